@@ -1,0 +1,28 @@
+"""Picasso shows where a trained image classifier looks.
+
+``picasso.explain`` and ``picasso.models.load_model`` serve notebooks; ``picasso.create_app`` makes the web
+application. Names are imported when first used, so that the command line answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from picasso.app import create_app
+    from picasso.pipeline import explain
+    from picasso.results import Panel, Result
+
+__version__ = "1.0.0.dev0"
+__all__ = ["Panel", "Result", "__version__", "create_app", "explain"]
+
+HOMES = {"create_app": "picasso.app", "explain": "picasso.pipeline", "Panel": "picasso.results", "Result": "picasso.results"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module it lives in."""
+    import importlib
+
+    if name not in HOMES:
+        raise AttributeError(f"module 'picasso' has no attribute {name!r}")
+    return getattr(importlib.import_module(HOMES[name]), name)

@@ -1,0 +1,56 @@
+"""The application factory: wiring, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from flask import Flask
+
+from picasso import configuration, worker
+from picasso.configuration import Settings
+from picasso.engine import LocalEngine
+from picasso.registry import Registry
+from picasso.runner import Runner
+from picasso.storage import Storage
+from picasso.web import api, errors, files, guard, pages
+from picasso.web.services import Services
+
+
+def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
+    """Return the web application; its worker process starts to load the model at once.
+
+    Args:
+        settings: checked settings, or values that win over those of the settings file (see
+            :func:`picasso.configuration.load`).
+
+    Raises:
+        ConfigurationError: a setting is wrong, or a plugin folder is missing.
+    """
+    if not isinstance(settings, Settings):
+        settings = configuration.load(overrides=settings)
+    registry = Registry([settings.path(folder) for folder in settings.PLUGIN_DIRS])
+    storage = Storage(settings)
+    configured = worker.reference(settings)
+    engine = LocalEngine(configured, storage.folder)
+    runner = Runner(engine, registry, configured, settings.QUEUE_LENGTH)
+
+    app = Flask("picasso")
+    app.config["MAX_CONTENT_LENGTH"] = settings.MAX_UPLOAD_MB * 1_000_000
+    app.config["MAX_FORM_PARTS"] = settings.MAX_PICTURES + 1_000
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    # A plugin's template lies beside its class; it can't replace one of ours.
+    plugins = jinja2.FileSystemLoader([str(folder) for folder in registry.plugin_dirs])
+    templates = jinja2.FileSystemLoader(str(Path(__file__).parent / "templates"))
+    app.jinja_loader = jinja2.ChoiceLoader([templates, plugins])  # type: ignore[assignment]
+    app.jinja_env.undefined = jinja2.StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+    app.extensions["picasso"] = Services(settings, storage, registry, runner)
+    guard.init_app(app, settings)
+    errors.init_app(app)
+    for module in (pages, files, api):
+        app.register_blueprint(module.blueprint)
+    return app

@@ -1,0 +1,177 @@
+"""Every setting once: its key, type, default and help; reading, checking and documenting settings files."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import os
+import runpy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from picasso.errors import ConfigurationError
+
+ENVIRONMENT_VARIABLE = "PICASSO_SETTINGS"
+PACKAGE = Path(__file__).parent
+
+
+def setting(default: Any, help: str) -> Any:  # noqa: A002 - the word that users of the table read
+    """Declare a setting with its default and the sentence that documents it."""
+    make = {"default_factory": lambda: default} if isinstance(default, list | dict) else {"default": default}
+    return field(metadata={"help": help}, **make)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The checked settings of one server; the names are those of the settings file.
+
+    ``{picasso}`` in a path stands for the folder that Picasso is installed in. Other relative paths are
+    relative to the settings file, or to the current folder where there is none.
+    """
+
+    APP_TITLE: str = setting("Picasso", "The title at the top of every page.")
+    HOST: str = setting("127.0.0.1", "The address to listen on; anything but loopback is reachable by others.")
+    PORT: int = setting(5000, "The port to listen on.")
+    MODEL_CLS_PATH: str = setting(
+        "{picasso}/examples/keras/model.py", "The Python file that holds your model class."
+    )
+    MODEL_CLS_NAME: str = setting("KerasMNISTModel", "The name of the model class in that file.")
+    MODEL_LOAD_ARGS: dict[str, Any] = setting(
+        {"data_dir": "{picasso}/examples/keras/data"}, "The keyword arguments of the class's load() method."
+    )
+    SAMPLES_DIR: str = setting(
+        "{picasso}/examples/samples/mnist", 'A folder of pictures offered as samples; "" offers none.'
+    )
+    PLUGIN_DIRS: list[str] = setting([], "Folders with visualizations of your own and their templates.")
+    TOP_CLASSES: int = setting(5, "How many of the most probable classes are shown and explained.")
+    MAX_UPLOAD_MB: int = setting(64, "The largest upload request, in megabytes.")
+    MAX_MEGAPIXELS: int = setting(50, "The largest picture, in millions of pixels.")
+    MAX_PICTURES: int = setting(500, "How many pictures a session may hold.")
+    MAX_SESSIONS: int = setting(100, "How many sessions the server may hold.")
+    SESSION_MINUTES: int = setting(120, "Minutes without a request after which a session's files are deleted.")
+    QUEUE_LENGTH: int = setting(20, "How many runs may wait or compute at once.")
+    WORK_DIR: str = setting("", 'The folder for temporary session folders; "" uses the system\'s.')
+
+    # Where the settings came from, so that the worker process can read the same ones again.
+    source: Path | None = field(default=None, metadata={"internal": True})
+    overrides: dict[str, Any] = field(default_factory=dict, metadata={"internal": True})
+
+    def path(self, text: str) -> Path:
+        """Resolve a path setting as the class docstring says."""
+        folder = self.source.parent if self.source else Path.cwd()
+        return (folder / text.replace("{picasso}", str(PACKAGE))).resolve()
+
+    def model_load_args(self) -> dict[str, Any]:
+        """Return ``MODEL_LOAD_ARGS`` with its ``data_dir`` and ``path`` resolved."""
+        return {
+            key: str(self.path(value)) if key in ("data_dir", "path") and isinstance(value, str) else value
+            for key, value in self.MODEL_LOAD_ARGS.items()
+        }
+
+    def describe_source(self) -> str:
+        """Say in a few words which settings are in force."""
+        return f"settings from {self.source}" if self.source else "default settings"
+
+
+FIELDS = {f.name: f for f in dataclasses.fields(Settings) if "internal" not in f.metadata}
+DEFAULTS = {name: getattr(Settings(), name) for name in FIELDS}
+
+POSITIVE = {name for name, value in DEFAULTS.items() if isinstance(value, int)}
+
+# What replaced the keys of the original's two generations of settings files.
+REPLACED = {
+    "BACKEND_ML": "derive a class from picasso.models.keras.KerasModel or picasso.models.tensorflow.TFModel "
+    "and name it in MODEL_CLS_PATH and MODEL_CLS_NAME",
+    "BACKEND_PREPROCESSOR_NAME": "override preprocess() in the class that MODEL_CLS_NAME names",
+    "BACKEND_PREPROCESSOR_PATH": "override preprocess() in the class that MODEL_CLS_NAME names",
+    "BACKEND_POSTPROCESSOR_NAME": "override decode_prob() in the class that MODEL_CLS_NAME names",
+    "BACKEND_POSTPROCESSOR_PATH": "override decode_prob() in the class that MODEL_CLS_NAME names",
+    "BACKEND_PROB_DECODER_NAME": "override decode_prob() in the class that MODEL_CLS_NAME names",
+    "BACKEND_PROB_DECODER_PATH": "override decode_prob() in the class that MODEL_CLS_NAME names",
+    "BACKEND_TF_INPUT_VAR": 'write MODEL_LOAD_ARGS = {"data_dir": ..., "tf_input_var": ..., "tf_predict_var": ...}',
+    "BACKEND_TF_PREDICT_VAR": 'write MODEL_LOAD_ARGS = {"data_dir": ..., "tf_input_var": ..., "tf_predict_var": ...}',
+    "DATA_DIR": 'write MODEL_LOAD_ARGS = {"data_dir": ...}',
+    "MAX_CONTENT_LENGTH": "write MAX_UPLOAD_MB, in megabytes",
+}
+
+
+def load(file: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings of ``file``, else of ``$PICASSO_SETTINGS``, else of ``./config.py``, else the defaults.
+
+    Args:
+        file: a Python file with UPPERCASE names, or a ``.yaml``/``.yml`` file with the same keys.
+        overrides: values that win over those of the file (command line options, tests).
+
+    Raises:
+        ConfigurationError: the file is missing or broken, a key is unknown, or a value has the wrong type.
+    """
+    named = file or os.environ.get(ENVIRONMENT_VARIABLE)
+    path = Path(named) if named else Path("config.py")
+    if not path.is_file():
+        if named:
+            raise ConfigurationError(f"There is no settings file {path}; name one with --config or {ENVIRONMENT_VARIABLE}.")
+        return build({}, None, overrides)
+    path = path.resolve()
+    return build(read(path), path, overrides)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the keys and values that a settings file holds, unchecked."""
+    try:
+        if path.suffix in (".yaml", ".yml"):
+            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            if not isinstance(values, dict):
+                raise ValueError("it does not hold a mapping of settings")
+            return {str(key): value for key, value in values.items()}
+        return {key: value for key, value in runpy.run_path(str(path)).items() if key.isupper() and key[0] != "_"}
+    except Exception as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"The settings file {path} can't be read{line}: {reason}.") from error
+
+
+def build(values: Mapping[str, Any], source: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Check ``values`` and return them as settings.
+
+    Raises:
+        ConfigurationError: names the key, what was wrong with it and what to write instead.
+    """
+    where = f" in {source}" if source else ""
+    merged = {**values, **(overrides or {})}
+    for key, value in merged.items():
+        check(key, value, where)
+    return Settings(**merged, source=source, overrides=dict(overrides or {}))
+
+
+def check(key: str, value: Any, where: str) -> None:
+    """Raise a ConfigurationError unless ``key`` is a setting and ``value`` is of its type."""
+    if key in REPLACED:
+        raise ConfigurationError(f"The setting {key}{where} is from an earlier Picasso: now {REPLACED[key]}.", field=key)
+    if key not in DEFAULTS:
+        near = difflib.get_close_matches(key, DEFAULTS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(DEFAULTS)}."
+        raise ConfigurationError(f"Unknown setting {key}{where}: {hint}", field=key)
+    expected = type(DEFAULTS[key])
+    if type(value) is not expected:
+        raise ConfigurationError(
+            f"The setting {key}{where} must be of type {expected.__name__}, like {DEFAULTS[key]!r}, but is {value!r}.",
+            field=key,
+        )
+    if key in POSITIVE and value < 1:
+        raise ConfigurationError(f"The setting {key}{where} must be 1 or more, but is {value}.", field=key)
+
+
+def as_python() -> str:
+    """Return a settings file that shows every key with its default and its help."""
+    blocks = [f"# {f.metadata['help']}\n{name} = {format_value(DEFAULTS[name])}\n" for name, f in FIELDS.items()]
+    return "\n".join(blocks)
+
+
+def format_value(value: Any) -> str:
+    """Write a default as Python source with double quotes, as the rest of the file is."""
+    return str(value) if isinstance(value, int) else json.dumps(value)

@@ -1,0 +1,109 @@
+"""One family of errors: a sentence for the user, a code for programs, and the HTTP status it becomes."""
+
+from __future__ import annotations
+
+
+class PicassoError(Exception):
+    """Something went wrong that the user can be told about.
+
+    The message is one or two complete sentences: what was wrong, where, which values are valid, what to do.
+    It is shown as it is on pages, in the API and in the terminal, so it never holds a server path that an
+    upload could probe for.
+
+    Attributes:
+        status: the HTTP status that pages and the API answer with.
+        code: a short, stable name for programs.
+        field: the form field, setting or parameter that was wrong, if it was one.
+    """
+
+    status = 500
+    code = "error"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class BadRequest(PicassoError):
+    """The request can't be understood or asks for a value that is not allowed."""
+
+    status = 400
+    code = "bad_request"
+
+
+class Forbidden(PicassoError):
+    """Another site, or a host name that is not ours, sent the request."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(PicassoError):
+    """There is no such thing, or it belongs to another session: the answer is the same."""
+
+    status = 404
+    code = "not_found"
+
+
+class NotReady(PicassoError):
+    """The model is still loading, or could not be loaded."""
+
+    status = 503
+    code = "not_ready"
+
+
+class TooLarge(PicassoError):
+    """A file, a picture or a session is larger than the settings allow."""
+
+    status = 413
+    code = "too_large"
+
+
+class UnsupportedImage(PicassoError):
+    """The bytes are not a picture in one of the accepted formats."""
+
+    status = 415
+    code = "unsupported_image"
+
+
+class TooMany(PicassoError):
+    """The server already holds as many sessions as it may."""
+
+    status = 429
+    code = "too_many"
+
+
+class Busy(PicassoError):
+    """The queue of runs is full."""
+
+    status = 503
+    code = "busy"
+
+
+class ConfigurationError(PicassoError):
+    """A settings file, a command line option or a plugin folder is wrong; start-up ends with status 2."""
+
+    code = "configuration"
+
+
+class ModelError(PicassoError):
+    """The model can't be loaded, or answered something that is no classification."""
+
+    code = "model"
+
+
+class RunError(PicassoError):
+    """A visualization failed; only its run is affected."""
+
+    code = "run_failed"
+
+
+class WorkerDied(RunError):
+    """The process that computes ended in mid-run; a new one is started for the next run."""
+
+    code = "worker_died"
+
+
+class Cancelled(Exception):  # noqa: N818 - not an error: it ends a run that somebody no longer wants
+    """The run was cancelled; raised from inside a visualization when it reports progress."""

@@ -1,0 +1,14 @@
+"""The bundled digit classifier as a TensorFlow 1 checkpoint."""
+
+from PIL import Image
+
+from picasso.examples.digits import as_mnist
+from picasso.models.tensorflow import TFModel
+
+
+class TensorFlowMNISTModel(TFModel):
+    """A convolutional network trained on MNIST by ``train.py``."""
+
+    def view(self, image: Image.Image) -> Image.Image:
+        """Show any digit to the network as white ink on black, 28 by 28 pixels."""
+        return as_mnist(image)

@@ -1,0 +1,43 @@
+"""Small files that several processes share: written whole or not at all, under names that can't leave a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+
+NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,80}")
+
+
+def write_json(file: Path, document: Any) -> None:
+    """Replace ``file`` atomically: a reader sees the old document or the new one, never half of one."""
+    write_bytes(file, json.dumps(document, allow_nan=False).encode())
+
+
+def write_bytes(file: Path, body: bytes) -> None:
+    """Replace ``file`` atomically."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(body)
+        os.replace(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_json(file: Path) -> Any:
+    """Return the document in ``file``, or None if there is no such file."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def child(folder: Path, name: str) -> Path | None:
+    """Return the regular file called ``name`` directly in ``folder``, or None; never a link or another folder's."""
+    file = folder / name
+    if NAME.fullmatch(name) and file.is_file() and not file.is_symlink():
+        return file
+    return None

@@ -1,0 +1,96 @@
+"""The one door through which bytes become pixels, for uploads, the command line and Python alike."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from picasso.errors import BadRequest, TooLarge, UnsupportedImage
+
+# An allow-list: decoders for vector, document and scientific formats have no business here.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+DEFAULT_MEGAPIXELS = 50
+
+
+def read(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Image.Image:
+    """Decode a picture and return it upright, as 8-bit grey (mode L) or colour (mode RGB).
+
+    Transparent pixels are shown on white. The first frame of an animation is taken. Sixteen-bit greys are
+    scaled to eight, not clipped. Nothing but pixels passes: no metadata, no appended bytes.
+
+    Args:
+        body: the bytes of the file.
+        name: what the user calls it, for messages.
+        megapixels: the most pixels a picture may have, in millions.
+
+    Raises:
+        UnsupportedImage: not a picture in one of :data:`FORMATS`.
+        BadRequest: such a picture, but cut off or broken.
+        TooLarge: more pixels than allowed; known from the header, before memory is taken.
+    """
+    shown = display_name(name)
+    try:
+        with warnings.catch_warnings():
+            # We compare the size with our own limit; Pillow only warns at a size of its own.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(body), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise TooLarge(f"{shown} has more pixels than the {megapixels} million that are allowed.") from None
+    except Exception as error:
+        raise UnsupportedImage(f"{shown} is not a picture that can be read; use {', '.join(FORMATS)}.") from error
+    if image.width * image.height > megapixels * 1_000_000:
+        pixels = f"{image.width} x {image.height}"
+        raise TooLarge(f"{shown} has {pixels} pixels, more than the {megapixels} million that are allowed.")
+    try:
+        image.load()
+        return upright(image)
+    except Exception as error:
+        raise BadRequest(f"{shown} is cut off or broken and can't be read.") from error
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return a picture turned as its EXIF orientation says, in mode L or RGB, without metadata."""
+    turned = ImageOps.exif_transpose(image)
+    if turned.mode.startswith(("I", "F")):
+        turned = eight_bits(turned)
+    if turned.mode == "1":
+        turned = turned.convert("L")
+    if turned.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in turned.info:
+        coloured = turned.convert("RGBA")
+        white = Image.new("RGBA", coloured.size, "white")
+        grey = turned.mode in ("L", "LA", "La")
+        turned = Image.alpha_composite(white, coloured).convert("L" if grey else "RGB")
+    mode = "L" if turned.mode == "L" else "RGB"
+    clean = Image.new(mode, turned.size)
+    clean.paste(turned.convert(mode))
+    return clean
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """Scale a picture of wide integers or floats to 8 bits: 16-bit values by 257, others by their range."""
+    values = np.asarray(image, np.float64)
+    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
+        low, span = values.min(), np.ptp(values) or 1.0
+        values = (values - low) / span * 255
+    else:
+        values = values / 257
+    return Image.fromarray(np.round(values).astype(np.uint8))
+
+
+def encode(image: Image.Image) -> bytes:
+    """Return a picture as PNG bytes; only its pixels."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def display_name(name: str, limit: int = 60) -> str:
+    """Return a name that is safe to show: the last part of a path, printable, shortened in the middle."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    printable = "".join(character for character in last if character.isprintable()).strip() or "picture"
+    if len(printable) <= limit:
+        return printable
+    return f"{printable[: limit - 12]}…{printable[-11:]}"

@@ -1,0 +1,223 @@
+"""What Picasso asks of a model: NumPy arrays in, NumPy arrays out, whatever the framework behind it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from picasso.errors import ModelError
+from picasso.models.card import Capability, Layer, ModelCard, Prediction
+
+Array = NDArray[np.float32]
+Classes = NDArray[np.int64]
+
+
+class Model(ABC):
+    """An image classifier.
+
+    Derive from :class:`picasso.models.keras.KerasModel` or :class:`picasso.models.tensorflow.TFModel` to bring
+    your own, and override :meth:`preprocess` and :meth:`decode_prob` (or :meth:`class_names`) where yours
+    differs. Another framework derives from this class and implements :meth:`load` and the ``batch_*`` methods.
+
+    Arrays are float32, batch first, channels last: ``(N, H, W, C)`` for inputs, ``(N, K)`` for K classes.
+    """
+
+    framework = "custom"
+    capabilities: frozenset[Capability] = frozenset({Capability.PREDICTIONS})
+
+    # Set by load().
+    input_shape: tuple[int, int, int] = (0, 0, 0)
+    num_classes: int = 0
+    checkpoint: str = ""
+    checkpoint_time: str = ""
+    logits_found: str = ""
+    notes: tuple[str, ...] = ()
+
+    # How many classes decode_prob() lists; the original's name for it.
+    top_probs = 5
+
+    @abstractmethod
+    def load(self, **arguments: Any) -> None:
+        """Load the model; the arguments are the setting ``MODEL_LOAD_ARGS``.
+
+        Raises:
+            ModelError: the files are missing, broken, or hold no image classifier.
+        """
+
+    # ---- pictures to numbers ------------------------------------------------------------------------------
+
+    def view(self, image: Image.Image) -> Image.Image:
+        """Return the picture as the model sees it: ``W x H`` pixels, grey or colour, nothing cropped away later.
+
+        Maps are drawn over this picture, and occlusion paints on it. The default stretches to the input size;
+        override it where :meth:`preprocess` crops, pads or inverts.
+        """
+        height, width, channels = self.input_shape
+        if channels not in (1, 3):
+            raise ModelError(
+                f"{type(self).__name__} takes {channels} channels; override view() and preprocess() to say how a "
+                "picture becomes its input."
+            )
+        mode = "L" if channels == 1 else "RGB"
+        image = image if image.mode == mode else image.convert(mode)
+        return image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BICUBIC)
+
+    def encode(self, views: Sequence[Image.Image]) -> Array:
+        """Turn pictures as the model sees them into its input ``(N, H, W, C)``; by default pixel / 255.
+
+        Where :meth:`preprocess` is overridden and this is not, it is taken to accept such pictures too.
+        """
+        if type(self).preprocess is not Model.preprocess:
+            return np.asarray(self.preprocess(list(views)), np.float32)
+        pixels = np.stack([np.asarray(view, np.float32) for view in views])
+        return pixels.reshape(len(views), *self.input_shape) / np.float32(255)
+
+    def preprocess(self, raw_inputs: Sequence[Image.Image]) -> Array:
+        """Turn any pictures, of any size and mode, into the model's input ``(N, H, W, C)`` float32."""
+        return self.encode([self.view(image) for image in raw_inputs])
+
+    # ---- numbers to classes -------------------------------------------------------------------------------
+
+    def class_names(self) -> Sequence[str]:
+        """Return the K class names in the order of the output; by default ``"0"``, ``"1"``, ..."""
+        return [str(index) for index in range(self.num_classes)]
+
+    def decode_prob(self, class_probabilities: NDArray[Any]) -> list[list[Prediction]]:
+        """Return per row of ``(N, K)`` probabilities its :attr:`top_probs` classes, the most probable first."""
+        names = self.class_names()
+        # Stable, so that equal probabilities keep the order of the output.
+        order = np.argsort(-class_probabilities, axis=1, kind="stable")[:, : self.top_probs]
+        return [
+            [Prediction(index=int(k), name=names[k], prob=float(row[k])) for k in best]
+            for row, best in zip(class_probabilities, order, strict=True)
+        ]
+
+    # ---- answers ------------------------------------------------------------------------------------------
+
+    @property
+    def batch_size(self) -> int:
+        """How many inputs go through the model at once: more for small ones, never an unbounded amount."""
+        return int(np.clip(2_500_000 // max(1, int(np.prod(self.input_shape))), 16, 256))
+
+    def predict(self, inputs: Array) -> Array:
+        """Return the class probabilities ``(N, K)``, in 0..1.
+
+        Raises:
+            ModelError: the model answered another shape, NaN, or values that are no probabilities.
+        """
+        result = self._batched(self.batch_probabilities, inputs)
+        if result.shape != (len(inputs), self.num_classes):
+            raise self._wrong(f"an array of shape {result.shape} where ({len(inputs)}, {self.num_classes}) was due")
+        if not np.isfinite(result).all():
+            raise self._wrong("values that are not finite numbers")
+        if result.min(initial=0) < -1e-4 or result.max(initial=0) > 1 + 1e-4:
+            raise self._wrong(f"values from {result.min():.3g} to {result.max():.3g}, which are no probabilities")
+        return result
+
+    def logits(self, inputs: Array) -> Array:
+        """Return the scores ``(N, K)`` before the softmax or sigmoid."""
+        return self._batched(self.batch_logits, inputs)
+
+    def input_gradients(self, inputs: Array, classes: Sequence[int] | Classes) -> Array:
+        """Return d logit[class] / d input, ``(N, H, W, C)``; ``classes`` holds one class per input."""
+        return self._batched(self.batch_input_gradients, inputs, np.asarray(classes, np.int64))
+
+    def feature_maps(self, inputs: Array, layer: str | None = None) -> Array:
+        """Return the feature maps ``(N, h, w, c)`` of a layer, by default the last before the head."""
+        return self._batched(lambda part: self.batch_feature_maps(part, self.layer(layer)), inputs)
+
+    def feature_gradients(self, inputs: Array, classes: Sequence[int] | Classes, layer: str | None = None) -> Array:
+        """Return d logit[class] / d feature map, ``(N, h, w, c)``, for a layer as in :meth:`feature_maps`."""
+        name = self.layer(layer)
+        chosen = np.asarray(classes, np.int64)
+        return self._batched(lambda part, k: self.batch_feature_gradients(part, k, name), inputs, chosen)
+
+    def layers(self) -> Sequence[Layer]:
+        """Return the layers that have feature maps, first to last."""
+        return []
+
+    def layer(self, name: str | None) -> str:
+        """Return ``name`` if it is a layer with feature maps, or the default layer's name for None."""
+        layers = self.layers()
+        for candidate in layers:
+            if candidate.name == name or (name is None and candidate.default):
+                return candidate.name
+        if not layers:
+            raise ModelError(f"{type(self).__name__} has no layer with feature maps.")
+        raise ModelError(f"There is no layer {name!r}; the layers are {', '.join(one.name for one in layers)}.")
+
+    # ---- what a framework implements ----------------------------------------------------------------------
+
+    @abstractmethod
+    def batch_probabilities(self, inputs: Array) -> Array:
+        """Return the probabilities ``(n, K)`` of one batch of at most :attr:`batch_size` inputs."""
+
+    def batch_logits(self, inputs: Array) -> Array:
+        """Return the logits ``(n, K)`` of one batch."""
+        raise self._cannot(Capability.GRADIENTS)
+
+    def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
+        """Return d logit[class] / d input of one batch, shaped like ``inputs``."""
+        raise self._cannot(Capability.GRADIENTS)
+
+    def batch_feature_maps(self, inputs: Array, layer: str) -> Array:
+        """Return the feature maps ``(n, h, w, c)`` of one batch at a layer."""
+        raise self._cannot(Capability.FEATURE_MAPS)
+
+    def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
+        """Return d logit[class] / d feature map of one batch, shaped like the maps."""
+        raise self._cannot(Capability.FEATURE_MAPS)
+
+    # ---- who it is ----------------------------------------------------------------------------------------
+
+    def card(self) -> ModelCard:
+        """Return what pages, the API and results show of this model."""
+        return ModelCard(
+            name=type(self).__name__,
+            framework=self.framework,
+            checkpoint=self.checkpoint,
+            checkpoint_time=self.checkpoint_time,
+            input_shape=self.input_shape,
+            classes=self.num_classes,
+            capabilities=tuple(sorted(capability.value for capability in self.capabilities)),
+            logits=self.logits_found,
+            notes=self.notes,
+        )
+
+    def warm_up(self) -> None:
+        """Answer one empty input, so that the first picture does not wait for compilation.
+
+        Raises:
+            ModelError: the number of class names differs from the number of classes.
+        """
+        probe = np.zeros((1, *self.input_shape), np.float32)
+        self.predict(probe)
+        if Capability.GRADIENTS in self.capabilities:
+            self.input_gradients(probe, [0])
+        names = len(self.class_names())
+        if names != self.num_classes:
+            raise ModelError(f"{type(self).__name__}.class_names() lists {names} names for {self.num_classes} classes.")
+
+    def _batched(self, answer: Callable[..., Array], inputs: Array, *others: NDArray[Any]) -> Array:
+        """Answer any number of inputs in batches of bounded size."""
+        size = self.batch_size
+        inputs = np.asarray(inputs, np.float32)
+        if inputs.shape[1:] != self.input_shape:
+            raise ModelError(f"{type(self).__name__} takes inputs (N, {self._shape()}), not {inputs.shape}.")
+        starts = range(0, max(1, len(inputs)), size)
+        parts = [answer(inputs[i : i + size], *(other[i : i + size] for other in others)) for i in starts]
+        return np.concatenate([np.asarray(part, np.float32) for part in parts])
+
+    def _shape(self) -> str:
+        return ", ".join(str(side) for side in self.input_shape)
+
+    def _wrong(self, what: str) -> ModelError:
+        return ModelError(f"The model {type(self).__name__} ({self.checkpoint}) answered {what}.")
+
+    def _cannot(self, capability: Capability) -> ModelError:
+        return ModelError(f"The model {type(self).__name__} can't give {capability.value}.")

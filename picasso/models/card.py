@@ -1,0 +1,63 @@
+"""What can be said of a model in words: what it can give, its layers, its predictions, its identity."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Self, TypedDict
+
+
+class Capability(StrEnum):
+    """What a model can give; a visualization names those that it needs."""
+
+    PREDICTIONS = "predictions"
+    GRADIENTS = "gradients"
+    FEATURE_MAPS = "feature maps"
+
+
+class Prediction(TypedDict):
+    """One class of one picture: its index in the output, its name and its probability in 0..1."""
+
+    index: int
+    name: str
+    prob: float
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer with feature maps: its name, their ``(height, width, channels)``, and if it is the default one."""
+
+    name: str
+    shape: tuple[int, int, int]
+    default: bool = False
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is shown of a model; it travels as JSON between the worker and the web server."""
+
+    name: str
+    framework: str
+    checkpoint: str
+    checkpoint_time: str
+    input_shape: tuple[int, int, int]
+    classes: int
+    capabilities: tuple[str, ...]
+    logits: str
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the card as JSON-ready values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Rebuild a card from :meth:`as_dict`."""
+        height, width, channels = values["input_shape"]
+        shape = (int(height), int(width), int(channels))
+        lists = {key: tuple(values[key]) for key in ("capabilities", "notes")}
+        return cls(**{**values, **lists, "input_shape": shape})
+
+    def missing(self, needs: frozenset[Capability]) -> list[str]:
+        """Return those of ``needs`` that this model can't give."""
+        return sorted(need.value for need in needs if need.value not in self.capabilities)

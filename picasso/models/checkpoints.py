@@ -1,0 +1,35 @@
+"""Finding model files: the newest of several, and when it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from picasso.errors import ModelError
+
+
+def modified(file: Path) -> float:
+    """Return the time a file was last written, in seconds since the epoch."""
+    return file.stat().st_mtime
+
+
+def newest(folder: str | None, patterns: Sequence[str], what: str) -> Path:
+    """Return the file in ``folder`` that was written last and matches one of ``patterns``.
+
+    Raises:
+        ModelError: no folder is named, it does not exist, or it holds no such file.
+    """
+    if not folder:
+        raise ModelError(f"No {what} is named; write data_dir (a folder) or path (a file) into MODEL_LOAD_ARGS.")
+    if not Path(folder).is_dir():
+        raise ModelError(f"There is no folder {folder} to load a {what} from.")
+    found = sorted((file for pattern in patterns for file in Path(folder).glob(pattern)), key=modified)
+    if not found:
+        raise ModelError(f"There is no {what} in {folder}; expected a file like {', '.join(patterns)}.")
+    return found[-1]
+
+
+def written(file: Path) -> str:
+    """Return when a file was last written as local time, ``YYYY-MM-DD HH:MM:SS``."""
+    return datetime.fromtimestamp(modified(file)).strftime("%Y-%m-%d %H:%M:%S")

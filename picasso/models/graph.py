@@ -1,0 +1,224 @@
+"""A TensorFlow graph that answers everything asked of a model, built once and called without a session.
+
+Whatever the source (a live Keras model, an imported TensorFlow 1 graph), its operations are built inside one
+``wrap_function``; the logits are found by walking back from the output, the gradients are added, and each
+answer is cut out of the graph as a compiled function. The user's model is never changed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+# Both are read when TensorFlow is imported. oneDNN is off by default on many CPUs and always faster here.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+import numpy as np
+import tensorflow as tf
+
+from picasso.errors import ModelError
+from picasso.models.base import Array, Classes
+from picasso.models.card import Layer
+
+tf1 = tf.compat.v1
+# The TensorFlow 1 calls that old checkpoints need are deprecated on purpose; users can do nothing about it.
+tf.get_logger().setLevel("ERROR")
+
+# Operations that pass their first input on unchanged, on the way back from the output.
+TRANSPARENT = {"Identity", "IdentityN", "StopGradient", "Squeeze", "EnsureShape", "Reshape", "Cast", "CheckNumerics"}
+# Operations whose 4-D outputs are feature maps, and those that still belong to the layer before them.
+SPATIAL = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "AddV2", "AddN", "ConcatV2"}
+FOLLOWING = {
+    "BiasAdd", "Add", "AddV2", "Mul", "Sub", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Softplus", "Tanh", "Sigmoid",
+    "FusedBatchNormV3", "IdentityN",
+}  # fmt: skip
+
+Build = Callable[[], tuple[Any, Any]]
+
+
+def backwards(tensor: Any) -> Iterator[Any]:
+    """Yield ``tensor`` and those it was passed on from, nearest first, until an operation changes values."""
+    while True:
+        yield tensor
+        operation = tensor.op
+        if operation.type not in TRANSPARENT or not operation.inputs:
+            return
+        tensor = operation.inputs[tensor.value_index if operation.type == "IdentityN" else 0]
+
+
+def find_scores(output: Any) -> tuple[Any, str]:
+    """Return the tensor before the final softmax or sigmoid, and which of the two it was ("" if neither)."""
+    for tensor in backwards(output):
+        if tensor.op.type in ("Softmax", "Sigmoid"):
+            return tensor.op.inputs[0], tensor.op.type
+    return output, ""
+
+
+class Graph:
+    """The compiled answers of one classifier.
+
+    Args:
+        build: called with the new graph as default; returns the tensors of the input ``(N, H, W, C)`` and of
+            the output ``(N, K)``.
+        label: how error messages name the model.
+
+    Attributes:
+        input_shape: ``(H, W, C)``.
+        num_classes: K; a single sigmoid unit counts as the two classes "not" and "is".
+        found: in words, how the logits were found.
+        notes: what the user should know, such as that log probabilities stand in for logits.
+    """
+
+    def __init__(self, build: Build, label: str) -> None:
+        self._build, self._label = build, label
+        self.notes: tuple[str, ...] = ()
+        self._compile(trust_scores=True)
+        if not self._verify():
+            self._compile(trust_scores=False)
+            self.found = "log of the probabilities"
+            self.notes = (
+                "No softmax or sigmoid was found before the output, so log probabilities stand in for logits: "
+                "gradients fade where the model is certain.",
+            )
+
+    # ---- answers ------------------------------------------------------------------------------------------
+
+    def probabilities(self, inputs: Array) -> Array:
+        """Return ``(N, K)`` probabilities."""
+        return self._call(self._predict, inputs)[0]
+
+    def logits(self, inputs: Array) -> Array:
+        """Return ``(N, K)`` logits."""
+        return self._call(self._predict, inputs)[1]
+
+    def input_gradients(self, inputs: Array, classes: Classes) -> Array:
+        """Return d logit[class] / d input, ``(N, H, W, C)``."""
+        return self._call(self._differentiate(self._gradients[0]), inputs, classes)[0]
+
+    def feature_maps(self, inputs: Array, layer: str) -> Array:
+        """Return the feature maps of a layer, ``(N, h, w, c)``."""
+        if layer not in self._maps:
+            self._maps[layer] = self._wrapped.prune([self._input], [self._layers[layer]])
+        return self._call(self._maps[layer], inputs)[0]
+
+    def feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
+        """Return d logit[class] / d feature map, ``(N, h, w, c)``."""
+        gradient = self._gradients[1 + list(self._layers).index(layer)]
+        return self._call(self._differentiate(gradient), inputs, classes)[0]
+
+    # ---- building -----------------------------------------------------------------------------------------
+
+    def _compile(self, *, trust_scores: bool) -> None:
+        """Build the graph and cut the prediction out of it; gradients are cut out when first asked for."""
+        self._wrapped = tf1.wrap_function(lambda: self._assemble(trust_scores), [])
+        self._predict = self._wrapped.prune([self._input], [self._probabilities, self._logits])
+        self._derivatives: dict[str, Any] = {}
+        self._maps: dict[str, Any] = {}
+
+    def _assemble(self, trust_scores: bool) -> None:
+        self._input, output = self._build()
+        shape = self._input.shape
+        if shape.rank != 4 or None in shape.as_list()[1:]:
+            raise ModelError(f"{self._label} must take one input of shape (N, H, W, C), but takes {shape}.")
+        if output.shape.rank != 2 or output.shape[1] is None:
+            raise ModelError(f"{self._label} must answer class probabilities of shape (N, K), but answers {output.shape}.")
+        self.input_shape: tuple[int, int, int] = tuple(shape.as_list()[1:])
+        output = tf.cast(output, tf.float32)
+        scores, kind = find_scores(output)
+        scores = tf.reshape(tf.cast(scores, tf.float32), tf.shape(output))
+        binary = output.shape[1] == 1
+        if not trust_scores:
+            scores = tf.math.log(tf.maximum(output, 1e-30)) - (tf.math.log(tf.maximum(1 - output, 1e-30)) if binary else 0)
+        elif not kind:
+            # The output itself: probabilities if it looks so on the probe, else logits that need a softmax.
+            output = tf.sigmoid(output) if binary else tf.nn.softmax(output)
+        self._raw = scores
+        self._kind = kind or ("Sigmoid" if binary else "Softmax")
+        self.found = f"input of the final {kind.lower()}" if kind else "the output, which has no softmax"
+        self._probabilities = tf.concat([1 - output, output], 1) if binary else output
+        self._logits = tf.concat([-scores, scores], 1) if binary else scores
+        self.num_classes = int(self._probabilities.shape[1])
+        self._classes = tf1.placeholder(tf.int64, [None], "picasso_classes")
+        score = tf.gather(self._logits, self._classes, batch_dims=1)
+        self._layers = self._find_layers(scores)
+        self._gradients = tf.gradients(score, [self._input, *self._layers.values()])
+
+    def _verify(self) -> bool:
+        """Check on random inputs that the logits found give the probabilities that the model answers.
+
+        A model without softmax whose output already is a distribution must not be squashed a second time.
+        """
+        probe = np.random.default_rng(0).random((4, *self.input_shape), np.float32)
+        probabilities, logits = self._call(self._predict, probe)
+        if self.found.startswith("the output"):
+            return not (logits.min() >= 0 and np.abs(logits.sum(1) - 1).max() < 1e-3)
+        expected = tf.sigmoid(logits) if self._kind == "Sigmoid" else tf.nn.softmax(logits)
+        return bool(np.abs(expected.numpy() - probabilities).max() < 1e-3)
+
+    def _find_layers(self, scores: Any) -> dict[str, Any]:
+        """Return the named 4-D tensors between input and logits: each layer with its bias and activation."""
+        upstream, downstream = reach(scores.op, up=True), reach(self._input.op, up=False)
+        on_path = upstream & downstream
+        layers: dict[str, Any] = {}
+        for operation in tf1.get_default_graph().get_operations():
+            if operation not in on_path or operation.type not in SPATIAL or operation.outputs[0].shape.rank != 4:
+                continue
+            tensor = operation.outputs[0]
+            while True:
+                consumers = [one for one in tensor.consumers() if one in on_path]
+                if len(consumers) != 1 or not follows(consumers[0], downstream):
+                    break
+                tensor = consumers[0].outputs[0]
+            shape = tensor.shape.as_list()[1:]
+            if None not in shape and shape[0] * shape[1] > 1:
+                layers.setdefault(layer_name(tensor.op.name), tensor)
+        return layers
+
+    def layers(self) -> Sequence[Layer]:
+        """Return the layers with feature maps, first to last; the last one is the default."""
+        shapes = {name: tuple(tensor.shape.as_list()[1:]) for name, tensor in self._layers.items()}
+        return [Layer(name, shape, default=name == next(reversed(shapes))) for name, shape in shapes.items()]
+
+    def _differentiate(self, gradient: Any) -> Any:
+        """Return the compiled function of one gradient tensor, compiling it the first time."""
+        if gradient is None:
+            raise ModelError(f"The output of {self._label} can't be differentiated with respect to that layer.")
+        gradient = tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
+        if gradient.name not in self._derivatives:
+            self._derivatives[gradient.name] = self._wrapped.prune([self._input, self._classes], [gradient])
+        return self._derivatives[gradient.name]
+
+    def _call(self, function: Any, inputs: Array, *others: Classes) -> list[Array]:
+        return [tensor.numpy() for tensor in function(tf.constant(inputs, self._input.dtype), *map(tf.constant, others))]
+
+
+def reach(operation: Any, *, up: bool) -> set[Any]:
+    """Return the operations that ``operation`` depends on (``up``), or that depend on it."""
+    seen, waiting = set(), [operation]
+    while waiting:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if up:
+            waiting += [tensor.op for tensor in current.inputs]
+        else:
+            waiting += [consumer for tensor in current.outputs for consumer in tensor.consumers()]
+    return seen
+
+
+def follows(operation: Any, downstream: set[Any]) -> bool:
+    """Tell whether an operation still belongs to the layer before it: bias, normalization or activation."""
+    if operation.type not in FOLLOWING or operation.outputs[0].shape.rank != 4:
+        return False
+    # A sum of two branches that both depend on the picture starts something new.
+    return sum(tensor.op in downstream for tensor in operation.inputs) == 1
+
+
+def layer_name(operation: str) -> str:
+    """Name a layer by the scope of its last operation: ``model/conv2d_1/Relu`` is ``conv2d_1``."""
+    scope, _, _ = operation.rpartition("/")
+    _, _, name = scope.rpartition("/")
+    return name or operation

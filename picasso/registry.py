@@ -1,0 +1,136 @@
+"""Finding visualizations and their templates, and saying why one that was found can't be used."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from picasso.errors import ConfigurationError, NotFound, RunError
+from picasso.visualizations.base import BaseVisualization
+
+log = logging.getLogger(__name__)
+
+BUILT_IN = Path(__file__).parent / "visualizations"
+TEMPLATES = Path(__file__).parent / "templates"
+# The files in the built-in folder that are no visualizations.
+SUPPORT = {"__init__", "base", "settings"}
+DEFAULT_TEMPLATE = "default.html"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A visualization that was found.
+
+    Attributes:
+        name: the class's name, or the file's where it could not be imported.
+        cls: the class, or None.
+        template: the name of the template that draws it.
+        reason: why it can't be used, or "".
+    """
+
+    name: str
+    cls: type[BaseVisualization[Any]] | None = None
+    template: str = DEFAULT_TEMPLATE
+    reason: str = ""
+
+    def require(self) -> type[BaseVisualization[Any]]:
+        """Return the class, or raise a RunError that says why there is none."""
+        if self.cls is None:
+            raise RunError(f"{self.name} can't be used: {self.reason}")
+        return self.cls
+
+    @property
+    def description(self) -> str:
+        """The class's one line, or ""."""
+        return self.cls.DESCRIPTION if self.cls else ""
+
+
+class Registry:
+    """All visualizations of the built-in folder and of ``plugin_dirs``, read once.
+
+    Raises:
+        ConfigurationError: a plugin folder does not exist.
+    """
+
+    def __init__(self, plugin_dirs: Sequence[Path] = ()) -> None:
+        self.plugin_dirs = list(plugin_dirs)
+        self._entries: dict[str, Entry] = {}
+        self._read(BUILT_IN, TEMPLATES)
+        for folder in self.plugin_dirs:
+            if not folder.is_dir():
+                raise ConfigurationError(f"There is no folder {folder}, which PLUGIN_DIRS names.", field="PLUGIN_DIRS")
+            self._read(folder, folder)
+
+    def entries(self) -> list[Entry]:
+        """Return everything that was found, the usable first, in alphabetical order."""
+        return sorted(self._entries.values(), key=lambda entry: (entry.cls is None, entry.name))
+
+    def get(self, name: str) -> Entry:
+        """Return the visualization of that name, usable or not.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if name not in self._entries:
+            known = ", ".join(entry.name for entry in self.entries() if entry.cls)
+            raise NotFound(f"There is no visualization of that name; there are {known}.", field="visualization")
+        return self._entries[name]
+
+    def _read(self, folder: Path, templates: Path) -> None:
+        for file in sorted(folder.glob("*.py")):
+            if file.stem.startswith("_") or (folder == BUILT_IN and file.stem in SUPPORT):
+                continue
+            try:
+                classes = visualizations_in(import_file(file, folder))
+            # A plugin may raise anything, even SystemExit; it must not take the application down.
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                log.exception("The visualization file %s can't be imported", file)
+                reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                self._entries.setdefault(file.stem, Entry(file.stem, reason=f"{file.name} can't be imported: {reason}"))
+                continue
+            for cls in classes:
+                self._add(cls, file, templates)
+
+    def _add(self, cls: type[BaseVisualization[Any]], file: Path, templates: Path) -> None:
+        name = cls.__name__
+        if name in self._entries:
+            label = f"{name} ({file.parent.name}/{file.name})"
+            self._entries[label] = Entry(label, reason=f"there already is a visualization called {name}; rename one.")
+            return
+        template = f"{name}.html"
+        self._entries[name] = Entry(name, cls, template if (templates / template).is_file() else DEFAULT_TEMPLATE)
+
+
+def import_file(file: Path, folder: Path) -> ModuleType:
+    """Import one file: built-in ones by their own name, others under a name that can't clash."""
+    if folder == BUILT_IN:
+        return importlib.import_module(f"picasso.visualizations.{file.stem}")
+    name = f"picasso_plugin_{abs(hash(str(folder)))}_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def visualizations_in(module: ModuleType) -> list[type[BaseVisualization[Any]]]:
+    """Return the visualization classes that a module defines, not those that it imports."""
+    return [
+        cls
+        for cls in vars(module).values()
+        if isinstance(cls, type)
+        and issubclass(cls, BaseVisualization)
+        and cls.__module__ == module.__name__
+        and not inspect.isabstract(cls)
+    ]

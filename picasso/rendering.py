@@ -1,0 +1,59 @@
+"""Arrays to pictures: colour maps, overlays and legends; nothing else in Picasso decides on a colour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from picasso.results import Panel
+
+# Perceptually uniform, readable in grey and by colour-blind people.
+SEQUENTIAL = "viridis"
+DIVERGING = "RdBu_r"
+
+# Small pictures are enlarged to about this many pixels, so that their pixels can be told apart.
+DISPLAY_SIDE = 320
+
+
+def colours(panel: Panel) -> matplotlib.colors.Colormap:
+    """Return the colour map for a panel: diverging around zero where it is signed."""
+    return matplotlib.colormaps[DIVERGING if panel.signed else SEQUENTIAL]
+
+
+def paint(panel: Panel) -> NDArray[np.uint8]:
+    """Return a map as colours ``(h, w, 3)``; values outside the scale take the colour of its end."""
+    low, high = panel.scale()
+    span = high - low
+    # A flat map has no span: draw all of it as the lower end rather than divide by zero.
+    normalized = (np.clip(panel.array, low, high) - low) / span if span > 0 else np.zeros(panel.array.shape)
+    painted: NDArray[np.uint8] = colours(panel)(normalized, bytes=True)[..., :3]
+    return painted
+
+
+def enlarge(pixels: NDArray[Any]) -> Image.Image:
+    """Return pixels as a picture, enlarged by a whole factor if it is small."""
+    image = Image.fromarray(pixels)
+    factor = max(1, DISPLAY_SIDE // max(image.size))
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def draw(panel: Panel, view: NDArray[np.uint8]) -> Image.Image:
+    """Return a panel as a picture; a map covers exactly the enlarged ``view`` and lets it shine through.
+
+    Map values are drawn as they are, each as a rectangle of one colour: smoothing would invent values.
+    """
+    if panel.kind == "picture":
+        return enlarge(panel.array)
+    background = enlarge(view).convert("RGB")
+    painted = Image.fromarray(paint(panel)).resize(background.size, Image.Resampling.NEAREST)
+    return Image.blend(painted, background, panel.transparency)
+
+
+def colour_bar(panel: Panel) -> Image.Image:
+    """Return the colour scale of a map, low to high, as a strip 256 pixels long."""
+    strip = colours(panel)(np.linspace(0, 1, 256), bytes=True)[None, :, :3]
+    return Image.fromarray(np.repeat(strip, 12, axis=0))

@@ -1,0 +1,121 @@
+"""The one queue: runs wait here, go to the engine shard by shard, and can be cancelled."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from picasso.engine import Engine
+from picasso.errors import BadRequest, Busy, NotReady, PicassoError
+from picasso.models.card import ModelCard
+from picasso.registry import Entry, Registry
+from picasso.runs import Run, Spec, StoredPicture
+
+log = logging.getLogger(__name__)
+
+# Small enough that another run is soon served, large enough that the model answers several pictures at once.
+SHARD_SIZE = 4
+
+
+class Runner:
+    """Accepts runs up to a limit and knows which of them wait, compute and are done.
+
+    Args:
+        engine: carries the shards to a worker.
+        registry: the visualizations that may be asked for.
+        configured: where the worker finds the model; see :func:`picasso.worker.reference`.
+        capacity: how many runs may wait or compute at once.
+    """
+
+    def __init__(self, engine: Engine, registry: Registry, configured: dict[str, Any], capacity: int) -> None:
+        self._engine, self._registry, self._configured, self._capacity = engine, registry, configured, capacity
+        self._lock = threading.Lock()
+        # Runs with unfinished shards, oldest first, and how many shards each still has.
+        self._active: dict[str, int] = {}
+
+    # ---- the model ----------------------------------------------------------------------------------------
+
+    def model_status(self) -> dict[str, Any]:
+        """Return ``state`` (loading, ready or failed), and ``card`` or ``error``."""
+        return self._engine.model_status()
+
+    def card(self) -> ModelCard | None:
+        """Return the model's card once it is loaded."""
+        status = self.model_status()
+        return ModelCard.from_dict(status["card"]) if status["state"] == "ready" else None
+
+    def unusable(self, entry: Entry) -> str:
+        """Say why a visualization can't be used with this model; "" if it can, or if that is not known yet."""
+        if entry.cls is None:
+            return entry.reason
+        card = self.card()
+        missing = card.missing(entry.cls.NEEDS) if card else []
+        return f"needs {' and '.join(missing)}, which this model can't give." if missing else ""
+
+    # ---- runs ---------------------------------------------------------------------------------------------
+
+    def start(self, parent: Path, name: str, settings: Mapping[str, object], pictures: list[StoredPicture]) -> Run:
+        """Check what is asked for and queue it as a new run in the folder ``parent``.
+
+        Raises:
+            NotFound: no such visualization.
+            BadRequest: it can't be used, a setting is wrong, or there are no pictures.
+            NotReady: the model could not be loaded.
+            Busy: the queue is full.
+        """
+        entry = self._registry.get(name)
+        unusable = self.unusable(entry)
+        if entry.cls is None or unusable:
+            raise BadRequest(f"{name} {unusable}", field="visualization")
+        checked = entry.cls.ALLOWED_SETTINGS.parse(settings).as_dict()
+        if not pictures:
+            raise BadRequest("There are no pictures to look at; upload some or choose samples.", field="images")
+        status = self.model_status()
+        if status["state"] == "failed":
+            raise NotReady(status["error"])
+        spec = Spec(name, checked, pictures, SHARD_SIZE, self._configured, time.time())
+        with self._lock:
+            if len(self._active) >= self._capacity:
+                raise Busy(f"{len(self._active)} runs are waiting already; try again when one of them is done.")
+            run = Run.create(parent, spec)
+            self._active[run.id] = spec.shards
+        for shard in range(spec.shards):
+            self._engine.submit(run.folder, shard).add_done_callback(lambda future: self._settle(run, future))
+        return run
+
+    def position(self, run: Run) -> int:
+        """Return how many runs are before this one; 0 when it is at work or done."""
+        with self._lock:
+            waiting = list(self._active)
+        return waiting.index(run.id) if run.id in waiting else 0
+
+    def wait(self, run: Run, timeout: float) -> None:
+        """Block until a run has ended; raise NotReady after ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        while run.state()["state"] in ("waiting", "running"):
+            if time.monotonic() > deadline:
+                run.cancel()
+                raise NotReady(f"The run was not done after {timeout:.0f} seconds and was cancelled.")
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        """End the engine."""
+        self._engine.close()
+
+    def _settle(self, run: Run, future: Future[None]) -> None:
+        """Count a shard as dealt with; the engine's own failures become the run's."""
+        error = None if future.cancelled() else future.exception()
+        if error is not None and run.folder.is_dir():
+            log.error("run %s: %s", run.id, error)
+            run.fail(error if isinstance(error, PicassoError) else PicassoError(str(error)))
+        with self._lock:
+            left = self._active.get(run.id, 1) - 1
+            if left > 0:
+                self._active[run.id] = left
+            else:
+                self._active.pop(run.id, None)

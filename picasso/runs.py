@@ -1,0 +1,180 @@
+"""A run is a folder: what to do, how far it is, whether it was cancelled, what came of it.
+
+The web server and the process that computes share nothing but these files, so it makes no difference which
+engine carries them to a worker, and a run outlives either side.
+
+==================  ==============================================================================
+``run.json``        :class:`Spec`: the visualization, its settings, the pictures
+``progress-N``      the fraction of shard N that is done
+``results/NNNNN/``  the saved :class:`~picasso.results.Result` of picture N
+``done-N``          shard N is finished
+``cancel``          somebody no longer wants the run
+``error.json``      why it failed
+==================  ==============================================================================
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+from picasso import files
+from picasso.errors import PicassoError
+from picasso.results import DOCUMENT
+
+
+class StoredPicture(TypedDict):
+    """A picture of a session: its number, what the user calls it, and the name and path of its PNG."""
+
+    uid: int
+    name: str
+    filename: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a run is to do.
+
+    Attributes:
+        visualization: the name of its class.
+        settings: checked settings by public name.
+        pictures: what to visualize.
+        shard_size: how many pictures one shard holds.
+        configuration: where the worker finds the model: a settings file and what overrides it.
+        created: seconds since the epoch.
+    """
+
+    visualization: str
+    settings: dict[str, Any]
+    pictures: list[StoredPicture]
+    shard_size: int
+    configuration: dict[str, Any]
+    created: float
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        return -(-len(self.pictures) // self.shard_size)
+
+    def shard(self, number: int) -> list[tuple[int, StoredPicture]]:
+        """Return the pictures of one shard with their positions in the run."""
+        start = number * self.shard_size
+        return list(enumerate(self.pictures))[start : start + self.shard_size]
+
+
+class State(TypedDict):
+    """How a run stands; ``fraction`` is 0..1, ``seconds`` the computing time so far."""
+
+    state: str
+    fraction: float
+    done: int
+    total: int
+    seconds: float
+    error: dict[str, str] | None
+
+
+class Run:
+    """The folder of one run; every question is answered by looking at its files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.id = folder.name
+
+    @classmethod
+    def create(cls, parent: Path, spec: Spec) -> Run:
+        """Make the folder of a new run with an id that can't be guessed."""
+        run = cls(parent / secrets.token_hex(8))
+        (run.folder / "results").mkdir(parents=True)
+        files.write_json(run.folder / "run.json", asdict(spec))
+        return run
+
+    def spec(self) -> Spec:
+        """Return what the run is to do."""
+        return Spec(**files.read_json(self.folder / "run.json"))
+
+    # ---- written by the worker ----------------------------------------------------------------------------
+
+    def report(self, shard: int, fraction: float) -> None:
+        """Note how much of a shard is done, 0..1."""
+        files.write_json(self.folder / f"progress-{shard}", round(fraction, 4))
+
+    def finish(self, shard: int) -> None:
+        """Note that a shard is done."""
+        files.write_json(self.folder / f"done-{shard}", time.time())
+
+    def finished(self, shard: int) -> bool:
+        """Tell whether a shard is done."""
+        return (self.folder / f"done-{shard}").exists()
+
+    def fail(self, error: PicassoError) -> None:
+        """Note why the run failed; the first reason stays."""
+        if not (self.folder / "error.json").exists():
+            files.write_json(self.folder / "error.json", {"code": error.code, "message": error.message})
+
+    def result_folder(self, position: int) -> Path:
+        """Return where the result of one picture is saved."""
+        return self.folder / "results" / f"{position:05d}"
+
+    # ---- asked by both sides ------------------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """Ask the worker to stop at its next report of progress."""
+        (self.folder / "cancel").touch()
+
+    def unwanted(self) -> bool:
+        """Tell whether the run was cancelled, failed, or its folder is gone."""
+        marks = ("cancel", "error.json")
+        return not self.folder.is_dir() or any((self.folder / mark).exists() for mark in marks)
+
+    def state(self) -> State:
+        """Return how the run stands: waiting, running, finished, cancelled or failed."""
+        spec = self.spec()
+        fractions = [self._fraction(shard) for shard in range(spec.shards)]
+        weights = [len(spec.shard(shard)) for shard in range(spec.shards)]
+        done = sum(f * w for f, w in zip(fractions, weights, strict=True) if f is not None)
+        results = list(self.results())
+        error = files.read_json(self.folder / "error.json")
+        if error:
+            state = "failed"
+        elif all(self.finished(shard) for shard in range(spec.shards)):
+            state = "finished"
+        elif (self.folder / "cancel").exists():
+            state = "cancelled"
+        else:
+            state = "waiting" if all(f is None for f in fractions) else "running"
+        return State(
+            state=state,
+            fraction=round(done / max(1, len(spec.pictures)), 4),
+            done=len(results),
+            total=len(spec.pictures),
+            seconds=round(sum(result["seconds"] for result in results), 3),
+            error=error,
+        )
+
+    def _fraction(self, shard: int) -> float | None:
+        if self.finished(shard):
+            return 1.0
+        fraction: float | None = files.read_json(self.folder / f"progress-{shard}")
+        return fraction
+
+    def results(self) -> Iterator[dict[str, Any]]:
+        """Yield the documents of the results that are there, in the order of the pictures.
+
+        Each is :meth:`picasso.results.Result.as_dict` and the stored picture it belongs to.
+        """
+        pictures = self.spec().pictures
+        for position, picture in enumerate(pictures):
+            document = files.read_json(self.result_folder(position) / DOCUMENT)
+            if document is not None:
+                yield {**document, "position": position, "uid": picture["uid"], "filename": picture["filename"]}
+
+    def file(self, position: str, name: str) -> Path | None:
+        """Return a file of one picture's result, or None if there is none of that name."""
+        if not position.isdecimal() or len(position) > 6:
+            return None
+        return files.child(self.result_folder(int(position)), name)

@@ -1,0 +1,80 @@
+"""A new visualization to start from: a class that works, and its template."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Template
+
+from picasso.errors import BadRequest
+
+CLASS = Template('''\
+"""$name: say here what it shows and where the method is described."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from picasso.visualizations import BaseVisualization, Panel, Task, VisualizationSettings, slider
+
+
+@dataclass(frozen=True)
+class ${name}Settings(VisualizationSettings):
+    """What the user can choose; each field becomes a control on the page."""
+
+    patch: int = slider(8, minimum=2, maximum=64, step=1, help="Side of the patches, in pixels.")
+
+
+class $name(BaseVisualization[${name}Settings]):
+    """Blacken each patch of the picture in turn and map by how much the best class's probability drops."""
+
+    DESCRIPTION = "How much the probability of the best class drops without each patch."
+    REFERENCE_LINK = ""
+    ALLOWED_SETTINGS = ${name}Settings
+
+    def make_visualization(self, task: Task[${name}Settings]) -> Iterator[Sequence[Panel]]:
+        """Yield the panels of each picture, in order."""
+        side = task.settings.patch
+        for picture in task.inputs:
+            best = picture.predictions[0]
+            height, width, _ = picture.array.shape
+            rows, columns = -(-height // side), -(-width // side)
+            drops = np.zeros((rows, columns), np.float32)
+            for row in range(rows):
+                # Shows the progress, and ends the run here if it was cancelled.
+                task.progress(row, rows)
+                changed = np.repeat(picture.array[None], columns, axis=0)
+                for column in range(columns):
+                    changed[column, row * side : (row + 1) * side, column * side : (column + 1) * side] = 0
+                drops[row] = best["prob"] - task.model.predict(changed)[:, best["index"]]
+            yield [Panel.of_class(best, array=drops, quantity="drop of the probability", signed=True)]
+''')
+
+TEMPLATE = Template("""\
+{% extends "result.html" %}
+{% from "macros.html" import rows %}
+{% block vis %}
+<p>Say here how to read the maps of $name.</p>
+{{ rows(results) }}
+{% endblock %}
+""")
+
+
+def write(name: str, folder: Path) -> list[Path]:
+    """Write ``folder/<name in snake_case>.py`` and ``folder/<name>.html``, and return them.
+
+    Raises:
+        BadRequest: the name is no CamelCase class name, or one of the files exists.
+    """
+    if not re.fullmatch(r"[A-Z][A-Za-z0-9]{1,60}", name):
+        raise BadRequest(f"{name!r} is no class name; write it like FunViz: a capital first, letters and digits.")
+    module = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    texts = {folder / f"{module}.py": CLASS, folder / f"{name}.html": TEMPLATE}
+    for file in texts:
+        if file.exists():
+            raise BadRequest(f"{file} exists already; nothing was written.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in texts.items():
+        file.write_text(text.substitute(name=name), encoding="utf-8")
+    return list(texts)

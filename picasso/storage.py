@@ -1,0 +1,185 @@
+"""Session folders: generated names, quotas, expiry. Nothing of one session can be reached from another."""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from picasso import files, images
+from picasso.configuration import Settings
+from picasso.errors import NotFound, PicassoError, TooLarge, TooMany
+from picasso.runs import Run, StoredPicture
+
+
+class StorageFull(PicassoError):
+    """The disk has no room for another file."""
+
+    status = 507
+    code = "storage_full"
+
+
+@contextmanager
+def room_on_disk() -> Iterator[None]:
+    """Turn "no space left" into an error that the user can understand."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("The server's disk is full; nothing was stored.") from error
+        raise
+
+
+class Session:
+    """The folder of one visitor: uploaded pictures and runs."""
+
+    def __init__(self, folder: Path, settings: Settings, lock: threading.Lock) -> None:
+        self.id = folder.name
+        self.runs_folder = folder / "runs"
+        self._folder, self._settings, self._lock = folder, settings, lock
+        self._pictures = folder / "pictures"
+
+    def touch(self) -> None:
+        """Note that the session is in use."""
+        os.utime(self._folder)
+
+    # ---- pictures -----------------------------------------------------------------------------------------
+
+    def add_picture(self, body: bytes, name: str) -> StoredPicture:
+        """Decode an upload and store its pixels as a PNG under a generated name.
+
+        Raises:
+            UnsupportedImage, BadRequest, TooLarge: see :func:`picasso.images.read`.
+            TooLarge: the session holds as many pictures as it may.
+        """
+        pixels = images.encode(images.read(body, name, self._settings.MAX_MEGAPIXELS))
+        with self._lock, room_on_disk():
+            known = self.pictures()
+            if len(known) >= self._settings.MAX_PICTURES:
+                raise TooLarge(f"A session holds {self._settings.MAX_PICTURES} pictures at most; remove some first.")
+            uid = self._next_uid()
+            filename = f"{uid:04d}-{secrets.token_hex(6)}.png"
+            files.write_bytes(self._pictures / filename, pixels)
+            document = StoredPicture(
+                uid=uid, name=images.display_name(name), filename=filename, path=str(self._pictures / filename)
+            )
+            files.write_json(self._pictures / f"{uid:04d}.json", document)
+            return document
+
+    def _next_uid(self) -> int:
+        """Count up; a removed picture's number is not used again."""
+        counter = self._folder / "next_uid"
+        uid: int = files.read_json(counter) or 0
+        files.write_json(counter, uid + 1)
+        return uid
+
+    def pictures(self) -> list[StoredPicture]:
+        """Return the pictures in the order of their upload."""
+        documents = (files.read_json(file) for file in sorted(self._pictures.glob("[0-9]*.json")))
+        return sorted((document for document in documents if document), key=lambda document: int(document["uid"]))
+
+    def picture(self, uid: str | int) -> StoredPicture:
+        """Return one picture by its number, or raise NotFound."""
+        for picture in self.pictures():
+            if str(picture["uid"]) == str(uid):
+                return picture
+        raise NotFound("There is no picture of that number in this session.", field="image")
+
+    def remove_picture(self, uid: str | int) -> None:
+        """Forget a picture; runs that already have it keep their results."""
+        picture = self.picture(uid)
+        (self._pictures / f"{picture['uid']:04d}.json").unlink(missing_ok=True)
+        Path(picture["path"]).unlink(missing_ok=True)
+
+    def picture_file(self, filename: str) -> Path:
+        """Return the path of a stored picture, or raise NotFound."""
+        file = files.child(self._pictures, filename)
+        if file is None or file.suffix != ".png":
+            raise NotFound("There is no such picture in this session.")
+        return file
+
+    # ---- runs ---------------------------------------------------------------------------------------------
+
+    def run(self, run_id: str) -> Run:
+        """Return one of the session's runs, or raise NotFound."""
+        folder = self.runs_folder / run_id
+        if not run_id.isalnum() or not run_id.isascii() or folder.is_symlink() or not (folder / "run.json").is_file():
+            raise NotFound("There is no such run in this session; it may have expired.")
+        return Run(folder)
+
+    def runs(self) -> list[Run]:
+        """Return the runs, the newest first."""
+        found = [Run(file.parent) for file in self.runs_folder.glob("*/run.json")]
+        return sorted(found, key=lambda run: run.spec().created, reverse=True)
+
+    def remove_run(self, run: Run) -> None:
+        """Cancel a run and delete its files."""
+        run.cancel()
+        shutil.rmtree(run.folder, ignore_errors=True)
+
+
+class Storage:
+    """All sessions of one server, in a temporary folder that is deleted when it ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        parent = settings.path(settings.WORK_DIR) if settings.WORK_DIR else None
+        if parent:
+            parent.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix="picasso-", dir=parent))
+        self._sessions = self.folder / "sessions"
+        self._sessions.mkdir()
+        self._settings = settings
+        self._lock = threading.Lock()
+        atexit.register(self.close)
+
+    def create(self) -> Session:
+        """Make a new session with an id that can't be guessed.
+
+        Raises:
+            TooMany: the server holds as many sessions as it may.
+        """
+        self.expire()
+        with self._lock, room_on_disk():
+            if sum(1 for _ in self._sessions.iterdir()) >= self._settings.MAX_SESSIONS:
+                raise TooMany("The server holds as many sessions as it may; try again later.")
+            folder = self._sessions / secrets.token_hex(16)
+            (folder / "pictures").mkdir(parents=True)
+            (folder / "runs").mkdir()
+        return Session(folder, self._settings, self._lock)
+
+    def find(self, session_id: str | None) -> Session | None:
+        """Return a session by its id, or None if there is none (any more)."""
+        if not session_id or not session_id.isalnum() or not session_id.isascii():
+            return None
+        folder = self._sessions / session_id
+        if not folder.is_dir():
+            return None
+        session = Session(folder, self._settings, self._lock)
+        session.touch()
+        return session
+
+    def remove(self, session: Session) -> None:
+        """Cancel a session's runs and delete its folder."""
+        for run in session.runs():
+            run.cancel()
+        shutil.rmtree(self._sessions / session.id, ignore_errors=True)
+
+    def expire(self) -> None:
+        """Delete the sessions that nobody has used for ``SESSION_MINUTES``."""
+        oldest = time.time() - self._settings.SESSION_MINUTES * 60
+        for folder in self._sessions.iterdir():
+            if folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Delete everything."""
+        atexit.unregister(self.close)
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,22 @@
+"""Visualizations, one file each; a file dropped in here, with a class in it, appears on the page.
+
+What a visualization of your own needs can be imported from here.
+"""
+
+from picasso.models.card import Capability
+from picasso.results import Panel
+from picasso.visualizations.base import BaseVisualization, Input, Task
+from picasso.visualizations.settings import VisualizationSettings, choice, number, slider, toggle
+
+__all__ = [
+    "BaseVisualization",
+    "Capability",
+    "Input",
+    "Panel",
+    "Task",
+    "VisualizationSettings",
+    "choice",
+    "number",
+    "slider",
+    "toggle",
+]

@@ -1,0 +1,80 @@
+"""What a visualization is: one class that turns a task into panels, picture by picture."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from PIL import Image
+
+from picasso.models.base import Array, Model
+from picasso.models.card import Capability, Prediction
+from picasso.results import Panel
+from picasso.visualizations.settings import VisualizationSettings
+
+SettingsT = TypeVar("SettingsT", bound=VisualizationSettings)
+
+
+@dataclass(frozen=True)
+class Input:
+    """One picture, prepared.
+
+    Attributes:
+        name: what the user called it.
+        image: the upright picture as uploaded.
+        view: the picture as the model sees it; maps are drawn over it.
+        array: the model's input ``(H, W, C)`` float32.
+        predictions: the most probable classes, best first.
+        exact_view: False if preprocessing the view does not give ``array`` again; then ``view`` is only
+            ``array`` made visible, and painting on it means nothing to the model.
+    """
+
+    name: str
+    image: Image.Image
+    view: Image.Image
+    array: Array
+    predictions: tuple[Prediction, ...]
+    exact_view: bool = True
+
+
+@dataclass(frozen=True)
+class Task(Generic[SettingsT]):
+    """Everything a visualization is given for one run.
+
+    Attributes:
+        model: answers with NumPy arrays; see :class:`picasso.models.base.Model`.
+        inputs: the pictures, in the order in which panels are expected.
+        settings: checked values, an instance of the visualization's ``ALLOWED_SETTINGS``.
+        progress: call ``progress(done, total)`` for the picture at work, as often as you like; it shows the
+            progress and ends the run, by an exception, if it was cancelled.
+    """
+
+    model: Model
+    inputs: Sequence[Input]
+    settings: SettingsT
+    progress: Callable[[int, int], None]
+
+
+class BaseVisualization(ABC, Generic[SettingsT]):
+    """Derive from this class, and put a template of the class's name beside it if the default is not enough.
+
+    A fresh instance is made for each run, so nothing that one run sets can disturb another.
+    """
+
+    #: One line that says what the visualization shows.
+    DESCRIPTION: ClassVar[str] = ""
+    #: Where the method is described, or "".
+    REFERENCE_LINK: ClassVar[str] = ""
+    #: A frozen dataclass of settings fields, derived from VisualizationSettings.
+    ALLOWED_SETTINGS: ClassVar[type[VisualizationSettings]] = VisualizationSettings
+    #: What it needs of a model; where the model can't give it, it is shown greyed out.
+    NEEDS: ClassVar[frozenset[Capability]] = frozenset({Capability.PREDICTIONS})
+
+    @abstractmethod
+    def make_visualization(self, task: Task[SettingsT]) -> Iterator[Sequence[Panel]]:
+        """Yield the panels of each picture of ``task.inputs``, in order.
+
+        Yield as soon as a picture is done: its row appears at once, and a cancelled run keeps it.
+        """

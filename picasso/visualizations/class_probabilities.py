@@ -1,0 +1,18 @@
+"""The simplest visualization: what the model answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from picasso.visualizations import BaseVisualization, Panel, Task, VisualizationSettings
+
+
+class ClassProbabilities(BaseVisualization[VisualizationSettings]):
+    """Show the most probable classes; every result carries them, so there is nothing to compute."""
+
+    DESCRIPTION = "The most probable classes of each picture, with their probabilities."
+
+    def make_visualization(self, task: Task[VisualizationSettings]) -> Iterator[Sequence[Panel]]:
+        """Yield no panels: the template draws the predictions."""
+        for _ in task.inputs:
+            yield []

@@ -1,0 +1,54 @@
+"""Saliency maps: how strongly each pixel moves the score of a class.
+
+Simonyan, Vedaldi & Zisserman, *Deep inside convolutional networks*, arXiv 1312.6034, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from picasso.models.base import Array
+from picasso.visualizations import BaseVisualization, Capability, Panel, Task, VisualizationSettings, choice
+
+
+@dataclass(frozen=True)
+class SaliencySettings(VisualizationSettings):
+    """Settings of :class:`SaliencyMaps`."""
+
+    transparency: float = choice(
+        0.0, 0.25, 0.5, 0.75, help="How strongly the picture shows through the map.", digits=2
+    )
+
+
+def saliency(gradients: Array) -> Array:
+    """Reduce gradients ``(N, H, W, C)`` to maps ``(N, H, W)``: the absolute value, then its channel maximum."""
+    return np.asarray(np.abs(gradients).max(axis=-1), np.float32)
+
+
+class SaliencyMaps(BaseVisualization[SaliencySettings]):
+    """Differentiate the logit, not the probability: where the model is certain, the softmax is flat."""
+
+    DESCRIPTION = "How strongly each pixel moves the score of a class: bright pixels matter most."
+    REFERENCE_LINK = "https://arxiv.org/abs/1312.6034"
+    ALLOWED_SETTINGS = SaliencySettings
+    NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
+
+    def make_visualization(self, task: Task[SaliencySettings]) -> Iterator[Sequence[Panel]]:
+        """Yield one map per top class."""
+        for picture in task.inputs:
+            task.progress(0, 1)
+            classes = [prediction["index"] for prediction in picture.predictions]
+            inputs = np.repeat(picture.array[None], len(classes), axis=0)
+            maps = saliency(task.model.input_gradients(inputs, classes))
+            yield [
+                Panel.of_class(
+                    prediction,
+                    array=array,
+                    quantity="|d logit / d pixel|",
+                    transparency=task.settings.transparency,
+                )
+                for prediction, array in zip(picture.predictions, maps, strict=True)
+            ]

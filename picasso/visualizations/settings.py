@@ -1,0 +1,217 @@
+"""Typed settings of visualizations: each field draws its control, checks its value and describes itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from picasso.errors import BadRequest
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Control:
+    """How one setting is drawn and checked; the concrete kinds follow."""
+
+    help: str
+    default: Any
+    kind: ClassVar[str] = ""
+
+    def parse(self, raw: object) -> Value:
+        """Return ``raw`` (a string from a form, or a value) as the setting's type, or raise ValueError."""
+        raise NotImplementedError
+
+    def allowed(self) -> str:
+        """Say which values are valid, as the end of a sentence."""
+        raise NotImplementedError
+
+    def show(self, value: Value) -> str:
+        """Write a value as forms and the API do."""
+        return str(value)
+
+    def options(self) -> list[str]:
+        """Return the allowed values if they can be listed."""
+        return []
+
+    def describe(self) -> dict[str, Any]:
+        """Return the control as JSON-ready values."""
+        values = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+        return {"kind": self.kind, **values, "default": self.show(self.default)}
+
+
+@dataclass(frozen=True)
+class Choice(Control):
+    """One of a few values."""
+
+    values: tuple[Any, ...]
+    digits: int | None = None
+    kind: ClassVar[str] = "choice"
+
+    def parse(self, raw: object) -> Value:
+        """Match strings as they are, numbers by value, so that 0.5 and 0.50 are the same."""
+        for value in self.values:
+            if raw == value or str(raw) == self.show(value):
+                return value  # type: ignore[no-any-return]
+            if isinstance(value, int | float) and not isinstance(raw, bool) and number_or_none(raw) == value:
+                return value
+        raise ValueError
+
+    def allowed(self) -> str:
+        """List the values."""
+        return f"one of {', '.join(self.options())}"
+
+    def show(self, value: Value) -> str:
+        """Write numbers with a fixed count of decimals where one is declared."""
+        return str(value) if self.digits is None else f"{value:.{self.digits}f}"
+
+    def options(self) -> list[str]:
+        """Return the values as they are written."""
+        return [self.show(value) for value in self.values]
+
+
+@dataclass(frozen=True)
+class Number(Control):
+    """A number within bounds; whole if its default is."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    kind: ClassVar[str] = "number"
+
+    def parse(self, raw: object) -> Value:
+        """Accept finite numbers within the bounds."""
+        value = number_or_none(raw)
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        if value is None or not low <= value <= high or isinstance(raw, bool):
+            raise ValueError
+        if isinstance(self.default, int):
+            if value != int(value):
+                raise ValueError
+            return int(value)
+        return value
+
+    def allowed(self) -> str:
+        """Name the bounds."""
+        what = "a whole number" if isinstance(self.default, int) else "a number"
+        if self.minimum is not None and self.maximum is not None:
+            return f"{what} from {self.minimum} to {self.maximum}"
+        if self.minimum is not None:
+            return f"{what} of at least {self.minimum}"
+        return f"{what} of at most {self.maximum}" if self.maximum is not None else what
+
+
+@dataclass(frozen=True)
+class Slider(Number):
+    """A number within bounds, drawn as a slider."""
+
+    step: float | None = None
+    kind: ClassVar[str] = "slider"
+
+
+@dataclass(frozen=True)
+class Toggle(Control):
+    """Yes or no."""
+
+    kind: ClassVar[str] = "toggle"
+    WORDS: ClassVar[dict[str, bool]] = {
+        "true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False,
+    }  # fmt: skip
+
+    def parse(self, raw: object) -> Value:
+        """Accept booleans and the usual words for them."""
+        try:
+            return self.WORDS[str(raw).lower()]
+        except KeyError as error:
+            raise ValueError from error
+
+    def allowed(self) -> str:
+        """Name the two words."""
+        return "true or false"
+
+    def show(self, value: Value) -> str:
+        """Write true or false."""
+        return "true" if value else "false"
+
+    def options(self) -> list[str]:
+        """Return the two words, the default first."""
+        return [self.show(self.default), self.show(not self.default)]
+
+
+def number_or_none(raw: object) -> float | None:
+    """Return ``raw`` as a finite number, or None if it is none."""
+    try:
+        value = float(raw)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def choice(*values: Any, help: str, digits: int | None = None) -> Any:  # noqa: A002
+    """Declare a setting that takes one of ``values``; the first is the default."""
+    return declare(Choice(help, values[0], values, digits))
+
+
+def number(default: float, help: str, minimum: float | None = None, maximum: float | None = None) -> Any:  # noqa: A002
+    """Declare a number, whole if ``default`` is an int."""
+    return declare(Number(help, default, minimum, maximum))
+
+
+def slider(default: float, help: str, minimum: float, maximum: float, step: float) -> Any:  # noqa: A002
+    """Declare a number that is drawn as a slider."""
+    return declare(Slider(help, default, minimum, maximum, step))
+
+
+def toggle(default: bool, help: str) -> Any:  # noqa: A002
+    """Declare a yes-or-no setting."""
+    return declare(Toggle(help, default))
+
+
+def declare(control: Control) -> Any:
+    """Return a dataclass field that carries its control."""
+    return field(default=control.default, metadata={"control": control})
+
+
+@dataclass(frozen=True)
+class VisualizationSettings:
+    """The base of a visualization's settings: a frozen dataclass of :func:`choice`, :func:`number`, ... fields.
+
+    A field ``window_side`` is called ``WindowSide`` on pages, in the API and on the command line.
+    """
+
+    @classmethod
+    def controls(cls) -> dict[str, Control]:
+        """Return the controls by public name, in the order of declaration."""
+        return {public_name(f.name): f.metadata["control"] for f in dataclasses.fields(cls)}
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, object]) -> Self:
+        """Return checked settings; those that ``raw`` does not name keep their defaults.
+
+        Raises:
+            BadRequest: a name is unknown or a value is not allowed; ``field`` says which.
+        """
+        controls = cls.controls()
+        values = {}
+        for name, value in raw.items():
+            if name not in controls:
+                known = ", ".join(controls) or "none"
+                raise BadRequest(f"There is no setting {name!r} here; the settings are: {known}.", field=name)
+            try:
+                values[name] = controls[name].parse(value)
+            except ValueError:
+                shown = repr(str(value)[:40])
+                raise BadRequest(f"{name} must be {controls[name].allowed()}, not {shown}.", field=name) from None
+        return cls(**{f.name: values[key] for f in dataclasses.fields(cls) if (key := public_name(f.name)) in values})
+
+    def as_dict(self) -> dict[str, Value]:
+        """Return the values by public name."""
+        return {public_name(f.name): getattr(self, f.name) for f in dataclasses.fields(self)}
+
+
+def public_name(attribute: str) -> str:
+    """Turn ``window_side`` into ``WindowSide``."""
+    return "".join(part.capitalize() for part in attribute.split("_"))

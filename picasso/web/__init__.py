@@ -1,0 +1,1 @@
+"""The web server: pages for people, an API for programs, and a guard in front of both."""

@@ -1,0 +1,58 @@
+"""Pictures: uploaded ones, samples, and everything that runs have drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Blueprint, Response, send_file
+
+from picasso.errors import NotFound
+from picasso.web.present import output_file
+from picasso.web.services import need_session, services
+
+blueprint = Blueprint("files", __name__, static_folder=None)
+
+SAMPLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def samples() -> list[str]:
+    """Return the file names of the samples, in order; none if the folder is missing."""
+    configured = services().settings.SAMPLES_DIR
+    if not configured:
+        return []
+    folder = services().settings.path(configured)
+    return sorted(file.name for file in folder.glob("*") if file.suffix.lower() in SAMPLE_SUFFIXES)
+
+
+def sample_file(name: str) -> Path:
+    """Return the path of a sample, or raise NotFound."""
+    if name not in samples():
+        raise NotFound("There is no such sample.", field="sample")
+    return services().settings.path(services().settings.SAMPLES_DIR) / name
+
+
+def send(path: Path) -> Response:
+    """Send a file that never changes under its name; only the visitor's own browser may keep it."""
+    response = send_file(path, conditional=True)
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return response
+
+
+@blueprint.get("/samples/<name>")
+def sample(name: str) -> Response:
+    """Serve a sample."""
+    return send(sample_file(name))
+
+
+@blueprint.get("/inputs/<name>")
+@blueprint.get("/api/inputs/<name>")
+def picture(name: str) -> Response:
+    """Serve an uploaded picture of this session."""
+    return send(need_session().picture_file(name))
+
+
+@blueprint.get("/outputs/<name>")
+@blueprint.get("/api/outputs/<name>")
+def output(name: str) -> Response:
+    """Serve a file of one of this session's results."""
+    return send(output_file(need_session(), name))

@@ -1,0 +1,76 @@
+"""The browser's border: which hosts are served, which sites may act, and what pages may load."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, request
+
+from picasso.configuration import Settings
+from picasso.errors import BadRequest, Forbidden
+from picasso.web.services import send_cookie
+
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        # Pico draws its icons as data: pictures.
+        "img-src 'self' data:",
+        "style-src 'self'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+# Calls of the original's API that compute or delete although they are GET.
+ACTING = ("/api/visualize", "/api/reset")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine's own."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Check every request and protect every answer."""
+    # Bound to loopback, only loopback names are ours: another name is a page that rebinds its DNS to us.
+    names_are_open = not is_loopback(settings.HOST)
+
+    def check() -> None:
+        host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+        if not (names_are_open or is_loopback(host)):
+            raise BadRequest("This host name is not served; open http://127.0.0.1 or http://localhost instead.")
+        if request.method not in ("GET", "HEAD", "OPTIONS") or request.path in ACTING:
+            check_origin()
+
+    def protect(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return send_cookie(response)
+
+    app.before_request(check)
+    app.after_request(protect)
+
+
+def check_origin() -> None:
+    """Refuse actions that a page of another site triggers; programs send neither header and pass."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        if site not in ("same-origin", "none"):
+            raise Forbidden("Another site sent this request, so it was refused.")
+        return
+    origin = request.headers.get("Origin")
+    if origin is not None and origin != f"{request.scheme}://{request.host}":
+        raise Forbidden("Another site sent this request, so it was refused.")

@@ -1,0 +1,71 @@
+"""What requests share (settings, storage, registry, queue), and the visitor's session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Response, current_app, g, request
+
+from picasso.configuration import Settings
+from picasso.errors import NotFound
+from picasso.registry import Registry
+from picasso.runner import Runner
+from picasso.storage import Session, Storage
+
+COOKIE = "picasso_session"
+
+
+@dataclass(frozen=True)
+class Services:
+    """The rooms behind the web; one of each per application."""
+
+    settings: Settings
+    storage: Storage
+    registry: Registry
+    runner: Runner
+
+
+def services() -> Services:
+    """Return the services of the current application."""
+    return cast(Services, current_app.extensions["picasso"])
+
+
+def find_session() -> Session | None:
+    """Return the visitor's session, or None if there is none yet."""
+    if "session" not in g:
+        g.session = services().storage.find(request.cookies.get(COOKIE))
+    return cast(Session | None, g.session)
+
+
+def need_session() -> Session:
+    """Return the visitor's session, or raise NotFound."""
+    session = find_session()
+    if session is None:
+        raise NotFound("There is nothing here (any more): upload pictures first.")
+    return session
+
+
+def make_session() -> Session:
+    """Return the visitor's session, making one if there is none; only what stores something calls this."""
+    session = find_session()
+    if session is None:
+        session = g.session = g.new_session = services().storage.create()
+    return session
+
+
+def send_cookie(response: Response) -> Response:
+    """Tell the browser the id of a session that was made during this request."""
+    if "new_session" in g:
+        response.set_cookie(COOKIE, g.new_session.id, httponly=True, samesite="Lax")
+    return response
+
+
+def drop_session(response: Response) -> Response:
+    """Delete the visitor's session, its files and its cookie."""
+    session = find_session()
+    if session is not None:
+        services().storage.remove(session)
+    g.pop("new_session", None)
+    response.delete_cookie(COOKIE, httponly=True, samesite="Lax")
+    return response

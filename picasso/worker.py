@@ -1,0 +1,132 @@
+"""The side that computes: the only process that imports TensorFlow and holds the model.
+
+:func:`run_shard` is all that an engine has to call. It takes a path and a number, may be called again after
+any interruption, and leaves everything it has to say in the run's folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import signal
+import tempfile
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from picasso import configuration, files, pipeline
+from picasso.configuration import Settings
+from picasso.errors import Cancelled, ModelError, PicassoError, RunError
+from picasso.models.base import Model
+from picasso.models.loading import load_configured
+from picasso.registry import Registry
+from picasso.runs import Run
+
+log = logging.getLogger(__name__)
+
+
+def reference(settings: Settings) -> dict[str, Any]:
+    """Return where a worker, perhaps on another machine, finds the same settings again."""
+    return {"file": str(settings.source) if settings.source else None, "overrides": settings.overrides}
+
+
+@functools.lru_cache(maxsize=1)
+def equipment(key: str) -> tuple[Model, Registry]:
+    """Return the model and the visualizations of a :func:`reference`, as JSON; loaded once per process."""
+    where = json.loads(key)
+    settings = configuration.load(where["file"], where["overrides"]) if where["file"] else configuration.build({}, None, where["overrides"])
+    try:
+        model = load_configured(settings)
+    except PicassoError:
+        raise
+    # The user's own class may raise anything; the page needs one sentence, the log the traceback.
+    except (Exception, SystemExit) as error:
+        log.exception("The model could not be loaded")
+        raise ModelError(f"{settings.MODEL_CLS_NAME} could not be loaded: {type(error).__name__}: {error}") from error
+    return model, Registry([settings.path(folder) for folder in settings.PLUGIN_DIRS])
+
+
+def run_shard(folder: str, shard: int) -> None:
+    """Compute one shard of a run; skip what is already there.
+
+    Errors are written into the run's folder rather than raised: whoever waits for the run looks there.
+    """
+    run = Run(Path(folder))
+    if run.unwanted() or run.finished(shard):
+        return
+    try:
+        compute(run, shard)
+        run.finish(shard)
+    except Cancelled:
+        log.info("run %s was cancelled", run.id)
+    except PicassoError as error:
+        log.exception("run %s failed", run.id)
+        run.fail(error)
+    except (Exception, SystemExit) as error:
+        log.exception("run %s failed", run.id)
+        if run.folder.is_dir():
+            run.fail(RunError(f"The run failed: {type(error).__name__}: {error}"))
+
+
+def compute(run: Run, shard: int) -> None:
+    """Save the results of a shard, each as soon as it is there."""
+    spec = run.spec()
+    run.report(shard, 0.0)
+    model, registry = equipment(json.dumps(spec.configuration, sort_keys=True))
+    todo = [(position, picture) for position, picture in spec.shard(shard) if not run.result_folder(position).exists()]
+    pictures = [pipeline.Picture(picture["name"], load_picture(picture["path"])) for _, picture in todo]
+
+    def report(fraction: float) -> None:
+        if run.unwanted():
+            raise Cancelled
+        run.report(shard, fraction)
+
+    visualization = registry.get(spec.visualization).require()
+    results = pipeline.run(model, visualization, spec.settings, pictures, report)
+    for (position, _), result in zip(todo, results, strict=True):
+        result.save(run.result_folder(position))
+
+
+def load_picture(path: str) -> Image.Image:
+    """Read a stored picture; it was checked when it was uploaded."""
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+def main(connection: Connection, configured: dict[str, Any], status: str, temporary: str) -> None:
+    """Serve shards until the other end of ``connection`` closes: the body of the local engine's process.
+
+    Args:
+        connection: receives ``(folder, shard)`` and answers None when the shard is dealt with.
+        configured: the :func:`reference` whose model is loaded at once.
+        status: the file that tells the web server how the model stands.
+        temporary: a folder for whatever libraries leave behind.
+    """
+    # Ctrl-C goes to the whole group; the server decides when its worker ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    tempfile.tempdir = temporary
+    os.environ["TMPDIR"] = temporary
+    load_and_tell(configured, Path(status))
+    while True:
+        try:
+            folder, shard = connection.recv()
+        except EOFError:
+            return
+        run_shard(folder, shard)
+        connection.send(None)
+
+
+def load_and_tell(configured: dict[str, Any], status: Path) -> None:
+    """Load the model and write into ``status`` that it is ready, or why it is not."""
+    try:
+        model, _ = equipment(json.dumps(configured, sort_keys=True))
+        files.write_json(status, {"state": "ready", "card": model.card().as_dict()})
+    except PicassoError as error:
+        log.error("%s", error.message)
+        files.write_json(status, {"state": "failed", "error": error.message})
