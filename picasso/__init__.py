@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from picasso.app import create_app
+    from picasso.panels import Panel
     from picasso.pipeline import explain
-    from picasso.results import Panel, Result
+from picasso.results import Result
 
 __version__ = "1.0.0.dev0"
 __all__ = ["Panel", "Result", "__version__", "create_app", "explain"]
 
-HOMES = {"create_app": "picasso.app", "explain": "picasso.pipeline", "Panel": "picasso.results", "Result": "picasso.results"}
+HOMES = {
+    "create_app": "picasso.app",
+    "explain": "picasso.pipeline",
+    "Panel": "picasso.panels",
+    "Result": "picasso.results",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -44,7 +44,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     # A plugin's template lies beside its class; it can't replace one of ours.
     plugins = jinja2.FileSystemLoader([str(folder) for folder in registry.plugin_dirs])
     templates = jinja2.FileSystemLoader(str(Path(__file__).parent / "templates"))
-    app.jinja_loader = jinja2.ChoiceLoader([templates, plugins])  # type: ignore[assignment]
+    app.jinja_loader = jinja2.ChoiceLoader([templates, plugins])
     app.jinja_env.undefined = jinja2.StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 

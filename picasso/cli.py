@@ -62,7 +62,12 @@ def serve(config: Path | None, host: str | None, port: int | None) -> None:
 @click.option("--out", type=click.Path(path_type=Path), default=Path("picasso-results"), show_default=True)
 @friendly
 def explain(
-    pictures: tuple[Path, ...], config: Path | None, model: Path | None, visualization: str, pairs: tuple[str, ...], out: Path
+    pictures: tuple[Path, ...],
+    config: Path | None,
+    model: Path | None,
+    visualization: str,
+    pairs: tuple[str, ...],
+    out: Path,
 ) -> None:
     """Visualize PICTURES and write PNG, JSON and npz files, one folder for each picture."""
     from picasso import configuration, pipeline

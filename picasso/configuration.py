@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import json
@@ -22,7 +23,7 @@ PACKAGE = Path(__file__).parent
 
 def setting(default: Any, help: str) -> Any:  # noqa: A002 - the word that users of the table read
     """Declare a setting with its default and the sentence that documents it."""
-    make = {"default_factory": lambda: default} if isinstance(default, list | dict) else {"default": default}
+    make = {"default_factory": lambda: copy.copy(default)} if isinstance(default, list | dict) else {"default": default}
     return field(metadata={"help": help}, **make)
 
 
@@ -37,9 +38,7 @@ class Settings:
     APP_TITLE: str = setting("Picasso", "The title at the top of every page.")
     HOST: str = setting("127.0.0.1", "The address to listen on; anything but loopback is reachable by others.")
     PORT: int = setting(5000, "The port to listen on.")
-    MODEL_CLS_PATH: str = setting(
-        "{picasso}/examples/keras/model.py", "The Python file that holds your model class."
-    )
+    MODEL_CLS_PATH: str = setting("{picasso}/examples/keras/model.py", "The Python file that holds your model class.")
     MODEL_CLS_NAME: str = setting("KerasMNISTModel", "The name of the model class in that file.")
     MODEL_LOAD_ARGS: dict[str, Any] = setting(
         {"data_dir": "{picasso}/examples/keras/data"}, "The keyword arguments of the class's load() method."
@@ -114,7 +113,9 @@ def load(file: str | Path | None = None, overrides: Mapping[str, Any] | None = N
     path = Path(named) if named else Path("config.py")
     if not path.is_file():
         if named:
-            raise ConfigurationError(f"There is no settings file {path}; name one with --config or {ENVIRONMENT_VARIABLE}.")
+            raise ConfigurationError(
+                f"There is no settings file {path}; name one with --config or {ENVIRONMENT_VARIABLE}."
+            )
         return build({}, None, overrides)
     path = path.resolve()
     return build(read(path), path, overrides)
@@ -151,7 +152,9 @@ def build(values: Mapping[str, Any], source: Path | None, overrides: Mapping[str
 def check(key: str, value: Any, where: str) -> None:
     """Raise a ConfigurationError unless ``key`` is a setting and ``value`` is of its type."""
     if key in REPLACED:
-        raise ConfigurationError(f"The setting {key}{where} is from an earlier Picasso: now {REPLACED[key]}.", field=key)
+        raise ConfigurationError(
+            f"The setting {key}{where} is from an earlier Picasso: now {REPLACED[key]}.", field=key
+        )
     if key not in DEFAULTS:
         near = difflib.get_close_matches(key, DEFAULTS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(DEFAULTS)}."

@@ -105,5 +105,8 @@ class WorkerDied(RunError):
     code = "worker_died"
 
 
-class Cancelled(Exception):  # noqa: N818 - not an error: it ends a run that somebody no longer wants
-    """The run was cancelled; raised from inside a visualization when it reports progress."""
+class Cancelled(BaseException):
+    """The run was cancelled; raised from inside a visualization when it reports progress.
+
+    Not an Exception, so that a visualization that catches those does not go on with an unwanted run.
+    """

@@ -22,7 +22,7 @@ def write_bytes(file: Path, body: bytes) -> None:
     draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         draft.write_bytes(body)
-        os.replace(draft, file)
+        draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
 

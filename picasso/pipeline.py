@@ -14,11 +14,16 @@ from PIL import Image
 from picasso import images as door
 from picasso.errors import BadRequest, ModelError, PicassoError, RunError
 from picasso.models.base import Array, Model
+from picasso.panels import Panel
 from picasso.registry import Registry
-from picasso.results import Panel, Result
+from picasso.results import Result
 from picasso.visualizations.base import BaseVisualization, Input, Task
 
 Report = Callable[[float], None]
+
+# How many pictures are prepared at once: enough to keep the model busy, few enough that memory stays bounded
+# and that another run is soon served.
+GROUP = 4
 
 UNFAITHFUL = (
     "preprocess() changes this picture in a way that view() does not show, so the picture below is drawn from the "
@@ -50,7 +55,7 @@ def explain(
         images: file names, PIL pictures, or arrays ``(H, W)`` or ``(H, W, 3)`` of uint8; or one of these.
         visualization: the name of an installed visualization, or a class.
         plugin_dirs: folders with visualizations of your own.
-        progress: called with the fraction done, 0..1; may raise to stop.
+        progress: called with the fraction done, 0..1; may raise :class:`~picasso.errors.Cancelled` to stop.
         settings: the visualization's settings, such as ``Window=0.1``.
 
     Raises:
@@ -62,8 +67,17 @@ def explain(
         images = [images]
     if isinstance(visualization, str):
         visualization = Registry([Path(folder) for folder in plugin_dirs]).get(visualization).require()
-    pictures = [picture_from(source, index) for index, source in enumerate(images)]
-    return list(run(model, visualization, settings, pictures, progress or (lambda fraction: None)))
+    sources = list(images)
+    results: list[Result] = []
+    for start in range(0, len(sources), GROUP):
+        group = [picture_from(source, start + index) for index, source in enumerate(sources[start : start + GROUP])]
+
+        def report(fraction: float, done: int = start, size: int = len(group)) -> None:
+            if progress:
+                progress((done + fraction * size) / len(sources))
+
+        results += run(model, visualization, settings, group, report)
+    return results
 
 
 def picture_from(source: str | Path | Image.Image | Array, index: int) -> Picture:
@@ -146,7 +160,9 @@ def next_panels(panels_of: Iterator[Sequence[Panel]], name: str, picture: str) -
             raise RunError(f"{name} yielded a {type(panel).__name__} where a Panel was due.")
         shape, colour = panel.array.shape, panel.kind == "picture" and panel.array.shape[2:] == (3,)
         if (len(shape) != 2 and not colour) or 0 in shape:
-            raise RunError(f"{name} made a {panel.kind} of shape {shape}; maps are (h, w), pictures (h, w) or (h, w, 3).")
+            raise RunError(
+                f"{name} made a {panel.kind} of shape {shape}; maps are (h, w), pictures (h, w) or (h, w, 3)."
+            )
         if panel.kind == "map" and not np.isfinite(panel.array).all():
             raise RunError(f"{name} made a map with values that are not finite numbers for the picture {picture}.")
     return panels

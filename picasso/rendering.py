@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso.results import Panel
+from picasso.panels import Panel
 
 # Perceptually uniform, readable in grey and by colour-blind people.
 SEQUENTIAL = "viridis"

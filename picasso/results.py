@@ -7,87 +7,20 @@ import io
 import json
 import os
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from picasso import rendering
 from picasso.models.card import ModelCard, Prediction
+from picasso.panels import Panel
 
 DOCUMENT = "result.json"
 ARRAYS = "arrays.npz"
 VIEW = "view.png"
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One map or one picture.
-
-    Attributes:
-        title: what the reader sees above it; the class's name for a map of a class.
-        array: a map ``(h, w)`` of float32, or a picture ``(h, w)``/``(h, w, 3)`` of uint8. A map covers the
-            whole picture as the model sees it, whatever its own resolution.
-        quantity: what the values of a map are, with their unit, for its legend.
-        value_range: the values at the two ends of the colour scale; None takes those of the array.
-        signed: True if zero is the middle of the scale.
-        transparency: how strongly the picture shows through the map, 0..1.
-        class_index: the class that a map belongs to, or None.
-        probability: the probability of that class on the whole picture, 0..1, or None.
-    """
-
-    title: str
-    array: NDArray[Any]
-    quantity: str = ""
-    value_range: tuple[float, float] | None = None
-    signed: bool = False
-    transparency: float = 0.0
-    class_index: int | None = None
-    probability: float | None = None
-
-    @classmethod
-    def of_class(cls, prediction: Prediction, array: NDArray[Any], **attributes: Any) -> Self:
-        """Return the map of a predicted class, titled with its name."""
-        known = {"class_index": prediction["index"], "probability": prediction["prob"]}
-        return cls(title=prediction["name"], array=array, **known, **attributes)
-
-    @property
-    def kind(self) -> str:
-        """``"picture"`` for pixels, ``"map"`` for values."""
-        return "picture" if self.array.dtype == np.uint8 else "map"
-
-    def scale(self) -> tuple[float, float]:
-        """Return the values at the ends of the colour scale; symmetric about zero if signed."""
-        if self.value_range is not None:
-            return self.value_range
-        low, high = float(self.array.min()), float(self.array.max())
-        if self.signed:
-            high = max(abs(low), abs(high))
-            return -high, high
-        # Maps of magnitudes start at zero, so that "nothing" is always drawn as nothing.
-        return min(0.0, low), high
-
-    def describe(self) -> dict[str, Any]:
-        """Return everything but the array as JSON-ready values; maps say if they are flat."""
-        document: dict[str, Any] = {
-            "title": self.title,
-            "kind": self.kind,
-            "shape": list(self.array.shape),
-            "class_index": self.class_index,
-            "probability": self.probability,
-        }
-        if self.kind == "map":
-            low, high = self.scale()
-            document |= {
-                "quantity": self.quantity,
-                "signed": self.signed,
-                "transparency": self.transparency,
-                "value_range": [low, high],
-                "minimum": float(self.array.min()),
-                "maximum": float(self.array.max()),
-                "flat": bool(self.array.min() == self.array.max()),
-            }
-        return document
 
 
 @dataclass(frozen=True)
@@ -143,8 +76,6 @@ class Result:
 
         The folder appears whole or not at all: it is written under another name and then renamed.
         """
-        from picasso import rendering
-
         target = Path(folder)
         draft = target.with_name(f".{target.name}.{os.getpid()}")
         draft.mkdir(parents=True)
@@ -155,9 +86,9 @@ class Result:
                 rendering.colour_bar(panel).save(draft / f"legend-{index}.png")
         rendering.enlarge(self.view).save(draft / VIEW)
         arrays = {f"panel_{index}": panel.array for index, panel in enumerate(self.panels)}
-        np.savez_compressed(draft / ARRAYS, view=self.view, **arrays)
+        np.savez_compressed(draft / ARRAYS, allow_pickle=False, view=self.view, **arrays)
         (draft / DOCUMENT).write_text(json.dumps(document, allow_nan=False, indent=1), encoding="utf-8")
-        os.replace(draft, target)
+        draft.replace(target)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -165,7 +96,9 @@ class Result:
         document = json.loads((Path(folder) / DOCUMENT).read_text(encoding="utf-8"))
         with np.load(Path(folder) / ARRAYS) as arrays:
             stored = {key: arrays[key] for key in arrays.files}
-        panels = tuple(read_panel(panel, stored[f"panel_{index}"]) for index, panel in enumerate(document["panels"]))
+        panels = tuple(
+            Panel.from_description(panel, stored[f"panel_{index}"]) for index, panel in enumerate(document["panels"])
+        )
         same = {key: document[key] for key in ("visualization", "settings", "picture", "seconds", "reference")}
         return cls(
             **same,
@@ -178,9 +111,6 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Draw the result in a notebook: the picture, then each panel under its title."""
-        from html import escape
-
-        from picasso import rendering
 
         def figure(image: Any, caption: str) -> str:
             buffer = io.BytesIO()
@@ -196,11 +126,3 @@ class Result:
             probability = "" if panel.probability is None else f" {panel.probability:.3f}"
             figures.append(figure(rendering.draw(panel, self.view), panel.title + probability))
         return f"<p><b>{escape(self.visualization)}</b> {escape(best)}</p>{''.join(figures)}"
-
-
-def read_panel(document: dict[str, Any], array: NDArray[Any]) -> Panel:
-    """Rebuild a panel from its description and its array."""
-    names = ("title", "quantity", "signed", "transparency", "class_index", "probability")
-    known = {key: document[key] for key in names if key in document}
-    scale = document.get("value_range")
-    return Panel(array=array, value_range=(scale[0], scale[1]) if scale else None, **known)

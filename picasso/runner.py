@@ -13,13 +13,11 @@ from typing import Any
 from picasso.engine import Engine
 from picasso.errors import BadRequest, Busy, NotReady, PicassoError
 from picasso.models.card import ModelCard
+from picasso.pipeline import GROUP
 from picasso.registry import Entry, Registry
 from picasso.runs import Run, Spec, StoredPicture
 
 log = logging.getLogger(__name__)
-
-# Small enough that another run is soon served, large enough that the model answers several pictures at once.
-SHARD_SIZE = 4
 
 
 class Runner:
@@ -78,7 +76,7 @@ class Runner:
         status = self.model_status()
         if status["state"] == "failed":
             raise NotReady(status["error"])
-        spec = Spec(name, checked, pictures, SHARD_SIZE, self._configured, time.time())
+        spec = Spec(name, checked, pictures, GROUP, self._configured, time.time())
         with self._lock:
             if len(self._active) >= self._capacity:
                 raise Busy(f"{len(self._active)} runs are waiting already; try again when one of them is done.")

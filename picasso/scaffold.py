@@ -61,20 +61,29 @@ TEMPLATE = Template("""\
 """)
 
 
-def write(name: str, folder: Path) -> list[Path]:
-    """Write ``folder/<name in snake_case>.py`` and ``folder/<name>.html``, and return them.
+def texts(name: str) -> dict[str, str]:
+    """Return the file names and texts of the visualization ``name`` and its template, in that order.
 
     Raises:
-        BadRequest: the name is no CamelCase class name, or one of the files exists.
+        BadRequest: the name is no CamelCase class name.
     """
     if not re.fullmatch(r"[A-Z][A-Za-z0-9]{1,60}", name):
         raise BadRequest(f"{name!r} is no class name; write it like FunViz: a capital first, letters and digits.")
     module = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    texts = {folder / f"{module}.py": CLASS, folder / f"{name}.html": TEMPLATE}
-    for file in texts:
+    return {f"{module}.py": CLASS.substitute(name=name), f"{name}.html": TEMPLATE.substitute(name=name)}
+
+
+def write(name: str, folder: Path) -> list[Path]:
+    """Write the files of :func:`texts` into ``folder`` and return them.
+
+    Raises:
+        BadRequest: the name is no class name, or one of the files exists.
+    """
+    files = {folder / file: text for file, text in texts(name).items()}
+    for file in files:
         if file.exists():
             raise BadRequest(f"{file} exists already; nothing was written.")
     folder.mkdir(parents=True, exist_ok=True)
-    for file, text in texts.items():
-        file.write_text(text.substitute(name=name), encoding="utf-8")
-    return list(texts)
+    for file, text in files.items():
+        file.write_text(text, encoding="utf-8")
+    return list(files)

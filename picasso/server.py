@@ -40,7 +40,12 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
         try:
             limit = settings.MAX_UPLOAD_MB * 1_000_000
             server = create_server(
-                app, host=settings.HOST, port=settings.PORT, threads=THREADS, max_request_body_size=limit, ident="picasso"
+                app,
+                host=settings.HOST,
+                port=settings.PORT,
+                threads=THREADS,
+                max_request_body_size=limit,
+                ident="picasso",
             )
         except OSError as error:
             raise ConfigurationError(

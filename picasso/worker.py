@@ -38,7 +38,11 @@ def reference(settings: Settings) -> dict[str, Any]:
 def equipment(key: str) -> tuple[Model, Registry]:
     """Return the model and the visualizations of a :func:`reference`, as JSON; loaded once per process."""
     where = json.loads(key)
-    settings = configuration.load(where["file"], where["overrides"]) if where["file"] else configuration.build({}, None, where["overrides"])
+    settings = (
+        configuration.load(where["file"], where["overrides"])
+        if where["file"]
+        else configuration.build({}, None, where["overrides"])
+    )
     try:
         model = load_configured(settings)
     except PicassoError:

@@ -48,7 +48,7 @@ class ModelCard:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the card as JSON-ready values."""
-        return asdict(self)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

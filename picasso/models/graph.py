@@ -7,24 +7,15 @@ answer is cut out of the graph as a compiled function. The user's model is never
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-# Both are read when TensorFlow is imported. oneDNN is off by default on many CPUs and always faster here.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-
 import numpy as np
-import tensorflow as tf
 
 from picasso.errors import ModelError
+from picasso.models.backend import tf, tf1
 from picasso.models.base import Array, Classes
 from picasso.models.card import Layer
-
-tf1 = tf.compat.v1
-# The TensorFlow 1 calls that old checkpoints need are deprecated on purpose; users can do nothing about it.
-tf.get_logger().setLevel("ERROR")
 
 # Operations that pass their first input on unchanged, on the way back from the output.
 TRANSPARENT = {"Identity", "IdentityN", "StopGradient", "Squeeze", "EnsureShape", "Reshape", "Cast", "CheckNumerics"}
@@ -123,14 +114,18 @@ class Graph:
         if shape.rank != 4 or None in shape.as_list()[1:]:
             raise ModelError(f"{self._label} must take one input of shape (N, H, W, C), but takes {shape}.")
         if output.shape.rank != 2 or output.shape[1] is None:
-            raise ModelError(f"{self._label} must answer class probabilities of shape (N, K), but answers {output.shape}.")
+            raise ModelError(
+                f"{self._label} must answer class probabilities of shape (N, K), but answers {output.shape}."
+            )
         self.input_shape: tuple[int, int, int] = tuple(shape.as_list()[1:])
         output = tf.cast(output, tf.float32)
         scores, kind = find_scores(output)
         scores = tf.reshape(tf.cast(scores, tf.float32), tf.shape(output))
         binary = output.shape[1] == 1
         if not trust_scores:
-            scores = tf.math.log(tf.maximum(output, 1e-30)) - (tf.math.log(tf.maximum(1 - output, 1e-30)) if binary else 0)
+            scores = tf.math.log(tf.maximum(output, 1e-30)) - (
+                tf.math.log(tf.maximum(1 - output, 1e-30)) if binary else 0
+            )
         elif not kind:
             # The output itself: probabilities if it looks so on the probe, else logits that need a softmax.
             output = tf.sigmoid(output) if binary else tf.nn.softmax(output)
@@ -191,7 +186,9 @@ class Graph:
         return self._derivatives[gradient.name]
 
     def _call(self, function: Any, inputs: Array, *others: Classes) -> list[Array]:
-        return [tensor.numpy() for tensor in function(tf.constant(inputs, self._input.dtype), *map(tf.constant, others))]
+        return [
+            tensor.numpy() for tensor in function(tf.constant(inputs, self._input.dtype), *map(tf.constant, others))
+        ]
 
 
 def reach(operation: Any, *, up: bool) -> set[Any]:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from picasso.errors import ModelError
+from picasso.models.backend import keras, tf1
 from picasso.models.checkpoints import modified, newest
-from picasso.models.graph import Graph, tf
+from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
-
-import keras  # isort: skip - after graph, which sets what TensorFlow reads when it is imported
 
 MODELS = ("*.keras", "*.h5", "*.hdf5")
 
@@ -26,7 +25,7 @@ class KerasModel(GraphModel):
     framework = "keras"
     model: keras.Model
 
-    def load(self, data_dir: str | None = None, path: str | None = None, **arguments: Any) -> None:  # type: ignore[override]
+    def load(self, data_dir: str | None = None, path: str | None = None, **arguments: Any) -> None:
         """Load ``path``, or the newest model in ``data_dir``.
 
         Args:
@@ -61,7 +60,7 @@ class KerasModel(GraphModel):
             raise ModelError(f"The model in {file} takes {len(inputs)} inputs; Picasso shows models of one picture.")
 
         def build() -> tuple[Any, Any]:
-            picture = tf.compat.v1.placeholder(tf.float32, [None, *shape[1:]], "picasso_input")
+            picture = tf1.placeholder("float32", [None, *shape[1:]], "picasso_input")
             return picture, self.model(picture, training=False)
 
         self.adopt(Graph(build, f"The model in {file.name}"), file)

@@ -67,7 +67,9 @@ def load_configured(settings: Settings) -> Model:
     except TypeError as error:
         # The message of a wrong call names the argument; anything deeper is the class's own fault.
         if error.__traceback__ and error.__traceback__.tb_next is None:
-            raise ConfigurationError(f"MODEL_LOAD_ARGS does not fit {settings.MODEL_CLS_NAME}.load(): {error}.") from error
+            raise ConfigurationError(
+                f"MODEL_LOAD_ARGS does not fit {settings.MODEL_CLS_NAME}.load(): {error}."
+            ) from error
         raise
     model.warm_up()
     return model

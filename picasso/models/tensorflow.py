@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from picasso.errors import ModelError
+from picasso.models.backend import tf, tf1
 from picasso.models.checkpoints import newest
-from picasso.models.graph import Graph, tf, tf1
+from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
 
 
@@ -43,7 +44,9 @@ class TFModel(GraphModel):
         prefix = index.with_suffix("")
         meta = prefix.with_name(prefix.name + ".meta")
         if not meta.is_file():
-            raise ModelError(f"There is no {meta.name} in {meta.parent}; a checkpoint needs its .meta, .index and .data files.")
+            raise ModelError(
+                f"There is no {meta.name} in {meta.parent}; a checkpoint needs its .meta, .index and .data files."
+            )
         definition = freeze(prefix, tf_input_var, tf_predict_var)
         build = importer(definition, tf_input_var, tf_predict_var, input_shape, constant_feeds or {})
         self.adopt(Graph(build, f"The checkpoint {prefix.name}"), index)

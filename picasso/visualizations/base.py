@@ -11,7 +11,7 @@ from PIL import Image
 
 from picasso.models.base import Array, Model
 from picasso.models.card import Capability, Prediction
-from picasso.results import Panel
+from picasso.panels import Panel
 from picasso.visualizations.settings import VisualizationSettings
 
 SettingsT = TypeVar("SettingsT", bound=VisualizationSettings)

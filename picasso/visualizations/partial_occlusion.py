@@ -134,7 +134,7 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
         """Yield the sketch of the windows, then one map per top class, all on the same 0..1 scale."""
         for picture in task.inputs:
             probabilities = occlude(task.model, picture, task.settings, task)
-            windows = Panel(title="Window positions and an example", array=np.asarray(sketch(picture.view, task.settings)))
+            windows = Panel(title="Windows", array=np.asarray(sketch(picture.view, task.settings)))
             maps = [
                 Panel.of_class(
                     prediction,

@@ -18,9 +18,7 @@ from picasso.visualizations import BaseVisualization, Capability, Panel, Task, V
 class SaliencySettings(VisualizationSettings):
     """Settings of :class:`SaliencyMaps`."""
 
-    transparency: float = choice(
-        0.0, 0.25, 0.5, 0.75, help="How strongly the picture shows through the map.", digits=2
-    )
+    transparency: float = choice(0.0, 0.25, 0.5, 0.75, help="How strongly the picture shows through the map.", digits=2)
 
 
 def saliency(gradients: Array) -> Array:

@@ -40,7 +40,8 @@ class Control:
     def describe(self) -> dict[str, Any]:
         """Return the control as JSON-ready values."""
         values = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
-        return {"kind": self.kind, **values, "default": self.show(self.default)}
+        listed = {"values": self.options()} if "values" in values else {}
+        return {"kind": self.kind, **values, **listed, "default": self.show(self.default)}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The bundled TensorFlow 1 example."""

@@ -1,0 +1,50 @@
+# The settings of Picasso, each with its default. Copy this file, change what you need, and start with
+# picasso serve --config FILE, or name it in the environment variable PICASSO_SETTINGS.
+
+# The title at the top of every page.
+APP_TITLE = "Picasso"
+
+# The address to listen on; anything but loopback is reachable by others.
+HOST = "127.0.0.1"
+
+# The port to listen on.
+PORT = 5000
+
+# The Python file that holds your model class.
+MODEL_CLS_PATH = "{picasso}/examples/keras/model.py"
+
+# The name of the model class in that file.
+MODEL_CLS_NAME = "KerasMNISTModel"
+
+# The keyword arguments of the class's load() method.
+MODEL_LOAD_ARGS = {"data_dir": "{picasso}/examples/keras/data"}
+
+# A folder of pictures offered as samples; "" offers none.
+SAMPLES_DIR = "{picasso}/examples/samples/mnist"
+
+# Folders with visualizations of your own and their templates.
+PLUGIN_DIRS = []
+
+# How many of the most probable classes are shown and explained.
+TOP_CLASSES = 5
+
+# The largest upload request, in megabytes.
+MAX_UPLOAD_MB = 64
+
+# The largest picture, in millions of pixels.
+MAX_MEGAPIXELS = 50
+
+# How many pictures a session may hold.
+MAX_PICTURES = 500
+
+# How many sessions the server may hold.
+MAX_SESSIONS = 100
+
+# Minutes without a request after which a session's files are deleted.
+SESSION_MINUTES = 120
+
+# How many runs may wait or compute at once.
+QUEUE_LENGTH = 20
+
+# The folder for temporary session folders; "" uses the system's.
+WORK_DIR = ""

@@ -1,0 +1,97 @@
+"""What many tests share: pictures, fake models, and one application with a real worker process."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+
+from picasso.app import create_app
+from picasso.web.services import Services
+from tests.fakes import LinearModel, PatchModel
+
+FAKES = Path(__file__).parent / "fakes.py"
+PLUGINS = Path(__file__).parent / "plugins"
+
+
+def picture(seed: int = 0, size: tuple[int, int] = (9, 6), mode: str = "RGB") -> Image.Image:
+    """Return a picture of noise; ``size`` is (width, height)."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
+    return Image.fromarray(pixels).convert(mode)
+
+
+def png(image: Image.Image | None = None, form: str = "PNG", **options: Any) -> bytes:
+    """Return a picture as the bytes of a file."""
+    buffer = io.BytesIO()
+    (image or picture()).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def linear() -> LinearModel:
+    """A loaded linear model."""
+    model = LinearModel()
+    model.load()
+    return model
+
+
+@pytest.fixture(scope="session")
+def patch() -> PatchModel:
+    """A loaded model that reads one patch."""
+    model = PatchModel()
+    model.load()
+    return model
+
+
+def fake_settings(**more: Any) -> dict[str, Any]:
+    """Return settings of an application that needs no TensorFlow."""
+    return {"MODEL_CLS_PATH": str(FAKES), "MODEL_CLS_NAME": "LinearModel", "MODEL_LOAD_ARGS": {}, **more}
+
+
+@pytest.fixture(scope="session")
+def app() -> Iterator[Flask]:
+    """An application with a linear model in a worker process, and the test plugins; shared for speed."""
+    application = create_app(fake_settings(PLUGIN_DIRS=[str(PLUGINS)], APP_TITLE="Picasso <under test>"))
+    yield application
+    close(application)
+
+
+def close(application: Flask) -> None:
+    """End an application's worker and delete its files."""
+    services: Services = application.extensions["picasso"]
+    services.runner.close()
+    services.storage.close()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A visitor of their own, without a session yet."""
+    return app.test_client()
+
+
+def upload(client: FlaskClient, count: int = 1, name: str = "picture.png") -> list[int]:
+    """Upload ``count`` different pictures and return their numbers."""
+    parts = [(io.BytesIO(png(picture(seed))), name) for seed in range(count)]
+    answer = client.post("/api/images", data={"file": parts})
+    assert answer.status_code == 200, answer.text
+    return [image["uid"] for image in answer.json["images"]]  # type: ignore[index]
+
+
+def finish(client: FlaskClient, run_id: str) -> dict[str, Any]:
+    """Wait until a run has ended and return it."""
+    import time
+
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        state: dict[str, Any] = client.get(f"/api/runs/{run_id}").get_json()
+        if state["state"] not in ("waiting", "running"):
+            return state
+        time.sleep(0.02)
+    raise AssertionError("the run did not end within a minute")

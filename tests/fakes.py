@@ -1,0 +1,80 @@
+"""Models in plain NumPy whose maps are known beforehand, so that most tests need no TensorFlow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from picasso.models.base import Array, Classes, Model
+from picasso.models.card import Capability, Layer
+
+HEIGHT, WIDTH, CHANNELS, CLASSES = 6, 9, 3, 7
+
+
+def softmax(logits: Array) -> Array:
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
+
+
+class LinearModel(Model):
+    """Logits are a linear function of the pixels: the gradient is the weights, whatever the input."""
+
+    framework = "numpy"
+    capabilities = frozenset(Capability)
+
+    def load(self, shape: tuple[int, int, int] = (HEIGHT, WIDTH, CHANNELS), **_: Any) -> None:
+        self.input_shape, self.num_classes = (shape[0], shape[1], shape[2]), CLASSES
+        generator = np.random.default_rng(3)
+        self.weights = generator.normal(size=(CLASSES, *self.input_shape)).astype(np.float32)
+        self.checkpoint, self.checkpoint_time = "linear.npz", "2026-01-02 03:04:05"
+        self.logits_found = "known"
+
+    def class_names(self) -> list[str]:
+        return ["ant", "bee", "cat <b>", "dog", "elk", "fox", "gnu"]
+
+    def layers(self) -> list[Layer]:
+        return [Layer("input", self.input_shape, default=True)]
+
+    def batch_logits(self, inputs: Array) -> Array:
+        return np.asarray(np.einsum("nhwc,khwc->nk", inputs, self.weights), np.float32)
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return softmax(self.batch_logits(inputs))
+
+    def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
+        assert len(inputs) == len(classes)
+        return np.asarray(self.weights[classes])
+
+    def batch_feature_maps(self, inputs: Array, layer: str) -> Array:
+        assert layer == "input"
+        return inputs
+
+    def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
+        assert layer == "input"
+        return self.batch_input_gradients(inputs, classes)
+
+
+class PatchModel(LinearModel):
+    """Reads one patch only, rows 2 to 3 and columns 5 to 7: nothing else can change its answer."""
+
+    ROWS, COLUMNS = slice(2, 4), slice(5, 8)
+
+    def load(self, **arguments: Any) -> None:
+        super().load(**arguments)
+        weights = np.zeros_like(self.weights)
+        weights[:, self.ROWS, self.COLUMNS] = np.arange(1, CLASSES + 1, dtype=np.float32)[:, None, None, None] / 10
+        self.weights = weights
+
+
+class BlackBoxModel(LinearModel):
+    """Gives predictions only."""
+
+    capabilities = frozenset({Capability.PREDICTIONS})
+
+
+class GreyModel(LinearModel):
+    """Takes grey pictures."""
+
+    def load(self, **_: Any) -> None:
+        super().load(shape=(HEIGHT, WIDTH, 1))

@@ -1,0 +1,104 @@
+"""Settings: where they come from, what is refused, and that the bundled file tells the truth."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from picasso import configuration
+from picasso.errors import ConfigurationError
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_bundled_file_shows_every_key_with_its_default() -> None:
+    text = (ROOT / "config.py").read_text(encoding="utf-8")
+    assert configuration.as_python() in text
+    values = {key: value for key, value in runpy.run_path(str(ROOT / "config.py")).items() if key.isupper()}
+    assert values == configuration.DEFAULTS
+
+
+def test_named_file_wins_over_environment_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("config.py", "environment.py", "named.yaml"):
+        sep = ": " if name.endswith("yaml") else " = "
+        (tmp_path / name).write_text(f'APP_TITLE{sep}"{name}"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(configuration.ENVIRONMENT_VARIABLE, raising=False)
+    assert configuration.load().APP_TITLE == "config.py"
+    monkeypatch.setenv(configuration.ENVIRONMENT_VARIABLE, "environment.py")
+    assert configuration.load().APP_TITLE == "environment.py"
+    settings = configuration.load("named.yaml", {"PORT": 81})
+    assert (settings.APP_TITLE, settings.PORT) == ("named.yaml", 81)
+    assert settings.source == tmp_path / "named.yaml"
+    assert str(tmp_path) in settings.describe_source()
+
+
+def test_defaults_without_any_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(configuration.ENVIRONMENT_VARIABLE, raising=False)
+    assert configuration.load() == configuration.Settings()
+
+
+def test_paths_are_relative_to_the_settings_file(tmp_path: Path) -> None:
+    file = tmp_path / "my.py"
+    lines = [
+        "import os",
+        "_HELPER = 1",
+        'MODEL_CLS_PATH = "sub/model.py"',
+        'MODEL_LOAD_ARGS = {"data_dir": "data", "n": "x"}',
+    ]
+    file.write_text("\n".join(lines))
+    settings = configuration.load(file)
+    assert settings.path(settings.MODEL_CLS_PATH) == tmp_path / "sub" / "model.py"
+    assert settings.model_load_args() == {"data_dir": str(tmp_path / "data"), "n": "x"}
+    assert settings.path("{picasso}/cli.py") == configuration.PACKAGE / "cli.py"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("PROT = 5000", "Unknown setting PROT .*did you mean PORT"),
+        ("ZZZ = 5000", "Unknown setting ZZZ .*the settings are APP_TITLE, HOST"),
+        ('PORT = "5000"', "PORT .*of type int, like 5000, but is '5000'"),
+        ("PORT = True", "PORT .*of type int"),
+        ("PORT = 0", "PORT .*1 or more"),
+        ('PLUGIN_DIRS = "plugins"', "PLUGIN_DIRS .*of type list"),
+        ('BACKEND_ML = "keras"', "BACKEND_ML .*earlier Picasso.*KerasModel"),
+        ('DATA_DIR = "x"', "DATA_DIR .*MODEL_LOAD_ARGS"),
+        ("APP_TITLE = ", "can't be read, line 1"),
+        ("1 / 0", "can't be read: division by zero"),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_sentence(tmp_path: Path, text: str, expected: str) -> None:
+    file = tmp_path / "config.py"
+    file.write_text(text + "\n")
+    with pytest.raises(ConfigurationError, match=expected) as caught:
+        configuration.load(file)
+    assert str(file) in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_every_replaced_key_says_what_to_write(tmp_path: Path) -> None:
+    for key in configuration.REPLACED:
+        with pytest.raises(ConfigurationError, match=f"{key}.* now (derive|override|write) "):
+            configuration.build({key: "x"}, tmp_path / "config.py")
+
+
+def test_missing_and_malformed_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="There is no settings file"):
+        configuration.load(tmp_path / "nowhere.py")
+    (tmp_path / "list.yaml").write_text("- 1\n- 2\n")
+    with pytest.raises(ConfigurationError, match="does not hold a mapping"):
+        configuration.load(tmp_path / "list.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1\n")
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        configuration.load(tmp_path / "bad.yaml")
+    (tmp_path / "empty.yaml").write_text("")
+    assert configuration.load(tmp_path / "empty.yaml").PORT == 5000
+
+
+def test_mutable_defaults_are_not_shared() -> None:
+    configuration.Settings().PLUGIN_DIRS.append("x")
+    assert configuration.Settings().PLUGIN_DIRS == []

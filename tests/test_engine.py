@@ -1,0 +1,146 @@
+"""The worker process: kept alive, replaced when it dies, told to stop."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from picasso.engine import LocalEngine
+from picasso.errors import Busy, NotReady, WorkerDied
+from picasso.registry import Registry
+from picasso.runner import Runner
+from tests.conftest import PLUGINS, fake_settings
+from tests.test_runs import make_run
+
+CONFIGURED: dict[str, Any] = {"file": None, "overrides": fake_settings(PLUGIN_DIRS=[str(PLUGINS)])}
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
+    engine = LocalEngine(CONFIGURED, tmp_path_factory.mktemp("engine"))
+    yield engine
+    engine.close()
+
+
+def test_shards_are_computed_in_another_process(engine: LocalEngine, tmp_path: Path) -> None:
+    assert engine.model_status()["state"] in ("loading", "ready")
+    run = make_run(tmp_path)
+    for future in [engine.submit(run.folder, shard) for shard in range(2)]:
+        future.result(timeout=60)
+    assert run.state()["state"] == "finished"
+    status = engine.model_status()
+    assert (status["state"], status["card"]["name"]) == ("ready", "LinearModel")
+
+
+def test_a_killed_worker_fails_one_shard_and_is_replaced(engine: LocalEngine, tmp_path: Path) -> None:
+    run = make_run(tmp_path, "Slow", Steps=10_000)
+    future = engine.submit(run.folder, 0)
+    until(lambda: run.state()["state"] == "running")
+    pid = engine._process.pid
+    assert pid is not None
+    started = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerDied, match="exit code -9"):
+        future.result(timeout=10)
+    assert time.monotonic() - started < 2
+    (tmp_path / "next").mkdir()
+    again = make_run(tmp_path / "next", count=1)
+    engine.submit(again.folder, 0).result(timeout=60)
+    assert again.state()["state"] == "finished"
+
+
+def test_a_worker_that_died_while_idle_is_replaced_without_loss(engine: LocalEngine, tmp_path: Path) -> None:
+    until(lambda: engine.model_status()["state"] == "ready")
+    os.kill(engine._process.pid or 0, signal.SIGKILL)
+    engine._process.join()
+    run = make_run(tmp_path, count=1)
+    engine.submit(run.folder, 0).result(timeout=60)
+    assert run.state()["state"] == "finished"
+
+
+def test_urgent_shards_go_first(engine: LocalEngine, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("slow", "later", "urgent")]
+    for folder in folders:
+        folder.mkdir()
+    slow, later, urgent = make_run(folders[0], "Slow", Steps=50), make_run(folders[1]), make_run(folders[2])
+    order: list[str] = []
+    for name, run, priority in (("slow", slow, 0), ("later", later, 0), ("urgent", urgent, 5)):
+        engine.submit(run.folder, 0, priority).add_done_callback(lambda _, name=name: order.append(name))  # type: ignore[misc]
+    until(lambda: len(order) == 3)
+    assert order[1:] == ["urgent", "later"] or order == ["urgent", "slow", "later"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"MODEL_CLS_NAME": "NoSuchModel"}, "has no model class NoSuchModel; it has .*LinearModel"),
+        ({"MODEL_CLS_PATH": "/nowhere.py"}, "no file /nowhere.py, which MODEL_CLS_PATH names"),
+        ({"MODEL_LOAD_ARGS": {"shape": "oops"}}, "LinearModel could not be loaded: "),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_is_explained(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    configured = {"file": None, "overrides": fake_settings(**settings)}
+    engine = LocalEngine(configured, tmp_path)
+    try:
+        until(lambda: engine.model_status()["state"] != "loading")
+        status = engine.model_status()
+        assert status["state"] == "failed"
+        assert re.search(message, status["error"])
+        runner = Runner(engine, Registry(), configured, 3)
+        with pytest.raises(NotReady, match="."):
+            runner.start(tmp_path, "ClassProbabilities", {}, make_run(tmp_path).spec().pictures)
+    finally:
+        engine.close()
+
+
+def test_a_worker_that_dies_while_loading_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("import os\nos._exit(5)\n")
+    configured = {"file": None, "overrides": fake_settings(MODEL_CLS_PATH=str(tmp_path / "model.py"))}
+    engine = LocalEngine(configured, tmp_path)
+    try:
+        until(lambda: engine.model_status()["state"] != "loading")
+        assert "ended with exit code 5 while it loaded the model" in engine.model_status()["error"]
+    finally:
+        engine.close()
+
+
+def test_the_queue_is_bounded_and_knows_positions(engine: LocalEngine, tmp_path: Path) -> None:
+    runner = Runner(engine, Registry([PLUGINS]), CONFIGURED, capacity=2)
+    until(lambda: runner.card() is not None)
+    pictures = make_run(tmp_path, count=1).spec().pictures
+    first = runner.start(tmp_path, "Slow", {"Steps": 100_000}, pictures)
+    second = runner.start(tmp_path, "ClassProbabilities", {}, pictures)
+    assert (runner.position(first), runner.position(second)) == (0, 1)
+    with pytest.raises(Busy, match="2 runs are waiting"):
+        runner.start(tmp_path, "ClassProbabilities", {}, pictures)
+    until(lambda: first.state()["fraction"] > 0)
+    first.cancel()
+    until(lambda: second.state()["state"] == "finished", 5)
+    assert first.state()["state"] == "cancelled"
+    assert runner.position(second) == 0
+    until(lambda: not runner._active)
+    third = runner.start(tmp_path, "Slow", {"Steps": 100_000}, pictures)
+    with pytest.raises(NotReady, match="not done after 0 seconds and was cancelled"):
+        runner.wait(third, 0.1)
+
+
+def test_closing_ends_the_process(tmp_path: Path) -> None:
+    engine = LocalEngine(CONFIGURED, tmp_path)
+    process = engine._process
+    engine.close()
+    assert not process.is_alive()
+    assert not engine._thread.is_alive()

@@ -1,0 +1,138 @@
+"""The one door: every accepted kind of picture comes out upright and right, everything else with a sentence."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from picasso import images
+from picasso.errors import BadRequest, TooLarge, UnsupportedImage
+from tests.conftest import picture, png
+
+
+@pytest.mark.parametrize("form", ["PNG", "BMP", "GIF", "WEBP", "JPEG"])
+def test_accepted_formats(form: str) -> None:
+    plain = Image.new("RGB", (20, 10), (200, 40, 90))
+    image = images.read(png(plain, form), "x")
+    assert image.size == (20, 10)
+    assert image.mode == "RGB"
+    assert np.abs(np.asarray(image, int) - (200, 40, 90)).max() <= 6  # JPEG's own loss
+
+
+@pytest.mark.parametrize("form", ["TIFF", "PDF", "EPS", "ICO", "PPM"])
+def test_other_formats_are_refused(form: str) -> None:
+    with pytest.raises(UnsupportedImage, match=r"x\.png is not a picture .* use PNG, JPEG"):
+        images.read(png(Image.new("RGB", (16, 16)), form), "x.png")
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture(body: bytes) -> None:
+    with pytest.raises(UnsupportedImage, match="is not a picture"):
+        images.read(body, "x.png")
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_truncated(form: str) -> None:
+    body = png(picture(size=(64, 64)), form)
+    with pytest.raises(BadRequest, match=r"a\.png is cut off or broken"):
+        images.read(body[: len(body) // 2], "a.png")
+
+
+def header_only(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [10_000, 60_000])
+def test_too_many_pixels_are_known_from_the_header(side: int) -> None:
+    with pytest.raises(TooLarge, match="more"):
+        images.read(header_only(side, side), "bomb.png", megapixels=50)
+
+
+def test_sixteen_bits_are_scaled_not_clipped() -> None:
+    values = np.array([[0, 257, 32768, 65535]], np.uint16)
+    image = images.read(png(Image.fromarray(values)), "x")
+    assert image.mode == "L"
+    assert np.asarray(image).tolist() == [[0, 1, 128, 255]]
+
+
+def test_transparency_is_shown_on_white() -> None:
+    pixels = np.array([[[10, 20, 30, 0], [10, 20, 30, 255], [0, 0, 0, 128]]], np.uint8)
+    image = images.read(png(Image.fromarray(pixels)), "x")
+    assert np.asarray(image).tolist() == [[[255, 255, 255], [10, 20, 30], [127, 127, 127]]]
+    grey = np.array([[[0, 0], [100, 255]]], np.uint8)
+    assert np.asarray(images.read(png(Image.fromarray(grey, "LA")), "x")).tolist() == [[255, 100]]
+
+
+def test_transparent_palette_and_one_bit() -> None:
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([255, 0, 0, 0, 0, 255] + [0] * 762)
+    palette.putpixel((1, 0), 1)
+    image = images.read(png(palette, transparency=0), "x")
+    assert np.asarray(image).tolist() == [[[255, 255, 255], [0, 0, 255]]]
+    one = Image.new("1", (2, 1))
+    one.putpixel((0, 0), 1)
+    assert np.asarray(images.read(png(one), "x")).tolist() == [[255, 0]]
+
+
+def test_cmyk() -> None:
+    image = images.read(png(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"), "x")
+    red, green, blue = np.asarray(image, int)[4, 4]
+    assert (red > 230, green < 40, blue < 40) == (True, True, True)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientations_come_out_upright(orientation: int) -> None:
+    upright = Image.new("L", (4, 2))
+    upright.putpixel((0, 0), 255)  # the top left corner is white
+    inverse = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    stored = upright if orientation == 1 else upright.transpose(Image.Transpose(inverse[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = images.read(png(stored, exif=exif), "x")
+    assert np.asarray(image).tolist() == np.asarray(upright).tolist()
+
+
+def test_nothing_but_pixels_passes() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "<script>alert(1)</script>"
+    body = png(picture(), exif=exif) + b"<script>alert(2)</script>"
+    encoded = images.encode(images.read(body, "x"))
+    assert b"script" not in encoded
+    assert not Image.open(io.BytesIO(encoded)).getexif()
+
+
+def test_the_first_frame_of_an_animation() -> None:
+    frames = [Image.new("L", (3, 3), shade) for shade in (10, 200)]
+    image = images.read(png(frames[0], "GIF", save_all=True, append_images=frames[1:]), "x")
+    assert np.asarray(image).max() == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a.png", "a.png"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Users\\me\\cat.png", "cat.png"),
+        ("a\0b\n.png", "ab.png"),
+        ("\u202egnp.exe", "gnp.exe"),
+        ("", "picture"),
+        ("🦊.png", "🦊.png"),
+    ],
+)
+def test_display_names(name: str, shown: str) -> None:
+    assert images.display_name(name) == shown
+
+
+def test_long_names_are_shortened_in_the_middle() -> None:
+    shown = images.display_name("x" * 9000 + "-the-end.png")
+    assert len(shown) == 60
+    assert shown.endswith("the-end.png")

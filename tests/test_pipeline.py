@@ -1,0 +1,149 @@
+"""From pictures to results: inputs of every kind, progress, and sentences where something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from picasso import explain
+from picasso.errors import BadRequest, Cancelled, ModelError, NotFound, RunError
+from picasso.models.base import Array
+from picasso.pipeline import UNFAITHFUL
+from picasso.registry import Registry
+from tests.conftest import PLUGINS, picture, png
+from tests.fakes import BlackBoxModel, GreyModel, LinearModel
+
+NAMES = [entry.name for entry in Registry().entries()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("cls", [LinearModel, GreyModel])
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1", "LA", "CMYK", "I;16"])
+def test_every_visualization_renders_every_kind_of_picture(
+    name: str, cls: type[LinearModel], mode: str, tmp_path: Path
+) -> None:
+    model = cls()
+    model.load()
+    for size in ((9, 6), (1, 1), (1, 500), (200, 70)):
+        image = picture(1, size)
+        sixteen = Image.fromarray(np.asarray(image.convert("L"), np.uint16) * 257)
+        (result,) = explain(model, sixteen if mode == "I;16" else image.convert(mode), name)
+        assert result.visualization == name
+        assert result.notes == ()
+        assert sum(one["prob"] for one in result.predictions) <= 1.0001
+        result.save(tmp_path / f"{size[0]}x{size[1]}")
+
+
+def test_kinds_of_sources(linear: LinearModel, tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(png(picture(3)))
+    sources: list[Any] = [file, str(file), picture(3), np.asarray(picture(3))]
+    results = explain(linear, sources, "ClassProbabilities")
+    assert [result.picture for result in results] == ["a.png", "a.png", "picture 2", "picture 3"]
+    assert len({str(result.predictions) for result in results}) == 1
+    assert len(explain(linear, file, "ClassProbabilities")) == 1
+    assert explain(linear, [], "ClassProbabilities") == []
+
+
+def test_classes_of_visualizations_and_plugin_folders(linear: LinearModel) -> None:
+    (result,) = explain(linear, picture(), "Means", plugin_dirs=[PLUGINS], Weight="2", Invert=True, Rows=3)
+    assert result.panels[0].array.shape == (3, 2)
+    assert result.panels[0].array[0, 0] == pytest.approx(-2 * np.asarray(picture()).mean() / 255, rel=1e-5)
+    cls = Registry([PLUGINS]).get("Means").require()
+    assert explain(linear, picture(), cls)[0].visualization == "Means"
+
+
+def test_progress_grows_to_one(linear: LinearModel) -> None:
+    seen: list[float] = []
+    explain(linear, [picture(seed) for seed in range(6)], progress=seen.append, Window=0.1, Strides=30)
+    assert seen[0] == 0
+    assert seen[-1] == 1
+    assert seen == sorted(seen)
+    assert len(seen) > 12
+
+
+def test_progress_may_end_the_run(linear: LinearModel) -> None:
+    def stop(fraction: float) -> None:
+        if fraction > 0.5:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        explain(linear, [picture(), picture(1)], progress=stop)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"visualization": "Nonsense"}, NotFound, "there are ClassProbabilities, PartialOcclusion, SaliencyMaps"),
+        ({"Window": "0.7"}, BadRequest, "Window must be one of"),
+        ({"images": "/nowhere.png"}, BadRequest, "nowhere.png can't be read: No such file"),
+        ({"images": np.zeros((4, 4))}, BadRequest, "array of float64; pictures are arrays of uint8"),
+    ],
+)
+def test_wrong_arguments(linear: LinearModel, arguments: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        explain(linear, **{"images": picture(), **arguments})
+
+
+def test_models_that_lack_what_is_needed() -> None:
+    model = BlackBoxModel()
+    model.load()
+    with pytest.raises(ModelError, match="SaliencyMaps needs gradients, which the model BlackBoxModel can't give"):
+        explain(model, picture(), "SaliencyMaps")
+    assert explain(model, picture(), "PartialOcclusion")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("raise", "Trouble failed on the picture picture 0: ZeroDivisionError"),
+        ("nan", "not finite numbers for the picture picture 0"),
+        ("short", "yielded nothing for the picture picture 0"),
+        ("rubbish", "yielded a str where a Panel was due"),
+        ("shape", r"made a map of shape \(2, 2, 2, 2\)"),
+    ],
+)
+def test_visualizations_that_go_wrong(linear: LinearModel, kind: str, message: str) -> None:
+    with pytest.raises(RunError, match=message):
+        explain(linear, picture(), "Trouble", plugin_dirs=[PLUGINS], Kind=kind)
+
+
+class Cropping(LinearModel):
+    """Crops in preprocess() and forgets to say so in view()."""
+
+    def preprocess(self, raw_inputs: Sequence[Image.Image]) -> Array:
+        views = [image.crop((0, 0, image.width // 2, image.height // 2)).resize((9, 6)) for image in raw_inputs]
+        return np.stack([np.asarray(view, np.float32) for view in views]) / 127.5 - 1
+
+
+def test_a_view_that_does_not_match_is_replaced_and_noted() -> None:
+    model = Cropping()
+    model.load()
+    (result,) = explain(model, picture(1, (90, 60)), "PartialOcclusion")
+    assert result.notes == (UNFAITHFUL,)
+    cropped = model.preprocess([picture(1, (90, 60))])[0]
+    expected = (cropped - cropped.min()) / np.ptp(cropped) * 255
+    np.testing.assert_allclose(result.view, expected, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [(np.zeros((1, 2, 3)), r"shape \(1, 2, 3\) where \(1, 6, 9, 3\) was due"), (None, "ValueError: no idea")],
+)
+def test_preprocess_that_goes_wrong(answer: Any, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LinearModel()
+    model.load()
+
+    def preprocess(raw_inputs: object) -> Any:
+        if answer is None:
+            raise ValueError("no idea")
+        return answer
+
+    monkeypatch.setattr(model, "preprocess", preprocess)
+    with pytest.raises(ModelError, match=message):
+        explain(model, picture(), "ClassProbabilities")

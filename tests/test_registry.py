@@ -1,0 +1,96 @@
+"""Finding visualizations: built-in ones, plugins, broken files, clashes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from picasso import explain, scaffold
+from picasso.errors import BadRequest, ConfigurationError, NotFound, RunError
+from picasso.registry import BUILT_IN, TEMPLATES, Registry
+from tests.conftest import PLUGINS, picture
+from tests.fakes import LinearModel
+
+
+def test_the_built_in_visualizations() -> None:
+    entries = Registry().entries()
+    assert [entry.name for entry in entries] == ["ClassProbabilities", "PartialOcclusion", "SaliencyMaps"]
+    for entry in entries:
+        assert entry.template == f"{entry.name}.html"
+        assert entry.description.endswith(".")
+        assert entry.reason == ""
+
+
+def test_plugins_with_and_without_template() -> None:
+    registry = Registry([PLUGINS])
+    assert registry.get("Means").template == "Means.html"
+    assert registry.get("WithoutTemplate").template == "default.html"
+
+
+def test_a_broken_file_is_listed_with_its_reason() -> None:
+    entry = Registry([PLUGINS]).get("broken")
+    assert entry.reason == "broken.py can't be imported: RuntimeError: this plugin is broken on purpose"
+    with pytest.raises(RunError, match="broken can't be used: broken.py"):
+        entry.require()
+
+
+@pytest.mark.parametrize("body", ["raise SystemExit(1)", "def (", "import nonexistent_module"])
+def test_files_that_fail_in_other_ways(tmp_path: Path, body: str) -> None:
+    (tmp_path / "odd.py").write_text(body)
+    registry = Registry([tmp_path])
+    assert "odd.py can't be imported" in registry.get("odd").reason
+    assert registry.get("SaliencyMaps").cls
+
+
+def test_names_that_clash_are_listed_and_do_not_replace() -> None:
+    registry = Registry([PLUGINS])
+    cls = registry.get("PartialOcclusion").require()
+    assert cls.__module__ == "picasso.visualizations.partial_occlusion"
+    assert "there already is" in registry.get("PartialOcclusion (plugins/means.py)").reason
+
+
+@pytest.mark.parametrize("name", ["__init__", "base", "settings", "../x", "", "partial_occlusion"])
+def test_unknown_names(name: str) -> None:
+    with pytest.raises(NotFound, match="there are ClassProbabilities"):
+        Registry().get(name)
+
+
+def test_missing_folders_end_start_up(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no folder .*nowhere, which PLUGIN_DIRS names"):
+        Registry([tmp_path / "nowhere"])
+
+
+def test_dropped_into_the_built_in_folders(linear: LinearModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The original's way: a class beside the others and a template beside the others, no other file touched."""
+    module, template = BUILT_IN / "dropped_in_by_a_test.py", TEMPLATES / "DroppedIn.html"
+    files = dict(zip((module, template), scaffold.texts("DroppedIn").values(), strict=True))
+    try:
+        for file, text in files.items():
+            file.write_text(text)
+        entry = Registry().get("DroppedIn")
+        assert entry.template == "DroppedIn.html"
+        (result,) = explain(linear, picture(), "DroppedIn", Patch=2)
+        assert result.panels[0].array.shape == (3, 5)
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
+    assert "DroppedIn" not in [entry.name for entry in Registry().entries()]
+
+
+def test_the_scaffold_works_as_it_is(tmp_path: Path, linear: LinearModel) -> None:
+    files = scaffold.write("FunViz", tmp_path / "mine")
+    assert [file.name for file in files] == ["fun_viz.py", "FunViz.html"]
+    assert Registry([tmp_path / "mine"]).get("FunViz").template == "FunViz.html"
+    (result,) = explain(linear, picture(), "FunViz", plugin_dirs=[tmp_path / "mine"], Patch=3)
+    assert result.panels[0].array.shape == (2, 3)
+    assert result.panels[0].signed
+    with pytest.raises(BadRequest, match="exists already; nothing was written"):
+        scaffold.write("FunViz", tmp_path / "mine")
+
+
+@pytest.mark.parametrize("name", ["funViz", "Fun-Viz", "F", "../Evil", "Fun Viz", ""])
+def test_scaffold_names(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadRequest, match="is no class name"):
+        scaffold.write(name, tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,59 @@
+"""Results: saved and read back the same, valid JSON, drawn in notebooks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from picasso import Result, explain
+from tests.conftest import picture
+from tests.fakes import LinearModel
+
+
+@pytest.fixture
+def result(linear: LinearModel) -> Result:
+    return explain(linear, picture(), "PartialOcclusion", Window=0.3, Strides=5)[0]
+
+
+def test_saving_and_loading(result: Result, tmp_path: Path) -> None:
+    result.save(tmp_path / "out")
+    again = Result.load(tmp_path / "out")
+    assert again.as_dict() == json.loads((tmp_path / "out" / "result.json").read_text())
+    assert again.predictions == result.predictions
+    assert again.model == result.model
+    np.testing.assert_array_equal(again.view, result.view)
+    for one, other in zip(again.panels, result.panels, strict=True):
+        np.testing.assert_array_equal(one.array, other.array)
+        assert (one.scale(), one.title, one.class_index) == (other.scale(), other.title, other.class_index)
+
+
+def test_every_file_that_the_document_names_is_there(result: Result, tmp_path: Path) -> None:
+    result.save(tmp_path / "out")
+    document = result.as_dict()
+    names = {document["view"], document["arrays"], "result.json"}
+    names |= {panel[key] for panel in document["panels"] for key in ("file", "legend") if key in panel}
+    assert {file.name for file in (tmp_path / "out").iterdir()} == names
+    for panel in document["panels"]:
+        with Image.open(tmp_path / "out" / panel["file"]) as drawn:
+            assert drawn.format == "PNG"
+
+
+def test_nothing_half_written_is_left(result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np, "savez_compressed", fail)
+    with pytest.raises(OSError, match="disk full"):
+        result.save(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_notebooks_draw_results_and_escape_names(result: Result) -> None:
+    html = result._repr_html_()
+    assert html.count("<img") == 1 + len(result.panels)
+    assert "cat &lt;b&gt;" in html
+    assert "cat <b>" not in html

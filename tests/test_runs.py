@@ -1,0 +1,121 @@
+"""Runs as folders: states, idempotent shards, cancelling, and what a worker writes."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from picasso import images, worker
+from picasso.errors import RunError
+from picasso.runs import Run, Spec, StoredPicture
+from tests.conftest import PLUGINS, fake_settings, picture
+
+
+def make_run(folder: Path, visualization: str = "PartialOcclusion", count: int = 3, **settings: Any) -> Run:
+    pictures = []
+    for uid in range(count):
+        file = folder / f"{uid}.png"
+        file.write_bytes(images.encode(picture(uid)))
+        pictures.append(StoredPicture(uid=uid, name=f"p{uid}", filename=file.name, path=str(file)))
+    configured = {"file": None, "overrides": fake_settings(PLUGIN_DIRS=[str(PLUGINS)])}
+    return Run.create(folder, Spec(visualization, settings, pictures, 2, configured, time.time()))
+
+
+def test_a_run_from_waiting_to_finished(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    assert run.spec().shards == 2
+    assert run.state()["state"] == "waiting"
+    worker.run_shard(str(run.folder), 0)
+    state = run.state()
+    assert (state["state"], state["done"], state["total"], state["fraction"]) == ("running", 2, 3, 0.6667)
+    worker.run_shard(str(run.folder), 1)
+    state = run.state()
+    assert (state["state"], state["done"], state["fraction"], state["error"]) == ("finished", 3, 1.0, None)
+    assert [result["picture"] for result in run.results()] == ["p0", "p1", "p2"]
+    assert state["seconds"] == pytest.approx(sum(result["seconds"] for result in run.results()), abs=1e-3)
+
+
+def test_shards_can_be_repeated_after_any_interruption(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    worker.run_shard(str(run.folder), 0)
+    kept = (run.result_folder(0) / "result.json").stat().st_mtime_ns
+    # As if the worker had been killed between its first result and the end of the shard.
+    (run.folder / "done-0").unlink()
+    for file in run.result_folder(1).iterdir():
+        file.unlink()
+    run.result_folder(1).rmdir()
+    worker.run_shard(str(run.folder), 0)
+    assert (run.result_folder(0) / "result.json").stat().st_mtime_ns == kept
+    assert run.state()["done"] == 2
+    worker.run_shard(str(run.folder), 0)
+    assert run.finished(0)
+
+
+def test_cancelled_before_it_starts(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.cancel()
+    worker.run_shard(str(run.folder), 0)
+    assert run.state()["state"] == "cancelled"
+    assert run.state()["done"] == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("raise", "Trouble failed on the picture p0: ZeroDivisionError"),
+        ("exit", "The run failed: SystemExit: 3"),
+        ("nan", "not finite"),
+    ],
+)
+def test_failures_are_written_down(tmp_path: Path, kind: str, message: str) -> None:
+    run = make_run(tmp_path, "Trouble", Kind=kind)
+    worker.run_shard(str(run.folder), 0)
+    state = run.state()
+    assert state["state"] == "failed"
+    assert state["error"] is not None
+    assert message in state["error"]["message"]
+    worker.run_shard(str(run.folder), 1)  # the rest of a failed run is not computed
+    assert not run.finished(1)
+
+
+def test_the_first_reason_stays(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.fail(RunError("first"))
+    run.fail(RunError("second"))
+    error = run.state()["error"]
+    assert error == {"code": "run_failed", "message": "first"}
+
+
+def test_a_folder_that_vanishes_harms_nobody(tmp_path: Path) -> None:
+    import shutil
+
+    run = make_run(tmp_path)
+    shutil.rmtree(run.folder)
+    worker.run_shard(str(run.folder), 0)
+    assert not run.folder.exists()
+
+
+def test_files_of_results_cannot_be_reached_from_outside(tmp_path: Path) -> None:
+    run = make_run(tmp_path, count=1)
+    worker.run_shard(str(run.folder), 0)
+    assert run.file("0", "result.json")
+    (run.result_folder(0) / "link.png").symlink_to("/etc/passwd")
+    for position, name in [
+        ("0", "../run.json"),
+        ("0", "link.png"),
+        ("0", ""),
+        ("x", "result.json"),
+        ("-1", "a"),
+        ("9" * 9, "a"),
+    ]:
+        assert run.file(position, name) is None
+
+
+def test_documents_are_json_without_nan(tmp_path: Path) -> None:
+    run = make_run(tmp_path, count=1)
+    worker.run_shard(str(run.folder), 0)
+    json.loads(json.dumps(list(run.results()), allow_nan=False))

@@ -1,0 +1,114 @@
+"""Session folders: quotas, numbers, expiry, separation."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from picasso import configuration, files
+from picasso.errors import NotFound, TooLarge, TooMany
+from picasso.storage import Storage, StorageFull
+from tests.conftest import picture, png
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[Storage]:
+    limits = {"WORK_DIR": str(tmp_path / "work"), "MAX_PICTURES": 3, "MAX_SESSIONS": 2, "SESSION_MINUTES": 1}
+    storage = Storage(configuration.build(limits, None))
+    yield storage
+    storage.close()
+
+
+def test_pictures_are_numbered_and_equal_names_kept(storage: Storage) -> None:
+    session = storage.create()
+    first, second = session.add_picture(png(picture(1)), "a.png"), session.add_picture(png(picture(2)), "a.png")
+    assert (first["uid"], second["uid"]) == (0, 1)
+    assert first["name"] == second["name"] == "a.png"
+    assert first["filename"] != second["filename"]
+    session.remove_picture(1)
+    assert session.add_picture(png(), "b.png")["uid"] == 2
+    assert [one["uid"] for one in session.pictures()] == [0, 2]
+    assert not session.picture_file(first["filename"]).samefile(session.picture(2)["path"])
+
+
+def test_names_never_become_paths(storage: Storage, tmp_path: Path) -> None:
+    stored = storage.create().add_picture(png(), "../../../../tmp/evil\0.png")
+    assert stored["name"] == "evil.png"
+    assert Path(stored["path"]).is_relative_to(tmp_path / "work")
+
+
+@pytest.mark.parametrize("name", ["../next_uid", "0000.json", "..", "", "/etc/passwd", "a\0.png", "nothing.png"])
+def test_only_pictures_are_served(storage: Storage, name: str) -> None:
+    session = storage.create()
+    session.add_picture(png(), "a.png")
+    with pytest.raises(NotFound):
+        session.picture_file(name)
+
+
+def test_links_are_not_followed(storage: Storage) -> None:
+    session = storage.create()
+    folder = Path(session.add_picture(png(), "a.png")["path"]).parent
+    (folder / "link.png").symlink_to("/etc/passwd")
+    with pytest.raises(NotFound):
+        session.picture_file("link.png")
+
+
+def test_quotas(storage: Storage) -> None:
+    session = storage.create()
+    for _ in range(3):
+        session.add_picture(png(), "a.png")
+    with pytest.raises(TooLarge, match="3 pictures at most"):
+        session.add_picture(png(), "a.png")
+    storage.create()
+    with pytest.raises(TooMany, match="as many sessions"):
+        storage.create()
+
+
+def test_a_full_disk(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = storage.create()
+
+    def full(file: Path, body: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "write_bytes", full)
+        with pytest.raises(StorageFull, match="disk is full; nothing was stored"):
+            session.add_picture(png(), "a.png")
+    assert session.add_picture(png(), "a.png")["uid"] == 0
+
+
+def test_sessions_are_found_by_id_only(storage: Storage) -> None:
+    session = storage.create()
+    found = storage.find(session.id)
+    assert found is not None
+    assert found.id == session.id
+    for wrong in (None, "", "..", "../sessions", session.id[:-1], session.id + "0", "é" * 32):
+        assert storage.find(wrong) is None
+
+
+def test_sessions_expire_when_nobody_uses_them(storage: Storage) -> None:
+    old, used = storage.create(), storage.create()
+    for session in (old, used):
+        past = time.time() - 120
+        os.utime(session.runs_folder.parent, (past, past))
+    storage.find(used.id)
+    storage.create()
+    assert storage.find(old.id) is None
+    assert storage.find(used.id) is not None
+
+
+@pytest.mark.parametrize("run_id", ["..", "", "0", "x" * 99, "a/b"])
+def test_unknown_runs(storage: Storage, run_id: str) -> None:
+    with pytest.raises(NotFound, match="no such run"):
+        storage.create().run(run_id)
+
+
+def test_closing_deletes_everything(storage: Storage) -> None:
+    storage.create().add_picture(png(), "a.png")
+    storage.close()
+    assert not storage.folder.exists()
