@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from picasso.app import create_app
     from picasso.panels import Panel
     from picasso.pipeline import explain
-from picasso.results import Result
+    from picasso.results import Result
 
 __version__ = "1.0.0.dev0"
 __all__ = ["Panel", "Result", "__version__", "create_app", "explain"]

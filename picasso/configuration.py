@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from picasso.errors import ConfigurationError
+from picasso.errors import ConfigurationError, reason
 
 ENVIRONMENT_VARIABLE = "PICASSO_SETTINGS"
 PACKAGE = Path(__file__).parent
@@ -132,8 +132,7 @@ def read(path: Path) -> dict[str, Any]:
         return {key: value for key, value in runpy.run_path(str(path)).items() if key.isupper() and key[0] != "_"}
     except Exception as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        reason = " ".join(str(error).split())
-        raise ConfigurationError(f"The settings file {path} can't be read{line}: {reason}.") from error
+        raise ConfigurationError(f"The settings file {path} can't be read{line}: {reason(error)}.") from error
 
 
 def build(values: Mapping[str, Any], source: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:

@@ -110,3 +110,10 @@ class Cancelled(BaseException):
 
     Not an Exception, so that a visualization that catches those does not go on with an unwanted run.
     """
+
+
+def reason(error: BaseException, limit: int = 300) -> str:
+    """Return the kind and text of somebody else's error as part of a sentence: one line, of bounded length."""
+    text = " ".join(str(error).split()).rstrip(".")
+    shortened = text if len(text) <= limit else f"{text[:limit]}…"
+    return f"{type(error).__name__}: {shortened}" if shortened else type(error).__name__

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from picasso import images as door
-from picasso.errors import BadRequest, ModelError, PicassoError, RunError
+from picasso.errors import BadRequest, ModelError, PicassoError, RunError, reason
 from picasso.models.base import Array, Model
 from picasso.panels import Panel
 from picasso.registry import Registry
@@ -20,6 +21,7 @@ from picasso.results import Result
 from picasso.visualizations.base import BaseVisualization, Input, Task
 
 Report = Callable[[float], None]
+Source = str | Path | Image.Image | NDArray[np.uint8]
 
 # How many pictures are prepared at once: enough to keep the model busy, few enough that memory stays bounded
 # and that another run is soon served.
@@ -41,7 +43,7 @@ class Picture:
 
 def explain(
     model: Model,
-    images: Iterable[str | Path | Image.Image | Array],
+    images: Source | Iterable[Source],
     visualization: str | type[BaseVisualization[Any]] = "PartialOcclusion",
     *,
     plugin_dirs: Sequence[str | Path] = (),
@@ -80,7 +82,7 @@ def explain(
     return results
 
 
-def picture_from(source: str | Path | Image.Image | Array, index: int) -> Picture:
+def picture_from(source: Source, index: int) -> Picture:
     """Return what a caller passed as an upright picture with a name."""
     if isinstance(source, str | Path):
         try:
@@ -154,7 +156,7 @@ def next_panels(panels_of: Iterator[Sequence[Panel]], name: str, picture: str) -
     except PicassoError:
         raise
     except Exception as error:
-        raise RunError(f"{name} failed on the picture {picture}: {type(error).__name__}: {error}") from error
+        raise RunError(f"{name} failed on the picture {picture}: {reason(error)}.") from error
     for panel in panels:
         if not isinstance(panel, Panel):
             raise RunError(f"{name} yielded a {type(panel).__name__} where a Panel was due.")
@@ -176,7 +178,7 @@ def prepare(model: Model, pictures: Sequence[Picture]) -> list[Input]:
     except PicassoError:
         raise
     except Exception as error:
-        raise ModelError(f"preprocess() of the model failed: {type(error).__name__}: {error}") from error
+        raise ModelError(f"preprocess() of the model failed: {reason(error)}.") from error
     expected = (len(pictures), *model.input_shape)
     if arrays.shape != expected:
         raise ModelError(f"preprocess() of the model gave an array of shape {arrays.shape} where {expected} was due.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from picasso.errors import ConfigurationError, NotFound, RunError
+from picasso.errors import ConfigurationError, NotFound, RunError, reason
 from picasso.visualizations.base import BaseVisualization
 
 log = logging.getLogger(__name__)
@@ -94,8 +94,8 @@ class Registry:
                 if isinstance(error, KeyboardInterrupt):
                     raise
                 log.exception("The visualization file %s can't be imported", file)
-                reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                self._entries.setdefault(file.stem, Entry(file.stem, reason=f"{file.name} can't be imported: {reason}"))
+                why = f"{file.name} can't be imported: {reason(error)}."
+                self._entries.setdefault(file.stem, Entry(file.stem, reason=why))
                 continue
             for cls in classes:
                 self._add(cls, file, templates)

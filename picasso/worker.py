@@ -20,7 +20,7 @@ from PIL import Image
 
 from picasso import configuration, files, pipeline
 from picasso.configuration import Settings
-from picasso.errors import Cancelled, ModelError, PicassoError, RunError
+from picasso.errors import Cancelled, ModelError, PicassoError, RunError, reason
 from picasso.models.base import Model
 from picasso.models.loading import load_configured
 from picasso.registry import Registry
@@ -50,7 +50,7 @@ def equipment(key: str) -> tuple[Model, Registry]:
     # The user's own class may raise anything; the page needs one sentence, the log the traceback.
     except (Exception, SystemExit) as error:
         log.exception("The model could not be loaded")
-        raise ModelError(f"{settings.MODEL_CLS_NAME} could not be loaded: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{settings.MODEL_CLS_NAME} could not be loaded: {reason(error)}.") from error
     return model, Registry([settings.path(folder) for folder in settings.PLUGIN_DIRS])
 
 
@@ -73,7 +73,7 @@ def run_shard(folder: str, shard: int) -> None:
     except (Exception, SystemExit) as error:
         log.exception("run %s failed", run.id)
         if run.folder.is_dir():
-            run.fail(RunError(f"The run failed: {type(error).__name__}: {error}"))
+            run.fail(RunError(f"The run failed: {reason(error)}."))
 
 
 def compute(run: Run, shard: int) -> None:

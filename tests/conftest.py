@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
+from werkzeug.test import TestResponse
 
 from picasso.app import create_app
 from picasso.web.services import Services
@@ -59,8 +60,16 @@ def fake_settings(**more: Any) -> dict[str, Any]:
 def app() -> Iterator[Flask]:
     """An application with a linear model in a worker process, and the test plugins; shared for speed."""
     application = create_app(fake_settings(PLUGIN_DIRS=[str(PLUGINS)], APP_TITLE="Picasso <under test>"))
+    application.test_client_class = Visitor
     yield application
     close(application)
+
+
+class Visitor(FlaskClient):
+    """A client that reads each answer to its end, so that no file stays open."""
+
+    def open(self, *args: Any, **options: Any) -> TestResponse:
+        return super().open(*args, **{**options, "buffered": True})
 
 
 def close(application: Flask) -> None:

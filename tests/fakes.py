@@ -23,8 +23,9 @@ class LinearModel(Model):
     framework = "numpy"
     capabilities = frozenset(Capability)
 
-    def load(self, shape: tuple[int, int, int] = (HEIGHT, WIDTH, CHANNELS), **_: Any) -> None:
-        self.input_shape, self.num_classes = (shape[0], shape[1], shape[2]), CLASSES
+    def load(self, **arguments: Any) -> None:
+        height, width, channels = arguments.get("shape", (HEIGHT, WIDTH, CHANNELS))
+        self.input_shape, self.num_classes = (height, width, channels), CLASSES
         generator = np.random.default_rng(3)
         self.weights = generator.normal(size=(CLASSES, *self.input_shape)).astype(np.float32)
         self.checkpoint, self.checkpoint_time = "linear.npz", "2026-01-02 03:04:05"
@@ -76,5 +77,5 @@ class BlackBoxModel(LinearModel):
 class GreyModel(LinearModel):
     """Takes grey pictures."""
 
-    def load(self, **_: Any) -> None:
-        super().load(shape=(HEIGHT, WIDTH, 1))
+    def load(self, **arguments: Any) -> None:
+        super().load(**{"shape": (HEIGHT, WIDTH, 1), **arguments})

@@ -30,7 +30,7 @@ def test_plugins_with_and_without_template() -> None:
 
 def test_a_broken_file_is_listed_with_its_reason() -> None:
     entry = Registry([PLUGINS]).get("broken")
-    assert entry.reason == "broken.py can't be imported: RuntimeError: this plugin is broken on purpose"
+    assert entry.reason == "broken.py can't be imported: RuntimeError: this plugin is broken on purpose."
     with pytest.raises(RunError, match="broken can't be used: broken.py"):
         entry.require()
 

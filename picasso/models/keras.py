@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from picasso.errors import ModelError
+from picasso.errors import ModelError, reason
 from picasso.models.backend import keras, tf1
 from picasso.models.checkpoints import modified, newest
 from picasso.models.graph import Graph
@@ -48,8 +48,7 @@ class KerasModel(GraphModel):
             else:
                 self.model = keras.models.load_model(file, compile=False, **arguments)
         except Exception as error:
-            reason = " ".join(str(error).split())
-            raise ModelError(f"Keras could not load {file}: {reason}") from error
+            raise ModelError(f"Keras could not load {file}: {reason(error)}.") from error
         self.use(file)
 
     def use(self, file: Path) -> None:

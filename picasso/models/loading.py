@@ -9,7 +9,7 @@ from typing import Any
 
 from picasso import configuration
 from picasso.configuration import Settings
-from picasso.errors import ConfigurationError, ModelError
+from picasso.errors import ConfigurationError, ModelError, reason
 from picasso.models.base import Model
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -89,8 +89,7 @@ def find_class(settings: Settings) -> type[Model]:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise ConfigurationError(f"{path}, which MODEL_CLS_PATH names, can't be imported: {reason}.") from error
+        raise ConfigurationError(f"{path}, which MODEL_CLS_PATH names, can't be imported: {reason(error)}.") from error
     cls = getattr(module, name, None)
     if isinstance(cls, type) and issubclass(cls, Model):
         return cls

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from picasso.errors import ModelError
+from picasso.errors import ModelError, reason
 from picasso.models.backend import tf, tf1
 from picasso.models.checkpoints import newest
 from picasso.models.graph import Graph
@@ -69,8 +69,7 @@ def freeze(prefix: Path, input_name: str, output_name: str) -> Any:
     except ModelError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ModelError(f"TensorFlow could not load the checkpoint {prefix}: {reason}") from error
+        raise ModelError(f"TensorFlow could not load the checkpoint {prefix}: {reason(error)}.") from error
 
 
 def check_tensor(graph: Any, key: str, name: str) -> None:

@@ -45,14 +45,14 @@ def sample(name: str) -> Response:
 
 
 @blueprint.get("/inputs/<name>")
-@blueprint.get("/api/inputs/<name>")
+@blueprint.get("/api/inputs/<name>", endpoint="api_picture")
 def picture(name: str) -> Response:
     """Serve an uploaded picture of this session."""
     return send(need_session().picture_file(name))
 
 
 @blueprint.get("/outputs/<name>")
-@blueprint.get("/api/outputs/<name>")
+@blueprint.get("/api/outputs/<name>", endpoint="api_output")
 def output(name: str) -> Response:
     """Serve a file of one of this session's results."""
     return send(output_file(need_session(), name))

@@ -60,7 +60,7 @@ def test_the_map_equals_painting_the_picture_by_hand(linear: LinearModel, colour
     for index, (left, top, right, bottom) in enumerate(boxes(source.size, OcclusionSettings(0.4, 5, colour))):
         pixels = np.array(source.convert("RGB"))
         pixels[top:bottom, left:right] = value
-        expected = linear.predict(pixels[None].astype(np.float32) / 255)[0]
+        expected = linear.predict(linear.encode([Image.fromarray(pixels)]))[0]
         for panel in result.panels[1:]:
             assert panel.array[index // 5, index % 5] == pytest.approx(expected[panel.class_index], abs=1e-6)
 
@@ -70,7 +70,7 @@ class Normalizing(LinearModel):
 
     def encode(self, views: Sequence[Image.Image]) -> Array:
         pixels = np.stack([np.asarray(view, np.float32) for view in views])
-        return pixels / pixels.mean(axis=(1, 2, 3), keepdims=True)
+        return np.asarray(pixels / pixels.mean(axis=(1, 2, 3), keepdims=True), np.float32)
 
 
 def test_preprocessing_of_the_whole_picture_is_respected() -> None:

@@ -1,0 +1,309 @@
+"""Keras models and TensorFlow 1 checkpoints: known answers, and the framework's own as the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from picasso import explain
+from picasso.errors import ConfigurationError, ModelError
+from picasso.models import load_model
+from picasso.models.base import Model
+from picasso.visualizations.partial_occlusion import spans
+from tests.conftest import picture
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+HEIGHT, WIDTH, CHANNELS, CLASSES = 12, 16, 3, 4
+PROBE = np.random.default_rng(1).random((5, HEIGHT, WIDTH, CHANNELS), np.float32)
+
+
+@pytest.fixture(scope="module")
+def keras() -> Iterator[Any]:
+    from picasso.models.backend import keras
+
+    keras.utils.set_random_seed(5)
+    yield keras
+    keras.backend.clear_session()
+
+
+def convolutional(keras: Any) -> Any:
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((HEIGHT, WIDTH, CHANNELS)),
+            layers.Conv2D(6, 3, activation="relu"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(),
+            layers.Conv2D(8, 3, activation="tanh"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(CLASSES, activation="softmax"),
+        ]
+    )
+
+
+def linear(keras: Any) -> Any:
+    layers = keras.layers
+    head = [layers.Flatten(), layers.Dense(CLASSES, activation="softmax")]
+    return keras.Sequential([keras.Input((HEIGHT, WIDTH, CHANNELS)), *head])
+
+
+def separate_softmax(keras: Any) -> Any:
+    layers = keras.layers
+    inputs = keras.Input((HEIGHT, WIDTH, CHANNELS))
+    backbone = keras.Sequential([layers.Conv2D(5, 3, padding="same"), layers.ReLU()])
+    scores = layers.Dense(CLASSES)(layers.GlobalMaxPooling2D()(backbone(inputs)))
+    return keras.Model(inputs, layers.Softmax()(scores))
+
+
+def without_softmax(keras: Any) -> Any:
+    layers = keras.layers
+    inputs = keras.Input((HEIGHT, WIDTH, CHANNELS))
+    return keras.Model(inputs, layers.Dense(CLASSES)(layers.Flatten()(layers.Conv2D(2, 3)(inputs))))
+
+
+def one_sigmoid(keras: Any) -> Any:
+    layers = keras.layers
+    inputs = keras.Input((HEIGHT, WIDTH, CHANNELS))
+    return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(layers.Flatten()(layers.Conv2D(2, 3)(inputs))))
+
+
+def hand_written(keras: Any) -> Any:
+    """A normalization that is no softmax operation: only the probabilities can be seen."""
+    layers = keras.layers
+    inputs = keras.Input((HEIGHT, WIDTH, CHANNELS))
+    raw = layers.Dense(CLASSES, activation="exponential")(layers.Flatten()(layers.Conv2D(2, 3)(inputs)))
+    total = keras.ops.sum(raw, axis=-1, keepdims=True)
+    return keras.Model(inputs, keras.ops.divide(raw, total))
+
+
+Build = Callable[[Any], Any]
+
+
+def load(keras: Any, build: Build, folder: Path, suffix: str = ".keras") -> tuple[Any, Model]:
+    original = build(keras)
+    file = folder / f"model{suffix}"
+    original.save(file)
+    return original, load_model(file)
+
+
+@pytest.mark.parametrize("build", [convolutional, linear, separate_softmax])
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_answers_are_those_of_the_framework(keras: Any, build: Build, suffix: str, tmp_path: Path) -> None:
+    from picasso.models.backend import tf
+
+    original, model = load(keras, build, tmp_path, suffix)
+    assert (model.input_shape, model.num_classes) == ((HEIGHT, WIDTH, CHANNELS), CLASSES)
+    assert model.logits_found == "input of the final softmax"
+    assert model.notes == ()
+    assert model.checkpoint == f"model{suffix}"
+    np.testing.assert_allclose(model.predict(PROBE), original(PROBE), atol=1e-6)
+    logits = model.logits(PROBE)
+    np.testing.assert_allclose(tf.nn.softmax(logits), original(PROBE), atol=1e-6)
+    # The judge of gradients: the logit is log p up to a sum that is the same for all classes.
+    classes = np.array([0, 1, 2, 3, 0])
+    with tf.GradientTape() as tape:
+        inputs = tf.constant(PROBE)
+        tape.watch(inputs)
+        log_odds = tf.gather(tf.math.log(original(inputs)), classes, batch_dims=1) - tf.math.log(original(inputs))[:, 3]
+    expected = tape.gradient(log_odds, inputs).numpy()
+    ours = model.input_gradients(PROBE, classes) - model.input_gradients(PROBE, [3] * 5)
+    np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max() + 1e-7)
+
+
+def test_the_saliency_of_a_linear_model_is_its_weights(keras: Any, tmp_path: Path) -> None:
+    original, model = load(keras, linear, tmp_path)
+    weights = original.layers[-1].get_weights()[0].reshape(HEIGHT, WIDTH, CHANNELS, CLASSES)
+    (result,) = explain(model, picture(2, (WIDTH, HEIGHT)), "SaliencyMaps")
+    assert len(result.panels) == CLASSES
+    for panel in result.panels:
+        np.testing.assert_allclose(panel.array, np.abs(weights[..., panel.class_index]).max(axis=-1), atol=1e-6)
+
+
+def test_occlusion_lights_up_exactly_where_the_model_reads(keras: Any, tmp_path: Path) -> None:
+    top, left, bottom, right = 3, 9, 6, 13
+
+    def one_patch(keras: Any) -> Any:
+        model = linear(keras)
+        weights = np.zeros((HEIGHT, WIDTH, CHANNELS, CLASSES), np.float32)
+        weights[top:bottom, left:right] = np.linspace(-0.05, 0.05, CLASSES, dtype=np.float32)
+        model.layers[-1].set_weights([weights.reshape(-1, CLASSES), np.zeros(CLASSES, np.float32)])
+        return model
+
+    _, model = load(keras, one_patch, tmp_path)
+    (result,) = explain(model, picture(3, (WIDTH, HEIGHT)), Window=0.1, Strides=20, Occlusion="black")
+    rows = np.array([start < bottom and stop > top for start, stop in spans(HEIGHT, 0.1, 20)])
+    columns = np.array([start < right and stop > left for start, stop in spans(WIDTH, 0.1, 20)])
+    for panel in result.panels[1:]:
+        assert panel.probability is not None
+        np.testing.assert_array_equal(np.abs(panel.array - panel.probability) > 1e-5, rows[:, None] & columns)
+
+
+def test_a_model_without_softmax_gets_one(keras: Any, tmp_path: Path) -> None:
+    original, model = load(keras, without_softmax, tmp_path)
+    assert model.logits_found == "the output, which has no softmax"
+    np.testing.assert_allclose(model.logits(PROBE), original(PROBE), atol=1e-5)
+    np.testing.assert_allclose(model.predict(PROBE).sum(axis=1), 1, atol=1e-6)
+
+
+def test_one_sigmoid_unit_is_two_classes(keras: Any, tmp_path: Path) -> None:
+    original, model = load(keras, one_sigmoid, tmp_path)
+    assert model.num_classes == 2
+    probability = np.asarray(original(PROBE))
+    np.testing.assert_allclose(model.predict(PROBE), np.concatenate([1 - probability, probability], 1), atol=1e-6)
+    yes, no = model.input_gradients(PROBE, [1] * 5), model.input_gradients(PROBE, [0] * 5)
+    np.testing.assert_allclose(yes, -no, atol=1e-6)
+
+
+def test_log_probabilities_stand_in_for_logits_with_a_note(keras: Any, tmp_path: Path) -> None:
+    original, model = load(keras, hand_written, tmp_path)
+    np.testing.assert_allclose(model.predict(PROBE), original(PROBE), atol=1e-6)
+    np.testing.assert_allclose(model.logits(PROBE), np.log(np.asarray(original(PROBE))), atol=1e-5)
+    assert "log probabilities stand in for logits" in model.notes[0]
+    assert model.card().notes == model.notes
+
+
+def test_feature_maps_and_their_gradients(keras: Any, tmp_path: Path) -> None:
+    original, model = load(keras, convolutional, tmp_path)
+    assert [layer.shape for layer in model.layers()][-1] == (3, 5, 8)
+    assert [layer.default for layer in model.layers()].count(True) == 1
+    maps = model.feature_maps(PROBE)
+    expected = keras.Model(original.inputs, original.layers[3].output)(PROBE)
+    np.testing.assert_allclose(maps, expected, atol=1e-5)
+    # Behind the last feature map the model is linear: pooling, then the dense weights.
+    weights = original.layers[-1].get_weights()[0]
+    gradients = model.feature_gradients(PROBE, [2] * 5)
+    np.testing.assert_allclose(gradients, np.broadcast_to(weights[:, 2] / 15, gradients.shape), atol=1e-6)
+    first = model.layers()[0].name
+    assert model.feature_gradients(PROBE, [0] * 5, first).shape == model.feature_maps(PROBE, first).shape
+
+
+def test_the_newest_model_in_a_folder_and_architecture_beside_weights(keras: Any, tmp_path: Path) -> None:
+    import os
+
+    from picasso.models.keras import KerasModel
+
+    for index, name in enumerate(("old.keras", "new.keras")):
+        linear(keras).save(tmp_path / name)
+        os.utime(tmp_path / name, (1_000_000 + index, 1_000_000 + index))
+    model = KerasModel()
+    model.load(data_dir=str(tmp_path))
+    assert model.checkpoint == "new.keras"
+    assert model.checkpoint_time.startswith("1970-01-12")
+
+    split = tmp_path / "split"
+    split.mkdir()
+    original = convolutional(keras)
+    (split / "model.json").write_text(original.to_json())
+    original.save_weights(split / "model.weights.h5")
+    model.load(data_dir=str(split))
+    np.testing.assert_allclose(model.predict(PROBE), original(PROBE), atol=1e-6)
+
+
+def weights() -> tuple[Any, Any]:
+    """The kernel and the dense weights of the checkpoint."""
+    generator = np.random.default_rng(2)
+    return generator.normal(size=(3, 3, 3, 4)).astype("float32"), generator.normal(size=(4, CLASSES)).astype("float32")
+
+
+def checkpoint(folder: Path, shape: list[int | None] | None, keep: bool) -> Any:
+    """Save a TensorFlow 1 graph and return the probabilities it gives for PROBE."""
+    from picasso.models.backend import tf, tf1
+
+    with tf.Graph().as_default(), tf1.Session() as session:
+        inputs = tf1.placeholder(tf.float32, shape, "pictures")
+        kernel, dense = (tf1.get_variable(f"w{index}", initializer=value) for index, value in enumerate(weights()))
+        features = tf1.reduce_mean(tf1.nn.relu(tf1.nn.conv2d(inputs, kernel, 1, "VALID")), [1, 2])
+        if keep:
+            features *= tf1.placeholder(tf.float32, [], "keep_prob")
+        probabilities = tf1.nn.softmax(tf1.matmul(features, dense), name="probabilities")
+        session.run(tf1.global_variables_initializer())
+        tf1.train.Saver().save(session, str(folder / "tiny.ckpt"), write_state=False)
+        feeds = {"pictures:0": PROBE} | ({"keep_prob:0": 1.0} if keep else {})
+        return session.run(probabilities, feeds)
+
+
+NAMES = {"tf_input_var": "pictures:0", "tf_predict_var": "probabilities:0"}
+
+
+def test_a_tensorflow_1_checkpoint(keras: Any, tmp_path: Path) -> None:
+    expected = checkpoint(tmp_path, [None, HEIGHT, WIDTH, CHANNELS], keep=False)
+    for path in ("tiny.ckpt", "tiny.ckpt.index", "tiny.ckpt.meta"):
+        model = load_model(tmp_path / path, **NAMES)
+        assert model.checkpoint == "tiny.ckpt"
+        np.testing.assert_allclose(model.predict(PROBE), expected, atol=1e-6)
+    from picasso.models.backend import tf
+
+    kernel, dense = weights()
+    with tf.GradientTape() as tape:
+        inputs = tf.constant(PROBE)
+        tape.watch(inputs)
+        logit = (tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(inputs, kernel, 1, "VALID")), [1, 2]) @ dense)[:, 1]
+    np.testing.assert_allclose(model.input_gradients(PROBE, [1] * 5), tape.gradient(logit, inputs), atol=1e-6)
+
+
+def test_placeholders_without_shape_or_with_constant_values(keras: Any, tmp_path: Path) -> None:
+    expected = checkpoint(tmp_path, None, keep=True)
+    with pytest.raises(ModelError, match=r"must take one input of shape \(N, H, W, C\)"):
+        load_model(tmp_path / "tiny.ckpt", **NAMES, constant_feeds={"keep_prob:0": 1.0})
+    shape = (HEIGHT, WIDTH, CHANNELS)
+    model = load_model(tmp_path / "tiny.ckpt", **NAMES, constant_feeds={"keep_prob:0": 1.0}, input_shape=shape)
+    np.testing.assert_allclose(model.predict(PROBE), expected, atol=1e-6)
+
+
+def test_wrong_tensor_names_list_likely_ones(keras: Any, tmp_path: Path) -> None:
+    checkpoint(tmp_path, [None, HEIGHT, WIDTH, CHANNELS], keep=False)
+    with pytest.raises(ModelError, match="tf_input_var = 'x:0' is no tensor of this graph; likely ones are pictures:0"):
+        load_model(tmp_path / "tiny.ckpt", tf_input_var="x:0", tf_predict_var="probabilities:0")
+    with pytest.raises(ModelError, match="tf_predict_var = '' .* likely ones are probabilities:0"):
+        load_model(tmp_path / "tiny.ckpt", tf_input_var="pictures:0")
+    (tmp_path / "tiny.ckpt.meta").unlink()
+    with pytest.raises(ModelError, match=r"no tiny.ckpt.meta"):
+        load_model(tmp_path / "tiny.ckpt", **NAMES)
+
+
+def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
+    from picasso.models.keras import KerasModel
+
+    for name in ("empty.keras", "broken.h5"):
+        (tmp_path / name).write_bytes(b"" if name.startswith("empty") else b"hello")
+        with pytest.raises(ModelError, match=f"Keras could not load .*{name}") as caught:
+            load_model(tmp_path / name)
+        assert "\n" not in caught.value.message
+    with pytest.raises(ModelError, match="There is no model file"):
+        load_model(tmp_path / "missing.keras")
+    (tmp_path / "picture.gif").write_bytes(b"GIF")
+    with pytest.raises(ModelError, match="is no model that Picasso can load"):
+        load_model(tmp_path / "picture.gif")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ModelError, match=r"no Keras model in .*empty; expected a file like \*.keras"):
+        KerasModel().load(data_dir=str(empty))
+    with pytest.raises(ModelError, match="write data_dir .* or path"):
+        KerasModel().load()
+
+
+def test_two_inputs_are_refused(keras: Any, tmp_path: Path) -> None:
+    pictures = [keras.Input((4, 4, 3)) for _ in range(2)]
+    merged = keras.layers.Flatten()(keras.layers.Add()(pictures))
+    keras.Model(pictures, keras.layers.Dense(2)(merged)).save(tmp_path / "two.keras")
+    with pytest.raises(ModelError, match="takes 2 inputs; Picasso shows models of one picture"):
+        load_model(tmp_path / "two.keras")
+
+
+def test_settings_that_do_not_fit_the_class(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from picasso.models.tensorflow import TFModel\n\nclass Mine(TFModel):\n    pass\n"
+    )
+    (tmp_path / "config.yaml").write_text(
+        "MODEL_CLS_PATH: mine.py\nMODEL_CLS_NAME: Mine\nMODEL_LOAD_ARGS: {wrong: 1}\n"
+    )
+    with pytest.raises(ConfigurationError, match=r"does not fit Mine.load\(\): .*unexpected keyword argument 'wrong'"):
+        load_model(tmp_path / "config.yaml")
+    (tmp_path / "mine.py").write_text("import nothing_of_that_name\n")
+    with pytest.raises(ConfigurationError, match="can't be imported: ModuleNotFoundError"):
+        load_model(tmp_path / "config.yaml")

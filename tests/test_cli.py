@@ -1,0 +1,175 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from picasso import __version__
+from picasso.cli import main
+from tests.conftest import FAKES, PLUGINS, picture, png
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "settings.py"
+    model = f'MODEL_CLS_PATH = "{FAKES}"\nMODEL_CLS_NAME = "LinearModel"\nMODEL_LOAD_ARGS = {{}}\n'
+    file.write_text(f'{model}PLUGIN_DIRS = ["{PLUGINS}"]\n')
+    return file
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_help_and_version_need_nothing_slow() -> None:
+    code = """
+import sys
+from picasso.cli import main
+try:
+    main(["--help"])
+finally:
+    slow = {"tensorflow", "keras", "numpy", "flask", "matplotlib", "PIL"} & set(sys.modules)
+    assert not slow, slow
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "explain" in done.stdout
+    assert run("--version").output == f"picasso, version {__version__}\n"
+
+
+def test_explain_writes_pictures_json_and_arrays(config: Path, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(png(picture(ord(name[0]))))
+    out = tmp_path / "out"
+    options = ["--visualization", "PartialOcclusion", "--set", "Window=0.3", "--set", "Strides=5", "--out", out]
+    done = run("explain", tmp_path / "a.png", tmp_path / "b.png", "--config", config, *options)
+    assert done.exit_code == 0, done.output
+    for name in ("a", "b"):
+        folder = out / f"{name}-PartialOcclusion"
+        document = json.loads((folder / "result.json").read_text())
+        assert document["settings"] == {"Window": 0.3, "Strides": 5, "Occlusion": "grey"}
+        with np.load(folder / "arrays.npz") as arrays:
+            assert arrays["panel_1"].shape == (5, 5)
+        assert (folder / "panel-1.png").is_file()
+        assert f"{name}.png: {document['predictions'][0]['name']}" in done.output
+    again = run("explain", tmp_path / "a.png", "--config", config, *options)
+    assert again.exit_code == 0
+    assert (out / "a-PartialOcclusion-1" / "result.json").is_file()
+
+
+def test_check(config: Path) -> None:
+    done = run("check", "--config", config)
+    assert done.exit_code == 0
+    for expected in ("LinearModel (numpy)", "linear.npz", "6 x 9 pixels, 3 channels", "classes  7", "gradients"):
+        assert expected in done.output
+
+
+def test_visualizations(config: Path) -> None:
+    done = run("visualizations", "--config", config)
+    assert done.exit_code == 0
+    assert "  Window=0.50  Side of the window" in done.output
+    assert "broken: can't be used: broken.py can't be imported" in done.output
+
+
+def test_new_visualization(tmp_path: Path) -> None:
+    done = run("new-visualization", "FunViz", "--dir", tmp_path / "plugins")
+    assert done.exit_code == 0
+    assert (tmp_path / "plugins" / "fun_viz.py").is_file()
+    assert (tmp_path / "plugins" / "FunViz.html").is_file()
+    assert f'PLUGIN_DIRS = ["{tmp_path / "plugins"}"]' in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["explain", "{tmp}/none.png"], "none.png can't be read: No such file or directory."),
+        (["explain", "{tmp}/bad.png"], "bad.png is not a picture that can be read"),
+        (["explain", "{tmp}/a.png", "--set", "Window"], "--set takes NAME=VALUE"),
+        (["explain", "{tmp}/a.png", "--set", "Window=7"], "Window must be one of 0.50"),
+        (["explain", "{tmp}/a.png", "--visualization", "Nope"], "no visualization of that name"),
+        (["explain", "{tmp}/a.png", "--visualization", "broken"], "broken can't be used"),
+        (["explain", "{tmp}/a.png", "--model", "{tmp}/none.keras"], "There is no model file"),
+        (["check", "--model", "{tmp}/a.png"], "is no model that Picasso can load: it takes .keras"),
+        (["check", "--config", "{tmp}/none.py"], "There is no settings file"),
+        (["serve", "--config", "{tmp}/none.py"], "There is no settings file"),
+        (["new-visualization", "bad name"], "is no class name"),
+    ],
+)
+def test_mistakes_end_with_status_2_and_one_line(
+    config: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    (tmp_path / "bad.png").write_bytes(b"hello")
+    words = [word.format(tmp=tmp_path) for word in arguments]
+    if "--config" not in words and words[0] != "new-visualization":
+        words += ["--config", str(config)]
+    done = run(*words)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("picasso: ")]
+    assert len(errors) == 1
+    assert "Traceback" not in done.output
+
+
+def serve(config: Path, port: int) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "picasso", "serve", "--config", str(config), "--port", str(port)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_serve_answers_and_ends_clean(config: Path, tmp_path: Path) -> None:
+    from urllib.request import urlopen
+
+    with config.open("a") as file:
+        file.write(f'WORK_DIR = "{tmp_path / "work"}"\n')
+    port = free_port()
+    server = serve(config, port)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                with urlopen(f"http://127.0.0.1:{port}/api/app_state") as answer:
+                    state = json.load(answer)
+                if state["state"] == "ready":
+                    break
+            except OSError:
+                assert server.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert state["model_name"] == "LinearModel"
+        second = serve(config, port)
+        assert second.wait(timeout=30) == 2
+        assert f"Can't listen on 127.0.0.1:{port}" in (second.communicate()[1])
+    finally:
+        server.terminate()
+    output, _ = server.communicate(timeout=10)
+    assert server.returncode == 0
+    assert f"settings from {config}" in output
+    assert re.search(r"LinearModel is ready after \d", output)
+    assert not list((tmp_path / "work").iterdir())
+
+
+def test_serve_ends_with_status_2_if_the_model_cannot_be_loaded(config: Path) -> None:
+    config.write_text(config.read_text().replace("LinearModel", "NoSuchModel"))
+    server = serve(config, free_port())
+    _, errors = server.communicate(timeout=30)
+    assert server.returncode == 2
+    assert "picasso: " in errors
+    assert "has no model class NoSuchModel" in errors
+    assert "Traceback" not in errors.replace("broken on purpose", "").split("picasso: ")[-1]

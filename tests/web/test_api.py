@@ -1,0 +1,233 @@
+"""The REST contract: the original's calls with the original's fields, and asynchronous runs."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from picasso import __version__, explain
+from picasso.web.services import COOKIE
+from tests.conftest import finish, picture, png, upload
+from tests.fakes import LinearModel
+
+
+def test_root_and_state(client: FlaskClient) -> None:
+    for address in ("/api/", "/api"):
+        assert client.get(address).json == {
+            "message": "Picasso shows where an image classifier looks.",
+            "version": __version__,
+        }
+    upload(client)
+    client.get("/api/visualize?image=0&visualizer=ClassProbabilities")  # by now the model is loaded
+    state: Any = client.get("/api/app_state").json
+    assert state["app_title"] == "Picasso <under test>"
+    assert state["model_name"] == "LinearModel"
+    assert state["latest_ckpt_name"] == "linear.npz"
+    assert state["latest_ckpt_time"] == "2026-01-02 03:04:05"
+    assert state["state"] == "ready"
+
+
+def test_images(client: FlaskClient) -> None:
+    assert client.get("/api/images").json == {"images": []}
+    answer: Any = client.post("/api/images", data={"file": (io.BytesIO(png()), "a.png")})
+    assert answer.json["ok"] == "true"
+    assert answer.json["uid"] == 0
+    assert re.fullmatch(r"[\w-]+\.png", answer.json["file"])
+    assert "HttpOnly" in answer.headers["Set-Cookie"]
+    assert "SameSite=Lax" in answer.headers["Set-Cookie"]
+    second: Any = client.post("/api/images", data={"file": (io.BytesIO(png()), "a.png")})
+    assert second.json["uid"] == 1
+    assert "Set-Cookie" not in second.headers
+    listed: Any = client.get("/api/images").json
+    assert [(one["uid"], one["name"]) for one in listed["images"]] == [(0, "a.png"), (1, "a.png")]
+    assert listed["images"][0]["filename"] == answer.json["file"]
+    assert client.get(f"/api/inputs/{answer.json['file']}").mimetype == "image/png"
+    assert client.delete("/api/images/0").json == {"ok": "true"}
+    assert client.get(f"/api/inputs/{answer.json['file']}").status_code == 404
+
+
+def test_visualizers(client: FlaskClient) -> None:
+    listed: Any = client.get("/api/visualizers").json
+    names = [one["name"] for one in listed["visualizers"]]
+    assert {"ClassProbabilities", "PartialOcclusion", "SaliencyMaps"} <= set(names)
+    reasons = {one["name"]: one.get("reason") for one in listed["visualizers"]}
+    assert "broken on purpose" in reasons["broken"]
+    occlusion: Any = client.get("/api/visualizers/PartialOcclusion").json
+    assert occlusion["settings"] == {
+        "Window": ["0.50", "0.40", "0.30", "0.20", "0.10", "0.05"],
+        "Strides": ["2", "5", "10", "20", "30"],
+        "Occlusion": ["grey", "black", "white"],
+    }
+    saliency: Any = client.get("/api/visualizers/SaliencyMaps").json
+    assert list(saliency["settings"]) == ["Transparency"]
+    assert [float(value) for value in saliency["settings"]["Transparency"]] == [0, 0.25, 0.5, 0.75]
+    probabilities: Any = client.get("/api/visualizers/ClassProbabilities").json
+    assert probabilities["settings"] == {}
+    means: Any = client.get("/api/visualizers/Means").json
+    assert [field["kind"] for field in means["fields"]] == ["slider", "number", "toggle", "choice"]
+
+
+def test_visualize_as_the_original_did(client: FlaskClient) -> None:
+    upload(client, 2)
+    address = "/api/visualize?image=1&visualizer=PartialOcclusion&Window=0.30&Strides=5&Occlusion=white"
+    answer: Any = client.get(address).json
+    assert set(answer) == {
+        "input_file_name",
+        "predict_probs",
+        "has_output",
+        "output_file_names",
+        "has_processed_input",
+        "processed_input_file_name",
+    }
+    assert len(answer["predict_probs"]) == len(answer["output_file_names"]) == 5
+    for one in answer["predict_probs"]:
+        assert set(one) == {"index", "name", "prob"}
+        assert re.fullmatch(r"[01]\.\d{3}", one["prob"])
+    assert answer["has_output"] is True
+    assert answer["has_processed_input"] is True
+    for name in [*answer["output_file_names"], answer["processed_input_file_name"]]:
+        served = client.get(f"/api/outputs/{name}")
+        assert (served.status_code, served.mimetype) == (200, "image/png")
+    assert client.get(f"/api/inputs/{answer['input_file_name']}").status_code == 200
+
+
+def test_visualize_without_output(client: FlaskClient) -> None:
+    upload(client)
+    answer: Any = client.get("/api/visualize?image=0&visualizer=ClassProbabilities").json
+    assert (answer["has_output"], answer["output_file_names"], answer["has_processed_input"]) == (False, [], False)
+
+
+def test_reset(client: FlaskClient) -> None:
+    upload(client)
+    assert client.get("/api/reset").json == {"ok": "true"}
+    assert client.get("/api/images").json == {"images": []}
+    assert client.get("/api/reset").json == {"ok": "true"}
+
+
+def test_runs_from_start_to_deletion(client: FlaskClient, linear: LinearModel) -> None:
+    upload(client, 3)
+    body = {"visualization": "SaliencyMaps", "images": [2, 0], "settings": {"Transparency": 0.5}}
+    answer: Any = client.post("/api/runs", json=body)
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == answer.json["url"] == f"/api/runs/{answer.json['id']}"
+    state = finish(client, answer.json["id"])
+    assert (state["state"], state["fraction"], state["done"], state["total"]) == ("finished", 1.0, 2, 2)
+    assert [result["uid"] for result in state["results"]] == [2, 0]
+    for result in state["results"]:
+        (expected,) = explain(linear, picture(result["uid"]), "SaliencyMaps", Transparency=0.5)
+        assert result["predictions"] == [pytest.approx(one, abs=1e-6) for one in expected.predictions]
+        assert result["model"]["checkpoint"] == "linear.npz"
+        with np.load(io.BytesIO(client.get(result["arrays_url"]).data)) as arrays:
+            for index, panel in enumerate(expected.panels):
+                np.testing.assert_allclose(arrays[f"panel_{index}"], panel.array, atol=1e-6)
+        for panel in result["panels"]:
+            assert client.get(panel["url"]).mimetype == "image/png"
+            assert client.get(panel["legend_url"]).mimetype == "image/png"
+    listed: Any = client.get("/api/runs").json
+    assert [(run["id"], run["state"]) for run in listed["runs"]] == [(answer.json["id"], "finished")]
+    assert client.delete(answer.json["url"]).json == {"ok": True}
+    assert client.get(answer.json["url"]).status_code == 404
+    assert client.get(state["results"][0]["panels"][0]["url"]).status_code == 404
+
+
+def test_deleting_a_run_at_work_cancels_it(client: FlaskClient) -> None:
+    upload(client)
+    answer: Any = client.post("/api/runs", json={"visualization": "Slow", "settings": {"Steps": 100_000}})
+    assert client.delete(answer.json["url"]).status_code == 200
+    # The worker is free again for the next run.
+    after: Any = client.get("/api/visualize?image=0&visualizer=ClassProbabilities")
+    assert after.status_code == 200
+
+
+def error_of(answer: Any) -> tuple[int, str, str | None]:
+    assert answer.json["ok"] is False
+    assert set(answer.json) == {"ok", "error"}
+    assert set(answer.json["error"]) <= {"code", "message", "field"}
+    assert answer.json["error"]["message"].endswith(".")
+    return answer.status_code, answer.json["error"]["code"], answer.json["error"].get("field")
+
+
+def test_errors_have_one_shape(client: FlaskClient) -> None:
+    upload(client)
+    run = {"visualization": "PartialOcclusion"}
+    cases: list[tuple[Any, tuple[int, str, str | None]]] = [
+        (client.get("/api/nope"), (404, "not_found", None)),
+        (client.put("/api/images"), (405, "method_not_allowed", None)),
+        (client.post("/api/images", data={}), (400, "bad_request", "file")),
+        (client.post("/api/images", data={"file": (io.BytesIO(b"x"), "a.png")}), (415, "unsupported_image", None)),
+        (client.get("/api/visualize?image=0"), (400, "bad_request", "visualizer")),
+        (client.get("/api/visualize?visualizer=SaliencyMaps"), (400, "bad_request", "image")),
+        (client.get("/api/visualize?image=7&visualizer=SaliencyMaps"), (404, "not_found", "image")),
+        (client.get("/api/visualize?image=/etc/passwd&visualizer=SaliencyMaps"), (404, "not_found", "image")),
+        (client.get("/api/visualize?image=0&visualizer=Nope"), (404, "not_found", "visualization")),
+        (client.get("/api/visualize?image=0&visualizer=PartialOcclusion&Window=7"), (400, "bad_request", "Window")),
+        (client.get("/api/visualize?image=0&visualizer=PartialOcclusion&Nope=7"), (400, "bad_request", "Nope")),
+        (client.get("/api/visualize?image=0&visualizer=Trouble"), (500, "run_failed", None)),
+        (client.get("/api/visualizers/broken"), (500, "run_failed", None)),
+        (client.post("/api/runs", data="{", content_type="application/json"), (400, "bad_request", None)),
+        (client.post("/api/runs", data="{}"), (415, "unsupported_type", None)),
+        (client.post("/api/runs", json=[]), (400, "bad_request", "visualization")),
+        (client.post("/api/runs", json=run | {"images": "0"}), (400, "bad_request", "images")),
+        (client.post("/api/runs", json=run | {"images": []}), (400, "bad_request", "images")),
+        (client.post("/api/runs", json=run | {"images": [99]}), (404, "not_found", "image")),
+        (client.post("/api/runs", json=run | {"settings": []}), (400, "bad_request", "settings")),
+        (client.post("/api/runs", json=run | {"settings": {"Window": "nan"}}), (400, "bad_request", "Window")),
+        (client.post("/api/runs", json={"visualization": "broken"}), (400, "bad_request", "visualization")),
+        (client.get("/api/runs/nope"), (404, "not_found", None)),
+        (client.get("/api/outputs/nope"), (404, "not_found", None)),
+        (client.get("/api/inputs/..%2f..%2fetc%2fpasswd"), (404, "not_found", None)),
+    ]
+    for answer, expected in cases:
+        assert error_of(answer) == expected, answer.request.path
+
+
+def test_nothing_of_one_session_is_seen_from_another(app: Flask) -> None:
+    mine, other = app.test_client(), app.test_client()
+    upload(mine)
+    upload(other)
+    answer: Any = mine.post("/api/runs", json={"visualization": "SaliencyMaps"})
+    result = finish(mine, answer.json["id"])["results"][0]
+    name: str = result["filename"]
+    for address in (
+        answer.json["url"],
+        f"/api/inputs/{name}",
+        result["panels"][0]["url"],
+        f"/runs/{answer.json['id']}",
+    ):
+        assert mine.get(address).status_code == 200
+        stranger, unknown = other.get(address), other.get(re.sub(r"[0-9a-f]{8}", "deadbeef", address, count=1))
+        assert stranger.status_code == unknown.status_code == 404
+        assert stranger.text == unknown.text
+    assert other.delete(answer.json["url"]).status_code == 404
+
+
+def test_two_tabs_with_different_settings_do_not_disturb_each_other(app: Flask, linear: LinearModel) -> None:
+    client = app.test_client()
+    upload(client, 6)
+    wanted = [("0.50", "2"), ("0.10", "10"), ("0.30", "20"), ("0.20", "5")]
+    started: list[tuple[str, str, str]] = []
+    for window, strides in wanted:
+        body = {"visualization": "PartialOcclusion", "settings": {"Window": window, "Strides": strides}}
+        answer: Any = client.post("/api/runs", json=body)
+        started.append((answer.json["id"], window, strides))
+    for run_id, window, strides in started:
+        state = finish(client, run_id)
+        assert state["settings"] == {"Window": float(window), "Strides": int(strides), "Occlusion": "grey"}
+        for result in state["results"]:
+            (alone,) = explain(linear, picture(result["uid"]), Window=window, Strides=strides)
+            with np.load(io.BytesIO(client.get(result["arrays_url"]).data)) as arrays:
+                for index, panel in enumerate(alone.panels):
+                    np.testing.assert_array_equal(arrays[f"panel_{index}"], panel.array)
+
+
+def test_the_cookie_holds_an_id_and_nothing_else(client: FlaskClient) -> None:
+    upload(client)
+    cookie = client.get_cookie(COOKIE)
+    assert cookie is not None
+    assert re.fullmatch(r"[0-9a-f]{32}", cookie.value)

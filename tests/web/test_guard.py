@@ -1,0 +1,79 @@
+"""The browser's border: hosts, other sites, headers."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from picasso.web.services import Services
+
+
+@pytest.mark.parametrize("host", ["localhost:5000", "127.0.0.1:5000", "[::1]:5000", "localhost", "127.0.0.1"])
+def test_names_of_this_machine_are_served(client: FlaskClient, host: str) -> None:
+    assert client.get("/api/", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.com", "127.0.0.1.evil.com", "10.evil.com", "", "localhost.evil.com", "10.0.0.1", "a b"]
+)
+def test_other_names_are_refused_and_leave_nothing(app: Flask, client: FlaskClient, host: str) -> None:
+    services: Services = app.extensions["picasso"]
+    before = set(services.storage.folder.joinpath("sessions").iterdir())
+    answer = client.post("/samples", data={"sample": "0-00003.png"}, headers={"Host": host})
+    assert answer.status_code == 400
+    assert "Set-Cookie" not in answer.headers
+    assert set(services.storage.folder.joinpath("sessions").iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "http://evil.com"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:5001"},
+        {"Origin": "https://localhost"},
+    ],
+)
+@pytest.mark.parametrize(
+    "action", ["POST /reset", "POST /api/images", "DELETE /api/runs/x", "GET /api/reset", "GET /api/visualize"]
+)
+def test_other_sites_cannot_act(client: FlaskClient, headers: dict[str, str], action: str) -> None:
+    method, address = action.split()
+    assert client.open(address, method=method, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": "http://localhost"}]
+)
+def test_our_own_pages_and_programs_can(client: FlaskClient, headers: dict[str, str]) -> None:
+    assert client.post("/reset", headers=headers).status_code == 303
+    assert client.get("/api/reset", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/", "/nope", "/api/", "/api/nope", "/static/picasso.css", "/samples/0-00003.png"])
+def test_every_answer_is_protected(client: FlaskClient, address: str) -> None:
+    headers = client.get(address).headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert not [name for name in dict(headers) if name.startswith("Access-Control")]
+
+
+def test_an_unforeseen_error_is_a_friendly_page(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = app.test_client()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret /path")
+
+    monkeypatch.setattr("picasso.web.files.samples", broken)
+    monkeypatch.setattr("picasso.web.pages.samples", broken)
+    page = client.get("/")
+    assert page.status_code == 500
+    assert "Something went wrong on our side" in page.text
+    assert "secret" not in page.text

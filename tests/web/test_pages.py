@@ -1,0 +1,171 @@
+"""The pages, as a person without JavaScript uses them."""
+
+from __future__ import annotations
+
+import io
+import re
+from html import unescape
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from picasso.web.services import COOKIE
+from tests.conftest import finish, picture, png, upload
+
+
+def run_page(client: FlaskClient, name: str, **form: object) -> TestResponse:
+    """Start a run from its form, wait for its end and return the page."""
+    answer = client.post(f"/visualizations/{name}", data=form)
+    assert answer.status_code == 303, answer.text
+    finish(client, answer.location.rsplit("/", 1)[1])
+    return client.get(answer.location)
+
+
+def test_the_first_page_shows_visualizations_and_makes_no_session(client: FlaskClient) -> None:
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert "Picasso &lt;under test&gt;" in answer.text
+    for name in ("ClassProbabilities", "PartialOcclusion", "SaliencyMaps", "Means"):
+        assert f"<h3>{name}</h3>" in answer.text
+    assert "this plugin is broken on purpose" in answer.text
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_upload_several_and_remove_one(client: FlaskClient) -> None:
+    parts = [(io.BytesIO(png(picture(seed))), "same.png") for seed in range(3)]
+    answer = client.post("/pictures", data={"file": parts})
+    assert answer.status_code == 303
+    page = client.get("/").text
+    assert page.count('alt="same.png"') == 3
+    assert client.post("/pictures/1/remove").status_code == 303
+    assert client.get("/").text.count('alt="same.png"') == 2
+    for source in re.findall(r'src="(/inputs/[^"]+)"', page)[:1]:
+        served = client.get(source)
+        assert (served.status_code, served.mimetype) == (200, "image/png")
+
+
+def test_good_pictures_are_kept_where_others_are_not(client: FlaskClient) -> None:
+    parts = [(io.BytesIO(png()), "good.png"), (io.BytesIO(b"hello"), "<img src=x onerror=alert(1)>.png")]
+    answer = client.post("/pictures", data={"file": parts})
+    assert answer.status_code == 415
+    assert "&lt;img src=x onerror=alert(1)&gt;.png is not a picture" in answer.text
+    assert "<img src=x" not in answer.text
+    assert client.get("/").text.count('alt="good.png"') == 1
+
+
+def test_uploading_nothing(client: FlaskClient) -> None:
+    answer = client.post("/pictures", data={})
+    assert answer.status_code == 400
+    assert "No pictures were chosen" in answer.text
+
+
+def test_samples(client: FlaskClient) -> None:
+    names = re.findall(r'name="sample" value="([^"]+)" title', client.get("/").text)
+    assert len(names) == 30
+    assert client.get(f"/samples/{names[0]}").mimetype == "image/png"
+    assert client.post("/samples", data={"sample": names[:2]}).status_code == 303
+    assert client.get("/").text.count('alt="0-0') == 2
+    assert client.post("/samples", data={"sample": "../config.py"}).status_code == 404
+    assert client.get("/samples/..%2fmnist.py").status_code == 404
+
+
+def test_the_settings_page_is_generated(client: FlaskClient) -> None:
+    page = client.get("/visualizations/Means?Weight=1.5&Invert=true&Unknown=1").text
+    assert re.search(r'type="range"\s+step="0.1"\s+min="0.0"\s+max="2.0"', page)
+    assert re.search(r'type="number"\s+step="1"\s+min="1"\s+max="4"', page)
+    assert '<option value="true" selected>yes</option>' in page
+    assert "<option selected>plain</option>" in page
+    assert 'value="1.5"' in page
+    assert "What the mean is multiplied by." in page
+
+
+def test_a_run_from_form_to_result(client: FlaskClient) -> None:
+    uids = upload(client, 3)
+    page = run_page(client, "PartialOcclusion", Window="0.30", Strides="5", picture=uids[1:])
+    assert page.text.count('<article class="row"') == 2
+    assert re.search(r"<dt>Window</dt><dd>0.30</dd>", page.text)
+    assert "https://arxiv.org/abs/1311.2901" in page.text
+    assert "LinearModel" in page.text
+    assert "linear.npz" in page.text
+    assert "2026-01-02 03:04:05" in page.text
+    for source in set(re.findall(r'src="(/(?:outputs|inputs)/[^"]+)"', page.text)):
+        assert client.get(source).status_code == 200
+    assert "cat &lt;b&gt;" in page.text
+    assert "cat <b>" not in page.text
+
+
+def test_twenty_pictures_give_twenty_rows(client: FlaskClient) -> None:
+    upload(client, 20)
+    page = run_page(client, "SaliencyMaps", Transparency="0.25")
+    assert re.findall(r'id="picture-(\d+)"', page.text) == [str(uid) for uid in range(20)]
+    assert page.text.count('<figure class="panel">') == 100
+
+
+def test_templates_of_plugins_and_the_default_one(client: FlaskClient) -> None:
+    upload(client)
+    own = run_page(client, "Means", Weight="0", Rows="2")
+    assert "drawn by the plugin&#39;s own template" in own.text or "drawn by the plugin's own template" in own.text
+    assert "flat: 0 everywhere" in own.text
+    assert '<figure class="panel">' in run_page(client, "WithoutTemplate").text
+
+
+def test_wrong_settings_are_refused_in_a_sentence(client: FlaskClient) -> None:
+    upload(client)
+    answer = client.post("/visualizations/PartialOcclusion", data={"Window": "0.7"})
+    assert answer.status_code == 400
+    assert "Window must be one of 0.50, 0.40" in answer.text
+
+
+def test_a_run_without_pictures(client: FlaskClient) -> None:
+    answer = client.post("/visualizations/ClassProbabilities")
+    assert answer.status_code == 400
+    assert "no pictures to look at" in answer.text
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_a_failed_run_says_why_and_offers_to_try_again(client: FlaskClient) -> None:
+    upload(client)
+    page = run_page(client, "Trouble", Kind="raise")
+    assert "Trouble failed on the picture picture.png: ZeroDivisionError" in unescape(page.text)
+    assert "/visualizations/Trouble?Kind=raise" in page.text
+    assert "Traceback" not in page.text
+
+
+def test_progress_and_cancelling(client: FlaskClient) -> None:
+    upload(client)
+    answer = client.post("/visualizations/Slow", data={"Steps": 100_000})
+    page = client.get(answer.location)
+    assert '<noscript><meta http-equiv="refresh"' in page.text
+    assert "<progress" in page.text
+    assert client.post(answer.location + "/cancel").status_code == 303
+    state = finish(client, answer.location.rsplit("/", 1)[1])
+    assert state["state"] == "cancelled"
+    assert "0 of 1 (cancelled)" in client.get(answer.location).text
+    assert "cancelled" in client.get("/").text
+
+
+def test_starting_over_deletes_everything(client: FlaskClient) -> None:
+    upload(client)
+    source = re.search(r'src="(/inputs/[^"]+)"', client.get("/").text)
+    assert source
+    assert client.get(source[1]).status_code == 200
+    answer = client.post("/reset")
+    assert answer.status_code == 303
+    assert f"{COOKIE}=;" in answer.headers["Set-Cookie"]
+    assert client.get(source[1]).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "address", ["/nope", "/runs/nope", "/visualizations/nope", "/inputs/x.png", "/outputs/a-0-b.png"]
+)
+def test_friendly_errors(client: FlaskClient, address: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 404
+    assert "To the first page" in answer.text
+
+
+def test_an_old_cookie_is_a_fresh_start(client: FlaskClient) -> None:
+    client.set_cookie(COOKIE, "0" * 32)
+    assert client.get("/").status_code == 200
+    assert upload(client) == [0]
