@@ -26,7 +26,14 @@ class OcclusionSettings(VisualizationSettings):
     window: float = choice(
         0.50, 0.40, 0.30, 0.20, 0.10, 0.05, help="Side of the window, as a fraction of the picture's side.", digits=2
     )
-    strides: int = choice(2, 5, 10, 20, 30, help="Window positions along each side; 30 means 900 pictures.")
+    strides: int = choice(
+        2,
+        5,
+        10,
+        20,
+        30,
+        help="Window positions along each side: 2 for a quick look, 20 for a good map, 30 for a fine one.",
+    )
     occlusion: str = choice("grey", "black", "white", help="What the window is painted with.")
 
 
@@ -139,7 +146,7 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
                 Panel.of_class(
                     prediction,
                     array=probabilities[..., prediction["index"]],
-                    quantity="probability under the window",
+                    quantity="probability if covered",
                     value_range=(0.0, 1.0),
                 )
                 for prediction in picture.predictions

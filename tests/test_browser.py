@@ -1,0 +1,162 @@
+"""The bundled example in a real browser, from the first page to the maps, as a person would do it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import picture, png
+from tests.test_cli import free_port
+from tests.test_engine import until
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [
+    pytest.mark.browser,
+    # Playwright's event loop is closed by its plugin after the warnings are collected.
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.skipif(
+        CHROMIUM is None and "PICASSO_REQUIRE_BROWSER" not in os.environ, reason="no Chromium is installed"
+    ),
+]
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """Use the system's Chromium, and keep it from calling home."""
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+    return {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu", "--disable-quic", *quiet]}
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Serve the bundled Keras example in a process of its own."""
+    port = free_port()
+    server = subprocess.Popen([sys.executable, "-m", "picasso", "serve", "--port", str(port)])
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(url).close()
+                break
+            except OSError:
+                assert server.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+@pytest.fixture
+def visitor(page: Page, address: str) -> Iterator[Page]:
+    """A page that fails the test on any console error, script error, dialog, or request to another host."""
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("dialog", lambda dialog: (faults.append(dialog.message), dialog.dismiss()))  # type: ignore[func-returns-value]
+    page.on("request", lambda request: faults.append(request.url) if not request.url.startswith(address) else None)
+    page.set_default_timeout(60_000)
+    page.goto(address)
+    yield page
+    assert faults == []
+
+
+def test_the_page_answers_while_the_model_loads(visitor: Page) -> None:
+    # The first test of this module: the server has only just started.
+    expect(visitor.locator(".model")).to_contain_text("KerasMNISTModel")
+    expect(visitor.locator(".model")).to_contain_text("mnist.keras", timeout=60_000)
+
+
+def test_samples_to_occlusion_maps(visitor: Page) -> None:
+    visitor.get_by_role("button", name="Take ten").click()
+    expect(visitor.get_by_role("list", name="Your pictures").locator("img")).to_have_count(10)
+    card = visitor.locator(".card", has_text="PartialOcclusion")
+    card.get_by_role("link", name="Choose settings").click()
+    visitor.get_by_label("Window").select_option("0.20")
+    visitor.get_by_label("Strides").select_option("20")
+    visitor.get_by_role("button", name="Run").click()
+    expect(visitor.locator("header.result")).to_be_visible(timeout=60_000)
+    rows = visitor.locator("article.row")
+    expect(rows).to_have_count(10)
+    for digit, row in enumerate(rows.all()):
+        expect(row.locator(".panel")).to_have_count(6)
+        expect(row.locator(".panel figcaption").nth(1)).to_contain_text(str(digit))
+    # Every picture, map and legend arrives: pictures below the fold are loaded when scrolled to.
+    visitor.eval_on_selector_all("img", "images => images.forEach(image => { image.loading = 'eager' })")
+    images = visitor.locator("main img")
+    expect(images).to_have_count(10 * (2 + 6 + 5))
+    loaded = "images => images.filter(image => image.complete && image.naturalWidth > 0).length"
+    until(lambda: visitor.eval_on_selector_all("main img", loaded) == images.count())
+
+
+def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
+    hostile = tmp_path / "<img src=x onerror=alert(1)>.png"
+    hostile.write_bytes(png(picture(1, (40, 40))))
+    visitor.locator("input[type=file]").set_input_files([hostile, hostile])
+    thumbs = visitor.get_by_role("list", name="Your pictures").locator("li")
+    expect(thumbs).to_have_count(2)
+    expect(thumbs.first).to_contain_text("<img src=x onerror=alert(1)>.png")
+    script = """bytes => {
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([new Uint8Array(bytes)], "dropped.png", { type: "image/png" }));
+      document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    }"""
+    visitor.evaluate(script, list(png(picture(2, (28, 28)))))
+    expect(thumbs).to_have_count(3)
+    visitor.get_by_role("button", name="Remove dropped.png").click()
+    expect(thumbs).to_have_count(2)
+    visitor.get_by_role("button", name="Run", exact=True).click()
+    expect(visitor.locator("table.probabilities")).to_have_count(2)
+    visitor.get_by_role("button", name="Start over").click()
+    expect(thumbs).to_have_count(0)
+
+
+def test_progress_is_shown_and_a_run_can_be_cancelled(visitor: Page) -> None:
+    for _ in range(3):
+        if visitor.locator("details:not([open])").count():
+            visitor.locator("summary").click()
+        visitor.get_by_role("button", name="Take ten").click()
+    visitor.goto(visitor.url.rstrip("/") + "/visualizations/PartialOcclusion?Strides=30&Window=0.05")
+    visitor.get_by_role("button", name="Run").click()
+    expect(visitor.get_by_role("progressbar")).to_be_visible()
+    expect(visitor.locator("[data-run-text]")).to_contain_text(" of 30 pictures done")
+    visitor.get_by_role("button", name="Cancel").click()
+    expect(visitor.locator("header.result")).to_contain_text("(cancelled)")
+
+
+def test_everything_works_without_javascript(browser: Any, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    page.locator("input[type=file]").set_input_files(
+        {"name": "digit.png", "mimeType": "image/png", "buffer": png(picture(3, (28, 28)))}
+    )
+    page.get_by_role("button", name="Upload").click()
+    page.locator(".card", has_text="SaliencyMaps").get_by_role("link").click()
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("header.result")).to_be_visible(timeout=30_000)
+    expect(page.locator(".panel")).to_have_count(5)
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_and_nothing_overflows_at_phone_width(browser: Any, address: str, scheme: str) -> None:
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 320, "height": 640})
+    page = context.new_page()
+    for path in ("/", "/visualizations/PartialOcclusion", "/nope"):
+        page.goto(address + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+    context.close()
