@@ -5,9 +5,9 @@ engine carries them to a worker, and a run outlives either side.
 
 ==================  ==============================================================================
 ``run.json``        :class:`Spec`: the visualization, its settings, the pictures
-``progress-N``      the fraction of shard N that is done
+``progress-N``      the fraction of shard N that is done, and the seconds it took so far
 ``results/NNNNN/``  the saved :class:`~picasso.results.Result` of picture N
-``done-N``          shard N is finished
+``done-N``          shard N is finished, and the seconds it took
 ``cancel``          somebody no longer wants the run
 ``error.json``      why it failed
 ==================  ==============================================================================
@@ -16,7 +16,6 @@ engine carries them to a worker, and a run outlives either side.
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -99,13 +98,13 @@ class Run:
 
     # ---- written by the worker ----------------------------------------------------------------------------
 
-    def report(self, shard: int, fraction: float) -> None:
-        """Note how much of a shard is done, 0..1."""
-        files.write_json(self.folder / f"progress-{shard}", round(fraction, 4))
+    def report(self, shard: int, fraction: float, seconds: float) -> None:
+        """Note how much of a shard is done, 0..1, and how long that took."""
+        files.write_json(self.folder / f"progress-{shard}", [round(fraction, 4), seconds])
 
-    def finish(self, shard: int) -> None:
-        """Note that a shard is done."""
-        files.write_json(self.folder / f"done-{shard}", time.time())
+    def finish(self, shard: int, seconds: float) -> None:
+        """Note that a shard is done and how long it took."""
+        files.write_json(self.folder / f"done-{shard}", [1.0, seconds])
 
     def finished(self, shard: int) -> bool:
         """Tell whether a shard is done."""
@@ -134,33 +133,34 @@ class Run:
     def state(self) -> State:
         """Return how the run stands: waiting, running, finished, cancelled or failed."""
         spec = self.spec()
-        fractions = [self._fraction(shard) for shard in range(spec.shards)]
-        weights = [len(spec.shard(shard)) for shard in range(spec.shards)]
-        done = sum(f * w for f, w in zip(fractions, weights, strict=True) if f is not None)
-        results = list(self.results())
+        shards = range(spec.shards)
+        reports = {shard: report for shard in shards if (report := self._report(shard)) is not None}
+        done = sum(fraction * len(spec.shard(shard)) for shard, (fraction, _) in reports.items())
         error = files.read_json(self.folder / "error.json")
         if error:
             state = "failed"
-        elif all(self.finished(shard) for shard in range(spec.shards)):
+        elif all(self.finished(shard) for shard in shards):
             state = "finished"
         elif (self.folder / "cancel").exists():
             state = "cancelled"
         else:
-            state = "waiting" if all(f is None for f in fractions) else "running"
+            state = "running" if reports else "waiting"
         return State(
             state=state,
             fraction=round(done / max(1, len(spec.pictures)), 4),
-            done=len(results),
+            done=sum(1 for _ in self.folder.glob("results/[0-9]*/")),
             total=len(spec.pictures),
-            seconds=round(sum(result["seconds"] for result in results), 3),
+            seconds=round(sum(seconds for _, seconds in reports.values()), 3),
             error=error,
         )
 
-    def _fraction(self, shard: int) -> float | None:
-        if self.finished(shard):
-            return 1.0
-        fraction: float | None = files.read_json(self.folder / f"progress-{shard}")
-        return fraction
+    def _report(self, shard: int) -> tuple[float, float] | None:
+        """Return the fraction and the seconds of a shard, or None if it was not begun."""
+        for name in ("done", "progress"):
+            report = files.read_json(self.folder / f"{name}-{shard}")
+            if report is not None:
+                return report[0], report[1]
+        return None
 
     def results(self) -> Iterator[dict[str, Any]]:
         """Yield the documents of the results that are there, in the order of the pictures.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import errno
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -18,6 +19,11 @@ from picasso import files, images
 from picasso.configuration import Settings
 from picasso.errors import NotFound, PicassoError, TooLarge, TooMany
 from picasso.runs import Run, StoredPicture
+
+# The descriptions of a session's pictures, one JSON file each.
+DOCUMENTS = "[0-9]*.json"
+NUMBER = re.compile(r"[0-9]{1,9}")
+SWEEP_SECONDS = 60
 
 
 class StorageFull(PicassoError):
@@ -62,8 +68,7 @@ class Session:
         """
         pixels = images.encode(images.read(body, name, self._settings.MAX_MEGAPIXELS))
         with self._lock, room_on_disk():
-            known = self.pictures()
-            if len(known) >= self._settings.MAX_PICTURES:
+            if sum(1 for _ in self._pictures.glob(DOCUMENTS)) >= self._settings.MAX_PICTURES:
                 raise TooLarge(f"A session holds {self._settings.MAX_PICTURES} pictures at most; remove some first.")
             uid = self._next_uid()
             filename = f"{uid:04d}-{secrets.token_hex(6)}.png"
@@ -71,7 +76,7 @@ class Session:
             document = StoredPicture(
                 uid=uid, name=images.display_name(name), filename=filename, path=str(self._pictures / filename)
             )
-            files.write_json(self._pictures / f"{uid:04d}.json", document)
+            files.write_json(self._document(uid), document)
             return document
 
     def _next_uid(self) -> int:
@@ -83,20 +88,26 @@ class Session:
 
     def pictures(self) -> list[StoredPicture]:
         """Return the pictures in the order of their upload."""
-        documents = (files.read_json(file) for file in sorted(self._pictures.glob("[0-9]*.json")))
+        documents = (files.read_json(file) for file in self._pictures.glob(DOCUMENTS))
         return sorted((document for document in documents if document), key=lambda document: int(document["uid"]))
 
     def picture(self, uid: str | int) -> StoredPicture:
         """Return one picture by its number, or raise NotFound."""
-        for picture in self.pictures():
-            if str(picture["uid"]) == str(uid):
-                return picture
-        raise NotFound("There is no picture of that number in this session.", field="image")
+        number = str(uid)
+        stored: StoredPicture | None = None
+        if NUMBER.fullmatch(number):
+            stored = files.read_json(self._document(int(number)))
+        if stored is None:
+            raise NotFound("There is no picture of that number in this session.", field="image")
+        return stored
+
+    def _document(self, uid: int) -> Path:
+        return self._pictures / f"{uid:04d}.json"
 
     def remove_picture(self, uid: str | int) -> None:
         """Forget a picture; runs that already have it keep their results."""
         picture = self.picture(uid)
-        (self._pictures / f"{picture['uid']:04d}.json").unlink(missing_ok=True)
+        self._document(picture["uid"]).unlink(missing_ok=True)
         Path(picture["path"]).unlink(missing_ok=True)
 
     def picture_file(self, filename: str) -> Path:
@@ -138,6 +149,8 @@ class Storage:
         self._sessions.mkdir()
         self._settings = settings
         self._lock = threading.Lock()
+        self._closed = threading.Event()
+        threading.Thread(target=self._sweep, name="picasso-storage", daemon=True).start()
         atexit.register(self.close)
 
     def create(self) -> Session:
@@ -179,7 +192,13 @@ class Storage:
             if folder.stat().st_mtime < oldest:
                 shutil.rmtree(folder, ignore_errors=True)
 
+    def _sweep(self) -> None:
+        """Delete expired sessions now and then, also while nobody asks for anything."""
+        while not self._closed.wait(SWEEP_SECONDS):
+            self.expire()
+
     def close(self) -> None:
         """Delete everything."""
+        self._closed.set()
         atexit.unregister(self.close)
         shutil.rmtree(self.folder, ignore_errors=True)

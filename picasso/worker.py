@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import tempfile
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from picasso.errors import Cancelled, ModelError, PicassoError, RunError, reason
 from picasso.models.base import Model
 from picasso.models.loading import load_configured
 from picasso.registry import Registry
-from picasso.runs import Run
+from picasso.runs import Run, StoredPicture
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,10 @@ def run_shard(folder: str, shard: int) -> None:
     run = Run(Path(folder))
     if run.unwanted() or run.finished(shard):
         return
+    started = time.perf_counter()
     try:
-        compute(run, shard)
-        run.finish(shard)
+        compute(run, shard, started)
+        run.finish(shard, time.perf_counter() - started)
     except Cancelled:
         log.info("run %s was cancelled", run.id)
     except PicassoError as error:
@@ -76,18 +78,18 @@ def run_shard(folder: str, shard: int) -> None:
             run.fail(RunError(f"The run failed: {reason(error)}."))
 
 
-def compute(run: Run, shard: int) -> None:
+def compute(run: Run, shard: int, started: float) -> None:
     """Save the results of a shard, each as soon as it is there."""
     spec = run.spec()
-    run.report(shard, 0.0)
+    run.report(shard, 0.0, 0.0)
     model, registry = equipment(json.dumps(spec.configuration, sort_keys=True))
     todo = [(position, picture) for position, picture in spec.shard(shard) if not run.result_folder(position).exists()]
-    pictures = [pipeline.Picture(picture["name"], load_picture(picture["path"])) for _, picture in todo]
+    pictures = [pipeline.Picture(picture["name"], load_picture(picture)) for _, picture in todo]
 
     def report(fraction: float) -> None:
         if run.unwanted():
             raise Cancelled
-        run.report(shard, fraction)
+        run.report(shard, fraction, time.perf_counter() - started)
 
     visualization = registry.get(spec.visualization).require()
     results = pipeline.run(model, visualization, spec.settings, pictures, report)
@@ -95,11 +97,14 @@ def compute(run: Run, shard: int) -> None:
         result.save(run.result_folder(position))
 
 
-def load_picture(path: str) -> Image.Image:
+def load_picture(picture: StoredPicture) -> Image.Image:
     """Read a stored picture; it was checked when it was uploaded."""
-    with Image.open(path) as image:
-        image.load()
-        return image
+    try:
+        with Image.open(picture["path"]) as image:
+            image.load()
+            return image
+    except FileNotFoundError:
+        raise RunError(f"The picture {picture['name']} was removed before its turn came.") from None
 
 
 def main(connection: Connection, configured: dict[str, Any], status: str, temporary: str) -> None:

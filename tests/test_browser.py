@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.conftest import picture, png
 from tests.test_cli import free_port
@@ -64,10 +64,15 @@ def address() -> Iterator[str]:
 def visitor(page: Page, address: str) -> Iterator[Page]:
     """A page that fails the test on any console error, script error, dialog, or request to another host."""
     faults: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        faults.append(dialog.message)
+        dialog.dismiss()
+
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("dialog", lambda dialog: (faults.append(dialog.message), dialog.dismiss()))  # type: ignore[func-returns-value]
-    page.on("request", lambda request: faults.append(request.url) if not request.url.startswith(address) else None)
+    page.on("dialog", refuse)
+    page.on("request", lambda request: None if request.url.startswith(address) else faults.append(request.url))
     page.set_default_timeout(60_000)
     page.goto(address)
     yield page

@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-# oneDNN is off by default on many CPUs and always faster here. The log level hides messages about absent GPUs.
+# oneDNN is off by default on many CPUs and always faster here.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
-import tensorflow as tf
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Hold back what is written to standard error, and show it only if an exception ends the block.
+
+    TensorFlow's C++ reports absent GPUs and its own build options at every start, whatever the log level;
+    a user who only wants to see where a model looks can do nothing about them.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        kept = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+with held_back():
+    import keras
+    import tensorflow as tf
+
+    # The first look for devices is reported too.
+    tf.config.list_physical_devices()
 
 tf1 = tf.compat.v1
-# The TensorFlow 1 calls that old checkpoints need are deprecated on purpose; users can do nothing about it.
+# The TensorFlow 1 calls that old checkpoints need are deprecated on purpose.
 tf.get_logger().setLevel("ERROR")
 
 __all__ = ["keras", "tf", "tf1"]

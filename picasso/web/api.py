@@ -168,9 +168,10 @@ def list_runs() -> Response:
 
 @blueprint.get("/runs/<run_id>")
 def show_run(run_id: str) -> Response:
-    """Return how a run stands and the results so far."""
+    """Return how a run stands and the results so far; ``?results=false`` leaves them out, for polling."""
     run = need_session().run(run_id)
-    return jsonify(present_run(run, services().runner.position(run)))
+    wanted = request.args.get("results") != "false"
+    return jsonify(present_run(run, services().runner.position(run), results=wanted))
 
 
 @blueprint.delete("/runs/<run_id>")

@@ -54,8 +54,8 @@ def addressed(run: Run, document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def present_run(run: Run, position: int) -> dict[str, Any]:
-    """Return a run as JSON: what it does, how it stands, and the results so far."""
+def present_run(run: Run, position: int, *, results: bool = True) -> dict[str, Any]:
+    """Return a run as JSON: what it does, how it stands, and (if wanted) the results so far."""
     spec = run.spec()
     return {
         "id": run.id,
@@ -65,5 +65,5 @@ def present_run(run: Run, position: int) -> dict[str, Any]:
         "position": position,
         "url": url_for("api.show_run", run_id=run.id),
         "page": url_for("pages.show_run", run_id=run.id),
-        "results": present(run),
+        **({"results": present(run)} if results else {}),
     }

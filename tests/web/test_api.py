@@ -129,6 +129,8 @@ def test_runs_from_start_to_deletion(client: FlaskClient, linear: LinearModel) -
         for panel in result["panels"]:
             assert client.get(panel["url"]).mimetype == "image/png"
             assert client.get(panel["legend_url"]).mimetype == "image/png"
+    polled: Any = client.get(answer.json["url"] + "?results=false").json
+    assert polled == {key: value for key, value in state.items() if key != "results"}
     listed: Any = client.get("/api/runs").json
     assert [(run["id"], run["state"]) for run in listed["runs"]] == [(answer.json["id"], "finished")]
     assert client.delete(answer.json["url"]).json == {"ok": True}
