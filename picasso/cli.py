@@ -89,6 +89,8 @@ def explain(
         result.save(folder)
         best = result.predictions[0]
         click.echo(f"{result.picture}: {best['name']} {best['prob']:.3f} -> {folder}")
+    for note in dict.fromkeys(note for result in results for note in result.notes):
+        click.secho(f"note: {note}", fg="yellow", err=True)
 
 
 def parse_pairs(pairs: tuple[str, ...]) -> dict[str, object]:
@@ -104,6 +106,7 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, object]:
 
 def free_folder(out: Path, name: str, index: int) -> Path:
     """Return ``out/name``, or a numbered variant where that is taken, so that nothing is overwritten."""
+    out.mkdir(parents=True, exist_ok=True)
     candidate = out / name
     while candidate.exists():
         index += 1

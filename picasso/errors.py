@@ -81,6 +81,13 @@ class Busy(PicassoError):
     code = "busy"
 
 
+class StorageFull(PicassoError):
+    """The disk has no room for another file."""
+
+    status = 507
+    code = "storage_full"
+
+
 class ConfigurationError(PicassoError):
     """A settings file, a command line option or a plugin folder is wrong; start-up ends with status 2."""
 

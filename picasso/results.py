@@ -74,11 +74,12 @@ class Result:
     def save(self, folder: str | Path) -> None:
         """Write ``result.json``, ``arrays.npz`` and one PNG per panel into ``folder``, which must not exist.
 
-        The folder appears whole or not at all: it is written under another name and then renamed.
+        Its parent must exist: a run that was deleted while it was computed must not come back. The folder
+        appears whole or not at all: it is written under another name and then renamed.
         """
         target = Path(folder)
         draft = target.with_name(f".{target.name}.{os.getpid()}")
-        draft.mkdir(parents=True)
+        draft.mkdir()
         document = self.as_dict()
         for index, (panel, described) in enumerate(zip(self.panels, document["panels"], strict=True)):
             rendering.draw(panel, self.view).save(draft / described["file"])

@@ -108,7 +108,7 @@ class Runner:
     def _settle(self, run: Run, future: Future[None]) -> None:
         """Count a shard as dealt with; the engine's own failures become the run's."""
         error = None if future.cancelled() else future.exception()
-        if error is not None and run.folder.is_dir():
+        if error is not None:
             log.error("run %s: %s", run.id, error)
             run.fail(error if isinstance(error, PicassoError) else PicassoError(str(error)))
         with self._lock:

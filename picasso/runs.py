@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -111,9 +112,10 @@ class Run:
         return (self.folder / f"done-{shard}").exists()
 
     def fail(self, error: PicassoError) -> None:
-        """Note why the run failed; the first reason stays."""
+        """Note why the run failed; the first reason stays. A run that was deleted meanwhile needs none."""
         if not (self.folder / "error.json").exists():
-            files.write_json(self.folder / "error.json", {"code": error.code, "message": error.message})
+            with suppress(FileNotFoundError):
+                files.write_json(self.folder / "error.json", {"code": error.code, "message": error.message})
 
     def result_folder(self, position: int) -> Path:
         """Return where the result of one picture is saved."""

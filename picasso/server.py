@@ -54,7 +54,8 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
             ) from error
         if not is_loopback(settings.HOST):
             say(f"WARNING: {settings.HOST} can be reached from other machines, and there is no password.")
-        say(f"Open http://{settings.HOST}:{settings.PORT} in your browser; Ctrl-C ends the server.")
+        host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
+        say(f"Open http://{host}:{settings.PORT} in your browser; Ctrl-C ends the server.")
         threading.Thread(target=watch, args=(services, failure, say), daemon=True).start()
         server.run()
     finally:

@@ -17,20 +17,13 @@ from pathlib import Path
 
 from picasso import files, images
 from picasso.configuration import Settings
-from picasso.errors import NotFound, PicassoError, TooLarge, TooMany
+from picasso.errors import NotFound, StorageFull, TooLarge, TooMany
 from picasso.runs import Run, StoredPicture
 
 # The descriptions of a session's pictures, one JSON file each.
 DOCUMENTS = "[0-9]*.json"
 NUMBER = re.compile(r"[0-9]{1,9}")
 SWEEP_SECONDS = 60
-
-
-class StorageFull(PicassoError):
-    """The disk has no room for another file."""
-
-    status = 507
-    code = "storage_full"
 
 
 @contextmanager

@@ -74,8 +74,7 @@ def run_shard(folder: str, shard: int) -> None:
         run.fail(error)
     except (Exception, SystemExit) as error:
         log.exception("run %s failed", run.id)
-        if run.folder.is_dir():
-            run.fail(RunError(f"The run failed: {reason(error)}."))
+        run.fail(RunError(f"The run failed: {reason(error)}."))
 
 
 def compute(run: Run, shard: int, started: float) -> None:

@@ -108,6 +108,24 @@ def test_a_folder_that_vanishes_harms_nobody(tmp_path: Path) -> None:
     assert not run.folder.exists()
 
 
+def test_a_run_that_is_deleted_while_it_computes_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    from picasso.results import Result
+
+    run, save = make_run(tmp_path), Result.save
+
+    def delete_first(result: Result, folder: Path) -> None:
+        shutil.rmtree(run.folder)
+        save(result, folder)
+
+    monkeypatch.setattr(Result, "save", delete_first)
+    worker.run_shard(str(run.folder), 0)
+    assert not run.folder.exists()
+
+
 def test_files_of_results_cannot_be_reached_from_outside(tmp_path: Path) -> None:
     run = make_run(tmp_path, count=1)
     worker.run_shard(str(run.folder), 0)

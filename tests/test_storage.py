@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from picasso import configuration, files
-from picasso.errors import NotFound, TooLarge, TooMany
-from picasso.storage import Storage, StorageFull
+from picasso.errors import NotFound, StorageFull, TooLarge, TooMany
+from picasso.storage import Storage
 from tests.conftest import picture, png
 
 

@@ -43,14 +43,21 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def host_name(header: str) -> str:
+    """Return the name in a Host header without its port, or "" if it can't be read."""
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return ""
+
+
 def init_app(app: Flask, settings: Settings) -> None:
     """Check every request and protect every answer."""
     # Bound to loopback, only loopback names are ours: another name is a page that rebinds its DNS to us.
     names_are_open = not is_loopback(settings.HOST)
 
     def check() -> None:
-        host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
-        if not (names_are_open or is_loopback(host)):
+        if not (names_are_open or is_loopback(host_name(request.headers.get("Host", "")))):
             raise BadRequest("This host name is not served; open http://127.0.0.1 or http://localhost instead.")
         if request.method not in ("GET", "HEAD", "OPTIONS") or request.path in ACTING:
             check_origin()

@@ -15,7 +15,7 @@ def test_names_of_this_machine_are_served(client: FlaskClient, host: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.com", "127.0.0.1.evil.com", "10.evil.com", "", "localhost.evil.com", "10.0.0.1", "a b"]
+    "host", ["evil.com", "127.0.0.1.evil.com", "10.evil.com", "", "localhost.evil.com", "10.0.0.1", "a b", "[::1"]
 )
 def test_other_names_are_refused_and_leave_nothing(app: Flask, client: FlaskClient, host: str) -> None:
     services: Services = app.extensions["picasso"]

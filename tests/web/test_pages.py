@@ -10,8 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from picasso.app import create_app
 from picasso.web.services import COOKIE
-from tests.conftest import finish, picture, png, upload
+from tests.conftest import close, fake_settings, finish, picture, png, upload
+from tests.test_engine import until
 
 
 def run_page(client: FlaskClient, name: str, **form: object) -> TestResponse:
@@ -169,3 +171,23 @@ def test_an_old_cookie_is_a_fresh_start(client: FlaskClient) -> None:
     client.set_cookie(COOKIE, "0" * 32)
     assert client.get("/").status_code == 200
     assert upload(client) == [0]
+
+
+def test_what_a_model_cannot_give_is_greyed_out_with_the_reason() -> None:
+    application = create_app(fake_settings(MODEL_CLS_NAME="BlackBoxModel"))
+    try:
+        client = application.test_client()
+        runner = application.extensions["picasso"].runner
+        until(lambda: runner.model_status()["state"] == "ready")
+        page = client.get("/").text
+        card = page[page.index("<h3>SaliencyMaps</h3>") :]
+        assert "needs gradients, which this model can't give." in unescape(card)
+        assert 'class="card unusable"' in page
+        assert client.get("/visualizations/SaliencyMaps").text.count("disabled") == 0  # there are no pictures yet
+        upload(client)
+        assert "<button disabled>Run</button>" in client.get("/visualizations/SaliencyMaps").text
+        answer = client.post("/visualizations/SaliencyMaps")
+        assert answer.status_code == 400
+        assert "SaliencyMaps needs gradients" in unescape(answer.text)
+    finally:
+        close(application)
