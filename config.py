@@ -10,6 +10,9 @@ HOST = "127.0.0.1"
 # The port to listen on.
 PORT = 5000
 
+# A model file to load; "" uses the class that the next three settings name.
+MODEL = ""
+
 # The Python file that holds your model class.
 MODEL_CLS_PATH = "{picasso}/examples/keras/model.py"
 
@@ -18,6 +21,12 @@ MODEL_CLS_NAME = "KerasMNISTModel"
 
 # The keyword arguments of the class's load() method.
 MODEL_LOAD_ARGS = {"data_dir": "{picasso}/examples/keras/data"}
+
+# A file with the class names: .txt, .json, .yaml or .csv.
+LABELS = ""
+
+# How pictures become inputs, such as "-1..1 crop", or "module:function".
+PREPROCESS = ""
 
 # A folder of pictures offered as samples; "" offers none.
 SAMPLES_DIR = "{picasso}/examples/samples/mnist"

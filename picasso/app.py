@@ -31,7 +31,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     """
     if not isinstance(settings, Settings):
         settings = configuration.load(overrides=settings)
-    registry = Registry([settings.path(folder) for folder in settings.PLUGIN_DIRS])
+    registry = Registry(settings.plugin_dirs())
     storage = Storage(settings)
     configured = worker.reference(settings)
     engine = LocalEngine(configured, storage.folder)

@@ -6,19 +6,20 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from picasso import __version__
 from picasso.errors import BadRequest, PicassoError
 
-PICTURES = click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
-CONFIG = click.option("--config", type=click.Path(path_type=Path), help="Settings file; see the documentation.")
-MODEL = click.option("--model", type=click.Path(path_type=Path), help="Model file, instead of the settings' model.")
+if TYPE_CHECKING:
+    from picasso.configuration import Settings
+
+Command = Callable[..., Any]
 
 
-def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
+def friendly(command: Command) -> Command:
     """End a command with one line and status 2 where an error of our own family comes up."""
 
     @wraps(command)
@@ -32,6 +33,36 @@ def friendly(command: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
+def configured(command: Command) -> Command:
+    """Give a command the options that make up its settings, and call it with ``settings``."""
+
+    @click.option("--config", type=Path, help="Settings file; without it, $PICASSO_SETTINGS or ./config.py.")
+    @click.option("--model", type=Path, help="Model file, instead of the settings' model.")
+    @click.option("--labels", type=Path, help="File with the class names: .txt, .json, .yaml or .csv.")
+    @click.option("--preprocess", metavar="WORDS", help='Such as "-1..1 crop", or module:function.')
+    @friendly
+    @wraps(command)
+    def with_settings(
+        config: Path | None, model: Path | None, labels: Path | None, preprocess: str | None, **options: Any
+    ) -> Any:
+        from picasso import configuration
+
+        # Paths on a command line are relative to where it is typed, not to the settings file.
+        if preprocess and preprocess.partition(":")[0].endswith(".py"):
+            preprocess = str(Path(preprocess).resolve())
+        chosen = {
+            "MODEL": str(model.resolve()) if model else None,
+            "LABELS": str(labels.resolve()) if labels else None,
+            "PREPROCESS": preprocess,
+            "HOST": options.pop("host", None),
+            "PORT": options.pop("port", None),
+        }
+        overrides = {key: value for key, value in chosen.items() if value is not None}
+        return command(settings=configuration.load(config, overrides), **options)
+
+    return with_settings
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="picasso")
 def main() -> None:
@@ -39,57 +70,45 @@ def main() -> None:
 
 
 @main.command()
-@CONFIG
 @click.option("--host", help="Address to listen on (setting HOST).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (setting PORT).")
-@friendly
-def serve(config: Path | None, host: str | None, port: int | None) -> None:
+@configured
+def serve(settings: Settings) -> None:
     """Serve the pages and the API until Ctrl-C."""
-    from picasso import configuration, server
+    from picasso import server
 
-    chosen = {key: value for key, value in (("HOST", host), ("PORT", port)) if value is not None}
-    settings = configuration.load(config, chosen)
     click.echo(f"Picasso {__version__}, {settings.describe_source()}")
     server.serve(settings, click.echo)
 
 
 @main.command()
-@PICTURES
-@CONFIG
-@MODEL
+@click.argument("pictures", nargs=-1, required=True, type=Path)
 @click.option("--visualization", "-v", default="PartialOcclusion", show_default=True, help="Which one to run.")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting of it, such as Window=0.1.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("picasso-results"), show_default=True)
-@friendly
+@click.option("--out", type=Path, default=Path("picasso-results"), show_default=True, help="Where to write.")
+@configured
 def explain(
-    pictures: tuple[Path, ...],
-    config: Path | None,
-    model: Path | None,
-    visualization: str,
-    pairs: tuple[str, ...],
-    out: Path,
+    settings: Settings, pictures: tuple[Path, ...], visualization: str, pairs: tuple[str, ...], out: Path
 ) -> None:
     """Visualize PICTURES and write PNG, JSON and npz files, one folder for each picture."""
-    from picasso import configuration, pipeline
+    from picasso import models, pipeline
 
-    settings = configuration.load(config)
-    plugin_dirs = [settings.path(folder) for folder in settings.PLUGIN_DIRS]
     chosen = parse_pairs(pairs)
-    loaded = load(config, model)
+    model = models.load_configured(settings)
     with click.progressbar(length=1000, label=visualization, file=sys.stderr) as bar:
 
         def progress(fraction: float) -> None:
             bar.update(round(fraction * 1000) - bar.pos)
 
         results = pipeline.explain(
-            loaded, pictures, visualization, plugin_dirs=plugin_dirs, progress=progress, **chosen
+            model, pictures, visualization, plugin_dirs=settings.plugin_dirs(), progress=progress, **chosen
         )
     for index, result in enumerate(results):
         folder = free_folder(out, f"{Path(result.picture).stem}-{visualization}", index)
         result.save(folder)
         best = result.predictions[0]
         click.echo(f"{result.picture}: {best['name']} {best['prob']:.3f} -> {folder}")
-    for note in dict.fromkeys(note for result in results for note in result.notes):
+    for note in dict.fromkeys(note for result in results for note in (*result.model.notes, *result.notes)):
         click.secho(f"note: {note}", fg="yellow", err=True)
 
 
@@ -114,45 +133,36 @@ def free_folder(out: Path, name: str, index: int) -> Path:
     return candidate
 
 
-def load(config: Path | None, model: Path | None) -> Any:
-    """Load the model file named on the command line, else the settings' model."""
-    from picasso import configuration, models
-
-    return models.load_model(model) if model else models.load_configured(configuration.load(config))
-
-
 @main.command()
-@CONFIG
-@MODEL
-@friendly
-def check(config: Path | None, model: Path | None) -> None:
-    """Load the model and say what Picasso understood of it."""
-    card = load(config, model).card()
-    height, width, channels = card.input_shape
-    lines = {
-        "model": f"{card.name} ({card.framework})",
-        "checkpoint": f"{card.checkpoint}, written {card.checkpoint_time}",
-        "input": f"{height} x {width} pixels, {channels} channel{'s' if channels > 1 else ''}",
-        "classes": card.classes,
-        "logits": card.logits,
-        "can give": ", ".join(card.capabilities),
-    }
-    for name, value in lines.items():
+@click.argument("pictures", nargs=-1, type=Path)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@configured
+def check(settings: Settings, pictures: tuple[Path, ...], as_json: bool) -> None:
+    """Load the model and say what Picasso understood of it, and what it answers for PICTURES or the samples."""
+    import json
+
+    from picasso import checking, models, pipeline
+
+    model = models.load_configured(settings)
+    samples = settings.samples_dir()
+    shown = pictures or (sorted(samples.glob("*.png"))[::3] if samples else ())
+    report = checking.check(model, pipeline.explain(model, shown, "ClassProbabilities"))
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=1))
+        return
+    for name, value in report.lines():
         click.echo(f"{name:>12}  {value}")
-    for note in card.notes:
-        click.secho(f"        note  {note}", fg="yellow")
+    for warning in report.warnings:
+        click.secho(f"{'warning':>12}  {warning}", fg="yellow")
 
 
 @main.command()
-@CONFIG
-@friendly
-def visualizations(config: Path | None) -> None:
+@configured
+def visualizations(settings: Settings) -> None:
     """List the visualizations and their settings."""
-    from picasso import configuration
     from picasso.registry import Registry
 
-    settings = configuration.load(config)
-    for entry in Registry([settings.path(folder) for folder in settings.PLUGIN_DIRS]).entries():
+    for entry in Registry(settings.plugin_dirs()).entries():
         if entry.cls is None:
             click.secho(f"{entry.name}: can't be used: {entry.reason}", fg="red")
             continue
@@ -164,7 +174,7 @@ def visualizations(config: Path | None) -> None:
 
 @main.command("new-visualization")
 @click.argument("name")
-@click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("plugins"), show_default=True)
+@click.option("--dir", "folder", type=Path, default=Path("plugins"), show_default=True)
 @friendly
 def new_visualization(name: str, folder: Path) -> None:
     """Write a working visualization NAME (such as FunViz) and its template to start from."""

@@ -38,11 +38,14 @@ class Settings:
     APP_TITLE: str = setting("Picasso", "The title at the top of every page.")
     HOST: str = setting("127.0.0.1", "The address to listen on; anything but loopback is reachable by others.")
     PORT: int = setting(5000, "The port to listen on.")
+    MODEL: str = setting("", 'A model file to load; "" uses the class that the next three settings name.')
     MODEL_CLS_PATH: str = setting("{picasso}/examples/keras/model.py", "The Python file that holds your model class.")
     MODEL_CLS_NAME: str = setting("KerasMNISTModel", "The name of the model class in that file.")
     MODEL_LOAD_ARGS: dict[str, Any] = setting(
         {"data_dir": "{picasso}/examples/keras/data"}, "The keyword arguments of the class's load() method."
     )
+    LABELS: str = setting("", "A file with the class names: .txt, .json, .yaml or .csv.")
+    PREPROCESS: str = setting("", 'How pictures become inputs, such as "-1..1 crop", or "module:function".')
     SAMPLES_DIR: str = setting(
         "{picasso}/examples/samples/mnist", 'A folder of pictures offered as samples; "" offers none.'
     )
@@ -66,11 +69,22 @@ class Settings:
         return (folder / text.replace("{picasso}", str(PACKAGE))).resolve()
 
     def model_load_args(self) -> dict[str, Any]:
-        """Return ``MODEL_LOAD_ARGS`` with its ``data_dir`` and ``path`` resolved."""
+        """Return ``MODEL_LOAD_ARGS`` with its paths resolved; the bundled model's are not for a ``MODEL``."""
+        if self.MODEL and DEFAULTS["MODEL_LOAD_ARGS"] == self.MODEL_LOAD_ARGS:
+            return {}
         return {
             key: str(self.path(value)) if key in ("data_dir", "path") and isinstance(value, str) else value
             for key, value in self.MODEL_LOAD_ARGS.items()
         }
+
+    def plugin_dirs(self) -> list[Path]:
+        """Return ``PLUGIN_DIRS``, resolved."""
+        return [self.path(folder) for folder in self.PLUGIN_DIRS]
+
+    def samples_dir(self) -> Path | None:
+        """Return the folder of samples, or None; the bundled digits are not for a ``MODEL`` of somebody's own."""
+        bundled = DEFAULTS["SAMPLES_DIR"] == self.SAMPLES_DIR
+        return None if not self.SAMPLES_DIR or (self.MODEL and bundled) else self.path(self.SAMPLES_DIR)
 
     def describe_source(self) -> str:
         """Say in a few words which settings are in force."""

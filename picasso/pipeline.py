@@ -14,7 +14,8 @@ from PIL import Image
 
 from picasso import images as door
 from picasso.errors import BadRequest, ModelError, PicassoError, RunError, reason
-from picasso.models.base import Array, Model
+from picasso.models.arrays import Array
+from picasso.models.base import Model
 from picasso.panels import Panel
 from picasso.registry import Registry
 from picasso.results import Result
@@ -126,7 +127,6 @@ def run(
         panels = next_panels(panels_of, name, picture.name)
         finished += 1
         now = time.perf_counter()
-        notes = [*card.notes] + ([] if picture.exact_view else [UNFAITHFUL])
         yield Result(
             visualization=name,
             settings=checked.as_dict(),
@@ -137,7 +137,7 @@ def run(
             model=card,
             seconds=now - started,
             reference=visualization.REFERENCE_LINK,
-            notes=tuple(notes),
+            notes=() if picture.exact_view else (UNFAITHFUL,),
         )
         started = now
         report(finished / len(pictures))
@@ -173,15 +173,7 @@ def next_panels(panels_of: Iterator[Sequence[Panel]], name: str, picture: str) -
 def prepare(model: Model, pictures: Sequence[Picture]) -> list[Input]:
     """Preprocess the pictures, predict their classes, and make each visible as the model sees it."""
     originals = [picture.image for picture in pictures]
-    try:
-        arrays = np.asarray(model.preprocess(originals), np.float32)
-    except PicassoError:
-        raise
-    except Exception as error:
-        raise ModelError(f"preprocess() of the model failed: {reason(error)}.") from error
-    expected = (len(pictures), *model.input_shape)
-    if arrays.shape != expected:
-        raise ModelError(f"preprocess() of the model gave an array of shape {arrays.shape} where {expected} was due.")
+    arrays = model.inputs_of(originals)
     decoded = model.decode_prob(model.predict(arrays))
     views = [model.view(image) for image in originals]
     encoded = model.encode(views)

@@ -37,7 +37,7 @@ class Result:
         model: which model and checkpoint answered.
         seconds: how long this picture took.
         reference: where the method is described, or "".
-        notes: what the reader should know before trusting the maps.
+        notes: what the reader should know about this picture; ``model.notes`` holds what concerns all.
     """
 
     visualization: str

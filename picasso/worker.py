@@ -52,7 +52,7 @@ def equipment(key: str) -> tuple[Model, Registry]:
     except (Exception, SystemExit) as error:
         log.exception("The model could not be loaded")
         raise ModelError(f"{settings.MODEL_CLS_NAME} could not be loaded: {reason(error)}.") from error
-    return model, Registry([settings.path(folder) for folder in settings.PLUGIN_DIRS])
+    return model, Registry(settings.plugin_dirs())
 
 
 def run_shard(folder: str, shard: int) -> None:

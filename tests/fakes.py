@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.base import Array, Classes, Model
+from picasso.models.arrays import Array, Classes
+from picasso.models.base import Model
 from picasso.models.card import Capability, Layer
+from picasso.models.preprocessing import Preprocessing
 
 HEIGHT, WIDTH, CHANNELS, CLASSES = 6, 9, 3, 7
 
@@ -22,6 +24,7 @@ class LinearModel(Model):
 
     framework = "numpy"
     capabilities = frozenset(Capability)
+    preprocessing = Preprocessing("0..1")
 
     def load(self, **arguments: Any) -> None:
         height, width, channels = arguments.get("shape", (HEIGHT, WIDTH, CHANNELS))

@@ -66,11 +66,41 @@ def test_explain_writes_pictures_json_and_arrays(config: Path, tmp_path: Path) -
     assert (out / "a-PartialOcclusion-1" / "result.json").is_file()
 
 
-def test_check(config: Path) -> None:
+def test_check(config: Path, tmp_path: Path) -> None:
     done = run("check", "--config", config)
     assert done.exit_code == 0
     for expected in ("LinearModel (numpy)", "linear.npz", "6 x 9 pixels, 3 channels", "classes  7", "gradients"):
         assert expected in done.output
+    assert "stretch, values 0..1" in done.output
+    assert done.output.count("answer  ") == 10  # every third of the samples
+    for seed in range(5):
+        (tmp_path / f"{seed}.png").write_bytes(png(picture(0)))
+    pictures = sorted(tmp_path.glob("*.png"))
+    report = json.loads(run("check", *pictures, "--json", "--config", config).output)
+    assert report["model"]["name"] == "LinearModel"
+    assert (report["layers"], report["default_layer"]) == (["input"], "input")
+    assert [answer["picture"] for answer in report["answers"]] == ["0.png", "1.png", "2.png", "3.png", "4.png"]
+    assert len(report["answers"][0]["predictions"]) == 5
+    assert len(report["warnings"]) == 1
+    assert "All 5 pictures are answered with" in report["warnings"][0]
+
+
+def test_model_options_are_relative_to_where_they_are_typed(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings file lies elsewhere; its model is replaced."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    for options, message in [
+        (["--model", "mine.keras"], f"There is no model file {elsewhere / 'mine.keras'}"),
+        (["--labels", "labels.txt"], f"There is no file of labels {elsewhere / 'labels.txt'}"),
+        (["--preprocess", "own.py:f"], f"There is no file {elsewhere / 'own.py'}, which PREPROCESS names"),
+        (["--preprocess", "0-1"], "Unknown preprocessing '0-1'"),
+    ]:
+        done = run("check", "--config", config, *options)
+        assert done.exit_code == 2
+        assert message in done.stderr
 
 
 def test_visualizations(config: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from picasso import explain
 from picasso.errors import BadRequest, Cancelled, ModelError, NotFound, RunError
-from picasso.models.base import Array
+from picasso.models.arrays import Array
 from picasso.pipeline import UNFAITHFUL
 from picasso.registry import Registry
 from tests.conftest import PLUGINS, picture, png
@@ -133,7 +133,7 @@ def test_a_view_that_does_not_match_is_replaced_and_noted() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "message"),
-    [(np.zeros((1, 2, 3)), r"shape \(1, 2, 3\) where \(1, 6, 9, 3\) was due"), (None, "ValueError: no idea")],
+    [(np.zeros((1, 2, 3)), r"shape \(1, 2, 3\), not \(1, 6, 9, 3\)"), (None, "ValueError: no idea")],
 )
 def test_preprocess_that_goes_wrong(answer: Any, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = LinearModel()

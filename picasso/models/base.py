@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso.errors import ModelError
+from picasso.errors import ModelError, PicassoError, reason
+from picasso.models.arrays import Array, Classes, Shape
 from picasso.models.card import Capability, Layer, ModelCard, Prediction
+from picasso.models.preprocessing import Preprocessing
 
-Array = NDArray[np.float32]
-Classes = NDArray[np.int64]
+GUESS = (
+    "That pixel values become 0..1 is a guess. If the model was trained on other values, its answers mean nothing: say "
+    "which with PREPROCESS or --preprocess, such as -1..1, 0..255, torch or caffe."
+)
 
 
 class Model(ABC):
@@ -31,7 +35,7 @@ class Model(ABC):
     capabilities: frozenset[Capability] = frozenset({Capability.PREDICTIONS})
 
     # Set by load().
-    input_shape: tuple[int, int, int] = (0, 0, 0)
+    input_shape: Shape = (0, 0, 0)
     num_classes: int = 0
     checkpoint: str = ""
     checkpoint_time: str = ""
@@ -40,6 +44,10 @@ class Model(ABC):
 
     # How many classes decode_prob() lists; the original's name for it.
     top_probs = 5
+    #: How pictures become inputs, where view(), encode() and preprocess() are not overridden.
+    preprocessing = Preprocessing()
+    #: The class names, where class_names() is not overridden.
+    labels: tuple[str, ...] = ()
 
     @abstractmethod
     def load(self, **arguments: Any) -> None:
@@ -54,38 +62,46 @@ class Model(ABC):
     def view(self, image: Image.Image) -> Image.Image:
         """Return the picture as the model sees it: ``W x H`` pixels, grey or colour, nothing cropped away later.
 
-        Maps are drawn over this picture, and occlusion paints on it. The default stretches to the input size;
-        override it where :meth:`preprocess` crops, pads or inverts.
+        Maps are drawn over this picture, and occlusion paints on it. By default :attr:`preprocessing` says how;
+        override it where :meth:`preprocess` crops, pads or inverts in another way.
         """
-        height, width, channels = self.input_shape
-        if channels not in (1, 3):
-            raise ModelError(
-                f"{type(self).__name__} takes {channels} channels; override view() and preprocess() to say how a "
-                "picture becomes its input."
-            )
-        mode = "L" if channels == 1 else "RGB"
-        image = image if image.mode == mode else image.convert(mode)
-        return image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BICUBIC)
+        return self.preprocessing.view(image, self.input_shape)
 
     def encode(self, views: Sequence[Image.Image]) -> Array:
-        """Turn pictures as the model sees them into its input ``(N, H, W, C)``; by default pixel / 255.
+        """Turn pictures as the model sees them into its input ``(N, H, W, C)``, as :attr:`preprocessing` says.
 
         Where :meth:`preprocess` is overridden and this is not, it is taken to accept such pictures too.
         """
-        if type(self).preprocess is not Model.preprocess:
+        if self._overrides("preprocess"):
             return np.asarray(self.preprocess(list(views)), np.float32)
-        pixels = np.stack([np.asarray(view, np.float32) for view in views])
-        return pixels.reshape(len(views), *self.input_shape) / np.float32(255)
+        return self.preprocessing.encode(views, self.input_shape)
 
     def preprocess(self, raw_inputs: Sequence[Image.Image]) -> Array:
         """Turn any pictures, of any size and mode, into the model's input ``(N, H, W, C)`` float32."""
         return self.encode([self.view(image) for image in raw_inputs])
 
+    def inputs_of(self, images: Sequence[Image.Image]) -> Array:
+        """Return what :meth:`preprocess` makes of pictures, checked.
+
+        Raises:
+            ModelError: it failed, or gave an array of another shape than the model takes.
+        """
+        try:
+            inputs = np.asarray(self.preprocess(images), np.float32)
+        except PicassoError:
+            raise
+        except Exception as error:
+            raise ModelError(f"preprocess() of the model failed: {reason(error)}.") from error
+        expected = (len(images), *self.input_shape)
+        if inputs.shape != expected:
+            raise ModelError(f"preprocess() of the model gave an array of shape {inputs.shape}, not {expected}.")
+        return inputs
+
     # ---- numbers to classes -------------------------------------------------------------------------------
 
     def class_names(self) -> Sequence[str]:
-        """Return the K class names in the order of the output; by default ``"0"``, ``"1"``, ..."""
-        return [str(index) for index in range(self.num_classes)]
+        """Return the K class names in the order of the output; by default the labels, else ``"0"``, ``"1"``, ..."""
+        return self.labels or [str(index) for index in range(self.num_classes)]
 
     def decode_prob(self, class_probabilities: NDArray[Any]) -> list[list[Prediction]]:
         """Return per row of ``(N, K)`` probabilities its :attr:`top_probs` classes, the most probable first."""
@@ -186,22 +202,40 @@ class Model(ABC):
             classes=self.num_classes,
             capabilities=tuple(sorted(capability.value for capability in self.capabilities)),
             logits=self.logits_found,
-            notes=self.notes,
+            preprocessing=self.describe_preprocessing(),
+            notes=self.notes + self.doubts(),
         )
 
+    def describe_preprocessing(self) -> str:
+        """Say how a picture becomes an input: by :attr:`preprocessing`, or by methods of the class."""
+        if self._overrides("preprocess"):
+            return "a function of yours"
+        described = self.preprocessing.describe()
+        return f"{type(self).__name__}.view(), then {described}" if self._overrides("view") else described
+
+    def doubts(self) -> tuple[str, ...]:
+        """Return what is a guess and should be confirmed by the user."""
+        said = self.preprocessing.values or self._overrides("encode") or self._overrides("preprocess")
+        return () if said else (GUESS,)
+
+    def _overrides(self, method: str) -> bool:
+        """Tell whether a method was replaced, in a class or on this very model."""
+        return getattr(getattr(self, method), "__func__", None) is not getattr(Model, method)
+
     def warm_up(self) -> None:
-        """Answer one empty input, so that the first picture does not wait for compilation.
+        """Answer one empty picture, so that the first real one does not wait for compilation.
 
         Raises:
-            ModelError: the number of class names differs from the number of classes.
+            ModelError: preprocess() fails, or the number of class names differs from the number of classes.
         """
-        probe = np.zeros((1, *self.input_shape), np.float32)
+        height, width, _ = self.input_shape
+        probe = self.inputs_of([Image.new("RGB", (width, height))])
         self.predict(probe)
         if Capability.GRADIENTS in self.capabilities:
             self.input_gradients(probe, [0])
         names = len(self.class_names())
         if names != self.num_classes:
-            raise ModelError(f"{type(self).__name__}.class_names() lists {names} names for {self.num_classes} classes.")
+            raise ModelError(f"There are {names} class names for the {self.num_classes} classes of the model.")
 
     def _batched(self, answer: Callable[..., Array], inputs: Array, *others: NDArray[Any]) -> Array:
         """Answer any number of inputs in batches of bounded size."""

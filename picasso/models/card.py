@@ -44,6 +44,7 @@ class ModelCard:
     classes: int
     capabilities: tuple[str, ...]
     logits: str
+    preprocessing: str = ""
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:

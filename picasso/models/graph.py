@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from picasso.errors import ModelError
+from picasso.models.arrays import Array, Classes
 from picasso.models.backend import tf, tf1
-from picasso.models.base import Array, Classes
 from picasso.models.card import Layer
 
 # Operations that pass their first input on unchanged, on the way back from the output.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from picasso.models.base import Array, Classes, Model
+from picasso.models.arrays import Array, Classes
+from picasso.models.base import Model
 from picasso.models.card import Capability, Layer
 from picasso.models.checkpoints import written
 from picasso.models.graph import Graph

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
 
 MODELS = ("*.keras", "*.h5", "*.hdf5")
+RESCALING = (keras.layers.Rescaling, keras.layers.Normalization)
 
 
 class KerasModel(GraphModel):
@@ -63,9 +65,29 @@ class KerasModel(GraphModel):
             return picture, self.model(picture, training=False)
 
         self.adopt(Graph(build, f"The model in {file.name}"), file)
+        if any(isinstance(layer, RESCALING) for layer in all_layers(self.model)):
+            self._respect_rescaling()
+
+    def _respect_rescaling(self) -> None:
+        """Feed raw pixel values to a model that rescales them itself, unless the user says otherwise."""
+        if not self.preprocessing.values:
+            self.preprocessing = dataclasses.replace(self.preprocessing, values="0..255")
+        elif self.preprocessing.values != "0..255" and not self._overrides("encode"):
+            self.notes += (
+                f"The model rescales its input itself, and preprocessing makes it {self.preprocessing.values} before: "
+                "if it was trained on plain pixel values, say 0..255.",
+            )
 
     def _inputs(self) -> Sequence[Any]:
         inputs = getattr(self.model, "inputs", None)
         if not inputs:
             raise ModelError("The model has no known input shape; build it before it is saved.")
         return list(inputs)
+
+
+def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yield the layers of a model and of the models nested in it."""
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from all_layers(layer)

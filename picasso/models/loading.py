@@ -2,94 +2,164 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+from PIL import Image
 
 from picasso import configuration
 from picasso.configuration import Settings
 from picasso.errors import ConfigurationError, ModelError, reason
+from picasso.models.arrays import Array
 from picasso.models.base import Model
+from picasso.models.labels import read as read_labels
+from picasso.models.preprocessing import Preprocessing
+
+Preprocess = Callable[[Sequence[Image.Image]], Array]
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 SETTINGS_SUFFIXES = (".py", ".yaml", ".yml")
 
 
-def load_model(path: str | Path, **options: Any) -> Model:
+def load_model(
+    path: str | Path, *, labels: str | Path | Sequence[str] = (), preprocess: str | Preprocess = "", **options: Any
+) -> Model:
     """Load a classifier and warm it up.
 
     Args:
         path: a Keras file (``.keras``, ``.h5``, ``.hdf5``), a TensorFlow 1 checkpoint (the ``.index`` file,
             or the prefix that its three files share), or a settings file (``.py``, ``.yaml``).
+        labels: the class names, or a file of them (see :mod:`picasso.models.labels`).
+        preprocess: words such as ``"-1..1 crop"`` (see :mod:`picasso.models.preprocessing`), a function from
+            a list of PIL pictures to an array ``(N, H, W, C)``, or where to find one: ``"module:function"``.
         options: arguments of the ``load`` method of the class, such as ``tf_input_var``; for a settings
             file, settings that win over those in it.
 
     Raises:
         ModelError: the file is missing, broken or of a format that is not supported.
-        ConfigurationError: the settings file is wrong.
+        ConfigurationError: the settings file, the labels or the preprocessing is wrong.
     """
     file = Path(path)
     if file.suffix in SETTINGS_SUFFIXES:
-        return load_configured(configuration.load(file, options))
+        settings = configuration.load(file, options)
+        return load_configured(settings, labels=labels, preprocess=preprocess)
+    model, arguments = open_file(file)
+    return prepare(model, {**arguments, **options}, labels, preprocess)
+
+
+def open_file(file: Path) -> tuple[Model, dict[str, Any]]:
+    """Return an unloaded model of the right class for a file, and the arguments that load it."""
     prefix = file.with_suffix("") if file.suffix in (".index", ".meta") else file
-    model: Model
     if file.suffix in KERAS_SUFFIXES:
         from picasso.models.keras import KerasModel
 
-        model = KerasModel()
-        model.load(path=str(file), **options)
-    elif Path(f"{prefix}.index").is_file():
+        return KerasModel(), {"path": str(file)}
+    if Path(f"{prefix}.index").is_file():
         from picasso.models.tensorflow import TFModel
 
-        model = TFModel()
-        model.load(path=str(prefix), **options)
-    elif not file.exists():
+        return TFModel(), {"path": str(prefix)}
+    if not file.exists():
         raise ModelError(f"There is no model file {file}.")
-    else:
-        accepted = ", ".join(KERAS_SUFFIXES)
-        raise ModelError(f"{file} is no model that Picasso can load: it takes {accepted} and TensorFlow checkpoints.")
-    model.warm_up()
-    return model
+    accepted = ", ".join(KERAS_SUFFIXES)
+    raise ModelError(f"{file} is no model that Picasso can load: it takes {accepted} and TensorFlow checkpoints.")
 
 
-def load_configured(settings: Settings) -> Model:
-    """Load the model that ``MODEL_CLS_PATH``, ``MODEL_CLS_NAME`` and ``MODEL_LOAD_ARGS`` name, and warm it up.
+def load_configured(
+    settings: Settings, *, labels: str | Path | Sequence[str] = (), preprocess: str | Preprocess = ""
+) -> Model:
+    """Load the model that the settings name, and warm it up.
+
+    That is the file ``MODEL``, or else what ``MODEL_CLS_PATH``, ``MODEL_CLS_NAME`` and ``MODEL_LOAD_ARGS`` say.
 
     Raises:
-        ConfigurationError: there is no such file or class in it, or load() does not take these arguments.
+        ConfigurationError: there is no such file or class in it, load() does not take these arguments, or the
+            labels or the preprocessing are wrong.
         ModelError: the class could not load its files.
     """
-    model = find_class(settings)()
+    if settings.MODEL:
+        model, arguments = open_file(settings.path(settings.MODEL))
+    else:
+        model, arguments = find_class(settings)(), {}
     model.top_probs = settings.TOP_CLASSES
+    names = labels or (settings.path(settings.LABELS) if settings.LABELS else ())
+    words = preprocess or settings.PREPROCESS
+    if isinstance(words, str) and words.partition(":")[0].endswith(".py"):
+        words = str(settings.path(words))
+    return prepare(model, {**arguments, **settings.model_load_args()}, names, words)
+
+
+def prepare(
+    model: Model, arguments: dict[str, Any], labels: str | Path | Sequence[str], preprocess: str | Preprocess
+) -> Model:
+    """Tell a new model its class names and preprocessing, load it and warm it up."""
+    if labels:
+        model.labels = tuple(read_labels(Path(labels)) if isinstance(labels, str | Path) else labels)
+    if callable(preprocess) or ":" in preprocess:
+        function = preprocess if callable(preprocess) else find_function(preprocess)
+        # On this model only: its class may serve others.
+        model.preprocess = function  # type: ignore[method-assign, assignment]
+    elif preprocess:
+        model.preprocessing = Preprocessing.parse(preprocess)
     try:
-        model.load(**settings.model_load_args())
+        model.load(**arguments)
     except TypeError as error:
         # The message of a wrong call names the argument; anything deeper is the class's own fault.
         if error.__traceback__ and error.__traceback__.tb_next is None:
-            raise ConfigurationError(
-                f"MODEL_LOAD_ARGS does not fit {settings.MODEL_CLS_NAME}.load(): {error}."
-            ) from error
+            raise ConfigurationError(f"MODEL_LOAD_ARGS does not fit {type(model).__name__}.load(): {error}.") from error
         raise
     model.warm_up()
     return model
 
 
-def find_class(settings: Settings) -> type[Model]:
-    """Execute the file of the model class and return the class."""
-    path, name = settings.path(settings.MODEL_CLS_PATH), settings.MODEL_CLS_NAME
+def find_function(text: str) -> Preprocess:
+    """Return the function that ``module:function`` or ``file.py:function`` names.
+
+    Raises:
+        ConfigurationError: the module can't be imported or has no such function.
+    """
+    place, _, name = text.rpartition(":")
+    module = import_file(Path(place), "PREPROCESS") if place.endswith(".py") else None
+    try:
+        module = module or importlib.import_module(place)
+    except Exception as error:
+        why = f"{place}, which PREPROCESS names, can't be imported: {reason(error)}."
+        raise ConfigurationError(why, field="PREPROCESS") from error
+    function: Preprocess | None = getattr(module, name, None)
+    if not callable(function):
+        raise ConfigurationError(f"{place} has no function {name}, which PREPROCESS names.", field="PREPROCESS")
+    return function
+
+
+def import_file(path: Path, setting: str) -> ModuleType:
+    """Execute a Python file that a setting names and return its module.
+
+    Raises:
+        ConfigurationError: there is no such file, or it fails.
+    """
     if not path.is_file():
-        raise ConfigurationError(f"There is no file {path}, which MODEL_CLS_PATH names.", field="MODEL_CLS_PATH")
-    spec = importlib.util.spec_from_file_location(f"picasso_model_{path.stem}", path)
+        raise ConfigurationError(f"There is no file {path}, which {setting} names.", field=setting)
+    spec = importlib.util.spec_from_file_location(f"picasso_user_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise ConfigurationError(f"MODEL_CLS_PATH must name a Python file, not {path}.", field="MODEL_CLS_PATH")
+        raise ConfigurationError(f"{setting} must name a Python file, not {path}.", field=setting)
     module = importlib.util.module_from_spec(spec)
     # Registered before it runs, as the import system does: dataclasses and pickles look their module up.
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise ConfigurationError(f"{path}, which MODEL_CLS_PATH names, can't be imported: {reason(error)}.") from error
+        raise ConfigurationError(f"{path}, which {setting} names, can't be imported: {reason(error)}.") from error
+    return module
+
+
+def find_class(settings: Settings) -> type[Model]:
+    """Execute the file of the model class and return the class."""
+    path, name = settings.path(settings.MODEL_CLS_PATH), settings.MODEL_CLS_NAME
+    module = import_file(path, "MODEL_CLS_PATH")
     cls = getattr(module, name, None)
     if isinstance(cls, type) and issubclass(cls, Model):
         return cls

@@ -9,7 +9,8 @@ from typing import ClassVar, Generic, TypeVar
 
 from PIL import Image
 
-from picasso.models.base import Array, Model
+from picasso.models.arrays import Array
+from picasso.models.base import Model
 from picasso.models.card import Capability, Prediction
 from picasso.panels import Panel
 from picasso.visualizations.settings import VisualizationSettings

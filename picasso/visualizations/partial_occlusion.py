@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from picasso.models.base import Array, Model
+from picasso.models.arrays import Array
+from picasso.models.base import Model
 from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice
 
 GREY = {"grey": 128, "black": 0, "white": 255}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from picasso.models.base import Array
+from picasso.models.arrays import Array
 from picasso.visualizations import BaseVisualization, Capability, Panel, Task, VisualizationSettings, choice
 
 

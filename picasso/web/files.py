@@ -17,18 +17,16 @@ SAMPLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 def samples() -> list[str]:
     """Return the file names of the samples, in order; none if the folder is missing."""
-    configured = services().settings.SAMPLES_DIR
-    if not configured:
-        return []
-    folder = services().settings.path(configured)
-    return sorted(file.name for file in folder.glob("*") if file.suffix.lower() in SAMPLE_SUFFIXES)
+    folder = services().settings.samples_dir()
+    return sorted(file.name for file in folder.glob("*") if file.suffix.lower() in SAMPLE_SUFFIXES) if folder else []
 
 
 def sample_file(name: str) -> Path:
     """Return the path of a sample, or raise NotFound."""
-    if name not in samples():
+    folder = services().settings.samples_dir()
+    if folder is None or name not in samples():
         raise NotFound("There is no such sample.", field="sample")
-    return services().settings.path(services().settings.SAMPLES_DIR) / name
+    return folder / name
 
 
 def send(path: Path) -> Response:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from picasso.errors import ModelError
-from picasso.models.base import Array
+from picasso.models.arrays import Array
 from picasso.models.card import Capability, ModelCard
 from tests.conftest import picture
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel
@@ -137,5 +137,5 @@ def test_warming_up_counts_the_class_names(monkeypatch: pytest.MonkeyPatch) -> N
     model = loaded(LinearModel)
     model.warm_up()
     monkeypatch.setattr(model, "class_names", lambda: ["only one"])
-    with pytest.raises(ModelError, match="lists 1 names for 7 classes"):
+    with pytest.raises(ModelError, match="There are 1 class names for the 7 classes"):
         model.warm_up()

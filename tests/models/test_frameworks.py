@@ -164,7 +164,7 @@ def test_log_probabilities_stand_in_for_logits_with_a_note(keras: Any, tmp_path:
     np.testing.assert_allclose(model.predict(PROBE), original(PROBE), atol=1e-6)
     np.testing.assert_allclose(model.logits(PROBE), np.log(np.asarray(original(PROBE))), atol=1e-5)
     assert "log probabilities stand in for logits" in model.notes[0]
-    assert model.card().notes == model.notes
+    assert model.notes[0] in model.card().notes
 
 
 def test_feature_maps_and_their_gradients(keras: Any, tmp_path: Path) -> None:
@@ -307,3 +307,77 @@ def test_settings_that_do_not_fit_the_class(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("import nothing_of_that_name\n")
     with pytest.raises(ConfigurationError, match="can't be imported: ModuleNotFoundError"):
         load_model(tmp_path / "config.yaml")
+
+
+def test_one_line_with_labels_and_preprocessing(keras: Any, tmp_path: Path) -> None:
+    original = linear(keras)
+    original.save(tmp_path / "mine.keras")
+    (tmp_path / "labels.txt").write_text("ant\nbee\ncat\ndog\n")
+    image = picture(4, (WIDTH, HEIGHT))
+    model = load_model(tmp_path / "mine.keras", labels=tmp_path / "labels.txt", preprocess="-1..1 crop")
+    (result,) = explain(model, image, "ClassProbabilities")
+    expected = np.asarray(original(np.asarray(image, np.float32)[None] / 127.5 - 1))[0]
+    assert {one["name"] for one in result.predictions} == {"ant", "bee", "cat", "dog"}
+    np.testing.assert_allclose([one["prob"] for one in result.predictions], sorted(expected)[::-1], atol=1e-6)
+    assert result.model.notes == ()
+    assert result.model.preprocessing == "crop, values -1..1"
+
+    settings = 'MODEL = "mine.keras"\nLABELS = "labels.txt"\nPREPROCESS = "-1..1 crop"\n'
+    (tmp_path / "config.py").write_text(settings)
+    assert load_model(tmp_path / "config.py").class_names() == ("ant", "bee", "cat", "dog")
+
+
+def test_a_guessed_range_is_said_so(keras: Any, tmp_path: Path) -> None:
+    _, model = load(keras, linear, tmp_path)
+    assert model.card().preprocessing == "stretch, values 0..1 (a guess)"
+    assert any("is a guess" in note for note in model.card().notes)
+
+
+def test_rescaling_inside_the_model_is_seen_and_not_applied_twice(keras: Any, tmp_path: Path) -> None:
+    def rescaling(keras: Any) -> Any:
+        layers = keras.layers
+        inner = keras.Sequential([layers.Rescaling(1 / 127.5, offset=-1), layers.Flatten()])
+        head = layers.Dense(CLASSES, activation="softmax")
+        return keras.Sequential([keras.Input((HEIGHT, WIDTH, CHANNELS)), inner, head])
+
+    original, model = load(keras, rescaling, tmp_path)
+    image = picture(4, (WIDTH, HEIGHT))
+    np.testing.assert_array_equal(model.preprocess([image])[0], np.asarray(image, np.float32))
+    assert model.card().notes == ()
+    np.testing.assert_allclose(model.predict(model.preprocess([image])), original(np.asarray(image)[None]), atol=1e-6)
+    twice = load_model(tmp_path / "model.keras", preprocess="0..1")
+    assert "rescales its input itself" in twice.card().notes[0]
+
+
+def test_a_preprocess_function_of_the_users_own(keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    linear(keras).save(tmp_path / "mine.keras")
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\n"
+        f"def good(images):\n    return np.stack([np.asarray(i.resize(({WIDTH}, {HEIGHT}))) for i in images]) / 300\n"
+        "def wrong(images):\n    return np.zeros((1, 2, 3))\n"
+        "def fails(images):\n    raise KeyError('x')\n"
+    )
+    image = picture(4, (WIDTH, HEIGHT))
+    expected = np.asarray(image, np.float32) / 300
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ways: list[Any] = [f"{tmp_path / 'mine.py'}:good", "mine:good", lambda images: np.asarray(images[0])[None] / 300]
+    for words in ways:
+        model = load_model(tmp_path / "mine.keras", preprocess=words)
+        np.testing.assert_allclose(model.preprocess([image])[0], expected, atol=1e-6)
+        assert model.card().preprocessing == "a function of yours"
+        assert model.card().notes == ()
+    for name, error, message in [
+        ("wrong", ModelError, r"gave an array of shape \(1, 2, 3\), not \(1, 12, 16, 3\)"),
+        ("fails", ModelError, "failed: KeyError: 'x'"),
+        ("none", ConfigurationError, "has no function none"),
+    ]:
+        with pytest.raises(error, match=message):
+            load_model(tmp_path / "mine.keras", preprocess=f"mine:{name}")
+    with pytest.raises(ConfigurationError, match="nowhere, which PREPROCESS names, can't be imported"):
+        load_model(tmp_path / "mine.keras", preprocess="nowhere:good")
+
+
+def test_labels_of_the_wrong_length(keras: Any, tmp_path: Path) -> None:
+    linear(keras).save(tmp_path / "mine.keras")
+    with pytest.raises(ModelError, match="There are 3 class names for the 4 classes"):
+        load_model(tmp_path / "mine.keras", labels=["a", "b", "c"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from picasso import explain
-from picasso.models.base import Array
+from picasso.models.arrays import Array
 from picasso.visualizations.partial_occlusion import OcclusionSettings, boxes, sketch, spans
 from tests.conftest import picture
 from tests.fakes import LinearModel, PatchModel
