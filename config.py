@@ -28,6 +28,9 @@ LABELS = ""
 # How pictures become inputs, such as "-1..1 crop", or "module:function".
 PREPROCESS = ""
 
+# Whether code inside the model file (Lambda layers, file operations) may run.
+TRUST_MODEL = False
+
 # A folder of pictures offered as samples; "" offers none.
 SAMPLES_DIR = "{picasso}/examples/samples/mnist"
 

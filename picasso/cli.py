@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -39,11 +40,17 @@ def configured(command: Command) -> Command:
     @click.option("--config", type=Path, help="Settings file; without it, $PICASSO_SETTINGS or ./config.py.")
     @click.option("--model", type=Path, help="Model file, instead of the settings' model.")
     @click.option("--labels", type=Path, help="File with the class names: .txt, .json, .yaml or .csv.")
+    @click.option("--trust-model", is_flag=True, default=None, help="Let code inside the model file run.")
     @click.option("--preprocess", metavar="WORDS", help='Such as "-1..1 crop", or module:function.')
     @friendly
     @wraps(command)
     def with_settings(
-        config: Path | None, model: Path | None, labels: Path | None, preprocess: str | None, **options: Any
+        config: Path | None,
+        model: Path | None,
+        labels: Path | None,
+        preprocess: str | None,
+        trust_model: bool | None,
+        **options: Any,
     ) -> Any:
         from picasso import configuration
 
@@ -54,6 +61,7 @@ def configured(command: Command) -> Command:
             "MODEL": str(model.resolve()) if model else None,
             "LABELS": str(labels.resolve()) if labels else None,
             "PREPROCESS": preprocess,
+            "TRUST_MODEL": trust_model,
             "HOST": options.pop("host", None),
             "PORT": options.pop("port", None),
         }
@@ -92,23 +100,29 @@ def explain(
 ) -> None:
     """Visualize PICTURES and write PNG, JSON and npz files, one folder for each picture."""
     from picasso import models, pipeline
+    from picasso.registry import Registry
 
     chosen = parse_pairs(pairs)
+    # Whatever can be wrong is found before the model takes its seconds to load.
+    Registry(settings.plugin_dirs()).get(visualization).require().ALLOWED_SETTINGS.parse(chosen)
+    for file in pictures:
+        pipeline.picture_from(file, 0)
     model = models.load_configured(settings)
+    notes: dict[str, None] = {}
     with click.progressbar(length=1000, label=visualization, file=sys.stderr) as bar:
 
         def progress(fraction: float) -> None:
             bar.update(round(fraction * 1000) - bar.pos)
 
-        results = pipeline.explain(
+        for result in pipeline.explain_each(
             model, pictures, visualization, plugin_dirs=settings.plugin_dirs(), progress=progress, **chosen
-        )
-    for index, result in enumerate(results):
-        folder = free_folder(out, f"{Path(result.picture).stem}-{visualization}", index)
-        result.save(folder)
-        best = result.predictions[0]
-        click.echo(f"{result.picture}: {best['name']} {best['prob']:.3f} -> {folder}")
-    for note in dict.fromkeys(note for result in results for note in (*result.model.notes, *result.notes)):
+        ):
+            folder = free_folder(out, f"{Path(result.picture).stem}-{visualization}")
+            result.save(folder)
+            best = result.predictions[0]
+            click.echo(f"{result.picture}: {best['name']} {best['prob']:.3f} -> {folder}")
+            notes |= dict.fromkeys((*result.model.notes, *result.notes))
+    for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
 
 
@@ -123,13 +137,14 @@ def parse_pairs(pairs: tuple[str, ...]) -> dict[str, object]:
     return chosen
 
 
-def free_folder(out: Path, name: str, index: int) -> Path:
+def free_folder(out: Path, name: str) -> Path:
     """Return ``out/name``, or a numbered variant where that is taken, so that nothing is overwritten."""
     out.mkdir(parents=True, exist_ok=True)
     candidate = out / name
-    while candidate.exists():
-        index += 1
-        candidate = out / f"{name}-{index}"
+    for number in itertools.count(1):
+        if not candidate.exists():
+            break
+        candidate = out / f"{name}-{number}"
     return candidate
 
 

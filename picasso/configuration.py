@@ -21,10 +21,10 @@ ENVIRONMENT_VARIABLE = "PICASSO_SETTINGS"
 PACKAGE = Path(__file__).parent
 
 
-def setting(default: Any, help: str) -> Any:  # noqa: A002 - the word that users of the table read
-    """Declare a setting with its default and the sentence that documents it."""
+def setting(default: Any, help: str, maximum: int | None = None) -> Any:  # noqa: A002 - what readers of the table see
+    """Declare a setting with its default, the sentence that documents it and, for a number, its largest value."""
     make = {"default_factory": lambda: copy.copy(default)} if isinstance(default, list | dict) else {"default": default}
-    return field(metadata={"help": help}, **make)
+    return field(metadata={"help": help, "maximum": maximum}, **make)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Settings:
 
     APP_TITLE: str = setting("Picasso", "The title at the top of every page.")
     HOST: str = setting("127.0.0.1", "The address to listen on; anything but loopback is reachable by others.")
-    PORT: int = setting(5000, "The port to listen on.")
+    PORT: int = setting(5000, "The port to listen on.", maximum=65535)
     MODEL: str = setting("", 'A model file to load; "" uses the class that the next three settings name.')
     MODEL_CLS_PATH: str = setting("{picasso}/examples/keras/model.py", "The Python file that holds your model class.")
     MODEL_CLS_NAME: str = setting("KerasMNISTModel", "The name of the model class in that file.")
@@ -46,6 +46,7 @@ class Settings:
     )
     LABELS: str = setting("", "A file with the class names: .txt, .json, .yaml or .csv.")
     PREPROCESS: str = setting("", 'How pictures become inputs, such as "-1..1 crop", or "module:function".')
+    TRUST_MODEL: bool = setting(False, "Whether code inside the model file (Lambda layers, file operations) may run.")
     SAMPLES_DIR: str = setting(
         "{picasso}/examples/samples/mnist", 'A folder of pictures offered as samples; "" offers none.'
     )
@@ -94,7 +95,7 @@ class Settings:
 FIELDS = {f.name: f for f in dataclasses.fields(Settings) if "internal" not in f.metadata}
 DEFAULTS = {name: getattr(Settings(), name) for name in FIELDS}
 
-POSITIVE = {name for name, value in DEFAULTS.items() if isinstance(value, int)}
+POSITIVE = {name for name, value in DEFAULTS.items() if type(value) is int}
 
 # What replaced the keys of the original's two generations of settings files.
 REPLACED = {
@@ -178,8 +179,10 @@ def check(key: str, value: Any, where: str) -> None:
             f"The setting {key}{where} must be of type {expected.__name__}, like {DEFAULTS[key]!r}, but is {value!r}.",
             field=key,
         )
-    if key in POSITIVE and value < 1:
-        raise ConfigurationError(f"The setting {key}{where} must be 1 or more, but is {value}.", field=key)
+    maximum = FIELDS[key].metadata["maximum"]
+    if key in POSITIVE and (value < 1 or (maximum and value > maximum)):
+        allowed = f"from 1 to {maximum}" if maximum else "1 or more"
+        raise ConfigurationError(f"The setting {key}{where} must be {allowed}, but is {value}.", field=key)
 
 
 def as_python() -> str:
@@ -190,4 +193,4 @@ def as_python() -> str:
 
 def format_value(value: Any) -> str:
     """Write a default as Python source with double quotes, as the rest of the file is."""
-    return str(value) if isinstance(value, int) else json.dumps(value)
+    return str(value) if isinstance(value, int | bool) else json.dumps(value)

@@ -55,23 +55,38 @@ def explain(
 
     Args:
         model: from :func:`picasso.models.load_model`.
-        images: file names, PIL pictures, or arrays ``(H, W)`` or ``(H, W, 3)`` of uint8; or one of these.
+        images: file names, PIL pictures, or arrays ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)`` of uint8; or one
+            of these.
         visualization: the name of an installed visualization, or a class.
         plugin_dirs: folders with visualizations of your own.
         progress: called with the fraction done, 0..1; may raise :class:`~picasso.errors.Cancelled` to stop.
         settings: the visualization's settings, such as ``Window=0.1``.
 
     Raises:
-        BadRequest: the visualization, a setting or a picture is not valid.
+        NotFound: there is no visualization of that name.
+        BadRequest: the visualization can't be used, or a setting or a picture is not valid.
         ModelError: the model can't give what the visualization needs.
         RunError: the visualization failed.
     """
+    each = explain_each(model, images, visualization, plugin_dirs=plugin_dirs, progress=progress, **settings)
+    return list(each)
+
+
+def explain_each(
+    model: Model,
+    images: Source | Iterable[Source],
+    visualization: str | type[BaseVisualization[Any]] = "PartialOcclusion",
+    *,
+    plugin_dirs: Sequence[str | Path] = (),
+    progress: Report | None = None,
+    **settings: object,
+) -> Iterator[Result]:
+    """Yield the result of each picture as soon as it is there; the arguments are those of :func:`explain`."""
     if isinstance(images, str | Path | Image.Image | np.ndarray):
         images = [images]
     if isinstance(visualization, str):
         visualization = Registry([Path(folder) for folder in plugin_dirs]).get(visualization).require()
     sources = list(images)
-    results: list[Result] = []
     for start in range(0, len(sources), GROUP):
         group = [picture_from(source, start + index) for index, source in enumerate(sources[start : start + GROUP])]
 
@@ -79,8 +94,7 @@ def explain(
             if progress:
                 progress((done + fraction * size) / len(sources))
 
-        results += run(model, visualization, settings, group, report)
-    return results
+        yield from run(model, visualization, settings, group, report)
 
 
 def picture_from(source: Source, index: int) -> Picture:
@@ -95,7 +109,10 @@ def picture_from(source: Source, index: int) -> Picture:
         return Picture(f"picture {index}", door.upright(source))
     if source.dtype != np.uint8:
         raise BadRequest(f"Picture {index} is an array of {source.dtype}; pictures are arrays of uint8, 0..255.")
-    return Picture(f"picture {index}", Image.fromarray(source))
+    if source.ndim != 2 and source.shape[2:] not in ((3,), (4,)):
+        shapes = "(H, W), (H, W, 3) or (H, W, 4)"
+        raise BadRequest(f"Picture {index} is an array of shape {source.shape}; pictures are {shapes}.")
+    return Picture(f"picture {index}", door.upright(Image.fromarray(source)))
 
 
 def run(
@@ -174,14 +191,14 @@ def prepare(model: Model, pictures: Sequence[Picture]) -> list[Input]:
     """Preprocess the pictures, predict their classes, and make each visible as the model sees it."""
     originals = [picture.image for picture in pictures]
     arrays = model.inputs_of(originals)
-    decoded = model.decode_prob(model.predict(arrays))
+    decoded = model.best_classes(model.predict(arrays))
     views = [model.view(image) for image in originals]
     encoded = model.encode(views)
     inputs = []
     for picture, array, again, view, predictions in zip(pictures, arrays, encoded, views, decoded, strict=True):
         exact = bool(np.allclose(array, again, atol=1e-3 * max(1.0, float(np.ptp(array)))))
         seen = view if exact else visible(array)
-        inputs.append(Input(picture.name, picture.image, seen, array, tuple(predictions), exact))
+        inputs.append(Input(picture.name, picture.image, seen, array, predictions, exact))
     return inputs
 
 

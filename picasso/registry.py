@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from picasso.errors import ConfigurationError, NotFound, RunError, reason
+from picasso.errors import BadRequest, ConfigurationError, NotFound, reason
 from picasso.visualizations.base import BaseVisualization
 
 log = logging.getLogger(__name__)
@@ -41,9 +41,9 @@ class Entry:
     reason: str = ""
 
     def require(self) -> type[BaseVisualization[Any]]:
-        """Return the class, or raise a RunError that says why there is none."""
+        """Return the class, or raise a BadRequest that says why there is none."""
         if self.cls is None:
-            raise RunError(f"{self.name} can't be used: {self.reason}")
+            raise BadRequest(f"{self.name} can't be used: {self.reason}")
         return self.cls
 
     @property
@@ -80,7 +80,7 @@ class Registry:
         """
         if name not in self._entries:
             known = ", ".join(entry.name for entry in self.entries() if entry.cls)
-            raise NotFound(f"There is no visualization of that name; there are {known}.", field="visualization")
+            raise NotFound(f"There is no visualization of that name; there are {known}.")
         return self._entries[name]
 
     def _read(self, folder: Path, templates: Path) -> None:
@@ -105,6 +105,11 @@ class Registry:
         if name in self._entries:
             label = f"{name} ({file.parent.name}/{file.name})"
             self._entries[label] = Entry(label, reason=f"there already is a visualization called {name}; rename one.")
+            return
+        try:
+            cls.ALLOWED_SETTINGS.controls()
+        except TypeError as error:
+            self._entries[name] = Entry(name, reason=f"{error}.")
             return
         template = f"{name}.html"
         self._entries[name] = Entry(name, cls, template if (templates / template).is_file() else DEFAULT_TEMPLATE)

@@ -38,7 +38,8 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
     failure: list[str] = []
     try:
         try:
-            limit = settings.MAX_UPLOAD_MB * 1_000_000
+            # A little above the application's own limit, so that it can answer in its own words.
+            limit = (settings.MAX_UPLOAD_MB + 1) * 1_000_000
             server = create_server(
                 app,
                 host=settings.HOST,

@@ -21,7 +21,7 @@ from PIL import Image
 
 from picasso import configuration, files, pipeline
 from picasso.configuration import Settings
-from picasso.errors import Cancelled, ModelError, PicassoError, RunError, reason
+from picasso.errors import Cancelled, PicassoError, RunError, reason
 from picasso.models.base import Model
 from picasso.models.loading import load_configured
 from picasso.registry import Registry
@@ -44,14 +44,7 @@ def equipment(key: str) -> tuple[Model, Registry]:
         if where["file"]
         else configuration.build({}, None, where["overrides"])
     )
-    try:
-        model = load_configured(settings)
-    except PicassoError:
-        raise
-    # The user's own class may raise anything; the page needs one sentence, the log the traceback.
-    except (Exception, SystemExit) as error:
-        log.exception("The model could not be loaded")
-        raise ModelError(f"{settings.MODEL_CLS_NAME} could not be loaded: {reason(error)}.") from error
+    model = load_configured(settings)
     return model, Registry(settings.plugin_dirs())
 
 
@@ -136,5 +129,5 @@ def load_and_tell(configured: dict[str, Any], status: Path) -> None:
         model, _ = equipment(json.dumps(configured, sort_keys=True))
         files.write_json(status, {"state": "ready", "card": model.card().as_dict()})
     except PicassoError as error:
-        log.error("%s", error.message)
+        log.error("%s", error.message, exc_info=error.__cause__)
         files.write_json(status, {"state": "failed", "error": error.message})

@@ -128,7 +128,7 @@ def test_new_visualization(tmp_path: Path) -> None:
         (["explain", "{tmp}/a.png", "--visualization", "Nope"], "no visualization of that name"),
         (["explain", "{tmp}/a.png", "--visualization", "broken"], "broken can't be used"),
         (["explain", "{tmp}/a.png", "--model", "{tmp}/none.keras"], "There is no model file"),
-        (["check", "--model", "{tmp}/a.png"], "is no model that Picasso can load: it takes .keras"),
+        (["check", "--model", "{tmp}/a.png"], "is no model that Picasso can load: it takes Keras files (.keras"),
         (["check", "--config", "{tmp}/none.py"], "There is no settings file"),
         (["serve", "--config", "{tmp}/none.py"], "There is no settings file"),
         (["new-visualization", "bad name"], "is no class name"),

@@ -82,6 +82,7 @@ def test_progress_may_end_the_run(linear: LinearModel) -> None:
         ({"visualization": "Nonsense"}, NotFound, "there are ClassProbabilities, PartialOcclusion, SaliencyMaps"),
         ({"Window": "0.7"}, BadRequest, "Window must be one of"),
         ({"images": "/nowhere.png"}, BadRequest, "nowhere.png can't be read: No such file"),
+        ({"images": np.zeros((2, 4, 4, 3), np.uint8)}, BadRequest, r"shape \(2, 4, 4, 3\); pictures are \(H, W\)"),
         ({"images": np.zeros((4, 4))}, BadRequest, "array of float64; pictures are arrays of uint8"),
     ],
 )

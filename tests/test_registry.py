@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from picasso import explain, scaffold
-from picasso.errors import BadRequest, ConfigurationError, NotFound, RunError
+from picasso.errors import BadRequest, ConfigurationError, NotFound
 from picasso.registry import BUILT_IN, TEMPLATES, Registry
 from tests.conftest import PLUGINS, picture
 from tests.fakes import LinearModel
@@ -31,7 +32,7 @@ def test_plugins_with_and_without_template() -> None:
 def test_a_broken_file_is_listed_with_its_reason() -> None:
     entry = Registry([PLUGINS]).get("broken")
     assert entry.reason == "broken.py can't be imported: RuntimeError: this plugin is broken on purpose."
-    with pytest.raises(RunError, match="broken can't be used: broken.py"):
+    with pytest.raises(BadRequest, match="broken can't be used: broken.py"):
         entry.require()
 
 
@@ -94,3 +95,10 @@ def test_scaffold_names(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadRequest, match="is no class name"):
         scaffold.write(name, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_settings_without_a_control_are_refused_with_the_reason(tmp_path: Path) -> None:
+    files = scaffold.write("Careless", tmp_path)
+    text = files[0].read_text()
+    files[0].write_text(re.sub(r"patch: int = slider\(.*\)", "patch: int = 3", text))
+    assert "its setting patch is not declared with choice()" in Registry([tmp_path]).get("Careless").reason

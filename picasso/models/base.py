@@ -40,6 +40,8 @@ class Model(ABC):
     checkpoint: str = ""
     checkpoint_time: str = ""
     logits_found: str = ""
+    #: The only number of inputs that the model takes at once, or None where any will do.
+    fixed_batch: int | None = None
     notes: tuple[str, ...] = ()
 
     # How many classes decode_prob() lists; the original's name for it.
@@ -50,8 +52,8 @@ class Model(ABC):
     labels: tuple[str, ...] = ()
 
     @abstractmethod
-    def load(self, **arguments: Any) -> None:
-        """Load the model; the arguments are the setting ``MODEL_LOAD_ARGS``.
+    def load(self, *arguments: Any, **options: Any) -> None:
+        """Load the model; each class names its own arguments, which the setting ``MODEL_LOAD_ARGS`` fills.
 
         Raises:
             ModelError: the files are missing, broken, or hold no image classifier.
@@ -113,12 +115,28 @@ class Model(ABC):
             for row, best in zip(class_probabilities, order, strict=True)
         ]
 
+    def best_classes(self, probabilities: Array) -> list[tuple[Prediction, ...]]:
+        """Return what :meth:`decode_prob` gives, checked and with numbers as numbers.
+
+        Raises:
+            ModelError: it gave another number of rows, or entries without index, name and prob.
+        """
+        decoded = self.decode_prob(probabilities)
+        try:
+            rows = [tuple(checked(one) for one in row) for row in decoded]
+        except (TypeError, KeyError, ValueError) as error:
+            wanted = "a list of index, name and prob for each picture"
+            raise ModelError(f"decode_prob() of the model must give {wanted}: {reason(error)}.") from error
+        if len(rows) != len(probabilities) or not all(rows):
+            raise ModelError(f"decode_prob() of the model gave {len(rows)} lists for {len(probabilities)} pictures.")
+        return rows
+
     # ---- answers ------------------------------------------------------------------------------------------
 
     @property
     def batch_size(self) -> int:
-        """How many inputs go through the model at once: more for small ones, never an unbounded amount."""
-        return int(np.clip(2_500_000 // max(1, int(np.prod(self.input_shape))), 16, 256))
+        """Return how many inputs go through the model at once; more for small ones, never an unbounded amount."""
+        return self.fixed_batch or int(np.clip(2_500_000 // max(1, int(np.prod(self.input_shape))), 16, 256))
 
     def predict(self, inputs: Array) -> Array:
         """Return the class probabilities ``(N, K)``, in 0..1.
@@ -238,14 +256,16 @@ class Model(ABC):
             raise ModelError(f"There are {names} class names for the {self.num_classes} classes of the model.")
 
     def _batched(self, answer: Callable[..., Array], inputs: Array, *others: NDArray[Any]) -> Array:
-        """Answer any number of inputs in batches of bounded size."""
-        size = self.batch_size
+        """Answer any number of inputs in batches of bounded size; one of a fixed size is filled up and cut."""
         inputs = np.asarray(inputs, np.float32)
         if inputs.shape[1:] != self.input_shape:
             raise ModelError(f"{type(self).__name__} takes inputs (N, {self._shape()}), not {inputs.shape}.")
+        count, size = len(inputs), self.batch_size
+        if self.fixed_batch:
+            inputs, *others = (fill_up(array, size) for array in (inputs, *others))  # type: ignore[assignment]
         starts = range(0, max(1, len(inputs)), size)
         parts = [answer(inputs[i : i + size], *(other[i : i + size] for other in others)) for i in starts]
-        return np.concatenate([np.asarray(part, np.float32) for part in parts])
+        return np.concatenate([np.asarray(part, np.float32) for part in parts])[:count]
 
     def _shape(self) -> str:
         return ", ".join(str(side) for side in self.input_shape)
@@ -255,3 +275,14 @@ class Model(ABC):
 
     def _cannot(self, capability: Capability) -> ModelError:
         return ModelError(f"The model {type(self).__name__} can't give {capability.value}.")
+
+
+def fill_up(array: NDArray[Any], size: int) -> NDArray[Any]:
+    """Return ``array`` with zeros appended until its length is a multiple of ``size``, and not 0."""
+    missing = -len(array) % size or (0 if len(array) else size)
+    return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
+
+
+def checked(entry: Any) -> Prediction:
+    """Return one entry of decode_prob() with its numbers as numbers, also where they were written as text."""
+    return Prediction(index=int(entry["index"]), name=str(entry["name"]), prob=float(entry["prob"]))

@@ -7,25 +7,19 @@ answer is cut out of the graph as a compiled function. The user's model is never
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from picasso.errors import ModelError
-from picasso.models.arrays import Array, Classes
+from picasso.models.arrays import Array, Classes, Shape
 from picasso.models.backend import tf, tf1
 from picasso.models.card import Layer
+from picasso.models.feature_layers import feature_layers
 
 # Operations that pass their first input on unchanged, on the way back from the output.
 TRANSPARENT = {"Identity", "IdentityN", "StopGradient", "Squeeze", "EnsureShape", "Reshape", "Cast", "CheckNumerics"}
-# Operations whose 4-D outputs are feature maps, and those that still belong to the layer before them.
-SPATIAL = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "AddV2", "AddN", "ConcatV2"}
-FOLLOWING = {
-    "BiasAdd", "Add", "AddV2", "Mul", "Sub", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Softplus", "Tanh", "Sigmoid",
-    "FusedBatchNormV3", "IdentityN",
-}  # fmt: skip
-
 Build = Callable[[], tuple[Any, Any]]
 
 
@@ -54,16 +48,18 @@ class Graph:
         build: called with the new graph as default; returns the tensors of the input ``(N, H, W, C)`` and of
             the output ``(N, K)``.
         label: how error messages name the model.
+        known: the names that the framework gave its layers.
 
     Attributes:
         input_shape: ``(H, W, C)``.
+        fixed_batch: the only number of inputs that the graph takes at once, or None.
         num_classes: K; a single sigmoid unit counts as the two classes "not" and "is".
         found: in words, how the logits were found.
         notes: what the user should know, such as that log probabilities stand in for logits.
     """
 
-    def __init__(self, build: Build, label: str) -> None:
-        self._build, self._label = build, label
+    def __init__(self, build: Build, label: str, known: Collection[str] = ()) -> None:
+        self._build, self._label, self._known = build, label, known
         self.notes: tuple[str, ...] = ()
         self._compile(trust_scores=True)
         if not self._verify():
@@ -99,6 +95,11 @@ class Graph:
         gradient = self._gradients[1 + list(self._layers).index(layer)]
         return self._call(self._differentiate(gradient), inputs, classes)[0]
 
+    @property
+    def differentiable(self) -> bool:
+        """Tell whether the logits have a gradient with respect to the input."""
+        return self._gradients[0] is not None
+
     # ---- building -----------------------------------------------------------------------------------------
 
     def _compile(self, *, trust_scores: bool) -> None:
@@ -117,7 +118,8 @@ class Graph:
             raise ModelError(
                 f"{self._label} must answer class probabilities of shape (N, K), but answers {output.shape}."
             )
-        self.input_shape: tuple[int, int, int] = tuple(shape.as_list()[1:])
+        self.input_shape: Shape = tuple(shape.as_list()[1:])
+        self.fixed_batch: int | None = shape[0]
         output = tf.cast(output, tf.float32)
         scores, kind = find_scores(output)
         scores = tf.reshape(tf.cast(scores, tf.float32), tf.shape(output))
@@ -137,7 +139,7 @@ class Graph:
         self.num_classes = int(self._probabilities.shape[1])
         self._classes = tf1.placeholder(tf.int64, [None], "picasso_classes")
         score = tf.gather(self._logits, self._classes, batch_dims=1)
-        self._layers = self._find_layers(scores)
+        self._layers = feature_layers(self._input.op, scores.op, self._known)
         self._gradients = tf.gradients(score, [self._input, *self._layers.values()])
 
     def _verify(self) -> bool:
@@ -145,31 +147,12 @@ class Graph:
 
         A model without softmax whose output already is a distribution must not be squashed a second time.
         """
-        probe = np.random.default_rng(0).random((4, *self.input_shape), np.float32)
+        probe = np.random.default_rng(0).random((self.fixed_batch or 4, *self.input_shape), np.float32)
         probabilities, logits = self._call(self._predict, probe)
         if self.found.startswith("the output"):
             return not (logits.min() >= 0 and np.abs(logits.sum(1) - 1).max() < 1e-3)
         expected = tf.sigmoid(logits) if self._kind == "Sigmoid" else tf.nn.softmax(logits)
         return bool(np.abs(expected.numpy() - probabilities).max() < 1e-3)
-
-    def _find_layers(self, scores: Any) -> dict[str, Any]:
-        """Return the named 4-D tensors between input and logits: each layer with its bias and activation."""
-        upstream, downstream = reach(scores.op, up=True), reach(self._input.op, up=False)
-        on_path = upstream & downstream
-        layers: dict[str, Any] = {}
-        for operation in tf1.get_default_graph().get_operations():
-            if operation not in on_path or operation.type not in SPATIAL or operation.outputs[0].shape.rank != 4:
-                continue
-            tensor = operation.outputs[0]
-            while True:
-                consumers = [one for one in tensor.consumers() if one in on_path]
-                if len(consumers) != 1 or not follows(consumers[0], downstream):
-                    break
-                tensor = consumers[0].outputs[0]
-            shape = tensor.shape.as_list()[1:]
-            if None not in shape and shape[0] * shape[1] > 1:
-                layers.setdefault(layer_name(tensor.op.name), tensor)
-        return layers
 
     def layers(self) -> Sequence[Layer]:
         """Return the layers with feature maps, first to last; the last one is the default."""
@@ -189,33 +172,3 @@ class Graph:
         return [
             tensor.numpy() for tensor in function(tf.constant(inputs, self._input.dtype), *map(tf.constant, others))
         ]
-
-
-def reach(operation: Any, *, up: bool) -> set[Any]:
-    """Return the operations that ``operation`` depends on (``up``), or that depend on it."""
-    seen, waiting = set(), [operation]
-    while waiting:
-        current = waiting.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        if up:
-            waiting += [tensor.op for tensor in current.inputs]
-        else:
-            waiting += [consumer for tensor in current.outputs for consumer in tensor.consumers()]
-    return seen
-
-
-def follows(operation: Any, downstream: set[Any]) -> bool:
-    """Tell whether an operation still belongs to the layer before it: bias, normalization or activation."""
-    if operation.type not in FOLLOWING or operation.outputs[0].shape.rank != 4:
-        return False
-    # A sum of two branches that both depend on the picture starts something new.
-    return sum(tensor.op in downstream for tensor in operation.inputs) == 1
-
-
-def layer_name(operation: str) -> str:
-    """Name a layer by the scope of its last operation: ``model/conv2d_1/Relu`` is ``conv2d_1``."""
-    scope, _, _ = operation.rpartition("/")
-    _, _, name = scope.rpartition("/")
-    return name or operation

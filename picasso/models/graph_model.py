@@ -21,10 +21,13 @@ class GraphModel(Model):
         """Take the answers from ``graph`` and name the model after the checkpoint ``file``."""
         self._graph = graph
         self.input_shape, self.num_classes = graph.input_shape, graph.num_classes
-        self.logits_found, self.notes = graph.found, graph.notes
+        self.fixed_batch = graph.fixed_batch
+        self.logits_found, self.notes = graph.found, self.notes + graph.notes
         self.checkpoint, self.checkpoint_time = file.name, written(file)
-        self.capabilities = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
-        if graph.layers():
+        self.capabilities = frozenset({Capability.PREDICTIONS})
+        if graph.differentiable:
+            self.capabilities |= {Capability.GRADIENTS}
+        if graph.differentiable and graph.layers():
             self.capabilities |= {Capability.FEATURE_MAPS}
 
     def layers(self) -> Sequence[Layer]:

@@ -1,4 +1,4 @@
-"""Keras models: ``.keras``, ``.h5``, or an architecture as JSON with its weights."""
+"""Keras models: ``.keras``, ``.h5``, or an architecture as JSON with its weights, of Keras 1, 2 and 3."""
 
 from __future__ import annotations
 
@@ -7,65 +7,86 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from picasso.errors import ModelError, reason
-from picasso.models.backend import keras, tf1
+from picasso.errors import ModelError
+from picasso.models import keras_files
+from picasso.models.backend import tf1
 from picasso.models.checkpoints import modified, newest
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
 
 MODELS = ("*.keras", "*.h5", "*.hdf5")
-RESCALING = (keras.layers.Rescaling, keras.layers.Normalization)
+RESCALING = ("Rescaling", "Normalization")
 
 
 class KerasModel(GraphModel):
-    """A classifier that Keras 3 can load.
+    """A classifier that Keras can load.
 
     Attributes:
-        model: the loaded ``keras.Model``; Picasso reads it and never changes it.
+        model: the loaded ``keras.Model`` (or that of ``tf_keras``, for files that only it can read); Picasso
+            reads it and never changes it.
     """
 
     framework = "keras"
-    model: keras.Model
+    model: Any
 
-    def load(self, data_dir: str | None = None, path: str | None = None, **arguments: Any) -> None:
+    def load(
+        self,
+        data_dir: str | None = None,
+        path: str | None = None,
+        weights: str | None = None,
+        output: int | str | None = None,
+        input_shape: Sequence[int] | None = None,
+        custom_objects: dict[str, Any] | None = None,
+        trust_model: bool = False,
+    ) -> None:
         """Load ``path``, or the newest model in ``data_dir``.
 
         Args:
             data_dir: a folder; of several files the newest is taken. Where a ``*.json`` lies beside an
                 ``.h5``, it is the architecture and the ``.h5`` holds its weights.
-            path: a model file, instead of ``data_dir``.
-            arguments: further arguments of ``keras.models.load_model``, such as ``custom_objects``.
+            path: a model file, or an architecture as ``.json``, instead of ``data_dir``.
+            weights: the file of weights of a ``.json``; by default the newest ``.h5`` beside it.
+            output: which of several outputs holds the class probabilities: its position or its name.
+            input_shape: ``(H, W, C)``, for models that do not know it.
+            custom_objects: your own layers and functions by name.
+            trust_model: whether code inside the file (Lambda layers) may run.
 
         Raises:
-            ModelError: nothing to load was found, or Keras could not read it.
+            ModelError: nothing to load was found, Keras could not read it, or it is no classifier of pictures.
         """
         file = Path(path) if path else newest(data_dir, MODELS, "Keras model")
         if not file.exists():
             raise ModelError(f"There is no model file {file}.")
-        architectures = sorted(file.parent.glob("*.json"), key=modified) if data_dir and file.suffix != ".keras" else []
-        try:
-            if architectures:
-                self.model = keras.models.model_from_json(architectures[-1].read_text(encoding="utf-8"))
-                self.model.load_weights(file)
-            else:
-                self.model = keras.models.load_model(file, compile=False, **arguments)
-        except Exception as error:
-            raise ModelError(f"Keras could not load {file}: {reason(error)}.") from error
-        self.use(file)
+        architecture = self._architecture(file, beside=path is None)
+        if architecture:
+            file = Path(weights) if weights else file
+            if file.suffix == ".json":
+                file = newest(str(file.parent), MODELS[1:], "file of weights")
+            self.model = keras_files.from_architecture(architecture, file, custom_objects, trust_model)
+        else:
+            self.model = keras_files.from_file(file, custom_objects, trust_model)
+        self.use(file, output, input_shape)
 
-    def use(self, file: Path) -> None:
+    def _architecture(self, file: Path, *, beside: bool) -> Path | None:
+        """Return the JSON that describes the layers, or None for a file that holds the whole model."""
+        if file.suffix == ".json":
+            return file
+        if not beside or file.suffix == ".keras":
+            return None
+        found = sorted(filter(keras_files.is_architecture, file.parent.glob("*.json")), key=modified)
+        return found[-1] if found else None
+
+    def use(self, file: Path, output: int | str | None = None, input_shape: Sequence[int] | None = None) -> None:
         """Compile the loaded model and note which file it came from."""
-        inputs = self._inputs()
-        shape = tuple(inputs[0].shape)
-        if len(inputs) != 1:
-            raise ModelError(f"The model in {file} takes {len(inputs)} inputs; Picasso shows models of one picture.")
+        shape = input_shape_of(self.model, file, input_shape)
 
         def build() -> tuple[Any, Any]:
-            picture = tf1.placeholder("float32", [None, *shape[1:]], "picasso_input")
-            return picture, self.model(picture, training=False)
+            picture = tf1.placeholder("float32", shape, "picasso_input")
+            return picture, choose_output(self.model(picture, training=False), output, file)
 
-        self.adopt(Graph(build, f"The model in {file.name}"), file)
-        if any(isinstance(layer, RESCALING) for layer in all_layers(self.model)):
+        layers = list(all_layers(self.model))
+        self.adopt(Graph(build, f"The model in {file.name}", {layer.name for layer in layers}), file)
+        if any(type(layer).__name__ in RESCALING for layer in layers):
             self._respect_rescaling()
 
     def _respect_rescaling(self) -> None:
@@ -78,16 +99,57 @@ class KerasModel(GraphModel):
                 "if it was trained on plain pixel values, say 0..255.",
             )
 
-    def _inputs(self) -> Sequence[Any]:
-        inputs = getattr(self.model, "inputs", None)
-        if not inputs:
-            raise ModelError("The model has no known input shape; build it before it is saved.")
-        return list(inputs)
 
-
-def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+def all_layers(model: Any) -> Iterator[Any]:
     """Yield the layers of a model and of the models nested in it."""
     for layer in model.layers:
         yield layer
-        if isinstance(layer, keras.Model):
+        if hasattr(layer, "layers"):
             yield from all_layers(layer)
+
+
+def input_shape_of(model: Any, file: Path, given: Sequence[int] | None) -> list[int | None]:
+    """Return the shape ``[N or None, H, W, C]`` of the one input that a model takes.
+
+    Raises:
+        ModelError: the model takes several inputs, or nobody knows the shape.
+    """
+    inputs = getattr(model, "inputs", None) or []
+    if len(inputs) > 1:
+        names = ", ".join(str(one.name) for one in inputs)
+        raise ModelError(
+            f"The model in {file.name} takes {len(inputs)} inputs ({names}); Picasso shows models of one picture. Wrap "
+            "it in a model that fills in the others."
+        )
+    known = list(inputs[0].shape) if inputs else [None]
+    shape = [known[0], *given] if given else known
+    if len(shape) == 1:
+        # Subclassed models keep the shape they were built with elsewhere.
+        built = getattr(model, "_build_shapes_dict", None) or {}
+        shape = list(next(iter(built.values()), ())) or shape
+    if len(shape) != 4 or None in shape[1:]:
+        raise ModelError(
+            f"The input of the model in {file.name} has the shape {tuple(shape)}; Picasso needs to know height, width "
+            "and channels: write input_shape, such as (224, 224, 3), into MODEL_LOAD_ARGS."
+        )
+    return shape
+
+
+def choose_output(answer: Any, output: int | str | None, file: Path) -> Any:
+    """Return the tensor of class scores among what a model answers.
+
+    Raises:
+        ModelError: there are several and none was chosen, or the chosen one does not exist.
+    """
+    if not isinstance(answer, dict | list | tuple):
+        return answer
+    named = dict(answer.items()) if isinstance(answer, dict) else dict(enumerate(answer))
+    if len(named) == 1 and output is None:
+        return next(iter(named.values()))
+    if output in named:
+        return named[output]
+    shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in named.items())
+    raise ModelError(
+        f"The model in {file.name} has {len(named)} outputs: {shapes}. Write the one with the class scores into "
+        "MODEL_LOAD_ARGS as output."
+    )

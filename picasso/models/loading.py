@@ -14,15 +14,15 @@ from PIL import Image
 
 from picasso import configuration
 from picasso.configuration import Settings
-from picasso.errors import ConfigurationError, ModelError, reason
+from picasso.errors import ConfigurationError, ModelError, PicassoError, reason
 from picasso.models.arrays import Array
 from picasso.models.base import Model
+from picasso.models.formats import open_file
 from picasso.models.labels import read as read_labels
 from picasso.models.preprocessing import Preprocessing
 
 Preprocess = Callable[[Sequence[Image.Image]], Array]
 
-KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 SETTINGS_SUFFIXES = (".py", ".yaml", ".yml")
 
 
@@ -32,8 +32,10 @@ def load_model(
     """Load a classifier and warm it up.
 
     Args:
-        path: a Keras file (``.keras``, ``.h5``, ``.hdf5``), a TensorFlow 1 checkpoint (the ``.index`` file,
-            or the prefix that its three files share), or a settings file (``.py``, ``.yaml``).
+        path: a Keras file (``.keras``, ``.h5``, ``.hdf5``, ``.json``), a SavedModel folder, a TensorFlow 1
+            checkpoint (the ``.index`` file, or the prefix that its three files share) or frozen graph (``.pb``),
+            an ``.onnx`` or ``.tflite`` file, a folder that holds one of these, or a settings file (``.py``,
+            ``.yaml``).
         labels: the class names, or a file of them (see :mod:`picasso.models.labels`).
         preprocess: words such as ``"-1..1 crop"`` (see :mod:`picasso.models.preprocessing`), a function from
             a list of PIL pictures to an array ``(N, H, W, C)``, or where to find one: ``"module:function"``.
@@ -50,23 +52,6 @@ def load_model(
         return load_configured(settings, labels=labels, preprocess=preprocess)
     model, arguments = open_file(file)
     return prepare(model, {**arguments, **options}, labels, preprocess)
-
-
-def open_file(file: Path) -> tuple[Model, dict[str, Any]]:
-    """Return an unloaded model of the right class for a file, and the arguments that load it."""
-    prefix = file.with_suffix("") if file.suffix in (".index", ".meta") else file
-    if file.suffix in KERAS_SUFFIXES:
-        from picasso.models.keras import KerasModel
-
-        return KerasModel(), {"path": str(file)}
-    if Path(f"{prefix}.index").is_file():
-        from picasso.models.tensorflow import TFModel
-
-        return TFModel(), {"path": str(prefix)}
-    if not file.exists():
-        raise ModelError(f"There is no model file {file}.")
-    accepted = ", ".join(KERAS_SUFFIXES)
-    raise ModelError(f"{file} is no model that Picasso can load: it takes {accepted} and TensorFlow checkpoints.")
 
 
 def load_configured(
@@ -90,7 +75,9 @@ def load_configured(
     words = preprocess or settings.PREPROCESS
     if isinstance(words, str) and words.partition(":")[0].endswith(".py"):
         words = str(settings.path(words))
-    return prepare(model, {**arguments, **settings.model_load_args()}, names, words)
+    # Only where it is set, so that a load() of somebody's own need not know it.
+    trust = {"trust_model": True} if settings.TRUST_MODEL else {}
+    return prepare(model, {**arguments, **trust, **settings.model_load_args()}, names, words)
 
 
 def prepare(
@@ -105,14 +92,18 @@ def prepare(
         model.preprocess = function  # type: ignore[method-assign, assignment]
     elif preprocess:
         model.preprocessing = Preprocessing.parse(preprocess)
+    name = type(model).__name__
     try:
         model.load(**arguments)
-    except TypeError as error:
-        # The message of a wrong call names the argument; anything deeper is the class's own fault.
-        if error.__traceback__ and error.__traceback__.tb_next is None:
-            raise ConfigurationError(f"MODEL_LOAD_ARGS does not fit {type(model).__name__}.load(): {error}.") from error
+        model.warm_up()
+    except PicassoError:
         raise
-    model.warm_up()
+    # A class of the user's own may raise anything, even SystemExit; its traceback stays attached.
+    except (Exception, SystemExit) as error:
+        # A call that does not fit fails right here, and its message names the argument.
+        if isinstance(error, TypeError) and error.__traceback__ and error.__traceback__.tb_next is None:
+            raise ConfigurationError(f"MODEL_LOAD_ARGS does not fit {name}.load(): {error}.") from error
+        raise ModelError(f"{name} could not be loaded: {reason(error)}.") from error
     return model
 
 

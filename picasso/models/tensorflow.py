@@ -1,4 +1,4 @@
-"""TensorFlow 1 checkpoints: ``.meta``, ``.index`` and ``.data`` files."""
+"""TensorFlow 1: checkpoints (``.meta``, ``.index`` and ``.data`` files) and frozen graphs (``.pb``)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 from picasso.errors import ModelError, reason
 from picasso.models.backend import tf, tf1
 from picasso.models.checkpoints import newest
+from picasso.models.frozen import find_tensor, guess_input, guess_output, importer, operations_of, refuse_code
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
 
 
 class TFModel(GraphModel):
-    """A classifier saved by a TensorFlow 1 ``Saver``."""
+    """A classifier saved by a TensorFlow 1 ``Saver``, or as a frozen graph."""
 
     framework = "tensorflow"
 
-    def load(  # type: ignore[override]
+    def load(
         self,
         data_dir: str | None = None,
         tf_input_var: str = "",
@@ -26,82 +27,72 @@ class TFModel(GraphModel):
         path: str | None = None,
         input_shape: Sequence[int] | None = None,
         constant_feeds: Mapping[str, Any] | None = None,
+        trust_model: bool = False,
     ) -> None:
-        """Load the newest checkpoint in ``data_dir``, or the one whose prefix is ``path``.
+        """Load the newest checkpoint in ``data_dir``, or the checkpoint or frozen graph ``path``.
 
         Args:
-            data_dir: the folder of the three files.
-            tf_input_var: the name of the tensor that takes the pictures, such as ``"pictures:0"``.
-            tf_predict_var: the name of the tensor of class probabilities, such as ``"probabilities:0"``.
-            path: the checkpoint's prefix (the path without ``.meta``), instead of ``data_dir``.
+            data_dir: the folder of a checkpoint's three files.
+            tf_input_var: the name of the tensor that takes the pictures, such as ``"pictures:0"``; it may be
+                left out where there is one placeholder only.
+            tf_predict_var: the name of the tensor of class probabilities, such as ``"probabilities:0"``; it may
+                be left out where the graph ends in one softmax or sigmoid.
+            path: a ``.pb`` file, or a checkpoint's prefix (the path without ``.meta``), instead of ``data_dir``.
             input_shape: ``(H, W, C)``, for graphs whose placeholder does not say.
             constant_feeds: values of further placeholders, such as ``{"keep_prob:0": 1.0}``.
+            trust_model: whether operations that touch files or call Python may run.
 
         Raises:
             ModelError: the files are missing or broken, or a tensor name is not in the graph.
         """
-        index = Path(path + ".index") if path else newest(data_dir, ("*.index",), "TensorFlow checkpoint")
-        prefix = index.with_suffix("")
-        meta = prefix.with_name(prefix.name + ".meta")
-        if not meta.is_file():
-            raise ModelError(
-                f"There is no {meta.name} in {meta.parent}; a checkpoint needs its .meta, .index and .data files."
-            )
-        definition = freeze(prefix, tf_input_var, tf_predict_var)
-        build = importer(definition, tf_input_var, tf_predict_var, input_shape, constant_feeds or {})
-        self.adopt(Graph(build, f"The checkpoint {prefix.name}"), index)
-        self.checkpoint = prefix.name
+        if path and path.endswith(".pb"):
+            file, name = Path(path), Path(path).name
+            definition = read_frozen(file)
+        else:
+            file = Path(path + ".index") if path else newest(data_dir, ("*.index",), "TensorFlow checkpoint")
+            name = file.with_suffix("").name
+            definition = freeze(file.with_suffix(""), tf_input_var, tf_predict_var, tuple(constant_feeds or ()))
+        refuse_code(operations_of(definition), name, trust_model)
+        build = importer(definition, tf_input_var, tf_predict_var, name, input_shape, constant_feeds)
+        self.adopt(Graph(build, name), file)
+        self.checkpoint = name
 
 
-def freeze(prefix: Path, input_name: str, output_name: str) -> Any:
-    """Return the checkpoint's graph with its variables turned into constants.
+def read_frozen(file: Path) -> Any:
+    """Return the GraphDef in a ``.pb`` file."""
+    definition = tf1.GraphDef()
+    try:
+        definition.ParseFromString(file.read_bytes())
+    except FileNotFoundError:
+        raise ModelError(f"There is no model file {file}.") from None
+    except Exception as error:
+        raise ModelError(f"{file.name} is no frozen TensorFlow graph: {reason(error)}.") from error
+    if not definition.node:
+        raise ModelError(f"{file.name} is empty; a frozen graph has operations.")
+    if any("Variable" in kind or kind == "VarHandleOp" for kind in operations_of(definition)):
+        raise ModelError(f"{file.name} is not frozen: it has variables without values. Load the checkpoint instead.")
+    return definition
+
+
+def freeze(prefix: Path, input_name: str, output_name: str, feeds: Sequence[str]) -> Any:
+    """Return a checkpoint's graph with its variables turned into constants.
 
     A graph with TensorFlow 1 reference variables can't be cut into functions otherwise.
     """
+    meta = prefix.with_name(prefix.name + ".meta")
+    for file in (meta, prefix.with_name(prefix.name + ".index")):
+        if not file.is_file():
+            raise ModelError(
+                f"There is no {file.name} in {file.parent}; a checkpoint has .meta, .index and .data files."
+            )
     try:
         with tf.Graph().as_default() as graph, tf1.Session() as session:
-            saver = tf1.train.import_meta_graph(f"{prefix}.meta", clear_devices=True)
-            for key, name in (("tf_input_var", input_name), ("tf_predict_var", output_name)):
-                check_tensor(graph, key, name)
+            saver = tf1.train.import_meta_graph(str(meta), clear_devices=True)
+            find_tensor(graph, "tf_input_var", input_name or guess_input(graph, dict.fromkeys(feeds), prefix.name))
+            output = find_tensor(graph, "tf_predict_var", output_name or guess_output(graph, prefix.name))
             saver.restore(session, str(prefix))
-            output = output_name.partition(":")[0]
-            return tf1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), [output])
+            return tf1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), [output.op.name])
     except ModelError:
         raise
     except Exception as error:
         raise ModelError(f"TensorFlow could not load the checkpoint {prefix}: {reason(error)}.") from error
-
-
-def check_tensor(graph: Any, key: str, name: str) -> None:
-    """Raise a ModelError that lists likely tensors unless ``name`` is one of the graph's."""
-    try:
-        graph.get_tensor_by_name(name)
-    except (KeyError, ValueError, TypeError) as error:
-        kinds = ("Placeholder", "PlaceholderWithDefault") if key == "tf_input_var" else ("Softmax", "Sigmoid")
-        likely = [f"{operation.name}:0" for operation in graph.get_operations() if operation.type in kinds]
-        hint = f"likely ones are {', '.join(likely)}" if likely else "name it as operation:0"
-        raise ModelError(f"{key} = {name!r} is no tensor of this graph; {hint}.", field=key) from error
-
-
-def importer(
-    definition: Any,
-    input_name: str,
-    output_name: str,
-    input_shape: Sequence[int] | None,
-    constant_feeds: Mapping[str, Any],
-) -> Any:
-    """Return a function that builds the frozen graph in the default graph and gives its input and output."""
-
-    def build() -> tuple[Any, Any]:
-        feeds = {name: tf.constant(value) for name, value in constant_feeds.items()}
-        if input_shape:
-            feeds[input_name] = tf1.placeholder(tf.float32, [None, *input_shape], "picasso_input")
-        for node in definition.node:
-            learning_phase = node.op.startswith("Placeholder") and "learning_phase" in node.name
-            if learning_phase and f"{node.name}:0" not in feeds:
-                feeds[f"{node.name}:0"] = tf.constant(0, tf.as_dtype(node.attr["dtype"].type))
-        wanted = [output_name] if input_shape else [input_name, output_name]
-        tensors = tf1.import_graph_def(definition, input_map=feeds, return_elements=wanted, name="")
-        return feeds.get(input_name, tensors[0]), tensors[-1]
-
-    return build

@@ -185,8 +185,15 @@ class VisualizationSettings:
 
     @classmethod
     def controls(cls) -> dict[str, Control]:
-        """Return the controls by public name, in the order of declaration."""
-        return {public_name(f.name): f.metadata["control"] for f in dataclasses.fields(cls)}
+        """Return the controls by public name, in the order of declaration.
+
+        Raises:
+            TypeError: a field was declared without :func:`choice`, :func:`number`, :func:`slider` or :func:`toggle`.
+        """
+        for one in dataclasses.fields(cls):
+            if "control" not in one.metadata:
+                raise TypeError(f"its setting {one.name} is not declared with choice(), number(), slider() or toggle()")
+        return {public_name(one.name): one.metadata["control"] for one in dataclasses.fields(cls)}
 
     @classmethod
     def parse(cls, raw: Mapping[str, object]) -> Self:

@@ -139,3 +139,29 @@ def test_warming_up_counts_the_class_names(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(model, "class_names", lambda: ["only one"])
     with pytest.raises(ModelError, match="There are 1 class names for the 7 classes"):
         model.warm_up()
+
+
+def test_decode_prob_of_the_users_own_is_checked() -> None:
+    class Mine(LinearModel):
+        answer: Any = None
+
+        def decode_prob(self, class_probabilities: Any) -> Any:
+            return self.answer
+
+    model = loaded(Mine)
+    assert isinstance(model, Mine)
+    probabilities = np.zeros((2, 7), np.float32)
+    # The original's decoders wrote probabilities as strings.
+    model.answer = [[{"index": 3, "name": "dog", "prob": "0.171"}]] * 2
+    assert model.best_classes(probabilities) == [({"index": 3, "name": "dog", "prob": 0.171},)] * 2
+    cases: list[tuple[Any, str]] = [
+        ([[{"index": 3, "name": "dog"}]] * 2, "a list of index, name and prob for each picture: KeyError: 'prob'"),
+        (None, "for each picture: TypeError"),
+        ([[{"index": 3, "name": "dog", "prob": "x"}]] * 2, "ValueError"),
+        ([[{"index": 3, "name": "dog", "prob": 1}]], "gave 1 lists for 2 pictures"),
+        ([[], []], "gave 2 lists for 2 pictures"),
+    ]
+    for wrong, message in cases:
+        model.answer = wrong
+        with pytest.raises(ModelError, match=message):
+            model.best_classes(probabilities)

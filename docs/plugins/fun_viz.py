@@ -1,0 +1,48 @@
+"""FunViz: which rows, or which columns, of the picture the model needs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from picasso.visualizations import (
+    BaseVisualization,
+    Capability,
+    Panel,
+    Task,
+    VisualizationSettings,
+    choice,
+    number,
+)
+
+
+@dataclass(frozen=True)
+class FunVizSettings(VisualizationSettings):
+    """What the user can choose; each field becomes a control on the page."""
+
+    direction: str = choice("rows", "columns", help="Whether the bands lie or stand.")
+    bands: int = number(7, minimum=2, maximum=50, help="How many bands there are.")
+
+
+class FunViz(BaseVisualization[FunVizSettings]):
+    """Hide one band after the other and map how far the best class's logit falls."""
+
+    DESCRIPTION = "How much of its score the best class loses without each band."
+    ALLOWED_SETTINGS = FunVizSettings
+    NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
+
+    def make_visualization(self, task: Task[FunVizSettings]) -> Iterator[Sequence[Panel]]:
+        """Yield one signed map for each picture."""
+        axis = 0 if task.settings.direction == "rows" else 1
+        for picture in task.inputs:
+            best = picture.predictions[0]
+            score = task.model.logits(picture.array[None])[0, best["index"]]
+            drops = np.zeros(picture.array.shape[:2], np.float32)
+            bands = np.array_split(np.arange(drops.shape[axis]), task.settings.bands)
+            for done, band in enumerate(bands):
+                task.progress(done, len(bands))
+                changed = picture.array.copy()
+                np.moveaxis(changed, axis, 0)[band] = picture.array.mean(axis=(0, 1))
+                lost = score - task.model.logits(changed[None])[0, best["index"]]
+                np.moveaxis(drops, axis, 0)[band] = lost
+            yield [Panel.of_class(best, drops, quantity="drop of the logit", signed=True)]

@@ -1,0 +1,73 @@
+"""Which class loads which file: decided by what lies at a path, before any framework is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from picasso.errors import ModelError
+from picasso.models.base import Model
+
+KERAS = (".keras", ".h5", ".hdf5", ".json")
+ACCEPTED = (
+    "Keras files (.keras, .h5, .hdf5, .json with weights), SavedModel folders, TensorFlow 1 checkpoints and frozen "
+    "graphs (.pb), .onnx and .tflite"
+)
+
+
+def open_file(path: Path) -> tuple[Model, dict[str, Any]]:
+    """Return an unloaded model of the right class for a path, and the arguments that load it.
+
+    Raises:
+        ModelError: there is nothing at the path, or nothing that Picasso can load.
+    """
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return from_folder(path)
+    prefix = path.with_suffix("") if suffix in (".index", ".meta") else path
+    if Path(f"{prefix}.index").is_file() or Path(f"{prefix}.meta").is_file():
+        return tensorflow_1(), {"path": str(prefix)}
+    if not path.exists():
+        raise ModelError(f"There is no model file {path}.")
+    if path.name == "saved_model.pb":
+        return saved_model(), {"path": str(path.parent)}
+    if suffix in KERAS:
+        return keras(), {"path": str(path)}
+    if suffix == ".pb":
+        return tensorflow_1(), {"path": str(path)}
+    if suffix in (".onnx", ".tflite"):
+        from picasso.models.predict_only import ONNXModel, TFLiteModel
+
+        return (ONNXModel() if suffix == ".onnx" else TFLiteModel()), {"path": str(path)}
+    raise ModelError(f"{path} is no model that Picasso can load: it takes {ACCEPTED}.")
+
+
+def from_folder(folder: Path) -> tuple[Model, dict[str, Any]]:
+    """Return the class for the newest model in a folder."""
+    if (folder / "saved_model.pb").is_file():
+        return saved_model(), {"path": str(folder)}
+    for patterns, make in ((("*.keras", "*.h5", "*.hdf5"), keras), (("*.index",), tensorflow_1)):
+        if any(any(folder.glob(pattern)) for pattern in patterns):
+            return make(), {"data_dir": str(folder)}
+    raise ModelError(f"There is no model in the folder {folder}: Picasso takes {ACCEPTED}.")
+
+
+def keras() -> Model:
+    """Return an unloaded Keras model."""
+    from picasso.models.keras import KerasModel
+
+    return KerasModel()
+
+
+def tensorflow_1() -> Model:
+    """Return an unloaded TensorFlow 1 model."""
+    from picasso.models.tensorflow import TFModel
+
+    return TFModel()
+
+
+def saved_model() -> Model:
+    """Return an unloaded SavedModel."""
+    from picasso.models.saved_model import SavedModel
+
+    return SavedModel()

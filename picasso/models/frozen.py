@@ -1,0 +1,134 @@
+"""TensorFlow graphs whose variables have become constants: which code they hold, and how they are imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from picasso.errors import ModelError
+from picasso.models.backend import tf, tf1
+from picasso.models.feature_layers import reach
+
+# Operations that read or write files or call Python. None of them has a place in a classifier, and all of them
+# run as soon as the graph does.
+CODE = {
+    "EagerPyFunc", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile", "WholeFileReader", "WholeFileReaderV2",
+    "MatchingFiles", "PrintV2", "WriteSummary", "WriteImageSummary", "WriteGraphSummary", "CreateSummaryFileWriter",
+    "DebugIdentityV2", "DebugIdentityV3", "FixedLengthRecordReaderV2", "TextLineReaderV2", "TFRecordReaderV2",
+    "DeleteMultiDimensionalFile", "MergeV2Checkpoints", "Save", "SaveSlices",
+}  # fmt: skip
+
+PLACEHOLDERS = ("Placeholder", "PlaceholderWithDefault")
+
+
+def operations_of(definition: Any) -> Iterable[str]:
+    """Yield the types of all operations of a GraphDef, those inside its functions included."""
+    yield from (node.op for node in definition.node)
+    for function in definition.library.function:
+        yield from (node.op for node in function.node_def)
+
+
+def refuse_code(operations: Iterable[str], label: str, trust: bool) -> None:
+    """Raise a ModelError if there is an operation that touches files or calls Python, unless the model is trusted."""
+    found = sorted(CODE.intersection(operations))
+    if found and not trust:
+        raise ModelError(
+            f"{label} contains operations that touch files or run code when the model is used: {', '.join(found)}. "
+            "If you trust the file, set TRUST_MODEL = True (or --trust-model)."
+        )
+
+
+def importer(
+    definition: Any,
+    input_name: str,
+    output_name: str,
+    label: str,
+    input_shape: Sequence[int] | None = None,
+    constant_feeds: Mapping[str, Any] | None = None,
+) -> Callable[[], tuple[Any, Any]]:
+    """Return a function that builds a frozen graph in the default graph and gives its input and output.
+
+    Args:
+        definition: a GraphDef without variables.
+        input_name: the tensor that takes the pictures, or "" for the only placeholder there is.
+        output_name: the tensor of class scores, or "" for the only softmax or sigmoid that nothing follows.
+        label: how error messages name the model.
+        input_shape: ``(H, W, C)``, where the placeholder does not say.
+        constant_feeds: values of further placeholders, by tensor name.
+
+    Raises:
+        ModelError: a tensor does not exist, or the names can't be guessed.
+    """
+    feeds = dict(constant_feeds or {})
+    for node in definition.node:
+        # In another process, the registry entry of a silu's custom gradient is gone; it was an optimization only.
+        if node.op == "IdentityN":
+            node.attr.pop("_gradient_op_type", None)
+        if node.op in PLACEHOLDERS and "learning_phase" in node.name:
+            feeds.setdefault(f"{node.name}:0", 0)
+    with tf.Graph().as_default() as graph:
+        tf1.import_graph_def(definition, name="")
+        input_name = input_name or guess_input(graph, feeds, label)
+        output_name = output_name or guess_output(graph, label)
+        source = find_tensor(graph, "tf_input_var", input_name)
+        find_tensor(graph, "tf_predict_var", output_name)
+        types = {name: find_tensor(graph, "constant_feeds", name).dtype for name in feeds}
+
+    def build() -> tuple[Any, Any]:
+        shape = [None, *input_shape] if input_shape else source.shape
+        pictures = tf1.placeholder(tf.float32, shape, "picasso_input")
+        mapped = {name: tf.cast(value, types[name]) for name, value in feeds.items()}
+        mapped[input_name] = tf.cast(pictures, source.dtype)
+        (output,) = tf1.import_graph_def(definition, input_map=mapped, return_elements=[output_name], name="")
+        unfed = sorted(one.name for one in reach(output.op, up=True) if one.type == "Placeholder")
+        missing = [f"{name}:0" for name in unfed if name != pictures.op.name]
+        if missing:
+            example = ", ".join(f'"{name}": ...' for name in missing)
+            raise ModelError(
+                f"{label} needs more than a picture: write constant_feeds = {{{example}}} into MODEL_LOAD_ARGS."
+            )
+        return pictures, output
+
+    return build
+
+
+def find_tensor(graph: Any, key: str, name: str) -> Any:
+    """Return a tensor by name, or raise a ModelError that lists likely ones."""
+    try:
+        return graph.get_tensor_by_name(name)
+    except (KeyError, ValueError, TypeError) as error:
+        kinds = ("Softmax", "Sigmoid") if key == "tf_predict_var" else PLACEHOLDERS
+        tensors = [operation.outputs[0] for operation in graph.get_operations() if operation.type in kinds]
+        likely = [tensor.name for tensor in tensors if key != "tf_input_var" or tensor.shape.rank in (None, 4)]
+        hint = f"likely ones are {', '.join(likely)}" if likely else "name it as operation:0"
+        raise ModelError(f"{key} = {name!r} is no tensor of this graph; {hint}.", field=key) from error
+
+
+def guess_input(graph: Any, feeds: Mapping[str, Any], label: str) -> str:
+    """Return the name of the only placeholder that could take pictures."""
+    names = [
+        tensor.name
+        for operation in graph.get_operations()
+        if operation.type == "Placeholder" and (tensor := operation.outputs[0]).name not in feeds
+        and tensor.shape.rank in (None, 4)
+    ]  # fmt: skip
+    return only(names, "tf_input_var", "placeholders", label)
+
+
+def guess_output(graph: Any, label: str) -> str:
+    """Return the name of the only softmax or sigmoid that nothing but copies follows."""
+    names = [
+        operation.outputs[0].name
+        for operation in graph.get_operations()
+        if operation.type in ("Softmax", "Sigmoid")
+        and all(other.type == "Identity" for other in reach(operation, up=False) - {operation})
+    ]
+    return only(names, "tf_predict_var", "final softmax or sigmoid operations", label)
+
+
+def only(names: Sequence[str], key: str, what: str, label: str) -> str:
+    """Return the one name there is, or raise a ModelError that asks for a choice."""
+    if len(names) == 1:
+        return names[0]
+    found = f"has {len(names)} {what} ({', '.join(names)})" if names else f"has no {what}"
+    raise ModelError(f"{label} {found}; write the name of the right tensor into MODEL_LOAD_ARGS as {key}.", field=key)

@@ -1,0 +1,156 @@
+"""Reading Keras files of every generation, and saying exactly what to do about those that can't be read."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from picasso.errors import ModelError, reason
+from picasso.models.backend import keras
+from picasso.models.keras1 import convert
+
+TF_KERAS = "pip install 'picasso-viz[keras2]'"
+TRUST = "set TRUST_MODEL = True (or --trust-model)"
+
+Objects = dict[str, Any]
+
+
+def from_file(file: Path, custom_objects: Objects | None, trust: bool) -> Any:
+    """Load a whole model from ``.keras``, ``.h5`` or ``.hdf5``.
+
+    Keras 3 is tried first. A file of Keras 2 that it refuses goes to the package ``tf_keras``, if that is
+    installed and the file is trusted: tf_keras runs code that a file contains.
+
+    Raises:
+        ModelError: says what to install, to set or to save again.
+    """
+    generation = written_by(file)
+    objects = {**(shims() if generation == "2" else {}), **(custom_objects or {})}
+    try:
+        return keras.models.load_model(file, custom_objects=objects, compile=False, safe_mode=not trust)
+    except Exception as error:
+        if generation == "2" and not holds_lambda(error):
+            tf_keras = need_tf_keras(file, trust, error)
+            return tf_keras.models.load_model(file, custom_objects=custom_objects, compile=False)
+        raise unreadable(file, error) from error
+
+
+def from_architecture(architecture: Path, weights: Path, custom_objects: Objects | None, trust: bool) -> Any:
+    """Build a model from a JSON of Keras 1, 2 or 3 and load its weights.
+
+    Raises:
+        ModelError: the JSON describes no model that Keras knows, or the weights do not fit.
+    """
+    model = build(architecture, custom_objects, trust)
+    try:
+        model.load_weights(weights)
+    except Exception as error:
+        raise ModelError(f"The weights in {weights.name} do not fit {architecture.name}: {reason(error)}.") from error
+    return model
+
+
+def build(architecture: Path, custom_objects: Objects | None, trust: bool) -> Any:
+    """Return the model that a JSON describes, without its weights."""
+    document = decoded(architecture)
+    if document is None:
+        raise ModelError(f"{architecture.name} describes no Keras model; write it with model.to_json().")
+    version = "3" if "module" in document else str(document.get("keras_version", "1"))
+    try:
+        if version.startswith("1"):
+            return convert(document)
+        if version.startswith("3"):
+            # Public, unlike model_from_json() it takes safe_mode.
+            return keras.saving.deserialize_keras_object(document, custom_objects, safe_mode=not trust)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise unreadable(architecture, error) from error
+    tf_keras = need_tf_keras(architecture, trust, None)
+    return tf_keras.models.model_from_json(json.dumps(document), custom_objects=custom_objects)
+
+
+def decoded(file: Path) -> dict[str, Any] | None:
+    """Return the document in a JSON that describes a model, or None for any other file."""
+    try:
+        document: Any = json.loads(file.read_text(encoding="utf-8"))
+        # Keras 1 encoded its JSON twice.
+        while isinstance(document, str):
+            document = json.loads(document)
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) and {"class_name", "config"} <= document.keys() else None
+
+
+def is_architecture(file: Path) -> bool:
+    """Tell whether a JSON describes a model; a file of labels does not."""
+    return decoded(file) is not None
+
+
+def written_by(file: Path) -> str:
+    """Return the generation of Keras that wrote a file, ``"2"`` or ``"3"``, or "" if the file does not say."""
+    try:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                return str(json.loads(archive.read("metadata.json"))["keras_version"])[:1]
+        with h5py.File(file) as archive:
+            version = archive.attrs.get("keras_version", "")
+            return (version.decode() if isinstance(version, bytes) else str(version))[:1]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return ""
+
+
+def shims() -> Objects:
+    """Return layers that accept what Keras 2 wrote into files and Keras 3 no longer knows."""
+
+    def without_groups(layer: type[Any]) -> type[Any]:
+        def initialize(self: Any, *arguments: Any, groups: int = 1, **options: Any) -> None:
+            layer.__init__(self, *arguments, **options)
+
+        return type(layer.__name__, (layer,), {"__init__": initialize})
+
+    kinds = (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
+    return {kind.__name__: without_groups(kind) for kind in kinds}
+
+
+def need_tf_keras(file: Path, trust: bool, error: Exception | None) -> Any:
+    """Return the package ``tf_keras``, which reads what Keras 2 wrote.
+
+    Raises:
+        ModelError: it is not installed, or the file is not trusted; says what to do.
+    """
+    installed = importlib.util.find_spec("tf_keras") is not None
+    if installed and trust:
+        return importlib.import_module("tf_keras")
+    why = f" ({reason(error, 120)})" if error else ""
+    steps = ([] if installed else [f"install it ({TF_KERAS})"]) + ([] if trust else [TRUST])
+    raise ModelError(
+        f"{file.name} was written by Keras 2, and Keras 3 can't read it{why}. The package tf_keras can; it runs code "
+        f"that a file may contain, so if you trust this one: {' and '.join(steps)}. Or save it again with Keras 3."
+    )
+
+
+def holds_lambda(error: Exception) -> bool:
+    """Tell whether Keras refused a file because it contains code."""
+    text = str(error)
+    return "safe_mode" in text or "unsafe deserialization" in text.lower()
+
+
+def unreadable(file: Path, error: Exception) -> ModelError:
+    """Return the sentence for a file that Keras 3 refuses."""
+    if holds_lambda(error):
+        return ModelError(
+            f"{file.name} contains Python code (a Lambda layer or the like), which runs when the model is loaded. "
+            f"If you trust the file, {TRUST}."
+        )
+    if "No model config found" in str(error):
+        return ModelError(
+            f"{file.name} holds weights only. Put the architecture beside it as JSON (model.to_json()) and name the "
+            ".json as the model, or save the whole model."
+        )
+    return ModelError(f"Keras could not load {file}: {reason(error)}.")

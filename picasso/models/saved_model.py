@@ -1,0 +1,137 @@
+"""SavedModel folders: written by Keras' ``export``, ``tf.saved_model.save``, tf_keras, or TensorFlow 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from picasso.errors import ModelError, reason
+from picasso.models.backend import tf, tf1
+from picasso.models.checkpoints import newest
+from picasso.models.frozen import importer, operations_of, refuse_code
+from picasso.models.graph import Graph
+from picasso.models.graph_model import GraphModel
+
+DEFAULT_SIGNATURES = ("serving_default", "serve")
+FILE = "saved_model.pb"
+
+
+class SavedModel(GraphModel):
+    """A classifier in a SavedModel folder."""
+
+    framework = "tensorflow"
+
+    def load(
+        self,
+        data_dir: str | None = None,
+        path: str | None = None,
+        signature: str | None = None,
+        output: str | None = None,
+        input_shape: Sequence[int] | None = None,
+        trust_model: bool = False,
+    ) -> None:
+        """Load the SavedModel folder ``path``, or the newest one in ``data_dir``.
+
+        Args:
+            data_dir: a folder of SavedModel folders.
+            path: a SavedModel folder.
+            signature: which of its functions to call; by default ``serving_default``, ``serve`` or the only one.
+            output: which of several outputs holds the class probabilities, by name.
+            input_shape: ``(H, W, C)``, where the signature does not say.
+            trust_model: whether operations that touch files or call Python may run.
+
+        Raises:
+            ModelError: the folder is broken, a choice has to be made, or it contains code and is not trusted.
+        """
+        folder = Path(path) if path else newest(data_dir, (f"*/{FILE}",), "SavedModel").parent
+        document = read(folder)
+        graph = document.meta_graphs[0]
+        # Before anything is loaded: loading already runs the initializer.
+        refuse_code(operations_of(graph.graph_def), folder.name, trust_model)
+        try:
+            modern = graph.HasField("object_graph_def")
+            freeze = freeze_modern if modern else freeze_tensorflow_1
+            definition, input_name, output_name = freeze(folder, graph, signature, output)
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(f"TensorFlow could not load the SavedModel {folder.name}: {reason(error)}.") from error
+        build = importer(definition, input_name, output_name, folder.name, input_shape)
+        self.adopt(Graph(build, folder.name), folder / FILE)
+        self.checkpoint = folder.name
+
+
+def read(folder: Path) -> Any:
+    """Return the parsed ``saved_model.pb`` of a folder."""
+    try:
+        document = saved_model_pb2.SavedModel.FromString((folder / FILE).read_bytes())
+    except FileNotFoundError:
+        raise ModelError(f"There is no {FILE} in {folder}.") from None
+    except Exception as error:
+        raise ModelError(f"{folder / FILE} is no SavedModel: {reason(error)}.") from error
+    if not document.meta_graphs:
+        raise ModelError(f"{folder / FILE} holds no graph.")
+    return document
+
+
+def choose(named: Sequence[str], wanted: str | None, option: str, folder: Path) -> str:
+    """Return the wanted name, or the only one there is.
+
+    Raises:
+        ModelError: it does not exist, or there are several and none was chosen.
+    """
+    if wanted in named:
+        return str(wanted)
+    if len(named) == 1 and wanted is None:
+        return named[0]
+    listed = ", ".join(named) or "none"
+    raise ModelError(
+        f"The SavedModel {folder.name} has these {option}s: {listed}. Write the right one into MODEL_LOAD_ARGS as "
+        f"{option}.",
+        field=option,
+    )
+
+
+def choose_signature(names: Sequence[str], wanted: str | None, folder: Path) -> str:
+    """Return the name of the function to call."""
+    usual = next((name for name in DEFAULT_SIGNATURES if name in names), None)
+    return choose([name for name in names if not name.startswith("__")], wanted or usual, "signature", folder)
+
+
+def freeze_modern(folder: Path, _: Any, signature: str | None, output: str | None) -> tuple[Any, str, str]:
+    """Return the frozen graph of a TensorFlow 2 signature, and the names of its input and output tensors."""
+    # Kept alive until the variables are copied: functions refer to them weakly.
+    loaded = tf.saved_model.load(str(folder))
+    function = loaded.signatures[choose_signature(list(loaded.signatures), signature, folder)]
+    names = sorted(function.structured_outputs)
+    position = names.index(choose(names, output, "output", folder))
+    frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
+    inputs = [tensor.name for tensor in frozen.inputs if tensor.dtype != tf.resource]
+    check_one_input(inputs, folder)
+    return frozen.graph.as_graph_def(), inputs[0], frozen.outputs[position].name
+
+
+def freeze_tensorflow_1(folder: Path, graph: Any, signature: str | None, output: str | None) -> tuple[Any, str, str]:
+    """Return the frozen graph of a TensorFlow 1 signature, and the names of its input and output tensors."""
+    described = graph.signature_def[choose_signature(sorted(graph.signature_def), signature, folder)]
+    inputs = [tensor.name for tensor in described.inputs.values()]
+    check_one_input(inputs, folder)
+    tensor = described.outputs[choose(sorted(described.outputs), output, "output", folder)].name
+    with tf.Graph().as_default() as imported, tf1.Session() as session:
+        tf1.saved_model.loader.load(session, list(graph.meta_info_def.tags), str(folder))
+        node = tensor.partition(":")[0]
+        frozen = tf1.graph_util.convert_variables_to_constants(session, imported.as_graph_def(), [node])
+    return frozen, inputs[0], tensor
+
+
+def check_one_input(names: Sequence[str], folder: Path) -> None:
+    """Raise a ModelError unless there is one input."""
+    if len(names) != 1:
+        raise ModelError(
+            f"The SavedModel {folder.name} takes {len(names)} inputs ({', '.join(names)}); Picasso shows models of one "
+            "picture."
+        )
