@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 
+CONFIG = click.option("--config", type=Path, help="Settings file; without it, $PICASSO_SETTINGS or ./config.py.")
+
 
 def friendly(command: Command) -> Command:
     """End a command with one line and status 2 where an error of our own family comes up."""
@@ -37,7 +39,7 @@ def friendly(command: Command) -> Command:
 def configured(command: Command) -> Command:
     """Give a command the options that make up its settings, and call it with ``settings``."""
 
-    @click.option("--config", type=Path, help="Settings file; without it, $PICASSO_SETTINGS or ./config.py.")
+    @CONFIG
     @click.option("--model", type=Path, help="Model file, instead of the settings' model.")
     @click.option("--labels", type=Path, help="File with the class names: .txt, .json, .yaml or .csv.")
     @click.option("--trust-model", is_flag=True, default=None, help="Let code inside the model file run.")
@@ -172,12 +174,14 @@ def check(settings: Settings, pictures: tuple[Path, ...], as_json: bool) -> None
 
 
 @main.command()
-@configured
-def visualizations(settings: Settings) -> None:
+@CONFIG
+@friendly
+def visualizations(config: Path | None) -> None:
     """List the visualizations and their settings."""
+    from picasso import configuration
     from picasso.registry import Registry
 
-    for entry in Registry(settings.plugin_dirs()).entries():
+    for entry in Registry(configuration.load(config).plugin_dirs()).entries():
         if entry.cls is None:
             click.secho(f"{entry.name}: can't be used: {entry.reason}", fg="red")
             continue

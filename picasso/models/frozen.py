@@ -15,8 +15,9 @@ CODE = {
     "EagerPyFunc", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile", "WholeFileReader", "WholeFileReaderV2",
     "MatchingFiles", "PrintV2", "WriteSummary", "WriteImageSummary", "WriteGraphSummary", "CreateSummaryFileWriter",
     "DebugIdentityV2", "DebugIdentityV3", "FixedLengthRecordReaderV2", "TextLineReaderV2", "TFRecordReaderV2",
-    "DeleteMultiDimensionalFile", "MergeV2Checkpoints", "Save", "SaveSlices",
 }  # fmt: skip
+# Every SavedModel has these to save itself again; the function that classifies has no use for them.
+SAVING = {"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"}
 
 PLACEHOLDERS = ("Placeholder", "PlaceholderWithDefault")
 
@@ -28,9 +29,12 @@ def operations_of(definition: Any) -> Iterable[str]:
         yield from (node.op for node in function.node_def)
 
 
-def refuse_code(operations: Iterable[str], label: str, trust: bool) -> None:
-    """Raise a ModelError if there is an operation that touches files or calls Python, unless the model is trusted."""
-    found = sorted(CODE.intersection(operations))
+def refuse_code(operations: Iterable[str], label: str, trust: bool, *, saving: bool = False) -> None:
+    """Raise a ModelError if an operation touches files or calls Python, unless the model is trusted.
+
+    With ``saving``, the operations that belong to saving a model are let through.
+    """
+    found = sorted((CODE if saving else CODE | SAVING).intersection(operations))
     if found and not trust:
         raise ModelError(
             f"{label} contains operations that touch files or run code when the model is used: {', '.join(found)}. "

@@ -35,7 +35,7 @@ def from_file(file: Path, custom_objects: Objects | None, trust: bool) -> Any:
     try:
         return keras.models.load_model(file, custom_objects=objects, compile=False, safe_mode=not trust)
     except Exception as error:
-        if generation == "2" and not holds_lambda(error):
+        if generation == "2" and not (holds_lambda(error) or holds_weights_only(error)):
             tf_keras = need_tf_keras(file, trust, error)
             return tf_keras.models.load_model(file, custom_objects=custom_objects, compile=False)
         raise unreadable(file, error) from error
@@ -108,14 +108,19 @@ def written_by(file: Path) -> str:
 def shims() -> Objects:
     """Return layers that accept what Keras 2 wrote into files and Keras 3 no longer knows."""
 
-    def without_groups(layer: type[Any]) -> type[Any]:
-        def initialize(self: Any, *arguments: Any, groups: int = 1, **options: Any) -> None:
-            layer.__init__(self, *arguments, **options)
+    def without(layer: type[Any], dropped: set[str]) -> type[Any]:
+        def initialize(self: Any, *arguments: Any, **options: Any) -> None:
+            layer.__init__(self, *arguments, **{key: value for key, value in options.items() if key not in dropped})
 
         return type(layer.__name__, (layer,), {"__init__": initialize})
 
-    kinds = (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
-    return {kind.__name__: without_groups(kind) for kind in kinds}
+    kernel = {"kernel_initializer", "kernel_regularizer", "kernel_constraint"}
+    kinds = {
+        keras.layers.Conv2DTranspose: {"groups"},
+        keras.layers.DepthwiseConv2D: {"groups"},
+        keras.layers.SeparableConv2D: {"groups", *kernel},
+    }
+    return {kind.__name__: without(kind, dropped) for kind, dropped in kinds.items()}
 
 
 def need_tf_keras(file: Path, trust: bool, error: Exception | None) -> Any:
@@ -141,6 +146,11 @@ def holds_lambda(error: Exception) -> bool:
     return "safe_mode" in text or "unsafe deserialization" in text.lower()
 
 
+def holds_weights_only(error: Exception) -> bool:
+    """Tell whether a file was refused because it has no architecture."""
+    return "No model config found" in str(error)
+
+
 def unreadable(file: Path, error: Exception) -> ModelError:
     """Return the sentence for a file that Keras 3 refuses."""
     if holds_lambda(error):
@@ -148,7 +158,7 @@ def unreadable(file: Path, error: Exception) -> ModelError:
             f"{file.name} contains Python code (a Lambda layer or the like), which runs when the model is loaded. "
             f"If you trust the file, {TRUST}."
         )
-    if "No model config found" in str(error):
+    if holds_weights_only(error):
         return ModelError(
             f"{file.name} holds weights only. Put the architecture beside it as JSON (model.to_json()) and name the "
             ".json as the model, or save the whole model."

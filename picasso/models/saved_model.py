@@ -51,7 +51,7 @@ class SavedModel(GraphModel):
         document = read(folder)
         graph = document.meta_graphs[0]
         # Before anything is loaded: loading already runs the initializer.
-        refuse_code(operations_of(graph.graph_def), folder.name, trust_model)
+        refuse_code(operations_of(graph.graph_def), folder.name, trust_model, saving=True)
         try:
             modern = graph.HasField("object_graph_def")
             freeze = freeze_modern if modern else freeze_tensorflow_1
@@ -60,6 +60,7 @@ class SavedModel(GraphModel):
             raise
         except Exception as error:
             raise ModelError(f"TensorFlow could not load the SavedModel {folder.name}: {reason(error)}.") from error
+        refuse_code(operations_of(definition), folder.name, trust_model)
         build = importer(definition, input_name, output_name, folder.name, input_shape)
         self.adopt(Graph(build, folder.name), folder / FILE)
         self.checkpoint = folder.name

@@ -1,0 +1,292 @@
+"""Every format that people bring: answers equal to the framework's own, or one sentence that names the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from picasso import explain
+from picasso.errors import ModelError
+from picasso.models import load_model
+from picasso.models.card import Capability
+from tests.conftest import picture
+from tests.zoo.make_files import CLASSES, FOLDER, SHAPE
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+with np.load(FOLDER / "expected.npz") as archive:
+    EXPECTED = {name: archive[name] for name in archive.files}
+PICTURES = EXPECTED["pictures"]
+
+
+@pytest.fixture(scope="module")
+def keras() -> Iterator[Any]:
+    from picasso.models.backend import keras
+
+    keras.utils.set_random_seed(5)
+    yield keras
+    keras.backend.clear_session()
+
+
+@pytest.fixture(scope="module")
+def tf() -> Any:
+    from picasso.models.backend import tf
+
+    return tf
+
+
+# ---- Keras 1 and 2 ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "trust"),
+    [
+        ("keras2_plain.h5", "keras2_plain.h5", False),
+        ("keras2_separable.h5", "keras2_separable.h5", False),
+        ("keras2_nested.h5", "keras2_nested.h5", True),
+        ("keras2_operation.h5", "keras2_operation.h5", True),
+        ("keras2_zip.keras", "keras2_zip.keras", True),
+        ("keras2_split", "keras2_split/model.json", True),
+        ("keras1", "keras1/model.json", False),
+        ("keras1", "keras1", False),
+    ],
+)
+def test_files_of_earlier_keras(name: str, path: str, trust: bool) -> None:
+    model = load_model(FOLDER / path, preprocess="0..1", trust_model=trust)
+    np.testing.assert_allclose(model.predict(PICTURES), EXPECTED[name], atol=1e-6)
+    assert model.logits_found == "input of the final softmax"
+    assert explain(model, picture(), "SaliencyMaps")
+
+
+@pytest.mark.parametrize(
+    "path", ["keras2_nested.h5", "keras2_operation.h5", "keras2_zip.keras", "keras2_split/model.json"]
+)
+def test_what_keras_3_refuses_says_what_to_do(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match="written by Keras 2, .*: set TRUST_MODEL = True .*save it again") as caught:
+        load_model(FOLDER / path)
+    assert "\n" not in caught.value.message
+    monkeypatch.setattr("picasso.models.keras_files.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModelError, match=r"install it \(pip install 'picasso-viz\[keras2\]'\) and set TRUST_MODEL"):
+        load_model(FOLDER / path)
+    with pytest.raises(ModelError, match=r"install it \(pip install 'picasso-viz\[keras2\]'\). Or save"):
+        load_model(FOLDER / path, trust_model=True)
+
+
+def test_weights_alone_and_json_that_is_no_model(tmp_path: Path) -> None:
+    weights = FOLDER / "keras2_split" / "weights.h5"
+    with pytest.raises(ModelError, match=r"weights.h5 holds weights only. Put the architecture beside it"):
+        load_model(weights)
+    (tmp_path / "model.json").write_text('{"a": 1}')
+    (tmp_path / "weights.h5").write_bytes(weights.read_bytes())
+    with pytest.raises(ModelError, match="model.json describes no Keras model"):
+        load_model(tmp_path / "model.json")
+    # A file of labels beside the weights is no architecture.
+    with pytest.raises(ModelError, match="holds weights only"):
+        load_model(tmp_path)
+    (tmp_path / "model.json").write_bytes((FOLDER / "keras1" / "model.json").read_bytes())
+    with pytest.raises(ModelError, match="The weights in weights.h5 do not fit model.json"):
+        load_model(tmp_path)
+
+
+def test_keras_1_models_that_cannot_be_converted(keras: Any) -> None:
+    from picasso.models.keras1 import convert
+
+    for document, message in [
+        ({"class_name": "Model", "config": []}, "is a Model of Keras 1; only Sequential"),
+        ({"class_name": "Sequential", "config": []}, "does not say the shape"),
+    ]:
+        with pytest.raises(ModelError, match=message):
+            convert(document)
+    for kind, more, message in [
+        ("LSTM", {}, "is a LSTM, which can't be converted"),
+        ("Dense", {"dim_ordering": "th"}, "orders its channels first"),
+    ]:
+        layer = {"class_name": kind, "config": {"name": "x", "batch_input_shape": [None, 4, 4, 3], **more}}
+        with pytest.raises(ModelError, match=message):
+            convert({"class_name": "Sequential", "config": [layer]})
+
+
+# ---- code inside model files ------------------------------------------------------------------------------------
+
+
+def test_lambda_layers_are_refused_unless_trusted(keras: Any, tmp_path: Path) -> None:
+    layers = keras.layers
+    doubling = layers.Lambda(lambda x: x * 2)
+    head = [layers.Flatten(), layers.Dense(CLASSES, activation="softmax")]
+    original = keras.Sequential([keras.Input(SHAPE), doubling, *head])
+    for name in ("code.keras", "code.h5"):
+        original.save(tmp_path / name)
+        with pytest.raises(ModelError, match=f"{name} contains Python code .*set TRUST_MODEL"):
+            load_model(tmp_path / name)
+        trusted = load_model(tmp_path / name, trust_model=True)
+        np.testing.assert_allclose(trusted.predict(PICTURES), original(PICTURES), atol=1e-6)
+
+
+def test_graphs_that_write_files_are_refused_unless_trusted(tf: Any, tmp_path: Path) -> None:
+    target = tmp_path / "written.txt"
+
+    class Writer(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None, *SHAPE], tf.float32)])  # type: ignore[untyped-decorator]
+        def __call__(self, pictures: Any) -> Any:
+            tf.io.write_file(str(target), "owned")
+            return tf.nn.softmax(tf.reduce_mean(pictures, [1, 2]))
+
+    module = Writer()
+    tf.saved_model.save(module, str(tmp_path / "evil"), signatures=module.__call__)
+    target.unlink(missing_ok=True)
+    with pytest.raises(ModelError, match="evil contains operations that touch files .*: WriteFile.*TRUST_MODEL"):
+        load_model(tmp_path / "evil")
+    assert not target.exists()
+    assert load_model(tmp_path / "evil", trust_model=True).num_classes == 3
+
+
+# ---- TensorFlow graphs ------------------------------------------------------------------------------------------
+
+
+def network(keras: Any) -> Any:
+    layers = keras.layers
+    inputs = keras.Input(SHAPE)
+    features = layers.BatchNormalization()(layers.Conv2D(6, 3, activation="silu")(inputs))
+    return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(layers.GlobalAveragePooling2D()(features)))
+
+
+def check(model: Any, expected: Any, gradients: Any = None) -> None:
+    """Compare with the framework's own answers, and see that maps can be made."""
+    np.testing.assert_allclose(model.predict(PICTURES), expected, atol=1e-6)
+    assert model.logits_found == "input of the final softmax"
+    assert np.isfinite(model.feature_gradients(PICTURES, [0, 1, 2])).all()
+    if gradients is not None:
+        ours = model.input_gradients(PICTURES, [0] * 3) - model.input_gradients(PICTURES, [1] * 3)
+        np.testing.assert_allclose(ours, gradients, atol=1e-5 * np.abs(gradients).max() + 1e-7)
+
+
+def log_odds_gradients(tf: Any, function: Callable[[Any], Any]) -> Any:
+    """Return the gradients of log p0 - log p1, which is logit 0 - logit 1."""
+    with tf.GradientTape() as tape:
+        inputs = tf.constant(PICTURES)
+        tape.watch(inputs)
+        logarithms = tf.math.log(function(inputs))
+        difference = logarithms[:, 0] - logarithms[:, 1]
+    return tape.gradient(difference, inputs).numpy()
+
+
+def test_saved_models_of_keras(keras: Any, tf: Any, tmp_path: Path) -> None:
+    original = network(keras)
+    original.export(tmp_path / "exported", verbose=False)
+    gradients = log_odds_gradients(tf, original)
+    for path in ("exported", "exported/saved_model.pb"):
+        check(load_model(tmp_path / path), original(PICTURES), gradients)
+    assert load_model(tmp_path / "exported").checkpoint == "exported"
+
+
+def test_saved_models_of_tf_keras(tf: Any, tmp_path: Path) -> None:
+    import tf_keras
+
+    original = network(tf_keras)
+    original.save(tmp_path / "keras2", save_format="tf")
+    check(load_model(tmp_path / "keras2"), original(PICTURES).numpy())
+
+
+def test_saved_models_of_modules_signatures_and_outputs(tf: Any, tmp_path: Path) -> None:
+    weights = tf.Variable(np.random.default_rng(3).normal(size=(3, CLASSES)).astype("float32"))
+
+    class Module(tf.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = weights
+
+        @tf.function(input_signature=[tf.TensorSpec([None, *SHAPE], tf.float32)])  # type: ignore[untyped-decorator]
+        def classify(self, pictures: Any) -> Any:
+            probabilities = tf.nn.softmax(tf.reduce_mean(tf.nn.relu(pictures), [1, 2]) @ self.weights)
+            return {"scores": probabilities, "boxes": tf.zeros([tf.shape(pictures)[0], 4])}
+
+    module = Module()
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures={"classify": module.classify, "other": module.classify})
+    with pytest.raises(ModelError, match="SavedModel m has these signatures: classify, other. .*as signature"):
+        load_model(tmp_path / "m")
+    with pytest.raises(ModelError, match="SavedModel m has these outputs: boxes, scores. .*as output"):
+        load_model(tmp_path / "m", signature="classify")
+    model = load_model(tmp_path / "m", signature="classify", output="scores")
+    np.testing.assert_allclose(model.predict(PICTURES), module.classify(tf.constant(PICTURES))["scores"], atol=1e-6)
+
+
+def tensorflow_1(tf: Any, folder: Path) -> Any:
+    """Write one graph as a TensorFlow 1 SavedModel and as a frozen ``.pb``, and return its answers."""
+    tf1 = tf.compat.v1
+    with tf.Graph().as_default() as graph, tf1.Session() as session:
+        inputs = tf1.placeholder(tf.float32, [None, *SHAPE], "pictures")
+        kernel = tf1.get_variable("kernel", [3, 3, 3, 5], initializer=tf1.initializers.he_normal(seed=1))
+        dense = tf1.get_variable("dense", [5, CLASSES], initializer=tf1.initializers.he_normal(seed=2))
+        features = tf1.nn.relu(tf1.nn.conv2d(inputs, kernel, 1, "VALID"))
+        answer = tf1.nn.softmax(tf1.matmul(tf1.reduce_mean(features, [1, 2]), dense), name="answer")
+        session.run(tf1.global_variables_initializer())
+        tf1.saved_model.simple_save(session, str(folder / "tf1"), {"picture": inputs}, {"classes": answer})
+        frozen = tf1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["answer"])
+        (folder / "frozen.pb").write_bytes(frozen.SerializeToString())
+        (folder / "unfrozen.pb").write_bytes(graph.as_graph_def().SerializeToString())
+        return session.run(answer, {inputs: PICTURES})
+
+
+def test_saved_models_and_frozen_graphs_of_tensorflow_1(tf: Any, tmp_path: Path) -> None:
+    expected = tensorflow_1(tf, tmp_path)
+    check(load_model(tmp_path / "tf1"), expected)
+    check(load_model(tmp_path / "frozen.pb"), expected)
+    with pytest.raises(ModelError, match="unfrozen.pb is not frozen"):
+        load_model(tmp_path / "unfrozen.pb")
+    (tmp_path / "broken.pb").write_bytes(b"hello")
+    (tmp_path / "empty.pb").write_bytes(b"")
+    for name, message in [("broken.pb", "is no frozen TensorFlow graph"), ("empty.pb", "is empty")]:
+        with pytest.raises(ModelError, match=f"{name} {message}"):
+            load_model(tmp_path / name)
+
+
+def test_broken_saved_models(tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    with pytest.raises(ModelError, match="There is no model in the folder"):
+        load_model(folder)
+    (folder / "saved_model.pb").write_bytes(b"hello")
+    with pytest.raises(ModelError, match="is no SavedModel"):
+        load_model(folder)
+    (folder / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(ModelError, match="holds no graph"):
+        load_model(folder)
+
+
+# ---- predict only -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("logits.onnx", 1e-6), ("fixed_batch.onnx", 1e-6), ("float.tflite", 1e-6), ("quantized.tflite", 1e-6)],
+)
+def test_models_without_gradients(name: str, tolerance: float) -> None:
+    model = load_model(FOLDER / name, preprocess="0..1")
+    assert (model.input_shape, model.num_classes) == (SHAPE, CLASSES)
+    np.testing.assert_allclose(model.predict(PICTURES), EXPECTED[name], atol=tolerance)
+    assert model.capabilities == {Capability.PREDICTIONS}
+    (result,) = explain(model, picture(), "PartialOcclusion", Window=0.3, Strides=5)
+    assert len(result.panels) == 1 + CLASSES
+    with pytest.raises(ModelError, match="SaliencyMaps needs gradients, which the model .* can't give"):
+        explain(model, picture(), "SaliencyMaps")
+
+
+@pytest.mark.parametrize(("suffix", "extra"), [(".onnx", "onnx"), (".tflite", "tflite")])
+def test_broken_files_and_missing_runtimes(
+    suffix: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / f"broken{suffix}"
+    file.write_bytes(b"hello")
+    with pytest.raises(ModelError, match=f"broken{suffix} can't be read as"):
+        load_model(file)
+
+    def missing(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr("picasso.models.predict_only.importlib.import_module", missing)
+    with pytest.raises(ModelError, match=rf"needs another package: pip install 'picasso-viz\[{extra}\]'"):
+        load_model(file)
