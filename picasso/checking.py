@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from picasso import labelled
+from picasso.errors import PicassoError
+from picasso.labelled import Accuracy, abridged
+from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.card import ModelCard
-from picasso.results import Result
+from picasso.models.card import Capability, Layer, ModelCard, Prediction
+from picasso.pipeline import Picture, picture_from
 
 # Fewer pictures than this say nothing about a model that always answers the same.
 ENOUGH_PICTURES = 5
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The most probable classes of one picture."""
+
+    picture: str
+    predictions: tuple[Prediction, ...]
 
 
 @dataclass(frozen=True)
@@ -20,56 +35,139 @@ class Report:
 
     Attributes:
         card: the model in words.
+        class_names: in the order of the output.
         layers: the layers with feature maps, first to last.
-        default_layer: the one that is used where none is named, or "".
         answers: the predictions for the pictures looked at.
+        accuracy: how the model did on a labelled folder, if one was given.
         warnings: what the user should look into.
     """
 
     card: ModelCard
-    layers: tuple[str, ...]
-    default_layer: str
-    answers: tuple[Result, ...]
+    class_names: tuple[str, ...]
+    layers: tuple[Layer, ...]
+    answers: tuple[Answer, ...]
+    accuracy: Accuracy | None
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
-        answers = [{"picture": result.picture, "predictions": list(result.predictions)} for result in self.answers]
+        accuracy = self.accuracy and {
+            "fraction": self.accuracy.fraction,
+            "right": self.accuracy.right,
+            "pictures": self.accuracy.pictures,
+            "classes": [asdict(share) for share in self.accuracy.classes],
+        }
         return {
             "model": self.card.as_dict(),
-            "layers": list(self.layers),
-            "default_layer": self.default_layer,
-            "answers": answers,
+            "class_names": list(self.class_names),
+            "layers": [asdict(layer) for layer in self.layers],
+            "answers": [asdict(answer) for answer in self.answers],
+            "accuracy": accuracy,
             "warnings": list(self.warnings),
         }
 
     def lines(self) -> list[tuple[str, str]]:
         """Return the report as names and values, one line each."""
         height, width, channels = self.card.input_shape
+        default = next((layer.name for layer in self.layers if layer.default), "")
+        lacking = self.card.missing(frozenset(Capability))
         lines = [
-            ("model", f"{self.card.name} ({self.card.framework})"),
+            ("model", self.card.name),
+            ("format", self.card.format),
             ("checkpoint", f"{self.card.checkpoint}, written {self.card.checkpoint_time}"),
             ("input", f"{height} x {width} pixels, {channels} channel{'s' if channels > 1 else ''}"),
             ("pictures", self.card.preprocessing),
-            ("classes", str(self.card.classes)),
+            ("classes", f"{self.card.classes}: {abridged(self.class_names)}"),
             ("logits", self.card.logits),
             ("can give", ", ".join(self.card.capabilities)),
-            ("layer", f"{self.default_layer or 'none'} (of {len(self.layers)} with feature maps)"),
+            *([("can't give", ", ".join(lacking))] if lacking else []),
+            ("layer", f"{default or 'none'} (of {len(self.layers)} with feature maps)"),
         ]
-        for result in self.answers:
-            best = ", ".join(f"{one['name']} {one['prob']:.3f}" for one in result.predictions)
-            lines.append(("answer", f"{result.picture}: {best}"))
+        for answer in self.answers:
+            best = ", ".join(f"{one['name']} {one['prob']:.3f}" for one in answer.predictions)
+            lines.append(("answer", f"{answer.picture}: {best}"))
+        if self.accuracy:
+            total = f"{self.accuracy.right} of {self.accuracy.pictures} pictures are answered right"
+            lines.append(("accuracy", f"{self.accuracy.fraction:.3f}: {total}"))
+            for share in self.accuracy.classes:
+                mistaken = f", mostly taken for {share.mistaken_for}" if share.mistaken_for else ""
+                lines.append(("class", f"{share.name}: {share.right} of {share.pictures}{mistaken}"))
         return lines
 
 
-def check(model: Model, answers: Sequence[Result]) -> Report:
-    """Describe a loaded model and look at its predictions for some pictures."""
-    layers = model.layers()
-    default = next((layer.name for layer in layers if layer.default), "")
-    warnings = list(model.card().notes)
-    best = {result.predictions[0]["name"] for result in answers}
-    if len(answers) >= ENOUGH_PICTURES and len(best) == 1:
-        warnings.append(
-            f"All {len(answers)} pictures are answered with {best.pop()}: the value range of the input may be wrong."
+def check(
+    model: Model,
+    pictures: Iterable[Picture],
+    folder: Path | None = None,
+    progress: labelled.Progress = lambda fraction: None,
+) -> Report:
+    """Describe a loaded model, look at its predictions for some pictures, and measure it on a labelled folder.
+
+    Raises:
+        ModelError: the model fails on a picture.
+        BadRequest: the folder does not fit the model.
+    """
+    card, names = model.card(), tuple(str(name) for name in model.class_names())
+    warnings = list(card.notes)
+    # One by one, so that no more than one picture is held at full size.
+    seen = [(picture.name, model.inputs_of([picture.image])[0]) for picture in pictures]
+    answers: tuple[Answer, ...] = ()
+    if seen:
+        probabilities = model.predict(np.stack([array for _, array in seen]))
+        decoded = model.best_classes(probabilities)
+        answers = tuple(Answer(name, best) for (name, _), best in zip(seen, decoded, strict=True))
+        warnings += smells(probabilities, names)
+    accuracy = None
+    if folder:
+        found = labelled.find(model, folder)
+        accuracy = labelled.measure(model, found, progress)
+        warnings += [*accuracy.unreadable, *doubts(model, found, accuracy)]
+    return Report(card, names, tuple(model.layers()), answers, accuracy, tuple(warnings))
+
+
+def smells(probabilities: Array, names: Sequence[str]) -> list[str]:
+    """Return what the answers ``(N, K)`` reveal: always the same one, or probabilities that do not sum to 1."""
+    found = []
+    best = {int(index) for index in probabilities.argmax(axis=1)}
+    if len(probabilities) >= ENOUGH_PICTURES and len(best) == 1:
+        found.append(
+            f"All {len(probabilities)} pictures are answered with {names[best.pop()]}: the value range of the input "
+            "may be wrong."
         )
-    return Report(model.card(), tuple(layer.name for layer in layers), default, tuple(answers), tuple(warnings))
+    sums = probabilities.sum(axis=1, dtype=np.float64)
+    if np.abs(sums - 1).max() > 1e-3:
+        found.append(
+            f"The probabilities of a picture sum to {sums.min():.3g} to {sums.max():.3g}, not to 1: right for labels "
+            "that can hold together (a sigmoid for each), wrong for classes that exclude each other."
+        )
+    return found
+
+
+def doubts(model: Model, pictures: Sequence[labelled.Labelled], accuracy: Accuracy) -> list[str]:
+    """Return what a labelled folder reveals: accuracy near chance, and a value range that does better."""
+    found = []
+    near_chance = accuracy.near_chance(model.num_classes)
+    if near_chance:
+        found.append(
+            f"{accuracy.right} of {accuracy.pictures} right is what guessing among {model.num_classes} classes gives: "
+            "the order of the labels, the value range or the order of the channels may be wrong."
+        )
+    better = labelled.better_values(model, pictures) if near_chance or not model.preprocessing.values else None
+    if better:
+        values, fraction, now = better
+        found.append(
+            f"With values {values}, {fraction:.0%} of the pictures tried are right, instead of {now:.0%}: try "
+            f"--preprocess {values}."
+        )
+    return found
+
+
+def read(files: Iterable[Path]) -> tuple[list[Picture], list[str]]:
+    """Return the pictures that can be read, and a sentence for each of the others."""
+    pictures, problems = [], []
+    for index, file in enumerate(files):
+        try:
+            pictures.append(picture_from(file, index))
+        except PicassoError as error:
+            problems.append(error.message)
+    return pictures, problems

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,11 +112,7 @@ def explain(
         pipeline.picture_from(file, 0)
     model = models.load_configured(settings)
     notes: dict[str, None] = {}
-    with click.progressbar(length=1000, label=visualization, file=sys.stderr) as bar:
-
-        def progress(fraction: float) -> None:
-            bar.update(round(fraction * 1000) - bar.pos)
-
+    with progress_bar(visualization) as progress:
         for result in pipeline.explain_each(
             model, pictures, visualization, plugin_dirs=settings.plugin_dirs(), progress=progress, **chosen
         ):
@@ -126,6 +123,14 @@ def explain(
             notes |= dict.fromkeys((*result.model.notes, *result.notes))
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
+
+
+@contextmanager
+def progress_bar(label: str, *, hidden: bool = False) -> Iterator[Callable[[float], None]]:
+    """Show how far something is, 0..1, on the terminal; nothing where standard error is no terminal."""
+    hidden = hidden or not sys.stderr.isatty()
+    with click.progressbar(length=1000, label=label, file=sys.stderr, hidden=hidden) as bar:
+        yield lambda fraction: bar.update(round(fraction * 1000) - bar.pos)
 
 
 def parse_pairs(pairs: tuple[str, ...]) -> dict[str, object]:
@@ -152,18 +157,23 @@ def free_folder(out: Path, name: str) -> Path:
 
 @main.command()
 @click.argument("pictures", nargs=-1, type=Path)
+@click.option("--folder", type=Path, help="Pictures in folders named after their classes, to measure accuracy on.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @configured
-def check(settings: Settings, pictures: tuple[Path, ...], as_json: bool) -> None:
+def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, as_json: bool) -> None:
     """Load the model and say what Picasso understood of it, and what it answers for PICTURES or the samples."""
     import json
 
-    from picasso import checking, models, pipeline
+    from picasso import checking, models
+    from picasso.pipeline import picture_from
 
+    shown = list(pictures) or settings.sample_files(10)
+    for file in shown:
+        # Before the model, which takes longer to load.
+        picture_from(file, 0)
     model = models.load_configured(settings)
-    samples = settings.samples_dir()
-    shown = pictures or (sorted(samples.glob("*.png"))[::3] if samples else ())
-    report = checking.check(model, pipeline.explain(model, shown, "ClassProbabilities"))
+    with progress_bar("measuring", hidden=not folder) as progress:
+        report = checking.check(model, map(picture_from, shown, itertools.count()), folder, progress)
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=1))
         return

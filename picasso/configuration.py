@@ -19,6 +19,7 @@ from picasso.errors import ConfigurationError, reason
 
 ENVIRONMENT_VARIABLE = "PICASSO_SETTINGS"
 PACKAGE = Path(__file__).parent
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 
 
 def setting(default: Any, help: str, maximum: int | None = None) -> Any:  # noqa: A002 - what readers of the table see
@@ -86,6 +87,12 @@ class Settings:
         """Return the folder of samples, or None; the bundled digits are not for a ``MODEL`` of somebody's own."""
         bundled = DEFAULTS["SAMPLES_DIR"] == self.SAMPLES_DIR
         return None if not self.SAMPLES_DIR or (self.MODEL and bundled) else self.path(self.SAMPLES_DIR)
+
+    def sample_files(self, most: int | None = None) -> list[Path]:
+        """Return the sample pictures by name, or ``most`` of them, evenly spread."""
+        folder = self.samples_dir()
+        found = sorted(file for file in folder.glob("*") if file.suffix.lower() in PICTURES) if folder else []
+        return found if most is None or len(found) <= most else [found[i * len(found) // most] for i in range(most)]
 
     def describe_source(self) -> str:
         """Say in a few words which settings are in force."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from picasso import configuration, files, pipeline
+from picasso import checking, configuration, files, pipeline
 from picasso.configuration import Settings
 from picasso.errors import Cancelled, PicassoError, RunError, reason
 from picasso.models.base import Model
@@ -35,15 +35,17 @@ def reference(settings: Settings) -> dict[str, Any]:
     return {"file": str(settings.source) if settings.source else None, "overrides": settings.overrides}
 
 
+def settings_of(where: dict[str, Any]) -> Settings:
+    """Return the settings that a :func:`reference` stands for."""
+    if where["file"]:
+        return configuration.load(where["file"], where["overrides"])
+    return configuration.build({}, None, where["overrides"])
+
+
 @functools.lru_cache(maxsize=1)
 def equipment(key: str) -> tuple[Model, Registry]:
     """Return the model and the visualizations of a :func:`reference`, as JSON; loaded once per process."""
-    where = json.loads(key)
-    settings = (
-        configuration.load(where["file"], where["overrides"])
-        if where["file"]
-        else configuration.build({}, None, where["overrides"])
-    )
+    settings = settings_of(json.loads(key))
     model = load_configured(settings)
     return model, Registry(settings.plugin_dirs())
 
@@ -127,7 +129,11 @@ def load_and_tell(configured: dict[str, Any], status: Path) -> None:
     """Load the model and write into ``status`` that it is ready, or why it is not."""
     try:
         model, _ = equipment(json.dumps(configured, sort_keys=True))
-        files.write_json(status, {"state": "ready", "card": model.card().as_dict()})
+        samples, problems = checking.read(settings_of(configured).sample_files(10))
+        for problem in problems:
+            log.warning("A sample is left out. %s", problem)
+        report = checking.check(model, samples)
+        files.write_json(status, {"state": "ready", "card": model.card().as_dict(), "report": report.as_dict()})
     except PicassoError as error:
         log.error("%s", error.message, exc_info=error.__cause__)
         files.write_json(status, {"state": "failed", "error": error.message})

@@ -69,7 +69,7 @@ def test_explain_writes_pictures_json_and_arrays(config: Path, tmp_path: Path) -
 def test_check(config: Path, tmp_path: Path) -> None:
     done = run("check", "--config", config)
     assert done.exit_code == 0
-    for expected in ("LinearModel (numpy)", "linear.npz", "6 x 9 pixels, 3 channels", "classes  7", "gradients"):
+    for expected in ("format  numpy", "linear.npz", "6 x 9 pixels, 3 channels", "classes  7: ant", "gradients"):
         assert expected in done.output
     assert "stretch, values 0..1" in done.output
     assert done.output.count("answer  ") == 10  # every third of the samples
@@ -78,11 +78,23 @@ def test_check(config: Path, tmp_path: Path) -> None:
     pictures = sorted(tmp_path.glob("*.png"))
     report = json.loads(run("check", *pictures, "--json", "--config", config).output)
     assert report["model"]["name"] == "LinearModel"
-    assert (report["layers"], report["default_layer"]) == (["input"], "input")
+    assert [(layer["name"], layer["default"]) for layer in report["layers"]] == [("input", True)]
     assert [answer["picture"] for answer in report["answers"]] == ["0.png", "1.png", "2.png", "3.png", "4.png"]
     assert len(report["answers"][0]["predictions"]) == 5
     assert len(report["warnings"]) == 1
     assert "All 5 pictures are answered with" in report["warnings"][0]
+
+
+def test_check_of_a_labelled_folder(config: Path, tmp_path: Path) -> None:
+    for name in ("ant", "bee"):
+        (tmp_path / "labelled" / name).mkdir(parents=True)
+        (tmp_path / "labelled" / name / "0.png").write_bytes(png(picture(0)))
+    done = run("check", "--folder", tmp_path / "labelled", "--config", config)
+    assert done.exit_code == 0
+    assert re.search(r"accuracy  0\.[05]00: [01] of 2 pictures are answered right", done.output)
+    done = run("check", "--folder", tmp_path / "nowhere", "--config", config)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert "There is no folder" in done.stderr
 
 
 def test_model_options_are_relative_to_where_they_are_typed(

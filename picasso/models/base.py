@@ -32,6 +32,8 @@ class Model(ABC):
     """
 
     framework = "custom"
+    #: What kind of file it was loaded from, in words.
+    format: str = ""
     capabilities: frozenset[Capability] = frozenset({Capability.PREDICTIONS})
 
     # Set by load().
@@ -214,6 +216,7 @@ class Model(ABC):
         return ModelCard(
             name=type(self).__name__,
             framework=self.framework,
+            format=self.format or self.framework,
             checkpoint=self.checkpoint,
             checkpoint_time=self.checkpoint_time,
             input_shape=self.input_shape,
@@ -224,6 +227,10 @@ class Model(ABC):
             notes=self.notes + self.doubts(),
         )
 
+    def preprocesses_by_name(self) -> bool:
+        """Tell whether :attr:`preprocessing` alone turns views into inputs, rather than a method of the user's."""
+        return not (self._overrides("encode") or self._overrides("preprocess"))
+
     def describe_preprocessing(self) -> str:
         """Say how a picture becomes an input: by :attr:`preprocessing`, or by methods of the class."""
         if self._overrides("preprocess"):
@@ -233,8 +240,7 @@ class Model(ABC):
 
     def doubts(self) -> tuple[str, ...]:
         """Return what is a guess and should be confirmed by the user."""
-        said = self.preprocessing.values or self._overrides("encode") or self._overrides("preprocess")
-        return () if said else (GUESS,)
+        return () if self.preprocessing.values or not self.preprocesses_by_name() else (GUESS,)
 
     def _overrides(self, method: str) -> bool:
         """Tell whether a method was replaced, in a class or on this very model."""

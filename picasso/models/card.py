@@ -25,11 +25,22 @@ class Prediction(TypedDict):
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer with feature maps: its name, their ``(height, width, channels)``, and if it is the default one."""
+    """A layer with feature maps.
+
+    Attributes:
+        name: as its author knows it.
+        shape: ``(height, width, channels)`` of its feature maps.
+        default: whether it is the one that is used where none is named.
+        parameters: how many weights it has; a normalization counts as a factor and an offset per channel.
+        receptive_field: the part of the picture that one value can depend on, ``(height, width)`` in pixels;
+            None for the whole picture or where it is not known.
+    """
 
     name: str
     shape: tuple[int, int, int]
     default: bool = False
+    parameters: int = 0
+    receptive_field: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,7 @@ class ModelCard:
 
     name: str
     framework: str
+    format: str
     checkpoint: str
     checkpoint_time: str
     input_shape: tuple[int, int, int]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from picasso.models.card import Layer
+from picasso.models.receptive_fields import receptive_fields
+
 # Operations whose 4-D outputs are feature maps, and those that still belong to the layer before them.
-SPATIAL = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "AddV2", "AddN", "ConcatV2"}
+CONVOLUTIONS = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput"}
+SPATIAL = CONVOLUTIONS | {"AddV2", "AddN", "ConcatV2"}
 FOLLOWING = {
     "BiasAdd", "Add", "AddV2", "Mul", "Sub", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Softplus", "Tanh", "Sigmoid",
     "FusedBatchNormV3", "IdentityN",
@@ -38,6 +43,36 @@ def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dic
         if None not in shape and shape[0] * shape[1] > 1 and not any(tensor is other for other in layers.values()):
             layers[layer_name(tensor.op.name, known, layers)] = tensor
     return layers
+
+
+def describe(inputs: Any, tensors: Mapping[str, Any]) -> list[Layer]:
+    """Return what is known of each layer; the last is the default one."""
+    downstream = reach(inputs, up=False)
+    fields = receptive_fields(inputs, downstream, tensors)
+    last = next(reversed(list(tensors)), None)
+    return [
+        Layer(name, tuple(tensor.shape.as_list()[1:]), name == last, count_parameters(tensor, downstream), fields[name])
+        for name, tensor in tensors.items()
+    ]
+
+
+def count_parameters(tensor: Any, downstream: set[Any]) -> int:
+    """Return how many numbers that do not depend on the picture enter a layer, from its convolution to its end.
+
+    A normalization counts as what it is when the model answers: a factor and an offset for each channel.
+    """
+    count, operation = 0, tensor.op
+    while operation in downstream:
+        count += sum(
+            math.prod(one.shape.as_list())
+            for one in operation.inputs
+            if one.op not in downstream and one.shape.rank and None not in one.shape.as_list() and one.dtype.is_floating
+        )
+        before = [one.op for one in operation.inputs if one.op in downstream]
+        if operation.type in CONVOLUTIONS or len(before) != 1:
+            break
+        operation = before[0]
+    return count
 
 
 def reach(operation: Any, *, up: bool) -> set[Any]:

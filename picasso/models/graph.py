@@ -16,7 +16,7 @@ from picasso.errors import ModelError
 from picasso.models.arrays import Array, Classes, Shape
 from picasso.models.backend import tf, tf1
 from picasso.models.card import Layer
-from picasso.models.feature_layers import feature_layers
+from picasso.models.feature_layers import describe, feature_layers
 
 # Operations that pass their first input on unchanged, on the way back from the output.
 TRANSPARENT = {"Identity", "IdentityN", "StopGradient", "Squeeze", "EnsureShape", "Reshape", "Cast", "CheckNumerics"}
@@ -140,6 +140,7 @@ class Graph:
         self._classes = tf1.placeholder(tf.int64, [None], "picasso_classes")
         score = tf.gather(self._logits, self._classes, batch_dims=1)
         self._layers = feature_layers(self._input.op, scores.op, self._known)
+        self._described = describe(self._input.op, self._layers)
         self._gradients = tf.gradients(score, [self._input, *self._layers.values()])
 
     def _verify(self) -> bool:
@@ -156,8 +157,7 @@ class Graph:
 
     def layers(self) -> Sequence[Layer]:
         """Return the layers with feature maps, first to last; the last one is the default."""
-        shapes = {name: tuple(tensor.shape.as_list()[1:]) for name, tensor in self._layers.items()}
-        return [Layer(name, shape, default=name == next(reversed(shapes))) for name, shape in shapes.items()]
+        return self._described
 
     def _differentiate(self, gradient: Any) -> Any:
         """Return the compiled function of one gradient tensor, compiling it the first time."""

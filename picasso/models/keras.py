@@ -65,6 +65,7 @@ class KerasModel(GraphModel):
             self.model = keras_files.from_architecture(architecture, file, custom_objects, trust_model)
         else:
             self.model = keras_files.from_file(file, custom_objects, trust_model)
+        self.format = keras_files.describe(architecture or file, self.model)
         self.use(file, output, input_shape)
 
     def _architecture(self, file: Path, *, beside: bool) -> Path | None:

@@ -60,11 +60,11 @@ def build(architecture: Path, custom_objects: Objects | None, trust: bool) -> An
     document = decoded(architecture)
     if document is None:
         raise ModelError(f"{architecture.name} describes no Keras model; write it with model.to_json().")
-    version = "3" if "module" in document else str(document.get("keras_version", "1"))
+    generation = generation_of(document)
     try:
-        if version.startswith("1"):
+        if generation == "1":
             return convert(document)
-        if version.startswith("3"):
+        if generation == "3":
             # Public, unlike model_from_json() it takes safe_mode.
             return keras.saving.deserialize_keras_object(document, custom_objects, safe_mode=not trust)
     except ModelError:
@@ -103,6 +103,20 @@ def written_by(file: Path) -> str:
             return (version.decode() if isinstance(version, bytes) else str(version))[:1]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return ""
+
+
+def generation_of(document: dict[str, Any]) -> str:
+    """Return the generation of Keras that wrote an architecture: ``"1"``, ``"2"`` or ``"3"``."""
+    return "3" if "module" in document else str(document.get("keras_version", "1"))[:1]
+
+
+def describe(file: Path, model: Any) -> str:
+    """Say which generation of Keras wrote the file that a model was read from, and if another package read it."""
+    document = decoded(file) if file.suffix == ".json" else None
+    generation = generation_of(document) if document else written_by(file)
+    reader = ", read by tf_keras" if type(model).__module__.startswith("tf_keras") else ""
+    kind = "architecture (.json) and weights" if document else f"file ({file.suffix})"
+    return f"Keras {generation} {kind}{reader}".replace("  ", " ")
 
 
 def shims() -> Objects:

@@ -75,6 +75,7 @@ class ONNXModel(PredictOnlyModel):
     """A classifier in an ``.onnx`` file, channels first (as PyTorch exports it) or last."""
 
     framework = "onnx"
+    format = "ONNX"
 
     def load(
         self,
@@ -129,6 +130,7 @@ class TFLiteModel(PredictOnlyModel):
     """A classifier in a ``.tflite`` file, float or quantized."""
 
     framework = "tflite"
+    format = "TFLite"
 
     def load(self, path: str = "", trust_model: bool = False) -> None:
         """Load ``path``; a TFLite file holds no code, so ``trust_model`` changes nothing.

@@ -54,6 +54,7 @@ class SavedModel(GraphModel):
         refuse_code(operations_of(graph.graph_def), folder.name, trust_model, saving=True)
         try:
             modern = graph.HasField("object_graph_def")
+            self.format = f"SavedModel of TensorFlow {2 if modern else 1}"
             freeze = freeze_modern if modern else freeze_tensorflow_1
             definition, input_name, output_name = freeze(folder, graph, signature, output)
         except ModelError:

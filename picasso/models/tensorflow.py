@@ -46,9 +46,11 @@ class TFModel(GraphModel):
             ModelError: the files are missing or broken, or a tensor name is not in the graph.
         """
         if path and path.endswith(".pb"):
+            self.format = "frozen TensorFlow graph (.pb)"
             file, name = Path(path), Path(path).name
             definition = read_frozen(file)
         else:
+            self.format = "TensorFlow 1 checkpoint"
             file = Path(path + ".index") if path else newest(data_dir, ("*.index",), "TensorFlow checkpoint")
             name = file.with_suffix("").name
             definition = freeze(file.with_suffix(""), tf_input_var, tf_predict_var, tuple(constant_feeds or ()))

@@ -40,6 +40,15 @@ def app_state() -> Response:
     )
 
 
+@blueprint.get("/model")
+def show_model() -> Response:
+    """Return what Picasso understood of the model, its layers, and its answers for the samples."""
+    status = services().runner.model_status()
+    if status["state"] != "ready":
+        raise NotReady(status.get("error", "The model is still loading; try again in a few seconds."))
+    return jsonify(status["report"])
+
+
 @blueprint.post("/images")
 def add_image() -> Response:
     """Store the pictures of the multipart field ``file``."""

@@ -12,21 +12,18 @@ from picasso.web.services import need_session, services
 
 blueprint = Blueprint("files", __name__, static_folder=None)
 
-SAMPLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-
 
 def samples() -> list[str]:
-    """Return the file names of the samples, in order; none if the folder is missing."""
-    folder = services().settings.samples_dir()
-    return sorted(file.name for file in folder.glob("*") if file.suffix.lower() in SAMPLE_SUFFIXES) if folder else []
+    """Return the file names of the samples, in order."""
+    return [file.name for file in services().settings.sample_files()]
 
 
 def sample_file(name: str) -> Path:
     """Return the path of a sample, or raise NotFound."""
-    folder = services().settings.samples_dir()
-    if folder is None or name not in samples():
-        raise NotFound("There is no such sample.", field="sample")
-    return folder / name
+    for file in services().settings.sample_files():
+        if file.name == name:
+            return file
+    raise NotFound("There is no such sample.", field="sample")
 
 
 def send(path: Path) -> Response:

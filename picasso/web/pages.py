@@ -150,6 +150,12 @@ def cancel_run(run_id: str) -> BaseResponse:
     return redirect(url_for("pages.show_run", run_id=run_id), 303)
 
 
+@blueprint.get("/model")
+def show_model() -> str:
+    """Show what Picasso understood of the model, and its layers."""
+    return render_template("model.html", report=services().runner.model_status().get("report"))
+
+
 @blueprint.post("/reset")
 def reset() -> Response:
     """Delete the session with all its pictures and results, and start over."""

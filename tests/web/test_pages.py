@@ -191,3 +191,16 @@ def test_what_a_model_cannot_give_is_greyed_out_with_the_reason() -> None:
         assert "SaliencyMaps needs gradients" in unescape(answer.text)
     finally:
         close(application)
+
+
+def test_the_model_as_a_page(client: FlaskClient) -> None:
+    upload(client)
+    client.get("/api/visualize?image=0&visualizer=ClassProbabilities")  # by now the model is loaded
+    page = client.get("/model").text
+    for expected in ("<td>numpy</td>", "linear.npz", "6 × 9 × 3", "stretch, values 0..1", "<em>default</em>"):
+        assert expected in page
+    assert page.count('src="/samples/') == 10
+    assert 'href="/model"' in client.get("/").text
+    report = client.get("/api/model").get_json()
+    assert report["model"]["checkpoint"] == "linear.npz"
+    assert len(report["answers"]) == 10

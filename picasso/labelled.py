@@ -1,0 +1,180 @@
+"""Pictures in folders named after their classes, and how many of them a model answers right."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from picasso import images
+from picasso.configuration import PICTURES
+from picasso.errors import BadRequest, ModelError, PicassoError
+from picasso.models.base import Model
+from picasso.models.preprocessing import RANGES
+
+Progress = Callable[[float], None]
+
+# So many pictures tell one value range from another.
+TRIED = 100
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A picture and the index of its class."""
+
+    file: Path
+    target: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many pictures of one class there are, how many are answered right, and what the wrong ones mostly are."""
+
+    name: str
+    pictures: int
+    right: int
+    mistaken_for: str = ""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How a model does on a labelled folder.
+
+    Attributes:
+        classes: the classes of which there are pictures, in the order of the model's output.
+        unreadable: a sentence for each picture that could not be read.
+    """
+
+    classes: tuple[Share, ...]
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def pictures(self) -> int:
+        """Return how many pictures were answered."""
+        return sum(share.pictures for share in self.classes)
+
+    @property
+    def right(self) -> int:
+        """Return how many of them were answered right."""
+        return sum(share.right for share in self.classes)
+
+    @property
+    def fraction(self) -> float:
+        """Return the accuracy, 0..1."""
+        return self.right / max(1, self.pictures)
+
+    def near_chance(self, classes: int) -> bool:
+        """Tell whether guessing among ``classes`` would do as well: within two standard deviations of chance."""
+        chance = 1 / classes
+        return self.right <= self.pictures * chance + 2 * math.sqrt(self.pictures * chance * (1 - chance))
+
+
+def find(model: Model, folder: Path) -> list[Labelled]:
+    """Return the pictures in the subfolders of ``folder``, each of which is named after a class or its index.
+
+    Raises:
+        BadRequest: there are none, or a subfolder is named after no class.
+    """
+    if not folder.is_dir():
+        raise BadRequest(f"There is no folder {folder}.", field="folder")
+    names = list(model.class_names())
+    by_name = {plain(name): index for index, name in reversed(list(enumerate(names)))}
+    found = []
+    for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        target = by_name.get(plain(subfolder.name))
+        if target is None and subfolder.name.isdecimal() and int(subfolder.name) < len(names):
+            target = int(subfolder.name)
+        if target is None:
+            raise BadRequest(
+                f"The folder {subfolder} is named after no class; the classes are {abridged(names)}.", field="folder"
+            )
+        files = sorted(file for file in subfolder.rglob("*") if file.suffix.lower() in PICTURES)
+        found += [Labelled(file, target) for file in files]
+    if not found:
+        raise BadRequest(
+            f"There are no pictures in subfolders of {folder}; it takes one folder for each class.", field="folder"
+        )
+    return found
+
+
+def measure(model: Model, pictures: Sequence[Labelled], progress: Progress = lambda fraction: None) -> Accuracy:
+    """Ask a model for the best class of each picture.
+
+    Raises:
+        ModelError: the model fails, or none of the pictures can be read.
+    """
+    names = model.class_names()
+    answers: dict[int, Counter[int]] = {one.target: Counter() for one in sorted(pictures, key=lambda one: one.target)}
+    unreadable: list[str] = []
+    for done, (target, answer) in enumerate(best_classes(model, pictures, unreadable), 1):
+        answers[target][answer] += 1
+        progress(done / len(pictures))
+    if not any(answers.values()):
+        raise ModelError(f"None of the {len(pictures)} pictures can be read: {unreadable[0]}")
+    shares = []
+    for target, counts in answers.items():
+        wrong = [(name, count) for name, count in counts.most_common() if name != target]
+        mistaken_for = str(names[wrong[0][0]]) if wrong else ""
+        shares.append(Share(str(names[target]), counts.total(), counts[target], mistaken_for))
+    return Accuracy(tuple(shares), tuple(unreadable))
+
+
+def best_classes(model: Model, pictures: Sequence[Labelled], unreadable: list[str]) -> Iterator[tuple[int, int]]:
+    """Yield the class of each picture that can be read and the class that the model gives it."""
+    for start in range(0, len(pictures), model.batch_size):
+        inputs, targets = [], []
+        for one in pictures[start : start + model.batch_size]:
+            try:
+                image = images.read(one.file.read_bytes(), one.file.name)
+            except (OSError, PicassoError) as error:
+                unreadable.append(str(error))
+                continue
+            # At once, so that no more than one picture is held at full size.
+            inputs.append(model.inputs_of([image])[0])
+            targets.append(one.target)
+        if inputs:
+            answers = model.predict(np.stack(inputs)).argmax(axis=1)
+            yield from zip(targets, answers.tolist(), strict=True)
+
+
+def better_values(model: Model, pictures: Sequence[Labelled]) -> tuple[str, float, float] | None:
+    """Return the value range with which most pictures are answered right, its accuracy, and that of the one in use.
+
+    None where a model class makes the inputs itself, or no range does clearly better. At most :data:`TRIED`
+    pictures are asked for, evenly spread.
+    """
+    if not model.preprocesses_by_name():
+        return None
+    used = model.preprocessing
+    step = -(-len(pictures) // TRIED)
+    some = pictures[::step]
+    fractions: dict[str, float] = {}
+    try:
+        for name, (mean, _) in RANGES.items():
+            if len(mean) <= model.input_shape[2]:
+                model.preprocessing = dataclasses.replace(used, values=name)
+                fractions[name] = measure(model, some).fraction
+    finally:
+        model.preprocessing = used
+    best = max(fractions, key=fractions.__getitem__)
+    now = fractions[used.values or "0..1"]
+    clear = fractions[best] - now > 2 * math.sqrt(fractions[best] * (1 - fractions[best]) / len(some)) + 1 / len(some)
+    return (best, fractions[best], now) if clear else None
+
+
+def plain(name: str) -> str:
+    """Return a name without case, and with one space where it has underscores, hyphens or spaces."""
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
+def abridged(names: Sequence[str], most: int = 8) -> str:
+    """Return names in a row, the middle left out where there are many."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[: most - 2])}, ... {names[-1]}"

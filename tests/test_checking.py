@@ -1,0 +1,99 @@
+"""What a check says of a model, and what it warns of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from picasso import checking
+from picasso.models.arrays import Array
+from picasso.models.preprocessing import Preprocessing
+from picasso.pipeline import Picture
+from tests.conftest import picture, png
+from tests.fakes import BlackBoxModel, LinearModel
+
+PICTURES = [Picture(f"{index}.png", picture(index)) for index in range(6)]
+
+
+class Stubborn(LinearModel):
+    """Always gives the same answer, whatever it sees."""
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return np.tile(np.eye(self.num_classes, dtype=np.float32)[3], (len(inputs), 1))
+
+
+class Labels(LinearModel):
+    """Gives labels that may hold together."""
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return np.asarray(1 / (1 + np.exp(-self.batch_logits(inputs))), np.float32)
+
+
+def test_a_sound_model_in_ten_lines(linear: LinearModel) -> None:
+    report = checking.check(linear, PICTURES)
+    assert report.warnings == ()
+    lines = dict(report.lines())
+    assert list(lines) == [
+        "model", "format", "checkpoint", "input", "pictures", "classes", "logits", "can give", "layer", "answer",
+    ]  # fmt: skip
+    assert lines["classes"] == "7: ant, bee, cat <b>, dog, elk, fox, gnu"
+    assert lines["input"] == "6 x 9 pixels, 3 channels"
+    first = json.loads(json.dumps(report.as_dict()))["answers"][0]
+    assert first["picture"] == "0.png"
+    probabilities = linear.predict(linear.inputs_of([PICTURES[0].image]))[0]
+    assert [one["prob"] for one in first["predictions"]] == pytest.approx(np.sort(probabilities)[:-6:-1])
+
+
+def test_what_a_model_lacks_is_said() -> None:
+    model = BlackBoxModel()
+    model.load()
+    lines = dict(checking.check(model, []).lines())
+    assert (lines["can give"], lines["can't give"]) == ("predictions", "feature maps, gradients")
+
+
+@pytest.mark.parametrize(
+    ("cls", "warning"),
+    [(Stubborn, "All 6 pictures are answered with dog"), (Labels, "The probabilities of a picture sum to")],
+)
+def test_smells(cls: type[LinearModel], warning: str) -> None:
+    model = cls()
+    model.load()
+    (found,) = checking.check(model, PICTURES).warnings
+    assert found.startswith(warning)
+    assert checking.check(model, PICTURES[:0]).warnings == ()
+
+
+def test_a_guessed_range_is_said() -> None:
+    model = LinearModel()
+    model.load()
+    model.preprocessing = Preprocessing()
+    (found,) = checking.check(model, PICTURES).warnings
+    assert "is a guess" in found
+
+
+def test_a_labelled_folder(linear: LinearModel, tmp_path: Path) -> None:
+    truth = linear.predict(linear.inputs_of([one.image for one in PICTURES])).argmax(axis=1)
+    names = linear.class_names()
+    for shift, folder in ((0, tmp_path / "right"), (1, tmp_path / "shifted")):
+        for one, target in zip(PICTURES, truth, strict=True):
+            file = folder / names[(target + shift) % len(names)] / one.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(png(one.image))
+    report = checking.check(linear, [], tmp_path / "right")
+    assert report.warnings == ()
+    assert ("accuracy", "1.000: 6 of 6 pictures are answered right") in report.lines()
+    report = checking.check(linear, [], tmp_path / "shifted")
+    assert report.as_dict()["accuracy"]["right"] == 0
+    assert report.warnings[0].startswith("0 of 6 right is what guessing among 7 classes gives")
+
+
+def test_unreadable_samples_are_told_and_left_out(tmp_path: Path) -> None:
+    good, bad = tmp_path / "a.png", tmp_path / "b.png"
+    good.write_bytes(png(picture()))
+    bad.write_bytes(b"")
+    pictures, problems = checking.read([good, bad])
+    assert [one.name for one in pictures] == ["a.png"]
+    assert problems == ["b.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP."]

@@ -1,0 +1,92 @@
+"""Accuracy on pictures in folders named after their classes, against counts known beforehand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from picasso import labelled
+from picasso.errors import BadRequest, ModelError
+from picasso.labelled import Accuracy, Share
+from picasso.models.arrays import Array
+from picasso.models.preprocessing import Preprocessing
+from tests.fakes import LinearModel
+
+
+class Brightness(LinearModel):
+    """Answers the class whose number is nearest to the mean value of its input, times ten; trained on 0..255."""
+
+    preprocessing = Preprocessing("0..255")
+
+    def batch_logits(self, inputs: Array) -> Array:
+        means = inputs.mean(axis=(1, 2, 3))
+        return np.asarray(-((means[:, None] - 10 * np.arange(self.num_classes)) ** 2), np.float32)
+
+
+def write(file: Path, value: int) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (30, 20), (value, value, value)).save(file)
+
+
+@pytest.fixture
+def model() -> Brightness:
+    model = Brightness()
+    model.load()
+    return model
+
+
+def test_counts_by_class(model: Brightness, tmp_path: Path) -> None:
+    for index, value in enumerate([10, 11, 9, 50]):
+        write(tmp_path / "Bee" / f"{index}.png", value)
+    for index, value in enumerate([50, 51]):
+        write(tmp_path / "5" / "deep" / f"{index}.jpg", value)
+    (tmp_path / "Bee" / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "Bee" / "notes.txt").write_text("not looked at")
+    (tmp_path / ".hidden").mkdir()
+    seen: list[float] = []
+    accuracy = labelled.measure(model, labelled.find(model, tmp_path), seen.append)
+    assert accuracy.classes == (Share("bee", 4, 3, "fox"), Share("fox", 2, 2))
+    assert (accuracy.right, accuracy.pictures, accuracy.fraction) == (5, 6, 5 / 6)
+    assert accuracy.unreadable == ("broken.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP.",)
+    assert seen == sorted(seen)
+
+
+def test_names_that_people_write_in_many_ways() -> None:
+    names = {labelled.plain(name) for name in ("Golden_Retriever", "golden  retriever", "golden-retriever")}
+    assert names == {"golden retriever"}
+    assert labelled.abridged([str(index) for index in range(10)]) == "0, 1, 2, 3, 4, 5, ... 9"
+
+
+def test_folders_that_do_not_fit(model: Brightness, tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="There is no folder"):
+        labelled.find(model, tmp_path / "none")
+    with pytest.raises(BadRequest, match="There are no pictures in subfolders of"):
+        labelled.find(model, tmp_path)
+    write(tmp_path / "whale" / "0.png", 3)
+    with pytest.raises(BadRequest, match="whale is named after no class; the classes are ant, bee, cat <b>, dog"):
+        labelled.find(model, tmp_path)
+    (tmp_path / "whale").rename(tmp_path / "gnu")
+    (tmp_path / "gnu" / "0.png").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"None of the 1 pictures can be read: 0\.png is not a picture"):
+        labelled.measure(model, labelled.find(model, tmp_path))
+
+
+@pytest.mark.parametrize(("right", "near"), [(0, True), (10, True), (16, True), (17, False), (100, False)])
+def test_near_chance_is_two_deviations(right: int, near: bool) -> None:
+    # 100 pictures, 10 classes: 10 by chance, with a deviation of 3.
+    assert Accuracy((Share("", 100, right),)).near_chance(10) is near
+
+
+def test_a_better_value_range_is_found_and_nothing_is_changed(model: Brightness, tmp_path: Path) -> None:
+    for target, name in enumerate(model.class_names()[:2] + model.class_names()[3:]):
+        value = target if target < 2 else target + 1
+        for index in range(8):
+            write(tmp_path / name / f"{index}.png", 10 * value + index % 3)
+    pictures = labelled.find(model, tmp_path)
+    assert labelled.better_values(model, pictures) is None
+    model.preprocessing = Preprocessing("", "crop")
+    assert labelled.better_values(model, pictures) == ("0..255", 1.0, 1 / 6)
+    assert model.preprocessing == Preprocessing("", "crop")
