@@ -31,7 +31,7 @@ PREPROCESS = ""
 # Whether code inside the model file (Lambda layers, file operations) may run.
 TRUST_MODEL = False
 
-# A folder of pictures offered as samples; "" offers none.
+# A folder of pictures to offer as samples, at any depth; "" offers none.
 SAMPLES_DIR = "{picasso}/examples/samples/mnist"
 
 # Folders with visualizations of your own and their templates.

@@ -48,7 +48,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     app.jinja_env.undefined = jinja2.StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
-    app.extensions["picasso"] = Services(settings, storage, registry, runner)
+    app.extensions["picasso"] = Services(settings, storage, registry, runner, settings.sample_files())
     guard.init_app(app, settings)
     errors.init_app(app)
     for module in (pages, files, api):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -162,12 +162,12 @@ def doubts(model: Model, pictures: Sequence[labelled.Labelled], accuracy: Accura
     return found
 
 
-def read(files: Iterable[Path]) -> tuple[list[Picture], list[str]]:
-    """Return the pictures that can be read, and a sentence for each of the others."""
+def read(files: Mapping[str, Path]) -> tuple[list[Picture], list[str]]:
+    """Return those of some files, by name, that can be read as pictures, and a sentence for each of the others."""
     pictures, problems = [], []
-    for index, file in enumerate(files):
+    for name, file in files.items():
         try:
-            pictures.append(picture_from(file, index))
+            pictures.append(Picture(name, picture_from(file, 0).image))
         except PicassoError as error:
             problems.append(error.message)
     return pictures, problems

@@ -43,6 +43,8 @@ def configured(command: Command) -> Command:
     @CONFIG
     @click.option("--model", type=Path, help="Model file, instead of the settings' model.")
     @click.option("--labels", type=Path, help="File with the class names: .txt, .json, .yaml or .csv.")
+    @click.option("--load-arg", "load_args", multiple=True, metavar="NAME=VALUE", help="How to load --model.")
+    @click.option("--samples", type=Path, help="Folder of pictures to offer as samples.")
     @click.option("--trust-model", is_flag=True, default=None, help="Let code inside the model file run.")
     @click.option("--preprocess", metavar="WORDS", help='Such as "-1..1 crop", or module:function.')
     @friendly
@@ -52,7 +54,9 @@ def configured(command: Command) -> Command:
         model: Path | None,
         labels: Path | None,
         preprocess: str | None,
+        samples: Path | None,
         trust_model: bool | None,
+        load_args: tuple[str, ...],
         **options: Any,
     ) -> Any:
         from picasso import configuration
@@ -60,8 +64,14 @@ def configured(command: Command) -> Command:
         # Paths on a command line are relative to where it is typed, not to the settings file.
         if preprocess and preprocess.partition(":")[0].endswith(".py"):
             preprocess = str(Path(preprocess).resolve())
+        if load_args and not model:
+            raise BadRequest("--load-arg goes with --model; write MODEL_LOAD_ARGS into the settings file instead.")
+        arguments = parse_pairs(load_args, "--load-arg", "output=1")
         chosen = {
             "MODEL": str(model.resolve()) if model else None,
+            # Not those of the settings file: they are for another model.
+            "MODEL_LOAD_ARGS": {key: yaml_value(value) for key, value in arguments.items()} if model else None,
+            "SAMPLES_DIR": str(samples.resolve()) if samples else None,
             "LABELS": str(labels.resolve()) if labels else None,
             "PREPROCESS": preprocess,
             "TRUST_MODEL": trust_model,
@@ -105,7 +115,7 @@ def explain(
     from picasso import models, pipeline
     from picasso.registry import Registry
 
-    chosen = parse_pairs(pairs)
+    chosen = parse_pairs(pairs, "--set", "Window=0.1")
     # Whatever can be wrong is found before the model takes its seconds to load.
     Registry(settings.plugin_dirs()).get(visualization).require().ALLOWED_SETTINGS.parse(chosen)
     for file in pictures:
@@ -133,15 +143,25 @@ def progress_bar(label: str, *, hidden: bool = False) -> Iterator[Callable[[floa
         yield lambda fraction: bar.update(round(fraction * 1000) - bar.pos)
 
 
-def parse_pairs(pairs: tuple[str, ...]) -> dict[str, object]:
-    """Turn ``NAME=VALUE`` options into settings."""
-    chosen: dict[str, object] = {}
+def parse_pairs(pairs: tuple[str, ...], option: str, example: str) -> dict[str, str]:
+    """Turn the ``NAME=VALUE`` values of an option into a dictionary."""
+    chosen = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise BadRequest(f"--set takes NAME=VALUE, such as Window=0.1, not {pair!r}.", field="set")
+            raise BadRequest(f"{option} takes NAME=VALUE, such as {example}, not {pair!r}.", field=option)
         chosen[name] = value
     return chosen
+
+
+def yaml_value(text: str) -> Any:
+    """Return what a value means in YAML: ``1``, ``true``, ``[224, 224, 3]``, ``{keep_prob: 1.0}`` or plain text."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
 
 
 def free_folder(out: Path, name: str) -> Path:
@@ -167,7 +187,7 @@ def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, a
     from picasso import checking, models
     from picasso.pipeline import picture_from
 
-    shown = list(pictures) or settings.sample_files(10)
+    shown = list(pictures) or list(settings.sample_files(10).values())
     for file in shown:
         # Before the model, which takes longer to load.
         picture_from(file, 0)

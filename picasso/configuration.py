@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import difflib
+import itertools
 import json
 import os
 import runpy
@@ -49,7 +50,8 @@ class Settings:
     PREPROCESS: str = setting("", 'How pictures become inputs, such as "-1..1 crop", or "module:function".')
     TRUST_MODEL: bool = setting(False, "Whether code inside the model file (Lambda layers, file operations) may run.")
     SAMPLES_DIR: str = setting(
-        "{picasso}/examples/samples/mnist", 'A folder of pictures offered as samples; "" offers none.'
+        "{picasso}/examples/samples/mnist",
+        'A folder of pictures to offer as samples, at any depth; "" offers none.',
     )
     PLUGIN_DIRS: list[str] = setting([], "Folders with visualizations of your own and their templates.")
     TOP_CLASSES: int = setting(5, "How many of the most probable classes are shown and explained.")
@@ -88,11 +90,18 @@ class Settings:
         bundled = DEFAULTS["SAMPLES_DIR"] == self.SAMPLES_DIR
         return None if not self.SAMPLES_DIR or (self.MODEL and bundled) else self.path(self.SAMPLES_DIR)
 
-    def sample_files(self, most: int | None = None) -> list[Path]:
-        """Return the sample pictures by name, or ``most`` of them, evenly spread."""
+    def sample_files(self, most: int = 60) -> dict[str, Path]:
+        """Return the sample pictures by their paths within the folder, at most ``most``, evenly spread."""
         folder = self.samples_dir()
-        found = sorted(file for file in folder.glob("*") if file.suffix.lower() in PICTURES) if folder else []
-        return found if most is None or len(found) <= most else [found[i * len(found) // most] for i in range(most)]
+        if not folder:
+            return {}
+        if not folder.is_dir():
+            raise ConfigurationError(f"There is no folder of samples {folder}.", field="SAMPLES_DIR")
+        pictures = (file for file in folder.rglob("*") if file.suffix.lower() in PICTURES)
+        # A folder may hold a whole data set.
+        found = sorted(itertools.islice(pictures, 10_000))
+        chosen = found if len(found) <= most else [found[index * len(found) // most] for index in range(most)]
+        return {file.relative_to(folder).as_posix(): file for file in chosen}
 
     def describe_source(self) -> str:
         """Say in a few words which settings are in force."""

@@ -136,12 +136,14 @@ class Run:
         """Return how the run stands: waiting, running, finished, cancelled or failed."""
         spec = self.spec()
         shards = range(spec.shards)
+        # Asked first: the worker may finish while this reads, and what is finished must not look half done.
+        finished = all(self.finished(shard) for shard in shards)
         reports = {shard: report for shard in shards if (report := self._report(shard)) is not None}
         done = sum(fraction * len(spec.shard(shard)) for shard, (fraction, _) in reports.items())
         error = files.read_json(self.folder / "error.json")
         if error:
             state = "failed"
-        elif all(self.finished(shard) for shard in shards):
+        elif finished:
             state = "finished"
         elif (self.folder / "cancel").exists():
             state = "cancelled"

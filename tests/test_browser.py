@@ -123,7 +123,7 @@ def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
     expect(thumbs).to_have_count(3)
     visitor.get_by_role("button", name="Remove dropped.png").click()
     expect(thumbs).to_have_count(2)
-    visitor.get_by_role("button", name="Run", exact=True).click()
+    visitor.locator(".card", has_text="ClassProbabilities").get_by_role("button", name="Run").click()
     expect(visitor.locator("table.probabilities")).to_have_count(2)
     visitor.get_by_role("button", name="Start over").click()
     expect(thumbs).to_have_count(0)

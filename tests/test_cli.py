@@ -26,6 +26,9 @@ def config(tmp_path: Path) -> Path:
     return file
 
 
+ONNX = Path(__file__).parent / "zoo" / "logits.onnx"
+
+
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
@@ -85,6 +88,19 @@ def test_check(config: Path, tmp_path: Path) -> None:
     assert "All 5 pictures are answered with" in report["warnings"][0]
 
 
+def test_check_of_a_model_file(tmp_path: Path) -> None:
+    (tmp_path / "samples" / "seven").mkdir(parents=True)
+    (tmp_path / "samples" / "seven" / "7.png").write_bytes(png())
+    import onnxruntime
+
+    output = onnxruntime.InferenceSession(str(ONNX)).get_outputs()[0].name
+    options = ("--preprocess", "0..1", "--samples", tmp_path / "samples", "--load-arg", f"output={output}")
+    done = run("check", "--model", ONNX, *options)
+    assert (done.exit_code, done.stderr) == (0, "")
+    for expected in ("format  ONNX", "can give  predictions", "can't give  feature maps, gradients", "answer  7.png:"):
+        assert expected in done.output
+
+
 def test_check_of_a_labelled_folder(config: Path, tmp_path: Path) -> None:
     for name in ("ant", "bee"):
         (tmp_path / "labelled" / name).mkdir(parents=True)
@@ -142,6 +158,12 @@ def test_new_visualization(tmp_path: Path) -> None:
         (["explain", "{tmp}/a.png", "--model", "{tmp}/none.keras"], "There is no model file"),
         (["check", "--model", "{tmp}/a.png"], "is no model that Picasso can load: it takes Keras files (.keras"),
         (["check", "--config", "{tmp}/none.py"], "There is no settings file"),
+        (["check", "--load-arg", "output=1"], "--load-arg goes with --model"),
+        (["check", "--model", "{zoo}", "--load-arg", "output"], "--load-arg takes NAME=VALUE, such as output=1"),
+        (["check", "--model", "{zoo}", "--load-arg", "outptu=a"], "MODEL_LOAD_ARGS does not fit ONNXModel.load()"),
+        (["check", "--model", "{zoo}", "--load-arg", "output=7"], "logits.onnx has no output 7; it has "),
+        (["check", "--samples", "{tmp}/none"], "There is no folder of samples"),
+        (["serve", "--samples", "{tmp}/none"], "There is no folder of samples"),
         (["serve", "--config", "{tmp}/none.py"], "There is no settings file"),
         (["new-visualization", "bad name"], "is no class name"),
     ],
@@ -151,7 +173,7 @@ def test_mistakes_end_with_status_2_and_one_line(
 ) -> None:
     (tmp_path / "a.png").write_bytes(png())
     (tmp_path / "bad.png").write_bytes(b"hello")
-    words = [word.format(tmp=tmp_path) for word in arguments]
+    words = [word.format(tmp=tmp_path, zoo=ONNX) for word in arguments]
     if "--config" not in words and words[0] != "new-visualization":
         words += ["--config", str(config)]
     done = run(*words)

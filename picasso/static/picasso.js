@@ -30,6 +30,13 @@ if (form) {
   });
 }
 
+// Of small pictures the pixels are shown, as the model sees them; photographs are drawn smoothly.
+for (const image of document.querySelectorAll(".samples img, .thumbs img")) {
+  const draw = () => image.classList.toggle("photo", image.naturalWidth > 100);
+  image.addEventListener("load", draw);
+  if (image.complete) draw();
+}
+
 // Sliders say their value.
 for (const slider of document.querySelectorAll("input[type=range]")) {
   slider.addEventListener("input", () => {

@@ -13,17 +13,12 @@ from picasso.web.services import need_session, services
 blueprint = Blueprint("files", __name__, static_folder=None)
 
 
-def samples() -> list[str]:
-    """Return the file names of the samples, in order."""
-    return [file.name for file in services().settings.sample_files()]
-
-
 def sample_file(name: str) -> Path:
     """Return the path of a sample, or raise NotFound."""
-    for file in services().settings.sample_files():
-        if file.name == name:
-            return file
-    raise NotFound("There is no such sample.", field="sample")
+    file = services().samples.get(name)
+    if file is None:
+        raise NotFound("There is no such sample.", field="sample")
+    return file
 
 
 def send(path: Path) -> Response:
@@ -33,7 +28,7 @@ def send(path: Path) -> Response:
     return response
 
 
-@blueprint.get("/samples/<name>")
+@blueprint.get("/samples/<path:name>")
 def sample(name: str) -> Response:
     """Serve a sample."""
     return send(sample_file(name))

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from picasso import __version__
 from picasso.errors import BadRequest, PicassoError
 from picasso.storage import Session
-from picasso.web.files import sample_file, samples
+from picasso.web.files import sample_file
 from picasso.web.present import present
 from picasso.web.services import drop_session, find_session, make_session, need_session, services
 
@@ -37,7 +37,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
         "home.html",
         pictures=session.pictures() if session else [],
         runs=[(run, run.spec(), run.state()) for run in session.runs()] if session else [],
-        samples=samples(),
+        samples=list(services().samples),
         cards=cards,
         errors=errors or [],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from flask import Response, current_app, g, request
@@ -18,12 +19,13 @@ COOKIE = "picasso_session"
 
 @dataclass(frozen=True)
 class Services:
-    """The rooms behind the web; one of each per application."""
+    """The rooms behind the web; one of each per application. ``samples`` are pictures by name, found at the start."""
 
     settings: Settings
     storage: Storage
     registry: Registry
     runner: Runner
+    samples: dict[str, Path]
 
 
 def services() -> Services:

@@ -71,8 +71,7 @@ def test_an_unforeseen_error_is_a_friendly_page(app: Flask, monkeypatch: pytest.
     def broken(*_: object) -> None:
         raise RuntimeError("secret /path")
 
-    monkeypatch.setattr("picasso.web.files.samples", broken)
-    monkeypatch.setattr("picasso.web.pages.samples", broken)
+    monkeypatch.setattr("picasso.web.pages.find_session", broken)
     page = client.get("/")
     assert page.status_code == 500
     assert "Something went wrong on our side" in page.text
