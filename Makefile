@@ -1,4 +1,5 @@
 # make run     install into .venv and serve the bundled example on http://127.0.0.1:5000
+# make run EXAMPLE=keras-efficientnet-lite     serve another one of picasso/examples, prepared first if it needs it
 # make test    install and run the tests
 
 VENV := .venv
@@ -7,8 +8,9 @@ PYTHON ?= python3
 PORT ?= 5000
 EXAMPLE ?=
 CONFIG := $(if $(EXAMPLE),picasso/examples/$(EXAMPLE)/config.py,config.py)
+PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install run test lint format docs bench clean
+.PHONY: install prepare run test lint format docs bench clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -19,7 +21,10 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,lint,docs]'
 	touch $@
 
-run: install
+prepare: install
+	$(if $(PREPARE),$(BIN)/python $(PREPARE))
+
+run: prepare
 	$(BIN)/picasso serve --config $(CONFIG) --port $(PORT)
 
 test: install

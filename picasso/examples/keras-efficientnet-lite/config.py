@@ -3,4 +3,4 @@ MODEL_CLS_PATH = "model.py"
 MODEL_CLS_NAME = "EfficientNetLite0"
 MODEL_LOAD_ARGS = {"path": "data/efficientnet_lite0.keras"}
 LABELS = "../imagenet_labels/names.txt"
-SAMPLES_DIR = "samples"
+SAMPLES_DIR = "../samples/photographs"
