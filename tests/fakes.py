@@ -38,7 +38,7 @@ class LinearModel(Model):
         return ["ant", "bee", "cat <b>", "dog", "elk", "fox", "gnu"]
 
     def layers(self) -> list[Layer]:
-        return [Layer("input", self.input_shape, default=True)]
+        return [Layer("input", self.input_shape, default=True, receptive_field=(1, 1))]
 
     def batch_logits(self, inputs: Array) -> Array:
         return np.asarray(np.einsum("nhwc,khwc->nk", inputs, self.weights), np.float32)

@@ -14,6 +14,7 @@ types; that real models load is tested elsewhere. Lines of the shell are taken f
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import io
@@ -37,7 +38,7 @@ from flask import Flask
 from numpy.typing import NDArray
 
 import picasso
-from picasso import configuration, errors, models, pipeline, visualizations, worker
+from picasso import checking, configuration, errors, models, pipeline, visualizations, worker
 from picasso.app import create_app
 from picasso.cli import main
 from picasso.models.base import Model
@@ -116,6 +117,10 @@ def section(page: str, heading: str) -> str:
 # ---- models and an application in plain NumPy -------------------------------------------------------------
 
 
+# Every argument of load_model and of a load() that the page of the formats describes.
+LOAD_OPTIONS = {"labels", "preprocess", *re.findall(r"^\| `(\w+)` \|", PAGES["formats.md"], re.MULTILINE)}
+
+
 class DigitModel(LinearModel):
     """What ``load_model`` gives to examples: ten digits, 28 by 28 pixels."""
 
@@ -153,7 +158,8 @@ class InlineEngine:
         return future
 
     def model_status(self) -> dict[str, Any]:
-        return {"state": "ready", "card": self._model.card().as_dict()}
+        report = checking.check(self._model, [pipeline.Picture("one", picture())])
+        return {"state": "ready", "card": self._model.card().as_dict(), "report": report.as_dict()}
 
     def close(self) -> None:
         pass
@@ -182,6 +188,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     """NumPy models in the place of those that need TensorFlow."""
 
     def load_model(path: str, **options: Any) -> DigitModel:
+        assert not set(options) - LOAD_OPTIONS, options
         model = DigitModel()
         model.load()
         return model
@@ -217,6 +224,12 @@ def test_examples_run(name: str, checkout: Path, stand_ins: None) -> None:
     run_page(name)
 
 
+def test_the_python_of_the_readme_runs(checkout: Path, stand_ins: None) -> None:
+    picture().save("street.png")
+    (block,) = readme("python")
+    exec(compile(block, "README.md", "exec"), {})  # noqa: S102 - our own documentation
+
+
 @pytest.mark.parametrize("block", marked("compile"))
 def test_examples_compile(block: Block) -> None:
     block.code()
@@ -245,6 +258,27 @@ def test_model_classes_of_the_pages_prepare_pictures(name: str, checkout: Path, 
         assert one.predictions[0]["name"] in {"daisy", "dandelion", "rose", "sunflower", "tulip"}
 
 
+@pytest.mark.parametrize(
+    ("heading", "place"),
+    [
+        ("## Keras", "keras.KerasModel"),
+        ("## SavedModel", "saved_model.SavedModel"),
+        ("## TensorFlow 1", "tensorflow.TFModel"),
+        ("## ONNX", "predict_only.ONNXModel"),
+        ("## TFLite", "predict_only.TFLiteModel"),
+    ],
+)
+def test_every_argument_of_every_format_is_described(heading: str, place: str) -> None:
+    """Read from the source, so that nothing here imports TensorFlow."""
+    module, name = place.split(".")
+    tree = ast.parse((ROOT / "picasso" / "models" / f"{module}.py").read_text(encoding="utf-8"))
+    cls = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    load = next(node for node in cls.body if isinstance(node, ast.FunctionDef) and node.name == "load")
+    described = re.findall(r"^\| `(\w+)` \|", section("formats.md", heading), re.MULTILINE)
+    assert set(described) == {argument.arg for argument in load.args.args} - {"self"}
+    assert f"`picasso.models.{place}`" in PAGES["formats.md"]
+
+
 def test_the_note_about_preprocessing_is_quoted_as_it_is() -> None:
     quoted = " ".join(PAGES["your-own-model.md"].replace("\n>", "").split())
     assert pipeline.UNFAITHFUL in quoted
@@ -253,7 +287,25 @@ def test_the_note_about_preprocessing_is_quoted_as_it_is() -> None:
 # ---- command line -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", commands("picasso"), ids=" ".join)
+def readme(language: str) -> list[str]:
+    """Return the blocks of the README in a language."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return [found["text"] for found in FENCE.finditer(text) if found["language"] == language]
+
+
+README_COMMANDS = [
+    shlex.split(line, comments=True)
+    for block in readme("sh")
+    for line in block.splitlines()
+    if not line.startswith("#")
+]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    commands("picasso") + [line[1:] for line in README_COMMANDS if line[0] == "picasso"],
+    ids=" ".join,
+)
 def test_command_lines_parse(arguments: list[str]) -> None:
     name, *rest = arguments
     try:
@@ -273,7 +325,8 @@ def test_command_lines_parse(arguments: list[str]) -> None:
 def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     shown = re.findall(r"`make (\w+)", "".join(PAGES.values()))
-    targets = {word for line in commands("make") for word in line} | set(shown)
+    lines = commands("make") + [line[1:] for line in README_COMMANDS if line[0] == "make"]
+    targets = {word for line in lines for word in line if "=" not in word} | set(shown)
     assert targets
     assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
 
@@ -511,6 +564,7 @@ def test_the_plugin_of_the_pages_appears_and_renders(app: Flask) -> None:
 def test_every_module_is_in_the_architecture() -> None:
     package = ROOT / "picasso"
     modules = [file.name for file in package.glob("*.py") if not file.name.startswith("__")]
+    modules += [file.name for file in package.glob("models/*.py") if not file.name.startswith("__")]
     folders = [f"{file.parent.name}/" for file in package.glob("*/__init__.py")]
     text = section("architecture.md", "## Modules")
     assert [name for name in modules + folders if f"`{name}`" not in text] == []

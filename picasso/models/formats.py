@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from picasso.errors import ModelError
 from picasso.models.base import Model
 
+# What the names of a TensorFlow 1 checkpoint's files end with.
+CHECKPOINT = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 KERAS = (".keras", ".h5", ".hdf5", ".json")
 ACCEPTED = (
     "Keras files (.keras, .h5, .hdf5, .json with weights), SavedModel folders, TensorFlow 1 checkpoints and frozen "
@@ -24,9 +27,9 @@ def open_file(path: Path) -> tuple[Model, dict[str, Any]]:
     suffix = path.suffix.lower()
     if path.is_dir():
         return from_folder(path)
-    prefix = path.with_suffix("") if suffix in (".index", ".meta") else path
+    prefix = CHECKPOINT.sub("", str(path))
     if Path(f"{prefix}.index").is_file() or Path(f"{prefix}.meta").is_file():
-        return tensorflow_1(), {"path": str(prefix)}
+        return tensorflow_1(), {"path": prefix}
     if not path.exists():
         raise ModelError(f"There is no model file {path}.")
     if path.name == "saved_model.pb":
