@@ -1,0 +1,174 @@
+"""Settings, the plugin contract, modules and links: the pages are complete and build."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from flask import Flask
+
+import picasso
+from picasso import configuration, visualizations
+from picasso.models.card import Capability
+from picasso.panels import Panel
+from picasso.registry import Registry
+from picasso.visualizations import BaseVisualization, Input, Task, choice, number, slider, toggle
+from tests.conftest import picture
+from tests.docs.blocks import DOCS, PAGES, PLUGINS, ROOT, Array, section
+from tests.fakes import LinearModel
+
+
+def load_tables() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tables_of_the_docs", DOCS / "_ext" / "tables.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_setting_is_described() -> None:
+    made: dict[str, str] = load_tables().substitutions()
+    assert "{{ settings }}" in PAGES["settings.md"]
+    assert "{{ replaced }}" in PAGES["settings.md"]
+    for key, default in configuration.DEFAULTS.items():
+        assert f"| `{key}` | {type(default).__name__} |" in made["settings"]
+    for key in configuration.REPLACED:
+        assert f"| `{key}` |" in made["replaced"]
+    assert not re.search(r"\n\n|\{\{", made["settings"] + made["replaced"])
+
+
+def test_tables_of_the_pages_exist() -> None:
+    made = load_tables().substitutions()
+    used = [name for text in PAGES.values() for name in re.findall(r"^\{\{ (\w+) \}\}$", text, re.MULTILINE)]
+    assert sorted(used) == sorted(made)
+
+
+@pytest.mark.parametrize("entry", Registry().entries(), ids=lambda entry: entry.name)
+def test_every_built_in_visualization_is_described(entry: Any) -> None:
+    text = section("visualizations.md", f"## {entry.name}")
+    assert entry.cls.REFERENCE_LINK in text
+    assert "misleads" in text
+    if entry.cls.ALLOWED_SETTINGS.controls():
+        assert f"{{{{ settings_of_{entry.name} }}}}" in text
+
+
+def contract() -> list[tuple[str, str]]:
+    """Return everything that the author of a visualization may use, and the section that must mention it."""
+    macros = (ROOT / "picasso" / "templates" / "macros.html").read_text(encoding="utf-8")
+    fields_of = {
+        "### Class attributes": [*BaseVisualization.__annotations__, "make_visualization"],
+        "### The task": [
+            *(f"task.{field.name}" for field in fields(Task)),
+            *(field.name for field in fields(Input)),
+        ],
+        "### Panels": [field.name for field in fields(Panel)],
+        "### Settings fields": [
+            name
+            for function in (choice, number, slider, toggle)
+            for name in [function.__name__, *inspect.signature(function).parameters]
+        ],
+        "### Templates": re.findall(r"macro (\w+)\(", macros),
+        "## The contract": [f"Capability.{one.name}" for one in Capability],
+    }
+    return [(heading, name) for heading, names in fields_of.items() for name in names]
+
+
+@pytest.mark.parametrize("heading", sorted({heading for heading, _ in contract()}))
+def test_the_plugin_contract_is_described(heading: str) -> None:
+    text = section("your-own-visualization.md", heading)
+    code = " ".join(re.findall(r"`([^`]+)`", text))
+    missing = [name for where, name in contract() if where == heading and not re.search(rf"\b{name}\b", code)]
+    assert missing == []
+
+
+def test_public_names_are_described() -> None:
+    places = {
+        "your-own-visualization.md": visualizations.__all__,
+        "python.md": [name for name in picasso.__all__ if not name.startswith("_")] + ["load_model"],
+    }
+    for page, names in places.items():
+        assert [name for name in names if not re.search(rf"\b{name}\b", PAGES[page])] == []
+
+
+def bands_of(weights: Array, inputs: Array, count: int, axis: int) -> Array:
+    """Return by how much a linear logit falls when each band is set to the mean colour: a weighted sum."""
+    change = (weights * (inputs - inputs.mean(axis=(0, 1)))).sum(axis=(1 - axis, 2))
+    bands = np.array_split(change, count)
+    lost = np.concatenate([np.full(len(band), band.sum()) for band in bands])
+    return np.asarray(np.broadcast_to(np.expand_dims(lost, 1 - axis), inputs.shape[:2]), np.float32)
+
+
+@pytest.mark.parametrize(("direction", "axis"), [("rows", 0), ("columns", 1)])
+def test_the_plugin_of_the_pages_computes_what_it_says(direction: str, axis: int, linear: LinearModel) -> None:
+    pictures = [picture(seed) for seed in range(3)]
+    results = picasso.explain(linear, pictures, "FunViz", plugin_dirs=[PLUGINS], Direction=direction, Bands=4)
+    assert len(results) == len(pictures)
+    for image, result in zip(pictures, results, strict=True):
+        (panel,) = result.panels
+        expected = bands_of(linear.weights[panel.class_index or 0], linear.preprocess([image])[0], 4, axis)
+        np.testing.assert_allclose(panel.array, expected, atol=1e-4)
+        assert panel.title == result.predictions[0]["name"]
+        assert panel.signed
+
+
+def test_the_plugin_of_the_pages_appears_and_renders(app: Flask) -> None:
+    client = app.test_client()
+    assert "FunViz" in client.get("/").text
+    form = client.get("/visualizations/FunViz").text
+    assert 'name="Direction"' in form
+    assert 'name="Bands"' in form
+    with (ROOT / "picasso/examples/samples/mnist/4-00004.png").open("rb") as file:
+        client.post("/api/images", data={"file": file})
+    started = client.post("/api/runs", json={"visualization": "FunViz", "settings": {"Bands": 3}})
+    assert started.status_code == 202
+    page = client.get(f"/runs/{started.get_json()['id']}").text
+    assert "red bands speak for the class" in page
+    assert "drop of the logit" in page
+
+
+def test_every_module_is_in_the_architecture() -> None:
+    package = ROOT / "picasso"
+    modules = [file.name for file in package.glob("*.py") if not file.name.startswith("__")]
+    modules += [file.name for file in package.glob("models/*.py") if not file.name.startswith("__")]
+    folders = [f"{file.parent.name}/" for file in package.glob("*/__init__.py")]
+    text = section("architecture.md", "## Modules")
+    assert [name for name in modules + folders if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_relative_links_resolve(name: str) -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", PAGES[name])
+    included = re.findall(r"^(?:```\{literalinclude\}|:file:) (\S+)$", PAGES[name], re.MULTILINE)
+    files = [target.partition("#")[0] for target in targets if "://" not in target] + included
+    assert [file for file in files if file and not (DOCS / file).is_file()] == []
+
+
+def test_every_page_is_in_a_table_of_contents() -> None:
+    listed = re.findall(r"^```\{toctree\}\n(.*?)^```$", PAGES["index.md"], re.MULTILINE | re.DOTALL)
+    names = {f"{line}.md" for part in listed for line in part.splitlines() if line and not line.startswith(":")}
+    assert names | {"index.md"} == set(PAGES)
+
+
+@pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("sphinx", "furo", "myst_parser")),
+    reason="the documentation's tools are not installed",
+)
+def test_the_documentation_builds_without_warnings(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", str(DOCS), str(tmp_path / "html")]
+    built = subprocess.run(build, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "html" / "index.html").is_file()
+    foreign = re.compile(r'(?:src|href)="(?:https?:)?//[^"]+\.(?:js|css|woff2?)')
+    pages = (tmp_path / "html").glob("*.html")
+    assert [page.name for page in pages if foreign.search(page.read_text(encoding="utf-8"))] == []
