@@ -100,6 +100,10 @@ class ModelError(PicassoError):
     code = "model"
 
 
+class ModelCodeError(ModelError):
+    """A model class or preprocess() of the operator's own raised an exception; its traceback is logged."""
+
+
 class RunError(PicassoError):
     """A visualization failed; only its run is affected."""
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from picasso import checking, configuration, files, pipeline
 from picasso.configuration import Settings
-from picasso.errors import Cancelled, PicassoError, RunError, reason
+from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, reason
 from picasso.models.base import Model
 from picasso.models.loading import load_configured
 from picasso.registry import Registry
@@ -135,5 +135,7 @@ def load_and_tell(configured: dict[str, Any], status: Path) -> None:
         report = checking.check(model, samples)
         files.write_json(status, {"state": "ready", "card": model.card().as_dict(), "report": report.as_dict()})
     except PicassoError as error:
-        log.error("%s", error.message, exc_info=error.__cause__)
+        # The server says the sentence; whoever wrote a model class needs the line that failed, too.
+        if isinstance(error, ModelCodeError):
+            log.error("%s", error.message, exc_info=error.__cause__)
         files.write_json(status, {"state": "failed", "error": error.message})

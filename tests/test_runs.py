@@ -146,3 +146,19 @@ def test_documents_are_json_without_nan(tmp_path: Path) -> None:
     run = make_run(tmp_path, count=1)
     worker.run_shard(str(run.folder), 0)
     json.loads(json.dumps(list(run.results()), allow_nan=False))
+
+
+def test_a_model_that_can_not_be_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The traceback of the operator's own code is logged; of all else the server says the sentence."""
+    status, code = tmp_path / "status.json", tmp_path / "own.py"
+    code.write_text("def prepare(pictures):\n    raise ValueError('no mean')\n")
+    for overrides, message, logged in [
+        ({"MODEL": "missing.keras"}, "There is no model file", False),
+        ({"PREPROCESS": f"{code}:prepare"}, "preprocess() of the model failed: ValueError: no mean.", True),
+    ]:
+        caplog.clear()
+        worker.load_and_tell({"file": None, "overrides": fake_settings(**overrides)}, status)
+        told = json.loads(status.read_text())
+        assert told["state"] == "failed"
+        assert message in told["error"]
+        assert ("own.py" in caplog.text and "Traceback" in caplog.text) == logged

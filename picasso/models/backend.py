@@ -38,6 +38,8 @@ def held_back() -> Iterator[None]:
 with held_back():
     import keras
     import tensorflow as tf
+    from tensorflow.core.protobuf import saved_model_pb2
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     # The first look for devices is reported too.
     tf.config.list_physical_devices()
@@ -46,4 +48,4 @@ tf1 = tf.compat.v1
 # The TensorFlow 1 calls that old checkpoints need are deprecated on purpose.
 tf.get_logger().setLevel("ERROR")
 
-__all__ = ["keras", "tf", "tf1"]
+__all__ = ["convert_variables_to_constants_v2", "keras", "saved_model_pb2", "tf", "tf1"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso.errors import ModelError, PicassoError, reason
+from picasso.errors import ModelCodeError, ModelError, PicassoError, reason
 from picasso.models.arrays import Array, Classes, Shape
 from picasso.models.card import Capability, Layer, ModelCard, Prediction
 from picasso.models.preprocessing import Preprocessing
@@ -88,14 +88,14 @@ class Model(ABC):
         """Return what :meth:`preprocess` makes of pictures, checked.
 
         Raises:
-            ModelError: it failed, or gave an array of another shape than the model takes.
+            ModelError: it failed (a ModelCodeError), or gave an array of another shape than the model takes.
         """
         try:
             inputs = np.asarray(self.preprocess(images), np.float32)
         except PicassoError:
             raise
         except Exception as error:
-            raise ModelError(f"preprocess() of the model failed: {reason(error)}.") from error
+            raise ModelCodeError(f"preprocess() of the model failed: {reason(error)}.") from error
         expected = (len(images), *self.input_shape)
         if inputs.shape != expected:
             raise ModelError(f"preprocess() of the model gave an array of shape {inputs.shape}, not {expected}.")
@@ -259,7 +259,10 @@ class Model(ABC):
             self.input_gradients(probe, [0])
         names = len(self.class_names())
         if names != self.num_classes:
-            raise ModelError(f"There are {names} class names for the {self.num_classes} classes of the model.")
+            raise ModelError(
+                f"There are {names} class names for the {self.num_classes} classes of the model; the labels (LABELS or "
+                "class_names()) need one for each."
+            )
 
     def _batched(self, answer: Callable[..., Array], inputs: Array, *others: NDArray[Any]) -> Array:
         """Answer any number of inputs in batches of bounded size; one of a fixed size is filled up and cut."""

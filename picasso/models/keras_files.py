@@ -30,6 +30,7 @@ def from_file(file: Path, custom_objects: Objects | None, trust: bool) -> Any:
     Raises:
         ModelError: says what to install, to set or to save again.
     """
+    check_content(file)
     generation = written_by(file)
     objects = {**(shims() if generation == "2" else {}), **(custom_objects or {})}
     try:
@@ -39,6 +40,26 @@ def from_file(file: Path, custom_objects: Objects | None, trust: bool) -> Any:
             tf_keras = need_tf_keras(file, trust, error)
             return tf_keras.models.load_model(file, custom_objects=custom_objects, compile=False)
         raise unreadable(file, error) from error
+
+
+def check_content(file: Path) -> None:
+    """Compare how a file begins and ends with what its suffix promises; Keras itself goes by the suffix alone.
+
+    Raises:
+        ModelError: it is empty, cut off, of the other of Keras' two formats, or of none.
+    """
+    with file.open("rb") as stream:
+        start = stream.read(8)
+    found = ".keras" if start.startswith(b"PK\x03\x04") else ".h5" if start == b"\x89HDF\r\n\x1a\n" else ""
+    promised = ".keras" if file.suffix.lower() == ".keras" else ".h5"
+    if not start:
+        raise ModelError(f"{file} is empty; copy the model again, or save it again.")
+    if not found:
+        raise ModelError(f"{file} is no Keras model: what it holds begins like neither a .keras nor an .h5 file.")
+    if found == ".keras" and not zipfile.is_zipfile(file):
+        raise ModelError(f"{file} is cut off: it begins like a .keras file and has no end; copy it again.")
+    if found != promised:
+        raise ModelError(f"{file} holds a {found} file; rename it to {file.with_suffix(found).name}.")
 
 
 def from_architecture(architecture: Path, weights: Path, custom_objects: Objects | None, trust: bool) -> Any:

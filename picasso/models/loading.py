@@ -14,7 +14,7 @@ from PIL import Image
 
 from picasso import configuration
 from picasso.configuration import Settings
-from picasso.errors import ConfigurationError, ModelError, PicassoError, reason
+from picasso.errors import ConfigurationError, ModelCodeError, PicassoError, reason
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.formats import open_file
@@ -103,7 +103,7 @@ def prepare(
         # A call that does not fit fails right here, and its message names the argument.
         if isinstance(error, TypeError) and error.__traceback__ and error.__traceback__.tb_next is None:
             raise ConfigurationError(f"MODEL_LOAD_ARGS does not fit {name}.load(): {error}.") from error
-        raise ModelError(f"{name} could not be loaded: {reason(error)}.") from error
+        raise ModelCodeError(f"{name} could not be loaded: {reason(error)}.") from error
     return model
 
 

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
 from picasso.errors import ModelError, reason
-from picasso.models.backend import tf, tf1
+from picasso.models.backend import convert_variables_to_constants_v2, saved_model_pb2, tf, tf1
 from picasso.models.checkpoints import newest
 from picasso.models.frozen import importer, operations_of, refuse_code
 from picasso.models.graph import Graph

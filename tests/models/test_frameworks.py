@@ -269,9 +269,20 @@ def test_wrong_tensor_names_list_likely_ones(keras: Any, tmp_path: Path) -> None
 def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
     from picasso.models.keras import KerasModel
 
-    for name in ("empty.keras", "broken.h5"):
-        (tmp_path / name).write_bytes(b"" if name.startswith("empty") else b"hello")
-        with pytest.raises(ModelError, match=f"Keras could not load .*{name}") as caught:
+    zoo = Path(__file__).parents[1] / "zoo"
+    whole = (zoo / "keras2_zip.keras").read_bytes(), (zoo / "keras2_plain.h5").read_bytes()
+    for name, body, message in [
+        ("empty.keras", b"", "empty.keras is empty; copy the model again"),
+        ("empty.h5", b"", "empty.h5 is empty; copy the model again"),
+        ("hello.keras", b"hello", "begins like neither a .keras nor an .h5 file"),
+        ("hello.h5", b"hello", "begins like neither a .keras nor an .h5 file"),
+        ("cut.keras", whole[0][:-100], "cut.keras is cut off: .* copy it again"),
+        ("cut.h5", whole[1][:-100], "Keras could not load .*cut.h5: .*truncated"),
+        ("other.h5", whole[0], "other.h5 holds a .keras file; rename it to other.keras"),
+        ("other.keras", whole[1], "other.keras holds a .h5 file; rename it to other.h5"),
+    ]:
+        (tmp_path / name).write_bytes(body)
+        with pytest.raises(ModelError, match=message) as caught:
             load_model(tmp_path / name)
         assert "\n" not in caught.value.message
     with pytest.raises(ModelError, match="There is no model file"):
