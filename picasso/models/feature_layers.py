@@ -4,75 +4,121 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from picasso.models.card import Layer
 from picasso.models.receptive_fields import receptive_fields
 
-# Operations whose 4-D outputs are feature maps, and those that still belong to the layer before them.
+# Operations that make feature maps, and those that join some.
 CONVOLUTIONS = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput"}
-SPATIAL = CONVOLUTIONS | {"AddV2", "AddN", "ConcatV2"}
+JOINS = {"AddV2", "AddN", "ConcatV2"}
+# Operations that still belong to the layer before them: biases, normalizations, activations and their parts. The
+# last one ends a dilated convolution.
 FOLLOWING = {
-    "BiasAdd", "Add", "AddV2", "Mul", "Sub", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Softplus", "Tanh", "Sigmoid",
-    "FusedBatchNormV3", "IdentityN",
+    "Abs", "Add", "AddV2", "BiasAdd", "Elu", "Erf", "Erfc", "Exp", "Expm1", "FusedBatchNormV3", "Identity", "IdentityN",
+    "LeakyRelu", "Log1p", "Maximum", "Minimum", "Mul", "Neg", "Pow", "RealDiv", "Relu", "Relu6", "Rsqrt", "Selu",
+    "Sigmoid", "Softplus", "Softsign", "Sqrt", "Square", "Sub", "Tanh", "BatchToSpaceND",
 }  # fmt: skip
 
 
-def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dict[str, Any]:
-    """Return the 4-D tensors between two operations by name, first to last: each layer with bias and activation.
+class FeatureLayer(NamedTuple):
+    """A layer of a graph: its feature maps, and its operations from the one that makes them to the last."""
+
+    tensor: Any
+    operations: list[Any]
+
+
+def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dict[str, FeatureLayer]:
+    """Return the layers between two operations that have feature maps, by name, first to last.
 
     Args:
         inputs: the operation that takes the pictures.
         scores: the operation that gives the logits.
-        known: the names that the framework gave its layers; a tensor is named after one of them if it can be.
+        known: the names that the framework gave its layers; a layer is named after one of them if it can be.
     """
-    upstream, downstream = reach(scores, up=True), reach(inputs, up=False)
-    on_path = upstream & downstream
-    layers: dict[str, Any] = {}
-    for operation in inputs.graph.get_operations():
-        if operation not in on_path or operation.type not in SPATIAL or operation.outputs[0].shape.rank != 4:
+    downstream = reach(inputs, up=False)
+    on_path = [one for one in inputs.graph.get_operations() if one in downstream & reach(scores, up=True)]
+    layers: dict[str, FeatureLayer] = {}
+    taken: set[Any] = set()
+    for index, operation in enumerate(on_path):
+        joins = operation.type in JOINS and len(sources(operation, downstream)) > 1
+        if operation in taken or not (joins or operation.type in CONVOLUTIONS) or operation.outputs[0].shape.rank != 4:
             continue
-        tensor = operation.outputs[0]
-        while True:
-            consumers = [one for one in tensor.consumers() if one in on_path]
-            if len(consumers) != 1 or not follows(consumers[0], downstream):
-                break
-            tensor = consumers[0].outputs[0]
+        operations = whole_layer(on_path[index:], downstream)
+        taken.update(operations)
+        tensor = operations[-1].outputs[0]
         shape = tensor.shape.as_list()[1:]
-        if None not in shape and shape[0] * shape[1] > 1 and not any(tensor is other for other in layers.values()):
-            layers[layer_name(tensor.op.name, known, layers)] = tensor
+        if None not in shape and shape[0] * shape[1] > 1:
+            layers[layer_name(tensor.op.name, known, layers)] = FeatureLayer(tensor, operations)
     return layers
 
 
-def describe(inputs: Any, tensors: Mapping[str, Any]) -> list[Layer]:
+def whole_layer(on_path: Sequence[Any], downstream: set[Any]) -> list[Any]:
+    """Return the first operation and those after it that depend on the picture through it alone, value by value.
+
+    They end where a single tensor leads on: behind ``x * sigmoid(x)``, not in the middle of it.
+
+    Args:
+        on_path: operations in an order in which each comes after those it depends on.
+        downstream: all operations that depend on the picture.
+    """
+    inside, whole, path = [on_path[0]], 1, set(on_path)
+    waiting = consumers_of(on_path[0], path)
+    for operation in on_path[1:]:
+        if operation not in waiting:
+            continue
+        alone = sources(operation, downstream).issubset(inside)
+        if operation.type not in FOLLOWING or not alone or operation.outputs[0].shape.rank != 4:
+            break
+        inside.append(operation)
+        waiting = (waiting | consumers_of(operation, path)) - {operation}
+        if all(sources(one, set(inside)) == {operation} for one in waiting):
+            whole = len(inside)
+    return inside[:whole]
+
+
+def sources(operation: Any, among: set[Any]) -> set[Any]:
+    """Return those operations ``among`` some that give an operation its inputs."""
+    return {tensor.op for tensor in operation.inputs} & among
+
+
+def consumers_of(operation: Any, among: set[Any]) -> set[Any]:
+    """Return those operations ``among`` some that take what an operation gives."""
+    return {one for tensor in operation.outputs for one in tensor.consumers()} & among
+
+
+def describe(inputs: Any, layers: Mapping[str, FeatureLayer]) -> list[Layer]:
     """Return what is known of each layer; the last is the default one."""
     downstream = reach(inputs, up=False)
-    fields = receptive_fields(inputs, downstream, tensors)
-    last = next(reversed(list(tensors)), None)
+    fields = receptive_fields(inputs, downstream, {name: layer.tensor for name, layer in layers.items()})
+    last = next(reversed(list(layers)), None)
     return [
-        Layer(name, tuple(tensor.shape.as_list()[1:]), name == last, count_parameters(tensor, downstream), fields[name])
-        for name, tensor in tensors.items()
+        Layer(
+            name,
+            tuple(layer.tensor.shape.as_list()[1:]),
+            name == last,
+            count_parameters(layer.operations, downstream),
+            fields[name],
+        )
+        for name, layer in layers.items()
     ]
 
 
-def count_parameters(tensor: Any, downstream: set[Any]) -> int:
-    """Return how many numbers that do not depend on the picture enter a layer, from its convolution to its end.
+def count_parameters(operations: Sequence[Any], downstream: set[Any]) -> int:
+    """Return how many numbers that do not depend on the picture enter a layer.
 
     A normalization counts as what it is when the model answers: a factor and an offset for each channel.
     """
-    count, operation = 0, tensor.op
-    while operation in downstream:
-        count += sum(
-            math.prod(one.shape.as_list())
-            for one in operation.inputs
-            if one.op not in downstream and one.shape.rank and None not in one.shape.as_list() and one.dtype.is_floating
-        )
-        before = [one.op for one in operation.inputs if one.op in downstream]
-        if operation.type in CONVOLUTIONS or len(before) != 1:
-            break
-        operation = before[0]
-    return count
+    return sum(
+        math.prod(tensor.shape.as_list())
+        for operation in operations
+        for tensor in operation.inputs
+        if tensor.op not in downstream
+        and tensor.shape.rank
+        and None not in tensor.shape.as_list()
+        and tensor.dtype.is_floating
+    )
 
 
 def reach(operation: Any, *, up: bool) -> set[Any]:
@@ -90,25 +136,20 @@ def reach(operation: Any, *, up: bool) -> set[Any]:
     return seen
 
 
-def follows(operation: Any, downstream: set[Any]) -> bool:
-    """Tell whether an operation still belongs to the layer before it: bias, normalization or activation."""
-    if operation.type not in FOLLOWING or operation.outputs[0].shape.rank != 4:
-        return False
-    # A sum of two branches that both depend on the picture starts something new.
-    return sum(tensor.op in downstream for tensor in operation.inputs) == 1
-
-
 def layer_name(operation: str, known: Collection[str], taken: Collection[str]) -> str:
-    """Name a layer by the scope of its last operation: ``model_1/conv2d_1_1/Relu`` is ``conv2d_1``.
+    """Name a layer by the scopes of its last operation: ``model_1/conv2d_1_1/Relu`` is ``conv2d_1``.
 
-    Keras opens the scope of a layer twice, once to build it and once to call it, so that TensorFlow appends a
-    number to the second. Where two layers would get one name, the scopes around them are kept.
+    That is the innermost scope that is a layer (a layer may open scopes of its own, ``bn_1/batchnorm``), or else
+    the innermost. Keras opens the scope of a layer twice, once to build it and once to call it, so that
+    TensorFlow appends a number to the second. Where two layers would get one name, the scopes around them are
+    kept.
     """
     *scopes, _ = operation.split("/")
     if not scopes:
         return operation
     names = [plain if (plain := re.sub(r"_\d+$", "", scope)) in known else scope for scope in scopes]
-    if names[-1] not in taken:
-        return names[-1]
+    name = next((name for name in reversed(names) if name in known), names[-1])
+    if name not in taken:
+        return name
     path = "/".join(names)
     return path if path not in taken else operation

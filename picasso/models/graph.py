@@ -87,7 +87,7 @@ class Graph:
     def feature_maps(self, inputs: Array, layer: str) -> Array:
         """Return the feature maps of a layer, ``(N, h, w, c)``."""
         if layer not in self._maps:
-            self._maps[layer] = self._wrapped.prune([self._input], [self._layers[layer]])
+            self._maps[layer] = self._wrapped.prune([self._input], [self._layers[layer].tensor])
         return self._call(self._maps[layer], inputs)[0]
 
     def feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
@@ -141,7 +141,7 @@ class Graph:
         score = tf.gather(self._logits, self._classes, batch_dims=1)
         self._layers = feature_layers(self._input.op, scores.op, self._known)
         self._described = describe(self._input.op, self._layers)
-        self._gradients = tf.gradients(score, [self._input, *self._layers.values()])
+        self._gradients = tf.gradients(score, [self._input, *(layer.tensor for layer in self._layers.values())])
 
     def _verify(self) -> bool:
         """Check on random inputs that the logits found give the probabilities that the model answers.

@@ -18,10 +18,10 @@ Size = tuple[int, int]
 WINDOWED = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "MaxPoolV2", "AvgPool"}
 # Operations on each value by itself, or on the channels of one place, leave the field as it is.
 POINTWISE = {
-    "Add", "AddN", "AddV2", "BiasAdd", "Cast", "CheckNumerics", "ConcatV2", "Elu", "Erf", "Exp", "FusedBatchNormV3",
-    "Identity", "IdentityN", "LeakyRelu", "Log", "Maximum", "Minimum", "Mul", "Neg", "Pad", "PadV2", "Pow", "RealDiv",
-    "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid", "Slice", "Softplus", "Sqrt", "Square", "SquaredDifference",
-    "StopGradient", "StridedSlice", "Sub", "Tanh",
+    "Abs", "Add", "AddN", "AddV2", "BiasAdd", "Cast", "CheckNumerics", "ConcatV2", "Elu", "Erf", "Erfc", "Exp", "Expm1",
+    "FusedBatchNormV3", "Identity", "IdentityN", "LeakyRelu", "Log", "Log1p", "Maximum", "Minimum", "Mul", "Neg", "Pad",
+    "PadV2", "Pow", "RealDiv", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid", "Slice", "Softplus", "Softsign", "Sqrt",
+    "Square", "SquaredDifference", "StopGradient", "StridedSlice", "Sub", "Tanh",
 }  # fmt: skip
 # TensorFlow writes a dilated convolution as an ordinary one on every second (third, ...) value, between these two.
 SPARSER, DENSER = "SpaceToBatchND", "BatchToSpaceND"

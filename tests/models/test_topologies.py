@@ -271,6 +271,26 @@ def test_default_layers_and_receptive_fields_of_known_networks(name: str, layer:
     assert (default.name, default.receptive_field) == (layer, (field, field))
 
 
+@pytest.mark.parametrize("activation", ["silu", "gelu", "celu", "mish", "hard_silu", "squareplus", "softsign", "relu6"])
+def test_an_activation_belongs_to_its_layer(activation: str, keras: Any, tmp_path: Path) -> None:
+    """However many operations it is made of: x * sigmoid(x) is one layer, behind its last operation."""
+    layers = keras.layers
+    inputs = keras.Input(SHAPE)
+    tensor = layers.BatchNormalization(name="bn")(layers.Conv2D(6, 3, use_bias=False)(inputs))
+    tensor = layers.Activation(activation, name="active")(tensor)
+    tensor = layers.Add(name="joined")([tensor, layers.Conv2D(6, 1, name="branch", activation=activation)(tensor)])
+    head = layers.Dense(CLASSES, activation="softmax")(layers.GlobalAveragePooling2D()(tensor))
+    original = keras.Model(inputs, head)
+    original.save(tmp_path / "model.keras")
+    model = load_model(tmp_path / "model.keras")
+    assert [layer.name for layer in model.layers()] == ["active", "branch", "joined"]
+    # Behind the convolution, the factor and the offset of the normalization; constants of activations are scalars.
+    assert model.layers()[0].parameters == 3 * 3 * SHAPE[2] * 6 + 2 * 6
+    pictures = np.random.default_rng(0).random((2, *SHAPE), np.float32)
+    expected = keras.Model(inputs, original.get_layer("active").output).predict(pictures, verbose=0)
+    np.testing.assert_allclose(model.feature_maps(pictures, "active"), expected, atol=1e-6)
+
+
 def test_parameters_and_receptive_fields_of_a_small_network(keras: Any, tmp_path: Path) -> None:
     layers = keras.layers
     inputs = keras.Input((40, 60, 3))
