@@ -40,6 +40,9 @@ PLUGIN_DIRS = []
 # How many of the most probable classes are shown and explained.
 TOP_CLASSES = 5
 
+# Megabytes that the windows of an occlusion map may take at once; larger is not faster.
+OCCLUSION_MB = 300
+
 # The largest upload request, in megabytes.
 MAX_UPLOAD_MB = 64
 

@@ -55,6 +55,9 @@ class Settings:
     )
     PLUGIN_DIRS: list[str] = setting([], "Folders with visualizations of your own and their templates.")
     TOP_CLASSES: int = setting(5, "How many of the most probable classes are shown and explained.")
+    OCCLUSION_MB: int = setting(
+        300, "Megabytes that the windows of an occlusion map may take at once; larger is not faster."
+    )
     MAX_UPLOAD_MB: int = setting(64, "The largest upload request, in megabytes.")
     MAX_MEGAPIXELS: int = setting(50, "The largest picture, in millions of pixels.")
     MAX_PICTURES: int = setting(500, "How many pictures a session may hold.")

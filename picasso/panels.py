@@ -25,6 +25,7 @@ class Panel:
         transparency: how strongly the picture shows through the map, 0..1.
         class_index: the class that a map belongs to, or None.
         probability: the probability of that class on the whole picture, 0..1, or None.
+        note: a sentence below it, for those who want to know more.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Panel:
     transparency: float = 0.0
     class_index: int | None = None
     probability: float | None = None
+    note: str = ""
 
     @classmethod
     def of_class(cls, prediction: Prediction, array: NDArray[Any], **attributes: Any) -> Self:
@@ -66,6 +68,7 @@ class Panel:
             "shape": list(self.array.shape),
             "class_index": self.class_index,
             "probability": self.probability,
+            "note": self.note,
         }
         if self.kind == "map":
             low, high = self.scale()
@@ -83,7 +86,7 @@ class Panel:
     @classmethod
     def from_description(cls, document: dict[str, Any], array: NDArray[Any]) -> Self:
         """Rebuild a panel from :meth:`describe` and its array."""
-        names = ("title", "quantity", "signed", "transparency", "class_index", "probability")
+        names = ("title", "quantity", "signed", "transparency", "class_index", "probability", "note")
         known = {key: document[key] for key in names if key in document}
         scale = document.get("value_range")
         return cls(array=array, value_range=(scale[0], scale[1]) if scale else None, **known)

@@ -12,11 +12,13 @@ import logging
 import os
 import signal
 import tempfile
+import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from picasso import checking, configuration, files, pipeline
@@ -125,6 +127,17 @@ def main(connection: Connection, configured: dict[str, Any], status: str, tempor
         connection.send(None)
 
 
+def warm_up_occlusion(model: Model) -> None:
+    """Compute one small window, so that the first map does not wait for compilation; nobody waits for this."""
+    picture = np.zeros(model.input_shape, np.float32)
+    try:
+        for _ in model.occlude(picture, picture, [(0, 0, 1, 1)]).parts:
+            pass
+    except Exception:
+        # Should it fail with a real picture too, that run will say so.
+        log.warning("occlusion could not be warmed up", exc_info=True)
+
+
 def load_and_tell(configured: dict[str, Any], status: Path) -> None:
     """Load the model and write into ``status`` that it is ready, or why it is not."""
     try:
@@ -134,6 +147,7 @@ def load_and_tell(configured: dict[str, Any], status: Path) -> None:
             log.warning("A sample is left out. %s", problem)
         report = checking.check(model, samples)
         files.write_json(status, {"state": "ready", "card": model.card().as_dict(), "report": report.as_dict()})
+        threading.Thread(target=warm_up_occlusion, args=(model,), daemon=True).start()
     except PicassoError as error:
         # The server says the sentence; whoever wrote a model class needs the line that failed, too.
         if isinstance(error, ModelCodeError):

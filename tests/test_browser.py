@@ -130,10 +130,13 @@ def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
 
 
 def test_progress_is_shown_and_a_run_can_be_cancelled(visitor: Page) -> None:
-    for _ in range(3):
-        if visitor.locator("details:not([open])").count():
+    button = visitor.get_by_role("button", name="Take ten")
+    for count in (10, 20, 30):
+        expect(visitor.locator("summary")).to_be_visible()
+        if not button.is_visible():
             visitor.locator("summary").click()
-        visitor.get_by_role("button", name="Take ten").click()
+        button.click()
+        expect(visitor.locator(".thumbs img")).to_have_count(count)
     visitor.goto(visitor.url.rstrip("/") + "/visualizations/PartialOcclusion?Strides=30&Window=0.05")
     visitor.get_by_role("button", name="Run").click()
     expect(visitor.get_by_role("progressbar")).to_be_visible()

@@ -1,5 +1,7 @@
 """The arrays that go in and out of models; batch first, channels last."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,3 +11,9 @@ Array = NDArray[np.float32]
 Classes = NDArray[np.int64]
 #: Height, width and channels of an input.
 Shape = tuple[int, int, int]
+
+
+def fill_up(array: NDArray[Any], size: int) -> NDArray[Any]:
+    """Return ``array`` with zeros appended until its length is a multiple of ``size``, and not 0."""
+    missing = -len(array) % size or (0 if len(array) else size)
+    return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])

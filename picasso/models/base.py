@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.errors import ModelCodeError, ModelError, PicassoError, reason
-from picasso.models.arrays import Array, Classes, Shape
-from picasso.models.card import Capability, Layer, ModelCard, Prediction
-from picasso.models.preprocessing import Preprocessing
-
-GUESS = (
-    "That pixel values become 0..1 is a guess. If the model was trained on other values, its answers mean nothing: say "
-    "which with PREPROCESS or --preprocess, such as -1..1, 0..255, torch or caffe."
-)
+from picasso.models.arrays import Array, Classes, Shape, fill_up
+from picasso.models.card import Capability, Layer, ModelCard, Prediction, as_prediction
+from picasso.models.occlusion import Box, Occlusion, batches, covered
+from picasso.models.preprocessing import GUESS, Preprocessing
 
 
 class Model(ABC):
@@ -45,6 +41,9 @@ class Model(ABC):
     #: The only number of inputs that the model takes at once, or None where any will do.
     fixed_batch: int | None = None
     notes: tuple[str, ...] = ()
+
+    #: How many megabytes the windows of an occlusion map may take at once, where only changes are computed.
+    occlusion_mb = 150
 
     # How many classes decode_prob() lists; the original's name for it.
     top_probs = 5
@@ -125,7 +124,7 @@ class Model(ABC):
         """
         decoded = self.decode_prob(probabilities)
         try:
-            rows = [tuple(checked(one) for one in row) for row in decoded]
+            rows = [tuple(as_prediction(one) for one in row) for row in decoded]
         except (TypeError, KeyError, ValueError) as error:
             wanted = "a list of index, name and prob for each picture"
             raise ModelError(f"decode_prob() of the model must give {wanted}: {reason(error)}.") from error
@@ -154,6 +153,20 @@ class Model(ABC):
         if result.min(initial=0) < -1e-4 or result.max(initial=0) > 1 + 1e-4:
             raise self._wrong(f"values from {result.min():.3g} to {result.max():.3g}, which are no probabilities")
         return result
+
+    def occlude(self, picture: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
+        """Return the class probabilities behind many windows, as they come, in any order.
+
+        Args:
+            picture: an input ``(H, W, C)``.
+            fill: what is seen in a window, ``(H, W, C)``: plain paint, or another picture.
+            boxes: the windows as (left, top, right, bottom) in pixels, none of them empty.
+        """
+        parts = (
+            (members, self.predict(covered(picture, fill, [boxes[index] for index in members])))
+            for members in batches(len(boxes), self.batch_size)
+        )
+        return Occlusion(parts, "a whole picture for each window")
 
     def logits(self, inputs: Array) -> Array:
         """Return the scores ``(N, K)`` before the softmax or sigmoid."""
@@ -268,7 +281,8 @@ class Model(ABC):
         """Answer any number of inputs in batches of bounded size; one of a fixed size is filled up and cut."""
         inputs = np.asarray(inputs, np.float32)
         if inputs.shape[1:] != self.input_shape:
-            raise ModelError(f"{type(self).__name__} takes inputs (N, {self._shape()}), not {inputs.shape}.")
+            shape = ", ".join(map(str, self.input_shape))
+            raise ModelError(f"{type(self).__name__} takes inputs (N, {shape}), not {inputs.shape}.")
         count, size = len(inputs), self.batch_size
         if self.fixed_batch:
             inputs, *others = (fill_up(array, size) for array in (inputs, *others))  # type: ignore[assignment]
@@ -276,22 +290,8 @@ class Model(ABC):
         parts = [answer(inputs[i : i + size], *(other[i : i + size] for other in others)) for i in starts]
         return np.concatenate([np.asarray(part, np.float32) for part in parts])[:count]
 
-    def _shape(self) -> str:
-        return ", ".join(str(side) for side in self.input_shape)
-
     def _wrong(self, what: str) -> ModelError:
         return ModelError(f"The model {type(self).__name__} ({self.checkpoint}) answered {what}.")
 
     def _cannot(self, capability: Capability) -> ModelError:
         return ModelError(f"The model {type(self).__name__} can't give {capability.value}.")
-
-
-def fill_up(array: NDArray[Any], size: int) -> NDArray[Any]:
-    """Return ``array`` with zeros appended until its length is a multiple of ``size``, and not 0."""
-    missing = -len(array) % size or (0 if len(array) else size)
-    return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
-
-
-def checked(entry: Any) -> Prediction:
-    """Return one entry of decode_prob() with its numbers as numbers, also where they were written as text."""
-    return Prediction(index=int(entry["index"]), name=str(entry["name"]), prob=float(entry["prob"]))

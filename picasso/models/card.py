@@ -74,3 +74,8 @@ class ModelCard:
     def missing(self, needs: frozenset[Capability]) -> list[str]:
         """Return those of ``needs`` that this model can't give."""
         return sorted(need.value for need in needs if need.value not in self.capabilities)
+
+
+def as_prediction(entry: Any) -> Prediction:
+    """Return one entry of decode_prob() with its numbers as numbers, also where they were written as text."""
+    return Prediction(index=int(entry["index"]), name=str(entry["name"]), prob=float(entry["prob"]))

@@ -70,7 +70,7 @@ def load_configured(
         model, arguments = open_file(settings.path(settings.MODEL))
     else:
         model, arguments = find_class(settings)(), {}
-    model.top_probs = settings.TOP_CLASSES
+    model.top_probs, model.occlusion_mb = settings.TOP_CLASSES, settings.OCCLUSION_MB
     names = labels or (settings.path(settings.LABELS) if settings.LABELS else ())
     words = preprocess or settings.PREPROCESS
     if isinstance(words, str) and words.partition(":")[0].endswith(".py"):

@@ -23,6 +23,11 @@ RANGES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 ALIASES = {"tf": "-1..1", "imagenet": "torch"}
 RESIZES = ("stretch", "fit", "crop")
 
+GUESS = (
+    "That pixel values become 0..1 is a guess. If the model was trained on other values, its answers mean nothing: say "
+    "which with PREPROCESS or --preprocess, such as -1..1, 0..255, torch or caffe."
+)
+
 
 @dataclass(frozen=True)
 class Preprocessing:

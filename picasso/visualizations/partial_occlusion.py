@@ -13,11 +13,10 @@ from PIL import Image, ImageDraw
 
 from picasso.models.arrays import Array
 from picasso.models.base import Model
+from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice
 
 GREY = {"grey": 128, "black": 0, "white": 255}
-
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -63,54 +62,34 @@ def fill(view: Image.Image, colour: str) -> int | tuple[int, ...]:
     return value if view.mode == "L" else (value,) * len(view.getbands())
 
 
-class Occluder:
-    """Makes the model's input for any window, as if it were painted on the picture and preprocessed.
+def occlude(model: Model, picture: Input, settings: OcclusionSettings) -> Occlusion:
+    """Return the class probabilities behind the window at every position, row by row.
 
-    Where preprocessing works pixel by pixel, replacing the covered numbers by those of a picture of plain
-    paint is the same and much faster; a probe decides. Where it looks at the whole picture, each window is
-    really painted.
+    What is computed is what the model answers to a picture on which the window is painted. Where preprocessing
+    works pixel by pixel, replacing the covered numbers by those of a picture of plain paint is the same and much
+    faster; a probe decides. Where it looks at the whole picture, each window is really painted.
     """
+    view, paint = picture.view, fill(picture.view, settings.occlusion)
+    windows = boxes(view.size, settings)
+    plain = model.encode([Image.new(view.mode, view.size, paint)])[0]
 
-    def __init__(self, model: Model, picture: Input, colour: str) -> None:
-        self._model, self._picture = model, picture
-        self._paint = fill(picture.view, colour)
-        plain = Image.new(picture.view.mode, picture.view.size, self._paint)
-        self._plain: Array = model.encode([plain])[0]
-        width, height = picture.view.size
-        probe = [(width // 4, height // 4, width // 2 + 1, height // 2 + 1)]
-        self.by_pixel = not picture.exact_view or np.allclose(self._replaced(probe), self._painted(probe), atol=1e-6)
-
-    def inputs(self, windows: Sequence[Box]) -> Array:
-        """Return ``(len(windows), H, W, C)``."""
-        return self._replaced(windows) if self.by_pixel else self._painted(windows)
-
-    def _replaced(self, windows: Sequence[Box]) -> Array:
-        inputs = np.repeat(self._picture.array[None], len(windows), axis=0)
-        for one, (left, top, right, bottom) in zip(inputs, windows, strict=True):
-            one[top:bottom, left:right] = self._plain[top:bottom, left:right]
-        return inputs
-
-    def _painted(self, windows: Sequence[Box]) -> Array:
+    def painted(some: Sequence[Box]) -> Array:
         views = []
-        for box in windows:
-            view = self._picture.view.copy()
-            view.paste(self._paint, box)
-            views.append(view)
-        return self._model.encode(views)
+        for box in some:
+            copy = view.copy()
+            copy.paste(paint, box)
+            views.append(copy)
+        return model.encode(views)
 
-
-def occlude(model: Model, picture: Input, settings: OcclusionSettings, task: Task[OcclusionSettings]) -> Array:
-    """Return the class probabilities at every window position, ``(strides, strides, K)``.
-
-    Only one batch of covered pictures exists at a time, so memory does not grow with the grid.
-    """
-    windows = boxes(picture.view.size, settings)
-    occluder = Occluder(model, picture, settings.occlusion)
-    parts = []
-    for start in range(0, len(windows), model.batch_size):
-        task.progress(start, len(windows))
-        parts.append(model.predict(occluder.inputs(windows[start : start + model.batch_size])))
-    return np.concatenate(parts).reshape(settings.strides, settings.strides, -1)
+    width, height = view.size
+    probe = [(width // 4, height // 4, width // 2 + 1, height // 2 + 1)]
+    if not picture.exact_view or np.allclose(covered(picture.array, plain, probe), painted(probe), atol=1e-6):
+        return model.occlude(picture.array, plain, windows)
+    parts = (
+        (members, model.predict(painted([windows[index] for index in members])))
+        for members in batches(len(windows), model.batch_size)
+    )
+    return Occlusion(parts, "a whole picture for each window, because preprocessing looks at all of a picture at once")
 
 
 def sketch(view: Image.Image, settings: OcclusionSettings) -> Image.Image:
@@ -141,12 +120,21 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
     def make_visualization(self, task: Task[OcclusionSettings]) -> Iterator[Sequence[Panel]]:
         """Yield the sketch of the windows, then one map per top class, all on the same 0..1 scale."""
         for picture in task.inputs:
-            probabilities = occlude(task.model, picture, task.settings, task)
-            windows = Panel(title="Windows", array=np.asarray(sketch(picture.view, task.settings)))
+            task.progress(0, 1)
+            occlusion, side = occlude(task.model, picture, task.settings), task.settings.strides
+            probabilities = np.empty((side * side, task.model.num_classes), np.float32)
+            done = 0
+            for members, part in occlusion.parts:
+                probabilities[members] = part
+                done += len(members)
+                task.progress(done, side * side)
+            grid = probabilities.reshape(side, side, -1)
+            sketched = np.asarray(sketch(picture.view, task.settings))
+            windows = Panel(title="Windows", array=sketched, note=f"Computed: {occlusion.method}.")
             maps = [
                 Panel.of_class(
                     prediction,
-                    array=probabilities[..., prediction["index"]],
+                    array=grid[..., prediction["index"]],
                     quantity="probability if covered",
                     value_range=(0.0, 1.0),
                 )

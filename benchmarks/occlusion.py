@@ -1,0 +1,121 @@
+"""Occlusion maps: only what a window changes, against whole pictures in the best batches."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks import networks
+from benchmarks.measuring import elsewhere, interleaved, peak
+from picasso.models.arrays import Array
+from picasso.models.backend import tf
+from picasso.models.base import Model
+from picasso.models.occlusion import Box, covered
+from picasso.visualizations.partial_occlusion import spans
+
+# So many windows of the baseline are measured; all of them take the same time.
+SAMPLE = 48
+
+
+@dataclass(frozen=True)
+class Work:
+    """A map to compute."""
+
+    network: str
+    window: float
+    count: int
+    rounds: int = 3
+
+
+WORKS = (
+    Work("VGG16", 0.2, 20),
+    Work("VGG16", 0.1, 30),
+    Work("ResNet50", 0.2, 20),
+    Work("MobileNetV2", 0.2, 20),
+    Work("EfficientNet-Lite0", 0.1, 20, 5),
+    Work("EfficientNetB0", 0.2, 20),
+    Work("MNIST example", 0.1, 30, 7),
+)
+
+
+def windows(shape: tuple[int, ...], window: float, count: int) -> list[Box]:
+    """Return all windows of a map."""
+    rows, columns = (spans(side, window, count) for side in shape[:2])
+    return [(left, top, right, bottom) for top, bottom in rows for left, right in columns]
+
+
+def compute(model: Model, picture: Array, fill: Array, boxes: list[Box]) -> Array:
+    """Return the probabilities behind all windows."""
+    found = np.empty((len(boxes), model.num_classes), np.float32)
+    for members, part in model.occlude(picture, fill, boxes).parts:
+        found[members] = part
+    return found
+
+
+def measure(name: str, window: float, count: int, rounds: int) -> dict[str, Any]:
+    """Return what a map takes in this process, against whole pictures."""
+    model = networks.network(name)
+    picture = networks.picture(model.input_shape)
+    fill, boxes = np.zeros_like(picture), windows(model.input_shape, window, count)
+    started = time.perf_counter()
+    found = compute(model, picture, fill, boxes)
+    cold = time.perf_counter() - started
+    started = time.perf_counter()
+    compute(model, picture, fill, boxes)
+    warm, memory = time.perf_counter() - started, peak()
+    some = np.random.default_rng(0).permutation(len(boxes))[:SAMPLE]
+    chosen = [boxes[index] for index in some]
+    expected = model.predict(covered(picture, fill, chosen))
+    measured = interleaved(
+        lambda: compute(model, picture, fill, boxes),
+        lambda: model.predict(covered(picture, fill, chosen)),
+        rounds,
+        len(boxes) / len(some),
+    )
+    return {
+        "ratio": measured.ratio(),
+        "ours": 1000 * statistics.median(measured.ours) / len(boxes),
+        "baseline": 1000 * statistics.median(measured.baseline) / len(boxes),
+        "error": float(np.abs(found[some] - expected).max()),
+        "cold": cold / warm,
+        "memory": memory,
+        "method": model.occlude(picture, fill, boxes).method,
+    }
+
+
+def product_peak() -> float:
+    """Return how many billion operations a CPU second of this machine gives to a large product of matrices."""
+    one = tf.random.normal([2048, 2048])
+    tf.matmul(one, one).numpy()
+    times = []
+    for _ in range(5):
+        started = time.process_time()
+        tf.matmul(one, one).numpy()
+        times.append(time.process_time() - started)
+    return float(2 * 2048**3 / min(times) / 1e9)
+
+
+def table() -> list[str]:
+    """Measure everything, each network in a process of its own, and return a Markdown table."""
+    head = ("network", "window", "grid", "CPU ms per window", "whole pictures", "ratio", "error", "first / next", "MB")
+    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
+    for work in WORKS:
+        if (
+            work.network == "EfficientNet-Lite0"
+            and not (networks.EXAMPLES / "keras-efficientnet-lite" / "data" / "efficientnet_lite0.keras").exists()
+        ):
+            print("EfficientNet-Lite0 is left out: make prepare EXAMPLE=keras-efficientnet-lite")
+            continue
+        one = elsewhere("occlusion", json.dumps([work.network, work.window, work.count, work.rounds]))
+        cells = (
+            work.network, f"{work.window:.0%}", f"{work.count} x {work.count}", f"{one['ours']:.2f}",
+            f"{one['baseline']:.2f}", one["ratio"], f"{one['error']:.1e}", f"{one['cold']:.1f}", f"{one['memory']:.0f}",
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+        print(lines[-1], flush=True)
+    return lines
