@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,11 +13,12 @@ from PIL import Image
 from picasso.errors import ModelCodeError, ModelError, PicassoError, reason
 from picasso.models.arrays import Array, Classes, Shape, fill_up
 from picasso.models.card import Capability, Layer, ModelCard, Prediction, as_prediction
+from picasso.models.framework import Framework
 from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.models.preprocessing import GUESS, Preprocessing
 
 
-class Model(ABC):
+class Model(Framework):
     """An image classifier.
 
     Derive from :class:`picasso.models.keras.KerasModel` or :class:`picasso.models.tensorflow.TFModel` to bring
@@ -173,8 +174,16 @@ class Model(ABC):
         return self._batched(self.batch_logits, inputs)
 
     def input_gradients(self, inputs: Array, classes: Sequence[int] | Classes) -> Array:
-        """Return d logit[class] / d input, ``(N, H, W, C)``; ``classes`` holds one class per input."""
-        return self._batched(self.batch_input_gradients, inputs, np.asarray(classes, np.int64))
+        """Return d logit[class] / d input.
+
+        Args:
+            inputs: ``(N, H, W, C)``.
+            classes: one class per input, for gradients ``(N, H, W, C)``; or k of them per input, ``(N, k)``, for
+                gradients ``(N, k, H, W, C)``, which takes less time than asking k times.
+        """
+        chosen = np.asarray(classes, np.int64)
+        answer = self.batch_class_gradients if chosen.ndim == 2 else self.batch_input_gradients
+        return self._batched(answer, inputs, chosen)
 
     def feature_maps(self, inputs: Array, layer: str | None = None) -> Array:
         """Return the feature maps ``(N, h, w, c)`` of a layer, by default the last before the head."""
@@ -199,28 +208,6 @@ class Model(ABC):
         if not layers:
             raise ModelError(f"{type(self).__name__} has no layer with feature maps.")
         raise ModelError(f"There is no layer {name!r}; the layers are {', '.join(one.name for one in layers)}.")
-
-    # ---- what a framework implements ----------------------------------------------------------------------
-
-    @abstractmethod
-    def batch_probabilities(self, inputs: Array) -> Array:
-        """Return the probabilities ``(n, K)`` of one batch of at most :attr:`batch_size` inputs."""
-
-    def batch_logits(self, inputs: Array) -> Array:
-        """Return the logits ``(n, K)`` of one batch."""
-        raise self._cannot(Capability.GRADIENTS)
-
-    def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
-        """Return d logit[class] / d input of one batch, shaped like ``inputs``."""
-        raise self._cannot(Capability.GRADIENTS)
-
-    def batch_feature_maps(self, inputs: Array, layer: str) -> Array:
-        """Return the feature maps ``(n, h, w, c)`` of one batch at a layer."""
-        raise self._cannot(Capability.FEATURE_MAPS)
-
-    def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
-        """Return d logit[class] / d feature map of one batch, shaped like the maps."""
-        raise self._cannot(Capability.FEATURE_MAPS)
 
     # ---- who it is ----------------------------------------------------------------------------------------
 
@@ -292,6 +279,3 @@ class Model(ABC):
 
     def _wrong(self, what: str) -> ModelError:
         return ModelError(f"The model {type(self).__name__} ({self.checkpoint}) answered {what}.")
-
-    def _cannot(self, capability: Capability) -> ModelError:
-        return ModelError(f"The model {type(self).__name__} can't give {capability.value}.")

@@ -86,6 +86,18 @@ class Graph:
         """Return d logit[class] / d input, ``(N, H, W, C)``."""
         return self._call(self._differentiate(self._gradients[0]), inputs, classes)[0]
 
+    def class_gradients(self, inputs: Array, classes: Classes) -> Array:
+        """Return d logit[class] / d input for k classes of each input, ``(N, k, H, W, C)``: one pass there, k back."""
+        count = classes.shape[1]
+        name = f"of {count} classes"
+        if name not in self._derivatives:
+            with self._wrapped.graph.as_default():
+                chosen = tf1.placeholder(tf.int64, [None, count])
+                scores = [tf.gather(self._logits, chosen[:, index], batch_dims=1) for index in range(count)]
+                gradients = tf.stack([tf.gradients(score, self._input)[0] for score in scores], axis=1)
+            self._derivatives[name] = self._wrapped.prune([self._input, chosen], [gradients])
+        return self._call(self._derivatives[name], inputs, classes)[0]
+
     def feature_maps(self, inputs: Array, layer: str) -> Array:
         """Return the feature maps of a layer, ``(N, h, w, c)``."""
         if layer not in self._maps:

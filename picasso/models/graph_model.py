@@ -91,6 +91,10 @@ class GraphModel(Model):
         """Ask the compiled graph."""
         return self._graph.input_gradients(inputs, classes)
 
+    def batch_class_gradients(self, inputs: Array, classes: Classes) -> Array:
+        """Ask the compiled graph."""
+        return self._graph.class_gradients(inputs, classes)
+
     def batch_feature_maps(self, inputs: Array, layer: str) -> Array:
         """Ask the compiled graph."""
         return self._graph.feature_maps(inputs, layer)

@@ -39,8 +39,8 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
         for picture in task.inputs:
             task.progress(0, 1)
             classes = [prediction["index"] for prediction in picture.predictions]
-            inputs = np.repeat(picture.array[None], len(classes), axis=0)
-            maps = saliency(task.model.input_gradients(inputs, classes))
+            (gradients,) = task.model.input_gradients(picture.array[None], np.array([classes]))
+            maps = saliency(gradients)
             yield [
                 Panel.of_class(
                     prediction,

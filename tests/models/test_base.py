@@ -12,6 +12,7 @@ from PIL import Image
 from picasso.errors import ModelError
 from picasso.models.arrays import Array
 from picasso.models.card import Capability, ModelCard
+from picasso.models.framework import Framework
 from tests.conftest import picture
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel
 
@@ -69,6 +70,8 @@ def test_batches_give_the_same_as_one_by_one(linear: LinearModel, monkeypatch: p
     assert sizes == [3, 3, 1]
     classes = [0, 1, 2, 3, 4, 5, 6]
     np.testing.assert_array_equal(linear.input_gradients(inputs, classes), linear.weights[classes])
+    pairs = np.stack([classes, np.roll(classes, 1)], axis=1)
+    np.testing.assert_array_equal(linear.input_gradients(inputs, pairs), linear.weights[pairs])
     np.testing.assert_array_equal(linear.feature_gradients(inputs, classes), linear.weights[classes])
     np.testing.assert_array_equal(linear.feature_maps(inputs), inputs)
 
@@ -111,7 +114,7 @@ def test_inputs_of_the_wrong_shape(linear: LinearModel) -> None:
 
 def test_what_a_model_cannot_give(linear: LinearModel) -> None:
     class Minimal(BlackBoxModel):
-        batch_input_gradients = LinearModel.__mro__[1].batch_input_gradients  # type: ignore[attr-defined]
+        batch_input_gradients = Framework.batch_input_gradients
 
     model = loaded(Minimal)
     with pytest.raises(ModelError, match="can't give gradients"):

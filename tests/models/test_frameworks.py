@@ -113,6 +113,8 @@ def test_answers_are_those_of_the_framework(keras: Any, build: Build, suffix: st
     expected = tape.gradient(log_odds, inputs).numpy()
     ours = model.input_gradients(PROBE, classes) - model.input_gradients(PROBE, [3] * 5)
     np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max() + 1e-7)
+    several = model.input_gradients(PROBE, np.stack([classes, [3] * 5], axis=1))
+    np.testing.assert_allclose(several[:, 0] - several[:, 1], expected, atol=1e-5 * np.abs(expected).max() + 1e-7)
 
 
 def test_the_saliency_of_a_linear_model_is_its_weights(keras: Any, tmp_path: Path) -> None:
