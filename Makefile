@@ -10,7 +10,7 @@ EXAMPLE ?=
 CONFIG := $(if $(EXAMPLE),picasso/examples/$(EXAMPLE)/config.py,config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test lint format docs bench clean
+.PHONY: install prepare run test lint format docs bench bench-peers clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -47,5 +47,10 @@ docs: install
 bench: install
 	$(BIN)/python -m benchmarks
 
+bench-peers:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check --editable . xplique captum torch torchvision
+	.venv-peers/bin/python -m benchmarks.peers
+
 clean:
-	rm -rf $(VENV) docs/_build build dist *.egg-info
+	rm -rf $(VENV) .venv-peers docs/_build build dist *.egg-info

@@ -51,6 +51,7 @@ class Graph:
             the output ``(N, K)``.
         label: how error messages name the model.
         known: the names that the framework gave its layers.
+        inlined: build the operations of functions in place of calls to them; such a graph has no gradients.
 
     Attributes:
         input_shape: ``(H, W, C)``.
@@ -60,8 +61,8 @@ class Graph:
         notes: what the user should know, such as that log probabilities stand in for logits.
     """
 
-    def __init__(self, build: Build, label: str, known: Collection[str] = ()) -> None:
-        self._build, self._label, self._known = build, label, known
+    def __init__(self, build: Build, label: str, known: Collection[str] = (), *, inlined: bool = False) -> None:
+        self._build, self._label, self._known, self._inlined = build, label, known, inlined
         self.notes: tuple[str, ...] = ()
         self._compile(trust_scores=True)
         if not self._verify():
@@ -122,7 +123,13 @@ class Graph:
         """
         if self.fixed_batch:
             raise Unsupported(f"the model takes exactly {self.fixed_batch} pictures at once")
-        return Incremental(self._input, self._probabilities, self._evaluate, self._fetch)
+        try:
+            return Incremental(self._input, self._probabilities, self._evaluate, self._fetch)
+        except Unsupported:
+            if self._inlined:
+                raise
+        # Functions that the framework compiles on their own, as Keras does for grouped convolutions, hide operations.
+        return Graph(self._build, self._label, self._known, inlined=True).incremental()
 
     def _evaluate(self, tensors: Sequence[Any]) -> Sequence[Any]:
         """Return the values of tensors that do not depend on the input."""
@@ -140,7 +147,11 @@ class Graph:
 
     def _compile(self, *, trust_scores: bool) -> None:
         """Build the graph and cut the prediction out of it; gradients are cut out when first asked for."""
-        self._wrapped = tf1.wrap_function(lambda: self._assemble(trust_scores), [])
+        tf.config.run_functions_eagerly(self._inlined)
+        try:
+            self._wrapped = tf1.wrap_function(lambda: self._assemble(trust_scores), [])
+        finally:
+            tf.config.run_functions_eagerly(False)
         self._predict = self._wrapped.prune([self._input], [self._probabilities, self._logits])
         self._derivatives: dict[str, Any] = {}
         self._maps: dict[str, Any] = {}
@@ -173,6 +184,8 @@ class Graph:
         self._probabilities = tf.concat([1 - output, output], 1) if binary else output
         self._logits = tf.concat([-scores, scores], 1) if binary else scores
         self.num_classes = int(self._probabilities.shape[1])
+        if self._inlined:
+            return
         self._classes = tf1.placeholder(tf.int64, [None], "picasso_classes")
         score = tf.gather(self._logits, self._classes, batch_dims=1)
         self._layers = feature_layers(self._input.op, scores.op, self._known)

@@ -1,0 +1,103 @@
+"""Occlusion by Xplique and by Captum, at their best settings: ``make bench-peers``, in an environment of its own.
+
+Each is measured in turn with Picasso, in one process. Xplique takes the same Keras model; it computes the map of one
+class per run, of which one is counted. Captum takes torchvision's network of the same architecture.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks import networks, occlusion
+from benchmarks.measuring import interleaved
+from picasso.models.arrays import Array
+from picasso.models.keras import KerasModel
+
+WORKS = (
+    occlusion.Work("VGG16", 0.2, 20),
+    occlusion.Work("VGG16", 0.1, 30),
+    occlusion.Work("ResNet50", 0.2, 20),
+    occlusion.Work("MobileNetV2", 0.2, 20),
+    occlusion.Work("MNIST example", 0.1, 30, 5),
+)
+TORCHVISION = {"VGG16": "vgg16", "ResNet50": "resnet50", "MobileNetV2": "mobilenet_v2"}
+BATCH = 16
+
+Measured = tuple[Callable[[], object], int]
+
+
+def xplique(model: KerasModel, picture: Array, window: float) -> Measured:
+    """Return Xplique's work and how many windows that is."""
+    from xplique.attributions import Occlusion
+
+    side = picture.shape[0]
+    patch = round(window * side)
+    stride, batch = stride_of(side, patch), 256 if side < 64 else BATCH
+    target = np.eye(model.num_classes, dtype=np.float32)[:1]
+    explainer = Occlusion(model.model, batch_size=batch, patch_size=patch, patch_stride=stride, occlusion_value=0.0)
+    return lambda: explainer.explain(picture[None], target), ((side - patch) // stride + 1) ** 2
+
+
+def captum(name: str, picture: Array, window: float) -> Measured:
+    """Return Captum's work and how many windows that is."""
+    import torch
+    import torchvision
+    from captum.attr import Occlusion
+
+    network = getattr(torchvision.models, TORCHVISION[name])(weights=None).eval()
+    side = picture.shape[0]
+    patch = round(window * side)
+    stride = stride_of(side, patch)
+    explainer = Occlusion(network)
+    tensor = torch.tensor(picture.transpose(2, 0, 1)[None])
+
+    def run() -> object:
+        with torch.no_grad():
+            return explainer.attribute(
+                tensor, (3, patch, patch), strides=(3, stride, stride), target=0, perturbations_per_eval=BATCH
+            )
+
+    return run, (-(-(side - patch) // stride) + 1) ** 2
+
+
+def stride_of(side: int, patch: int) -> int:
+    """Return a stride with which some windows of a large picture are measured, all alike, or all of a small one."""
+    return max(1, (side - patch) // (5 if side > 64 else 25))
+
+
+def measure(work: occlusion.Work) -> None:
+    """Print the rows of one map."""
+    model = networks.network(work.network)
+    picture = networks.picture(model.input_shape)
+    fill, boxes = np.zeros_like(picture), occlusion.windows(model.input_shape, work.window, work.count)
+    peers = {"Xplique": xplique(model, picture, work.window)}
+    if work.network in TORCHVISION and importlib.util.find_spec("captum"):
+        peers["Captum"] = captum(work.network, picture, work.window)
+    for name, (run, count) in peers.items():
+        rounds = interleaved(
+            lambda: occlusion.compute(model, picture, fill, boxes), run, work.rounds, len(boxes) / count
+        )
+        ours, theirs = (1000 * statistics.median(times) / len(boxes) for times in (rounds.ours, rounds.baseline))
+        cells = (
+            work.network, f"{work.window:.0%}", f"{work.count} x {work.count}", name, f"{ours:.2f}", f"{theirs:.2f}",
+            rounds.ratio(),
+        )  # fmt: skip
+        print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def main() -> None:
+    """Measure all maps, or those of the networks that are named."""
+    print("| network | window | grid | peer | CPU ms per window | the peer's | ratio |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for work in WORKS:
+        if len(sys.argv) == 1 or work.network in sys.argv[1:]:
+            measure(work)
+
+
+if __name__ == "__main__":
+    main()
