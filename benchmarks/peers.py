@@ -1,20 +1,20 @@
 """Occlusion by Xplique and by Captum, at their best settings: ``make bench-peers``, in an environment of its own.
 
-Each is measured in turn with Picasso, in one process. Xplique takes the same Keras model; it computes the map of one
-class per run, of which one is counted. Captum takes torchvision's network of the same architecture.
+Xplique takes the same Keras model, in turn with Picasso in one process; it computes the map of one class per run, of
+which one is counted. Captum takes torchvision's network of the same architecture, in a process of its own.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import statistics
+import subprocess
 import sys
 from collections.abc import Callable
 
 import numpy as np
 
 from benchmarks import networks, occlusion
-from benchmarks.measuring import interleaved
+from benchmarks.measuring import Rounds, cpu, interleaved
 from picasso.models.arrays import Array
 from picasso.models.keras import KerasModel
 
@@ -43,26 +43,10 @@ def xplique(model: KerasModel, picture: Array, window: float) -> Measured:
     return lambda: explainer.explain(picture[None], target), ((side - patch) // stride + 1) ** 2
 
 
-def captum(name: str, picture: Array, window: float) -> Measured:
-    """Return Captum's work and how many windows that is."""
-    import torch
-    import torchvision
-    from captum.attr import Occlusion
-
-    network = getattr(torchvision.models, TORCHVISION[name])(weights=None).eval()
-    side = picture.shape[0]
-    patch = round(window * side)
-    stride = stride_of(side, patch)
-    explainer = Occlusion(network)
-    tensor = torch.tensor(picture.transpose(2, 0, 1)[None])
-
-    def run() -> object:
-        with torch.no_grad():
-            return explainer.attribute(
-                tensor, (3, patch, patch), strides=(3, stride, stride), target=0, perturbations_per_eval=BATCH
-            )
-
-    return run, (-(-(side - patch) // stride) + 1) ** 2
+def captum(name: str, window: float) -> float:
+    """Return the CPU seconds that a window takes Captum."""
+    words = [sys.executable, "-m", "benchmarks.peer_captum", TORCHVISION[name], str(window)]
+    return float(subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
 def stride_of(side: int, patch: int) -> int:
@@ -75,19 +59,20 @@ def measure(work: occlusion.Work) -> None:
     model = networks.network(work.network)
     picture = networks.picture(model.input_shape)
     fill, boxes = np.zeros_like(picture), occlusion.windows(model.input_shape, work.window, work.count)
-    peers = {"Xplique": xplique(model, picture, work.window)}
-    if work.network in TORCHVISION and importlib.util.find_spec("captum"):
-        peers["Captum"] = captum(work.network, picture, work.window)
-    for name, (run, count) in peers.items():
-        rounds = interleaved(
-            lambda: occlusion.compute(model, picture, fill, boxes), run, work.rounds, len(boxes) / count
-        )
-        ours, theirs = (1000 * statistics.median(times) / len(boxes) for times in (rounds.ours, rounds.baseline))
-        cells = (
-            work.network, f"{work.window:.0%}", f"{work.count} x {work.count}", name, f"{ours:.2f}", f"{theirs:.2f}",
-            rounds.ratio(),
-        )  # fmt: skip
-        print("| " + " | ".join(cells) + " |", flush=True)
+    run, count = xplique(model, picture, work.window)
+    rounds = interleaved(lambda: occlusion.compute(model, picture, fill, boxes), run, work.rounds, len(boxes) / count)
+    show(work, "Xplique", rounds, len(boxes))
+    if work.network in TORCHVISION:
+        ours = [cpu(lambda: occlusion.compute(model, picture, fill, boxes)) for _ in range(2)]
+        theirs = [captum(work.network, work.window) * len(boxes) for _ in range(2)]
+        show(work, "Captum", Rounds(ours, theirs), len(boxes))
+
+
+def show(work: occlusion.Work, peer: str, rounds: Rounds, count: int) -> None:
+    """Print one row."""
+    ours, theirs = (f"{1000 * statistics.median(times) / count:.2f}" for times in (rounds.ours, rounds.baseline))
+    cells = (work.network, f"{work.window:.0%}", f"{work.count} x {work.count}", peer, ours, theirs, rounds.ratio())
+    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from picasso.results import Result
 from picasso.visualizations.base import BaseVisualization, Input, Task
 
 Report = Callable[[float], None]
+Preview = Callable[[int, Callable[[], Result]], None]
 Source = str | Path | Image.Image | NDArray[np.uint8]
 
 # How many pictures are prepared at once: enough to keep the model busy, few enough that memory stays bounded
@@ -121,8 +122,18 @@ def run(
     settings: Mapping[str, object],
     pictures: Sequence[Picture],
     report: Report,
+    preview: Preview | None = None,
 ) -> Iterator[Result]:
-    """Yield the result of each picture as soon as it is there; see :func:`explain`."""
+    """Yield the result of each picture as soon as it is there; see :func:`explain`.
+
+    Args:
+        model: the model.
+        visualization: the class.
+        settings: not checked yet.
+        pictures: any number; they are prepared at once.
+        report: called with the fraction done.
+        preview: called with the index of a picture and a function that makes what is known of its result.
+    """
     name = visualization.__name__
     card = model.card()
     missing = card.missing(visualization.NEEDS)
@@ -136,15 +147,8 @@ def run(
     def progress(done: int, total: int) -> None:
         report((finished + done / max(1, total)) / len(pictures))
 
-    started = time.perf_counter()
-    report(0.0)
-    inputs = prepare(model, pictures)
-    panels_of = visualization().make_visualization(Task(model, inputs, checked, progress))
-    for picture in inputs:
-        panels = next_panels(panels_of, name, picture.name)
-        finished += 1
-        now = time.perf_counter()
-        yield Result(
+    def result(picture: Input, panels: Sequence[Panel]) -> Result:
+        return Result(
             visualization=name,
             settings=checked.as_dict(),
             picture=picture.name,
@@ -152,11 +156,24 @@ def run(
             predictions=picture.predictions,
             panels=tuple(panels),
             model=card,
-            seconds=now - started,
+            seconds=time.perf_counter() - started,
             reference=visualization.REFERENCE_LINK,
             notes=() if picture.exact_view else (UNFAITHFUL,),
         )
-        started = now
+
+    def show(make: Callable[[], Sequence[Panel]]) -> None:
+        if preview:
+            preview(finished, lambda: result(inputs[finished], make()))
+
+    started = time.perf_counter()
+    report(0.0)
+    inputs = prepare(model, pictures)
+    panels_of = visualization().make_visualization(Task(model, inputs, checked, progress, show))
+    for picture in inputs:
+        panels = next_panels(panels_of, name, picture.name)
+        finished += 1
+        yield result(picture, panels)
+        started = time.perf_counter()
         report(finished / len(pictures))
 
 

@@ -15,7 +15,9 @@ engine carries them to a worker, and a run outlives either side.
 
 from __future__ import annotations
 
+import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -24,7 +26,10 @@ from typing import Any, TypedDict
 
 from picasso import files
 from picasso.errors import PicassoError
-from picasso.results import DOCUMENT
+from picasso.results import DOCUMENT, Result
+
+# The picture's position, and the number of the preview if it is one.
+PLACE = re.compile(r"\d{1,6}(p\d{1,6})?")
 
 
 class StoredPicture(TypedDict):
@@ -68,13 +73,18 @@ class Spec:
 
 
 class State(TypedDict):
-    """How a run stands; ``fraction`` is 0..1, ``seconds`` the computing time so far."""
+    """How a run stands.
+
+    ``fraction`` is 0..1, ``seconds`` the computing time so far; ``preview`` changes whenever more is known of a
+    picture at work.
+    """
 
     state: str
     fraction: float
     done: int
     total: int
     seconds: float
+    preview: str
     error: dict[str, str] | None
 
 
@@ -121,6 +131,25 @@ class Run:
         """Return where the result of one picture is saved."""
         return self.folder / "results" / f"{position:05d}"
 
+    def preview(self, position: int, result: Result) -> None:
+        """Save what is known so far of a picture's result; of several, the last two stay, for those who look."""
+        (self.folder / "previews").mkdir(exist_ok=True)
+        earlier = self._previews(position)
+        number = int(earlier[-1].name.partition("p")[2]) + 1 if earlier else 0
+        result.save(self.folder / "previews" / f"{position}p{number}")
+        for folder in earlier[:-1]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def forget_previews(self, position: int) -> None:
+        """Delete what was shown of a picture before its result was there."""
+        for folder in self._previews(position):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _previews(self, position: int) -> list[Path]:
+        """Return the folders of a picture's previews, oldest first."""
+        found = self.folder.glob(f"previews/{position}p[0-9]*")
+        return sorted(found, key=lambda folder: int(folder.name.partition("p")[2]))
+
     # ---- asked by both sides ------------------------------------------------------------------------------
 
     def cancel(self) -> None:
@@ -155,6 +184,7 @@ class Run:
             done=sum(1 for _ in self.folder.glob("results/[0-9]*/")),
             total=len(spec.pictures),
             seconds=round(sum(seconds for _, seconds in reports.values()), 3),
+            preview=" ".join(sorted(folder.name for folder in self.folder.glob("previews/[0-9]*"))),
             error=error,
         )
 
@@ -166,19 +196,24 @@ class Run:
                 return report[0], report[1]
         return None
 
-    def results(self) -> Iterator[dict[str, Any]]:
+    def results(self, *, previews: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the documents of the results that are there, in the order of the pictures.
 
-        Each is :meth:`picasso.results.Result.as_dict` and the stored picture it belongs to.
+        Each is :meth:`picasso.results.Result.as_dict` and the stored picture it belongs to. With ``previews``, so
+        is what is known of the results that are not there yet.
         """
         pictures = self.spec().pictures
         for position, picture in enumerate(pictures):
-            document = files.read_json(self.result_folder(position) / DOCUMENT)
+            place, document = str(position), files.read_json(self.result_folder(position) / DOCUMENT)
+            if document is None and previews and (shown := self._previews(position)):
+                place, document = shown[-1].name, files.read_json(shown[-1] / DOCUMENT)
             if document is not None:
-                yield {**document, "position": position, "uid": picture["uid"], "filename": picture["filename"]}
+                stored = {"uid": picture["uid"], "filename": picture["filename"]}
+                yield {**document, "position": position, "place": place, **stored}
 
-    def file(self, position: str, name: str) -> Path | None:
-        """Return a file of one picture's result, or None if there is none of that name."""
-        if not position.isdecimal() or len(position) > 6:
+    def file(self, place: str, name: str) -> Path | None:
+        """Return a file of one picture's result, or of a preview of it, or None if there is none of that name."""
+        if not PLACE.fullmatch(place):
             return None
-        return files.child(self.result_folder(int(position)), name)
+        folder = self.folder / "previews" / place if "p" in place else self.result_folder(int(place))
+        return files.child(folder, name)

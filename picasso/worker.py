@@ -14,6 +14,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,13 @@ from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, re
 from picasso.models.base import Model
 from picasso.models.loading import load_configured
 from picasso.registry import Registry
+from picasso.results import Result
 from picasso.runs import Run, StoredPicture
 
 log = logging.getLogger(__name__)
+
+# How long a picture must be at work before what is known of it is shown, and then again.
+PREVIEW_SECONDS = 1.0
 
 
 def reference(settings: Settings) -> dict[str, Any]:
@@ -87,10 +92,19 @@ def compute(run: Run, shard: int, started: float) -> None:
             raise Cancelled
         run.report(shard, fraction, time.perf_counter() - started)
 
+    shown = time.monotonic()
+
+    def preview(index: int, make: Callable[[], Result]) -> None:
+        nonlocal shown
+        if time.monotonic() - shown > PREVIEW_SECONDS:
+            run.preview(todo[index][0], make())
+            shown = time.monotonic()
+
     visualization = registry.get(spec.visualization).require()
-    results = pipeline.run(model, visualization, spec.settings, pictures, report)
+    results = pipeline.run(model, visualization, spec.settings, pictures, report, preview)
     for (position, _), result in zip(todo, results, strict=True):
         result.save(run.result_folder(position))
+        run.forget_previews(position)
 
 
 def load_picture(picture: StoredPicture) -> Image.Image:

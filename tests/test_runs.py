@@ -162,3 +162,32 @@ def test_a_model_that_can_not_be_loaded(tmp_path: Path, caplog: pytest.LogCaptur
         assert told["state"] == "failed"
         assert message in told["error"]
         assert ("own.py" in caplog.text and "Traceback" in caplog.text) == logged
+
+
+def test_what_is_known_of_a_picture_is_shown_until_its_result_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "PREVIEW_SECONDS", -1)
+    run = make_run(tmp_path, count=1, Strides=30)
+    seen: list[dict[str, Any]] = []
+    kept: list[str] = []
+    original = Run.report
+
+    def look(self: Run, shard: int, fraction: float, seconds: float) -> None:
+        original(self, shard, fraction, seconds)
+        for document in [] if list(self.results()) else self.results(previews=True):
+            seen.append(document)
+            kept.append(self.state()["preview"])
+            assert self.file(document["place"], document["panels"][1]["file"]) is not None
+
+    monkeypatch.setattr(Run, "report", look)
+    worker.run_shard(str(run.folder), 0)
+    assert [document["place"] for document in seen] == [f"0p{number}" for number in range(len(seen))]
+    assert len(seen) > 1
+    assert kept[-1] == f"0p{len(seen) - 2} 0p{len(seen) - 1}", "the last two stay for those who look at them"
+    (result,) = run.results(previews=True)
+    assert result["place"] == "0"
+    assert run.state()["preview"] == ""
+    assert not list(run.folder.glob("previews/*"))
+    for place in ("0p", "p0", "0p0/..", "../0", ""):
+        assert run.file(place, "view.png") is None

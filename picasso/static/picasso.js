@@ -71,13 +71,14 @@ if (run) {
   const text = run.querySelector("[data-run-text]");
   const bar = run.querySelector("progress");
   const pictures = (count) => `${count} ${count === 1 ? "picture" : "pictures"}`;
-  let rows = -1;
+  let seen;
   poll(run.dataset.run, (state) => {
     bar.value = state.fraction;
     if (state.state === "running") text.textContent = `${state.done} of ${pictures(state.total)} done.`;
     else if (state.position) text.textContent = `Waiting for runs before this one: ${state.position}.`;
-    if (state.done !== rows && rows >= 0) refresh("[data-results]");
-    rows = state.done;
+    const now = `${state.done} ${state.preview}`;
+    if (seen !== undefined && seen !== now) refresh("[data-results]");
+    seen = now;
     return !["waiting", "running"].includes(state.state);
   }).then(() => location.reload());
 }

@@ -50,12 +50,15 @@ class Task(Generic[SettingsT]):
         settings: checked values, an instance of the visualization's ``ALLOWED_SETTINGS``.
         progress: call ``progress(done, total)`` for the picture at work, as often as you like; it shows the
             progress and ends the run, by an exception, if it was cancelled.
+        preview: call it with a function that makes the panels of the picture at work as far as they are known;
+            where somebody watches, they are shown now and then.
     """
 
     model: Model
     inputs: Sequence[Input]
     settings: SettingsT
     progress: Callable[[int, int], None]
+    preview: Callable[[Callable[[], Sequence[Panel]]], None] = lambda make: None
 
 
 class BaseVisualization(ABC, Generic[SettingsT]):

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from picasso.models.arrays import Array
 from picasso.models.base import Model
+from picasso.models.card import Prediction
 from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice
 
@@ -122,22 +124,37 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
         for picture in task.inputs:
             task.progress(0, 1)
             occlusion, side = occlude(task.model, picture, task.settings), task.settings.strides
-            probabilities = np.empty((side * side, task.model.num_classes), np.float32)
+            probabilities = np.full((side * side, task.model.num_classes), np.nan, np.float32)
+            sketched = np.asarray(sketch(picture.view, task.settings))
+            windows = Panel(title="Windows", array=sketched, note=f"Computed: {occlusion.method}.")
             done = 0
             for members, part in occlusion.parts:
                 probabilities[members] = part
                 done += len(members)
                 task.progress(done, side * side)
-            grid = probabilities.reshape(side, side, -1)
-            sketched = np.asarray(sketch(picture.view, task.settings))
-            windows = Panel(title="Windows", array=sketched, note=f"Computed: {occlusion.method}.")
-            maps = [
-                Panel.of_class(
-                    prediction,
-                    array=grid[..., prediction["index"]],
-                    quantity="probability if covered",
-                    value_range=(0.0, 1.0),
-                )
-                for prediction in picture.predictions
-            ]
-            yield [windows, *maps]
+                task.preview(partial(so_far, windows, picture.predictions, probabilities))
+            yield [windows, *maps(picture.predictions, probabilities)]
+
+
+def maps(predictions: Sequence[Prediction], probabilities: Array) -> list[Panel]:
+    """Return a map of each predicted class from the probabilities ``(S * S, K)``."""
+    side = round(len(probabilities) ** 0.5)
+    grid = probabilities.reshape(side, side, -1)
+    return [
+        Panel.of_class(one, array=grid[..., one["index"]], quantity="probability if covered", value_range=(0.0, 1.0))
+        for one in predictions
+    ]
+
+
+def so_far(windows: Panel, predictions: Sequence[Prediction], probabilities: Array) -> list[Panel]:
+    """Return the panels of a map that is being computed."""
+    return [windows, *maps(predictions, filled(probabilities))]
+
+
+def filled(probabilities: Array) -> Array:
+    """Return probabilities ``(S * S, K)`` with those that are not known yet taken from the nearest window."""
+    side = round(len(probabilities) ** 0.5)
+    rows, columns = np.divmod(np.arange(side * side), side)
+    known = np.flatnonzero(np.isfinite(probabilities[:, 0]))
+    distances = (rows[:, None] - rows[known]) ** 2 + (columns[:, None] - columns[known]) ** 2
+    return np.asarray(probabilities[known[distances.argmin(axis=1)]])

@@ -128,7 +128,7 @@ def visualize() -> Response:
 def classic(run: Run, document: dict[str, Any]) -> dict[str, Any]:
     """Return a result with the fields and spellings of the original."""
     names = {
-        kind: [output_name(run, 0, panel["file"]) for panel in document["panels"] if panel["kind"] == kind]
+        kind: [output_name(run, "0", panel["file"]) for panel in document["panels"] if panel["kind"] == kind]
         for kind in ("map", "picture")
     }
     answer = {

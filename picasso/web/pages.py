@@ -139,7 +139,7 @@ def show_run(run_id: str) -> str:
         visualization=entry,
         settings=spec.settings,
         controls=entry.require().ALLOWED_SETTINGS.controls(),
-        results=present(run),
+        results=present(run, previews=True),
     )
 
 

@@ -12,32 +12,33 @@ from picasso.runs import Run
 from picasso.storage import Session
 
 
-def output_name(run: Run, position: int, file: str) -> str:
+def output_name(run: Run, place: str, file: str) -> str:
     """Return the flat name under which a file of a result is served; unique within a session."""
-    return f"{run.id}-{position}-{file}"
+    return f"{run.id}-{place}-{file}"
 
 
 def output_file(session: Session, name: str) -> Path:
     """Return the file that :func:`output_name` named, or raise NotFound."""
     run_id, _, rest = name.partition("-")
-    position, _, file = rest.partition("-")
-    found = session.run(run_id).file(position, file)
+    place, _, file = rest.partition("-")
+    found = session.run(run_id).file(place, file)
     if found is None:
         raise NotFound("There is no such file in this session.")
     return found
 
 
-def present(run: Run) -> list[dict[str, Any]]:
+def present(run: Run, *, previews: bool = False) -> list[dict[str, Any]]:
     """Return the documents of a run's results so far, with addresses beside the file names."""
-    return [addressed(run, document) for document in run.results()]
+    return [addressed(run, document) for document in run.results(previews=previews)]
 
 
 def addressed(run: Run, document: dict[str, Any]) -> dict[str, Any]:
     """Add the addresses of its files to the document of one result."""
-    position = document["position"]
+    # Where its files lie is nobody else's business.
+    place = document.pop("place")
 
     def url(file: str) -> str:
-        return url_for("files.output", name=output_name(run, position, file))
+        return url_for("files.output", name=output_name(run, place, file))
 
     panels = []
     for panel in document["panels"]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from picasso import explain
 from picasso.models.arrays import Array
-from picasso.visualizations.partial_occlusion import OcclusionSettings, boxes, sketch, spans
+from picasso.visualizations.partial_occlusion import OcclusionSettings, boxes, filled, sketch, spans
 from tests.conftest import picture
 from tests.fakes import LinearModel, PatchModel
 
@@ -112,3 +112,14 @@ def test_the_sketch_shows_centres_and_one_window() -> None:
     assert drawn.size == (300, 200)
     colours = {colour for _, colour in drawn.getcolors(drawn.width * drawn.height) or []}
     assert {(0, 0, 0), (255, 255, 255), (220, 60, 40)} <= colours
+
+
+def test_what_is_not_known_yet_is_drawn_like_the_nearest_window() -> None:
+    probabilities = np.full((16, 2), np.nan, np.float32)
+    probabilities[[0, 15]] = [[0.1, 0.9], [0.8, 0.2]]
+    grid = filled(probabilities).reshape(4, 4, 2)
+    np.testing.assert_array_equal(grid[0, 0], probabilities[0])
+    np.testing.assert_array_equal(grid[3, 3], probabilities[15])
+    np.testing.assert_array_equal(grid[1, 0], probabilities[0])
+    np.testing.assert_array_equal(grid[2, 3], probabilities[15])
+    assert np.isfinite(grid).all()
