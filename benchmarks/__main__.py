@@ -12,7 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from benchmarks import occlusion, original, saliency
-from benchmarks.measuring import elsewhere
+from benchmarks.measuring import elsewhere, markdown
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
@@ -32,20 +32,13 @@ def machine() -> str:
 def gradients() -> list[str]:
     """Measure saliency and return a Markdown table."""
     head = ("network", "pictures", "CPU s per picture", "one class after the other", "ratio", "error, relative")
-    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
+    rows = []
     for count in (1, 16):
         one = elsewhere("saliency", json.dumps(["VGG16", count, 5 if count == 1 else 2]))
-        cells = (
-            "VGG16",
-            str(count),
-            f"{one['ours']:.2f}",
-            f"{one['baseline']:.2f}",
-            one["ratio"],
-            f"{one['error']:.1e}",
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-        print(lines[-1], flush=True)
-    return lines
+        seconds = f"{one['ours']:.2f}", f"{one['baseline']:.2f}"
+        rows.append(("VGG16", str(count), *seconds, one["ratio"], f"{one['error']:.1e}"))
+        print(*rows[-1], sep=" | ", flush=True)
+    return markdown(head, rows)
 
 
 def main() -> None:

@@ -55,8 +55,11 @@ class GraphModel(Model):
             return replace(plain, method=f"{plain.method}, because {engine}")
         plan = engine.plan(boxes, self.occlusion_mb * 1_000_000)
         if plan.gain < ENOUGH:
-            return replace(plain, method=f"{plain.method}, because a window changes nearly all of the feature maps")
-        parts = engine.run(picture, fill, boxes, plan)
+            method = f"{plain.method}, because a window changes nearly all of the feature maps"
+            parts = engine.run_whole(picture, fill, boxes, self.batch_size)
+        else:
+            method = f"only what a window changes, {plan.gain:.1f} times less work"
+            parts = engine.run(picture, fill, boxes, plan)
         first = next(parts)
         some = slice(None, None, max(1, len(first[0]) - 1))
         expected = self.predict(covered(picture, fill, [boxes[index] for index in first[0][some]]))
@@ -65,7 +68,7 @@ class GraphModel(Model):
             log.error("incremental occlusion of %s is off by %.2g; taking whole pictures", self.checkpoint, error)
             self.__dict__["_engine"] = "its parts did not give what the whole gives"
             return self.occlude(picture, fill, boxes)
-        return Occlusion(chain([first], parts), f"only what a window changes, {plan.gain:.1f} times less work")
+        return Occlusion(chain([first], parts), method)
 
     @cached_property
     def _engine(self) -> Incremental | str:

@@ -268,7 +268,7 @@ def test_where_it_does_not_pay_whole_pictures_are_taken(keras: Any, tmp_path: Pa
     boxes = grid(SHAPE, 0.9, 3)
     found, method = answers(model, picture, fill, boxes)
     assert method == "a whole picture for each window, because a window changes nearly all of the feature maps"
-    np.testing.assert_allclose(found, model.predict(covered(picture, fill, boxes)), atol=1e-6)
+    np.testing.assert_allclose(found, model.predict(covered(picture, fill, boxes)), atol=TOLERANCE)
 
 
 def test_what_can_not_be_taken_apart_takes_whole_pictures(keras: Any, tmp_path: Path) -> None:

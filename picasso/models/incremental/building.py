@@ -9,6 +9,9 @@ from typing import Any
 from picasso.models.backend import tf
 from picasso.models.incremental.steps import Unsupported
 
+# Values of so few numbers become part of the graph, so that TensorFlow can simplify ``1 * x``.
+SMALL = 1
+
 
 def builder(operation: Any, values: Mapping[str, Any]) -> Callable[..., Any]:
     """Return a function that builds an operation again and gives its first output.
@@ -34,6 +37,8 @@ def builder(operation: Any, values: Mapping[str, Any]) -> Callable[..., Any]:
     renamed = [name for name in taken if name not in (*attributes, *defined, "name")]
     called = {name: name if name in taken else renamed.pop(0) for name in defined}
 
+    known = {name: embedded(values[name]) for name in names if name in values}
+
     def build(dynamic: Sequence[Any], *, valid: bool = False) -> Any:
         rest, given = iter(dynamic), iter(names)
         arguments: dict[str, Any] = dict(attributes)
@@ -42,9 +47,14 @@ def builder(operation: Any, values: Mapping[str, Any]) -> Callable[..., Any]:
             arguments.pop("explicit_paddings", None)
         for argument in operation.op_def.input_arg:
             count = operation.get_attr(argument.number_attr) if argument.number_attr else 1
-            tensors = [values[name] if (name := next(given)) in values else next(rest) for _ in range(count)]
+            tensors = [known[name] if (name := next(given)) in values else next(rest) for _ in range(count)]
             arguments[called[argument.name]] = tensors if argument.number_attr else tensors[0]
         answer = function(**arguments)
         return answer[0] if isinstance(answer, tuple) else answer
 
     return build
+
+
+def embedded(value: Any) -> Any:
+    """Return values of few numbers as NumPy arrays, and others as they are."""
+    return value.numpy() if value.shape.num_elements() <= SMALL else value

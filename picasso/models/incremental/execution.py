@@ -135,6 +135,18 @@ class Work:
         return outputs[:, :rows, :columns]
 
 
+def whole(network: Network) -> Any:
+    """Return the compiled computation of whole inputs, ``(N, H, W, C)`` to ``(N, K)``: the same steps, all of them."""
+
+    def compute(inputs: Any) -> Any:
+        values = {network.source: inputs}
+        for step in network.steps:
+            values[step.output] = step.run([values[name] for name in step.inputs])
+        return values[network.target]
+
+    return tf.function(compute, [tf.TensorSpec([None, *network.shapes[network.source]])], autograph=False)
+
+
 def needs_clean(network: Network, step: Step, name: str) -> bool:
     """Tell whether a step needs the clean map of an input, around what is held of it or to compare with."""
     if name == network.source or name not in network.places or step.kind in (Kind.COUNT, Kind.PAD):
