@@ -96,13 +96,13 @@ class Graph:
                 chosen = tf1.placeholder(tf.int64, [None, count])
                 scores = [tf.gather(self._logits, chosen[:, index], batch_dims=1) for index in range(count)]
                 gradients = tf.stack([tf.gradients(score, self._input)[0] for score in scores], axis=1)
-            self._derivatives[name] = self._wrapped.prune([self._input, chosen], [gradients])
+            self._derivatives[name] = self._cut([self._input, chosen], [gradients])
         return self._call(self._derivatives[name], inputs, classes)[0]
 
     def feature_maps(self, inputs: Array, layer: str) -> Array:
         """Return the feature maps of a layer, ``(N, h, w, c)``."""
         if layer not in self._maps:
-            self._maps[layer] = self._wrapped.prune([self._input], [self._layers[layer].tensor])
+            self._maps[layer] = self._cut([self._input], [self._layers[layer].tensor])
         return self._call(self._maps[layer], inputs)[0]
 
     def feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
@@ -133,14 +133,14 @@ class Graph:
 
     def _evaluate(self, tensors: Sequence[Any]) -> Sequence[Any]:
         """Return the values of tensors that do not depend on the input."""
-        return list(self._wrapped.prune([], list(tensors))()) if tensors else []
+        return list(self._cut([], tensors)()) if tensors else []
 
     def _fetch(self, inputs: Array, names: Sequence[str]) -> Sequence[Any]:
         """Return the values of named tensors for some inputs."""
         key = ",".join(names)
         if key not in self._maps:
             tensors = [self._wrapped.graph.get_tensor_by_name(name) for name in names]
-            self._maps[key] = self._wrapped.prune([self._input], tensors)
+            self._maps[key] = self._cut([self._input], tensors)
         return list(self._maps[key](tf.constant(inputs, self._input.dtype)))
 
     # ---- building -----------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ class Graph:
             self._wrapped = tf1.wrap_function(lambda: self._assemble(trust_scores), [])
         finally:
             tf.config.run_functions_eagerly(False)
-        self._predict = self._wrapped.prune([self._input], [self._probabilities, self._logits])
+        self._predict = self._cut([self._input], [self._probabilities, self._logits])
         self._derivatives: dict[str, Any] = {}
         self._maps: dict[str, Any] = {}
 
@@ -214,8 +214,14 @@ class Graph:
             raise ModelError(f"The output of {self._label} can't be differentiated with respect to that layer.")
         gradient = tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
         if gradient.name not in self._derivatives:
-            self._derivatives[gradient.name] = self._wrapped.prune([self._input, self._classes], [gradient])
+            self._derivatives[gradient.name] = self._cut([self._input, self._classes], [gradient])
         return self._derivatives[gradient.name]
+
+    def _cut(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
+        """Return the part of the graph between two lists of tensors, compiled."""
+        # Without a signature of its own, each call is first tried as one of the whole graph, which fails slowly.
+        signature = tuple(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs), {}
+        return self._wrapped.prune(list(inputs), list(outputs), input_signature=signature)
 
     def _call(self, function: Any, inputs: Array, *others: Classes) -> list[Array]:
         return [

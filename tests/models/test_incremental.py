@@ -233,14 +233,21 @@ def random_network(seed: int) -> Callable[[Any, Any], Any]:
     return build
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_random_networks(seed: int, keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("seed", "digits"), [(seed, 64 if seed % 3 == 2 else 32) for seed in range(12)])
+def test_random_networks(seed: int, digits: int, keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("picasso.models.graph_model.ENOUGH", 0)
-    model = load(keras, random_network(seed), tmp_path)
+    keras.config.set_dtype_policy(f"float{digits}")
+    try:
+        model = load(keras, random_network(seed), tmp_path)
+    finally:
+        keras.config.set_dtype_policy("float32")
     picture, fill = pictures(SHAPE)
     boxes = grid(SHAPE, 0.15, 6)
-    found, _ = answers(model, picture, fill, boxes)
-    np.testing.assert_allclose(found, model.predict(covered(picture, fill, boxes)), atol=TOLERANCE)
+    found, method = answers(model, picture, fill, boxes)
+    expected = model.predict(covered(picture, fill, boxes))
+    assert method.startswith("only what a window changes")
+    # Probabilities are handed on as float32, whatever the model computes with.
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE if digits == 32 else 1e-7)
 
 
 @pytest.mark.parametrize("example", ["keras", "tensorflow", "keras-efficientnet-lite"])

@@ -29,16 +29,16 @@ class Executor:
             {name for step in network.steps for name in step.inputs if needs_clean(network, step, name)}
         )
         signature = (
-            tf.TensorSpec(network.shapes[network.source]),
-            tf.TensorSpec(network.shapes[network.source]),
-            [tf.TensorSpec(network.shapes[name]) for name in self.clean],
+            spec(network, network.source),
+            spec(network, network.source),
+            [spec(network, name) for name in self.clean],
             [[tf.TensorSpec([None] * table.ndim, table.dtype) for table in each] for each in tables],
         )
         # One trace for chunks of every size.
         self._compiled = tf.function(self._compute, signature, autograph=False)
         self._neck = network.neck
-        features = network.steps[self._neck - 1]
-        self._head = tf.function(self._finish, [tf.TensorSpec([None, *features.shape])], autograph=False)
+        features = network.steps[self._neck - 1].output
+        self._head = tf.function(self._finish, [spec(network, features, many=True)], autograph=False)
 
     def finish(self, features: Array) -> Array:
         """Return the outputs ``(n, K)`` for what :meth:`__call__` gave for any number of windows."""
@@ -102,7 +102,7 @@ class Work:
             return self._mean(step)
         if step.output in held and step.slides and step.slides != BY_PLACE:
             output = step.run([self._gather(inputs[0], step.outside)], valid=True)
-            return output * next(self._tables) if step.partial else output
+            return output * tf.cast(next(self._tables), output.dtype) if step.partial else output
         aligned = self._network.aligned
         return step.run([self._values[name] if aligned(step, name) else self._gather(name) for name in inputs])
 
@@ -114,7 +114,14 @@ class Work:
         """Return what the tables of a tensor refer to."""
         channels = self._network.shapes[name][-1]
         clean = [flat(self._clean[name])] if name in self._network.places else []
-        return tf.concat([tf.fill([1, channels], outside), *clean, tf.reshape(self._values[name], [-1, channels])], 0)
+        return tf.concat(
+            [
+                tf.fill([1, channels], tf.constant(outside, self._network.types[name])),
+                *clean,
+                tf.reshape(self._values[name], [-1, channels]),
+            ],
+            0,
+        )
 
     def _mean(self, step: Step) -> Any:
         """Return the mean of a clean map, corrected by what changed."""
@@ -144,7 +151,12 @@ def whole(network: Network) -> Any:
             values[step.output] = step.run([values[name] for name in step.inputs])
         return values[network.target]
 
-    return tf.function(compute, [tf.TensorSpec([None, *network.shapes[network.source]])], autograph=False)
+    return tf.function(compute, [spec(network, network.source, many=True)], autograph=False)
+
+
+def spec(network: Network, name: str, *, many: bool = False) -> Any:
+    """Return what TensorFlow must know of a tensor, or of any number of them."""
+    return tf.TensorSpec([None] * many + list(network.shapes[name]), network.types[name])
 
 
 def needs_clean(network: Network, step: Step, name: str) -> bool:

@@ -83,9 +83,9 @@ class Convolution:
         if (self._factor != 1).any():
             depthwise = self._operation.type == "DepthwiseConv2dNative"
             factor = self._factor.reshape(kernel.shape[2:] if depthwise else (1, -1))
-            kernel = tf.constant((kernel.numpy() * factor).astype(np.float32))
+            kernel = tf.constant(kernel.numpy() * factor, kernel.dtype)
         if self._offset.any():
-            bias = tf.constant(self._offset.astype(np.float32))
+            bias = tf.constant(self._offset, kernel.dtype)
         convolve = builder(self._operation, ChainMap({name: kernel}, dict(self._values)))
 
         def run(dynamic: Sequence[Any], *, valid: bool = False) -> Any:

@@ -48,7 +48,7 @@ def read(source: Any, target: Any, evaluate: Evaluate) -> Network:
     for operation in path:
         if operation.type not in TRANSPARENT:
             reader.add(operation)
-    return Network(reader.finish(), source.name, reader.name(target), reader.shapes)
+    return Network(reader.finish(), source.name, reader.name(target), reader.shapes, reader.types)
 
 
 class Reader:
@@ -63,6 +63,7 @@ class Reader:
     def __init__(self, source: Any, values: Mapping[str, Any], path: Sequence[Any]) -> None:
         self.values = values
         self.shapes: dict[str, tuple[int, ...]] = {source.name: static_shape(source)}
+        self.types: dict[str, str] = {source.name: source.dtype.name}
         self._steps: list[Step] = []
         self._convolutions: dict[str, Convolution] = {}
         self._aliases: dict[str, str] = {}
@@ -93,6 +94,7 @@ class Reader:
         dynamic = [tensor for tensor in operation.inputs if tensor.name not in self.values]
         names = tuple(self.name(tensor) for tensor in dynamic)
         shape = self.shapes[output.name] = static_shape(output)
+        self.types[output.name] = output.dtype.name
         if self._folds(operation, names):
             return
         step = Step(Kind.WHOLE, output.name, names, shape, builder(operation, self.values))

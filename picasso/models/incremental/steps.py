@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -89,14 +89,22 @@ class Network:
         source: the name of the input.
         target: the name of the output.
         shapes: of all tensors, without the batch.
+        types: the names of all tensors' number types, as NumPy calls them.
 
     Attributes:
         places: the tensors that are held as rectangles, each with the one whose rectangles are the same: the first
             of them. What lies behind a step of kind WHOLE is held whole.
     """
 
-    def __init__(self, steps: Sequence[Step], source: str, target: str, shapes: dict[str, tuple[int, ...]]) -> None:
-        self.steps, self.source, self.target, self.shapes = steps, source, target, shapes
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        source: str,
+        target: str,
+        shapes: Mapping[str, tuple[int, ...]],
+        types: Mapping[str, str],
+    ) -> None:
+        self.steps, self.source, self.target, self.shapes, self.types = steps, source, target, shapes, types
         self.places = {source: source}
         for step in steps:
             inputs = [self.places.get(name) for name in step.inputs]
