@@ -220,8 +220,8 @@ class Graph:
     def _cut(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         """Return the part of the graph between two lists of tensors, compiled."""
         # Without a signature of its own, each call is first tried as one of the whole graph, which fails slowly.
-        signature = tuple(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs), {}
-        return self._wrapped.prune(list(inputs), list(outputs), input_signature=signature)
+        taken = tuple(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs)
+        return self._wrapped.prune(list(inputs), list(outputs), input_signature=(taken, {}))
 
     def _call(self, function: Any, inputs: Array, *others: Classes) -> list[Array]:
         return [

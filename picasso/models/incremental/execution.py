@@ -104,7 +104,13 @@ class Work:
             output = step.run([self._gather(inputs[0], step.outside)], valid=True)
             return output * tf.cast(next(self._tables), output.dtype) if step.partial else output
         aligned = self._network.aligned
-        return step.run([self._values[name] if aligned(step, name) else self._gather(name) for name in inputs])
+        return step.run([self._values[name] if aligned(step, name) else self._placed(name) for name in inputs])
+
+    def _placed(self, name: str) -> Any:
+        """Return what a table names, which may be all that is held."""
+        table, held = next(self._tables), self._values[name]
+        # Moving the widest maps of a residual network costs as much as its products; most need not move.
+        return tf.cond(tf.size(table) == 0, lambda: held, lambda: tf.gather(self._source(name), table))
 
     def _gather(self, name: str, outside: float = 0.0) -> Any:
         """Return what a table names."""

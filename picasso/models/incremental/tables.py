@@ -19,6 +19,9 @@ from picasso.models.incremental.steps import BY_PLACE, Kind, Network, Slide, Ste
 
 Table = NDArray[Any]
 
+#: Stands for the table of rectangles that are taken as they are held.
+EMPTY: Table = np.zeros((0, 0, 0), np.int32)
+
 
 class Tables:
     """The tables of one chunk.
@@ -55,7 +58,7 @@ class Tables:
             for name in step.inputs:
                 if not self._network.aligned(step, name):
                     there = self._places(step.output) if step.output in held else self._everywhere(name)
-                    yield self._index(name, *there)
+                    yield EMPTY if self._is_held(name, *there) else self._index(name, *there)
 
     def _covered(self, boxes: Ints) -> Table:
         """Return where the input comes from: the picture's places, then the fill's."""
@@ -93,6 +96,12 @@ class Tables:
         count = len(self._chunk.members)
         height, width = (np.arange(side, dtype=np.int32) for side in self._network.shapes[name][:2])
         return np.broadcast_to(height, (count, len(height))), np.broadcast_to(width, (count, len(width)))
+
+    def _is_held(self, name: str, y: Table, x: Table) -> bool:
+        """Tell whether rows ``(P, a)`` and columns ``(P, b)`` are just what is held of a map."""
+        place = self._network.places.get(name)
+        held = self._places(place) if place else self._everywhere(name)
+        return np.array_equal(y, held[0]) and np.array_equal(x, held[1])
 
     def _index(self, name: str, y: Table, x: Table) -> Table:
         """Return where in the table of a map each window finds rows ``(P, a)`` and columns ``(P, b)``."""
