@@ -26,6 +26,7 @@ class Panel:
         class_index: the class that a map belongs to, or None.
         probability: the probability of that class on the whole picture, 0..1, or None.
         note: a sentence below it, for those who want to know more.
+        group: where several things are compared, which of them it belongs to, such as a model; "" otherwise.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Panel:
     class_index: int | None = None
     probability: float | None = None
     note: str = ""
+    group: str = ""
 
     @classmethod
     def of_class(cls, prediction: Prediction, array: NDArray[Any], **attributes: Any) -> Self:
@@ -69,6 +71,7 @@ class Panel:
             "class_index": self.class_index,
             "probability": self.probability,
             "note": self.note,
+            "group": self.group,
         }
         if self.kind == "map":
             low, high = self.scale()
@@ -86,7 +89,7 @@ class Panel:
     @classmethod
     def from_description(cls, document: dict[str, Any], array: NDArray[Any]) -> Self:
         """Rebuild a panel from :meth:`describe` and its array."""
-        names = ("title", "quantity", "signed", "transparency", "class_index", "probability", "note")
+        names = ("title", "quantity", "signed", "transparency", "class_index", "probability", "note", "group")
         known = {key: document[key] for key in names if key in document}
         scale = document.get("value_range")
         return cls(array=array, value_range=(scale[0], scale[1]) if scale else None, **known)

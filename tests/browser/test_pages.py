@@ -2,81 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import BROWSER
 from tests.conftest import picture, png
-from tests.test_cli import free_port
 from tests.test_engine import until
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = [
-    pytest.mark.browser,
-    # Playwright's event loop is closed by its plugin after the warnings are collected.
-    pytest.mark.filterwarnings("ignore"),
-    pytest.mark.skipif(
-        CHROMIUM is None and "PICASSO_REQUIRE_BROWSER" not in os.environ, reason="no Chromium is installed"
-    ),
-]
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict[str, Any]:
-    """Use the system's Chromium, and keep it from calling home."""
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    return {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu", "--disable-quic", *quiet]}
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Serve the bundled Keras example in a process of its own."""
-    port = free_port()
-    server = subprocess.Popen([sys.executable, "-m", "picasso", "serve", "--port", str(port)])
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(url).close()
-                break
-            except OSError:
-                assert server.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-@pytest.fixture
-def visitor(page: Page, address: str) -> Iterator[Page]:
-    """A page that fails the test on any console error, script error, dialog, or request to another host."""
-    faults: list[str] = []
-
-    def refuse(dialog: Dialog) -> None:
-        faults.append(dialog.message)
-        dialog.dismiss()
-
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("dialog", refuse)
-    page.on("request", lambda request: None if request.url.startswith(address) else faults.append(request.url))
-    page.set_default_timeout(60_000)
-    page.goto(address)
-    yield page
-    assert faults == []
+pytestmark = BROWSER
 
 
 def test_the_page_answers_while_the_model_loads(visitor: Page) -> None:
