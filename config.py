@@ -31,6 +31,9 @@ PREPROCESS = ""
 # Whether code inside the model file (Lambda layers, file operations) may run.
 TRUST_MODEL = False
 
+# Models to compare with: a name for each, and those of the settings above that differ.
+COMPARE = {}
+
 # A folder of pictures to offer as samples, at any depth; "" offers none.
 SAMPLES_DIR = "{picasso}/examples/samples/mnist"
 

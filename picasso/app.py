@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 from flask import Flask
+from flask_compress import Compress
 
 from picasso import configuration, worker
 from picasso.configuration import Settings
@@ -15,7 +16,7 @@ from picasso.engine import LocalEngine
 from picasso.registry import Registry
 from picasso.runner import Runner
 from picasso.storage import Storage
-from picasso.web import api, errors, files, guard, pages
+from picasso.web import api, api_pictures, api_questions, api_runs, errors, files, guard, keeping, pages
 from picasso.web.services import Services
 
 
@@ -35,7 +36,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     storage = Storage(settings)
     configured = worker.reference(settings)
     engine = LocalEngine(configured, storage.folder)
-    runner = Runner(engine, registry, configured, settings.QUEUE_LENGTH)
+    runner = Runner(engine, registry, configured, settings.QUEUE_LENGTH, list(settings.COMPARE))
 
     app = Flask("picasso")
     app.config["MAX_CONTENT_LENGTH"] = settings.MAX_UPLOAD_MB * 1_000_000
@@ -49,8 +50,11 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     app.extensions["picasso"] = Services(settings, storage, registry, runner, settings.sample_files())
+    # Algorithms that every browser and every proxy knows; pictures and arrays are compressed already.
+    app.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
+    Compress(app)
     guard.init_app(app, settings)
     errors.init_app(app)
-    for module in (pages, files, api):
+    for module in (pages, files, api, api_pictures, api_runs, api_questions, keeping):
         app.register_blueprint(module.blueprint)
     return app

@@ -11,11 +11,11 @@ import numpy as np
 
 from picasso import labelled
 from picasso.errors import PicassoError
+from picasso.inputs import Picture, picture_from
 from picasso.labelled import Accuracy, abridged
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Capability, Layer, ModelCard, Prediction
-from picasso.pipeline import Picture, picture_from
 
 # Fewer pictures than this say nothing about a model that always answers the same.
 ENOUGH_PICTURES = 5
@@ -75,6 +75,7 @@ class Report:
             ("model", self.card.name),
             ("format", self.card.format),
             ("checkpoint", f"{self.card.checkpoint}, written {self.card.checkpoint_time}"),
+            *([("sha256", self.card.fingerprint[:12])] if self.card.fingerprint else []),
             ("input", f"{height} x {width} pixels, {channels} channel{'s' if channels > 1 else ''}"),
             ("pictures", self.card.preprocessing),
             ("classes", f"{self.card.classes}: {abridged(self.class_names)}"),

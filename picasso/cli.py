@@ -3,85 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from picasso import __version__
-from picasso.errors import BadRequest, PicassoError
+from picasso.cli_options import CONFIG, configured, free_folder, friendly, parse_pairs, progress_bar
+from picasso.errors import BadRequest
 
 if TYPE_CHECKING:
     from picasso.configuration import Settings
-
-Command = Callable[..., Any]
-
-CONFIG = click.option("--config", type=Path, help="Settings file; without it, $PICASSO_SETTINGS or ./config.py.")
-
-
-def friendly(command: Command) -> Command:
-    """End a command with one line and status 2 where an error of our own family comes up."""
-
-    @wraps(command)
-    def guarded(*arguments: Any, **options: Any) -> Any:
-        try:
-            return command(*arguments, **options)
-        except PicassoError as error:
-            click.secho(f"picasso: {error.message}", fg="red", err=True)
-            sys.exit(2)
-
-    return guarded
-
-
-def configured(command: Command) -> Command:
-    """Give a command the options that make up its settings, and call it with ``settings``."""
-
-    @CONFIG
-    @click.option("--model", type=Path, help="Model file, instead of the settings' model.")
-    @click.option("--labels", type=Path, help="File with the class names: .txt, .json, .yaml or .csv.")
-    @click.option("--load-arg", "load_args", multiple=True, metavar="NAME=VALUE", help="How to load --model.")
-    @click.option("--samples", type=Path, help="Folder of pictures to offer as samples.")
-    @click.option("--trust-model", is_flag=True, default=None, help="Let code inside the model file run.")
-    @click.option("--preprocess", metavar="WORDS", help='Such as "-1..1 crop", or module:function.')
-    @friendly
-    @wraps(command)
-    def with_settings(
-        config: Path | None,
-        model: Path | None,
-        labels: Path | None,
-        preprocess: str | None,
-        samples: Path | None,
-        trust_model: bool | None,
-        load_args: tuple[str, ...],
-        **options: Any,
-    ) -> Any:
-        from picasso import configuration
-
-        # Paths on a command line are relative to where it is typed, not to the settings file.
-        if preprocess and preprocess.partition(":")[0].endswith(".py"):
-            preprocess = str(Path(preprocess).resolve())
-        if load_args and not model:
-            raise BadRequest("--load-arg goes with --model; write MODEL_LOAD_ARGS into the settings file instead.")
-        arguments = parse_pairs(load_args, "--load-arg", "output=1")
-        chosen = {
-            "MODEL": str(model.resolve()) if model else None,
-            # Not those of the settings file: they are for another model.
-            "MODEL_LOAD_ARGS": {key: yaml_value(value) for key, value in arguments.items()} if model else None,
-            "SAMPLES_DIR": str(samples.resolve()) if samples else None,
-            "LABELS": str(labels.resolve()) if labels else None,
-            "PREPROCESS": preprocess,
-            "TRUST_MODEL": trust_model,
-            "HOST": options.pop("host", None),
-            "PORT": options.pop("port", None),
-        }
-        overrides = {key: value for key, value in chosen.items() if value is not None}
-        return command(settings=configuration.load(config, overrides), **options)
-
-    return with_settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -106,26 +38,46 @@ def serve(settings: Settings) -> None:
 @click.argument("pictures", nargs=-1, required=True, type=Path)
 @click.option("--visualization", "-v", default="PartialOcclusion", show_default=True, help="Which one to run.")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting of it, such as Window=0.1.")
+@click.option("--class", "classes", multiple=True, metavar="NAME", help="A class to look at, by name or number.")
+@click.option("--compare", multiple=True, metavar="NAME", help="A model of the setting COMPARE to compare with.")
 @click.option("--out", type=Path, default=Path("picasso-results"), show_default=True, help="Where to write.")
 @configured
 def explain(
-    settings: Settings, pictures: tuple[Path, ...], visualization: str, pairs: tuple[str, ...], out: Path
+    settings: Settings,
+    pictures: tuple[Path, ...],
+    visualization: str,
+    pairs: tuple[str, ...],
+    classes: tuple[str, ...],
+    compare: tuple[str, ...],
+    out: Path,
 ) -> None:
     """Visualize PICTURES and write PNG, JSON and npz files, one folder for each picture."""
-    from picasso import models, pipeline
+    from picasso import comparing, models
+    from picasso.inputs import picture_from
     from picasso.registry import Registry
 
     chosen = parse_pairs(pairs, "--set", "Window=0.1")
     # Whatever can be wrong is found before the model takes its seconds to load.
     Registry(settings.plugin_dirs()).get(visualization).require().ALLOWED_SETTINGS.parse(chosen)
+    for name in compare:
+        if name not in settings.COMPARE:
+            known = ", ".join(settings.COMPARE) or "none"
+            raise BadRequest(f"There is no model {name} in the setting COMPARE; there are: {known}.", field="compare")
     for file in pictures:
-        pipeline.picture_from(file, 0)
-    model = models.load_configured(settings)
+        picture_from(file, 0)
+    loaded = {name: models.load_configured(settings.compared(name)) for name in ("", *compare)}
     notes: dict[str, None] = {}
     with progress_bar(visualization) as progress:
-        for result in pipeline.explain_each(
-            model, pictures, visualization, plugin_dirs=settings.plugin_dirs(), progress=progress, **chosen
-        ):
+        explained = comparing.explain_each(
+            loaded,
+            pictures,
+            visualization,
+            plugin_dirs=settings.plugin_dirs(),
+            progress=progress,
+            classes=classes,
+            **chosen,
+        )
+        for result in explained:
             folder = free_folder(out, f"{Path(result.picture).stem}-{visualization}")
             result.save(folder)
             best = result.predictions[0]
@@ -133,46 +85,6 @@ def explain(
             notes |= dict.fromkeys((*result.model.notes, *result.notes))
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
-
-
-@contextmanager
-def progress_bar(label: str, *, hidden: bool = False) -> Iterator[Callable[[float], None]]:
-    """Show how far something is, 0..1, on the terminal; nothing where standard error is no terminal."""
-    hidden = hidden or not sys.stderr.isatty()
-    with click.progressbar(length=1000, label=label, file=sys.stderr, hidden=hidden) as bar:
-        yield lambda fraction: bar.update(round(fraction * 1000) - bar.pos)
-
-
-def parse_pairs(pairs: tuple[str, ...], option: str, example: str) -> dict[str, str]:
-    """Turn the ``NAME=VALUE`` values of an option into a dictionary."""
-    chosen = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise BadRequest(f"{option} takes NAME=VALUE, such as {example}, not {pair!r}.", field=option)
-        chosen[name] = value
-    return chosen
-
-
-def yaml_value(text: str) -> Any:
-    """Return what a value means in YAML: ``1``, ``true``, ``[224, 224, 3]``, ``{keep_prob: 1.0}`` or plain text."""
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-
-
-def free_folder(out: Path, name: str) -> Path:
-    """Return ``out/name``, or a numbered variant where that is taken, so that nothing is overwritten."""
-    out.mkdir(parents=True, exist_ok=True)
-    candidate = out / name
-    for number in itertools.count(1):
-        if not candidate.exists():
-            break
-        candidate = out / f"{name}-{number}"
-    return candidate
 
 
 @main.command()
@@ -185,7 +97,7 @@ def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, a
     import json
 
     from picasso import checking, models
-    from picasso.pipeline import picture_from
+    from picasso.inputs import picture_from
 
     shown = list(pictures) or list(settings.sample_files(10).values())
     for file in shown:

@@ -49,6 +49,9 @@ class Settings:
     LABELS: str = setting("", "A file with the class names: .txt, .json, .yaml or .csv.")
     PREPROCESS: str = setting("", 'How pictures become inputs, such as "-1..1 crop", or "module:function".')
     TRUST_MODEL: bool = setting(False, "Whether code inside the model file (Lambda layers, file operations) may run.")
+    COMPARE: dict[str, Any] = setting(
+        {}, "Models to compare with: a name for each, and those of the settings above that differ."
+    )
     SAMPLES_DIR: str = setting(
         "{picasso}/examples/samples/mnist",
         'A folder of pictures to offer as samples, at any depth; "" offers none.',
@@ -84,6 +87,10 @@ class Settings:
             for key, value in self.MODEL_LOAD_ARGS.items()
         }
 
+    def compared(self, name: str) -> Settings:
+        """Return these settings for one of the models of ``COMPARE``, or for the model itself: ``""``."""
+        return dataclasses.replace(self, **self.COMPARE[name]) if name else self
+
     def plugin_dirs(self) -> list[Path]:
         """Return ``PLUGIN_DIRS``, resolved."""
         return [self.path(folder) for folder in self.PLUGIN_DIRS]
@@ -113,6 +120,9 @@ class Settings:
 
 FIELDS = {f.name: f for f in dataclasses.fields(Settings) if "internal" not in f.metadata}
 DEFAULTS = {name: getattr(Settings(), name) for name in FIELDS}
+
+# What may differ for a model to compare with.
+MODEL_SETTINGS = ("MODEL", "MODEL_CLS_PATH", "MODEL_CLS_NAME", "MODEL_LOAD_ARGS", "LABELS", "PREPROCESS", "TRUST_MODEL")
 
 POSITIVE = {name for name, value in DEFAULTS.items() if type(value) is int}
 
@@ -179,6 +189,8 @@ def build(values: Mapping[str, Any], source: Path | None, overrides: Mapping[str
     merged = {**values, **(overrides or {})}
     for key, value in merged.items():
         check(key, value, where)
+    for name, differences in merged.get("COMPARE", {}).items():
+        check_compared(name, differences, where)
     return Settings(**merged, source=source, overrides=dict(overrides or {}))
 
 
@@ -202,6 +214,23 @@ def check(key: str, value: Any, where: str) -> None:
     if key in POSITIVE and (value < 1 or (maximum and value > maximum)):
         allowed = f"from 1 to {maximum}" if maximum else "1 or more"
         raise ConfigurationError(f"The setting {key}{where} must be {allowed}, but is {value}.", field=key)
+
+
+def check_compared(name: object, differences: object, where: str) -> None:
+    """Raise a ConfigurationError unless an entry of ``COMPARE`` is a name and settings of a model."""
+    if not (isinstance(name, str) and name and isinstance(differences, dict)):
+        raise ConfigurationError(
+            f'COMPARE{where} holds a name and settings for each model, such as {{"epoch 1": {{"MODEL": "1.keras"}}}}, '
+            f"but has {name!r}: {differences!r}.",
+            field="COMPARE",
+        )
+    for key, value in differences.items():
+        if key not in MODEL_SETTINGS:
+            allowed = ", ".join(MODEL_SETTINGS)
+            raise ConfigurationError(
+                f"COMPARE{where} can't change {key} for {name}; it can change {allowed}.", field="COMPARE"
+            )
+        check(key, value, where)
 
 
 def as_python() -> str:

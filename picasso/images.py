@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import warnings
 
@@ -13,6 +14,9 @@ from picasso.errors import BadRequest, TooLarge, UnsupportedImage
 # An allow-list: decoders for vector, document and scientific formats have no business here.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 DEFAULT_MEGAPIXELS = 50
+
+# Twice the pixels of the page, for screens that have twice as many.
+THUMBNAIL_SIDE = 144
 
 
 def read(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Image.Image:
@@ -80,11 +84,25 @@ def eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.round(values).astype(np.uint8))
 
 
+def thumbnail(image: Image.Image) -> bytes:
+    """Return a picture as WebP bytes, at most :data:`THUMBNAIL_SIDE` pixels a side; small ones keep every pixel."""
+    small = image.copy()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", lossless=small.size == image.size, quality=80)
+    return buffer.getvalue()
+
+
 def encode(image: Image.Image) -> bytes:
     """Return a picture as PNG bytes; only its pixels."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def data_address(body: bytes, mimetype: str = "image/png") -> str:
+    """Return a file as an address that holds it, for an ``img`` of a page that has no server."""
+    return f"data:{mimetype};base64,{base64.b64encode(body).decode()}"
 
 
 def display_name(name: str, limit: int = 60) -> str:

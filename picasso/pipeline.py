@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from picasso import images as door
-from picasso.errors import BadRequest, ModelError, PicassoError, RunError, reason
-from picasso.models.arrays import Array
+from picasso.errors import ModelError, PicassoError, RunError, reason
+from picasso.inputs import Picture, Source, picture_from, prepare
 from picasso.models.base import Model
+from picasso.models.labels import numbers
 from picasso.panels import Panel
 from picasso.registry import Registry
 from picasso.results import Result
@@ -23,7 +21,6 @@ from picasso.visualizations.base import BaseVisualization, Input, Task
 
 Report = Callable[[float], None]
 Preview = Callable[[int, Callable[[], Result]], None]
-Source = str | Path | Image.Image | NDArray[np.uint8]
 
 # How many pictures are prepared at once: enough to keep the model busy, few enough that memory stays bounded
 # and that another run is soon served.
@@ -35,14 +32,6 @@ UNFAITHFUL = (
 )
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture and what the user calls it."""
-
-    name: str
-    image: Image.Image
-
-
 def explain(
     model: Model,
     images: Source | Iterable[Source],
@@ -50,6 +39,7 @@ def explain(
     *,
     plugin_dirs: Sequence[str | Path] = (),
     progress: Report | None = None,
+    classes: int | str | Sequence[int | str] = (),
     **settings: object,
 ) -> list[Result]:
     """Run one visualization on pictures and return one result for each.
@@ -61,6 +51,8 @@ def explain(
         visualization: the name of an installed visualization, or a class.
         plugin_dirs: folders with visualizations of your own.
         progress: called with the fraction done, 0..1; may raise :class:`~picasso.errors.Cancelled` to stop.
+        classes: the names or numbers of the classes to look at, or one of them; none takes the most probable of
+            each picture.
         settings: the visualization's settings, such as ``Window=0.1``.
 
     Raises:
@@ -69,7 +61,9 @@ def explain(
         ModelError: the model can't give what the visualization needs.
         RunError: the visualization failed.
     """
-    each = explain_each(model, images, visualization, plugin_dirs=plugin_dirs, progress=progress, **settings)
+    each = explain_each(
+        model, images, visualization, plugin_dirs=plugin_dirs, progress=progress, classes=classes, **settings
+    )
     return list(each)
 
 
@@ -80,13 +74,33 @@ def explain_each(
     *,
     plugin_dirs: Sequence[str | Path] = (),
     progress: Report | None = None,
+    classes: int | str | Sequence[int | str] = (),
     **settings: object,
 ) -> Iterator[Result]:
     """Yield the result of each picture as soon as it is there; the arguments are those of :func:`explain`."""
+    cls, asked = find(visualization, plugin_dirs), asked_for(model, classes)
+    for pictures, report in groups(images, progress):
+        yield from run(model, cls, settings, pictures, report, classes=asked)
+
+
+def find(
+    visualization: str | type[BaseVisualization[Any]], plugin_dirs: Sequence[str | Path]
+) -> type[BaseVisualization[Any]]:
+    """Return the visualization of a name, or the class itself; the errors are those of :func:`explain`."""
+    if isinstance(visualization, str):
+        return Registry([Path(folder) for folder in plugin_dirs]).get(visualization).require()
+    return visualization
+
+
+def asked_for(model: Model, classes: int | str | Sequence[int | str]) -> list[int]:
+    """Return the numbers of the classes that somebody asks for, or asks for one of."""
+    return numbers(model.class_names(), [classes] if isinstance(classes, int | str) else classes)
+
+
+def groups(images: Source | Iterable[Source], progress: Report | None) -> Iterator[tuple[list[Picture], Report]]:
+    """Yield :data:`GROUP` pictures at a time, and what to call with the fraction of them that is done."""
     if isinstance(images, str | Path | Image.Image | np.ndarray):
         images = [images]
-    if isinstance(visualization, str):
-        visualization = Registry([Path(folder) for folder in plugin_dirs]).get(visualization).require()
     sources = list(images)
     for start in range(0, len(sources), GROUP):
         group = [picture_from(source, start + index) for index, source in enumerate(sources[start : start + GROUP])]
@@ -95,25 +109,7 @@ def explain_each(
             if progress:
                 progress((done + fraction * size) / len(sources))
 
-        yield from run(model, visualization, settings, group, report)
-
-
-def picture_from(source: Source, index: int) -> Picture:
-    """Return what a caller passed as an upright picture with a name."""
-    if isinstance(source, str | Path):
-        try:
-            body = Path(source).read_bytes()
-        except OSError as error:
-            raise BadRequest(f"The picture {source} can't be read: {error.strerror}.") from error
-        return Picture(Path(source).name, door.read(body, Path(source).name))
-    if isinstance(source, Image.Image):
-        return Picture(f"picture {index}", door.upright(source))
-    if source.dtype != np.uint8:
-        raise BadRequest(f"Picture {index} is an array of {source.dtype}; pictures are arrays of uint8, 0..255.")
-    if source.ndim != 2 and source.shape[2:] not in ((3,), (4,)):
-        shapes = "(H, W), (H, W, 3) or (H, W, 4)"
-        raise BadRequest(f"Picture {index} is an array of shape {source.shape}; pictures are {shapes}.")
-    return Picture(f"picture {index}", door.upright(Image.fromarray(source)))
+        yield group, report
 
 
 def run(
@@ -123,6 +119,8 @@ def run(
     pictures: Sequence[Picture],
     report: Report,
     preview: Preview | None = None,
+    *,
+    classes: Sequence[int] = (),
 ) -> Iterator[Result]:
     """Yield the result of each picture as soon as it is there; see :func:`explain`.
 
@@ -133,6 +131,7 @@ def run(
         pictures: any number; they are prepared at once.
         report: called with the fraction done.
         preview: called with the index of a picture and a function that makes what is known of its result.
+        classes: the classes to look at; none takes the most probable of each picture.
     """
     name = visualization.__name__
     card = model.card()
@@ -153,7 +152,7 @@ def run(
             settings=checked.as_dict(),
             picture=picture.name,
             view=np.asarray(picture.view),
-            predictions=picture.predictions,
+            predictions=picture.best,
             panels=tuple(panels),
             model=card,
             seconds=time.perf_counter() - started,
@@ -167,7 +166,7 @@ def run(
 
     started = time.perf_counter()
     report(0.0)
-    inputs = prepare(model, pictures)
+    inputs = prepare(model, pictures, classes)
     panels_of = visualization().make_visualization(Task(model, inputs, checked, progress, show))
     for picture in inputs:
         panels = next_panels(panels_of, name, picture.name)
@@ -202,25 +201,3 @@ def next_panels(panels_of: Iterator[Sequence[Panel]], name: str, picture: str) -
         if panel.kind == "map" and not np.isfinite(panel.array).all():
             raise RunError(f"{name} made a map with values that are not finite numbers for the picture {picture}.")
     return panels
-
-
-def prepare(model: Model, pictures: Sequence[Picture]) -> list[Input]:
-    """Preprocess the pictures, predict their classes, and make each visible as the model sees it."""
-    originals = [picture.image for picture in pictures]
-    arrays = model.inputs_of(originals)
-    decoded = model.best_classes(model.predict(arrays))
-    views = [model.view(image) for image in originals]
-    encoded = model.encode(views)
-    inputs = []
-    for picture, array, again, view, predictions in zip(pictures, arrays, encoded, views, decoded, strict=True):
-        exact = bool(np.allclose(array, again, atol=1e-3 * max(1.0, float(np.ptp(array)))))
-        seen = view if exact else visible(array)
-        inputs.append(Input(picture.name, picture.image, seen, array, predictions, exact))
-    return inputs
-
-
-def visible(array: Array) -> Image.Image:
-    """Return a model's input ``(H, W, C)`` as a picture, its smallest value black and its largest white."""
-    low, span = float(array.min()), float(np.ptp(array)) or 1.0
-    pixels = np.round((array - low) / span * 255).astype(np.uint8)
-    return Image.fromarray(pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., 0])

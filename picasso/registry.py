@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 BUILT_IN = Path(__file__).parent / "visualizations"
 TEMPLATES = Path(__file__).parent / "templates"
+CARDS = Path(__file__).parent / "static" / "cards"
 # The files in the built-in folder that are no visualizations.
 SUPPORT = {"__init__", "base", "settings"}
 DEFAULT_TEMPLATE = "default.html"
@@ -33,12 +34,14 @@ class Entry:
         cls: the class, or None.
         template: the name of the template that draws it.
         reason: why it can't be used, or "".
+        picture: a small picture of what it gives, or None.
     """
 
     name: str
     cls: type[BaseVisualization[Any]] | None = None
     template: str = DEFAULT_TEMPLATE
     reason: str = ""
+    picture: Path | None = None
 
     def require(self) -> type[BaseVisualization[Any]]:
         """Return the class, or raise a BadRequest that says why there is none."""
@@ -62,11 +65,11 @@ class Registry:
     def __init__(self, plugin_dirs: Sequence[Path] = ()) -> None:
         self.plugin_dirs = list(plugin_dirs)
         self._entries: dict[str, Entry] = {}
-        self._read(BUILT_IN, TEMPLATES)
+        self._read(BUILT_IN, TEMPLATES, CARDS)
         for folder in self.plugin_dirs:
             if not folder.is_dir():
                 raise ConfigurationError(f"There is no folder {folder}, which PLUGIN_DIRS names.", field="PLUGIN_DIRS")
-            self._read(folder, folder)
+            self._read(folder, folder, folder)
 
     def entries(self) -> list[Entry]:
         """Return everything that was found, the usable first, in alphabetical order."""
@@ -83,7 +86,7 @@ class Registry:
             raise NotFound(f"There is no visualization of that name; there are {known}.")
         return self._entries[name]
 
-    def _read(self, folder: Path, templates: Path) -> None:
+    def _read(self, folder: Path, templates: Path, pictures: Path) -> None:
         for file in sorted(folder.glob("*.py")):
             if file.stem.startswith("_") or (folder == BUILT_IN and file.stem in SUPPORT):
                 continue
@@ -98,9 +101,9 @@ class Registry:
                 self._entries.setdefault(file.stem, Entry(file.stem, reason=why))
                 continue
             for cls in classes:
-                self._add(cls, file, templates)
+                self._add(cls, file, templates, pictures)
 
-    def _add(self, cls: type[BaseVisualization[Any]], file: Path, templates: Path) -> None:
+    def _add(self, cls: type[BaseVisualization[Any]], file: Path, templates: Path, pictures: Path) -> None:
         name = cls.__name__
         if name in self._entries:
             label = f"{name} ({file.parent.name}/{file.name})"
@@ -111,8 +114,10 @@ class Registry:
         except TypeError as error:
             self._entries[name] = Entry(name, reason=f"{error}.")
             return
-        template = f"{name}.html"
-        self._entries[name] = Entry(name, cls, template if (templates / template).is_file() else DEFAULT_TEMPLATE)
+        template = f"{name}.html" if (templates / f"{name}.html").is_file() else DEFAULT_TEMPLATE
+        shown = (pictures / f"{name}{suffix}" for suffix in (".webp", ".png"))
+        picture = next((file for file in shown if file.is_file()), None)
+        self._entries[name] = Entry(name, cls, template, picture=picture)
 
 
 def import_file(file: Path, folder: Path) -> ModuleType:

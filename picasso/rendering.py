@@ -11,17 +11,23 @@ from PIL import Image
 
 from picasso.panels import Panel
 
-# Perceptually uniform, readable in grey and by colour-blind people.
-SEQUENTIAL = "viridis"
-DIVERGING = "RdBu_r"
+# Perceptually uniform (but grey, for print), readable by colour-blind people; the first is the default. The second
+# line is for signed maps: zero is the middle, and white.
+SEQUENTIAL = ("viridis", "cividis", "magma", "inferno", "gray")
+DIVERGING = ("RdBu_r", "PuOr_r", "BrBG_r")
 
 # Small pictures are enlarged to about this many pixels, so that their pixels can be told apart.
 DISPLAY_SIDE = 320
 
 
+def strip(name: str) -> Image.Image:
+    """Return the 256 colours of one of :data:`SEQUENTIAL` or :data:`DIVERGING`, low to high, a pixel each."""
+    return Image.fromarray(matplotlib.colormaps[name](np.arange(256), bytes=True)[None, :, :3])
+
+
 def colours(panel: Panel) -> matplotlib.colors.Colormap:
     """Return the colour map for a panel: diverging around zero where it is signed."""
-    return matplotlib.colormaps[DIVERGING if panel.signed else SEQUENTIAL]
+    return matplotlib.colormaps[DIVERGING[0] if panel.signed else SEQUENTIAL[0]]
 
 
 def paint(panel: Panel) -> NDArray[np.uint8]:
@@ -55,5 +61,4 @@ def draw(panel: Panel, view: NDArray[np.uint8]) -> Image.Image:
 
 def colour_bar(panel: Panel) -> Image.Image:
     """Return the colour scale of a map, low to high, as a strip 256 pixels long."""
-    strip = colours(panel)(np.linspace(0, 1, 256), bytes=True)[None, :, :3]
-    return Image.fromarray(np.repeat(strip, 12, axis=0))
+    return strip(colours(panel).name).resize((256, 12), Image.Resampling.NEAREST)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import os
 from dataclasses import dataclass, field
@@ -14,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso import rendering
+from picasso import images, rendering
 from picasso.models.card import ModelCard, Prediction
 from picasso.panels import Panel
 
@@ -38,6 +36,9 @@ class Result:
         seconds: how long this picture took.
         reference: where the method is described, or "".
         notes: what the reader should know about this picture; ``model.notes`` holds what concerns all.
+        agreement: where models are compared, how far their maps agree: Spearman's rank correlation, -1..1, the mean
+            over the maps of the same class; None where nothing is compared.
+        compared: the most probable classes that other models name, by the names of these models.
     """
 
     visualization: str
@@ -50,6 +51,8 @@ class Result:
     seconds: float
     reference: str = ""
     notes: tuple[str, ...] = field(default=())
+    compared: dict[str, tuple[Prediction, ...]] = field(default_factory=dict)
+    agreement: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the arrays as JSON-ready values, with the names of the files that hold those."""
@@ -64,6 +67,8 @@ class Result:
             "view": VIEW,
             "arrays": ARRAYS,
             "predictions": list(self.predictions),
+            "compared": {name: list(best) for name, best in self.compared.items()},
+            "agreement": self.agreement,
             "panels": panels,
             "model": self.model.as_dict(),
             "seconds": round(self.seconds, 4),
@@ -100,7 +105,8 @@ class Result:
         panels = tuple(
             Panel.from_description(panel, stored[f"panel_{index}"]) for index, panel in enumerate(document["panels"])
         )
-        same = {key: document[key] for key in ("visualization", "settings", "picture", "seconds", "reference")}
+        names = ("visualization", "settings", "picture", "seconds", "reference", "agreement")
+        same = {key: document[key] for key in names if key in document}
         return cls(
             **same,
             view=stored["view"],
@@ -108,17 +114,16 @@ class Result:
             panels=panels,
             model=ModelCard.from_dict(document["model"]),
             notes=tuple(document["notes"]),
+            compared={name: tuple(best) for name, best in document.get("compared", {}).items()},
         )
 
     def _repr_html_(self) -> str:
         """Draw the result in a notebook: the picture, then each panel under its title."""
 
         def figure(image: Any, caption: str) -> str:
-            buffer = io.BytesIO()
-            image.save(buffer, "PNG")
-            data = base64.b64encode(buffer.getvalue()).decode()
+            address = images.data_address(images.encode(image))
             style = "display:inline-block;margin:4px;text-align:center"
-            picture = f'<img width="180" src="data:image/png;base64,{data}">'
+            picture = f'<img width="180" src="{address}">'
             return f'<figure style="{style}">{picture}<figcaption>{escape(caption)}</figcaption></figure>'
 
         best = ", ".join(f"{p['name']} {p['prob']:.3f}" for p in self.predictions)

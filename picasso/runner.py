@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,15 @@ from typing import Any
 from picasso.engine import Engine
 from picasso.errors import BadRequest, Busy, NotReady, PicassoError
 from picasso.models.card import ModelCard
+from picasso.models.labels import numbers
 from picasso.pipeline import GROUP
 from picasso.registry import Entry, Registry
 from picasso.runs import Run, Spec, StoredPicture
 
 log = logging.getLogger(__name__)
+
+# How long somebody waits for an answer, in seconds.
+PATIENCE = 60
 
 
 class Runner:
@@ -28,10 +32,19 @@ class Runner:
         registry: the visualizations that may be asked for.
         configured: where the worker finds the model; see :func:`picasso.worker.reference`.
         capacity: how many runs may wait or compute at once.
+        compared: the names of the models that a run may be compared with.
     """
 
-    def __init__(self, engine: Engine, registry: Registry, configured: dict[str, Any], capacity: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        registry: Registry,
+        configured: dict[str, Any],
+        capacity: int,
+        compared: Sequence[str] = (),
+    ) -> None:
         self._engine, self._registry, self._configured, self._capacity = engine, registry, configured, capacity
+        self._compared = tuple(compared)
         self._lock = threading.Lock()
         # Runs with unfinished shards, oldest first, and how many shards each still has.
         self._active: dict[str, int] = {}
@@ -47,6 +60,25 @@ class Runner:
         status = self.model_status()
         return ModelCard.from_dict(status["card"]) if status["state"] == "ready" else None
 
+    def models(self) -> tuple[str, ...]:
+        """Return the names of the models that a run may be compared with."""
+        return self._compared
+
+    def ask(self, question: dict[str, Any]) -> Any:
+        """Return the answer to one of :mod:`picasso.questions`; it is given between two chunks of a run.
+
+        Raises:
+            NotReady: the model is not loaded, or there was no answer for :data:`PATIENCE` seconds.
+            PicassoError: the question can't be answered.
+        """
+        status = self.model_status()
+        if status["state"] != "ready":
+            raise NotReady(status.get("error", "The model is still loading; try again in a few seconds."))
+        try:
+            return self._engine.ask(question).result(timeout=PATIENCE)
+        except TimeoutError:
+            raise NotReady(f"There was no answer within {PATIENCE} seconds; try again.") from None
+
     def unusable(self, entry: Entry) -> str:
         """Say why a visualization can't be used with this model; "" if it can, or if that is not known yet."""
         if entry.cls is None:
@@ -57,8 +89,25 @@ class Runner:
 
     # ---- runs ---------------------------------------------------------------------------------------------
 
-    def start(self, parent: Path, name: str, settings: Mapping[str, object], pictures: list[StoredPicture]) -> Run:
+    def start(
+        self,
+        parent: Path,
+        name: str,
+        settings: Mapping[str, object],
+        pictures: list[StoredPicture],
+        *,
+        classes: Sequence[int | str] = (),
+        models: Sequence[int | str] = (),
+    ) -> Run:
         """Check what is asked for and queue it as a new run in the folder ``parent``.
+
+        Args:
+            parent: where the run's folder is made.
+            name: of the visualization.
+            settings: of it, not checked yet.
+            pictures: at least one.
+            classes: the names or numbers of the classes to look at; none takes the most probable of each picture.
+            models: the names of those of :meth:`models` to compare with.
 
         Raises:
             NotFound: no such visualization.
@@ -76,7 +125,12 @@ class Runner:
         status = self.model_status()
         if status["state"] == "failed":
             raise NotReady(status["error"])
-        spec = Spec(name, checked, pictures, GROUP, self._configured, time.time())
+        unknown = [one for one in map(str, models) if one not in self._compared]
+        if unknown:
+            known = ", ".join(self._compared) or "none"
+            raise BadRequest(f"There is no model {unknown[0]} to compare with; there are: {known}.", field="model")
+        wanted, others = self._class_numbers(classes), [str(one) for one in models]
+        spec = Spec(name, checked, pictures, GROUP, self._configured, time.time(), wanted, others)
         with self._lock:
             if len(self._active) >= self._capacity:
                 raise Busy(f"{len(self._active)} runs are waiting already; try again when one of them is done.")
@@ -85,6 +139,15 @@ class Runner:
         for shard in range(spec.shards):
             self._engine.submit(run.folder, shard).add_done_callback(lambda future: self._settle(run, future))
         return run
+
+    def _class_numbers(self, classes: Sequence[int | str]) -> list[int]:
+        """Return the numbers of classes; their names are known once the model is loaded."""
+        if not classes:
+            return []
+        status = self.model_status()
+        if status["state"] != "ready":
+            raise NotReady("The names of the classes are known when the model is loaded; try again in a few seconds.")
+        return numbers(status["report"]["class_names"], classes)
 
     def position(self, run: Run) -> int:
         """Return how many runs are before this one; 0 when it is at work or done."""

@@ -18,15 +18,18 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
+
 from picasso import files
 from picasso.errors import PicassoError
-from picasso.results import DOCUMENT, Result
+from picasso.results import ARRAYS, DOCUMENT, Result
 
 # The picture's position, and the number of the preview if it is one.
 PLACE = re.compile(r"\d{1,6}(p\d{1,6})?")
@@ -52,6 +55,8 @@ class Spec:
         shard_size: how many pictures one shard holds.
         configuration: where the worker finds the model: a settings file and what overrides it.
         created: seconds since the epoch.
+        classes: the numbers of the classes to look at; none takes the most probable of each picture.
+        models: the names of the models to compare with; see the setting ``COMPARE``.
     """
 
     visualization: str
@@ -60,6 +65,8 @@ class Spec:
     shard_size: int
     configuration: dict[str, Any]
     created: float
+    classes: Sequence[int] = ()
+    models: Sequence[str] = ()
 
     @property
     def shards(self) -> int:
@@ -210,6 +217,14 @@ class Run:
             if document is not None:
                 stored = {"uid": picture["uid"], "filename": picture["filename"]}
                 yield {**document, "position": position, "place": place, **stored}
+
+    def array(self, place: str, name: str) -> NDArray[Any] | None:
+        """Return an array of one picture's result, or of a preview of it, or None if there is none of that name."""
+        file = self.file(place, ARRAYS)
+        if file is None:
+            return None
+        with np.load(file) as arrays:
+            return arrays[name] if name in arrays.files else None
 
     def file(self, place: str, name: str) -> Path | None:
         """Return a file of one picture's result, or of a preview of it, or None if there is none of that name."""

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,6 +37,14 @@ def room_on_disk() -> Iterator[None]:
         raise
 
 
+def thumbnail(picture: Path, small: Path) -> Path:
+    """Return ``small``, a small version of a picture, which is made if it is not there."""
+    if not small.exists():
+        with room_on_disk():
+            files.write_bytes(small, images.thumbnail(images.read(picture.read_bytes(), picture.name)))
+    return small
+
+
 class Session:
     """The folder of one visitor: uploaded pictures and runs."""
 
@@ -45,6 +53,7 @@ class Session:
         self.runs_folder = folder / "runs"
         self._folder, self._settings, self._lock = folder, settings, lock
         self._pictures = folder / "pictures"
+        self._order = folder / "order.json"
 
     def touch(self) -> None:
         """Note that the session is in use."""
@@ -80,9 +89,27 @@ class Session:
         return uid
 
     def pictures(self) -> list[StoredPicture]:
-        """Return the pictures in the order of their upload."""
+        """Return the pictures in the order that :meth:`arrange` gave them, later ones in the order of their upload."""
         documents = (files.read_json(file) for file in self._pictures.glob(DOCUMENTS))
-        return sorted((document for document in documents if document), key=lambda document: int(document["uid"]))
+        order = {uid: place for place, uid in enumerate(files.read_json(self._order) or [])}
+        known = [document for document in documents if document]
+        return sorted(known, key=lambda document: (order.get(document["uid"], len(order)), int(document["uid"])))
+
+    def arrange(self, uids: Sequence[int | str]) -> None:
+        """Put the pictures of these numbers first, in this order; the others follow as they were."""
+        first = [self.picture(uid)["uid"] for uid in uids]
+        rest = [picture["uid"] for picture in self.pictures() if picture["uid"] not in first]
+        with room_on_disk():
+            files.write_json(self._order, [*dict.fromkeys(first), *rest])
+
+    def move(self, uid: int | str, places: int) -> None:
+        """Move a picture towards the end by so many places, or towards the beginning if ``places`` is negative."""
+        moved = self.picture(uid)["uid"]
+        order = [picture["uid"] for picture in self.pictures()]
+        place = max(0, order.index(moved) + places)
+        order.remove(moved)
+        order.insert(place, moved)
+        self.arrange(order)
 
     def picture(self, uid: str | int) -> StoredPicture:
         """Return one picture by its number, or raise NotFound."""
@@ -102,6 +129,7 @@ class Session:
         picture = self.picture(uid)
         self._document(picture["uid"]).unlink(missing_ok=True)
         Path(picture["path"]).unlink(missing_ok=True)
+        self._thumbnail(picture["filename"]).unlink(missing_ok=True)
 
     def picture_file(self, filename: str) -> Path:
         """Return the path of a stored picture, or raise NotFound."""
@@ -109,6 +137,13 @@ class Session:
         if file is None or file.suffix != ".png":
             raise NotFound("There is no such picture in this session.")
         return file
+
+    def thumbnail_file(self, filename: str) -> Path:
+        """Return the path of a small version of a stored picture, made when first asked for, or raise NotFound."""
+        return thumbnail(self.picture_file(filename), self._thumbnail(filename))
+
+    def _thumbnail(self, filename: str) -> Path:
+        return self._pictures / f"{filename}.webp"
 
     # ---- runs ---------------------------------------------------------------------------------------------
 
@@ -140,6 +175,9 @@ class Storage:
         self.folder = Path(tempfile.mkdtemp(prefix="picasso-", dir=parent))
         self._sessions = self.folder / "sessions"
         self._sessions.mkdir()
+        #: Small versions of the samples, which all sessions share.
+        self.thumbnails = self.folder / "thumbnails"
+        self.thumbnails.mkdir()
         self._settings = settings
         self._lock = threading.Lock()
         self._closed = threading.Event()

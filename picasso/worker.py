@@ -1,4 +1,4 @@
-"""The side that computes: the only process that imports TensorFlow and holds the model.
+"""The side that computes: the only process that imports TensorFlow and holds the models.
 
 :func:`run_shard` is all that an engine has to call. It takes a path and a number, may be called again after
 any interruption, and leaves everything it has to say in the run's folder.
@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from picasso import checking, configuration, files, pipeline
+from picasso import checking, comparing, configuration, estimating, files, questions
 from picasso.configuration import Settings
 from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, reason
+from picasso.inputs import Picture
 from picasso.models.base import Model
 from picasso.models.loading import load_configured
 from picasso.registry import Registry
@@ -50,24 +52,33 @@ def settings_of(where: dict[str, Any]) -> Settings:
 
 
 @functools.lru_cache(maxsize=1)
-def equipment(key: str) -> tuple[Model, Registry]:
-    """Return the model and the visualizations of a :func:`reference`, as JSON; loaded once per process."""
-    settings = settings_of(json.loads(key))
-    model = load_configured(settings)
-    return model, Registry(settings.plugin_dirs())
+def visualizations(key: str) -> Registry:
+    """Return the visualizations of a :func:`reference`, as JSON; found once per process."""
+    return Registry(settings_of(json.loads(key)).plugin_dirs())
 
 
-def run_shard(folder: str, shard: int) -> None:
+@functools.lru_cache(maxsize=8)
+def model_of(key: str, name: str = "") -> Model:
+    """Return the model of a :func:`reference`, as JSON, or one of those it is compared with; loaded once."""
+    return load_configured(settings_of(json.loads(key)).compared(name))
+
+
+def run_shard(folder: str, shard: int, meanwhile: Callable[[], None] = lambda: None) -> None:
     """Compute one shard of a run; skip what is already there.
 
     Errors are written into the run's folder rather than raised: whoever waits for the run looks there.
+
+    Args:
+        folder: the run's.
+        shard: its number.
+        meanwhile: called between two chunks of work.
     """
     run = Run(Path(folder))
     if run.unwanted() or run.finished(shard):
         return
     started = time.perf_counter()
     try:
-        compute(run, shard, started)
+        compute(run, shard, started, meanwhile)
         run.finish(shard, time.perf_counter() - started)
     except Cancelled:
         log.info("run %s was cancelled", run.id)
@@ -79,18 +90,21 @@ def run_shard(folder: str, shard: int) -> None:
         run.fail(RunError(f"The run failed: {reason(error)}."))
 
 
-def compute(run: Run, shard: int, started: float) -> None:
+def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None]) -> None:
     """Save the results of a shard, each as soon as it is there."""
     spec = run.spec()
     run.report(shard, 0.0, 0.0)
-    model, registry = equipment(json.dumps(spec.configuration, sort_keys=True))
+    key = json.dumps(spec.configuration, sort_keys=True)
+    models = {name: model_of(key, name) for name in ("", *spec.models)}
+    visualization = visualizations(key).get(spec.visualization).require()
     todo = [(position, picture) for position, picture in spec.shard(shard) if not run.result_folder(position).exists()]
-    pictures = [pipeline.Picture(picture["name"], load_picture(picture)) for _, picture in todo]
+    pictures = [Picture(picture["name"], load_picture(picture)) for _, picture in todo]
 
     def report(fraction: float) -> None:
         if run.unwanted():
             raise Cancelled
         run.report(shard, fraction, time.perf_counter() - started)
+        meanwhile()
 
     shown = time.monotonic()
 
@@ -100,8 +114,7 @@ def compute(run: Run, shard: int, started: float) -> None:
             run.preview(todo[index][0], make())
             shown = time.monotonic()
 
-    visualization = registry.get(spec.visualization).require()
-    results = pipeline.run(model, visualization, spec.settings, pictures, report, preview)
+    results = comparing.run(models, visualization, spec.settings, pictures, report, preview, classes=spec.classes)
     for (position, _), result in zip(todo, results, strict=True):
         result.save(run.result_folder(position))
         run.forget_previews(position)
@@ -118,10 +131,11 @@ def load_picture(picture: StoredPicture) -> Image.Image:
 
 
 def main(connection: Connection, configured: dict[str, Any], status: str, temporary: str) -> None:
-    """Serve shards until the other end of ``connection`` closes: the body of the local engine's process.
+    """Compute shards and answer questions until the other end of ``connection`` closes: the body of a child process.
 
     Args:
-        connection: receives ``(folder, shard)`` and answers None when the shard is dealt with.
+        connection: receives ``(number, "shard", (folder, shard))`` and ``(number, "question", (question,))`` and
+            answers each with ``(number, value, error)``: None for a shard, or the answer, or a PicassoError.
         configured: the :func:`reference` whose model is loaded at once.
         status: the file that tells the web server how the model stands.
         temporary: a folder for whatever libraries leave behind.
@@ -132,13 +146,47 @@ def main(connection: Connection, configured: dict[str, Any], status: str, tempor
     tempfile.tempdir = temporary
     os.environ["TMPDIR"] = temporary
     load_and_tell(configured, Path(status))
-    while True:
+    key = json.dumps(configured, sort_keys=True)
+
+    def questions_first() -> None:
         try:
-            folder, shard = connection.recv()
-        except EOFError:
-            return
-        run_shard(folder, shard)
-        connection.send(None)
+            while connection.poll():
+                number, _, payload = connection.recv()
+                connection.send((number, *reply(key, *payload)))
+        except (EOFError, ConnectionError):
+            # Nobody is there any more who would look at the result; no visualization may take it for an error.
+            raise Cancelled from None
+
+    # The other end is closed when the server has ended.
+    with suppress(EOFError, ConnectionError):
+        while True:
+            number, kind, payload = connection.recv()
+            if kind == "question":
+                connection.send((number, *reply(key, *payload)))
+            else:
+                folder, shard = payload
+                run_shard(folder, shard, questions_first)
+                connection.send((number, None, None))
+
+
+def reply(key: str, question: dict[str, Any]) -> tuple[Any, PicassoError | None]:
+    """Return the answer to a question of :mod:`picasso.questions`, or the error that it met."""
+    try:
+        return questions.answer(model_of(key), visualizations(key), question), None
+    except PicassoError as error:
+        return None, error
+    except Exception as error:
+        log.exception("a question could not be answered")
+        return None, RunError(f"The question could not be answered: {reason(error)}.")
+
+
+def get_ready(model: Model) -> None:
+    """Do what nobody has to wait for: compile the first occlusion map, and find out how fast the model is."""
+    warm_up_occlusion(model)
+    try:
+        estimating.measure(model)
+    except PicassoError:
+        log.warning("the model's pace could not be measured", exc_info=True)
 
 
 def warm_up_occlusion(model: Model) -> None:
@@ -155,13 +203,16 @@ def warm_up_occlusion(model: Model) -> None:
 def load_and_tell(configured: dict[str, Any], status: Path) -> None:
     """Load the model and write into ``status`` that it is ready, or why it is not."""
     try:
-        model, _ = equipment(json.dumps(configured, sort_keys=True))
+        key = json.dumps(configured, sort_keys=True)
+        model = model_of(key)
+        # Wrong plugins are found now rather than by the first run.
+        visualizations(key)
         samples, problems = checking.read(settings_of(configured).sample_files(10))
         for problem in problems:
             log.warning("A sample is left out. %s", problem)
         report = checking.check(model, samples)
         files.write_json(status, {"state": "ready", "card": model.card().as_dict(), "report": report.as_dict()})
-        threading.Thread(target=warm_up_occlusion, args=(model,), daemon=True).start()
+        threading.Thread(target=get_ready, args=(model,), daemon=True).start()
     except PicassoError as error:
         # The server says the sentence; whoever wrote a model class needs the line that failed, too.
         if isinstance(error, ModelCodeError):

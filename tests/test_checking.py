@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from picasso import checking
+from picasso.inputs import Picture
 from picasso.models.arrays import Array
 from picasso.models.preprocessing import Preprocessing
-from picasso.pipeline import Picture
 from tests.conftest import picture, png
 from tests.fakes import BlackBoxModel, LinearModel
 

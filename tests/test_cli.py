@@ -69,6 +69,17 @@ def test_explain_writes_pictures_json_and_arrays(config: Path, tmp_path: Path) -
     assert (out / "a-PartialOcclusion-1" / "result.json").is_file()
 
 
+def test_explain_looks_at_the_classes_that_are_named(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    chosen = ["-v", "SaliencyMaps", "--class", "gnu", "--class", "0", "--class", "cat <b>", "--class", "gnu"]
+    done = run("explain", tmp_path / "a.png", "--config", config, "--out", tmp_path / "out", *chosen)
+    assert done.exit_code == 0, done.output
+    document = json.loads((tmp_path / "out" / "a-SaliencyMaps" / "result.json").read_text())
+    assert [panel["title"] for panel in document["panels"]] == ["gnu", "ant", "cat <b>"]
+    assert len(document["predictions"]) == 5
+    assert f"a.png: {document['predictions'][0]['name']}" in done.output
+
+
 def test_check(config: Path, tmp_path: Path) -> None:
     done = run("check", "--config", config)
     assert done.exit_code == 0
@@ -153,6 +164,7 @@ def test_new_visualization(tmp_path: Path) -> None:
         (["explain", "{tmp}/bad.png"], "bad.png is not a picture that can be read"),
         (["explain", "{tmp}/a.png", "--set", "Window"], "--set takes NAME=VALUE"),
         (["explain", "{tmp}/a.png", "--set", "Window=7"], "Window must be one of 0.50"),
+        (["explain", "{tmp}/a.png", "--class", "fxo"], "The model has no class fxo. Close to it: fox."),
         (["explain", "{tmp}/a.png", "--visualization", "Nope"], "no visualization of that name"),
         (["explain", "{tmp}/a.png", "--visualization", "broken"], "broken can't be used"),
         (["explain", "{tmp}/a.png", "--model", "{tmp}/none.keras"], "There is no model file"),

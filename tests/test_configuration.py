@@ -104,3 +104,40 @@ def test_missing_and_malformed_files(tmp_path: Path) -> None:
 def test_mutable_defaults_are_not_shared() -> None:
     configuration.Settings().PLUGIN_DIRS.append("x")
     assert configuration.Settings().PLUGIN_DIRS == []
+
+
+@pytest.mark.parametrize(
+    ("compared", "expected"),
+    [
+        ({"": {}}, "COMPARE in .* holds a name and settings for each model, such as .* but has '': {}"),
+        ({1: {}}, "COMPARE .* but has 1: {}"),
+        ({"a": "1.keras"}, "COMPARE .* but has 'a': '1.keras'"),
+        ({"a": {"PORT": 5001}}, "COMPARE .* can't change PORT for a; it can change MODEL, MODEL_CLS_PATH"),
+        ({"a": {"COMPARE": {}}}, "COMPARE .* can't change COMPARE for a"),
+        ({"a": {"MODL": "x"}}, "COMPARE .* can't change MODL for a"),
+        ({"a": {"MODEL": 3}}, "MODEL .*must be of type str, like '', but is 3"),
+        (["a.keras"], "COMPARE .*must be of type dict"),
+    ],
+)
+def test_models_to_compare_with_are_checked(tmp_path: Path, compared: object, expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=expected) as caught:
+        configuration.build({"COMPARE": compared}, tmp_path / "config.py")
+    assert "\n" not in caught.value.message
+
+
+def test_a_model_to_compare_with_differs_in_what_its_entry_says(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(
+        "MODEL: epoch-20.keras\nLABELS: names.txt\nPREPROCESS: torch\nCOMPARE:\n"
+        "  epoch 1: {MODEL: epoch-1.keras}\n  other: {MODEL: b.onnx, PREPROCESS: -1..1, LABELS: ''}\n"
+    )
+    settings = configuration.load(file, {"TOP_CLASSES": 3})
+    assert list(settings.COMPARE) == ["epoch 1", "other"]
+    assert settings.compared("") is settings
+    one, other = settings.compared("epoch 1"), settings.compared("other")
+    assert (one.MODEL, one.LABELS, one.PREPROCESS, one.TOP_CLASSES) == ("epoch-1.keras", "names.txt", "torch", 3)
+    assert (other.MODEL, other.LABELS, other.PREPROCESS) == ("b.onnx", "", "-1..1")
+    assert one.path(one.MODEL) == tmp_path / "epoch-1.keras", "paths are relative to the same file"
+    # What was said on the command line for the model itself does not replace that of another one.
+    chosen = configuration.load(file, {"MODEL": "/mine.keras"})
+    assert (chosen.MODEL, chosen.compared("epoch 1").MODEL) == ("/mine.keras", "epoch-1.keras")

@@ -50,7 +50,7 @@ def test_a_killed_worker_fails_one_shard_and_is_replaced(engine: LocalEngine, tm
     run = make_run(tmp_path, "Slow", Steps=10_000)
     future = engine.submit(run.folder, 0)
     until(lambda: run.state()["state"] == "running")
-    pid = engine._process.pid
+    pid = engine._child.process.pid
     assert pid is not None
     started = time.monotonic()
     os.kill(pid, signal.SIGKILL)
@@ -65,8 +65,8 @@ def test_a_killed_worker_fails_one_shard_and_is_replaced(engine: LocalEngine, tm
 
 def test_a_worker_that_died_while_idle_is_replaced_without_loss(engine: LocalEngine, tmp_path: Path) -> None:
     until(lambda: engine.model_status()["state"] == "ready")
-    os.kill(engine._process.pid or 0, signal.SIGKILL)
-    engine._process.join()
+    os.kill(engine._child.process.pid or 0, signal.SIGKILL)
+    engine._child.process.join()
     run = make_run(tmp_path, count=1)
     engine.submit(run.folder, 0).result(timeout=60)
     assert run.state()["state"] == "finished"
@@ -140,7 +140,7 @@ def test_the_queue_is_bounded_and_knows_positions(engine: LocalEngine, tmp_path:
 
 def test_closing_ends_the_process(tmp_path: Path) -> None:
     engine = LocalEngine(CONFIGURED, tmp_path)
-    process = engine._process
+    process = engine._child.process
     engine.close()
     assert not process.is_alive()
     assert not engine._thread.is_alive()

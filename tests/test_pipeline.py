@@ -12,6 +12,7 @@ from PIL import Image
 
 from picasso import explain
 from picasso.errors import BadRequest, Cancelled, ModelError, NotFound, RunError
+from picasso.inputs import Picture, prepare
 from picasso.models.arrays import Array
 from picasso.pipeline import UNFAITHFUL
 from picasso.registry import Registry
@@ -76,11 +77,43 @@ def test_progress_may_end_the_run(linear: LinearModel) -> None:
         explain(linear, [picture(), picture(1)], progress=stop)
 
 
+@pytest.mark.parametrize("name", ["PartialOcclusion", "SaliencyMaps"])
+def test_chosen_classes_are_looked_at_while_the_most_probable_are_told(linear: LinearModel, name: str) -> None:
+    pictures = [picture(seed) for seed in range(6)]
+    usual = explain(linear, pictures, name)
+    chosen = explain(linear, pictures, name, classes=["gnu", 0])
+    for one, other, image in zip(usual, chosen, pictures, strict=True):
+        assert one.predictions == other.predictions
+        maps = [panel for panel in other.panels if panel.kind == "map"]
+        assert [(panel.title, panel.class_index) for panel in maps] == [("gnu", 6), ("ant", 0)]
+        probabilities = linear.predict(linear.preprocess([image]))[0]
+        assert [panel.probability for panel in maps] == pytest.approx([probabilities[6], probabilities[0]])
+        same = {panel.class_index: panel.array for panel in one.panels if panel.kind == "map"}
+        for panel in maps:
+            if panel.class_index in same:
+                np.testing.assert_array_equal(panel.array, same[panel.class_index])
+
+
+def test_one_class_needs_no_list(linear: LinearModel) -> None:
+    for wanted in ("fox", 5, "5"):
+        (result,) = explain(linear, picture(), "SaliencyMaps", classes=wanted)
+        assert [panel.title for panel in result.panels] == ["fox"]
+
+
+def test_there_is_no_class_of_such_a_number(linear: LinearModel) -> None:
+    for wrong in (-1, 7):
+        with pytest.raises(BadRequest, match=f"There is no class {wrong}; the model has 7") as caught:
+            prepare(linear, [Picture("p", picture())], [0, wrong])
+        assert caught.value.field == "class"
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ({"visualization": "Nonsense"}, NotFound, "there are ClassProbabilities, PartialOcclusion, SaliencyMaps"),
         ({"Window": "0.7"}, BadRequest, "Window must be one of"),
+        ({"classes": ["ant", "fxo"]}, BadRequest, "The model has no class fxo. Close to it: fox"),
+        ({"classes": [7]}, BadRequest, "The model has no class 7. Write a name, or a number from 0 to 6"),
         ({"images": "/nowhere.png"}, BadRequest, "nowhere.png can't be read: No such file"),
         ({"images": np.zeros((2, 4, 4, 3), np.uint8)}, BadRequest, r"shape \(2, 4, 4, 3\); pictures are \(H, W\)"),
         ({"images": np.zeros((4, 4))}, BadRequest, "array of float64; pictures are arrays of uint8"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,20 @@ def test_saving_and_loading(result: Result, tmp_path: Path) -> None:
     for one, other in zip(again.panels, result.panels, strict=True):
         np.testing.assert_array_equal(one.array, other.array)
         assert (one.scale(), one.title, one.class_index) == (other.scale(), other.title, other.class_index)
+
+
+def test_what_other_models_say_is_kept(result: Result, tmp_path: Path) -> None:
+    compared = replace(result, compared={"epoch 1": result.predictions[:2], "epoch 2": ()})
+    compared.save(tmp_path / "out")
+    again = Result.load(tmp_path / "out")
+    assert again.compared == compared.compared
+    assert result.compared == {}
+    # As saved before models could be compared.
+    document = tmp_path / "out" / "result.json"
+    content = json.loads(document.read_text())
+    del content["compared"]
+    document.write_text(json.dumps(content))
+    assert Result.load(tmp_path / "out").compared == {}
 
 
 def test_every_file_that_the_document_names_is_there(result: Result, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.errors import ModelCodeError, ModelError, PicassoError, reason
+from picasso.models import identity
 from picasso.models.arrays import Array, Classes, Shape, fill_up
 from picasso.models.card import Capability, Layer, ModelCard, Prediction, as_prediction
 from picasso.models.framework import Framework
@@ -38,6 +41,8 @@ class Model(Framework):
     num_classes: int = 0
     checkpoint: str = ""
     checkpoint_time: str = ""
+    #: The files, or folders of files, that it was loaded from; they are what :attr:`fingerprint` is made of.
+    files: tuple[Path, ...] = ()
     logits_found: str = ""
     #: The only number of inputs that the model takes at once, or None where any will do.
     fixed_batch: int | None = None
@@ -169,6 +174,10 @@ class Model(Framework):
         )
         return Occlusion(parts, "a whole picture for each window")
 
+    def occlusion_passes(self, boxes: Sequence[Box]) -> float:
+        """Return how many whole pictures :meth:`occlude` is worth for windows."""
+        return len(boxes)
+
     def logits(self, inputs: Array) -> Array:
         """Return the scores ``(N, K)`` before the softmax or sigmoid."""
         return self._batched(self.batch_logits, inputs)
@@ -211,6 +220,11 @@ class Model(Framework):
 
     # ---- who it is ----------------------------------------------------------------------------------------
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """The SHA-256 of :attr:`files` as they were when this was first asked; "" where load() named none."""
+        return identity.fingerprint(self.files)
+
     def card(self) -> ModelCard:
         """Return what pages, the API and results show of this model."""
         return ModelCard(
@@ -225,6 +239,8 @@ class Model(Framework):
             logits=self.logits_found,
             preprocessing=self.describe_preprocessing(),
             notes=self.notes + self.doubts(),
+            fingerprint=self.fingerprint,
+            versions=identity.versions(),
         )
 
     def preprocesses_by_name(self) -> bool:

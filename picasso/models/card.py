@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self, TypedDict
 
@@ -45,7 +45,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is shown of a model; it travels as JSON between the worker and the web server."""
+    """What is shown of a model; it travels as JSON between the worker and the web server.
+
+    ``fingerprint`` is the SHA-256 of its files, or "" where they are not known; ``versions`` are those of what
+    computes its answers. See :mod:`picasso.models.identity`.
+    """
 
     name: str
     framework: str
@@ -58,6 +62,8 @@ class ModelCard:
     logits: str
     preprocessing: str = ""
     notes: tuple[str, ...] = ()
+    fingerprint: str = ""
+    versions: dict[str, str] = field(default_factory=dict, hash=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the card as JSON-ready values."""

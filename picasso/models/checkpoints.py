@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,12 @@ def newest(folder: str | None, patterns: Sequence[str], what: str) -> Path:
     if not found:
         raise ModelError(f"There is no {what} in {folder}; expected a file like {', '.join(patterns)}.")
     return found[-1]
+
+
+def beside(prefix: Path, endings: Sequence[str]) -> tuple[Path, ...]:
+    """Return the files that lie where ``prefix`` says, their names going on with one of ``endings`` (patterns)."""
+    found = {file for ending in endings for file in prefix.parent.glob(glob.escape(prefix.name) + ending)}
+    return tuple(sorted(file for file in found if file.is_file()))
 
 
 def written(file: Path) -> str:

@@ -37,7 +37,7 @@ class GraphModel(Model):
         self.input_shape, self.num_classes = graph.input_shape, graph.num_classes
         self.fixed_batch = graph.fixed_batch
         self.logits_found, self.notes = graph.found, self.notes + graph.notes
-        self.checkpoint, self.checkpoint_time = file.name, written(file)
+        self.checkpoint, self.checkpoint_time, self.files = file.name, written(file), (file,)
         self.capabilities = frozenset({Capability.PREDICTIONS})
         if graph.differentiable:
             self.capabilities |= {Capability.GRADIENTS}
@@ -69,6 +69,12 @@ class GraphModel(Model):
             self.__dict__["_engine"] = "its parts did not give what the whole gives"
             return self.occlude(picture, fill, boxes)
         return Occlusion(chain([first], parts), method)
+
+    def occlusion_passes(self, boxes: Sequence[Box]) -> float:
+        """Return how many whole pictures the windows are worth, less where only what changes is computed."""
+        engine = self._engine
+        gain = 1.0 if isinstance(engine, str) else engine.plan(boxes, self.occlusion_mb * 1_000_000).gain
+        return len(boxes) / gain
 
     @cached_property
     def _engine(self) -> Incremental | str:

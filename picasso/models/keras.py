@@ -67,6 +67,7 @@ class KerasModel(GraphModel):
             self.model = keras_files.from_file(file, custom_objects, trust_model)
         self.format = keras_files.describe(architecture or file, self.model)
         self.use(file, output, input_shape)
+        self.files = (architecture, file) if architecture else (file,)
 
     def _architecture(self, file: Path, *, beside: bool) -> Path | None:
         """Return the JSON that describes the layers, or None for a file that holds the whole model."""

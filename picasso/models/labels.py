@@ -1,15 +1,41 @@
-"""Class names from a file: text, JSON, YAML or CSV, in the forms that people have them in."""
+"""Class names: from a file of text, JSON, YAML or CSV, in the forms that people have them in, and back to numbers."""
 
 from __future__ import annotations
 
 import csv
+import difflib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from picasso.errors import ConfigurationError, reason
+from picasso.errors import BadRequest, ConfigurationError, reason
+
+
+def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[int]:
+    """Return the numbers of classes that are named, or numbered already; a name wins over a number.
+
+    Raises:
+        BadRequest: there is no such class; says which names are close.
+    """
+    known = {name: index for index, name in reversed(list(enumerate(names)))}
+    found = []
+    for one in wanted:
+        text = str(one).strip()
+        index = known.get(text) if isinstance(one, str) else None
+        # A number of thousands of digits can't even be read.
+        if index is None and text.isdecimal() and len(text) < 10 and int(text) < len(names):
+            index = int(text)
+        if index is None:
+            near = difflib.get_close_matches(text, names, n=3, cutoff=0.5)
+            hint = (
+                f"Close to it: {', '.join(near)}." if near else f"Write a name, or a number from 0 to {len(names) - 1}."
+            )
+            raise BadRequest(f"The model has no class {text[:60]}. {hint}", field="class")
+        found.append(index)
+    return list(dict.fromkeys(found))
 
 
 def read(file: Path) -> list[str]:

@@ -96,6 +96,8 @@ def prepare(
     try:
         model.load(**arguments)
         model.warm_up()
+        # Now, while the files are those that were loaded: somebody may train on and write them again.
+        _ = model.fingerprint
     except PicassoError:
         raise
     # A class of the user's own may raise anything, even SystemExit; its traceback stays attached.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from picasso.errors import ModelError, reason
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.checkpoints import written
+from picasso.models.checkpoints import beside, written
 
 
 class PredictOnlyModel(Model):
@@ -34,6 +34,8 @@ class PredictOnlyModel(Model):
     def adopt(self, file: Path) -> None:
         """Find out what the answers are, and name the model after its file."""
         self.checkpoint, self.checkpoint_time = file.name, written(file)
+        # ONNX keeps large weights in a file beside it.
+        self.files = beside(file, ("", ".data", "_data"))
         probe = np.random.default_rng(0).random((self.fixed_batch or 4, *self.input_shape), np.float32)
         answer = self.run(probe)
         if answer.ndim != 2:

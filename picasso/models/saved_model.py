@@ -15,6 +15,7 @@ from picasso.models.graph_model import GraphModel
 
 DEFAULT_SIGNATURES = ("serving_default", "serve")
 FILE = "saved_model.pb"
+READ = (FILE, "variables", "assets")
 
 
 class SavedModel(GraphModel):
@@ -62,6 +63,8 @@ class SavedModel(GraphModel):
         build = importer(definition, input_name, output_name, folder.name, input_shape)
         self.adopt(Graph(build, folder.name), folder / FILE)
         self.checkpoint = folder.name
+        # What TensorFlow reads of it; other things may lie there too.
+        self.files = tuple(folder / name for name in READ if (folder / name).exists())
 
 
 def read(folder: Path) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from picasso.errors import ModelError, reason
 from picasso.models.backend import tf, tf1
-from picasso.models.checkpoints import newest
+from picasso.models.checkpoints import beside, newest
 from picasso.models.frozen import find_tensor, guess_input, guess_output, importer, operations_of, refuse_code
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
@@ -48,16 +48,18 @@ class TFModel(GraphModel):
         if path and path.endswith(".pb"):
             self.format = "frozen TensorFlow graph (.pb)"
             file, name = Path(path), Path(path).name
+            files: tuple[Path, ...] = (file,)
             definition = read_frozen(file)
         else:
             self.format = "TensorFlow 1 checkpoint"
             file = Path(path + ".index") if path else newest(data_dir, ("*.index",), "TensorFlow checkpoint")
             name = file.with_suffix("").name
+            files = beside(file.with_suffix(""), (".meta", ".index", ".data-*-of-*"))
             definition = freeze(file.with_suffix(""), tf_input_var, tf_predict_var, tuple(constant_feeds or ()))
         refuse_code(operations_of(definition), name, trust_model)
         build = importer(definition, tf_input_var, tf_predict_var, name, input_shape, constant_feeds)
         self.adopt(Graph(build, name), file)
-        self.checkpoint = name
+        self.checkpoint, self.files = name, files
 
 
 def read_frozen(file: Path) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from PIL import Image
 
@@ -27,9 +27,10 @@ class Input:
         image: the upright picture as uploaded.
         view: the picture as the model sees it; maps are drawn over it.
         array: the model's input ``(H, W, C)`` float32.
-        predictions: the most probable classes, best first.
+        predictions: the classes to look at: the most probable, best first, or those that the user chose.
         exact_view: False if preprocessing the view does not give ``array`` again; then ``view`` is only
             ``array`` made visible, and painting on it means nothing to the model.
+        best: the most probable classes, best first, whichever are looked at.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Input:
     array: Array
     predictions: tuple[Prediction, ...]
     exact_view: bool = True
+    best: tuple[Prediction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,18 @@ class BaseVisualization(ABC, Generic[SettingsT]):
     ALLOWED_SETTINGS: ClassVar[type[VisualizationSettings]] = VisualizationSettings
     #: What it needs of a model; where the model can't give it, it is shown greyed out.
     NEEDS: ClassVar[frozenset[Capability]] = frozenset({Capability.PREDICTIONS})
+
+    @classmethod
+    def passes(cls, model: Model, settings: Any) -> float:
+        """Return about how many pictures must go through ``model`` for the panels of one picture.
+
+        From this and from how fast the model is, pages say how long a run will take. A gradient counts as two.
+
+        Args:
+            model: the model.
+            settings: checked values, an instance of ``ALLOWED_SETTINGS``.
+        """
+        return 1.0
 
     @abstractmethod
     def make_visualization(self, task: Task[SettingsT]) -> Iterator[Sequence[Panel]]:

@@ -119,6 +119,12 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
     REFERENCE_LINK = "https://arxiv.org/abs/1311.2901"
     ALLOWED_SETTINGS = OcclusionSettings
 
+    @classmethod
+    def passes(cls, model: Model, settings: OcclusionSettings) -> float:
+        """Return how many whole pictures the windows are worth, and one for the picture itself."""
+        height, width, _ = model.input_shape
+        return 1 + model.occlusion_passes(boxes((width, height), settings))
+
     def make_visualization(self, task: Task[OcclusionSettings]) -> Iterator[Sequence[Panel]]:
         """Yield the sketch of the windows, then one map per top class, all on the same 0..1 scale."""
         for picture in task.inputs:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from picasso.models.arrays import Array
+from picasso.models.base import Model
 from picasso.visualizations import BaseVisualization, Capability, Panel, Task, VisualizationSettings, choice
 
 
@@ -33,6 +34,11 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
     REFERENCE_LINK = "https://arxiv.org/abs/1312.6034"
     ALLOWED_SETTINGS = SaliencySettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
+
+    @classmethod
+    def passes(cls, model: Model, settings: SaliencySettings) -> float:
+        """Return one pass forward, and for each class one back, which takes as long as two."""
+        return 1.0 + 2 * model.top_probs
 
     def make_visualization(self, task: Task[SaliencySettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per top class."""

@@ -1,16 +1,16 @@
-"""The REST API: the original's calls with the original's fields, and runs that can be watched and cancelled."""
+"""The REST API: the application, its model and its visualizations, and the original's one call that waits."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request, url_for
+from flask import Blueprint, Response, jsonify, request
 
 from picasso import __version__
 from picasso.errors import BadRequest, NotReady, PicassoError
 from picasso.runs import Run
-from picasso.web.present import output_name, present_run
-from picasso.web.services import drop_session, find_session, make_session, need_session, services
+from picasso.web.present import output_name
+from picasso.web.services import drop_session, need_session, services
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
@@ -47,32 +47,6 @@ def show_model() -> Response:
     if status["state"] != "ready":
         raise NotReady(status.get("error", "The model is still loading; try again in a few seconds."))
     return jsonify(status["report"])
-
-
-@blueprint.post("/images")
-def add_image() -> Response:
-    """Store the pictures of the multipart field ``file``."""
-    uploads = [file for file in request.files.getlist("file") if file.filename]
-    if not uploads:
-        raise BadRequest("Send one or more pictures as multipart/form-data in the field file.", field="file")
-    stored = [make_session().add_picture(file.read(), file.filename or "") for file in uploads]
-    images = [{"filename": one["filename"], "uid": one["uid"], "name": one["name"]} for one in stored]
-    return jsonify(ok="true", file=stored[0]["filename"], uid=stored[0]["uid"], images=images)
-
-
-@blueprint.get("/images")
-def list_images() -> Response:
-    """List the pictures of the session."""
-    session = find_session()
-    pictures = session.pictures() if session else []
-    return jsonify(images=[{"filename": p["filename"], "uid": p["uid"], "name": p["name"]} for p in pictures])
-
-
-@blueprint.delete("/images/<uid>")
-def delete_image(uid: str) -> Response:
-    """Remove a picture from the session."""
-    need_session().remove_picture(uid)
-    return jsonify(ok="true")
 
 
 @blueprint.get("/visualizers")
@@ -147,45 +121,3 @@ def classic(run: Run, document: dict[str, Any]) -> dict[str, Any]:
 def reset() -> Response:
     """Delete the session and its files."""
     return drop_session(jsonify(ok="true"))
-
-
-@blueprint.post("/runs")
-def start_run() -> tuple[Response, int, dict[str, str]]:
-    """Queue a run: ``visualization``, ``settings`` and ``images`` (numbers; all if left out) as JSON."""
-    body = request.get_json()
-    if not isinstance(body, dict) or not isinstance(body.get("visualization"), str):
-        raise BadRequest('Send a JSON object such as {"visualization": "SaliencyMaps"}.', field="visualization")
-    settings, uids = body.get("settings", {}), body.get("images")
-    if not isinstance(settings, dict):
-        raise BadRequest("settings must be an object of names and values.", field="settings")
-    if uids is not None and not isinstance(uids, list):
-        raise BadRequest("images must be a list of picture numbers.", field="images")
-    session = need_session()
-    pictures = session.pictures() if uids is None else [session.picture(uid) for uid in uids]
-    run = services().runner.start(session.runs_folder, body["visualization"], settings, pictures)
-    url = url_for("api.show_run", run_id=run.id)
-    return jsonify(ok=True, id=run.id, url=url), 202, {"Location": url}
-
-
-@blueprint.get("/runs")
-def list_runs() -> Response:
-    """List the session's runs, the newest first, without their results."""
-    session = find_session()
-    runs = session.runs() if session else []
-    return jsonify(runs=[{"id": run.id, "visualization": run.spec().visualization, **run.state()} for run in runs])
-
-
-@blueprint.get("/runs/<run_id>")
-def show_run(run_id: str) -> Response:
-    """Return how a run stands and the results so far; ``?results=false`` leaves them out, for polling."""
-    run = need_session().run(run_id)
-    wanted = request.args.get("results") != "false"
-    return jsonify(present_run(run, services().runner.position(run), results=wanted))
-
-
-@blueprint.delete("/runs/<run_id>")
-def delete_run(run_id: str) -> Response:
-    """Cancel a run and delete its results."""
-    session = need_session()
-    session.remove_run(session.run(run_id))
-    return jsonify(ok=True)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from pathlib import Path
+from typing import BinaryIO
 
 from flask import Blueprint, Response, send_file
 
+from picasso import images
 from picasso.errors import NotFound
+from picasso.rendering import DIVERGING, SEQUENTIAL, strip
+from picasso.storage import thumbnail
 from picasso.web.present import output_file
 from picasso.web.services import need_session, services
 
@@ -21,9 +27,9 @@ def sample_file(name: str) -> Path:
     return file
 
 
-def send(path: Path) -> Response:
+def send(path: Path | BinaryIO, mimetype: str | None = None) -> Response:
     """Send a file that never changes under its name; only the visitor's own browser may keep it."""
-    response = send_file(path, conditional=True)
+    response = send_file(path, mimetype, conditional=True)
     response.headers["Cache-Control"] = "private, max-age=3600"
     return response
 
@@ -32,6 +38,36 @@ def send(path: Path) -> Response:
 def sample(name: str) -> Response:
     """Serve a sample."""
     return send(sample_file(name))
+
+
+@blueprint.get("/thumbnails/samples/<path:name>")
+def sample_thumbnail(name: str) -> Response:
+    """Serve a small version of a sample."""
+    digest = hashlib.sha256(name.encode()).hexdigest()[:24]
+    return send(thumbnail(sample_file(name), services().storage.thumbnails / f"{digest}.webp"), "image/webp")
+
+
+@blueprint.get("/thumbnails/<name>")
+def picture_thumbnail(name: str) -> Response:
+    """Serve a small version of an uploaded picture of this session."""
+    return send(need_session().thumbnail_file(name), "image/webp")
+
+
+@blueprint.get("/visualizations/<name>/picture")
+def card_picture(name: str) -> Response:
+    """Serve the picture of what a visualization gives."""
+    picture = services().registry.get(name).picture
+    if picture is None:
+        raise NotFound("This visualization brings no picture.")
+    return send(picture, f"image/{picture.suffix[1:]}")
+
+
+@blueprint.get("/colours/<name>.png")
+def colour_map(name: str) -> Response:
+    """Serve the 256 colours of a colour map as a strip, from which the page draws maps and legends."""
+    if name not in (*SEQUENTIAL, *DIVERGING):
+        raise NotFound("There is no colour map of that name.")
+    return send(io.BytesIO(images.encode(strip(name))), "image/png")
 
 
 @blueprint.get("/inputs/<name>")

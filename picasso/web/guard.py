@@ -14,8 +14,9 @@ from picasso.web.services import send_cookie
 POLICY = "; ".join(
     [
         "default-src 'none'",
-        # Pico draws its icons as data: pictures.
-        "img-src 'self' data:",
+        # Pico draws its icons, and the what-if page what it shows, as data: pictures; a picture that is being uploaded
+        # is a blob: of the page's own.
+        "img-src 'self' data: blob:",
         "style-src 'self'",
         "script-src 'self'",
         "connect-src 'self'",

@@ -9,22 +9,30 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from picasso import __version__
 from picasso.errors import BadRequest, PicassoError
-from picasso.storage import Session
+from picasso.hiding import FILLS
+from picasso.rendering import DIVERGING, SEQUENTIAL
+from picasso.runs import Run
 from picasso.web.files import sample_file
+from picasso.web.keeping import recipes_of
+from picasso.web.looking import MOST_TOGETHER, Look, class_names, looks, render
 from picasso.web.present import present
-from picasso.web.services import drop_session, find_session, make_session, need_session, services
+from picasso.web.services import drop_session, find_session, make_session, need_session, services, session_pictures
 
 blueprint = Blueprint("pages", __name__)
+
+# The fields of a run's form that are no settings of its visualization.
+OWN_FIELDS = ("picture", "class", "model", "visualization")
 
 
 @blueprint.app_context_processor
 def layout() -> dict[str, Any]:
-    """Give every page what its frame shows: the title and the model."""
+    """Give every page its frame, and what that shows: the title and the model."""
     return {
         "app_title": services().settings.APP_TITLE,
         "model": services().runner.model_status(),
         "model_class": services().settings.MODEL_CLS_NAME,
         "version": __version__,
+        "frame": "layout.html",
     }
 
 
@@ -36,7 +44,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
     return render_template(
         "home.html",
         pictures=session.pictures() if session else [],
-        runs=[(run, run.spec(), run.state()) for run in session.runs()] if session else [],
+        history=[Look.at(run) for run in session.runs()] if session else [],
         samples=list(services().samples),
         cards=cards,
         errors=errors or [],
@@ -88,6 +96,20 @@ def remove_picture(uid: str) -> BaseResponse:
     return redirect(url_for("pages.index"), 303)
 
 
+@blueprint.post("/pictures/<uid>/move")
+def move_picture(uid: str) -> BaseResponse:
+    """Move a picture one place to the front or to the back."""
+    need_session().move(uid, -1 if request.form.get("to") == "front" else 1)
+    return redirect(url_for("pages.index"), 303)
+
+
+@blueprint.get("/pictures/<uid>/what-if")
+def what_if(uid: str) -> str:
+    """Show the page on which parts of a picture can be hidden."""
+    session = need_session()
+    return render_template("what_if.html", picture=session.picture(uid), pictures=session.pictures(), fills=FILLS)
+
+
 @blueprint.get("/visualizations/<name>")
 def settings(name: str) -> str:
     """Show the settings of a visualization, as chosen before if the address carries them."""
@@ -103,43 +125,62 @@ def settings(name: str) -> str:
         controls=controls,
         values=allowed.parse(chosen).as_dict(),
         pictures=session.pictures() if session else [],
+        class_names=list(class_names().values()),
+        classes=request.args.getlist("class"),
+        models=services().runner.models(),
+        compared=request.args.getlist("model"),
     )
 
 
 @blueprint.post("/visualizations/<name>")
 def start_run(name: str) -> BaseResponse:
     """Queue a run of the chosen pictures, or of all."""
-    session = find_session()
-    chosen = request.form.getlist("picture")
-    values = {key: value for key, value in request.form.items() if key != "picture"}
-    run = services().runner.start(*job(session, name, values, chosen))
-    return redirect(url_for("pages.show_run", run_id=run.id), 303)
+    values = {key: value for key, value in request.form.items() if key not in OWN_FIELDS}
+    return redirect(url_for("pages.show_runs", ids=start(name, values).id), 303)
 
 
-def job(session: Session | None, name: str, values: dict[str, Any], chosen: list[str]) -> tuple[Any, ...]:
-    """Return the arguments of ``Runner.start`` for some of a session's pictures."""
+@blueprint.post("/runs")
+def start_runs() -> BaseResponse:
+    """Queue one run for each of several visualizations, to be looked at side by side."""
+    names = request.form.getlist("visualization")
+    if not names:
+        raise BadRequest("No visualization was chosen; tick those that you want side by side.", field="visualization")
+    if len(names) > MOST_TOGETHER:
+        raise BadRequest(f"At most {MOST_TOGETHER} visualizations can be shown side by side.", field="visualization")
+    return redirect(url_for("pages.show_runs", ids=",".join([start(name, {}).id for name in names])), 303)
+
+
+def start(name: str, values: dict[str, Any]) -> Run:
+    """Queue a run with the pictures, classes and models that the form names."""
+    session, form = find_session(), request.form
     if session is None:
         raise BadRequest("There are no pictures to look at; upload some or choose samples.", field="images")
-    pictures = [session.picture(uid) for uid in chosen] if chosen else session.pictures()
-    return session.runs_folder, name, values, pictures
+    pictures = session_pictures(session, form.getlist("picture") or None)
+    classes = [one for one in form.getlist("class") if one.strip()]
+    return services().runner.start(
+        session.runs_folder, name, values, pictures, classes=classes, models=form.getlist("model")
+    )
 
 
-@blueprint.get("/runs/<run_id>")
-def show_run(run_id: str) -> str:
-    """Show how far a run is, or its result once it has ended."""
-    run = need_session().run(run_id)
-    spec, state = run.spec(), run.state()
-    entry = services().registry.get(spec.visualization)
-    running = state["state"] in ("waiting", "running")
-    return render_template(
-        "run.html" if running or state["state"] == "failed" else entry.template,
-        run=run,
-        state=state,
-        position=services().runner.position(run),
-        visualization=entry,
-        settings=spec.settings,
-        controls=entry.require().ALLOWED_SETTINGS.controls(),
-        results=present(run, previews=True),
+@blueprint.get("/runs")
+def together() -> BaseResponse:
+    """Go to the page that shows the chosen runs side by side."""
+    chosen = request.args.getlist("run")
+    if not chosen:
+        raise BadRequest("No runs were chosen; tick those that you want side by side.", field="run")
+    return redirect(url_for("pages.show_runs", ids=",".join(chosen)), 303)
+
+
+@blueprint.get("/runs/<ids>")
+def show_runs(ids: str) -> str:
+    """Show runs: how far they are, and their results so far."""
+    shown = looks(need_session(), ids)
+    return render(
+        shown,
+        [present(look.run, previews=True) for look in shown],
+        sequential=SEQUENTIAL,
+        diverging=DIVERGING,
+        recipes=[recipes_of(look) for look in shown],
     )
 
 
@@ -147,7 +188,15 @@ def show_run(run_id: str) -> str:
 def cancel_run(run_id: str) -> BaseResponse:
     """Stop a run; what is done is kept."""
     need_session().run(run_id).cancel()
-    return redirect(url_for("pages.show_run", run_id=run_id), 303)
+    return redirect(url_for("pages.show_runs", ids=request.form.get("together", run_id)), 303)
+
+
+@blueprint.post("/runs/<run_id>/remove")
+def remove_run(run_id: str) -> BaseResponse:
+    """Delete a run and its results."""
+    session = need_session()
+    session.remove_run(session.run(run_id))
+    return redirect(url_for("pages.index"), 303)
 
 
 @blueprint.get("/model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from flask import url_for
 from picasso.errors import NotFound
 from picasso.runs import Run
 from picasso.storage import Session
+
+# Says under which address a reader finds a file of one picture's result: (place, file name).
+Address = Callable[[str, str], str]
 
 
 def output_name(run: Run, place: str, file: str) -> str:
@@ -29,42 +33,56 @@ def output_file(session: Session, name: str) -> Path:
 
 def present(run: Run, *, previews: bool = False) -> list[dict[str, Any]]:
     """Return the documents of a run's results so far, with addresses beside the file names."""
-    return [addressed(run, document) for document in run.results(previews=previews)]
 
-
-def addressed(run: Run, document: dict[str, Any]) -> dict[str, Any]:
-    """Add the addresses of its files to the document of one result."""
-    # Where its files lie is nobody else's business.
-    place = document.pop("place")
-
-    def url(file: str) -> str:
+    def address(place: str, file: str) -> str:
         return url_for("files.output", name=output_name(run, place, file))
 
+    shown = []
+    for document in run.results(previews=previews):
+        # Where its files lie is nobody else's business.
+        place = document.pop("place")
+        document = with_addresses(document, place, address)
+        document["picture_url"] = url_for("files.picture", name=document["filename"])
+        document["what_if_url"] = url_for("pages.what_if", uid=document["uid"])
+        for index, panel in enumerate(document["panels"]):
+            if panel["kind"] == "map":
+                panel["values_url"] = url_for("api_runs.show_values", run_id=run.id, place=place, panel=index)
+        shown.append(document)
+    return shown
+
+
+def with_addresses(document: dict[str, Any], place: str, address: Address) -> dict[str, Any]:
+    """Return the document of one result with the addresses of the files that it names."""
+    view = address(place, document["view"])
     panels = []
     for panel in document["panels"]:
-        links = {"url": url(panel["file"])}
-        if "legend" in panel:
-            links["legend_url"] = url(panel["legend"])
+        links = {"url": address(place, panel["file"])}
+        if panel["kind"] == "map":
+            links |= {"legend_url": address(place, panel["legend"]), "view_url": view}
         panels.append({**panel, **links})
-    return {
-        **document,
-        "panels": panels,
-        "view_url": url(document["view"]),
-        "arrays_url": url(document["arrays"]),
-        "picture_url": url_for("files.picture", name=document["filename"]),
-    }
+    return {**document, "panels": panels, "view_url": view, "arrays_url": address(place, document["arrays"])}
 
 
 def present_run(run: Run, position: int, *, results: bool = True) -> dict[str, Any]:
     """Return a run as JSON: what it does, how it stands, and (if wanted) the results so far."""
-    spec = run.spec()
+    spec, state = run.spec(), run.state()
     return {
         "id": run.id,
         "visualization": spec.visualization,
         "settings": spec.settings,
-        **run.state(),
+        "classes": spec.classes,
+        "models": spec.models,
+        **state,
+        "remaining": remaining(state["fraction"], state["seconds"]),
         "position": position,
-        "url": url_for("api.show_run", run_id=run.id),
-        "page": url_for("pages.show_run", run_id=run.id),
+        "url": url_for("api_runs.show_run", run_id=run.id),
+        "page": url_for("pages.show_runs", ids=run.id),
         **({"results": present(run)} if results else {}),
     }
+
+
+def remaining(fraction: float, seconds: float) -> float | None:
+    """Return about how many seconds of computing are left, from what was done in which time; None if that is little."""
+    if not 0.02 <= fraction < 1 or seconds < 0.5:
+        return None
+    return round(seconds / fraction * (1 - fraction), 1)

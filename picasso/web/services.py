@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from flask import Response, current_app, g, request
 
 from picasso.configuration import Settings
-from picasso.errors import NotFound
+from picasso.errors import BadRequest, NotFound
 from picasso.registry import Registry
 from picasso.runner import Runner
+from picasso.runs import StoredPicture
 from picasso.storage import Session, Storage
 
 COOKIE = "picasso_session"
@@ -71,3 +72,20 @@ def drop_session(response: Response) -> Response:
     g.pop("new_session", None)
     response.delete_cookie(COOKIE, httponly=True, samesite="Lax")
     return response
+
+
+def json_body(example: str, field: str) -> dict[str, Any]:
+    """Return the JSON object that a request carries, or raise a BadRequest that shows an example of it."""
+    body = request.get_json()
+    if not isinstance(body, dict):
+        raise BadRequest(f"Send a JSON object such as {example}.", field=field)
+    return body
+
+
+def session_pictures(session: Session, uids: object) -> list[StoredPicture]:
+    """Return the pictures of these numbers, or all of the session if ``uids`` is None."""
+    if uids is None:
+        return session.pictures()
+    if not isinstance(uids, list):
+        raise BadRequest("images must be a list of picture numbers.", field="images")
+    return [session.picture(uid) for uid in uids]

@@ -19,6 +19,9 @@ from tests.test_cli import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", *QUIET]
+
 # For the modules of this folder: what marks and skips them.
 BROWSER = [
     pytest.mark.browser,
@@ -33,8 +36,7 @@ BROWSER = [
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
     """Use the system's Chromium, and keep it from calling home."""
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    return {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu", "--disable-quic", *quiet]}
+    return {"executable_path": CHROMIUM, "args": ARGUMENTS}
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from flask import Flask
 
-from picasso import checking, models, pipeline, worker
+from picasso import checking, inputs, models, worker
 from picasso.app import create_app
 from tests.conftest import close, fake_settings, picture
 from tests.docs.blocks import PAGES, PLUGINS, ROOT
@@ -53,7 +53,8 @@ class InlineEngine:
     """Computes a shard at once, in this process."""
 
     def __init__(self, configured: dict[str, Any], work_dir: Path) -> None:
-        self._model, _ = worker.equipment(json.dumps(configured, sort_keys=True))
+        self._key = json.dumps(configured, sort_keys=True)
+        self._model = worker.model_of(self._key)
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
         worker.run_shard(str(folder), shard)
@@ -61,8 +62,13 @@ class InlineEngine:
         future.set_result(None)
         return future
 
+    def ask(self, question: dict[str, Any]) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(worker.reply(self._key, question)[0])
+        return future
+
     def model_status(self) -> dict[str, Any]:
-        report = checking.check(self._model, [pipeline.Picture("one", picture())])
+        report = checking.check(self._model, [inputs.Picture("one", picture())])
         return {"state": "ready", "card": self._model.card().as_dict(), "report": report.as_dict()}
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from picasso import configuration, pipeline
+from picasso import configuration, inputs, pipeline
 from picasso.models.base import Model
 from tests.conftest import picture
 from tests.docs.blocks import BLOCKS, PAGES, ROOT, Block, marked, readme, run_page, section
@@ -52,7 +52,7 @@ def test_model_classes_of_the_pages_prepare_pictures(name: str, checkout: Path, 
     model.load()
     model.warm_up()
     views = [picture(seed, size, mode) for seed, (size, mode) in enumerate([((50, 20), "RGB"), ((9, 31), "L")])]
-    prepared = pipeline.prepare(model, [pipeline.Picture("one", view) for view in views])
+    prepared = inputs.prepare(model, [inputs.Picture("one", view) for view in views])
     for one in prepared:
         assert one.exact_view
         assert one.view.size == (32, 24)

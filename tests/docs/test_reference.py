@@ -67,7 +67,7 @@ def contract() -> list[tuple[str, str]]:
     """Return everything that the author of a visualization may use, and the section that must mention it."""
     macros = (ROOT / "picasso" / "templates" / "macros.html").read_text(encoding="utf-8")
     fields_of = {
-        "### Class attributes": [*BaseVisualization.__annotations__, "make_visualization"],
+        "### Class attributes": [*BaseVisualization.__annotations__, "passes", "make_visualization"],
         "### The task": [
             *(f"task.{field.name}" for field in fields(Task)),
             *(field.name for field in fields(Input)),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from picasso.errors import ConfigurationError
-from picasso.models.labels import read
+from picasso.errors import BadRequest, ConfigurationError
+from picasso.models.labels import numbers, read
 
 NAMES = ["ant", "bee, honey", "cat"]
 
@@ -53,3 +53,45 @@ def test_refused_with_a_sentence(tmp_path: Path, name: str, text: str, message: 
 def test_missing(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="There is no file of labels"):
         read(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ([], []),
+        (["cat", "ant"], [2, 0]),
+        ([2, "0", " 1 "], [2, 0, 1]),
+        (["bee, honey", "1", 1], [1]),
+        (["cat ", 2, "cat", 0], [2, 0]),
+    ],
+)
+def test_classes_are_found_by_name_or_number(wanted: list[str | int], found: list[int]) -> None:
+    assert numbers(NAMES, wanted) == found
+
+
+def test_a_name_wins_over_a_number_and_the_first_of_a_name_over_the_others() -> None:
+    names = ["1", "0", "crane", "crane"]
+    assert numbers(names, ["0", "1"]) == [1, 0]
+    assert numbers(names, [0, 1]) == [0, 1]
+    assert numbers(names, ["crane", "3"]) == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("cta", "The model has no class cta. Close to it: cat."),
+        ("zebra", "The model has no class zebra. Write a name, or a number from 0 to 2."),
+        ("3", "no class 3. Write a name, or a number from 0 to 2."),
+        (-1, "no class -1. Write"),
+        ("", "no class . Write"),
+        (True, "no class True. Write"),
+        (1.5, "no class 1.5. Write"),
+        ("\u00b2", "no class \u00b2. Write"),
+        ("9" * 10_000, f"no class {'9' * 60}. Write"),
+    ],
+)
+def test_unknown_classes_are_refused_with_what_is_close(wanted: str | int, message: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        numbers(NAMES, ["ant", wanted])
+    assert message in caught.value.message
+    assert caught.value.field == "class"

@@ -1,0 +1,120 @@
+"""What the subcommands of ``picasso`` share: their options, their errors, their progress; nothing slow to import."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from picasso.errors import BadRequest, PicassoError
+
+Command = Callable[..., Any]
+
+CONFIG = click.option("--config", type=Path, help="Settings file; without it, $PICASSO_SETTINGS or ./config.py.")
+
+
+def friendly(command: Command) -> Command:
+    """End a command with one line and status 2 where an error of our own family comes up."""
+
+    @wraps(command)
+    def guarded(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except PicassoError as error:
+            click.secho(f"picasso: {error.message}", fg="red", err=True)
+            sys.exit(2)
+
+    return guarded
+
+
+def configured(command: Command) -> Command:
+    """Give a command the options that make up its settings, and call it with ``settings``."""
+
+    @CONFIG
+    @click.option("--model", type=Path, help="Model file, instead of the settings' model.")
+    @click.option("--labels", type=Path, help="File with the class names: .txt, .json, .yaml or .csv.")
+    @click.option("--load-arg", "load_args", multiple=True, metavar="NAME=VALUE", help="How to load --model.")
+    @click.option("--samples", type=Path, help="Folder of pictures to offer as samples.")
+    @click.option("--trust-model", is_flag=True, default=None, help="Let code inside the model file run.")
+    @click.option("--preprocess", metavar="WORDS", help='Such as "-1..1 crop", or module:function.')
+    @friendly
+    @wraps(command)
+    def with_settings(
+        config: Path | None,
+        model: Path | None,
+        labels: Path | None,
+        preprocess: str | None,
+        samples: Path | None,
+        trust_model: bool | None,
+        load_args: tuple[str, ...],
+        **options: Any,
+    ) -> Any:
+        from picasso import configuration
+
+        # Paths on a command line are relative to where it is typed, not to the settings file.
+        if preprocess and preprocess.partition(":")[0].endswith(".py"):
+            preprocess = str(Path(preprocess).resolve())
+        if load_args and not model:
+            raise BadRequest("--load-arg goes with --model; write MODEL_LOAD_ARGS into the settings file instead.")
+        arguments = parse_pairs(load_args, "--load-arg", "output=1")
+        chosen = {
+            "MODEL": str(model.resolve()) if model else None,
+            # Not those of the settings file: they are for another model.
+            "MODEL_LOAD_ARGS": {key: yaml_value(value) for key, value in arguments.items()} if model else None,
+            "SAMPLES_DIR": str(samples.resolve()) if samples else None,
+            "LABELS": str(labels.resolve()) if labels else None,
+            "PREPROCESS": preprocess,
+            "TRUST_MODEL": trust_model,
+            "HOST": options.pop("host", None),
+            "PORT": options.pop("port", None),
+        }
+        overrides = {key: value for key, value in chosen.items() if value is not None}
+        return command(settings=configuration.load(config, overrides), **options)
+
+    return with_settings
+
+
+@contextmanager
+def progress_bar(label: str, *, hidden: bool = False) -> Iterator[Callable[[float], None]]:
+    """Show how far something is, 0..1, on the terminal; nothing where standard error is no terminal."""
+    hidden = hidden or not sys.stderr.isatty()
+    with click.progressbar(length=1000, label=label, file=sys.stderr, hidden=hidden) as bar:
+        yield lambda fraction: bar.update(round(fraction * 1000) - bar.pos)
+
+
+def parse_pairs(pairs: tuple[str, ...], option: str, example: str) -> dict[str, str]:
+    """Turn the ``NAME=VALUE`` values of an option into a dictionary."""
+    chosen = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise BadRequest(f"{option} takes NAME=VALUE, such as {example}, not {pair!r}.", field=option)
+        chosen[name] = value
+    return chosen
+
+
+def yaml_value(text: str) -> Any:
+    """Return what a value means in YAML: ``1``, ``true``, ``[224, 224, 3]``, ``{keep_prob: 1.0}`` or plain text."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def free_folder(out: Path, name: str) -> Path:
+    """Return ``out/name``, or a numbered variant where that is taken, so that nothing is overwritten."""
+    out.mkdir(parents=True, exist_ok=True)
+    candidate = out / name
+    for number in itertools.count(1):
+        if not candidate.exists():
+            break
+        candidate = out / f"{name}-{number}"
+    return candidate

@@ -1,0 +1,134 @@
+"""The same pictures through several models: the maps of each, and what lies between them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from picasso import pipeline
+from picasso.agreement import rank_correlation
+from picasso.inputs import Picture, Source
+from picasso.models.base import Model
+from picasso.models.card import ModelCard
+from picasso.panels import Panel
+from picasso.pipeline import Preview, Report
+from picasso.results import Result
+from picasso.visualizations.base import BaseVisualization
+
+
+def explain_each(
+    models: Mapping[str, Model],
+    images: Source | Iterable[Source],
+    visualization: str | type[BaseVisualization[Any]] = "PartialOcclusion",
+    *,
+    plugin_dirs: Sequence[str | Path] = (),
+    progress: Report | None = None,
+    classes: int | str | Sequence[int | str] = (),
+    **settings: object,
+) -> Iterator[Result]:
+    """Yield the result of each picture as soon as it is there, with what each of several models makes of it.
+
+    The arguments are those of :func:`picasso.explain`, but for ``models``, which are those of :func:`run`. Classes are
+    those of the first model.
+    """
+    first = next(iter(models.values()))
+    cls, asked = pipeline.find(visualization, plugin_dirs), pipeline.asked_for(first, classes)
+    for pictures, report in pipeline.groups(images, progress):
+        yield from run(models, cls, settings, pictures, report, classes=asked)
+
+
+def run(
+    models: Mapping[str, Model],
+    visualization: type[BaseVisualization[Any]],
+    settings: Mapping[str, object],
+    pictures: Sequence[Picture],
+    report: Report,
+    preview: Preview | None = None,
+    *,
+    classes: Sequence[int] = (),
+) -> Iterator[Result]:
+    """Yield one result for each picture, with the panels of each model and their differences.
+
+    All models are asked for the same classes: those chosen, or else those that are the most probable for the first
+    model. With one model this is :func:`picasso.pipeline.run`.
+
+    Args:
+        models: by name; the first is the one that the others are compared with.
+        visualization: the class.
+        settings: not checked yet.
+        pictures: any number.
+        report: called with the fraction done.
+        preview: see :func:`picasso.pipeline.run`; only asked for with one model.
+        classes: the classes to look at; none takes the most probable.
+    """
+    (first, model), *others = models.items()
+    if not others:
+        yield from pipeline.run(model, visualization, settings, pictures, report, preview, classes=classes)
+        return
+    for index, picture in enumerate(pictures):
+
+        def part(number: int, start: int = index) -> Report:
+            return lambda fraction: report((start + (number + fraction) / len(models)) / len(pictures))
+
+        (result,) = pipeline.run(model, visualization, settings, [picture], part(0), classes=classes)
+        same = classes or [one["index"] for one in result.predictions]
+        for number, (name, other) in enumerate(others, 1):
+            asked = same if other.num_classes == model.num_classes else ()
+            (theirs,) = pipeline.run(other, visualization, settings, [picture], part(number), classes=asked)
+            result = joined(result, theirs, first or own_name(result.model, models), name)
+        yield result
+
+
+def own_name(card: ModelCard, taken: Collection[str]) -> str:
+    """Return what a model without a name is called: a name that none of the others has."""
+    names = (card.checkpoint, card.name, f"{card.name} itself")
+    return next(name for name in names if name and name not in taken)
+
+
+def joined(result: Result, theirs: Result, first: str, name: str) -> Result:
+    """Return a result with the panels of another model and the differences of the maps of the same class.
+
+    Classes of two models are the same if there are as many of them; then both made the same panels in the same order.
+    """
+    ours = [panel if panel.group else replace(panel, group=first) for panel in result.panels]
+    mine = [panel for panel in ours if panel.group == first and result.model.classes == theirs.model.classes]
+    pairs = zip(mine, (panel for panel in theirs.panels if not panel.group), strict=False)
+    differences = [difference(one, two, f"{name} minus {first}") for one, two in pairs if comparable(one, two)]
+    return replace(
+        result,
+        panels=(*ours, *(replace(panel, group=name) for panel in theirs.panels), *differences),
+        notes=(*result.notes, *(note for note in theirs.notes if note not in result.notes)),
+        compared={**result.compared, name: theirs.predictions},
+        agreement=mean([result.agreement, *(rank_correlation(one.array, two.array) for one, two in pairs)]),
+        seconds=result.seconds + theirs.seconds,
+    )
+
+
+def mean(numbers: Sequence[float | None]) -> float | None:
+    """Return the mean of those that are numbers, or None if there are none."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) / len(known) if known else None
+
+
+def comparable(one: Panel, two: Panel) -> bool:
+    """Tell whether two panels are maps of one size, of one quantity and of the same class."""
+    same = one.kind == two.kind == "map" and one.array.shape == two.array.shape and one.quantity == two.quantity
+    return same and one.class_index == two.class_index is not None
+
+
+def difference(one: Panel, two: Panel, group: str) -> Panel:
+    """Return what the second map has more than the first."""
+    change = None if one.probability is None or two.probability is None else two.probability - one.probability
+    note = "" if change is None else f"probability {change:+.3f}"
+    return Panel(
+        title=one.title,
+        array=two.array - one.array,
+        quantity=f"difference of {one.quantity}",
+        signed=True,
+        transparency=one.transparency,
+        class_index=one.class_index,
+        note=note,
+        group=group,
+    )

@@ -1,0 +1,167 @@
+"""A run to take away: its results as one table, and everything that it made as one archive."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import time
+import unicodedata
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from picasso import files
+from picasso.comparing import own_name
+from picasso.errors import NotFound, PicassoError
+from picasso.models.card import ModelCard
+from picasso.runs import Run
+
+COLUMNS = (
+    "picture", "uid", "visualization", "model", "kind", "rank", "class_index", "class", "probability", "group", "title",
+    "quantity", "minimum", "maximum",
+)  # fmt: skip
+# What makes a spreadsheet take a text for a formula, in East Asian width too.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+TABLE, RESULTS, RUN = "results.csv", "results.json", "run.json"
+# Compressed already.
+PACKED = (".png", ".npz")
+# The years that a zip can tell.
+EARLIEST, LATEST = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)
+
+Cell = str | float | None
+Row = dict[str, Cell]
+
+
+def table(documents: Iterable[Mapping[str, Any]]) -> str:
+    """Return results as CSV with a header and lines that end in CR LF: a row for each prediction and each map.
+
+    Numbers have all their digits. A text that a spreadsheet would take for a formula begins with an apostrophe.
+
+    Args:
+        documents: what :meth:`picasso.results.Result.as_dict` or :meth:`picasso.runs.Run.results` gives; the column
+            ``uid`` is empty for the former.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\r\n")
+    writer.writeheader()
+    for document in documents:
+        writer.writerows({key: harmless(value) for key, value in row.items()} for row in rows(document))
+    return text.getvalue()
+
+
+def harmless(value: Cell) -> Cell:
+    """Return a cell as it is, or with an apostrophe before a text that a spreadsheet would execute."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def rows(document: Mapping[str, Any]) -> Iterator[Row]:
+    """Yield the rows of one result: the predictions of its model and of those it is compared with, then the maps."""
+    compared = document["compared"]
+    own = own_name(ModelCard.from_dict(document["model"]), compared)
+    answers = {own: document["predictions"], **compared}
+    always = {"picture": document["picture"], "uid": document.get("uid"), "visualization": document["visualization"]}
+    for model, predictions in answers.items():
+        for rank, one in enumerate(predictions, 1):
+            numbers = {"rank": rank, "class_index": one["index"], "class": one["name"], "probability": one["prob"]}
+            yield {**always, "model": model, "kind": "prediction", **numbers}
+    differences = {f"{name} minus {own}" for name in compared}
+    for panel in document["panels"]:
+        group = panel["group"]
+        if panel["kind"] == "map":
+            # A difference is of two models.
+            model = group if group in compared else "" if group in differences else own
+            names = {one["index"]: one["name"] for one in answers.get(model, ())}
+            index = panel["class_index"]
+            # Of a class that is not among the most probable, the title is the name.
+            of_class = {"class_index": index, "class": None if index is None else names.get(index, panel["title"])}
+            same = {key: panel[key] for key in ("probability", "group", "title", "quantity", "minimum", "maximum")}
+            yield {**always, "model": model, "kind": "map", **of_class, **same}
+
+
+def archive(run: Run, target: BinaryIO, extra: Mapping[str, bytes]) -> None:
+    """Write a zip of everything that a run has made so far.
+
+    It holds ``results.csv`` and ``results.json`` (all results), ``run.json`` (what was asked for), and for each
+    picture a folder, such as ``0001-rose``, as :meth:`picasso.results.Result.load` reads it. Nothing in it tells
+    where the server keeps its files. The same results give the same bytes, whenever it is made.
+
+    Args:
+        run: the run; what it makes meanwhile is left out.
+        target: where to write; it need not be seekable. Files go through it in blocks, so memory stays small.
+        extra: further files by name.
+
+    Raises:
+        NotFound: the run was removed meanwhile.
+        PicassoError: an extra name is none that a file of the archive can have.
+    """
+    for name in extra:
+        if not files.NAME.fullmatch(name) or name in (TABLE, RESULTS, RUN):
+            raise PicassoError(f"A file in an archive can't be called {name!r}.")
+    try:
+        spec, documents = run.spec(), list(run.results())
+        folders = {document["position"]: folder_of(document) for document in documents}
+        when = min(max(time.gmtime(spec.created)[:6], EARLIEST), LATEST)
+        asked = {
+            "visualization": spec.visualization,
+            "settings": spec.settings,
+            "classes": list(spec.classes),
+            "models": list(spec.models),
+            "pictures": [
+                {"name": picture["name"], "uid": picture["uid"], "folder": folders.get(position)}
+                for position, picture in enumerate(spec.pictures)
+            ],
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(spec.created)),
+        }
+        results = [public(document, folders[document["position"]]) for document in documents]
+        with zipfile.ZipFile(target, "w") as packed:
+            texts = {TABLE: table(documents), RESULTS: as_json(results), RUN: as_json(asked)}
+            written = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
+            for name, body in {**written, **extra}.items():
+                packed.writestr(described(name, when), body)
+            for position, folder in folders.items():
+                for file in sorted(run.result_folder(position).iterdir()):
+                    if files.child(file.parent, file.name):
+                        copy(packed, described(f"{folder}/{file.name}", when), file)
+    except FileNotFoundError:
+        raise NotFound("The run was removed while its archive was written.") from None
+
+
+def public(document: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """Return the document of a result with its place in the archive instead of its places on the server."""
+    return {**{key: value for key, value in document.items() if key not in ("place", "filename")}, "folder": folder}
+
+
+def folder_of(document: Mapping[str, Any]) -> str:
+    """Return the name of a result's folder: its number, which no other has, and what is left of its picture's name.
+
+    Only ASCII letters, digits, ``-`` and ``_`` are left, so that it can be unpacked anywhere, and only there.
+    """
+    plain = unicodedata.normalize("NFKD", Path(document["picture"]).stem).encode("ascii", "ignore").decode()
+    safe = re.sub(r"[^0-9A-Za-z_]+", "-", plain).strip("-")[:40].rstrip("-")
+    return f"{document['position'] + 1:04d}-{safe or 'picture'}"
+
+
+def as_json(document: Any) -> str:
+    """Return a document as JSON for readers."""
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
+
+
+def described(name: str, when: tuple[int, ...]) -> zipfile.ZipInfo:
+    """Return the entry of a file: a plain file of that time, compressed unless it is already."""
+    entry = zipfile.ZipInfo(name, (when[0], when[1], when[2], when[3], when[4], when[5]))
+    entry.compress_type = zipfile.ZIP_STORED if name.endswith(PACKED) else zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    entry.create_system = 3
+    return entry
+
+
+def copy(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Path) -> None:
+    """Write a file into an archive, block by block."""
+    entry.file_size = file.stat().st_size
+    with file.open("rb") as source, packed.open(entry, "w") as sink:
+        shutil.copyfileobj(source, sink)

@@ -1,0 +1,187 @@
+"""Hiding parts of a picture: regions that somebody painted, and what is seen in their place. No model is needed."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import reprlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from picasso.errors import BadRequest
+
+FILLS = {
+    "grey": "middle grey",
+    "mean": "the picture's mean colour",
+    "blur": "the picture itself, blurred",
+    "noise": "random pixels, the same each time",
+    "picture": "the same place of another picture",
+}
+#: More shapes than anybody paints; more points than a stroke across the picture has, and all strokes together.
+MOST_SHAPES, MOST_POINTS, MOST_TOGETHER = 500, 5_000, 20_000
+# The blur's standard deviation as a fraction of the longer side: shapes disappear, light and colour stay.
+BLUR = 1 / 10
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A rectangle or a brush stroke, in fractions of the picture's sides, so that it fits pictures of any size.
+
+    Attributes:
+        points: for a rectangle two opposite corners (x, y), for a stroke the places it passes through.
+        width: of a stroke, as a fraction of the longer side; 0 for a rectangle.
+    """
+
+    points: tuple[Point, ...]
+    width: float = 0.0
+
+    @classmethod
+    def parse(cls, document: object) -> Self:
+        """Read ``{"box": [left, top, right, bottom]}`` or ``{"line": [[x, y], ...], "width": 0.05}``.
+
+        Raises:
+            BadRequest: it is neither, or a number lies outside of 0..1.
+        """
+        match document:
+            case {"box": [left, top, right, bottom], **rest} if not rest:
+                numbers, width, fits = [left, top, right, bottom], 0.0, True
+            case {"line": [_, *_] as line, "width": width, **rest} if not rest and len(line) <= MOST_POINTS:
+                numbers = [number for point in line for number in (point if is_pair(point) else [None])]
+                fits = width != 0
+            case _:
+                numbers, width, fits = [], 0.0, False
+        if not (fits and all(map(is_fraction, (*numbers, width)))):
+            raise BadRequest(
+                'A shape is {"box": [left, top, right, bottom]} or {"line": [[x, y], ...], "width": 0.05}, with '
+                f"numbers from 0 to 1 and at most {MOST_POINTS} points, not {reprlib.repr(document)[:80]}.",
+                field="shapes",
+            )
+        places = map(float, numbers)
+        return cls(tuple(zip(places, places, strict=True)), float(width))
+
+    def mark(self, mask: NDArray[np.bool_]) -> None:
+        """Mark in ``(H, W)`` the pixels whose centres lie inside, and at least one."""
+        height, width = mask.shape
+        places = [(x * width, y * height) for x, y in self.points]
+        if not self.width:
+            (left, top), (right, bottom) = places
+            columns, rows = span(left, right, width), span(top, bottom, height)
+            mask[rows, columns] = True
+            return
+        # Thick enough to leave no gaps.
+        radius = max(0.75, self.width * max(width, height) / 2)
+        for (x0, y0), (x1, y1) in itertools.pairwise([places[0], *places]):
+            columns, rows = around(x0, x1, radius, width), around(y0, y1, radius, height)
+            part = mask[rows, columns]
+            if part.all():
+                continue
+            x = np.arange(columns.start, columns.stop) + 0.5 - x0
+            y = (np.arange(rows.start, rows.stop) + 0.5 - y0)[:, None]
+            dx, dy = x1 - x0, y1 - y0
+            along = np.clip((x * dx + y * dy) / ((dx * dx + dy * dy) or 1.0), 0, 1)
+            part |= (x - along * dx) ** 2 + (y - along * dy) ** 2 < radius**2
+        for x0, y0 in places:
+            mask[min(int(y0), height - 1), min(int(x0), width - 1)] = True
+
+
+def is_fraction(value: object) -> bool:
+    """Tell whether a value is a number from 0 to 1; NaN and booleans are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def is_pair(value: object) -> bool:
+    """Tell whether a value is a list of two."""
+    return isinstance(value, list | tuple) and len(value) == 2
+
+
+def span(one: float, other: float, side: int) -> slice:
+    """Return the pixels along one side whose centres lie between two places, or else the one that is nearest."""
+    low, high = sorted((one, other))
+    start, stop = math.floor(low + 0.5), math.ceil(high - 0.5)
+    if start >= stop:
+        start = min(int((low + high) / 2), side - 1)
+        stop = start + 1
+    return slice(start, stop)
+
+
+def around(one: float, other: float, radius: float, side: int) -> slice:
+    """Return the pixels along one side that lie no farther than ``radius`` from what is between two places."""
+    return slice(max(0, int(min(one, other) - radius)), min(side, math.ceil(max(one, other) + radius)))
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What is hidden, and by what.
+
+    Attributes:
+        shapes: the regions; together they are the mask.
+        fill: one of :data:`FILLS`.
+    """
+
+    shapes: tuple[Shape, ...]
+    fill: str = "grey"
+
+    @classmethod
+    def parse(cls, shapes: object, fill: object) -> Self:
+        """Read shapes and the name of a fill as the API takes them.
+
+        Raises:
+            BadRequest: says which of them is wrong, and what is valid.
+        """
+        if not isinstance(fill, str) or fill not in FILLS:
+            raise BadRequest(f"fill must be one of {', '.join(FILLS)}, not {str(fill)[:40]}.", field="fill")
+        if not isinstance(shapes, Sequence) or isinstance(shapes, str) or len(shapes) > MOST_SHAPES:
+            raise BadRequest(f"shapes must be a list of at most {MOST_SHAPES} shapes.", field="shapes")
+        hidden = cls(tuple(Shape.parse(shape) for shape in shapes), fill)
+        if sum(len(shape.points) for shape in hidden.shapes) > MOST_TOGETHER:
+            raise BadRequest(f"The shapes have more than {MOST_TOGETHER} points together.", field="shapes")
+        return hidden
+
+    def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return which pixels are hidden, ``(H, W)``, for a picture of ``size`` (W, H)."""
+        return marked(self.shapes, size)
+
+    def filling(self, view: Image.Image, other: Image.Image | None = None) -> Image.Image:
+        """Return a picture of the size and mode of ``view`` that is seen where something is hidden.
+
+        Args:
+            view: the picture as the model sees it, grey or colour.
+            other: for the fill "picture", that one as the model sees it.
+        """
+        bands = len(view.getbands())
+        if self.fill == "picture":
+            if other is None:
+                raise BadRequest('The fill "picture" needs another picture: name its number.', field="other")
+            return other.convert(view.mode)
+        if self.fill == "blur":
+            return view.filter(ImageFilter.GaussianBlur(max(view.size) * BLUR))
+        if self.fill == "noise":
+            pixels = np.random.default_rng(0).integers(0, 256, (view.height, view.width, bands), np.uint8)
+            return Image.fromarray(pixels[..., 0] if bands == 1 else pixels)
+        if self.fill == "mean":
+            means = np.asarray(view, np.float64).reshape(-1, bands).mean(axis=0).round().astype(int)
+            return Image.new(view.mode, view.size, tuple(means.tolist()) if bands > 1 else int(means[0]))
+        return Image.new(view.mode, view.size, (128,) * bands if bands > 1 else 128)
+
+    def cover(self, view: Image.Image, other: Image.Image | None = None) -> Image.Image:
+        """Return ``view`` with the regions hidden."""
+        mask = Image.fromarray(self.mask(view.size).astype(np.uint8) * 255)
+        return Image.composite(self.filling(view, other), view, mask)
+
+
+@functools.lru_cache(maxsize=4)
+def marked(shapes: tuple[Shape, ...], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the mask of shapes; the last ones are kept, because many pictures are of one size."""
+    mask = np.zeros(size[::-1], np.bool_)
+    for shape in shapes:
+        shape.mark(mask)
+    mask.flags.writeable = False
+    return mask

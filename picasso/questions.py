@@ -1,0 +1,128 @@
+"""Questions that somebody waits for at the page: answered by the worker between two chunks of longer work.
+
+A question is a small JSON document with a ``kind``; so is its answer.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from picasso import images
+from picasso.errors import RunError
+from picasso.estimating import seconds_per_picture
+from picasso.hiding import Hidden
+from picasso.inputs import Picture, prepare
+from picasso.models.arrays import Array
+from picasso.models.base import Model
+from picasso.models.card import Prediction
+from picasso.registry import Registry
+from picasso.visualizations.base import Input
+
+# Enough for somebody who goes to and fro between pictures.
+KEPT = 32
+
+
+def answer(model: Model, registry: Registry, question: dict[str, Any]) -> dict[str, Any]:
+    """Answer a question.
+
+    Raises:
+        PicassoError: it can't be answered.
+    """
+    match question["kind"]:
+        case "what if":
+            return what_if(model, question)
+        case "estimate":
+            visualization = registry.get(question["visualization"]).require()
+            return {"seconds": seconds_per_picture(model, visualization, question["settings"])}
+    raise RunError(f"There is no question of the kind {question['kind']}.")
+
+
+def what_if(model: Model, question: dict[str, Any]) -> dict[str, Any]:
+    """Say what the model answers to pictures of which parts are hidden.
+
+    Args:
+        model: the model.
+        question: ``paths`` of the pictures, ``shapes`` and ``fill`` as :class:`~picasso.hiding.Hidden` reads them,
+            ``other``, the path of the picture that the fill "picture" shows, or None, and ``show``, whether the
+            pictures as the model then sees them are wanted.
+
+    Returns:
+        ``answers``, one for each picture: ``before`` and ``after``, the most probable classes of the picture as
+        it was and with the parts hidden; ``classes``, all of those with both probabilities; ``flipped``, whether
+        the most probable class is another one; and where it was wanted ``view``, the picture as a data address.
+    """
+    hidden = Hidden.parse(question["shapes"], question["fill"])
+    known = [prepared(model, path) for path in question["paths"]]
+    pictures = [picture for picture, _ in known]
+    other = prepared(model, question["other"])[0] if question["other"] else None
+    views = [hidden.cover(picture.view, other.view if other else None) for picture, _ in known]
+    after = model.predict(np.stack([covered(model, hidden, *one, other) for one in zip(pictures, views, strict=True)]))
+    decoded = model.best_classes(after)
+    answers = []
+    for (picture, probabilities), now, best, view in zip(known, after, decoded, views, strict=True):
+        document = {
+            "before": list(picture.predictions),
+            "after": list(best),
+            "classes": both(picture.predictions, best, probabilities, now),
+            "flipped": picture.predictions[0]["index"] != best[0]["index"],
+        }
+        if question["show"]:
+            document["view"] = images.data_address(images.encode(view))
+        answers.append(document)
+    return {"answers": answers}
+
+
+def covered(model: Model, hidden: Hidden, picture: Input, view: Image.Image, other: Input | None) -> Array:
+    """Return the model's input ``(H, W, C)`` for a picture of which parts are hidden, as ``view`` shows it.
+
+    Where preprocessing the view is not what the model receives, the numbers themselves are covered.
+    """
+    if picture.exact_view and (other is None or other.exact_view):
+        return np.asarray(model.encode([view])[0], np.float32)
+    if hidden.fill == "picture" and other is not None:
+        fill = other.array
+    elif hidden.fill == "mean":
+        fill = picture.array.mean(axis=(0, 1))
+    elif hidden.fill == "blur":
+        fill = blurred(hidden, picture.array)
+    else:
+        fill = model.encode([hidden.filling(picture.view)])[0]
+    return np.asarray(np.where(hidden.mask(picture.view.size)[..., None], fill, picture.array), np.float32)
+
+
+def blurred(hidden: Hidden, array: Array) -> Array:
+    """Return numbers ``(H, W, C)``, each channel blurred as a picture would be."""
+    low, span = float(array.min()), float(np.ptp(array)) or 1.0
+    channels = np.round((array - low) / span * 255).astype(np.uint8).transpose(2, 0, 1)
+    soft = [np.asarray(hidden.filling(Image.fromarray(channel)), np.float32) for channel in channels]
+    return np.asarray(np.stack(soft, axis=-1) / 255 * span + low, np.float32)
+
+
+def both(
+    before: Sequence[Prediction], after: Sequence[Prediction], probabilities: Array, now: Array
+) -> list[dict[str, Any]]:
+    """Return the most probable classes before, then those that are only among them after, with both probabilities."""
+    names = {one["index"]: one["name"] for one in (*before, *after)}
+    return [
+        {"index": index, "name": name, "before": float(probabilities[index]), "after": float(now[index])}
+        for index, name in names.items()
+    ]
+
+
+@functools.lru_cache(maxsize=KEPT)
+def prepared(model: Model, path: str) -> tuple[Input, Array]:
+    """Return a stored picture as the model takes it, and its probabilities ``(K,)``; the last ones are kept."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except FileNotFoundError:
+        raise RunError("The picture was removed meanwhile.") from None
+    (picture,) = prepare(model, [Picture("", image)])
+    # The picture as uploaded may be large, and is not needed any more.
+    return replace(picture, image=picture.view), model.predict(picture.array[None])[0]

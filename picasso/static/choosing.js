@@ -1,0 +1,49 @@
+// Choosing what to run: how long it will take with this model, and which classes to look at.
+
+import { ask, counted, duration, every, pause, settled } from "./common.js";
+
+// The model's pace is measured a moment after it is loaded.
+const AGAIN_MS = 1500;
+const TRIES = 20;
+
+const estimate = async (place, tries = TRIES) => {
+  const form = place.closest("form");
+  const fields = form.querySelector(".fields");
+  const query = new URLSearchParams();
+  const named = fields ? fields.querySelectorAll("select, input:not([name=class]):not([name=model])") : [];
+  for (const field of named) query.set(field.name, field.value);
+  const ticked = form.querySelectorAll("input[name=picture]");
+  const count = ticked.length ? [...ticked].filter((box) => box.checked).length : Number(place.dataset.count);
+  try {
+    const { seconds_per_picture: each } = await ask(`${place.dataset.estimate}?${query}`);
+    if (each !== null) {
+      const others = form.querySelectorAll("input[name=model]:checked").length;
+      const whole = each * Math.max(1, count) * (1 + others);
+      place.textContent = `${duration(whole)} for ${count ? counted(count, "picture") : "a picture"}`;
+      return;
+    }
+  } catch (error) {
+    if (error.status !== 503) return;
+  }
+  await pause(AGAIN_MS);
+  if (tries && place.isConnected) estimate(place, tries - 1);
+};
+
+const all = () => every("[data-estimate]", (place) => estimate(place));
+all();
+document.addEventListener("refreshed", all);
+document.addEventListener("change", settled(all, 150));
+
+// Whoever names a class may want to name another: a new field appears when the last one is filled.
+document.addEventListener("input", ({ target }) => {
+  const chooser = target.closest?.("[data-classes]");
+  const fields = chooser ? [...chooser.querySelectorAll("input")] : [];
+  const last = fields.at(-1);
+  if (!last?.value) return;
+  const next = last.cloneNode();
+  next.removeAttribute("id");
+  next.value = "";
+  next.placeholder = "and another";
+  next.setAttribute("aria-label", "another class to look at");
+  last.after(next);
+});

@@ -1,0 +1,11 @@
+// Copy what a figure shows.
+
+import { pause } from "./common.js";
+
+document.addEventListener("click", async ({ target }) => {
+  if (!target.matches("[data-copy]")) return;
+  await navigator.clipboard.writeText(target.closest("figure").querySelector("code").textContent);
+  target.textContent = "Copied";
+  await pause(1500);
+  target.textContent = "Copy";
+});

@@ -1,0 +1,135 @@
+// How results are looked at: colours, scale, opacity, size; order and choice of rows; all of it kept in the address.
+
+import { every } from "./common.js";
+import { paint, rangeOf, restore, facts } from "./maps.js";
+import "./reading.js";
+
+const form = document.querySelector("[data-look]");
+const fields = form.elements;
+const DEFAULTS = Object.fromEntries(new FormData(form));
+
+const maps = () => [...document.querySelectorAll("a.map")];
+const rows = () => [...document.querySelectorAll(".row")];
+
+const state = () => Object.fromEntries(new FormData(form));
+
+// ---- maps ---------------------------------------------------------------------------------------------------
+
+// Maps that no longer are what the server drew.
+const touched = new WeakSet();
+
+const short = (value) => String(Number(value.toPrecision(3)));
+
+const draw = async (map) => {
+  const { layout, opacity, colours, signed, scale } = state();
+  const known = facts(map);
+  const range = rangeOf(map, scale, maps());
+  const name = known.signed ? signed : colours;
+  const asDrawn = layout === "beside" && scale === "own" && name === (known.signed ? DEFAULTS.signed : DEFAULTS.colours);
+  if (asDrawn && !touched.has(map)) return;
+  touched.add(map);
+  if (asDrawn) restore(map);
+  else await paint(map, { colours: name, range, opacity: layout === "over" ? opacity / 100 : 1 - known.transparency });
+  const legend = map.parentElement.querySelector(".legend");
+  const strip = legend?.querySelector("img");
+  if (!strip) return;
+  const [low, high] = legend.querySelectorAll("span");
+  [low.textContent, high.textContent] = range.map(short);
+  strip.src = `/colours/${name}.png`;
+  strip.alt = `colour scale from ${short(range[0])} to ${short(range[1])}`;
+};
+
+// Only what is on the screen is drawn; the rest when it comes into view.
+const watcher = new IntersectionObserver(
+  (entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => {
+    watcher.unobserve(target);
+    draw(target).catch((error) => { fields.shown.value = error.message; });
+  }),
+  { rootMargin: "300px" },
+);
+
+const drawAll = () => maps().forEach((map) => {
+  watcher.unobserve(map);
+  watcher.observe(map);
+});
+
+// ---- rows ---------------------------------------------------------------------------------------------------
+
+const by = (key, direction = 1) => (one, two) => direction * (Number(one.dataset[key]) - Number(two.dataset[key]));
+const ORDERS = {
+  given: by("position"),
+  sure: by("probability", -1),
+  unsure: by("probability"),
+  class: (one, two) => one.dataset.class.localeCompare(two.dataset.class) || by("probability", -1)(one, two),
+  agree: by("agreement"),
+};
+
+const arrangeRows = () => {
+  const { order, only } = state();
+  const all = rows();
+  all.sort(ORDERS[order]).forEach((row) => row.parentElement.append(row));
+  const [kind, wanted] = only.split(/:(.*)/s);
+  const wrong = (row) => (kind === "class" ? row.dataset.class !== wanted : only !== "" && row.dataset.same !== wanted);
+  all.forEach((row) => { row.hidden = wrong(row); });
+  const left = all.filter((row) => !row.hidden).length;
+  fields.shown.value = left === all.length ? "" : `${left} of ${all.length} pictures`;
+};
+
+const option = (value, text) => new Option(text, value);
+
+// Offer what these results can be chosen by.
+const offer = () => {
+  const chosen = fields.only.value || new URLSearchParams(location.search).get("only") || "";
+  const counts = Map.groupBy ? [...Map.groupBy(rows(), (row) => row.dataset.class)] : [];
+  const classes = counts.sort(([one], [two]) => one.localeCompare(two));
+  const agree = rows().some((row) => "same" in row.dataset);
+  fields.only.replaceChildren(
+    option("", "every picture"),
+    ...(agree ? [option("same:False", "models disagree"), option("same:True", "models agree")] : []),
+    ...classes.map(([name, found]) => option(`class:${name}`, `${name} (${found.length})`)),
+  );
+  fields.only.value = chosen;
+  if (fields.only.selectedIndex < 0) fields.only.value = "";
+  every("[data-for-signed]", (part) => { part.hidden = !maps().some((map) => facts(map).signed); });
+  every("[data-for-agreement]", (part) => { part.hidden = part.disabled = !rows().some((row) => row.dataset.agreement); });
+  for (const name of ["layout", "opacity", "colours", "scale", "size"]) fields[name].closest("label").hidden = !maps().length;
+};
+
+// ---- the form and the address -------------------------------------------------------------------------------
+
+const remember = () => {
+  const query = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(state())) {
+    if (value === DEFAULTS[name]) query.delete(name);
+    else query.set(name, value);
+  }
+  history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}${location.hash}`);
+};
+
+const recall = () => {
+  for (const [name, value] of new URLSearchParams(location.search)) {
+    if (name in DEFAULTS && name !== "only") fields[name].value = value;
+  }
+  fields.opacity.dispatchEvent(new Event("input", { bubbles: true }));
+};
+
+const apply = () => {
+  document.documentElement.style.setProperty("--side", `${fields.size.value}px`);
+  fields.opacity.disabled = fields.layout.value === "beside";
+  arrangeRows();
+  drawAll();
+};
+
+const begin = () => {
+  offer();
+  apply();
+};
+
+form.addEventListener("input", () => {
+  apply();
+  remember();
+});
+form.addEventListener("submit", (event) => event.preventDefault());
+document.addEventListener("refreshed", begin);
+recall();
+begin();

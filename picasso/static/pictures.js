@@ -1,0 +1,168 @@
+// Pictures: drop, paste, files or folders, at once visible and uploaded a few at a time; then moved about and removed.
+
+import { ask, counted, every, refresh, send } from "./common.js";
+
+// As many uploads at once; more would only wait in the server.
+const AT_ONCE = 3;
+const PICTURE = /\.(png|jpe?g|webp|gif|bmp)$/i;
+const PARTS = ["[data-part=pictures]", "[data-part=visualizations]"];
+
+const notices = document.querySelector("[data-notices]");
+const find = (name) => document.querySelector(`[data-${name}]`);
+
+const complain = (sentence) => {
+  const notice = document.createElement("article");
+  notice.className = "notice wrong";
+  notice.textContent = sentence;
+  notices.append(notice);
+};
+
+// Show a picture before the server has it.
+const announce = (file) => {
+  const list = find("pictures") ?? firstList();
+  const item = document.createElement("li");
+  item.className = "coming";
+  const image = document.createElement("img");
+  image.src = URL.createObjectURL(file);
+  image.alt = file.name;
+  image.onload = () => URL.revokeObjectURL(image.src);
+  const name = document.createElement("span");
+  name.textContent = file.name;
+  item.append(image, name);
+  list.append(item);
+};
+
+const firstList = () => {
+  const list = document.createElement("ul");
+  list.className = "thumbs";
+  list.dataset.pictures = "";
+  find("drop").after(list);
+  return list;
+};
+
+const upload = async (chosen) => {
+  const files = chosen.filter((file) => file.type.startsWith("image/") || PICTURE.test(file.name));
+  const others = chosen.length - files.length;
+  notices.replaceChildren();
+  if (!chosen.length) return;
+  if (!files.length) return complain(`There ${others === 1 ? "is no picture" : "are no pictures"} among what you chose.`);
+  const text = find("upload-text");
+  const bar = find("upload-bar");
+  const url = find("drop").dataset.drop;
+  const refused = new Map();
+  let done = 0;
+  bar.hidden = false;
+  files.forEach(announce);
+  const queue = [...files];
+  const lane = async () => {
+    for (let file = queue.shift(); file; file = queue.shift()) {
+      const body = new FormData();
+      body.append("file", file, file.name);
+      try {
+        await ask(url, { method: "POST", body });
+      } catch (error) {
+        refused.set(error.message, (refused.get(error.message) ?? 0) + 1);
+      }
+      done += 1;
+      bar.value = done / files.length;
+      text.textContent = `${done} of ${counted(files.length, "picture")} uploaded`;
+    }
+  };
+  // The first one alone: with it the session begins.
+  const [first, ...rest] = queue.splice(0);
+  queue.push(first);
+  await lane();
+  queue.push(...rest);
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  for (const [sentence, count] of refused) complain(count > 1 ? `${sentence} (${counted(count, "picture")})` : sentence);
+  if (others) complain(`${counted(others, "file")} that ${others === 1 ? "is no picture was" : "are no pictures were"} left out.`);
+  await refresh(...PARTS);
+};
+
+// The files of a dropped folder, at any depth.
+const filesOf = async (entry) => {
+  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+  const reader = entry.createReader();
+  const found = [];
+  // A reader gives at most a hundred entries at a time.
+  for (;;) {
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) return found;
+    for (const one of some) found.push(...(await filesOf(one)));
+  }
+};
+
+const dropped = async (transfer) => {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
+  return (await Promise.all(entries.map(filesOf))).flat();
+};
+
+addEventListener("change", ({ target }) => {
+  if (target.closest("[data-drop]")) upload([...target.files]);
+});
+addEventListener("paste", (event) => upload([...event.clipboardData.files]));
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  if (!moving) find("drop").classList.add("over");
+});
+addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) find("drop").classList.remove("over");
+});
+addEventListener("drop", async (event) => {
+  event.preventDefault();
+  find("drop").classList.remove("over");
+  if (moving) return arrange();
+  upload(await dropped(event.dataTransfer));
+});
+
+// Removing and moving, without leaving the place on the page.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-pictures] button");
+  if (!button) return;
+  event.preventDefault();
+  const item = button.closest("li");
+  if (button.classList.contains("remove")) {
+    const neighbour = item.nextElementSibling ?? item.previousElementSibling;
+    await fetch(button.formAction, { method: "POST" });
+    await refresh(...PARTS);
+    focusOn(neighbour?.dataset.uid, "remove");
+  } else {
+    const neighbour = button.value === "front" ? item.previousElementSibling : item.nextElementSibling;
+    if (button.value === "front") neighbour.before(item);
+    else neighbour.after(item);
+    await arrange();
+    focusOn(item.dataset.uid, `[value=${button.value}]`);
+  }
+});
+
+const focusOn = (uid, kind) => {
+  const item = document.querySelector(`[data-pictures] [data-uid="${uid}"]`);
+  const button = item?.querySelector(kind === "remove" ? ".remove" : `button${kind}:enabled`) ?? item?.querySelector("button:enabled");
+  (button ?? document.querySelector("#file")).focus();
+};
+
+// Tell the server the order in which the pictures are on the page.
+const arrange = async () => {
+  const list = find("pictures");
+  const images = [...list.children].map((item) => Number(item.dataset.uid));
+  await send(list.dataset.pictures, { images }, { method: "PUT" });
+  await refresh(PARTS[0]);
+};
+
+let moving = null;
+document.addEventListener("dragstart", ({ target }) => {
+  moving = target.closest?.("[data-pictures] li") ?? null;
+  moving?.classList.add("moving");
+});
+document.addEventListener("dragover", ({ target, clientX }) => {
+  const over = moving && target.closest?.("[data-pictures] li");
+  if (!over || over === moving) return;
+  const { left, width } = over.getBoundingClientRect();
+  if (clientX < left + width / 2) over.before(moving);
+  else over.after(moving);
+});
+document.addEventListener("dragend", () => {
+  every(".moving", (item) => item.classList.remove("moving"));
+  moving = null;
+});

@@ -1,0 +1,120 @@
+// The picture that is painted on: by pointer, or by keyboard with a frame that is moved and resized.
+
+// The longer side on the page, in pixels of the canvas; of small pictures the pixels keep their edges.
+const SIDE = 896;
+// A stroke is noted this often, as a fraction of the side.
+const FINE = 0.004;
+const STEP = 0.05;
+const STEPS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
+
+const within = (value) => Math.min(1, Math.max(0, value));
+const round = (value) => Math.round(within(value) * 10_000) / 10_000;
+
+// Args: the canvas; `tool()` and `brush()` say how to paint, `begin(shape)` takes a new shape, `change()` is called
+// whenever the newest shape has grown. Shapes are those of the API, in fractions of the sides.
+export const stage = (canvas, { tool, brush, begin, change }) => {
+  const context = canvas.getContext("2d");
+  let image = null;
+  let shape = null;
+  let corner = null;
+  let frame = null;
+
+  const draw = () => {
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    if (!image) return;
+    context.imageSmoothingEnabled = image.naturalWidth > 100;
+    context.drawImage(image, 0, 0, canvas.width, canvas.height);
+    const shown = shape?.box ?? frame;
+    if (shown) outline(shown);
+  };
+
+  // Two lines, a dark and a bright one, stand out on any picture.
+  const outline = ([left, top, right, bottom]) => {
+    const { width, height } = canvas;
+    for (const [colour, dash] of [["#000", []], ["#fff", [8, 8]]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = 3;
+      context.setLineDash(dash);
+      context.strokeRect(left * width, top * height, (right - left) * width, (bottom - top) * height);
+    }
+  };
+
+  const at = ({ clientX, clientY }) => {
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    return [round((clientX - left) / width), round((clientY - top) / height)];
+  };
+
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    canvas.setPointerCapture(event.pointerId);
+    const [x, y] = at(event);
+    shape = tool() === "box" ? { box: [x, y, x, y] } : { line: [[x, y]], width: brush() };
+    corner = [x, y];
+    frame = null;
+    begin(shape);
+    change();
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!shape) return;
+    const [x, y] = at(event);
+    if (shape.box) {
+      const [x0, y0] = corner;
+      shape.box = [Math.min(x0, x), Math.min(y0, y), Math.max(x0, x), Math.max(y0, y)];
+    } else {
+      const [lastX, lastY] = shape.line.at(-1);
+      if (Math.hypot(x - lastX, y - lastY) < FINE) return;
+      shape.line.push([x, y]);
+    }
+    draw();
+    change();
+  });
+  const end = () => {
+    shape = null;
+    draw();
+  };
+  canvas.addEventListener("pointerup", end);
+  canvas.addEventListener("pointercancel", end);
+
+  canvas.addEventListener("keydown", (event) => {
+    if (event.key in STEPS) {
+      event.preventDefault();
+      const [right, down] = STEPS[event.key];
+      frame ??= [0.4, 0.4, 0.6, 0.6];
+      const [x0, y0, x1, y1] = frame;
+      frame = event.shiftKey
+        ? [x0, y0, Math.max(x0 + STEP, within(x1 + right)), Math.max(y0 + STEP, within(y1 + down))]
+        : x0 + right < -0.001 || x1 + right > 1.001 || y0 + down < -0.001 || y1 + down > 1.001
+          ? frame
+          : [x0 + right, y0 + down, x1 + right, y1 + down];
+      frame = frame.map(round);
+      draw();
+    } else if ((event.key === "Enter" || event.key === " ") && frame) {
+      event.preventDefault();
+      begin({ box: [...frame] });
+      change();
+    }
+  });
+  canvas.addEventListener("focus", () => {
+    if (!canvas.matches(":focus-visible")) return;
+    frame ??= [0.4, 0.4, 0.6, 0.6];
+    draw();
+  });
+  canvas.addEventListener("blur", () => {
+    frame = null;
+    draw();
+  });
+
+  return {
+    // Show the picture at an address, such as the one that the server has just covered.
+    show: async (address) => {
+      const next = new Image();
+      next.src = address;
+      await next.decode();
+      image = next;
+      const longer = Math.max(next.naturalWidth, next.naturalHeight);
+      const [width, height] = [next.naturalWidth, next.naturalHeight].map((side) => Math.round((SIDE * side) / longer));
+      if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+      draw();
+    },
+  };
+};

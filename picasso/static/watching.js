@@ -1,0 +1,53 @@
+// Waiting for the model and for runs: how far they are, and what is known already.
+
+import { counted, duration, every, pause, refresh } from "./common.js";
+
+const POLL_MS = 400;
+
+// Ask again and again until `done` says so; a server that does not answer is asked again later.
+const poll = async (url, done) => {
+  for (;;) {
+    try {
+      const answer = await fetch(url, { cache: "no-store" });
+      if (answer.status === 404 || (answer.ok && done(await answer.json()))) return;
+    } catch {
+      // The server is away; the next round tries again.
+    }
+    await pause(POLL_MS);
+  }
+};
+
+const say = (state) => {
+  if (state.state === "running") {
+    const left = state.remaining === null ? "" : `, ${duration(state.remaining)} left`;
+    return `${state.done} of ${counted(state.total, "picture")} done${left}.`;
+  }
+  return state.position ? `Waiting for ${counted(state.position, "other run")}.` : null;
+};
+
+const watch = (run) => {
+  const text = run.querySelector("[data-run-text]");
+  const bar = run.querySelector("progress");
+  let seen;
+  return poll(run.dataset.run, (state) => {
+    bar.value = state.fraction;
+    const words = say(state);
+    // Only what changed, so that a screen reader does not say the same again and again.
+    if (words && words !== text.textContent) text.textContent = words;
+    const now = `${state.done} ${state.preview}`;
+    if (seen !== undefined && seen !== now) refresh("[data-results]");
+    seen = now;
+    return !["waiting", "running"].includes(state.state);
+  });
+};
+
+const runs = [...document.querySelectorAll("[data-run]")];
+if (runs.length) Promise.all(runs.map(watch)).then(() => location.reload());
+
+if (document.querySelector('[data-model-state="loading"]')) {
+  poll("/api/app_state", (state) => state.state !== "loading").then(() => {
+    const home = document.querySelector("[data-part=visualizations]");
+    return refresh(".model", ...(home ? ["[data-part=visualizations]"] : []));
+  });
+}
+every("[data-run] form", (form) => form.addEventListener("submit", () => form.setAttribute("aria-busy", "true")));

@@ -1,0 +1,46 @@
+"""The REST API: the pictures of a session."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify, request
+
+from picasso.errors import BadRequest
+from picasso.web.services import find_session, json_body, make_session, need_session
+
+blueprint = Blueprint("api_pictures", __name__, url_prefix="/api")
+
+
+@blueprint.post("/images")
+def add_image() -> Response:
+    """Store the pictures of the multipart field ``file``."""
+    uploads = [file for file in request.files.getlist("file") if file.filename]
+    if not uploads:
+        raise BadRequest("Send one or more pictures as multipart/form-data in the field file.", field="file")
+    stored = [make_session().add_picture(file.read(), file.filename or "") for file in uploads]
+    images = [{"filename": one["filename"], "uid": one["uid"], "name": one["name"]} for one in stored]
+    return jsonify(ok="true", file=stored[0]["filename"], uid=stored[0]["uid"], images=images)
+
+
+@blueprint.get("/images")
+def list_images() -> Response:
+    """List the pictures of the session."""
+    session = find_session()
+    pictures = session.pictures() if session else []
+    return jsonify(images=[{"filename": p["filename"], "uid": p["uid"], "name": p["name"]} for p in pictures])
+
+
+@blueprint.delete("/images/<uid>")
+def delete_image(uid: str) -> Response:
+    """Remove a picture from the session."""
+    need_session().remove_picture(uid)
+    return jsonify(ok="true")
+
+
+@blueprint.put("/images/order")
+def arrange_images() -> Response:
+    """Put pictures into an order: ``images``, a list of numbers; those left out follow as they were."""
+    uids = json_body('{"images": [2, 0, 1]}', "images").get("images")
+    if not isinstance(uids, list):
+        raise BadRequest("images must be a list of picture numbers, in the order that you want.", field="images")
+    need_session().arrange(uids)
+    return list_images()

@@ -1,0 +1,46 @@
+"""The REST API: questions that somebody waits for, answered between two chunks of whatever is being computed."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify, request
+
+from picasso.errors import BadRequest
+from picasso.hiding import Hidden
+from picasso.web.services import json_body, need_session, services, session_pictures
+
+blueprint = Blueprint("api_questions", __name__, url_prefix="/api")
+
+# As many pictures as one question may ask about: other questions wait until it is answered.
+MOST_PICTURES = 16
+
+
+@blueprint.post("/what-if")
+def what_if() -> Response:
+    """Hide parts of pictures and return what the model answers then, beside what it answered before."""
+    body = json_body('{"shapes": [{"box": [0, 0, 0.5, 0.5]}]}', "shapes")
+    session = need_session()
+    pictures = session_pictures(session, body.get("images"))
+    if len(pictures) > MOST_PICTURES:
+        raise BadRequest(f"Ask about at most {MOST_PICTURES} pictures at once; name them in images.", field="images")
+    shapes, fill = body.get("shapes", []), body.get("fill", "grey")
+    Hidden.parse(shapes, fill)
+    other = body.get("other")
+    question = {
+        "kind": "what if",
+        "paths": [picture["path"] for picture in pictures],
+        "shapes": shapes,
+        "fill": fill,
+        "other": None if other is None else session.picture(other)["path"],
+        "show": body.get("view") is True,
+    }
+    answers = services().runner.ask(question)["answers"]
+    named = ({"uid": picture["uid"], "name": picture["name"]} for picture in pictures)
+    return jsonify(answers=[{**name, **answer} for name, answer in zip(named, answers, strict=True)])
+
+
+@blueprint.get("/visualizers/<name>/estimate")
+def estimate(name: str) -> Response:
+    """Return about how many seconds a visualization with these settings takes for one picture of this model."""
+    settings = services().registry.get(name).require().ALLOWED_SETTINGS.parse(request.args.to_dict()).as_dict()
+    answer = services().runner.ask({"kind": "estimate", "visualization": name, "settings": settings})
+    return jsonify(seconds_per_picture=answer["seconds"])

@@ -1,0 +1,84 @@
+"""The REST API: runs that can be watched and cancelled, and everything that comes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request, url_for
+
+from picasso.errors import BadRequest, NotFound
+from picasso.web.present import present_run
+from picasso.web.services import find_session, json_body, need_session, services, session_pictures
+
+blueprint = Blueprint("api_runs", __name__, url_prefix="/api")
+
+EXAMPLE = '{"visualization": "SaliencyMaps"}'
+
+
+def words(body: dict[str, Any], field: str) -> list[str | int]:
+    """Return a list of names or numbers from the body of a request; none if it is left out."""
+    values = body.get(field, [])
+    if not isinstance(values, list) or not all(isinstance(one, str | int) for one in values):
+        raise BadRequest(f"{field} must be a list of names or numbers.", field=field)
+    return values
+
+
+@blueprint.post("/runs")
+def start_run() -> tuple[Response, int, dict[str, str]]:
+    """Queue a run: ``visualization``, ``settings``, ``images``, ``classes`` and ``models``; the first at least."""
+    body = json_body(EXAMPLE, "visualization")
+    name, settings = body.get("visualization"), body.get("settings", {})
+    if not isinstance(name, str):
+        raise BadRequest(f"visualization must be a name, as in {EXAMPLE}.", field="visualization")
+    if not isinstance(settings, dict):
+        raise BadRequest("settings must be an object of names and values.", field="settings")
+    session = need_session()
+    pictures = session_pictures(session, body.get("images"))
+    run = services().runner.start(
+        session.runs_folder, name, settings, pictures, classes=words(body, "classes"), models=words(body, "models")
+    )
+    url = url_for("api_runs.show_run", run_id=run.id)
+    return jsonify(ok=True, id=run.id, url=url), 202, {"Location": url}
+
+
+@blueprint.get("/runs")
+def list_runs() -> Response:
+    """List the session's runs, the newest first, without their results."""
+    session = find_session()
+    runs = session.runs() if session else []
+    return jsonify(runs=[{"id": run.id, "visualization": run.spec().visualization, **run.state()} for run in runs])
+
+
+@blueprint.get("/runs/<run_id>")
+def show_run(run_id: str) -> Response:
+    """Return how a run stands and the results so far; ``?results=false`` leaves them out, for polling."""
+    run = need_session().run(run_id)
+    wanted = request.args.get("results") != "false"
+    return jsonify(present_run(run, services().runner.position(run), results=wanted))
+
+
+@blueprint.delete("/runs/<run_id>")
+def delete_run(run_id: str) -> Response:
+    """Cancel a run and delete its results."""
+    session = need_session()
+    session.remove_run(session.run(run_id))
+    return jsonify(ok=True)
+
+
+@blueprint.post("/runs/<run_id>/cancel")
+def cancel_run(run_id: str) -> Response:
+    """Stop a run; the results that are done are kept."""
+    run = need_session().run(run_id)
+    run.cancel()
+    return jsonify(ok=True)
+
+
+@blueprint.get("/runs/<run_id>/values/<place>/<int:panel>")
+def show_values(run_id: str, place: str, panel: int) -> Response:
+    """Return the values of a map as float32, little-endian, row by row; its ``shape`` is in the result."""
+    values = need_session().run(run_id).array(place, f"panel_{panel}")
+    if values is None:
+        raise NotFound("There is no such map in this session.")
+    response = Response(values.astype("<f4").tobytes(), mimetype="application/octet-stream")
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return response

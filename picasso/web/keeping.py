@@ -1,0 +1,120 @@
+"""What is kept of a run: everything as a zip, a table, and a report that opens without a server."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, current_app, send_file
+
+from picasso import __version__, exporting, images, recipes
+from picasso.errors import BadRequest, NotFound
+from picasso.runs import Run
+from picasso.web.guard import is_loopback
+from picasso.web.looking import Look, class_names, looks, render
+from picasso.web.present import with_addresses
+from picasso.web.services import need_session, services
+
+blueprint = Blueprint("keeping", __name__, url_prefix="/api")
+
+STYLES = ("vendor/pico-2.1.1.min.css", "picasso.css")
+
+
+def recipes_of(look: Look) -> dict[str, str]:
+    """Return how a run is made again without a browser: in Python, and on the command line."""
+    settings = services().settings
+    names = list(class_names().values())
+    # The folders of this machine are only the business of those who sit at it.
+    open_hearted = is_loopback(settings.HOST)
+    return {
+        title: write(settings, look.spec, services().registry, names=names, full_paths=open_hearted)
+        for title, write in (("In Python", recipes.as_python), ("On the command line", recipes.as_command))
+    }
+
+
+@blueprint.get("/runs/<run_id>/results.zip")
+def results_zip(run_id: str) -> Response:
+    """Return everything of a run: arrays, pictures, JSON, a table and the report."""
+    run = need_session().run(run_id)
+    # Closed, and thereby gone, when it is sent.
+    target = tempfile.TemporaryFile(dir=services().storage.folder)  # noqa: SIM115
+    exporting.archive(run, target, {"report.html": made_report([finished(Look.at(run))]).encode()})
+    target.seek(0)
+    return send_file(target, "application/zip", as_attachment=True, download_name=f"{name_of(run)}.zip")
+
+
+@blueprint.get("/runs/<run_id>/results.csv")
+def results_csv(run_id: str) -> Response:
+    """Return a table of a run: one line for each prediction and each map."""
+    run = need_session().run(run_id)
+    return attached(exporting.table(run.results()), "text/csv", f"{name_of(run)}.csv")
+
+
+@blueprint.get("/runs/<ids>/report.html")
+def report(ids: str) -> Response:
+    """Return one run, or several side by side, as one file with everything in it."""
+    shown = [finished(look) for look in looks(need_session(), ids)]
+    return attached(made_report(shown), "text/html", f"{name_of(shown[0].run)}.html")
+
+
+def attached(text: str, mimetype: str, name: str) -> Response:
+    """Return text as a file to be saved."""
+    response = Response(text, mimetype=mimetype)
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response
+
+
+def name_of(run: Run) -> str:
+    """Return what the files of a run are called when they are saved."""
+    return f"picasso-{run.spec().visualization}-{run.id[:8]}"
+
+
+def finished(look: Look) -> Look:
+    """Return a run that has ended, or raise BadRequest."""
+    if look.running:
+        raise BadRequest("The run has not ended yet; wait for it, or cancel it to keep what is done.")
+    return look
+
+
+def made_report(shown: list[Look]) -> str:
+    """Return the page of runs as one file: no script, and all styles and pictures in it."""
+    results = [list(inlined(look.run)) for look in shown]
+    static = Path(current_app.static_folder or "")
+    styles = [(static / name).read_text(encoding="utf-8") for name in STYLES]
+    return render(shown, results, frame="report.html", styles=styles, facts=list(facts(shown, results)))
+
+
+def inlined(run: Run) -> Iterator[dict[str, Any]]:
+    """Yield the documents of a run with its pictures as data addresses."""
+
+    def address(place: str, name: str) -> str:
+        file = run.file(place, name)
+        if file is None:
+            raise NotFound("The results were deleted meanwhile.")
+        return images.data_address(file.read_bytes()) if file.suffix == ".png" else ""
+
+    paths = {picture["uid"]: Path(picture["path"]) for picture in run.spec().pictures}
+    for document in run.results():
+        place = document.pop("place")
+        shown = with_addresses(document, place, address)
+        path = paths[document["uid"]]
+        # A picture may have been removed from the session after the run.
+        there = path.is_file()
+        small = there and images.thumbnail(images.read(path.read_bytes(), path.name))
+        yield {**shown, "picture_url": images.data_address(small, "image/webp") if small else shown["view_url"]}
+
+
+def facts(shown: list[Look], results: list[list[dict[str, Any]]]) -> Iterator[tuple[str, str]]:
+    """Yield what the results were made with, in names and values."""
+    yield "made", time.strftime("%Y-%m-%d %H:%M", time.localtime(shown[0].spec.created))
+    models = {document["model"]["checkpoint"]: document["model"] for documents in results for document in documents}
+    for model in models.values():
+        yield "model", f"{model['name']}, {model['checkpoint']} of {model['checkpoint_time']}"
+        yield "SHA-256 of the model", model["fingerprint"] or "not known"
+        yield "input", f"{' x '.join(map(str, model['input_shape']))}; {model['preprocessing']}"
+        yield "logits", model["logits"]
+        yield "versions", ", ".join(f"{name} {version}" for name, version in model["versions"].items())
+    yield "Picasso", __version__

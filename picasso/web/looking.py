@@ -1,0 +1,181 @@
+"""Runs as a person looks at them: one alone, or several of the same pictures side by side."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import render_template
+
+from picasso.agreement import rank_correlation
+from picasso.comparing import mean
+from picasso.errors import BadRequest
+from picasso.registry import Entry
+from picasso.runs import Run, Spec, State
+from picasso.storage import Session
+from picasso.web.present import remaining
+from picasso.web.services import services
+
+# More than anybody compares, and few enough that a page stays light.
+MOST_TOGETHER = 6
+
+# The folder of a run, and one of its results.
+Source = tuple[Path, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One run, with all that a page says of it."""
+
+    run: Run
+    spec: Spec
+    state: State
+    entry: Entry
+    position: int
+
+    @classmethod
+    def at(cls, run: Run) -> Look:
+        """Look at a run."""
+        spec = run.spec()
+        return cls(run, spec, run.state(), services().registry.get(spec.visualization), services().runner.position(run))
+
+    @property
+    def running(self) -> bool:
+        """Whether it waits or computes."""
+        return self.state["state"] in ("waiting", "running")
+
+    @property
+    def remaining(self) -> float | None:
+        """About how many seconds it still computes, if that can be said."""
+        return remaining(self.state["fraction"], self.state["seconds"]) if self.running else None
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings as a reader sees them, by name."""
+        controls = self.entry.require().ALLOWED_SETTINGS.controls()
+        shown = {name: control.show(self.spec.settings[name]) for name, control in controls.items()}
+        if self.spec.classes:
+            shown["classes"] = ", ".join(class_names()[index] for index in self.spec.classes)
+        if self.spec.models:
+            shown["compared with"] = ", ".join(self.spec.models)
+        return shown
+
+
+def class_names() -> dict[int, str]:
+    """Return the names of the model's classes by number; the number itself while the model is not loaded."""
+    report = services().runner.model_status().get("report") or {"class_names": []}
+    return ClassNames(enumerate(report["class_names"]))
+
+
+class ClassNames(dict[int, str]):
+    """Names by number, or the number where there is none."""
+
+    def __missing__(self, index: int) -> str:
+        return str(index)
+
+
+def looks(session: Session, ids: str) -> list[Look]:
+    """Return the runs that an address names, separated by commas.
+
+    Raises:
+        NotFound: one of them is not there.
+        BadRequest: there are too many.
+    """
+    wanted = list(dict.fromkeys(ids.split(",")))
+    if len(wanted) > MOST_TOGETHER:
+        raise BadRequest(f"At most {MOST_TOGETHER} runs can be shown side by side.", field="run")
+    return [Look.at(session.run(run_id)) for run_id in wanted]
+
+
+def labels(shown: Sequence[Look]) -> list[str]:
+    """Return what tells each of several runs from the others: the visualization, and the settings that differ."""
+    names = []
+    for look in shown:
+        others = [other for other in shown if other.entry.name == look.entry.name and other is not look]
+        differ = {
+            key: value
+            for key, value in look.settings.items()
+            if any(other.settings.get(key) != value for other in others)
+        }
+        names.append(", ".join([look.entry.name, *(f"{key} {value}" for key, value in differ.items())]))
+    # Two runs of the same settings are told apart by their place.
+    return [name if names.count(name) == 1 else f"{name} ({index})" for index, name in enumerate(names, 1)]
+
+
+def render(shown: Sequence[Look], results: Sequence[list[dict[str, Any]]], **more: Any) -> str:
+    """Return the page of runs: the template of the visualization for one, a common one for several.
+
+    Args:
+        shown: the runs.
+        results: the documents of each, with addresses.
+        more: what the frame of the page wants to know besides; ``frame`` itself is the page's by default.
+    """
+    alone, first = len(shown) == 1, shown[0]
+    return render_template(
+        first.entry.template if alone else "together.html",
+        looks=shown,
+        labels=labels(shown),
+        results=results[0] if alone else rows(shown, results),
+        run=first.run,
+        state=first.state,
+        visualization=first.entry,
+        settings=first.spec.settings,
+        controls=first.entry.require().ALLOWED_SETTINGS.controls(),
+        **more,
+    )
+
+
+def rows(shown: Sequence[Look], results: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return one document for each picture, with the panels of all runs, each in a group named after its run.
+
+    Args:
+        shown: the runs.
+        results: the documents of each, with addresses.
+    """
+    found: dict[int, dict[str, Any]] = {}
+    sources: dict[int, list[Source]] = {}
+    for look, label, documents in zip(shown, labels(shown), results, strict=True):
+        for document in documents:
+            row = found.setdefault(document["uid"], {**document, "panels": [], "notes": []})
+            row["panels"] += [{**panel, "group": named(label, panel["group"])} for panel in document["panels"]]
+            row["notes"] += [note for note in document["notes"] if note not in row["notes"]]
+            row["compared"] = {**row["compared"], **document["compared"]}
+            sources.setdefault(document["uid"], []).append((look.run.folder, document))
+    if not any(look.running for look in shown):
+        for uid, row in found.items():
+            row["agreement"] = agreement(sources[uid])
+    return list(found.values())
+
+
+def named(label: str, group: str) -> str:
+    """Return the name of a group of panels: of the run, and of what it compares itself."""
+    return f"{label} · {group}" if group else label
+
+
+def agreement(sources: Sequence[Source]) -> float | None:
+    """Return the mean rank correlation of the maps of the same class between runs, or None if none share one."""
+    found = []
+    for (folder, one), (other_folder, two) in itertools.combinations(sources, 2):
+        theirs = maps(two)
+        for index, array in maps(one).items():
+            if index in theirs:
+                places = ((folder, one["position"], array), (other_folder, two["position"], theirs[index]))
+                found.append(correlation(*places))
+    return mean(found)
+
+
+def maps(document: dict[str, Any]) -> dict[int, str]:
+    """Return the names of the arrays of a result's maps by class, of the first model where several are compared."""
+    found = [panel for panel in document["panels"] if panel["kind"] == "map" and panel["class_index"] is not None]
+    return {panel["class_index"]: panel["array"] for panel in found if panel["group"] == found[0]["group"]}
+
+
+@functools.lru_cache(maxsize=4096)
+def correlation(one: tuple[Path, int, str], two: tuple[Path, int, str]) -> float | None:
+    """Return how far two stored maps agree; results never change, so what was computed is kept."""
+    first, second = (Run(folder).array(str(position), name) for folder, position, name in (one, two))
+    return None if first is None or second is None else rank_correlation(first, second)
