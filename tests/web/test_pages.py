@@ -8,6 +8,7 @@ from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
+from PIL import Image
 from werkzeug.test import TestResponse
 
 from picasso.app import create_app
@@ -42,9 +43,11 @@ def test_upload_several_and_remove_one(client: FlaskClient) -> None:
     assert page.count('alt="same.png"') == 3
     assert client.post("/pictures/1/remove").status_code == 303
     assert client.get("/").text.count('alt="same.png"') == 2
-    for source in re.findall(r'src="(/inputs/[^"]+)"', page)[:1]:
-        served = client.get(source)
-        assert (served.status_code, served.mimetype) == (200, "image/png")
+    (source, *_) = re.findall(r'src="(/thumbnails/[^"]+png)"', page)
+    served = client.get(source)
+    assert (served.status_code, served.mimetype) == (200, "image/webp")
+    served = client.get(source.replace("thumbnails", "inputs"))
+    assert (served.status_code, served.mimetype) == (200, "image/png")
 
 
 def test_good_pictures_are_kept_where_others_are_not(client: FlaskClient) -> None:
@@ -63,11 +66,13 @@ def test_uploading_nothing(client: FlaskClient) -> None:
 
 
 def test_samples(client: FlaskClient) -> None:
-    names = re.findall(r'name="sample" value="([^"]+)" title', client.get("/").text)
+    # Ten are offered at once, and all below them.
+    names = list(dict.fromkeys(re.findall(r'name="sample" value="([^"]+)" title', client.get("/").text)))
     assert len(names) == 30
     assert client.get(f"/samples/{names[0]}").mimetype == "image/png"
+    assert client.get(f"/thumbnails/samples/{names[0]}").mimetype == "image/webp"
     assert client.post("/samples", data={"sample": names[:2]}).status_code == 303
-    assert client.get("/").text.count('alt="0-0') == 2
+    assert client.get("/").text.count("data-uid=") == 2
     assert client.post("/samples", data={"sample": "../config.py"}).status_code == 404
     assert client.get("/samples/..%2fmnist.py").status_code == 404
 
@@ -149,7 +154,7 @@ def test_progress_and_cancelling(client: FlaskClient) -> None:
 
 def test_starting_over_deletes_everything(client: FlaskClient) -> None:
     upload(client)
-    source = re.search(r'src="(/inputs/[^"]+)"', client.get("/").text)
+    source = re.search(r'src="(/thumbnails/[^"]+png)"', client.get("/").text)
     assert source
     assert client.get(source[1]).status_code == 200
     answer = client.post("/reset")
@@ -204,3 +209,91 @@ def test_the_model_as_a_page(client: FlaskClient) -> None:
     report = client.get("/api/model").get_json()
     assert report["model"]["checkpoint"] == "linear.npz"
     assert len(report["answers"]) == 10
+
+
+def names_on_the_page(client: FlaskClient) -> list[str]:
+    return re.findall(r'<span title="([^"]+)">', client.get("/").text)
+
+
+def test_pictures_are_moved_without_javascript(client: FlaskClient) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        upload(client, name=name)
+    assert client.post("/pictures/2/move", data={"to": "front"}).status_code == 303
+    assert names_on_the_page(client) == ["a.png", "c.png", "b.png"]
+    client.post("/pictures/0/move", data={"to": "back"})
+    assert names_on_the_page(client) == ["c.png", "a.png", "b.png"]
+    client.post("/pictures/2/move", data={"to": "front"})
+    assert names_on_the_page(client) == ["c.png", "a.png", "b.png"]
+    assert client.post("/pictures/9/move", data={"to": "back"}).status_code == 404
+
+
+def test_several_visualizations_run_side_by_side(client: FlaskClient) -> None:
+    upload(client, 2)
+    answer = client.post("/runs", data={"visualization": ["PartialOcclusion", "SaliencyMaps", "ClassProbabilities"]})
+    assert answer.status_code == 303
+    ids = answer.location.rsplit("/", 1)[1].split(",")
+    for run_id in ids:
+        finish(client, run_id)
+    page = client.get(answer.location).text
+    assert page.count('class="row"') == 2
+    for name in ("PartialOcclusion", "SaliencyMaps"):
+        assert page.count(f"<h3>{name}</h3>") == 2
+    assert page.count("data-agreement=") == 2
+    # In another order, and with the page that chooses from earlier runs.
+    chosen = client.get("/runs", query_string={"run": ids[:2]})
+    assert chosen.location.endswith(f"/runs/{ids[0]},{ids[1]}")
+    assert client.get("/runs").status_code == 400
+    assert client.post("/runs").status_code == 400
+    assert client.get("/runs/" + ",".join([ids[0], "nope"])).status_code == 404
+    many = client.post("/runs", data={"visualization": ["ClassProbabilities"] * 7})
+    assert "At most 6" in many.text
+
+
+def test_runs_of_one_visualization_are_told_apart_by_their_settings(client: FlaskClient) -> None:
+    upload(client)
+    first, second = (
+        client.post("/visualizations/PartialOcclusion", data={"Window": window}).location.rsplit("/", 1)[1]
+        for window in ("0.10", "0.50")
+    )
+    for run_id in (first, second):
+        finish(client, run_id)
+    page = client.get(f"/runs/{first},{second}").text
+    assert "<h3>PartialOcclusion, Window 0.10</h3>" in page
+    assert "<h3>PartialOcclusion, Window 0.50</h3>" in page
+
+
+def test_classes_are_chosen_by_name(client: FlaskClient) -> None:
+    upload(client)
+    page = run_page(client, "SaliencyMaps", **{"class": ["gnu", "cat <b>", ""]}).text
+    assert "gnu, cat &lt;b&gt;" in page
+    assert re.findall(r"<figcaption>\s+<strong>([^<]+)</strong>", page) == ["gnu", "cat &lt;b&gt;"]
+    wrong = client.post("/visualizations/SaliencyMaps", data={"class": "gnus"})
+    assert wrong.status_code == 400
+    assert "Close to it: gnu." in wrong.text
+    assert "<option>elk</option>" in client.get("/visualizations/SaliencyMaps").text
+
+
+def test_a_run_is_deleted(client: FlaskClient) -> None:
+    upload(client)
+    place = client.post("/visualizations/ClassProbabilities").location
+    finish(client, place.rsplit("/", 1)[1])
+    assert place in client.get("/").text
+    client.post(f"{place}/remove")
+    assert place not in client.get("/").text
+    assert client.get(place).status_code == 404
+
+
+def test_colour_maps_and_pictures_of_cards_are_served(client: FlaskClient) -> None:
+    for name in ("viridis", "RdBu_r"):
+        strip = Image.open(io.BytesIO(client.get(f"/colours/{name}.png").data))
+        assert strip.size == (256, 1)
+    assert client.get("/colours/jet.png").status_code == 404
+    for name in ("ClassProbabilities", "PartialOcclusion", "SaliencyMaps"):
+        assert client.get(f"/visualizations/{name}/picture").mimetype == "image/webp"
+    assert client.get("/visualizations/Means/picture").status_code == 404
+
+
+def test_pages_travel_compressed(client: FlaskClient) -> None:
+    answer = client.get("/", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in answer.headers["Vary"]

@@ -1,0 +1,33 @@
+"""Rank correlation of maps: cases that can be computed by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from picasso.agreement import rank_correlation, ranks
+
+
+def test_the_same_order_of_places_agrees_whatever_the_values() -> None:
+    values = np.random.default_rng(0).random((5, 7))
+    assert rank_correlation(values, np.exp(9 * values)) == 1
+    assert rank_correlation(values, -values) == -1
+
+
+def test_a_known_answer() -> None:
+    # Ranks 0 1 2 3 and 1 0 3 2: 1 - 6 * (1 + 1 + 1 + 1) / (4 * 15) = 0.6
+    assert rank_correlation(np.array([[1, 2], [3, 4]]), np.array([[2, 1], [4, 3]])) == pytest.approx(0.6)
+
+
+def test_equal_values_share_their_mean_rank() -> None:
+    np.testing.assert_array_equal(ranks(np.array([5, 1, 5, 9])), [1.5, 0, 1.5, 3])
+
+
+def test_a_flat_map_agrees_with_nothing() -> None:
+    assert rank_correlation(np.ones((3, 3)), np.arange(9).reshape(3, 3)) is None
+
+
+def test_the_finer_map_is_averaged() -> None:
+    coarse = np.array([[1.0, 2.0], [4.0, 3.0]])
+    fine = np.repeat(np.repeat(coarse, 8, axis=0), 8, axis=1) + np.tile([[-0.4, 0.4], [0.4, -0.4]], (8, 8))
+    assert rank_correlation(coarse, fine) == 1

@@ -1,0 +1,112 @@
+"""What is kept of a run: the zip, the table, the report and the recipes show what the API says."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from html import unescape
+from typing import Any
+
+import numpy as np
+from flask.testing import FlaskClient
+
+from tests.conftest import finish, upload
+
+
+def finished_run(client: FlaskClient, name: str = "PartialOcclusion", **settings: object) -> dict[str, Any]:
+    upload(client, 2)
+    started: Any = client.post("/api/runs", json={"visualization": name, "settings": settings}).json
+    return finish(client, started["id"])
+
+
+def test_the_zip_holds_what_the_api_gives(client: FlaskClient) -> None:
+    run = finished_run(client)
+    answer = client.get(f"/api/runs/{run['id']}/results.zip")
+    assert answer.mimetype == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as packed:
+        names = packed.namelist()
+        assert {"results.csv", "results.json", "run.json", "report.html"} <= set(names)
+        (file,) = [name for name in names if name.startswith("0001") and name.endswith("arrays.npz")]
+        arrays = np.load(io.BytesIO(packed.read(file)))
+    values = client.get(run["results"][0]["panels"][1]["values_url"])
+    expected = np.frombuffer(values.data, "<f4").reshape(run["results"][0]["panels"][1]["shape"])
+    np.testing.assert_array_equal(arrays["panel_1"], expected)
+
+
+def test_values_have_the_extremes_that_the_result_says(client: FlaskClient) -> None:
+    for panel in finished_run(client, Strides=5)["results"][1]["panels"][1:]:
+        values = np.frombuffer(client.get(panel["values_url"]).data, "<f4")
+        assert values.size == 25
+        assert (values.min(), values.max()) == (np.float32(panel["minimum"]), np.float32(panel["maximum"]))
+
+
+def test_there_are_no_values_of_what_is_no_map(client: FlaskClient) -> None:
+    run = finished_run(client)
+    for place in ("0/9", "7/1", "..%2f0/1", "0p0/1"):
+        assert client.get(f"/api/runs/{run['id']}/values/{place}").status_code == 404
+
+
+def test_the_table_has_a_line_for_each_prediction_and_map(client: FlaskClient) -> None:
+    run = finished_run(client)
+    lines = list(csv.DictReader(io.StringIO(client.get(f"/api/runs/{run['id']}/results.csv").text)))
+    predictions = [line for line in lines if line["kind"] == "prediction"]
+    expected = [one["prob"] for result in run["results"] for one in result["predictions"]]
+    assert [float(line["probability"]) for line in predictions] == expected
+    assert len(lines) - len(predictions) == sum(len(result["panels"]) - 1 for result in run["results"])
+
+
+def test_the_report_is_one_file_with_the_numbers_of_the_api(client: FlaskClient) -> None:
+    run = finished_run(client)
+    answer = client.get(f"/api/runs/{run['id']}/report.html")
+    assert "attachment" in answer.headers["Content-Disposition"]
+    page = answer.text
+    assert "<script" not in page
+    assert re.findall(r'(?:src|href)="(?!data:)([^"]*)"', page) == []
+    assert re.findall(r"url\((?!&quot;data:|\"?data:)[^)]*\)", page) == []
+    for result in run["results"]:
+        for one in result["predictions"][:3]:
+            assert f"<dd><span>{one['name']}</span> {one['prob']:.4f}</dd>" in unescape(page)
+    assert page.count("<img") > 10
+    assert "linear.npz" in page
+
+
+def test_runs_side_by_side_make_one_report(client: FlaskClient) -> None:
+    first = finished_run(client)["id"]
+    second: Any = client.post("/api/runs", json={"visualization": "SaliencyMaps"}).json
+    finish(client, second["id"])
+    page = client.get(f"/api/runs/{first},{second['id']}/report.html").text
+    assert "<h3>SaliencyMaps</h3>" in page
+    assert page.count('class="row"') == 2
+
+
+def test_a_run_that_has_not_ended_makes_no_report(client: FlaskClient) -> None:
+    upload(client)
+    run: Any = client.post("/api/runs", json={"visualization": "Slow", "settings": {"Steps": 10_000}}).json
+    answer = client.get(f"/api/runs/{run['id']}/report.html")
+    assert answer.status_code == 400
+    assert "has not ended" in answer.get_json()["error"]["message"]
+    assert client.post(f"/api/runs/{run['id']}/cancel").get_json() == {"ok": True}
+    assert finish(client, run["id"])["state"] == "cancelled"
+
+
+def test_removed_pictures_do_not_break_the_report(client: FlaskClient) -> None:
+    run = finished_run(client)
+    client.delete(f"/api/images/{run['results'][0]['uid']}")
+    assert client.get(f"/api/runs/{run['id']}/report.html").status_code == 200
+
+
+def test_nobody_else_can_keep_a_run(client: FlaskClient) -> None:
+    run = finished_run(client)
+    stranger = client.application.test_client()
+    upload(stranger)
+    for file in ("results.zip", "results.csv", "report.html", "values/0/1"):
+        assert stranger.get(f"/api/runs/{run['id']}/{file}").status_code == 404
+
+
+def test_the_page_says_how_to_do_the_same_without_it(client: FlaskClient) -> None:
+    run = finished_run(client, Window=0.1)
+    page = unescape(client.get(f"/runs/{run['id']}").text)
+    assert "picasso.explain(" in page
+    assert "--set Window=0.10" in page

@@ -1,0 +1,103 @@
+"""Questions of the pages: what if this were hidden, how long will it take, in which order."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from flask.testing import FlaskClient
+
+from tests.conftest import finish, picture, upload
+from tests.fakes import LinearModel
+from tests.test_engine import until
+
+ALL = [{"box": [0, 0, 1, 1]}]
+
+
+def ask(client: FlaskClient, **question: object) -> Any:
+    answer = client.post("/api/what-if", json=question)
+    assert answer.status_code == 200, answer.text
+    return answer.get_json()["answers"]
+
+
+def test_hiding_everything_leaves_a_grey_picture(client: FlaskClient, linear: LinearModel) -> None:
+    upload(client, 2)
+    client.get("/api/visualize?image=0&visualizer=ClassProbabilities")
+    answers = ask(client, shapes=ALL, view=True)
+    assert [one["uid"] for one in answers] == [0, 1]
+    grey = linear.predict(np.full((1, *linear.input_shape), 128 / 255, np.float32))[0]
+    before = linear.predict(linear.preprocess([picture(0)]))[0]
+    for one in answers[0]["classes"]:
+        assert one["after"] == pytest.approx(float(grey[one["index"]]), abs=1e-6)
+        assert one["before"] == pytest.approx(float(before[one["index"]]), abs=1e-6)
+    assert answers[0]["flipped"] == (grey.argmax() != before.argmax())
+    assert answers[0]["view"].startswith("data:image/png;base64,")
+    assert "view" not in ask(client, shapes=ALL, images=[1])[0]
+
+
+def test_another_picture_shows_through(client: FlaskClient, linear: LinearModel) -> None:
+    upload(client, 2)
+    (answer,) = ask(client, shapes=ALL, fill="picture", other=1, images=[0])
+    expected = linear.predict(linear.preprocess([picture(1)]))[0]
+    assert answer["after"][0]["index"] == expected.argmax()
+    assert answer["after"][0]["prob"] == pytest.approx(float(expected.max()), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("question", "field"),
+    [
+        ([1], "shapes"),
+        ({"shapes": "all"}, "shapes"),
+        ({"shapes": [{"box": [0, 0, 2, 1]}]}, "shapes"),
+        ({"shapes": ALL, "fill": "glitter"}, "fill"),
+        ({"shapes": ALL, "images": 3}, "images"),
+        ({"shapes": ALL, "images": [0] * 17}, "images"),
+        ({"shapes": ALL, "fill": "picture"}, "other"),
+    ],
+)
+def test_wrong_questions_are_answered_with_a_sentence(client: FlaskClient, question: Any, field: str) -> None:
+    upload(client)
+    answer = client.post("/api/what-if", json=question)
+    assert (answer.status_code, answer.get_json()["error"]["field"]) == (400, field)
+
+
+def test_pictures_of_others_are_not_asked_about(client: FlaskClient) -> None:
+    upload(client, 3)
+    stranger = client.application.test_client()
+    upload(stranger)
+    assert stranger.post("/api/what-if", json={"shapes": ALL, "images": [2]}).status_code == 404
+    assert stranger.post("/api/what-if", json={"shapes": ALL, "fill": "picture", "other": 2}).status_code == 404
+
+
+def test_questions_are_answered_while_a_run_computes(client: FlaskClient) -> None:
+    upload(client)
+    run: Any = client.post("/api/runs", json={"visualization": "Slow", "settings": {"Steps": 10_000}}).json
+    until(lambda: client.get(f"/api/runs/{run['id']}").get_json()["state"] == "running")
+    started = time.monotonic()
+    ask(client, shapes=ALL)
+    assert client.get(f"/api/runs/{run['id']}").get_json()["state"] == "running"
+    assert time.monotonic() - started < 5
+    client.post(f"/api/runs/{run['id']}/cancel")
+    finish(client, run["id"])
+
+
+def test_estimates_grow_with_the_work(client: FlaskClient) -> None:
+    def seconds(strides: int) -> float | None:
+        answer = client.get(f"/api/visualizers/PartialOcclusion/estimate?Strides={strides}")
+        return answer.get_json().get("seconds_per_picture")  # type: ignore[no-any-return]
+
+    until(lambda: seconds(2) is not None)
+    assert (seconds(30) or 0) > 10 * (seconds(2) or 1)
+    assert client.get("/api/visualizers/PartialOcclusion/estimate?Strides=3").status_code == 400
+
+
+def test_pictures_are_put_into_an_order(client: FlaskClient) -> None:
+    upload(client, 4)
+    answer = client.put("/api/images/order", json={"images": [3, 1]})
+    assert [one["uid"] for one in answer.get_json()["images"]] == [3, 1, 0, 2]
+    upload(client)
+    assert [one["uid"] for one in client.get("/api/images").get_json()["images"]] == [3, 1, 0, 2, 4]
+    assert client.put("/api/images/order", json={"images": [9]}).status_code == 404
+    assert client.put("/api/images/order", json={"images": "all"}).status_code == 400
