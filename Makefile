@@ -10,7 +10,7 @@ EXAMPLE ?=
 CONFIG := $(if $(EXAMPLE),picasso/examples/$(EXAMPLE)/config.py,config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test lint format docs bench bench-peers clean
+.PHONY: install prepare run test lint format docs screenshots bench bench-pages bench-peers clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -43,6 +43,9 @@ format: install
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
+
+screenshots: prepare
+	$(BIN)/python docs/screenshots.py
 
 bench: install
 	$(BIN)/python -m benchmarks

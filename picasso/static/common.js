@@ -20,6 +20,16 @@ export const ask = async (url, options = {}) => {
   throw error;
 };
 
+// Wait until the model is loaded, if it is being loaded; a server that does not answer is asked again later.
+export const modelLoaded = async () => {
+  if (!document.querySelector("[data-model-state=loading]")) return;
+  for (;;) {
+    const state = await ask("/api/app_state").catch(() => ({ state: "loading" }));
+    if (state.state !== "loading") return;
+    await pause(500);
+  }
+};
+
 export const send = (url, document, options = {}) =>
   ask(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(document), ...options });
 

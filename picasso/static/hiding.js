@@ -1,6 +1,6 @@
 // What if this were hidden? Paint on the picture and watch the probabilities move.
 
-import { counted, every, pause, send } from "./common.js";
+import { counted, every, modelLoaded, pause, send } from "./common.js";
 import { stage } from "./stage.js";
 
 // Questions about many pictures are asked in parts, so that others are answered in between.
@@ -152,4 +152,4 @@ find("everywhere")?.addEventListener("click", () => everywhere().catch((error) =
   find("everywhere-text").textContent = error.message;
 }));
 
-update();
+modelLoaded().then(update);

@@ -40,7 +40,9 @@ def what_if() -> Response:
 
 @blueprint.get("/visualizers/<name>/estimate")
 def estimate(name: str) -> Response:
-    """Return about how many seconds a visualization with these settings takes for one picture of this model."""
+    """Return about how many seconds a visualization with these settings takes for a picture; null if not known yet."""
     settings = services().registry.get(name).require().ALLOWED_SETTINGS.parse(request.args.to_dict()).as_dict()
+    if services().runner.model_status()["state"] == "loading":
+        return jsonify(seconds_per_picture=None)
     answer = services().runner.ask({"kind": "estimate", "visualization": name, "settings": settings})
     return jsonify(seconds_per_picture=answer["seconds"])

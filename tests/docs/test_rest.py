@@ -44,7 +44,8 @@ def request_of(words: list[str], names: dict[str, str]) -> dict[str, Any]:
             request.setdefault("data", {}).setdefault(field, []).append((body, Path(file).name))
             request["method"] = "POST"
         elif word == "--json":
-            request |= {"json": json.loads(real(next(rest))), "method": "POST"}
+            request["json"] = json.loads(real(next(rest)))
+            request["method"] = "POST" if request["method"] == "GET" else request["method"]
         elif word in ("-b", "-c", "-o"):
             next(rest)
         else:

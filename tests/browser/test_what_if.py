@@ -1,0 +1,93 @@
+"""Hiding parts of a picture in a real browser: by pointer, by brush, by keyboard, in all pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import BROWSER
+from tests.test_engine import until
+
+pytestmark = BROWSER
+
+
+@pytest.fixture
+def painting(visitor: Page, address: str) -> Iterator[Page]:
+    """The page on which parts of a handwritten 4 are hidden."""
+    visitor.get_by_role("button", name="Take ten").click()
+    expect(visitor.locator(".thumbs li")).to_have_count(10)
+    visitor.locator(".thumbs li").nth(4).locator("a").click()
+    expect(visitor.locator("[data-verdict]")).to_contain_text("The model says 4", timeout=60_000)
+    yield visitor
+
+
+def hidden(page: Page) -> list[float]:
+    """Return the probabilities with the region hidden, as the page shows them."""
+    return [float(text) for text in page.locator("[data-classes] td:nth-child(3)").all_inner_texts()]
+
+
+def drag(page: Page, left: float, top: float, right: float, bottom: float) -> None:
+    """Drag over the picture, in fractions of its sides."""
+    canvas = page.locator(".stage canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + left * box["width"], box["y"] + top * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + right * box["width"], box["y"] + bottom * box["height"], steps=5)
+    page.mouse.up()
+
+
+def test_a_rectangle_moves_the_probabilities_and_undo_restores_them(painting: Page) -> None:
+    before = hidden(painting)
+    drag(painting, 0.0, 0.0, 1.0, 1.0)
+    until(lambda: hidden(painting) != before)
+    whole: Any = painting.request.post(
+        "/api/what-if", data={"images": [4], "shapes": [{"box": [0, 0, 1, 1]}], "fill": "grey"}
+    ).json()["answers"][0]
+    expected = [round(one["after"], 4) for one in whole["classes"]]
+    until(lambda: hidden(painting) == pytest.approx(expected, abs=2e-3))
+    assert ("It flips" in painting.locator("[data-verdict]").inner_text()) == whole["flipped"]
+    painting.get_by_role("button", name="Undo").click()
+    until(lambda: hidden(painting) == before)
+
+
+def test_the_brush_and_other_fills(painting: Page) -> None:
+    before = hidden(painting)
+    painting.get_by_label("a brush").check()
+    drag(painting, 0.2, 0.6, 0.9, 0.6)
+    until(lambda: hidden(painting) != before)
+    grey = hidden(painting)
+    painting.get_by_label("What is seen there").select_option("picture")
+    expect(painting.get_by_label("Which picture")).to_be_visible()
+    until(lambda: hidden(painting) != grey)
+
+
+def test_everything_by_keyboard(painting: Page) -> None:
+    before = hidden(painting)
+    for _ in range(60):
+        painting.keyboard.press("Tab")
+        if painting.evaluate("document.activeElement.matches('canvas')"):
+            break
+    for key in [*["Shift+ArrowRight"] * 6, *["Shift+ArrowDown"] * 6, "ArrowUp", "Enter"]:
+        painting.keyboard.press(key)
+    until(lambda: hidden(painting) != before)
+    painting.keyboard.press("Control+z")
+    until(lambda: hidden(painting) == before)
+    painting.keyboard.press("Tab")
+    assert not painting.evaluate("document.activeElement.matches('canvas')")
+
+
+def test_the_same_region_of_all_pictures(painting: Page) -> None:
+    drag(painting, 0.0, 0.0, 1.0, 1.0)
+    painting.get_by_role("button", name="Hide it everywhere").click()
+    text = painting.locator("[data-everywhere-text]")
+    expect(text).to_contain_text("of 10 pictures")
+    answers: Any = painting.request.post("/api/what-if", data={"shapes": [{"box": [0, 0, 1, 1]}]}).json()["answers"]
+    flips = sum(one["flipped"] for one in answers)
+    assert flips > 5
+    expect(text).to_contain_text(f"{flips} of 10 pictures flip")
+    expect(painting.locator("[data-flips] .flipped")).to_have_count(flips)
