@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Dialog, Page
@@ -37,6 +38,11 @@ BROWSER = [
 def browser_type_launch_args() -> dict[str, Any]:
     """Use the system's Chromium, and keep it from calling home."""
     return {"executable_path": CHROMIUM, "args": ARGUMENTS}
+
+
+def full(page: Page, path: str) -> str:
+    """Return the address of a path on the server of a page."""
+    return urljoin(page.url, path)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def test_samples_to_occlusion_maps(visitor: Page) -> None:
 def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
     hostile = tmp_path / "<img src=x onerror=alert(1)>.png"
     hostile.write_bytes(png(picture(1, (40, 40))))
-    visitor.locator("input[type=file]").set_input_files([hostile, hostile])
+    visitor.locator("#file").set_input_files([hostile, hostile])
     thumbs = visitor.get_by_role("list", name="Your pictures").locator("li")
     expect(thumbs).to_have_count(2)
     expect(thumbs.first).to_contain_text("<img src=x onerror=alert(1)>.png")
@@ -85,7 +85,7 @@ def test_everything_works_without_javascript(browser: Any, address: str) -> None
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(address)
-    page.locator("input[type=file]").set_input_files(
+    page.locator("#file").set_input_files(
         {"name": "digit.png", "mimeType": "image/png", "buffer": png(picture(3, (28, 28)))}
     )
     page.get_by_role("button", name="Upload").click()

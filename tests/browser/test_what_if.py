@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import BROWSER
+from tests.browser.conftest import BROWSER, full
 from tests.test_engine import until
 
 pytestmark = BROWSER
@@ -46,7 +46,7 @@ def test_a_rectangle_moves_the_probabilities_and_undo_restores_them(painting: Pa
     drag(painting, 0.0, 0.0, 1.0, 1.0)
     until(lambda: hidden(painting) != before)
     whole: Any = painting.request.post(
-        "/api/what-if", data={"images": [4], "shapes": [{"box": [0, 0, 1, 1]}], "fill": "grey"}
+        full(painting, "/api/what-if"), data={"images": [4], "shapes": [{"box": [0, 0, 1, 1]}], "fill": "grey"}
     ).json()["answers"][0]
     expected = [round(one["after"], 4) for one in whole["classes"]]
     until(lambda: hidden(painting) == pytest.approx(expected, abs=2e-3))
@@ -86,7 +86,7 @@ def test_the_same_region_of_all_pictures(painting: Page) -> None:
     painting.get_by_role("button", name="Hide it everywhere").click()
     text = painting.locator("[data-everywhere-text]")
     expect(text).to_contain_text("of 10 pictures")
-    answers: Any = painting.request.post("/api/what-if", data={"shapes": [{"box": [0, 0, 1, 1]}]}).json()["answers"]
+    answers: Any = painting.request.post(full(painting, "/api/what-if"), data={"shapes": [{"box": [0, 0, 1, 1]}]}).json()["answers"]
     flips = sum(one["flipped"] for one in answers)
     assert flips > 5
     expect(text).to_contain_text(f"{flips} of 10 pictures flip")
