@@ -50,6 +50,9 @@ screenshots: prepare
 bench: install
 	$(BIN)/python -m benchmarks
 
+bench-pages: install
+	$(BIN)/python -m benchmarks.pages
+
 bench-peers:
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/pip install --quiet --disable-pip-version-check --editable . xplique captum torch torchvision

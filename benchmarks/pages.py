@@ -30,7 +30,7 @@ NEEDED = {"keras": "data", PHOTOGRAPHS: "data/efficientnet_lite0.keras"}
 PICTURES = 100
 RECTANGLES = 15
 LONG = {"visualization": "PartialOcclusion", "settings": {"Strides": "30", "Window": "0.05"}}
-LONG_RUNS = 5
+LONG_RUNS = 12
 
 Row = tuple[str, str]
 T = TypeVar("T")
@@ -135,7 +135,7 @@ def first_page(browser: Browser, address: str) -> list[Row]:
 
 
 def many_pictures(browser: Browser, address: str, cookie: str) -> list[Row]:
-    """Measure opening and scrolling a first page with 100 pictures, its thumbnails made before and not."""
+    """Measure opening and scrolling a first page with 100 pictures."""
     times, longest = [], []
     for _ in range(5):
         with visiting(browser, address) as page:
@@ -212,12 +212,6 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(values):.0f} ms (at most {max(values):.0f})"
 
 
-def tell(rows: list[Row]) -> list[Row]:
-    """Print rows as soon as they are there."""
-    print(*(": ".join(row) for row in rows), sep="\n", flush=True)
-    return rows
-
-
 def main() -> None:
     """Measure the examples, or those that are named, and print a table of each."""
     with sync_playwright() as playwright:
@@ -231,10 +225,10 @@ def main() -> None:
                 # What the server does in the background after loading would be measured, too.
                 time.sleep(5)
                 mine, other = upload(address, example), upload(address, example)
-                rows = tell(first_page(browser, address))
-                rows += tell(many_pictures(browser, address, mine))
-                rows += tell(what_if(browser, address, mine, "what if"))
-                rows += tell(beside_a_run(browser, address, mine, other))
+                rows = first_page(browser, address)
+                rows += many_pictures(browser, address, mine)
+                rows += what_if(browser, address, mine, "what if")
+                rows += beside_a_run(browser, address, mine, other)
             print("", *markdown((example, ""), rows), sep="\n", flush=True)
         browser.close()
 

@@ -47,7 +47,9 @@ def test_maps_are_painted_over_the_picture_in_the_chosen_colours(results: Page) 
     first = results.locator("a.map").first
     expect(first.locator("canvas")).to_have_count(1)
     panel = run_of(results)["results"][0]["panels"][1]
-    values = np.frombuffer(results.request.get(full(results, panel["values_url"])).body(), "<f4").reshape(panel["shape"])
+    values = np.frombuffer(results.request.get(full(results, panel["values_url"])).body(), "<f4").reshape(
+        panel["shape"]
+    )
     import matplotlib
 
     for row, column in ((0, 0), (9, 4), (5, 5)):
@@ -72,7 +74,9 @@ def test_each_map_on_its_own_scale(results: Page) -> None:
 
 def test_values_are_read_by_pointer_and_by_keyboard(results: Page) -> None:
     panel = run_of(results)["results"][0]["panels"][1]
-    values = np.frombuffer(results.request.get(full(results, panel["values_url"])).body(), "<f4").reshape(panel["shape"])
+    values = np.frombuffer(results.request.get(full(results, panel["values_url"])).body(), "<f4").reshape(
+        panel["shape"]
+    )
     first = results.locator("a.map").first
     box = first.bounding_box()
     assert box

@@ -86,7 +86,9 @@ def test_the_same_region_of_all_pictures(painting: Page) -> None:
     painting.get_by_role("button", name="Hide it everywhere").click()
     text = painting.locator("[data-everywhere-text]")
     expect(text).to_contain_text("of 10 pictures")
-    answers: Any = painting.request.post(full(painting, "/api/what-if"), data={"shapes": [{"box": [0, 0, 1, 1]}]}).json()["answers"]
+    answers: Any = painting.request.post(
+        full(painting, "/api/what-if"), data={"shapes": [{"box": [0, 0, 1, 1]}]}
+    ).json()["answers"]
     flips = sum(one["flipped"] for one in answers)
     assert flips > 5
     expect(text).to_contain_text(f"{flips} of 10 pictures flip")
