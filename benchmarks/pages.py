@@ -191,7 +191,9 @@ def what_if(browser: Browser, address: str, cookie: str, name: str) -> list[Row]
             served += page.evaluate("noted.served")
             changes = page.evaluate("noted.changes")
             page.locator("[data-clear]").click()
-            until(lambda before=changes: page.evaluate(f"!noted.asked && noted.changes > {before}"))
+            until(
+                lambda: page.evaluate(f"!noted.asked && noted.changes > {changes}")  # noqa: B023
+            )
     rows = [(f"{name}, from the pointer to the probabilities", spread(times))]
     return [*rows, (f"{name}, one question at the server", spread(served))]
 
@@ -204,7 +206,7 @@ def beside_a_run(browser: Browser, address: str, cookie: str, other: str) -> lis
     last = ask(address, f"/api/runs/{runs[-1]}?results=false", cookie=other)["state"]
     for run in reversed(runs):
         ask(address, f"/api/runs/{run}/cancel", {}, other)
-    return rows if last in ("queued", "running") else [*rows, ("the long run", "ended too early: not valid")]
+    return rows if last in ("waiting", "running") else [*rows, ("the long run", "ended too early: not valid")]
 
 
 def spread(values: list[float]) -> str:
@@ -221,7 +223,7 @@ def main() -> None:
                 print(f"{example} is left out: make prepare EXAMPLE={example}")
                 continue
             with serving("--config", str(EXAMPLES / example / "config.py")) as address:
-                until(lambda url=address: ask(url, "/api/app_state")["state"] == "ready")
+                until(lambda: ask(address, "/api/app_state")["state"] == "ready")
                 # What the server does in the background after loading would be measured, too.
                 time.sleep(5)
                 mine, other = upload(address, example), upload(address, example)

@@ -86,7 +86,10 @@ def visitor(page: Page, address: str) -> Iterator[Page]:
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("dialog", refuse)
-    page.on("request", lambda request: None if request.url.startswith(address) else faults.append(request.url))
+    page.on(
+        "request",
+        lambda request: None if request.url.startswith((address, f"blob:{address}")) else faults.append(request.url),
+    )
     page.set_default_timeout(60_000)
     page.goto(address)
     yield page

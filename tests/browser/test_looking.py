@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +30,14 @@ def run_of(page: Page) -> dict[str, Any]:
 
 
 @pytest.fixture
-def results(visitor: Page, address: str) -> Iterator[Page]:
+def results(visitor: Page, address: str) -> Page:
     """A page with the occlusion maps of ten digits."""
     visitor.get_by_role("button", name="Take ten").click()
     expect(visitor.locator(".thumbs li")).to_have_count(10)
     visitor.goto(f"{address}/visualizations/PartialOcclusion?Window=0.20&Strides=10")
     visitor.get_by_role("button", name="Run").click()
     expect(visitor.locator(".again")).to_be_visible(timeout=60_000)
-    yield visitor
+    return visitor
 
 
 def test_maps_are_painted_over_the_picture_in_the_chosen_colours(results: Page) -> None:
@@ -85,6 +84,9 @@ def test_values_are_read_by_pointer_and_by_keyboard(results: Page) -> None:
     results.mouse.move(0, 0)
     first.focus()
     results.keyboard.press("ArrowUp")
+    # The first key shows the cursor in the middle, the next one moves it.
+    expect(first.locator(".reading")).to_contain_text("at column 6, row 6")
+    results.keyboard.press("ArrowUp")
     expect(first.locator(".reading")).to_contain_text("at column 6, row 5")
     results.keyboard.press("Enter")
     expect(results.get_by_role("dialog")).to_be_visible()
@@ -115,11 +117,11 @@ def test_the_report_opens_from_disk_without_javascript(results: Page, browser: B
     page.goto(f"file://{file}")
     run = run_of(results)
     for row, result in zip(page.locator("article.row").all(), run["results"], strict=True):
-        assert row.locator(".answers dd").all_inner_texts() == [
+        assert row.locator(".answers dd").all_text_contents() == [
             f"{one['name']} {one['prob']:.4f}" for one in result["predictions"][:3]
         ]
         maps = [panel for panel in result["panels"] if panel["kind"] == "map"]
-        ends = row.locator(".legend span").all_inner_texts()
+        ends = row.locator(".legend span").all_text_contents()
         assert [float(end) for end in ends] == [end for panel in maps for end in panel["value_range"]]
     assert run["results"][0]["model"]["fingerprint"] in page.content()
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,13 +14,13 @@ pytestmark = BROWSER
 
 
 @pytest.fixture
-def painting(visitor: Page, address: str) -> Iterator[Page]:
+def painting(visitor: Page, address: str) -> Page:
     """The page on which parts of a handwritten 4 are hidden."""
     visitor.get_by_role("button", name="Take ten").click()
     expect(visitor.locator(".thumbs li")).to_have_count(10)
     visitor.locator(".thumbs li").nth(4).locator("a").click()
     expect(visitor.locator("[data-verdict]")).to_contain_text("The model says 4", timeout=60_000)
-    yield visitor
+    return visitor
 
 
 def hidden(page: Page) -> list[float]:
