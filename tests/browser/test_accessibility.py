@@ -18,7 +18,7 @@ RULES = {
 }
 
 
-def violations(page: Page) -> list[tuple[str, Any]]:
+def violations(page: Page) -> list[tuple[str, str, Any]]:
     """Return what axe finds wrong, with where."""
     found = Axe().run(page, options=RULES).response["violations"]
     return [(one["id"], one["nodes"][0]["html"][:200], one["nodes"][0].get("failureSummary")) for one in found]
