@@ -19,7 +19,7 @@ from picasso.results import Result
 PACKAGE = Path(picasso.__file__).parent
 PHOTOGRAPH = PACKAGE / "examples" / "samples" / "photographs" / "coffee.png"
 CARDS = PACKAGE / "static" / "cards"
-SIDE = 192
+SIDE = 144
 
 
 def drawn(result: Result, transparency: float) -> Image.Image:
@@ -35,9 +35,9 @@ def bars(result: Result) -> Image.Image:
     card = Image.blend(view, Image.new("RGB", view.size, "white"), 0.35)
     painter = ImageDraw.Draw(card)
     for row, one in enumerate(result.predictions):
-        top = 22 + 32 * row
-        painter.rectangle((16, top, SIDE - 16, top + 18), fill="white")
-        painter.rectangle((16, top, 16 + max(3, one["prob"] * (SIDE - 32)), top + 18), fill="#21605e")
+        top = 16 + 24 * row
+        painter.rectangle((16, top, SIDE - 16, top + 13), fill="white")
+        painter.rectangle((16, top, 16 + max(3, one["prob"] * (SIDE - 32)), top + 13), fill="#21605e")
     return card
 
 
@@ -57,7 +57,7 @@ def main() -> None:
         "SaliencyMaps": drawn(saliency, 0.0),
     }
     for name, picture in pictures.items():
-        picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(CARDS / f"{name}.webp", quality=75)
+        picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(CARDS / f"{name}.webp", quality=45)
 
 
 if __name__ == "__main__":

@@ -68,13 +68,16 @@ class Session:
             UnsupportedImage, BadRequest, TooLarge: see :func:`picasso.images.read`.
             TooLarge: the session holds as many pictures as it may.
         """
-        pixels = images.encode(images.read(body, name, self._settings.MAX_MEGAPIXELS))
+        image = images.read(body, name, self._settings.MAX_MEGAPIXELS)
+        pixels, small = images.encode(image), images.thumbnail(image)
         with self._lock, room_on_disk():
             if sum(1 for _ in self._pictures.glob(DOCUMENTS)) >= self._settings.MAX_PICTURES:
                 raise TooLarge(f"A session holds {self._settings.MAX_PICTURES} pictures at most; remove some first.")
             uid = self._next_uid()
             filename = f"{uid:04d}-{secrets.token_hex(6)}.png"
             files.write_bytes(self._pictures / filename, pixels)
+            # Now, while it is in memory: a page of a hundred pictures would wait for a hundred to be read again.
+            files.write_bytes(self._thumbnail(filename), small)
             document = StoredPicture(
                 uid=uid, name=images.display_name(name), filename=filename, path=str(self._pictures / filename)
             )
@@ -139,8 +142,8 @@ class Session:
         return file
 
     def thumbnail_file(self, filename: str) -> Path:
-        """Return the path of a small version of a stored picture, made when first asked for, or raise NotFound."""
-        return thumbnail(self.picture_file(filename), self._thumbnail(filename))
+        """Return the path of the small version of a stored picture, or raise NotFound."""
+        return self._thumbnail(self.picture_file(filename).name)
 
     def _thumbnail(self, filename: str) -> Path:
         return self._pictures / f"{filename}.webp"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from picasso.errors import BadRequest, NotFound
@@ -77,7 +78,8 @@ def cancel_run(run_id: str) -> Response:
 def show_values(run_id: str, place: str, panel: int) -> Response:
     """Return the values of a map as float32, little-endian, row by row; its ``shape`` is in the result."""
     values = need_session().run(run_id).array(place, f"panel_{panel}")
-    if values is None:
+    # Pictures are bytes, and have an address of their own.
+    if values is None or values.dtype == np.uint8:
         raise NotFound("There is no such map in this session.")
     response = Response(values.astype("<f4").tobytes(), mimetype="application/octet-stream")
     response.headers["Cache-Control"] = "private, max-age=3600"

@@ -157,21 +157,25 @@ def named(label: str, group: str) -> str:
 
 
 def agreement(sources: Sequence[Source]) -> float | None:
-    """Return the mean rank correlation of the maps of the same class between runs, or None if none share one."""
+    """Return the mean rank correlation of the runs' maps of the same class and quantity, or None if there are none.
+
+    Maps of different quantities are not compared: where a pixel matters, one may be high and the other low.
+    """
     found = []
     for (folder, one), (other_folder, two) in itertools.combinations(sources, 2):
         theirs = maps(two)
-        for index, array in maps(one).items():
-            if index in theirs:
-                places = ((folder, one["position"], array), (other_folder, two["position"], theirs[index]))
+        for key, array in maps(one).items():
+            if key in theirs:
+                places = ((folder, one["position"], array), (other_folder, two["position"], theirs[key]))
                 found.append(correlation(*places))
     return mean(found)
 
 
-def maps(document: dict[str, Any]) -> dict[int, str]:
-    """Return the names of the arrays of a result's maps by class, of the first model where several are compared."""
+def maps(document: dict[str, Any]) -> dict[tuple[int, str], str]:
+    """Return the names of the arrays of a result's maps by class and quantity; of several models, of the first."""
     found = [panel for panel in document["panels"] if panel["kind"] == "map" and panel["class_index"] is not None]
-    return {panel["class_index"]: panel["array"] for panel in found if panel["group"] == found[0]["group"]}
+    first = [panel for panel in found if panel["group"] == found[0]["group"]]
+    return {(panel["class_index"], panel["quantity"]): panel["array"] for panel in first}
 
 
 @functools.lru_cache(maxsize=4096)

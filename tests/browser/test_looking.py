@@ -128,7 +128,7 @@ def test_the_report_opens_from_disk_without_javascript(results: Page, browser: B
     context.close()
 
 
-def test_visualizations_side_by_side(visitor: Page) -> None:
+def test_visualizations_side_by_side(visitor: Page, address: str) -> None:
     visitor.get_by_role("button", name="Take ten").click()
     expect(visitor.locator(".thumbs li")).to_have_count(10)
     for name in ("PartialOcclusion", "SaliencyMaps"):
@@ -136,6 +136,15 @@ def test_visualizations_side_by_side(visitor: Page) -> None:
     visitor.get_by_role("button", name="Run the ticked ones side by side").click()
     expect(visitor.locator(".again")).to_be_visible(timeout=60_000)
     expect(visitor.locator("article.row").first.locator("h3")).to_have_text(["PartialOcclusion", "SaliencyMaps"])
+    # Two runs of one visualization have maps of the same quantity, whose agreement means something.
+    ids = []
+    for window in ("0.10", "0.20"):
+        visitor.goto(f"{address}/visualizations/PartialOcclusion?Strides=10&Window={window}")
+        visitor.get_by_role("button", name="Run").click()
+        expect(visitor.locator(".again")).to_be_visible(timeout=60_000)
+        ids.append(visitor.url.rsplit("/", 1)[1])
+    visitor.goto(f"{address}/runs/{','.join(ids)}")
     visitor.locator("[name=order]").select_option("agree")
     agreements = [float(row.get_attribute("data-agreement") or "nan") for row in visitor.locator("article.row").all()]
+    assert len(agreements) == 10
     assert agreements == sorted(agreements)

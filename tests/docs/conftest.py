@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from flask import Flask
 
-from picasso import checking, inputs, models, worker
+from picasso import checking, estimating, inputs, models, worker
 from picasso.app import create_app
 from tests.conftest import close, fake_settings, picture
 from tests.docs.blocks import PAGES, PLUGINS, ROOT
@@ -55,6 +55,7 @@ class InlineEngine:
     def __init__(self, configured: dict[str, Any], work_dir: Path) -> None:
         self._key = json.dumps(configured, sort_keys=True)
         self._model = worker.model_of(self._key)
+        estimating.measure(self._model)
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
         worker.run_shard(str(folder), shard)
@@ -79,7 +80,7 @@ class InlineEngine:
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """The application with a NumPy model, no worker process, and the plugin of the pages."""
     monkeypatch.setattr("picasso.app.LocalEngine", InlineEngine)
-    application = create_app(fake_settings(PLUGIN_DIRS=[str(PLUGINS)]))
+    application = create_app(fake_settings(PLUGIN_DIRS=[str(PLUGINS)], COMPARE={"epoch 1": {"MODEL_LOAD_ARGS": {}}}))
     yield application
     close(application)
 
