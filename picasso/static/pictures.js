@@ -112,7 +112,10 @@ addEventListener("dragleave", (event) => {
 addEventListener("drop", async (event) => {
   event.preventDefault();
   find("drop").classList.remove("over");
-  if (moving) return arrange();
+  if (moving) {
+    moving = null;
+    return arrange();
+  }
   upload(await dropped(event.dataTransfer));
 });
 
@@ -164,5 +167,7 @@ document.addEventListener("dragover", ({ target, clientX }) => {
 });
 document.addEventListener("dragend", () => {
   every(".moving", (item) => item.classList.remove("moving"));
+  // Let go of elsewhere, or taken back with Escape: everything is as it was.
+  if (moving) refresh(PARTS[0]);
   moving = null;
 });

@@ -41,6 +41,7 @@ class Incremental:
     def __init__(self, source: Any, target: Any, evaluate: Evaluate, fetch: Fetch) -> None:
         self._network = read(source, target, evaluate)
         self._fetch = fetch
+        self._classes = int(target.shape[-1])
         self._executor: Executor | None = None
         self._whole = whole(self._network)
         # Two threads must not compile the same.
@@ -64,6 +65,9 @@ class Incremental:
     def run(self, picture: Array, fill: Array, boxes: Sequence[Box], planned: Plan) -> Iterator[Part]:
         """Yield the indices of some windows and their probabilities ``(n, K)``, chunk by chunk.
 
+        The head waits for several chunks; meanwhile parts without windows are yielded, so that whoever asked can
+        report, stop, or answer somebody else.
+
         Args:
             picture: the clean input ``(H, W, C)``.
             fill: what is seen in a window, ``(H, W, C)``.
@@ -79,7 +83,10 @@ class Incremental:
                 self._executor = self._executor or Executor(self._network, tables)
             clean = clean or [maps[0] for maps in self._fetch(picture[None], self._executor.clean)]
             waiting.append((chunk.members, self._executor(*tensors, clean, tables)))
-            if number == len(planned.chunks) or sum(len(members) for members, _ in waiting) >= HEAD:
+            # The first chunk does not wait: it is there to be checked, and to be seen.
+            if number in (1, len(planned.chunks)) or sum(len(members) for members, _ in waiting) >= HEAD:
                 members, features = (np.concatenate(side) for side in zip(*waiting, strict=True))
                 waiting = []
                 yield members, self._executor.finish(features)
+            else:
+                yield np.zeros(0, np.int64), np.zeros((0, self._classes), np.float32)

@@ -14,6 +14,8 @@ from picasso.models.occlusion import Box
 # How many windows are computed together: with fewer, moving clean maps and starting operations takes longer than the
 # products; with more, rectangles fit less tightly around what changed.
 FEWEST, MOST = 16, 256
+# How many multiply-adds are done at once, a fraction of a second on a few cores: somebody may wait for an answer.
+AT_ONCE = 5e9
 FLOAT = 4
 
 
@@ -101,7 +103,7 @@ class Planner:
             # A window gathers what it needs; a product by tiles holds them twice as large, before and after.
             copies = 1 if step.slides in (None, BY_PLACE) else 4 if step.tile else 2
             most = max(most, FLOAT * tensors * copies)
-        return int(np.clip(self._memory // most, FEWEST, MOST))
+        return int(np.clip(min(self._memory // most, AT_ONCE // max(1.0, self._work(chunk))), FEWEST, MOST))
 
     def _work(self, chunk: Chunk) -> float:
         """Return how many multiply-adds one window of a chunk takes."""
