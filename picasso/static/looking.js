@@ -108,9 +108,13 @@ const remember = () => {
 
 const recall = () => {
   for (const [name, value] of new URLSearchParams(location.search)) {
-    if (name in DEFAULTS && name !== "only") fields[name].value = value;
+    const field = name in DEFAULTS && name !== "only" && fields[name];
+    if (!field) continue;
+    field.value = value;
+    // An old or a mistyped address may name what is not offered here.
+    if (field.options && (field.selectedIndex < 0 || field.selectedOptions[0].disabled)) field.value = DEFAULTS[name];
   }
-  fields.opacity.dispatchEvent(new Event("input", { bubbles: true }));
+  document.querySelector("output[for=opacity]").value = fields.opacity.value;
 };
 
 const apply = () => {
@@ -131,5 +135,6 @@ form.addEventListener("input", () => {
 });
 form.addEventListener("submit", (event) => event.preventDefault());
 document.addEventListener("refreshed", begin);
+offer();
 recall();
-begin();
+apply();

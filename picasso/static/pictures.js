@@ -11,7 +11,7 @@ const notices = document.querySelector("[data-notices]");
 const find = (name) => document.querySelector(`[data-${name}]`);
 
 const complain = (sentence) => {
-  const notice = document.createElement("article");
+  const notice = document.createElement("div");
   notice.className = "notice wrong";
   notice.textContent = sentence;
   notices.append(notice);
@@ -171,3 +171,6 @@ document.addEventListener("dragend", () => {
   if (moving) refresh(PARTS[0]);
   moving = null;
 });
+
+// What was chosen before this was loaded.
+every("[data-drop] input", ({ files }) => { if (files.length) upload([...files]); });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,17 +11,23 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-from urllib.parse import urljoin
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
 
+import numpy as np
 import pytest
-from playwright.sync_api import Dialog, Page
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from tests.test_cli import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+EXAMPLES = Path(__file__).resolve().parents[2] / "picasso" / "examples"
+DIGITS = EXAMPLES / "samples" / "mnist"
+
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", *QUIET]
 
 # For the modules of this folder: what marks and skips them.
@@ -74,10 +81,43 @@ def address() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="package")
+def comparing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve the bundled Keras example, with the TensorFlow one to compare it with."""
+    other = {
+        "MODEL_CLS_PATH": str(EXAMPLES / "tensorflow" / "model.py"),
+        "MODEL_CLS_NAME": "TensorFlowMNISTModel",
+        "MODEL_LOAD_ARGS": {
+            "data_dir": str(EXAMPLES / "tensorflow" / "data"),
+            "tf_input_var": "pictures:0",
+            "tf_predict_var": "probabilities:0",
+        },
+    }
+    config = tmp_path_factory.mktemp("comparing") / "config.py"
+    config.write_text(f"COMPARE = {{'TensorFlow': {other!r}}}\n")
+    with serving("--config", str(config)) as url:
+        yield url
+
+
+@pytest.fixture(scope="package")
+def photographs() -> Iterator[str]:
+    """Serve the example that looks at photographs, where it has been prepared."""
+    example = EXAMPLES / "keras-efficientnet-lite"
+    if not (example / "data" / "efficientnet_lite0.keras").exists():
+        pytest.skip("make prepare EXAMPLE=keras-efficientnet-lite has not been called")
+    with serving("--config", str(example / "config.py")) as url:
+        yield url
+
+
 @pytest.fixture
-def visitor(page: Page, address: str) -> Iterator[Page]:
-    """A page that fails the test on any console error, script error, dialog, or request to another host."""
-    faults: list[str] = []
+def faults() -> list[str]:
+    """What has gone wrong on the page so far; a test that provokes something takes it out again."""
+    return []
+
+
+@contextmanager
+def watched(page: Page, address: str, faults: list[str]) -> Iterator[Page]:
+    """Note any console error, script error, dialog, or request to another host; at the end there must be none."""
 
     def refuse(dialog: Dialog) -> None:
         faults.append(dialog.message)
@@ -94,3 +134,74 @@ def visitor(page: Page, address: str) -> Iterator[Page]:
     page.goto(address)
     yield page
     assert faults == []
+
+
+@pytest.fixture
+def visitor(page: Page, address: str, faults: list[str]) -> Iterator[Page]:
+    """A visitor of the bundled example."""
+    with watched(page, address, faults) as visitor:
+        yield visitor
+
+
+class Past(NamedTuple):
+    """What a visitor has done: the cookies that bring it back, and the addresses of the runs by their settings."""
+
+    cookies: list[Any]
+    runs: dict[str, str]
+
+
+OCCLUSION = "PartialOcclusion?Window=0.20&Strides=10"
+FINER = "PartialOcclusion?Window=0.10&Strides=10"
+
+
+@pytest.fixture(scope="package")
+def past(browser: Browser, address: str) -> Past:
+    """Three digits, and runs of every visualization on them; for tests that only look."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(address)
+    page.locator("#file").set_input_files([next(DIGITS.glob(f"{digit}-*.png")) for digit in (0, 4, 7)])
+    expect(page.locator(".thumbs li[data-uid]")).to_have_count(3)
+    runs = {}
+    for path in (OCCLUSION, FINER, "SaliencyMaps", "ClassProbabilities"):
+        run(page, path)
+        runs[path] = urlsplit(page.url).path
+    cookies: list[Any] = context.cookies()
+    context.close()
+    return Past(cookies, runs)
+
+
+@pytest.fixture
+def returned(visitor: Page, address: str, past: Past) -> Page:
+    """A visitor who has been there before."""
+    visitor.context.add_cookies(past.cookies)
+    visitor.goto(address)
+    return visitor
+
+
+def take_ten(page: Page) -> None:
+    """Take ten of the samples."""
+    page.get_by_role("button", name="Take ten").click()
+    expect(page.locator(".thumbs li")).to_have_count(10)
+
+
+def run(page: Page, path: str) -> dict[str, Any]:
+    """Run a visualization from the page of its settings until it has ended; gives what the API says of the run."""
+    page.goto(full(page, f"/visualizations/{path}"))
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator(".again")).to_be_visible(timeout=60_000)
+    return run_of(page)
+
+
+def run_of(page: Page) -> dict[str, Any]:
+    """Return what the API says of the run on the page."""
+    run_id = re.search(r"/runs/(\w+)", page.url)
+    assert run_id
+    answer: dict[str, Any] = page.request.get(full(page, f"/api/runs/{run_id[1]}")).json()
+    return answer
+
+
+def values_of(page: Page, panel: dict[str, Any]) -> NDArray[np.float32]:
+    """Return the values of a map."""
+    values = np.frombuffer(page.request.get(full(page, panel["values_url"])).body(), "<f4")
+    return values.reshape(panel["shape"])

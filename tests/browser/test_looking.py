@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+import matplotlib
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import BROWSER, full
+from tests.browser.conftest import BROWSER, FINER, OCCLUSION, Past, full, run_of, values_of
 from tests.test_engine import until
 
 pytestmark = BROWSER
@@ -21,23 +19,12 @@ PIXEL = """(map, place) => {
 }"""
 
 
-def run_of(page: Page) -> dict[str, Any]:
-    """Return what the API says of the run on the page."""
-    run_id = re.search(r"/runs/(\w+)", page.url)
-    assert run_id
-    answer: dict[str, Any] = page.request.get(full(page, f"/api/runs/{run_id[1]}")).json()
-    return answer
-
-
 @pytest.fixture
-def results(visitor: Page, address: str) -> Page:
-    """A page with the occlusion maps of ten digits."""
-    visitor.get_by_role("button", name="Take ten").click()
-    expect(visitor.locator(".thumbs li")).to_have_count(10)
-    visitor.goto(f"{address}/visualizations/PartialOcclusion?Window=0.20&Strides=10")
-    visitor.get_by_role("button", name="Run").click()
-    expect(visitor.locator(".again")).to_be_visible(timeout=60_000)
-    return visitor
+def results(returned: Page, past: Past) -> Page:
+    """A page with the occlusion maps of three digits."""
+    returned.goto(full(returned, past.runs[OCCLUSION]))
+    expect(returned.locator("article.row")).to_have_count(3)
+    return returned
 
 
 def test_maps_are_painted_over_the_picture_in_the_chosen_colours(results: Page) -> None:
@@ -46,11 +33,7 @@ def test_maps_are_painted_over_the_picture_in_the_chosen_colours(results: Page) 
     first = results.locator("a.map").first
     expect(first.locator("canvas")).to_have_count(1)
     panel = run_of(results)["results"][0]["panels"][1]
-    values = np.frombuffer(results.request.get(full(results, panel["values_url"])).body(), "<f4").reshape(
-        panel["shape"]
-    )
-    import matplotlib
-
+    values = values_of(results, panel)
     for row, column in ((0, 0), (9, 4), (5, 5)):
         colour = matplotlib.colormaps["magma"](values[row, column], bytes=True)
         until(lambda at=[column, row], colour=colour: first.evaluate(PIXEL, at) == list(colour))  # type: ignore[misc]
@@ -73,9 +56,7 @@ def test_each_map_on_its_own_scale(results: Page) -> None:
 
 def test_values_are_read_by_pointer_and_by_keyboard(results: Page) -> None:
     panel = run_of(results)["results"][0]["panels"][1]
-    values = np.frombuffer(results.request.get(full(results, panel["values_url"])).body(), "<f4").reshape(
-        panel["shape"]
-    )
+    values = values_of(results, panel)
     first = results.locator("a.map").first
     box = first.bounding_box()
     assert box
@@ -102,7 +83,7 @@ def test_rows_are_ordered_and_chosen(results: Page) -> None:
     assert probabilities == sorted(probabilities)
     results.locator("[name=only]").select_option("class:4")
     expect(results.locator("article.row:visible")).to_have_count(1)
-    expect(results.locator("[name=shown]")).to_have_text("1 of 10 pictures")
+    expect(results.locator("[name=shown]")).to_have_text("1 of 3 pictures")
 
 
 def test_the_report_opens_from_disk_without_javascript(results: Page, browser: Browser, tmp_path: Path) -> None:
@@ -128,23 +109,62 @@ def test_the_report_opens_from_disk_without_javascript(results: Page, browser: B
     context.close()
 
 
-def test_visualizations_side_by_side(visitor: Page, address: str) -> None:
-    visitor.get_by_role("button", name="Take ten").click()
-    expect(visitor.locator(".thumbs li")).to_have_count(10)
+def test_visualizations_side_by_side(returned: Page) -> None:
     for name in ("PartialOcclusion", "SaliencyMaps"):
-        visitor.locator(f"input[name=visualization][value={name}]").check()
-    visitor.get_by_role("button", name="Run the ticked ones side by side").click()
-    expect(visitor.locator(".again")).to_be_visible(timeout=60_000)
-    expect(visitor.locator("article.row").first.locator("h3")).to_have_text(["PartialOcclusion", "SaliencyMaps"])
-    # Two runs of one visualization have maps of the same quantity, whose agreement means something.
-    ids = []
-    for window in ("0.10", "0.20"):
-        visitor.goto(f"{address}/visualizations/PartialOcclusion?Strides=10&Window={window}")
-        visitor.get_by_role("button", name="Run").click()
-        expect(visitor.locator(".again")).to_be_visible(timeout=60_000)
-        ids.append(visitor.url.rsplit("/", 1)[1])
-    visitor.goto(f"{address}/runs/{','.join(ids)}")
-    visitor.locator("[name=order]").select_option("agree")
-    agreements = [float(row.get_attribute("data-agreement") or "nan") for row in visitor.locator("article.row").all()]
-    assert len(agreements) == 10
+        returned.locator(f"input[name=visualization][value={name}]").check()
+    returned.get_by_role("button", name="Run the ticked ones side by side").click()
+    expect(returned.locator(".again")).to_be_visible(timeout=60_000)
+    expect(returned.locator("article.row").first.locator("h3")).to_have_text(["PartialOcclusion", "SaliencyMaps"])
+    # Maps of two quantities have no agreement to be ordered by.
+    expect(returned.locator("[data-for-agreement]")).to_be_disabled()
+
+
+def test_runs_of_one_visualization_are_ordered_by_agreement(returned: Page, past: Past) -> None:
+    ids = ",".join(past.runs[path].rsplit("/", 1)[1] for path in (FINER, OCCLUSION))
+    returned.goto(full(returned, f"/runs/{ids}"))
+    returned.locator("[name=order]").select_option("agree")
+    rows = returned.locator("article.row").all()
+    agreements = [float(row.get_attribute("data-agreement") or "nan") for row in rows]
+    assert len(agreements) == 3
     assert agreements == sorted(agreements)
+    returned.locator("[name=layout]").select_option("over")
+    expect(returned.locator("a.map canvas").last).to_be_attached()
+    shown = [row.get_attribute("id") for row in rows]
+    returned.reload()
+    expect(returned.locator("[name=order]")).to_have_value("agree")
+    assert [row.get_attribute("id") for row in returned.locator("article.row").all()] == shown
+    expect(returned.locator("a.map canvas").first).to_be_attached()
+
+
+def test_everything_can_be_kept(results: Page, tmp_path: Path) -> None:
+    for name, start in (("all (zip)", b"PK"), ("CSV", b"picture"), ("report", b"<!doctype html>")):
+        with results.expect_download() as download:
+            results.get_by_role("link", name=name).click()
+        download.value.save_as(tmp_path / "kept")
+        assert (tmp_path / "kept").read_bytes().lstrip(b"\xef\xbb\xbf\n").startswith(start), name
+
+
+def test_the_address_brings_every_choice_back(results: Page) -> None:
+    chosen = {"layout": "over", "colours": "magma", "scale": "common", "order": "unsure", "only": "class:4"}
+    for name, value in chosen.items():
+        results.locator(f"[name={name}]").select_option(value)
+    results.locator("[name=opacity]").fill("35")
+    results.locator("[name=size]").fill("300")
+    expect(results.locator("a.map:visible canvas").first).to_have_css("opacity", "0.35")
+    results.reload()
+    for name, value in {**chosen, "opacity": "35", "size": "300"}.items():
+        expect(results.locator(f"[name={name}]")).to_have_value(value)
+    expect(results.locator("article.row:visible")).to_have_count(1)
+    expect(results.locator("a.map:visible canvas").first).to_have_css("opacity", "0.35")
+    box = results.locator("a.map:visible").first.bounding_box()
+    assert box
+    assert box["width"] == pytest.approx(300, abs=4)
+
+
+def test_an_address_that_asks_for_what_is_not_offered_shows_the_page_as_it_is(results: Page) -> None:
+    results.goto(results.url + "?layout=above&colours=plaid&order=agree&scale=&size=much&only=class:9&nonsense=1")
+    rows = results.locator("article.row")
+    assert [row.get_attribute("data-position") for row in rows.all()] == ["0", "1", "2"]
+    for name, value in {"layout": "beside", "order": "given", "scale": "own", "only": ""}.items():
+        expect(results.locator(f"[name={name}]")).to_have_value(value)
+    expect(rows.filter(visible=True)).to_have_count(3)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import BROWSER, full
+from tests.browser.conftest import BROWSER, full, take_ten
 from tests.test_engine import until
 
 pytestmark = BROWSER
@@ -16,8 +16,7 @@ pytestmark = BROWSER
 @pytest.fixture
 def painting(visitor: Page, address: str) -> Page:
     """The page on which parts of a handwritten 4 are hidden."""
-    visitor.get_by_role("button", name="Take ten").click()
-    expect(visitor.locator(".thumbs li")).to_have_count(10)
+    take_ten(visitor)
     visitor.locator(".thumbs li").nth(4).locator("a").click()
     expect(visitor.locator("[data-verdict]")).to_contain_text("The model says 4", timeout=60_000)
     return visitor
@@ -92,3 +91,20 @@ def test_the_same_region_of_all_pictures(painting: Page) -> None:
     assert flips > 5
     expect(text).to_contain_text(f"{flips} of 10 pictures flip")
     expect(painting.locator("[data-flips] .flipped")).to_have_count(flips)
+
+
+def test_it_is_answered_while_somebody_elses_long_run_computes(painting: Page, browser: Browser) -> None:
+    context = browser.new_context()
+    other = context.new_page()
+    other.goto(full(painting, "/"))
+    take_ten(other)
+    other.goto(full(other, "/visualizations/PartialOcclusion?Strides=30&Window=0.05"))
+    other.get_by_role("button", name="Run").click()
+    expect(other.locator("[data-run-text]")).to_contain_text(" of 10 pictures done", timeout=30_000)
+    run_id = other.url.rsplit("/", 1)[1]
+    before = hidden(painting)
+    drag(painting, 0.0, 0.0, 1.0, 1.0)
+    until(lambda: hidden(painting) != before)
+    assert other.request.get(full(other, f"/api/runs/{run_id}?results=false")).json()["state"] == "running"
+    other.get_by_role("button", name="Cancel").click()
+    context.close()
