@@ -113,8 +113,12 @@ def enter(page: Page, address: str, cookie: str) -> None:
 
 def first_page(browser: Browser, address: str) -> list[Row]:
     """Measure what the first visit transfers, and how long it takes."""
-    sizes, times, server = [], [], []
+    sizes, times, plain, again, server = [], [], [], [], []
     for _ in range(7):
+        with visiting(browser, address) as page:
+            # What a browser takes for a new tab and a few words, whatever the server.
+            page.goto("/api/", wait_until="networkidle")
+            plain.append(page.evaluate(LOADED))
         with visiting(browser, address) as page:
             network = page.context.new_cdp_session(page)
             parts: list[float] = []
@@ -122,14 +126,19 @@ def first_page(browser: Browser, address: str) -> list[Row]:
             network.send("Network.enable")
             page.goto("/", wait_until="networkidle")
             sizes.append(sum(parts))
+            count = len(parts)
             times.append(page.evaluate(LOADED))
+            page.goto("/", wait_until="networkidle")
+            again.append(page.evaluate(LOADED))
     for _ in range(20):
         started = time.perf_counter()
         urllib.request.urlopen(address).read()  # noqa: S310
         server.append(1000 * (time.perf_counter() - started))
     return [
-        ("first page, transferred", f"{statistics.median(sizes) / 1000:.0f} kB in {len(parts)} files"),
-        ("first page, to the load event", spread(times)),
+        ("first page, transferred", f"{statistics.median(sizes) / 1000:.0f} kB in {count} files"),
+        ("first page in a new tab, to the load event", spread(times)),
+        ("the same for one line of text", spread(plain)),
+        ("first page again in the same tab", spread(again)),
         ("first page, the server alone", spread(server)),
     ]
 

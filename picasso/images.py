@@ -17,6 +17,7 @@ DEFAULT_MEGAPIXELS = 50
 
 # Twice the pixels of the page, for screens that have twice as many.
 THUMBNAIL_SIDE = 144
+SAMPLE_SIDE = 88
 
 
 def read(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Image.Image:
@@ -84,10 +85,10 @@ def eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.round(values).astype(np.uint8))
 
 
-def thumbnail(image: Image.Image) -> bytes:
-    """Return a picture as WebP bytes, at most :data:`THUMBNAIL_SIDE` pixels a side; small ones keep every pixel."""
+def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:
+    """Return a picture as WebP bytes, at most ``side`` pixels a side; small ones keep every pixel."""
     small = image.copy()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    small.thumbnail((side, side))
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", lossless=small.size == image.size, quality=80)
     return buffer.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -35,14 +36,6 @@ def room_on_disk() -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull("The server's disk is full; nothing was stored.") from error
         raise
-
-
-def thumbnail(picture: Path, small: Path) -> Path:
-    """Return ``small``, a small version of a picture, which is made if it is not there."""
-    if not small.exists():
-        with room_on_disk():
-            files.write_bytes(small, images.thumbnail(images.read(picture.read_bytes(), picture.name)))
-    return small
 
 
 class Session:
@@ -178,14 +171,23 @@ class Storage:
         self.folder = Path(tempfile.mkdtemp(prefix="picasso-", dir=parent))
         self._sessions = self.folder / "sessions"
         self._sessions.mkdir()
-        #: Small versions of the samples, which all sessions share.
-        self.thumbnails = self.folder / "thumbnails"
-        self.thumbnails.mkdir()
+        # Small versions of the samples, which all sessions share.
+        self._samples = self.folder / "samples"
+        self._samples.mkdir()
         self._settings = settings
         self._lock = threading.Lock()
         self._closed = threading.Event()
         threading.Thread(target=self._sweep, name="picasso-storage", daemon=True).start()
         atexit.register(self.close)
+
+    def sample_thumbnail(self, sample: Path) -> Path:
+        """Return the path of a small version of a sample, made when first asked for."""
+        small = self._samples / f"{hashlib.sha256(str(sample).encode()).hexdigest()[:24]}.webp"
+        if not small.exists():
+            image = images.read(sample.read_bytes(), sample.name)
+            with room_on_disk():
+                files.write_bytes(small, images.thumbnail(image, images.SAMPLE_SIDE))
+        return small
 
     def create(self) -> Session:
         """Make a new session with an id that can't be guessed.

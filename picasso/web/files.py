@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +11,6 @@ from flask import Blueprint, Response, send_file
 from picasso import images
 from picasso.errors import NotFound
 from picasso.rendering import DIVERGING, SEQUENTIAL, strip
-from picasso.storage import thumbnail
 from picasso.web.present import output_file
 from picasso.web.services import need_session, services
 
@@ -43,8 +41,7 @@ def sample(name: str) -> Response:
 @blueprint.get("/thumbnails/samples/<path:name>")
 def sample_thumbnail(name: str) -> Response:
     """Serve a small version of a sample."""
-    digest = hashlib.sha256(name.encode()).hexdigest()[:24]
-    return send(thumbnail(sample_file(name), services().storage.thumbnails / f"{digest}.webp"), "image/webp")
+    return send(services().storage.sample_thumbnail(sample_file(name)), "image/webp")
 
 
 @blueprint.get("/thumbnails/<name>")
