@@ -29,7 +29,7 @@ const draw = async (map) => {
   if (asDrawn && !touched.has(map)) return;
   touched.add(map);
   if (asDrawn) restore(map);
-  else await paint(map, { colours: name, range, opacity: layout === "over" ? opacity / 100 : 1 - known.transparency });
+  else if (!(await paint(map, { colours: name, range, opacity: layout === "over" ? opacity / 100 : 1 - known.transparency }))) return;
   const legend = map.parentElement.querySelector(".legend");
   const strip = legend?.querySelector("img");
   if (!strip) return;

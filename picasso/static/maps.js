@@ -3,6 +3,7 @@
 const FLOAT_BYTES = 4;
 const strips = new Map();
 const values = new WeakMap();
+const turns = new WeakMap();
 
 // The 256 colours of a colour map, as RGBA bytes.
 const coloursOf = (name) => {
@@ -61,10 +62,14 @@ export const rangeOf = (map, scale, maps) => {
   return [-most, most];
 };
 
-// Paint a map into its canvas, over the picture as the model sees it.
+// Paint a map into its canvas, over the picture as the model sees it; false if it was asked for again meanwhile.
 export const paint = async (map, { colours, range: [low, high], opacity }) => {
   const { height, width } = facts(map);
+  const turn = Symbol("turn");
+  turns.set(map, turn);
   const [numbersOfMap, strip] = await Promise.all([valuesOf(map), coloursOf(colours)]);
+  // What was asked for later may have been there sooner.
+  if (turns.get(map) !== turn) return false;
   const canvas = map.querySelector("canvas") ?? layers(map);
   canvas.width = width;
   canvas.height = height;
@@ -77,6 +82,7 @@ export const paint = async (map, { colours, range: [low, high], opacity }) => {
   });
   canvas.getContext("2d").putImageData(pixels, 0, 0);
   canvas.style.opacity = opacity;
+  return true;
 };
 
 // Put the model's view in the place of the server's drawing, and an empty canvas over it.
@@ -93,6 +99,7 @@ const layers = (map) => {
 
 // Show the server's drawing again.
 export const restore = (map) => {
+  turns.delete(map);
   const canvas = map.querySelector("canvas");
   if (!canvas) return;
   const image = map.querySelector("img");

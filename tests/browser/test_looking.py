@@ -132,7 +132,8 @@ def test_runs_of_one_visualization_are_ordered_by_agreement(returned: Page, past
     shown = [row.get_attribute("id") for row in rows]
     returned.reload()
     expect(returned.locator("[name=order]")).to_have_value("agree")
-    assert [row.get_attribute("id") for row in returned.locator("article.row").all()] == shown
+    # The browser itself brings the control's value back, a moment before the rows are in order.
+    until(lambda: [row.get_attribute("id") for row in returned.locator("article.row").all()] == shown)
     expect(returned.locator("a.map canvas").first).to_be_attached()
 
 
