@@ -6,7 +6,10 @@ import "./reading.js";
 
 const form = document.querySelector("[data-look]");
 const fields = form.elements;
-const DEFAULTS = Object.fromEntries(new FormData(form));
+// Those of the page, not what somebody has chosen before this was loaded.
+const DEFAULTS = Object.fromEntries(
+  [...form.querySelectorAll("select, input")].map((field) => [field.name, field.options?.[0].value ?? field.defaultValue]),
+);
 
 const maps = () => [...document.querySelectorAll("a.map")];
 const rows = () => [...document.querySelectorAll(".row")];
@@ -138,3 +141,4 @@ document.addEventListener("refreshed", begin);
 offer();
 recall();
 apply();
+remember();
