@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.browser.conftest import ARGUMENTS, CHROMIUM, serving  # noqa: E402 - of this checkout, wherever it is called
+from tests.browser.conftest import ARGUMENTS, CHROMIUM, config_to_compare, serving  # noqa: E402 - of this checkout, wherever it is called
 
 EXAMPLES = ROOT / "picasso" / "examples"
 PHOTOGRAPHS = EXAMPLES / "keras-efficientnet-lite" / "config.py"
@@ -304,17 +304,7 @@ def options(example: str, folder: Path) -> list[str]:
     if example == "photographs":
         return ["--config", str(PHOTOGRAPHS)]
     if example == "compared":
-        other = {
-            "MODEL_CLS_PATH": str(EXAMPLES / "tensorflow" / "model.py"),
-            "MODEL_CLS_NAME": "TensorFlowMNISTModel",
-            "MODEL_LOAD_ARGS": {
-                "data_dir": str(EXAMPLES / "tensorflow" / "data"),
-                "tf_input_var": "pictures:0",
-                "tf_predict_var": "probabilities:0",
-            },
-        }
-        (folder / "config.py").write_text(f"COMPARE = {{'TensorFlow': {other!r}}}\n")
-        return ["--config", str(folder / "config.py")]
+        return ["--config", str(config_to_compare(folder))]
     return []
 
 

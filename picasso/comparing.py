@@ -94,8 +94,9 @@ def joined(result: Result, theirs: Result, first: str, name: str) -> Result:
     """
     ours = [panel if panel.group else replace(panel, group=first) for panel in result.panels]
     mine = [panel for panel in ours if panel.group == first and result.model.classes == theirs.model.classes]
-    pairs = zip(mine, (panel for panel in theirs.panels if not panel.group), strict=False)
-    differences = [difference(one, two, f"{name} minus {first}") for one, two in pairs if comparable(one, two)]
+    others = (panel for panel in theirs.panels if not panel.group)
+    pairs = [(one, two) for one, two in zip(mine, others, strict=False) if comparable(one, two)]
+    differences = [difference(one, two, f"{name} minus {first}") for one, two in pairs]
     return replace(
         result,
         panels=(*ours, *(replace(panel, group=name) for panel in theirs.panels), *differences),

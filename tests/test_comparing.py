@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from picasso import comparing, worker
+from picasso.agreement import rank_correlation
 from picasso.errors import ModelError
 from picasso.inputs import Picture
 from picasso.panels import Panel
@@ -81,9 +82,25 @@ def test_maps_of_both_models_and_their_differences() -> None:
     assert result.predictions == one.best_classes(one.predict(inputs))[0]
 
 
+def test_the_agreement_is_that_of_the_maps_which_can_be_compared() -> None:
+    one, two = loaded(3), loaded(4)
+    ((result,), _) = compare({"": one, "later": two})
+    found = groups(result)
+    pairs = zip(found["linear.npz"], found["later"], strict=True)
+    agreements = [rank_correlation(ours.array, theirs.array) for ours, theirs in pairs]
+    assert result.agreement == pytest.approx(np.mean(np.array(agreements, np.float64)))
+    # The sketch of the windows is the same for both, but no map.
+    ((result,), _) = compare({"": one, "later": two}, "PartialOcclusion")
+    assert result.agreement is not None
+    assert result.agreement < 0.9
+    ((result,), _) = compare({"": one, "five": loaded(4, classes=5)})
+    assert result.agreement is None, "there are no maps of the same classes"
+
+
 def test_a_model_is_no_different_from_itself() -> None:
     ((result,), _) = compare({"": loaded(), "same": loaded()}, "PartialOcclusion")
     found = groups(result)
+    assert result.agreement == 1
     # The sketch of the windows has no difference.
     assert [len(panels) for panels in found.values()] == [6, 6, 5]
     for panel in found["same minus linear.npz"]:

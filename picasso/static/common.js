@@ -20,14 +20,22 @@ export const ask = async (url, options = {}) => {
   throw error;
 };
 
-// Wait until the model is loaded, if it is being loaded; a server that does not answer is asked again later.
-export const modelLoaded = async () => {
-  if (!document.querySelector("[data-model-state=loading]")) return;
+// Ask again and again until `done` says so, or what is asked for is gone; a server that does not answer is asked again.
+export const poll = async (url, done) => {
   for (;;) {
-    const state = await ask("/api/app_state").catch(() => ({ state: "loading" }));
-    if (state.state !== "loading") return;
-    await pause(500);
+    const state = await ask(url).catch((error) => error);
+    if (state.status === 404 || (!(state instanceof Error) && done(state))) return;
+    await pause(400);
   }
+};
+
+let loaded;
+
+// Wait until the model is loaded, if it is being loaded; several who wait share one question.
+export const modelLoaded = () => {
+  const loading = document.querySelector("[data-model-state=loading]");
+  loaded ??= loading ? poll("/api/app_state", (state) => state.state !== "loading") : Promise.resolve();
+  return loaded;
 };
 
 export const send = (url, document, options = {}) =>

@@ -83,13 +83,14 @@ const option = (value, text) => new Option(text, value);
 // Offer what these results can be chosen by.
 const offer = () => {
   const chosen = fields.only.value || new URLSearchParams(location.search).get("only") || "";
-  const counts = Map.groupBy ? [...Map.groupBy(rows(), (row) => row.dataset.class)] : [];
-  const classes = counts.sort(([one], [two]) => one.localeCompare(two));
+  const counts = new Map();
+  for (const row of rows()) counts.set(row.dataset.class, (counts.get(row.dataset.class) ?? 0) + 1);
+  const classes = [...counts].sort(([one], [two]) => one.localeCompare(two));
   const agree = rows().some((row) => "same" in row.dataset);
   fields.only.replaceChildren(
     option("", "every picture"),
     ...(agree ? [option("same:False", "models disagree"), option("same:True", "models agree")] : []),
-    ...classes.map(([name, found]) => option(`class:${name}`, `${name} (${found.length})`)),
+    ...classes.map(([name, found]) => option(`class:${name}`, `${name} (${found})`)),
   );
   fields.only.value = chosen;
   if (fields.only.selectedIndex < 0) fields.only.value = "";

@@ -1,21 +1,6 @@
 // Waiting for the model and for runs: how far they are, and what is known already.
 
-import { counted, duration, every, pause, refresh } from "./common.js";
-
-const POLL_MS = 400;
-
-// Ask again and again until `done` says so; a server that does not answer is asked again later.
-const poll = async (url, done) => {
-  for (;;) {
-    try {
-      const answer = await fetch(url, { cache: "no-store" });
-      if (answer.status === 404 || (answer.ok && done(await answer.json()))) return;
-    } catch {
-      // The server is away; the next round tries again.
-    }
-    await pause(POLL_MS);
-  }
-};
+import { counted, duration, every, modelLoaded, poll, refresh } from "./common.js";
 
 const say = (state) => {
   if (state.state === "running") {
@@ -45,7 +30,7 @@ const runs = [...document.querySelectorAll("[data-run]")];
 if (runs.length) Promise.all(runs.map(watch)).then(() => location.reload());
 
 if (document.querySelector('[data-model-state="loading"]')) {
-  poll("/api/app_state", (state) => state.state !== "loading").then(() => {
+  modelLoaded().then(() => {
     const home = document.querySelector("[data-part=visualizations]");
     return refresh(".model", ...(home ? ["[data-part=visualizations]"] : []));
   });

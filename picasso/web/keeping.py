@@ -96,15 +96,17 @@ def inlined(run: Run) -> Iterator[dict[str, Any]]:
             raise NotFound("The results were deleted meanwhile.")
         return images.data_address(file.read_bytes()) if file.suffix == ".png" else ""
 
-    paths = {picture["uid"]: Path(picture["path"]) for picture in run.spec().pictures}
     for document in run.results():
-        place = document.pop("place")
-        shown = with_addresses(document, place, address)
-        path = paths[document["uid"]]
-        # A picture may have been removed from the session after the run.
-        there = path.is_file()
-        small = there and images.thumbnail(images.read(path.read_bytes(), path.name))
-        yield {**shown, "picture_url": images.data_address(small, "image/webp") if small else shown["view_url"]}
+        shown = with_addresses(document, document.pop("place"), address)
+        yield {**shown, "picture_url": thumbnail(document["filename"]) or shown["view_url"]}
+
+
+def thumbnail(filename: str) -> str:
+    """Return the data address of a small picture, or "" where it was removed from the session after the run."""
+    try:
+        return images.data_address(need_session().thumbnail_file(filename).read_bytes(), "image/webp")
+    except (NotFound, FileNotFoundError):
+        return ""
 
 
 def facts(shown: list[Look], results: list[list[dict[str, Any]]]) -> Iterator[tuple[str, str]]:

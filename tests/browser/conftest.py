@@ -81,9 +81,8 @@ def address() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="package")
-def comparing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve the bundled Keras example, with the TensorFlow one to compare it with."""
+def config_to_compare(folder: Path) -> Path:
+    """Write the settings of the bundled Keras example with the TensorFlow one to compare it with."""
     other = {
         "MODEL_CLS_PATH": str(EXAMPLES / "tensorflow" / "model.py"),
         "MODEL_CLS_NAME": "TensorFlowMNISTModel",
@@ -93,9 +92,15 @@ def comparing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "tf_predict_var": "probabilities:0",
         },
     }
-    config = tmp_path_factory.mktemp("comparing") / "config.py"
+    config = folder / "config.py"
     config.write_text(f"COMPARE = {{'TensorFlow': {other!r}}}\n")
-    with serving("--config", str(config)) as url:
+    return config
+
+
+@pytest.fixture(scope="package")
+def comparing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve the bundled Keras example, with the TensorFlow one to compare it with."""
+    with serving("--config", str(config_to_compare(tmp_path_factory.mktemp("comparing")))) as url:
         yield url
 
 

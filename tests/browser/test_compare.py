@@ -51,6 +51,11 @@ def test_both_models_their_differences_and_where_they_disagree(comparer: Page) -
     expect(comparer.locator("article.row:visible")).to_have_count(len(disagreeing))
     comparer.locator("[name=only]").select_option(label="models agree")
     expect(comparer.locator("article.row:visible")).to_have_count(5 - len(disagreeing))
+    # How far both agree orders the rows.
+    agreements = [one["agreement"] for one in results]
+    assert all(agreements)
+    comparer.locator("[name=order]").select_option(label="least agreement first")
+    expect(comparer.locator("article.row").first).to_have_attribute("data-agreement", str(min(agreements)))
     # Differences have colours of their own, which can be chosen.
     comparer.locator("[name=only]").select_option("")
     expect(comparer.locator("[name=signed]")).to_be_visible()
