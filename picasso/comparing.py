@@ -12,6 +12,7 @@ from picasso.agreement import rank_correlation
 from picasso.inputs import Picture, Source
 from picasso.models.base import Model
 from picasso.models.card import ModelCard
+from picasso.models.labels import Wanted
 from picasso.panels import Panel
 from picasso.pipeline import Preview, Report
 from picasso.results import Result
@@ -47,7 +48,7 @@ def run(
     report: Report,
     preview: Preview | None = None,
     *,
-    classes: Sequence[int] = (),
+    classes: Sequence[Wanted] = (),
 ) -> Iterator[Result]:
     """Yield one result for each picture, with the panels of each model and their differences.
 
@@ -73,7 +74,7 @@ def run(
             return lambda fraction: report((start + (number + fraction) / len(models)) / len(pictures))
 
         (result,) = pipeline.run(model, visualization, settings, [picture], part(0), classes=classes)
-        same = classes or [one["index"] for one in result.predictions]
+        same: Sequence[Wanted] = classes or [one["index"] for one in result.predictions]
         for number, (name, other) in enumerate(others, 1):
             asked = same if other.num_classes == model.num_classes else ()
             (theirs,) = pipeline.run(other, visualization, settings, [picture], part(number), classes=asked)

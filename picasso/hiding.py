@@ -18,11 +18,15 @@ from picasso.errors import BadRequest
 
 FILLS = {
     "grey": "middle grey",
+    "black": "black",
+    "white": "white",
     "mean": "the picture's mean colour",
     "blur": "the picture itself, blurred",
     "noise": "random pixels, the same each time",
     "picture": "the same place of another picture",
 }
+# The fills that are plain paint, and its value.
+PAINTS = {"grey": 128, "black": 0, "white": 255}
 #: More shapes than anybody paints; more points than a stroke across the picture has, and all strokes together.
 MOST_SHAPES, MOST_POINTS, MOST_TOGETHER = 500, 5_000, 20_000
 # The blur's standard deviation as a fraction of the longer side: shapes disappear, light and colour stay.
@@ -156,25 +160,46 @@ class Hidden:
             view: the picture as the model sees it, grey or colour.
             other: for the fill "picture", that one as the model sees it.
         """
-        bands = len(view.getbands())
-        if self.fill == "picture":
-            if other is None:
-                raise BadRequest('The fill "picture" needs another picture: name its number.', field="other")
-            return other.convert(view.mode)
-        if self.fill == "blur":
-            return view.filter(ImageFilter.GaussianBlur(max(view.size) * BLUR))
-        if self.fill == "noise":
-            pixels = np.random.default_rng(0).integers(0, 256, (view.height, view.width, bands), np.uint8)
-            return Image.fromarray(pixels[..., 0] if bands == 1 else pixels)
-        if self.fill == "mean":
-            means = np.asarray(view, np.float64).reshape(-1, bands).mean(axis=0).round().astype(int)
-            return Image.new(view.mode, view.size, tuple(means.tolist()) if bands > 1 else int(means[0]))
-        return Image.new(view.mode, view.size, (128,) * bands if bands > 1 else 128)
+        return filling(view, self.fill, other)
 
     def cover(self, view: Image.Image, other: Image.Image | None = None) -> Image.Image:
         """Return ``view`` with the regions hidden."""
         mask = Image.fromarray(self.mask(view.size).astype(np.uint8) * 255)
         return Image.composite(self.filling(view, other), view, mask)
+
+
+def filling(view: Image.Image, fill: str, other: Image.Image | None = None, seed: int = 0) -> Image.Image:
+    """Return a picture of the size and mode of ``view`` that shows one of :data:`FILLS` everywhere.
+
+    Args:
+        view: the picture as the model sees it, grey or colour.
+        fill: the name of the fill.
+        other: for the fill "picture", that one as the model sees it.
+        seed: for the fill "noise"; the same seed gives the same pixels.
+    """
+    bands = len(view.getbands())
+    if fill == "picture":
+        if other is None:
+            raise BadRequest('The fill "picture" needs another picture: name its number.', field="other")
+        return other.convert(view.mode)
+    if fill == "blur":
+        return view.filter(ImageFilter.GaussianBlur(max(view.size) * BLUR))
+    if fill == "noise":
+        pixels = np.random.default_rng(seed).integers(0, 256, (view.height, view.width, bands), np.uint8)
+        return Image.fromarray(pixels[..., 0] if bands == 1 else pixels)
+    if fill == "mean":
+        paint = np.asarray(view, np.float64).reshape(-1, bands).mean(axis=0).round().astype(int).tolist()
+    else:
+        paint = [PAINTS[fill]] * bands
+    return Image.new(view.mode, view.size, tuple(paint) if bands > 1 else paint[0])
+
+
+def blurred(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return numbers ``(H, W, C)`` of any range, each channel blurred as a picture would be."""
+    low, span = float(array.min()), float(np.ptp(array)) or 1.0
+    channels = np.round((array - low) / span * 255).astype(np.uint8).transpose(2, 0, 1)
+    soft = [np.asarray(filling(Image.fromarray(channel), "blur"), np.float32) for channel in channels]
+    return np.asarray(np.stack(soft, axis=-1) / 255 * span + low, np.float32)
 
 
 @functools.lru_cache(maxsize=4)

@@ -13,7 +13,8 @@ from PIL import Image
 from picasso.errors import ModelError, PicassoError, RunError, reason
 from picasso.inputs import Picture, Source, picture_from, prepare
 from picasso.models.base import Model
-from picasso.models.labels import numbers
+from picasso.models.contrasted import contrasted
+from picasso.models.labels import Wanted, numbers
 from picasso.panels import Panel
 from picasso.registry import Registry
 from picasso.results import Result
@@ -51,8 +52,8 @@ def explain(
         visualization: the name of an installed visualization, or a class.
         plugin_dirs: folders with visualizations of your own.
         progress: called with the fraction done, 0..1; may raise :class:`~picasso.errors.Cancelled` to stop.
-        classes: the names or numbers of the classes to look at, or one of them; none takes the most probable of
-            each picture.
+        classes: the names or numbers of the classes to look at, or one of them; "a vs b" is the one rather than the
+            other. None takes the most probable of each picture.
         settings: the visualization's settings, such as ``Window=0.1``.
 
     Raises:
@@ -92,7 +93,7 @@ def find(
     return visualization
 
 
-def asked_for(model: Model, classes: int | str | Sequence[int | str]) -> list[int]:
+def asked_for(model: Model, classes: int | str | Sequence[int | str]) -> list[Wanted]:
     """Return the numbers of the classes that somebody asks for, or asks for one of."""
     return numbers(model.class_names(), [classes] if isinstance(classes, int | str) else classes)
 
@@ -120,7 +121,7 @@ def run(
     report: Report,
     preview: Preview | None = None,
     *,
-    classes: Sequence[int] = (),
+    classes: Sequence[Wanted] = (),
 ) -> Iterator[Result]:
     """Yield the result of each picture as soon as it is there; see :func:`explain`.
 
@@ -131,9 +132,11 @@ def run(
         pictures: any number; they are prepared at once.
         report: called with the fraction done.
         preview: called with the index of a picture and a function that makes what is known of its result.
-        classes: the classes to look at; none takes the most probable of each picture.
+        classes: the numbers of the classes to look at, or of two, the first rather than the second; none takes the
+            most probable of each picture.
     """
     name = visualization.__name__
+    model, numbered = contrasted(model, classes)
     card = model.card()
     missing = card.missing(visualization.NEEDS)
     if missing:
@@ -166,7 +169,7 @@ def run(
 
     started = time.perf_counter()
     report(0.0)
-    inputs = prepare(model, pictures, classes)
+    inputs = prepare(model, pictures, numbered)
     panels_of = visualization().make_visualization(Task(model, inputs, checked, progress, show))
     for picture in inputs:
         panels = next_panels(panels_of, name, picture.name)

@@ -85,23 +85,8 @@ def covered(model: Model, hidden: Hidden, picture: Input, view: Image.Image, oth
     """
     if picture.exact_view and (other is None or other.exact_view):
         return np.asarray(model.encode([view])[0], np.float32)
-    if hidden.fill == "picture" and other is not None:
-        fill = other.array
-    elif hidden.fill == "mean":
-        fill = picture.array.mean(axis=(0, 1))
-    elif hidden.fill == "blur":
-        fill = blurred(hidden, picture.array)
-    else:
-        fill = model.encode([hidden.filling(picture.view)])[0]
+    fill = other.array if hidden.fill == "picture" and other else picture.filled(model, hidden.fill)
     return np.asarray(np.where(hidden.mask(picture.view.size)[..., None], fill, picture.array), np.float32)
-
-
-def blurred(hidden: Hidden, array: Array) -> Array:
-    """Return numbers ``(H, W, C)``, each channel blurred as a picture would be."""
-    low, span = float(array.min()), float(np.ptp(array)) or 1.0
-    channels = np.round((array - low) / span * 255).astype(np.uint8).transpose(2, 0, 1)
-    soft = [np.asarray(hidden.filling(Image.fromarray(channel)), np.float32) for channel in channels]
-    return np.asarray(np.stack(soft, axis=-1) / 255 * span + low, np.float32)
 
 
 def both(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from picasso.configuration import DEFAULTS, MODEL_SETTINGS, Settings
+from picasso.models.labels import AGAINST, Wanted
 from picasso.models.loading import SETTINGS_SUFFIXES
 from picasso.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
 from picasso.registry import Registry
@@ -136,8 +137,10 @@ def names_of(spec: Spec) -> list[str]:
     return [picture["name"] for picture in spec.pictures]
 
 
-def by_name(index: int, names: Sequence[str]) -> int | str:
+def by_name(index: Wanted, names: Sequence[str]) -> int | str:
     """Return the name of a class if one can write it and it stands for no other class, or else the number."""
+    if not isinstance(index, int):
+        return AGAINST.join(str(by_name(one, names)) for one in index)
     name = names[index] if index < len(names) else ""
     usable = name and name.isprintable() and name == name.strip() and names.index(name) == index
     return name if usable else index

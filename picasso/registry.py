@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from picasso.errors import BadRequest, ConfigurationError, NotFound, reason
+from picasso.models.base import Model
 from picasso.visualizations.base import BaseVisualization
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ CARDS = Path(__file__).parent / "static" / "cards"
 # The files in the built-in folder that are no visualizations.
 SUPPORT = {"__init__", "base", "settings"}
 DEFAULT_TEMPLATE = "default.html"
+# The order of families; others, which plugins may make up, follow.
+FAMILIES = ("Answers", "Perturbation", "Gradients", "Class activation", "Regions")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,11 @@ class Entry:
         return self.cls
 
     @property
+    def family(self) -> str:
+        """The group of cards that it is shown in."""
+        return self.cls.FAMILY if self.cls else "Can't be used"
+
+    @property
     def description(self) -> str:
         """The class's one line, or ""."""
         return self.cls.DESCRIPTION if self.cls else ""
@@ -72,8 +80,8 @@ class Registry:
             self._read(folder, folder, folder)
 
     def entries(self) -> list[Entry]:
-        """Return everything that was found, the usable first, in alphabetical order."""
-        return sorted(self._entries.values(), key=lambda entry: (entry.cls is None, entry.name))
+        """Return everything that was found, the usable first, family by family in alphabetical order."""
+        return sorted(self._entries.values(), key=lambda entry: (entry.cls is None, place(entry.family), entry.name))
 
     def get(self, name: str) -> Entry:
         """Return the visualization of that name, usable or not.
@@ -85,6 +93,23 @@ class Registry:
             known = ", ".join(entry.name for entry in self.entries() if entry.cls)
             raise NotFound(f"There is no visualization of that name; there are {known}.")
         return self._entries[name]
+
+    def unsuitable(self, model: Model) -> dict[str, str]:
+        """Return why visualizations do not fit a model, by their names; those that fit are left out."""
+        found = {}
+        for entry in self.entries():
+            if entry.cls is None:
+                continue
+            missing = model.card().missing(entry.cls.NEEDS)
+            why = f"needs {' and '.join(missing)}, which this model can't give." if missing else ""
+            try:
+                why = why or entry.cls.unsuitable(model)
+            # A plugin's own code; what is wrong with it, its run will say.
+            except Exception:
+                log.exception("%s could not be asked whether it fits the model", entry.name)
+            if why:
+                found[entry.name] = why
+        return found
 
     def _read(self, folder: Path, templates: Path, pictures: Path) -> None:
         for file in sorted(folder.glob("*.py")):
@@ -114,10 +139,19 @@ class Registry:
         except TypeError as error:
             self._entries[name] = Entry(name, reason=f"{error}.")
             return
+        if cls.EXTRA and importlib.util.find_spec(cls.EXTRA[1]) is None:
+            why = f"needs another package: pip install 'picasso-viz[{cls.EXTRA[0]}]'."
+            self._entries[name] = Entry(name, reason=why)
+            return
         template = f"{name}.html" if (templates / f"{name}.html").is_file() else DEFAULT_TEMPLATE
         shown = (pictures / f"{name}{suffix}" for suffix in (".webp", ".png"))
         picture = next((file for file in shown if file.is_file()), None)
         self._entries[name] = Entry(name, cls, template, picture=picture)
+
+
+def place(family: str) -> tuple[int, str]:
+    """Return what families are ordered by."""
+    return (FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), family)
 
 
 def import_file(file: Path, folder: Path) -> ModuleType:

@@ -13,10 +13,11 @@ from typing import Any
 from picasso.engine import Engine
 from picasso.errors import BadRequest, Busy, NotReady, PicassoError
 from picasso.models.card import ModelCard
-from picasso.models.labels import numbers
+from picasso.models.labels import Wanted, numbers
 from picasso.pipeline import GROUP
 from picasso.registry import Entry, Registry
 from picasso.runs import Run, Spec, StoredPicture
+from picasso.visualizations.settings import Control
 
 log = logging.getLogger(__name__)
 
@@ -83,9 +84,8 @@ class Runner:
         """Say why a visualization can't be used with this model; "" if it can, or if that is not known yet."""
         if entry.cls is None:
             return entry.reason
-        card = self.card()
-        missing = card.missing(entry.cls.NEEDS) if card else []
-        return f"needs {' and '.join(missing)}, which this model can't give." if missing else ""
+        unsuitable: dict[str, str] = self.model_status().get("unsuitable", {})
+        return unsuitable.get(entry.name, "")
 
     # ---- runs ---------------------------------------------------------------------------------------------
 
@@ -120,6 +120,7 @@ class Runner:
         if entry.cls is None or unusable:
             raise BadRequest(f"{name} {unusable}", field="visualization")
         checked = entry.cls.ALLOWED_SETTINGS.parse(settings).as_dict()
+        self._check_layers(entry.cls.ALLOWED_SETTINGS.controls(), checked)
         if not pictures:
             raise BadRequest("There are no pictures to look at; upload some or choose samples.", field="images")
         status = self.model_status()
@@ -140,7 +141,19 @@ class Runner:
             self._engine.submit(run.folder, shard).add_done_callback(lambda future: self._settle(run, future))
         return run
 
-    def _class_numbers(self, classes: Sequence[int | str]) -> list[int]:
+    def layers(self) -> list[str]:
+        """Return the names of the layers with feature maps, the default one first; none while the model loads."""
+        found = self.model_status().get("report", {}).get("layers", [])
+        return [layer["name"] for layer in sorted(found, key=lambda layer: not layer["default"])]
+
+    def _check_layers(self, controls: Mapping[str, Control], settings: Mapping[str, object]) -> None:
+        """Refuse a layer that the model does not have; while it loads, the run itself finds out."""
+        known = self.layers()
+        for name, control in controls.items():
+            if control.kind == "layer" and settings[name] and known and settings[name] not in known:
+                raise BadRequest(f"{name} must be one of {', '.join(known)}, not {settings[name]}.", field=name)
+
+    def _class_numbers(self, classes: Sequence[int | str]) -> list[Wanted]:
         """Return the numbers of classes; their names are known once the model is loaded."""
         if not classes:
             return []

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from picasso import files
 from picasso.errors import PicassoError
+from picasso.models.labels import Wanted
 from picasso.results import ARRAYS, DOCUMENT, Result
 
 # The picture's position, and the number of the preview if it is one.
@@ -55,7 +56,8 @@ class Spec:
         shard_size: how many pictures one shard holds.
         configuration: where the worker finds the model: a settings file and what overrides it.
         created: seconds since the epoch.
-        classes: the numbers of the classes to look at; none takes the most probable of each picture.
+        classes: the numbers of the classes to look at, or of two, the first rather than the second; none takes the
+            most probable of each picture.
         models: the names of the models to compare with; see the setting ``COMPARE``.
     """
 
@@ -65,7 +67,7 @@ class Spec:
     shard_size: int
     configuration: dict[str, Any]
     created: float
-    classes: Sequence[int] = ()
+    classes: Sequence[Wanted] = ()
     models: Sequence[str] = ()
 
     @property

@@ -211,7 +211,9 @@ def load_and_tell(configured: dict[str, Any], status: Path) -> None:
         for problem in problems:
             log.warning("A sample is left out. %s", problem)
         report = checking.check(model, samples)
-        files.write_json(status, {"state": "ready", "card": model.card().as_dict(), "report": report.as_dict()})
+        unsuitable = visualizations(key).unsuitable(model)
+        ready = {"state": "ready", "card": model.card().as_dict(), "report": report.as_dict(), "unsuitable": unsuitable}
+        files.write_json(status, ready)
         threading.Thread(target=get_ready, args=(model,), daemon=True).start()
     except PicassoError as error:
         # The server says the sentence; whoever wrote a model class needs the line that failed, too.

@@ -71,6 +71,48 @@ class PatchModel(LinearModel):
         self.weights = weights
 
 
+class PooledModel(LinearModel):
+    """Ends in average pooling and a dense layer, behind feature maps ``relu(pixels of 3 x 3 squares, mixed)``."""
+
+    SQUARE, MAPS = 3, 4
+
+    def load(self, **arguments: Any) -> None:
+        super().load(**arguments)
+        generator = np.random.default_rng(5)
+        self.mixing = generator.normal(size=(self.input_shape[2], self.MAPS)).astype(np.float32)
+        self.dense = generator.normal(size=(self.MAPS, CLASSES)).astype(np.float32)
+        self.bias = generator.normal(size=CLASSES).astype(np.float32)
+
+    def layers(self) -> list[Layer]:
+        height, width, _ = self.input_shape
+        shape = (height // self.SQUARE, width // self.SQUARE, self.MAPS)
+        return [Layer("input", self.input_shape), Layer("maps", shape, default=True)]
+
+    def batch_feature_maps(self, inputs: Array, layer: str) -> Array:
+        if layer == "input":
+            return inputs
+        count, height, width, channels = inputs.shape
+        side = self.SQUARE
+        squares = inputs.reshape(count, height // side, side, width // side, side, channels).mean(axis=(2, 4))
+        return np.asarray(np.maximum(squares @ self.mixing, 0), np.float32)
+
+    def batch_logits(self, inputs: Array) -> Array:
+        return np.asarray(self.batch_feature_maps(inputs, "maps").mean(axis=(1, 2)) @ self.dense + self.bias)
+
+    def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
+        if layer == "input":
+            return self.batch_input_gradients(inputs, classes)
+        maps = self.batch_feature_maps(inputs, layer)
+        _, height, width, _ = maps.shape
+        gradients = self.dense[:, classes].T[:, None, None, :] / (height * width)
+        return np.asarray(np.broadcast_to(gradients, maps.shape), np.float32)
+
+    def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
+        behind = self.batch_feature_gradients(inputs, classes, "maps") * (self.batch_feature_maps(inputs, "maps") > 0)
+        squares = behind @ self.mixing.T / self.SQUARE**2
+        return np.asarray(squares.repeat(self.SQUARE, axis=1).repeat(self.SQUARE, axis=2), np.float32)
+
+
 class BlackBoxModel(LinearModel):
     """Gives predictions only."""
 

@@ -59,7 +59,7 @@ def test_explain_writes_pictures_json_and_arrays(config: Path, tmp_path: Path) -
     for name in ("a", "b"):
         folder = out / f"{name}-PartialOcclusion"
         document = json.loads((folder / "result.json").read_text())
-        assert document["settings"] == {"Window": 0.3, "Strides": 5, "Occlusion": "grey"}
+        assert document["settings"] == {"Window": 0.3, "Strides": 5, "Occlusion": "grey", "Show": "probability"}
         with np.load(folder / "arrays.npz") as arrays:
             assert arrays["panel_1"].shape == (5, 5)
         assert (folder / "panel-1.png").is_file()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.errors import BadRequest
-from picasso.hiding import FILLS, MOST_POINTS, MOST_SHAPES, MOST_TOGETHER, Hidden, Shape
+from picasso.hiding import FILLS, MOST_POINTS, MOST_SHAPES, MOST_TOGETHER, Hidden, Shape, blurred
 from tests.conftest import picture
 
 Mask = NDArray[np.bool_]
@@ -98,7 +98,7 @@ ONE = {"box": [0, 0, 1, 1]}
 @pytest.mark.parametrize(
     ("shapes", "fill", "field", "message"),
     [
-        ([ONE], "pink", "fill", "fill must be one of grey, mean, blur, noise, picture, not pink"),
+        ([ONE], "pink", "fill", "fill must be one of grey, black, white, mean, blur, noise, picture, not pink"),
         ([ONE], None, "fill", "not None"),
         ([ONE], ["grey"], "fill", "fill must be one of"),
         (None, "grey", "shapes", "shapes must be a list of at most 500 shapes"),
@@ -233,7 +233,8 @@ def test_every_fill_gives_what_it_says(mode: str) -> None:
         filling = Hidden((), fill).filling(view, other)
         assert (filling.mode, filling.size) == (view.mode, view.size)
         filled[fill] = np.asarray(filling, np.float64)
-    assert (filled["grey"] == 128).all()
+    for fill, value in (("grey", 128), ("black", 0), ("white", 255)):
+        assert (filled[fill] == value).all()
     means = np.broadcast_to(pixels.mean(axis=(0, 1)), pixels.shape)
     np.testing.assert_array_equal(filled["mean"], means.round())
     np.testing.assert_array_equal(filled["picture"], np.asarray(other))
@@ -241,6 +242,16 @@ def test_every_fill_gives_what_it_says(mode: str) -> None:
     assert filled["noise"].std() > 60
     assert np.abs(filled["blur"].mean(axis=(0, 1)) - pixels.mean(axis=(0, 1))).max() < 5
     assert filled["blur"].std() < pixels.std() / 4
+
+
+def test_blurred_numbers_keep_their_mean_and_lose_their_contrast() -> None:
+    array = np.random.default_rng(0).normal(3, 2, (40, 30, 4)).astype(np.float32)
+    soft = blurred(array)
+    assert soft.shape == array.shape
+    np.testing.assert_allclose(soft.mean(axis=(0, 1)), array.mean(axis=(0, 1)), atol=0.2)
+    assert soft.std() < array.std() / 3
+    flat = np.full((3, 3, 1), 5, np.float32)
+    np.testing.assert_array_equal(blurred(flat), flat)
 
 
 def test_the_other_picture_is_needed_and_may_have_another_mode() -> None:

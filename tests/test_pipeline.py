@@ -17,23 +17,33 @@ from picasso.models.arrays import Array
 from picasso.pipeline import UNFAITHFUL
 from picasso.registry import Registry
 from tests.conftest import PLUGINS, picture, png
-from tests.fakes import BlackBoxModel, GreyModel, LinearModel
+from tests.fakes import BlackBoxModel, GreyModel, LinearModel, PooledModel
 
 NAMES = [entry.name for entry in Registry().entries()]
+# Settings with which the slow ones are quick.
+QUICK: dict[str, dict[str, object]] = {
+    "RISE": {"Masks": 50},
+    "LIME": {"Samples": 50, "Regions": 4},
+    "KernelSHAP": {"Samples": 50, "Regions": 4},
+    "IntegratedGradients": {"Steps": 8},
+    "XRAI": {"Steps": 8},
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("cls", [LinearModel, GreyModel])
+@pytest.mark.parametrize("cls", [LinearModel, GreyModel, PooledModel])
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1", "LA", "CMYK", "I;16"])
 def test_every_visualization_renders_every_kind_of_picture(
     name: str, cls: type[LinearModel], mode: str, tmp_path: Path
 ) -> None:
     model = cls()
     model.load()
+    if Registry().unsuitable(model).get(name):
+        pytest.skip("does not fit this model")
     for size in ((9, 6), (1, 1), (1, 500), (200, 70)):
         image = picture(1, size)
         sixteen = Image.fromarray(np.asarray(image.convert("L"), np.uint16) * 257)
-        (result,) = explain(model, sixteen if mode == "I;16" else image.convert(mode), name)
+        (result,) = explain(model, sixteen if mode == "I;16" else image.convert(mode), name, **QUICK.get(name, {}))
         assert result.visualization == name
         assert result.notes == ()
         assert sum(one["prob"] for one in result.predictions) <= 1.0001
@@ -110,7 +120,7 @@ def test_there_is_no_class_of_such_a_number(linear: LinearModel) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"visualization": "Nonsense"}, NotFound, "there are ClassProbabilities, PartialOcclusion, SaliencyMaps"),
+        ({"visualization": "Nonsense"}, NotFound, "there are ClassProbabilities, PartialOcclusion, RISE"),
         ({"Window": "0.7"}, BadRequest, "Window must be one of"),
         ({"classes": ["ant", "fxo"]}, BadRequest, "The model has no class fxo. Close to it: fox"),
         ({"classes": [7]}, BadRequest, "The model has no class 7. Write a name, or a number from 0 to 6"),

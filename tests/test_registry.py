@@ -9,16 +9,25 @@ import pytest
 
 from picasso import explain, scaffold
 from picasso.errors import BadRequest, ConfigurationError, NotFound
-from picasso.registry import BUILT_IN, TEMPLATES, Registry
+from picasso.registry import BUILT_IN, FAMILIES, TEMPLATES, Registry
 from tests.conftest import PLUGINS, picture
 from tests.fakes import LinearModel
 
 
 def test_the_built_in_visualizations() -> None:
     entries = Registry().entries()
-    assert [entry.name for entry in entries] == ["ClassProbabilities", "PartialOcclusion", "SaliencyMaps"]
+    families: dict[str, list[str]] = {}
     for entry in entries:
-        assert entry.template == f"{entry.name}.html"
+        families.setdefault(entry.family, []).append(entry.name)
+    assert families == {
+        "Answers": ["ClassProbabilities"],
+        "Perturbation": ["PartialOcclusion", "RISE"],
+        "Gradients": ["IntegratedGradients", "SaliencyMaps"],
+        "Class activation": ["CAM", "GradCAM", "GradCAMPlusPlus", "HiResCAM", "LayerCAM", "ScoreCAM"],
+        "Regions": ["KernelSHAP", "LIME", "XRAI"],
+    }
+    assert list(families) == list(FAMILIES)
+    for entry in entries:
         assert entry.description.endswith(".")
         assert entry.reason == ""
 

@@ -194,6 +194,16 @@ class Model(Framework):
         answer = self.batch_class_gradients if chosen.ndim == 2 else self.batch_input_gradients
         return self._batched(answer, inputs, chosen)
 
+    def guided_gradients(self, inputs: Array, classes: Classes) -> Array:
+        """Return d logit[class] / d input for k classes per input, ``(N, k, H, W, C)``, by guided backpropagation.
+
+        Springenberg et al., arXiv 1412.6806: on the way back, rectifiers (ReLU) let positive gradients pass only.
+
+        Raises:
+            ModelError: the model has no rectifiers, or they can't be got at.
+        """
+        return self._batched(self.batch_guided_gradients, inputs, np.asarray(classes, np.int64))
+
     def feature_maps(self, inputs: Array, layer: str | None = None) -> Array:
         """Return the feature maps ``(N, h, w, c)`` of a layer, by default the last before the head."""
         return self._batched(lambda part: self.batch_feature_maps(part, self.layer(layer)), inputs)

@@ -33,6 +33,10 @@ class Framework(ABC):
         """Return the gradients ``(n, k, H, W, C)`` of one batch for k classes of each input."""
         return np.stack([self.batch_input_gradients(inputs, one) for one in classes.T], axis=1)
 
+    def batch_guided_gradients(self, inputs: Array, classes: Classes) -> Array:
+        """Return the guided gradients ``(n, k, H, W, C)`` of one batch for k classes of each input."""
+        raise ModelError(f"The model {type(self).__name__} can't give guided gradients; take the gradient instead.")
+
     def batch_feature_maps(self, inputs: Array, layer: str) -> Array:
         """Return the feature maps ``(n, h, w, c)`` of one batch at a layer."""
         raise self._cannot(Capability.FEATURE_MAPS)

@@ -17,6 +17,7 @@ from picasso.models.arrays import Array, Classes, Shape
 from picasso.models.backend import tf, tf1
 from picasso.models.card import Layer
 from picasso.models.feature_layers import describe, feature_layers
+from picasso.models.guided import RECTIFIERS
 from picasso.models.incremental.occlusion import Incremental
 from picasso.models.incremental.steps import Unsupported
 
@@ -52,6 +53,7 @@ class Graph:
         label: how error messages name the model.
         known: the names that the framework gave its layers.
         inlined: build the operations of functions in place of calls to them; such a graph has no gradients.
+        guided: compute gradients by guided backpropagation.
 
     Attributes:
         input_shape: ``(H, W, C)``.
@@ -61,8 +63,10 @@ class Graph:
         notes: what the user should know, such as that log probabilities stand in for logits.
     """
 
-    def __init__(self, build: Build, label: str, known: Collection[str] = (), *, inlined: bool = False) -> None:
-        self._build, self._label, self._known, self._inlined = build, label, known, inlined
+    def __init__(
+        self, build: Build, label: str, known: Collection[str] = (), *, inlined: bool = False, guided: bool = False
+    ) -> None:
+        self._build, self._label, self._known, self._inlined, self._guided = build, label, known, inlined, guided
         self.notes: tuple[str, ...] = ()
         self._compile(trust_scores=True)
         if not self._verify():
@@ -115,6 +119,17 @@ class Graph:
         """Tell whether the logits have a gradient with respect to the input."""
         return self._gradients[0] is not None
 
+    def guided(self) -> Graph:
+        """Return the same classifier with gradients by guided backpropagation.
+
+        Raises:
+            ModelError: there are no rectifiers.
+        """
+        operations = {operation.type for operation in self._wrapped.graph.get_operations()}
+        if not operations & RECTIFIERS.keys():
+            raise ModelError(f"{self._label} has no rectifiers (ReLU), which guided backpropagation is about.")
+        return Graph(self._build, self._label, self._known, guided=True)
+
     def incremental(self) -> Incremental:
         """Return what computes occlusion maps of this graph faster.
 
@@ -157,7 +172,8 @@ class Graph:
         self._maps: dict[str, Any] = {}
 
     def _assemble(self, trust_scores: bool) -> None:
-        self._input, output = self._build()
+        with tf1.get_default_graph().gradient_override_map(RECTIFIERS if self._guided else {}):
+            self._input, output = self._build()
         shape = self._input.shape
         if shape.rank != 4 or None in shape.as_list()[1:]:
             raise ModelError(f"{self._label} must take one input of shape (N, H, W, C), but takes {shape}.")

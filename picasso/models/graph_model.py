@@ -104,6 +104,14 @@ class GraphModel(Model):
         """Ask the compiled graph."""
         return self._graph.class_gradients(inputs, classes)
 
+    def batch_guided_gradients(self, inputs: Array, classes: Classes) -> Array:
+        """Ask a second graph, whose rectifiers are guided; it is built when this is first asked."""
+        return self._guided.class_gradients(inputs, classes)
+
+    @cached_property
+    def _guided(self) -> Graph:
+        return self._graph.guided()
+
     def batch_feature_maps(self, inputs: Array, layer: str) -> Array:
         """Ask the compiled graph."""
         return self._graph.feature_maps(inputs, layer)

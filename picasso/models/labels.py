@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +13,49 @@ import yaml
 
 from picasso.errors import BadRequest, ConfigurationError, reason
 
+#: The number of a class, or those of two: the first rather than the second.
+Wanted = int | Sequence[int]
+AGAINST = " vs "
 
-def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[int]:
+
+def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[Wanted]:
     """Return the numbers of classes that are named, or numbered already; a name wins over a number.
+
+    "a vs b" stands for two classes, the first rather than the second.
 
     Raises:
         BadRequest: there is no such class; says which names are close.
     """
     known = {name: index for index, name in reversed(list(enumerate(names)))}
-    found = []
+    found: dict[Wanted, None] = {}
     for one in wanted:
-        text = str(one).strip()
-        index = known.get(text) if isinstance(one, str) else None
-        # A number of thousands of digits can't even be read.
-        if index is None and text.isdecimal() and len(text) < 10 and int(text) < len(names):
-            index = int(text)
-        if index is None:
-            near = difflib.get_close_matches(text, names, n=3, cutoff=0.5)
-            hint = (
-                f"Close to it: {', '.join(near)}." if near else f"Write a name, or a number from 0 to {len(names) - 1}."
-            )
-            raise BadRequest(f"The model has no class {text[:60]}. {hint}", field="class")
-        found.append(index)
-    return list(dict.fromkeys(found))
+        text = str(one)
+        if isinstance(one, int) or AGAINST not in text or text.strip() in known:
+            found[number(names, known, one)] = None
+            continue
+        # A name may hold the word itself: the first way to read it that makes sense is taken.
+        parts = text.split(AGAINST)
+        ways = [(AGAINST.join(parts[:at]), AGAINST.join(parts[at:])) for at in range(1, len(parts))]
+        way = next((way for way in ways if all(part.strip() in known for part in way)), ways[0])
+        first, second = (number(names, known, part) for part in way)
+        if first == second:
+            raise BadRequest(f"{text[:60]} names one class twice; name two.", field="class")
+        found[first, second] = None
+    return list(found)
+
+
+def number(names: Sequence[str], known: Mapping[str, int], wanted: str | int) -> int:
+    """Return the number of one class; see :func:`numbers`."""
+    text = str(wanted).strip()
+    index = known.get(text) if isinstance(wanted, str) else None
+    # A number of thousands of digits can't even be read.
+    if index is None and text.isdecimal() and len(text) < 10 and int(text) < len(names):
+        index = int(text)
+    if index is None:
+        near = difflib.get_close_matches(text, names, n=3, cutoff=0.5)
+        hint = f"Close to it: {', '.join(near)}." if near else f"Write a name, or a number from 0 to {len(names) - 1}."
+        raise BadRequest(f"The model has no class {text[:60]}. {hint}", field="class")
+    return index
 
 
 def read(file: Path) -> list[str]:

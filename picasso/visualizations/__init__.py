@@ -6,7 +6,7 @@ What a visualization of your own needs can be imported from here.
 from picasso.models.card import Capability
 from picasso.panels import Panel
 from picasso.visualizations.base import BaseVisualization, Input, Task
-from picasso.visualizations.settings import VisualizationSettings, choice, number, slider, toggle
+from picasso.visualizations.settings import VisualizationSettings, choice, layer, number, slider, toggle
 
 __all__ = [
     "BaseVisualization",
@@ -16,6 +16,7 @@ __all__ = [
     "Task",
     "VisualizationSettings",
     "choice",
+    "layer",
     "number",
     "slider",
     "toggle",

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
 from PIL import Image
 
+from picasso.hiding import blurred, filling
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Capability, Prediction
@@ -40,6 +42,26 @@ class Input:
     predictions: tuple[Prediction, ...]
     exact_view: bool = True
     best: tuple[Prediction, ...] = ()
+
+    @property
+    def classes(self) -> list[int]:
+        """The numbers of the classes to look at."""
+        return [prediction["index"] for prediction in self.predictions]
+
+    def filled(self, model: Model, fill: str, seed: int = 0) -> Array:
+        """Return the model's input ``(H, W, C)`` where nothing is seen of the picture but one of the fills.
+
+        Args:
+            model: the model.
+            fill: one of :data:`picasso.hiding.FILLS` but "picture".
+            seed: for the fill "noise".
+        """
+        if self.exact_view or fill not in ("mean", "blur"):
+            return np.asarray(model.encode([filling(self.view, fill, seed=seed)])[0], np.float32)
+        # The view is only the numbers made visible, so the numbers themselves are averaged or blurred.
+        if fill == "mean":
+            return np.broadcast_to(self.array.mean(axis=(0, 1)), self.array.shape)
+        return blurred(self.array)
 
 
 @dataclass(frozen=True)
@@ -75,6 +97,10 @@ class BaseVisualization(ABC, Generic[SettingsT]):
     REFERENCE_LINK: ClassVar[str] = ""
     #: A frozen dataclass of settings fields, derived from VisualizationSettings.
     ALLOWED_SETTINGS: ClassVar[type[VisualizationSettings]] = VisualizationSettings
+    #: The group of cards that it is shown in.
+    FAMILY: ClassVar[str] = "Others"
+    #: What must be installed for it: the name of one of Picasso's extras, and the module that it brings; or nothing.
+    EXTRA: ClassVar[tuple[str, str] | None] = None
     #: What it needs of a model; where the model can't give it, it is shown greyed out.
     NEEDS: ClassVar[frozenset[Capability]] = frozenset({Capability.PREDICTIONS})
 
@@ -89,6 +115,14 @@ class BaseVisualization(ABC, Generic[SettingsT]):
             settings: checked values, an instance of ``ALLOWED_SETTINGS``.
         """
         return 1.0
+
+    @classmethod
+    def unsuitable(cls, model: Model) -> str:
+        """Say why it does not fit this very model, which gives all that it needs; "" if it does.
+
+        This is asked once, when the model is loaded. The words follow the visualization's name: "needs a ...".
+        """
+        return ""
 
     @abstractmethod
     def make_visualization(self, task: Task[SettingsT]) -> Iterator[Sequence[Panel]]:

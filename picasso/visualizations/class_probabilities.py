@@ -10,6 +10,7 @@ from picasso.visualizations import BaseVisualization, Panel, Task, Visualization
 class ClassProbabilities(BaseVisualization[VisualizationSettings]):
     """Show the most probable classes; every result carries them, so there is nothing to compute."""
 
+    FAMILY = "Answers"
     DESCRIPTION = "The most probable classes of each picture, with their probabilities."
 
     def make_visualization(self, task: Task[VisualizationSettings]) -> Iterator[Sequence[Panel]]:

@@ -12,13 +12,17 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageDraw
 
+from picasso.hiding import filling
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Prediction
 from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice
 
-GREY = {"grey": 128, "black": 0, "white": 255}
+FILLS = ("grey", "black", "white", "mean", "blur", "noise")
+ALL = "all"
+# Probabilities that lie farther apart than this are said to disagree.
+DISAGREE = 0.2
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,17 @@ class OcclusionSettings(VisualizationSettings):
         30,
         help="Window positions along each side: 2 for a quick look, 20 for a good map, 30 for a fine one.",
     )
-    occlusion: str = choice("grey", "black", "white", help="What the window is painted with.")
+    occlusion: str = choice(
+        *FILLS, ALL, help="What is seen in the window; all of them, one after the other, show where the paint decides."
+    )
+    show: str = choice(
+        "probability", "drop", help="The probability that remains, or by how much it drops: high where it matters."
+    )
+
+    @property
+    def fills(self) -> tuple[str, ...]:
+        """What is seen in the window."""
+        return FILLS if self.occlusion == ALL else (self.occlusion,)
 
 
 def spans(length: int, fraction: float, count: int) -> list[tuple[int, int]]:
@@ -58,28 +72,22 @@ def boxes(size: tuple[int, int], settings: OcclusionSettings) -> list[Box]:
     return [(left, top, right, bottom) for top, bottom in rows for left, right in columns]
 
 
-def fill(view: Image.Image, colour: str) -> int | tuple[int, ...]:
-    """Return the paint for a picture's mode."""
-    value = GREY[colour]
-    return value if view.mode == "L" else (value,) * len(view.getbands())
-
-
-def occlude(model: Model, picture: Input, settings: OcclusionSettings) -> Occlusion:
+def occlude(model: Model, picture: Input, settings: OcclusionSettings, fill: str) -> Occlusion:
     """Return the class probabilities behind the window at every position, row by row.
 
     What is computed is what the model answers to a picture on which the window is painted. Where preprocessing
-    works pixel by pixel, replacing the covered numbers by those of a picture of plain paint is the same and much
+    works pixel by pixel, replacing the covered numbers by those of a picture of nothing but paint is the same and much
     faster; a probe decides. Where it looks at the whole picture, each window is really painted.
     """
-    view, paint = picture.view, fill(picture.view, settings.occlusion)
+    view, paint = picture.view, filling(picture.view, fill)
     windows = boxes(view.size, settings)
-    plain = model.encode([Image.new(view.mode, view.size, paint)])[0]
+    plain = picture.filled(model, fill)
 
     def painted(some: Sequence[Box]) -> Array:
         views = []
         for box in some:
             copy = view.copy()
-            copy.paste(paint, box)
+            copy.paste(paint.crop(box), box)
             views.append(copy)
         return model.encode(views)
 
@@ -100,9 +108,10 @@ def sketch(view: Image.Image, settings: OcclusionSettings) -> Image.Image:
     picture = view.convert("RGB").resize((view.width * scale, view.height * scale), Image.Resampling.NEAREST)
     windows = boxes(view.size, settings)
     left, top, right, bottom = (side * scale for side in windows[len(windows) // 2 + settings.strides // 2])
+    paint = filling(view, settings.fills[0]).convert("RGB").resize(picture.size, Image.Resampling.NEAREST)
+    picture.paste(paint.crop((left, top, right, bottom)), (left, top))
     painter = ImageDraw.Draw(picture)
-    paint = (GREY[settings.occlusion],) * 3
-    painter.rectangle((left, top, right - 1, bottom - 1), fill=paint, outline=(220, 60, 40), width=max(1, scale // 4))
+    painter.rectangle((left, top, right - 1, bottom - 1), outline=(220, 60, 40), width=max(1, scale // 4))
     cell_width, cell_height = picture.width / settings.strides, picture.height / settings.strides
     radius = min(2.5, cell_width / 5, cell_height / 5)
     for row in range(settings.strides):
@@ -117,48 +126,96 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
 
     DESCRIPTION = "How probable a class remains while a window covers each part: dark where the model needs it."
     REFERENCE_LINK = "https://arxiv.org/abs/1311.2901"
+    FAMILY = "Perturbation"
     ALLOWED_SETTINGS = OcclusionSettings
 
     @classmethod
     def passes(cls, model: Model, settings: OcclusionSettings) -> float:
         """Return how many whole pictures the windows are worth, and one for the picture itself."""
         height, width, _ = model.input_shape
-        return 1 + model.occlusion_passes(boxes((width, height), settings))
+        return 1 + len(settings.fills) * model.occlusion_passes(boxes((width, height), settings))
 
     def make_visualization(self, task: Task[OcclusionSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield the sketch of the windows, then one map per top class, all on the same 0..1 scale."""
+        """Yield the sketch of the windows, then one map per class, all on the same scale.
+
+        With several fills the maps show the mean, and behind them follow those of how far the fills are apart.
+        """
+        settings, cells = task.settings, task.settings.strides**2
         for picture in task.inputs:
             task.progress(0, 1)
-            occlusion, side = occlude(task.model, picture, task.settings), task.settings.strides
-            probabilities = np.full((side * side, task.model.num_classes), np.nan, np.float32)
-            sketched = np.asarray(sketch(picture.view, task.settings))
-            windows = Panel(title="Windows", array=sketched, note=f"Computed: {occlusion.method}.")
-            done = 0
-            for members, part in occlusion.parts:
-                probabilities[members] = part
-                done += len(members)
-                task.progress(done, side * side)
-                task.preview(partial(so_far, windows, picture.predictions, probabilities))
-            yield [windows, *maps(picture.predictions, probabilities)]
+            answers: list[Array] = []
+            sketched = np.asarray(sketch(picture.view, settings))
+            for fill in settings.fills:
+                occlusion, done = occlude(task.model, picture, settings, fill), 0
+                probabilities = np.full((cells, len(picture.classes)), np.nan, np.float32)
+                answers.append(probabilities)
+                windows = Panel(title="Windows", array=sketched, note=f"Computed: {occlusion.method}.")
+                for members, part in occlusion.parts:
+                    probabilities[members] = part[:, picture.classes]
+                    done += len(members)
+                    task.progress((len(answers) - 1) * cells + done, len(settings.fills) * cells)
+                    task.preview(partial(so_far, windows, picture.predictions, answers, settings))
+            yield [windows, *maps(picture.predictions, answers, settings), *spreads(picture.predictions, answers)]
 
 
-def maps(predictions: Sequence[Prediction], probabilities: Array) -> list[Panel]:
-    """Return a map of each predicted class from the probabilities ``(S * S, K)``."""
-    side = round(len(probabilities) ** 0.5)
-    grid = probabilities.reshape(side, side, -1)
+def maps(predictions: Sequence[Prediction], answers: Sequence[Array], settings: OcclusionSettings) -> list[Panel]:
+    """Return a map of each class from the probabilities ``(S * S, k)`` of each fill: their mean."""
+    side, drop = settings.strides, settings.show == "drop"
+    made = []
+    for index, one in enumerate(predictions):
+        left = np.mean([answer[:, index] for answer in answers], axis=0).reshape(side, side)
+        array, quantity = (one["prob"] - left, "drop of the probability") if drop else (left, "probability if covered")
+        span = (-1.0, 1.0) if drop else (0.0, 1.0)
+        note = disagreement(answers, index)
+        made.append(
+            Panel.of_class(
+                one, array=array.astype(np.float32), quantity=quantity, value_range=span, signed=drop, note=note
+            )
+        )
+    return made
+
+
+def spread(answers: Sequence[Array], index: int) -> Array:
+    """Return how far apart the probabilities of a class are between fills, ``(S * S)``."""
+    return np.asarray(np.ptp([answer[:, index] for answer in answers], axis=0))
+
+
+def disagreement(answers: Sequence[Array], index: int) -> str:
+    """Warn where the probabilities of a class depend on what is seen in the window; "" where they do not."""
+    share = float((spread(answers, index) > DISAGREE).mean())
+    if not share:
+        return ""
+    return (
+        f"At {share:.0%} of the places the fills disagree by more than {DISAGREE}: there the paint decides as much as "
+        "what it covers."
+    )
+
+
+def spreads(predictions: Sequence[Prediction], answers: Sequence[Array]) -> list[Panel]:
+    """Return a map of each class of how far the fills are apart, if there are several."""
+    if len(answers) == 1:
+        return []
+    side = round(len(answers[0]) ** 0.5)
     return [
-        Panel.of_class(one, array=grid[..., one["index"]], quantity="probability if covered", value_range=(0.0, 1.0))
-        for one in predictions
+        Panel(
+            f"{one['name']}: disagreement",
+            spread(answers, index).reshape(side, side),
+            quantity="largest less smallest probability of the fills",
+            value_range=(0.0, 1.0),
+        )
+        for index, one in enumerate(predictions)
     ]
 
 
-def so_far(windows: Panel, predictions: Sequence[Prediction], probabilities: Array) -> list[Panel]:
+def so_far(
+    windows: Panel, predictions: Sequence[Prediction], answers: Sequence[Array], settings: OcclusionSettings
+) -> list[Panel]:
     """Return the panels of a map that is being computed."""
-    return [windows, *maps(predictions, filled(probabilities))]
+    return [windows, *maps(predictions, [filled(answer) for answer in answers], settings)]
 
 
 def filled(probabilities: Array) -> Array:
-    """Return probabilities ``(S * S, K)`` with those that are not known yet taken from the nearest window."""
+    """Return probabilities ``(S * S, k)`` with those that are not known yet taken from the nearest window."""
     side = round(len(probabilities) ** 0.5)
     rows, columns = np.divmod(np.arange(side * side), side)
     known = np.flatnonzero(np.isfinite(probabilities[:, 0]))

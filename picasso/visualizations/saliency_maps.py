@@ -1,6 +1,8 @@
-"""Saliency maps: how strongly each pixel moves the score of a class.
+"""Saliency maps: how strongly each pixel moves the score of a class, by the gradient and its refinements.
 
-Simonyan, Vedaldi & Zisserman, *Deep inside convolutional networks*, arXiv 1312.6034, section 3.
+Simonyan, Vedaldi & Zisserman, *Deep inside convolutional networks*, arXiv 1312.6034, section 3. Gradient times input:
+Shrikumar et al., arXiv 1605.01713. SmoothGrad: Smilkov et al., arXiv 1706.03825. VarGrad: Adebayo et al., arXiv
+1810.03307. Guided backpropagation: Springenberg et al., arXiv 1412.6806.
 """
 
 from __future__ import annotations
@@ -9,20 +11,56 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from picasso.attribution import paths
+from picasso.attribution.samples import Samples
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.visualizations import BaseVisualization, Capability, Panel, Task, VisualizationSettings, choice
+from picasso.visualizations import (
+    BaseVisualization,
+    Capability,
+    Input,
+    Panel,
+    Task,
+    VisualizationSettings,
+    choice,
+    number,
+    slider,
+)
+
+GRADIENT, TIMES_INPUT, SMOOTH, VARIANCE, GUIDED = METHODS = (
+    "gradient",
+    "gradient x input",
+    "SmoothGrad",
+    "VarGrad",
+    "guided backpropagation",
+)
+RANDOM = (SMOOTH, VARIANCE)
+WARNING = (
+    "Guided backpropagation mostly redraws the picture's edges: its maps hardly change when the weights of the network "
+    "are replaced by random ones (Adebayo et al., arXiv 1810.03307). Do not take it as evidence of what the model uses."
+)
 
 
 @dataclass(frozen=True)
 class SaliencySettings(VisualizationSettings):
     """Settings of :class:`SaliencyMaps`."""
 
+    method: str = choice(*METHODS, help="How the gradient becomes a map.")
+    samples: int = number(32, minimum=2, maximum=1000, help="For SmoothGrad and VarGrad: how many noisy copies.")
+    noise: float = slider(
+        0.15,
+        minimum=0.0,
+        maximum=0.5,
+        step=0.05,
+        help="For SmoothGrad and VarGrad: the noise's standard deviation, as a fraction of the input's range.",
+    )
+    seed: int = number(0, minimum=0, maximum=2**31, help="For SmoothGrad and VarGrad: which random numbers are drawn.")
     transparency: float = choice(0.0, 0.25, 0.5, 0.75, help="How strongly the picture shows through the map.", digits=2)
 
 
-def saliency(gradients: Array) -> Array:
+def saliency(gradients: NDArray[np.floating]) -> Array:
     """Reduce gradients ``(N, H, W, C)`` to maps ``(N, H, W)``: the absolute value, then its channel maximum."""
     return np.asarray(np.abs(gradients).max(axis=-1), np.float32)
 
@@ -32,27 +70,70 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
 
     DESCRIPTION = "How strongly each pixel moves the score of a class: bright pixels matter most."
     REFERENCE_LINK = "https://arxiv.org/abs/1312.6034"
+    FAMILY = "Gradients"
     ALLOWED_SETTINGS = SaliencySettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
 
     @classmethod
     def passes(cls, model: Model, settings: SaliencySettings) -> float:
-        """Return one pass forward, and for each class one back, which takes as long as two."""
-        return 1.0 + 2 * model.top_probs
+        """Return one pass forward, and for each class one back, which takes as long as two; for each noisy copy."""
+        return (1.0 + 2 * model.top_probs) * (settings.samples if settings.method in RANDOM else 1)
 
     def make_visualization(self, task: Task[SaliencySettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per top class."""
+        """Yield one map per class."""
+        settings = task.settings
         for picture in task.inputs:
             task.progress(0, 1)
-            classes = [prediction["index"] for prediction in picture.predictions]
-            (gradients,) = task.model.input_gradients(picture.array[None], np.array([classes]))
-            maps = saliency(gradients)
+            signed, note = settings.method == TIMES_INPUT, ""
+            quantity = "|d logit / d pixel|"
+            if settings.method in RANDOM:
+                samples = noisy(task, picture)
+                if settings.method == SMOOTH:
+                    maps, note = saliency(samples.mean), error(samples)
+                else:
+                    maps, quantity = saliency(samples.variance), "variance of d logit / d pixel"
+            elif settings.method == GUIDED:
+                (gradients,) = task.model.guided_gradients(picture.array[None], np.array([picture.classes]))
+                maps, quantity, note = saliency(gradients), "|guided d logit / d pixel|", WARNING
+            else:
+                (gradients,) = task.model.input_gradients(picture.array[None], np.array([picture.classes]))
+                maps = (gradients * picture.array).sum(axis=-1) if signed else saliency(gradients)
+                quantity = "d logit / d pixel x pixel" if signed else quantity
             yield [
                 Panel.of_class(
                     prediction,
                     array=array,
-                    quantity="|d logit / d pixel|",
-                    transparency=task.settings.transparency,
+                    quantity=quantity,
+                    signed=signed,
+                    transparency=settings.transparency,
+                    note=note,
                 )
                 for prediction, array in zip(picture.predictions, maps, strict=True)
             ]
+
+
+def noisy(task: Task[SaliencySettings], picture: Input) -> Samples:
+    """Return the gradients ``(k, H, W, C)`` at many noisy copies of a picture."""
+    settings, array = task.settings, picture.array
+    sigma = settings.noise * float(np.ptp(array))
+
+    def points(start: int, stop: int) -> Array:
+        # Each copy has a seed of its own, so that the batches they come in make no difference.
+        noise = [
+            np.random.default_rng([settings.seed, index]).standard_normal(array.shape, np.float32)
+            for index in range(start, stop)
+        ]
+        return np.asarray(array + sigma * np.stack(noise), np.float32)
+
+    samples = Samples()
+    for batch in paths.gradients(task.model, points, settings.samples, picture.classes):
+        samples.add(batch)
+        task.progress(samples.count, settings.samples)
+    return samples
+
+
+def error(samples: Samples) -> str:
+    """Say how far the mean gradient may be off, beside the largest one."""
+    largest = float(np.abs(samples.mean).max()) or 1.0
+    share = float(samples.standard_error.mean()) / largest
+    return f"Mean of {samples.count} noisy copies; the standard error is {share:.1%} of the largest value on average."

@@ -142,6 +142,23 @@ class Toggle(Control):
         return [self.show(self.default), self.show(not self.default)]
 
 
+@dataclass(frozen=True)
+class LayerChoice(Control):
+    """The name of a layer with feature maps; which there are, the model knows."""
+
+    kind: ClassVar[str] = "layer"
+
+    def parse(self, raw: object) -> Value:
+        """Accept any name; whether the model has such a layer is asked before a run."""
+        if not isinstance(raw, str):
+            raise ValueError
+        return raw.strip()
+
+    def allowed(self) -> str:
+        """Say where the names are."""
+        return "the name of a layer with feature maps, or nothing for the default one"
+
+
 def number_or_none(raw: object) -> float | None:
     """Return ``raw`` as a finite number, or None if it is none."""
     try:
@@ -171,6 +188,11 @@ def toggle(default: bool, help: str) -> Any:  # noqa: A002
     return declare(Toggle(help, default))
 
 
+def layer(help: str) -> Any:  # noqa: A002
+    """Declare the name of a layer with feature maps; "" is the model's default one."""
+    return declare(LayerChoice(help, ""))
+
+
 def declare(control: Control) -> Any:
     """Return a dataclass field that carries its control."""
     return field(default=control.default, metadata={"control": control})
@@ -188,11 +210,12 @@ class VisualizationSettings:
         """Return the controls by public name, in the order of declaration.
 
         Raises:
-            TypeError: a field was declared without :func:`choice`, :func:`number`, :func:`slider` or :func:`toggle`.
+            TypeError: a field was declared without one of these functions.
         """
         for one in dataclasses.fields(cls):
             if "control" not in one.metadata:
-                raise TypeError(f"its setting {one.name} is not declared with choice(), number(), slider() or toggle()")
+                how = "choice(), number(), slider(), toggle() or layer()"
+                raise TypeError(f"its setting {one.name} is not declared with {how}")
         return {public_name(one.name): one.metadata["control"] for one in dataclasses.fields(cls)}
 
     @classmethod

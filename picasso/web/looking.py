@@ -14,6 +14,7 @@ from flask import render_template
 from picasso.agreement import rank_correlation
 from picasso.comparing import mean
 from picasso.errors import BadRequest
+from picasso.models.labels import AGAINST, Wanted
 from picasso.registry import Entry
 from picasso.runs import Run, Spec, State
 from picasso.storage import Session
@@ -59,10 +60,15 @@ class Look:
         controls = self.entry.require().ALLOWED_SETTINGS.controls()
         shown = {name: control.show(self.spec.settings[name]) for name, control in controls.items()}
         if self.spec.classes:
-            shown["classes"] = ", ".join(class_names()[index] for index in self.spec.classes)
+            shown["classes"] = ", ".join(written(class_names(), one) for one in self.spec.classes)
         if self.spec.models:
             shown["compared with"] = ", ".join(self.spec.models)
         return shown
+
+
+def written(names: dict[int, str], wanted: Wanted) -> str:
+    """Return the name of a class, or of two."""
+    return names[wanted] if isinstance(wanted, int) else AGAINST.join(names[one] for one in wanted)
 
 
 def class_names() -> dict[int, str]:

@@ -126,6 +126,7 @@ def settings(name: str) -> str:
         values=allowed.parse(chosen).as_dict(),
         pictures=session.pictures() if session else [],
         class_names=list(class_names().values()),
+        layers=services().runner.layers(),
         classes=request.args.getlist("class"),
         models=services().runner.models(),
         compared=request.args.getlist("model"),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from picasso.examples import mnist, preparing
+from picasso.hiding import filling
 from picasso.models import load_model
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -23,7 +24,6 @@ from picasso.models.incremental import winograd
 from picasso.models.incremental.intervals import behind
 from picasso.models.incremental.steps import Slide
 from picasso.models.occlusion import Box, batches, covered
-from picasso.visualizations.partial_occlusion import fill as paint
 from picasso.visualizations.partial_occlusion import spans
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -259,7 +259,7 @@ def test_trained_networks_at_every_position(example: str) -> None:
     samples = mnist.SAMPLES.glob("8*.png") if "lite" not in example else preparing.PHOTOGRAPHS.glob("coffee.png")
     image = Image.open(next(samples))
     view = model.view(image)
-    (picture,), (fill,) = model.encode([view]), model.encode([Image.new(view.mode, view.size, paint(view, "grey"))])
+    (picture,), (fill,) = model.encode([view]), model.encode([filling(view, "grey")])
     for fraction, count in [(0.05, 9), (0.2, 6), (0.5, 3)]:
         boxes = grid(model.input_shape, fraction, count)
         found, _ = answers(model, picture, fill, boxes)

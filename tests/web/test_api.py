@@ -62,10 +62,11 @@ def test_visualizers(client: FlaskClient) -> None:
     assert occlusion["settings"] == {
         "Window": ["0.50", "0.40", "0.30", "0.20", "0.10", "0.05"],
         "Strides": ["2", "5", "10", "20", "30"],
-        "Occlusion": ["grey", "black", "white"],
+        "Occlusion": ["grey", "black", "white", "mean", "blur", "noise", "all"],
+        "Show": ["probability", "drop"],
     }
     saliency: Any = client.get("/api/visualizers/SaliencyMaps").json
-    assert list(saliency["settings"]) == ["Transparency"]
+    assert list(saliency["settings"]) == ["Method", "Samples", "Noise", "Seed", "Transparency"]
     assert [float(value) for value in saliency["settings"]["Transparency"]] == [0, 0.25, 0.5, 0.75]
     probabilities: Any = client.get("/api/visualizers/ClassProbabilities").json
     assert probabilities["settings"] == {}
@@ -220,7 +221,8 @@ def test_two_tabs_with_different_settings_do_not_disturb_each_other(app: Flask, 
         started.append((answer.json["id"], window, strides))
     for run_id, window, strides in started:
         state = finish(client, run_id)
-        assert state["settings"] == {"Window": float(window), "Strides": int(strides), "Occlusion": "grey"}
+        chosen = {"Window": float(window), "Strides": int(strides), "Occlusion": "grey", "Show": "probability"}
+        assert state["settings"] == chosen
         for result in state["results"]:
             (alone,) = explain(linear, picture(result["uid"]), Window=window, Strides=strides)
             with np.load(io.BytesIO(client.get(result["arrays_url"]).data)) as arrays:

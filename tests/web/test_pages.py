@@ -30,7 +30,7 @@ def test_the_first_page_shows_visualizations_and_makes_no_session(client: FlaskC
     assert answer.status_code == 200
     assert "Picasso &lt;under test&gt;" in answer.text
     for name in ("ClassProbabilities", "PartialOcclusion", "SaliencyMaps", "Means"):
-        assert f"<h3>{name}</h3>" in answer.text
+        assert f"<h4>{name}</h4>" in answer.text
     assert "this plugin is broken on purpose" in answer.text
     assert "Set-Cookie" not in answer.headers
 
@@ -185,7 +185,7 @@ def test_what_a_model_cannot_give_is_greyed_out_with_the_reason() -> None:
         runner = application.extensions["picasso"].runner
         until(lambda: runner.model_status()["state"] == "ready")
         page = client.get("/").text
-        card = page[page.index("<h3>SaliencyMaps</h3>") :]
+        card = page[page.index("<h4>SaliencyMaps</h4>") :]
         assert "needs gradients, which this model can't give." in unescape(card)
         assert 'class="card unusable"' in page
         assert client.get("/visualizations/SaliencyMaps").text.count("disabled") == 0  # there are no pictures yet

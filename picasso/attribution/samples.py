@@ -1,0 +1,46 @@
+"""Averages over random samples, in memory that does not grow with their number, and how far off they may be."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.models.arrays import Array
+
+
+class Samples:
+    """The mean and the spread of arrays of one shape, given in batches.
+
+    Chan, Golub & LeVeque, *Updating formulae and a pairwise algorithm for computing sample variances* (1979),
+    equation 1.5: sums of squares about the mean are merged, so that no precision is lost where the mean is large.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._mean: NDArray[np.float64] = np.zeros(())
+        self._squares: NDArray[np.float64] = np.zeros(())
+
+    def add(self, batch: Array) -> None:
+        """Take in some samples ``(n, ...)``."""
+        values = np.asarray(batch, np.float64)
+        new, mean = len(values), values.mean(axis=0)
+        total, shift = self.count + new, mean - self._mean
+        weight = self.count * new / total
+        self._squares = self._squares + ((values - mean) ** 2).sum(axis=0) + shift**2 * weight
+        self._mean = self._mean + shift * (new / total)
+        self.count = total
+
+    @property
+    def mean(self) -> Array:
+        """The mean of the samples."""
+        return np.asarray(self._mean, np.float32)
+
+    @property
+    def variance(self) -> Array:
+        """The variance of the samples, divided by their number less one; 0 for a single one."""
+        return np.asarray(self._squares / max(1, self.count - 1), np.float32)
+
+    @property
+    def standard_error(self) -> Array:
+        """How far the mean is expected to be from that of infinitely many samples: its standard deviation."""
+        return np.sqrt(self.variance / max(1, self.count))

@@ -1,0 +1,67 @@
+"""CAM: where pooling and a dense layer follow the last feature maps, the score is a sum over places.
+
+Zhou et al., *Learning deep features for discriminative localization*, arXiv 1512.04150.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from picasso.errors import ModelError
+from picasso.models.arrays import Array
+from picasso.models.base import Model
+from picasso.visualizations import BaseVisualization, Capability, Panel, Task
+from picasso.visualizations.class_activation import MapSettings
+
+# By how much gradients may differ from place to place, of the largest, and still be the same: rounding.
+SAME = 1e-3
+UNSUITABLE = "needs a model that ends in global average pooling and one dense layer; take HiResCAM instead."
+
+
+class CAM(BaseVisualization[MapSettings]):
+    """Weight each channel by the dense layer's weight for the class.
+
+    The weight is read from the gradient, so it does not matter how the model was written: behind average pooling
+    over ``n`` places, ``d logit / d A_c`` is ``w_c / n`` at each of them, whatever the picture.
+    """
+
+    FAMILY = "Class activation"
+    DESCRIPTION = "Which coarse regions the score of a class is the mean of; for models that end in pooling."
+    REFERENCE_LINK = "https://arxiv.org/abs/1512.04150"
+    ALLOWED_SETTINGS = MapSettings
+    NEEDS = frozenset({Capability.PREDICTIONS, Capability.FEATURE_MAPS})
+
+    @classmethod
+    def passes(cls, model: Model, settings: MapSettings) -> float:
+        """Return one pass for the feature maps, and for each class one there and back."""
+        return 1.0 + 3 * model.top_probs
+
+    @classmethod
+    def unsuitable(cls, model: Model) -> str:
+        """Try noise: the gradient must be the same at all places, and of both inputs."""
+        noise = np.random.default_rng(0).random((2, *model.input_shape), np.float32)
+        gradients = model.feature_gradients(noise, [0, 0])
+        return "" if constant(gradients.reshape(-1, gradients.shape[-1])) else UNSUITABLE
+
+    def make_visualization(self, task: Task[MapSettings]) -> Iterator[Sequence[Panel]]:
+        """Yield one map per class; its mean is the logit less the class's bias."""
+        for picture in task.inputs:
+            task.progress(0, 1)
+            inputs, panels = picture.array[None], []
+            (maps,) = task.model.feature_maps(inputs)
+            for done, prediction in enumerate(picture.predictions, 1):
+                (gradients,) = task.model.feature_gradients(inputs, [prediction["index"]])
+                if not constant(gradients.reshape(-1, gradients.shape[-1])):
+                    raise ModelError(f"CAM {UNSUITABLE}")
+                places = gradients.shape[0] * gradients.shape[1]
+                evidence = maps @ (gradients.mean(axis=(0, 1)) * places)
+                panels.append(task.settings.panel(prediction, evidence, quantity="evidence (logit)"))
+                task.progress(done, len(picture.predictions))
+            yield panels
+
+
+def constant(gradients: Array) -> bool:
+    """Tell whether all rows of ``(n, c)`` are the same, but for rounding."""
+    return bool(np.ptp(gradients, axis=0).max() <= SAME * np.abs(gradients).max())

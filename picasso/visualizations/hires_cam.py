@@ -1,0 +1,24 @@
+"""HiResCAM: every value counts by its own gradient, so that the map shows only what the score is made of.
+
+Draelos & Carin, *Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural networks*,
+arXiv 2011.08891.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from picasso.models.arrays import Array
+from picasso.visualizations.class_activation import ClassActivation
+
+
+class HiResCAM(ClassActivation):
+    """Multiply every value by its gradient and sum over the channels."""
+
+    DESCRIPTION = "As GradCAM, but faithful place by place: nothing is averaged over the picture."
+    REFERENCE_LINK = "https://arxiv.org/abs/2011.08891"
+
+    @staticmethod
+    def weigh(maps: Array, gradients: Array) -> Array:
+        """Return ``sum over c of A_c * G_c``."""
+        return np.asarray((maps * gradients).sum(axis=-1))

@@ -1,0 +1,106 @@
+"""Integrated gradients: how the score of a class is made up of pixels, on the way from a baseline to the picture.
+
+Sundararajan, Taly & Yan, *Axiomatic attribution for deep networks*, arXiv 1703.01365.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.attribution.paths import integrated_gradients
+from picasso.models.arrays import Array
+from picasso.models.base import Model
+from picasso.visualizations import (
+    BaseVisualization,
+    Capability,
+    Input,
+    Panel,
+    Task,
+    VisualizationSettings,
+    choice,
+    number,
+)
+
+SEVERAL = ("black", "grey", "white", "blur", "noise")
+
+
+@dataclass(frozen=True)
+class IntegratedGradientsSettings(VisualizationSettings):
+    """Settings of :class:`IntegratedGradients`."""
+
+    baseline: str = choice(
+        "black", "grey", "white", "mean", "blur", "noise", "several", help="What stands for a picture of nothing."
+    )
+    steps: int = number(
+        128, minimum=8, maximum=4096, help="At how many points of the way the gradient is taken; more are more exact."
+    )
+    seed: int = number(0, minimum=0, maximum=2**31, help="For noise: which random pixels are drawn.")
+    transparency: float = choice(0.0, 0.25, 0.5, 0.75, help="How strongly the picture shows through the map.", digits=2)
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """The fills that are baselines."""
+        return SEVERAL if self.baseline == "several" else (self.baseline,)
+
+
+class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
+    """Share the difference of the score among the pixels; the map says how much of it was left over."""
+
+    DESCRIPTION = "How much each pixel adds to the score of a class, compared with a picture that shows nothing."
+    REFERENCE_LINK = "https://arxiv.org/abs/1703.01365"
+    FAMILY = "Gradients"
+    ALLOWED_SETTINGS = IntegratedGradientsSettings
+    NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
+
+    @classmethod
+    def passes(cls, model: Model, settings: IntegratedGradientsSettings) -> float:
+        """Return for each step one pass forward, and one back for each class, which takes as long as two."""
+        return (1.0 + 2 * model.top_probs) * settings.steps * len(settings.baselines)
+
+    def make_visualization(self, task: Task[IntegratedGradientsSettings]) -> Iterator[Sequence[Panel]]:
+        """Yield one map per class, the sum over the channels."""
+        for picture in task.inputs:
+            task.progress(0, 1)
+            total, differences = self.integrate(task, picture)
+            panels = []
+            for prediction, attribution, difference in zip(picture.predictions, total, differences, strict=True):
+                panels.append(
+                    Panel.of_class(
+                        prediction,
+                        array=np.asarray(attribution.sum(axis=-1), np.float32),
+                        quantity="part of the logit",
+                        signed=True,
+                        transparency=task.settings.transparency,
+                        note=gap(float(attribution.sum()), difference),
+                    )
+                )
+            yield panels
+
+    def integrate(
+        self, task: Task[IntegratedGradientsSettings], picture: Input
+    ) -> tuple[NDArray[np.float64], Sequence[float]]:
+        """Return the mean attributions ``(k, H, W, C)`` over the baselines, and the differences of the logits."""
+        names, steps = task.settings.baselines, task.settings.steps
+        total: NDArray[np.float64] = np.zeros((len(picture.classes), *picture.array.shape))
+        differences = np.zeros(len(picture.classes))
+        for index, name in enumerate(names):
+
+            def progress(done: int, count: int, before: int = index) -> None:
+                task.progress(before * count + done, len(names) * count)
+
+            baseline: Array = picture.filled(task.model, name, task.settings.seed)
+            total += integrated_gradients(task.model, picture.array, baseline, picture.classes, steps, progress)
+            here, there = task.model.logits(np.stack([picture.array, baseline]))[:, picture.classes].astype(np.float64)
+            differences += here - there
+        return total / len(names), (differences / len(names)).tolist()
+
+
+def gap(attributed: float, difference: float) -> str:
+    """Say how much of the difference of the logit is missing from the map, or is too much: the completeness gap."""
+    missing = abs(attributed - difference)
+    share = f" ({missing / abs(difference):.2%})" if difference else ""
+    return f"The logit differs from the baseline's by {difference:.4g}; the map lacks {missing:.2g} of it{share}."

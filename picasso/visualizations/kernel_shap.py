@@ -1,0 +1,79 @@
+"""Kernel SHAP: the Shapley values of the regions of a picture.
+
+Lundberg & Lee, *A unified approach to interpreting model predictions*, arXiv 1705.07874, section 4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from picasso.attribution.regions import answers, painted, superpixels
+from picasso.attribution.surrogates import kernel_shap, shap_design
+from picasso.models.base import Model
+from picasso.visualizations import BaseVisualization, Panel, Task, choice
+from picasso.visualizations.lime import LIMESettings, hidden_numbers, regions_panel
+
+
+@dataclass(frozen=True)
+class KernelSHAPSettings(LIMESettings):
+    """Settings of :class:`KernelSHAP`: those of LIME, but for what is seen in place of hidden regions."""
+
+    fill: str = choice(
+        "mean",
+        "grey",
+        "black",
+        "white",
+        "blur",
+        "noise",
+        "region mean",
+        help="What is seen in place of hidden regions: the picture's mean colour, paint, a blur, noise or their own "
+        "mean colour.",
+    )
+
+
+class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
+    """Share out, among the regions, the difference between the whole picture's probability and that of none of it."""
+
+    DESCRIPTION = "Each region's fair share of the probability of a class: its Shapley value."
+    REFERENCE_LINK = "https://arxiv.org/abs/1705.07874"
+    ALLOWED_SETTINGS = KernelSHAPSettings
+    FAMILY = "Regions"
+    EXTRA = ("regions", "skimage")
+
+    @classmethod
+    def passes(cls, model: Model, settings: KernelSHAPSettings) -> float:
+        """Return one pass for each coalition, two for those of all and of no region, and one for the picture itself."""
+        return 3.0 + float(min(settings.samples, 2**settings.regions - 2))
+
+    def make_visualization(self, task: Task[KernelSHAPSettings]) -> Iterator[Sequence[Panel]]:
+        """Yield the regions, then one map per class; all classes come from the same coalitions."""
+        model, settings = task.model, task.settings
+        for picture in task.inputs:
+            labels = superpixels(picture.view, settings.regions)
+            regions = int(labels.max()) + 1
+            design = shap_design(regions, settings.samples, settings.seed)
+            ends = np.repeat([[False], [True]], regions, axis=1)
+            coalitions = np.concatenate([ends, design.coalitions])
+            task.progress(0, len(coalitions))
+            hidden = hidden_numbers(model, picture, labels, settings.fill, settings.seed)
+            given = answers(model, picture.array, hidden, labels, coalitions, picture.classes, task.progress)
+            (nothing, everything), others = given[:2], given[2:]
+            fit = kernel_shap(design, others, nothing, everything)
+            panels = [regions_panel(picture.view, labels)]
+            for index, (one, array) in enumerate(zip(picture.predictions, painted(fit.values, labels), strict=True)):
+                before, after = nothing[index], everything[index]
+                note = (
+                    f"The values of the regions sum to {after - before:.3g}: from a probability of {before:.3g}, with "
+                )
+                note += f"all of them hidden, to {after:.3g}. "
+                if design.exact:
+                    note += f"Exact, for the model was asked about all {len(coalitions)} coalitions."
+                else:
+                    note += f"Standard errors: at most {fit.errors[index].max():.2g}."
+                look = {"signed": True, "transparency": settings.transparency}
+                quantity = "Shapley value of the region, in probability"
+                panels.append(Panel.of_class(one, array=array, quantity=quantity, note=note, **look))
+            yield panels

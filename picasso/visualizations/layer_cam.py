@@ -1,0 +1,24 @@
+"""LayerCAM: every value counts by its own gradient where that is positive, so that early layers can be used too.
+
+Jiang et al., *LayerCAM: exploring hierarchical class activation maps for localization*, IEEE Transactions on Image
+Processing 30 (2021), doi 10.1109/TIP.2021.3089943.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from picasso.models.arrays import Array
+from picasso.visualizations.class_activation import ClassActivation
+
+
+class LayerCAM(ClassActivation):
+    """Multiply every value by its positive gradient and sum over the channels."""
+
+    DESCRIPTION = "As GradCAM, but also for early layers: finer maps of what speaks for a class."
+    REFERENCE_LINK = "https://doi.org/10.1109/TIP.2021.3089943"
+
+    @staticmethod
+    def weigh(maps: Array, gradients: Array) -> Array:
+        """Return ``sum over c of A_c * relu(G_c)``."""
+        return np.asarray((maps * np.maximum(gradients, 0)).sum(axis=-1))

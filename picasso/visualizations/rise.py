@@ -1,0 +1,85 @@
+"""RISE: show random parts of the picture, and see which of them the probability goes with.
+
+Petsiuk, Das & Saenko, *RISE: randomized input sampling for explanation of black-box models*, arXiv 1806.07421.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from picasso.attribution.masks import random_mask
+from picasso.attribution.samples import Samples
+from picasso.models.base import Model
+from picasso.models.card import Prediction
+from picasso.visualizations import BaseVisualization, Panel, Task, VisualizationSettings, choice, number, slider
+
+
+@dataclass(frozen=True)
+class RISESettings(VisualizationSettings):
+    """Settings of :class:`RISE`."""
+
+    masks: int = number(2000, minimum=50, maximum=20000, help="How many masks are tried.")
+    cells: int = number(7, minimum=2, maximum=32, help="Cells along each side of a mask.")
+    shown: float = slider(0.5, minimum=0.1, maximum=0.9, step=0.05, help="The share of the cells that is shown.")
+    fill: str = choice("black", "grey", "white", "mean", "blur", "noise", help="What is seen where a mask hides.")
+    seed: int = number(0, minimum=0, maximum=2**31, help="Which random masks are drawn.")
+    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the picture shows through.", digits=2)
+
+
+class RISE(BaseVisualization[RISESettings]):
+    """Average the masks, each weighted by the probability behind it; no gradients, no layers."""
+
+    DESCRIPTION = "Which parts a class is probable with, found by showing random parts; with its standard error."
+    REFERENCE_LINK = "https://arxiv.org/abs/1806.07421"
+    FAMILY = "Perturbation"
+    ALLOWED_SETTINGS = RISESettings
+
+    @classmethod
+    def passes(cls, model: Model, settings: RISESettings) -> float:
+        """Return one pass for each mask."""
+        return 1.0 + settings.masks
+
+    def make_visualization(self, task: Task[RISESettings]) -> Iterator[Sequence[Panel]]:
+        """Yield one map per class, as large as the input; all classes share the masks."""
+        settings = task.settings
+        for picture in task.inputs:
+            task.progress(0, 1)
+            array, fill, samples = picture.array, picture.filled(task.model, settings.fill, settings.seed), Samples()
+            # Few at a time: for each mask and class there is a map.
+            size = max(1, min(task.model.batch_size, 4_000_000 // (array[..., 0].size * len(picture.classes))))
+            for start in range(0, settings.masks, size):
+                numbers = range(start, min(start + size, settings.masks))
+                shape = (array.shape[0], array.shape[1])
+                masks = np.stack(
+                    [random_mask(settings.seed, one, shape, settings.cells, settings.shown) for one in numbers]
+                )
+                probabilities = task.model.predict(fill + masks[..., None] * (array - fill))[:, picture.classes]
+                # Equation 6 of the paper, with the expected share that a mask shows.
+                samples.add(probabilities[:, :, None, None] * masks[:, None] / settings.shown)
+                task.progress(samples.count, settings.masks)
+                task.preview(partial(panels, picture.predictions, samples, settings))
+            yield panels(picture.predictions, samples, settings)
+
+
+def panels(predictions: Sequence[Prediction], samples: Samples, settings: RISESettings) -> list[Panel]:
+    """Return the maps of the classes, each of which says how far it may be off, and the error of the first one."""
+    made, errors = [], samples.standard_error
+    for prediction, mean, error in zip(predictions, samples.mean, errors, strict=True):
+        span = float(np.ptp(mean))
+        share = f", {float(error.mean()) / span:.0%} of what lies between the lowest and the highest" if span else ""
+        made.append(
+            Panel.of_class(
+                prediction,
+                array=mean,
+                quantity="probability where shown",
+                value_range=(float(mean.min()), float(mean.max())),
+                transparency=settings.transparency,
+                note=f"Standard error {float(error.mean()):.2g} on average{share}.",
+            )
+        )
+    title = f"{predictions[0]['name']}: standard error"
+    return [*made, Panel(title, errors[0], quantity="standard error", transparency=settings.transparency)]

@@ -1,0 +1,91 @@
+"""Score-CAM: each feature map counts by the score of the picture seen through it; no gradients.
+
+Wang et al., *Score-CAM: score-weighted visual explanations for convolutional neural networks*, arXiv 1910.01279.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from picasso.models.arrays import Array
+from picasso.models.base import Model
+from picasso.visualizations import BaseVisualization, Capability, Input, Panel, Task, choice
+from picasso.visualizations.class_activation import LayerMapSettings
+
+
+@dataclass(frozen=True)
+class ScoreCAMSettings(LayerMapSettings):
+    """Settings of :class:`ScoreCAM`."""
+
+    channels: str = choice("all", "256", "64", help="How many feature maps are tried; of some, those that vary most.")
+
+
+class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
+    """Weight each channel by the logit that the picture has when only what the channel marks is seen."""
+
+    FAMILY = "Class activation"
+    DESCRIPTION = "As GradCAM, but by trying how high the score is when only what a channel marks is seen."
+    REFERENCE_LINK = "https://arxiv.org/abs/1910.01279"
+    ALLOWED_SETTINGS = ScoreCAMSettings
+    NEEDS = frozenset({Capability.PREDICTIONS, Capability.FEATURE_MAPS})
+
+    @classmethod
+    def passes(cls, model: Model, settings: ScoreCAMSettings) -> float:
+        """Return one pass for each channel."""
+        shapes = {layer.name: layer.shape for layer in model.layers()}
+        # The name may be wrong, which the run will say.
+        channels = shapes.get(settings.layer or model.layer(None), (1, 1, 1))[-1]
+        return 2.0 + (channels if settings.channels == "all" else min(channels, int(settings.channels)))
+
+    def make_visualization(self, task: Task[ScoreCAMSettings]) -> Iterator[Sequence[Panel]]:
+        """Yield one map per class, as large as the feature maps are; all classes share the passes."""
+        name = task.model.layer(task.settings.layer or None)
+        for picture in task.inputs:
+            task.progress(0, 1)
+            (maps,) = task.model.feature_maps(picture.array[None], name)
+            tried = chosen(maps, task.settings.channels)
+            scores = self.scores(task, picture, maps[..., tried])
+            # Softmax over the channels.
+            weights = np.exp(scores - scores.max(axis=0))
+            weights /= weights.sum(axis=0)
+            note = f"Layer {name}, {len(tried)} of {maps.shape[-1]} channels."
+            yield [
+                task.settings.panel(
+                    prediction,
+                    maps[..., tried] @ weights[:, prediction["index"]],
+                    quantity="feature maps, weighted by score",
+                    note=note,
+                )
+                for prediction in picture.predictions
+            ]
+
+    def scores(self, task: Task[ScoreCAMSettings], picture: Input, maps: Array) -> Array:
+        """Return the logits ``(c, K)`` of the picture seen through each of some maps ``(h, w, c)``."""
+        found, count = [], maps.shape[-1]
+        for start in range(0, count, task.model.batch_size):
+            some = maps[..., start : start + task.model.batch_size]
+            masks = np.stack([enlarged(some[..., index], picture.array.shape[:2]) for index in range(some.shape[-1])])
+            found.append(task.model.logits(picture.array * masks[..., None]))
+            task.progress(start + some.shape[-1], count)
+        return np.concatenate(found)
+
+
+def chosen(maps: Array, channels: str) -> NDArray[np.intp]:
+    """Return the numbers of the channels that are tried: those that vary, the most varying first."""
+    spread = maps.std(axis=(0, 1))
+    order = np.argsort(-spread, kind="stable")
+    # A flat map marks no place. Where all are, one of them stands for all.
+    varying = order[spread[order] > 0] if spread.any() else order[:1]
+    return varying if channels == "all" else varying[: int(channels)]
+
+
+def enlarged(channel: Array, size: tuple[int, int]) -> Array:
+    """Return a map as a mask ``(H, W)`` from 0 to 1, smoothly as large as the input."""
+    low, span = float(channel.min()), float(np.ptp(channel)) or 1.0
+    image = Image.fromarray(np.asarray((channel - low) / span, np.float32))
+    return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))

@@ -1,0 +1,89 @@
+"""XRAI: integrated gradients, summed up by regions, the densest region first.
+
+Kapishnikov, Bolukbasi, Viégas & Terry, *XRAI: better attributions through regions*, arXiv 1906.02825.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.attribution.paths import integrated_gradients
+from picasso.attribution.regions import FEWEST, greedy_density, relative_area, segments
+from picasso.models.base import Model
+from picasso.visualizations import (
+    BaseVisualization,
+    Capability,
+    Input,
+    Panel,
+    Task,
+    VisualizationSettings,
+    choice,
+    number,
+)
+
+# What integrated gradients start from; their mean is taken, so that neither dark nor bright pixels count for nothing.
+BASELINES = ("black", "white")
+# The colours end where this many percent of the pixels do, for slivers between the regions have extreme values.
+END = 99
+
+
+@dataclass(frozen=True)
+class XRAISettings(VisualizationSettings):
+    """Settings of :class:`XRAI`."""
+
+    steps: int = number(
+        64, minimum=8, maximum=512, help="At how many points between each baseline and the picture gradients are taken."
+    )
+    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the picture shows through.", digits=2)
+
+
+class XRAI(BaseVisualization[XRAISettings]):
+    """Rank overlapping segments by the mean of their integrated gradients."""
+
+    DESCRIPTION = "Which regions hold most of what speaks for a class, by integrated gradients per pixel."
+    REFERENCE_LINK = "https://arxiv.org/abs/1906.02825"
+    ALLOWED_SETTINGS = XRAISettings
+    FAMILY = "Regions"
+    EXTRA = ("regions", "skimage")
+    NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
+
+    @classmethod
+    def passes(cls, model: Model, settings: XRAISettings) -> float:
+        """Return for each step from each baseline one pass forward, and one back for each class, worth two."""
+        return 1.0 + (1.0 + 2 * model.top_probs) * settings.steps * len(BASELINES)
+
+    def make_visualization(self, task: Task[XRAISettings]) -> Iterator[Sequence[Panel]]:
+        """Yield one map per class."""
+        for picture in task.inputs:
+            task.progress(0, 1)
+            masks = segments(picture.view)
+            fewest = round(FEWEST * relative_area(picture.view.size))
+            panels = []
+            for one, attribution in zip(picture.predictions, attributions(task, picture), strict=True):
+                array, order = greedy_density(attribution, masks, fewest)
+                note = f"{len(order)} of {len(masks)} segments were added; the map sums to {attribution.sum():.3g}."
+                if masks[order[0]].all():
+                    note = "The whole picture is one segment, so the map is flat."
+                quantity = "integrated gradients per pixel, mean over the region"
+                end = float(np.percentile(np.abs(array), END)) or float(np.abs(array).max())
+                look = {"signed": True, "value_range": (-end, end), "transparency": task.settings.transparency}
+                panels.append(Panel.of_class(one, array=array, quantity=quantity, note=note, **look))
+            yield panels
+
+
+def attributions(task: Task[XRAISettings], picture: Input) -> NDArray[np.float64]:
+    """Return integrated gradients ``(k, H, W)``: the sum over the channels, the mean over the baselines."""
+    steps, total = task.settings.steps, np.zeros((len(picture.classes), *picture.array.shape[:2]))
+    for index, name in enumerate(BASELINES):
+
+        def progress(done: int, _: int, before: int = index * steps) -> None:
+            task.progress(before + done, steps * len(BASELINES))
+
+        baseline = picture.filled(task.model, name)
+        gradients = integrated_gradients(task.model, picture.array, baseline, picture.classes, steps, progress)
+        total += gradients.sum(axis=-1) / len(BASELINES)
+    return total

@@ -1,0 +1,29 @@
+"""RISE's masks: their share, their smoothness, their independence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from picasso.attribution.masks import random_mask
+
+
+@pytest.mark.parametrize("size", [(28, 28), (13, 40), (3, 2)])
+def test_masks_lie_between_hidden_and_shown_and_show_their_share(size: tuple[int, int]) -> None:
+    masks = np.stack([random_mask(0, index, size, 7, 0.3) for index in range(3000)])
+    assert masks.shape == (3000, *size)
+    assert masks.min() >= 0
+    assert masks.max() <= 1
+    # Each pixel is shown with the probability of a cell: 3000 draws err by less than 0.05.
+    assert np.abs(masks.mean(axis=0) - 0.3).max() < 0.05
+
+
+def test_a_mask_depends_on_its_seed_and_number_alone() -> None:
+    np.testing.assert_array_equal(random_mask(3, 5, (9, 6), 4, 0.5), random_mask(3, 5, (9, 6), 4, 0.5))
+    assert (random_mask(3, 5, (9, 6), 4, 0.5) != random_mask(3, 6, (9, 6), 4, 0.5)).any()
+    assert (random_mask(3, 5, (9, 6), 4, 0.5) != random_mask(4, 5, (9, 6), 4, 0.5)).any()
+
+
+def test_everything_or_nothing() -> None:
+    assert (random_mask(0, 0, (9, 6), 4, 1.0) == 1).all()
+    assert (random_mask(0, 0, (9, 6), 4, 0.0) == 0).all()

@@ -1,0 +1,85 @@
+"""Two classes against each other: a logit and a probability that fit together, and maps of the difference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from picasso import explain
+from picasso.errors import BadRequest
+from picasso.models.contrasted import Contrasted, contrasted
+from picasso.models.labels import numbers
+from picasso.registry import Registry
+from tests.conftest import picture
+from tests.fakes import BlackBoxModel, LinearModel, PooledModel
+
+
+def test_without_pairs_the_model_stays_itself(linear: LinearModel) -> None:
+    assert contrasted(linear, [3, 1]) == (linear, [3, 1])
+
+
+def test_the_probability_is_the_sigmoid_of_the_logit(linear: LinearModel) -> None:
+    model, asked = contrasted(linear, [(4, 1), 2, (0, 6), (4, 1)])
+    assert asked == [7, 2, 8, 7]
+    inputs = linear.preprocess([picture(0), picture(1)])
+    logits, probabilities = model.logits(inputs), model.predict(inputs)
+    np.testing.assert_array_equal(probabilities[:, :7], linear.predict(inputs))
+    np.testing.assert_allclose(logits[:, 7], linear.logits(inputs)[:, 4] - linear.logits(inputs)[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(probabilities[:, 7:], 1 / (1 + np.exp(-logits[:, 7:])), rtol=1e-4)
+    assert model.class_names()[7:] == ["elk rather than bee", "ant rather than gnu"]
+    assert model.best_classes(probabilities) == linear.best_classes(linear.predict(inputs))
+
+
+def test_gradients_are_differences(linear: LinearModel) -> None:
+    model = Contrasted(linear, [(4, 1)])
+    inputs = linear.preprocess([picture(0), picture(1)])
+    found = model.input_gradients(inputs, [7, 2])
+    np.testing.assert_allclose(found, [linear.weights[4] - linear.weights[1], linear.weights[2]], rtol=1e-6)
+    both = model.input_gradients(inputs, np.array([[7, 2], [1, 7]]))
+    np.testing.assert_allclose(both[1, 1], linear.weights[4] - linear.weights[1], rtol=1e-6)
+    np.testing.assert_array_equal(both[1, 0], linear.weights[1])
+    np.testing.assert_allclose(model.feature_gradients(inputs, [7, 2]), found, rtol=1e-6)
+
+
+def test_where_both_are_impossible_neither_is_the_more_probable() -> None:
+    model = BlackBoxModel()
+    model.load()
+    model.weights = model.weights * 1e5
+    inputs = model.preprocess([picture()])
+    one, other = np.flatnonzero(model.predict(inputs)[0] == 0)[:2].tolist()
+    assert Contrasted(model, [(one, other)]).predict(inputs)[0, 7] == 0.5
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in Registry().entries()])
+def test_every_visualization_takes_a_contrast(name: str) -> None:
+    model = PooledModel()
+    model.load()
+    controls = Registry().get(name).require().ALLOWED_SETTINGS.controls()
+    settings: dict[str, Any] = {key: 400 for key in ("Samples", "Masks") if key in controls}
+    (result,) = explain(model, picture(), name, classes=["ant vs cat <b>", "dog"], **settings)
+    titles = [panel.title for panel in result.panels if panel.class_index is not None]
+    if name != "ClassProbabilities":
+        assert titles == ["ant rather than cat <b>", "dog"]
+    assert len(result.predictions) == 5
+
+
+def test_a_contrast_shows_what_speaks_for_the_one_and_against_the_other(linear: LinearModel) -> None:
+    (result,) = explain(linear, picture(), "SaliencyMaps", Method="gradient x input", classes="1 vs 0")
+    (panel,) = result.panels
+    weights, inputs = linear.weights[1] - linear.weights[0], linear.preprocess([picture()])[0]
+    np.testing.assert_allclose(panel.array, (weights * inputs).sum(-1), atol=1e-5)
+    one, other = linear.predict(inputs[None])[0, [1, 0]]
+    assert panel.probability == pytest.approx(one / (one + other), rel=1e-5)
+
+
+def test_contrasts_are_read_from_words() -> None:
+    names = ["cat", "dog", "cat vs dog", "a vs b"]
+    assert numbers(names, ["cat vs dog"]) == [2], "a class of this very name"
+    assert numbers(names, ["dog vs cat", "0 vs 1", "dog vs cat"]) == [(1, 0), (0, 1)]
+    assert numbers(names, ["a vs b vs dog", "dog vs a vs b"]) == [(3, 1), (1, 3)]
+    with pytest.raises(BadRequest, match="names one class twice"):
+        numbers(names, ["cat vs 0"])
+    with pytest.raises(BadRequest, match=r"no class horse\. Write a name, or a number from 0 to 3"):
+        numbers(names, ["cat vs horse"])
