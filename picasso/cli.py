@@ -36,8 +36,15 @@ def serve(settings: Settings) -> None:
 
 @main.command()
 @click.argument("pictures", nargs=-1, required=True, type=Path)
-@click.option("--visualization", "-v", default="PartialOcclusion", show_default=True, help="Which one to run.")
-@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting of it, such as Window=0.1.")
+@click.option(
+    "--visualization",
+    "-v",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Which one to run; PartialOcclusion by default.",
+)
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting, for all that have it.")
 @click.option("--class", "classes", multiple=True, metavar="NAME", help="A class to look at, by name or number.")
 @click.option("--compare", multiple=True, metavar="NAME", help="A model of the setting COMPARE to compare with.")
 @click.option("--out", type=Path, default=Path("picasso-results"), show_default=True, help="Where to write.")
@@ -45,20 +52,20 @@ def serve(settings: Settings) -> None:
 def explain(
     settings: Settings,
     pictures: tuple[Path, ...],
-    visualization: str,
+    names: tuple[str, ...],
     pairs: tuple[str, ...],
     classes: tuple[str, ...],
     compare: tuple[str, ...],
     out: Path,
 ) -> None:
-    """Visualize PICTURES and write PNG, JSON and npz files, one folder for each picture."""
+    """Visualize PICTURES and write PNG, JSON and npz files, one folder for each picture and visualization."""
     from picasso import comparing, models
     from picasso.inputs import picture_from
     from picasso.registry import Registry
 
     chosen = parse_pairs(pairs, "--set", "Window=0.1")
     # Whatever can be wrong is found before the model takes its seconds to load.
-    Registry(settings.plugin_dirs()).get(visualization).require().ALLOWED_SETTINGS.parse(chosen)
+    wanted = Registry(settings.plugin_dirs()).with_settings(names or ("PartialOcclusion",), chosen)
     for name in compare:
         if name not in settings.COMPARE:
             known = ", ".join(settings.COMPARE) or "none"
@@ -67,22 +74,23 @@ def explain(
         picture_from(file, 0)
     loaded = {name: models.load_configured(settings.compared(name)) for name in ("", *compare)}
     notes: dict[str, None] = {}
-    with progress_bar(visualization) as progress:
-        explained = comparing.explain_each(
-            loaded,
-            pictures,
-            visualization,
-            plugin_dirs=settings.plugin_dirs(),
-            progress=progress,
-            classes=classes,
-            **chosen,
-        )
-        for result in explained:
-            folder = free_folder(out, f"{Path(result.picture).stem}-{visualization}")
-            result.save(folder)
-            best = result.predictions[0]
-            click.echo(f"{result.picture}: {best['name']} {best['prob']:.3f} -> {folder}")
-            notes |= dict.fromkeys((*result.model.notes, *result.notes))
+    for name, own in wanted.items():
+        with progress_bar(name) as progress:
+            explained = comparing.explain_each(
+                loaded,
+                pictures,
+                name,
+                plugin_dirs=settings.plugin_dirs(),
+                progress=progress,
+                classes=classes,
+                **own,
+            )
+            for result in explained:
+                folder = free_folder(out, f"{Path(result.picture).stem}-{name}")
+                result.save(folder)
+                best = result.predictions[0]
+                click.echo(f"{result.picture}: {best['name']} {best['prob']:.3f} -> {folder}")
+                notes |= dict.fromkeys((*result.model.notes, *result.notes))
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
 

@@ -6,7 +6,7 @@ import importlib.util
 import inspect
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -93,6 +93,21 @@ class Registry:
             known = ", ".join(entry.name for entry in self.entries() if entry.cls)
             raise NotFound(f"There is no visualization of that name; there are {known}.")
         return self._entries[name]
+
+    def with_settings(self, names: Sequence[str], settings: Mapping[str, object]) -> dict[str, dict[str, object]]:
+        """Return visualizations by name, each with those of some settings that it has; they are checked.
+
+        Raises:
+            NotFound: there is no such visualization.
+            BadRequest: one can't be used, no one has a setting of such a name, or a value is wrong.
+        """
+        controls = {name: self.get(name).require().ALLOWED_SETTINGS.controls() for name in names}
+        unknown = [key for key in settings if not any(key in known for known in controls.values())]
+        chosen: dict[str, dict[str, object]] = {}
+        for name, known in controls.items():
+            chosen[name] = {key: value for key, value in settings.items() if key in known or key in unknown}
+            self.get(name).require().ALLOWED_SETTINGS.parse(chosen[name])
+        return chosen
 
     def unsuitable(self, model: Model) -> dict[str, str]:
         """Return why visualizations do not fit a model, by their names; those that fit are left out."""

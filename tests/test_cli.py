@@ -249,3 +249,19 @@ def test_serve_ends_with_status_2_if_the_model_cannot_be_loaded(config: Path) ->
     assert "picasso: " in errors
     assert "has no model class NoSuchModel" in errors
     assert "Traceback" not in errors.replace("broken on purpose", "").split("picasso: ")[-1]
+
+
+def test_explain_runs_several_visualizations_with_the_settings_that_each_has(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    several = ["-v", "GradCAM", "-v", "SaliencyMaps", "--set", "Transparency=0.25", "--set", "Rectified=no"]
+    done = run("explain", tmp_path / "a.png", "--config", config, "--out", tmp_path / "out", *several)
+    assert done.exit_code == 0, done.output
+    settings = {
+        name: json.loads((tmp_path / "out" / f"a-{name}" / "result.json").read_text())["settings"]
+        for name in ("GradCAM", "SaliencyMaps")
+    }
+    assert settings["GradCAM"] == {"Rectified": False, "Transparency": 0.25, "Layer": ""}
+    assert settings["SaliencyMaps"]["Transparency"] == 0.25
+    wrong = run("explain", tmp_path / "a.png", "--config", config, *several, "--set", "Window=0.1")
+    assert wrong.exit_code == 2
+    assert "There is no setting 'Window' here; the settings are: Rectified, Transparency, Layer." in wrong.output

@@ -21,7 +21,7 @@ from tests.fakes import BlackBoxModel, GreyModel, LinearModel, PooledModel
 
 NAMES = [entry.name for entry in Registry().entries()]
 # Settings with which the slow ones are quick.
-QUICK: dict[str, dict[str, object]] = {
+QUICK: dict[str, dict[str, Any]] = {
     "RISE": {"Masks": 50},
     "LIME": {"Samples": 50, "Regions": 4},
     "KernelSHAP": {"Samples": 50, "Regions": 4},

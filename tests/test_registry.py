@@ -111,3 +111,20 @@ def test_settings_without_a_control_are_refused_with_the_reason(tmp_path: Path) 
     text = files[0].read_text()
     files[0].write_text(re.sub(r"patch: int = slider\(.*\)", "patch: int = 3", text))
     assert "its setting patch is not declared with choice()" in Registry([tmp_path]).get("Careless").reason
+
+
+def test_what_must_be_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Registry().get("LIME").cls is not None
+    monkeypatch.setattr("picasso.visualizations.lime.LIME.EXTRA", ("regions", "no_such_module"))
+    entry = Registry().get("LIME")
+    assert entry.reason == "needs another package: pip install 'picasso-viz[regions]'."
+    with pytest.raises(BadRequest, match="LIME can't be used: needs another package"):
+        entry.require()
+
+
+def test_a_plugin_that_cannot_be_asked_is_left_usable(monkeypatch: pytest.MonkeyPatch, linear: LinearModel) -> None:
+    def fail(model: object) -> str:
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr("picasso.visualizations.rise.RISE.unsuitable", fail)
+    assert list(Registry().unsuitable(linear)) == ["CAM"]

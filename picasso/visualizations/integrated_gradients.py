@@ -35,8 +35,9 @@ class IntegratedGradientsSettings(VisualizationSettings):
     baseline: str = choice(
         "black", "grey", "white", "mean", "blur", "noise", "several", help="What stands for a picture of nothing."
     )
-    steps: int = number(
-        128, minimum=8, maximum=4096, help="At how many points of the way the gradient is taken; more are more exact."
+    steps: int = number(512, minimum=8, maximum=8192, help="How often the gradient is taken on the way, at most.")
+    gap: float = choice(
+        0.01, 0.001, 0.05, help="The part of the difference that a map may lack; it is computed until it lacks less."
     )
     seed: int = number(0, minimum=0, maximum=2**31, help="For noise: which random pixels are drawn.")
     transparency: float = choice(0.0, 0.25, 0.5, 0.75, help="How strongly the picture shows through the map.", digits=2)
@@ -65,7 +66,7 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
         """Yield one map per class, the sum over the channels."""
         for picture in task.inputs:
             task.progress(0, 1)
-            total, differences = self.integrate(task, picture)
+            total, differences, spent = self.integrate(task, picture)
             panels = []
             for prediction, attribution, difference in zip(picture.predictions, total, differences, strict=True):
                 panels.append(
@@ -75,32 +76,36 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
                         quantity="part of the logit",
                         signed=True,
                         transparency=task.settings.transparency,
-                        note=gap(float(attribution.sum()), difference),
+                        note=gap(float(attribution.sum()), difference, spent),
                     )
                 )
             yield panels
 
     def integrate(
         self, task: Task[IntegratedGradientsSettings], picture: Input
-    ) -> tuple[NDArray[np.float64], Sequence[float]]:
-        """Return the mean attributions ``(k, H, W, C)`` over the baselines, and the differences of the logits."""
+    ) -> tuple[NDArray[np.float64], Sequence[float], int]:
+        """Return the mean attributions ``(k, H, W, C)`` over baselines, the differences of the logits, the steps."""
         names, steps = task.settings.baselines, task.settings.steps
         total: NDArray[np.float64] = np.zeros((len(picture.classes), *picture.array.shape))
-        differences = np.zeros(len(picture.classes))
+        differences, spent = np.zeros(len(picture.classes)), 0
         for index, name in enumerate(names):
 
             def progress(done: int, count: int, before: int = index) -> None:
                 task.progress(before * count + done, len(names) * count)
 
             baseline: Array = picture.filled(task.model, name, task.settings.seed)
-            total += integrated_gradients(task.model, picture.array, baseline, picture.classes, steps, progress)
+            attributions, taken = integrated_gradients(
+                task.model, picture.array, baseline, picture.classes, steps, task.settings.gap / 2, progress
+            )
+            total, spent = total + attributions, spent + taken
             here, there = task.model.logits(np.stack([picture.array, baseline]))[:, picture.classes].astype(np.float64)
             differences += here - there
-        return total / len(names), (differences / len(names)).tolist()
+        return total / len(names), (differences / len(names)).tolist(), spent
 
 
-def gap(attributed: float, difference: float) -> str:
+def gap(attributed: float, difference: float, steps: int) -> str:
     """Say how much of the difference of the logit is missing from the map, or is too much: the completeness gap."""
     missing = abs(attributed - difference)
     share = f" ({missing / abs(difference):.2%})" if difference else ""
-    return f"The logit differs from the baseline's by {difference:.4g}; the map lacks {missing:.2g} of it{share}."
+    lacks = f"the map lacks {missing:.2g} of it{share}, after {steps} steps"
+    return f"The logit differs from the baseline's by {difference:.4g}; {lacks}."

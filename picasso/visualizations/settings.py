@@ -147,16 +147,21 @@ class LayerChoice(Control):
     """The name of a layer with feature maps; which there are, the model knows."""
 
     kind: ClassVar[str] = "layer"
+    DEFAULT_LAYER: ClassVar[str] = "default"
 
     def parse(self, raw: object) -> Value:
         """Accept any name; whether the model has such a layer is asked before a run."""
         if not isinstance(raw, str):
             raise ValueError
-        return raw.strip()
+        return "" if raw.strip() == self.DEFAULT_LAYER else raw.strip()
+
+    def show(self, value: Value) -> str:
+        """Write no name as what it means."""
+        return str(value) or self.DEFAULT_LAYER
 
     def allowed(self) -> str:
         """Say where the names are."""
-        return "the name of a layer with feature maps, or nothing for the default one"
+        return f"the name of a layer with feature maps, or {self.DEFAULT_LAYER}"
 
 
 def number_or_none(raw: object) -> float | None:

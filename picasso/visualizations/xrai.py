@@ -30,6 +30,9 @@ BASELINES = ("black", "white")
 # The colours end where this many percent of the pixels do, for slivers between the regions have extreme values.
 END = 99
 
+# The part of the difference of the logit that the attributions may lack.
+GAP = 0.01
+
 
 @dataclass(frozen=True)
 class XRAISettings(VisualizationSettings):
@@ -84,6 +87,6 @@ def attributions(task: Task[XRAISettings], picture: Input) -> NDArray[np.float64
             task.progress(before + done, steps * len(BASELINES))
 
         baseline = picture.filled(task.model, name)
-        gradients = integrated_gradients(task.model, picture.array, baseline, picture.classes, steps, progress)
+        gradients, _ = integrated_gradients(task.model, picture.array, baseline, picture.classes, steps, GAP, progress)
         total += gradients.sum(axis=-1) / len(BASELINES)
     return total

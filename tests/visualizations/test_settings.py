@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from picasso.errors import BadRequest
 from picasso.visualizations.partial_occlusion import OcclusionSettings
-from picasso.visualizations.settings import VisualizationSettings, choice, number, slider, toggle
+from picasso.visualizations.settings import VisualizationSettings, choice, layer, number, slider, toggle
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,21 @@ class Everything(VisualizationSettings):
     sigma: float = number(1.5, help="Any number.")
     alpha: float = slider(0.5, minimum=0.0, maximum=1.0, step=0.1, help="A slider.")
     invert: bool = toggle(False, help="A toggle.")
+    layer: str = layer(help="A layer.")
 
 
 def test_defaults_and_public_names() -> None:
-    assert list(Everything.controls()) == ["WindowSide", "Colour", "Steps", "Sigma", "Alpha", "Invert"]
+    assert list(Everything.controls()) == ["WindowSide", "Colour", "Steps", "Sigma", "Alpha", "Invert", "Layer"]
     assert Everything.parse({}) == Everything()
-    expected = {"WindowSide": 0.5, "Colour": "grey", "Steps": 3, "Sigma": 1.5, "Alpha": 0.5, "Invert": False}
+    expected = {
+        "WindowSide": 0.5,
+        "Colour": "grey",
+        "Steps": 3,
+        "Sigma": 1.5,
+        "Alpha": 0.5,
+        "Invert": False,
+        "Layer": "",
+    }
     assert Everything().as_dict() == expected
 
 
@@ -45,6 +54,8 @@ def test_defaults_and_public_names() -> None:
         ("Sigma", "-1e3", -1000.0),
         ("Alpha", "1", 1.0),
         ("Invert", "on", True),
+        ("Layer", " conv_1 ", "conv_1"),
+        ("Layer", "default", ""),
         ("Invert", True, True),
         ("Invert", "FALSE", False),
     ],
@@ -63,6 +74,7 @@ def test_accepted(name: str, raw: object, value: object) -> None:
         ("WindowSide", True, "one of"),
         ("Colour", "Grey", "one of grey, black"),
         ("Colour", ["grey"], "one of"),
+        ("Layer", 5, "the name of a layer with feature maps, or default"),
         ("Steps", "2.5", "a whole number from 1 to 9"),
         ("Steps", "10", "a whole number from 1 to 9"),
         ("Steps", "", "a whole number"),

@@ -235,3 +235,35 @@ def test_the_cookie_holds_an_id_and_nothing_else(client: FlaskClient) -> None:
     cookie = client.get_cookie(COOKIE)
     assert cookie is not None
     assert re.fullmatch(r"[0-9a-f]{32}", cookie.value)
+
+
+def test_two_classes_against_each_other(client: FlaskClient, linear: LinearModel) -> None:
+    upload(client)
+    body = {"visualization": "SaliencyMaps", "classes": ["bee vs ant", 3], "settings": {"Method": "gradient x input"}}
+    started: Any = client.post("/api/runs", json=body).json
+    state = finish(client, started["id"])
+    assert state["classes"] == [[1, 0], 3]
+    panels = state["results"][0]["panels"]
+    assert [panel["title"] for panel in panels] == ["bee rather than ant", "dog"]
+    (alone,) = explain(linear, picture(0), "SaliencyMaps", classes=["1 vs 0", "dog"], Method="gradient x input")
+    values = np.frombuffer(client.get(panels[0]["values_url"]).data, "<f4").reshape(6, 9)
+    np.testing.assert_array_equal(values, alone.panels[0].array)
+    page = client.get(f"/runs/{started['id']}").text
+    assert "bee vs ant, dog" in page
+    assert "--class &#39;bee vs ant&#39; --class dog" in page
+    wrong = client.post("/api/runs", json={**body, "classes": ["bee vs wasp"]})
+    assert wrong.status_code == 400
+    assert "The model has no class wasp" in wrong.text
+
+
+def test_a_layer_that_the_model_does_not_have(client: FlaskClient) -> None:
+    upload(client)
+    body = {"visualization": "GradCAM", "settings": {"Layer": "nose"}}
+    wrong: Any = client.post("/api/runs", json=body)
+    assert wrong.status_code == 400
+    assert wrong.json["error"]["message"] == "Layer must be one of input, not nose."
+    assert wrong.json["error"]["field"] == "Layer"
+    for name in ("input", "default", ""):
+        started: Any = client.post("/api/runs", json={**body, "settings": {"Layer": name}}).json
+        assert finish(client, started["id"])["state"] == "finished"
+    assert '<option value="">input (default)</option>' in client.get("/visualizations/GradCAM").text
