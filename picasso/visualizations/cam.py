@@ -63,5 +63,6 @@ class CAM(BaseVisualization[MapSettings]):
 
 
 def constant(gradients: Array) -> bool:
-    """Tell whether all rows of ``(n, c)`` are the same, but for rounding."""
-    return bool(np.ptp(gradients, axis=0).max() <= SAME * np.abs(gradients).max())
+    """Tell whether all rows of ``(n, c)`` are the same, but for rounding, and not all 0."""
+    largest = float(np.abs(gradients).max())
+    return largest > 0 and bool(np.ptp(gradients, axis=0).max() <= SAME * largest)

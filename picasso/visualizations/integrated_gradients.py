@@ -59,8 +59,11 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
 
     @classmethod
     def passes(cls, model: Model, settings: IntegratedGradientsSettings) -> float:
-        """Return for each step one pass forward, and one back for each class, which takes as long as two."""
-        return (1.0 + 2 * model.top_probs) * settings.steps * len(settings.baselines)
+        """Return for each step one pass forward, and one back for each class, which takes as long as two.
+
+        How many steps the gap needs is not known before; a third of those allowed is a guess.
+        """
+        return (1.0 + 2 * model.top_probs) * settings.steps / 3 * len(settings.baselines)
 
     def make_visualization(self, task: Task[IntegratedGradientsSettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per class, the sum over the channels."""

@@ -28,7 +28,10 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PLUGINS = DOCS / "plugins"
-PAGES = {page.name: page.read_text(encoding="utf-8") for page in sorted(DOCS.glob("*.md"))}
+PAGES = {
+    page.relative_to(DOCS).as_posix(): page.read_text(encoding="utf-8")
+    for page in [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("*/*.md"))]
+}
 ADDRESS = "http://127.0.0.1:5000"
 
 Array = NDArray[np.float32]

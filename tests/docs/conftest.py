@@ -52,7 +52,7 @@ class BaseOfExamples(LinearModel):
 class InlineEngine:
     """Computes a shard at once, in this process."""
 
-    def __init__(self, configured: dict[str, Any], work_dir: Path) -> None:
+    def __init__(self, configured: dict[str, Any], work_dir: Path, limit: float) -> None:
         self._key = json.dumps(configured, sort_keys=True)
         self._model = worker.model_of(self._key)
         estimating.measure(self._model)

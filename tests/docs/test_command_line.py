@@ -38,8 +38,8 @@ def test_command_lines_parse(arguments: list[str]) -> None:
     if chosen.get("preprocess"):
         Preprocessing.parse(chosen["preprocess"])
     if name == "explain":
-        visualization = Registry([PLUGINS]).get(chosen["visualization"]).require()
-        visualization.ALLOWED_SETTINGS.parse(dict(pair.split("=") for pair in chosen["pairs"]))
+        names = chosen["names"] or ["PartialOcclusion"]
+        Registry([PLUGINS]).with_settings(names, dict(pair.split("=") for pair in chosen["pairs"]))
 
 
 def test_make_targets_exist() -> None:

@@ -22,7 +22,7 @@ from picasso import configuration, visualizations
 from picasso.models.card import Capability
 from picasso.panels import Panel
 from picasso.registry import Registry
-from picasso.visualizations import BaseVisualization, Input, Task, choice, number, slider, toggle
+from picasso.visualizations import BaseVisualization, Input, Task, choice, layer, number, slider, toggle
 from tests.conftest import picture
 from tests.docs.blocks import DOCS, PAGES, PLUGINS, ROOT, Array, section
 from tests.fakes import LinearModel
@@ -56,26 +56,42 @@ def test_tables_of_the_pages_exist() -> None:
 
 @pytest.mark.parametrize("entry", Registry().entries(), ids=lambda entry: entry.name)
 def test_every_built_in_visualization_is_described(entry: Any) -> None:
-    text = section("visualizations.md", f"## {entry.name}")
-    assert entry.cls.REFERENCE_LINK in text
-    assert "misleads" in text
+    (page,) = (name for name, text in PAGES.items() if f"\n({entry.name.lower()})=\n## {entry.name}\n" in text)
+    assert page.startswith("visualizations/")
+    text = section(page, f"## {entry.name}")
+    assert f"({entry.cls.REFERENCE_LINK})" in text or not entry.cls.REFERENCE_LINK
+    for part in ("Computed", "What it costs", "How to read it", "When to use it", "When it misleads"):
+        assert f"**{part}**\n: " in text
     if entry.cls.ALLOWED_SETTINGS.controls():
         assert f"{{{{ settings_of_{entry.name} }}}}" in text
+        assert f"../images/methods/{entry.name}.webp" in text
+    assert f"[{entry.name}]({Path(page).name}#{entry.name.lower()})" in PAGES["visualizations/index.md"]
+
+
+def test_pictures_of_the_methods_are_light() -> None:
+    pictures = {file.stem: file.stat().st_size for file in (DOCS / "images" / "methods").glob("*.webp")}
+    with_maps = {one.name for one in Registry().entries() if one.cls and one.cls.ALLOWED_SETTINGS.controls()}
+    assert set(pictures) == with_maps
+    assert max(pictures.values()) < 25_000
 
 
 def contract() -> list[tuple[str, str]]:
     """Return everything that the author of a visualization may use, and the section that must mention it."""
     macros = (ROOT / "picasso" / "templates" / "macros.html").read_text(encoding="utf-8")
     fields_of = {
-        "### Class attributes": [*BaseVisualization.__annotations__, "passes", "make_visualization"],
+        "### Class attributes": [
+            *BaseVisualization.__annotations__,
+            *(name for name, one in vars(BaseVisualization).items() if callable(one) and not name.startswith("_")),
+            *(name for name, one in vars(BaseVisualization).items() if isinstance(one, classmethod)),
+        ],
         "### The task": [
             *(f"task.{field.name}" for field in fields(Task)),
-            *(field.name for field in fields(Input)),
+            *(name for name in [*(field.name for field in fields(Input)), *vars(Input)] if not name.startswith("_")),
         ],
         "### Panels": [field.name for field in fields(Panel)],
         "### Settings fields": [
             name
-            for function in (choice, number, slider, toggle)
+            for function in (choice, number, slider, toggle, layer)
             for name in [function.__name__, *inspect.signature(function).parameters]
         ],
         "### Templates": re.findall(r"macro (\w+)\(", macros),
@@ -151,12 +167,17 @@ def test_relative_links_resolve(name: str) -> None:
     targets = re.findall(r"\]\(([^)\s]+)\)", PAGES[name])
     included = re.findall(r"^(?:```\{literalinclude\}|:file:) (\S+)$", PAGES[name], re.MULTILINE)
     files = [target.partition("#")[0] for target in targets if "://" not in target] + included
-    assert [file for file in files if file and not (DOCS / file).is_file()] == []
+    assert [file for file in files if file and not (DOCS / name).parent.joinpath(file).is_file()] == []
 
 
 def test_every_page_is_in_a_table_of_contents() -> None:
-    listed = re.findall(r"^```\{toctree\}\n(.*?)^```$", PAGES["index.md"], re.MULTILINE | re.DOTALL)
-    names = {f"{line}.md" for part in listed for line in part.splitlines() if line and not line.startswith(":")}
+    names = {
+        (Path(page).parent / f"{line}.md").as_posix()
+        for page, text in PAGES.items()
+        for part in re.findall(r"^```\{toctree\}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        for line in part.splitlines()
+        if line and not line.startswith(":")
+    }
     assert names | {"index.md"} == set(PAGES)
 
 
@@ -170,5 +191,5 @@ def test_the_documentation_builds_without_warnings(tmp_path: Path) -> None:
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "html" / "index.html").is_file()
     foreign = re.compile(r'(?:src|href)="(?:https?:)?//[^"]+\.(?:js|css|woff2?)')
-    pages = (tmp_path / "html").glob("*.html")
+    pages = (tmp_path / "html").rglob("*.html")
     assert [page.name for page in pages if foreign.search(page.read_text(encoding="utf-8"))] == []

@@ -1,0 +1,64 @@
+"""Makes a picture of each method for its section in the documentation: ``python docs/methods.py [NAME ...]``.
+
+Each shows the photograph beside the map of its most probable class. They are made by the visualizations themselves.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import drawing
+from PIL import Image
+
+import picasso
+from picasso.models.base import Model
+from picasso.visualizations import saliency_maps
+
+IMAGES = Path(__file__).parent / "images" / "methods"
+SIDE, GAP, MOST = 240, 8, 25_000
+
+
+def beside(pictures: list[Image.Image], side: int = SIDE) -> Image.Image:
+    """Return pictures side by side."""
+    strip = Image.new("RGB", (len(pictures) * (side + GAP) - GAP, side), "white")
+    for place, picture in enumerate(pictures):
+        one = picture.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+        strip.paste(one, (place * (side + GAP), 0))
+    return strip
+
+
+def save(picture: Image.Image, name: str) -> None:
+    """Write a picture, as good as fits into what a page should weigh."""
+    file = IMAGES / f"{name}.webp"
+    for quality in range(80, 20, -10):
+        picture.save(file, quality=quality, method=6)
+        if file.stat().st_size < MOST:
+            return
+    raise SystemExit(f"{file.name} is too large.")
+
+
+def gradients(model: Model) -> list[Image.Image]:
+    """Return the maps of SaliencyMaps, one for each of its methods."""
+    shown = next(method for method in drawing.METHODS if method.name == "SaliencyMaps")
+    pictures = []
+    for name in saliency_maps.METHODS:
+        (result,) = picasso.explain(model, drawing.PHOTOGRAPH, shown.name, Method=name)
+        pictures.append(drawing.drawn(shown, result))
+    return pictures
+
+
+def main() -> None:
+    """Write the pictures."""
+    IMAGES.mkdir(exist_ok=True)
+    model = drawing.example()
+    for method, result in drawing.results(model, sys.argv[1:]):
+        photograph = Image.fromarray(result.view)
+        if method.name == "SaliencyMaps":
+            save(beside([photograph, *gradients(model)], 180), method.name)
+        else:
+            save(beside([photograph, drawing.drawn(method, result)]), method.name)
+
+
+if __name__ == "__main__":
+    main()
