@@ -10,6 +10,21 @@ HOST = "127.0.0.1"
 # The port to listen on.
 PORT = 5000
 
+# What visitors must type; needed to listen on anything but loopback. $PICASSO_PASSWORD is taken first.
+PASSWORD = ""
+
+# Whether others may be served without a password.
+OPEN = False
+
+# Host names under which the server is reached, besides this machine's own.
+TRUSTED_HOSTS = []
+
+# How many proxies stand before the server; of so many, the X-Forwarded headers are believed.
+PROXIES = 0
+
+# Whether each request is written to the log as a line of JSON.
+LOG_REQUESTS = False
+
 # A model file to load; "" uses the class that the next three settings name.
 MODEL = ""
 
@@ -58,11 +73,20 @@ MAX_PICTURES = 500
 # How many sessions the server may hold.
 MAX_SESSIONS = 100
 
+# Megabytes that the pictures and results of a session may take.
+SESSION_MB = 2000
+
+# Megabytes that those of all sessions may take.
+TOTAL_MB = 20000
+
 # Minutes without a request after which a session's files are deleted.
 SESSION_MINUTES = 120
 
 # How many runs may wait or compute at once.
 QUEUE_LENGTH = 20
+
+# Minutes that a run may compute; after that it fails, and the worker starts anew.
+RUN_MINUTES = 120
 
 # The folder for temporary session folders; "" uses the system's.
 WORK_DIR = ""

@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 from flask import Flask
 from flask_compress import Compress
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from picasso import configuration, worker
 from picasso.configuration import Settings
@@ -16,7 +17,20 @@ from picasso.engine import LocalEngine
 from picasso.registry import Registry
 from picasso.runner import Runner
 from picasso.storage import Storage
-from picasso.web import api, api_pictures, api_questions, api_runs, errors, files, guard, keeping, pages
+from picasso.web import (
+    api,
+    api_pictures,
+    api_questions,
+    api_runs,
+    errors,
+    files,
+    guard,
+    health,
+    keeping,
+    login,
+    logs,
+    pages,
+)
 from picasso.web.services import Services
 
 
@@ -35,7 +49,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     registry = Registry(settings.plugin_dirs())
     storage = Storage(settings)
     configured = worker.reference(settings)
-    engine = LocalEngine(configured, storage.folder)
+    engine = LocalEngine(configured, storage.folder, settings.RUN_MINUTES * 60)
     runner = Runner(engine, registry, configured, settings.QUEUE_LENGTH, list(settings.COMPARE))
 
     app = Flask("picasso")
@@ -53,8 +67,12 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     # Algorithms that every browser and every proxy knows; pictures and arrays are compressed already.
     app.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
     Compress(app)
-    guard.init_app(app, settings)
+    if settings.PROXIES:
+        count = settings.PROXIES
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
+    for room in (logs, guard, login):
+        room.init_app(app, settings)
     errors.init_app(app)
-    for module in (pages, files, api, api_pictures, api_runs, api_questions, keeping):
+    for module in (pages, files, api, api_pictures, api_runs, api_questions, keeping, health):
         app.register_blueprint(module.blueprint)
     return app

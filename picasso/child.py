@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import multiprocessing
+import signal
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
@@ -14,6 +15,13 @@ from picasso import worker
 from picasso.errors import WorkerDied
 
 log = logging.getLogger(__name__)
+
+# What exit codes mostly mean: the number of a signal, negative.
+LIKELY = {
+    -signal.SIGKILL: "it was killed, as a system does that runs out of memory",
+    -signal.SIGSEGV: "it crashed: a segmentation fault",
+    -signal.SIGABRT: "it crashed: an abort",
+}
 
 
 class Child:
@@ -32,6 +40,7 @@ class Child:
             target=worker.main, args=(theirs, *arguments), name="picasso-worker", daemon=True
         )
         self.process.start()
+        self._why = ""
         # With our copy closed, the child's death closes the pipe and is noticed at once.
         theirs.close()
         self._numbers = itertools.count()
@@ -69,6 +78,11 @@ class Child:
         """Tell whether the process runs."""
         return self.process.is_alive()
 
+    def kill(self, why: str) -> None:
+        """End the process at once, for a reason that those who wait are told."""
+        self._why = why
+        self.process.kill()
+
     def close(self) -> None:
         """End the process at once; what is pending fails."""
         self.process.kill()
@@ -96,4 +110,6 @@ class Child:
             future.set_exception(self._death())
 
     def _death(self) -> WorkerDied:
-        return WorkerDied(f"The process that computes ended unexpectedly (exit code {self.process.exitcode}).")
+        code = self.process.exitcode
+        likely = LIKELY.get(code or 0, f"exit code {code}")
+        return WorkerDied(self._why or f"The process that computes ended unexpectedly ({likely}); another one starts.")

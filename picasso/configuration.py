@@ -19,14 +19,15 @@ import yaml
 from picasso.errors import ConfigurationError, reason
 
 ENVIRONMENT_VARIABLE = "PICASSO_SETTINGS"
+PASSWORD_VARIABLE = "PICASSO_PASSWORD"  # noqa: S105 - the name of a variable
 PACKAGE = Path(__file__).parent
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 
 
-def setting(default: Any, help: str, maximum: int | None = None) -> Any:  # noqa: A002 - what readers of the table see
-    """Declare a setting with its default, the sentence that documents it and, for a number, its largest value."""
+def setting(default: Any, help: str, maximum: int | None = None, minimum: int = 1) -> Any:  # noqa: A002 - for readers
+    """Declare a setting with its default, the sentence that documents it and, for a number, its bounds."""
     make = {"default_factory": lambda: copy.copy(default)} if isinstance(default, list | dict) else {"default": default}
-    return field(metadata={"help": help, "maximum": maximum}, **make)
+    return field(metadata={"help": help, "maximum": maximum, "minimum": minimum}, **make)
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,15 @@ class Settings:
     APP_TITLE: str = setting("Picasso", "The title at the top of every page.")
     HOST: str = setting("127.0.0.1", "The address to listen on; anything but loopback is reachable by others.")
     PORT: int = setting(5000, "The port to listen on.", maximum=65535)
+    PASSWORD: str = setting(
+        "", "What visitors must type; needed to listen on anything but loopback. $PICASSO_PASSWORD is taken first."
+    )
+    OPEN: bool = setting(False, "Whether others may be served without a password.")
+    TRUSTED_HOSTS: list[str] = setting([], "Host names under which the server is reached, besides this machine's own.")
+    PROXIES: int = setting(
+        0, "How many proxies stand before the server; of so many, the X-Forwarded headers are believed.", minimum=0
+    )
+    LOG_REQUESTS: bool = setting(False, "Whether each request is written to the log as a line of JSON.")
     MODEL: str = setting("", 'A model file to load; "" uses the class that the next three settings name.')
     MODEL_CLS_PATH: str = setting("{picasso}/examples/keras/model.py", "The Python file that holds your model class.")
     MODEL_CLS_NAME: str = setting("KerasMNISTModel", "The name of the model class in that file.")
@@ -65,13 +75,20 @@ class Settings:
     MAX_MEGAPIXELS: int = setting(50, "The largest picture, in millions of pixels.")
     MAX_PICTURES: int = setting(500, "How many pictures a session may hold.")
     MAX_SESSIONS: int = setting(100, "How many sessions the server may hold.")
+    SESSION_MB: int = setting(2_000, "Megabytes that the pictures and results of a session may take.")
+    TOTAL_MB: int = setting(20_000, "Megabytes that those of all sessions may take.")
     SESSION_MINUTES: int = setting(120, "Minutes without a request after which a session's files are deleted.")
     QUEUE_LENGTH: int = setting(20, "How many runs may wait or compute at once.")
+    RUN_MINUTES: int = setting(120, "Minutes that a run may compute; after that it fails, and the worker starts anew.")
     WORK_DIR: str = setting("", 'The folder for temporary session folders; "" uses the system\'s.')
 
     # Where the settings came from, so that the worker process can read the same ones again.
     source: Path | None = field(default=None, metadata={"internal": True})
     overrides: dict[str, Any] = field(default_factory=dict, metadata={"internal": True})
+
+    def password(self) -> str:
+        """Return what visitors must type, or ""; the environment's wins, so that it need not be in a file."""
+        return os.environ.get(PASSWORD_VARIABLE, self.PASSWORD)
 
     def path(self, text: str) -> Path:
         """Resolve a path setting as the class docstring says."""
@@ -123,8 +140,6 @@ DEFAULTS = {name: getattr(Settings(), name) for name in FIELDS}
 
 # What may differ for a model to compare with.
 MODEL_SETTINGS = ("MODEL", "MODEL_CLS_PATH", "MODEL_CLS_NAME", "MODEL_LOAD_ARGS", "LABELS", "PREPROCESS", "TRUST_MODEL")
-
-POSITIVE = {name for name, value in DEFAULTS.items() if type(value) is int}
 
 # What replaced the keys of the original's two generations of settings files.
 REPLACED = {
@@ -210,9 +225,9 @@ def check(key: str, value: Any, where: str) -> None:
             f"The setting {key}{where} must be of type {expected.__name__}, like {DEFAULTS[key]!r}, but is {value!r}.",
             field=key,
         )
-    maximum = FIELDS[key].metadata["maximum"]
-    if key in POSITIVE and (value < 1 or (maximum and value > maximum)):
-        allowed = f"from 1 to {maximum}" if maximum else "1 or more"
+    minimum, maximum = (FIELDS[key].metadata[bound] for bound in ("minimum", "maximum"))
+    if expected is int and (value < minimum or (maximum and value > maximum)):
+        allowed = f"from {minimum} to {maximum}" if maximum else f"{minimum} or more"
         raise ConfigurationError(f"The setting {key}{where} must be {allowed}, but is {value}.", field=key)
 
 

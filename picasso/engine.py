@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import queue
 import threading
-from concurrent.futures import Future
+import time
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any, Protocol
 
 from picasso import files
 from picasso.child import Child
+from picasso.runs import Run
 
 log = logging.getLogger(__name__)
+
+# How often a shard at work is looked at, and how long a cancelled one may go on.
+WATCH_SECONDS, GRACE_SECONDS = 0.5, 30.0
 
 Job = tuple[int, int, "Future[None] | None", tuple[str, int]]
 
@@ -42,10 +48,17 @@ class Engine(Protocol):
 class LocalEngine:
     """One child process, given one shard at a time; questions are answered between two chunks of it.
 
-    If the child dies, the shard at work fails, a new child starts and the next shard goes there.
+    If the child dies, the shard at work fails, a new child starts and the next shard goes there. A child whose run
+    has computed for too long, or that does not stop when it should, is killed.
+
+    Args:
+        configured: where the worker finds the model; see :func:`picasso.worker.reference`.
+        work_dir: a folder for the child's files.
+        limit: how many seconds a run may compute.
     """
 
-    def __init__(self, configured: dict[str, Any], work_dir: Path) -> None:
+    def __init__(self, configured: dict[str, Any], work_dir: Path, limit: float = math.inf) -> None:
+        self._limit = limit
         self._status = work_dir / "model.json"
         temporary = work_dir / "worker"
         temporary.mkdir()
@@ -95,6 +108,20 @@ class LocalEngine:
                 self._child = Child(*self._arguments)
             return self._child
 
+    def _watched(self, child: Child, folder: Path, shard: int) -> Future[Any]:
+        """Have a shard computed; kill the child where the run takes too long, or does not stop."""
+        run, started, unwanted_since = Run(folder), time.monotonic(), None
+        before = run.computed(shard)
+        future = child.request("shard", str(folder), shard)
+        while not wait([future], timeout=WATCH_SECONDS).done:
+            now = time.monotonic()
+            if before + now - started > self._limit:
+                child.kill(f"The run computed for more than {self._limit / 60:g} minutes, which is the limit.")
+            unwanted_since = (unwanted_since or now) if run.unwanted() else None
+            if unwanted_since and now - unwanted_since > GRACE_SECONDS:
+                child.kill("The run did not stop when it was cancelled, so its process was ended.")
+        return future
+
     def _supervise(self) -> None:
         while True:
             _, _, future, job = self._jobs.get()
@@ -102,7 +129,7 @@ class LocalEngine:
                 return
             if not future.set_running_or_notify_cancel():
                 continue
-            error = self._living().request("shard", *job).exception()
+            error = self._watched(self._living(), Path(job[0]), job[1]).exception()
             if error is None:
                 future.set_result(None)
             else:

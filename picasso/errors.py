@@ -32,6 +32,13 @@ class BadRequest(PicassoError):
     code = "bad_request"
 
 
+class Unauthorized(PicassoError):
+    """The server has a password, and the request brought none or a wrong one."""
+
+    status = 401
+    code = "unauthorized"
+
+
 class Forbidden(PicassoError):
     """Another site, or a host name that is not ours, sent the request."""
 
@@ -68,7 +75,7 @@ class UnsupportedImage(PicassoError):
 
 
 class TooMany(PicassoError):
-    """The server already holds as many sessions as it may."""
+    """The server already holds as many sessions as it may, or wrong passwords came too fast."""
 
     status = 429
     code = "too_many"

@@ -6,10 +6,16 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
 
 NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,80}")
 
@@ -50,3 +56,40 @@ def child(folder: Path, name: str) -> Path | None:
     if NAME.fullmatch(name) and file.is_file() and not file.is_symlink():
         return file
     return None
+
+
+def size(folder: Path) -> int:
+    """Return how many bytes the files in a folder and below take; what disappears meanwhile counts for nothing."""
+    total, waiting = 0, [folder]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(status.st_mode):
+                        waiting.append(Path(entry.path))
+                    else:
+                        total += status.st_size
+        except OSError:
+            continue
+    return total
+
+
+def claim(file: Path) -> IO[bytes]:
+    """Make a file and hold a lock on it until it is closed, or this process ends in whatever way."""
+    held = file.open("wb")
+    if fcntl:
+        fcntl.flock(held, fcntl.LOCK_EX)
+    return held
+
+
+def is_unclaimed(file: Path) -> bool:
+    """Tell whether no process holds the lock on a file; where there are no locks, nobody can tell."""
+    if not fcntl:
+        return False
+    try:
+        with file.open("rb") as asked:
+            fcntl.flock(asked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

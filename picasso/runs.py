@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,9 @@ class Spec:
         return list(enumerate(self.pictures))[start : start + self.shard_size]
 
 
+Stand = Literal["waiting", "running", "finished", "cancelled", "failed"]
+
+
 class State(TypedDict):
     """How a run stands.
 
@@ -88,7 +91,7 @@ class State(TypedDict):
     picture at work.
     """
 
-    state: str
+    state: Stand
     fraction: float
     done: int
     total: int
@@ -159,6 +162,11 @@ class Run:
         found = self.folder.glob(f"previews/{position}p[0-9]*")
         return sorted(found, key=lambda folder: int(folder.name.partition("p")[2]))
 
+    def computed(self, shard: int) -> float:
+        """Return how many seconds all shards but one have taken so far."""
+        reports = (self._report(other) for other in range(self.spec().shards) if other != shard)
+        return sum(seconds for _, seconds in filter(None, reports))
+
     # ---- asked by both sides ------------------------------------------------------------------------------
 
     def cancel(self) -> None:
@@ -179,6 +187,7 @@ class Run:
         reports = {shard: report for shard in shards if (report := self._report(shard)) is not None}
         done = sum(fraction * len(spec.shard(shard)) for shard, (fraction, _) in reports.items())
         error = files.read_json(self.folder / "error.json")
+        state: Stand
         if error:
             state = "failed"
         elif finished:

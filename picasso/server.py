@@ -15,6 +15,7 @@ from waitress.server import create_server
 from picasso.app import create_app
 from picasso.configuration import Settings
 from picasso.errors import ConfigurationError, ModelError
+from picasso.web import logs
 from picasso.web.guard import is_loopback
 from picasso.web.services import Services
 
@@ -32,8 +33,16 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
         ConfigurationError: the address can't be listened on.
         ModelError: the model could not be loaded.
     """
+    if not (is_loopback(settings.HOST) or settings.password() or settings.OPEN):
+        raise ConfigurationError(
+            f"{settings.HOST} can be reached from other machines, and whoever reaches it can use the model and this "
+            "machine's time. Set PASSWORD, or OPEN = True if that is what you want.",
+            field="HOST",
+        )
     app = create_app(settings)
     services: Services = app.extensions["picasso"]
+    if settings.LOG_REQUESTS:
+        logs.to_standard_error()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     failure: list[str] = []
     try:
@@ -53,7 +62,7 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
                 f"Can't listen on {settings.HOST}:{settings.PORT}: {error.strerror}. Choose another with --port.",
                 field="PORT",
             ) from error
-        if not is_loopback(settings.HOST):
+        if not (is_loopback(settings.HOST) or settings.password()):
             say(f"WARNING: {settings.HOST} can be reached from other machines, and there is no password.")
         host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
         say(f"Open http://{host}:{settings.PORT} in your browser; Ctrl-C ends the server.")

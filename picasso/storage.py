@@ -19,12 +19,15 @@ from pathlib import Path
 from picasso import files, images
 from picasso.configuration import Settings
 from picasso.errors import NotFound, StorageFull, TooLarge, TooMany
+from picasso.quotas import Quotas
 from picasso.runs import Run, StoredPicture
 
 # The descriptions of a session's pictures, one JSON file each.
 DOCUMENTS = "[0-9]*.json"
 NUMBER = re.compile(r"[0-9]{1,9}")
 SWEEP_SECONDS = 60
+# The folder of a server, and the file in it that the server holds while it lives.
+PREFIX, CLAIM = "picasso-", "claim"
 
 
 @contextmanager
@@ -41,9 +44,10 @@ def room_on_disk() -> Iterator[None]:
 class Session:
     """The folder of one visitor: uploaded pictures and runs."""
 
-    def __init__(self, folder: Path, settings: Settings, lock: threading.Lock) -> None:
+    def __init__(self, folder: Path, settings: Settings, lock: threading.Lock, quotas: Quotas) -> None:
         self.id = folder.name
         self.runs_folder = folder / "runs"
+        self._quotas = quotas
         self._folder, self._settings, self._lock = folder, settings, lock
         self._pictures = folder / "pictures"
         self._order = folder / "order.json"
@@ -61,6 +65,7 @@ class Session:
             UnsupportedImage, BadRequest, TooLarge: see :func:`picasso.images.read`.
             TooLarge: the session holds as many pictures as it may.
         """
+        self.check_room()
         image = images.read(body, name, self._settings.MAX_MEGAPIXELS)
         pixels, small = images.encode(image), images.thumbnail(image)
         with self._lock, room_on_disk():
@@ -76,6 +81,10 @@ class Session:
             )
             files.write_json(self._document(uid), document)
             return document
+
+    def check_room(self) -> None:
+        """Raise TooLarge or StorageFull where no more may be stored; see :class:`picasso.quotas.Quotas`."""
+        self._quotas.check(self._folder)
 
     def _next_uid(self) -> int:
         """Count up; a removed picture's number is not used again."""
@@ -161,6 +170,13 @@ class Session:
         shutil.rmtree(run.folder, ignore_errors=True)
 
 
+def remove_orphans(parent: Path) -> None:
+    """Delete the folders of servers that ended without doing it, as one that is killed does."""
+    for claim in parent.glob(f"{PREFIX}*/{CLAIM}"):
+        if files.is_unclaimed(claim):
+            shutil.rmtree(claim.parent, ignore_errors=True)
+
+
 class Storage:
     """All sessions of one server, in a temporary folder that is deleted when it ends."""
 
@@ -168,13 +184,17 @@ class Storage:
         parent = settings.path(settings.WORK_DIR) if settings.WORK_DIR else None
         if parent:
             parent.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix="picasso-", dir=parent))
+        remove_orphans(parent or Path(tempfile.gettempdir()))
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        # Held as long as this process lives, however it ends.
+        self._claim = files.claim(self.folder / CLAIM)
         self._sessions = self.folder / "sessions"
         self._sessions.mkdir()
         # Small versions of the samples, which all sessions share.
         self._samples = self.folder / "samples"
         self._samples.mkdir()
         self._settings = settings
+        self._quotas = Quotas(self._sessions, settings.SESSION_MB, settings.TOTAL_MB)
         self._lock = threading.Lock()
         self._closed = threading.Event()
         threading.Thread(target=self._sweep, name="picasso-storage", daemon=True).start()
@@ -194,15 +214,17 @@ class Storage:
 
         Raises:
             TooMany: the server holds as many sessions as it may.
+            StorageFull: their files take as much room as they may.
         """
         self.expire()
+        self._quotas.check()
         with self._lock, room_on_disk():
             if sum(1 for _ in self._sessions.iterdir()) >= self._settings.MAX_SESSIONS:
                 raise TooMany("The server holds as many sessions as it may; try again later.")
             folder = self._sessions / secrets.token_hex(16)
             (folder / "pictures").mkdir(parents=True)
             (folder / "runs").mkdir()
-        return Session(folder, self._settings, self._lock)
+        return Session(folder, self._settings, self._lock, self._quotas)
 
     def find(self, session_id: str | None) -> Session | None:
         """Return a session by its id, or None if there is none (any more)."""
@@ -211,7 +233,7 @@ class Storage:
         folder = self._sessions / session_id
         if not folder.is_dir():
             return None
-        session = Session(folder, self._settings, self._lock)
+        session = Session(folder, self._settings, self._lock, self._quotas)
         session.touch()
         return session
 
@@ -237,4 +259,5 @@ class Storage:
         """Delete everything."""
         self._closed.set()
         atexit.unregister(self.close)
+        self._claim.close()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -41,7 +41,9 @@ PREVIEW_SECONDS = 1.0
 
 def reference(settings: Settings) -> dict[str, Any]:
     """Return where a worker, perhaps on another machine, finds the same settings again."""
-    return {"file": str(settings.source) if settings.source else None, "overrides": settings.overrides}
+    # This is written into each run's folder, where a password has no business.
+    overrides = {key: value for key, value in settings.overrides.items() if key != "PASSWORD"}
+    return {"file": str(settings.source) if settings.source else None, "overrides": overrides}
 
 
 def settings_of(where: dict[str, Any]) -> Settings:

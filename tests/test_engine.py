@@ -54,13 +54,49 @@ def test_a_killed_worker_fails_one_shard_and_is_replaced(engine: LocalEngine, tm
     assert pid is not None
     started = time.monotonic()
     os.kill(pid, signal.SIGKILL)
-    with pytest.raises(WorkerDied, match="exit code -9"):
+    with pytest.raises(
+        WorkerDied,
+        match=r"ended unexpectedly \(it was killed, as a system does that runs out of memory\); another one starts",
+    ):
         future.result(timeout=10)
     assert time.monotonic() - started < 2
     (tmp_path / "next").mkdir()
     again = make_run(tmp_path / "next", count=1)
     engine.submit(again.folder, 0).result(timeout=60)
     assert again.state()["state"] == "finished"
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_run_that_hangs_is_ended_and_the_queue_goes_on(
+    cancelled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("picasso.engine.GRACE_SECONDS", 0.5)
+    engine = LocalEngine(CONFIGURED, tmp_path, 1e9 if cancelled else 2.0)
+    try:
+        until(lambda: engine.model_status()["state"] == "ready")
+        (tmp_path / "hangs").mkdir()
+        run = make_run(tmp_path / "hangs", "Hangs")
+        future = engine.submit(run.folder, 0)
+        until(lambda: run.state()["fraction"] > 0)
+        if cancelled:
+            run.cancel()
+        why = "did not stop when it was cancelled" if cancelled else r"computed for more than 0\.0333333 minutes"
+        with pytest.raises(WorkerDied, match=why):
+            future.result(timeout=15)
+        (tmp_path / "next").mkdir()
+        again = make_run(tmp_path / "next", count=1)
+        engine.submit(again.folder, 0).result(timeout=60)
+        assert again.state()["state"] == "finished"
+    finally:
+        engine.close()
+
+
+def test_time_counts_for_the_whole_run(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.finish(0, 3.5)
+    run.report(1, 0.5, 2.0)
+    assert run.computed(1) == 3.5
+    assert run.computed(0) == 2.0
 
 
 def test_a_worker_that_died_while_idle_is_replaced_without_loss(engine: LocalEngine, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,3 +114,25 @@ def test_closing_deletes_everything(storage: Storage) -> None:
     storage.create().add_picture(png(), "a.png")
     storage.close()
     assert not storage.folder.exists()
+
+
+def test_folders_of_servers_that_were_killed_are_removed(tmp_path: Path) -> None:
+    settings = configuration.build({"WORK_DIR": str(tmp_path)}, None)
+    code = (
+        "import os; from picasso import configuration; from picasso.storage import Storage; "
+        f"storage = Storage(configuration.build({{'WORK_DIR': {str(tmp_path)!r}}}, None)); "
+        "print(storage.folder, flush=True); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    orphan = Path(done.stdout.strip())
+    assert orphan.is_dir()
+    unrelated = tmp_path / "picasso-notes"
+    unrelated.mkdir()
+    one = Storage(settings)
+    assert not orphan.exists()
+    other = Storage(settings)
+    assert one.folder.is_dir(), "that of a server that lives stays"
+    assert unrelated.is_dir()
+    for storage in (one, other):
+        storage.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["picasso-notes"]

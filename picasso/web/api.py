@@ -86,6 +86,7 @@ def visualize() -> Response:
         missing = "image" if uid is None else "visualizer"
         raise BadRequest("Name the picture as image=<uid> and the visualization as visualizer=<name>.", field=missing)
     session = need_session()
+    session.check_room()
     runner = services().runner
     run = runner.start(session.runs_folder, name, values, [session.picture(uid)])
     runner.wait(run, PATIENCE)

@@ -34,6 +34,7 @@ def start_run() -> tuple[Response, int, dict[str, str]]:
     if not isinstance(settings, dict):
         raise BadRequest("settings must be an object of names and values.", field="settings")
     session = need_session()
+    session.check_room()
     pictures = session_pictures(session, body.get("images"))
     run = services().runner.start(
         session.runs_folder, name, settings, pictures, classes=words(body, "classes"), models=words(body, "models")

@@ -19,6 +19,8 @@ SENTENCES = {
     413: ("too_large", "The upload is larger than this server allows; send fewer or smaller pictures."),
     415: ("unsupported_type", "This address takes JSON; send Content-Type: application/json."),
 }
+# After how many seconds it is worth to try again.
+RETRY = {429: "60", 503: "2"}
 UNEXPECTED = "Something went wrong on our side; the log of the server says what. Nothing of yours is lost."
 
 
@@ -59,6 +61,6 @@ def answer(status: int, code: str, message: str, field: str | None = None) -> Re
     else:
         response = make_response(render_template("error.html", status=status, message=message))
     response.status_code = status
-    if status == 503:
-        response.headers["Retry-After"] = "2"
+    if status in RETRY:
+        response.headers["Retry-After"] = RETRY[status]
     return response

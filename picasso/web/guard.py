@@ -9,6 +9,7 @@ from flask import Flask, Response, request
 
 from picasso.configuration import Settings
 from picasso.errors import BadRequest, Forbidden
+from picasso.web.login import OPEN_PATHS
 from picasso.web.services import send_cookie
 
 POLICY = "; ".join(
@@ -55,10 +56,13 @@ def host_name(header: str) -> str:
 def init_app(app: Flask, settings: Settings) -> None:
     """Check every request and protect every answer."""
     # Bound to loopback, only loopback names are ours: another name is a page that rebinds its DNS to us.
-    names_are_open = not is_loopback(settings.HOST)
+    names_are_open = not is_loopback(settings.HOST) and not settings.TRUSTED_HOSTS
+    trusted = {name.lower() for name in settings.TRUSTED_HOSTS}
 
     def check() -> None:
-        if not (names_are_open or is_loopback(host_name(request.headers.get("Host", "")))):
+        # With proxies, this is the name that the visitor typed.
+        name = host_name(request.headers.get("Host", ""))
+        if not (names_are_open or is_loopback(name) or name in trusted or request.path in OPEN_PATHS):
             raise BadRequest("This host name is not served; open http://127.0.0.1 or http://localhost instead.")
         if request.method not in ("GET", "HEAD", "OPTIONS") or request.path in ACTING:
             check_origin()

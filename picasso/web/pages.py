@@ -156,6 +156,7 @@ def start(name: str, values: dict[str, Any]) -> Run:
     session, form = find_session(), request.form
     if session is None:
         raise BadRequest("There are no pictures to look at; upload some or choose samples.", field="images")
+    session.check_room()
     pictures = session_pictures(session, form.getlist("picture") or None)
     classes = [one for one in form.getlist("class") if one.strip()]
     return services().runner.start(

@@ -115,3 +115,17 @@ class PartialOcclusion(BaseVisualization[VisualizationSettings]):
     def make_visualization(self, task: Task[VisualizationSettings]) -> Iterator[Sequence[Panel]]:
         """Never called."""
         yield from ()
+
+
+class Hangs(BaseVisualization[VisualizationSettings]):
+    """Stops saying how far it is, so that it can't be told to stop."""
+
+    DESCRIPTION = "Nothing."
+
+    def make_visualization(self, task: Task[VisualizationSettings]) -> Iterator[Sequence[Panel]]:
+        """Say that half is done, and wait for ever."""
+        task.progress(1, 2)
+        waiting = True
+        while waiting:
+            time.sleep(0.05)
+        yield []

@@ -1,0 +1,52 @@
+"""How much room sessions may take on the disk."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+from picasso import files
+from picasso.errors import StorageFull, TooLarge
+
+# For so many seconds the room that all sessions take is not measured again: there may be very many files.
+STALE = 10.0
+
+
+class Quotas:
+    """The room that one session, and all of them, may take.
+
+    Args:
+        sessions: the folder that holds the folders of all sessions.
+        session_mb: megabytes for one of them.
+        total_mb: megabytes for all.
+    """
+
+    def __init__(self, sessions: Path, session_mb: int, total_mb: int) -> None:
+        self._sessions, self._session_mb, self._total_mb = sessions, session_mb, total_mb
+        self._lock = threading.Lock()
+        self._total, self._measured = 0, -STALE
+
+    def check(self, session: Path | None = None) -> None:
+        """Refuse to store more.
+
+        Raises:
+            TooLarge: the session takes as much room as it may.
+            StorageFull: all sessions together do.
+        """
+        if session and files.size(session) >= self._session_mb * 1_000_000:
+            raise TooLarge(
+                f"The pictures and results of this session take {self._session_mb} MB, which is the limit; delete some "
+                "runs or pictures first."
+            )
+        if self._all() >= self._total_mb * 1_000_000:
+            raise StorageFull(
+                f"The sessions of this server take {self._total_mb} MB, which is the limit; try again later."
+            )
+
+    def _all(self) -> int:
+        """Return how many bytes all sessions took a moment ago."""
+        with self._lock:
+            if time.monotonic() - self._measured >= STALE:
+                self._total, self._measured = files.size(self._sessions), time.monotonic()
+            return self._total

@@ -1,0 +1,24 @@
+"""For those who watch over a server: does it live, and can it compute?"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+
+from picasso.web.services import services
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+def live() -> Response:
+    """Say that the server answers."""
+    return jsonify(ok=True)
+
+
+@blueprint.get("/readyz")
+def ready() -> Response:
+    """Say whether the model is loaded; status 503 while it is not."""
+    state = services().runner.model_status()["state"]
+    response = jsonify(ok=state == "ready", state=state)
+    response.status_code = 200 if state == "ready" else 503
+    return response
