@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from picasso.engine import Engine
-from picasso.errors import BadRequest, Busy, NotReady, PicassoError
+from picasso.errors import BadRequest, Busy, NotReady, PicassoError, reason
 from picasso.models.card import ModelCard
 from picasso.models.labels import Wanted, numbers
 from picasso.pipeline import GROUP
@@ -186,7 +186,7 @@ class Runner:
         error = None if future.cancelled() else future.exception()
         if error is not None:
             log.error("run %s: %s", run.id, error)
-            run.fail(error if isinstance(error, PicassoError) else PicassoError(str(error)))
+            run.fail(error if isinstance(error, PicassoError) else PicassoError(reason(error)))
         with self._lock:
             left = self._active.get(run.id, 1) - 1
             if left > 0:

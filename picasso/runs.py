@@ -135,9 +135,16 @@ class Run:
 
     def fail(self, error: PicassoError) -> None:
         """Note why the run failed; the first reason stays. A run that was deleted meanwhile needs none."""
-        if not (self.folder / "error.json").exists():
-            with suppress(FileNotFoundError):
-                files.write_json(self.folder / "error.json", {"code": error.code, "message": error.message})
+        if (self.folder / "error.json").exists():
+            return
+        try:
+            files.write_json(self.folder / "error.json", {"code": error.code, "message": error.message})
+        except FileNotFoundError:
+            pass
+        except OSError:
+            # Not even the reason has room on the disk; an empty file has, and ends the waiting.
+            with suppress(OSError):
+                self.cancel()
 
     def result_folder(self, position: int) -> Path:
         """Return where the result of one picture is saved."""
@@ -164,8 +171,10 @@ class Run:
 
     def computed(self, shard: int) -> float:
         """Return how many seconds all shards but one have taken so far."""
-        reports = (self._report(other) for other in range(self.spec().shards) if other != shard)
-        return sum(seconds for _, seconds in filter(None, reports))
+        # By its files: the folder may be deleted at any time.
+        names = [file.name for mark in ("done", "progress") for file in self.folder.glob(f"{mark}-*")]
+        others = {int(name.rpartition("-")[2]) for name in names} - {shard}
+        return sum(seconds for _, seconds in filter(None, map(self._report, others)))
 
     # ---- asked by both sides ------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -97,6 +98,18 @@ def test_time_counts_for_the_whole_run(tmp_path: Path) -> None:
     run.report(1, 0.5, 2.0)
     assert run.computed(1) == 3.5
     assert run.computed(0) == 2.0
+    shutil.rmtree(run.folder)
+    assert run.computed(0) == 0
+
+
+def test_a_run_that_is_deleted_while_it_waits_ends_nothing(engine: LocalEngine, tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    shutil.rmtree(run.folder)
+    engine.submit(run.folder, 0).result(timeout=60)
+    (tmp_path / "next").mkdir()
+    again = make_run(tmp_path / "next", count=1)
+    engine.submit(again.folder, 0).result(timeout=60)
+    assert again.state()["state"] == "finished"
 
 
 def test_a_worker_that_died_while_idle_is_replaced_without_loss(engine: LocalEngine, tmp_path: Path) -> None:

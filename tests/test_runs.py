@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from picasso import images, worker
+from picasso import files, images, worker
 from picasso.errors import RunError
 from picasso.runs import Run, Spec, StoredPicture
 from tests.conftest import PLUGINS, fake_settings, picture
@@ -191,3 +192,14 @@ def test_what_is_known_of_a_picture_is_shown_until_its_result_is_there(
     assert not list(run.folder.glob("previews/*"))
     for place in ("0p", "p0", "0p0/..", "../0", ""):
         assert run.file(place, "view.png") is None
+
+
+def test_a_run_ends_even_if_there_is_no_room_for_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path)
+
+    def full(file: Path, document: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "write_json", full)
+    run.fail(RunError("It failed."))
+    assert run.state()["state"] == "cancelled"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from picasso.errors import PicassoError
+from picasso.errors import NotFound, PicassoError
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ def init_app(app: Flask) -> None:
     """Answer every error, foreseen or not."""
     app.register_error_handler(PicassoError, foreseen)
     app.register_error_handler(HTTPException, http)
+    app.register_error_handler(FileNotFoundError, vanished)
     app.register_error_handler(Exception, unforeseen)
 
 
@@ -42,7 +44,18 @@ def http(error: HTTPException) -> Response:
     if status < 400:
         return make_response(error.get_response())
     code, sentence = SENTENCES.get(status, ("http_error", error.description or UNEXPECTED))
-    return answer(status, code, sentence)
+    response = answer(status, code, sentence)
+    # Which methods are allowed, or how long the file is.
+    response.headers.extend((name, value) for name, value in error.get_headers() if name != "Content-Type")
+    return response
+
+
+def vanished(error: FileNotFoundError) -> Response:
+    """Answer a request whose session or run was deleted while it was at work, by its visitor or by time."""
+    session = g.get("session")
+    if session is None or (error.filename and Path(error.filename).parent.exists()):
+        return unforeseen(error)
+    return foreseen(NotFound("That was deleted while this request was at work."))
 
 
 def unforeseen(error: Exception) -> Response:

@@ -12,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from picasso import __version__, explain
+from picasso.storage import Session, Storage
 from picasso.web.services import COOKIE
 from tests.conftest import finish, picture, png, upload
 from tests.fakes import LinearModel
@@ -267,3 +268,26 @@ def test_a_layer_that_the_model_does_not_have(client: FlaskClient) -> None:
         started: Any = client.post("/api/runs", json={**body, "settings": {"Layer": name}}).json
         assert finish(client, started["id"])["state"] == "finished"
     assert '<option value="">input (default)</option>' in client.get("/visualizations/GradCAM").text
+
+
+@pytest.mark.parametrize("call", ["GET /api/images", "GET /api/runs", "POST /api/runs", "POST /api/images", "GET /"])
+def test_a_session_that_is_deleted_during_a_request_is_no_fault_of_the_server(
+    app: Flask, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = app.test_client()
+    upload(client)
+    found = Storage.find
+
+    def gone(self: Storage, session_id: str | None) -> Session | None:
+        session = found(self, session_id)
+        if session:
+            self.remove(session)
+        return session
+
+    monkeypatch.setattr(Storage, "find", gone)
+    method, address = call.split()
+    more: dict[str, Any] = {"json": {"visualization": "ClassProbabilities"}} if address.endswith("runs") else {}
+    if (method, address) == ("POST", "/api/images"):
+        more = {"data": {"file": (io.BytesIO(png()), "a.png")}}
+    answer = client.open(address, method=method, **(more if method == "POST" else {}))
+    assert answer.status_code in (200, 400, 404), answer.text
