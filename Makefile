@@ -3,6 +3,7 @@
 # make test    install and run the tests
 
 VENV := .venv
+PEERS := .venv-peers
 BIN := $(VENV)/bin
 PYTHON ?= python3
 PORT ?= 5000
@@ -10,7 +11,7 @@ EXAMPLE ?=
 CONFIG := $(if $(EXAMPLE),picasso/examples/$(EXAMPLE)/config.py,config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test lint format docs screenshots bench bench-pages bench-peers clean
+.PHONY: install prepare run test lint format docs screenshots bench bench-pages bench-methods bench-peers bench-attributions clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -53,10 +54,19 @@ bench: install
 bench-pages: install
 	$(BIN)/python -m benchmarks.pages
 
-bench-peers:
-	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/pip install --quiet --disable-pip-version-check --editable . xplique captum torch torchvision
-	.venv-peers/bin/python -m benchmarks.peers
+bench-methods: install
+	$(BIN)/python -m benchmarks.methods
+
+$(PEERS)/installed: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --editable . xplique captum torch torchvision
+	touch $@
+
+bench-peers: $(PEERS)/installed
+	$(PEERS)/bin/python -m benchmarks.peers
+
+bench-attributions: $(PEERS)/installed
+	$(PEERS)/bin/python -m benchmarks.attributions
 
 clean:
-	rm -rf $(VENV) .venv-peers docs/_build build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) docs/_build build dist *.egg-info

@@ -11,10 +11,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from benchmarks import occlusion, original, saliency
-from benchmarks.measuring import elsewhere, markdown
-
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+from benchmarks import methods, occlusion, original, saliency
+from benchmarks.measuring import elsewhere, markdown, put_into_page
 
 
 def machine() -> str:
@@ -50,16 +48,16 @@ def main() -> None:
     if words[:1] == ["saliency"]:
         print(json.dumps(saliency.measure(*json.loads(words[1]))))
         return
+    if words[:1] == ["methods"]:
+        print(json.dumps(methods.measure(*json.loads(words[1]))))
+        return
     if words[:1] == ["original"]:
         print(json.dumps(original.measure()))
         return
     text = [machine(), "", *occlusion.table(), "", elsewhere("original"), "", *gradients()]
     print("\n".join(text))
     if "--write" in sys.argv:
-        page = PAGE.read_text(encoding="utf-8")
-        start, stop = "<!-- measured -->\n", "<!-- end -->"
-        before, after = page.partition(start)[0], page.partition(stop)[2]
-        PAGE.write_text(before + start + "\n" + "\n".join(text) + "\n\n" + stop + after, encoding="utf-8")
+        put_into_page("measured", text)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 
 def cpu(work: Callable[[], object]) -> float:
@@ -71,3 +74,10 @@ def elsewhere(*words: str) -> Any:
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a Markdown table."""
     return ["| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rows)]
+
+
+def put_into_page(mark: str, lines: Sequence[str]) -> None:
+    """Replace what docs/performance.md has between ``<!-- mark -->`` and the next ``<!-- end -->``."""
+    before, start, rest = PAGE.read_text(encoding="utf-8").partition(f"<!-- {mark} -->\n")
+    _, stop, after = rest.partition("<!-- end -->")
+    PAGE.write_text(before + start + "\n" + "\n".join(lines) + "\n\n" + stop + after, encoding="utf-8")

@@ -14,8 +14,9 @@ from picasso.models.base import Model
 Progress = Callable[[int, int], None]
 Floats = NDArray[np.float64]
 
-# How many megabytes the gradients of one batch may take.
-BATCH_MB = 64
+# How many megabytes the gradients of one batch may take; what the network holds meanwhile is many times that, and
+# larger batches are hardly faster.
+BATCH_MB = 16
 # How many pieces of the line are begun with, and which share of them is mended in a round.
 FIRST, MENDED = 32, 0.25
 # What a mended piece costs: its halves, and itself once more, because what it gave is not kept.

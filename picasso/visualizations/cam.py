@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from PIL import Image
 
 from picasso.errors import ModelError
 from picasso.models.arrays import Array
@@ -40,21 +41,26 @@ class CAM(BaseVisualization[MapSettings]):
 
     @classmethod
     def unsuitable(cls, model: Model) -> str:
-        """Try noise: the gradient must be the same at all places, and of both inputs."""
-        noise = np.random.default_rng(0).random((2, *model.input_shape), np.float32)
-        gradients = model.feature_gradients(noise, [0, 0])
+        """Try very different inputs: the gradient must be the same at all places of all of them."""
+        height, width, _ = model.input_shape
+        pictures = [Image.new("RGB", (width, height), paint) for paint in ("black", "white")]
+        noise = np.random.default_rng(0).random((1, *model.input_shape), np.float32)
+        # Behind one more layer the pooled values, which decide on its gradient, are far apart for these.
+        inputs = np.concatenate([model.inputs_of(pictures), noise, -noise, 10 * noise])
+        gradients = model.feature_gradients(inputs, [0] * len(inputs))
         return "" if constant(gradients.reshape(-1, gradients.shape[-1])) else UNSUITABLE
 
     def make_visualization(self, task: Task[MapSettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per class; its mean is the logit less the class's bias."""
+        why = self.unsuitable(task.model)
+        if why:
+            raise ModelError(f"CAM {why}")
         for picture in task.inputs:
             task.progress(0, 1)
             inputs, panels = picture.array[None], []
             (maps,) = task.model.feature_maps(inputs)
             for done, prediction in enumerate(picture.predictions, 1):
                 (gradients,) = task.model.feature_gradients(inputs, [prediction["index"]])
-                if not constant(gradients.reshape(-1, gradients.shape[-1])):
-                    raise ModelError(f"CAM {UNSUITABLE}")
                 places = gradients.shape[0] * gradients.shape[1]
                 evidence = maps @ (gradients.mean(axis=(0, 1)) * places)
                 panels.append(task.settings.panel(prediction, evidence, quantity="evidence (logit)"))

@@ -11,8 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from picasso.attribution.masks import random_mask
-from picasso.attribution.samples import Samples
+from picasso.attribution.masks import MaskedMeans, random_mask
 from picasso.models.base import Model
 from picasso.models.card import Prediction
 from picasso.visualizations import BaseVisualization, Panel, Task, VisualizationSettings, choice, number, slider
@@ -48,9 +47,8 @@ class RISE(BaseVisualization[RISESettings]):
         settings = task.settings
         for picture in task.inputs:
             task.progress(0, 1)
-            array, fill, samples = picture.array, picture.filled(task.model, settings.fill, settings.seed), Samples()
-            # Few at a time: for each mask and class there is a map.
-            size = max(1, min(task.model.batch_size, 4_000_000 // (array[..., 0].size * len(picture.classes))))
+            array, fill, means = picture.array, picture.filled(task.model, settings.fill, settings.seed), MaskedMeans()
+            size = task.model.batch_size
             for start in range(0, settings.masks, size):
                 numbers = range(start, min(start + size, settings.masks))
                 shape = (array.shape[0], array.shape[1])
@@ -58,17 +56,16 @@ class RISE(BaseVisualization[RISESettings]):
                     [random_mask(settings.seed, one, shape, settings.cells, settings.shown) for one in numbers]
                 )
                 probabilities = task.model.predict(fill + masks[..., None] * (array - fill))[:, picture.classes]
-                # Equation 6 of the paper, with the expected share that a mask shows.
-                samples.add(probabilities[:, :, None, None] * masks[:, None] / settings.shown)
-                task.progress(samples.count, settings.masks)
-                task.preview(partial(panels, picture.predictions, samples, settings))
-            yield panels(picture.predictions, samples, settings)
+                means.add(masks, probabilities)
+                task.progress(means.count, settings.masks)
+                task.preview(partial(panels, picture.predictions, means, settings))
+            yield panels(picture.predictions, means, settings)
 
 
-def panels(predictions: Sequence[Prediction], samples: Samples, settings: RISESettings) -> list[Panel]:
+def panels(predictions: Sequence[Prediction], means: MaskedMeans, settings: RISESettings) -> list[Panel]:
     """Return the maps of the classes, each of which says how far it may be off, and the error of the first one."""
-    made, errors = [], samples.standard_error
-    for prediction, mean, error in zip(predictions, samples.mean, errors, strict=True):
+    made, errors = [], means.standard_errors
+    for prediction, mean, error in zip(predictions, means.means, errors, strict=True):
         span = float(np.ptp(mean))
         share = f", {float(error.mean()) / span:.0%} of what lies between the lowest and the highest" if span else ""
         made.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from picasso.attribution.masks import random_mask
+from picasso.attribution.masks import MaskedMeans, random_mask
 
 
 @pytest.mark.parametrize("size", [(28, 28), (13, 40), (3, 2)])
@@ -27,3 +27,27 @@ def test_a_mask_depends_on_its_seed_and_number_alone() -> None:
 def test_everything_or_nothing() -> None:
     assert (random_mask(0, 0, (9, 6), 4, 1.0) == 1).all()
     assert (random_mask(0, 0, (9, 6), 4, 0.0) == 0).all()
+
+
+@pytest.mark.parametrize("sizes", [[60], [1] * 60, [7, 50, 3]])
+def test_means_over_what_is_shown(sizes: list[int]) -> None:
+    generator = np.random.default_rng(0)
+    masks, scores = generator.random((60, 2, 3)).astype(np.float32), generator.random((60, 2)).astype(np.float32)
+    means, start = MaskedMeans(), 0
+    for size in sizes:
+        means.add(masks[start : start + size], scores[start : start + size])
+        start += size
+    expected = np.einsum("nk,nhw->khw", scores, masks) / masks.sum(axis=0)
+    assert means.count == 60
+    np.testing.assert_allclose(means.means, expected, rtol=1e-5)
+    residuals = masks[:, None] * (scores[:, :, None, None] - expected)
+    np.testing.assert_allclose(
+        means.standard_errors, np.sqrt((residuals**2).sum(axis=0)) / masks.sum(axis=0), rtol=1e-4
+    )
+
+
+def test_a_place_that_was_never_shown_has_no_mean() -> None:
+    means = MaskedMeans()
+    means.add(np.array([[[0, 1]]], np.float32), np.array([[0.5]], np.float32))
+    assert means.means.tolist() == [[[0, 0.5]]]
+    assert means.standard_errors.tolist() == [[[0, 0]]]

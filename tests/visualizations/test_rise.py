@@ -41,6 +41,7 @@ def test_the_map_converges_to_the_exact_expectation(monkeypatch: pytest.MonkeyPa
         mask = np.kron(np.array(cells).reshape(2, 2), np.ones((2, 2))).astype(np.float32)
         likelihood = share ** sum(cells) * (1 - share) ** (4 - sum(cells))
         probabilities = model.predict((array * mask[..., None])[None])[0]
+        # The expectation where a place is shown: divided by how much of it is, which is the share.
         expected += likelihood * probabilities[:, None, None] * mask / share
     *maps, errors = result.panels
     assert errors.quantity == "standard error"
