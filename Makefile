@@ -11,7 +11,7 @@ EXAMPLE ?=
 CONFIG := $(if $(EXAMPLE),picasso/examples/$(EXAMPLE)/config.py,config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test lint format docs screenshots bench bench-pages bench-methods bench-peers bench-attributions clean
+.PHONY: install prepare run test lint format docs screenshots fuzz bench bench-pages bench-methods bench-peers bench-attributions clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -47,6 +47,10 @@ docs: install
 
 screenshots: prepare
 	$(BIN)/python docs/screenshots.py
+
+fuzz: install
+	$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),200000) --seed $(or $(SEED),1)
+	PICASSO_FUZZ_EXAMPLES=500 $(BIN)/python -m pytest -q tests/fuzz/test_sessions.py
 
 bench: install
 	$(BIN)/python -m benchmarks

@@ -29,6 +29,7 @@ from picasso.web import (
     keeping,
     login,
     logs,
+    openapi,
     pages,
 )
 from picasso.web.services import Services
@@ -73,6 +74,6 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     for room in (logs, guard, login):
         room.init_app(app, settings)
     errors.init_app(app)
-    for module in (pages, files, api, api_pictures, api_runs, api_questions, keeping, health):
+    for module in (pages, files, api, api_pictures, api_runs, api_questions, keeping, health, openapi):
         app.register_blueprint(module.blueprint)
     return app

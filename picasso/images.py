@@ -7,13 +7,30 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from picasso.errors import BadRequest, TooLarge, UnsupportedImage
+from picasso.errors import BadRequest, PicassoError, TooLarge, UnsupportedImage
 
 # An allow-list: decoders for vector, document and scientific formats have no business here.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 DEFAULT_MEGAPIXELS = 50
+
+# How a photograph of a phone begins that is told apart only to say what to do about it.
+HEIC = [b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")]
+
+# So many values are scaled at once.
+PIECE = 1 << 20
+
+# What turns a picture upright, by its EXIF orientation.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 # Twice the pixels of the page, for screens that have twice as many.
 THUMBNAIL_SIDE = 144
@@ -39,26 +56,30 @@ def read(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Image.
     shown = display_name(name)
     try:
         with warnings.catch_warnings():
-            # We compare the size with our own limit; Pillow only warns at a size of its own.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # We compare the size with our own limit; of all else that Pillow warns of, the pixels are what counts.
+            warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(body), formats=FORMATS)
+            if image.width * image.height > megapixels * 1_000_000:
+                pixels = f"{image.width} x {image.height}"
+                raise TooLarge(f"{shown} has {pixels} pixels, more than the {megapixels} million that are allowed.")
+            return upright(image)
+    except PicassoError:
+        raise
     except Image.DecompressionBombError:
         raise TooLarge(f"{shown} has more pixels than the {megapixels} million that are allowed.") from None
-    except Exception as error:
+    except UnidentifiedImageError as error:
+        if body[4:12] in HEIC:
+            raise UnsupportedImage(f"{shown} is a HEIC photograph, which can't be read; save it as JPEG.") from error
         raise UnsupportedImage(f"{shown} is not a picture that can be read; use {', '.join(FORMATS)}.") from error
-    if image.width * image.height > megapixels * 1_000_000:
-        pixels = f"{image.width} x {image.height}"
-        raise TooLarge(f"{shown} has {pixels} pixels, more than the {megapixels} million that are allowed.")
-    try:
-        image.load()
-        return upright(image)
     except Exception as error:
         raise BadRequest(f"{shown} is cut off or broken and can't be read.") from error
 
 
 def upright(image: Image.Image) -> Image.Image:
     """Return a picture turned as its EXIF orientation says, in mode L or RGB, without metadata."""
-    turned = ImageOps.exif_transpose(image)
+    image.load()
+    method = TURNS.get(orientation(image))
+    turned = image if method is None else image.transpose(method)
     if turned.mode.startswith(("I", "F")):
         turned = eight_bits(turned)
     if turned.mode == "1":
@@ -70,19 +91,33 @@ def upright(image: Image.Image) -> Image.Image:
         turned = Image.alpha_composite(white, coloured).convert("L" if grey else "RGB")
     mode = "L" if turned.mode == "L" else "RGB"
     clean = Image.new(mode, turned.size)
-    clean.paste(turned.convert(mode))
+    clean.paste(turned if turned.mode == mode else turned.convert(mode))
     return clean
+
+
+def orientation(image: Image.Image) -> int:
+    """Return how a loaded picture is stored, 1 to 8; upright (1) where its EXIF does not say so or can't be read."""
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:
+        return 1
+    return found if isinstance(found, int) else 1
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
     """Scale a picture of wide integers or floats to 8 bits: 16-bit values by 257, others by their range."""
-    values = np.asarray(image, np.float64)
+    values = np.asarray(image)
+    low, span = 0.0, 65535.0
     if image.mode == "F" or values.min() < 0 or values.max() > 65535:
-        low, span = values.min(), np.ptp(values) or 1.0
-        values = (values - low) / span * 255
-    else:
-        values = values / 257
-    return Image.fromarray(np.round(values).astype(np.uint8))
+        low = float(values.min())
+        span = float(values.max()) - low or 1.0
+    grey = np.empty(values.shape, np.uint8)
+    flat, target = values.reshape(-1), grey.reshape(-1)
+    # Piece by piece: as floats, a large picture would take eight times the memory.
+    for start in range(0, flat.size, PIECE):
+        piece = slice(start, start + PIECE)
+        target[piece] = np.round((flat[piece] - low) / span * 255)
+    return Image.fromarray(grey)
 
 
 def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:

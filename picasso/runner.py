@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -168,10 +168,13 @@ class Runner:
             waiting = list(self._active)
         return waiting.index(run.id) if run.id in waiting else 0
 
-    def wait(self, run: Run, timeout: float) -> None:
-        """Block until a run has ended; raise NotReady after ``timeout`` seconds."""
+    def wait(self, run: Run, timeout: float, gone: Callable[[], bool] = lambda: False) -> None:
+        """Block until a run has ended, or whoever waits for it is gone; raise NotReady after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         while run.state()["state"] in ("waiting", "running"):
+            if gone():
+                run.cancel()
+                return
             if time.monotonic() > deadline:
                 run.cancel()
                 raise NotReady(f"The run was not done after {timeout:.0f} seconds and was cancelled.")

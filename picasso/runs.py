@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso import files
-from picasso.errors import PicassoError
+from picasso.errors import NotFound, PicassoError
 from picasso.models.labels import Wanted
 from picasso.results import ARRAYS, DOCUMENT, Result
 
@@ -81,9 +81,6 @@ class Spec:
         return list(enumerate(self.pictures))[start : start + self.shard_size]
 
 
-Stand = Literal["waiting", "running", "finished", "cancelled", "failed"]
-
-
 class State(TypedDict):
     """How a run stands.
 
@@ -91,7 +88,7 @@ class State(TypedDict):
     picture at work.
     """
 
-    state: Stand
+    state: Literal["waiting", "running", "finished", "cancelled", "failed"]
     fraction: float
     done: int
     total: int
@@ -116,8 +113,11 @@ class Run:
         return run
 
     def spec(self) -> Spec:
-        """Return what the run is to do."""
-        return Spec(**files.read_json(self.folder / "run.json"))
+        """Return what the run is to do, or raise NotFound if the run was deleted meanwhile."""
+        document = files.read_json(self.folder / "run.json")
+        if document is None:
+            raise NotFound("There is no such run in this session; it may have expired.")
+        return Spec(**document)
 
     # ---- written by the worker ----------------------------------------------------------------------------
 
@@ -183,9 +183,10 @@ class Run:
         (self.folder / "cancel").touch()
 
     def unwanted(self) -> bool:
-        """Tell whether the run was cancelled, failed, or its folder is gone."""
+        """Tell whether the run was cancelled, failed, or deleted."""
+        # A folder survives its deletion, without a mark, if progress is written into it at that very moment.
         marks = ("cancel", "error.json")
-        return not self.folder.is_dir() or any((self.folder / mark).exists() for mark in marks)
+        return not (self.folder / "run.json").is_file() or any((self.folder / mark).exists() for mark in marks)
 
     def state(self) -> State:
         """Return how the run stands: waiting, running, finished, cancelled or failed."""
@@ -196,17 +197,10 @@ class Run:
         reports = {shard: report for shard in shards if (report := self._report(shard)) is not None}
         done = sum(fraction * len(spec.shard(shard)) for shard, (fraction, _) in reports.items())
         error = files.read_json(self.folder / "error.json")
-        state: Stand
-        if error:
-            state = "failed"
-        elif finished:
-            state = "finished"
-        elif (self.folder / "cancel").exists():
-            state = "cancelled"
-        else:
-            state = "running" if reports else "waiting"
+        begun: Literal["waiting", "running"] = "running" if reports else "waiting"
+        stopped = (self.folder / "cancel").exists()
         return State(
-            state=state,
+            state="failed" if error else "finished" if finished else "cancelled" if stopped else begun,
             fraction=round(done / max(1, len(spec.pictures)), 4),
             done=sum(1 for _ in self.folder.glob("results/[0-9]*/")),
             total=len(spec.pictures),

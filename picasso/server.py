@@ -55,6 +55,8 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
                 port=settings.PORT,
                 threads=THREADS,
                 max_request_body_size=limit,
+                # Lets a request that waits for a run see that its client has hung up.
+                channel_request_lookahead=1,
                 ident="picasso",
             )
         except OSError as error:

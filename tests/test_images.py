@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import time
+import warnings
 import zlib
 
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 from picasso import images
 from picasso.errors import BadRequest, TooLarge, UnsupportedImage
 from tests.conftest import picture, png
+from tests.hostile import FOLDER
 
 
 @pytest.mark.parametrize("form", ["PNG", "BMP", "GIF", "WEBP", "JPEG"])
@@ -114,6 +117,32 @@ def test_the_first_frame_of_an_animation() -> None:
     frames = [Image.new("L", (3, 3), shade) for shade in (10, 200)]
     image = images.read(png(frames[0], "GIF", save_all=True, append_images=frames[1:]), "x")
     assert np.asarray(image).max() == 10
+
+
+def test_ten_thousand_frames() -> None:
+    """Only the first is looked at: the others are not even counted."""
+    frame = b",\0\0\0\0\1\0\1\0\0\2\2D\1\0"
+    body = b"GIF89a\1\0\1\0\x80\0\0" + b"\x0a\x0b\x0c\xff\xff\xff" + frame * 10_000 + b";"
+    started = time.process_time()
+    assert np.asarray(images.read(body, "x")).tolist() == [[[10, 11, 12]]]
+    assert time.process_time() - started < 0.5
+
+
+def test_metadata_that_cannot_be_read_costs_nothing_but_itself() -> None:
+    """Not the picture, nor a line of the log for each of its thousand tags."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        for name in ("broken_exif.png", "broken_exif.jpg", "torn_profile.png"):
+            assert images.read((FOLDER / "files" / name).read_bytes(), name)
+    assert warned == []
+
+
+def test_wide_integers_are_scaled_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.arange(70_000, dtype=np.int32).reshape(100, 700) - 35_000
+    whole = np.asarray(images.upright(Image.fromarray(values)))
+    monkeypatch.setattr(images, "PIECE", 7)
+    np.testing.assert_array_equal(np.asarray(images.upright(Image.fromarray(values))), whole)
+    assert (whole[0, 0], whole[-1, -1]) == (0, 255)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from picasso import files, images, worker
-from picasso.errors import RunError
+from picasso.errors import NotFound, RunError
 from picasso.runs import Run, Spec, StoredPicture
 from tests.conftest import PLUGINS, fake_settings, picture
 
@@ -125,6 +125,15 @@ def test_a_run_that_is_deleted_while_it_computes_does_not_come_back(
     monkeypatch.setattr(Result, "save", delete_first)
     worker.run_shard(str(run.folder), 0)
     assert not run.folder.exists()
+
+
+def test_a_folder_that_survives_its_deletion_holds_no_run(tmp_path: Path) -> None:
+    # Progress that is written in that moment keeps the folder, but not the mark of the cancellation.
+    run = make_run(tmp_path)
+    (run.folder / "run.json").unlink()
+    assert run.unwanted()
+    with pytest.raises(NotFound):
+        run.state()
 
 
 def test_files_of_results_cannot_be_reached_from_outside(tmp_path: Path) -> None:

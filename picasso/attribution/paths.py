@@ -176,7 +176,7 @@ def integrated_gradients(
     pieces = spread(line, min(FIRST, max(1, steps // 2)))
     rises = np.abs(pieces.rises.sum(axis=0))
     # A class whose logit hardly changes need not be known to a fraction of that.
-    scale = np.maximum(rises, 0.1 * rises.max()) + np.finfo(np.float64).tiny
+    scale = np.maximum(rises, max(0.1 * float(rises.max()), 1e-6))
     errors = add(pieces) / scale
     while (count := min((steps - spent) // PRICE, 1 + int(len(pieces) * MENDED))) > 0 and off_by(errors) > tolerance:
         order = np.argsort(-np.abs(errors).max(axis=1), kind="stable")

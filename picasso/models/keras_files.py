@@ -103,7 +103,7 @@ def decoded(file: Path) -> dict[str, Any] | None:
         # Keras 1 encoded its JSON twice.
         while isinstance(document, str):
             document = json.loads(document)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and {"class_name", "config"} <= document.keys() else None
 
@@ -122,7 +122,8 @@ def written_by(file: Path) -> str:
         with h5py.File(file) as archive:
             version = archive.attrs.get("keras_version", "")
             return (version.decode() if isinstance(version, bytes) else str(version))[:1]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except Exception:
+        # A broken archive fails in more ways than its reader documents.
         return ""
 
 

@@ -76,7 +76,7 @@ def read(file: Path) -> list[str]:
         raise ConfigurationError(f"Labels can be {', '.join(readers)} files, not {file.name}.", field="LABELS")
     try:
         names = readers[file.suffix.lower()](file.read_text(encoding="utf-8-sig"))
-    except (ValueError, TypeError, KeyError, yaml.YAMLError, csv.Error) as error:
+    except Exception as error:
         raise ConfigurationError(f"The labels in {file} can't be read: {reason(error)}.", field="LABELS") from error
     if not names:
         raise ConfigurationError(f"There are no labels in {file}.", field="LABELS")

@@ -89,7 +89,8 @@ def visualize() -> Response:
     session.check_room()
     runner = services().runner
     run = runner.start(session.runs_folder, name, values, [session.picture(uid)])
-    runner.wait(run, PATIENCE)
+    # The server tells whether the client still listens; others than ours may not.
+    runner.wait(run, PATIENCE, request.environ.get("waitress.client_disconnected", lambda: False))
     state = run.state()
     if state["error"]:
         error = PicassoError(state["error"]["message"])

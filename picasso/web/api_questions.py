@@ -20,18 +20,22 @@ def what_if() -> Response:
     body = json_body('{"shapes": [{"box": [0, 0, 0.5, 0.5]}]}', "shapes")
     session = need_session()
     pictures = session_pictures(session, body.get("images"))
+    if not pictures:
+        raise BadRequest("There are no pictures to ask about; upload some first.", field="images")
     if len(pictures) > MOST_PICTURES:
         raise BadRequest(f"Ask about at most {MOST_PICTURES} pictures at once; name them in images.", field="images")
     shapes, fill = body.get("shapes", []), body.get("fill", "grey")
     Hidden.parse(shapes, fill)
-    other = body.get("other")
+    other, show = body.get("other"), body.get("view", False)
+    if not isinstance(show, bool):
+        raise BadRequest("view must be true or false.", field="view")
     question = {
         "kind": "what if",
         "paths": [picture["path"] for picture in pictures],
         "shapes": shapes,
         "fill": fill,
         "other": None if other is None else session.picture(other)["path"],
-        "show": body.get("view") is True,
+        "show": show,
     }
     answers = services().runner.ask(question)["answers"]
     named = ({"uid": picture["uid"], "name": picture["name"]} for picture in pictures)

@@ -55,8 +55,10 @@ def list_runs() -> Response:
 def show_run(run_id: str) -> Response:
     """Return how a run stands and the results so far; ``?results=false`` leaves them out, for polling."""
     run = need_session().run(run_id)
-    wanted = request.args.get("results") != "false"
-    return jsonify(present_run(run, services().runner.position(run), results=wanted))
+    wanted = request.args.get("results", "true")
+    if wanted not in ("true", "false"):
+        raise BadRequest("results must be true or false.", field="results")
+    return jsonify(present_run(run, services().runner.position(run), results=wanted == "true"))
 
 
 @blueprint.delete("/runs/<run_id>")

@@ -17,7 +17,7 @@ from picasso.errors import BadRequest
 from picasso.models.labels import AGAINST, Wanted
 from picasso.registry import Entry
 from picasso.runs import Run, Spec, State
-from picasso.storage import Session
+from picasso.session import Session
 from picasso.web.present import remaining
 from picasso.web.services import services
 

@@ -10,7 +10,7 @@ from flask import url_for
 
 from picasso.errors import NotFound
 from picasso.runs import Run
-from picasso.storage import Session
+from picasso.session import Session
 
 # Says under which address a reader finds a file of one picture's result: (place, file name).
 Address = Callable[[str, str], str]

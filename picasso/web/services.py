@@ -13,7 +13,8 @@ from picasso.errors import BadRequest, NotFound
 from picasso.registry import Registry
 from picasso.runner import Runner
 from picasso.runs import StoredPicture
-from picasso.storage import Session, Storage
+from picasso.session import Session
+from picasso.storage import Storage
 
 COOKIE = "picasso_session"
 
@@ -76,7 +77,10 @@ def drop_session(response: Response) -> Response:
 
 def json_body(example: str, field: str) -> dict[str, Any]:
     """Return the JSON object that a request carries, or raise a BadRequest that shows an example of it."""
-    body = request.get_json()
+    try:
+        body = request.get_json()
+    except RecursionError:
+        raise BadRequest("The JSON is nested too deeply.", field=field) from None
     if not isinstance(body, dict):
         raise BadRequest(f"Send a JSON object such as {example}.", field=field)
     return body

@@ -12,7 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from picasso import __version__, explain
-from picasso.storage import Session, Storage
+from picasso.session import Session
+from picasso.storage import Storage
 from picasso.web.services import COOKIE
 from tests.conftest import finish, picture, png, upload
 from tests.fakes import LinearModel

@@ -1,0 +1,173 @@
+"""The session of one visitor: its pictures in their order, and its runs; all of it files in one folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from picasso import files, images
+from picasso.configuration import Settings
+from picasso.errors import NotFound, StorageFull, TooLarge
+from picasso.quotas import Quotas
+from picasso.runs import Run, StoredPicture
+
+# The descriptions of a session's pictures, one JSON file each.
+DOCUMENTS = "[0-9]*.json"
+NUMBER = re.compile(r"[0-9]{1,9}")
+# Ids of sessions and runs; a longer one could not even be looked for.
+ID = re.compile(r"[0-9A-Za-z]{1,64}")
+
+
+@contextmanager
+def room_on_disk() -> Iterator[None]:
+    """Turn "no space left" into an error that the user can understand."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("The server's disk is full; nothing was stored.") from error
+        raise
+
+
+class Session:
+    """The folder of one visitor: uploaded pictures and runs."""
+
+    def __init__(self, folder: Path, settings: Settings, lock: threading.Lock, quotas: Quotas) -> None:
+        self.id = folder.name
+        self.runs_folder = folder / "runs"
+        self._quotas = quotas
+        self._folder, self._settings, self._lock = folder, settings, lock
+        self._pictures = folder / "pictures"
+        self._order = folder / "order.json"
+
+    def touch(self) -> None:
+        """Note that the session is in use."""
+        os.utime(self._folder)
+
+    # ---- pictures -----------------------------------------------------------------------------------------
+
+    def add_picture(self, body: bytes, name: str) -> StoredPicture:
+        """Decode an upload and store its pixels as a PNG under a generated name.
+
+        Raises:
+            UnsupportedImage, BadRequest, TooLarge: see :func:`picasso.images.read`.
+            TooLarge: the session holds as many pictures as it may.
+        """
+        self.check_room()
+        image = images.read(body, name, self._settings.MAX_MEGAPIXELS)
+        pixels, small = images.encode(image), images.thumbnail(image)
+        with self._lock, room_on_disk():
+            if sum(1 for _ in self._pictures.glob(DOCUMENTS)) >= self._settings.MAX_PICTURES:
+                raise TooLarge(f"A session holds {self._settings.MAX_PICTURES} pictures at most; remove some first.")
+            uid = self._next_uid()
+            filename = f"{uid:04d}-{secrets.token_hex(6)}.png"
+            document = StoredPicture(
+                uid=uid, name=images.display_name(name), filename=filename, path=str(self._pictures / filename)
+            )
+            try:
+                files.write_bytes(self._pictures / filename, pixels)
+                # Now, while it is in memory: a page of a hundred pictures would wait for a hundred to be read again.
+                files.write_bytes(self._thumbnail(filename), small)
+                files.write_json(self._document(uid), document)
+            except OSError:
+                # A full disk has no room for half a picture either.
+                self._forget(document)
+                raise
+            return document
+
+    def check_room(self) -> None:
+        """Raise TooLarge or StorageFull where no more may be stored; see :class:`picasso.quotas.Quotas`."""
+        self._quotas.check(self._folder)
+
+    def _next_uid(self) -> int:
+        """Count up; a removed picture's number is not used again."""
+        counter = self._folder / "next_uid"
+        uid: int = files.read_json(counter) or 0
+        files.write_json(counter, uid + 1)
+        return uid
+
+    def pictures(self) -> list[StoredPicture]:
+        """Return the pictures in the order that :meth:`arrange` gave them, later ones in the order of their upload."""
+        documents = (files.read_json(file) for file in self._pictures.glob(DOCUMENTS))
+        order = {uid: place for place, uid in enumerate(files.read_json(self._order) or [])}
+        known = [document for document in documents if document]
+        return sorted(known, key=lambda document: (order.get(document["uid"], len(order)), int(document["uid"])))
+
+    def arrange(self, uids: Sequence[int | str]) -> None:
+        """Put the pictures of these numbers first, in this order; the others follow as they were."""
+        first = [self.picture(uid)["uid"] for uid in uids]
+        rest = [picture["uid"] for picture in self.pictures() if picture["uid"] not in first]
+        with room_on_disk():
+            files.write_json(self._order, [*dict.fromkeys(first), *rest])
+
+    def move(self, uid: int | str, places: int) -> None:
+        """Move a picture towards the end by so many places, or towards the beginning if ``places`` is negative."""
+        moved = self.picture(uid)["uid"]
+        order = [picture["uid"] for picture in self.pictures()]
+        place = max(0, order.index(moved) + places)
+        order.remove(moved)
+        order.insert(place, moved)
+        self.arrange(order)
+
+    def picture(self, uid: str | int) -> StoredPicture:
+        """Return one picture by its number, or raise NotFound."""
+        number = str(uid)
+        stored: StoredPicture | None = None
+        if NUMBER.fullmatch(number):
+            stored = files.read_json(self._document(int(number)))
+        if stored is None:
+            raise NotFound("There is no picture of that number in this session.", field="image")
+        return stored
+
+    def _document(self, uid: int) -> Path:
+        return self._pictures / f"{uid:04d}.json"
+
+    def remove_picture(self, uid: str | int) -> None:
+        """Forget a picture; runs that already have it keep their results."""
+        self._forget(self.picture(uid))
+
+    def _forget(self, picture: StoredPicture) -> None:
+        """Delete the files of a picture, as far as they are there."""
+        self._document(picture["uid"]).unlink(missing_ok=True)
+        Path(picture["path"]).unlink(missing_ok=True)
+        self._thumbnail(picture["filename"]).unlink(missing_ok=True)
+
+    def picture_file(self, filename: str) -> Path:
+        """Return the path of a stored picture, or raise NotFound."""
+        file = files.child(self._pictures, filename)
+        if file is None or file.suffix != ".png":
+            raise NotFound("There is no such picture in this session.")
+        return file
+
+    def thumbnail_file(self, filename: str) -> Path:
+        """Return the path of the small version of a stored picture, or raise NotFound."""
+        return self._thumbnail(self.picture_file(filename).name)
+
+    def _thumbnail(self, filename: str) -> Path:
+        return self._pictures / f"{filename}.webp"
+
+    # ---- runs ---------------------------------------------------------------------------------------------
+
+    def run(self, run_id: str) -> Run:
+        """Return one of the session's runs, or raise NotFound."""
+        folder = self.runs_folder / run_id
+        if not ID.fullmatch(run_id) or folder.is_symlink() or not (folder / "run.json").is_file():
+            raise NotFound("There is no such run in this session; it may have expired.")
+        return Run(folder)
+
+    def runs(self) -> list[Run]:
+        """Return the runs, the newest first."""
+        found = [Run(file.parent) for file in self.runs_folder.glob("*/run.json")]
+        return sorted(found, key=lambda run: run.spec().created, reverse=True)
+
+    def remove_run(self, run: Run) -> None:
+        """Cancel a run and delete its files."""
+        run.cancel()
+        shutil.rmtree(run.folder, ignore_errors=True)

@@ -1,0 +1,166 @@
+"""What the views of the REST API take and answer: one entry for each, by the name of its endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from picasso.web import schemas, schemas_questions, schemas_runs
+
+TAGS = {
+    "The application": "What runs here, and its model.",
+    "Pictures": "What is uploaded, and in which order.",
+    "Visualizations": "What there is to choose from, and its settings.",
+    "Runs": "One visualization of some pictures: start it, ask how it stands, fetch what it made.",
+    "Questions": "Answered at once, also while a long run computes.",
+    "The original's calls": "As version 0.2.0 of the original Picasso had them.",
+}
+APPLICATION, PICTURES, VISUALIZATIONS, RUNS, QUESTIONS, CLASSIC = TAGS
+
+SETTINGS = {
+    "name": "settings",
+    "in": "query",
+    "description": "The settings of the visualization, a parameter each; those left out have their defaults.",
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "style": "form",
+    "explode": True,
+    "example": {"Window": "0.30", "Strides": "10"},
+}
+NUMBER: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
+# The parameters in addresses; what a name stands for where it is not always the same is said by the operation.
+IN_ADDRESSES: dict[str, dict[str, Any]] = {
+    "uid": {"description": "The number of a picture.", "schema": NUMBER},
+    "run_id": {"description": "The id of a run.", "schema": {"type": "string"}},
+    "ids": {"description": "The ids of one to six runs, separated by commas.", "schema": {"type": "string"}},
+    "place": {"description": "The position of the result in its run.", "schema": {"type": "string"}},
+    "panel": {"description": "The position of the panel in its result.", "schema": NUMBER},
+    "name": {"schema": {"type": "string"}},
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What one view takes and answers.
+
+    Attributes:
+        tag: one of :data:`TAGS`.
+        answer: the type of the JSON document that it answers, or the media types of the file.
+        says: what the answer is, where its type does not say it.
+        status: of the answer where all goes well.
+        headers: which the answer has, with what they say.
+        body: the type of the JSON document that it takes.
+        example: of such a document.
+        uploads: the multipart field in which it takes files, or "".
+        query: its parameters after the question mark.
+        name: what ``name`` in its address is.
+        session: "needed" where there must be one, "used" where there may be one, "" where it does not matter.
+        errors: the statuses of errors besides those that follow from the rest.
+        partial: whether parts of the file can be asked for, and whether it has changed.
+    """
+
+    tag: str
+    answer: type | tuple[str, ...]
+    says: str = ""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: type | None = None
+    example: Any = None
+    uploads: str = ""
+    query: tuple[dict[str, Any], ...] = ()
+    name: str = ""
+    session: str = ""
+    errors: tuple[int, ...] = ()
+    partial: bool = False
+
+
+def parameter(name: str, schema: dict[str, Any], description: str, *, required: bool = False) -> dict[str, Any]:
+    """Return the description of a parameter after the question mark."""
+    return {"name": name, "in": "query", "description": description, "schema": schema, "required": required}
+
+
+VISUALIZATION = "The name of a visualization."
+PNG = ("image/png",)
+OPERATIONS = {
+    "api.root": Operation(APPLICATION, schemas.Hello),
+    "api.app_state": Operation(APPLICATION, schemas.AppState),
+    "api.show_model": Operation(APPLICATION, schemas.ModelReport, errors=(503,)),
+    "openapi.show_description": Operation(APPLICATION, dict, "This description, an OpenAPI document."),
+    "openapi.show_docs": Operation(APPLICATION, ("text/html",), "A page for people."),
+    "api_pictures.add_image": Operation(
+        PICTURES,
+        schemas.Uploaded,
+        headers={"Set-Cookie": "The id of the session, if this upload started it."},
+        uploads="file",
+        session="used",
+        errors=(429, 507),
+    ),
+    "api_pictures.list_images": Operation(PICTURES, schemas.Pictures, session="used"),
+    "api_pictures.delete_image": Operation(PICTURES, schemas.DoneAsText, session="needed"),
+    "api_pictures.arrange_images": Operation(
+        PICTURES, schemas.Pictures, body=schemas.Order, example={"images": [2, 0, 1]}, session="needed", errors=(507,)
+    ),
+    "files.api_picture": Operation(
+        PICTURES, PNG, "The picture.", name="The file name of a picture.", session="needed", partial=True
+    ),
+    "api.list_visualizers": Operation(VISUALIZATIONS, schemas.Visualizations),
+    "api.show_visualizer": Operation(VISUALIZATIONS, schemas.VisualizationInFull, name=VISUALIZATION),
+    "api_questions.estimate": Operation(
+        VISUALIZATIONS, schemas_questions.Estimate, query=(SETTINGS,), name=VISUALIZATION, errors=(500, 503)
+    ),
+    "api_runs.start_run": Operation(
+        RUNS,
+        schemas_runs.Started,
+        status=202,
+        headers={"Location": "The address of the run."},
+        body=schemas_runs.RunRequest,
+        example={"visualization": "SaliencyMaps", "settings": {"Transparency": 0.5}, "images": [0], "classes": [1]},
+        session="needed",
+        errors=(413, 503, 507),
+    ),
+    "api_runs.list_runs": Operation(RUNS, schemas_runs.Runs, session="used"),
+    "api_runs.show_run": Operation(
+        RUNS,
+        schemas_runs.RunDocument,
+        query=(parameter("results", {"type": "boolean", "default": True}, "False leaves them out, for polling."),),
+        session="needed",
+    ),
+    "api_runs.delete_run": Operation(RUNS, schemas.Done, session="needed"),
+    "api_runs.cancel_run": Operation(RUNS, schemas.Done, session="needed"),
+    "api_runs.show_values": Operation(
+        RUNS, ("application/octet-stream",), "The values, of four bytes each.", session="needed"
+    ),
+    "files.api_output": Operation(
+        RUNS,
+        ("image/png", "application/octet-stream", "application/json"),
+        "A panel or a legend as PNG, the arrays as a NumPy file, or the result as JSON.",
+        name="The file name of an output.",
+        session="needed",
+        partial=True,
+    ),
+    "keeping.results_zip": Operation(
+        RUNS, ("application/zip",), "The archive.", session="needed", errors=(507,), partial=True
+    ),
+    "keeping.results_csv": Operation(RUNS, ("text/csv",), "The table.", session="needed"),
+    "keeping.report": Operation(RUNS, ("text/html",), "The report.", session="needed"),
+    "api_questions.what_if": Operation(
+        QUESTIONS,
+        schemas_questions.WhatIfAnswers,
+        body=schemas_questions.WhatIfRequest,
+        example={"shapes": [{"box": [0.4, 0.1, 0.9, 0.5]}], "fill": "blur", "images": [0]},
+        session="needed",
+        errors=(500, 503),
+    ),
+    "api.visualize": Operation(
+        CLASSIC,
+        schemas_runs.Visualized,
+        query=(
+            parameter("image", NUMBER, "The number of a picture.", required=True),
+            parameter("visualizer", {"type": "string"}, VISUALIZATION, required=True),
+            SETTINGS,
+        ),
+        session="needed",
+        errors=(413, 500, 503, 507),
+    ),
+    "api.reset": Operation(CLASSIC, schemas.DoneAsText, session="used"),
+}

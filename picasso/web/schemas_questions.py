@@ -1,0 +1,105 @@
+"""The JSON documents of questions as types; see :mod:`picasso.web.schemas`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from msgspec import Meta
+
+from picasso.hiding import FILLS, MOST_POINTS, MOST_SHAPES
+from picasso.models.card import Prediction
+from picasso.web.api_questions import MOST_PICTURES
+from picasso.web.schemas import Fraction, Number, Uid
+
+
+class Estimate(TypedDict):
+    """How long a visualization takes.
+
+    Attributes:
+        seconds_per_picture: null while it is not known.
+    """
+
+    seconds_per_picture: float | None
+
+
+class Box(TypedDict):
+    """A rectangle.
+
+    Attributes:
+        box: left, top, right, bottom.
+    """
+
+    box: tuple[Fraction, Fraction, Fraction, Fraction]
+
+
+class Line(TypedDict):
+    """A brush stroke.
+
+    Attributes:
+        line: the places it passes through, x and y.
+        width: as a fraction of the longer side.
+    """
+
+    line: Annotated[list[tuple[Fraction, Fraction]], Meta(min_length=1, max_length=MOST_POINTS)]
+    width: Annotated[float, Meta(gt=0, le=1)]
+
+
+SHAPES = (Box, Line)
+# msgspec has no unions of several objects.
+Shape = Annotated[
+    dict[str, Any],
+    Meta(extra_json_schema={"oneOf": [{"$ref": f"#/components/schemas/{cls.__name__}"} for cls in SHAPES]}),
+]
+
+
+class WhatIfRequest(TypedDict, total=False):
+    """What is hidden, and in which pictures.
+
+    Attributes:
+        shapes: the parts that are hidden, in fractions of the picture's sides.
+        fill: what is seen there; left out, grey.
+        other: for the fill "picture", the number of that one.
+        images: the numbers of the pictures; left out, all of the session.
+        view: true to be shown the pictures as the model then sees them.
+    """
+
+    shapes: Annotated[list[Shape], Meta(max_length=MOST_SHAPES)]
+    fill: Annotated[str, Meta(extra_json_schema={"enum": list(FILLS)})]
+    other: Uid | None
+    images: Annotated[list[Uid], Meta(max_length=MOST_PICTURES)] | None
+    view: bool
+
+
+class BeforeAndAfter(TypedDict):
+    """The two probabilities of one class."""
+
+    index: int
+    name: str
+    before: float
+    after: float
+
+
+class WhatIfAnswer(TypedDict):
+    """What the model answers for one picture.
+
+    Attributes:
+        before: the most probable classes of the whole picture.
+        after: those of what is left.
+        classes: all of these.
+        flipped: whether the most probable class is another one.
+        view: where it was wanted, the picture as the model then sees it, as a data address.
+    """
+
+    uid: Number
+    name: str
+    before: list[Prediction]
+    after: list[Prediction]
+    classes: list[BeforeAndAfter]
+    flipped: bool
+    view: NotRequired[str]
+
+
+class WhatIfAnswers(TypedDict):
+    """One answer for each picture."""
+
+    answers: list[WhatIfAnswer]

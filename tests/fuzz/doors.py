@@ -1,0 +1,92 @@
+"""The doors that files come in by: pictures, and what the reading of model files does before TensorFlow."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.hostile import CASES, FOLDER
+
+ROOT = Path(__file__).parents[2]
+ZOO = ROOT / "tests" / "zoo"
+SAMPLES = ROOT / "picasso" / "examples" / "samples"
+LABELS = {
+    "list.json": b'["ant", "bee", "cat"]',
+    "index.json": b'{"0": ["n01440764", "tench"], "1": ["n01443537", "goldfish"]}',
+    "classes.yaml": b"ant: 0\nbee: 1\nwhen: 2\n",
+    "anchors.yaml": b"- &one ant\n- *one\n- {a: 1}\n- 2001-01-01\n- 1e3\n",
+    "names.txt": "\ufeffant\nbee\n\ncat <b>\n".encode(),
+    "table.csv": b'index,wnid,name\n0,n1,"a, b"\n1,n2,bee\n',
+}
+
+
+@dataclass(frozen=True)
+class Door:
+    """One door: its name, the good files that bad ones are made of, and what reads a file."""
+
+    name: str
+    seeds: dict[str, list[bytes]]
+    enter: Callable[[bytes, Path], object]
+    most: int = 300_000
+
+
+def pictures() -> Door:
+    """Return the door of pictures."""
+    from picasso import images
+
+    # What is no picture at all seldom becomes one.
+    files = [FOLDER / "files" / name for name, case in CASES.items() if case.status != 415]
+    bodies = [file.read_bytes() for file in (*files, *sorted(SAMPLES.rglob("*.png"))[:3])]
+    # Few pixels, so that an input takes little time; where the limit lies makes no difference to the door.
+    return Door(
+        "pictures",
+        {".png": [body for body in bodies if len(body) < 60_000]},
+        lambda body, _: images.read(body, "x.png", megapixels=2),
+    )
+
+
+def model_files() -> Door:
+    """Return the door of model files and labels."""
+    # The framework itself is not what is tested, and would take seconds and a gigabyte.
+    stand_in = types.ModuleType("picasso.models.backend")
+    stand_in.keras = None  # type: ignore[attr-defined]
+    sys.modules.setdefault("picasso.models.backend", stand_in)
+    from picasso.errors import ModelError
+    from picasso.models import formats, keras_files, labels
+
+    def architecture(file: Path) -> None:
+        document = keras_files.decoded(file)
+        if document is not None:
+            keras_files.generation_of(document)
+            keras_files.describe(file, None)
+
+    def other(file: Path) -> None:
+        with suppress(ModelError):
+            formats.open_file(file)
+
+    def enter(body: bytes, file: Path) -> None:
+        file.write_bytes(body)
+        for reader in readers[file.suffix]:
+            reader(file)
+
+    # What HDF5 makes of a spoilt file is not ours to mend; some keep it at work for ever. So .h5 goes no further.
+    readers: dict[str, tuple[Callable[[Path], object], ...]] = {
+        **dict.fromkeys((".h5", ".hdf5"), (keras_files.check_content,)),
+        ".keras": (keras_files.written_by, keras_files.check_content),
+        ".json": (architecture, labels.read),
+        **dict.fromkeys((".yaml", ".txt", ".csv"), (other, labels.read)),
+    }
+    seeds: dict[str, list[bytes]] = {}
+    for found in sorted(ZOO.rglob("*")):
+        if found.suffix in (".h5", ".hdf5", ".keras", ".json"):
+            seeds.setdefault(found.suffix, []).append(found.read_bytes())
+    for name, body in LABELS.items():
+        seeds.setdefault(Path(name).suffix, []).append(body)
+    return Door("model files", seeds, enter, most=16_000)
+
+
+DOORS: dict[str, Callable[[], Door]] = {"pictures": pictures, "models": model_files}

@@ -1,0 +1,151 @@
+"""Threats that lie in what is around: browsers, other sites, models, plugins, disks and time."""
+
+from __future__ import annotations
+
+from tests.threats.line import ABUSE, API, BORDER, DOORS, ENGINE, FAULTS, GUARD, IMAGES, PAGES, RUNS, STORAGE, Line
+
+LINES: dict[int, Line] = {
+    # ---- the browser's border ----
+    18: Line(
+        "foreign host names",
+        "400 and no session; names of this machine are served",
+        (
+            f"{GUARD}::test_other_names_are_refused_and_leave_nothing",
+            f"{GUARD}::test_names_of_this_machine_are_served",
+            f"{BORDER}::test_other_hosts_over_the_wire",
+        ),
+    ),
+    19: Line(
+        "actions that another site triggers",
+        "403; programs pass",
+        (f"{GUARD}::test_other_sites_cannot_act", f"{GUARD}::test_our_own_pages_and_programs_can"),
+    ),
+    20: Line(
+        "what a proxy claims, addresses that redirect",
+        "not repeated; redirects stay here",
+        (
+            f"{BORDER}::test_what_a_proxy_claims_is_not_repeated",
+            f"{BORDER}::test_redirects_stay_here",
+            f"{BORDER}::test_the_page_of_runs_does_not_lead_away",
+            "web/test_login.py::test_without_proxies_forwarded_headers_say_nothing",
+        ),
+    ),
+    21: Line(
+        "any answer",
+        "carries the headers that protect it",
+        (f"{GUARD}::test_every_answer_is_protected", f"{BORDER}::test_answers_to_everything_are_protected"),
+    ),
+    22: Line(
+        "the cookie",
+        "a random id, HttpOnly, SameSite=Lax, set by the first upload and not by looking",
+        (
+            f"{API}::test_images",
+            f"{API}::test_the_cookie_holds_an_id_and_nothing_else",
+            f"{PAGES}::test_the_first_page_shows_visualizations_and_makes_no_session",
+        ),
+    ),
+    23: Line(
+        "defaults",
+        "nothing is signed, no debugger, loopback only unless that is said",
+        (
+            f"{BORDER}::test_nothing_is_open_by_default",
+            "web/test_login.py::test_others_are_served_only_if_that_is_said",
+            "web/test_login.py::test_without_the_password_nothing_is_shown",
+        ),
+    ),
+    # ---- pictures read right ----
+    24: Line(
+        "every kind of pixel, orientation and shape",
+        "the right pixels, upright; HEIC gets a clear message",
+        (
+            DOORS,
+            f"{IMAGES}::test_sixteen_bits_are_scaled_not_clipped",
+            f"{IMAGES}::test_exif_orientations_come_out_upright",
+            "test_rendering.py::test_a_map_covers_exactly_the_picture",
+        ),
+    ),
+    # ---- faults ----
+    25: Line(
+        "a session's folder vanishes in mid-run",
+        "a message, and the next upload works",
+        (
+            f"{FAULTS}::test_a_session_whose_folder_vanishes_in_mid_run",
+            f"{RUNS}::test_a_folder_that_vanishes_harms_nobody",
+            f"{API}::test_a_session_that_is_deleted_during_a_request_is_no_fault_of_the_server",
+        ),
+    ),
+    26: Line(
+        "model files that are missing or broken, wrong settings",
+        "status 2 and one clear line",
+        (
+            "test_cli.py::test_mistakes_end_with_status_2_and_one_line",
+            "test_cli.py::test_serve_ends_with_status_2_if_the_model_cannot_be_loaded",
+            "test_configuration.py::test_a_wrong_file_is_refused_in_one_sentence",
+            f"{ENGINE}::test_a_model_that_cannot_be_loaded_is_explained",
+            "fuzz/test_doors.py::test_spoilt_files",
+        ),
+    ),
+    27: Line(
+        "a model that answers NaN, another shape or no probabilities",
+        "an error that names the model; never invalid JSON",
+        (
+            f"{FAULTS}::test_a_model_that_answers_nonsense_is_named",
+            "models/test_base.py::test_answers_that_are_no_classification",
+            f"{RUNS}::test_documents_are_json_without_nan",
+        ),
+    ),
+    28: Line(
+        "plugins that raise, exit, die, return rubbish, can't be imported, have no template",
+        "only their run fails, or they are listed with the reason",
+        (
+            f"{FAULTS}::test_a_plugin_that_goes_wrong_harms_its_run_only",
+            "test_registry.py::test_files_that_fail_in_other_ways",
+            "test_pipeline.py::test_visualizations_that_go_wrong",
+            f"{PAGES}::test_templates_of_plugins_and_the_default_one",
+            f"{ENGINE}::test_a_killed_worker_fails_one_shard_and_is_replaced",
+        ),
+    ),
+    29: Line(
+        "a constant map",
+        "finite numbers, labelled flat",
+        (
+            "test_rendering.py::test_flat_maps_are_drawn_and_labelled",
+            f"{PAGES}::test_templates_of_plugins_and_the_default_one",
+        ),
+    ),
+    30: Line(
+        "two tabs with different settings",
+        "each gets what it would get alone",
+        (f"{API}::test_two_tabs_with_different_settings_do_not_disturb_each_other",),
+    ),
+    31: Line(
+        "a client leaves in mid-run",
+        "whoever hangs up, starts over or deletes frees the worker at the next batch; what hangs is ended",
+        (
+            f"{FAULTS}::test_a_cancelled_run_frees_the_worker_at_the_next_batch",
+            f"{ABUSE}::test_a_client_that_hangs_up_stops_the_run_that_it_waits_for",
+            f"{API}::test_deleting_a_run_at_work_cancels_it",
+            f"{ENGINE}::test_a_run_that_hangs_is_ended_and_the_queue_goes_on",
+        ),
+    ),
+    32: Line(
+        "an old cookie, folders of a killed server, sessions that nobody uses, 50 cycles",
+        "a fresh start; removed; expired; nothing leaks",
+        (
+            f"{FAULTS}::test_an_old_cookie_finds_no_session_anywhere",
+            f"{FAULTS}::test_fifty_sessions_and_storages_leak_nothing",
+            f"{PAGES}::test_an_old_cookie_is_a_fresh_start",
+            f"{STORAGE}::test_folders_of_servers_that_were_killed_are_removed",
+            f"{STORAGE}::test_sessions_expire_when_nobody_uses_them",
+        ),
+    ),
+    33: Line(
+        "model files are code",
+        "loaded from the configuration only, and not run unless trusted",
+        (
+            f"{BORDER}::test_models_never_come_in_by_http",
+            "models/test_formats.py::test_lambda_layers_are_refused_unless_trusted",
+            "models/test_formats.py::test_graphs_that_write_files_are_refused_unless_trusted",
+        ),
+    ),
+}

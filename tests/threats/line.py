@@ -1,0 +1,21 @@
+"""What a line of the list of threats is, and where the tests are that it names."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Line(NamedTuple):
+    """A threat, what has to come of it, and the tests that see to it, by their path below ``tests`` and their name."""
+
+    threat: str
+    outcome: str
+    tests: tuple[str, ...]
+
+
+DOORS = "hostile/test_doors.py::test_every_door_answers_alike"
+BOMBS = "hostile/test_files.py::test_bombs_take_no_memory"
+ABUSE, BORDER = "threats/test_abuse.py", "threats/test_border.py"
+FAULTS, PATHS = "threats/test_faults.py", "threats/test_paths.py"
+API, GUARD, PAGES = "web/test_api.py", "web/test_guard.py", "web/test_pages.py"
+IMAGES, STORAGE, ENGINE, RUNS = "test_images.py", "test_storage.py", "test_engine.py", "test_runs.py"
