@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from picasso import files, images
@@ -99,8 +100,10 @@ class Storage:
         """Delete the sessions that nobody has used for ``SESSION_MINUTES``."""
         oldest = time.time() - self._settings.SESSION_MINUTES * 60
         for folder in self._sessions.iterdir():
-            if folder.stat().st_mtime < oldest:
-                shutil.rmtree(folder, ignore_errors=True)
+            # Its visitor may be deleting it at the same time.
+            with suppress(FileNotFoundError):
+                if folder.stat().st_mtime < oldest:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _sweep(self) -> None:
         """Delete expired sessions now and then, also while nobody asks for anything."""

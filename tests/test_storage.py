@@ -136,3 +136,17 @@ def test_folders_of_servers_that_were_killed_are_removed(tmp_path: Path) -> None
     for storage in (one, other):
         storage.close()
     assert [file.name for file in tmp_path.iterdir()] == ["picasso-notes"]
+
+
+def test_a_session_that_is_deleted_while_others_expire_stops_nothing(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, old = storage.create(), storage.create()
+    folder = old.runs_folder.parent
+    os.utime(folder, (0, 0))
+    listed = [gone.runs_folder.parent, folder]
+    storage.remove(gone)
+    monkeypatch.setattr(Path, "iterdir", lambda self: iter(listed))
+    storage.expire()
+    monkeypatch.undo()
+    assert not folder.exists()
