@@ -185,50 +185,6 @@ def crowd(
     return peaks
 
 
-def percentile(seconds: Sequence[float], share: float) -> float:
-    """Return how many seconds so large a share of the answers took at most."""
-    return statistics.quantiles(seconds, n=1000)[round(share * 1000) - 1] if len(seconds) > 1 else seconds[0]
-
-
-def load(server: Server, clients: int, seconds: float) -> tuple[Notes, list[str]]:
-    """Let clients loose on a server; return what they saw, and a table of what the server took."""
-    known = expected(server.address, Notes())
-    server.settle()
-    idle = server.measure()
-    # The first minute fills what is kept: threads and their memory, templates, compiled functions.
-    crowd(server, clients, WARM_UP, known, Notes())
-    before, notes = server.measure(), Notes()
-    peaks = crowd(server, clients, seconds, known, notes)
-    after = server.measure()
-    rows = [
-        (key, *(f"{value:.0f}" for value in (idle[key], before[key], max(peak[key] for peak in peaks), after[key])))
-        for key in idle
-    ]
-    return notes, markdown(("", "after one client", f"after {WARM_UP} s", "at most", "at the end"), rows)
-
-
-def crowd(
-    server: Server, clients: int, seconds: float, known: dict[tuple[int, int], list[bytes]], notes: Notes
-) -> list[dict[str, float]]:
-    """Let clients loose on a server for some time; return what it took now and then."""
-    until = time.monotonic() + seconds
-    threads = [
-        threading.Thread(target=visit, args=(server, notes, known, until, seed), daemon=True) for seed in range(clients)
-    ]
-    peaks = [server.measure()]
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
-        peaks.append(server.measure())
-        time.sleep(0.5)
-    server.settle()
-    after = server.measure()
-    rows = [
-        (key, f"{before[key]:.0f}", f"{max(peak[key] for peak in peaks):.0f}", f"{after[key]:.0f}") for key in before
-    ]
-    return notes, markdown(("", "at the start", "at most", "at the end"), rows)
-
-
 def report(notes: Notes) -> list[str]:
     """Return what the clients saw as lines of Markdown."""
     answers = ", ".join(f"{count} x {status}" for status, count in sorted(notes.statuses.items()))
