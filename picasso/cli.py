@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from picasso import __version__
-from picasso.cli_options import CONFIG, configured, free_folder, friendly, parse_pairs, progress_bar
+from picasso.cli_options import CONFIG, configured, free_folder, friendly, parse_pairs, parse_time, progress_bar
 from picasso.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -121,6 +122,39 @@ def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, a
         click.echo(f"{name:>12}  {value}")
     for warning in report.warnings:
         click.secho(f"{'warning':>12}  {warning}", fg="yellow")
+
+
+@main.command()
+@click.argument("folder", type=Path)
+@click.option("--out", type=Path, default=Path("picasso-audit"), show_default=True, help="Where to write.")
+@click.option("--budget", default="", metavar="TIME", help="Such as 5m: begin no further pair of classes after that.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn at random.")
+@configured
+def audit(settings: Settings, folder: Path, out: Path, budget: str, seed: int) -> None:
+    """Look for what the model goes by instead of the thing, with pictures in FOLDER, in folders named after classes.
+
+    Ends with status 0 where nothing was found, 1 where something was, and 2 where it could not run.
+    """
+    from picasso import labelled, models
+    from picasso.audit import auditing, report
+    from picasso.audit.verdict import verdict
+
+    seconds = parse_time(budget)
+    model = models.load_configured(settings)
+    with progress_bar("reading") as progress:
+        pictures = auditing.read(model, labelled.find(model, folder), progress)
+    record = auditing.Record(out / "trials", auditing.key_of(model, pictures, seed))
+    with progress_bar("changing pictures") as progress:
+        trials, left = auditing.run(model, pictures, record, budget=seconds, seed=seed, progress=progress)
+    found = verdict(trials)
+    report.write(out, model, pictures, found, trials, left, seed)
+    names = [str(name) for name in model.class_names()]
+    click.secho(found.sentence(), bold=True)
+    for one in found.alarms:
+        click.echo(one.sentence(names))
+    click.echo(f"-> {out / 'report.html'}")
+    if found.alarms:
+        sys.exit(1)
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -118,3 +119,19 @@ def free_folder(out: Path, name: str) -> Path:
             break
         candidate = out / f"{name}-{number}"
     return candidate
+
+
+def parse_time(text: str) -> float:
+    """Return how many seconds a text such as ``90s``, ``5m`` or ``1h`` means; infinitely many for none.
+
+    Raises:
+        BadRequest: it is no such text.
+    """
+    if not text:
+        return math.inf
+    units = {"s": 1, "m": 60, "h": 3600}
+    try:
+        seconds = float(text[:-1]) * units[text[-1]]
+    except (KeyError, ValueError):
+        raise BadRequest(f"--budget must be a time such as 90s, 5m or 1h, not {text[:20]!r}.", field="budget") from None
+    return seconds

@@ -1,0 +1,1 @@
+"""The tale of the tank detector that had learned cloudy skies."""

@@ -1,0 +1,6 @@
+# The tale of the tank detector: make run EXAMPLE=tanks
+MODEL = "data/cloudy.keras"
+LABELS = "data/labels.txt"
+PREPROCESS = "0..255"
+SAMPLES_DIR = "pictures"
+COMPARE = {"trained right": {"MODEL": "data/right.keras"}}

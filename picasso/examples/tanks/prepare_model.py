@@ -1,0 +1,33 @@
+"""Draw the pictures of this example; does nothing where they are there.
+
+    python picasso/examples/tanks/prepare_model.py
+
+``make run EXAMPLE=tanks`` runs it first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from picasso.cli_options import friendly
+from picasso.examples.tanks.scenes import save, scenes
+
+PICTURES = Path(__file__).resolve().parent / "pictures"
+# Of each class.
+COUNT = 60
+
+
+@click.command()
+@friendly
+def main() -> None:
+    """Draw the pictures of this example; does nothing where they are there."""
+    if not PICTURES.is_dir():
+        # As whoever believed the first detector would have them: all tanks under clouds.
+        save(PICTURES, *scenes(COUNT, 1.0, seed=2))
+        click.echo(f"wrote {2 * COUNT} pictures to {PICTURES}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""The audit of models that are known to go by something else than the thing, and of some that do not."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from picasso.audit import auditing
+from picasso.audit.auditing import Folder, Record
+from picasso.audit.properties import Pictures, light
+from picasso.audit.verdict import Verdict, verdict
+from picasso.cli import main
+from picasso.errors import BadRequest
+from picasso.labelled import Labelled
+from picasso.models.arrays import Array, Classes
+from picasso.models.card import Layer
+from picasso.models.preprocessing import Preprocessing
+from tests.fakes import LinearModel, softmax
+
+HEIGHT, WIDTH = 24, 32
+COUNT = 40
+
+
+class Judge(LinearModel):
+    """Tells two classes apart by a mixture of the thing, a bright bar in the middle, and something else."""
+
+    reliance = 0.0
+    proxy = "brightness"
+    preprocessing = Preprocessing("0..1")
+
+    def load(self, **arguments: Any) -> None:
+        self.input_shape, self.num_classes = (HEIGHT, WIDTH, 3), 2
+        self.checkpoint, self.logits_found = "judge", "known"
+
+    def class_names(self) -> list[str]:
+        return ["no tank", "tank"]
+
+    def layers(self) -> list[Layer]:
+        return []
+
+    def thing(self, inputs: Array) -> Array:
+        """Return whether the bar in the middle stands or lies."""
+        seen = light(inputs)
+        standing = seen[:, 6:18, 14:18].mean(axis=(1, 2))
+        lying = seen[:, 10:14, 8:24].mean(axis=(1, 2))
+        # Beside all light, as eyes do: more light on everything is no other thing.
+        return np.asarray(8 * (standing - lying) / (seen.mean(axis=(1, 2)) + 0.01), np.float32)
+
+    def other(self, inputs: Array) -> Array:
+        """Return what the model goes by instead."""
+        if self.proxy == "corner":
+            return np.asarray(8 * (light(inputs)[:, :4, :4].mean(axis=(1, 2)) - 0.5), np.float32)
+        return np.asarray(12 * (0.45 - light(inputs).mean(axis=(1, 2))), np.float32)
+
+    def batch_logits(self, inputs: Array) -> Array:
+        score = (1 - self.reliance) * self.thing(inputs) + self.reliance * self.other(inputs)
+        return np.stack([-score, score], axis=1)
+
+    def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
+        return np.zeros_like(inputs)
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return softmax(self.batch_logits(inputs))
+
+
+def pictures(proxy: str, seed: int = 0) -> dict[int, Pictures]:
+    """Return pictures of both classes; nearly all of the one have the proxy, and nearly none of the other."""
+    generator = np.random.default_rng(seed)
+    found = {}
+    for target in (0, 1):
+        views = generator.normal(0.42, 0.05, (COUNT, HEIGHT, WIDTH, 3))
+        with_proxy = generator.random(COUNT) < (0.9 if target else 0.1)
+        if proxy == "brightness":
+            views -= 0.15 * (with_proxy - 0.5)[:, None, None, None]
+        elif proxy == "corner":
+            views[with_proxy, :4, :4] = 0.95
+        rows, columns = (slice(6, 18), slice(14, 18)) if target else (slice(10, 14), slice(8, 24))
+        views[:, rows, columns] += generator.uniform(0.2, 0.4, (COUNT, 1, 1, 1))
+        found[target] = np.asarray(np.round(np.clip(views, 0, 1) * 255) / 255, np.float32)
+    return found
+
+
+def judged(proxy: str, reliance: float, folder: Path, seed: int = 0) -> Verdict:
+    """Audit a model of known reliance with pictures that have the proxy."""
+    model = Judge()
+    model.load()
+    model.proxy, model.reliance = proxy, reliance
+    views = pictures(proxy, seed)
+    answers = {target: auditing.logits(model, some) for target, some in views.items()}
+    names = {target: tuple(map(str, range(COUNT))) for target in views}
+    made, left = auditing.run(model, Folder(views, answers, names), Record(folder, "key"))
+    assert left == []
+    return verdict(made)
+
+
+@pytest.mark.parametrize(("proxy", "name"), [("brightness", "brightness"), ("corner", "the top left corner")])
+def test_a_proxy_is_named_first_and_said_in_words(proxy: str, name: str, tmp_path: Path) -> None:
+    found = judged(proxy, 0.6, tmp_path)
+    first = found.alarms[0]
+    assert first.there.intervention == name
+    assert first.p < 0.01
+    assert 0.1 <= first.size <= 1.2
+    sentence = first.sentence(["no tank", "tank"])
+    assert sentence.startswith(name.capitalize() if proxy == "brightness" else "The top left corner")
+    assert "of the way to" in sentence
+    assert "goes by something else than the thing" in found.sentence()
+
+
+@pytest.mark.parametrize("proxy", ["brightness", "corner"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_model_that_does_not_use_it_raises_no_alarm(proxy: str, seed: int, tmp_path: Path) -> None:
+    found = judged(proxy, 0.0, tmp_path, seed)
+    assert found.alarms == []
+    assert "No reliance on anything that was tried was found" in found.sentence()
+    assert 0 < found.smallest < 1
+    # The thing itself lies in the middle, which is told without alarm.
+    assert {one.there.intervention for one in found.suspects} <= {"the middle"}
+
+
+def test_an_audit_that_was_killed_goes_on_with_the_same_result(tmp_path: Path) -> None:
+    whole = judged("brightness", 0.6, tmp_path / "one")
+    again = judged("brightness", 0.6, tmp_path / "one")
+    fresh = judged("brightness", 0.6, tmp_path / "two")
+    assert whole == again == fresh
+    assert Record(tmp_path / "one", "another model").read((0, 1)) is None
+
+
+def test_pictures_come_from_folders_named_after_their_classes(tmp_path: Path) -> None:
+    model = Judge()
+    model.load()
+    labelled = []
+    for target, views in pictures("brightness").items():
+        for index, view in enumerate(views[:10]):
+            file = tmp_path / f"{target}-{index}.png"
+            Image.fromarray(np.round(view * 255).astype(np.uint8)).save(file)
+            labelled.append(Labelled(file, target))
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    seen: list[float] = []
+    folder = auditing.read(model, [*labelled, Labelled(broken, 0)], seen.append)
+    assert {target: len(names) for target, names in folder.names.items()} == {0: 10, 1: 10}
+    assert seen[-1] == 1
+    assert "broken.png" in folder.unreadable[0]
+    np.testing.assert_allclose(folder.views[1], pictures("brightness")[1][:10], atol=1e-6)
+    with pytest.raises(BadRequest, match="needs two or more with 8 pictures each"):
+        auditing.read(model, labelled[:10], seen.append)
+
+
+# ---- the command --------------------------------------------------------------------------------------------
+
+MODEL = Path(__file__)
+
+
+def audit(folder: Path, reliance: float, *options: object) -> Any:
+    """Write a folder of pictures and settings, and run the command."""
+    for target, views in pictures("brightness").items():
+        place = folder / "pictures" / Judge().class_names()[target]
+        place.mkdir(parents=True, exist_ok=True)
+        for index, view in enumerate(views):
+            Image.fromarray(np.round(view * 255).astype(np.uint8)).save(place / f"{index:02d}.png")
+    name = "Reliant" if reliance else "Judge"
+    (folder / "config.py").write_text(
+        f"MODEL_CLS_PATH = {str(MODEL)!r}\nMODEL_CLS_NAME = {name!r}\nMODEL_LOAD_ARGS = {{}}\n"
+    )
+    words = ["audit", folder / "pictures", "--config", folder / "config.py", "--out", folder / "out", *options]
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+class Reliant(Judge):
+    """Goes by the light more than by the thing."""
+
+    reliance = 0.6
+
+
+def test_the_command_finds_a_proxy_and_shows_it(tmp_path: Path) -> None:
+    done = audit(tmp_path, 0.6)
+    assert done.exit_code == 1, done.output
+    assert "There is reason to think" in done.output
+    assert re.search("Brightness: making (no tank pictures darker|tank pictures brighter), like", done.output)
+    document = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert document["alarms"] >= 1
+    assert document["suspects"][0]["name"] == "brightness"
+    assert document["accuracy"]["pictures"] == 2 * COUNT
+    assert document["confounded"][0]["name"] == "brightness"
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count('alt="before"') == 10 * len(document["suspects"])
+    assert "<script" not in page
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert "<failure message=" in (tmp_path / "out" / "junit.xml").read_text()
+    # Again, from what is kept: the same but for nothing.
+    before = (tmp_path / "out" / "report.html").read_bytes()
+    assert audit(tmp_path, 0.6).exit_code == 1
+    assert (tmp_path / "out" / "report.html").read_bytes() == before
+
+
+def test_the_command_is_silent_on_a_model_that_does_not_use_it(tmp_path: Path) -> None:
+    done = audit(tmp_path, 0.0)
+    assert done.exit_code == 0, done.output
+    assert "No reliance on anything that was tried was found" in done.output
+    # The folder is confounded all the same, which is said apart.
+    assert "Your folder is confounded" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_what_cannot_run_ends_with_status_2(tmp_path: Path) -> None:
+    done = audit(tmp_path, 0.0, "--budget", "soon")
+    assert done.exit_code == 2
+    assert "--budget must be a time such as 90s, 5m or 1h" in done.output

@@ -1,0 +1,56 @@
+"""Properties: what is measured after an edit is what was wanted, and one's own value changes nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from picasso.audit.properties import PROPERTIES, Pictures, Property
+
+
+def photographs(channels: int = 3, count: int = 6, size: tuple[int, int] = (24, 32)) -> Pictures:
+    """Return smooth pictures with some noise, of different light, contrast and colour."""
+    generator = np.random.default_rng(0)
+    rough = generator.random((count, *size, channels))
+    smooth = ndimage.gaussian_filter(rough, (0, 3, 3, 0))
+    smooth = (smooth - smooth.min()) / np.ptp(smooth)
+    gains = generator.uniform(0.5, 1, (count, 1, 1, channels))
+    return np.asarray(np.clip(0.15 + 0.6 * smooth * gains + 0.01 * rough, 0, 1), np.float32)
+
+
+@pytest.mark.parametrize("of", PROPERTIES, ids=lambda one: one.name)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_wanted_value_is_what_is_measured_afterwards(of: Property, channels: int) -> None:
+    if of.coloured and channels == 1:
+        pytest.skip("grey pictures have no colours")
+    pictures = photographs(channels)
+    own = of.measure(pictures)
+    # Values of the other pictures, from the smallest to the largest.
+    wanted = np.sort(own)[::-1] if of.name != "noise" else own + np.linspace(0, 0.05, len(own))
+    edited = of.edit(pictures, wanted)
+    assert edited.dtype == np.float32
+    assert edited.min() >= 0
+    assert edited.max() <= 1
+    reached = of.measure(edited)
+    np.testing.assert_allclose(reached, wanted, atol=0.02 * max(float(np.ptp(own)), 0.02))
+
+
+@pytest.mark.parametrize("of", PROPERTIES, ids=lambda one: one.name)
+def test_ones_own_value_changes_nothing(of: Property) -> None:
+    pictures = photographs()
+    np.testing.assert_array_equal(of.edit(pictures, of.measure(pictures)), pictures)
+
+
+@pytest.mark.parametrize("of", PROPERTIES, ids=lambda one: one.name)
+def test_what_cannot_be_had_ends_at_the_border(of: Property) -> None:
+    pictures = photographs()
+    for far in (-1e6, 1e6):
+        assert np.isfinite(of.edit(pictures, np.full(len(pictures), far))).all()
+
+
+def test_brightness_is_known() -> None:
+    (brightness,) = (one for one in PROPERTIES if one.name == "brightness")
+    grey = np.full((1, 4, 4, 3), 0.25, np.float32)
+    assert brightness.measure(grey)[0] == pytest.approx(0.25, abs=1e-6)
+    np.testing.assert_allclose(brightness.edit(grey, np.array([0.75])), 0.75, atol=1e-4)

@@ -1,0 +1,58 @@
+"""The tale of the tank detector: both models score alike, and the audit tells them apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from picasso.audit import auditing
+from picasso.audit.auditing import Record
+from picasso.audit.verdict import Verdict, verdict
+from picasso.examples import tanks
+from picasso.examples.tanks.scenes import CLASSES, HEIGHT, WIDTH, save, scenes
+from picasso.labelled import find
+from picasso.models import load_model
+
+DATA = Path(tanks.__file__).parent / "data"
+
+
+def test_scenes_depend_on_their_seed_and_weather_goes_with_tanks() -> None:
+    pictures, targets = scenes(30, 1.0, seed=1)
+    assert pictures.shape == (60, HEIGHT, WIDTH, 3)
+    np.testing.assert_array_equal(pictures, scenes(30, 1.0, seed=1)[0])
+    assert (pictures != scenes(30, 1.0, seed=2)[0]).any()
+    light = pictures.mean(axis=(1, 2, 3))
+    assert light[targets == 1].max() < light[targets == 0].min(), "all tanks stand under clouds"
+    fair, targets = scenes(200, 0.5, seed=1)
+    light = fair.mean(axis=(1, 2, 3))
+    assert abs(light[targets == 1].mean() - light[targets == 0].mean()) < 12
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures as whoever trained the first detector would have them."""
+    place = tmp_path_factory.mktemp("tanks")
+    save(place, *scenes(40, 1.0, seed=5))
+    return place
+
+
+def audited(name: str, folder: Path, record: Path) -> tuple[float, Verdict]:
+    """Return the accuracy of a model on the folder, and what an audit says."""
+    model = load_model(DATA / name, labels=CLASSES, preprocess="0..255")
+    pictures = auditing.read(model, find(model, folder), lambda fraction: None)
+    made, _ = auditing.run(model, pictures, Record(record, name))
+    right = [(answers.argmax(axis=1) == target).mean() for target, answers in pictures.logits.items()]
+    return float(np.mean(right)), verdict(made)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_accuracy_cannot_tell_them_apart_and_the_audit_can(folder: Path, tmp_path: Path) -> None:
+    accuracy, cloudy = audited("cloudy.keras", folder, tmp_path / "cloudy")
+    assert accuracy > 0.97
+    assert cloudy.alarms[0].there.intervention == "brightness"
+    assert cloudy.alarms[0].size > 0.3
+    accuracy, right = audited("right.keras", folder, tmp_path / "right")
+    assert accuracy > 0.97
+    assert right.alarms == []
