@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # How often a shard at work is looked at, and how long a cancelled one may go on.
 WATCH_SECONDS, GRACE_SECONDS = 0.5, 30.0
+# How long a model may take to load; the largest take a few minutes, and a spoilt file may take for ever.
+LOAD_SECONDS = 900.0
 
 Job = tuple[int, int, "Future[None] | None", tuple[str, int]]
 
@@ -67,7 +69,7 @@ class LocalEngine:
         self._jobs: queue.PriorityQueue[Job] = queue.PriorityQueue()
         self._closing = threading.Event()
         self._starting = threading.Lock()
-        self._child = Child(*self._arguments)
+        self._child, self._started = Child(*self._arguments), time.monotonic()
         self._thread = threading.Thread(target=self._supervise, name="picasso-engine", daemon=True)
         self._thread.start()
 
@@ -90,6 +92,10 @@ class LocalEngine:
         if code is not None and not self._closing.is_set():
             reason = f"The worker process ended with exit code {code} while it loaded the model."
             return {"state": "failed", "error": f"{reason} The log says more."}
+        if time.monotonic() - self._started > LOAD_SECONDS:
+            self._child.kill("The model took too long to load.")
+            reason = f"The model was not loaded after {LOAD_SECONDS / 60:g} minutes, so that was given up."
+            return {"state": "failed", "error": f"{reason} The file may be spoilt."}
         return {"state": "loading"}
 
     def close(self) -> None:
@@ -105,7 +111,7 @@ class LocalEngine:
             if not self._child.alive() and not self._closing.is_set():
                 log.warning("the worker ended with exit code %s; starting another", self._child.process.exitcode)
                 self._child.close()
-                self._child = Child(*self._arguments)
+                self._child, self._started = Child(*self._arguments), time.monotonic()
             return self._child
 
     def _watched(self, child: Child, folder: Path, shard: int) -> Future[Any]:

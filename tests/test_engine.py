@@ -92,6 +92,21 @@ def test_a_run_that_hangs_is_ended_and_the_queue_goes_on(
         engine.close()
 
 
+def test_a_model_that_never_loads_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("picasso.engine.LOAD_SECONDS", 1.0)
+    (tmp_path / "model.py").write_text("while True:\n    pass\n")
+    overrides = {"MODEL_CLS_PATH": str(tmp_path / "model.py"), "MODEL_CLS_NAME": "Any", "MODEL_LOAD_ARGS": {}}
+    engine = LocalEngine({"file": None, "overrides": overrides}, tmp_path)
+    try:
+        assert engine.model_status() == {"state": "loading"}
+        until(lambda: engine.model_status()["state"] == "failed")
+        assert "may be spoilt" in engine.model_status()["error"]
+        until(lambda: not engine._child.alive())
+        assert engine.model_status()["state"] == "failed"
+    finally:
+        engine.close()
+
+
 def test_time_counts_for_the_whole_run(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     run.finish(0, 3.5)
