@@ -85,7 +85,7 @@ def brightness(pictures: Pictures) -> Values:
 def brighten(pictures: Pictures) -> Change:
     """Multiply all light by up to sixteen, or divide it, as more or less of it would: black stays black.
 
-    Adding the same light everywhere veils a picture, and a model that sees through all weathers may not see through that.
+    Adding the same light everywhere veils a picture, and a model that knows all weathers may not see through a veil.
     """
     return lambda strength: clipped(pictures * per_picture(np.power(16.0, strength)))
 
