@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from picasso.audit import auditing
+from picasso.audit import auditing, report
 from picasso.audit.auditing import Folder, Record
 from picasso.audit.properties import Pictures, light
 from picasso.audit.verdict import Verdict, verdict
@@ -212,3 +212,57 @@ def test_what_cannot_run_ends_with_status_2(tmp_path: Path) -> None:
     done = audit(tmp_path, 0.0, "--budget", "soon")
     assert done.exit_code == 2
     assert "--budget must be a time such as 90s, 5m or 1h" in done.output
+
+
+class Three(Judge):
+    """Knows a third class, by a bar on the left, and otherwise goes by the light."""
+
+    reliance = 0.6
+
+    def load(self, **arguments: Any) -> None:
+        super().load(**arguments)
+        self.num_classes = 3
+
+    def class_names(self) -> list[str]:
+        return ["no tank", "tank", "truck"]
+
+    def batch_logits(self, inputs: Array) -> Array:
+        seen = light(inputs)
+        left = seen[:, 6:18, 2:6].mean(axis=(1, 2)) / (seen.mean(axis=(1, 2)) + 0.01)
+        return np.concatenate([super().batch_logits(inputs), 8 * (left - 1.3)[:, None]], axis=1)
+
+
+def test_of_several_classes_all_pairs_are_compared_within_the_budget(tmp_path: Path) -> None:
+    model = Three()
+    model.load()
+    views = pictures("brightness")
+    views[2] = views[0].copy()
+    views[2][:, 6:18, 2:6] += 0.3
+    views[2] = np.clip(views[2], 0, 1)
+    answers = {target: auditing.logits(model, some) for target, some in views.items()}
+    folder = Folder(views, answers, {target: tuple(map(str, range(COUNT))) for target in views})
+    made, left = auditing.run(model, folder, Record(tmp_path, "key"), budget=0)
+    assert (len(made), len(left)) == (1, 2)
+    # What was left is done when it goes on, and what was done is taken up.
+    seen: list[float] = []
+    again, left = auditing.run(model, folder, Record(tmp_path, "key"), progress=seen.append)
+    assert left == []
+    assert {pair: again[pair] for pair in made} == made
+    assert seen[-1] == 1
+    found = verdict(again)
+    assert {tuple(sorted((one.there.ours, one.there.theirs))) for one in found.alarms} >= {(0, 1)}
+    written = report.document(model, folder, found, again, [(1, 2)])
+    assert written["pairs_left_out"] == [["tank", "truck"]]
+    json.dumps(written, allow_nan=False)
+
+
+def test_grey_pictures_have_no_colours_to_change(tmp_path: Path) -> None:
+    model = Judge()
+    model.load()
+    model.input_shape = (HEIGHT, WIDTH, 1)
+    views = {target: some[..., :1] for target, some in pictures("brightness").items()}
+    answers = {target: auditing.logits(model, some) for target, some in views.items()}
+    made, _ = auditing.run(model, Folder(views, answers, {0: (), 1: ()}), Record(tmp_path, "key"))
+    tried = {one.intervention for one in made[0, 1]}
+    assert {"brightness", "the frame"} < tried
+    assert not {"warmth", "greenness", "saturation"} & tried
