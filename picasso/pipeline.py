@@ -143,6 +143,12 @@ def run(
         raise ModelError(f"{name} needs {' and '.join(missing)}, which the model {card.name} can't give.")
     if not pictures:
         return
+    try:
+        why = visualization.unsuitable(model)
+    except Exception as error:
+        raise RunError(f"{name} could not be asked whether it fits the model: {reason(error)}.") from error
+    if why:
+        raise ModelError(f"{name} {why}")
     checked = visualization.ALLOWED_SETTINGS.parse(settings)
     finished = 0
 

@@ -111,11 +111,11 @@ class Registry:
 
     def unsuitable(self, model: Model) -> dict[str, str]:
         """Return why visualizations do not fit a model, by their names; those that fit are left out."""
-        found = {}
+        found, card = {}, model.card()
         for entry in self.entries():
             if entry.cls is None:
                 continue
-            missing = model.card().missing(entry.cls.NEEDS)
+            missing = card.missing(entry.cls.NEEDS)
             why = f"needs {' and '.join(missing)}, which this model can't give." if missing else ""
             try:
                 why = why or entry.cls.unsuitable(model)

@@ -12,7 +12,6 @@ from typing import Any
 
 from picasso.engine import Engine
 from picasso.errors import BadRequest, Busy, NotReady, PicassoError, reason
-from picasso.models.card import ModelCard
 from picasso.models.labels import Wanted, numbers
 from picasso.pipeline import GROUP
 from picasso.registry import Entry, Registry
@@ -55,11 +54,6 @@ class Runner:
     def model_status(self) -> dict[str, Any]:
         """Return ``state`` (loading, ready or failed), and ``card`` or ``error``."""
         return self._engine.model_status()
-
-    def card(self) -> ModelCard | None:
-        """Return the model's card once it is loaded."""
-        status = self.model_status()
-        return ModelCard.from_dict(status["card"]) if status["state"] == "ready" else None
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the models that a run may be compared with."""

@@ -184,7 +184,7 @@ def test_a_worker_that_dies_while_loading_is_explained(tmp_path: Path) -> None:
 
 def test_the_queue_is_bounded_and_knows_positions(engine: LocalEngine, tmp_path: Path) -> None:
     runner = Runner(engine, Registry([PLUGINS]), CONFIGURED, capacity=2)
-    until(lambda: runner.card() is not None)
+    until(lambda: runner.model_status()["state"] == "ready")
     pictures = make_run(tmp_path, count=1).spec().pictures
     first = runner.start(tmp_path, "Slow", {"Steps": 100_000}, pictures)
     second = runner.start(tmp_path, "ClassProbabilities", {}, pictures)

@@ -189,6 +189,30 @@ def integrated_gradients(
     return total * line.difference, spent
 
 
+def from_several(
+    model: Model,
+    array: Array,
+    baselines: Sequence[Array],
+    classes: Sequence[int],
+    steps: int,
+    tolerance: float = 0.0,
+    progress: Progress = lambda done, total: None,
+) -> tuple[Floats, int]:
+    """Return the mean integrated gradients from several baselines, and how often the gradient was taken in all.
+
+    The arguments are those of :func:`integrated_gradients`; ``steps`` counts for each baseline.
+    """
+    total, spent = np.zeros((len(classes), *array.shape)), 0
+    for index, baseline in enumerate(baselines):
+
+        def told(done: int, count: int, before: int = index) -> None:
+            progress(before * count + done, len(baselines) * count)
+
+        attributions, taken = integrated_gradients(model, array, baseline, classes, steps, tolerance, told)
+        total, spent = total + attributions / len(baselines), spent + taken
+    return total, spent
+
+
 def off_by(errors: Floats) -> float:
     """Return by how much the worst class is off, from the errors of pieces ``(n, k)``.
 

@@ -120,7 +120,8 @@ class BaseVisualization(ABC, Generic[SettingsT]):
     def unsuitable(cls, model: Model) -> str:
         """Say why it does not fit this very model, which gives all that it needs; "" if it does.
 
-        This is asked once, when the model is loaded. The words follow the visualization's name: "needs a ...".
+        This is asked when the model is loaded, for its card, and before a run. The words follow the visualization's
+        name: "needs a ...".
         """
         return ""
 

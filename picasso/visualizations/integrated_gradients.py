@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.attribution.paths import integrated_gradients
-from picasso.models.arrays import Array
+from picasso.attribution.paths import from_several
 from picasso.models.base import Model
 from picasso.visualizations import (
     BaseVisualization,
@@ -88,22 +87,13 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
         self, task: Task[IntegratedGradientsSettings], picture: Input
     ) -> tuple[NDArray[np.float64], Sequence[float], int]:
         """Return the mean attributions ``(k, H, W, C)`` over baselines, the differences of the logits, the steps."""
-        names, steps = task.settings.baselines, task.settings.steps
-        total: NDArray[np.float64] = np.zeros((len(picture.classes), *picture.array.shape))
-        differences, spent = np.zeros(len(picture.classes)), 0
-        for index, name in enumerate(names):
-
-            def progress(done: int, count: int, before: int = index) -> None:
-                task.progress(before * count + done, len(names) * count)
-
-            baseline: Array = picture.filled(task.model, name, task.settings.seed)
-            attributions, taken = integrated_gradients(
-                task.model, picture.array, baseline, picture.classes, steps, task.settings.gap / 2, progress
-            )
-            total, spent = total + attributions, spent + taken
-            here, there = task.model.logits(np.stack([picture.array, baseline]))[:, picture.classes].astype(np.float64)
-            differences += here - there
-        return total / len(names), (differences / len(names)).tolist(), spent
+        settings, model, classes = task.settings, task.model, picture.classes
+        baselines = [picture.filled(model, name, settings.seed) for name in settings.baselines]
+        total, spent = from_several(
+            model, picture.array, baselines, classes, settings.steps, settings.gap / 2, task.progress
+        )
+        here, *there = model.logits(np.stack([picture.array, *baselines]))[:, classes].astype(np.float64)
+        return total, (here - np.mean(there, axis=0)).tolist(), spent
 
 
 def gap(attributed: float, difference: float, steps: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.attribution.paths import integrated_gradients
+from picasso.attribution.paths import from_several
 from picasso.attribution.regions import FEWEST, greedy_density, relative_area, segments
 from picasso.models.base import Model
 from picasso.visualizations import (
@@ -29,7 +29,6 @@ from picasso.visualizations import (
 BASELINES = ("black", "white")
 # The colours end where this many percent of the pixels do, for slivers between the regions have extreme values.
 END = 99
-
 # The part of the difference of the logit that the attributions may lack.
 GAP = 0.01
 
@@ -80,13 +79,8 @@ class XRAI(BaseVisualization[XRAISettings]):
 
 def attributions(task: Task[XRAISettings], picture: Input) -> NDArray[np.float64]:
     """Return integrated gradients ``(k, H, W)``: the sum over the channels, the mean over the baselines."""
-    steps, total = task.settings.steps, np.zeros((len(picture.classes), *picture.array.shape[:2]))
-    for index, name in enumerate(BASELINES):
-
-        def progress(done: int, _: int, before: int = index * steps) -> None:
-            task.progress(before + done, steps * len(BASELINES))
-
-        baseline = picture.filled(task.model, name)
-        gradients, _ = integrated_gradients(task.model, picture.array, baseline, picture.classes, steps, GAP, progress)
-        total += gradients.sum(axis=-1) / len(BASELINES)
-    return total
+    model, steps = task.model, task.settings.steps
+    baselines = [picture.filled(model, name) for name in BASELINES]
+    total, _ = from_several(model, picture.array, baselines, picture.classes, steps, GAP, task.progress)
+    summed: NDArray[np.float64] = total.sum(axis=-1)
+    return summed
