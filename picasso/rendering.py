@@ -40,10 +40,10 @@ def paint(panel: Panel) -> NDArray[np.uint8]:
     return painted
 
 
-def enlarge(pixels: NDArray[Any]) -> Image.Image:
-    """Return pixels as a picture, enlarged by a whole factor if it is small."""
+def enlarge(pixels: NDArray[Any], side: int = DISPLAY_SIDE) -> Image.Image:
+    """Return pixels as a picture, enlarged by a whole factor, to at most ``side`` pixels, if it is small."""
     image = Image.fromarray(pixels)
-    factor = max(1, DISPLAY_SIDE // max(image.size))
+    factor = max(1, side // max(image.size))
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 

@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from picasso import files, images
@@ -113,14 +114,20 @@ def logits(model: Model, views: Pictures) -> Array:
     """Return what the model answers to pictures as it sees them: logits, or the logarithms of odds."""
     found = []
     for start in range(0, len(views), model.batch_size):
-        pixels = np.round(views[start : start + model.batch_size] * 255).astype(np.uint8)
-        inputs = model.encode([Image.fromarray(one[..., 0] if one.shape[-1] == 1 else one) for one in pixels])
+        some = pixels(views[start : start + model.batch_size])
+        inputs = model.encode([Image.fromarray(one) for one in some])
         if Capability.GRADIENTS in model.capabilities:
             found.append(model.logits(inputs))
         else:
             probabilities = np.clip(model.predict(inputs).astype(np.float64), NEAREST, 1 - NEAREST)
             found.append(np.log(probabilities / (1 - probabilities)).astype(np.float32))
     return np.concatenate(found)
+
+
+def pixels(views: Pictures) -> NDArray[np.uint8]:
+    """Return pictures, or one, as bytes; grey ones without their axis of channels."""
+    rounded = np.round(views * 255).astype(np.uint8)
+    return rounded[..., 0] if rounded.shape[-1] == 1 else rounded
 
 
 def margins(answers: Array, ours: int, theirs: int) -> Margins:

@@ -11,10 +11,9 @@ from xml.sax.saxutils import quoteattr
 
 import jinja2
 import numpy as np
-from PIL import Image
 
-from picasso import __version__, images
-from picasso.audit.auditing import Folder, Trial, generator_of, logits, margins
+from picasso import __version__, images, rendering
+from picasso.audit.auditing import Folder, Trial, generator_of, logits, margins, pixels
 from picasso.audit.folder_checks import confounded
 from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.properties import Pictures
@@ -54,14 +53,6 @@ def evidence(model: Model, folder: Folder, trial: Trial, seed: int) -> list[tupl
     moved = margins(logits(model, changed), trial.ours, trial.theirs)
     moved -= margins(folder.logits[trial.ours], trial.ours, trial.theirs)
     return [(ours[index], changed[index]) for index in np.argsort(-moved, kind="stable")[:SHOWN]]
-
-
-def picture(view: Pictures) -> Image.Image:
-    """Return a view as a picture, enlarged by a whole factor if it is small."""
-    pixels = np.round(view * 255).astype(np.uint8)
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    factor = max(1, SIDE // max(image.size))
-    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
 def document(
@@ -130,7 +121,7 @@ def write(
         for index, (before, after) in enumerate(pairs):
             addresses = {}
             for when, view in (("before", before), ("after", after)):
-                body = images.encode(picture(view))
+                body = images.encode(rendering.enlarge(pixels(view), SIDE))
                 file = out / "evidence" / f"{number}-{index}-{when}.png"
                 file.parent.mkdir(exist_ok=True)
                 file.write_bytes(body)
