@@ -184,6 +184,16 @@ def returned(visitor: Page, address: str, past: Past) -> Page:
     return visitor
 
 
+def wait_for_pictures(page: Page) -> None:
+    """Wait until all pictures are drawn: one that is removed before that is asked for in vain."""
+    page.evaluate(
+        """() => Promise.all([...document.images].map((image) => {
+          image.loading = "eager";
+          return image.decode().catch(() => null);
+        }))"""
+    )
+
+
 def take_ten(page: Page) -> None:
     """Take ten of the samples."""
     page.get_by_role("button", name="Take ten").click()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import BROWSER
+from tests.browser.conftest import BROWSER, wait_for_pictures
 from tests.conftest import picture, png
 from tests.test_engine import until
 
@@ -57,10 +57,12 @@ def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
     }"""
     visitor.evaluate(script, list(png(picture(2, (28, 28)))))
     expect(thumbs).to_have_count(3)
+    wait_for_pictures(visitor)
     visitor.get_by_role("button", name="Remove dropped.png").click()
     expect(thumbs).to_have_count(2)
     visitor.locator(".card", has_text="ClassProbabilities").get_by_role("button", name="Run").click()
     expect(visitor.locator("table.probabilities")).to_have_count(2)
+    wait_for_pictures(visitor)
     visitor.get_by_role("button", name="Start over").click()
     expect(thumbs).to_have_count(0)
 
