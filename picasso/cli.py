@@ -128,27 +128,31 @@ def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, a
 @click.argument("folder", type=Path)
 @click.option("--out", type=Path, default=Path("picasso-audit"), show_default=True, help="Where to write.")
 @click.option("--budget", default="", metavar="TIME", help="Such as 5m: begin no further pair of classes after that.")
+@click.option(
+    "--pairs", type=click.IntRange(0), default=10, show_default=True, help="Of classes, the most suspect; 0 takes all."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn at random.")
 @configured
-def audit(settings: Settings, folder: Path, out: Path, budget: str, seed: int) -> None:
+def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, seed: int) -> None:
     """Look for what the model goes by instead of the thing, with pictures in FOLDER, in folders named after classes.
 
     Ends with status 0 where nothing was found, 1 where something was, and 2 where it could not run.
     """
     from picasso import labelled, models
     from picasso.audit import auditing, report
-    from picasso.audit.verdict import verdict
+    from picasso.audit.folder import read
 
     seconds = parse_time(budget)
     model = models.load_configured(settings)
     with progress_bar("reading") as progress:
-        pictures = auditing.read(model, labelled.find(model, folder), progress)
-    record = auditing.Record(out / "trials", auditing.key_of(model, pictures, seed))
+        pictures = read(model, labelled.find(model, folder), progress)
+    click.echo(auditing.plan(pictures, pairs).sentence())
     with progress_bar("changing pictures") as progress:
-        trials, left = auditing.run(model, pictures, record, budget=seconds, seed=seed, progress=progress)
-    found = verdict(trials)
-    report.write(out, model, pictures, found, trials, left, seed)
-    names = [str(name) for name in model.class_names()]
+        audited = auditing.run(
+            model, pictures, keep=out / "trials", pairs=pairs, budget=seconds, seed=seed, progress=progress
+        )
+    report.write(audited, out)
+    found, names = audited.verdict, [str(name) for name in model.class_names()]
     click.secho(found.sentence(), bold=True)
     for one in found.alarms:
         click.echo(one.sentence(names))

@@ -23,27 +23,33 @@ class Confounded:
         name: of the property.
         one, other: the numbers of the classes; the second has more of it.
         separation: the chance that a picture of the second has more than one of the first, 0.5..1.
+        p: the probability of so much by chance.
     """
 
     name: str
     one: int
     other: int
     separation: float
+    p: float
 
 
 def confounded(views: dict[int, Pictures]) -> list[Confounded]:
-    """Return the properties that tell classes apart, the most telling first (Mann & Whitney, 1947)."""
+    """Return the properties that tell classes apart, the most telling first."""
+    found = separations(views)
+    telling = [one for one in found if one.separation >= SUSPICIOUS and one.p * len(found) < LEVEL]
+    return sorted(telling, key=lambda one: -one.separation)
+
+
+def separations(views: dict[int, Pictures]) -> list[Confounded]:
+    """Return how well each property tells each two classes apart (Mann & Whitney, 1947)."""
     found = []
-    fitting = [
-        one for one in PROPERTIES if not one.coloured or all(np.ptp(some, axis=-1).max() > 0 for some in views.values())
-    ]
-    for of in fitting:
+    for of in PROPERTIES:
+        if of.coloured and not all(np.ptp(some, axis=-1).max() > 0 for some in views.values()):
+            continue
         values = {target: of.measure(some) for target, some in views.items()}
         for one, other in combinations(sorted(views), 2):
             result = stats.mannwhitneyu(values[other], values[one])
             share = float(result.statistic) / (len(values[one]) * len(values[other]))
             pair = (one, other) if share >= 0.5 else (other, one)
-            share = max(share, 1 - share)
-            if share >= SUSPICIOUS and result.pvalue < LEVEL / (len(fitting) * len(views)):
-                found.append(Confounded(of.name, *pair, share))
-    return sorted(found, key=lambda one: -one.separation)
+            found.append(Confounded(of.name, *pair, max(share, 1 - share), float(result.pvalue)))
+    return found

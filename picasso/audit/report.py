@@ -13,18 +13,21 @@ import jinja2
 import numpy as np
 
 from picasso import __version__, images, rendering
-from picasso.audit.auditing import Folder, Trial, generator_of, logits, margins, pixels
+from picasso.audit.auditing import Audit
+from picasso.audit.folder import Folder, logits, margins, pixels
 from picasso.audit.folder_checks import confounded
 from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.properties import Pictures
 from picasso.audit.statistics import interval
-from picasso.audit.verdict import Suspect, Verdict
-from picasso.models.base import Model
+from picasso.audit.trials import Bench, Trial
+from picasso.audit.verdict import Suspect
 
 # How many pictures are shown before and after, and how large at least.
 SHOWN, SIDE = 10, 96
 ADVICE = {
     "property": "Collect pictures in which it is spread alike over the classes, or vary it at random in training.",
+    "mark": "Crop or cover the mark, or paste it into pictures of all classes in training.",
+    "thing": "Vary it at random in training, by moving, enlarging or colouring pictures, or collect others.",
     "region": "Crop or cover this part in training, or collect pictures without what lies there.",
     "broad": "Look at the pictures below: what do all of one class share besides the thing? Collect others.",
 }
@@ -44,25 +47,21 @@ def classes(folder: Folder, names: Sequence[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def evidence(model: Model, folder: Folder, trial: Trial, seed: int) -> list[tuple[Pictures, Pictures]]:
+def evidence(bench: Bench, trial: Trial) -> list[tuple[Pictures, Pictures]]:
     """Return the pictures that a change moved most, before and after: ``(H, W, C)`` each."""
     (intervention,) = (one for one in INTERVENTIONS if one.name == trial.intervention)
-    ours, theirs = folder.views[trial.ours], folder.views[trial.theirs]
-    generator = generator_of(seed, trial.intervention, trial.ours, trial.theirs)
-    changed = intervention.change(ours, theirs, generator).towards
-    moved = margins(logits(model, changed), trial.ours, trial.theirs)
-    moved -= margins(folder.logits[trial.ours], trial.ours, trial.theirs)
-    return [(ours[index], changed[index]) for index in np.argsort(-moved, kind="stable")[:SHOWN]]
+    changed = bench.change(intervention, trial.ours, trial.theirs)
+    if changed is None:
+        return []
+    ours, after = bench.folder.views[trial.ours], changed.towards
+    moved = margins(logits(bench.model, after), trial.ours, trial.theirs)
+    moved -= margins(bench.folder.logits[trial.ours], trial.ours, trial.theirs)
+    return [(ours[index], after[index]) for index in np.argsort(-moved, kind="stable")[:SHOWN]]
 
 
-def document(
-    model: Model,
-    folder: Folder,
-    found: Verdict,
-    trials: Mapping[tuple[int, int], Sequence[Trial]],
-    left: Sequence[tuple[int, int]],
-) -> dict[str, Any]:
+def document(audit: Audit) -> dict[str, Any]:
     """Return everything that was found as JSON-ready values."""
+    model, folder, found = audit.model, audit.folder, audit.verdict
     names = [str(name) for name in model.class_names()]
     rows = classes(folder, names)
     pictures, right = sum(row["pictures"] for row in rows), sum(row["right"] for row in rows)
@@ -80,9 +79,9 @@ def document(
             {"name": one.name, "less": names[one.one], "more": names[one.other], "separation": one.separation}
             for one in confounded(folder.views)
         ],
-        "pairs_left_out": [[names[one], names[other]] for one, other in left],
+        "pairs_left_out": [[names[one], names[other]] for one, other in audit.left],
         "unreadable": list(folder.unreadable),
-        "trials": [asdict(one) for made in trials.values() for one in made],
+        "trials": [asdict(one) for made in audit.trials.values() for one in made],
     }
 
 
@@ -102,21 +101,13 @@ def suspect(one: Suspect, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def write(
-    out: Path,
-    model: Model,
-    folder: Folder,
-    found: Verdict,
-    trials: Mapping[tuple[int, int], Sequence[Trial]],
-    left: Sequence[tuple[int, int]],
-    seed: int = 0,
-) -> None:
+def write(audit: Audit, out: Path) -> None:
     """Write ``report.html``, ``audit.json``, ``junit.xml`` and the evidence into a folder."""
     out.mkdir(parents=True, exist_ok=True)
-    written = document(model, folder, found, trials, left)
+    written, bench = document(audit), Bench(audit.model, audit.folder, audit.seed)
     shown: list[list[dict[str, str]]] = []
-    for number, one in enumerate(found.suspects):
-        pairs = evidence(model, folder, one.there, seed)
+    for number, one in enumerate(audit.verdict.suspects):
+        pairs = evidence(bench, one.there)
         shown.append([])
         for index, (before, after) in enumerate(pairs):
             addresses = {}

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from picasso.audit.auditing import Trial
 from picasso.audit.interventions import KINDS
 from picasso.audit.statistics import holm, smallest_visible
+from picasso.audit.trials import Trial
 
 # An alarm needs both: a test that is not chance in either direction, and an effect that matters in either.
 LEVEL, FLOOR = 0.01, 0.10

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from picasso.audit import auditing
-from picasso.audit.auditing import Record
-from picasso.audit.verdict import Verdict, verdict
+from picasso.audit.folder import read
+from picasso.audit.verdict import Verdict
 from picasso.examples import tanks
 from picasso.examples.tanks.scenes import CLASSES, HEIGHT, WIDTH, save, scenes
 from picasso.labelled import find
@@ -41,10 +41,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def audited(name: str, folder: Path, record: Path) -> tuple[float, Verdict]:
     """Return the accuracy of a model on the folder, and what an audit says."""
     model = load_model(DATA / name, labels=CLASSES, preprocess="0..255")
-    pictures = auditing.read(model, find(model, folder), lambda fraction: None)
-    made, _ = auditing.run(model, pictures, Record(record, name))
+    pictures = read(model, find(model, folder), lambda fraction: None)
     right = [(answers.argmax(axis=1) == target).mean() for target, answers in pictures.logits.items()]
-    return float(np.mean(right)), verdict(made)
+    return float(np.mean(right)), auditing.run(model, pictures, keep=record).verdict
 
 
 @pytest.mark.filterwarnings("ignore")

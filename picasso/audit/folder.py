@@ -1,0 +1,112 @@
+"""The folder of an audit: labelled pictures as the model sees them, and what the model answers to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from picasso import images
+from picasso.audit.properties import Pictures
+from picasso.audit.statistics import Margins
+from picasso.errors import BadRequest, PicassoError
+from picasso.labelled import Labelled
+from picasso.models.arrays import Array
+from picasso.models.base import Model
+from picasso.models.card import Capability
+
+# Fewer pictures of a class say nothing, and more of them are not needed.
+FEWEST, MOST = 8, 200
+# Probabilities nearer to 0 or 1 than this give no larger logits.
+NEAREST = 1e-6
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The pictures of an audit, as the model sees them.
+
+    Attributes:
+        views: by class, ``(n, H, W, C)`` from 0 to 1.
+        logits: by class, what the model answers to them, ``(n, K)``.
+        names: by class, their file names.
+        unreadable: a sentence for each that could not be read.
+    """
+
+    views: dict[int, Pictures]
+    logits: dict[int, Array]
+    names: dict[int, tuple[str, ...]]
+    unreadable: tuple[str, ...] = ()
+
+
+def read(model: Model, pictures: Sequence[Labelled], progress: Callable[[float], None]) -> Folder:
+    """Read at most :data:`MOST` pictures of each class, evenly spread, and ask the model about them.
+
+    Raises:
+        BadRequest: fewer than two classes have :data:`FEWEST` pictures that can be read.
+    """
+    by_class: dict[int, list[Path]] = {}
+    for one in pictures:
+        by_class.setdefault(one.target, []).append(one.file)
+    chosen = {target: spread(found) for target, found in sorted(by_class.items())}
+    total, done = sum(map(len, chosen.values())), 0
+    views: dict[int, Pictures] = {}
+    names: dict[int, tuple[str, ...]] = {}
+    unreadable: list[str] = []
+    for target, found in chosen.items():
+        seen, kept = [], []
+        for file in found:
+            done += 1
+            try:
+                view = model.view(images.read(file.read_bytes(), file.name))
+            except (OSError, PicassoError) as error:
+                unreadable.append(str(error))
+                continue
+            seen.append(np.asarray(view, np.float32).reshape(view.height, view.width, -1) / 255)
+            kept.append(file.name)
+            progress(done / total)
+        if len(seen) >= FEWEST:
+            views[target], names[target] = np.stack(seen), tuple(kept)
+    if len(views) < 2:
+        raise BadRequest(
+            f"An audit compares classes: it needs two or more with {FEWEST} pictures each, in folders of their names.",
+            field="folder",
+        )
+    return Folder(views, {key: logits(model, some) for key, some in views.items()}, names, tuple(unreadable))
+
+
+def spread(found: Sequence[Path]) -> Sequence[Path]:
+    """Return at most :data:`MOST` files, evenly spread."""
+    return [found[index * len(found) // MOST] for index in range(MOST)] if len(found) > MOST else found
+
+
+def encoded(model: Model, views: Pictures) -> Array:
+    """Return the model's input for pictures as it sees them."""
+    return model.encode([Image.fromarray(one) for one in pixels(views)])
+
+
+def logits(model: Model, views: Pictures) -> Array:
+    """Return what the model answers to pictures as it sees them: logits, or the logarithms of odds, ``(n, K)``."""
+    found = []
+    for start in range(0, len(views), model.batch_size):
+        inputs = encoded(model, views[start : start + model.batch_size])
+        if Capability.GRADIENTS in model.capabilities:
+            found.append(model.logits(inputs))
+        else:
+            probabilities = np.clip(model.predict(inputs).astype(np.float64), NEAREST, 1 - NEAREST)
+            found.append(np.log(probabilities / (1 - probabilities)).astype(np.float32))
+    return np.concatenate(found)
+
+
+def pixels(views: Pictures) -> NDArray[np.uint8]:
+    """Return pictures, or one, as bytes; grey ones without their axis of channels."""
+    rounded = np.round(views * 255).astype(np.uint8)
+    return rounded[..., 0] if rounded.shape[-1] == 1 else rounded
+
+
+def margins(answers: Array, ours: int, theirs: int) -> Margins:
+    """Return by how much one class is preferred to another, ``(n,)``."""
+    return np.asarray(answers[:, theirs] - answers[:, ours], np.float64)

@@ -1,0 +1,24 @@
+"""What an audit tries: a new intervention is a class with ``change`` and ``words``; add one of it to the list."""
+
+from picasso.audit.interventions.base import KINDS, Case, Changed, Intervention
+from picasso.audit.interventions.layers import Background, ColourLayout
+from picasso.audit.interventions.marks import MovingMark
+from picasso.audit.interventions.matching import PropertyChange
+from picasso.audit.interventions.regions import regions
+from picasso.audit.interventions.things import Place, Size, ThingColour
+from picasso.audit.properties import PROPERTIES
+
+__all__ = ["INTERVENTIONS", "KINDS", "Case", "Changed", "Intervention"]
+
+#: Everything that is tried, in the order of reports.
+INTERVENTIONS: tuple[Intervention, ...] = (
+    *map(PropertyChange, PROPERTIES),
+    MovingMark(),
+    ThingColour(),
+    Place(1),
+    Place(0),
+    Size(),
+    *regions(),
+    ColourLayout(),
+    Background(),
+)

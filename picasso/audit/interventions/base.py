@@ -1,0 +1,106 @@
+"""What an intervention is: a change of pictures of one class that makes them like those of another in one respect."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from picasso.audit.properties import Pictures, Values
+
+Generator = np.random.Generator
+Maps = NDArray[np.float32]
+
+# From the most specific to the least.
+KINDS = ("property", "mark", "thing", "region", "broad")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Pictures of two classes; those of the first are to be changed.
+
+    Attributes:
+        ours: ``(n, H, W, C)`` from 0 to 1.
+        theirs: those of the other class, ``(m, H, W, C)``.
+        attention: returns where the model looks, ``(n, H, W)`` and ``(m, H, W)``; each map sums to 1. Computed when
+            first asked for.
+    """
+
+    ours: Pictures
+    theirs: Pictures
+    attention: Callable[[], tuple[Maps, Maps]]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return the height and width of the pictures."""
+        return self.ours.shape[1], self.ours.shape[2]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Pictures of one class after a change.
+
+    Attributes:
+        towards: changed so that they are like those of the other class.
+        control: changed in the same way, but like other pictures of their own class.
+    """
+
+    towards: Pictures
+    control: Pictures
+
+
+class Intervention(ABC):
+    """One respect in which pictures are changed."""
+
+    #: One of :data:`KINDS`.
+    kind: str
+    #: What it is called, short and unique.
+    name: str
+    #: Whether a finding is only told, and raises no alarm: where the thing itself may well be.
+    informative: bool = False
+
+    def fits(self, pictures: Pictures) -> bool:
+        """Tell whether these pictures have what it changes."""
+        return True
+
+    @abstractmethod
+    def change(self, case: Case, generator: Generator) -> Changed | None:
+        """Change our pictures in the respect in which theirs differ; None where there is nothing to change."""
+
+    @abstractmethod
+    def words(self, case: Case) -> str:
+        """Say what was done, as in "making {a} pictures as bright as {b} pictures"; with these two in braces."""
+
+
+def matched(values: Values, others: Values) -> Values:
+    """Return for each value the one that has the same rank among others."""
+    ranks = (stats.rankdata(values) - 0.5) / len(values)
+    return np.asarray(np.quantile(others, ranks), np.float64)
+
+
+def matched_within(values: Values, generator: Generator) -> Values:
+    """Return for each value the one that has the same rank among those of the other half."""
+    found = np.empty_like(values)
+    order = generator.permutation(len(values))
+    halves = order[: len(values) // 2], order[len(values) // 2 :]
+    for half, other in (halves, halves[::-1]):
+        found[half] = matched(values[half], values[other])
+    return found
+
+
+def another(count: int, generator: Generator) -> NDArray[np.intp]:
+    """Return for each of some pictures the number of another one."""
+    order = generator.permutation(count)
+    partner = np.empty(count, np.intp)
+    partner[order] = np.roll(order, 1)
+    return partner
+
+
+def any_of(many: int, count: int, generator: Generator) -> NDArray[np.intp]:
+    """Return for each of ``count`` pictures the number of one of ``many`` others, each as often as can be."""
+    rounds = -(-count // many)
+    return np.concatenate([generator.permutation(many) for _ in range(rounds)])[:count].astype(np.intp)

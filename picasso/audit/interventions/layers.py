@@ -1,0 +1,72 @@
+"""What lies under or behind the thing: the large-scale light and colour, and the background."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from picasso.audit.interventions.base import Case, Changed, Generator, Intervention, Maps, another, any_of
+from picasso.audit.properties import Pictures, blurred
+
+# Light that is not divided by: where there is next to none, a ratio says nothing.
+DARK = 0.02
+# How much of a picture is taken for the thing: the part that the model looks at most.
+THING = 0.25
+
+
+class ColourLayout(Intervention):
+    """Give pictures the large-scale light and colour of another picture, and keep what is finer.
+
+    As light does, it multiplies: what a place is made of stays, and how much light falls on it changes.
+    """
+
+    kind, name = "broad", "the large-scale light and colour"
+
+    def change(self, case: Case, generator: Generator) -> Changed:
+        """Take what a blur of a sixth of the side leaves from a picture of the other class, or of their own."""
+        ours, theirs = case.ours, case.theirs
+        sigma = min(case.size) / 6
+        coarse, of_theirs = blurred(ours, sigma), blurred(theirs, sigma)
+        fine = ours / (coarse + DARK)
+        return Changed(
+            np.clip(fine * of_theirs[any_of(len(theirs), len(ours), generator)], 0, 1),
+            np.clip(fine * coarse[another(len(ours), generator)], 0, 1),
+        )
+
+    def words(self, case: Case) -> str:
+        """Say what is exchanged."""
+        return "giving {a} pictures the large-scale light and colour of {b} pictures"
+
+
+class Background(Intervention):
+    """Show what the model looks at most before the rest of another picture.
+
+    The other picture's own thing is covered by its mirrored surroundings.
+    """
+
+    kind, name = "broad", "the background"
+
+    def change(self, case: Case, generator: Generator) -> Changed:
+        """Take the background from a picture of the other class; for the control, from another one of their own."""
+        ours, theirs = case.ours, case.theirs
+        mine, other = (covers(maps) for maps in case.attention())
+        behind, their_behind = emptied(ours, mine), emptied(theirs, other)
+        return Changed(
+            mine * ours + (1 - mine) * their_behind[any_of(len(theirs), len(ours), generator)],
+            mine * ours + (1 - mine) * behind[another(len(ours), generator)],
+        )
+
+    def words(self, case: Case) -> str:
+        """Say what is exchanged."""
+        return "putting what the model looks at in {a} pictures before the background of {b} pictures"
+
+
+def covers(maps: Maps) -> Pictures:
+    """Return soft masks ``(n, H, W, 1)`` of the quarter that is looked at most, from 0 to 1."""
+    least = np.quantile(maps, 1 - THING, axis=(1, 2), keepdims=True)
+    wide = blurred((maps >= least).astype(np.float32)[..., None], min(maps.shape[1:]) / 32)
+    return np.clip(wide, 0, 1)
+
+
+def emptied(pictures: Pictures, cover: Pictures) -> Pictures:
+    """Return pictures whose thing is covered by what lies opposite, turned by half a circle."""
+    return pictures * (1 - cover) + cover * pictures[:, ::-1, ::-1]

@@ -1,0 +1,178 @@
+"""A mark that moves: the same small thing, pixel by pixel, at different places of many pictures of one class only.
+
+No natural thing looks twice the same; what does was put there, by a stamp, a watermark, a tool or a hand. The search
+looks at the pictures alone, in places that the model looks at; whether the mark moves predictions is asked afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from picasso.audit.interventions.base import Case, Changed, Generator, Intervention, Maps
+from picasso.audit.properties import Pictures
+
+# Pictures are reduced until their shorter side has at most so many pixels; a mark is an eighth of it.
+REDUCED, PART = 64, 8
+# How many pictures, and places in each, are searched for candidates.
+SEARCHED, PLACES = 12, 6
+# How far, in root mean square, a mark may be from its copies, and how much contrast it must have to be one.
+ALIKE, CONTRAST = 0.06, 0.08
+# In how many more pictures of the one class than of the other it must be.
+EXCESS = 0.25
+# A mark whose places spread by less than this part of the side does not move; regions tell of it.
+STILL = 0.06
+# How many pictures are compared with all candidates at once, to bound the memory.
+AT_ONCE = 16
+
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mark that was found.
+
+    Attributes:
+        patch: what it looks like, ``(side, side, C)``.
+        excess: in how much larger a share of theirs than of ours it is; negative where it is in ours.
+        places: where it is in each of ours, ``(n, 2)`` as row and column, and of theirs.
+        present: whether it is in each of ours.
+    """
+
+    patch: Pictures
+    excess: float
+    places: Places
+    present: NDArray[np.bool_]
+
+
+class MovingMark(Intervention):
+    """Put a mark that recurs in theirs into ours, at places drawn at random; or take one that recurs in ours away."""
+
+    kind, name = "mark", "a mark that moves"
+
+    def change(self, case: Case, generator: Generator) -> Changed | None:
+        """Find the mark; the control puts a piece of another picture there, or takes another piece away."""
+        mark = found(case)
+        if mark is None:
+            return None
+        ours, side = case.ours, len(mark.patch)
+        rows, columns = (generator.integers(0, length - side + 1, len(ours)) for length in case.size)
+        elsewhere = np.stack([rows, columns], axis=1)
+        if mark.excess > 0:
+            order = generator.permutation(len(ours))
+            pieces = np.stack([patch_at(ours[index], elsewhere[index], side) for index in order])
+            return Changed(
+                pasted(ours, elsewhere, np.broadcast_to(mark.patch, pieces.shape)), pasted(ours, elsewhere, pieces)
+            )
+        where = np.where(mark.present[:, None], mark.places, elsewhere)
+        return Changed(mended(ours, where, side), mended(ours, elsewhere, side))
+
+    def words(self, case: Case) -> str:
+        """Say whether it is put in or taken out."""
+        mark = found(case)
+        if mark is not None and mark.excess > 0:
+            return "putting a mark that recurs in {b} pictures somewhere in {a} pictures"
+        return "taking a mark that recurs in {a} pictures away, as in {b} pictures,"
+
+
+def found(case: Case) -> Mark | None:
+    """Return the mark that recurs most in one class rather than the other; None where nothing does, or it stays."""
+    step = max(1, -(-min(case.size) // REDUCED))
+    side = max(4, min(case.size) // step // PART)
+    ours, theirs = (reduced(some, step) for some in (case.ours, case.theirs))
+    best: tuple[float, Pictures, Pictures, bool] | None = None
+    both = np.concatenate([ours, theirs])
+    ours_first, theirs_first = case.attention()
+    for full, maps, in_theirs in ((case.theirs, theirs_first, True), (case.ours, ours_first, False)):
+        small = theirs if in_theirs else ours
+        patches, large = candidates(small, full, maps, step, side)
+        if not len(patches):
+            continue
+        far, _ = nearest(both, patches)
+        near = far <= ALIKE
+        shares = near[len(ours) :].mean(axis=0), near[: len(ours)].mean(axis=0)
+        excess = shares[0] - shares[1] if in_theirs else shares[1] - shares[0]
+        one = int(np.argmax(excess))
+        if excess[one] >= EXCESS and (best is None or excess[one] > best[0]):
+            best = float(excess[one]), patches[one], large[one], in_theirs
+    if best is None:
+        return None
+    excess_, patch, full_patch, in_theirs = best
+    far, at = nearest(both, patch[None])
+    present = far[:, 0] <= ALIKE
+    if at[present, 0].std(axis=0).max() < STILL * min(case.size) / step:
+        return None
+    count = len(ours)
+    return Mark(full_patch, excess_ if in_theirs else -excess_, at[:count, 0] * step, present[:count])
+
+
+def reduced(pictures: Pictures, step: int) -> Pictures:
+    """Return pictures with every ``step`` pixels of both sides averaged."""
+    count, height, width, channels = pictures.shape
+    cut = pictures[:, : height // step * step, : width // step * step]
+    parts = cut.reshape(count, height // step, step, width // step, step, channels)
+    return np.asarray(parts.mean(axis=(2, 4)), np.float32)
+
+
+def candidates(small: Pictures, full: Pictures, maps: Maps, step: int, side: int) -> tuple[Pictures, Pictures]:
+    """Return pieces of contrast from where the model looks, ``(k, side, side, C)``, and the same at full size."""
+    pieces, large = [], []
+    chosen = np.linspace(0, len(small) - 1, min(SEARCHED, len(small))).round().astype(int)
+    looks = reduced(maps[..., None], step)[..., 0]
+    for index in chosen:
+        sums = sliding_window_view(looks[index], (side, side)).sum(axis=(2, 3))
+        for _ in range(PLACES):
+            place = np.asarray(np.unravel_index(int(np.argmax(sums)), sums.shape))
+            piece = patch_at(small[index], place, side)
+            if piece.std(axis=(0, 1)).max() >= CONTRAST:
+                pieces.append(piece)
+                large.append(patch_at(full[index], place * step, side * step))
+            top, left = np.maximum(0, place - side // 2)
+            sums[top : place[0] + side // 2 + 1, left : place[1] + side // 2 + 1] = -1
+    empty = np.empty((0, side, side, small.shape[-1]), np.float32)
+    return (np.stack(pieces), np.stack(large)) if pieces else (empty, empty)
+
+
+def nearest(pictures: Pictures, patches: Pictures) -> tuple[NDArray[np.float32], Places]:
+    """Return for each picture and patch its nearest piece: how far, ``(n, k)``, in root mean square, and where."""
+    side, size = patches.shape[1], patches[0].size
+    flat = patches.reshape(len(patches), size)
+    distances, places = [], []
+    for start in range(0, len(pictures), AT_ONCE):
+        windows = sliding_window_view(pictures[start : start + AT_ONCE], (side, side), axis=(1, 2))
+        count, rows, columns = windows.shape[:3]
+        pieces = windows.transpose(0, 1, 2, 4, 5, 3).reshape(count, rows * columns, size)
+        squares = (pieces**2).sum(axis=2)[..., None] - 2 * pieces @ flat.T + (flat**2).sum(axis=1)
+        best = squares.argmin(axis=1)
+        distances.append(np.sqrt(np.maximum(0, np.take_along_axis(squares, best[:, None], axis=1)[:, 0]) / size))
+        places.append(np.stack([best // columns, best % columns], axis=-1))
+    return np.concatenate(distances), np.concatenate(places)
+
+
+def patch_at(picture: Pictures, place: NDArray[np.intp], side: int) -> Pictures:
+    """Return a piece ``(side, side, C)``."""
+    return picture[place[0] : place[0] + side, place[1] : place[1] + side]
+
+
+def pasted(pictures: Pictures, places: Places, pieces: Pictures) -> Pictures:
+    """Return pictures with a piece each."""
+    found = pictures.copy()
+    for picture, (top, left), piece in zip(found, places, pieces, strict=True):
+        picture[top : top + len(piece), left : left + len(piece)] = piece
+    return found
+
+
+def mended(pictures: Pictures, places: Places, side: int) -> Pictures:
+    """Return pictures with a square each, a little wider than a piece, covered by its mirrored surroundings."""
+    rim = max(1, side // 4)
+    found = pictures.copy()
+    height, width = pictures.shape[1:3]
+    for picture, (top, left) in zip(found, places, strict=True):
+        rows = np.arange(max(0, top - rim), min(height, top + side + rim))
+        columns = np.arange(max(0, left - rim), min(width, left + side + rim))
+        away = len(columns) if columns[-1] + len(columns) < width else -len(columns)
+        picture[np.ix_(rows, columns)] = picture[np.ix_(rows, columns + away)][:, ::-1]
+    return found

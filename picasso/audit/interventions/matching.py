@@ -1,0 +1,33 @@
+"""Properties of whole pictures, given the values that pictures of the other class have."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from picasso.audit.interventions.base import Case, Changed, Generator, Intervention, matched, matched_within
+from picasso.audit.properties import Pictures, Property
+
+
+class PropertyChange(Intervention):
+    """Give each picture the value that has the same rank among the pictures of the other class."""
+
+    kind = "property"
+
+    def __init__(self, of: Property) -> None:
+        self.property, self.name = of, of.name
+
+    def fits(self, pictures: Pictures) -> bool:
+        """Tell whether there are colours, if it is about colours."""
+        return not self.property.coloured or bool(np.ptp(pictures, axis=-1).max() > 0)
+
+    def change(self, case: Case, generator: Generator) -> Changed:
+        """Match ranks with the other class; for the control, with the other half of their own."""
+        own = self.property.measure(case.ours)
+        control = matched_within(own, generator)
+        wanted = matched(own, self.property.measure(case.theirs))
+        return Changed(self.property.edit(case.ours, wanted), self.property.edit(case.ours, control))
+
+    def words(self, case: Case) -> str:
+        """Say in which direction the property is changed on average."""
+        more = float(self.property.measure(case.theirs).mean()) > float(self.property.measure(case.ours).mean())
+        return f"making {{a}} pictures {self.property.more if more else self.property.less}, like {{b}} pictures,"

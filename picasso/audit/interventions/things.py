@@ -1,0 +1,152 @@
+"""The thing itself, in ways that should not matter: where it is, how large, and of which colour.
+
+Where the thing is, is not known; it is taken to be where the model looks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from picasso.audit.interventions.base import (
+    Case,
+    Changed,
+    Generator,
+    Intervention,
+    Maps,
+    another,
+    any_of,
+    matched,
+    matched_within,
+)
+from picasso.audit.interventions.layers import covers
+from picasso.audit.properties import Pictures, Values, light
+
+# The farthest that a picture is moved, as a fraction of its side.
+FARTHEST = 0.4
+# By how much pictures are enlarged, and the control made smaller, or the other way round.
+ZOOM = 1.25
+
+
+class Place(Intervention):
+    """Move pictures so that what the model looks at lies where it does in pictures of the other class.
+
+    Args:
+        axis: 0 to move up and down, 1 to move to the sides.
+    """
+
+    kind = "thing"
+
+    def __init__(self, axis: int) -> None:
+        self.axis, self.name = axis, ("the place down", "the place across")[axis]
+
+    def change(self, case: Case, generator: Generator) -> Changed:
+        """Match the ranks of the middles; what is moved in from outside is mirrored."""
+        ours, theirs = (centres(maps, self.axis) for maps in case.attention())
+        most = FARTHEST * case.size[self.axis]
+        ways = matched(ours, theirs) - ours, matched_within(ours, generator) - ours
+        towards, control = (moved(case.ours, np.clip(way, -most, most), self.axis) for way in ways)
+        return Changed(towards, control)
+
+    def words(self, case: Case) -> str:
+        """Say where they are moved to on average."""
+        ours, theirs = (float(centres(maps, self.axis).mean()) for maps in case.attention())
+        where = (("up", "down"), ("left", "right"))[self.axis][theirs > ours]
+        return f"moving {{a}} pictures {where}, to where the model looks in {{b}} pictures,"
+
+
+class Size(Intervention):
+    """Enlarge pictures, or make them smaller, in the direction in which those of the other class differ.
+
+    The control is the opposite: enlarging loses what lies at the borders, and making smaller loses detail, so neither
+    is compared with a picture that is left alone.
+    """
+
+    kind, name, informative = "thing", "the size of the thing", True
+
+    def change(self, case: Case, generator: Generator) -> Changed:
+        """Enlarge where what is looked at is wider in the pictures of the other class."""
+        mine, _ = case.attention()
+        factor = ZOOM if self.larger(case) else 1 / ZOOM
+        middles = np.stack([centres(mine, axis) for axis in (0, 1)], axis=1)
+        return Changed(zoomed(case.ours, factor, middles), zoomed(case.ours, 1 / factor, middles))
+
+    def larger(self, case: Case) -> bool:
+        """Tell whether theirs is the larger."""
+        ours, theirs = (spreads(maps).mean() for maps in case.attention())
+        return bool(theirs > ours)
+
+    def words(self, case: Case) -> str:
+        """Say in which direction."""
+        return f"making {{a}} pictures {'larger' if self.larger(case) else 'smaller'}, rather than the opposite,"
+
+
+class ThingColour(Intervention):
+    """Give what the model looks at the colour that it has in another picture, and leave its light and the rest."""
+
+    kind, name = "thing", "the colour of the thing"
+
+    def fits(self, pictures: Pictures) -> bool:
+        """Tell whether there are colours."""
+        return bool(np.ptp(pictures, axis=-1).max() > 0)
+
+    def change(self, case: Case, generator: Generator) -> Changed:
+        """Take the colour from a picture of the other class; for the control, from another one of their own."""
+        mine, other = (covers(maps) for maps in case.attention())
+        own, theirs = colours(case.ours, mine), colours(case.theirs, other)
+        wanted = theirs[any_of(len(theirs), len(own), generator)], own[another(len(own), generator)]
+        towards, control = (coloured(case.ours, mine, one / own) for one in wanted)
+        return Changed(towards, control)
+
+    def words(self, case: Case) -> str:
+        """Say what is coloured."""
+        return "giving what the model looks at in {a} pictures the colour that it has in {b} pictures"
+
+
+def centres(maps: Maps, axis: int) -> Values:
+    """Return the mean place of what is looked at, in pixels, ``(n,)``; squared, so that the strongest counts most."""
+    along = (maps.astype(np.float64) ** 2).sum(axis=2 - axis)
+    return np.asarray((along * np.arange(along.shape[1])).sum(axis=1) / along.sum(axis=1))
+
+
+def spreads(maps: Maps) -> Values:
+    """Return how far from its middle the model looks, in pixels, ``(n,)``."""
+    weights = maps.astype(np.float64) ** 2
+    weights /= weights.sum(axis=(1, 2), keepdims=True)
+    rows, columns = np.mgrid[: maps.shape[1], : maps.shape[2]]
+    off = (rows - centres(maps, 0)[:, None, None]) ** 2 + (columns - centres(maps, 1)[:, None, None]) ** 2
+    return np.asarray(np.sqrt((weights * off).sum(axis=(1, 2))))
+
+
+def moved(pictures: Pictures, ways: Values, axis: int) -> Pictures:
+    """Return pictures moved by whole pixels along an axis; what comes in is mirrored."""
+    length = pictures.shape[1 + axis]
+    places = np.arange(length)[None] - np.round(ways).astype(np.intp)[:, None]
+    places = np.abs(places)
+    places = np.where(places >= length, 2 * length - 2 - places, places)
+    shape = [len(pictures), 1, 1, 1]
+    shape[1 + axis] = length
+    return np.take_along_axis(pictures, places.reshape(shape), axis=1 + axis)
+
+
+def zoomed(pictures: Pictures, factor: float, middles: NDArray[np.float64]) -> Pictures:
+    """Return pictures enlarged about a point each, ``(n, 2)``; what comes in from outside is mirrored."""
+    found = np.empty_like(pictures)
+    for picture, middle, place in zip(pictures, middles, found, strict=True):
+        for channel in range(picture.shape[2]):
+            place[..., channel] = ndimage.affine_transform(
+                picture[..., channel], [1 / factor] * 2, middle - middle / factor, order=1, mode="mirror"
+            )
+    return found
+
+
+def colours(pictures: Pictures, cover: Pictures) -> Pictures:
+    """Return the mean colour under a cover, as factors of the light, ``(n, 3)``."""
+    mean = (pictures * cover).sum(axis=(1, 2)) / cover.sum(axis=(1, 2)) + 0.05
+    return np.asarray(mean / light(mean[:, None, None])[:, 0])
+
+
+def coloured(pictures: Pictures, cover: Pictures, factors: Pictures) -> Pictures:
+    """Return pictures whose channels are multiplied under a cover."""
+    return np.clip(pictures * (1 + cover * (factors[:, None, None] - 1)), 0, 1)

@@ -1,0 +1,51 @@
+"""Where a model looks in many pictures, coarsely and fast; interventions that must find the thing ask for it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from picasso.audit.folder import encoded, logits
+from picasso.audit.properties import Pictures, blurred
+from picasso.models.base import Model
+from picasso.models.card import Capability
+
+Maps = NDArray[np.float32]
+
+# A model without gradients is asked about so many cells along each side.
+CELLS = 6
+
+
+def attention(model: Model, views: Pictures, target: int) -> Maps:
+    """Return where the model looks for a class, ``(n, H, W)``; each map sums to 1.
+
+    The size of gradient x (input - its blur), which is what an infinitely small step towards the blurred picture would
+    take from the logit; for a model without gradients, by how much hiding a cell behind the blur lowers it.
+    """
+    height, width = views.shape[1:3]
+    scale = min(height, width) / 24
+    soft = blurred(views, 2 * scale)
+    if Capability.GRADIENTS in model.capabilities:
+        inputs, coarse = encoded(model, views), encoded(model, soft)
+        found = np.abs(model.input_gradients(inputs, [target] * len(inputs)) * (inputs - coarse)).sum(axis=-1)
+    else:
+        found = hidden(model, views, soft, target)
+    found = ndimage.gaussian_filter(found, (0, scale, scale)) + np.float32(1e-12)
+    return np.asarray(found / found.sum(axis=(1, 2), keepdims=True), np.float32)
+
+
+def hidden(model: Model, views: Pictures, soft: Pictures, target: int) -> Maps:
+    """Return by how much hiding each of ``CELLS x CELLS`` cells lowers the logit of a class, ``(n, H, W)``."""
+    count, height, width, _ = views.shape
+    rows, columns = (np.linspace(0, side, CELLS + 1).round().astype(int) for side in (height, width))
+    whole, found = logits(model, views)[:, target], np.zeros((count, height, width), np.float32)
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
+            covered = views.copy()
+            covered[:, top:bottom, left:right] = soft[:, top:bottom, left:right]
+            lowered = np.maximum(0, whole - logits(model, covered)[:, target])
+            found[:, top:bottom, left:right] = lowered[:, None, None]
+    return found

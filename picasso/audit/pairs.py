@@ -1,0 +1,46 @@
+"""Which pairs of classes are looked at first: those that are mixed up, and those whose pictures look different."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+
+import numpy as np
+
+from picasso.audit.folder import Folder, margins
+from picasso.audit.folder_checks import separations
+from picasso.audit.trials import Pair
+
+# How many pairs are looked at unless more are asked for; two classes have one, five have ten, ten have 45.
+PAIRS = 10
+
+
+def ordered(folder: Folder) -> list[Pair]:
+    """Return the pairs of classes, the most suspect first.
+
+    There are two reasons to suspect a pair: the model mixes it up, and a property tells its pictures apart. Each gives
+    an order, and a pair comes as early as the better of its two places.
+    """
+    every = list(combinations(sorted(folder.views), 2))
+    apart = separations(folder.views)
+    places = dict.fromkeys(every, len(every))
+    reasons: tuple[Callable[[Pair], float], ...] = (
+        lambda pair: confusion(folder, pair),
+        lambda pair: max((one.separation for one in apart if {one.one, one.other} == set(pair)), default=0.0),
+    )
+    for suspicion in reasons:
+        for place, pair in enumerate(sorted(every, key=suspicion, reverse=True)):
+            places[pair] = min(places[pair], place)
+    return sorted(every, key=places.__getitem__)
+
+
+def confusion(folder: Folder, pair: Pair) -> float:
+    """Return how many pictures of either class are taken for the other, as a share; ties go to narrow margins."""
+    one, other = pair
+    both = margins(folder.logits[one], one, other), margins(folder.logits[other], other, one)
+    mixed, near = (sum(float(measure(some)) for some in both) for measure in (_positive, np.mean))
+    return mixed + 1e-3 * float(np.tanh(near / 10))
+
+
+def _positive(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+    return float((values > 0).mean())

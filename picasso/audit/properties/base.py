@@ -1,0 +1,84 @@
+"""Properties of pictures that a model may take for the thing: each is measured, and edited to a wanted value.
+
+Pictures are arrays ``(N, H, W, C)`` of float32 from 0 to 1, C being 1 or 3. An edit changes a picture by one strength,
+which is found by bisection, so that measuring the result gives the value that was wanted as nearly as it can be had
+without leaving 0..1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Pictures = NDArray[np.float32]
+Values = NDArray[np.float64]
+Change = Callable[[Values], Pictures]
+
+# The weights of red, green and blue in the light that people see (ITU-R BT.601).
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+# How often the range of an edit's strength is halved: to less than a ten-thousandth of it.
+HALVINGS = 14
+# A change of a property by less than this part of its range is none.
+SAME = 1e-3
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property of a picture.
+
+    Attributes:
+        name: what it is called.
+        more, less: how a picture with more, or less, of it is called.
+        measure: returns its value for each picture, ``(N,)``.
+        change: returns, for pictures, what changes them by a strength each, ``(N,)``, from -1 to 1; 0 changes nothing,
+            and the value grows with the strength.
+        coloured: whether it is one of colours, which grey pictures do not have.
+    """
+
+    name: str
+    more: str
+    less: str
+    measure: Callable[[Pictures], Values]
+    change: Callable[[Pictures], Change]
+    coloured: bool = False
+
+    def edit(self, pictures: Pictures, wanted: Values) -> Pictures:
+        """Return the pictures with values as near to the wanted ones, ``(N,)``, as they can have."""
+        own, changed = self.measure(pictures), self.change(pictures)
+        up = wanted > own
+        low, high = np.where(up, 0.0, -1.0), np.where(up, 1.0, 0.0)
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            below = self.measure(changed(middle)) < wanted
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        strength = np.where(np.abs(wanted - own) <= SAME * max(1e-9, float(np.ptp(own))), 0.0, (low + high) / 2)
+        return np.where((strength == 0)[:, None, None, None], pictures, changed(strength)).astype(np.float32)
+
+
+def per_picture(values: Values) -> Pictures:
+    """Return one number for each picture in a shape that multiplies pictures."""
+    return np.asarray(values, np.float32)[:, None, None, None]
+
+
+def light(pictures: Pictures) -> Pictures:
+    """Return how light each pixel is, ``(N, H, W)``."""
+    return np.asarray(pictures @ LUMA if pictures.shape[-1] == 3 else pictures[..., 0])
+
+
+def clipped(pictures: Pictures) -> Pictures:
+    """Return pictures whose values lie in 0..1."""
+    return np.clip(pictures, 0, 1)
+
+
+def blurred(pictures: Pictures, sigma: float) -> Pictures:
+    """Return pictures blurred by a Gaussian of some pixels."""
+    return np.asarray(ndimage.gaussian_filter(pictures, (0, sigma, sigma, 0), mode="nearest"))
+
+
+def gain(strength: Values) -> Pictures:
+    """Return a factor from 0 to 5, that is 1 where the strength is 0."""
+    return per_picture(np.where(strength > 0, 1 + 4 * strength, 1 + strength))

@@ -1,0 +1,125 @@
+"""How fine a picture is, and how rough: sharpness, noise, texture, and the blocks of JPEG."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from picasso.audit.properties.base import Change, Pictures, Values, blurred, clipped, light, per_picture
+
+# JPEG compresses blocks of so many pixels.
+BLOCK = 8
+
+
+def sharpness(pictures: Pictures) -> Values:
+    """Return how much of the contrast is fine, as a logarithm."""
+    seen = light(pictures)
+    fine = np.abs(seen - ndimage.gaussian_filter(seen, (0, 1, 1), mode="nearest")).mean(axis=(1, 2), dtype=np.float64)
+    return np.asarray(np.log(1e-3 + fine / (1e-2 + seen.std(axis=(1, 2), dtype=np.float64))))
+
+
+def sharpen(pictures: Pictures) -> Change:
+    """Add what a blur takes away, up to four times, or take it away: first of one pixel, then of two."""
+    soft, softer = blurred(pictures, 1.0), blurred(pictures, 2.0)
+
+    def changed(strength: Values) -> Pictures:
+        weight = per_picture(np.abs(strength))
+        sharp = clipped(pictures + 4 * weight * (pictures - soft))
+        near = pictures + np.minimum(1, 2 * weight) * (soft - pictures)
+        blunt = near + np.maximum(0, 2 * weight - 1) * (softer - soft)
+        return np.where(per_picture(strength) > 0, sharp, blunt)
+
+    return changed
+
+
+def noise(pictures: Pictures) -> Values:
+    """Return the noise from pixel to pixel, as a standard deviation.
+
+    The median of second differences, which edges of things hardly change (after Immerkær, 1996).
+    """
+    seen = pictures.mean(axis=-1)
+    twice = seen[:, :-1, :-1] - seen[:, 1:, :-1] - seen[:, :-1, 1:] + seen[:, 1:, 1:]
+    return np.asarray(np.median(np.abs(twice).reshape(len(seen), -1), axis=1) / 0.6745 / 2, np.float64)
+
+
+def roughen(pictures: Pictures) -> Change:
+    """Add noise, of up to 0.3, or take it away by a median of nine pixels; the same noise each time."""
+    grain = np.random.default_rng(0).standard_normal(pictures.shape, np.float32)
+    calm = ndimage.median_filter(pictures, (1, 3, 3, 1), mode="nearest")
+
+    def changed(strength: Values) -> Pictures:
+        weight = per_picture(np.abs(strength))
+        rough = clipped(pictures + 0.3 * weight * grain)
+        return np.where(per_picture(strength) > 0, rough, pictures + weight * (calm - pictures))
+
+    return changed
+
+
+def texture(pictures: Pictures) -> Values:
+    """Return how rough most places are, as a logarithm: the median of the differences of neighbours."""
+    seen = light(pictures)
+    rough = np.abs(np.diff(seen, axis=1))[:, :, :-1] + np.abs(np.diff(seen, axis=2))[:, :-1]
+    return np.asarray(np.log(1e-3 + np.median(rough.reshape(len(seen), -1), axis=1)), np.float64)
+
+
+def structure(pictures: Pictures) -> Change:
+    """Make what is finer than two pixels up to five times stronger, or take its weak parts away, and then all of it.
+
+    Taking away spares what is strong, so that edges stay and surfaces become smooth (soft thresholding).
+    """
+    coarse, coarser = blurred(pictures, 2.0), blurred(pictures, 4.0)
+    fine = pictures - coarse
+
+    def changed(strength: Values) -> Pictures:
+        weight = per_picture(np.abs(strength))
+        weaker = np.sign(fine) * np.maximum(np.abs(fine) - 0.6 * weight, 0)
+        smooth = coarse + np.maximum(0, 2 * weight - 1) * (coarser - coarse) + weaker
+        return clipped(np.where(per_picture(strength) > 0, coarse + fine * (1 + 4 * weight), smooth))
+
+    return changed
+
+
+def blockiness(pictures: Pictures) -> Values:
+    """Return how much larger steps are where JPEG's blocks of eight pixels meet, beside the contrast."""
+    seen = light(pictures).astype(np.float64)
+    excess = np.zeros(len(seen))
+    for axis in (1, 2):
+        steps = np.abs(np.diff(seen, axis=axis)).mean(axis=3 - axis)
+        meets = np.arange(1, seen.shape[axis]) % BLOCK == 0
+        if meets.any() and not meets.all():
+            excess += steps[:, meets].mean(axis=1) - steps[:, ~meets].mean(axis=1)
+    return np.asarray(excess / (0.01 + seen.std(axis=(1, 2))))
+
+
+def compress(pictures: Pictures) -> Change:
+    """Mix with what JPEG of quality 8 makes of it, or smooth the places where blocks meet."""
+    poor = np.stack([as_jpeg(one, 8) for one in pictures])
+    smooth = deblocked(pictures)
+
+    def changed(strength: Values) -> Pictures:
+        weight = per_picture(np.abs(strength))
+        other = np.where(per_picture(strength) > 0, poor, smooth)
+        return clipped(np.asarray(pictures + weight * (other - pictures), np.float32))
+
+    return changed
+
+
+def as_jpeg(picture: Pictures, quality: int) -> Pictures:
+    """Return a picture ``(H, W, C)`` after JPEG."""
+    body = io.BytesIO()
+    pixels = np.round(picture * 255).astype(np.uint8)
+    Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0]).save(body, "JPEG", quality=quality)
+    return np.asarray(np.asarray(Image.open(body)).reshape(picture.shape) / 255, np.float32)
+
+
+def deblocked(pictures: Pictures) -> Pictures:
+    """Return pictures in which the two pixels at each border of two blocks are replaced by their mean."""
+    found = pictures.copy()
+    for start in range(BLOCK, pictures.shape[1], BLOCK):
+        found[:, start - 1 : start + 1] = found[:, start - 1 : start + 1].mean(axis=1, keepdims=True)
+    for start in range(BLOCK, pictures.shape[2], BLOCK):
+        found[:, :, start - 1 : start + 1] = found[:, :, start - 1 : start + 1].mean(axis=2, keepdims=True)
+    return found

@@ -1,0 +1,95 @@
+"""A trial: one intervention on the pictures of one class, and what the model says then."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from picasso.audit.folder import Folder, logits, margins
+from picasso.audit.interventions import INTERVENTIONS, Case, Changed, Intervention
+from picasso.audit.looking import Maps, attention
+from picasso.audit.statistics import Effect, effect
+from picasso.models.base import Model
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One intervention on the pictures of one class, towards another.
+
+    Attributes:
+        intervention: its name.
+        kind: of the intervention.
+        informative: whether it raises no alarm.
+        words: what was done, with ``{a}`` and ``{b}`` for the names of the classes.
+        ours, theirs: the numbers of the classes.
+        effect: what came of it.
+    """
+
+    intervention: str
+    kind: str
+    informative: bool
+    words: str
+    ours: int
+    theirs: int
+    effect: Effect
+
+
+class Bench:
+    """Where trials are made: a model, a folder, and what was found out about both and is needed again.
+
+    Args:
+        model: the model.
+        folder: the pictures.
+        seed: for whatever is drawn at random.
+    """
+
+    def __init__(self, model: Model, folder: Folder, seed: int = 0) -> None:
+        self.model, self.folder, self.seed = model, folder, seed
+        self.attention = lru_cache(maxsize=4)(self._attention)
+
+    def _attention(self, target: int) -> Maps:
+        return attention(self.model, self.folder.views[target], target)
+
+    def case(self, ours: int, theirs: int) -> Case:
+        """Return the pictures of two classes, those of the first to be changed."""
+        views = self.folder.views
+        return Case(views[ours], views[theirs], lambda: (self.attention(ours), self.attention(theirs)))
+
+    def change(self, intervention: Intervention, ours: int, theirs: int) -> Changed | None:
+        """Return the changed pictures; the same whenever it is asked for."""
+        generator = generator_of(self.seed, intervention.name, ours, theirs)
+        return intervention.change(self.case(ours, theirs), generator)
+
+    def trial(self, intervention: Intervention, ours: int, theirs: int) -> Trial | None:
+        """Change the pictures of one class towards another in one respect, and see what the model says."""
+        changed = self.change(intervention, ours, theirs)
+        if changed is None:
+            return None
+        answers = self.folder.logits
+        way = margins(answers[theirs], ours, theirs).mean() - margins(answers[ours], ours, theirs).mean()
+        towards, control = (
+            margins(logits(self.model, some), ours, theirs) for some in (changed.towards, changed.control)
+        )
+        words = intervention.words(self.case(ours, theirs))
+        found = effect(towards, control, float(way))
+        return Trial(intervention.name, intervention.kind, intervention.informative, words, ours, theirs, found)
+
+    def trials(self, pair: Pair, interventions: Sequence[Intervention] = INTERVENTIONS) -> Iterator[Trial | None]:
+        """Yield what came of each intervention, in both directions; None where there was nothing to change."""
+        for intervention in interventions:
+            fits = all(intervention.fits(self.folder.views[one]) for one in pair)
+            for ours, theirs in (pair, pair[::-1]):
+                yield self.trial(intervention, ours, theirs) if fits else None
+
+
+def generator_of(seed: int, *what: object) -> np.random.Generator:
+    """Return random numbers that depend on what they are for alone, so that resuming gives the same ones."""
+    digest = hashlib.sha256(json.dumps([seed, *map(str, what)]).encode()).digest()
+    return np.random.default_rng(list(digest[:16]))
