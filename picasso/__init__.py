@@ -1,7 +1,7 @@
 """Picasso shows where a trained image classifier looks.
 
-``picasso.explain`` and ``picasso.models.load_model`` serve notebooks; ``picasso.create_app`` makes the web
-application. Names are imported when first used, so that the command line answers at once.
+``picasso.explain``, ``picasso.audit_model`` and ``picasso.models.load_model`` serve notebooks;
+``picasso.create_app`` makes the web application. Names are imported when first used, so that the command line answers at once.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from picasso.app import create_app
+    from picasso.audit.start import audit_model
     from picasso.panels import Panel
     from picasso.pipeline import explain
     from picasso.results import Result
 
 __version__ = "1.0.0.dev0"
-__all__ = ["Panel", "Result", "__version__", "create_app", "explain"]
+__all__ = ["Panel", "Result", "__version__", "audit_model", "create_app", "explain"]
 
 HOMES = {
+    "audit_model": "picasso.audit.start",
     "create_app": "picasso.app",
     "explain": "picasso.pipeline",
     "Panel": "picasso.panels",

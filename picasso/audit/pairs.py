@@ -19,19 +19,19 @@ def ordered(folder: Folder) -> list[Pair]:
     """Return the pairs of classes, the most suspect first.
 
     There are two reasons to suspect a pair: the model mixes it up, and a property tells its pictures apart. Each gives
-    an order, and a pair comes as early as the better of its two places.
+    an order, and a pair comes as early as the better of its two places; of equals, that which is mixed up more.
     """
     every = list(combinations(sorted(folder.views), 2))
     apart = separations(folder.views)
-    places = dict.fromkeys(every, len(every))
+    places: dict[Pair, list[int]] = {pair: [] for pair in every}
     reasons: tuple[Callable[[Pair], float], ...] = (
         lambda pair: confusion(folder, pair),
         lambda pair: max((one.separation for one in apart if {one.one, one.other} == set(pair)), default=0.0),
     )
     for suspicion in reasons:
         for place, pair in enumerate(sorted(every, key=suspicion, reverse=True)):
-            places[pair] = min(places[pair], place)
-    return sorted(every, key=places.__getitem__)
+            places[pair].append(place)
+    return sorted(every, key=lambda pair: (min(places[pair]), places[pair]))
 
 
 def confusion(folder: Folder, pair: Pair) -> float:

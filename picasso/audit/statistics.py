@@ -72,18 +72,32 @@ def holm(ps: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
+def both_ways(ps: Sequence[tuple[float, float]], level: float) -> list[float]:
+    """Return corrected p-values of claims that an effect exists in both of two directions.
+
+    First the smaller p of each claim is corrected for the number of claims. Only those that pass at the level are asked
+    for the other direction, so its p is corrected for their number alone: the two are of different pictures, and the
+    first choice tells nothing about the second (hierarchical testing). The claim's p is the larger of the two
+    (intersection-union test, Berger, 1982).
+    """
+    first = holm([min(two) for two in ps])
+    passed = [index for index, p in enumerate(first) if p < level]
+    second = dict(zip(passed, holm([max(ps[index]) for index in passed]), strict=True))
+    return [max(p, second.get(index, max(ps[index]))) for index, p in enumerate(first)]
+
+
 def smallest_visible(effects: Sequence[Effect], level: float) -> float:
     """Return the effect that every one of some tests would have seen, whatever it is an effect of.
 
-    A test needs the one-sided t-value of ``level``, shared among all of them, times its standard error; this is the
-    largest of these.
+    A test needs the one-sided t-value of ``level``, which is that of one test after correction, times its standard
+    error; this is the largest of these.
     """
     needed: list[float] = []
     for one in effects:
         if one.pictures < 2 or not np.isfinite(one.high):
             continue
         error = (one.high - one.low) / 2 / stats.t.ppf(0.975, one.pictures - 1)
-        needed.append(float(stats.t.isf(level / max(1, len(effects)), one.pictures - 1) * error))
+        needed.append(float(stats.t.isf(level, one.pictures - 1) * error))
     return max(needed, default=float("inf"))
 
 

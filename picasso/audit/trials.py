@@ -27,6 +27,7 @@ class Trial:
         intervention: its name.
         kind: of the intervention.
         informative: whether it raises no alarm.
+        floor: the effect that an alarm needs.
         words: what was done, with ``{a}`` and ``{b}`` for the names of the classes.
         ours, theirs: the numbers of the classes.
         effect: what came of it.
@@ -35,6 +36,7 @@ class Trial:
     intervention: str
     kind: str
     informative: bool
+    floor: float
     words: str
     ours: int
     theirs: int
@@ -79,7 +81,8 @@ class Bench:
         )
         words = intervention.words(self.case(ours, theirs))
         found = effect(towards, control, float(way))
-        return Trial(intervention.name, intervention.kind, intervention.informative, words, ours, theirs, found)
+        what = intervention
+        return Trial(what.name, what.kind, what.informative, what.floor, words, ours, theirs, found)
 
     def trials(self, pair: Pair, interventions: Sequence[Intervention] = INTERVENTIONS) -> Iterator[Trial | None]:
         """Yield what came of each intervention, in both directions; None where there was nothing to change."""

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from picasso.audit.interventions import KINDS
-from picasso.audit.statistics import holm, smallest_visible
+from picasso.audit.interventions.base import FLOOR
+from picasso.audit.statistics import both_ways, smallest_visible
 from picasso.audit.trials import Trial
 
-# An alarm needs both: a test that is not chance in either direction, and an effect that matters in either.
-LEVEL, FLOOR = 0.01, 0.10
+# An alarm needs a test that is not chance in either direction, besides an effect that matters in either.
+LEVEL = 0.01
+# What is named first is the most specific of those that have at least this part of the largest effect.
+COMPARABLE = 0.5
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Verdict:
     """What an audit found.
 
     Attributes:
-        suspects: the most specific kind first, the largest effect first; those without alarm last.
+        suspects: in the order of :func:`ranked`.
         silent: the names of the interventions that found nothing.
         smallest: the smallest effect that this folder could have shown, as a fraction of the way.
     """
@@ -79,25 +82,37 @@ class Verdict:
 
 
 def verdict(trials: Mapping[tuple[int, int], Sequence[Trial]]) -> Verdict:
-    """Judge the trials of all pairs together: p-values are corrected for how many there are."""
-    every = [one for made in trials.values() for one in made]
-    corrected = dict(zip(map(key, every), holm([one.effect.p for one in every]), strict=True))
-    by_name: dict[tuple[str, int, int], dict[tuple[int, int], Trial]] = defaultdict(dict)
-    for one in every:
-        first, second = sorted((one.ours, one.theirs))
-        by_name[one.intervention, first, second][one.ours, one.theirs] = one
-    suspects, silent = [], dict.fromkeys(one.intervention for one in every)
-    for directions in by_name.values():
-        there, back = sorted(directions.values(), key=lambda one: -one.effect.fraction)
-        p = max(corrected[key(there)], corrected[key(back)])
-        if p < LEVEL and back.effect.fraction >= FLOOR:
+    """Judge the trials of all pairs together: p-values are corrected for how many of them could raise an alarm."""
+    both = [two for made in trials.values() for two in directions(made)]
+    both.sort(key=lambda two: two[0].informative)
+    alarming = [two for two in both if not two[0].informative]
+    corrected = [
+        p
+        for some in (alarming, both[len(alarming) :])
+        for p in both_ways([(there.effect.p, back.effect.p) for there, back in some], LEVEL)
+    ]
+    suspects, silent = [], dict.fromkeys(there.intervention for there, _ in both)
+    for (there, back), p in zip(both, corrected, strict=True):
+        if p < LEVEL and back.effect.fraction >= there.floor:
             suspects.append(Suspect(there, back, p, alarm=not there.informative))
             silent.pop(there.intervention, None)
-    suspects.sort(key=lambda one: (not one.alarm, KINDS.index(one.there.kind), -one.size))
-    visible = smallest_visible([one.effect for one in every if not one.informative], LEVEL)
-    return Verdict(tuple(suspects), tuple(silent), max(FLOOR, visible))
+    visible = smallest_visible([one.effect for two in alarming for one in two], LEVEL / max(1, len(alarming)))
+    return Verdict(tuple(ranked(suspects)), tuple(silent), max(FLOOR, visible))
 
 
-def key(one: Trial) -> tuple[str, int, int]:
-    """Return what tells a trial from all others."""
-    return one.intervention, one.ours, one.theirs
+def directions(made: Sequence[Trial]) -> list[tuple[Trial, Trial]]:
+    """Return the two trials of each intervention on a pair of classes, that of the larger effect first."""
+    by_name: dict[str, list[Trial]] = defaultdict(list)
+    for one in made:
+        by_name[one.intervention].append(one)
+    sorted_ = (sorted(two, key=lambda one: -one.effect.fraction) for two in by_name.values() if len(two) == 2)
+    return [(there, back) for there, back in sorted_]
+
+
+def ranked(suspects: Sequence[Suspect]) -> list[Suspect]:
+    """Return suspects as they are named: alarms first, the most specific of comparable effect first among them."""
+    largest = max((one.size for one in suspects if one.alarm), default=0.0)
+    return sorted(
+        suspects,
+        key=lambda one: (not one.alarm, one.size < COMPARABLE * largest, KINDS.index(one.there.kind), -one.size),
+    )

@@ -15,8 +15,10 @@ from picasso.audit.properties import Pictures, Values
 Generator = np.random.Generator
 Maps = NDArray[np.float32]
 
+# The effect that an alarm needs, unless the intervention asks for more.
+FLOOR = 0.10
 # From the most specific to the least.
-KINDS = ("property", "mark", "thing", "region", "broad")
+KINDS = ("mark", "property", "thing", "region", "broad")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Intervention(ABC):
     name: str
     #: Whether a finding is only told, and raises no alarm: where the thing itself may well be.
     informative: bool = False
+    #: How much of the way an effect must be, in both directions, to raise an alarm.
+    floor: float = FLOOR
 
     def fits(self, pictures: Pictures) -> bool:
         """Tell whether these pictures have what it changes."""

@@ -19,8 +19,8 @@ from picasso.audit.properties import Pictures
 REDUCED, PART = 64, 8
 # How many pictures, and places in each, are searched for candidates.
 SEARCHED, PLACES = 12, 6
-# How far, in root mean square, a mark may be from its copies, and how much contrast it must have to be one.
-ALIKE, CONTRAST = 0.06, 0.08
+# How much contrast a mark must have, as a standard deviation, and how far copies may be beside it, in root mean square.
+CONTRAST, ALIKE = 0.10, 0.4
 # In how many more pictures of the one class than of the other it must be.
 EXCESS = 0.25
 # A mark whose places spread by less than this part of the side does not move; regions tell of it.
@@ -92,7 +92,7 @@ def found(case: Case) -> Mark | None:
         if not len(patches):
             continue
         far, _ = nearest(both, patches)
-        near = far <= ALIKE
+        near = far <= ALIKE * contrasts(patches)
         shares = near[len(ours) :].mean(axis=0), near[: len(ours)].mean(axis=0)
         excess = shares[0] - shares[1] if in_theirs else shares[1] - shares[0]
         one = int(np.argmax(excess))
@@ -102,7 +102,7 @@ def found(case: Case) -> Mark | None:
         return None
     excess_, patch, full_patch, in_theirs = best
     far, at = nearest(both, patch[None])
-    present = far[:, 0] <= ALIKE
+    present = far[:, 0] <= ALIKE * contrasts(patch[None])
     if at[present, 0].std(axis=0).max() < STILL * min(case.size) / step:
         return None
     count = len(ours)
@@ -127,13 +127,18 @@ def candidates(small: Pictures, full: Pictures, maps: Maps, step: int, side: int
         for _ in range(PLACES):
             place = np.asarray(np.unravel_index(int(np.argmax(sums)), sums.shape))
             piece = patch_at(small[index], place, side)
-            if piece.std(axis=(0, 1)).max() >= CONTRAST:
+            if contrasts(piece[None])[0] >= CONTRAST:
                 pieces.append(piece)
                 large.append(patch_at(full[index], place * step, side * step))
             top, left = np.maximum(0, place - side // 2)
             sums[top : place[0] + side // 2 + 1, left : place[1] + side // 2 + 1] = -1
     empty = np.empty((0, side, side, small.shape[-1]), np.float32)
     return (np.stack(pieces), np.stack(large)) if pieces else (empty, empty)
+
+
+def contrasts(patches: Pictures) -> NDArray[np.float32]:
+    """Return how far pieces are from being of one colour, ``(k,)``, in root mean square."""
+    return np.asarray(np.sqrt(patches.var(axis=(1, 2)).mean(axis=-1)), np.float32)
 
 
 def nearest(pictures: Pictures, patches: Pictures) -> tuple[NDArray[np.float32], Places]:

@@ -25,6 +25,8 @@ from picasso.audit.properties import Pictures, Values, light
 
 # The farthest that a picture is moved, as a fraction of its side.
 FARTHEST = 0.4
+# How far apart the places must be, beside how widely the model looks: it may look at this or that part of one thing.
+APART = 0.8
 # By how much pictures are enlarged, and the control made smaller, or the other way round.
 ZOOM = 1.25
 
@@ -41,9 +43,12 @@ class Place(Intervention):
     def __init__(self, axis: int) -> None:
         self.axis, self.name = axis, ("the place down", "the place across")[axis]
 
-    def change(self, case: Case, generator: Generator) -> Changed:
-        """Match the ranks of the middles; what is moved in from outside is mirrored."""
+    def change(self, case: Case, generator: Generator) -> Changed | None:
+        """Match the ranks of the middles; None where they hardly differ."""
         ours, theirs = (centres(maps, self.axis) for maps in case.attention())
+        wide = max(float(spreads(maps).mean()) for maps in case.attention())
+        if abs(float(theirs.mean() - ours.mean())) < APART * wide:
+            return None
         most = FARTHEST * case.size[self.axis]
         ways = matched(ours, theirs) - ours, matched_within(ours, generator) - ours
         towards, control = (moved(case.ours, np.clip(way, -most, most), self.axis) for way in ways)
@@ -63,7 +68,7 @@ class Size(Intervention):
     is compared with a picture that is left alone.
     """
 
-    kind, name, informative = "thing", "the size of the thing", True
+    kind, name, floor = "thing", "the size of the thing", 0.20
 
     def change(self, case: Case, generator: Generator) -> Changed:
         """Enlarge where what is looked at is wider in the pictures of the other class."""
@@ -120,11 +125,12 @@ def spreads(maps: Maps) -> Values:
 
 
 def moved(pictures: Pictures, ways: Values, axis: int) -> Pictures:
-    """Return pictures moved by whole pixels along an axis; what comes in is mirrored."""
+    """Return pictures moved by whole pixels along an axis; what leaves on one side comes in on the other.
+
+    Mirroring at the border would show a thing near it twice.
+    """
     length = pictures.shape[1 + axis]
-    places = np.arange(length)[None] - np.round(ways).astype(np.intp)[:, None]
-    places = np.abs(places)
-    places = np.where(places >= length, 2 * length - 2 - places, places)
+    places = (np.arange(length)[None] - np.round(ways).astype(np.intp)[:, None]) % length
     shape = [len(pictures), 1, 1, 1]
     shape[1 + axis] = length
     return np.take_along_axis(pictures, places.reshape(shape), axis=1 + axis)

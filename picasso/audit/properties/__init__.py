@@ -8,6 +8,8 @@ __all__ = ["PROPERTIES", "Pictures", "Property", "Values", "blurred", "light"]
 PROPERTIES = (
     Property("brightness", "brighter", "darker", tones.brightness, tones.brighten),
     Property("contrast", "of more contrast", "of less contrast", tones.contrast, tones.spread),
+    Property("light from the side", "lit from the right", "lit from the left", tones.from_side(2), tones.lit_from(2)),
+    Property("light from above", "lit from below", "lit from above", tones.from_side(1), tones.lit_from(1)),
     Property("warmth", "redder", "bluer", colours.warmth, colours.warm, coloured=True),
     Property("greenness", "greener", "more purple", colours.greenness, colours.make_green, coloured=True),
     Property("saturation", "more colourful", "greyer", colours.saturation, colours.saturate, coloured=True),

@@ -22,14 +22,20 @@ def sharpness(pictures: Pictures) -> Values:
 
 
 def sharpen(pictures: Pictures) -> Change:
-    """Add what a blur takes away, up to four times, or take it away: first of one pixel, then of two."""
+    """Undo a blur of one pixel, and then more than that; or blur, first by one pixel, then by two.
+
+    Undone is it step by step: what a blur would still take away is added, eight times (van Cittert, 1931).
+    """
     soft, softer = blurred(pictures, 1.0), blurred(pictures, 2.0)
+    undone = pictures
+    for _ in range(8):
+        undone = clipped(undone + pictures - blurred(undone, 1.0))
 
     def changed(strength: Values) -> Pictures:
         weight = per_picture(np.abs(strength))
-        sharp = clipped(pictures + 4 * weight * (pictures - soft))
-        near = pictures + np.minimum(1, 2 * weight) * (soft - pictures)
-        blunt = near + np.maximum(0, 2 * weight - 1) * (softer - soft)
+        first, second = np.minimum(1, 2 * weight), np.maximum(0, 2 * weight - 1)
+        sharp = clipped(pictures + first * (undone - pictures) + 4 * second * (pictures - soft))
+        blunt = pictures + first * (soft - pictures) + second * (softer - soft)
         return np.where(per_picture(strength) > 0, sharp, blunt)
 
     return changed

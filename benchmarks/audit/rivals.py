@@ -1,0 +1,50 @@
+"""Other ways to suspect a proxy, on the same models and folders as the audit: none of them changes a picture.
+
+    python -m benchmarks.audit.rivals FOLDER --half test
+
+writes what each says of each model: the data alone, as data-centric tools check it; the share of the border in the maps
+of where the model looks; the clusters of these maps, as in SpRAy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from benchmarks.audit.audits import opened
+from benchmarks.audit.models import entries
+from picasso.audit.clustering import clusters
+from picasso.audit.folder_checks import confounded
+from picasso.audit.mean_attention import mean_attention
+from picasso.audit.trials import Bench
+
+PICTURES = 50
+# From here on, a share of the outermost eighths of each side is taken for a sign.
+BORDER = 0.35
+
+
+def main() -> None:
+    """Ask all of them about all models of a half."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--half", choices=("tuning", "test"), default="test")
+    options = parser.parse_args()
+    said = {}
+    for entry in entries():
+        if entry.half != options.half or not (options.folder / f"{entry.name}.json").exists():
+            continue
+        model, pictures = opened(entry, options.folder, PICTURES)
+        bench = Bench(model, pictures)
+        maps = [bench.attention(target) for target in pictures.views]
+        said[entry.name] = {
+            "data: a property tells the classes apart": bool(confounded(pictures.views)),
+            f"maps: over {BORDER:.0%} on the border": any(mean_attention(some).border > BORDER for some in maps),
+            "maps: more than one cluster in a class": any(len(clusters(some)) > 1 for some in maps),
+        }
+        print(entry.name, said[entry.name], flush=True)
+    (options.folder / f"rivals-{options.half}.json").write_text(json.dumps(said, indent=1))
+
+
+if __name__ == "__main__":
+    main()

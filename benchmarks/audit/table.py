@@ -1,0 +1,162 @@
+"""The table of the benchmark: what was found, what was named rightly, and who was accused wrongly.
+
+    python -m benchmarks.audit.table FOLDER --half test
+
+reads what ``benchmarks.audit.audits`` and ``benchmarks.audit.rivals`` have written, and prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.audit.audits import file_of
+from benchmarks.audit.models import Entry, entries
+from benchmarks.audit.proxies import PROXIES
+from picasso.audit.statistics import Effect, interval
+from picasso.audit.trials import Pair, Trial
+from picasso.audit.verdict import LEVEL, Verdict, verdict
+
+# A model goes by its proxy, if its reliance is at least that; below the second, it does not; between them is neither.
+STRONG, WEAK, NONE = 0.30, 0.10, 0.05
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A model, how far it truly goes by its proxy, and what was said of it."""
+
+    entry: Entry
+    reliance: float
+    verdict: Verdict
+    trials: Sequence[Trial]
+    seconds: float
+
+    @property
+    def accused(self) -> bool:
+        """Whether an alarm was raised."""
+        return bool(self.verdict.alarms)
+
+    @property
+    def named(self) -> bool:
+        """Whether the first alarm is called after the proxy."""
+        alarms = self.verdict.alarms
+        return bool(alarms) and alarms[0].there.intervention in PROXIES[self.entry.proxy].names
+
+    @property
+    def control(self) -> bool:
+        """Whether it is one of those that must raise no alarm."""
+        return self.entry.kind != "planted" and self.reliance < NONE
+
+
+def audited(folder: Path, half: str, each: int) -> list[Audited]:
+    """Return what was written of the models of a half."""
+    found = []
+    for entry in entries():
+        file = file_of(entry, folder, each)
+        if entry.half != half or not file.exists():
+            continue
+        written = json.loads(file.read_text())
+        reliance = json.loads((folder / f"{entry.name}.json").read_text())["reliance"]
+        trials = [Trial(**{**one, "effect": Effect(**one["effect"])}) for one in written["trials"]]
+        by_pair: dict[Pair, list[Trial]] = defaultdict(list)
+        for one in trials:
+            by_pair[min(one.ours, one.theirs), max(one.ours, one.theirs)].append(one)
+        # Seconds for two classes, per hundred pictures.
+        seconds = written["seconds"] / len(by_pair) / (2 * each) * 100
+        found.append(Audited(entry, reliance, verdict(by_pair), trials, seconds))
+    return found
+
+
+def share(found: Sequence[Any], true: Callable[[Any], bool]) -> str:
+    """Return how many of some are so, with the share and its 95% interval."""
+    count, all_ = sum(map(true, found)), len(found)
+    if not all_:
+        return "none"
+    low, high = interval(count, all_)
+    return f"{count} of {all_} ({count / all_:.0%}; {low:.0%} to {high:.0%})"
+
+
+def summary(each: int, found: Sequence[Audited]) -> list[str]:
+    """Return a row of the table."""
+    strong = [one for one in found if one.reliance >= STRONG]
+    weak = [one for one in found if one.reliance >= WEAK]
+    hits = [one for one in weak if one.accused]
+    controls = [one for one in found if one.control]
+    return [
+        str(each),
+        share(strong, lambda one: one.accused),
+        share(weak, lambda one: one.accused),
+        share(hits, lambda one: one.named),
+        share(controls, lambda one: one.accused),
+        f"{np.median([one.seconds for one in found]):.1f} s",
+    ]
+
+
+def one_way(found: Audited) -> bool:
+    """Tell whether a one-sided test in one direction alone would have raised an alarm, with a floor of .10."""
+    usable = [one for one in found.trials if not one.informative]
+    return any(one.effect.p * len(usable) < LEVEL and one.effect.fraction >= 0.10 for one in usable)
+
+
+def significant(found: Audited) -> bool:
+    """Tell whether a small p alone would have raised an alarm, in either direction."""
+    usable = [one for one in found.trials if not one.informative]
+    return any(one.effect.p * len(usable) < LEVEL for one in usable)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows))
+
+
+def rivals(found: Sequence[Audited], said: Mapping[str, Mapping[str, bool]]) -> list[list[str]]:
+    """Return a row for each other way to raise an alarm, on the same models and folders."""
+    ways: dict[str, Callable[[Audited], bool]] = {"the audit": lambda one: one.accused}
+    for name in next(iter(said.values()), {}):
+        ways[name] = lambda one, name=name: said[one.entry.name][name]  # type: ignore[misc]
+    ways["one direction, floor .10"] = one_way
+    ways["p < .01 in one direction, no floor"] = significant
+    strong, weak = ([one for one in found if one.reliance >= least] for least in (STRONG, WEAK))
+    controls = [one for one in found if one.control]
+    return [[name, *(share(some, way) for some in (strong, weak, controls))] for name, way in ways.items()]
+
+
+def models(found: Sequence[Audited]) -> list[list[str]]:
+    """Return a row for each model that has a proxy, the most reliant first, and for each that was accused wrongly."""
+    rows = []
+    for one in sorted(found, key=lambda one: -one.reliance):
+        if one.entry.kind != "planted" and not one.accused:
+            continue
+        said = ", ".join(f"{alarm.there.intervention} {alarm.size:.2f}" for alarm in one.verdict.alarms[:2]) or "silent"
+        entry = one.entry
+        mark = "" if not one.accused else "right" if entry.proxy and one.named else "other"
+        what = entry.proxy if entry.kind == "planted" else f"{entry.kind} {entry.proxy}"
+        rows.append([what, f"{entry.rho:g}", str(entry.classes), f"{one.reliance:.2f}", said, mark])
+    return rows
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--half", choices=("tuning", "test"), default="test")
+    options = parser.parse_args()
+    by_size = {each: audited(options.folder, options.half, each) for each in (20, 50, 200)}
+    heads = ["pictures of a class", f"found, reliance ≥ {STRONG:.2f}", f"≥ {WEAK:.2f}", "named rightly first"]
+    rows = [summary(each, found) for each, found in by_size.items() if found]
+    print(table([*heads, "false alarms", "CPU for 100 pictures, median"], rows), "\n")
+    rival_file = options.folder / f"rivals-{options.half}.json"
+    said = json.loads(rival_file.read_text()) if rival_file.exists() else {}
+    print(table(["method", *heads[1:3], "false alarms"], rivals(by_size[50], said)), "\n")
+    print(table(["proxy", "rho", "classes", "reliance", "said", "name"], models(by_size[50])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Where an audit starts, from Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from picasso import labelled
+from picasso.audit import auditing, report
+from picasso.audit.auditing import Audit, Progress, silently
+from picasso.audit.folder import read
+from picasso.audit.pairs import PAIRS
+from picasso.models.base import Model
+
+
+def audit_model(
+    model: Model,
+    folder: Path | str,
+    out: Path | str | None = None,
+    *,
+    pairs: int = PAIRS,
+    budget: float = float("inf"),
+    seed: int = 0,
+    progress: Progress = silently,
+) -> Audit:
+    """Look for what a model goes by instead of the thing.
+
+    Args:
+        model: the model, as :func:`picasso.models.load_model` returns it.
+        folder: has a folder of pictures for each class, named after it.
+        out: where the report is written, and what was tried is kept so that an audit that was killed goes on; None
+            writes nothing.
+        pairs: of how many pairs of classes, the most suspect first; 0 for all.
+        budget: seconds after which no further pair is begun; the first is always done.
+        seed: for whatever is drawn at random.
+        progress: called with the fraction done.
+
+    Raises:
+        BadRequest: there is no such folder, or fewer than two classes have enough pictures.
+    """
+    pictures = read(model, labelled.find(model, Path(folder)), silently)
+    keep = Path(out) / "trials" if out is not None else None
+    audit = auditing.run(model, pictures, keep=keep, pairs=pairs, budget=budget, seed=seed, progress=progress)
+    if out is not None:
+        report.write(audit, Path(out))
+    return audit

@@ -1,0 +1,72 @@
+"""An audit that is killed at any moment and started again gives the same report, byte for byte."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from picasso.audit.properties import Pictures
+from tests.audit.test_audit import Judge, pictures
+
+# A model of three classes, so that there is more than one pair to be killed between.
+CONFIG = """
+MODEL_CLS_PATH = {file!r}
+MODEL_CLS_NAME = "Three"
+MODEL_LOAD_ARGS = {{}}
+"""
+MOMENTS = 3
+
+
+def save(folder: Path) -> None:
+    """Write pictures of three classes, and settings."""
+    views: dict[int, Pictures] = {target: some[:16] for target, some in pictures("brightness").items()}
+    views[2] = views[0].copy()
+    views[2][:, 6:18, 2:6] += 0.3
+    for target, name in enumerate([*Judge().class_names(), "truck"]):
+        place = folder / "pictures" / name
+        place.mkdir(parents=True)
+        for index, view in enumerate(np.round(np.clip(views[target], 0, 1) * 255).astype(np.uint8)):
+            Image.fromarray(view).save(place / f"{index:02d}.png")
+    (folder / "config.py").write_text(CONFIG.format(file=str(Path(__file__).with_name("test_audit.py"))))
+
+
+def start(folder: Path, out: str) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-m", "picasso", "audit", "pictures", "--config", "config.py", "--out", out]
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    return subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """Return all files of a report but the kept trials."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and "trials" not in file.parts
+    }
+
+
+def test_killed_at_random_moments_it_goes_on_and_writes_the_same(tmp_path: Path) -> None:
+    save(tmp_path)
+    started = time.monotonic()
+    assert start(tmp_path, "whole").wait(timeout=120) == 1
+    took = time.monotonic() - started
+    moments = random.Random(time.time_ns())  # noqa: S311 - any moment will do, and another each time
+    for _ in range(MOMENTS):
+        process = start(tmp_path, "killed")
+        time.sleep(moments.uniform(0.2, 1) * took)
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=20)
+    assert start(tmp_path, "killed").wait(timeout=120) == 1
+    whole, killed = written(tmp_path / "whole"), written(tmp_path / "killed")
+    assert {"report.html", "audit.json", "junit.xml"} < set(whole)
+    assert whole.keys() == killed.keys()
+    assert whole == killed
