@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from picasso import files
+from picasso import __version__, files
 from picasso.audit.folder import Folder
+from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.statistics import Effect
 from picasso.audit.trials import Trial
 from picasso.models.base import Model
@@ -44,8 +45,11 @@ class Record:
 
 
 def key_of(model: Model, folder: Folder, seed: int) -> str:
-    """Return what tells the trials of one model and folder from those of others."""
-    digest = hashlib.sha256(json.dumps([seed, model.card().fingerprint, model.card().preprocessing]).encode())
+    """Return what tells the trials of one model, folder and catalogue of interventions from those of others."""
+    catalogue = [[one.name, one.kind, one.floor, one.informative] for one in INTERVENTIONS]
+    card = model.card()
+    what = [__version__, catalogue, seed, card.fingerprint, card.preprocessing]
+    digest = hashlib.sha256(json.dumps(what).encode())
     for target in sorted(folder.views):
         digest.update(folder.views[target].tobytes())
     return digest.hexdigest()

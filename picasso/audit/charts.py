@@ -1,0 +1,94 @@
+"""Where the marks of a chart lie, in percent of its width or height, so that it fits any screen; templates draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.audit.folder_checks import Confounded
+from picasso.audit.properties import PROPERTIES, Pictures
+from picasso.audit.trials import Pair, Trial
+from picasso.audit.verdict import Verdict
+
+# Effects beyond these are drawn at the edge, and said in numbers.
+LEAST, MOST = -0.5, 1.5
+HISTOGRAM = 24
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An axis from ``low`` to ``high``."""
+
+    low: float
+    high: float
+
+    def at(self, value: float) -> float:
+        """Return where a value lies, in percent from 0 to 100; at the edge where it is beyond it."""
+        return round(100 * min(1.0, max(0.0, (value - self.low) / (self.high - self.low))), 2)
+
+
+def forest(trials: Sequence[Trial], pair: Pair, found: Verdict, names: Sequence[str]) -> dict[str, Any]:
+    """Return the forest plot of one pair of classes: each effect and its 95% interval, in both directions.
+
+    What moves pictures farthest, in the direction in which it moves them less, comes first.
+    """
+    effects = [one.effect for one in trials]
+    low = max(LEAST, min([0.0, *(one.low for one in effects)]))
+    high = min(MOST, max([1.0, *(one.high for one in effects)]))
+    scale = Scale(np.floor(low * 10) / 10, np.ceil(high * 10) / 10)
+    alarms = {
+        one.there.intervention: one.alarm for one in found.suspects if set(pair) == {one.there.ours, one.there.theirs}
+    }
+    by_name: dict[str, list[Trial]] = {}
+    for one in trials:
+        by_name.setdefault(one.intervention, []).append(one)
+    rows = [
+        {
+            "name": name,
+            "floor": scale.at(both[0].floor),
+            "state": ("alarm" if alarms[name] else "told") if name in alarms else "silent",
+            "directions": [_direction(one, scale, names, first=one.ours == pair[0]) for one in both],
+        }
+        for name, both in sorted(by_name.items(), key=lambda item: -min(one.effect.fraction for one in item[1]))
+    ]
+    ticks = [{"at": scale.at(value), "value": value} for value in (0.0, 0.5, 1.0)]
+    return {"pair": [names[one] for one in pair], "rows": rows, "ticks": ticks}
+
+
+def _direction(one: Trial, scale: Scale, names: Sequence[str], *, first: bool) -> dict[str, Any]:
+    effect = one.effect
+    return {
+        "first": first,
+        "towards": names[one.theirs],
+        "fraction": effect.fraction,
+        "at": scale.at(effect.fraction),
+        "low": scale.at(effect.low),
+        "high": scale.at(effect.high),
+    }
+
+
+def histogram(one: Confounded, views: Mapping[int, Pictures]) -> dict[str, Any]:
+    """Return how a property is spread over two classes: counts in :data:`HISTOGRAM` bins of equal width."""
+    (measure,) = (of.measure for of in PROPERTIES if of.name == one.name)
+    values = measure(views[one.one]), measure(views[one.other])
+    low, high = (float(end(np.concatenate(values))) for end in (np.min, np.max))
+    counts = [np.histogram(some, HISTOGRAM, (low, high if high > low else low + 1))[0] for some in values]
+    return {"low": low, "high": high, "less": counts[0].tolist(), "more": counts[1].tolist()}
+
+
+def bars(histogram_: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Return the bars of a histogram in percent: the class with more of it upwards, the other downwards."""
+    shares: list[NDArray[np.float64]] = [np.asarray(histogram_[key]) / sum(histogram_[key]) for key in ("more", "less")]
+    tallest = max(some.max() for some in shares)
+    return [
+        {
+            "x": round(100 * place / HISTOGRAM, 2),
+            "up": round(48 * up / tallest, 2),
+            "down": round(48 * down / tallest, 2),
+        }
+        for place, (up, down) in enumerate(zip(*shares, strict=True))
+    ]

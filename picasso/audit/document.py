@@ -1,0 +1,182 @@
+"""Everything that an audit found as JSON-ready values: ``audit.json``, and what the page is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from picasso import __version__
+from picasso.audit import advice, charts, performance
+from picasso.audit.auditing import Audit
+from picasso.audit.exhibits import Exhibit
+from picasso.audit.folder_checks import confounded
+from picasso.audit.interventions import INTERVENTIONS
+from picasso.audit.interventions.base import FLOOR
+from picasso.audit.mean_attention import MeanAttention, cells
+from picasso.audit.verdict import LEVEL, directions
+from picasso.audit.views import Views, look
+
+
+def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
+    """Return everything that was found as JSON-ready values. Shares, effects and probabilities are from 0 to 1.
+
+    ``picasso``: the version. ``model``: its card.
+    ``accuracy``: how many pictures are right, with 95% intervals, altogether and by class.
+    ``confusion``: for each of ``classes`` a row of ``counts``, and how many are answered ``elsewhere``.
+    ``calibration``: the expected calibration error and its bins; null where probabilities do not sum to 1.
+    ``verdict``: one sentence. ``alarms``: how many suspects raise one.
+    ``rule``: the level and the effect that an alarm needs, and for how many tests p-values are corrected.
+    ``suspects``: each with its sentence, both directions, ``where`` pixels were changed (means in cells), the pictures
+    that are shown, what to do, and how to check it by hand.
+    ``silent``: what found nothing. ``nothing_to_change``: what was not tried.
+    ``smallest_visible_effect``: null where the folder is too small to say.
+    ``confounded``: the properties that tell classes apart, with histograms.
+    ``views``: ``attention`` and ``clusters`` by class, ``flips``, and ``near_duplicates``.
+    ``pairs_left_out``, ``unreadable``: what was not looked at. ``trials``: everything that was tried.
+
+    Args:
+        audit: what was found.
+        seen: its views, if they are there already.
+    """
+    seen = seen or look(audit)
+    folder, found = audit.folder, audit.verdict
+    names = [str(name) for name in audit.model.class_names()]
+    tried = {one.intervention for made in audit.trials.values() for one in made}
+    return {
+        "picasso": __version__,
+        "model": audit.model.card().as_dict(),
+        **how_it_does(audit, names),
+        "verdict": found.sentence(),
+        "alarms": len(found.alarms),
+        "rule": {"level": LEVEL, "floor": FLOOR, "tests": sum(len(directions(made)) for made in audit.trials.values())},
+        "suspects": [suspect(number, one, names) for number, one in enumerate(seen.exhibits)],
+        "silent": list(found.silent),
+        "nothing_to_change": [one.name for one in INTERVENTIONS if one.name not in tried],
+        "smallest_visible_effect": found.smallest if np.isfinite(found.smallest) else None,
+        "confounded": [
+            {
+                "name": one.name,
+                "less": names[one.one],
+                "more": names[one.other],
+                "separation": one.separation,
+                "histogram": charts.histogram(one, folder.views),
+            }
+            for one in confounded(folder.views)
+        ],
+        "views": views(audit, seen, names),
+        "pairs_left_out": [[names[one], names[other]] for one, other in audit.left],
+        "unreadable": list(folder.unreadable),
+        "trials": [asdict(one) for made in audit.trials.values() for one in made],
+    }
+
+
+def how_it_does(audit: Audit, names: Sequence[str]) -> dict[str, Any]:
+    """Return accuracy, confusion and calibration."""
+    rows = performance.by_class(audit.folder)
+    pictures, right, low, high = performance.share_right(rows)
+    table = performance.confusion(audit.folder)
+    known = performance.calibration(audit.folder, performance.probabilities(audit.model, audit.folder))
+    classes = [
+        {
+            "name": names[row.target],
+            "pictures": row.pictures,
+            "right": row.right,
+            "low": row.low,
+            "high": row.high,
+            "mistake": "" if row.mistake is None else names[row.mistake],
+        }
+        for row in rows
+    ]
+    return {
+        "accuracy": {"pictures": pictures, "right": right, "low": low, "high": high, "classes": classes},
+        "confusion": {**asdict(table), "classes": [names[one] for one in table.classes]},
+        "calibration": None if known is None else asdict(known),
+    }
+
+
+def suspect(number: int, one: Exhibit, names: Sequence[str]) -> dict[str, Any]:
+    """Return a suspect and its evidence; the number is that of the files of the evidence."""
+    of = one.suspect
+    return {
+        "name": of.there.intervention,
+        "kind": of.there.kind,
+        "alarm": of.alarm,
+        "sentence": of.sentence(names),
+        "p": of.p,
+        "floor": of.there.floor,
+        "advice": advice.to_do(of.there.kind, of.there.intervention),
+        "by_hand": advice.by_hand(of.there.kind, of.there.intervention),
+        "directions": [
+            {
+                "of": names[trial.ours],
+                "towards": names[trial.theirs],
+                **asdict(trial.effect),
+                "excess_flips": trial.effect.flips - trial.effect.control_flips,
+            }
+            for trial in (of.there, of.back)
+        ],
+        "where": rounded(cells(one.where[None])[0]),
+        "shown": [
+            {
+                "name": shown.name,
+                "class": names[shown.ours],
+                "towards": names[shown.theirs],
+                "probability_before": shown.own_before,
+                "probability_after": shown.own_after,
+                "before": f"evidence/{number}-{index}-before.png",
+                "after": f"evidence/{number}-{index}-after.png",
+            }
+            for index, shown in enumerate(one.shown)
+        ],
+    }
+
+
+def views(audit: Audit, seen: Views, names: Sequence[str]) -> dict[str, Any]:
+    """Return the views of the folder as numbers and names."""
+    files = audit.folder.names
+    return {
+        "attention": [{"class": names[target], **gaze(one)} for target, one in seen.attention.items()],
+        "clusters": [
+            {
+                "class": names[target],
+                "clusters": [
+                    {"names": [files[target][index] for index in one.members], **gaze(one.attention)} for one in found
+                ],
+            }
+            for target, found in seen.clusters.items()
+        ],
+        "flips": [
+            {"name": files[one.target][one.index], "class": names[one.target], "by": list(one.by), "tried": one.tried}
+            for one in seen.flips
+        ],
+        "near_duplicates": [
+            {
+                "classes": [names[one.one], names[one.other]],
+                "names": [files[one.one][one.first], files[one.other][one.second]],
+                "likeness": round(one.likeness, 4),
+            }
+            for one in seen.twins
+        ],
+    }
+
+
+def gaze(one: MeanAttention) -> dict[str, Any]:
+    """Return where a model looks in some pictures, in cells."""
+    return {
+        "pictures": one.pictures,
+        "cells": rounded(one.cells),
+        "more_than_even": one.more.tolist(),
+        "border": one.border,
+        "border_low": one.border_low,
+        "border_high": one.border_high,
+        "border_even": one.border_even,
+    }
+
+
+def rounded(values: np.ndarray[Any, Any]) -> list[Any]:
+    """Return an array as lists of numbers that are short to read."""
+    found: list[Any] = np.round(values.astype(np.float64), 4).tolist()
+    return found

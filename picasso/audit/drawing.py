@@ -1,0 +1,48 @@
+"""Pictures and maps as addresses that hold them, small enough that a report of many stays one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from picasso import images, rendering
+from picasso.audit.folder import pixels
+from picasso.audit.mean_attention import cells
+from picasso.audit.properties import Pictures
+from picasso.panels import Panel
+
+# Photographs are drawn with at most so many pixels a side, twice those of the page, and maps with so many cells.
+PHOTOGRAPH, MAP = 192, 64
+# A side of fewer pixels than this is drawn as the squares that it has.
+COARSE = 64
+
+Drawn = dict[str, Any]
+
+
+def photograph(view: Pictures) -> Drawn:
+    """Return a picture ``(H, W, C)`` of values from 0 to 1."""
+    image = Image.fromarray(pixels(view))
+    return drawn(images.data_address(images.thumbnail(image, PHOTOGRAPH), "image/webp"), image.size)
+
+
+def heat_map(values: NDArray[np.floating[Any]], high: float | None = None) -> Drawn:
+    """Return a map ``(H, W)`` of values from 0 on in colours; ``high`` is the end of the scale, else their largest."""
+    coarse = cells(np.asarray(values, np.float32)[None], MAP)[0] if max(values.shape) > MAP else values
+    top = float(coarse.max()) if high is None else high
+    panel = Panel("", np.asarray(coarse, np.float32), value_range=(0.0, top))
+    body = images.encode(Image.fromarray(rendering.paint(panel)))
+    return {**drawn(images.data_address(body), values.shape[::-1]), "pixels": True, "high": top}
+
+
+def scale() -> str:
+    """Return the address of the colours of a heat map, low to high."""
+    return images.data_address(images.encode(rendering.strip(rendering.SEQUENTIAL[0])))
+
+
+def drawn(address: str, size: Sequence[int]) -> Drawn:
+    """Return an image as templates take it; ``ratio`` is its width by its height."""
+    return {"src": address, "ratio": round(size[0] / size[1], 4), "pixels": max(size) < COARSE}

@@ -1,0 +1,71 @@
+"""Nearly the same picture in two classes: one of the labels is wrong, and what is learned from both is noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from picasso.audit.folder import pixels
+from picasso.audit.properties import Pictures
+
+# Pictures are compared at so many pixels a side; a thumbnail of each, so that size and compression do not matter.
+SIDE = 16
+# From these correlations on two pictures are called the same: as they are, and less what all pictures share.
+LIKE, ALONE = 0.97, 0.93
+# Pictures with less contrast than this, from 0 to 1, have nothing that could be compared.
+FLAT = 1e-3
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Two pictures of different classes that look the same.
+
+    Attributes:
+        one, other: the numbers of the classes.
+        first, second: the numbers of the pictures in them.
+        likeness: their correlation, from :data:`LIKE` to 1.
+    """
+
+    one: int
+    other: int
+    first: int
+    second: int
+    likeness: float
+
+
+def twins(views: Mapping[int, Pictures]) -> list[Twins]:
+    """Return the pictures that look the same and are in two classes, the most alike first.
+
+    Thumbnails are correlated, twice: as they are, and less what is common to all pictures of the folder, since
+    radiographs and landscapes are alike without being the same. Both must be large.
+    """
+    small = {target: thumbnails(some) for target, some in views.items()}
+    common = np.concatenate(list(small.values())).mean(axis=0)
+    own = {target: of_length_one(some - common) for target, some in small.items()}
+    found: list[Twins] = []
+    order = sorted(views)
+    for place, one in enumerate(order):
+        for other in order[place + 1 :]:
+            likeness = small[one] @ small[other].T
+            for first, second in np.argwhere((likeness >= LIKE) & (own[one] @ own[other].T >= ALONE)):
+                value = min(1.0, float(likeness[first, second]))
+                found.append(Twins(one, other, int(first), int(second), value))
+    return sorted(found, key=lambda pair: (-round(pair.likeness, 6), pair.one, pair.other, pair.first, pair.second))
+
+
+def thumbnails(pictures: Pictures) -> NDArray[np.float64]:
+    """Return pictures as vectors ``(n, k)`` of mean 0 and length 1; those without contrast as zeros."""
+    small = [np.asarray(Image.fromarray(one).resize((SIDE, SIDE), Image.Resampling.BOX)) for one in pixels(pictures)]
+    flat = np.stack(small).reshape(len(pictures), -1) / 255.0
+    centred = flat - flat.mean(axis=1, keepdims=True)
+    return np.where(centred.std(axis=1, keepdims=True) < FLAT, 0.0, of_length_one(centred))
+
+
+def of_length_one(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return vectors ``(n, k)`` brought to length 1; those of next to no length as zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.where(lengths > 1e-6, vectors / np.maximum(lengths, 1e-6), 0.0)

@@ -1,0 +1,126 @@
+"""What the changes behind a suspect did: to which pictures, where on them, and which of them changed their class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.audit.folder import encoded, logits, margins
+from picasso.audit.interventions import INTERVENTIONS
+from picasso.audit.mean_attention import Maps
+from picasso.audit.properties import Pictures
+from picasso.audit.trials import Bench, Trial
+from picasso.audit.verdict import Suspect
+
+# How many pictures of each direction are shown before and after; both directions together make ten.
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture before and after a change.
+
+    Attributes:
+        ours, theirs: the numbers of its class, and of the one that it was changed towards.
+        name: of its file.
+        before, after: ``(H, W, C)`` from 0 to 1.
+        own_before, own_after: the model's probability of its own class.
+    """
+
+    ours: int
+    theirs: int
+    name: str
+    before: Pictures
+    after: Pictures
+    own_before: float
+    own_after: float
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """The evidence for one suspect.
+
+    Attributes:
+        suspect: what it is the evidence for.
+        shown: the pictures that moved most, :data:`SHOWN` of each direction.
+        where: how much each pixel was changed on average, ``(H, W)`` from 0 to 1.
+        flipped: by class, which of its pictures are then taken for the other one and were not before, ``(n,)``.
+    """
+
+    suspect: Suspect
+    shown: tuple[Shown, ...]
+    where: Maps
+    flipped: dict[int, NDArray[np.bool_]]
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """The numbers of the two classes; pictures of the first moved farther."""
+        return self.suspect.there.ours, self.suspect.there.theirs
+
+
+@dataclass(frozen=True)
+class Flip:
+    """How often one picture changes its class.
+
+    Attributes:
+        target: the number of its class.
+        index: its number in the class.
+        by: the names of the changes that flip it.
+        tried: how many changes it went through.
+    """
+
+    target: int
+    index: int
+    by: tuple[str, ...]
+    tried: int
+
+
+def exhibit(bench: Bench, one: Suspect) -> Exhibit:
+    """Make the changes of a suspect again, in both directions, and keep what can be shown."""
+    shown: list[Shown] = []
+    flipped: dict[int, NDArray[np.bool_]] = {}
+    where: list[Maps] = []
+    for trial in (one.there, one.back):
+        after = changed(bench, trial)
+        if after is None:
+            continue
+        before = bench.folder.views[trial.ours]
+        was = margins(bench.folder.logits[trial.ours], trial.ours, trial.theirs)
+        now = margins(logits(bench.model, after), trial.ours, trial.theirs)
+        flipped[trial.ours] = (was <= 0) & (now > 0)
+        where.append(np.abs(after - before).mean(axis=(0, 3)))
+        shown += pairs(bench, trial, after, np.argsort(was - now, kind="stable")[:SHOWN])
+    return Exhibit(one, tuple(shown), np.asarray(np.mean(where, axis=0), np.float32), flipped)
+
+
+def changed(bench: Bench, trial: Trial) -> Pictures | None:
+    """Return the pictures of a trial after the change towards the other class."""
+    (intervention,) = (one for one in INTERVENTIONS if one.name == trial.intervention)
+    found = bench.change(intervention, trial.ours, trial.theirs)
+    return None if found is None else found.towards
+
+
+def pairs(bench: Bench, trial: Trial, after: Pictures, chosen: NDArray[np.intp]) -> list[Shown]:
+    """Return some pictures before and after, with what the model says to both."""
+    before, names = bench.folder.views[trial.ours][chosen], bench.folder.names[trial.ours]
+    says = [bench.model.predict(encoded(bench.model, some))[:, trial.ours] for some in (before, after[chosen])]
+    return [
+        Shown(trial.ours, trial.theirs, names[index], before[place], after[index], float(was), float(now))
+        for place, (index, was, now) in enumerate(zip(chosen, *says, strict=True))
+    ]
+
+
+def flips(exhibits: Sequence[Exhibit]) -> list[Flip]:
+    """Return the pictures that suspects flip, those that are flipped by most of them first."""
+    by: dict[tuple[int, int], list[str]] = {}
+    tried: dict[tuple[int, int], int] = {}
+    for one in exhibits:
+        for target, flipped in one.flipped.items():
+            for index, flip in enumerate(flipped):
+                tried[target, index] = tried.get((target, index), 0) + 1
+                by.setdefault((target, index), []).extend([one.suspect.there.intervention] if flip else [])
+    found = [Flip(target, index, tuple(some), tried[target, index]) for (target, index), some in by.items() if some]
+    return sorted(found, key=lambda one: (-len(one.by), -len(one.by) / one.tried, one.target, one.index))

@@ -1,0 +1,272 @@
+"""The report of an audit: what the page and its JSON say, where charts put it, and that both are the same each time."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from picasso.audit import advice, auditing, charts, report
+from picasso.audit.auditing import Audit
+from picasso.audit.document import document
+from picasso.audit.folder import Folder, logits
+from picasso.audit.interventions import INTERVENTIONS, KINDS
+from picasso.audit.views import look
+from picasso.models.arrays import Array, Classes
+from tests.audit.test_audit import COUNT, HEIGHT, WIDTH, Judge, pictures
+from tests.fakes import softmax
+
+NAMES = {target: tuple(f"{target}-{index:02d} <b>.png" for index in range(COUNT)) for target in (0, 1)}
+
+
+class Named(Judge):
+    """Goes by the light, looks at the bar in the middle, and has names that are no HTML."""
+
+    reliance = 0.6
+
+    def class_names(self) -> list[str]:
+        return ["no <i>tank</i>", "tank & co"]
+
+    def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
+        found = np.full_like(inputs, 1e-3)
+        found[:, 6:18, 8:24] = 1
+        return found
+
+
+class Several(Named):
+    """Has labels that can hold together: its probabilities do not sum to 1."""
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return np.asarray(1 / (1 + np.exp(-self.batch_logits(inputs))) ** 2, np.float32)
+
+
+@pytest.fixture(scope="module")
+def audit() -> Audit:
+    model, views = Named(), pictures("brightness")
+    model.load()
+    # The same picture in two classes.
+    views[1][5] = views[0][7]
+    answers = {target: logits(model, some) for target, some in views.items()}
+    return auditing.run(model, Folder(views, answers, NAMES))
+
+
+@pytest.fixture(scope="module")
+def out(audit: Audit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    report.write(audit, folder)
+    return folder
+
+
+class Page(HTMLParser):
+    """Reads a page and notes what is open, what images lack words, and its headings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.wordless: list[str] = []
+        self.headings: list[tuple[str, str]] = []
+        self.ids: list[str] = []
+        self.heads_without_scope = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.ids += [given["id"]] if given.get("id") else []  # type: ignore[list-item]
+        self.heads_without_scope += tag == "th" and "scope" not in given
+        if tag == "img" and not given.get("alt"):
+            self.wordless.append(str(given.get("src"))[:40])
+        if tag in {"h1", "h2", "h3", "h4"}:
+            self.headings.append((tag, ""))
+        if tag not in {"img", "meta", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Marks of a chart close themselves."""
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] in {"h1", "h2", "h3", "h4"} and self.headings[-1][1] == "":
+            self.headings[-1] = self.headings[-1][0], data.strip()
+
+
+def test_the_page_is_whole_in_the_order_of_questions(out: Path) -> None:
+    text = (out / "report.html").read_text()
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    assert page.wordless == []
+    assert page.heads_without_scope == 0
+    assert len(set(page.ids)) == len(page.ids)
+    assert set(re.findall(r'href="#(\w+)"', text)) <= set(page.ids)
+    sections = [words for tag, words in page.headings if tag == "h2"]
+    wanted = ["How the model does", "Verdict", "Brightness", "Tried, and found silent", "Your folder is confounded"]
+    places = [sections.index(words) for words in [*wanted, "Where the model looks"]]
+    assert places == sorted(places)
+    inner = [words for tag, words in page.headings if tag == "h3"]
+    for words in (
+        "What is taken for what", "Whether it knows how sure to be", "Before and after", "Where on the picture",
+        "On average", "In which ways", "Pictures that change their class most easily",
+        "The same picture in two classes",
+    ):  # fmt: skip
+        assert words in inner
+
+
+def test_the_page_needs_nothing_else_and_escapes_names(out: Path) -> None:
+    text = (out / "report.html").read_text()
+    assert "<script" not in text
+    assert not re.search(r'(src|href)="(?!data:|#)', text)
+    assert "url(" not in text
+    assert "<i>tank" not in text
+    assert "<b>.png" not in text
+    assert "no &lt;i&gt;tank&lt;/i&gt;" in text
+    assert "0-07 &lt;b&gt;.png" in text
+
+
+def test_the_evidence_is_ten_pairs_in_both_directions(audit: Audit, out: Path) -> None:
+    written = json.loads((out / "audit.json").read_text())
+    assert written["alarms"] >= 1
+    for one in written["suspects"]:
+        assert [shown["class"] for shown in one["shown"]] == [one["directions"][0]["of"]] * 5 + [
+            one["directions"][1]["of"]
+        ] * 5
+        for shown in one["shown"]:
+            assert (out / shown["before"]).read_bytes() != (out / shown["after"]).read_bytes()
+    # Brightness flips: the model gives their own class less after the change.
+    assert all(shown["probability_after"] < shown["probability_before"] for shown in written["suspects"][0]["shown"])
+    assert (out / "report.html").read_text().count('alt="before"') == 10 * len(written["suspects"])
+
+
+def test_where_says_what_was_changed(audit: Audit) -> None:
+    seen = {one.suspect.there.intervention: one for one in look(audit).exhibits}
+    where = seen["brightness"].where
+    assert where.shape == (HEIGHT, WIDTH)
+    assert 0.05 < where.mean() < 0.4
+    middle = seen.get("the middle")
+    if middle:
+        assert middle.where[:4].max() == 0
+
+
+def test_the_same_audit_gives_the_same_report(audit: Audit, out: Path, tmp_path: Path) -> None:
+    report.write(replace(audit), tmp_path)
+    files = sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
+    for file in files:
+        assert (out / file).read_bytes() == (tmp_path / file).read_bytes(), file
+
+
+def test_the_json_says_what_its_documentation_lists(audit: Audit) -> None:
+    written = document(audit)
+    listed = re.findall(r"``(\w+)``", document.__doc__ or "")
+    assert set(written) <= set(listed)
+    assert set(listed) - set(written) <= {"classes", "counts", "elsewhere", "where", *written["views"]}
+    assert written["rule"]["tests"] == len(written["trials"]) / 2
+    tried = {one["intervention"] for one in written["trials"]}
+    assert set(written["nothing_to_change"]) == {one.name for one in INTERVENTIONS} - tried
+    assert {one["name"] for one in written["suspects"]} | set(written["silent"]) == tried
+
+
+def test_views_are_in_the_json_as_numbers(audit: Audit) -> None:
+    seen = document(audit)["views"]
+    assert seen["near_duplicates"] == [
+        {"classes": ["no <i>tank</i>", "tank & co"], "names": ["0-07 <b>.png", "1-05 <b>.png"], "likeness": 1.0}
+    ]
+    for one in seen["attention"]:
+        assert one["pictures"] == COUNT
+        assert np.asarray(one["cells"]).shape == np.asarray(one["more_than_even"]).shape == (8, 8)
+        # Gradients lie in the middle, so nothing is looked at in the corners.
+        assert not one["more_than_even"][0][0]
+        assert one["border_low"] <= one["border"] <= one["border_high"] < one["border_even"]
+    for one in seen["clusters"]:
+        assert sorted(name for group in one["clusters"] for name in group["names"]) == sorted(
+            NAMES[one["class"] != "no <i>tank</i>"]
+        )
+    alarms = {one.there.intervention for one in audit.verdict.alarms}
+    assert {name for one in seen["flips"] for name in one["by"]} <= alarms
+    assert seen["flips"][0]["tried"] >= len(seen["flips"][0]["by"]) >= len(seen["flips"][-1]["by"]) >= 1
+
+
+def test_confounded_properties_come_with_histograms(audit: Audit) -> None:
+    (one,) = (one for one in document(audit)["confounded"] if one["name"] == "brightness")
+    counts = one["histogram"]
+    assert sum(counts["less"]) == sum(counts["more"]) == COUNT
+    assert len(counts["less"]) == charts.HISTOGRAM
+    bars = charts.bars(counts)
+    assert max(max(bar["up"], bar["down"]) for bar in bars) == 48
+    assert bars[12]["x"] == 50
+
+
+def test_labels_that_hold_together_have_no_calibration(audit: Audit, tmp_path: Path) -> None:
+    model = Several()
+    model.load()
+    # Nothing was tried: a report says that, too.
+    report.write(Audit(model, audit.folder, {(0, 1): []}, (), 0), tmp_path)
+    written, page = json.loads((tmp_path / "audit.json").read_text()), (tmp_path / "report.html").read_text()
+    assert written["calibration"] is None
+    assert "do not sum to 1" in page
+    assert written["smallest_visible_effect"] is None
+    assert "This folder is too small to say which effect would have been seen" in page
+    assert (written["alarms"], written["suspects"], written["views"]["flips"]) == (0, [], [])
+    assert "No picture changes its class" in page
+
+
+def test_the_forest_lies_where_its_numbers_say(audit: Audit) -> None:
+    ((pair, made),) = audit.trials.items()
+    plot = charts.forest(made, pair, audit.verdict, ["a", "b"])
+    assert plot["pair"] == ["a", "b"]
+    smaller = [min(way["fraction"] for way in row["directions"]) for row in plot["rows"]]
+    assert smaller == sorted(smaller, reverse=True)
+    alarms = {row["name"] for row in plot["rows"] if row["state"] == "alarm"}
+    assert alarms == {one.there.intervention for one in audit.verdict.alarms}
+    zero, half, one = (tick["at"] for tick in plot["ticks"])
+    assert half == pytest.approx((zero + one) / 2, abs=0.02)
+    for row in plot["rows"]:
+        for way in row["directions"]:
+            assert 0 <= way["low"] <= way["at"] <= way["high"] <= 100
+            if 0 <= way["fraction"] <= 1:
+                assert way["at"] == pytest.approx(zero + way["fraction"] * (one - zero), abs=0.02)
+
+
+def test_there_is_advice_for_everything_that_is_tried() -> None:
+    assert set(advice.TO_DO) == set(advice.BY_HAND) == set(KINDS)
+    # Advice for what is no longer tried is forgotten advice.
+    assert set(advice.IN_PARTICULAR) <= {one.name for one in INTERVENTIONS}
+    for one in INTERVENTIONS:
+        assert advice.to_do(one.kind, one.name).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(0.123, "12%"), (1, "100%"), (-0.001, "0%"), (-0.1, "-10%"), (-0.5, "-50%")]
+)
+def test_shares_are_written_as_people_read_them(value: float, words: str) -> None:
+    assert report.percent(value) == words
+
+
+def test_views_of_two_small_classes_take_no_time() -> None:
+    model = Wide()
+    model.load()
+    views = {target: np.random.default_rng(target).random((50, 48, 48, 3), np.float32) for target in (0, 1)}
+    answers = {target: logits(model, some) for target, some in views.items()}
+    audit = Audit(model, Folder(views, answers, {0: NAMES[0] * 2, 1: NAMES[1] * 2}), {(0, 1): []}, (), 0)
+    began = time.process_time()
+    seen = look(audit)
+    assert set(seen.attention) == {0, 1}
+    assert time.process_time() - began < 2
+
+
+class Wide(Named):
+    """Takes pictures of 48 x 48."""
+
+    def load(self, **arguments: Any) -> None:
+        super().load()
+        self.input_shape = (48, 48, 3)
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return softmax(self.batch_logits(inputs))
