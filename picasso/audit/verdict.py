@@ -73,8 +73,9 @@ class Verdict:
     def sentence(self) -> str:
         """Say it in one sentence; silence is never called robustness."""
         if self.alarms:
-            several = f"{len(self.alarms)} suspects" if len(self.alarms) > 1 else "one suspect"
-            return f"There is reason to think that the model goes by something else than the thing: {several}."
+            first, more = self.alarms[0].there.intervention, len(self.alarms) - 1
+            others = f", and {more} more suspect{'s' if more > 1 else ''}" if more else ""
+            return f"There is reason to think that the model goes by something else than the thing: {first}{others}."
         return (
             "No reliance on anything that was tried was found. The smallest effect that this folder could have shown "
             f"is about {self.smallest:.0%} of the way between two classes."

@@ -21,7 +21,7 @@ from picasso.cli import main
 from picasso.errors import BadRequest
 from picasso.labelled import Labelled
 from picasso.models.arrays import Array, Classes
-from picasso.models.card import Layer
+from picasso.models.card import Capability, Layer
 from picasso.models.preprocessing import Preprocessing
 from tests.fakes import LinearModel, softmax
 
@@ -268,3 +268,27 @@ def test_grey_pictures_have_no_colours_to_change(tmp_path: Path) -> None:
     tried = {one.intervention for one in audited.trials[0, 1]}
     assert {"brightness", "the frame"} < tried
     assert not {"warmth", "greenness", "saturation"} & tried
+
+
+class Tags(Judge):
+    """Gives each class a probability of its own, as models for several labels at once do, and no gradients."""
+
+    reliance = 0.6
+    capabilities = frozenset({Capability.PREDICTIONS})
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return np.asarray(1 / (1 + np.exp(-1 - self.batch_logits(inputs))), np.float32)
+
+
+def test_a_model_for_several_labels_without_gradients(tmp_path: Path) -> None:
+    model = Tags()
+    model.load()
+    views = pictures("brightness")
+    answers = {target: logits(model, some) for target, some in views.items()}
+    # What is taken for a logit is the logarithm of the odds.
+    np.testing.assert_allclose(answers[1], model.batch_logits(views[1]) + 1, atol=2e-3)
+    audited = auditing.run(model, Folder(views, answers, {0: tuple("a" * COUNT), 1: tuple("b" * COUNT)}))
+    assert audited.verdict.alarms[0].there.intervention == "brightness"
+    written = report.document(audited)
+    assert written["calibration"] is None
+    assert written["accuracy"]["pictures"] == 2 * COUNT
