@@ -82,10 +82,10 @@ TOTAL_MB = 20000
 # Minutes without a request after which a session's files are deleted.
 SESSION_MINUTES = 120
 
-# How many runs may wait or compute at once.
+# How many runs and audits may wait or compute at once.
 QUEUE_LENGTH = 20
 
-# Minutes that a run may compute; after that it fails, and the worker starts anew.
+# Minutes that a run or an audit may compute; then it fails, and the worker starts anew.
 RUN_MINUTES = 120
 
 # The folder for temporary session folders; "" uses the system's.

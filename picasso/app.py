@@ -19,9 +19,11 @@ from picasso.runner import Runner
 from picasso.storage import Storage
 from picasso.web import (
     api,
+    api_audits,
     api_pictures,
     api_questions,
     api_runs,
+    audits,
     errors,
     files,
     guard,
@@ -74,6 +76,18 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     for room in (logs, guard, login):
         room.init_app(app, settings)
     errors.init_app(app)
-    for module in (pages, files, api, api_pictures, api_runs, api_questions, keeping, health, openapi):
+    for module in (
+        pages,
+        audits,
+        files,
+        api,
+        api_pictures,
+        api_runs,
+        api_audits,
+        api_questions,
+        keeping,
+        health,
+        openapi,
+    ):
         app.register_blueprint(module.blueprint)
     return app

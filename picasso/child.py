@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from picasso import worker
-from picasso.errors import WorkerDied
+from picasso.errors import WorkerCrashed, WorkerDied
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Child:
         """Ask for something; the future raises WorkerDied if the process ends before it answers.
 
         Args:
-            kind: "shard" or "question"; see :func:`picasso.worker.main`.
+            kind: "shard", "audit" or "question"; see :func:`picasso.worker.main`.
             payload: what goes with it; small, and able to be pickled.
         """
         future: Future[Any] = Future()
@@ -112,4 +112,6 @@ class Child:
     def _death(self) -> WorkerDied:
         code = self.process.exitcode
         likely = LIKELY.get(code or 0, f"exit code {code}")
-        return WorkerDied(self._why or f"The process that computes ended unexpectedly ({likely}); another one starts.")
+        if self._why:
+            return WorkerDied(self._why)
+        return WorkerCrashed(f"The process that computes ended unexpectedly ({likely}); another one starts.")

@@ -78,8 +78,10 @@ class Settings:
     SESSION_MB: int = setting(2_000, "Megabytes that the pictures and results of a session may take.")
     TOTAL_MB: int = setting(20_000, "Megabytes that those of all sessions may take.")
     SESSION_MINUTES: int = setting(120, "Minutes without a request after which a session's files are deleted.")
-    QUEUE_LENGTH: int = setting(20, "How many runs may wait or compute at once.")
-    RUN_MINUTES: int = setting(120, "Minutes that a run may compute; after that it fails, and the worker starts anew.")
+    QUEUE_LENGTH: int = setting(20, "How many runs and audits may wait or compute at once.")
+    RUN_MINUTES: int = setting(
+        120, "Minutes that a run or an audit may compute; then it fails, and the worker starts anew."
+    )
     WORK_DIR: str = setting("", 'The folder for temporary session folders; "" uses the system\'s.')
 
     # Where the settings came from, so that the worker process can read the same ones again.

@@ -1,8 +1,8 @@
 """Carrying work to a worker: the interface, and the engine that comes with Picasso.
 
-An engine submits shards, asks questions, and closes; progress, cancelling and results are files in the run's
-folder and the same for every engine. One that spreads shards over machines has to call
-:func:`picasso.worker.run_shard` there.
+An engine submits shards and audits, asks questions, and closes; progress, cancelling and results are files in the
+folder of the run or the audit and the same for every engine. One that spreads them over machines has to call
+:func:`picasso.worker.run_shard` and :func:`picasso.worker.run_audit` there.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import queue
 import threading
 import time
 from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from picasso import files
+from picasso.audits import Audit
 from picasso.child import Child
 from picasso.runs import Run
 
@@ -28,7 +30,29 @@ WATCH_SECONDS, GRACE_SECONDS = 0.5, 30.0
 # How long a model may take to load; the largest take a few minutes, and a spoilt file may take for ever.
 LOAD_SECONDS = 900.0
 
-Job = tuple[int, int, "Future[None] | None", tuple[str, int]]
+Job = tuple[int, int, "Future[None] | None", "Work"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker is given: a shard of a run, or an audit if there is no shard."""
+
+    folder: Path
+    shard: int | None = None
+
+    def computed(self) -> float:
+        """Return how many seconds the run or audit has computed besides this."""
+        return Audit(self.folder).computed() if self.shard is None else Run(self.folder).computed(self.shard)
+
+    def unwanted(self) -> bool:
+        """Tell whether the run or audit was cancelled, failed, or deleted."""
+        return (Audit(self.folder) if self.shard is None else Run(self.folder)).unwanted()
+
+    def given_to(self, child: Child) -> Future[Any]:
+        """Have it computed."""
+        if self.shard is None:
+            return child.request("audit", str(self.folder))
+        return child.request("shard", str(self.folder), self.shard)
 
 
 class Engine(Protocol):
@@ -36,6 +60,9 @@ class Engine(Protocol):
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
         """Compute a shard; a higher priority goes first. The future raises WorkerDied if its process ended."""
+
+    def audit(self, folder: Path) -> Future[None]:
+        """Do an audit, or go on with it. The future raises WorkerCrashed if its process ended by itself."""
 
     def ask(self, question: dict[str, Any]) -> Future[Any]:
         """Have a :mod:`picasso.questions` answered as soon as possible, before any shard that waits."""
@@ -48,7 +75,7 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """One child process, given one shard at a time; questions are answered between two chunks of it.
+    """One child process, given one shard or audit at a time; questions are answered between two chunks of it.
 
     If the child dies, the shard at work fails, a new child starts and the next shard goes there. A child whose run
     has computed for too long, or that does not stop when it should, is killed.
@@ -75,8 +102,15 @@ class LocalEngine:
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
         """Queue a shard for the child."""
+        return self._queue(Work(folder, shard), priority)
+
+    def audit(self, folder: Path) -> Future[None]:
+        """Queue an audit for the child."""
+        return self._queue(Work(folder), 0)
+
+    def _queue(self, work: Work, priority: int) -> Future[None]:
         future: Future[None] = Future()
-        self._jobs.put((-priority, next(self._order), future, (str(folder), shard)))
+        self._jobs.put((-priority, next(self._order), future, work))
         return future
 
     def ask(self, question: dict[str, Any]) -> Future[Any]:
@@ -101,7 +135,7 @@ class LocalEngine:
     def close(self) -> None:
         """End the child at once and the threads with it."""
         self._closing.set()
-        self._jobs.put((-(10**9), next(self._order), None, ("", 0)))
+        self._jobs.put((-(10**9), next(self._order), None, Work(Path())))
         self._child.close()
         self._thread.join(timeout=5)
 
@@ -114,28 +148,28 @@ class LocalEngine:
                 self._child, self._started = Child(*self._arguments), time.monotonic()
             return self._child
 
-    def _watched(self, child: Child, folder: Path, shard: int) -> Future[Any]:
-        """Have a shard computed; kill the child where the run takes too long, or does not stop."""
-        run, started, unwanted_since = Run(folder), time.monotonic(), None
-        before = run.computed(shard)
-        future = child.request("shard", str(folder), shard)
+    def _watched(self, child: Child, work: Work) -> Future[Any]:
+        """Have something computed; kill the child where that takes too long, or does not stop."""
+        started, unwanted_since = time.monotonic(), None
+        before, what = work.computed(), "audit" if work.shard is None else "run"
+        future = work.given_to(child)
         while not wait([future], timeout=WATCH_SECONDS).done:
             now = time.monotonic()
             if before + now - started > self._limit:
-                child.kill(f"The run computed for more than {self._limit / 60:g} minutes, which is the limit.")
-            unwanted_since = (unwanted_since or now) if run.unwanted() else None
+                child.kill(f"The {what} computed for more than {self._limit / 60:g} minutes, which is the limit.")
+            unwanted_since = (unwanted_since or now) if work.unwanted() else None
             if unwanted_since and now - unwanted_since > GRACE_SECONDS:
-                child.kill("The run did not stop when it was cancelled, so its process was ended.")
+                child.kill(f"The {what} did not stop when it was cancelled, so its process was ended.")
         return future
 
     def _supervise(self) -> None:
         while True:
-            _, _, future, job = self._jobs.get()
+            _, _, future, work = self._jobs.get()
             if future is None or self._closing.is_set():
                 return
             if not future.set_running_or_notify_cancel():
                 continue
-            error = self._watched(self._living(), Path(job[0]), job[1]).exception()
+            error = self._watched(self._living(), work).exception()
             if error is None:
                 future.set_result(None)
             else:

@@ -123,6 +123,10 @@ class WorkerDied(RunError):
     code = "worker_died"
 
 
+class WorkerCrashed(WorkerDied):
+    """It ended by itself, not because it took too long or did not stop."""
+
+
 class Cancelled(BaseException):
     """The run was cancelled; raised from inside a visualization when it reports progress.
 

@@ -75,6 +75,43 @@ class Accuracy:
         return self.right <= self.pictures * chance + 2 * math.sqrt(self.pictures * chance * (1 - chance))
 
 
+class Classes:
+    """The classes of a model, as folders are named after them.
+
+    Args:
+        names: in the order of the model's output.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self._by_name = {plain(name): index for index, name in reversed(list(enumerate(names)))}
+
+    def target(self, folder: str) -> int | None:
+        """Return the index of the class whose name or index a folder has, or None."""
+        target = self._by_name.get(plain(folder))
+        # A number of thousands of digits can't even be read.
+        if target is None and folder.isdecimal() and len(folder) < 10 and int(folder) < len(self.names):
+            target = int(folder)
+        return target
+
+    def innermost(self, path: str) -> int:
+        """Return the class of the innermost folder of a path, such as ``pictures/tank/sunny``, that has one's name.
+
+        Raises:
+            BadRequest: no folder of the path is named after a class.
+        """
+        for part in reversed(path.split("/")):
+            if (target := self.target(part)) is not None:
+                return target
+        raise self.unknown(images.display_name(path))
+
+    def unknown(self, folder: Path | str) -> BadRequest:
+        """Return the error that a folder is named after no class."""
+        return BadRequest(
+            f"The folder {folder} is named after no class; the classes are {abridged(self.names)}.", field="folder"
+        )
+
+
 def find(model: Model, folder: Path) -> list[Labelled]:
     """Return the pictures in the subfolders of ``folder``, each of which is named after a class or its index.
 
@@ -83,17 +120,13 @@ def find(model: Model, folder: Path) -> list[Labelled]:
     """
     if not folder.is_dir():
         raise BadRequest(f"There is no folder {folder}.", field="folder")
-    names = list(model.class_names())
-    by_name = {plain(name): index for index, name in reversed(list(enumerate(names)))}
+    names = [str(name) for name in model.class_names()]
+    named = Classes(names)
     found = []
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        target = by_name.get(plain(subfolder.name))
-        if target is None and subfolder.name.isdecimal() and int(subfolder.name) < len(names):
-            target = int(subfolder.name)
+        target = named.target(subfolder.name)
         if target is None:
-            raise BadRequest(
-                f"The folder {subfolder} is named after no class; the classes are {abridged(names)}.", field="folder"
-            )
+            raise named.unknown(subfolder)
         files = sorted(file for file in subfolder.rglob("*") if file.suffix.lower() in PICTURES)
         found += [Labelled(file, target) for file in files]
     if not found:

@@ -37,7 +37,7 @@ class Quotas:
         if session and files.size(session) >= self._session_mb * 1_000_000:
             raise TooLarge(
                 f"The pictures and results of this session take {self._session_mb} MB, which is the limit; delete some "
-                "runs or pictures first."
+                "runs, audits or pictures first."
             )
         if self._all() >= self._total_mb * 1_000_000:
             raise StorageFull(

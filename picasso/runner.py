@@ -1,4 +1,4 @@
-"""The one queue: runs wait here, go to the engine shard by shard, and can be cancelled."""
+"""The one queue: runs and audits wait here, go to the engine shard by shard, and can be cancelled."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from picasso.audit_documents import Order
+from picasso.audits import Audit
 from picasso.engine import Engine
-from picasso.errors import BadRequest, Busy, NotReady, PicassoError, reason
+from picasso.errors import BadRequest, Busy, NotReady, PicassoError, WorkerCrashed, reason
 from picasso.models.labels import Wanted, numbers
 from picasso.pipeline import GROUP
 from picasso.registry import Entry, Registry
@@ -25,7 +27,7 @@ PATIENCE = 60
 
 
 class Runner:
-    """Accepts runs up to a limit and knows which of them wait, compute and are done.
+    """Accepts runs and audits up to a limit and knows which of them wait, compute and are done.
 
     Args:
         engine: carries the shards to a worker.
@@ -127,13 +129,36 @@ class Runner:
         wanted, others = self._class_numbers(classes), [str(one) for one in models]
         spec = Spec(name, checked, pictures, GROUP, self._configured, time.time(), wanted, others)
         with self._lock:
-            if len(self._active) >= self._capacity:
-                raise Busy(f"{len(self._active)} runs are waiting already; try again when one of them is done.")
+            self._check_capacity()
             run = Run.create(parent, spec)
             self._active[run.id] = spec.shards
         for shard in range(spec.shards):
             self._engine.submit(run.folder, shard).add_done_callback(lambda future: self._settle(run, future))
         return run
+
+    def _check_capacity(self) -> None:
+        if len(self._active) >= self._capacity:
+            raise Busy(f"{len(self._active)} runs are waiting already; try again when one of them is done.")
+
+    def start_audit(self, audit: Audit, *, pairs: int, seed: int, budget: float) -> None:
+        """Queue an audit whose pictures are there, or let one go on that ended before its time.
+
+        Raises:
+            BadRequest: it was started already, or has too few pictures.
+            NotReady: the model could not be loaded.
+            Busy: the queue is full.
+        """
+        status = self.model_status()
+        if status["state"] == "failed":
+            raise NotReady(status["error"])
+        with self._lock:
+            self._check_capacity()
+            # Not yet given up by the engine, which may take a moment after it was cancelled.
+            if audit.id in self._active:
+                raise BadRequest("The audit is just being stopped; try again in a few seconds.")
+            audit.start(Order(self._configured, pairs, seed, budget))
+            self._active[audit.id] = 1
+        self._engine.audit(audit.folder).add_done_callback(lambda future: self._settle_audit(audit, future))
 
     def layers(self) -> list[str]:
         """Return the names of the layers with feature maps, the default one first; none while the model loads."""
@@ -147,17 +172,26 @@ class Runner:
             if control.kind == "layer" and settings[name] and known and settings[name] not in known:
                 raise BadRequest(f"{name} must be one of {', '.join(known)}, not {settings[name]}.", field=name)
 
-    def _class_numbers(self, classes: Sequence[int | str]) -> list[Wanted]:
-        """Return the numbers of classes; their names are known once the model is loaded."""
-        if not classes:
-            return []
+    def class_names(self) -> list[str]:
+        """Return the names of the model's classes.
+
+        Raises:
+            NotReady: they are not known yet.
+        """
         status = self.model_status()
+        if status["state"] == "failed":
+            raise NotReady(status["error"])
         if status["state"] != "ready":
             raise NotReady("The names of the classes are known when the model is loaded; try again in a few seconds.")
-        return numbers(status["report"]["class_names"], classes)
+        names: list[str] = status["report"]["class_names"]
+        return names
 
-    def position(self, run: Run) -> int:
-        """Return how many runs are before this one; 0 when it is at work or done."""
+    def _class_numbers(self, classes: Sequence[int | str]) -> list[Wanted]:
+        """Return the numbers of classes; their names are known once the model is loaded."""
+        return numbers(self.class_names(), classes) if classes else []
+
+    def position(self, run: Run | Audit) -> int:
+        """Return how many runs and audits are before this one; 0 when it is at work or done."""
         with self._lock:
             waiting = list(self._active)
         return waiting.index(run.id) if run.id in waiting else 0
@@ -190,3 +224,17 @@ class Runner:
                 self._active[run.id] = left
             else:
                 self._active.pop(run.id, None)
+
+    def _settle_audit(self, audit: Audit, future: Future[None]) -> None:
+        """Note that an audit was dealt with; take it up again where its process died, for it has kept what it tried."""
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, WorkerCrashed) and audit.interrupted():
+            log.warning("audit %s goes on in another process: %s", audit.id, error)
+            again = self._engine.audit(audit.folder)
+            again.add_done_callback(lambda future: self._settle_audit(audit, future))
+            return
+        if error is not None:
+            log.error("audit %s: %s", audit.id, error)
+            audit.fail(error if isinstance(error, PicassoError) else PicassoError(reason(error)))
+        with self._lock:
+            self._active.pop(audit.id, None)

@@ -1,4 +1,4 @@
-"""The session of one visitor: its pictures in their order, and its runs; all of it files in one folder."""
+"""The session of one visitor: its pictures in their order, its runs and audits; all of it files in one folder."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from picasso import files, images
+from picasso.audits import Audit
 from picasso.configuration import Settings
 from picasso.errors import NotFound, StorageFull, TooLarge
 from picasso.quotas import Quotas
@@ -23,6 +24,8 @@ DOCUMENTS = "[0-9]*.json"
 NUMBER = re.compile(r"[0-9]{1,9}")
 # Ids of sessions and runs; a longer one could not even be looked for.
 ID = re.compile(r"[0-9A-Za-z]{1,64}")
+# Their folders are small as long as they hold no pictures, but there should not be any number of them.
+MOST_AUDITS = 20
 
 
 @contextmanager
@@ -37,11 +40,11 @@ def room_on_disk() -> Iterator[None]:
 
 
 class Session:
-    """The folder of one visitor: uploaded pictures and runs."""
+    """The folder of one visitor: uploaded pictures, runs and audits."""
 
     def __init__(self, folder: Path, settings: Settings, lock: threading.Lock, quotas: Quotas) -> None:
         self.id = folder.name
-        self.runs_folder = folder / "runs"
+        self.runs_folder, self.audits_folder = folder / "runs", folder / "audits"
         self._quotas = quotas
         self._folder, self._settings, self._lock = folder, settings, lock
         self._pictures = folder / "pictures"
@@ -171,3 +174,44 @@ class Session:
         """Cancel a run and delete its files."""
         run.cancel()
         shutil.rmtree(run.folder, ignore_errors=True)
+
+    # ---- audits -------------------------------------------------------------------------------------------
+
+    def new_audit(self, class_names: Sequence[str]) -> Audit:
+        """Begin an audit of a model with these classes; its pictures come later.
+
+        Raises:
+            TooLarge: the session holds as many audits, or as much, as it may.
+        """
+        self.check_room()
+        with self._lock, room_on_disk():
+            if sum(1 for _ in self.audits()) >= MOST_AUDITS:
+                raise TooLarge(f"A session holds {MOST_AUDITS} audits at most; delete some first.")
+            return Audit.create(self.audits_folder, class_names)
+
+    def add_audit_picture(self, audit: Audit, target: int, body: bytes, name: str) -> None:
+        """Check an upload and store it as a picture of a class.
+
+        Raises:
+            UnsupportedImage, BadRequest, TooLarge: see :func:`picasso.images.read` and :meth:`Audit.add`.
+        """
+        images.read(body, name, self._settings.MAX_MEGAPIXELS)
+        with self._lock, room_on_disk():
+            audit.add(target, body, images.display_name(name))
+
+    def audit(self, audit_id: str) -> Audit:
+        """Return one of the session's audits, or raise NotFound."""
+        folder = self.audits_folder / audit_id
+        if not ID.fullmatch(audit_id) or folder.is_symlink() or not (folder / "audit.json").is_file():
+            raise NotFound("There is no such audit in this session; it may have expired.")
+        return Audit(folder)
+
+    def audits(self) -> list[Audit]:
+        """Return the audits, the newest first."""
+        found = [Audit(file.parent) for file in self.audits_folder.glob("*/audit.json")]
+        return sorted(found, key=lambda audit: audit.created, reverse=True)
+
+    def remove_audit(self, audit: Audit) -> None:
+        """Cancel an audit and delete its files."""
+        audit.cancel()
+        shutil.rmtree(audit.folder, ignore_errors=True)

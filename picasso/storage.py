@@ -91,9 +91,11 @@ class Storage:
         return session
 
     def remove(self, session: Session) -> None:
-        """Cancel a session's runs and delete its folder."""
+        """Cancel a session's runs and audits and delete its folder."""
         for run in session.runs():
             run.cancel()
+        for audit in session.audits():
+            audit.cancel()
         shutil.rmtree(self._sessions / session.id, ignore_errors=True)
 
     def expire(self) -> None:

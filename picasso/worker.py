@@ -1,7 +1,7 @@
 """The side that computes: the only process that imports TensorFlow and holds the models.
 
-:func:`run_shard` is all that an engine has to call. It takes a path and a number, may be called again after
-any interruption, and leaves everything it has to say in the run's folder.
+:func:`run_shard` and :func:`run_audit` are all that an engine has to call. They take a path, may be called again after
+any interruption, and leave everything they have to say in the folder of the run or the audit.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from picasso import checking, comparing, configuration, estimating, files, questions
+from picasso.audits import Audit
 from picasso.configuration import Settings
 from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, reason
 from picasso.inputs import Picture
@@ -79,17 +80,43 @@ def run_shard(folder: str, shard: int, meanwhile: Callable[[], None] = lambda: N
     if run.unwanted() or run.finished(shard):
         return
     started = time.perf_counter()
-    try:
+    with told(run, "run"):
         compute(run, shard, started, meanwhile)
         run.finish(shard, time.perf_counter() - started)
+
+
+def run_audit(folder: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Do an audit, or go on with one; errors are written into its folder.
+
+    Args:
+        folder: the audit's.
+        meanwhile: called between two chunks of work.
+    """
+    audit = Audit(Path(folder))
+    if audit.unwanted() or audit.state() == "finished":
+        return
+    with told(audit, "audit"):
+        # Only here, because it brings SciPy, of which the web server, which imports this file too, makes no use.
+        from picasso import auditor
+
+        where = audit.order().configuration
+        key = json.dumps(where, sort_keys=True)
+        auditor.conduct(audit, lambda: model_of(key), settings_of(where).RUN_MINUTES * 60, meanwhile)
+
+
+@contextmanager
+def told(work: Run | Audit, what: str) -> Iterator[None]:
+    """Write what goes wrong into the folder of a run or an audit."""
+    try:
+        yield
     except Cancelled:
-        log.info("run %s was cancelled", run.id)
+        log.info("%s %s was cancelled", what, work.id)
     except PicassoError as error:
-        log.exception("run %s failed", run.id)
-        run.fail(error)
+        log.exception("%s %s failed", what, work.id)
+        work.fail(error)
     except (Exception, SystemExit) as error:
-        log.exception("run %s failed", run.id)
-        run.fail(RunError(f"The run failed: {reason(error)}."))
+        log.exception("%s %s failed", what, work.id)
+        work.fail(RunError(f"The {what} failed: {reason(error)}."))
 
 
 def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None]) -> None:
@@ -133,11 +160,12 @@ def load_picture(picture: StoredPicture) -> Image.Image:
 
 
 def main(connection: Connection, configured: dict[str, Any], status: str, temporary: str) -> None:
-    """Compute shards and answer questions until the other end of ``connection`` closes: the body of a child process.
+    """Compute and answer questions until the other end of ``connection`` closes: the body of a child process.
 
     Args:
-        connection: receives ``(number, "shard", (folder, shard))`` and ``(number, "question", (question,))`` and
-            answers each with ``(number, value, error)``: None for a shard, or the answer, or a PicassoError.
+        connection: receives ``(number, "shard", (folder, shard))``, ``(number, "audit", (folder,))`` and
+            ``(number, "question", (question,))`` and answers each with ``(number, value, error)``: None for a shard or
+            an audit, or the answer, or a PicassoError.
         configured: the :func:`reference` whose model is loaded at once.
         status: the file that tells the web server how the model stands.
         temporary: a folder for whatever libraries leave behind.
@@ -165,15 +193,23 @@ def main(connection: Connection, configured: dict[str, Any], status: str, tempor
             number, kind, payload = connection.recv()
             if kind == "question":
                 connection.send((number, *reply(key, *payload)))
+                continue
+            if kind == "audit":
+                (folder,) = payload
+                run_audit(folder, questions_first)
             else:
                 folder, shard = payload
                 run_shard(folder, shard, questions_first)
-                connection.send((number, None, None))
+            connection.send((number, None, None))
 
 
 def reply(key: str, question: dict[str, Any]) -> tuple[Any, PicassoError | None]:
-    """Return the answer to a question of :mod:`picasso.questions`, or the error that it met."""
+    """Return the answer to a question of :mod:`picasso.questions`, or what an audit costs, or the error that it met."""
     try:
+        if question["kind"] == "audit":
+            from picasso import auditor
+
+            return auditor.cost(model_of(key), question["counts"], question["pairs"]), None
         return questions.answer(model_of(key), visualizations(key), question), None
     except PicassoError as error:
         return None, error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,14 @@ class PooledModel(LinearModel):
         behind = self.batch_feature_gradients(inputs, classes, "maps") * (self.batch_feature_maps(inputs, "maps") > 0)
         squares = behind @ self.mixing.T / self.SQUARE**2
         return np.asarray(squares.repeat(self.SQUARE, axis=1).repeat(self.SQUARE, axis=2), np.float32)
+
+
+class SlowModel(LinearModel):
+    """Takes a few milliseconds for each batch."""
+
+    def batch_logits(self, inputs: Array) -> Array:
+        time.sleep(0.004)
+        return super().batch_logits(inputs)
 
 
 class BlackBoxModel(LinearModel):

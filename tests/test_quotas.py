@@ -29,7 +29,7 @@ def test_a_session_and_all_of_them_have_limits(tmp_path: Path, monkeypatch: pyte
     limits = Quotas(tmp_path, 1, 2)
     limits.check(session)
     (session / "file").write_bytes(bytes(1_000_000))
-    with pytest.raises(TooLarge, match="take 1 MB, which is the limit; delete some runs or pictures first"):
+    with pytest.raises(TooLarge, match="take 1 MB, which is the limit; delete some runs, audits or pictures first"):
         limits.check(session)
     limits.check()
     (tmp_path / "other").write_bytes(bytes(1_000_000))

@@ -7,6 +7,8 @@ const ROOMS = {
   "[data-drop]": "./pictures.js",
   "[data-estimate], [data-classes]": "./choosing.js",
   "[data-run], [data-model-state=loading]": "./watching.js",
+  "[data-gather]": "./gathering.js",
+  "[data-audit]": "./auditing.js",
   "[data-look]": "./looking.js",
   "[data-what-if]": "./hiding.js",
   "[data-copy]": "./copying.js",

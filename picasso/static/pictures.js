@@ -1,10 +1,10 @@
 // Pictures: drop, paste, files or folders, at once visible and uploaded a few at a time; then moved about and removed.
 
 import { ask, counted, every, refresh, send } from "./common.js";
+import { dropped, isPicture } from "./dropping.js";
 
 // As many uploads at once; more would only wait in the server.
 const AT_ONCE = 3;
-const PICTURE = /\.(png|jpe?g|webp|gif|bmp)$/i;
 const PARTS = ["[data-part=pictures]", "[data-part=visualizations]"];
 
 const notices = document.querySelector("[data-notices]");
@@ -41,7 +41,7 @@ const firstList = () => {
 };
 
 const upload = async (chosen) => {
-  const files = chosen.filter((file) => file.type.startsWith("image/") || PICTURE.test(file.name));
+  const files = chosen.filter(isPicture);
   const others = chosen.length - files.length;
   notices.replaceChildren();
   if (!chosen.length) return;
@@ -79,25 +79,6 @@ const upload = async (chosen) => {
   await refresh(...PARTS);
 };
 
-// The files of a dropped folder, at any depth.
-const filesOf = async (entry) => {
-  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
-  const reader = entry.createReader();
-  const found = [];
-  // A reader gives at most a hundred entries at a time.
-  for (;;) {
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!some.length) return found;
-    for (const one of some) found.push(...(await filesOf(one)));
-  }
-};
-
-const dropped = async (transfer) => {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
-  return (await Promise.all(entries.map(filesOf))).flat();
-};
-
 addEventListener("change", ({ target }) => {
   if (target.closest("[data-drop]")) upload([...target.files]);
 });
@@ -116,7 +97,7 @@ addEventListener("drop", async (event) => {
     moving = null;
     return arrange();
   }
-  upload(await dropped(event.dataTransfer));
+  upload((await dropped(event.dataTransfer)).map(({ file }) => file));
 });
 
 // Removing and moving, without leaving the place on the page.

@@ -16,8 +16,8 @@ from apispec import APISpec
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template
 from werkzeug.routing import Rule
 
-from picasso import __version__, errors
-from picasso.web import schemas, schemas_questions, schemas_runs
+from picasso import __version__, audit_documents, errors
+from picasso.web import schemas, schemas_audits, schemas_questions, schemas_runs
 from picasso.web.errors import RETRY, SENTENCES
 from picasso.web.guard import ACTING
 from picasso.web.operations import IN_ADDRESSES, OPERATIONS, TAGS, Operation
@@ -27,8 +27,8 @@ blueprint = Blueprint("openapi", __name__, url_prefix="/api")
 
 TITLE = "Picasso"
 SUMMARY = """\
-Everything that the pages do can be done by a program. Pictures, runs and results belong to a session: the first upload
-starts one and sets the cookie `picasso_session`, which every later request sends. Every error has one shape."""
+Everything that the pages do can be done by a program. Pictures, runs, audits and results belong to a session: the first
+upload starts one and sets the cookie `picasso_session`, which every later request sends. Every error has one shape."""
 # Errors that a request can be answered with, by the status; those of start-up are none of them.
 FAMILY = [
     errors.BadRequest, errors.Unauthorized, errors.Forbidden, errors.NotFound, errors.TooLarge,
@@ -37,7 +37,8 @@ FAMILY = [
 ]  # fmt: skip
 OTHERS = {416: ("http_error", "The file has no such part."), 500: ("internal", "Something went wrong on the server.")}
 # Types by the names that the schemas have.
-NAMED = {**vars(schemas), **vars(schemas_runs), **vars(schemas_questions)}
+NAMED = {**vars(schemas), **vars(schemas_runs), **vars(schemas_audits), **vars(schemas_questions)}
+NAMED |= {"Direction": audit_documents.Direction}
 REFERENCE = "#/components/schemas/{name}"
 BINARY = {"type": "string", "format": "binary"}
 
@@ -109,7 +110,9 @@ def describe(app: Flask, rule: Rule, method: str, operation: Operation) -> dict[
         described["requestBody"] = {"required": True, "content": {"application/json": content}}
     if operation.uploads:
         files = {"type": "array", "items": BINARY, "minItems": 1}
-        form = {"type": "object", "properties": {operation.uploads: files}, "required": [operation.uploads]}
+        texts = {name: {"type": "string", "description": text} for name, text in operation.texts.items()}
+        properties = {**texts, operation.uploads: files}
+        form = {"type": "object", "properties": properties, "required": list(properties)}
         described["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": form}}}
     if operation.session:
         described["security"] = [*([{}] if operation.session == "used" else []), {"session": []}]
@@ -153,6 +156,7 @@ def files_of(operation: Operation) -> dict[str, Any]:
     """Return the content of an answer that is a file."""
     media = operation.answer if isinstance(operation.answer, tuple) else ()
     texts = {"application/json": {"type": "object"}, "text/html": {"type": "string"}, "text/csv": {"type": "string"}}
+    texts["application/xml"] = {"type": "string"}
     return {one: {"schema": texts.get(one, BINARY)} for one in media}
 
 

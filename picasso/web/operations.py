@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from picasso.web import schemas, schemas_questions, schemas_runs
+from picasso.web import schemas, schemas_audits, schemas_questions, schemas_runs
 
 TAGS = {
     "The application": "What runs here, and its model.",
     "Pictures": "What is uploaded, and in which order.",
     "Visualizations": "What there is to choose from, and its settings.",
     "Runs": "One visualization of some pictures: start it, ask how it stands, fetch what it made.",
+    "Audits": "What the model goes by, found with pictures of known classes: begin, send pictures, start, ask.",
     "Questions": "Answered at once, also while a long run computes.",
     "The original's calls": "As version 0.2.0 of the original Picasso had them.",
 }
-APPLICATION, PICTURES, VISUALIZATIONS, RUNS, QUESTIONS, CLASSIC = TAGS
+APPLICATION, PICTURES, VISUALIZATIONS, RUNS, AUDITS, QUESTIONS, CLASSIC = TAGS
 
 SETTINGS = {
     "name": "settings",
@@ -32,6 +33,7 @@ NUMBER: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 999_999_99
 IN_ADDRESSES: dict[str, dict[str, Any]] = {
     "uid": {"description": "The number of a picture.", "schema": NUMBER},
     "run_id": {"description": "The id of a run.", "schema": {"type": "string"}},
+    "audit_id": {"description": "The id of an audit.", "schema": {"type": "string"}},
     "ids": {"description": "The ids of one to six runs, separated by commas.", "schema": {"type": "string"}},
     "place": {"description": "The position of the result in its run.", "schema": {"type": "string"}},
     "panel": {"description": "The position of the panel in its result.", "schema": NUMBER},
@@ -52,6 +54,7 @@ class Operation:
         body: the type of the JSON document that it takes.
         example: of such a document.
         uploads: the multipart field in which it takes files, or "".
+        texts: the multipart fields beside it, with what they say.
         query: its parameters after the question mark.
         name: what ``name`` in its address is.
         session: "needed" where there must be one, "used" where there may be one, "" where it does not matter.
@@ -67,6 +70,7 @@ class Operation:
     body: type | None = None
     example: Any = None
     uploads: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
     query: tuple[dict[str, Any], ...] = ()
     name: str = ""
     session: str = ""
@@ -143,6 +147,49 @@ OPERATIONS = {
     ),
     "keeping.results_csv": Operation(RUNS, ("text/csv",), "The table.", session="needed"),
     "keeping.report": Operation(RUNS, ("text/html",), "The report.", session="needed"),
+    "api_audits.estimate_audit": Operation(
+        AUDITS,
+        schemas_audits.AuditEstimate,
+        body=schemas_audits.Folders,
+        example={"classes": {"pictures/tank": 60, "pictures/no tank": 60}, "pairs": 10},
+        errors=(500, 503),
+    ),
+    "api_audits.create_audit": Operation(
+        AUDITS,
+        schemas_audits.Begun,
+        headers={"Set-Cookie": "The id of the session, if this started it."},
+        session="used",
+        errors=(413, 429, 503, 507),
+    ),
+    "api_audits.list_audits": Operation(AUDITS, schemas_audits.Audits, session="used"),
+    "api_audits.show_audit": Operation(AUDITS, schemas_audits.AuditDocument, session="needed"),
+    "api_audits.delete_audit": Operation(AUDITS, schemas.Done, session="needed"),
+    "api_audits.add_audit_pictures": Operation(
+        AUDITS,
+        schemas_audits.StoredPictures,
+        uploads="file",
+        texts={"class": "The name of their class, or its index, or a folder that is named after it."},
+        session="needed",
+        errors=(507,),
+    ),
+    "api_audits.start_audit": Operation(
+        AUDITS,
+        schemas_audits.Begun,
+        status=202,
+        headers={"Location": "The address of the audit."},
+        body=schemas_audits.AuditRequest,
+        example={"pairs": 10, "seed": 0, "budget": 300},
+        session="needed",
+        errors=(503,),
+    ),
+    "api_audits.cancel_audit": Operation(AUDITS, schemas.Done, session="needed"),
+    "api_audits.audit_report": Operation(AUDITS, ("text/html",), "The report.", session="needed", partial=True),
+    "api_audits.audit_json": Operation(
+        AUDITS, ("application/json",), "Everything that was found.", session="needed", partial=True
+    ),
+    "api_audits.audit_junit": Operation(
+        AUDITS, ("application/xml",), "The outcome, as JUnit XML.", session="needed", partial=True
+    ),
     "api_questions.what_if": Operation(
         QUESTIONS,
         schemas_questions.WhatIfAnswers,

@@ -1,4 +1,4 @@
-"""Results as pages and the API show them: the stored document with the addresses of its files."""
+"""Results and audits as pages and the API show them: the stored documents with the addresses of their files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import url_for
 
+from picasso.audits import Audit
 from picasso.errors import NotFound
 from picasso.runs import Run
 from picasso.session import Session
@@ -86,3 +87,35 @@ def remaining(fraction: float, seconds: float) -> float | None:
     if not 0.02 <= fraction < 1 or seconds < 0.5:
         return None
     return round(seconds / fraction * (1 - fraction), 1)
+
+
+def present_audit(audit: Audit, position: int) -> dict[str, Any]:
+    """Return an audit as JSON: its pictures, how it stands, and what it found so far."""
+    state, progress, found, names = audit.state(), audit.progress(), audit.findings(), audit.class_names
+    left = remaining(progress.fraction, progress.seconds - progress.began) if state == "running" else None
+
+    def link(name: str) -> str | None:
+        return url_for(f"api_audits.{name}", audit_id=audit.id) if state == "finished" else None
+
+    return {
+        "id": audit.id,
+        "state": state,
+        "classes": [{"name": names[target], "pictures": count} for target, count in sorted(audit.counts().items())],
+        "cost": progress.cost or None,
+        "fraction": progress.fraction,
+        "seconds": progress.seconds,
+        "remaining": left,
+        "position": position,
+        "done": progress.done,
+        "total": progress.total,
+        "pair": list(progress.pair),
+        "trying": progress.trying,
+        "findings": found["suspects"],
+        "verdict": found["verdict"],
+        "error": audit.error(),
+        "url": url_for("api_audits.show_audit", audit_id=audit.id),
+        "page": url_for("audits.show_audit", audit_id=audit.id),
+        "report_url": link("audit_report"),
+        "json_url": link("audit_json"),
+        "junit_url": link("audit_junit"),
+    }

@@ -36,7 +36,7 @@ def places(past: Past) -> list[str]:
     """The address of every kind of page, of a visitor with pictures and runs."""
     occlusion, finer, *others = past.runs.values()
     together = f"{occlusion},{finer.rsplit('/', 1)[1]}"
-    return ["/", "/visualizations/PartialOcclusion", occlusion, *others, together, WHAT_IF, "/model", NOWHERE]
+    return ["/", "/visualizations/PartialOcclusion", occlusion, *others, together, WHAT_IF, "/audit", "/model", NOWHERE]
 
 
 @pytest.mark.parametrize(("scheme", "rules"), [("light", RULES), ("dark", CONTRAST)], ids=["light", "dark"])

@@ -50,7 +50,7 @@ class BaseOfExamples(LinearModel):
 
 
 class InlineEngine:
-    """Computes a shard at once, in this process."""
+    """Computes a shard or an audit at once, in this process."""
 
     def __init__(self, configured: dict[str, Any], work_dir: Path, limit: float) -> None:
         self._key = json.dumps(configured, sort_keys=True)
@@ -59,6 +59,12 @@ class InlineEngine:
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
         worker.run_shard(str(folder), shard)
+        future: Future[None] = Future()
+        future.set_result(None)
+        return future
+
+    def audit(self, folder: Path) -> Future[None]:
+        worker.run_audit(str(folder))
         future: Future[None] = Future()
         future.set_result(None)
         return future
@@ -90,6 +96,11 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder that looks like the checkout and may be written to."""
     for name in ("picasso", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
+    # A folder of labelled pictures, for audits.
+    for name in ("3", "8"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for seed in range(8):
+            picture(seed + int(name)).save(tmp_path / "pictures" / name / f"{seed}.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from tests.threats.line import ABUSE, API, BORDER, DOORS, ENGINE, FAULTS, GUARD, IMAGES, PAGES, RUNS, STORAGE, Line
+from tests.threats.line import (
+    ABUSE,
+    API,
+    AUDITS,
+    BORDER,
+    DOORS,
+    ENGINE,
+    FAULTS,
+    GUARD,
+    IMAGES,
+    PAGES,
+    RUNS,
+    STORAGE,
+    Line,
+)
 
 LINES: dict[int, Line] = {
     # ---- the browser's border ----
@@ -126,6 +140,8 @@ LINES: dict[int, Line] = {
             f"{ABUSE}::test_a_client_that_hangs_up_stops_the_run_that_it_waits_for",
             f"{API}::test_deleting_a_run_at_work_cancels_it",
             f"{ENGINE}::test_a_run_that_hangs_is_ended_and_the_queue_goes_on",
+            f"{AUDITS}::test_deleting_one_at_work_frees_the_worker",
+            f"{AUDITS}::test_one_that_takes_too_long_is_ended",
         ),
     ),
     32: Line(

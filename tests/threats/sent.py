@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from tests.threats.line import ABUSE, API, BOMBS, DOORS, ENGINE, FAULTS, IMAGES, PAGES, PATHS, RUNS, STORAGE, Line
+from tests.threats.line import (
+    ABUSE,
+    API,
+    AUDITS,
+    BOMBS,
+    DOORS,
+    ENGINE,
+    FAULTS,
+    IMAGES,
+    PAGES,
+    PATHS,
+    RUNS,
+    STORAGE,
+    Line,
+)
 
 LINES: dict[int, Line] = {
     # ---- paths and files ----
@@ -19,6 +33,7 @@ LINES: dict[int, Line] = {
             f"{PATHS}::test_a_name_in_the_extended_notation_is_only_shown",
             f"{STORAGE}::test_names_never_become_paths",
             f"{IMAGES}::test_display_names",
+            f"{AUDITS}::test_names_are_metadata_and_never_paths",
         ),
     ),
     3: Line(
@@ -33,6 +48,7 @@ LINES: dict[int, Line] = {
             f"{API}::test_nothing_of_one_session_is_seen_from_another",
             "web/test_keeping.py::test_nobody_else_can_keep_a_run",
             "fuzz/test_sessions.py::test_two_visitors_in_any_order",
+            f"{AUDITS}::test_nobody_else_sees_an_audit",
         ),
     ),
     5: Line(

@@ -30,9 +30,10 @@ from schemathesis.specs.openapi import checks
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from picasso.registry import Registry
-from picasso.web import api, api_pictures, api_questions, api_runs, files, keeping, openapi
+from picasso.web import api, api_audits, api_pictures, api_questions, api_runs, audits, files, keeping, openapi
 from picasso.web.services import COOKIE
 from tests.conftest import finish, picture, png, upload
+from tests.web.test_audits import begin, ended
 
 REQUESTS = int(os.environ.get("PICASSO_FUZZ", "0"))
 CHECKS = [
@@ -63,13 +64,18 @@ class Person:
         upload(self.client, 3)
         started: Any = self.client.post("/api/runs", json={"visualization": "SaliencyMaps", "images": [0]}).json
         self.run: dict[str, Any] = finish(self.client, started["id"])
+        self.audits = [begin(self.client, "ant", "bee"), begin(self.client, "cat <b>", "dog")]
+        # The one is finished, and the other takes pictures.
+        self.client.post(f"{self.audits[0]}/start", json={"pairs": 1})
+        ended(self.client, self.audits[0])
 
     def ready(self) -> dict[str, str]:
         """Return the cookie; of another session where this one has lost something or grew large."""
         self.requests += 1
         images: Any = self.client.get("/api/images").json
         whole = [one["uid"] for one in images["images"][:3]] in ([0, 1, 2], [2, 0, 1])
-        if not whole or self.requests % 50 == 0 or self.client.get(self.run["url"]).status_code != 200:
+        there = all(self.client.get(url).status_code == 200 for url in (self.run["url"], *self.audits))
+        if not whole or self.requests % 50 == 0 or not there:
             self.client.get("/api/reset")
             self.renew()
         cookie = self.client.get_cookie(COOKIE)
@@ -91,10 +97,14 @@ class Person:
         }
         known = {"uid": chance.randrange(3), "run_id": self.run["id"], "place": 0, "panel": 0}
         known |= {"ids": chance.choice([self.run["id"], f"{self.run['id']},{self.run['id']}"])}
+        known |= {"audit_id": chance.choice(self.audits).rpartition("/")[2]}
         known |= {"name": names.get(case.path.split("/")[2], "")}
         case.path_parameters = {name: known[name] for name in case.path_parameters or {}}
         if case.path == "/api/visualize":
             case.query = {"image": 0, "visualizer": chance.choice(BUILT_IN), **chance.choice(SETTINGS)}
+        if case.path == "/api/audits/estimate" and isinstance(case.body, dict):
+            folders: list[dict[str, Any]] = [{"zoo/ant": 9, "1": 300}, {"whale": 9}, {"ant": 9}]
+            case.body["classes"] = chance.choice(folders)
         if isinstance(case.body, dict) and "visualization" in case.body:
             case.body["visualization"] = chance.choice(BUILT_IN)
             self.choose(case.body, chance, classes=[0, "bee", "bee vs ant"], models=[], settings=SETTINGS)
@@ -126,7 +136,7 @@ class Later:
 def operations() -> OpenApiSchema:
     """Describe the blueprints; a test says that the application has no others."""
     bare = Flask("picasso")
-    for module in (api, api_pictures, api_runs, api_questions, files, keeping, openapi):
+    for module in (audits, api, api_pictures, api_runs, api_audits, api_questions, files, keeping, openapi):
         bare.register_blueprint(module.blueprint)
     schemathesis.openapi.format("binary", st.sampled_from(FILES) | st.binary(max_size=64))
     made = schemathesis.openapi.from_dict(json.loads(json.dumps(openapi.described(bare))))
@@ -173,5 +183,7 @@ def test_requests_are_answered_as_described(case: schemathesis.Case[Any], person
     # What is compressed is not read by the checks.
     answer = case.call(cookies=cookies, headers={"Accept-Encoding": "identity"})
     case.validate_response(answer, checks=CHECKS, excluded_checks=list(beside_the_point(case, mended)))
-    if answer.status_code == 202:
+    if answer.status_code == 202 and "/audits/" in case.path:
+        ended(person.client, answer.json()["url"])
+    elif answer.status_code == 202:
         finish(person.client, answer.json()["id"])

@@ -1,0 +1,225 @@
+"""Doing an audit that somebody watches: it says what it tries and finds, gives way to questions, and can be stopped.
+
+What an audit is, :mod:`picasso.audit` knows; here it is tied to the folder of :class:`picasso.audits.Audit`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from math import prod
+from typing import Any, cast
+
+from picasso.audit import auditing, folder, report
+from picasso.audit.interventions import INTERVENTIONS, Intervention
+from picasso.audit.records import Record, key_of
+from picasso.audit.trials import Bench, Pair, Trial
+from picasso.audit.verdict import Suspect, verdict
+from picasso.audit_documents import Direction, Finding, Progress
+from picasso.audits import Audit
+from picasso.errors import Cancelled
+from picasso.estimating import PACES
+from picasso.labelled import Labelled
+from picasso.models.arrays import Array
+from picasso.models.base import Model
+
+# No pair is begun after this share of the time that an audit may compute; the rest is for the one at work.
+SHARE = 0.7
+# Seconds that changing a picture takes, and making it the model's input, besides what the model takes: for each picture
+# and for each of its values, on the average of all interventions, measured on one core.
+EACH, EACH_VALUE = 4e-4, 8e-8
+
+
+class Diary:
+    """Notes in the folder of an audit what is being done, and gives way where that is wanted.
+
+    Args:
+        audit: the audit.
+        meanwhile: called at every note.
+    """
+
+    def __init__(self, audit: Audit, meanwhile: Callable[[], None]) -> None:
+        self._audit, self._meanwhile = audit, meanwhile
+        self._began = time.perf_counter() - audit.computed()
+        self._now = Progress()
+
+    @property
+    def seconds(self) -> float:
+        """How long the audit took so far, before it was interrupted too."""
+        return round(time.perf_counter() - self._began, 3)
+
+    def note(self, **changed: Any) -> None:
+        """Write down what has changed."""
+        self._now = replace(self._now, **changed, seconds=self.seconds)
+        if not self._audit.unwanted():
+            self._audit.report(self._now)
+        self.give_way()
+
+    def give_way(self) -> None:
+        """Let others have their answers; raise Cancelled where the audit is not wanted any more."""
+        if self._audit.unwanted():
+            raise Cancelled
+        self._meanwhile()
+
+
+class Patient:
+    """A model that gives way before each batch: a trial asks it about hundreds of pictures at once.
+
+    Args:
+        model: the model.
+        give_way: called before each batch.
+    """
+
+    def __init__(self, model: Model, give_way: Callable[[], None]) -> None:
+        self._model, self._give_way = model, give_way
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def predict(self, inputs: Array) -> Array:
+        """Answer with probabilities."""
+        self._give_way()
+        return self._model.predict(inputs)
+
+    def logits(self, inputs: Array) -> Array:
+        """Answer with logits."""
+        self._give_way()
+        return self._model.logits(inputs)
+
+
+class WatchedBench(Bench):
+    """A bench that says what it is about to try, and what came of all trials so far.
+
+    Args:
+        model: the model.
+        pictures: the pictures.
+        seed: for whatever is drawn at random.
+        trying: told the pair and the name of what is about to be tried on it.
+        tried: told the pair and what was tried on it so far, always in both directions.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        pictures: folder.Folder,
+        seed: int,
+        trying: Callable[[Pair, str], None],
+        tried: Callable[[Pair, list[Trial]], None],
+    ) -> None:
+        super().__init__(model, pictures, seed)
+        self._trying, self._tried = trying, tried
+
+    def trials(self, pair: Pair, interventions: Sequence[Intervention] = INTERVENTIONS) -> Iterator[Trial | None]:
+        """Yield what came of each intervention, in both directions."""
+        made: list[Trial] = []
+        for intervention in interventions:
+            self._trying(pair, intervention.name)
+            for trial in super().trials(pair, [intervention]):
+                made += [trial] if trial else []
+                yield trial
+            self._tried(pair, made)
+
+
+def conduct(audit: Audit, load: Callable[[], Model], limit: float, meanwhile: Callable[[], None]) -> None:
+    """Do an audit, or go on with one that was interrupted.
+
+    Args:
+        audit: with its pictures.
+        load: gives the model.
+        limit: how many seconds it may compute.
+        meanwhile: called between two chunks of work.
+
+    Raises:
+        Cancelled: it was cancelled or deleted.
+        PicassoError: the pictures or the model do not fit.
+    """
+    diary, order = Diary(audit, meanwhile), audit.order()
+    diary.note()
+    model = cast(Model, Patient(load(), diary.give_way))
+    names = [str(name) for name in model.class_names()]
+    pictures = gathered(audit, model, lambda fraction: diary.note(fraction=round(fraction, 4)))
+    planned = auditing.plan(pictures, order.pairs)
+    found: dict[Pair, list[Trial]] = {}
+
+    def trying(pair: Pair, what: str) -> None:
+        diary.note(pair=[names[one] for one in pair], trying=what)
+
+    def tried(pair: Pair, made: list[Trial]) -> None:
+        if made:
+            audit.find(findings(verdict({**found, pair: made}).suspects, names))
+
+    begun = {"state": "running", "fraction": 0.0, "began": diary.seconds}
+    diary.note(**begun, cost=planned.sentence(), total=len(planned.pairs))
+    bench = WatchedBench(model, pictures, order.seed, trying, tried)
+    record = Record(audit.trials, key_of(model, pictures, order.seed))
+    budget = min(order.budget, SHARE * limit - diary.seconds)
+    steps = auditing.steps(bench, planned, record, lambda part: diary.note(fraction=round(part, 4)), budget)
+    for pair, made in steps:
+        found[pair] = made
+        tried(pair, made)
+        diary.note(done=len(found))
+    diary.note(fraction=1.0, pair=[], trying="")
+    left = (*(pair for pair in planned.pairs if pair not in found), *planned.left)
+    audited = auditing.Audit(model, pictures, found, left, order.seed)
+    report.write(audited, audit.out)
+    audit.find(findings(audited.verdict.suspects, names), audited.verdict.sentence())
+    diary.note()
+    audit.finish()
+
+
+def gathered(audit: Audit, model: Model, progress: Callable[[float], None]) -> folder.Folder:
+    """Return the pictures of an audit as the model sees them, under the names that the visitor gave them."""
+    stored = [Labelled(file, target) for target, file in audit.pictures()]
+    read = folder.read(model, stored, progress)
+    return replace(read, names={target: tuple(map(audit.name_of, names)) for target, names in read.names.items()})
+
+
+def findings(suspects: Sequence[Suspect], names: Sequence[str]) -> list[Finding]:
+    """Return suspects as JSON-ready values."""
+    return [
+        Finding(
+            name=one.there.intervention,
+            kind=one.there.kind,
+            alarm=one.alarm,
+            sentence=one.sentence(names),
+            directions=[direction(one.there, names), direction(one.back, names)],
+        )
+        for one in suspects
+    ]
+
+
+def direction(trial: Trial, names: Sequence[str]) -> Direction:
+    """Return one direction of a suspect as JSON-ready values."""
+    effect = trial.effect
+    return Direction(
+        of=names[trial.ours],
+        towards=names[trial.theirs],
+        fraction=effect.fraction,
+        low=effect.low,
+        high=effect.high,
+        flips=effect.flips,
+        control_flips=effect.control_flips,
+    )
+
+
+def cost(model: Model, counts: Mapping[int, int], pairs: int) -> dict[str, Any]:
+    """Return what an audit will cost, before it has any pictures.
+
+    Args:
+        model: the model.
+        counts: how many pictures there will be, by class.
+        pairs: how many pairs of classes will be looked at; 0 for all.
+
+    Returns:
+        The ``sentence`` of :class:`picasso.audit.auditing.Plan` and about how many ``seconds`` that takes, or None
+        while the model's pace is not known. Which pairs are suspect is seen later, so those count that cost most.
+    """
+    every = sorted(combinations(sorted(counts), 2), key=lambda pair: -counts[pair[0]] - counts[pair[1]])
+    chosen = every[:pairs] if pairs else every
+    passes = {pair: 2 * len(INTERVENTIONS) * (counts[pair[0]] + counts[pair[1]]) for pair in chosen}
+    sentence = auditing.Plan(tuple(chosen), tuple(every[len(chosen) :]), passes).sentence()
+    pace, answers = PACES.get(model), sum(passes.values()) + sum(counts.values())
+    seconds = None if pace is None else answers * (pace + EACH + EACH_VALUE * prod(model.input_shape))
+    return {"sentence": sentence, "seconds": seconds}

@@ -1,0 +1,214 @@
+"""An audit as a folder, as :mod:`picasso.runs` has it of a run: what to do, how far it is, what was found so far.
+
+The web server gathers the pictures, the process that computes tries things on them; they share nothing but these files.
+
+==================  ==============================================================================
+``audit.json``      when it was begun, and the names of the model's classes
+``pictures/``       picture N of class T as ``T-N``, and its name in ``T-N.json``
+``start.json``      :class:`~picasso.audit_documents.Order`: it waits for its turn; written anew where it is to go on
+``progress.json``   :class:`~picasso.audit_documents.Progress`: what is being done, and what it costs
+``findings.json``   the suspects so far, and at last the verdict
+``trials/``         what was tried so far, so that it goes on after any interruption
+``out/``            the report, JSON, JUnit, and the evidence
+``done``            it is finished
+``cancel``          somebody no longer wants it
+``error.json``      why it failed
+==================  ==============================================================================
+
+What tries things, :mod:`picasso.auditor`, needs SciPy and a model; the web server imports neither.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from picasso import files
+from picasso.audit_documents import Finding, Findings, Order, Progress, StateName
+from picasso.errors import BadRequest, NotFound, PicassoError, TooLarge
+from picasso.gathering import MOST, MOST_PICTURES, taken
+
+# So often an audit is taken up again by itself where the process that computed it died.
+RESUMPTIONS = 2
+
+
+class Audit:
+    """The folder of one audit; every question is answered by looking at its files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.id = folder.name
+        self.trials, self.out = folder / "trials", folder / "out"
+
+    @classmethod
+    def create(cls, parent: Path, class_names: Sequence[str]) -> Audit:
+        """Make the folder of a new audit with an id that can't be guessed."""
+        audit = cls(parent / secrets.token_hex(8))
+        (audit.folder / "pictures").mkdir(parents=True)
+        files.write_json(audit.folder / "audit.json", {"created": time.time(), "classes": list(class_names)})
+        return audit
+
+    def _document(self) -> dict[str, Any]:
+        document: dict[str, Any] | None = files.read_json(self.folder / "audit.json")
+        if document is None:
+            raise NotFound("There is no such audit in this session; it may have expired.")
+        return document
+
+    @property
+    def created(self) -> float:
+        """When it was begun, in seconds since the epoch."""
+        return float(self._document()["created"])
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the model's classes."""
+        names: list[str] = self._document()["classes"]
+        return names
+
+    # ---- pictures -----------------------------------------------------------------------------------------
+
+    def add(self, target: int, body: bytes, name: str) -> None:
+        """Store a picture of a class under a generated name, as it was sent; it is never served, only read.
+
+        Raises:
+            BadRequest: the audit was started.
+            TooLarge: there are as many pictures, or as many of this class, as an audit takes.
+        """
+        self.check_open()
+        counts = self.counts()
+        if counts[target] >= MOST:
+            raise TooLarge(f"An audit takes at most {MOST} pictures of a class; {self.class_names[target]} has them.")
+        if counts.total() >= MOST_PICTURES:
+            raise TooLarge(f"An audit takes at most {MOST_PICTURES} pictures; leave out some classes.")
+        file = self.folder / "pictures" / f"{target}-{counts[target]:05d}"
+        try:
+            files.write_json(file.with_suffix(".json"), name)
+            files.write_bytes(file, body)
+        except OSError:
+            file.unlink(missing_ok=True)
+            file.with_suffix(".json").unlink(missing_ok=True)
+            raise
+
+    def check_open(self) -> None:
+        """Raise BadRequest where no more pictures are taken."""
+        if self.state() != "gathering":
+            raise BadRequest("The audit was started already and takes no more pictures; begin another one.")
+
+    def pictures(self) -> list[tuple[int, Path]]:
+        """Return the pictures with the indices of their classes, in the order in which they came."""
+        found = [file for file in (self.folder / "pictures").glob("[0-9]*-[0-9]*") if not file.suffix]
+        return sorted((int(file.name.partition("-")[0]), file) for file in found)
+
+    def name_of(self, picture: str) -> str:
+        """Return what the visitor calls a picture."""
+        return str(files.read_json(self.folder / "pictures" / f"{picture}.json") or picture)
+
+    def counts(self) -> Counter[int]:
+        """Return how many pictures there are of each class."""
+        return Counter(target for target, _ in self.pictures())
+
+    # ---- starting and stopping ----------------------------------------------------------------------------
+
+    def start(self, order: Order) -> None:
+        """Note that it waits for its turn; one that ended before its time goes on where it was.
+
+        Raises:
+            BadRequest: it is at work or finished, or there are too few pictures.
+        """
+        if self.state() not in ("gathering", "cancelled", "failed"):
+            raise BadRequest("The audit was started already.")
+        taken(self.counts())
+        for mark in ("cancel", "error.json", "progress.json", "interrupted.json"):
+            (self.folder / mark).unlink(missing_ok=True)
+        files.write_json(self.folder / "start.json", asdict(order))
+
+    def order(self) -> Order:
+        """Return how it is to be done."""
+        document = files.read_json(self.folder / "start.json")
+        if document is None:
+            raise NotFound("The audit was not started, or deleted meanwhile.")
+        return Order(**document)
+
+    def cancel(self) -> None:
+        """Ask whoever computes to stop at its next report of progress."""
+        with suppress(FileNotFoundError):
+            (self.folder / "cancel").touch()
+
+    def unwanted(self) -> bool:
+        """Tell whether the audit was cancelled, failed, or deleted."""
+        marks = ("cancel", "error.json")
+        return not (self.folder / "audit.json").is_file() or any((self.folder / mark).exists() for mark in marks)
+
+    def interrupted(self) -> bool:
+        """Note that the process that computed it died; tell whether to take it up again."""
+        file = self.folder / "interrupted.json"
+        before: int = files.read_json(file) or 0
+        if before >= RESUMPTIONS or self.unwanted() or self.state() == "finished":
+            return False
+        files.write_json(file, before + 1)
+        return True
+
+    # ---- written by whoever computes ----------------------------------------------------------------------
+
+    def report(self, progress: Progress) -> None:
+        """Note what is being done."""
+        files.write_json(self.folder / "progress.json", asdict(progress))
+
+    def find(self, suspects: Sequence[Finding], verdict: str | None = None) -> None:
+        """Note what was found so far, and at last the verdict."""
+        files.write_json(self.folder / "findings.json", {"suspects": suspects, "verdict": verdict})
+
+    def finish(self) -> None:
+        """Note that everything is there."""
+        (self.folder / "done").touch()
+
+    def fail(self, error: PicassoError) -> None:
+        """Note why it failed; the first reason stays. An audit that was deleted meanwhile needs none."""
+        if (self.folder / "error.json").exists():
+            return
+        try:
+            files.write_json(self.folder / "error.json", {"code": error.code, "message": error.message})
+        except FileNotFoundError:
+            pass
+        except OSError:
+            # Not even the reason has room on the disk; an empty file has, and ends the waiting.
+            with suppress(OSError):
+                self.cancel()
+
+    # ---- asked by both sides ------------------------------------------------------------------------------
+
+    def state(self) -> StateName:
+        """Return how it stands."""
+        # Asked first: it may be finished while this reads.
+        if (self.folder / "done").exists():
+            return "finished"
+        if (self.folder / "error.json").exists():
+            return "failed"
+        if (self.folder / "cancel").exists():
+            return "cancelled"
+        if not (self.folder / "start.json").exists():
+            return "gathering"
+        return self.progress().state if (self.folder / "progress.json").exists() else "waiting"
+
+    def error(self) -> dict[str, str] | None:
+        """Return why it failed."""
+        error: dict[str, str] | None = files.read_json(self.folder / "error.json")
+        return error
+
+    def progress(self) -> Progress:
+        """Return what was being done when it was last heard of."""
+        return Progress(**(files.read_json(self.folder / "progress.json") or {}))
+
+    def findings(self) -> Findings:
+        """Return what was found so far."""
+        return files.read_json(self.folder / "findings.json") or Findings(suspects=[], verdict=None)
+
+    def computed(self) -> float:
+        """Return how many seconds it took so far."""
+        return self.progress().seconds

@@ -1,0 +1,38 @@
+// An audit at work: what is being tried, what was found so far, and at its end the verdict.
+
+import { counted, duration, poll, refresh } from "./common.js";
+
+const place = document.querySelector("[data-audit]");
+const text = place.querySelector("[data-audit-text]");
+const bar = place.querySelector("progress");
+
+const say = (audit) => {
+  const left = audit.remaining === null ? "" : `, ${duration(audit.remaining)} left`;
+  if (audit.state === "reading") return `Reading the pictures: ${Math.round(100 * audit.fraction)}%`;
+  if (audit.state !== "running") return audit.position ? `Waiting for ${counted(audit.position, "other run")}.` : null;
+  if (!audit.pair.length) return audit.fraction === 1 ? "Writing the report." : null;
+  return `Pair ${audit.done + 1} of ${audit.total}: ${audit.pair.join(" / ")} · ${audit.trying}${left}`;
+};
+
+// What is worth to be read aloud: the pairs, and the suspects.
+const aloud = (audit) => {
+  const suspects = audit.findings.filter(({ alarm }) => alarm).map(({ name }) => name);
+  const found = suspects.length ? ` Suspects so far: ${suspects.join(", ")}.` : "";
+  return audit.pair.length ? `Pair ${audit.done + 1} of ${audit.total}: ${audit.pair.join(" and ")}.${found}` : "";
+};
+
+let seen;
+poll(place.dataset.audit, (audit) => {
+  bar.value = audit.fraction;
+  const words = say(audit);
+  if (words) text.textContent = words;
+  // Only what changed, so that a screen reader does not say the same again and again.
+  const said = document.querySelector("[data-audit-aloud]");
+  if (aloud(audit) && aloud(audit) !== said.textContent) said.textContent = aloud(audit);
+  if (audit.cost) document.querySelector("[data-cost]").textContent = audit.cost;
+  const now = `${audit.state} ${JSON.stringify(audit.findings)}`;
+  if (seen !== undefined && seen !== now) refresh("[data-findings]");
+  seen = now;
+  return !["waiting", "reading", "running"].includes(audit.state);
+}).then(() => location.reload());
+place.querySelector("form").addEventListener("submit", ({ target }) => target.setAttribute("aria-busy", "true"));

@@ -1,0 +1,201 @@
+// The pictures of an audit: a folder is chosen or dropped, its classes and its cost are said, and the pictures are sent.
+
+import { ask, counted, duration, modelLoaded, refresh, send, settled } from "./common.js";
+import { dropped, isPicture } from "./dropping.js";
+
+// So many pictures, or so many bytes, go with one request.
+const TOGETHER = 20;
+const BYTES = 16_000_000;
+
+const form = document.querySelector("[data-gather]");
+const find = (name) => form.querySelector(`[data-${name}]`);
+const notices = document.querySelector("[data-notices]");
+const [start, stop, bar] = ["start", "stop", "upload-bar"].map(find);
+
+// The pictures by the path of their folder, what the server says of them, and what was begun with them.
+let folders = new Map();
+let estimate = null;
+let begun = null;
+let stopping = null;
+
+const complain = (sentence) => {
+  const notice = document.createElement("div");
+  notice.className = "notice wrong";
+  notice.textContent = sentence;
+  notices.append(notice);
+};
+
+// ---- choosing -----------------------------------------------------------------------------------------------
+
+// A folder is hidden if any part of its path is; such folders belong to systems and editors.
+const hidden = (path) => path.split("/").some((part) => part.startsWith(".") || part === "__MACOSX");
+
+const choose = async (chosen) => {
+  notices.replaceChildren();
+  folders = new Map();
+  begun = null;
+  const pictures = chosen.filter(({ file, path }) => isPicture(file) && !hidden(path));
+  pictures.sort((one, two) => (one.path < two.path ? -1 : 1));
+  let loose = 0;
+  for (const { file, path } of pictures) {
+    const folder = path.slice(0, path.lastIndexOf("/"));
+    if (!path.includes("/")) loose += 1;
+    else if (folders.has(folder)) folders.get(folder).push(file);
+    else folders.set(folder, [file]);
+  }
+  const others = chosen.length - pictures.length;
+  const left = [
+    others ? `${counted(others, "file")} that ${others === 1 ? "is no picture" : "are no pictures"}` : "",
+    loose ? `${counted(loose, "picture")} in no folder` : "",
+  ].filter(Boolean);
+  find("left-out").textContent = left.length ? `Left out: ${left.join(", ")}.` : "";
+  if (!folders.size) complain("There are no pictures in folders there; an audit needs one folder for each class.");
+  await reckon();
+};
+
+// Ask what the server makes of the folders; it knows the classes.
+const reckon = async () => {
+  estimate = null;
+  const asked = folders;
+  if (folders.size) {
+    try {
+      find("cost").textContent = "Looking at the folders …";
+      await modelLoaded();
+      const classes = Object.fromEntries([...folders].map(([folder, files]) => [folder, files.length]));
+      const pairs = Number(form.elements.pairs.value) || 0;
+      const answer = await send(form.dataset.estimateUrl, { classes, pairs });
+      if (asked !== folders) return;
+      estimate = answer;
+    } catch (error) {
+      if (asked === folders) complain(error.message);
+    }
+  }
+  show();
+};
+
+const show = () => {
+  const table = find("gathered");
+  table.hidden = !estimate;
+  table.tBodies[0].replaceChildren(...(estimate?.classes ?? []).map(({ name, pictures, taken }) => {
+    const row = document.createElement("tr");
+    const head = document.createElement("th");
+    head.scope = "row";
+    head.textContent = name;
+    row.append(head, ...[pictures, taken || "too few"].map((value) => {
+      const cell = document.createElement("td");
+      cell.textContent = value;
+      return cell;
+    }));
+    row.lastChild.classList.toggle("none", !taken);
+    return row;
+  }));
+  const time = estimate?.seconds ? ` That takes ${duration(estimate.seconds)}.` : "";
+  find("cost").textContent = estimate ? `${estimate.sentence}${time}` : "What it will take is said here once a folder is chosen.";
+  start.disabled = !estimate;
+  start.textContent = start.dataset.text;
+};
+
+// ---- sending ------------------------------------------------------------------------------------------------
+
+// As many of these as are taken, evenly spread: a later picture is as good as an earlier one.
+const spread = (found, count) => Array.from({ length: count }, (_, index) => found[Math.floor((index * found.length) / count)]);
+
+// What is sent together: pictures of one folder, not too many and not too large.
+const batches = () => {
+  const most = Math.min(BYTES, Number(form.dataset.mostBytes) / 2);
+  const all = [];
+  for (const one of estimate.classes) {
+    const found = one.folders.flatMap((folder) => folders.get(folder).map((file) => ({ folder, file })));
+    let last = null;
+    for (const { folder, file } of spread(found, one.taken)) {
+      if (last?.folder !== folder || last.files.length === TOGETHER || last.bytes + file.size > most) {
+        last = { folder, files: [], bytes: 0 };
+        all.push(last);
+      }
+      last.files.push(file);
+      last.bytes += file.size;
+    }
+  }
+  return all;
+};
+
+const sendBatch = ({ folder, files }) => {
+  const body = new FormData();
+  body.append("class", folder);
+  for (const file of files) body.append("file", file, file.name);
+  return ask(`${begun.url}/pictures`, { method: "POST", body, signal: stopping.signal });
+};
+
+const upload = async () => {
+  begun ??= { ...(await ask(form.dataset.gather, { method: "POST", signal: stopping.signal })), queue: batches(), sent: 0 };
+  const total = estimate.classes.reduce((sum, { taken }) => sum + taken, 0);
+  while (begun.queue.length) {
+    const { refused } = await sendBatch(begun.queue[0]);
+    begun.sent += begun.queue.shift().files.length;
+    bar.value = begun.sent / total;
+    find("upload-text").textContent = `${begun.sent} of ${counted(total, "picture")} sent`;
+    for (const sentence of new Set(refused)) complain(sentence);
+  }
+  const minutes = Number(form.elements.minutes.value);
+  const order = { pairs: Number(form.elements.pairs.value) || 0, budget: minutes > 0 ? 60 * minutes : null };
+  await send(`${begun.url}/start`, order);
+  location.href = begun.url.replace("/api/", "/");
+};
+
+const busy = (now) => {
+  start.disabled = now;
+  stop.hidden = bar.hidden = !now;
+  form.querySelector("#folder").disabled = now;
+};
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  notices.replaceChildren();
+  stopping = new AbortController();
+  busy(true);
+  try {
+    await upload();
+  } catch (error) {
+    busy(false);
+    if (error.name === "AbortError") return;
+    complain(error.message);
+    // What was sent is kept: it goes on with the rest.
+    if (begun?.sent) start.textContent = "Go on sending";
+  }
+});
+
+stop.addEventListener("click", () => {
+  stopping.abort();
+  if (begun) ask(begun.url, { method: "DELETE" }).catch(() => null);
+  begun = null;
+  find("upload-text").textContent = "Cancelled; nothing was kept.";
+  bar.value = 0;
+});
+
+// ---- where folders come from --------------------------------------------------------------------------------
+
+const listed = (input) => [...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
+
+form.addEventListener("change", ({ target }) => {
+  if (target.type === "file") choose(listed(target));
+});
+form.elements.pairs.addEventListener("input", settled(reckon, 300));
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  form.querySelector(".drop").classList.add("over");
+});
+addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) form.querySelector(".drop").classList.remove("over");
+});
+addEventListener("drop", async (event) => {
+  event.preventDefault();
+  form.querySelector(".drop").classList.remove("over");
+  if (!form.querySelector("#folder").disabled) choose(await dropped(event.dataTransfer));
+});
+
+// By then the names of the classes are known.
+if (document.querySelector("[data-model-state=loading]")) modelLoaded().then(() => refresh("#folder-help"));
+show();
+const input = form.querySelector("#folder");
+// What was chosen before this was loaded.
+if (input.files.length) choose(listed(input));

@@ -1,0 +1,175 @@
+"""The REST API: audits, from the first picture to the report."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request, send_file, url_for
+
+from picasso.audits import Audit
+from picasso.errors import BadRequest, TooLarge, UnsupportedImage
+from picasso.gathering import PAIRS, taken
+from picasso.labelled import Classes
+from picasso.web.present import present_audit
+from picasso.web.services import find_session, json_body, make_session, need_session, services
+
+blueprint = Blueprint("api_audits", __name__, url_prefix="/api")
+
+EXAMPLE = '{"classes": {"tank": 60, "no tank": 60}}'
+# No folder of pictures has more, and each of them is looked up.
+MOST_FOLDERS = 5_000
+LARGEST = 999_999_999
+# The report is one page without a script that loads nothing; in case one of its words is more than a word, a sandbox.
+REPORT_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "img-src data:",
+        "style-src 'unsafe-inline'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "sandbox",
+    ]
+)
+
+
+def need_audit(audit_id: str) -> Audit:
+    """Return an audit of the visitor's session, or raise NotFound."""
+    return need_session().audit(audit_id)
+
+
+def document(audit: Audit) -> dict[str, Any]:
+    """Return an audit as JSON."""
+    return present_audit(audit, services().runner.position(audit))
+
+
+def whole(body: dict[str, Any], field: str, default: int) -> int:
+    """Return a whole number, 0 or larger, from the body of a request."""
+    value = body.get(field, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST:
+        raise BadRequest(f"{field} must be a whole number from 0 to {LARGEST}.", field=field)
+    return value
+
+
+@blueprint.post("/audits/estimate")
+def estimate_audit() -> Response:
+    """Return which classes an audit of some folders compares, how many pictures it takes, and about how long."""
+    body = json_body(EXAMPLE, "classes")
+    folders, pairs = body.get("classes"), whole(body, "pairs", PAIRS)
+    counted = isinstance(folders, dict) and all(type(n) is int and 0 <= n <= LARGEST for n in folders.values())
+    if not isinstance(folders, dict) or not counted or len(folders) > MOST_FOLDERS:
+        raise BadRequest(f"classes must be folders with how many pictures they have, as in {EXAMPLE}.", field="classes")
+    classes, found = Classes(services().runner.class_names()), defaultdict[int, list[str]](list)
+    for folder in sorted(folders):
+        found[classes.innermost(folder)].append(folder)
+    counts = {target: sum(folders[folder] for folder in some) for target, some in sorted(found.items())}
+    chosen = taken(counts)
+    question = {"kind": "audit", "counts": {one: count for one, count in chosen.items() if count}, "pairs": pairs}
+    return jsonify(
+        classes=[
+            {"name": classes.names[one], "folders": found[one], "pictures": counts[one], "taken": chosen[one]}
+            for one in counts
+        ],
+        **services().runner.ask(question),
+    )
+
+
+@blueprint.post("/audits")
+def create_audit() -> Response:
+    """Begin an audit; its pictures are sent next."""
+    names = services().runner.class_names()
+    audit = make_session().new_audit(names)
+    return jsonify(ok=True, id=audit.id, url=url_for("api_audits.show_audit", audit_id=audit.id))
+
+
+@blueprint.get("/audits")
+def list_audits() -> Response:
+    """List the session's audits, the newest first."""
+    session = find_session()
+    return jsonify(audits=[document(audit) for audit in (session.audits() if session else [])])
+
+
+@blueprint.post("/audits/<audit_id>/pictures")
+def add_audit_pictures(audit_id: str) -> Response:
+    """Store pictures of one class: the multipart fields ``class``, its name or index or folder, and ``file``."""
+    session, audit = need_session(), need_audit(audit_id)
+    uploads = [file for file in request.files.getlist("file") if file.filename]
+    folder = request.form.get("class", "")
+    if not uploads or not folder:
+        missing = "file" if folder else "class"
+        raise BadRequest("Send pictures in the field file, and their class in the field class.", field=missing)
+    target = Classes(audit.class_names).innermost(folder)
+    audit.check_open()
+    session.check_room()
+    refused = []
+    for upload in uploads:
+        try:
+            session.add_audit_picture(audit, target, upload.read(), upload.filename or "")
+        except (BadRequest, UnsupportedImage, TooLarge) as error:
+            refused.append(error.message)
+    return jsonify(stored=len(uploads) - len(refused), refused=refused)
+
+
+@blueprint.post("/audits/<audit_id>/start")
+def start_audit(audit_id: str) -> tuple[Response, int, dict[str, str]]:
+    """Queue an audit whose pictures are there; one that was cancelled or failed goes on where it was."""
+    audit, body = need_audit(audit_id), json_body('{"pairs": 10}', "pairs")
+    budget = body.get("budget")
+    if budget is not None and (type(budget) not in (int, float) or not 0 < budget <= LARGEST):
+        raise BadRequest("budget must be a number of seconds, or left out.", field="budget")
+    services().runner.start_audit(
+        audit, pairs=whole(body, "pairs", PAIRS), seed=whole(body, "seed", 0), budget=budget or LARGEST
+    )
+    url = url_for("api_audits.show_audit", audit_id=audit.id)
+    return jsonify(ok=True, id=audit.id, url=url), 202, {"Location": url}
+
+
+@blueprint.get("/audits/<audit_id>")
+def show_audit(audit_id: str) -> Response:
+    """Return how an audit stands, and what it found so far."""
+    return jsonify(document(need_audit(audit_id)))
+
+
+@blueprint.post("/audits/<audit_id>/cancel")
+def cancel_audit(audit_id: str) -> Response:
+    """Stop an audit; what it found so far is kept, and it can be started again."""
+    need_audit(audit_id).cancel()
+    return jsonify(ok=True)
+
+
+@blueprint.delete("/audits/<audit_id>")
+def delete_audit(audit_id: str) -> Response:
+    """Cancel an audit and delete its pictures and its report."""
+    session = need_session()
+    session.remove_audit(session.audit(audit_id))
+    return jsonify(ok=True)
+
+
+@blueprint.get("/audits/<audit_id>/report.html")
+def audit_report(audit_id: str) -> Response:
+    """Return the report of an audit that is finished, as one page with everything in it."""
+    response = send_file(made(audit_id, "report.html"))
+    response.headers["Content-Security-Policy"] = REPORT_POLICY
+    return response
+
+
+@blueprint.get("/audits/<audit_id>/audit.json")
+def audit_json(audit_id: str) -> Response:
+    """Return everything that an audit found."""
+    return send_file(made(audit_id, "audit.json"), as_attachment=True)
+
+
+@blueprint.get("/audits/<audit_id>/junit.xml")
+def audit_junit(audit_id: str) -> Response:
+    """Return the outcome of an audit as JUnit XML, for a build."""
+    return send_file(made(audit_id, "junit.xml"), "application/xml", as_attachment=True)
+
+
+def made(audit_id: str, name: str) -> Path:
+    """Return a file of an audit that is finished, or raise BadRequest."""
+    audit = need_audit(audit_id)
+    if audit.state() != "finished":
+        raise BadRequest("The audit is not finished; wait for it, or start it again if it was cancelled.")
+    return audit.out / name

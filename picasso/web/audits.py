@@ -1,0 +1,121 @@
+"""The pages of audits: choose a folder, watch what is found, open the report."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import suppress
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.datastructures import FileStorage
+from werkzeug.wrappers import Response
+
+from picasso.audit_documents import AT_WORK
+from picasso.configuration import PICTURES
+from picasso.errors import BadRequest, NotReady, PicassoError
+from picasso.gathering import FEWEST, MOST, PAIRS, spread, taken
+from picasso.labelled import Classes
+from picasso.web.api_audits import LARGEST, document, need_audit
+from picasso.web.services import find_session, make_session, need_session, services
+
+blueprint = Blueprint("audits", __name__)
+
+
+def choose(error: PicassoError | None = None) -> str:
+    """Return the page on which a folder is chosen, perhaps with what was wrong with one."""
+    session, names = find_session(), []
+    with suppress(NotReady):
+        names = services().runner.class_names()
+    return render_template(
+        "audits.html",
+        audits=[document(audit) for audit in session.audits()] if session else [],
+        class_names=names,
+        fewest=FEWEST,
+        most=MOST,
+        pairs=PAIRS,
+        most_bytes=services().settings.MAX_UPLOAD_MB * 1_000_000,
+        error=error,
+    )
+
+
+@blueprint.get("/audit")
+def index() -> str:
+    """Show where a folder of pictures is chosen, and the audits of the session."""
+    return choose()
+
+
+@blueprint.post("/audit")
+def start() -> Response:
+    """Take a folder at once, from a browser without JavaScript, and start."""
+    try:
+        by_class = grouped([file for file in request.files.getlist("file") if file.filename])
+        chosen = taken({target: len(found) for target, found in by_class.items()})
+        return redirect(url_for("audits.show_audit", audit_id=audited(by_class, chosen)), 303)
+    except PicassoError as error:
+        return make_response(choose(error), error.status)
+
+
+def grouped(uploads: list[FileStorage]) -> dict[int, list[FileStorage]]:
+    """Return the pictures among uploads by class, in the order of their paths, which browsers send for a folder."""
+    classes, found = Classes(services().runner.class_names()), defaultdict[int, list[FileStorage]](list)
+    for file in sorted(uploads, key=lambda file: file.filename or ""):
+        folders, _, name = (file.filename or "").rpartition("/")
+        hidden = any(part.startswith(".") for part in (*folders.split("/"), name))
+        if folders and not hidden and name.lower().endswith(tuple(PICTURES)):
+            found[classes.innermost(folders)].append(file)
+    if not found:
+        raise BadRequest("Choose a folder that has one folder for each class, with pictures in it.", field="file")
+    return dict(sorted(found.items()))
+
+
+def audited(by_class: dict[int, list[FileStorage]], chosen: dict[int, int]) -> str:
+    """Start an audit of so many pictures of each class, and return its id; what can't be read is left out."""
+    session = make_session()
+    audit = session.new_audit(services().runner.class_names())
+    try:
+        for target, files in by_class.items():
+            for file in spread(files, chosen[target]):
+                # One that can't be read is no reason to lose the others; without enough of them, it is not started.
+                with suppress(PicassoError):
+                    session.add_audit_picture(audit, target, file.read(), file.filename or "")
+        pairs = request.form.get("pairs", PAIRS, type=int)
+        services().runner.start_audit(audit, pairs=max(0, pairs), seed=0, budget=budget())
+    except PicassoError:
+        session.remove_audit(audit)
+        raise
+    return audit.id
+
+
+def budget() -> float:
+    """Return the seconds after which no further pair is begun, from the minutes of a form."""
+    minutes = request.form.get("minutes", 0.0, type=float)
+    return 60 * minutes if 0 < minutes < LARGEST else LARGEST
+
+
+@blueprint.get("/audits/<audit_id>")
+def show_audit(audit_id: str) -> str:
+    """Show an audit: how far it is, what it found so far, and at last the verdict."""
+    audit = document(need_audit(audit_id))
+    return render_template("auditing.html", audit=audit, at_work=audit["state"] in AT_WORK)
+
+
+@blueprint.post("/audits/<audit_id>/start")
+def go_on(audit_id: str) -> Response:
+    """Let an audit go on that was cancelled or failed, as it was ordered before."""
+    audit = need_audit(audit_id)
+    order = audit.order()
+    services().runner.start_audit(audit, pairs=order.pairs, seed=order.seed, budget=order.budget)
+    return redirect(url_for("audits.show_audit", audit_id=audit_id), 303)
+
+
+@blueprint.post("/audits/<audit_id>/cancel")
+def cancel(audit_id: str) -> Response:
+    """Stop an audit; what was found so far is kept."""
+    need_audit(audit_id).cancel()
+    return redirect(url_for("audits.show_audit", audit_id=audit_id), 303)
+
+
+@blueprint.post("/audits/<audit_id>/remove")
+def remove(audit_id: str) -> Response:
+    """Delete an audit with its pictures and its report."""
+    need_session().remove_audit(need_audit(audit_id))
+    return redirect(url_for("audits.index"), 303)

@@ -1,0 +1,407 @@
+"""Audits from a page and by the REST API: pictures come in, things are found, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from picasso import audits, gathering, labelled
+from picasso.app import create_app
+from picasso.audit import auditing, folder
+from picasso.audit.pairs import PAIRS
+from picasso.audit_documents import AT_WORK
+from picasso.engine import LocalEngine
+from picasso.session import Session
+from picasso.storage import Storage
+from picasso.web.services import COOKIE, Services
+from tests.conftest import Visitor, close, fake_settings, picture, png, upload
+from tests.fakes import LinearModel
+from tests.test_engine import until
+
+Parts = list[tuple[io.BytesIO, str]]
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[Flask]:
+    """An application with a model that takes its time, and room for one thing in the queue."""
+    application = create_app(fake_settings(MODEL_CLS_NAME="SlowModel", QUEUE_LENGTH=1))
+    application.test_client_class = Visitor
+    ready(application.test_client())
+    yield application
+    close(application)
+
+
+@pytest.fixture
+def visitor(app: Flask) -> FlaskClient:
+    """A visitor of an application whose model is loaded."""
+    client = app.test_client()
+    ready(client)
+    return client
+
+
+def ready(client: FlaskClient) -> None:
+    until(lambda: client.get("/readyz").status_code == 200)
+
+
+def pictures(target: int, count: int = 8, name: str = "{}.png") -> Parts:
+    """Return the files of a class, bright for one and dark for the next."""
+
+    def one(seed: int) -> bytes:
+        return png(picture(100 * target + seed).point(lambda value: value // 2 + 100 * (target % 2)))
+
+    return [(io.BytesIO(one(seed)), name.format(seed)) for seed in range(count)]
+
+
+def begin(client: FlaskClient, *classes: str, count: int = 8) -> str:
+    """Begin an audit of these classes and return its address."""
+    answer: Any = client.post("/api/audits").json
+    for target, name in enumerate(classes):
+        sent: Any = client.post(f"{answer['url']}/pictures", data={"class": name, "file": pictures(target, count)})
+        assert sent.json == {"stored": count, "refused": []}
+    return str(answer["url"])
+
+
+def look(client: FlaskClient, url: str) -> dict[str, Any]:
+    document: dict[str, Any] = client.get(url).get_json()
+    return document
+
+
+def ended(client: FlaskClient, url: str) -> dict[str, Any]:
+    """Wait until an audit has ended and return it."""
+    until(lambda: look(client, url)["state"] not in AT_WORK, 60)
+    return look(client, url)
+
+
+def sentence(answer: Any, status: int = 400) -> str:
+    assert answer.status_code == status, answer.text
+    return str(answer.json["error"]["message"])
+
+
+def session_of(client: FlaskClient) -> Session:
+    cookie, storage = client.get_cookie(COOKIE), client.application.extensions["picasso"].storage
+    assert cookie
+    assert isinstance(storage, Storage)
+    session = storage.find(cookie.value)
+    assert session
+    return session
+
+
+# ---- from the folder to the report --------------------------------------------------------------------------
+
+
+def test_from_a_folder_to_the_report_as_on_the_command_line(
+    visitor: FlaskClient, linear: LinearModel, tmp_path: Path
+) -> None:
+    counted = {"classes": {"zoo/bee": 300, "zoo/ant/more": 8, "zoo/1": 1, "zoo/fox": 3}}
+    estimate: Any = visitor.post("/api/audits/estimate", json=counted).json
+    assert estimate["classes"] == [
+        {"name": "ant", "folders": ["zoo/ant/more"], "pictures": 8, "taken": 8},
+        {"name": "bee", "folders": ["zoo/1", "zoo/bee"], "pictures": 301, "taken": 200},
+        {"name": "fox", "folders": ["zoo/fox"], "pictures": 3, "taken": 0},
+    ]
+    assert estimate["sentence"].startswith("One pair of classes, up to ")
+    url = begin(visitor, "ant", "bee")
+    assert look(visitor, url)["state"] == "gathering"
+    assert look(visitor, url)["classes"] == [{"name": "ant", "pictures": 8}, {"name": "bee", "pictures": 8}]
+    started = visitor.post(f"{url}/start", json={"seed": 3})
+    assert (started.status_code, started.headers["Location"]) == (202, url)
+    audit = ended(visitor, url)
+    assert (audit["state"], audit["done"], audit["total"], audit["fraction"]) == ("finished", 1, 1, 1.0)
+    assert audit["cost"].startswith("One pair of classes, up to ")
+    # The same pictures in a folder give the same.
+    found = []
+    for target in (0, 1):
+        for index, (body, _) in enumerate(pictures(target)):
+            file = tmp_path / f"{target}-{index}.png"
+            file.write_bytes(body.getvalue())
+            found.append(labelled.Labelled(file, target))
+    same = auditing.run(linear, folder.read(linear, found, auditing.silently), seed=3)
+    assert audit["verdict"] == same.verdict.sentence()
+    names = list(linear.class_names())
+    assert [one["sentence"] for one in audit["findings"]] == [one.sentence(names) for one in same.verdict.suspects]
+    assert {one["alarm"] for one in audit["findings"]} >= {True}
+
+    report = visitor.get(audit["report_url"])
+    policy = report.headers["Content-Security-Policy"]
+    assert (report.status_code, report.mimetype) == (200, "text/html")
+    assert {"default-src 'none'", "sandbox", "frame-ancestors 'none'"} <= set(policy.split("; "))
+    assert "script" not in policy
+    assert report.headers["X-Content-Type-Options"] == "nosniff"
+    saved = visitor.get(audit["json_url"])
+    assert "attachment" in saved.headers["Content-Disposition"]
+    assert json.loads(saved.text)["verdict"] == audit["verdict"]
+    assert visitor.get(audit["junit_url"]).text.startswith("<?xml")
+    page = unescape(visitor.get(audit["page"]).text)
+    assert audit["verdict"] in page
+    assert audit["report_url"] in page
+    listed: Any = visitor.get("/api/audits").json
+    assert [one["id"] for one in listed["audits"]] == [audit["id"]]
+    assert audit["page"] in visitor.get("/audit").text
+    assert visitor.delete(url).json == {"ok": True}
+    assert visitor.get(url).status_code == 404
+    assert list(session_of(visitor).audits_folder.iterdir()) == []
+
+
+def test_without_javascript_a_folder_is_sent_at_once(visitor: FlaskClient) -> None:
+    assert "webkitdirectory multiple" in visitor.get("/audit").text
+    files = [*pictures(0, name="zoo/ant/{}.png"), *pictures(1, name="zoo/bee/deep/{}.png")]
+    extra = [
+        (io.BytesIO(b"x"), "zoo/notes.txt"),
+        (io.BytesIO(b"x"), "zoo/.hidden/1.png"),
+        (io.BytesIO(b"x"), "zoo/ant/x.png"),
+    ]
+    answer = visitor.post("/audit", data={"file": [*files, *extra], "pairs": "1", "minutes": "5"})
+    assert answer.status_code == 303, answer.text
+    audit = ended(visitor, f"/api{answer.headers['Location']}")
+    assert audit["state"] == "finished"
+    assert audit["classes"] == [{"name": "ant", "pictures": 8}, {"name": "bee", "pictures": 8}]
+    assert visitor.post(f"{audit['page']}/remove").headers["Location"] == "/audit"
+    assert visitor.get(audit["page"]).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "Choose a folder that has one folder for each class"),
+        ([(io.BytesIO(b""), "loose.png")], "Choose a folder that has one folder for each class"),
+        (pictures(0, name="zoo/whale <i>/{}.png"), "is named after no class; the classes are ant, bee, cat <b>, dog"),
+        (pictures(0, name="zoo/ant/{}.png"), "two or more with 8 pictures each"),
+        ([(io.BytesIO(b"x"), f"{one}/{i}.png") for one in ("ant", "bee") for i in range(8)], "There are none with so"),
+    ],
+)
+def test_a_folder_that_does_not_fit_is_explained_on_the_page(visitor: FlaskClient, files: Parts, message: str) -> None:
+    answer = visitor.post("/audit", data={"file": files})
+    assert answer.status_code == 400
+    assert message in unescape(answer.text)
+    assert "<i>" not in answer.text
+    assert "Start the audit" in answer.text
+    assert visitor.get("/api/audits").json == {"audits": []}
+
+
+# ---- what is sent -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"classes": {"zoo/whale": 9}}, "whale is named after no class; the classes are ant, bee"),
+        ({"classes": {"9" * 5000: 9}}, "is named after no class"),
+        ({"classes": {"ant": 9}}, "two or more with 8 pictures each, in folders of their names. There is one"),
+        ({"classes": {"ant": 7, "bee": 7}}, "There are none with so many"),
+        ({"classes": {"ant": "9"}}, "classes must be folders with how many pictures they have, as in"),
+        ({"classes": {"ant": True}}, "classes must be"),
+        ({"classes": ["ant"]}, "classes must be"),
+        ({"classes": {"ant": 8, "bee": 8}, "pairs": -1}, "pairs must be a whole number"),
+        ([], "Send a JSON object"),
+    ],
+)
+def test_folders_that_do_not_fit_are_explained_before_anything_is_sent(
+    visitor: FlaskClient, body: Any, message: str
+) -> None:
+    assert message in sentence(visitor.post("/api/audits/estimate", json=body))
+    assert visitor.get_cookie(COOKIE) is None
+
+
+def test_names_are_metadata_and_never_paths(visitor: FlaskClient, tmp_path: Path) -> None:
+    url = begin(visitor)
+    hostile = ["../../../evil.png", "<script>alert(1)</script>.png", "a\0b.png", "x" * 9000 + ".png", "\u202egnp.png"]
+    data = {"class": "../../etc/bee", "file": [(io.BytesIO(png(picture(7))), name) for name in hostile]}
+    assert visitor.post(f"{url}/pictures", data=data).get_json() == {"stored": 5, "refused": []}
+    audit = session_of(visitor).audits()[0]
+    stored = sorted(file.name for file in (audit.folder / "pictures").iterdir())
+    assert [name for name in stored if not re.fullmatch(r"1-\d{5}(\.json)?", name)] == []
+    shown = [audit.name_of(file.name) for _, file in audit.pictures()]
+    assert shown[0] == "evil.png"
+    assert shown[2] == "ab.png"
+    assert len(shown[3]) == 60
+    # Nothing that was sent is served.
+    assert visitor.get(f"{url}/pictures/1-00000").status_code == 404
+
+
+def test_pictures_that_cannot_be_read_are_refused_and_the_others_kept(visitor: FlaskClient) -> None:
+    url = begin(visitor)
+    files = [(io.BytesIO(b"no picture"), "a<b>.png"), *pictures(0, 2), (io.BytesIO(png()[:60]), "torn.png")]
+    answer: Any = visitor.post(f"{url}/pictures", data={"class": "0", "file": files}).json
+    assert answer["stored"] == 2
+    assert ["a<b>.png is not a picture" in answer["refused"][0], "torn.png is cut off" in answer["refused"][1]] == [
+        True
+    ] * 2
+    assert "no class; the classes are" in sentence(
+        visitor.post(f"{url}/pictures", data={"class": "whale", "file": pictures(0, 1)})
+    )
+    assert "Send pictures in the field file" in sentence(visitor.post(f"{url}/pictures", data={"class": "0"}))
+    assert "field class" in sentence(visitor.post(f"{url}/pictures", data={"file": pictures(0, 1)}))
+    assert "two or more with 8 pictures" in sentence(visitor.post(f"{url}/start", json={}))
+    assert "not finished" in sentence(visitor.get(f"{url}/report.html"))
+    assert "was not started" in visitor.get(look(visitor, url)["page"]).text
+
+
+def test_an_audit_and_a_session_take_no_more_than_they_may(
+    visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audits, "MOST", 3)
+    monkeypatch.setattr(audits, "MOST_PICTURES", 5)
+    url = begin(visitor)
+    answer: Any = visitor.post(f"{url}/pictures", data={"class": "ant", "file": pictures(0, 4)}).json
+    assert (answer["stored"], answer["refused"]) == (3, ["An audit takes at most 3 pictures of a class; ant has them."])
+    answer = visitor.post(f"{url}/pictures", data={"class": "bee", "file": pictures(1, 3)}).json
+    assert answer["refused"] == ["An audit takes at most 5 pictures; leave out some classes."]
+    monkeypatch.setattr("picasso.session.MOST_AUDITS", 1)
+    assert "holds 1 audits at most" in sentence(visitor.post("/api/audits"), 413)
+    monkeypatch.setattr("picasso.files.size", lambda folder: 10**10)
+    assert "delete some runs, audits or pictures" in sentence(
+        visitor.post(f"{url}/pictures", data={"class": "bee", "file": pictures(1, 1)}), 413
+    )
+    assert look(visitor, url)["classes"] == [{"name": "ant", "pictures": 3}, {"name": "bee", "pictures": 2}]
+
+
+def test_nobody_else_sees_an_audit(app: Flask, visitor: FlaskClient) -> None:
+    url = begin(visitor, "ant", "bee")
+    other = app.test_client()
+    upload(other)
+    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/start"), ("GET", "/audit.json")):
+        assert "no such audit in this session" in sentence(other.open(url + path, method=method, json={}), 404)
+    assert other.post(f"{url}/pictures", data={"class": "0", "file": pictures(0, 1)}).status_code == 404
+    assert other.get(url.removeprefix("/api")).status_code == 404
+    assert other.get("/api/audits").json == {"audits": []}
+
+
+@pytest.mark.parametrize("body", [{"budget": 0}, {"budget": "5m"}, {"budget": True}, {"seed": 1.5}, {"pairs": "all"}])
+def test_orders_that_make_no_sense(visitor: FlaskClient, body: Any) -> None:
+    url = begin(visitor, "ant", "bee")
+    answer: Any = visitor.post(f"{url}/start", json=body)
+    assert (answer.status_code, answer.json["error"]["field"]) == (400, next(iter(body)))
+    assert look(visitor, url)["state"] == "gathering"
+
+
+# ---- at work ------------------------------------------------------------------------------------------------
+
+
+def test_cancelled_and_gone_on_while_others_are_answered(slow: Flask) -> None:
+    client = slow.test_client()
+    upload(client)
+    url = begin(client, "ant", "bee", "2")
+    assert client.post(f"{url}/start", json={"pairs": 0}).status_code == 202
+    until(lambda: look(client, url)["done"] == 1)
+    at_work = look(client, url)
+    assert (at_work["state"], at_work["total"], len(at_work["pair"])) == ("running", 3, 2)
+    assert at_work["trying"]
+    assert "Cancel" in client.get(at_work["page"]).text
+    # Meanwhile a question is answered, and the queue is full.
+    asked: Any = client.post("/api/what-if", json={"shapes": [{"box": [0, 0, 0.5, 0.5]}]})
+    assert len(asked.json["answers"]) == 1
+    assert "waiting already" in sentence(client.post("/api/runs", json={"visualization": "ClassProbabilities"}), 503)
+    assert "started already" in sentence(client.post(f"{url}/pictures", data={"class": "0", "file": pictures(0, 1)}))
+    assert client.post(f"{at_work['page']}/cancel").status_code == 303
+    cancelled = ended(client, url)
+    assert cancelled["state"] == "cancelled"
+    assert "The audit was cancelled after" in client.get(cancelled["page"]).text
+    runner = slow.extensions["picasso"].runner
+    until(lambda: not runner._active, 5)
+    kept = {file: file.stat().st_mtime_ns for file in session_of(client).audits()[0].trials.iterdir()}
+    assert len(kept) >= 1
+    assert client.post(f"{cancelled['page']}/start").status_code == 303
+    whole = ended(client, url)
+    assert (whole["state"], whole["done"], whole["total"]) == ("finished", 3, 3)
+    assert {file: file.stat().st_mtime_ns for file in kept} == kept
+    assert "started already" in sentence(client.post(f"{url}/start", json={}))
+
+
+def engine_of(application: Flask) -> LocalEngine:
+    services: Services = application.extensions["picasso"]
+    engine = services.runner._engine
+    assert isinstance(engine, LocalEngine)
+    return engine
+
+
+def kill(application: Flask) -> None:
+    os.kill(engine_of(application)._child.process.pid or 0, signal.SIGKILL)
+
+
+def test_it_outlives_the_process_that_computes(slow: Flask) -> None:
+    client = slow.test_client()
+    url = begin(client, "ant", "bee", "2")
+    client.post(f"{url}/start", json={})
+    until(lambda: look(client, url)["done"] == 1)
+    (first,) = session_of(client).audits()[0].trials.iterdir()
+    made = first.stat().st_mtime_ns
+    kill(slow)
+    whole = ended(client, url)
+    assert (whole["state"], whole["done"]) == ("finished", 3)
+    assert first.stat().st_mtime_ns == made
+    assert whole["seconds"] > 1
+
+
+def test_one_whose_process_dies_again_and_again_fails_and_can_go_on(
+    slow: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audits, "RESUMPTIONS", 0)
+    client = slow.test_client()
+    url = begin(client, "ant", "bee")
+    client.post(f"{url}/start", json={})
+    until(lambda: look(client, url)["state"] == "running")
+    kill(slow)
+    failed = ended(client, url)
+    assert (failed["state"], failed["error"]["code"]) == ("failed", "worker_died")
+    page = client.get(failed["page"]).text
+    assert "The audit failed." in page
+    assert "Go on" in page
+    until(lambda: client.post(f"{url}/start", json={}).status_code == 202)
+    assert ended(client, url)["state"] == "finished"
+
+
+def test_one_that_takes_too_long_is_ended(slow: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = slow.test_client()
+    url = begin(client, "ant", "bee")
+    ready(client)
+    monkeypatch.setattr(engine_of(slow), "_limit", 0.3)
+    client.post(f"{url}/start", json={})
+    failed = ended(client, url)
+    assert failed["error"]["message"].startswith("The audit computed for more than 0.005 minutes")
+    monkeypatch.undo()
+    until(lambda: client.get("/readyz").status_code == 200)
+
+
+def test_deleting_one_at_work_frees_the_worker(slow: Flask) -> None:
+    client = slow.test_client()
+    url = begin(client, "ant", "bee")
+    client.post(f"{url}/start", json={})
+    until(lambda: look(client, url)["state"] == "running")
+    assert client.delete(url).json == {"ok": True}
+    runner = slow.extensions["picasso"].runner
+    until(lambda: not runner._active, 5)
+    assert client.get(url).status_code == 404
+
+
+def test_a_budget_leaves_pairs_out(slow: Flask) -> None:
+    client = slow.test_client()
+    url = begin(client, "ant", "bee", "2")
+    client.post(f"{url}/start", json={"budget": 0.001})
+    whole = ended(client, url)
+    assert (whole["state"], whole["done"], whole["total"]) == ("finished", 1, 3)
+
+
+# ---- what is not imported -----------------------------------------------------------------------------------
+
+
+def test_numbers_are_those_of_the_audit() -> None:
+    assert (gathering.FEWEST, gathering.MOST, gathering.PAIRS) == (folder.FEWEST, folder.MOST, PAIRS)
+
+
+def test_the_web_process_needs_no_scipy() -> None:
+    slow = {"scipy", "tensorflow", "picasso.audit"}
+    code = f"import sys, picasso.app; sys.exit(' '.join({slow} & set(sys.modules)) or 0)"
+    subprocess.run([sys.executable, "-c", code], check=True)
