@@ -11,7 +11,7 @@ EXAMPLE ?=
 CONFIG := $(if $(EXAMPLE),picasso/examples/$(EXAMPLE)/config.py,config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test lint format docs screenshots fuzz bench bench-pages bench-methods bench-peers bench-attributions clean
+.PHONY: install prepare run test lint format docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-peers bench-attributions clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -57,6 +57,9 @@ bench: install
 
 bench-pages: install
 	$(BIN)/python -m benchmarks.pages
+
+bench-audit: install
+	$(BIN)/python -m benchmarks.audit
 
 bench-methods: install
 	$(BIN)/python -m benchmarks.methods

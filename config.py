@@ -55,6 +55,9 @@ SAMPLES_DIR = "{picasso}/examples/samples/mnist"
 # Folders with visualizations of your own and their templates.
 PLUGIN_DIRS = []
 
+# Python files with interventions of your own, which audits try, too.
+INTERVENTIONS = []
+
 # How many of the most probable classes are shown and explained.
 TOP_CLASSES = 5
 

@@ -1,7 +1,8 @@
 """Picasso shows where a trained image classifier looks.
 
 ``picasso.explain``, ``picasso.audit_model`` and ``picasso.models.load_model`` serve notebooks;
-``picasso.create_app`` makes the web application. Names are imported when first used, so that the command line answers at once.
+``picasso.create_app`` makes the web application. Names are imported when first used, so that the command line answers
+at once.
 """
 
 from __future__ import annotations

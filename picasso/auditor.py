@@ -6,15 +6,15 @@ What an audit is, :mod:`picasso.audit` knows; here it is tied to the folder of :
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from math import prod
 from typing import Any, cast
 
 from picasso.audit import auditing, folder, report
-from picasso.audit.interventions import INTERVENTIONS, Intervention
-from picasso.audit.records import Record, key_of
+from picasso.audit.interventions import Intervention
+from picasso.audit.records import record_of
 from picasso.audit.trials import Bench, Pair, Trial
 from picasso.audit.verdict import Suspect, verdict
 from picasso.audit_documents import Direction, Finding, Progress
@@ -89,45 +89,14 @@ class Patient:
         return self._model.logits(inputs)
 
 
-class WatchedBench(Bench):
-    """A bench that says what it is about to try, and what came of all trials so far.
-
-    Args:
-        model: the model.
-        pictures: the pictures.
-        seed: for whatever is drawn at random.
-        trying: told the pair and the name of what is about to be tried on it.
-        tried: told the pair and what was tried on it so far, always in both directions.
-    """
-
-    def __init__(
-        self,
-        model: Model,
-        pictures: folder.Folder,
-        seed: int,
-        trying: Callable[[Pair, str], None],
-        tried: Callable[[Pair, list[Trial]], None],
-    ) -> None:
-        super().__init__(model, pictures, seed)
-        self._trying, self._tried = trying, tried
-
-    def trials(self, pair: Pair, interventions: Sequence[Intervention] = INTERVENTIONS) -> Iterator[Trial | None]:
-        """Yield what came of each intervention, in both directions."""
-        made: list[Trial] = []
-        for intervention in interventions:
-            self._trying(pair, intervention.name)
-            for trial in super().trials(pair, [intervention]):
-                made += [trial] if trial else []
-                yield trial
-            self._tried(pair, made)
-
-
-def conduct(audit: Audit, load: Callable[[], Model], limit: float, meanwhile: Callable[[], None]) -> None:
+def conduct(
+    audit: Audit, load: Callable[[], tuple[Model, Sequence[Intervention]]], limit: float, meanwhile: Callable[[], None]
+) -> None:
     """Do an audit, or go on with one that was interrupted.
 
     Args:
         audit: with its pictures.
-        load: gives the model.
+        load: gives the model, and what is tried.
         limit: how many seconds it may compute.
         meanwhile: called between two chunks of work.
 
@@ -137,32 +106,27 @@ def conduct(audit: Audit, load: Callable[[], Model], limit: float, meanwhile: Ca
     """
     diary, order = Diary(audit, meanwhile), audit.order()
     diary.note()
-    model = cast(Model, Patient(load(), diary.give_way))
+    loaded, interventions = load()
+    model = cast(Model, Patient(loaded, diary.give_way))
     names = [str(name) for name in model.class_names()]
     pictures = gathered(audit, model, lambda fraction: diary.note(fraction=round(fraction, 4)))
-    planned = auditing.plan(pictures, order.pairs)
-    found: dict[Pair, list[Trial]] = {}
-
-    def trying(pair: Pair, what: str) -> None:
-        diary.note(pair=[names[one] for one in pair], trying=what)
-
-    def tried(pair: Pair, made: list[Trial]) -> None:
-        if made:
-            audit.find(findings(verdict({**found, pair: made}).suspects, names))
-
+    bench = Bench(model, pictures, order.seed, interventions)
+    plan = auditing.plan(bench, order.pairs)
     begun = {"state": "running", "fraction": 0.0, "began": diary.seconds}
-    diary.note(**begun, cost=planned.sentence(), total=len(planned.pairs))
-    bench = WatchedBench(model, pictures, order.seed, trying, tried)
-    record = Record(audit.trials, key_of(model, pictures, order.seed))
+    diary.note(**begun, cost=plan.sentence(), total=len(plan.pairs))
+    found: dict[Pair, list[Trial]] = {}
     budget = min(order.budget, SHARE * limit - diary.seconds)
-    steps = auditing.steps(bench, planned, record, lambda part: diary.note(fraction=round(part, 4)), budget)
-    for pair, made in steps:
-        found[pair] = made
-        tried(pair, made)
-        diary.note(done=len(found))
+    for step in auditing.steps(bench, plan, record_of(audit.trials, bench), budget):
+        if step.trials:
+            audit.find(findings(verdict({**found, step.pair: step.trials}).suspects, names))
+        if step.whole:
+            found[step.pair] = step.trials
+            diary.note(fraction=round(step.fraction, 4), done=len(found))
+        else:
+            pair, trying = [names[one] for one in step.pair], bench.interventions[step.tried].name
+            diary.note(fraction=round(step.fraction, 4), pair=pair, trying=trying)
     diary.note(fraction=1.0, pair=[], trying="")
-    left = (*(pair for pair in planned.pairs if pair not in found), *planned.left)
-    audited = auditing.Audit(model, pictures, found, left, order.seed)
+    audited = auditing.finished(bench, plan, found)
     report.write(audited, audit.out)
     audit.find(findings(audited.verdict.suspects, names), audited.verdict.sentence())
     diary.note()
@@ -204,22 +168,21 @@ def direction(trial: Trial, names: Sequence[str]) -> Direction:
     )
 
 
-def cost(model: Model, counts: Mapping[int, int], pairs: int) -> dict[str, Any]:
+def cost(model: Model, counts: Mapping[int, int], pairs: int, interventions: int) -> dict[str, Any]:
     """Return what an audit will cost, before it has any pictures.
 
     Args:
         model: the model.
         counts: how many pictures there will be, by class.
         pairs: how many pairs of classes will be looked at; 0 for all.
+        interventions: how many are tried.
 
     Returns:
         The ``sentence`` of :class:`picasso.audit.auditing.Plan` and about how many ``seconds`` that takes, or None
         while the model's pace is not known. Which pairs are suspect is seen later, so those count that cost most.
     """
     every = sorted(combinations(sorted(counts), 2), key=lambda pair: -counts[pair[0]] - counts[pair[1]])
-    chosen = every[:pairs] if pairs else every
-    passes = {pair: 2 * len(INTERVENTIONS) * (counts[pair[0]] + counts[pair[1]]) for pair in chosen}
-    sentence = auditing.Plan(tuple(chosen), tuple(every[len(chosen) :]), passes).sentence()
-    pace, answers = PACES.get(model), sum(passes.values()) + sum(counts.values())
+    plan = auditing.planned(every, counts, pairs, interventions)
+    pace, answers = PACES.get(model), sum(plan.passes.values()) + sum(counts.values())
     seconds = None if pace is None else answers * (pace + EACH + EACH_VALUE * prod(model.input_shape))
-    return {"sentence": sentence, "seconds": seconds}
+    return {"sentence": plan.sentence(), "seconds": seconds}

@@ -140,17 +140,18 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     """
     from picasso import labelled, models
     from picasso.audit import auditing, report
+    from picasso.audit.catalogue import catalogue
     from picasso.audit.folder import read
+    from picasso.audit.trials import Bench
 
-    seconds = parse_time(budget)
+    seconds, interventions = parse_time(budget), catalogue(settings.intervention_files())
     model = models.load_configured(settings)
     with progress_bar("reading") as progress:
         pictures = read(model, labelled.find(model, folder), progress)
-    click.echo(auditing.plan(pictures, pairs).sentence())
+    bench = Bench(model, pictures, seed, interventions)
+    click.echo(auditing.plan(bench, pairs).sentence())
     with progress_bar("changing pictures") as progress:
-        audited = auditing.run(
-            model, pictures, keep=out / "trials", pairs=pairs, budget=seconds, seed=seed, progress=progress
-        )
+        audited = auditing.run(bench, keep=out / "trials", pairs=pairs, budget=seconds, progress=progress)
     report.write(audited, out)
     found, names = audited.verdict, [str(name) for name in model.class_names()]
     click.secho(found.sentence(), bold=True)

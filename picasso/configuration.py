@@ -67,6 +67,7 @@ class Settings:
         'A folder of pictures to offer as samples, at any depth; "" offers none.',
     )
     PLUGIN_DIRS: list[str] = setting([], "Folders with visualizations of your own and their templates.")
+    INTERVENTIONS: list[str] = setting([], "Python files with interventions of your own, which audits try, too.")
     TOP_CLASSES: int = setting(5, "How many of the most probable classes are shown and explained.")
     OCCLUSION_MB: int = setting(
         300, "Megabytes that the windows of an occlusion map may take at once; larger is not faster."
@@ -113,6 +114,10 @@ class Settings:
     def plugin_dirs(self) -> list[Path]:
         """Return ``PLUGIN_DIRS``, resolved."""
         return [self.path(folder) for folder in self.PLUGIN_DIRS]
+
+    def intervention_files(self) -> list[Path]:
+        """Return ``INTERVENTIONS``, resolved."""
+        return [self.path(file) for file in self.INTERVENTIONS]
 
     def samples_dir(self) -> Path | None:
         """Return the folder of samples, or None; the bundled digits are not for a ``MODEL`` of somebody's own."""

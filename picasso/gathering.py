@@ -7,8 +7,10 @@ from typing import TypeVar
 
 from picasso.errors import BadRequest
 
-# Those of picasso.audit, which needs SciPy, of which the web server makes no use; a test compares them.
-FEWEST, MOST, PAIRS = 8, 200, 10
+# Fewer pictures of a class say nothing, and more of them are not needed.
+FEWEST, MOST = 8, 200
+# How many pairs are looked at unless more are asked for; two classes have one, five have ten, ten have 45.
+PAIRS = 10
 # All are held in memory, as the model sees them.
 MOST_PICTURES = 4_000
 

@@ -98,10 +98,12 @@ def run_audit(folder: str, meanwhile: Callable[[], None] = lambda: None) -> None
     with told(audit, "audit"):
         # Only here, because it brings SciPy, of which the web server, which imports this file too, makes no use.
         from picasso import auditor
+        from picasso.audit.catalogue import catalogue
 
         where = audit.order().configuration
-        key = json.dumps(where, sort_keys=True)
-        auditor.conduct(audit, lambda: model_of(key), settings_of(where).RUN_MINUTES * 60, meanwhile)
+        settings, key = settings_of(where), json.dumps(where, sort_keys=True)
+        load = lambda: (model_of(key), catalogue(settings.intervention_files()))  # noqa: E731
+        auditor.conduct(audit, load, settings.RUN_MINUTES * 60, meanwhile)
 
 
 @contextmanager
@@ -208,8 +210,10 @@ def reply(key: str, question: dict[str, Any]) -> tuple[Any, PicassoError | None]
     try:
         if question["kind"] == "audit":
             from picasso import auditor
+            from picasso.audit.catalogue import catalogue
 
-            return auditor.cost(model_of(key), question["counts"], question["pairs"]), None
+            tried = len(catalogue(settings_of(json.loads(key)).intervention_files()))
+            return auditor.cost(model_of(key), question["counts"], question["pairs"], tried), None
         return questions.answer(model_of(key), visualizations(key), question), None
     except PicassoError as error:
         return None, error

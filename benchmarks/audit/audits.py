@@ -41,14 +41,14 @@ def audit(entry: Entry, folder: Path, each: int) -> str:
     started = time.process_time()
     model, pictures = opened(entry, folder, each)
     began = time.process_time()
-    found = dict(auditing.steps(Bench(model, pictures), auditing.plan(pictures)))
+    trials = auditing.run(Bench(model, pictures)).trials
     seconds = time.process_time() - began
     accuracy = np.mean([(answers.argmax(axis=1) == target).mean() for target, answers in pictures.logits.items()])
     written = {
         "accuracy": float(accuracy),
         "seconds": seconds,
         "pictures": each * entry.classes,
-        "trials": [asdict(one) for made in found.values() for one in made],
+        "trials": [asdict(one) for made in trials.values() for one in made],
     }
     file_of(entry, folder, each).write_text(json.dumps(written))
     return f"{entry.name}: {seconds:.1f} s after {began - started:.1f} s"

@@ -9,14 +9,12 @@ from functools import cached_property
 from pathlib import Path
 
 from picasso.audit.folder import Folder
-from picasso.audit.interventions import INTERVENTIONS
-from picasso.audit.pairs import PAIRS, ordered
-from picasso.audit.records import Record, key_of
+from picasso.audit.pairs import ordered
+from picasso.audit.records import Record, record_of
 from picasso.audit.trials import Bench, Pair, Trial
 from picasso.audit.verdict import Verdict, verdict
+from picasso.gathering import PAIRS
 from picasso.models.base import Model
-
-Progress = Callable[[float], None]
 
 
 def silently(fraction: float) -> None:
@@ -28,18 +26,24 @@ class Audit:
     """What was tried, and what came of it.
 
     Attributes:
-        model: that was asked.
-        folder: the pictures.
+        bench: the model, the pictures, and what was tried on them.
         trials: of each pair of classes that was looked at.
         left: the pairs that were not.
-        seed: of what was drawn at random.
     """
 
-    model: Model
-    folder: Folder
+    bench: Bench
     trials: Mapping[Pair, Sequence[Trial]]
     left: tuple[Pair, ...]
-    seed: int
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+        return self.bench.model
+
+    @property
+    def folder(self) -> Folder:
+        """The pictures."""
+        return self.bench.folder
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -69,70 +73,88 @@ class Plan:
         return f"{several[0].upper()}{several[1:]}, up to {cost:,} changed pictures for the model to answer.{left}"
 
 
-def plan(folder: Folder, most: int = PAIRS) -> Plan:
-    """Choose at most so many pairs of classes; 0 takes all."""
-    every = ordered(folder)
+def plan(bench: Bench, most: int = PAIRS) -> Plan:
+    """Choose at most so many pairs of classes, the most suspect; 0 takes all."""
+    counts = {target: len(views) for target, views in bench.folder.views.items()}
+    return planned(ordered(bench.folder), counts, most, len(bench.interventions))
+
+
+def planned(every: Sequence[Pair], counts: Mapping[int, int], most: int, interventions: int) -> Plan:
+    """Return the plan for the first pairs of some, where so many pictures of each class get so many interventions."""
     chosen = every[:most] if most else every
-    counts = {target: len(views) for target, views in folder.views.items()}
-    passes = {pair: 2 * len(INTERVENTIONS) * (counts[pair[0]] + counts[pair[1]]) for pair in chosen}
+    passes = {pair: 2 * interventions * (counts[pair[0]] + counts[pair[1]]) for pair in chosen}
     return Plan(tuple(chosen), tuple(every[len(chosen) :]), passes)
 
 
-def steps(
-    bench: Bench,
-    planned: Plan,
-    record: Record | None = None,
-    progress: Progress = silently,
-    budget: float = float("inf"),
-) -> Iterator[tuple[Pair, list[Trial]]]:
-    """Yield the trials of each planned pair as they are made, or found in the record.
+@dataclass(frozen=True)
+class Step:
+    """How far an audit is.
+
+    Attributes:
+        pair: the classes that are looked at.
+        trials: what was tried on them so far.
+        tried: how many of the interventions that were.
+        whole: whether these are all.
+        fraction: of the whole audit that is done.
+    """
+
+    pair: Pair
+    trials: list[Trial]
+    tried: int
+    whole: bool
+    fraction: float
+
+
+def steps(bench: Bench, plan: Plan, record: Record | None = None, budget: float = float("inf")) -> Iterator[Step]:
+    """Yield how far it is, when a pair is begun and after each intervention.
 
     Args:
         bench: the model and the pictures.
-        planned: what to do.
+        plan: what to do.
         record: where trials are kept, and found if this audit was begun before; None keeps none.
-        progress: called with the fraction done; it may raise an error to stop.
         budget: seconds after which no further pair is begun; the first is always done, and what was kept is taken.
     """
-    started, begun = time.monotonic(), 0
-    for done, pair in enumerate(planned.pairs):
-        made = record.read(pair) if record else None
-        if made is None:
+    started, begun, all_ = time.monotonic(), False, len(bench.interventions)
+    for done, pair in enumerate(plan.pairs):
+        made, tried = record.read(pair) if record else ([], 0)
+        if tried < all_:
             if begun and time.monotonic() - started > budget:
                 continue
-            begun, made = begun + 1, []
-            for index, trial in enumerate(bench.trials(pair)):
-                made += [trial] if trial else []
-                progress((done + (index + 1) / (2 * len(INTERVENTIONS))) / len(planned.pairs))
+            begun = True
+        yield Step(pair, made, tried, tried == all_, (done + tried / all_) / len(plan.pairs))
+        for intervention in bench.interventions[tried:]:
+            made, tried = made + bench.both(intervention, pair), tried + 1
             if record:
-                record.write(pair, made)
-        progress((done + 1) / len(planned.pairs))
-        yield pair, made
+                record.write(pair, made, tried)
+            yield Step(pair, made, tried, tried == all_, (done + tried / all_) / len(plan.pairs))
 
 
 def run(
-    model: Model,
-    folder: Folder,
+    bench: Bench,
     *,
     keep: Path | None = None,
     pairs: int = PAIRS,
     budget: float = float("inf"),
-    seed: int = 0,
-    progress: Progress = silently,
+    progress: Callable[[float], None] = silently,
 ) -> Audit:
-    """Audit a model with pictures that were read.
+    """Audit a model.
 
     Args:
-        model: the model.
-        folder: the pictures.
+        bench: the model and the pictures.
         keep: a folder where trials are kept, and found if this audit was begun before.
         pairs: how many pairs of classes are looked at, the most suspect first; 0 for all.
         budget: seconds after which no further pair is begun; the first is always done.
-        seed: for whatever is drawn at random.
         progress: called with the fraction done.
     """
-    planned = plan(folder, pairs)
-    record = Record(keep, key_of(model, folder, seed)) if keep else None
-    found = dict(steps(Bench(model, folder, seed), planned, record, progress, budget))
-    left = (*(pair for pair in planned.pairs if pair not in found), *planned.left)
-    return Audit(model, folder, found, left, seed)
+    plan_ = plan(bench, pairs)
+    found: dict[Pair, list[Trial]] = {}
+    for step in steps(bench, plan_, record_of(keep, bench) if keep else None, budget):
+        progress(step.fraction)
+        if step.whole:
+            found[step.pair] = step.trials
+    return finished(bench, plan_, found)
+
+
+def finished(bench: Bench, plan: Plan, found: Mapping[Pair, Sequence[Trial]]) -> Audit:
+    """Return the audit of the pairs that were looked at."""
+    return Audit(bench, found, (*(pair for pair in plan.pairs if pair not in found), *plan.left))

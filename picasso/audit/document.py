@@ -13,7 +13,6 @@ from picasso.audit import advice, charts, performance
 from picasso.audit.auditing import Audit
 from picasso.audit.exhibits import Exhibit
 from picasso.audit.folder_checks import confounded
-from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.interventions.base import FLOOR
 from picasso.audit.mean_attention import MeanAttention, cells
 from picasso.audit.verdict import LEVEL, directions
@@ -54,7 +53,7 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
         "rule": {"level": LEVEL, "floor": FLOOR, "tests": sum(len(directions(made)) for made in audit.trials.values())},
         "suspects": [suspect(number, one, names) for number, one in enumerate(seen.exhibits)],
         "silent": list(found.silent),
-        "nothing_to_change": [one.name for one in INTERVENTIONS if one.name not in tried],
+        "nothing_to_change": [one.name for one in audit.bench.interventions if one.name not in tried],
         "smallest_visible_effect": found.smallest if np.isfinite(found.smallest) else None,
         "confounded": [
             {

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.folder import encoded, logits, margins
-from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.mean_attention import Maps
 from picasso.audit.properties import Pictures
 from picasso.audit.trials import Bench, Trial
@@ -98,7 +97,7 @@ def exhibit(bench: Bench, one: Suspect) -> Exhibit:
 
 def changed(bench: Bench, trial: Trial) -> Pictures | None:
     """Return the pictures of a trial after the change towards the other class."""
-    (intervention,) = (one for one in INTERVENTIONS if one.name == trial.intervention)
+    (intervention,) = (one for one in bench.interventions if one.name == trial.intervention)
     found = bench.change(intervention, trial.ours, trial.theirs)
     return None if found is None else found.towards
 

@@ -14,13 +14,12 @@ from picasso import images
 from picasso.audit.properties import Pictures
 from picasso.audit.statistics import Margins
 from picasso.errors import BadRequest, PicassoError
+from picasso.gathering import FEWEST, MOST, spread
 from picasso.labelled import Labelled
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Capability
 
-# Fewer pictures of a class say nothing, and more of them are not needed.
-FEWEST, MOST = 8, 200
 # Probabilities nearer to 0 or 1 than this give no larger logits.
 NEAREST = 1e-6
 
@@ -51,7 +50,7 @@ def read(model: Model, pictures: Sequence[Labelled], progress: Callable[[float],
     by_class: dict[int, list[Path]] = {}
     for one in pictures:
         by_class.setdefault(one.target, []).append(one.file)
-    chosen = {target: spread(found) for target, found in sorted(by_class.items())}
+    chosen = {target: spread(found, min(MOST, len(found))) for target, found in sorted(by_class.items())}
     total, done = sum(map(len, chosen.values())), 0
     views: dict[int, Pictures] = {}
     names: dict[int, tuple[str, ...]] = {}
@@ -76,11 +75,6 @@ def read(model: Model, pictures: Sequence[Labelled], progress: Callable[[float],
             field="folder",
         )
     return Folder(views, {key: logits(model, some) for key, some in views.items()}, names, tuple(unreadable))
-
-
-def spread(found: Sequence[Path]) -> Sequence[Path]:
-    """Return at most :data:`MOST` files, evenly spread."""
-    return [found[index * len(found) // MOST] for index in range(MOST)] if len(found) > MOST else found
 
 
 def encoded(model: Model, views: Pictures) -> Array:

@@ -11,9 +11,6 @@ from picasso.audit.folder import Folder, margins
 from picasso.audit.folder_checks import separations
 from picasso.audit.trials import Pair
 
-# How many pairs are looked at unless more are asked for; two classes have one, five have ten, ten have 45.
-PAIRS = 10
-
 
 def ordered(folder: Folder) -> list[Pair]:
     """Return the pairs of classes, the most suspect first.

@@ -9,11 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from picasso import __version__, files
-from picasso.audit.folder import Folder
-from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.statistics import Effect
-from picasso.audit.trials import Trial
-from picasso.models.base import Model
+from picasso.audit.trials import Bench, Pair, Trial
 
 
 @dataclass(frozen=True)
@@ -28,28 +25,34 @@ class Record:
     folder: Path
     key: str
 
-    def read(self, pair: tuple[int, int]) -> list[Trial] | None:
-        """Return the trials of a pair, or None if they were not made."""
+    def read(self, pair: Pair) -> tuple[list[Trial], int]:
+        """Return what is known of a pair: its trials, and how many of the interventions were tried."""
         document = files.read_json(self._file(pair))
         if document is None or document["key"] != self.key:
-            return None
-        return [Trial(**{**one, "effect": Effect(**one["effect"])}) for one in document["trials"]]
+            return [], 0
+        trials = [Trial(**{**one, "effect": Effect(**one["effect"])}) for one in document["trials"]]
+        return trials, int(document["tried"])
 
-    def write(self, pair: tuple[int, int], made: Sequence[Trial]) -> None:
-        """Keep the trials of a pair."""
+    def write(self, pair: Pair, made: Sequence[Trial], tried: int) -> None:
+        """Keep the trials of a pair, of so many interventions."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        files.write_json(self._file(pair), {"key": self.key, "trials": [asdict(one) for one in made]})
+        kept = {"key": self.key, "tried": tried, "trials": [asdict(one) for one in made]}
+        files.write_json(self._file(pair), kept)
 
-    def _file(self, pair: tuple[int, int]) -> Path:
+    def _file(self, pair: Pair) -> Path:
         return self.folder / f"pair-{pair[0]}-{pair[1]}.json"
 
 
-def key_of(model: Model, folder: Folder, seed: int) -> str:
-    """Return what tells the trials of one model, folder and catalogue of interventions from those of others."""
-    catalogue = [[one.name, one.kind, one.floor, one.informative] for one in INTERVENTIONS]
-    card = model.card()
-    what = [__version__, catalogue, seed, card.fingerprint, card.preprocessing]
+def record_of(folder: Path, bench: Bench) -> Record:
+    """Return the record in a folder of what is tried on a bench: of these pictures, and of this model only."""
+    what = [
+        __version__,
+        [[one.name, one.kind, one.floor, one.informative] for one in bench.interventions],
+        bench.seed,
+        bench.model.card().fingerprint,
+        bench.model.card().preprocessing,
+    ]
     digest = hashlib.sha256(json.dumps(what).encode())
-    for target in sorted(folder.views):
-        digest.update(folder.views[target].tobytes())
-    return digest.hexdigest()
+    for target in sorted(bench.folder.views):
+        digest.update(bench.folder.views[target].tobytes())
+    return Record(folder, digest.hexdigest())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from picasso import labelled
 from picasso.audit import auditing, report
-from picasso.audit.auditing import Audit, Progress, silently
+from picasso.audit.auditing import Audit, silently
 from picasso.audit.folder import read
-from picasso.audit.pairs import PAIRS
+from picasso.audit.interventions import INTERVENTIONS, Intervention
+from picasso.audit.trials import Bench
+from picasso.gathering import PAIRS
 from picasso.models.base import Model
 
 
@@ -20,7 +23,8 @@ def audit_model(
     pairs: int = PAIRS,
     budget: float = float("inf"),
     seed: int = 0,
-    progress: Progress = silently,
+    interventions: Sequence[Intervention] = INTERVENTIONS,
+    progress: Callable[[float], None] = silently,
 ) -> Audit:
     """Look for what a model goes by instead of the thing.
 
@@ -32,6 +36,7 @@ def audit_model(
         pairs: of how many pairs of classes, the most suspect first; 0 for all.
         budget: seconds after which no further pair is begun; the first is always done.
         seed: for whatever is drawn at random.
+        interventions: what is tried.
         progress: called with the fraction done.
 
     Raises:
@@ -39,7 +44,8 @@ def audit_model(
     """
     pictures = read(model, labelled.find(model, Path(folder)), silently)
     keep = Path(out) / "trials" if out is not None else None
-    audit = auditing.run(model, pictures, keep=keep, pairs=pairs, budget=budget, seed=seed, progress=progress)
+    bench = Bench(model, pictures, seed, interventions)
+    audit = auditing.run(bench, keep=keep, pairs=pairs, budget=budget, progress=progress)
     if out is not None:
         report.write(audit, Path(out))
     return audit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -50,10 +50,13 @@ class Bench:
         model: the model.
         folder: the pictures.
         seed: for whatever is drawn at random.
+        interventions: what is tried.
     """
 
-    def __init__(self, model: Model, folder: Folder, seed: int = 0) -> None:
-        self.model, self.folder, self.seed = model, folder, seed
+    def __init__(
+        self, model: Model, folder: Folder, seed: int = 0, interventions: Sequence[Intervention] = INTERVENTIONS
+    ) -> None:
+        self.model, self.folder, self.seed, self.interventions = model, folder, seed, tuple(interventions)
         self.attention = lru_cache(maxsize=4)(self._attention)
 
     def _attention(self, target: int) -> Maps:
@@ -84,12 +87,12 @@ class Bench:
         what = intervention
         return Trial(what.name, what.kind, what.informative, what.floor, words, ours, theirs, found)
 
-    def trials(self, pair: Pair, interventions: Sequence[Intervention] = INTERVENTIONS) -> Iterator[Trial | None]:
-        """Yield what came of each intervention, in both directions; None where there was nothing to change."""
-        for intervention in interventions:
-            fits = all(intervention.fits(self.folder.views[one]) for one in pair)
-            for ours, theirs in (pair, pair[::-1]):
-                yield self.trial(intervention, ours, theirs) if fits else None
+    def both(self, intervention: Intervention, pair: Pair) -> list[Trial]:
+        """Return the trials of both directions; none where there was nothing to change."""
+        if not all(intervention.fits(self.folder.views[one]) for one in pair):
+            return []
+        made = [self.trial(intervention, ours, theirs) for ours, theirs in (pair, pair[::-1])]
+        return [one for one in made if one]
 
 
 def generator_of(seed: int, *what: object) -> np.random.Generator:

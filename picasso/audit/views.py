@@ -16,7 +16,6 @@ from picasso.audit.clustering import clusters
 from picasso.audit.duplicates import Twins, twins
 from picasso.audit.exhibits import Exhibit, Flip, exhibit, flips
 from picasso.audit.mean_attention import MeanAttention, mean_attention
-from picasso.audit.trials import Bench
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def look(audit: Audit) -> Views:
 
     Maps are made of the classes of the pairs that were looked at only.
     """
-    bench = Bench(audit.model, audit.folder, audit.seed)
+    bench = audit.bench
     attention: dict[int, MeanAttention] = {}
     groups: dict[int, list[Cluster]] = {}
     for target in looked_at(audit):

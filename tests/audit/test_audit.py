@@ -14,8 +14,10 @@ from PIL import Image
 
 from picasso.audit import auditing, report
 from picasso.audit.folder import Folder, logits, read
+from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.properties import Pictures, light
 from picasso.audit.records import Record
+from picasso.audit.trials import Bench
 from picasso.audit.verdict import Verdict
 from picasso.cli import main
 from picasso.errors import BadRequest
@@ -96,7 +98,7 @@ def judged(proxy: str, reliance: float, folder: Path, seed: int = 0) -> Verdict:
     views = pictures(proxy, seed)
     answers = {target: logits(model, some) for target, some in views.items()}
     names = {target: tuple(map(str, range(COUNT))) for target in views}
-    audited = auditing.run(model, Folder(views, answers, names), keep=folder)
+    audited = auditing.run(Bench(model, Folder(views, answers, names)), keep=folder)
     assert audited.left == ()
     return audited.verdict
 
@@ -130,7 +132,9 @@ def test_an_audit_that_was_killed_goes_on_with_the_same_result(tmp_path: Path) -
     again = judged("brightness", 0.6, tmp_path / "one")
     fresh = judged("brightness", 0.6, tmp_path / "two")
     assert whole == again == fresh
-    assert Record(tmp_path / "one", "another model").read((0, 1)) is None
+    kept = Record(tmp_path / "one", json.loads((tmp_path / "one" / "pair-0-1.json").read_text())["key"])
+    assert kept.read((0, 1))[1] == len(INTERVENTIONS)
+    assert Record(tmp_path / "one", "another model").read((0, 1)) == ([], 0)
 
 
 def test_pictures_come_from_folders_named_after_their_classes(tmp_path: Path) -> None:
@@ -242,16 +246,16 @@ def test_of_several_classes_all_pairs_are_compared_within_the_budget(tmp_path: P
     views[2] = np.clip(views[2], 0, 1)
     answers = {target: logits(model, some) for target, some in views.items()}
     folder = Folder(views, answers, {target: tuple(map(str, range(COUNT))) for target in views})
-    first = auditing.run(model, folder, keep=tmp_path, budget=0)
+    first = auditing.run(Bench(model, folder), keep=tmp_path, budget=0)
     assert (len(first.trials), len(first.left)) == (1, 2)
     # What was left is done when it goes on, and what was done is taken up.
     seen: list[float] = []
-    again = auditing.run(model, folder, keep=tmp_path, progress=seen.append)
+    again = auditing.run(Bench(model, folder), keep=tmp_path, progress=seen.append)
     assert again.left == ()
     assert {pair: again.trials[pair] for pair in first.trials} == first.trials
     assert seen[-1] == 1
     assert {tuple(sorted((one.there.ours, one.there.theirs))) for one in again.verdict.alarms} >= {(0, 1)}
-    fewer = auditing.run(model, folder, keep=tmp_path, pairs=2)
+    fewer = auditing.run(Bench(model, folder), keep=tmp_path, pairs=2)
     assert len(fewer.left) == 1
     written = report.document(fewer)
     assert len(written["pairs_left_out"]) == 1
@@ -264,7 +268,7 @@ def test_grey_pictures_have_no_colours_to_change(tmp_path: Path) -> None:
     model.input_shape = (HEIGHT, WIDTH, 1)
     views = {target: some[..., :1] for target, some in pictures("brightness").items()}
     answers = {target: logits(model, some) for target, some in views.items()}
-    audited = auditing.run(model, Folder(views, answers, {0: (), 1: ()}))
+    audited = auditing.run(Bench(model, Folder(views, answers, {0: (), 1: ()})))
     tried = {one.intervention for one in audited.trials[0, 1]}
     assert {"brightness", "the frame"} < tried
     assert not {"warmth", "greenness", "saturation"} & tried
@@ -287,7 +291,7 @@ def test_a_model_for_several_labels_without_gradients(tmp_path: Path) -> None:
     answers = {target: logits(model, some) for target, some in views.items()}
     # What is taken for a logit is the logarithm of the odds.
     np.testing.assert_allclose(answers[1], model.batch_logits(views[1]) + 1, atol=2e-3)
-    audited = auditing.run(model, Folder(views, answers, {0: tuple("a" * COUNT), 1: tuple("b" * COUNT)}))
+    audited = auditing.run(Bench(model, Folder(views, answers, {0: tuple("a" * COUNT), 1: tuple("b" * COUNT)})))
     assert audited.verdict.alarms[0].there.intervention == "brightness"
     written = report.document(audited)
     assert written["calibration"] is None

@@ -18,6 +18,7 @@ from picasso.audit.auditing import Audit
 from picasso.audit.document import document
 from picasso.audit.folder import Folder, logits
 from picasso.audit.interventions import INTERVENTIONS, KINDS
+from picasso.audit.trials import Bench
 from picasso.audit.views import look
 from picasso.models.arrays import Array, Classes
 from tests.audit.test_audit import COUNT, HEIGHT, WIDTH, Judge, pictures
@@ -54,7 +55,7 @@ def audit() -> Audit:
     # The same picture in two classes.
     views[1][5] = views[0][7]
     answers = {target: logits(model, some) for target, some in views.items()}
-    return auditing.run(model, Folder(views, answers, NAMES))
+    return auditing.run(Bench(model, Folder(views, answers, NAMES)))
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +208,7 @@ def test_labels_that_hold_together_have_no_calibration(audit: Audit, tmp_path: P
     model = Several()
     model.load()
     # Nothing was tried: a report says that, too.
-    report.write(Audit(model, audit.folder, {(0, 1): []}, (), 0), tmp_path)
+    report.write(Audit(Bench(model, audit.folder), {(0, 1): []}, ()), tmp_path)
     written, page = json.loads((tmp_path / "audit.json").read_text()), (tmp_path / "report.html").read_text()
     assert written["calibration"] is None
     assert "do not sum to 1" in page
@@ -254,7 +255,7 @@ def test_views_of_two_small_classes_take_no_time() -> None:
     model.load()
     views = {target: np.random.default_rng(target).random((50, 48, 48, 3), np.float32) for target in (0, 1)}
     answers = {target: logits(model, some) for target, some in views.items()}
-    audit = Audit(model, Folder(views, answers, {0: NAMES[0] * 2, 1: NAMES[1] * 2}), {(0, 1): []}, (), 0)
+    audit = Audit(Bench(model, Folder(views, answers, {0: NAMES[0] * 2, 1: NAMES[1] * 2})), {(0, 1): []}, ())
     began = time.process_time()
     seen = look(audit)
     assert set(seen.attention) == {0, 1}

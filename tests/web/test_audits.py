@@ -18,10 +18,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from picasso import audits, gathering, labelled
+from picasso import audits, labelled
 from picasso.app import create_app
 from picasso.audit import auditing, folder
-from picasso.audit.pairs import PAIRS
+from picasso.audit.interventions import INTERVENTIONS
+from picasso.audit.trials import Bench
 from picasso.audit_documents import AT_WORK
 from picasso.engine import LocalEngine
 from picasso.session import Session
@@ -128,7 +129,7 @@ def test_from_a_folder_to_the_report_as_on_the_command_line(
             file = tmp_path / f"{target}-{index}.png"
             file.write_bytes(body.getvalue())
             found.append(labelled.Labelled(file, target))
-    same = auditing.run(linear, folder.read(linear, found, auditing.silently), seed=3)
+    same = auditing.run(Bench(linear, folder.read(linear, found, auditing.silently), 3))
     assert audit["verdict"] == same.verdict.sentence()
     names = list(linear.class_names())
     assert [one["sentence"] for one in audit["findings"]] == [one.sentence(names) for one in same.verdict.suspects]
@@ -290,6 +291,12 @@ def test_orders_that_make_no_sense(visitor: FlaskClient, body: Any) -> None:
 # ---- at work ------------------------------------------------------------------------------------------------
 
 
+def whole_pairs(client: FlaskClient) -> list[Path]:
+    """Return the files of the pairs of which everything was tried."""
+    kept = session_of(client).audits()[0].trials.iterdir()
+    return [file for file in kept if json.loads(file.read_text())["tried"] == len(INTERVENTIONS)]
+
+
 def test_cancelled_and_gone_on_while_others_are_answered(slow: Flask) -> None:
     client = slow.test_client()
     upload(client)
@@ -311,7 +318,7 @@ def test_cancelled_and_gone_on_while_others_are_answered(slow: Flask) -> None:
     assert "The audit was cancelled after" in client.get(cancelled["page"]).text
     runner = slow.extensions["picasso"].runner
     until(lambda: not runner._active, 5)
-    kept = {file: file.stat().st_mtime_ns for file in session_of(client).audits()[0].trials.iterdir()}
+    kept = {file: file.stat().st_mtime_ns for file in whole_pairs(client)}
     assert len(kept) >= 1
     assert client.post(f"{cancelled['page']}/start").status_code == 303
     whole = ended(client, url)
@@ -336,7 +343,7 @@ def test_it_outlives_the_process_that_computes(slow: Flask) -> None:
     url = begin(client, "ant", "bee", "2")
     client.post(f"{url}/start", json={})
     until(lambda: look(client, url)["done"] == 1)
-    (first,) = session_of(client).audits()[0].trials.iterdir()
+    first = whole_pairs(client)[0]
     made = first.stat().st_mtime_ns
     kill(slow)
     whole = ended(client, url)
@@ -395,10 +402,6 @@ def test_a_budget_leaves_pairs_out(slow: Flask) -> None:
 
 
 # ---- what is not imported -----------------------------------------------------------------------------------
-
-
-def test_numbers_are_those_of_the_audit() -> None:
-    assert (gathering.FEWEST, gathering.MOST, gathering.PAIRS) == (folder.FEWEST, folder.MOST, PAIRS)
 
 
 def test_the_web_process_needs_no_scipy() -> None:

@@ -1,0 +1,80 @@
+"""Interventions of the operator's own are tried like the built-in ones, and mistakes in their files are said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from picasso.audit.catalogue import catalogue
+from picasso.audit.interventions import INTERVENTIONS
+from picasso.cli import main
+from picasso.errors import ConfigurationError
+from tests.audit.test_audit import audit
+
+OWN = '''
+import numpy as np
+from picasso.audit.interventions import Changed, Intervention
+
+
+class Half(Intervention):
+    """Shows the upper half of another picture."""
+
+    kind, name = "region", "the upper half"
+
+    def change(self, case, generator):
+        half = case.size[0] // 2
+        towards, control = case.ours.copy(), case.ours.copy()
+        towards[:, :half] = case.theirs[generator.integers(len(case.theirs), size=len(case.ours)), :half]
+        control[:, :half] = case.ours[generator.permutation(len(case.ours)), :half]
+        return Changed(towards, control)
+
+    def words(self, case):
+        return "showing the upper half of {b} pictures in {a} pictures"
+
+
+INTERVENTIONS = [Half()]
+'''
+
+
+def test_own_ones_are_tried_and_named(tmp_path: Path) -> None:
+    (tmp_path / "halves.py").write_text(OWN)
+    assert [one.name for one in catalogue([tmp_path / "halves.py"])][len(INTERVENTIONS) :] == ["the upper half"]
+    done = audit(tmp_path, 0.6)
+    before = json.loads((tmp_path / "out" / "audit.json").read_text())
+    config = tmp_path / "config.py"
+    config.write_text(config.read_text() + 'INTERVENTIONS = ["halves.py"]\n')
+    words = ["audit", tmp_path / "pictures", "--config", config, "--out", tmp_path / "out"]
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exit_code == 1, done.output
+    written = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert {one["intervention"] for one in written["trials"]} == {
+        *(one["intervention"] for one in before["trials"]),
+        "the upper half",
+    }
+    # The model goes by the light, of which half is in the upper half.
+    own = next(one for one in written["suspects"] if one["name"] == "the upper half")
+    assert own["alarm"]
+    assert "showing the upper half of" in own["sentence"].lower()
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (None, "has no list INTERVENTIONS"),
+        ("INTERVENTIONS = 1 / 0", "has no list INTERVENTIONS: ZeroDivisionError"),
+        ("x = 1", "has no list INTERVENTIONS"),
+        ("INTERVENTIONS = ['brightness']", "must be an Intervention whose kind is one of mark, property"),
+        (OWN.replace('"region"', '"half"'), "must be an Intervention whose kind is one of mark, property"),
+        (OWN.replace("the upper half", "brightness"), "There already is an intervention called brightness"),
+    ],
+)
+def test_mistakes_are_said(source: Any, sentence: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    if source:
+        file.write_text(source)
+    with pytest.raises(ConfigurationError, match=sentence):
+        catalogue([file])
