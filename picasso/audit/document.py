@@ -29,7 +29,7 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``verdict``: one sentence. ``alarms``: how many suspects raise one.
     ``rule``: the level and the effect that an alarm needs, and for how many tests p-values are corrected.
     ``suspects``: each with its sentence, both directions, ``where`` pixels were changed (means in cells), the pictures
-    that are shown, what to do, and how to check it by hand.
+    that are shown, what to do, how to check it by hand, and the ``remainder`` without the first suspect.
     ``silent``: what found nothing. ``nothing_to_change``: what was not tried.
     ``smallest_visible_effect``: null where the folder is too small to say.
     ``confounded``: the properties that tell classes apart, with histograms.
@@ -117,6 +117,7 @@ def suspect(number: int, one: Exhibit, names: Sequence[str]) -> dict[str, Any]:
             }
             for trial in (of.there, of.back)
         ],
+        "remainder": None if one.remainder is None else asdict(one.remainder),
         "where": rounded(cells(one.where[None])[0]),
         "shown": [
             {

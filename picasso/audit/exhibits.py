@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from picasso.audit.folder import encoded, logits, margins
 from picasso.audit.mean_attention import Maps
 from picasso.audit.properties import Pictures
+from picasso.audit.remainders import Remainder, remainder
 from picasso.audit.trials import Bench, Trial
 from picasso.audit.verdict import Suspect
 
@@ -47,12 +48,14 @@ class Exhibit:
         shown: the pictures that moved most, :data:`SHOWN` of each direction.
         where: how much each pixel was changed on average, ``(H, W)`` from 0 to 1.
         flipped: by class, which of its pictures are then taken for the other one and were not before, ``(n,)``.
+        remainder: what is left of it without the first suspect, where that can be said.
     """
 
     suspect: Suspect
     shown: tuple[Shown, ...]
     where: Maps
     flipped: dict[int, NDArray[np.bool_]]
+    remainder: Remainder | None = None
 
     @property
     def pair(self) -> tuple[int, int]:
@@ -77,8 +80,14 @@ class Flip:
     tried: int
 
 
-def exhibit(bench: Bench, one: Suspect) -> Exhibit:
-    """Make the changes of a suspect again, in both directions, and keep what can be shown."""
+def exhibit(bench: Bench, one: Suspect, first: Suspect) -> Exhibit:
+    """Make the changes of a suspect again, in both directions, and keep what can be shown.
+
+    Args:
+        bench: the model and the pictures.
+        one: the suspect.
+        first: the one that is named first.
+    """
     shown: list[Shown] = []
     flipped: dict[int, NDArray[np.bool_]] = {}
     where: list[Maps] = []
@@ -92,7 +101,8 @@ def exhibit(bench: Bench, one: Suspect) -> Exhibit:
         flipped[trial.ours] = (was <= 0) & (now > 0)
         where.append(np.abs(after - before).mean(axis=(0, 3)))
         shown += pairs(bench, trial, after, np.argsort(was - now, kind="stable")[:SHOWN])
-    return Exhibit(one, tuple(shown), np.asarray(np.mean(where, axis=0), np.float32), flipped)
+    left = remainder(bench, first, one) if one.alarm else None
+    return Exhibit(one, tuple(shown), np.asarray(np.mean(where, axis=0), np.float32), flipped, left)
 
 
 def changed(bench: Bench, trial: Trial) -> Pictures | None:

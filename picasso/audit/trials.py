@@ -77,15 +77,18 @@ class Bench:
         changed = self.change(intervention, ours, theirs)
         if changed is None:
             return None
+        found, what = self.effect(changed, ours, theirs), intervention
+        words = intervention.words(self.case(ours, theirs))
+        return Trial(what.name, what.kind, what.informative, what.floor, words, ours, theirs, found)
+
+    def effect(self, changed: Changed, ours: int, theirs: int) -> Effect:
+        """Return how far changed pictures of one class move towards another."""
         answers = self.folder.logits
         way = margins(answers[theirs], ours, theirs).mean() - margins(answers[ours], ours, theirs).mean()
         towards, control = (
             margins(logits(self.model, some), ours, theirs) for some in (changed.towards, changed.control)
         )
-        words = intervention.words(self.case(ours, theirs))
-        found = effect(towards, control, float(way))
-        what = intervention
-        return Trial(what.name, what.kind, what.informative, what.floor, words, ours, theirs, found)
+        return effect(towards, control, float(way))
 
     def both(self, intervention: Intervention, pair: Pair) -> list[Trial]:
         """Return the trials of both directions; none where there was nothing to change."""

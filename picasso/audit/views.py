@@ -62,7 +62,8 @@ def look(audit: Audit) -> Views:
         maps = bench.attention(target)
         attention[target] = mean_attention(maps)
         groups[target] = [Cluster(members, mean_attention(maps[members])) for members in clusters(maps)]
-    exhibits = tuple(exhibit(bench, one) for one in audit.verdict.suspects)
+    suspects = audit.verdict.suspects
+    exhibits = tuple(exhibit(bench, one, suspects[0]) for one in suspects)
     # What is only told may well be the thing, which a picture should change its class with.
     easily = flips([one for one in exhibits if one.suspect.alarm])
     return Views(exhibits, attention, groups, tuple(easily), tuple(twins(audit.folder.views)))

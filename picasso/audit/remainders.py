@@ -1,0 +1,54 @@
+"""Whether a further suspect is the first one, seen otherwise: brighter backgrounds are other backgrounds, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from picasso.audit.interventions import Changed, Intervention
+from picasso.audit.interventions.matching import PropertyChange
+from picasso.audit.trials import Bench
+from picasso.audit.verdict import Suspect
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """What is left of a suspect once a property has been put back.
+
+    Attributes:
+        of: the name of the property.
+        there, back: the fractions of the way that are left, in the directions of the suspect.
+    """
+
+    of: str
+    there: float
+    back: float
+
+
+def remainder(bench: Bench, first: Suspect, other: Suspect) -> Remainder | None:
+    """Return what is left of a suspect when each changed picture gets back the property that the first is about.
+
+    The pictures changed towards the other class and those of the control both get the value that they had before, so
+    that everything but this property stays as the change has made it.
+
+    Returns:
+        None where the first is not about a property, or is about other classes, or is the other.
+    """
+    intervention = named(bench, first)
+    pair, others = {first.there.ours, first.there.theirs}, {other.there.ours, other.there.theirs}
+    if not isinstance(intervention, PropertyChange) or first is other or pair != others:
+        return None
+    of, left = intervention.property, []
+    for trial in (other.there, other.back):
+        changed = bench.change(named(bench, other), trial.ours, trial.theirs)
+        if changed is None:
+            return None
+        own = of.measure(bench.folder.views[trial.ours])
+        restored = Changed(of.edit(changed.towards, own), of.edit(changed.control, own))
+        left.append(bench.effect(restored, trial.ours, trial.theirs).fraction)
+    return Remainder(intervention.name, left[0], left[1])
+
+
+def named(bench: Bench, suspect: Suspect) -> Intervention:
+    """Return the intervention of a suspect."""
+    (found,) = (one for one in bench.interventions if one.name == suspect.there.intervention)
+    return found

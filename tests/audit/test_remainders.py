@@ -1,0 +1,69 @@
+"""A further suspect that is the first one seen otherwise leaves nothing behind; one of its own does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from picasso.audit import auditing
+from picasso.audit.folder import Folder, logits
+from picasso.audit.properties import Pictures, light
+from picasso.audit.remainders import remainder
+from picasso.audit.trials import Bench
+from picasso.audit.verdict import Suspect
+from picasso.models.arrays import Array
+from tests.audit.test_audit import COUNT, Judge, pictures
+
+
+class Both(Judge):
+    """Goes by the light of the whole picture, and by a corner of its own."""
+
+    corner = 0.0
+
+    def batch_logits(self, inputs: Array) -> Array:
+        seen = light(inputs)
+        mean = seen.mean(axis=(1, 2))
+        # The corner beside the rest, which the same light on everything does not change.
+        corner = np.log((seen[:, :4, :4].mean(axis=(1, 2)) + 0.01) / (mean + 0.01))
+        score = 12 * (0.45 - mean) + self.corner * corner
+        return np.stack([-score, score], axis=1)
+
+
+def suspects(corner: float) -> tuple[Bench, dict[str, Suspect]]:
+    """Return what is suspect of a model, by name; tanks are in the dark, and have a bright corner."""
+    model: Any = Both()
+    model.load()
+    model.corner = corner
+    views: dict[int, Pictures] = pictures("brightness")
+    views[1][:, :4, :4] = np.minimum(1, views[1][:, :4, :4] + 0.3)
+    answers = {target: logits(model, some) for target, some in views.items()}
+    bench = Bench(model, Folder(views, answers, {0: ("",) * COUNT, 1: ("",) * COUNT}))
+    return bench, {one.there.intervention: one for one in auditing.run(bench).verdict.alarms}
+
+
+def test_other_light_is_the_brightness_and_the_corner_is_not() -> None:
+    bench, found = suspects(corner=0.0)
+    first, layout = found["brightness"], found["the large-scale light and colour"]
+    left = remainder(bench, first, layout)
+    assert left is not None
+    assert left.of == "brightness"
+    assert layout.size > 0.3
+    assert max(abs(left.there), abs(left.back)) < 0.02
+
+    bench, found = suspects(corner=1.0)
+    left = remainder(bench, found["brightness"], found["the top left corner"])
+    assert left is not None
+    corner = found["the top left corner"]
+    # The patch hardly changes the light of the whole, so that nearly all of it is left.
+    assert [left.there, left.back] == pytest.approx(
+        [corner.there.effect.fraction, corner.back.effect.fraction], rel=0.2
+    )
+
+
+def test_there_is_no_remainder_of_itself_or_of_what_is_no_property() -> None:
+    bench, found = suspects(corner=1.0)
+    brightness, corner = found["brightness"], found["the top left corner"]
+    assert remainder(bench, brightness, brightness) is None
+    assert remainder(bench, corner, brightness) is None
