@@ -25,13 +25,14 @@ from tests.browser.conftest import ARGUMENTS, CHROMIUM, config_to_compare, servi
 EXAMPLES = ROOT / "picasso" / "examples"
 PHOTOGRAPHS = EXAMPLES / "keras-efficientnet-lite" / "config.py"
 DIGITS = EXAMPLES / "samples" / "mnist"
+TANKS = EXAMPLES / "tanks"
 
 State = Callable[["Studio"], None]
 STATES: dict[str, tuple[str, State]] = {}
 
 
 def state(example: str) -> Callable[[State], State]:
-    """Register a state of the pages of an example: "digits" or "photographs"."""
+    """Register a state of the pages of an example: "digits", "photographs", "tanks"."""
 
     def register(function: State) -> State:
         STATES[function.__name__] = (example, function)
@@ -299,10 +300,29 @@ def compared(studio: Studio) -> None:
         studio.take(page, "compared")
 
 
+@state("tanks")
+def audit(studio: Studio) -> None:
+    with studio.page(width=1100, height=900) as page:
+        ready(page)
+        page.get_by_role("link", name="Audit", exact=True).click()
+        page.locator("input[type=file]").set_input_files(TANKS / "pictures")
+        page.get_by_role("button", name="Start the audit").click()
+        page.locator(".verdict").wait_for(timeout=240_000)
+        page.wait_for_timeout(300)
+        studio.take(page, "audit")
+        report = page.get_by_role("link", name="Open the report").get_attribute("href")
+        page.goto(studio.address + str(report))
+        page.locator("#verdict").scroll_into_view_if_needed()
+        page.evaluate("document.querySelector('#verdict').scrollIntoView()")
+        studio.take(page, "audit-report")
+
+
 def options(example: str, folder: Path) -> list[str]:
     """Return the options of ``picasso serve`` for an example."""
     if example == "photographs":
         return ["--config", str(PHOTOGRAPHS)]
+    if example == "tanks":
+        return ["--config", str(TANKS / "config.py")]
     if example == "compared":
         return ["--config", str(config_to_compare(folder))]
     return []

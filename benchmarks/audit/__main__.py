@@ -2,8 +2,8 @@
 
     python -m benchmarks.audit [FOLDER] [--half test]
 
-trains the models into FOLDER (``build/audit`` if none is named), audits them with 20, 50 and 200 pictures of a class, asks
-the rivals, and prints the tables. What is there already is not done again.
+trains the models into FOLDER (``build/audit`` if none is named), audits them with 20, 50 and 200 pictures of a class,
+asks the rivals, and prints the tables. What is there already is not done again.
 """
 
 from __future__ import annotations
