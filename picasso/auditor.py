@@ -12,9 +12,10 @@ from itertools import combinations
 from math import prod
 from typing import Any, cast
 
-from picasso.audit import auditing, folder, report
+from picasso.audit import auditing, folder
 from picasso.audit.interventions import Intervention
 from picasso.audit.records import record_of
+from picasso.audit.reporting import report
 from picasso.audit.trials import Bench, Pair, Trial
 from picasso.audit.verdict import Suspect, verdict
 from picasso.audit_documents import Direction, Finding, Progress

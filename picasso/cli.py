@@ -139,9 +139,10 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     Ends with status 0 where nothing was found, 1 where something was, and 2 where it could not run.
     """
     from picasso import labelled, models
-    from picasso.audit import auditing, report
+    from picasso.audit import auditing
     from picasso.audit.catalogue import catalogue
     from picasso.audit.folder import read
+    from picasso.audit.reporting import report
     from picasso.audit.trials import Bench
 
     seconds, interventions = parse_time(budget), catalogue(settings.intervention_files())

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from benchmarks.audit.audits import opened
 from benchmarks.audit.models import entries
-from picasso.audit.clustering import clusters
 from picasso.audit.folder_checks import confounded
-from picasso.audit.mean_attention import mean_attention
+from picasso.audit.reporting.clustering import clusters
+from picasso.audit.reporting.mean_attention import mean_attention
 from picasso.audit.trials import Bench
 
 PICTURES = 50

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from picasso import labelled
-from picasso.audit import auditing, report
+from picasso.audit import auditing
 from picasso.audit.auditing import Audit, silently
 from picasso.audit.folder import read
 from picasso.audit.interventions import INTERVENTIONS, Intervention
+from picasso.audit.reporting import report
 from picasso.audit.trials import Bench
 from picasso.gathering import PAIRS
 from picasso.models.base import Model

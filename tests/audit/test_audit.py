@@ -12,11 +12,12 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from picasso.audit import auditing, report
+from picasso.audit import auditing
 from picasso.audit.folder import Folder, logits, read
 from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.properties import Pictures, light
 from picasso.audit.records import Record
+from picasso.audit.reporting import report
 from picasso.audit.trials import Bench
 from picasso.audit.verdict import Verdict
 from picasso.cli import main

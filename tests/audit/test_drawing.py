@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from picasso.audit import charts, drawing
+from picasso.audit.reporting import charts, drawing
 from picasso.rendering import strip
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso.audit import performance
 from picasso.audit.folder import Folder
+from picasso.audit.reporting import performance
 from picasso.models.arrays import Array
 from tests.fakes import LinearModel
 

@@ -10,7 +10,7 @@ import pytest
 from picasso.audit import auditing
 from picasso.audit.folder import Folder, logits
 from picasso.audit.properties import Pictures, light
-from picasso.audit.remainders import remainder
+from picasso.audit.reporting.remainders import remainder
 from picasso.audit.trials import Bench
 from picasso.audit.verdict import Suspect
 from picasso.models.arrays import Array

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso.audit import advice, auditing, charts, report
+from picasso.audit import auditing
 from picasso.audit.auditing import Audit
-from picasso.audit.document import document
 from picasso.audit.folder import Folder, logits
 from picasso.audit.interventions import INTERVENTIONS, KINDS
+from picasso.audit.reporting import advice, charts, report
+from picasso.audit.reporting.document import document
+from picasso.audit.reporting.views import look
 from picasso.audit.trials import Bench
-from picasso.audit.views import look
 from picasso.models.arrays import Array, Classes
 from tests.audit.test_audit import COUNT, HEIGHT, WIDTH, Judge, pictures
 from tests.fakes import softmax

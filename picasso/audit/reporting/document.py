@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from picasso import __version__
-from picasso.audit import advice, charts, performance
 from picasso.audit.auditing import Audit
-from picasso.audit.exhibits import Exhibit
 from picasso.audit.folder_checks import confounded
 from picasso.audit.interventions.base import FLOOR
-from picasso.audit.mean_attention import MeanAttention, cells
+from picasso.audit.reporting import advice, charts, performance
+from picasso.audit.reporting.exhibits import Exhibit
+from picasso.audit.reporting.mean_attention import MeanAttention, cells
+from picasso.audit.reporting.views import Views, look
 from picasso.audit.verdict import LEVEL, directions
-from picasso.audit.views import Views, look
 
 
 def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 from scipy.cluster.vq import kmeans2
 
-from picasso.audit.mean_attention import Maps, cells
+from picasso.audit.reporting.mean_attention import Maps, cells
 
 # Each map is joined to so many times the square root of their number, and its own scale is the distance of this one.
 NEIGHBOURS, SCALE = 1.5, 7

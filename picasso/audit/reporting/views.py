@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.auditing import Audit
-from picasso.audit.clustering import clusters
-from picasso.audit.duplicates import Twins, twins
-from picasso.audit.exhibits import Exhibit, Flip, exhibit, flips
-from picasso.audit.mean_attention import MeanAttention, mean_attention
+from picasso.audit.reporting.clustering import clusters
+from picasso.audit.reporting.duplicates import Twins, twins
+from picasso.audit.reporting.exhibits import Exhibit, Flip, exhibit, flips
+from picasso.audit.reporting.mean_attention import MeanAttention, mean_attention
 
 
 @dataclass(frozen=True)

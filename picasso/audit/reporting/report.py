@@ -11,12 +11,12 @@ from xml.sax.saxutils import quoteattr
 import jinja2
 
 from picasso import images, rendering
-from picasso.audit import charts, drawing
 from picasso.audit.auditing import Audit
-from picasso.audit.document import document
-from picasso.audit.exhibits import Exhibit
 from picasso.audit.folder import pixels
-from picasso.audit.views import Cluster, Views, look
+from picasso.audit.reporting import charts, drawing
+from picasso.audit.reporting.document import document
+from picasso.audit.reporting.exhibits import Exhibit
+from picasso.audit.reporting.views import Cluster, Views, look
 
 __all__ = ["document", "write"]
 

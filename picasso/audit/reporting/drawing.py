@@ -11,8 +11,8 @@ from PIL import Image
 
 from picasso import images, rendering
 from picasso.audit.folder import pixels
-from picasso.audit.mean_attention import cells
 from picasso.audit.properties import Pictures
+from picasso.audit.reporting.mean_attention import cells
 from picasso.panels import Panel
 
 # Photographs are drawn with at most so many pixels a side, twice those of the page, and maps with so many cells.
