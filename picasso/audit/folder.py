@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from picasso import images
 from picasso.audit.properties import Pictures
 from picasso.audit.statistics import Margins
 from picasso.errors import BadRequest, PicassoError
-from picasso.gathering import FEWEST, MOST, spread
+from picasso.gathering import FEWEST, spread, taken
 from picasso.labelled import Labelled
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -22,6 +22,26 @@ from picasso.models.card import Capability
 
 # Probabilities nearer to 0 or 1 than this give no larger logits.
 NEAREST = 1e-6
+
+
+class Stored(Mapping[int, Pictures]):
+    """Pictures by class, kept as bytes and given as fractions, since models of many classes have many pictures.
+
+    Args:
+        pictures: ``(n, H, W, C)``.
+    """
+
+    def __init__(self, pictures: Mapping[int, NDArray[np.uint8]]) -> None:
+        self._pictures = dict(pictures)
+
+    def __getitem__(self, target: int) -> Pictures:
+        return np.asarray(self._pictures[target] / np.float32(255), np.float32)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._pictures)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
 
 
 @dataclass(frozen=True)
@@ -35,24 +55,25 @@ class Folder:
         unreadable: a sentence for each that could not be read.
     """
 
-    views: dict[int, Pictures]
+    views: Mapping[int, Pictures]
     logits: dict[int, Array]
     names: dict[int, tuple[str, ...]]
     unreadable: tuple[str, ...] = ()
 
 
 def read(model: Model, pictures: Sequence[Labelled], progress: Callable[[float], None]) -> Folder:
-    """Read at most :data:`MOST` pictures of each class, evenly spread, and ask the model about them.
+    """Read as many pictures of each class as :func:`picasso.gathering.taken` says, and ask the model about them.
 
     Raises:
-        BadRequest: fewer than two classes have :data:`FEWEST` pictures that can be read.
+        BadRequest: fewer than two classes have :data:`FEWEST` pictures that can be read, or there are too many classes.
     """
     by_class: dict[int, list[Path]] = {}
     for one in pictures:
         by_class.setdefault(one.target, []).append(one.file)
-    chosen = {target: spread(found, min(MOST, len(found))) for target, found in sorted(by_class.items())}
+    counts = taken({target: len(found) for target, found in sorted(by_class.items())})
+    chosen = {target: spread(by_class[target], count) for target, count in counts.items()}
     total, done = sum(map(len, chosen.values())), 0
-    views: dict[int, Pictures] = {}
+    views: dict[int, NDArray[np.uint8]] = {}
     names: dict[int, tuple[str, ...]] = {}
     unreadable: list[str] = []
     for target, found in chosen.items():
@@ -64,7 +85,7 @@ def read(model: Model, pictures: Sequence[Labelled], progress: Callable[[float],
             except (OSError, PicassoError) as error:
                 unreadable.append(str(error))
                 continue
-            seen.append(np.asarray(view, np.float32).reshape(view.height, view.width, -1) / 255)
+            seen.append(np.asarray(view, np.uint8).reshape(view.height, view.width, -1))
             kept.append(file.name)
             progress(done / total)
         if len(seen) >= FEWEST:
@@ -74,7 +95,8 @@ def read(model: Model, pictures: Sequence[Labelled], progress: Callable[[float],
             f"An audit compares classes: it needs two or more with {FEWEST} pictures each, in folders of their names.",
             field="folder",
         )
-    return Folder(views, {key: logits(model, some) for key, some in views.items()}, names, tuple(unreadable))
+    stored = Stored(views)
+    return Folder(stored, {key: logits(model, some) for key, some in stored.items()}, names, tuple(unreadable))
 
 
 def encoded(model: Model, views: Pictures) -> Array:

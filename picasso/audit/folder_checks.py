@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -33,14 +34,14 @@ class Confounded:
     p: float
 
 
-def confounded(views: dict[int, Pictures]) -> list[Confounded]:
+def confounded(views: Mapping[int, Pictures]) -> list[Confounded]:
     """Return the properties that tell classes apart, the most telling first."""
     found = separations(views)
     telling = [one for one in found if one.separation >= SUSPICIOUS and one.p * len(found) < LEVEL]
     return sorted(telling, key=lambda one: -one.separation)
 
 
-def separations(views: dict[int, Pictures]) -> list[Confounded]:
+def separations(views: Mapping[int, Pictures]) -> list[Confounded]:
     """Return how well each property tells each two classes apart (Mann & Whitney, 1947)."""
     found = []
     for of in PROPERTIES:

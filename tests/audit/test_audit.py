@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from picasso.audit import auditing
-from picasso.audit.folder import Folder, logits, read
+from picasso.audit.folder import Folder, Stored, logits, read
 from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.properties import Pictures, light
 from picasso.audit.records import Record
@@ -22,6 +22,7 @@ from picasso.audit.trials import Bench
 from picasso.audit.verdict import Verdict
 from picasso.cli import main
 from picasso.errors import BadRequest
+from picasso.gathering import MOST_PICTURES, taken
 from picasso.labelled import Labelled
 from picasso.models.arrays import Array, Classes
 from picasso.models.card import Capability, Layer
@@ -297,3 +298,13 @@ def test_a_model_for_several_labels_without_gradients(tmp_path: Path) -> None:
     written = report.document(audited)
     assert written["calibration"] is None
     assert written["accuracy"]["pictures"] == 2 * COUNT
+
+
+def test_many_classes_get_fewer_pictures_each_and_are_kept_as_bytes() -> None:
+    counts = taken(dict.fromkeys(range(100), 300))
+    assert set(counts.values()) == {MOST_PICTURES // 100}
+    pictures = np.arange(8 * 2 * 3 * 3, dtype=np.uint8).reshape(8, 2, 3, 3)
+    stored = Stored({4: pictures})
+    assert list(stored) == [4]
+    assert stored[4].dtype == np.float32
+    np.testing.assert_array_equal(np.round(stored[4] * 255).astype(np.uint8), pictures)

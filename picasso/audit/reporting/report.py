@@ -90,7 +90,7 @@ def drawn_views(audit: Audit, seen: Views) -> dict[str, Any]:
 
     def cluster(target: int, one: Cluster) -> dict[str, Any]:
         """Return a cluster's map, and its most typical pictures."""
-        some = [drawing.photograph(folder.views[target][index]) for index in one.members[:IN_CLUSTER]]
+        some = [drawing.photograph(view) for view in folder.views[target][one.members[:IN_CLUSTER]]]
         return {"map": drawing.heat_map(one.attention.mean), "pictures": some}
 
     return {
