@@ -76,8 +76,8 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rows)]
 
 
-def put_into_page(mark: str, lines: Sequence[str]) -> None:
-    """Replace what docs/performance.md has between ``<!-- mark -->`` and the next ``<!-- end -->``."""
-    before, start, rest = PAGE.read_text(encoding="utf-8").partition(f"<!-- {mark} -->\n")
+def put_into_page(mark: str, lines: Sequence[str], page: Path = PAGE) -> None:
+    """Replace what a page has between ``<!-- mark -->`` and the next ``<!-- end -->``."""
+    before, start, rest = page.read_text(encoding="utf-8").partition(f"<!-- {mark} -->\n")
     _, stop, after = rest.partition("<!-- end -->")
-    PAGE.write_text(before + start + "\n" + "\n".join(lines) + "\n\n" + stop + after, encoding="utf-8")
+    page.write_text(before + start + "\n" + "\n".join(lines) + "\n\n" + stop + after, encoding="utf-8")

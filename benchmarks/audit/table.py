@@ -2,7 +2,8 @@
 
     python -m benchmarks.audit.table FOLDER --half test
 
-reads what ``benchmarks.audit.audits`` and ``benchmarks.audit.rivals`` have written, and prints Markdown.
+reads what ``benchmarks.audit.audits`` and ``benchmarks.audit.rivals`` have written, and prints Markdown; with
+``--write`` it goes into docs/audit.md.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import numpy as np
 from benchmarks.audit.audits import file_of
 from benchmarks.audit.models import Entry, entries
 from benchmarks.audit.proxies import PROXIES
+from benchmarks.measuring import markdown, put_into_page
 from picasso.audit.statistics import Effect, interval
 from picasso.audit.trials import Pair, Trial
 from picasso.audit.verdict import LEVEL, Verdict, verdict
 
 # A model goes by its proxy, if its reliance is at least that; below the second, it does not; between them is neither.
 STRONG, WEAK, NONE = 0.30, 0.10, 0.05
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "audit.md"
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ def summary(each: int, found: Sequence[Audited]) -> list[str]:
     controls = [one for one in found if one.control]
     return [
         str(each),
+        str(len(found)),
         share(strong, lambda one: one.accused),
         share(weak, lambda one: one.accused),
         share(hits, lambda one: one.named),
@@ -111,11 +115,6 @@ def significant(found: Audited) -> bool:
     return any(one.effect.p * len(usable) < LEVEL for one in usable)
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows))
-
-
 def rivals(found: Sequence[Audited], said: Mapping[str, Mapping[str, bool]]) -> list[list[str]]:
     """Return a row for each other way to raise an alarm, on the same models and folders."""
     ways: dict[str, Callable[[Audited], bool]] = {"the audit": lambda one: one.accused}
@@ -128,18 +127,24 @@ def rivals(found: Sequence[Audited], said: Mapping[str, Mapping[str, bool]]) -> 
     return [[name, *(share(some, way) for some in (strong, weak, controls))] for name, way in ways.items()]
 
 
-def models(found: Sequence[Audited]) -> list[list[str]]:
-    """Return a row for each model that has a proxy, the most reliant first, and for each that was accused wrongly."""
-    rows = []
+def by_proxy(found: Sequence[Audited]) -> list[list[str]]:
+    """Return a row for each proxy: how reliant its models are, and what was said of each, the most reliant first."""
+    groups: dict[str, list[str]] = defaultdict(list)
     for one in sorted(found, key=lambda one: -one.reliance):
-        if one.entry.kind != "planted" and not one.accused:
-            continue
-        said = ", ".join(f"{alarm.there.intervention} {alarm.size:.2f}" for alarm in one.verdict.alarms[:2]) or "silent"
-        entry = one.entry
-        mark = "" if not one.accused else "right" if entry.proxy and one.named else "other"
-        what = entry.proxy if entry.kind == "planted" else f"{entry.kind} {entry.proxy}"
-        rows.append([what, f"{entry.rho:g}", str(entry.classes), f"{one.reliance:.2f}", said, mark])
-    return rows
+        if one.entry.kind == "planted" or one.accused:
+            groups[one.entry.proxy if one.entry.kind == "planted" else f"{one.entry.kind} {one.entry.proxy}"].append(
+                said(one)
+            )
+    return [[name, "; ".join(texts)] for name, texts in groups.items()]
+
+
+def said(one: Audited) -> str:
+    """Return the reliance, and the first alarm and its effect; the name only where it is another one."""
+    if not one.accused:
+        return f"{max(0, one.reliance):.2f} silent"
+    first = one.verdict.alarms[0]
+    right = one.entry.proxy in PROXIES and one.entry.kind == "planted" and one.named
+    return f"**{max(0, one.reliance):.2f}** {'' if right else first.there.intervention + ' '}{first.size:.0%}"
 
 
 def main() -> None:
@@ -147,15 +152,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--half", choices=("tuning", "test"), default="test")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/audit.md")
     options = parser.parse_args()
     by_size = {each: audited(options.folder, options.half, each) for each in (20, 50, 200)}
-    heads = ["pictures of a class", f"found, reliance ≥ {STRONG:.2f}", f"≥ {WEAK:.2f}", "named rightly first"]
-    rows = [summary(each, found) for each, found in by_size.items() if found]
-    print(table([*heads, "false alarms", "CPU for 100 pictures, median"], rows), "\n")
+    found = by_size[50]
+    heads = ["pictures of a class", "models", f"found, reliance ≥ {STRONG:.2f}", f"≥ {WEAK:.2f}", "named rightly first"]
+    rows = [summary(each, some) for each, some in by_size.items() if some]
     rival_file = options.folder / f"rivals-{options.half}.json"
-    said = json.loads(rival_file.read_text()) if rival_file.exists() else {}
-    print(table(["method", *heads[1:3], "false alarms"], rivals(by_size[50], said)), "\n")
-    print(table(["proxy", "rho", "classes", "reliance", "said", "name"], models(by_size[50])))
+    other = json.loads(rival_file.read_text()) if rival_file.exists() else {}
+    tables = {
+        "benchmark": markdown([*heads, "false alarms", "CPU for 100 pictures, median"], rows),
+        "rivals": markdown(["method", *heads[2:4], "false alarms"], rivals(found, other)),
+        "proxies": markdown(["proxy", "measured reliance of each model, and what was said"], by_proxy(found)),
+    }
+    for mark, lines in tables.items():
+        print("\n".join(lines), "\n")
+        if options.write:
+            put_into_page(mark, lines, DOCS)
 
 
 if __name__ == "__main__":
