@@ -10,7 +10,7 @@ from picasso.audit.interventions.base import Maps, matched
 from picasso.audit.interventions.layers import Background, ColourLayout, covers
 from picasso.audit.interventions.marks import MovingMark, found
 from picasso.audit.interventions.regions import regions
-from picasso.audit.interventions.things import Place, Size, ThingColour, centres, colours, spreads, zoomed
+from picasso.audit.interventions.things import CORE, Place, Size, ThingColour, centres, colours, spreads, zoomed
 from picasso.audit.properties import Pictures, light
 
 HEIGHT, WIDTH, COUNT = 40, 48, 24
@@ -99,12 +99,12 @@ def test_what_is_looked_at_stays_and_the_rest_is_another_background() -> None:
     ours[:, 18:22, 22:26] = 1.0
     changed = Background().change(case(ours, theirs), generator())
     np.testing.assert_allclose(changed.towards[:, 19:21, 23:25], 1.0, atol=1e-3)
-    np.testing.assert_allclose(changed.towards[:, :4], 0.8, atol=1e-3)
-    np.testing.assert_allclose(changed.control[:, :4], 0.2, atol=1e-3)
+    np.testing.assert_allclose(changed.towards[:, :3, :3], 0.8, atol=1e-3)
+    np.testing.assert_allclose(changed.control[:, :3, :3], 0.2, atol=1e-3)
 
 
-def test_the_cover_is_the_quarter_that_is_looked_at_most() -> None:
-    cover = covers(looks([(20.0, 24.0)]))
+def test_a_cover_is_the_share_that_is_looked_at_most() -> None:
+    cover = covers(looks([(20.0, 24.0)]), 0.25)
     assert (cover > 0.5).mean() == pytest.approx(0.25, abs=0.03)
     assert cover[0, 20, 24, 0] == pytest.approx(1, abs=1e-4)
 
@@ -164,8 +164,8 @@ def test_the_thing_takes_the_colour_of_the_other_and_keeps_its_light() -> None:
     theirs[:, 14:26, 16:32] = (0.6, 0.3, 0.3)
     maps = looks([(20.0, 24.0)] * COUNT)
     changed = ThingColour().change(case(ours, theirs, (maps, maps)), generator())
-    reached = colours(changed.towards, covers(maps))
-    np.testing.assert_allclose(reached, colours(theirs, covers(maps)), rtol=0.06)
+    reached = colours(changed.towards, covers(maps, CORE))
+    np.testing.assert_allclose(reached, colours(theirs, covers(maps, CORE)), rtol=0.06)
     np.testing.assert_allclose(light(changed.towards), light(ours), atol=0.03)
     np.testing.assert_allclose(changed.control, ours, atol=1e-5)
     np.testing.assert_allclose(changed.towards[:, 0, 0], ours[:, 0, 0], atol=1e-4)

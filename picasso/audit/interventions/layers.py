@@ -9,8 +9,9 @@ from picasso.audit.properties import Pictures, blurred
 
 # Light that is not divided by: where there is next to none, a ratio says nothing.
 DARK = 0.02
-# How much of a picture is taken for the thing: the part that the model looks at most.
-THING = 0.25
+# How much of a picture, of what the model looks at most, is taken for the thing, so that the rest is background for sure:
+# of a cup that fills the picture, what lies outside the quarter that is looked at most is still the cup.
+THING = 0.6
 
 
 class ColourLayout(Intervention):
@@ -48,7 +49,7 @@ class Background(Intervention):
     def change(self, case: Case, generator: Generator) -> Changed:
         """Take the background from a picture of the other class; for the control, from another one of their own."""
         ours, theirs = case.ours, case.theirs
-        mine, other = (covers(maps) for maps in case.attention())
+        mine, other = (covers(maps, THING) for maps in case.attention())
         behind, their_behind = emptied(ours, mine), emptied(theirs, other)
         return Changed(
             mine * ours + (1 - mine) * their_behind[any_of(len(theirs), len(ours), generator)],
@@ -60,9 +61,9 @@ class Background(Intervention):
         return "putting what the model looks at in {a} pictures before the background of {b} pictures"
 
 
-def covers(maps: Maps) -> Pictures:
-    """Return soft masks ``(n, H, W, 1)`` of the quarter that is looked at most, from 0 to 1."""
-    least = np.quantile(maps, 1 - THING, axis=(1, 2), keepdims=True)
+def covers(maps: Maps, share: float) -> Pictures:
+    """Return soft masks ``(n, H, W, 1)`` of a share of the picture, that which is looked at most; from 0 to 1."""
+    least = np.quantile(maps, 1 - share, axis=(1, 2), keepdims=True)
     wide = blurred((maps >= least).astype(np.float32)[..., None], min(maps.shape[1:]) / 32)
     return np.clip(wide, 0, 1)
 

@@ -27,6 +27,8 @@ from picasso.audit.properties import Pictures, Values, light
 FARTHEST = 0.4
 # How far apart the places must be, beside how widely the model looks: it may look at this or that part of one thing.
 APART = 0.8
+# How much of a picture, of what the model looks at most, is coloured: it should be the thing and nothing else.
+CORE = 0.25
 # By how much pictures are enlarged, and the control made smaller, or the other way round.
 ZOOM = 1.25
 
@@ -98,7 +100,7 @@ class ThingColour(Intervention):
 
     def change(self, case: Case, generator: Generator) -> Changed:
         """Take the colour from a picture of the other class; for the control, from another one of their own."""
-        mine, other = (covers(maps) for maps in case.attention())
+        mine, other = (covers(maps, CORE) for maps in case.attention())
         own, theirs = colours(case.ours, mine), colours(case.theirs, other)
         wanted = theirs[any_of(len(theirs), len(own), generator)], own[another(len(own), generator)]
         towards, control = (coloured(case.ours, mine, one / own) for one in wanted)
