@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from picasso import __version__
-from picasso.cli_options import CONFIG, configured, free_folder, friendly, parse_pairs, parse_time, progress_bar
+from picasso.cli_options import CONFIG, configured, free_folder, friendly, gate, parse_pairs, parse_time, progress_bar
 from picasso.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, a
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn at random.")
 @configured
+@gate
 def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, seed: int) -> None:
     """Look for what the model goes by instead of the thing, with pictures in FOLDER, in folders named after classes.
 
@@ -150,9 +151,11 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     with progress_bar("reading") as progress:
         pictures = read(model, labelled.find(model, folder), progress)
     bench = Bench(model, pictures, seed, interventions)
-    click.echo(auditing.plan(bench, pairs).sentence())
+    plan = auditing.plan(bench, pairs)
+    click.echo(plan.sentence())
+    out.mkdir(parents=True, exist_ok=True)
     with progress_bar("changing pictures") as progress:
-        audited = auditing.run(bench, keep=out / "trials", pairs=pairs, budget=seconds, progress=progress)
+        audited = auditing.run(bench, plan, keep=out / "trials", budget=seconds, progress=progress)
     report.write(audited, out)
     found, names = audited.verdict, [str(name) for name in model.class_names()]
     click.secho(found.sentence(), bold=True)

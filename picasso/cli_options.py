@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -29,6 +30,22 @@ def friendly(command: Command) -> Command:
             return command(*arguments, **options)
         except PicassoError as error:
             click.secho(f"picasso: {error.message}", fg="red", err=True)
+            sys.exit(2)
+
+    return guarded
+
+
+def gate(command: Command) -> Command:
+    """End a command whose status 1 is an answer with status 2 where an error comes up that is not of our family."""
+
+    @wraps(command)
+    def guarded(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except PicassoError:
+            raise
+        except Exception:
+            traceback.print_exc()
             sys.exit(2)
 
     return guarded

@@ -41,7 +41,8 @@ def audit(entry: Entry, folder: Path, each: int) -> str:
     started = time.process_time()
     model, pictures = opened(entry, folder, each)
     began = time.process_time()
-    trials = auditing.run(Bench(model, pictures)).trials
+    bench = Bench(model, pictures)
+    trials = auditing.run(bench, auditing.plan(bench)).trials
     seconds = time.process_time() - began
     accuracy = np.mean([(answers.argmax(axis=1) == target).mean() for target, answers in pictures.logits.items()])
     written = {

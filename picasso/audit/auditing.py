@@ -121,6 +121,9 @@ def steps(bench: Bench, plan: Plan, record: Record | None = None, budget: float 
             if begun and time.monotonic() - started > budget:
                 continue
             begun = True
+        if not bench.tells_apart(pair):
+            yield Step(pair, [], all_, True, (done + 1) / len(plan.pairs))
+            continue
         yield Step(pair, made, tried, tried == all_, (done + tried / all_) / len(plan.pairs))
         for intervention in bench.interventions[tried:]:
             made, tried = made + bench.both(intervention, pair), tried + 1
@@ -131,9 +134,9 @@ def steps(bench: Bench, plan: Plan, record: Record | None = None, budget: float 
 
 def run(
     bench: Bench,
+    todo: Plan | None = None,
     *,
     keep: Path | None = None,
-    pairs: int = PAIRS,
     budget: float = float("inf"),
     progress: Callable[[float], None] = silently,
 ) -> Audit:
@@ -141,18 +144,18 @@ def run(
 
     Args:
         bench: the model and the pictures.
-        keep: a folder where trials are kept, and found if this audit was begun before.
-        pairs: how many pairs of classes are looked at, the most suspect first; 0 for all.
+        todo: what to do; by default the plan for as many pairs as usual.
+        keep: where trials are kept, and found if this audit was begun before; its parent exists.
         budget: seconds after which no further pair is begun; the first is always done.
         progress: called with the fraction done.
     """
-    plan_ = plan(bench, pairs)
+    todo = todo or plan(bench)
     found: dict[Pair, list[Trial]] = {}
-    for step in steps(bench, plan_, record_of(keep, bench) if keep else None, budget):
+    for step in steps(bench, todo, record_of(keep, bench) if keep else None, budget):
         progress(step.fraction)
         if step.whole:
             found[step.pair] = step.trials
-    return finished(bench, plan_, found)
+    return finished(bench, todo, found)
 
 
 def finished(bench: Bench, plan: Plan, found: Mapping[Pair, Sequence[Trial]]) -> Audit:

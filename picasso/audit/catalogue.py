@@ -25,11 +25,10 @@ def catalogue(files: Sequence[Path] = ()) -> tuple[Intervention, ...]:
             why = f"{file} has no list INTERVENTIONS: {reason(error)}."
             raise ConfigurationError(why, field="INTERVENTIONS") from error
         for one in listed:
-            if not isinstance(one, Intervention) or getattr(one, "kind", None) not in KINDS:
-                kinds = ", ".join(KINDS)
-                raise ConfigurationError(
-                    f"{one!r} in {file} must be an Intervention whose kind is one of {kinds}.", field="INTERVENTIONS"
-                )
+            named = isinstance(getattr(one, "name", None), str)
+            if not isinstance(one, Intervention) or not named or getattr(one, "kind", None) not in KINDS:
+                wanted = f"an Intervention with a name, whose kind is one of {', '.join(KINDS)}"
+                raise ConfigurationError(f"{one!r} in {file} must be {wanted}.", field="INTERVENTIONS")
             if one.name in {other.name for other in found}:
                 raise ConfigurationError(
                     f"There already is an intervention called {one.name}; rename that in {file}.", field="INTERVENTIONS"

@@ -13,7 +13,7 @@ from PIL import Image
 from picasso import images
 from picasso.audit.properties import Pictures
 from picasso.audit.statistics import Margins
-from picasso.errors import BadRequest, PicassoError
+from picasso.errors import BadRequest, ModelError, PicassoError
 from picasso.gathering import FEWEST, spread, taken
 from picasso.labelled import Labelled
 from picasso.models.arrays import Array
@@ -22,6 +22,8 @@ from picasso.models.card import Capability
 
 # Probabilities nearer to 0 or 1 than this give no larger logits.
 NEAREST = 1e-6
+# On fewer pixels along a side, properties such as noise are not defined.
+SMALLEST = 4
 
 
 class Stored(Mapping[int, Pictures]):
@@ -61,12 +63,30 @@ class Folder:
     unreadable: tuple[str, ...] = ()
 
 
-def read(model: Model, pictures: Sequence[Labelled], progress: Callable[[float], None]) -> Folder:
+def read(
+    model: Model,
+    pictures: Sequence[Labelled],
+    progress: Callable[[float], None],
+    *,
+    limit: int = images.DEFAULT_MEGAPIXELS,
+    called: Callable[[str], str] = images.display_name,
+) -> Folder:
     """Read as many pictures of each class as :func:`picasso.gathering.taken` says, and ask the model about them.
 
+    Args:
+        model: the model.
+        pictures: of which the class is known.
+        progress: called with the fraction that is read.
+        limit: the largest picture, in millions of pixels.
+        called: returns what a file is called, of its name.
+
     Raises:
-        BadRequest: fewer than two classes have :data:`FEWEST` pictures that can be read, or there are too many classes.
+        BadRequest: fewer than two classes have :data:`FEWEST` pictures that can be read, there are too many classes, or the model
+            sees too few pixels.
     """
+    height, width, _ = model.input_shape
+    if min(height, width) < SMALLEST:
+        raise BadRequest(f"The model sees {width} x {height} pixels; an audit needs {SMALLEST} x {SMALLEST} or more.")
     by_class: dict[int, list[Path]] = {}
     for one in pictures:
         by_class.setdefault(one.target, []).append(one.file)
@@ -81,12 +101,12 @@ def read(model: Model, pictures: Sequence[Labelled], progress: Callable[[float],
         for file in found:
             done += 1
             try:
-                view = model.view(images.read(file.read_bytes(), file.name))
+                view = model.view(images.read(file.read_bytes(), called(file.name), limit))
             except (OSError, PicassoError) as error:
                 unreadable.append(str(error))
                 continue
             seen.append(np.asarray(view, np.uint8).reshape(view.height, view.width, -1))
-            kept.append(file.name)
+            kept.append(called(file.name))
             progress(done / total)
         if len(seen) >= FEWEST:
             views[target], names[target] = np.stack(seen), tuple(kept)
@@ -114,7 +134,10 @@ def logits(model: Model, views: Pictures) -> Array:
         else:
             probabilities = np.clip(model.predict(inputs).astype(np.float64), NEAREST, 1 - NEAREST)
             found.append(np.log(probabilities / (1 - probabilities)).astype(np.float32))
-    return np.concatenate(found)
+    answers = np.concatenate(found)
+    if not np.isfinite(answers).all():
+        raise ModelError("The model answered logits that are not finite numbers, which an audit can't compare.")
+    return answers
 
 
 def pixels(views: Pictures) -> NDArray[np.uint8]:

@@ -19,11 +19,14 @@ def ordered(folder: Folder) -> list[Pair]:
     an order, and a pair comes as early as the better of its two places; of equals, that which is mixed up more.
     """
     every = list(combinations(sorted(folder.views), 2))
-    apart = separations(folder.views)
+    apart: dict[frozenset[int], float] = {}
+    for one in separations(folder.views):
+        both = frozenset((one.one, one.other))
+        apart[both] = max(one.separation, apart.get(both, 0.0))
     places: dict[Pair, list[int]] = {pair: [] for pair in every}
     reasons: tuple[Callable[[Pair], float], ...] = (
         lambda pair: confusion(folder, pair),
-        lambda pair: max((one.separation for one in apart if {one.one, one.other} == set(pair)), default=0.0),
+        lambda pair: apart.get(frozenset(pair), 0.0),
     )
     for suspicion in reasons:
         for place, pair in enumerate(sorted(every, key=suspicion, reverse=True)):

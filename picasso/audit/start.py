@@ -44,9 +44,11 @@ def audit_model(
         BadRequest: there is no such folder, or fewer than two classes have enough pictures.
     """
     pictures = read(model, labelled.find(model, Path(folder)), silently)
-    keep = Path(out) / "trials" if out is not None else None
-    bench = Bench(model, pictures, seed, interventions)
-    audit = auditing.run(bench, keep=keep, pairs=pairs, budget=budget, progress=progress)
+    bench, keep = Bench(model, pictures, seed, interventions), None
+    if out is not None:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        keep = Path(out) / "trials"
+    audit = auditing.run(bench, auditing.plan(bench, pairs), keep=keep, budget=budget, progress=progress)
     if out is not None:
         report.write(audit, Path(out))
     return audit

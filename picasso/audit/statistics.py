@@ -11,6 +11,9 @@ from scipy import stats
 
 Margins = NDArray[np.float64]
 
+# How probable by chance that may be which is taken for more than chance.
+LEVEL = 0.01
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -20,7 +23,7 @@ class Effect:
         fraction: how much of the way between the classes' mean margins, where 1 is all of it.
         low, high: its 95% confidence interval.
         p: the probability of so large an effect by chance: a paired t-test, one-sided.
-        flips: the share of pictures that are then predicted to be of the other class.
+        flips: the share of pictures that are then taken for the other class rather than their own, and were not before.
         control_flips: the same after an equal change that leads nowhere.
         pictures: how many there are.
     """
@@ -34,10 +37,11 @@ class Effect:
     pictures: int
 
 
-def effect(changed: Margins, control: Margins, way: float) -> Effect:
+def effect(before: Margins, changed: Margins, control: Margins, way: float) -> Effect:
     """Compare margins ``logit of the other class - logit of their own`` of the same pictures after two changes.
 
     Args:
+        before: of the pictures as they are, ``(n,)``.
         changed: after the change towards the other class, ``(n,)``.
         control: after a change of the same kind towards values of their own class, ``(n,)``.
         way: the mean margin of the other class's pictures less that of these.
@@ -56,10 +60,17 @@ def effect(changed: Margins, control: Margins, way: float) -> Effect:
         low=(mean - margin) / scale,
         high=(mean + margin) / scale,
         p=p,
-        flips=float((changed > 0).mean()),
-        control_flips=float((control > 0).mean()),
+        flips=float(((before <= 0) & (changed > 0)).mean()),
+        control_flips=float(((before <= 0) & (control > 0)).mean()),
         pictures=count,
     )
+
+
+def apart(ours: Margins, theirs: Margins, level: float) -> bool:
+    """Tell whether a model tells two classes apart: their margins differ by more than chance (Welch, 1947)."""
+    if np.ptp(ours) == 0 and np.ptp(theirs) == 0:
+        return bool(theirs[0] > ours[0])
+    return bool(stats.ttest_ind(theirs, ours, equal_var=False, alternative="greater").pvalue < level)
 
 
 def holm(ps: Sequence[float]) -> list[float]:

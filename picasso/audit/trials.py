@@ -13,7 +13,8 @@ import numpy as np
 from picasso.audit.folder import Folder, logits, margins
 from picasso.audit.interventions import INTERVENTIONS, Case, Changed, Intervention
 from picasso.audit.looking import Maps, attention
-from picasso.audit.statistics import Effect, effect
+from picasso.audit.statistics import LEVEL, Effect, apart, effect
+from picasso.errors import BadRequest
 from picasso.models.base import Model
 
 Pair = tuple[int, int]
@@ -56,6 +57,8 @@ class Bench:
     def __init__(
         self, model: Model, folder: Folder, seed: int = 0, interventions: Sequence[Intervention] = INTERVENTIONS
     ) -> None:
+        if not interventions:
+            raise BadRequest("There is nothing to try: an audit needs one intervention or more.", field="interventions")
         self.model, self.folder, self.seed, self.interventions = model, folder, seed, tuple(interventions)
         self.attention = lru_cache(maxsize=4)(self._attention)
 
@@ -74,28 +77,37 @@ class Bench:
 
     def trial(self, intervention: Intervention, ours: int, theirs: int) -> Trial | None:
         """Change the pictures of one class towards another in one respect, and see what the model says."""
-        changed = self.change(intervention, ours, theirs)
-        if changed is None:
+        changed, mine = self.change(intervention, ours, theirs), self.folder.views[ours]
+        if changed is None or (np.array_equal(changed.towards, mine) and np.array_equal(changed.control, mine)):
             return None
         found, what = self.effect(changed, ours, theirs), intervention
-        words = intervention.words(self.case(ours, theirs))
+        words = changed.words or intervention.words(self.case(ours, theirs))
         return Trial(what.name, what.kind, what.informative, what.floor, words, ours, theirs, found)
 
     def effect(self, changed: Changed, ours: int, theirs: int) -> Effect:
         """Return how far changed pictures of one class move towards another."""
-        answers = self.folder.logits
-        way = margins(answers[theirs], ours, theirs).mean() - margins(answers[ours], ours, theirs).mean()
+        before, others = (margins(self.folder.logits[one], ours, theirs) for one in (ours, theirs))
         towards, control = (
             margins(logits(self.model, some), ours, theirs) for some in (changed.towards, changed.control)
         )
-        return effect(towards, control, float(way))
+        return effect(before, towards, control, float(others.mean() - before.mean()))
+
+    def tells_apart(self, pair: Pair) -> bool:
+        """Tell whether the model tells two classes apart; if not, nothing can be said of what it does so by."""
+        ours, theirs = (margins(self.folder.logits[one], *pair) for one in pair)
+        return apart(ours, theirs, LEVEL)
+
+    def named(self, name: str) -> Intervention:
+        """Return the intervention of that name."""
+        (found,) = (one for one in self.interventions if one.name == name)
+        return found
 
     def both(self, intervention: Intervention, pair: Pair) -> list[Trial]:
-        """Return the trials of both directions; none where there was nothing to change."""
+        """Return the trials of both directions; none where there was nothing to change in one of them."""
         if not all(intervention.fits(self.folder.views[one]) for one in pair):
             return []
         made = [self.trial(intervention, ours, theirs) for ours, theirs in (pair, pair[::-1])]
-        return [one for one in made if one]
+        return [one for one in made if one] if all(made) else []
 
 
 def generator_of(seed: int, *what: object) -> np.random.Generator:

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from picasso.audit.interventions import KINDS
 from picasso.audit.interventions.base import FLOOR
-from picasso.audit.statistics import both_ways, smallest_visible
-from picasso.audit.trials import Trial
+from picasso.audit.statistics import LEVEL, both_ways, smallest_visible
+from picasso.audit.trials import Pair, Trial
 
-# An alarm needs a test that is not chance in either direction, besides an effect that matters in either.
-LEVEL = 0.01
 # What is named first is the most specific of those that have at least this part of the largest effect.
 COMPARABLE = 0.5
 
@@ -59,11 +59,17 @@ class Verdict:
         suspects: in the order of :func:`ranked`.
         silent: the names of the interventions that found nothing.
         smallest: the smallest effect that this folder could have shown, as a fraction of the way.
+        alike: the pairs of classes that the model does not tell apart, of which nothing can be said.
+        compared: how many pairs it does tell apart.
+        tests: for how many alarms that could have been p-values are corrected.
     """
 
     suspects: tuple[Suspect, ...]
     silent: tuple[str, ...]
     smallest: float
+    alike: tuple[Pair, ...]
+    compared: int
+    tests: int
 
     @property
     def alarms(self) -> list[Suspect]:
@@ -76,14 +82,23 @@ class Verdict:
             first, more = self.alarms[0].there.intervention, len(self.alarms) - 1
             others = f", and {more} more suspect{'s' if more > 1 else ''}" if more else ""
             return f"There is reason to think that the model goes by something else than the thing: {first}{others}."
+        if not self.compared:
+            return "The model does not tell these classes apart, so that nothing can be said of what it goes by."
+        alike = f" It does not tell {len(self.alike)} of the pairs of classes apart." if self.alike else ""
+        if not np.isfinite(self.smallest):
+            return f"No reliance was found; this folder is too small to say which effect it would have shown.{alike}"
         return (
             "No reliance on anything that was tried was found. The smallest effect that this folder could have shown "
-            f"is about {self.smallest:.0%} of the way between two classes."
+            f"is about {self.smallest:.0%} of the way between two classes.{alike}"
         )
 
 
-def verdict(trials: Mapping[tuple[int, int], Sequence[Trial]]) -> Verdict:
-    """Judge the trials of all pairs together: p-values are corrected for how many of them could raise an alarm."""
+def verdict(trials: Mapping[Pair, Sequence[Trial]]) -> Verdict:
+    """Judge the trials of all pairs together: p-values are corrected for how many of them could raise an alarm.
+
+    Args:
+        trials: by pair; none where the model does not tell the classes apart.
+    """
     both = [two for made in trials.values() for two in directions(made)]
     both.sort(key=lambda two: two[0].informative)
     alarming = [two for two in both if not two[0].informative]
@@ -98,7 +113,15 @@ def verdict(trials: Mapping[tuple[int, int], Sequence[Trial]]) -> Verdict:
             suspects.append(Suspect(there, back, p, alarm=not there.informative))
             silent.pop(there.intervention, None)
     visible = smallest_visible([one.effect for two in alarming for one in two], LEVEL / max(1, len(alarming)))
-    return Verdict(tuple(ranked(suspects)), tuple(silent), max(FLOOR, visible))
+    alike = tuple(pair for pair, made in trials.items() if not made)
+    return Verdict(
+        suspects=tuple(ranked(suspects)),
+        silent=tuple(silent),
+        smallest=max(FLOOR, visible),
+        alike=alike,
+        compared=len(trials) - len(alike),
+        tests=len(alarming),
+    )
 
 
 def directions(made: Sequence[Trial]) -> list[tuple[Trial, Trial]]:

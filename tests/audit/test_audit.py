@@ -257,7 +257,8 @@ def test_of_several_classes_all_pairs_are_compared_within_the_budget(tmp_path: P
     assert {pair: again.trials[pair] for pair in first.trials} == first.trials
     assert seen[-1] == 1
     assert {tuple(sorted((one.there.ours, one.there.theirs))) for one in again.verdict.alarms} >= {(0, 1)}
-    fewer = auditing.run(Bench(model, folder), keep=tmp_path, pairs=2)
+    bench = Bench(model, folder)
+    fewer = auditing.run(bench, auditing.plan(bench, 2), keep=tmp_path)
     assert len(fewer.left) == 1
     written = report.document(fewer)
     assert len(written["pairs_left_out"]) == 1

@@ -67,8 +67,12 @@ def test_own_ones_are_tried_and_named(tmp_path: Path) -> None:
         (None, "has no list INTERVENTIONS"),
         ("INTERVENTIONS = 1 / 0", "has no list INTERVENTIONS: ZeroDivisionError"),
         ("x = 1", "has no list INTERVENTIONS"),
-        ("INTERVENTIONS = ['brightness']", "must be an Intervention whose kind is one of mark, property"),
-        (OWN.replace('"region"', '"half"'), "must be an Intervention whose kind is one of mark, property"),
+        ("INTERVENTIONS = ['brightness']", "must be an Intervention with a name, whose kind is one of mark, property"),
+        (OWN.replace('"region"', '"half"'), "must be an Intervention with a name, whose kind is one of mark, property"),
+        (
+            OWN.replace('kind, name = "region", "the upper half"', 'kind = "region"'),
+            "must be an Intervention with a name",
+        ),
         (OWN.replace("the upper half", "brightness"), "There already is an intervention called brightness"),
     ],
 )

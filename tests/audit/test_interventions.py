@@ -212,8 +212,8 @@ def test_a_mark_that_recurs_is_found_put_in_and_taken_out() -> None:
     assert taken is not None
     for one, (y, x) in zip(taken.towards, places, strict=True):
         assert not np.allclose(one[y : y + SIDE, x : x + SIDE], mark.patch, atol=0.2)
-    assert "putting" in MovingMark().words(towards)
-    assert "taking" in MovingMark().words(back)
+    assert "putting" in put.words
+    assert "taking" in taken.words
 
 
 def test_no_mark_is_found_where_none_recurs_or_where_it_stays() -> None:

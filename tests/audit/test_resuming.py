@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.properties import Pictures
 from tests.audit.test_audit import Judge, pictures
 
@@ -22,7 +24,7 @@ MODEL_CLS_PATH = {file!r}
 MODEL_CLS_NAME = "Three"
 MODEL_LOAD_ARGS = {{}}
 """
-MOMENTS = 3
+MOMENTS = 2
 
 
 def save(folder: Path) -> None:
@@ -45,6 +47,11 @@ def start(folder: Path, out: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def kill(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=20)
+
+
 def written(folder: Path) -> dict[str, bytes]:
     """Return all files of a report but the kept trials."""
     return {
@@ -60,11 +67,18 @@ def test_killed_at_random_moments_it_goes_on_and_writes_the_same(tmp_path: Path)
     assert start(tmp_path, "whole").wait(timeout=120) == 1
     took = time.monotonic() - started
     moments = random.Random(time.time_ns())  # noqa: S311 - any moment will do, and another each time
+    # The first time when something was tried and something not, then at any moment.
+    process = start(tmp_path, "killed")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "killed" / "trials" / "pair-0-1.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    kill(process)
+    first = json.loads((tmp_path / "killed" / "trials" / "pair-0-1.json").read_text())
+    assert 0 < first["tried"] < len(INTERVENTIONS)
     for _ in range(MOMENTS):
         process = start(tmp_path, "killed")
         time.sleep(moments.uniform(0.2, 1) * took)
-        process.send_signal(signal.SIGKILL)
-        process.wait(timeout=20)
+        kill(process)
     assert start(tmp_path, "killed").wait(timeout=120) == 1
     whole, killed = written(tmp_path / "whole"), written(tmp_path / "killed")
     assert {"report.html", "audit.json", "junit.xml"} < set(whole)

@@ -49,10 +49,12 @@ class Changed:
     Attributes:
         towards: changed so that they are like those of the other class.
         control: changed in the same way, but like other pictures of their own class.
+        words: what was done, where only the change itself knows; else :meth:`Intervention.words` says it.
     """
 
     towards: Pictures
     control: Pictures
+    words: str = ""
 
 
 class Intervention(ABC):

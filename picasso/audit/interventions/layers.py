@@ -9,8 +9,8 @@ from picasso.audit.properties import Pictures, blurred
 
 # Light that is not divided by: where there is next to none, a ratio says nothing.
 DARK = 0.02
-# How much of a picture, of what the model looks at most, is taken for the thing, so that the rest is background for sure:
-# of a cup that fills the picture, what lies outside the quarter that is looked at most is still the cup.
+# How much of a picture, of what the model looks at most, is taken for the thing, so that the rest is background for
+# sure: of a cup that fills the picture, what lies outside the quarter that is looked at most is still the cup.
 THING = 0.6
 
 

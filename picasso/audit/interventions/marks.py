@@ -17,6 +17,8 @@ from picasso.audit.properties import Pictures
 
 # Pictures are reduced until their shorter side has at most so many pixels; a mark is an eighth of it.
 REDUCED, PART = 64, 8
+# In smaller pictures a mark of four pixels would be most of them.
+SMALLEST = 16
 # How many pictures, and places in each, are searched for candidates.
 SEARCHED, PLACES = 12, 6
 # How much contrast a mark must have, as a standard deviation, and how far copies may be beside it, in root mean square.
@@ -53,6 +55,10 @@ class MovingMark(Intervention):
 
     kind, name = "mark", "a mark that moves"
 
+    def fits(self, pictures: Pictures) -> bool:
+        """Tell whether there is room for a mark."""
+        return bool(min(pictures.shape[1:3]) >= SMALLEST)
+
     def change(self, case: Case, generator: Generator) -> Changed | None:
         """Find the mark; the control puts a piece of another picture there, or takes another piece away."""
         mark = found(case)
@@ -65,16 +71,15 @@ class MovingMark(Intervention):
             order = generator.permutation(len(ours))
             pieces = np.stack([patch_at(ours[index], elsewhere[index], side) for index in order])
             return Changed(
-                pasted(ours, elsewhere, np.broadcast_to(mark.patch, pieces.shape)), pasted(ours, elsewhere, pieces)
+                pasted(ours, elsewhere, np.broadcast_to(mark.patch, pieces.shape)),
+                pasted(ours, elsewhere, pieces),
+                "putting a mark that recurs in {b} pictures somewhere in {a} pictures",
             )
         where = np.where(mark.present[:, None], mark.places, elsewhere)
-        return Changed(mended(ours, where, side), mended(ours, elsewhere, side))
+        return Changed(mended(ours, where, side), mended(ours, elsewhere, side), self.words(case))
 
     def words(self, case: Case) -> str:
-        """Say whether it is put in or taken out."""
-        mark = found(case)
-        if mark is not None and mark.excess > 0:
-            return "putting a mark that recurs in {b} pictures somewhere in {a} pictures"
+        """Say that it is taken out; where it is put in, the change itself says so."""
         return "taking a mark that recurs in {a} pictures away, as in {b} pictures,"
 
 

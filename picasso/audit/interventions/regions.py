@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.interventions.base import Case, Changed, Generator, Intervention, another, any_of
+from picasso.audit.properties import Pictures
 
 
 class RegionSwap(Intervention):
@@ -34,6 +35,11 @@ class RegionSwap(Intervention):
         mask = np.zeros(size, np.bool_)
         mask[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = True
         return mask
+
+    def fits(self, pictures: Pictures) -> bool:
+        """Tell whether it has any pixels, and leaves any."""
+        mask = self.mask((pictures.shape[1], pictures.shape[2]))
+        return bool(mask.any() and not mask.all())
 
     def change(self, case: Case, generator: Generator) -> Changed:
         """Take the part from a picture of the other class; for the control, from another one of their own."""

@@ -22,6 +22,8 @@ Change = Callable[[Values], Pictures]
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # How often the range of an edit's strength is halved: to less than a ten-thousandth of it.
 HALVINGS = 14
+# So many values are edited at once, to bound the memory: an edit holds several copies of them.
+AT_ONCE = 4_000_000
 # A change of a property by less than this part of its range is none.
 SAME = 1e-3
 
@@ -48,14 +50,20 @@ class Property:
 
     def edit(self, pictures: Pictures, wanted: Values) -> Pictures:
         """Return the pictures with values as near to the wanted ones, ``(N,)``, as they can have."""
-        own, changed = self.measure(pictures), self.change(pictures)
-        up = wanted > own
+        own = self.measure(pictures)
+        wanted = np.where(np.abs(wanted - own) <= SAME * max(1e-9, float(np.ptp(own))), own, wanted)
+        size = max(1, AT_ONCE // pictures[0].size)
+        parts = [slice(start, start + size) for start in range(0, len(pictures), size)]
+        return np.concatenate([self._edit(pictures[part], own[part], wanted[part]) for part in parts])
+
+    def _edit(self, pictures: Pictures, own: Values, wanted: Values) -> Pictures:
+        changed, up = self.change(pictures), wanted > own
         low, high = np.where(up, 0.0, -1.0), np.where(up, 1.0, 0.0)
         for _ in range(HALVINGS):
             middle = (low + high) / 2
             below = self.measure(changed(middle)) < wanted
             low, high = np.where(below, middle, low), np.where(below, high, middle)
-        strength = np.where(np.abs(wanted - own) <= SAME * max(1e-9, float(np.ptp(own))), 0.0, (low + high) / 2)
+        strength = np.where(wanted == own, 0.0, (low + high) / 2)
         return np.where((strength == 0)[:, None, None, None], pictures, changed(strength)).astype(np.float32)
 
 

@@ -16,7 +16,7 @@ from picasso.audit.reporting import advice, charts, performance
 from picasso.audit.reporting.exhibits import Exhibit
 from picasso.audit.reporting.mean_attention import MeanAttention, cells
 from picasso.audit.reporting.views import Views, look
-from picasso.audit.verdict import LEVEL, directions
+from picasso.audit.statistics import LEVEL
 
 
 def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
@@ -28,13 +28,14 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``calibration``: the expected calibration error and its bins; null where probabilities do not sum to 1.
     ``verdict``: one sentence. ``alarms``: how many suspects raise one.
     ``rule``: the level and the effect that an alarm needs, and for how many tests p-values are corrected.
-    ``suspects``: each with its sentence, both directions, ``where`` pixels were changed (means in cells), the pictures
+    ``suspects``: each with its sentence, both ``where`` pixels were changed (means in cells), the pictures
     that are shown, what to do, how to check it by hand, and the ``remainder`` without the first suspect.
     ``silent``: what found nothing. ``nothing_to_change``: what was not tried.
     ``smallest_visible_effect``: null where the folder is too small to say.
     ``confounded``: the properties that tell classes apart, with histograms.
     ``views``: ``attention`` and ``clusters`` by class, ``flips``, and ``near_duplicates``.
-    ``pairs_left_out``, ``unreadable``: what was not looked at. ``trials``: everything that was tried.
+    ``not_told_apart``: pairs of classes of which nothing can be said. ``pairs_left_out``, ``unreadable``: what was
+    not looked at. ``trials``: everything that was tried.
 
     Args:
         audit: what was found.
@@ -50,7 +51,7 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
         **how_it_does(audit, names),
         "verdict": found.sentence(),
         "alarms": len(found.alarms),
-        "rule": {"level": LEVEL, "floor": FLOOR, "tests": sum(len(directions(made)) for made in audit.trials.values())},
+        "rule": {"level": LEVEL, "floor": FLOOR, "tests": found.tests},
         "suspects": [suspect(number, one, names) for number, one in enumerate(seen.exhibits)],
         "silent": list(found.silent),
         "nothing_to_change": [one.name for one in audit.bench.interventions if one.name not in tried],
@@ -66,6 +67,7 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
             for one in confounded(folder.views)
         ],
         "views": views(audit, seen, names),
+        "not_told_apart": [[names[one], names[other]] for one, other in found.alike],
         "pairs_left_out": [[names[one], names[other]] for one, other in audit.left],
         "unreadable": list(folder.unreadable),
         "trials": [asdict(one) for made in audit.trials.values() for one in made],

@@ -18,6 +18,8 @@ SIDE = 16
 LIKE, ALONE = 0.97, 0.93
 # Pictures with less contrast than this, from 0 to 1, have nothing that could be compared.
 FLAT = 1e-3
+# More pairs than this are not told.
+MOST = 200
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Twins:
 
 
 def twins(views: Mapping[int, Pictures]) -> list[Twins]:
-    """Return the pictures that look the same and are in two classes, the most alike first.
+    """Return the pictures that look the same and are in two classes, the most alike first; at most :data:`MOST`.
 
     Thumbnails are correlated, twice: as they are, and less what is common to all pictures of the folder, since
     radiographs and landscapes are alike without being the same. Both must be large.
@@ -51,10 +53,13 @@ def twins(views: Mapping[int, Pictures]) -> list[Twins]:
     for place, one in enumerate(order):
         for other in order[place + 1 :]:
             likeness = small[one] @ small[other].T
-            for first, second in np.argwhere((likeness >= LIKE) & (own[one] @ own[other].T >= ALONE)):
+            alike = np.argwhere((likeness >= LIKE) & (own[one] @ own[other].T >= ALONE))
+            # Of a fixed camera everything looks the same.
+            for first, second in alike[np.argsort(-likeness[tuple(alike.T)], kind="stable")][:MOST]:
                 value = min(1.0, float(likeness[first, second]))
                 found.append(Twins(one, other, int(first), int(second), value))
-    return sorted(found, key=lambda pair: (-round(pair.likeness, 6), pair.one, pair.other, pair.first, pair.second))
+    order_ = sorted(found, key=lambda pair: (-round(pair.likeness, 6), pair.one, pair.other, pair.first, pair.second))
+    return order_[:MOST]
 
 
 def thumbnails(pictures: Pictures) -> NDArray[np.float64]:

@@ -107,8 +107,7 @@ def exhibit(bench: Bench, one: Suspect, first: Suspect) -> Exhibit:
 
 def changed(bench: Bench, trial: Trial) -> Pictures | None:
     """Return the pictures of a trial after the change towards the other class."""
-    (intervention,) = (one for one in bench.interventions if one.name == trial.intervention)
-    found = bench.change(intervention, trial.ours, trial.theirs)
+    found = bench.change(bench.named(trial.intervention), trial.ours, trial.theirs)
     return None if found is None else found.towards
 
 

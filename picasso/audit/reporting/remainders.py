@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from picasso.audit.interventions import Changed, Intervention
+from picasso.audit.interventions import Changed
 from picasso.audit.interventions.matching import PropertyChange
 from picasso.audit.trials import Bench
 from picasso.audit.verdict import Suspect
@@ -33,22 +33,16 @@ def remainder(bench: Bench, first: Suspect, other: Suspect) -> Remainder | None:
     Returns:
         None where the first is not about a property, or is about other classes, or is the other.
     """
-    intervention = named(bench, first)
+    intervention = bench.named(first.there.intervention)
     pair, others = {first.there.ours, first.there.theirs}, {other.there.ours, other.there.theirs}
     if not isinstance(intervention, PropertyChange) or first is other or pair != others:
         return None
     of, left = intervention.property, []
     for trial in (other.there, other.back):
-        changed = bench.change(named(bench, other), trial.ours, trial.theirs)
+        changed = bench.change(bench.named(trial.intervention), trial.ours, trial.theirs)
         if changed is None:
             return None
         own = of.measure(bench.folder.views[trial.ours])
         restored = Changed(of.edit(changed.towards, own), of.edit(changed.control, own))
         left.append(bench.effect(restored, trial.ours, trial.theirs).fraction)
     return Remainder(intervention.name, left[0], left[1])
-
-
-def named(bench: Bench, suspect: Suspect) -> Intervention:
-    """Return the intervention of a suspect."""
-    (found,) = (one for one in bench.interventions if one.name == suspect.there.intervention)
-    return found

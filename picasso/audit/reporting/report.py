@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ IN_CLUSTER, FLIPS, TWINS = 8, 12, 12
 
 def write(audit: Audit, out: Path) -> None:
     """Write ``report.html``, ``audit.json``, ``junit.xml`` and the evidence into a folder."""
-    out.mkdir(parents=True, exist_ok=True)
+    # Without its parents: an audit that was deleted meanwhile must not come back.
+    out.mkdir(exist_ok=True)
+    shutil.rmtree(out / "evidence", ignore_errors=True)
     seen = look(audit)
     written = document(audit, seen)
     for number, one in enumerate(seen.exhibits):

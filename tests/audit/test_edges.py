@@ -1,0 +1,186 @@
+"""Models and folders of which little can be said, and what must not be said of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from picasso.audit import auditing
+from picasso.audit.folder import Folder, logits, read
+from picasso.audit.folder_checks import confounded, separations
+from picasso.audit.properties import Pictures
+from picasso.audit.reporting import report
+from picasso.audit.reporting.duplicates import MOST, twins
+from picasso.audit.trials import Bench
+from picasso.errors import BadRequest, ModelError
+from picasso.labelled import Labelled
+from picasso.models.arrays import Array
+from tests.audit.test_audit import COUNT, Judge, audit, pictures
+
+
+class Inverted(Judge):
+    """Is always wrong."""
+
+    def batch_logits(self, inputs: Array) -> Array:
+        return -super().batch_logits(inputs)
+
+
+class Indifferent(Judge):
+    """Says the same of everything."""
+
+    def batch_logits(self, inputs: Array) -> Array:
+        return np.zeros((len(inputs), 2), np.float32)
+
+
+class Boundless(Judge):
+    """Answers logarithms of probabilities, of which some are 0."""
+
+    def batch_logits(self, inputs: Array) -> Array:
+        return np.full((len(inputs), 2), -np.inf, np.float32)
+
+
+def bench_of(model: Judge, views: dict[int, Pictures] | None = None) -> Bench:
+    model.load()
+    views = views or pictures("brightness")
+    answers = {target: logits(model, some) for target, some in views.items()}
+    return Bench(model, Folder(views, answers, {target: tuple(map(str, range(COUNT))) for target in views}))
+
+
+@pytest.mark.parametrize("model", [Inverted(), Indifferent()])
+def test_of_a_model_that_does_not_tell_classes_apart_nothing_is_said(model: Judge, tmp_path: Path) -> None:
+    found = auditing.run(bench_of(model))
+    assert found.verdict.alike == ((0, 1),)
+    assert found.verdict.sentence().startswith("The model does not tell these classes apart")
+    assert found.trials == {(0, 1): []}
+    report.write(found, tmp_path)
+    assert json.loads((tmp_path / "audit.json").read_text())["not_told_apart"] == [["no tank", "tank"]]
+    assert "<h2>Not told apart</h2>" in (tmp_path / "report.html").read_text()
+
+
+def test_the_same_pictures_in_both_classes(tmp_path: Path) -> None:
+    views = pictures("brightness")
+    found = auditing.run(bench_of(Judge(), {0: views[0], 1: views[0].copy()}))
+    assert found.verdict.compared == 0
+    flat = {target: np.full((8, 24, 32, 3), 0.5, np.float32) for target in (0, 1)}
+    assert auditing.run(bench_of(Judge(), flat)).verdict.compared == 0
+
+
+def test_logits_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(ModelError, match="logits that are not finite numbers"):
+        bench_of(Boundless())
+
+
+def test_an_audit_of_nothing_is_refused() -> None:
+    bench = bench_of(Judge())
+    with pytest.raises(BadRequest, match="nothing to try"):
+        Bench(bench.model, bench.folder, interventions=[])
+
+
+@pytest.mark.parametrize("size", [(4, 4, 1), (8, 8, 1), (5, 9, 3), (16, 128, 3)])
+def test_small_pictures_get_what_fits_them(size: tuple[int, int, int]) -> None:
+    class Small(Judge):
+        def batch_logits(self, inputs: Array) -> Array:
+            score = 20 * (inputs.mean(axis=(1, 2, 3)) - 0.5)
+            return np.stack([-score, score], axis=1)
+
+        def batch_input_gradients(self, inputs: Array, classes: Any) -> Array:
+            return np.ones_like(inputs)
+
+    model = Small()
+    model.load()
+    model.input_shape = size
+    random = np.random.default_rng(0)
+    views = {
+        target: np.asarray(np.clip(random.normal(0.4 + 0.2 * target, 0.05, (12, *size)), 0, 1), np.float32)
+        for target in (0, 1)
+    }
+    answers = {target: logits(model, some) for target, some in views.items()}
+    found = auditing.run(Bench(model, Folder(views, answers, {0: ("",) * 12, 1: ("",) * 12})))
+    assert "brightness" in {one.there.intervention for one in found.verdict.alarms}
+
+
+# ---- what is kept ---------------------------------------------------------------------------------------------------
+
+
+def test_another_model_without_a_file_does_not_get_the_trials_of_the_first(tmp_path: Path) -> None:
+    assert audit(tmp_path, 0.6).exit_code == 1
+    assert audit(tmp_path, 0.0).exit_code == 0
+    assert audit(tmp_path, 0.6).exit_code == 1
+
+
+def test_a_spoilt_record_is_made_again(tmp_path: Path) -> None:
+    assert audit(tmp_path, 0.6).exit_code == 1
+    before = (tmp_path / "out" / "report.html").read_bytes()
+    kept = tmp_path / "out" / "trials" / "pair-0-1.json"
+    for spoilt in (kept.read_text()[:500], "[]", json.dumps({"key": json.loads(kept.read_text())["key"]})):
+        kept.write_text(spoilt)
+        assert audit(tmp_path, 0.6).exit_code == 1
+        assert (tmp_path / "out" / "report.html").read_bytes() == before
+
+
+def test_what_nobody_expected_ends_with_status_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("the disk is gone")
+
+    monkeypatch.setattr(report, "write", fail)
+    done = audit(tmp_path, 0.6)
+    assert done.exit_code == 2
+    assert "the disk is gone" in done.output
+
+
+def test_evidence_of_an_earlier_audit_goes(tmp_path: Path) -> None:
+    audit(tmp_path, 0.6)
+    stale = tmp_path / "out" / "evidence" / "99-0-before.png"
+    stale.write_bytes(b"old")
+    audit(tmp_path, 0.6)
+    assert not stale.exists()
+
+
+# ---- the folder -----------------------------------------------------------------------------------------------------
+
+
+def test_names_that_are_no_text_are_shown_as_they_can_be(tmp_path: Path) -> None:
+    found = []
+    for target, views in pictures("brightness").items():
+        for index, view in enumerate(views[:8]):
+            file = Path(f"{tmp_path}/{target}{index}\udcff.png")
+            Image.fromarray(np.round(view * 255).astype(np.uint8)).save(tmp_path / "one.png")
+            (tmp_path / "one.png").rename(file)
+            found.append(Labelled(file, target))
+    model = Judge()
+    model.load()
+    folder = read(model, found, auditing.silently)
+    report.write(auditing.run(Bench(model, folder)), tmp_path / "out")
+    assert folder.names[0][0] == "00.png"
+
+
+def test_grey_against_coloured_is_a_confound() -> None:
+    views = pictures("brightness")
+    grey = {0: np.repeat(views[0].mean(axis=-1, keepdims=True), 3, axis=-1), 1: views[1]}
+    found = [one for one in confounded(grey) if one.name == "saturation"]
+    assert [(one.one, one.other, one.separation) for one in found] == [(0, 1, 1.0)]
+
+
+def test_separations_are_those_of_mann_and_whitney() -> None:
+    from scipy import stats
+
+    from picasso.audit.properties import PROPERTIES
+
+    views = pictures("brightness")
+    measured = {one.name: one for one in separations(views)}
+    for of in PROPERTIES:
+        statistic = stats.mannwhitneyu(of.measure(views[1]), of.measure(views[0])).statistic / COUNT**2
+        assert measured[of.name].separation == pytest.approx(max(statistic, 1 - statistic))
+
+
+def test_of_many_twins_the_most_alike_are_told() -> None:
+    views = pictures("brightness")
+    copies = np.repeat(views[0][:1], 20, axis=0)
+    found = twins({target: np.concatenate([copies, some[1:]]) for target, some in views.items()})
+    assert len(found) == MOST < 20 * 20
+    assert min(one.likeness for one in found) == pytest.approx(1)
