@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from picasso.audit.folder import Folder
+from picasso.audit.looking import looks
 from picasso.audit.pairs import ordered
 from picasso.audit.records import Record, record_of
 from picasso.audit.trials import Bench, Pair, Trial
@@ -76,14 +77,19 @@ class Plan:
 def plan(bench: Bench, most: int = PAIRS) -> Plan:
     """Choose at most so many pairs of classes, the most suspect; 0 takes all."""
     counts = {target: len(views) for target, views in bench.folder.views.items()}
-    return planned(ordered(bench.folder), counts, most, len(bench.interventions))
+    return planned(ordered(bench.folder), counts, most, passes(bench.model, len(bench.interventions)))
 
 
-def planned(every: Sequence[Pair], counts: Mapping[int, int], most: int, interventions: int) -> Plan:
-    """Return the plan for the first pairs of some, where so many pictures of each class get so many interventions."""
+def passes(model: Model, interventions: int) -> int:
+    """Return how often a picture goes through the model: changed, as a control, and to see where it looks."""
+    return 2 * interventions + looks(model)
+
+
+def planned(every: Sequence[Pair], counts: Mapping[int, int], most: int, times: int) -> Plan:
+    """Return the plan for the first pairs of some, where each picture goes through the model so many times."""
     chosen = every[:most] if most else every
-    passes = {pair: 2 * interventions * (counts[pair[0]] + counts[pair[1]]) for pair in chosen}
-    return Plan(tuple(chosen), tuple(every[len(chosen) :]), passes)
+    needed = {pair: times * (counts[pair[0]] + counts[pair[1]]) for pair in chosen}
+    return Plan(tuple(chosen), tuple(every[len(chosen) :]), needed)
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,8 @@ def read(
         called: returns what a file is called, of its name.
 
     Raises:
-        BadRequest: fewer than two classes have :data:`FEWEST` pictures that can be read, there are too many classes, or the model
-            sees too few pixels.
+        BadRequest: fewer than two classes have :data:`FEWEST` pictures that can be read, there are too many classes,
+            or the model sees too few pixels.
     """
     height, width, _ = model.input_shape
     if min(height, width) < SMALLEST:

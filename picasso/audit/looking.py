@@ -37,6 +37,11 @@ def attention(model: Model, views: Pictures, target: int) -> Maps:
     return np.asarray(found / found.sum(axis=(1, 2), keepdims=True), np.float32)
 
 
+def looks(model: Model) -> int:
+    """Return how often a picture goes through the model for its map."""
+    return 1 if Capability.GRADIENTS in model.capabilities else CELLS**2 + 1
+
+
 def hidden(model: Model, views: Pictures, soft: Pictures, target: int) -> Maps:
     """Return by how much hiding each of ``CELLS x CELLS`` cells lowers the logit of a class, ``(n, H, W)``."""
     count, height, width, _ = views.shape
