@@ -5,14 +5,20 @@ What an audit is, :mod:`picasso.audit` knows; here it is tied to the folder of :
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import combinations
 from math import prod
+from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from picasso.audit import auditing, folder
+from picasso.audit.catalogue import catalogue
 from picasso.audit.interventions import Intervention
 from picasso.audit.records import record_of
 from picasso.audit.reporting import report
@@ -20,11 +26,14 @@ from picasso.audit.trials import Bench, Pair, Trial
 from picasso.audit.verdict import Suspect, verdict
 from picasso.audit_documents import Direction, Finding, Progress
 from picasso.audits import Audit
-from picasso.errors import Cancelled
+from picasso.configuration import Settings
+from picasso.errors import Cancelled, ConfigurationError
 from picasso.estimating import PACES
 from picasso.labelled import Labelled
-from picasso.models.arrays import Array
+from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
+
+log = logging.getLogger(__name__)
 
 # No pair is begun after this share of the time that an audit may compute; the rest is for the one at work.
 SHARE = 0.7
@@ -66,7 +75,7 @@ class Diary:
 
 
 class Patient:
-    """A model that gives way before each batch: a trial asks it about hundreds of pictures at once.
+    """A model that gives way before each batch, though it is asked about hundreds of pictures at once.
 
     Args:
         model: the model.
@@ -81,24 +90,56 @@ class Patient:
 
     def predict(self, inputs: Array) -> Array:
         """Answer with probabilities."""
-        self._give_way()
-        return self._model.predict(inputs)
+        return self._patiently(self._model.predict, inputs)
 
     def logits(self, inputs: Array) -> Array:
         """Answer with logits."""
-        self._give_way()
-        return self._model.logits(inputs)
+        return self._patiently(self._model.logits, inputs)
+
+    def input_gradients(self, inputs: Array, classes: Sequence[int] | Classes) -> Array:
+        """Answer with gradients."""
+        return self._patiently(self._model.input_gradients, inputs, np.asarray(classes, np.int64))
+
+    def _patiently(self, answer: Callable[..., Array], *arrays: Any) -> Array:
+        size, parts = self._model.batch_size, []
+        for start in range(0, max(1, len(arrays[0])), size):
+            self._give_way()
+            parts.append(answer(*(array[start : start + size] for array in arrays)))
+        return np.concatenate(parts)
 
 
-def conduct(
-    audit: Audit, load: Callable[[], tuple[Model, Sequence[Intervention]]], limit: float, meanwhile: Callable[[], None]
-) -> None:
+@lru_cache(maxsize=1)
+def catalogued(files: tuple[Path, ...]) -> tuple[Intervention, ...] | None:
+    """Return what audits try, with what the files of ``INTERVENTIONS`` add, or None where one of them is wrong.
+
+    They are executed once per process, and the log says at once what is wrong with them.
+    """
+    try:
+        return catalogue(files)
+    except ConfigurationError as error:
+        log.error("No audit can be done: %s", error.message, exc_info=error.__cause__)
+        return None
+
+
+def interventions(settings: Settings) -> tuple[Intervention, ...]:
+    """Return what audits try.
+
+    Raises:
+        ConfigurationError: a file of ``INTERVENTIONS`` is wrong; visitors are not told where it lies.
+    """
+    found = catalogued(tuple(settings.intervention_files()))
+    if found is None:
+        raise ConfigurationError("The INTERVENTIONS of this server can't be used; its log says why.")
+    return found
+
+
+def conduct(audit: Audit, settings: Settings, load: Callable[[], Model], meanwhile: Callable[[], None]) -> None:
     """Do an audit, or go on with one that was interrupted.
 
     Args:
         audit: with its pictures.
-        load: gives the model, and what is tried.
-        limit: how many seconds it may compute.
+        settings: say what is tried, how large a picture may be, and how long it may compute.
+        load: gives the model.
         meanwhile: called between two chunks of work.
 
     Raises:
@@ -107,16 +148,22 @@ def conduct(
     """
     diary, order = Diary(audit, meanwhile), audit.order()
     diary.note()
-    loaded, interventions = load()
-    model = cast(Model, Patient(loaded, diary.give_way))
+    model, tried = cast(Model, Patient(load(), diary.give_way)), interventions(settings)
     names = [str(name) for name in model.class_names()]
-    pictures = gathered(audit, model, lambda fraction: diary.note(fraction=round(fraction, 4)))
-    bench = Bench(model, pictures, order.seed, interventions)
+    stored = [Labelled(file, target) for target, file in audit.pictures()]
+    pictures = folder.read(
+        model,
+        stored,
+        lambda fraction: diary.note(fraction=round(fraction, 4)),
+        limit=settings.MAX_MEGAPIXELS,
+        called=audit.name_of,
+    )
+    bench = Bench(model, pictures, order.seed, tried)
     plan = auditing.plan(bench, order.pairs)
     begun = {"state": "running", "fraction": 0.0, "began": diary.seconds}
     diary.note(**begun, cost=plan.sentence(), total=len(plan.pairs))
     found: dict[Pair, list[Trial]] = {}
-    budget = min(order.budget, SHARE * limit - diary.seconds)
+    budget = min(order.budget, SHARE * 60 * settings.RUN_MINUTES - diary.seconds)
     for step in auditing.steps(bench, plan, record_of(audit.trials, bench), budget):
         if step.trials:
             audit.find(findings(verdict({**found, step.pair: step.trials}).suspects, names))
@@ -129,16 +176,10 @@ def conduct(
     diary.note(fraction=1.0, pair=[], trying="")
     audited = auditing.finished(bench, plan, found)
     report.write(audited, audit.out)
-    audit.find(findings(audited.verdict.suspects, names), audited.verdict.sentence())
     diary.note()
+    # From here on it gives way to nobody: one that says what it found is finished.
+    audit.find(findings(audited.verdict.suspects, names), audited.verdict.sentence())
     audit.finish()
-
-
-def gathered(audit: Audit, model: Model, progress: Callable[[float], None]) -> folder.Folder:
-    """Return the pictures of an audit as the model sees them, under the names that the visitor gave them."""
-    stored = [Labelled(file, target) for target, file in audit.pictures()]
-    read = folder.read(model, stored, progress)
-    return replace(read, names={target: tuple(map(audit.name_of, names)) for target, names in read.names.items()})
 
 
 def findings(suspects: Sequence[Suspect], names: Sequence[str]) -> list[Finding]:
@@ -169,21 +210,21 @@ def direction(trial: Trial, names: Sequence[str]) -> Direction:
     )
 
 
-def cost(model: Model, counts: Mapping[int, int], pairs: int, interventions: int) -> dict[str, Any]:
+def cost(model: Model, settings: Settings, counts: Mapping[int, int], pairs: int) -> dict[str, Any]:
     """Return what an audit will cost, before it has any pictures.
 
     Args:
         model: the model.
+        settings: say what is tried.
         counts: how many pictures there will be, by class.
         pairs: how many pairs of classes will be looked at; 0 for all.
-        interventions: how many are tried.
 
     Returns:
         The ``sentence`` of :class:`picasso.audit.auditing.Plan` and about how many ``seconds`` that takes, or None
         while the model's pace is not known. Which pairs are suspect is seen later, so those count that cost most.
     """
     every = sorted(combinations(sorted(counts), 2), key=lambda pair: -counts[pair[0]] - counts[pair[1]])
-    plan = auditing.planned(every, counts, pairs, interventions)
+    plan = auditing.planned(every, counts, pairs, auditing.passes(model, len(interventions(settings))))
     pace, answers = PACES.get(model), sum(plan.passes.values()) + sum(counts.values())
     seconds = None if pace is None else answers * (pace + EACH + EACH_VALUE * prod(model.input_shape))
     return {"sentence": plan.sentence(), "seconds": seconds}

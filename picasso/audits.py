@@ -5,6 +5,7 @@ The web server gathers the pictures, the process that computes tries things on t
 ==================  ==============================================================================
 ``audit.json``      when it was begun, and the names of the model's classes
 ``pictures/``       picture N of class T as ``T-N``, and its name in ``T-N.json``
+``counts.json``     how many there are of each class, so that nobody has to list thousands for each that comes
 ``start.json``      :class:`~picasso.audit_documents.Order`: it waits for its turn; written anew where it is to go on
 ``progress.json``   :class:`~picasso.audit_documents.Progress`: what is being done, and what it costs
 ``findings.json``   the suspects so far, and at last the verdict
@@ -23,8 +24,8 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from picasso.gathering import MOST, MOST_PICTURES, taken
 
 # So often an audit is taken up again by itself where the process that computed it died.
 RESUMPTIONS = 2
+GONE = "There is no such audit in this session; it may have expired."
 
 
 class Audit:
@@ -57,8 +59,22 @@ class Audit:
     def _document(self) -> dict[str, Any]:
         document: dict[str, Any] | None = files.read_json(self.folder / "audit.json")
         if document is None:
-            raise NotFound("There is no such audit in this session; it may have expired.")
+            raise NotFound(GONE)
         return document
+
+    def deleted(self) -> bool:
+        """Tell whether the audit is no longer there."""
+        return not (self.folder / "audit.json").is_file()
+
+    @contextmanager
+    def unless_deleted(self, instead: BaseException) -> Iterator[None]:
+        """Raise something else where the audit was deleted meanwhile, so that its files can't be read or written."""
+        try:
+            yield
+        except (OSError, PicassoError) as error:
+            if self.deleted():
+                raise instead from error
+            raise
 
     @property
     def created(self) -> float:
@@ -79,6 +95,7 @@ class Audit:
         Raises:
             BadRequest: the audit was started.
             TooLarge: there are as many pictures, or as many of this class, as an audit takes.
+            NotFound: the audit was deleted meanwhile.
         """
         self.check_open()
         counts = self.counts()
@@ -87,13 +104,16 @@ class Audit:
         if counts.total() >= MOST_PICTURES:
             raise TooLarge(f"An audit takes at most {MOST_PICTURES} pictures; leave out some classes.")
         file = self.folder / "pictures" / f"{target}-{counts[target]:05d}"
-        try:
-            files.write_json(file.with_suffix(".json"), name)
-            files.write_bytes(file, body)
-        except OSError:
-            file.unlink(missing_ok=True)
-            file.with_suffix(".json").unlink(missing_ok=True)
-            raise
+        counts[target] += 1
+        with self.unless_deleted(NotFound(GONE)):
+            try:
+                files.write_json(file.with_suffix(".json"), name)
+                files.write_bytes(file, body)
+                files.write_json(self.folder / "counts.json", counts)
+            except OSError:
+                file.unlink(missing_ok=True)
+                file.with_suffix(".json").unlink(missing_ok=True)
+                raise
 
     def check_open(self) -> None:
         """Raise BadRequest where no more pictures are taken."""
@@ -111,7 +131,8 @@ class Audit:
 
     def counts(self) -> Counter[int]:
         """Return how many pictures there are of each class."""
-        return Counter(target for target, _ in self.pictures())
+        counted: dict[str, int] = files.read_json(self.folder / "counts.json") or {}
+        return Counter({int(target): count for target, count in counted.items()})
 
     # ---- starting and stopping ----------------------------------------------------------------------------
 
@@ -120,13 +141,19 @@ class Audit:
 
         Raises:
             BadRequest: it is at work or finished, or there are too few pictures.
+            NotFound: it was deleted meanwhile.
         """
         if self.state() not in ("gathering", "cancelled", "failed"):
             raise BadRequest("The audit was started already.")
         taken(self.counts())
-        for mark in ("cancel", "error.json", "progress.json", "interrupted.json"):
-            (self.folder / mark).unlink(missing_ok=True)
-        files.write_json(self.folder / "start.json", asdict(order))
+        with self.unless_deleted(NotFound(GONE)):
+            # One that was killed between its verdict and its end says so anew.
+            if (found := self.findings())["verdict"]:
+                self.find(found["suspects"])
+            # Before the marks go: where the disk is full, it stays as it is and is not taken for one that waits.
+            files.write_json(self.folder / "start.json", asdict(order))
+            for mark in ("progress.json", "interrupted.json", "error.json", "cancel"):
+                (self.folder / mark).unlink(missing_ok=True)
 
     def order(self) -> Order:
         """Return how it is to be done."""
@@ -143,7 +170,7 @@ class Audit:
     def unwanted(self) -> bool:
         """Tell whether the audit was cancelled, failed, or deleted."""
         marks = ("cancel", "error.json")
-        return not (self.folder / "audit.json").is_file() or any((self.folder / mark).exists() for mark in marks)
+        return self.deleted() or any((self.folder / mark).exists() for mark in marks)
 
     def interrupted(self) -> bool:
         """Note that the process that computed it died; tell whether to take it up again."""
@@ -151,7 +178,11 @@ class Audit:
         before: int = files.read_json(file) or 0
         if before >= RESUMPTIONS or self.unwanted() or self.state() == "finished":
             return False
-        files.write_json(file, before + 1)
+        try:
+            files.write_json(file, before + 1)
+        except OSError:
+            # Deleted meanwhile, or no room on the disk: without the count it might be taken up for ever.
+            return False
         return True
 
     # ---- written by whoever computes ----------------------------------------------------------------------
@@ -169,7 +200,7 @@ class Audit:
         (self.folder / "done").touch()
 
     def fail(self, error: PicassoError) -> None:
-        """Note why it failed; the first reason stays. An audit that was deleted meanwhile needs none."""
+        """Note why it failed; the first reason stays. One that was deleted meanwhile needs none."""
         if (self.folder / "error.json").exists():
             return
         try:

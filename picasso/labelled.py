@@ -20,6 +20,8 @@ from picasso.models.preprocessing import RANGES
 
 Progress = Callable[[float], None]
 
+# No system has longer paths, and each part of one is looked up.
+LONGEST = 4_000
 # So many pictures tell one value range from another.
 TRIED = 100
 
@@ -98,8 +100,10 @@ class Classes:
         """Return the class of the innermost folder of a path, such as ``pictures/tank/sunny``, that has one's name.
 
         Raises:
-            BadRequest: no folder of the path is named after a class.
+            BadRequest: no folder of the path is named after a class, or the path is too long.
         """
+        if len(path) > LONGEST:
+            raise BadRequest(f"The path of a folder has at most {LONGEST:,} characters.", field="folder")
         for part in reversed(path.split("/")):
             if (target := self.target(part)) is not None:
                 return target

@@ -18,6 +18,7 @@ from picasso.models.labels import Wanted, numbers
 from picasso.pipeline import GROUP
 from picasso.registry import Entry, Registry
 from picasso.runs import Run, Spec, StoredPicture
+from picasso.session import room_on_disk
 from picasso.visualizations.settings import Control
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ class Runner:
         self._lock = threading.Lock()
         # Runs with unfinished shards, oldest first, and how many shards each still has.
         self._active: dict[str, int] = {}
+        # The audits among them, with what the engine promised.
+        self._audits: dict[str, tuple[Audit, Future[None]]] = {}
 
     # ---- the model ----------------------------------------------------------------------------------------
 
@@ -128,6 +131,7 @@ class Runner:
             raise BadRequest(f"There is no model {unknown[0]} to compare with; there are: {known}.", field="model")
         wanted, others = self._class_numbers(classes), [str(one) for one in models]
         spec = Spec(name, checked, pictures, GROUP, self._configured, time.time(), wanted, others)
+        self._withdraw()
         with self._lock:
             self._check_capacity()
             run = Run.create(parent, spec)
@@ -147,18 +151,36 @@ class Runner:
             BadRequest: it was started already, or has too few pictures.
             NotReady: the model could not be loaded.
             Busy: the queue is full.
+            StorageFull: the disk is.
         """
         status = self.model_status()
         if status["state"] == "failed":
             raise NotReady(status["error"])
-        with self._lock:
-            self._check_capacity()
+        self._withdraw()
+        with self._lock, room_on_disk():
             # Not yet given up by the engine, which may take a moment after it was cancelled.
-            if audit.id in self._active:
+            if audit.id in self._active and audit.unwanted():
                 raise BadRequest("The audit is just being stopped; try again in a few seconds.")
+            self._check_capacity()
             audit.start(Order(self._configured, pairs, seed, budget))
             self._active[audit.id] = 1
-        self._engine.audit(audit.folder).add_done_callback(lambda future: self._settle_audit(audit, future))
+        self._hand_over(audit)
+
+    def _hand_over(self, audit: Audit) -> None:
+        """Give an audit to the engine."""
+        future = self._engine.audit(audit.folder)
+        with self._lock:
+            self._audits[audit.id] = audit, future
+        future.add_done_callback(lambda future: self._settle_audit(audit, future))
+
+    def _withdraw(self) -> None:
+        """Take the audits out of the queue that nobody wants any more; one at work ends by itself."""
+        with self._lock:
+            queued = list(self._audits.values())
+        for audit, future in queued:
+            if audit.unwanted():
+                # Which settles it, unless it is at work.
+                future.cancel()
 
     def layers(self) -> list[str]:
         """Return the names of the layers with feature maps, the default one first; none while the model loads."""
@@ -192,6 +214,7 @@ class Runner:
 
     def position(self, run: Run | Audit) -> int:
         """Return how many runs and audits are before this one; 0 when it is at work or done."""
+        self._withdraw()
         with self._lock:
             waiting = list(self._active)
         return waiting.index(run.id) if run.id in waiting else 0
@@ -227,14 +250,19 @@ class Runner:
 
     def _settle_audit(self, audit: Audit, future: Future[None]) -> None:
         """Note that an audit was dealt with; take it up again where its process died, for it has kept what it tried."""
-        error = None if future.cancelled() else future.exception()
-        if isinstance(error, WorkerCrashed) and audit.interrupted():
-            log.warning("audit %s goes on in another process: %s", audit.id, error)
-            again = self._engine.audit(audit.folder)
-            again.add_done_callback(lambda future: self._settle_audit(audit, future))
-            return
-        if error is not None:
-            log.error("audit %s: %s", audit.id, error)
-            audit.fail(error if isinstance(error, PicassoError) else PicassoError(reason(error)))
-        with self._lock:
-            self._active.pop(audit.id, None)
+        error, again = None if future.cancelled() else future.exception(), False
+        try:
+            if isinstance(error, WorkerCrashed) and audit.interrupted():
+                log.warning("audit %s goes on in another process: %s", audit.id, error)
+                self._hand_over(audit)
+                again = True
+            # One that was cancelled stays that, even if its process did not stop and had to be killed.
+            elif error is not None and not audit.unwanted() and audit.state() != "finished":
+                log.error("audit %s: %s", audit.id, error)
+                audit.fail(error if isinstance(error, PicassoError) else PicassoError(reason(error)))
+        finally:
+            # Whatever goes wrong here, nothing holds its place in the queue for ever.
+            if not again:
+                with self._lock:
+                    self._active.pop(audit.id, None)
+                    self._audits.pop(audit.id, None)

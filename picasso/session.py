@@ -9,7 +9,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from picasso import files, images
@@ -208,10 +208,21 @@ class Session:
 
     def audits(self) -> list[Audit]:
         """Return the audits, the newest first."""
-        found = [Audit(file.parent) for file in self.audits_folder.glob("*/audit.json")]
-        return sorted(found, key=lambda audit: audit.created, reverse=True)
+        found: list[tuple[float, Audit]] = []
+        for file in self.audits_folder.glob("*/audit.json"):
+            # It may be deleted between the one and the other.
+            with suppress(NotFound):
+                audit = Audit(file.parent)
+                found.append((audit.created, audit))
+        return [audit for _, audit in sorted(found, key=lambda one: one[0], reverse=True)]
 
     def remove_audit(self, audit: Audit) -> None:
         """Cancel an audit and delete its files."""
         audit.cancel()
-        shutil.rmtree(audit.folder, ignore_errors=True)
+        # Moved away first: what the worker still writes into it would otherwise keep the folder.
+        gone = self._folder / f"deleted-{audit.id}"
+        try:
+            audit.folder.rename(gone)
+        except OSError:
+            gone = audit.folder
+        shutil.rmtree(gone, ignore_errors=True)

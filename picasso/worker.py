@@ -95,15 +95,13 @@ def run_audit(folder: str, meanwhile: Callable[[], None] = lambda: None) -> None
     audit = Audit(Path(folder))
     if audit.unwanted() or audit.state() == "finished":
         return
-    with told(audit, "audit"):
+    with told(audit, "audit"), audit.unless_deleted(Cancelled()):
         # Only here, because it brings SciPy, of which the web server, which imports this file too, makes no use.
         from picasso import auditor
-        from picasso.audit.catalogue import catalogue
 
         where = audit.order().configuration
-        settings, key = settings_of(where), json.dumps(where, sort_keys=True)
-        load = lambda: (model_of(key), catalogue(settings.intervention_files()))  # noqa: E731
-        auditor.conduct(audit, load, settings.RUN_MINUTES * 60, meanwhile)
+        load = functools.partial(model_of, json.dumps(where, sort_keys=True))
+        auditor.conduct(audit, settings_of(where), load, meanwhile)
 
 
 @contextmanager
@@ -210,10 +208,9 @@ def reply(key: str, question: dict[str, Any]) -> tuple[Any, PicassoError | None]
     try:
         if question["kind"] == "audit":
             from picasso import auditor
-            from picasso.audit.catalogue import catalogue
 
-            tried = len(catalogue(settings_of(json.loads(key)).intervention_files()))
-            return auditor.cost(model_of(key), question["counts"], question["pairs"], tried), None
+            settings = settings_of(json.loads(key))
+            return auditor.cost(model_of(key), settings, question["counts"], question["pairs"]), None
         return questions.answer(model_of(key), visualizations(key), question), None
     except PicassoError as error:
         return None, error
@@ -247,9 +244,14 @@ def load_and_tell(configured: dict[str, Any], status: Path) -> None:
     try:
         key = json.dumps(configured, sort_keys=True)
         model = model_of(key)
-        # Wrong plugins are found now rather than by the first run.
+        settings = settings_of(configured)
+        # Wrong plugins are found now rather than by the first run or audit.
         visualizations(key)
-        samples, problems = checking.read(settings_of(configured).sample_files(10))
+        if own := tuple(settings.intervention_files()):
+            from picasso import auditor
+
+            auditor.catalogued(own)
+        samples, problems = checking.read(settings.sample_files(10))
         for problem in problems:
             log.warning("A sample is left out. %s", problem)
         report = checking.check(model, samples)

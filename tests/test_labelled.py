@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,15 @@ def test_names_that_people_write_in_many_ways() -> None:
     names = {labelled.plain(name) for name in ("Golden_Retriever", "golden  retriever", "golden-retriever")}
     assert names == {"golden retriever"}
     assert labelled.abridged([str(index) for index in range(10)]) == "0, 1, 2, 3, 4, 5, ... 9"
+
+
+def test_paths_that_no_system_has_are_refused_at_once() -> None:
+    classes = labelled.Classes(["ant", "bee"])
+    assert classes.innermost("/" * 3_990 + "bee") == 1
+    started = time.perf_counter()
+    with pytest.raises(BadRequest, match="The path of a folder has at most 4,000 characters"):
+        classes.innermost("/" * 2_000_000)
+    assert time.perf_counter() - started < 0.1
 
 
 def test_folders_that_do_not_fit(model: Brightness, tmp_path: Path) -> None:

@@ -102,7 +102,11 @@ def read(
             done += 1
             try:
                 view = model.view(images.read(file.read_bytes(), called(file.name), limit))
-            except (OSError, PicassoError) as error:
+            except OSError as error:
+                # Without its path, which visitors of a server have no business to know.
+                unreadable.append(f"{called(file.name)} can't be read: {error.strerror or type(error).__name__}.")
+                continue
+            except PicassoError as error:
                 unreadable.append(str(error))
                 continue
             seen.append(np.asarray(view, np.uint8).reshape(view.height, view.width, -1))

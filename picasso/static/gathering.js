@@ -6,6 +6,8 @@ import { dropped, isPicture } from "./dropping.js";
 // So many pictures, or so many bytes, go with one request.
 const TOGETHER = 20;
 const BYTES = 16_000_000;
+// What goes with a picture in its request: its name, the path of its folder, and what separates them.
+const AROUND = 20_000;
 
 const form = document.querySelector("[data-gather]");
 const find = (name) => form.querySelector(`[data-${name}]`);
@@ -37,9 +39,12 @@ const choose = async (chosen) => {
   const pictures = chosen.filter(({ file, path }) => isPicture(file) && !hidden(path));
   pictures.sort((one, two) => (one.path < two.path ? -1 : 1));
   let loose = 0;
+  let large = 0;
   for (const { file, path } of pictures) {
     const folder = path.slice(0, path.lastIndexOf("/"));
     if (!path.includes("/")) loose += 1;
+    // The server would refuse it whenever it is sent.
+    else if (file.size > Number(form.dataset.mostBytes) - AROUND) large += 1;
     else if (folders.has(folder)) folders.get(folder).push(file);
     else folders.set(folder, [file]);
   }
@@ -47,6 +52,7 @@ const choose = async (chosen) => {
   const left = [
     others ? `${counted(others, "file")} that ${others === 1 ? "is no picture" : "are no pictures"}` : "",
     loose ? `${counted(loose, "picture")} in no folder` : "",
+    large ? `${counted(large, "picture")} larger than the ${Number(form.dataset.mostBytes) / 1e6} MB that are allowed` : "",
   ].filter(Boolean);
   find("left-out").textContent = left.length ? `Left out: ${left.join(", ")}.` : "";
   if (!folders.size) complain("There are no pictures in folders there; an audit needs one folder for each class.");

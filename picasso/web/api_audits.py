@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, send_file, url_for
 
 from picasso.audits import Audit
-from picasso.errors import BadRequest, TooLarge, UnsupportedImage
+from picasso.errors import BadRequest, NotFound, TooLarge, UnsupportedImage
 from picasso.gathering import PAIRS, taken
 from picasso.labelled import Classes
+from picasso.session import Session
 from picasso.web.present import present_audit
 from picasso.web.services import find_session, json_body, make_session, need_session, services
 
@@ -43,6 +45,16 @@ def need_audit(audit_id: str) -> Audit:
 def document(audit: Audit) -> dict[str, Any]:
     """Return an audit as JSON."""
     return present_audit(audit, services().runner.position(audit))
+
+
+def documents(session: Session | None) -> list[dict[str, Any]]:
+    """Return the audits of a session as JSON, the newest first."""
+    found = []
+    for audit in session.audits() if session else []:
+        # It may be deleted while this reads.
+        with suppress(NotFound):
+            found.append(document(audit))
+    return found
 
 
 def whole(body: dict[str, Any], field: str, default: int) -> int:
@@ -87,8 +99,7 @@ def create_audit() -> Response:
 @blueprint.get("/audits")
 def list_audits() -> Response:
     """List the session's audits, the newest first."""
-    session = find_session()
-    return jsonify(audits=[document(audit) for audit in (session.audits() if session else [])])
+    return jsonify(audits=documents(find_session()))
 
 
 @blueprint.post("/audits/<audit_id>/pictures")

@@ -14,7 +14,7 @@ from picasso.configuration import PICTURES
 from picasso.errors import BadRequest, NotReady, PicassoError
 from picasso.gathering import FEWEST, MOST, PAIRS, spread, taken
 from picasso.labelled import Classes
-from picasso.web.api_audits import LARGEST, document, need_audit
+from picasso.web.api_audits import LARGEST, document, documents, need_audit
 from picasso.web.services import find_session, make_session, need_session, services
 
 blueprint = Blueprint("audits", __name__)
@@ -22,12 +22,12 @@ blueprint = Blueprint("audits", __name__)
 
 def choose(error: PicassoError | None = None) -> str:
     """Return the page on which a folder is chosen, perhaps with what was wrong with one."""
-    session, names = find_session(), []
+    names = []
     with suppress(NotReady):
         names = services().runner.class_names()
     return render_template(
         "audits.html",
-        audits=[document(audit) for audit in session.audits()] if session else [],
+        audits=documents(find_session()),
         class_names=names,
         fewest=FEWEST,
         most=MOST,

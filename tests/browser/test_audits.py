@@ -173,6 +173,23 @@ def test_folders_that_are_dropped(auditor: Page) -> None:
     assert shown(auditor) == [["3", "230", "200"], ["6", "230", "200"]]
 
 
+def test_pictures_that_are_too_large_to_be_sent_are_left_out(auditor: Page, digits: Path) -> None:
+    # What is allowed, less what goes with a picture.
+    auditor.locator("form[data-gather]").evaluate("form => { form.dataset.mostBytes = 50000 }")
+    for name, more in (("large", 30_001), ("not so large", 29_000)):
+        body = next(variants(3))
+        (digits / "3" / f"{name}.png").write_bytes(body + b"x" * (more - len(body)))
+    choose(auditor, digits)
+    expect(auditor.locator("[data-left-out]")).to_have_text(
+        "Left out: 2 files that are no pictures, 1 picture larger than the 0.05 MB that are allowed."
+    )
+    assert shown(auditor)[1] == ["3", "10", "10"]
+    start(auditor)
+    expect(auditor.locator(".result dl")).to_contain_text("10 pictures")
+    auditor.get_by_role("button", name="Cancel").click()
+    expect(auditor.locator("[data-audit]")).to_have_count(0)
+
+
 def test_sending_that_is_interrupted_goes_on(auditor: Page, digits: Path, faults: list[str]) -> None:
     sent = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -14,9 +15,11 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from PIL import Image
 
 from picasso import audits, labelled
 from picasso.app import create_app
@@ -25,14 +28,19 @@ from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.trials import Bench
 from picasso.audit_documents import AT_WORK
 from picasso.engine import LocalEngine
+from picasso.errors import NotFound
 from picasso.session import Session
 from picasso.storage import Storage
+from picasso.web import api_audits
 from picasso.web.services import COOKIE, Services
 from tests.conftest import Visitor, close, fake_settings, picture, png, upload
 from tests.fakes import LinearModel
 from tests.test_engine import until
 
 Parts = list[tuple[io.BytesIO, str]]
+
+MODEL = LinearModel()
+MODEL.load()
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +66,12 @@ def ready(client: FlaskClient) -> None:
 
 
 def pictures(target: int, count: int = 8, name: str = "{}.png") -> Parts:
-    """Return the files of a class, bright for one and dark for the next."""
+    """Return the files of a class: noise, brighter where the model looks for the class."""
+    weights = MODEL.weights[target]
 
     def one(seed: int) -> bytes:
-        return png(picture(100 * target + seed).point(lambda value: value // 2 + 100 * (target % 2)))
+        noise = np.asarray(picture(100 * target + seed)) // 2
+        return png(Image.fromarray((noise + 100 * (weights > 0)).astype(np.uint8)))
 
     return [(io.BytesIO(one(seed)), name.format(seed)) for seed in range(count)]
 
@@ -199,7 +209,8 @@ def test_a_folder_that_does_not_fit_is_explained_on_the_page(visitor: FlaskClien
     ("body", "message"),
     [
         ({"classes": {"zoo/whale": 9}}, "whale is named after no class; the classes are ant, bee"),
-        ({"classes": {"9" * 5000: 9}}, "is named after no class"),
+        ({"classes": {"9" * 3999: 9}}, "is named after no class"),
+        ({"classes": {"/" * 5000: 9}}, "The path of a folder has at most 4,000 characters"),
         ({"classes": {"ant": 9}}, "two or more with 8 pictures each, in folders of their names. There is one"),
         ({"classes": {"ant": 7, "bee": 7}}, "There are none with so many"),
         ({"classes": {"ant": "9"}}, "classes must be folders with how many pictures they have, as in"),
@@ -399,6 +410,86 @@ def test_a_budget_leaves_pairs_out(slow: Flask) -> None:
     client.post(f"{url}/start", json={"budget": 0.001})
     whole = ended(client, url)
     assert (whole["state"], whole["done"], whole["total"]) == ("finished", 1, 3)
+
+
+# ---- in between ---------------------------------------------------------------------------------------------
+
+
+def test_one_that_waits_and_is_cancelled_leaves_the_queue_and_goes_on(slow: Flask) -> None:
+    client, runner = slow.test_client(), slow.extensions["picasso"].runner
+    first, second = begin(client, "ant", "bee", "2"), begin(client, "ant", "bee")
+    runner._capacity = 2
+    try:
+        client.post(f"{first}/start", json={"pairs": 0})
+        until(lambda: look(client, first)["state"] == "running")
+        for _ in range(2):
+            assert client.post(f"{second}/start", json={}).status_code == 202
+            assert look(client, second)["position"] == 1
+            client.post(f"{second}/cancel")
+            assert look(client, second)["state"] == "cancelled"
+            assert len(runner._active) == 1
+        client.delete(first)
+        until(lambda: not runner._active, 5)
+    finally:
+        runner._capacity = 1
+
+
+def test_a_verdict_without_its_end_is_not_shown(visitor: FlaskClient) -> None:
+    url = begin(visitor, "ant", "bee")
+    audit = session_of(visitor).audits()[0]
+    audit.find([], "Nothing was found.")
+    audit.cancel()
+    page = visitor.get(look(visitor, url)["page"]).text
+    assert "Open the report" not in page
+    assert "None" not in page
+    assert "nothing found" not in visitor.get("/audit").text
+    assert visitor.post(f"{url}/start", json={}).status_code == 202
+    assert ended(visitor, url)["verdict"] != "Nothing was found."
+
+
+def test_a_full_disk_leaves_an_audit_as_it_was(visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = begin(visitor, "ant", "bee")
+    visitor.post(f"{url}/cancel")
+
+    def full(file: Path, document: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("picasso.files.write_json", full)
+        assert "disk is full" in sentence(visitor.post(f"{url}/start", json={}), 507)
+    assert look(visitor, url)["state"] == "cancelled"
+    assert visitor.post(f"{url}/start", json={}).status_code == 202
+    assert ended(visitor, url)["state"] == "finished"
+
+
+def test_those_that_are_deleted_meanwhile_are_not_listed(visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone, seen, kept = (begin(visitor).rpartition("/")[2] for _ in range(3))
+    original, document = audits.Audit._document, api_audits.document
+
+    def read(audit: audits.Audit) -> dict[str, Any]:
+        if audit.id == gone:
+            raise NotFound(audits.GONE)
+        return original(audit)
+
+    def shown(audit: audits.Audit) -> dict[str, Any]:
+        if audit.id == seen:
+            raise NotFound(audits.GONE)
+        return document(audit)
+
+    monkeypatch.setattr(audits.Audit, "_document", read)
+    monkeypatch.setattr(api_audits, "document", shown)
+    listed: Any = visitor.get("/api/audits").json
+    assert [one["id"] for one in listed["audits"]] == [kept]
+    assert visitor.get("/audit").status_code == 200
+
+
+def test_pictures_of_an_audit_that_is_deleted_meanwhile(visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, session = begin(visitor), session_of(visitor)
+    audit = session.audits()[0]
+    monkeypatch.setattr("picasso.session.images.read", lambda *rest: session.remove_audit(audit))
+    answer = visitor.post(f"{url}/pictures", data={"class": "ant", "file": pictures(0, 2)})
+    assert "no such audit" in sentence(answer, 404)
+    assert not audit.folder.exists()
 
 
 # ---- what is not imported -----------------------------------------------------------------------------------

@@ -1,0 +1,336 @@
+"""Audits between the queue, the worker and the disk: cancelled, killed or deleted at the wrong moment."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from concurrent.futures import Future
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from picasso import auditor, audits, configuration, files, worker
+from picasso.audit.reporting import report
+from picasso.audit_documents import Order, Progress
+from picasso.audits import Audit
+from picasso.engine import Engine
+from picasso.errors import BadRequest, Busy, NotFound, StorageFull, WorkerCrashed, WorkerDied
+from picasso.quotas import Quotas
+from picasso.registry import Registry
+from picasso.runner import Runner
+from picasso.session import Session
+from picasso.storage import Storage
+from tests.conftest import fake_settings, picture, png
+from tests.fakes import LinearModel
+from tests.web.test_audits import pictures
+
+Held = tuple[Runner, list["Future[None]"]]
+
+
+def gathered(folder: Path, *others: tuple[bytes, str]) -> Audit:
+    """Return an audit with pictures of two classes, and others of the first."""
+    audit = Audit.create(folder, LinearModel().class_names())
+    for target in (0, 1):
+        for body, name in pictures(target):
+            audit.add(target, body.getvalue(), name)
+    for more, name in others:
+        audit.add(0, more, name)
+    return audit
+
+
+def ordered(folder: Path, *others: tuple[bytes, str], **settings: Any) -> Audit:
+    """Return one that waits for a worker."""
+    audit = gathered(folder, *others)
+    where = worker.reference(configuration.build({}, None, fake_settings(**settings)))
+    audit.start(Order(where, 10, 0, 1e9))
+    return audit
+
+
+@pytest.fixture
+def held() -> Held:
+    """A queue of one whose engine does nothing, and what it promised."""
+    promised: list[Future[None]] = []
+
+    class Idle:
+        def audit(self, folder: Path) -> Future[None]:
+            promised.append(Future())
+            return promised[-1]
+
+        def model_status(self) -> dict[str, Any]:
+            return {"state": "ready"}
+
+    return Runner(cast(Engine, Idle()), Registry(), {"file": None, "overrides": {}}, capacity=1), promised
+
+
+def begin(runner: Runner, audit: Audit) -> None:
+    runner.start_audit(audit, pairs=10, seed=0, budget=1e9)
+
+
+def at_work(held: Held, audit: Audit) -> Future[None]:
+    """Start an audit, have it taken up, and return the promise."""
+    runner, promised = held
+    begin(runner, audit)
+    assert promised[-1].set_running_or_notify_cancel()
+    audit.report(Progress(state="running", fraction=0.5))
+    return promised[-1]
+
+
+# ---- the queue ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [WorkerDied("It did not stop."), WorkerCrashed("It crashed."), ValueError("no")])
+def test_a_cancelled_audit_whose_process_is_killed_stays_cancelled(
+    held: Held, tmp_path: Path, error: Exception
+) -> None:
+    audit = gathered(tmp_path)
+    future = at_work(held, audit)
+    audit.cancel()
+    future.set_exception(error)
+    assert (audit.state(), audit.error()) == ("cancelled", None)
+    begin(held[0], audit)
+    assert audit.state() == "waiting"
+
+
+def test_one_that_crashed_after_its_end_is_finished(held: Held, tmp_path: Path) -> None:
+    audit = gathered(tmp_path)
+    future = at_work(held, audit)
+    audit.finish()
+    future.set_exception(WorkerCrashed("It crashed."))
+    assert (audit.state(), audit.error(), held[0].position(audit)) == ("finished", None, 0)
+
+
+def test_one_that_waits_and_is_cancelled_or_deleted_leaves_its_place(held: Held, tmp_path: Path) -> None:
+    runner, promised = held
+    first, second = gathered(tmp_path), gathered(tmp_path)
+    begin(runner, first)
+    with pytest.raises(Busy):
+        begin(runner, second)
+    first.cancel()
+    begin(runner, second)
+    assert promised[0].cancelled()
+    second.cancel()
+    begin(runner, first)
+    assert (first.state(), len(runner._active)) == ("waiting", 1)
+    shutil.rmtree(first.folder)
+    begin(runner, second)
+    # One at work has to end by itself.
+    assert promised[-1].set_running_or_notify_cancel()
+    second.cancel()
+    with pytest.raises(BadRequest, match="just being stopped"):
+        begin(runner, second)
+    promised[-1].set_result(None)
+    begin(runner, second)
+
+
+def test_nothing_holds_its_place_for_ever(
+    held: Held, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    audit = gathered(tmp_path)
+    future = at_work(held, audit)
+
+    def broken(*rest: object) -> None:
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr(Audit, "fail", broken)
+    future.set_exception(WorkerDied("It died."))
+    assert "on purpose" in caplog.text
+    assert held[0]._active == {}
+    assert held[0]._audits == {}
+
+
+def full(*rest: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_when_it_starts_or_its_process_dies(
+    held: Held, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit, runner = gathered(tmp_path), held[0]
+    begin(runner, audit)
+    audit.cancel()
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "write_json", full)
+        with pytest.raises(StorageFull):
+            begin(runner, audit)
+    assert (audit.state(), runner._active) == ("cancelled", {})
+    future = at_work(held, audit)
+    monkeypatch.setattr(files, "write_json", full)
+    future.set_exception(WorkerCrashed("It crashed."))
+    # There is no room for the reason either, but it does not seem to be at work.
+    assert (audit.state(), runner._active) == ("cancelled", {})
+
+
+# ---- the folder ---------------------------------------------------------------------------------------------
+
+
+def test_adding_pictures_does_not_list_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Audit, "pictures", full)
+    audit = gathered(tmp_path)
+    assert audit.counts() == {0: 8, 1: 8}
+    monkeypatch.undo()
+    assert [file.name for _, file in audit.pictures()] == [f"{target}-{i:05d}" for target in (0, 1) for i in range(8)]
+
+
+@pytest.mark.parametrize("write", range(3))
+def test_a_picture_for_which_there_is_no_room_is_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: int
+) -> None:
+    audit, original, written = gathered(tmp_path), files.write_bytes, count()
+
+    def narrow(file: Path, body: bytes) -> None:
+        if next(written) >= write:
+            full()
+        original(file, body)
+
+    before = {file.name for file in audit.folder.rglob("*")}
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "write_bytes", narrow)
+        with pytest.raises(OSError, match="No space"):
+            audit.add(0, png(), "more.png")
+    assert {file.name for file in audit.folder.rglob("*")} == before
+    assert audit.counts() == {0: 8, 1: 8}
+
+
+def test_starting_again_takes_a_verdict_back(tmp_path: Path) -> None:
+    audit = gathered(tmp_path)
+    audit.find([], "Nothing was found.")
+    audit.cancel()
+    audit.start(Order({}, 10, 0, 1e9))
+    assert audit.findings() == {"suspects": [], "verdict": None}
+
+
+def test_one_that_was_deleted_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    audit = gathered(tmp_path)
+    monkeypatch.setattr(audits, "taken", lambda counts: shutil.rmtree(audit.folder))
+    with pytest.raises(NotFound):
+        audit.start(Order({}, 10, 0, 1e9))
+    assert not audit.folder.exists()
+
+
+def test_what_is_written_while_it_is_deleted_does_not_keep_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage(configuration.build({"WORK_DIR": str(tmp_path)}, None))
+    try:
+        session: Session = storage.create()
+        audit = gathered(session.audits_folder)
+        remove = shutil.rmtree
+
+        def late(folder: Path, **options: Any) -> None:
+            with pytest.raises(FileNotFoundError):
+                audit.report(Progress())
+            remove(folder, **options)
+
+        with monkeypatch.context() as patched:
+            patched.setattr("picasso.session.shutil.rmtree", late)
+            session.remove_audit(audit)
+        assert isinstance(session._quotas, Quotas)
+        assert files.size(session.audits_folder.parent) == 0
+    finally:
+        storage.close()
+
+
+# ---- the worker ---------------------------------------------------------------------------------------------
+
+
+def test_questions_are_answered_before_each_batch_of_whatever_is_asked(linear: LinearModel) -> None:
+    asked: list[int] = []
+    patient = auditor.Patient(linear, lambda: asked.append(1))
+    amount = 2 * linear.batch_size + 1
+    inputs = np.random.default_rng(1).random((amount, *linear.input_shape), np.float32)
+    classes = np.arange(amount) % linear.num_classes
+    answers: list[Callable[[Any], Any]] = [
+        lambda model: model.predict(inputs),
+        lambda model: model.logits(inputs),
+        lambda model: model.input_gradients(inputs, list(classes)),
+        lambda model: model.input_gradients(inputs, np.stack([classes, classes[::-1]], axis=1)),
+    ]
+    for answer in answers:
+        asked.clear()
+        np.testing.assert_allclose(answer(patient), answer(linear), rtol=1e-5)
+        assert len(asked) == 3
+
+
+@pytest.mark.parametrize("when", [0, 10, 20, 25, 40, 80, 120])
+def test_one_that_is_deleted_at_work_stays_deleted(tmp_path: Path, caplog: pytest.LogCaptureFixture, when: int) -> None:
+    audit, calls = ordered(tmp_path), count()
+
+    def meanwhile() -> None:
+        if next(calls) == when:
+            shutil.rmtree(audit.folder)
+
+    with caplog.at_level(logging.INFO):
+        worker.run_audit(str(audit.folder), meanwhile)
+    assert next(calls) > when
+    assert not audit.folder.exists()
+    assert [record.levelname for record in caplog.records if record.levelno > logging.INFO] == []
+    assert f"audit {audit.id} was cancelled" in caplog.text
+
+
+def test_cancelled_while_the_report_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    audit, write = ordered(tmp_path), report.write
+
+    def cancelled(*rest: Any) -> None:
+        write(*rest)
+        audit.cancel()
+
+    monkeypatch.setattr(report, "write", cancelled)
+    worker.run_audit(str(audit.folder))
+    assert (audit.state(), audit.findings()["verdict"]) == ("cancelled", None)
+
+
+def test_cancelled_after_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    audit, find = ordered(tmp_path), Audit.find
+
+    def cancelled(self: Audit, suspects: Any, verdict: str | None = None) -> None:
+        find(self, suspects, verdict)
+        if verdict:
+            self.cancel()
+
+    monkeypatch.setattr(Audit, "find", cancelled)
+    worker.run_audit(str(audit.folder))
+    assert audit.findings()["verdict"]
+    assert audit.state() == "finished"
+
+
+def test_pictures_are_as_large_as_they_may_be_and_called_what_they_were(tmp_path: Path) -> None:
+    large, broken = (png(picture(1, (1001, 1000), "L")), "large.png"), (b"x", "broken.png")
+    audit = ordered(tmp_path, large, broken, MAX_MEGAPIXELS=1)
+    worker.run_audit(str(audit.folder))
+    assert audit.state() == "finished"
+    written = json.loads((audit.out / "audit.json").read_text())
+    assert written["unreadable"] == [
+        "large.png has 1001 x 1000 pixels, more than the 1 million that are allowed.",
+        "broken.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"), [("[]", ""), ("1 / 0", "The INTERVENTIONS of this server can't be used; its log says why.")]
+)
+def test_files_of_interventions_are_executed_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, listed: str, said: str
+) -> None:
+    own, runs = tmp_path / "own.py", tmp_path / "runs"
+    own.write_text(f"with open({str(runs)!r}, 'a') as runs:\n    runs.write('x')\nINTERVENTIONS = {listed}\n")
+    settings = {"INTERVENTIONS": [str(own)]}
+    configured = worker.reference(configuration.build({}, None, fake_settings(**settings)))
+    worker.load_and_tell(configured, tmp_path / "status.json")
+    assert files.read_json(tmp_path / "status.json")["state"] == "ready"
+    # The operator is told at once, and where; visitors are told neither.
+    assert (f"{own} has no list INTERVENTIONS: ZeroDivisionError" in caplog.text) is bool(said)
+    for _ in range(2):
+        answer, error = worker.reply(
+            json.dumps(configured, sort_keys=True), {"kind": "audit", "counts": {0: 8, 1: 8}, "pairs": 1}
+        )
+        assert (error.message if error else "") == said
+        assert (answer is None) is bool(said)
+    (tmp_path / "audits").mkdir()
+    audit = ordered(tmp_path / "audits", **settings)
+    worker.run_audit(str(audit.folder))
+    assert audit.error() == ({"code": "configuration", "message": said} if said else None)
+    assert runs.read_text() == "x"
