@@ -19,7 +19,7 @@ from benchmarks import networks
 from benchmarks.measuring import elsewhere, markdown, put_into_page
 from picasso import explain
 from picasso.registry import Registry
-from picasso.worker import warm_up_occlusion
+from picasso.warming import warm_up_occlusion
 
 SAMPLES = networks.EXAMPLES / "samples"
 PICTURES = {"MNIST example": "mnist/8-00061.png", "EfficientNet-Lite0": "photographs/chelsea.png"}

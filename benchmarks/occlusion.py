@@ -18,7 +18,7 @@ from picasso.models.base import Model
 from picasso.models.incremental.occlusion import Incremental
 from picasso.models.occlusion import Box, covered
 from picasso.visualizations.partial_occlusion import spans
-from picasso.worker import warm_up_occlusion
+from picasso.warming import warm_up_occlusion
 
 # So many windows of the baseline are measured; all of them take the same time.
 SAMPLE = 48

@@ -20,10 +20,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from picasso import checking, comparing, configuration, estimating, files, questions
+from picasso import checking, comparing, configuration, files, questions, warming
 from picasso.audits import Audit
 from picasso.configuration import Settings
 from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, reason
@@ -219,26 +218,6 @@ def reply(key: str, question: dict[str, Any]) -> tuple[Any, PicassoError | None]
         return None, RunError(f"The question could not be answered: {reason(error)}.")
 
 
-def get_ready(model: Model) -> None:
-    """Do what nobody has to wait for: compile the first occlusion map, and find out how fast the model is."""
-    warm_up_occlusion(model)
-    try:
-        estimating.measure(model)
-    except PicassoError:
-        log.warning("the model's pace could not be measured", exc_info=True)
-
-
-def warm_up_occlusion(model: Model) -> None:
-    """Compute one small window, so that the first map does not wait for compilation; nobody waits for this."""
-    picture = np.zeros(model.input_shape, np.float32)
-    try:
-        for _ in model.occlude(picture, picture, [(0, 0, 1, 1)]).parts:
-            pass
-    except Exception:
-        # Should it fail with a real picture too, that run will say so.
-        log.warning("occlusion could not be warmed up", exc_info=True)
-
-
 def load_and_tell(configured: dict[str, Any], status: Path) -> None:
     """Load the model and write into ``status`` that it is ready, or why it is not."""
     try:
@@ -258,7 +237,7 @@ def load_and_tell(configured: dict[str, Any], status: Path) -> None:
         unsuitable = visualizations(key).unsuitable(model)
         ready = {"state": "ready", "card": model.card().as_dict(), "report": report.as_dict(), "unsuitable": unsuitable}
         files.write_json(status, ready)
-        threading.Thread(target=get_ready, args=(model,), daemon=True).start()
+        threading.Thread(target=warming.get_ready, args=(model,), daemon=True).start()
     except PicassoError as error:
         # The server says the sentence; whoever wrote a model class needs the line that failed, too.
         if isinstance(error, ModelCodeError):
