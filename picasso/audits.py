@@ -25,7 +25,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,18 +34,19 @@ from picasso import files
 from picasso.audit_documents import Finding, Findings, Order, Progress, StateName
 from picasso.errors import BadRequest, NotFound, PicassoError, TooLarge
 from picasso.gathering import MOST, MOST_PICTURES, taken
+from picasso.jobs import Job
 
 # So often an audit is taken up again by itself where the process that computed it died.
 RESUMPTIONS = 2
-GONE = "There is no such audit in this session; it may have expired."
 
 
-class Audit:
+class Audit(Job):
     """The folder of one audit; every question is answered by looking at its files."""
 
+    document, gone = "audit.json", "There is no such audit in this session; it may have expired."
+
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.id = folder.name
+        super().__init__(folder)
         self.trials, self.out = folder / "trials", folder / "out"
 
     @classmethod
@@ -53,18 +54,14 @@ class Audit:
         """Make the folder of a new audit with an id that can't be guessed."""
         audit = cls(parent / secrets.token_hex(8))
         (audit.folder / "pictures").mkdir(parents=True)
-        files.write_json(audit.folder / "audit.json", {"created": time.time(), "classes": list(class_names)})
+        files.write_json(audit.folder / cls.document, {"created": time.time(), "classes": list(class_names)})
         return audit
 
     def _document(self) -> dict[str, Any]:
-        document: dict[str, Any] | None = files.read_json(self.folder / "audit.json")
+        document: dict[str, Any] | None = files.read_json(self.folder / self.document)
         if document is None:
-            raise NotFound(GONE)
+            raise NotFound(self.gone)
         return document
-
-    def deleted(self) -> bool:
-        """Tell whether the audit is no longer there."""
-        return not (self.folder / "audit.json").is_file()
 
     @contextmanager
     def unless_deleted(self, instead: BaseException) -> Iterator[None]:
@@ -105,7 +102,7 @@ class Audit:
             raise TooLarge(f"An audit takes at most {MOST_PICTURES} pictures; leave out some classes.")
         file = self.folder / "pictures" / f"{target}-{counts[target]:05d}"
         counts[target] += 1
-        with self.unless_deleted(NotFound(GONE)):
+        with self.unless_deleted(NotFound(self.gone)):
             try:
                 files.write_json(file.with_suffix(".json"), name)
                 files.write_bytes(file, body)
@@ -146,7 +143,7 @@ class Audit:
         if self.state() not in ("gathering", "cancelled", "failed"):
             raise BadRequest("The audit was started already.")
         taken(self.counts())
-        with self.unless_deleted(NotFound(GONE)):
+        with self.unless_deleted(NotFound(self.gone)):
             # One that was killed between its verdict and its end says so anew.
             if (found := self.findings())["verdict"]:
                 self.find(found["suspects"])
@@ -161,16 +158,6 @@ class Audit:
         if document is None:
             raise NotFound("The audit was not started, or deleted meanwhile.")
         return Order(**document)
-
-    def cancel(self) -> None:
-        """Ask whoever computes to stop at its next report of progress."""
-        with suppress(FileNotFoundError):
-            (self.folder / "cancel").touch()
-
-    def unwanted(self) -> bool:
-        """Tell whether the audit was cancelled, failed, or deleted."""
-        marks = ("cancel", "error.json")
-        return self.deleted() or any((self.folder / mark).exists() for mark in marks)
 
     def interrupted(self) -> bool:
         """Note that the process that computed it died; tell whether to take it up again."""
@@ -199,19 +186,6 @@ class Audit:
         """Note that everything is there."""
         (self.folder / "done").touch()
 
-    def fail(self, error: PicassoError) -> None:
-        """Note why it failed; the first reason stays. One that was deleted meanwhile needs none."""
-        if (self.folder / "error.json").exists():
-            return
-        try:
-            files.write_json(self.folder / "error.json", {"code": error.code, "message": error.message})
-        except FileNotFoundError:
-            pass
-        except OSError:
-            # Not even the reason has room on the disk; an empty file has, and ends the waiting.
-            with suppress(OSError):
-                self.cancel()
-
     # ---- asked by both sides ------------------------------------------------------------------------------
 
     def state(self) -> StateName:
@@ -226,11 +200,6 @@ class Audit:
         if not (self.folder / "start.json").exists():
             return "gathering"
         return self.progress().state if (self.folder / "progress.json").exists() else "waiting"
-
-    def error(self) -> dict[str, str] | None:
-        """Return why it failed."""
-        error: dict[str, str] | None = files.read_json(self.folder / "error.json")
-        return error
 
     def progress(self) -> Progress:
         """Return what was being done when it was last heard of."""

@@ -19,7 +19,6 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -28,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso import files
-from picasso.errors import NotFound, PicassoError
+from picasso.errors import NotFound
+from picasso.jobs import Job
 from picasso.models.labels import Wanted
 from picasso.results import ARRAYS, DOCUMENT, Result
 
@@ -97,26 +97,24 @@ class State(TypedDict):
     error: dict[str, str] | None
 
 
-class Run:
+class Run(Job):
     """The folder of one run; every question is answered by looking at its files."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.id = folder.name
+    document, gone = "run.json", "There is no such run in this session; it may have expired."
 
     @classmethod
     def create(cls, parent: Path, spec: Spec) -> Run:
         """Make the folder of a new run with an id that can't be guessed."""
         run = cls(parent / secrets.token_hex(8))
         (run.folder / "results").mkdir(parents=True)
-        files.write_json(run.folder / "run.json", asdict(spec))
+        files.write_json(run.folder / cls.document, asdict(spec))
         return run
 
     def spec(self) -> Spec:
         """Return what the run is to do, or raise NotFound if the run was deleted meanwhile."""
-        document = files.read_json(self.folder / "run.json")
+        document = files.read_json(self.folder / self.document)
         if document is None:
-            raise NotFound("There is no such run in this session; it may have expired.")
+            raise NotFound(self.gone)
         return Spec(**document)
 
     # ---- written by the worker ----------------------------------------------------------------------------
@@ -132,19 +130,6 @@ class Run:
     def finished(self, shard: int) -> bool:
         """Tell whether a shard is done."""
         return (self.folder / f"done-{shard}").exists()
-
-    def fail(self, error: PicassoError) -> None:
-        """Note why the run failed; the first reason stays. A run that was deleted meanwhile needs none."""
-        if (self.folder / "error.json").exists():
-            return
-        try:
-            files.write_json(self.folder / "error.json", {"code": error.code, "message": error.message})
-        except FileNotFoundError:
-            pass
-        except OSError:
-            # Not even the reason has room on the disk; an empty file has, and ends the waiting.
-            with suppress(OSError):
-                self.cancel()
 
     def result_folder(self, position: int) -> Path:
         """Return where the result of one picture is saved."""
@@ -178,16 +163,6 @@ class Run:
 
     # ---- asked by both sides ------------------------------------------------------------------------------
 
-    def cancel(self) -> None:
-        """Ask the worker to stop at its next report of progress."""
-        (self.folder / "cancel").touch()
-
-    def unwanted(self) -> bool:
-        """Tell whether the run was cancelled, failed, or deleted."""
-        # A folder survives its deletion, without a mark, if progress is written into it at that very moment.
-        marks = ("cancel", "error.json")
-        return not (self.folder / "run.json").is_file() or any((self.folder / mark).exists() for mark in marks)
-
     def state(self) -> State:
         """Return how the run stands: waiting, running, finished, cancelled or failed."""
         spec = self.spec()
@@ -196,7 +171,7 @@ class Run:
         finished = all(self.finished(shard) for shard in shards)
         reports = {shard: report for shard in shards if (report := self._report(shard)) is not None}
         done = sum(fraction * len(spec.shard(shard)) for shard, (fraction, _) in reports.items())
-        error = files.read_json(self.folder / "error.json")
+        error = self.error()
         begun: Literal["waiting", "running"] = "running" if reports else "waiting"
         stopped = (self.folder / "cancel").exists()
         return State(

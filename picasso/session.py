@@ -11,11 +11,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from picasso import files, images
 from picasso.audits import Audit
 from picasso.configuration import Settings
 from picasso.errors import NotFound, StorageFull, TooLarge
+from picasso.jobs import Job
 from picasso.quotas import Quotas
 from picasso.runs import Run, StoredPicture
 
@@ -37,6 +39,9 @@ def room_on_disk() -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull("The server's disk is full; nothing was stored.") from error
         raise
+
+
+J = TypeVar("J", bound=Job)
 
 
 class Session:
@@ -160,10 +165,7 @@ class Session:
 
     def run(self, run_id: str) -> Run:
         """Return one of the session's runs, or raise NotFound."""
-        folder = self.runs_folder / run_id
-        if not ID.fullmatch(run_id) or folder.is_symlink() or not (folder / "run.json").is_file():
-            raise NotFound("There is no such run in this session; it may have expired.")
-        return Run(folder)
+        return self._job(Run, self.runs_folder, run_id)
 
     def runs(self) -> list[Run]:
         """Return the runs, the newest first."""
@@ -201,10 +203,13 @@ class Session:
 
     def audit(self, audit_id: str) -> Audit:
         """Return one of the session's audits, or raise NotFound."""
-        folder = self.audits_folder / audit_id
-        if not ID.fullmatch(audit_id) or folder.is_symlink() or not (folder / "audit.json").is_file():
-            raise NotFound("There is no such audit in this session; it may have expired.")
-        return Audit(folder)
+        return self._job(Audit, self.audits_folder, audit_id)
+
+    def _job(self, kind: type[J], parent: Path, job_id: str) -> J:
+        folder = parent / job_id
+        if not ID.fullmatch(job_id) or folder.is_symlink() or not (folder / kind.document).is_file():
+            raise NotFound(kind.gone)
+        return kind(folder)
 
     def audits(self) -> list[Audit]:
         """Return the audits, the newest first."""

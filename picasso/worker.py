@@ -27,6 +27,7 @@ from picasso.audits import Audit
 from picasso.configuration import Settings
 from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, reason
 from picasso.inputs import Picture
+from picasso.jobs import Job
 from picasso.models.base import Model
 from picasso.models.loading import load_configured
 from picasso.registry import Registry
@@ -104,7 +105,7 @@ def run_audit(folder: str, meanwhile: Callable[[], None] = lambda: None) -> None
 
 
 @contextmanager
-def told(work: Run | Audit, what: str) -> Iterator[None]:
+def told(work: Job, what: str) -> Iterator[None]:
     """Write what goes wrong into the folder of a run or an audit."""
     try:
         yield

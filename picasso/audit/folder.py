@@ -114,11 +114,8 @@ def read(
             progress(done / total)
         if len(seen) >= FEWEST:
             views[target], names[target] = np.stack(seen), tuple(kept)
-    if len(views) < 2:
-        raise BadRequest(
-            f"An audit compares classes: it needs two or more with {FEWEST} pictures each, in folders of their names.",
-            field="folder",
-        )
+    # Again, since some may not be readable.
+    taken({target: len(some) for target, some in views.items()})
     stored = Stored(views)
     return Folder(stored, {key: logits(model, some) for key, some in stored.items()}, names, tuple(unreadable))
 

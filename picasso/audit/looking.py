@@ -5,15 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from picasso.audit.folder import encoded, logits
-from picasso.audit.properties import Pictures, blurred
+from picasso.audit.properties import Maps, Pictures, blurred
 from picasso.models.base import Model
 from picasso.models.card import Capability
-
-Maps = NDArray[np.float32]
 
 # A model without gradients is asked about so many cells along each side.
 CELLS = 6

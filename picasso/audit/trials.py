@@ -12,7 +12,8 @@ import numpy as np
 
 from picasso.audit.folder import Folder, logits, margins
 from picasso.audit.interventions import INTERVENTIONS, Case, Changed, Intervention
-from picasso.audit.looking import Maps, attention
+from picasso.audit.looking import attention
+from picasso.audit.properties import Maps
 from picasso.audit.statistics import LEVEL, Effect, apart, effect
 from picasso.errors import BadRequest
 from picasso.models.base import Model

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from picasso.audit.properties import Pictures
+from picasso.audit.properties import Maps, Pictures
 from picasso.audit.reporting.clustering import clusters
 from picasso.audit.reporting.duplicates import twins
 from picasso.audit.reporting.exhibits import Exhibit, flips
-from picasso.audit.reporting.mean_attention import Maps, border, cells, mean_attention
+from picasso.audit.reporting.mean_attention import border, cells, mean_attention
 from picasso.audit.statistics import Effect
 from picasso.audit.trials import Trial
 from picasso.audit.verdict import Suspect

@@ -468,12 +468,12 @@ def test_those_that_are_deleted_meanwhile_are_not_listed(visitor: FlaskClient, m
 
     def read(audit: audits.Audit) -> dict[str, Any]:
         if audit.id == gone:
-            raise NotFound(audits.GONE)
+            raise NotFound(audits.Audit.gone)
         return original(audit)
 
     def shown(audit: audits.Audit) -> dict[str, Any]:
         if audit.id == seen:
-            raise NotFound(audits.GONE)
+            raise NotFound(audits.Audit.gone)
         return document(audit)
 
     monkeypatch.setattr(audits.Audit, "_document", read)

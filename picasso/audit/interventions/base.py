@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from picasso.audit.properties import Pictures, Values
+from picasso.audit.properties import Maps, Pictures, Values
 
 Generator = np.random.Generator
-Maps = NDArray[np.float32]
 
 # The effect that an alarm needs, unless the intervention asks for more.
 FLOOR = 0.10

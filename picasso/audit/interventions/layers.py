@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from picasso.audit.interventions.base import Case, Changed, Generator, Intervention, Maps, another, any_of
-from picasso.audit.properties import Pictures, blurred
+from picasso.audit.interventions.base import Case, Changed, Generator, Intervention, another, any_of
+from picasso.audit.properties import Maps, Pictures, blurred
 
 # Light that is not divided by: where there is next to none, a ratio says nothing.
 DARK = 0.02

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from picasso.audit.interventions.base import Case, Changed, Generator, Intervention, Maps
-from picasso.audit.properties import Pictures
+from picasso.audit.interventions.base import Case, Changed, Generator, Intervention
+from picasso.audit.properties import Maps, Pictures
 
 # Pictures are reduced until their shorter side has at most so many pixels; a mark is an eighth of it.
 REDUCED, PART = 64, 8

@@ -14,14 +14,13 @@ from picasso.audit.interventions.base import (
     Changed,
     Generator,
     Intervention,
-    Maps,
     another,
     any_of,
     matched,
     matched_within,
 )
 from picasso.audit.interventions.layers import covers
-from picasso.audit.properties import Pictures, Values, light
+from picasso.audit.properties import Maps, Pictures, Values, light
 
 # The farthest that a picture is moved, as a fraction of its side.
 FARTHEST = 0.4

@@ -16,6 +16,8 @@ from scipy import ndimage
 
 Pictures = NDArray[np.float32]
 Values = NDArray[np.float64]
+# Where a model looks, (N, H, W); each sums to 1.
+Maps = NDArray[np.float32]
 Change = Callable[[Values], Pictures]
 
 # The weights of red, green and blue in the light that people see (ITU-R BT.601).

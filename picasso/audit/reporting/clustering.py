@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import linalg
 from scipy.cluster.vq import kmeans2
 
-from picasso.audit.reporting.mean_attention import Maps, cells
+from picasso.audit.properties import Maps
+from picasso.audit.reporting.mean_attention import cells
 
 # Each map is joined to so many times the square root of their number, and its own scale is the distance of this one.
 NEIGHBOURS, SCALE = 1.5, 7

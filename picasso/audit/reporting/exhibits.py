@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.folder import encoded, logits, margins
-from picasso.audit.properties import Pictures
-from picasso.audit.reporting.mean_attention import Maps
+from picasso.audit.properties import Maps, Pictures
 from picasso.audit.reporting.remainders import Remainder, remainder
 from picasso.audit.trials import Bench, Trial
 from picasso.audit.verdict import Suspect

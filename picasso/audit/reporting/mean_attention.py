@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Maps = NDArray[np.float32]
+from picasso.audit.properties import Maps
 
 # Maps are compared in so many cells along each side; the border is the outermost of them.
 GRID = 8
