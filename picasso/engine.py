@@ -30,7 +30,7 @@ WATCH_SECONDS, GRACE_SECONDS = 0.5, 30.0
 # How long a model may take to load; the largest take a few minutes, and a spoilt file may take for ever.
 LOAD_SECONDS = 900.0
 
-Job = tuple[int, int, "Future[None] | None", "Work"]
+Queued = tuple[int, int, "Future[None] | None", "Work"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class LocalEngine:
         temporary.mkdir()
         self._arguments = (configured, str(self._status), str(temporary))
         self._order = itertools.count()
-        self._jobs: queue.PriorityQueue[Job] = queue.PriorityQueue()
+        self._jobs: queue.PriorityQueue[Queued] = queue.PriorityQueue()
         self._closing = threading.Event()
         self._starting = threading.Lock()
         self._child, self._started = Child(*self._arguments), time.monotonic()
