@@ -38,10 +38,10 @@ def open_file(path: Path) -> tuple[Model, dict[str, Any]]:
         return keras(), {"path": str(path)}
     if suffix == ".pb":
         return tensorflow_1(), {"path": str(path)}
-    if suffix in (".onnx", ".tflite"):
-        from picasso.models.predict_only import ONNXModel, TFLiteModel
-
-        return (ONNXModel() if suffix == ".onnx" else TFLiteModel()), {"path": str(path)}
+    if suffix == ".onnx":
+        return onnx(), {"path": str(path)}
+    if suffix == ".tflite":
+        return tflite(), {"path": str(path)}
     raise ModelError(f"{path} is no model that Picasso can load: it takes {ACCEPTED}.")
 
 
@@ -74,3 +74,17 @@ def saved_model() -> Model:
     from picasso.models.saved_model import SavedModel
 
     return SavedModel()
+
+
+def onnx() -> Model:
+    """Return an unloaded ONNX model."""
+    from picasso.models.onnx import ONNXModel
+
+    return ONNXModel()
+
+
+def tflite() -> Model:
+    """Return an unloaded TFLite model."""
+    from picasso.models.tflite import TFLiteModel
+
+    return TFLiteModel()

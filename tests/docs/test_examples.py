@@ -66,8 +66,8 @@ def test_model_classes_of_the_pages_prepare_pictures(name: str, checkout: Path, 
         ("## Keras", "keras.KerasModel"),
         ("## SavedModel", "saved_model.SavedModel"),
         ("## TensorFlow 1", "tensorflow.TFModel"),
-        ("## ONNX", "predict_only.ONNXModel"),
-        ("## TFLite", "predict_only.TFLiteModel"),
+        ("## ONNX", "onnx.ONNXModel"),
+        ("## TFLite", "tflite.TFLiteModel"),
     ],
 )
 def test_every_argument_of_every_format_is_described(heading: str, place: str) -> None:
