@@ -60,9 +60,15 @@ def visualizations(key: str) -> Registry:
     return Registry(settings_of(json.loads(key)).plugin_dirs())
 
 
-@functools.lru_cache(maxsize=8)
 def model_of(key: str, name: str = "") -> Model:
     """Return the model of a :func:`reference`, as JSON, or one of those it is compared with; loaded once."""
+    return loaded(key, name)
+
+
+# Behind a function that fills in the default: for the cache, a name that is left out is another one than "".
+@functools.lru_cache(maxsize=8)
+def loaded(key: str, name: str) -> Model:
+    """Load the model of :func:`model_of`."""
     return load_configured(settings_of(json.loads(key)).compared(name))
 
 

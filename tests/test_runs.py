@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from picasso import files, images, worker
+from picasso import configuration, files, images, worker
 from picasso.errors import NotFound, RunError
 from picasso.runs import Run, Spec, StoredPicture
 from tests.conftest import PLUGINS, fake_settings, picture
@@ -172,6 +172,37 @@ def test_a_model_that_can_not_be_loaded(tmp_path: Path, caplog: pytest.LogCaptur
         assert told["state"] == "failed"
         assert message in told["error"]
         assert ("own.py" in caplog.text and "Traceback" in caplog.text) == logged
+
+
+def counting_model(folder: Path) -> tuple[dict[str, Any], Path]:
+    """Return settings of a model that notes each time that it is loaded, and the file where it does."""
+    loads = folder / "loads"
+    (folder / "counting.py").write_text(
+        "from tests.fakes import LinearModel\n\n\n"
+        "class CountingModel(LinearModel):\n"
+        "    def load(self, **arguments):\n"
+        "        super().load()\n"
+        f"        with open({str(loads)!r}, 'a') as file:\n"
+        "            file.write(arguments.get('called', 'x'))\n"
+    )
+    return {"MODEL_CLS_PATH": str(folder / "counting.py"), "MODEL_CLS_NAME": "CountingModel"}, loads
+
+
+def test_each_model_is_loaded_once(tmp_path: Path) -> None:
+    """By whoever asks for it: the start, a run, one that compares, a question, an audit."""
+    model, loads = counting_model(tmp_path)
+    overrides = fake_settings(**model, COMPARE={"other": {"MODEL_LOAD_ARGS": {"called": "y"}}})
+    configured = worker.reference(configuration.build({}, None, overrides))
+    key = json.dumps(configured, sort_keys=True)
+    worker.load_and_tell(configured, tmp_path / "status.json")
+    assert worker.model_of(key) is worker.model_of(key, "")
+    pictures = make_run(tmp_path, count=1).spec().pictures
+    for models in ([], ["other"], ["other"]):
+        run = Run.create(tmp_path, Spec("ClassProbabilities", {}, pictures, 2, configured, time.time(), (), models))
+        worker.run_shard(str(run.folder), 0)
+        assert run.state()["state"] == "finished"
+    assert worker.reply(key, {"kind": "estimate", "visualization": "ClassProbabilities", "settings": {}})[1] is None
+    assert sorted(loads.read_text()) == ["x", "y"]
 
 
 def test_what_is_known_of_a_picture_is_shown_until_its_result_is_there(
