@@ -9,7 +9,7 @@ from typing import Any
 
 from picasso.errors import ModelError
 from picasso.models import keras_files
-from picasso.models.backend import tf1
+from picasso.models.backend import keras, standard, tf1
 from picasso.models.checkpoints import modified, newest
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
@@ -84,7 +84,8 @@ class KerasModel(GraphModel):
 
         def build() -> tuple[Any, Any]:
             picture = tf1.placeholder("float32", shape, "picasso_input")
-            return picture, choose_output(self.model(picture, training=False), output, file)
+            with standard(keras):
+                return picture, choose_output(self.model(picture, training=False), output, file)
 
         layers = list(all_layers(self.model))
         self.adopt(Graph(build, f"The model in {file.name}", {layer.name for layer in layers}), file)

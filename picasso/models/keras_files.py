@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 
 from picasso.errors import ModelError, reason
-from picasso.models.backend import keras
+from picasso.models.backend import keras, standard
 from picasso.models.keras1 import convert
 
 TF_KERAS = "pip install 'picasso-viz[keras2]'"
@@ -34,11 +34,13 @@ def from_file(file: Path, custom_objects: Objects | None, trust: bool) -> Any:
     generation = written_by(file)
     objects = {**(shims() if generation == "2" else {}), **(custom_objects or {})}
     try:
-        return keras.models.load_model(file, custom_objects=objects, compile=False, safe_mode=not trust)
+        with standard(keras):
+            return keras.models.load_model(file, custom_objects=objects, compile=False, safe_mode=not trust)
     except Exception as error:
         if generation == "2" and not (holds_lambda(error) or holds_weights_only(error)):
             tf_keras = need_tf_keras(file, trust, error)
-            return tf_keras.models.load_model(file, custom_objects=custom_objects, compile=False)
+            with standard(tf_keras):
+                return tf_keras.models.load_model(file, custom_objects=custom_objects, compile=False)
         raise unreadable(file, error) from error
 
 
@@ -83,17 +85,19 @@ def build(architecture: Path, custom_objects: Objects | None, trust: bool) -> An
         raise ModelError(f"{architecture.name} describes no Keras model; write it with model.to_json().")
     generation = generation_of(document)
     try:
-        if generation == "1":
-            return convert(document)
-        if generation == "3":
-            # Public, unlike model_from_json() it takes safe_mode.
-            return keras.saving.deserialize_keras_object(document, custom_objects, safe_mode=not trust)
+        with standard(keras):
+            if generation == "1":
+                return convert(document)
+            if generation == "3":
+                # Public, unlike model_from_json() it takes safe_mode.
+                return keras.saving.deserialize_keras_object(document, custom_objects, safe_mode=not trust)
     except ModelError:
         raise
     except Exception as error:
         raise unreadable(architecture, error) from error
     tf_keras = need_tf_keras(architecture, trust, None)
-    return tf_keras.models.model_from_json(json.dumps(document), custom_objects=custom_objects)
+    with standard(tf_keras):
+        return tf_keras.models.model_from_json(json.dumps(document), custom_objects=custom_objects)
 
 
 def decoded(file: Path) -> dict[str, Any] | None:

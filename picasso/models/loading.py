@@ -17,6 +17,7 @@ from picasso.configuration import Settings
 from picasso.errors import ConfigurationError, ModelCodeError, PicassoError, reason
 from picasso.models.arrays import Array
 from picasso.models.base import Model
+from picasso.models.environment import choose_tensorflow
 from picasso.models.formats import open_file
 from picasso.models.labels import read as read_labels
 from picasso.models.preprocessing import Preprocessing
@@ -24,6 +25,8 @@ from picasso.models.preprocessing import Preprocessing
 Preprocess = Callable[[Sequence[Image.Image]], Array]
 
 SETTINGS_SUFFIXES = (".py", ".yaml", ".yml")
+# A file that names one of these wants Keras on TensorFlow, even if it imports Keras first.
+ON_TENSORFLOW = (b"picasso.models.keras", b"picasso.models.tensorflow", b"picasso.models.saved_model")
 
 
 def load_model(
@@ -139,11 +142,15 @@ def import_file(path: Path, setting: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"picasso_user_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ConfigurationError(f"{setting} must name a Python file, not {path}.", field=setting)
+    if any(name in path.read_bytes() for name in ON_TENSORFLOW):
+        choose_tensorflow()
     module = importlib.util.module_from_spec(spec)
     # Registered before it runs, as the import system does: dataclasses and pickles look their module up.
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
+    except PicassoError:
+        raise
     except Exception as error:
         raise ConfigurationError(f"{path}, which {setting} names, can't be imported: {reason(error)}.") from error
     return module
