@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from picasso import pipeline
 from picasso.agreement import rank_correlation
 from picasso.inputs import Picture, Source
 from picasso.models.base import Model
 from picasso.models.card import ModelCard
 from picasso.models.labels import Wanted
-from picasso.panels import Panel
+from picasso.panels import NETWORK_ROUNDING, Panel
 from picasso.pipeline import Preview, Report
 from picasso.results import Result
 from picasso.visualizations.base import BaseVisualization
@@ -103,9 +105,14 @@ def joined(result: Result, theirs: Result, first: str, name: str) -> Result:
         panels=(*ours, *(replace(panel, group=name) for panel in theirs.panels), *differences),
         notes=(*result.notes, *(note for note in theirs.notes if note not in result.notes)),
         compared={**result.compared, name: theirs.predictions},
-        agreement=mean([result.agreement, *(rank_correlation(one.array, two.array) for one, two in pairs)]),
+        agreement=mean([result.agreement, *(agreement(one, two) for one, two in pairs)]),
         seconds=result.seconds + theirs.seconds,
     )
+
+
+def agreement(one: Panel, two: Panel) -> float | None:
+    """Return how far two maps agree, -1..1, or None if one of them is flat."""
+    return rank_correlation(one.array, two.array, (one.noise_level, two.noise_level))
 
 
 def mean(numbers: Sequence[float | None]) -> float | None:
@@ -124,6 +131,7 @@ def difference(one: Panel, two: Panel, group: str) -> Panel:
     """Return what the second map has more than the first."""
     change = None if one.probability is None or two.probability is None else two.probability - one.probability
     note = "" if change is None else f"probability {change:+.3f}"
+    largest = max(float(np.abs(each.array).max()) for each in (one, two))
     return Panel(
         title=one.title,
         array=two.array - one.array,
@@ -133,4 +141,5 @@ def difference(one: Panel, two: Panel, group: str) -> Panel:
         class_index=one.class_index,
         note=note,
         group=group,
+        noise=max(one.noise_level, two.noise_level, NETWORK_ROUNDING * largest),
     )

@@ -8,7 +8,22 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from picasso.agreement import ROUNDING, is_flat
 from picasso.models.card import Prediction
+
+# What a network computes is off by more than one rounding; of a quantity of size 1, by about this.
+NETWORK_ROUNDING = 1e-6
+# The scale of a map spans at least so many times what rounding may do, so that rounding stays pale.
+HEADROOM = 10.0
+
+
+def rounding(magnitude: float) -> float:
+    """Return how far a quantity may be off by rounding alone, after a network of float32 has computed it.
+
+    Args:
+        magnitude: the size of the numbers that it is made of: 1 for probabilities, the largest logit for logits.
+    """
+    return NETWORK_ROUNDING * max(1.0, abs(magnitude))
 
 
 @dataclass(frozen=True)
@@ -27,6 +42,8 @@ class Panel:
         probability: the probability of that class on the whole picture, 0..1, or None.
         note: a sentence below it, for those who want to know more.
         group: where several things are compared, which of them it belongs to, such as a model; "" otherwise.
+        noise: how far the values of a map may be off by rounding alone; smaller values, and smaller differences, are
+            not shown. None takes :data:`ROUNDING`. See :func:`rounding`.
     """
 
     title: str
@@ -39,6 +56,7 @@ class Panel:
     probability: float | None = None
     note: str = ""
     group: str = ""
+    noise: float | None = None
 
     @classmethod
     def of_class(cls, prediction: Prediction, array: NDArray[Any], **attributes: Any) -> Self:
@@ -51,16 +69,38 @@ class Panel:
         """``"picture"`` for pixels, ``"map"`` for values."""
         return "picture" if self.array.dtype == np.uint8 else "map"
 
+    @property
+    def noise_level(self) -> float:
+        """How far the values may be off by rounding alone."""
+        return ROUNDING if self.noise is None else self.noise
+
+    @property
+    def empty(self) -> bool:
+        """Whether a map has no value that is larger than what rounding does."""
+        return self.kind == "map" and bool(np.abs(self.array).max() <= self.noise_level)
+
+    @property
+    def flat(self) -> bool:
+        """Whether the values of a map differ by no more than rounding does."""
+        return self.kind == "map" and (self.empty or is_flat(self.array, self.noise_level))
+
     def scale(self) -> tuple[float, float]:
-        """Return the values at the ends of the colour scale; symmetric about zero if signed."""
+        """Return the values at the ends of the colour scale; symmetric about zero if signed.
+
+        It spans several times what rounding may do, however small the values are.
+        """
+        least = HEADROOM * self.noise_level
         if self.value_range is not None:
-            return self.value_range
+            low, high = self.value_range
+            missing = max(0.0, least - (high - low))
+            return (low - missing / 2, high + missing / 2) if self.signed else (low, high + missing)
         low, high = float(self.array.min()), float(self.array.max())
         if self.signed:
-            high = max(abs(low), abs(high))
+            high = max(abs(low), abs(high), least)
             return -high, high
         # Maps of magnitudes start at zero, so that "nothing" is always drawn as nothing.
-        return min(0.0, low), high
+        low = min(0.0, low)
+        return low, max(high, low + least)
 
     def describe(self) -> dict[str, Any]:
         """Return everything but the array as JSON-ready values; maps say if they are flat."""
@@ -82,14 +122,16 @@ class Panel:
                 "value_range": [low, high],
                 "minimum": float(self.array.min()),
                 "maximum": float(self.array.max()),
-                "flat": bool(self.array.min() == self.array.max()),
+                "flat": self.flat,
+                "empty": self.empty,
+                "noise": self.noise_level,
             }
         return document
 
     @classmethod
     def from_description(cls, document: dict[str, Any], array: NDArray[Any]) -> Self:
         """Rebuild a panel from :meth:`describe` and its array."""
-        names = ("title", "quantity", "signed", "transparency", "class_index", "probability", "note", "group")
+        names = ("title", "quantity", "signed", "transparency", "class_index", "probability", "note", "group", "noise")
         known = {key: document[key] for key in names if key in document}
         scale = document.get("value_range")
         return cls(array=array, value_range=(scale[0], scale[1]) if scale else None, **known)

@@ -34,8 +34,11 @@ def paint(panel: Panel) -> NDArray[np.uint8]:
     """Return a map as colours ``(h, w, 3)``; values outside the scale take the colour of its end."""
     low, high = panel.scale()
     span = high - low
-    # A flat map has no span: draw all of it as the lower end rather than divide by zero.
-    normalized = (np.clip(panel.array, low, high) - low) / span if span > 0 else np.zeros(panel.array.shape)
+    if span > 0:
+        normalized = (np.clip(panel.array, low, high) - low) / span
+    else:
+        # Nothing: the middle of a signed scale, where zero is, or else the lower end.
+        normalized = np.full(panel.array.shape, 0.5 if panel.signed else 0.0)
     painted: NDArray[np.uint8] = colours(panel)(normalized, bytes=True)[..., :3]
     return painted
 

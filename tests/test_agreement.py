@@ -31,3 +31,20 @@ def test_the_finer_map_is_averaged() -> None:
     coarse = np.array([[1.0, 2.0], [4.0, 3.0]])
     fine = np.repeat(np.repeat(coarse, 8, axis=0), 8, axis=1) + np.tile([[-0.4, 0.4], [0.4, -0.4]], (8, 8))
     assert rank_correlation(coarse, fine) == 1
+
+
+def test_a_map_that_is_constant_up_to_rounding_agrees_with_nothing() -> None:
+    values = np.random.default_rng(1).random((6, 6))
+    constant = 0.5 + 2e-9 * np.random.default_rng(2).standard_normal((6, 6))
+    assert rank_correlation(values, constant) is None
+    assert rank_correlation(values, 2e-9 * values, (0.0, 1e-6)) is None
+
+
+def test_places_that_differ_by_rounding_only_are_ties() -> None:
+    one, two = np.zeros((2, 8, 8))
+    one[2:4, 2:4] = two[2:4, 2:4] = 1
+    noise = 1e-8 * np.random.default_rng(3).standard_normal((2, 8, 8))
+    assert rank_correlation(one + noise[0], two + noise[1], (1e-6, 1e-6)) == 1
+    without = rank_correlation(one + noise[0], two + noise[1])
+    assert without is not None
+    assert without < 0.5

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from picasso import rendering
-from picasso.panels import Panel
+from picasso.panels import Panel, rounding
 
 VIEW = np.zeros((6, 9), np.uint8)
 
@@ -68,3 +68,47 @@ def test_the_colour_bar_runs_from_low_to_high() -> None:
     bar = np.asarray(rendering.colour_bar(Panel("x", np.zeros((1, 1), np.float32))))
     assert bar.shape == (12, 256, 3)
     np.testing.assert_allclose(bar[0, [0, -1]], [colour("viridis", 0.0), colour("viridis", 1.0)], atol=1)
+
+
+MIDDLE = (matplotlib.colormaps["RdBu_r"](0.5, bytes=True))[:3]
+
+
+@pytest.mark.parametrize("noise", [None, 0.0, 1e-6])
+def test_a_signed_map_of_nothing_has_the_colour_of_zero(noise: float | None) -> None:
+    panel = Panel("x", np.zeros((3, 3), np.float32), signed=True, noise=noise)
+    np.testing.assert_array_equal(rendering.paint(panel), np.broadcast_to(MIDDLE, (3, 3, 3)))
+    assert panel.describe()["flat"]
+
+
+@pytest.mark.parametrize("span", [None, (-0.0, 0.0)])
+def test_rounding_is_pale_and_said_to_be_nothing(span: tuple[float, float] | None) -> None:
+    values = np.array([[2e-9, -2e-9, 0.0, 1e-9]], np.float32)
+    panel = Panel("x", values, signed=True, value_range=span)
+    assert (panel.flat, panel.empty) == (True, True)
+    assert np.abs(rendering.paint(panel).astype(int) - MIDDLE).max() < 20
+    magnitudes = Panel("x", np.abs(values))
+    low = matplotlib.colormaps["viridis"](0, bytes=True)[:3]
+    assert np.abs(rendering.paint(magnitudes).astype(int) - low).max() < 20
+    assert magnitudes.empty
+
+
+def test_small_values_are_shown_where_a_panel_says_that_they_mean_something() -> None:
+    values = np.array([[2e-9, -2e-9]], np.float32)
+    panel = Panel("x", values, signed=True, noise=1e-12)
+    assert panel.scale() == pytest.approx((-2e-9, 2e-9))
+    assert not panel.flat
+    assert Panel.from_description(panel.describe(), values).noise == 1e-12
+
+
+def test_a_probability_that_moves_by_rounding_only_is_flat_but_not_empty() -> None:
+    values = np.float32(0.5) + np.array([[0, 1e-7], [2e-7, 0]], np.float32)
+    panel = Panel("x", values, value_range=(float(values.min()), float(values.max())), noise=rounding(1))
+    assert (panel.flat, panel.empty) == (True, False)
+    low, high = panel.scale()
+    assert high - low == pytest.approx(10 * rounding(1))
+
+
+def test_a_constant_that_is_not_zero_keeps_its_colour() -> None:
+    panel = Panel("x", np.full((2, 2), 0.7, np.float32), signed=True)
+    assert panel.flat
+    np.testing.assert_allclose(rendering.paint(panel)[0, 0], colour("RdBu_r", 1.0), atol=1)

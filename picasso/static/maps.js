@@ -1,6 +1,8 @@
 // Maps of values: fetched when they are needed, painted as they are, one rectangle of one colour for each value.
 
 const FLOAT_BYTES = 4;
+// A scale spans at least so many times what rounding may do.
+const HEADROOM = 10;
 const strips = new Map();
 const values = new WeakMap();
 const turns = new WeakMap();
@@ -32,6 +34,7 @@ export const facts = ({ dataset }) => {
     range: numbers(dataset.range),
     extremes: numbers(dataset.extremes),
     signed: "signed" in dataset,
+    noise: Number(dataset.noise),
     quantity: dataset.quantity,
     transparency: Number(dataset.transparency),
   };
@@ -52,19 +55,21 @@ export const valuesOf = (map) => {
 
 // The values at the two ends of the colours: as the method says, of this map alone, or of all maps of its kind.
 export const rangeOf = (map, scale, maps) => {
-  const { range, extremes, signed, quantity } = facts(map);
+  const { range, extremes, signed, quantity, noise } = facts(map);
   if (scale === "own") return range;
   const kin = scale === "common" ? maps.map(facts).filter((one) => one.quantity === quantity && one.signed === signed) : [];
   const all = [extremes, ...kin.map((one) => one.extremes)].flat();
   const [low, high] = [Math.min(...all), Math.max(...all)];
-  if (!signed) return [low, high];
-  const most = Math.max(Math.abs(low), Math.abs(high));
+  // As the server does: rounding stays pale.
+  const least = HEADROOM * noise;
+  if (!signed) return [low, Math.max(high, low + least)];
+  const most = Math.max(Math.abs(low), Math.abs(high), least);
   return [-most, most];
 };
 
 // Paint a map into its canvas, over the picture as the model sees it; false if it was asked for again meanwhile.
 export const paint = async (map, { colours, range: [low, high], opacity }) => {
-  const { height, width } = facts(map);
+  const { height, width, signed } = facts(map);
   const turn = Symbol("turn");
   turns.set(map, turn);
   const [numbersOfMap, strip] = await Promise.all([valuesOf(map), coloursOf(colours)]);
@@ -74,10 +79,12 @@ export const paint = async (map, { colours, range: [low, high], opacity }) => {
   canvas.width = width;
   canvas.height = height;
   const pixels = new ImageData(width, height);
-  const span = high - low || 1;
+  const span = high - low;
   numbersOfMap.forEach((value, index) => {
+    // Where there is nothing, the middle of a signed scale is zero.
+    const share = span > 0 ? (Math.min(Math.max(value, low), high) - low) / span : signed ? 0.5 : 0;
     // As matplotlib does, so that the page and the files show the same colours.
-    const colour = Math.min(255, Math.floor(((Math.min(Math.max(value, low), high) - low) / span) * 256));
+    const colour = Math.min(255, Math.floor(share * 256));
     pixels.data.set(strip.subarray(4 * colour, 4 * colour + 4), 4 * index);
   });
   canvas.getContext("2d").putImageData(pixels, 0, 0);

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from picasso.attribution.paths import from_several
 from picasso.models.base import Model
+from picasso.panels import rounding
 from picasso.visualizations import (
     BaseVisualization,
     Capability,
@@ -79,6 +80,8 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
                         signed=True,
                         transparency=task.settings.transparency,
                         note=gap(float(attribution.sum()), difference, spent),
+                        # All pixels together make the difference, so each is off by its share of the rounding.
+                        noise=rounding(difference) / attribution[..., 0].size,
                     )
                 )
             yield panels

@@ -13,6 +13,7 @@ import numpy as np
 from picasso.attribution.regions import answers, painted, superpixels
 from picasso.attribution.surrogates import kernel_shap, shap_design
 from picasso.models.base import Model
+from picasso.panels import rounding
 from picasso.visualizations import BaseVisualization, Panel, Task, choice
 from picasso.visualizations.lime import LIMESettings, hidden_numbers, regions_panel
 
@@ -73,7 +74,7 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
                     note += f"Exact, for the model was asked about all {len(coalitions)} coalitions."
                 else:
                     note += f"Standard errors: at most {fit.errors[index].max():.2g}."
-                look = {"signed": True, "transparency": settings.transparency}
+                look = {"signed": True, "transparency": settings.transparency, "noise": rounding(1)}
                 quantity = "Shapley value of the region, in probability"
                 panels.append(Panel.of_class(one, array=array, quantity=quantity, note=note, **look))
             yield panels

@@ -15,6 +15,7 @@ from picasso.attribution.regions import Labels, answers, painted, pixels, region
 from picasso.attribution.surrogates import lime, lime_coalitions
 from picasso.models.arrays import Array
 from picasso.models.base import Model
+from picasso.panels import rounding
 from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice, number
 
 # The side of the picture that shows the regions, at least, and the colour of their boundaries.
@@ -72,7 +73,7 @@ class LIME(BaseVisualization[LIMESettings]):
                 picture.predictions, painted(fit.values, labels), fit.errors, fit.determination, strict=True
             ):
                 note = f"Weighted R² of the linear model: {share:.2f}. Standard errors: at most {errors.max():.2g}."
-                look = {"signed": True, "transparency": settings.transparency}
+                look = {"signed": True, "transparency": settings.transparency, "noise": rounding(1)}
                 quantity = "weight in a linear model of the probability"
                 panels.append(Panel.of_class(one, array=array, quantity=quantity, note=note, **look))
             yield panels

@@ -14,6 +14,7 @@ import numpy as np
 from picasso.attribution.masks import MaskedMeans, random_mask
 from picasso.models.base import Model
 from picasso.models.card import Prediction
+from picasso.panels import rounding
 from picasso.visualizations import BaseVisualization, Panel, Task, VisualizationSettings, choice, number, slider
 
 
@@ -75,8 +76,9 @@ def panels(predictions: Sequence[Prediction], means: MaskedMeans, settings: RISE
                 quantity="probability where shown",
                 value_range=(float(mean.min()), float(mean.max())),
                 transparency=settings.transparency,
+                noise=rounding(1),
                 note=f"Standard error {float(error.mean()):.2g} on average{share}.",
             )
         )
     title = f"{predictions[0]['name']}: standard error"
-    return [*made, Panel(title, errors[0], quantity="standard error", transparency=settings.transparency)]
+    return [*made, Panel(title, errors[0], quantity="standard error", transparency=settings.transparency, noise=0.0)]

@@ -17,6 +17,7 @@ from picasso.attribution import paths
 from picasso.attribution.samples import Samples
 from picasso.models.arrays import Array
 from picasso.models.base import Model
+from picasso.panels import rounding
 from picasso.visualizations import (
     BaseVisualization,
     Capability,
@@ -99,6 +100,12 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
                 (gradients,) = task.model.input_gradients(picture.array[None], np.array([picture.classes]))
                 maps = (gradients * picture.array).sum(axis=-1) if signed else saliency(gradients)
                 quantity = "d logit / d pixel x pixel" if signed else quantity
+            # What changes the logit by no more than rounding, even if all pixels change by the whole range at once.
+            noise = rounding(1) / picture.array.size
+            if not signed:
+                noise /= float(np.ptp(picture.array)) or 1.0
+            if settings.method == VARIANCE:
+                noise **= 2
             yield [
                 Panel.of_class(
                     prediction,
@@ -107,6 +114,7 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
                     signed=signed,
                     transparency=settings.transparency,
                     note=note,
+                    noise=noise,
                 )
                 for prediction, array in zip(picture.predictions, maps, strict=True)
             ]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from picasso.attribution.paths import from_several
 from picasso.attribution.regions import FEWEST, greedy_density, relative_area, segments
 from picasso.models.base import Model
+from picasso.panels import rounding
 from picasso.visualizations import (
     BaseVisualization,
     Capability,
@@ -73,6 +74,7 @@ class XRAI(BaseVisualization[XRAISettings]):
                 quantity = "integrated gradients per pixel, mean over the region"
                 end = float(np.percentile(np.abs(array), END)) or float(np.abs(array).max())
                 look = {"signed": True, "value_range": (-end, end), "transparency": task.settings.transparency}
+                look["noise"] = rounding(1) / array.size
                 panels.append(Panel.of_class(one, array=array, quantity=quantity, note=note, **look))
             yield panels
 

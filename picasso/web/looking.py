@@ -172,20 +172,20 @@ def agreement(sources: Sequence[Source]) -> float | None:
         theirs = maps(two)
         for key, array in maps(one).items():
             if key in theirs:
-                places = ((folder, one["position"], array), (other_folder, two["position"], theirs[key]))
+                places = ((folder, one["position"], *array), (other_folder, two["position"], *theirs[key]))
                 found.append(correlation(*places))
     return mean(found)
 
 
-def maps(document: dict[str, Any]) -> dict[tuple[int, str], str]:
-    """Return the names of the arrays of a result's maps by class and quantity; of several models, of the first."""
+def maps(document: dict[str, Any]) -> dict[tuple[int, str], tuple[str, float]]:
+    """Return the array and the noise of each map of a result by class and quantity; of several models, the first."""
     found = [panel for panel in document["panels"] if panel["kind"] == "map" and panel["class_index"] is not None]
     first = [panel for panel in found if panel["group"] == found[0]["group"]]
-    return {(panel["class_index"], panel["quantity"]): panel["array"] for panel in first}
+    return {(panel["class_index"], panel["quantity"]): (panel["array"], panel["noise"]) for panel in first}
 
 
 @functools.lru_cache(maxsize=4096)
-def correlation(one: tuple[Path, int, str], two: tuple[Path, int, str]) -> float | None:
+def correlation(one: tuple[Path, int, str, float], two: tuple[Path, int, str, float]) -> float | None:
     """Return how far two stored maps agree; results never change, so what was computed is kept."""
-    first, second = (Run(folder).array(str(position), name) for folder, position, name in (one, two))
-    return None if first is None or second is None else rank_correlation(first, second)
+    first, second = (Run(folder).array(str(position), name) for folder, position, name, _ in (one, two))
+    return None if first is None or second is None else rank_correlation(first, second, (one[-1], two[-1]))

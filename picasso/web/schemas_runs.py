@@ -74,7 +74,9 @@ class PanelDocument(TypedDict):
         signed: true if zero is the middle of the scale.
         transparency: how strongly the picture shows through.
         value_range: the values at the two ends of the colour scale.
-        flat: true if all values are the same.
+        flat: true if the values differ by no more than rounding does.
+        empty: true if there is nothing but rounding: no value is larger than ``noise``.
+        noise: how far the values may be off by rounding alone.
         array: the name of the values in the file at the result's ``arrays_url``.
         legend: the file of its colour scale.
         legend_url: its colour scale, as PNG.
@@ -98,6 +100,8 @@ class PanelDocument(TypedDict):
     minimum: NotRequired[float]
     maximum: NotRequired[float]
     flat: NotRequired[bool]
+    empty: NotRequired[bool]
+    noise: NotRequired[float]
     array: NotRequired[str]
     legend: NotRequired[str]
     legend_url: NotRequired[Address]
