@@ -16,6 +16,7 @@ from picasso import images
 from picasso.configuration import PICTURES
 from picasso.errors import BadRequest, ModelError, PicassoError
 from picasso.models.base import Model
+from picasso.models.labels import by_name
 from picasso.models.preprocessing import RANGES
 
 Progress = Callable[[float], None]
@@ -86,15 +87,27 @@ class Classes:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names
-        self._by_name = {plain(name): index for index, name in reversed(list(enumerate(names)))}
+        self._as_written = by_name(names)
+        self._by_name = by_name([plain(name) for name in names])
 
     def target(self, folder: str) -> int | None:
-        """Return the index of the class whose name or index a folder has, or None."""
-        target = self._by_name.get(plain(folder))
+        """Return the index of the class whose name or index a folder has, or None.
+
+        Raises:
+            BadRequest: several classes have the name.
+        """
+        same = self._as_written.get(folder) or self._by_name.get(plain(folder)) or []
+        if len(same) > 1:
+            raise BadRequest(
+                f"The folder {images.display_name(folder)} has the name of {len(same)} classes: "
+                f"{', '.join(map(str, same[:10]))}. Call it by the number of the right one.",
+                field="folder",
+            )
+        if same:
+            return same[0]
         # A number of thousands of digits can't even be read.
-        if target is None and folder.isdecimal() and len(folder) < 10 and int(folder) < len(self.names):
-            target = int(folder)
-        return target
+        numbered = folder.isdecimal() and len(folder) < 10 and int(folder) < len(self.names)
+        return int(folder) if numbered else None
 
     def innermost(self, path: str) -> int:
         """Return the class of the innermost folder of a path, such as ``pictures/tank/sunny``, that has one's name.

@@ -142,7 +142,7 @@ def by_name(index: Wanted, names: Sequence[str]) -> int | str:
     if not isinstance(index, int):
         return AGAINST.join(str(by_name(one, names)) for one in index)
     name = names[index] if index < len(names) else ""
-    usable = name and name.isprintable() and name == name.strip() and names.index(name) == index
+    usable = name and name.isprintable() and name == name.strip() and names.count(name) == 1
     return name if usable else index
 
 

@@ -61,6 +61,14 @@ def test_names_that_people_write_in_many_ways() -> None:
     assert labelled.abridged([str(index) for index in range(10)]) == "0, 1, 2, 3, 4, 5, ... 9"
 
 
+def test_names_that_differ_in_case_and_those_of_two_classes() -> None:
+    classes = labelled.Classes(["Apple", "apple", "crane", "crane", "black bear"])
+    assert [classes.target(folder) for folder in ("Apple", "apple", "3", "Black_bear")] == [0, 1, 3, 4]
+    for folder, numbers in (("crane", "2, 3"), ("APPLE", "0, 1")):
+        with pytest.raises(BadRequest, match=f"The folder {folder} has the name of 2 classes: {numbers}. Call it by"):
+            classes.target(folder)
+
+
 def test_paths_that_no_system_has_are_refused_at_once() -> None:
     classes = labelled.Classes(["ant", "bee"])
     assert classes.innermost("/" * 3_990 + "bee") == 1

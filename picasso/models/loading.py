@@ -19,7 +19,7 @@ from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.environment import choose_tensorflow
 from picasso.models.formats import open_file
-from picasso.models.labels import read as read_labels
+from picasso.models.label_files import read as read_labels
 from picasso.models.preprocessing import Preprocessing
 
 Preprocess = Callable[[Sequence[Image.Image]], Array]
@@ -39,7 +39,7 @@ def load_model(
             checkpoint (the ``.index`` file, or the prefix that its three files share) or frozen graph (``.pb``),
             an ``.onnx`` or ``.tflite`` file, a folder that holds one of these, or a settings file (``.py``,
             ``.yaml``).
-        labels: the class names, or a file of them (see :mod:`picasso.models.labels`).
+        labels: the class names, or a file of them (see :mod:`picasso.models.label_files`).
         preprocess: words such as ``"-1..1 crop"`` (see :mod:`picasso.models.preprocessing`), a function from
             a list of PIL pictures to an array ``(N, H, W, C)``, or where to find one: ``"module:function"``.
         options: arguments of the ``load`` method of the class, such as ``tf_input_var``; for a settings
@@ -88,7 +88,8 @@ def prepare(
 ) -> Model:
     """Tell a new model its class names and preprocessing, load it and warm it up."""
     if labels:
-        model.labels = tuple(read_labels(Path(labels)) if isinstance(labels, str | Path) else labels)
+        names = read_labels(Path(labels)) if isinstance(labels, str | Path) else labels
+        model.labels = tuple(map(str, names))
     if callable(preprocess) or ":" in preprocess:
         function = preprocess if callable(preprocess) else find_function(preprocess)
         # On this model only: its class may serve others.

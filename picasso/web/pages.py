@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from picasso import __version__
 from picasso.errors import BadRequest, PicassoError
 from picasso.hiding import FILLS
+from picasso.models.labels import choices
 from picasso.rendering import DIVERGING, SEQUENTIAL
 from picasso.runs import Run
 from picasso.web.files import sample_file
@@ -125,7 +126,7 @@ def settings(name: str) -> str:
         controls=controls,
         values=allowed.parse(chosen).as_dict(),
         pictures=session.pictures() if session else [],
-        class_names=list(class_names().values()),
+        class_choices=choices(list(class_names().values())),
         layers=services().runner.layers(),
         classes=request.args.getlist("class"),
         models=services().runner.models(),

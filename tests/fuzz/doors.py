@@ -56,7 +56,7 @@ def model_files() -> Door:
     stand_in.keras = None  # type: ignore[attr-defined]
     sys.modules.setdefault("picasso.models.backend", stand_in)
     from picasso.errors import ModelError
-    from picasso.models import formats, keras_files, labels
+    from picasso.models import formats, keras_files, label_files
 
     def architecture(file: Path) -> None:
         document = keras_files.decoded(file)
@@ -77,8 +77,8 @@ def model_files() -> Door:
     readers: dict[str, tuple[Callable[[Path], object], ...]] = {
         **dict.fromkeys((".h5", ".hdf5"), (keras_files.check_content,)),
         ".keras": (keras_files.written_by, keras_files.check_content),
-        ".json": (architecture, labels.read),
-        **dict.fromkeys((".yaml", ".txt", ".csv"), (other, labels.read)),
+        ".json": (architecture, label_files.read),
+        **dict.fromkeys((".yaml", ".txt", ".csv"), (other, label_files.read)),
     }
     seeds: dict[str, list[bytes]] = {}
     for found in sorted(ZOO.rglob("*")):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from picasso.errors import BadRequest, ConfigurationError
-from picasso.models.labels import numbers, read
+from picasso.models.label_files import read
+from picasso.models.labels import choices, numbers
 
 NAMES = ["ant", "bee, honey", "cat"]
 
@@ -26,11 +27,54 @@ NAMES = ["ant", "bee, honey", "cat"]
         ("names.csv", 'ant\n"bee, honey"\ncat\n'),
         ("table.csv", 'index,name\n2,cat\n0,ant\n1,"bee, honey"\n'),
         ("three.csv", '0,n01,ant\n1,n02,"bee, honey"\n2,n03,cat\n'),
+        ("first.csv", 'ant,0\n"bee, honey",1\ncat,2\n'),
+        ("headed.csv", 'index,name,count\n2,cat,7\n0,ant,9\n1,"bee, honey",8\n'),
+        ("one.csv", 'name\nant\n"bee, honey"\ncat\n'),
+        ("excel.csv", "\ufeffindex;Name\r\n0;ant\r\n1;bee, honey\r\n2;cat\r\n"),
+        ("teachable_machine.txt", "0 ant\n1 bee, honey\n2 cat\n"),
+        ("one_based.txt", "1. ant\n2. bee, honey\n3. cat\n"),
+        ("colons.txt", "2: cat\n0: ant\n1: bee, honey\n"),
+        ("places.txt", "ant 0\nbee, honey 1\ncat 2\n"),
+        ("synset_words.txt", "n01440764 ant\nn01443537 bee, honey\nn01484850 cat\n"),
+        ("map_clsloc.txt", "n01440764 1 ant\nn01443537 2 bee, honey\nn01484850 3 cat\n"),
     ],
 )
 def test_accepted_forms(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     assert read(tmp_path / name) == NAMES
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "names"),
+    [
+        ("a.yaml", "- yes\n- no\n- maybe\n", ["yes", "no", "maybe"]),
+        ("b.yaml", "- 0123\n- 12:30\n- 1e3\n- null\n- ~\n- 2020-01-01\n- 1.50\n- On\n- 0x1F\n- =\n- <<\n- 7",
+         ["0123", "12:30", "1e3", "null", "~", "2020-01-01", "1.50", "On", "0x1F", "=", "<<", "7"]),
+        ("c.yaml", "{no: 0, yes: 1, 12:30: 2}", ["no", "yes", "12:30"]),
+        ("d.yaml", "0: no\n1: yes\n2: 2020-01-01\n", ["no", "yes", "2020-01-01"]),
+        ("e.yaml", "crane: 0\nmaillot: 1\ncrane: 2\n", ["crane", "maillot", "crane"]),
+        # Folders that are numbers, in the order of text; and years.
+        ("f.json", '{"0": 0, "1": 1, "10": 2, "2": 3}', ["0", "1", "10", "2"]),
+        ("g.json", '{"0": "0", "1": "1", "2": "10", "3": "2"}', ["0", "1", "10", "2"]),
+        ("h.yaml", "0: 1990\n1: 2000\n", ["1990", "2000"]),
+        ("i.json", "[true, null, 1.0, 12, 1e3]", ["true", "null", "1.0", "12", "1e3"]),
+        ("j.json", '{"crane": 0, "maillot": 1, "crane": 2}', ["crane", "maillot", "crane"]),
+        # Numbers that are part of the names.
+        ("k.txt", "1 star\n2 star\n3 star\n", ["1 star", "2 star", "3 star"]),
+        ("l.txt", "0\n1\n2\n", ["0", "1", "2"]),
+        ("m.txt", "7 up\n0 cat\n", ["7 up", "0 cat"]),
+        ("n.txt", "0:30\n1:45\n", ["0:30", "1:45"]),
+        ("o.txt", "n01440764 tench, Tinca tinca\ndog\n", ["n01440764 tench, Tinca tinca", "dog"]),
+    ],
+)  # fmt: skip
+def test_text_stays_as_it_is_written(tmp_path: Path, name: str, text: str, names: list[str]) -> None:
+    (tmp_path / name).write_text(text)
+    assert read(tmp_path / name) == names
+
+
+def test_utf_16_as_some_editors_save_it(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_bytes("größe\r\nhöhe\r\n".encode("utf-16"))
+    assert read(tmp_path / "labels.txt") == ["größe", "höhe"]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +85,10 @@ def test_accepted_forms(tmp_path: Path, name: str, text: str) -> None:
         ("gap.json", '{"0": "a", "2": "b"}', "the 2 indices do not run from 0 to 1"),
         ("text.json", '"x"', "neither a list nor a mapping"),
         ("broken.json", "{", "can't be read"),
-        ("table.csv", "index,name\nx,y\n", "can't be read: ValueError"),
+        ("table.csv", "index,name\nx,y\n", "no column holds the indices"),
+        ("commas.csv", "tench, Tinca tinca\ngoldfish\n", "row 2 has 1 columns and the first has 2; write names with"),
+        ("nested.yaml", "- cat\n- dog: 1\n", "stands where a name is due"),
+        ("twice.yaml", "0: a\n0: b\n", "the 2 indices do not run from 0 to 1"),
     ],
 )
 def test_refused_with_a_sentence(tmp_path: Path, name: str, text: str, message: str) -> None:
@@ -69,11 +116,22 @@ def test_classes_are_found_by_name_or_number(wanted: list[str | int], found: lis
     assert numbers(NAMES, wanted) == found
 
 
-def test_a_name_wins_over_a_number_and_the_first_of_a_name_over_the_others() -> None:
-    names = ["1", "0", "crane", "crane"]
+def test_a_name_wins_over_a_number() -> None:
+    names = ["1", "0", "crane", "ant"]
     assert numbers(names, ["0", "1"]) == [1, 0]
     assert numbers(names, [0, 1]) == [0, 1]
     assert numbers(names, ["crane", "3"]) == [2, 3]
+
+
+def test_of_two_classes_with_one_name_the_user_chooses() -> None:
+    names = ["crane", "maillot", "crane"]
+    asked: list[list[str | int]] = [["crane"], ["maillot vs crane"], [1, "crane"]]
+    for wanted in asked:
+        with pytest.raises(BadRequest, match="2 classes are called crane: 0, 2. Write the number") as caught:
+            numbers(names, wanted)
+        assert caught.value.field == "class"
+    assert numbers(names, ["2", 0, "maillot vs 2"]) == [2, 0, (1, 2)]
+    assert choices(names) == [("0", "crane (0)"), ("maillot", "maillot"), ("2", "crane (2)")]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,187 @@
+"""Class names from a file of text, JSON, YAML or CSV, in the forms that people have them in."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from picasso.errors import ConfigurationError, reason
+
+# What stands before a name in the files of ImageNet, such as synset_words.txt.
+SYNSET = re.compile(r"n\d{8}[\s,:]+(?=\S)")
+# A number before a name, as Teachable Machine writes it, or behind one, as Places365 does; a name has a letter.
+BEFORE = re.compile(r"(?P<index>\d+)(?:[\s:,;]|[.)]\s)\s*(?P<name>\S.*)")
+BEHIND = re.compile(r"(?P<name>.*\S)[\s,;]\s*(?P<index>\d+)")
+LETTER = re.compile(r"[^\W\d_]")
+# How a column of names is headed.
+HEADINGS = ("name", "names", "class", "classes", "label", "labels", "class name", "class_name", "classname")
+INDEX = re.compile(r"0|[1-9]\d{0,8}")
+
+
+def read(file: Path) -> list[str]:
+    """Return the class names in the order of the model's output, as they are written.
+
+    Accepted are: a ``.txt`` with one name per line, where numbers of the lines and ImageNet's synsets before the names
+    are left out; a ``.json`` or ``.yaml`` with a list of names, a mapping from index to name (or to a list that ends
+    with it, as in Keras' ``imagenet_class_index.json``) or from name to index (as in ``class_indices``); a ``.csv``
+    with a column of names and perhaps one of indices.
+
+    Raises:
+        ConfigurationError: the file is missing, of another kind, or its indices leave gaps.
+    """
+    readers = {".txt": lines, ".csv": table, ".json": document, ".yaml": document, ".yml": document}
+    if not file.is_file():
+        raise ConfigurationError(f"There is no file of labels {file}.", field="LABELS")
+    if file.suffix.lower() not in readers:
+        raise ConfigurationError(f"Labels can be {', '.join(readers)} files, not {file.name}.", field="LABELS")
+    try:
+        names = readers[file.suffix.lower()](decoded(file.read_bytes()))
+    except Exception as error:
+        raise ConfigurationError(f"The labels in {file} can't be read: {reason(error)}.", field="LABELS") from error
+    if not names:
+        raise ConfigurationError(f"There are no labels in {file}.", field="LABELS")
+    return names
+
+
+def decoded(body: bytes) -> str:
+    """Return a text of UTF-8 or, as some editors on Windows save it, of UTF-16, with plain ends of lines."""
+    wide = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return body.decode("utf-16" if wide else "utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+
+
+# ---- lines --------------------------------------------------------------------------------------------------------
+
+
+def lines(text: str) -> list[str]:
+    """Return the names in the lines that are not empty."""
+    return numbered([line.strip() for line in text.split("\n") if line.strip()])
+
+
+def numbered(names: list[str]) -> list[str]:
+    """Return names without synsets and numbers, where every one has them and the numbers count the lines."""
+    if all(SYNSET.match(name) for name in names):
+        names = [SYNSET.sub("", name, count=1) for name in names]
+    for pattern, firsts in ((BEFORE, (0, 1)), (BEHIND, (0,))):
+        found = [match for name in names if (match := pattern.fullmatch(name)) and LETTER.search(match["name"])]
+        bare = {int(match["index"]): match["name"] for match in found}
+        counted = any(sorted(bare) == list(range(first, first + len(names))) for first in firsts)
+        # The numbers of "1 star" and "2 star" are part of the names: little is left that tells them apart.
+        if counted and len(names) > 1 and len(set(bare.values())) > 0.9 * len(names):
+            return [bare[index] for index in sorted(bare)]
+    return names
+
+
+# ---- tables -------------------------------------------------------------------------------------------------------
+
+
+def table(text: str) -> list[str]:
+    """Return the names of a table, in the order of its column of indices if it has one."""
+    written = text.strip("\n").split("\n")
+    separator = next((mark for mark in ("\t", ";") if all(mark in line for line in written if line.strip())), ",")
+    rows = [[cell.strip() for cell in row] for row in csv.reader(written, delimiter=separator) if any(row)]
+    width = len(rows[0]) if rows else 0
+    for number, row in enumerate(rows, 1):
+        if len(row) != width:
+            raise ValueError(
+                f"row {number} has {len(row)} columns and the first has {width}; write names with commas in quotes"
+            )
+    heading = [cell.casefold() for cell in rows[0]] if rows else []
+    if width == 1:
+        return [row[0] for row in rows[heading[0] in HEADINGS :]]
+    headed = not any(map(INDEX.fullmatch, heading))
+    body = rows[headed:]
+    indices = next((column for column in range(width) if is_order([row[column] for row in body])), None)
+    if indices is None:
+        raise ValueError("no column holds the indices of the classes, from 0 without gaps")
+    others = [column for column in range(width) if column != indices]
+    names = next((column for column in others if headed and heading[column] in HEADINGS), others[-1])
+    return ordered([(int(row[indices]), row[names]) for row in body])
+
+
+def is_order(cells: Sequence[str]) -> bool:
+    """Tell whether texts are the numbers from 0, each once, in any order."""
+    return all(map(INDEX.fullmatch, cells)) and sorted(map(int, cells)) == list(range(len(cells)))
+
+
+# ---- documents ----------------------------------------------------------------------------------------------------
+
+
+class Pairs(list[tuple[Any, Any]]):
+    """The keys and values of a mapping as they are written; keys may repeat."""
+
+
+class AsWritten(yaml.SafeLoader):
+    """Reads YAML without its guesses: ``no``, ``0123``, ``12:30`` and dates stay text; whole numbers are numbers."""
+
+
+def scalar(loader: AsWritten, node: yaml.ScalarNode) -> str | int:
+    """Return a whole number that stands without quotes as one, and all else as text."""
+    text = str(loader.construct_scalar(node))
+    return int(text) if node.style is None and INDEX.fullmatch(text) else text
+
+
+def mapping(loader: AsWritten, node: yaml.MappingNode) -> Pairs:
+    """Return a mapping as pairs."""
+    made = loader.construct_object
+    return Pairs((made(key, deep=True), made(value, deep=True)) for key, value in node.value)
+
+
+# The tags are those that YAML would give plain text, all of which is read alike.
+for tag in ("null", "bool", "int", "float", "timestamp", "merge", "value", "str", "binary"):
+    AsWritten.add_constructor(f"tag:yaml.org,2002:{tag}", scalar)
+AsWritten.add_constructor("tag:yaml.org,2002:map", mapping)
+
+
+def from_json(text: str) -> Any:
+    """Return the content of a JSON document; numbers that are no indices stay text."""
+    return json.loads(
+        text,
+        object_pairs_hook=Pairs,
+        parse_float=str,
+        parse_int=lambda digits: int(digits) if INDEX.fullmatch(digits) else digits,
+    )
+
+
+def document(text: str) -> list[str]:
+    """Return the names of a list or mapping."""
+    try:
+        content = from_json(text)
+    except ValueError:
+        # AsWritten is a SafeLoader: it makes nothing but lists, pairs and text.
+        content = yaml.load(text, AsWritten)  # noqa: S506
+    if isinstance(content, list) and not isinstance(content, Pairs):
+        return [name_of(name) for name in content]
+    if not isinstance(content, Pairs):
+        raise ValueError("neither a list nor a mapping")
+    keys, values = [key for key, _ in content], [value for _, value in content]
+    # In JSON, keys are always text.
+    if is_indices(values) or (all(type(value) is int for value in values) and not is_indices(keys)):
+        return ordered([(value, str(key)) for key, value in content])
+    return ordered([(int(key), name_of(value[-1] if isinstance(value, list) else value)) for key, value in content])
+
+
+def is_indices(values: Sequence[Any]) -> bool:
+    """Tell whether values are whole numbers from 0, each once."""
+    return all(type(value) is int for value in values) and is_order([str(value) for value in values])
+
+
+def name_of(value: Any) -> str:
+    """Return a name as it is written in the document."""
+    if isinstance(value, list):
+        raise ValueError(f"a list or mapping, {str(value)[:60]}, stands where a name is due")
+    # Only JSON makes these of its words.
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def ordered(names: Sequence[tuple[int, str]]) -> list[str]:
+    """Return names by index, which must run from 0 without gaps."""
+    if sorted(index for index, _ in names) != list(range(len(names))):
+        raise ValueError(f"the {len(names)} indices do not run from 0 to {len(names) - 1}")
+    return [name for _, name in sorted(names, key=lambda pair: pair[0])]
