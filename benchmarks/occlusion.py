@@ -15,7 +15,6 @@ from benchmarks.measuring import elsewhere, interleaved, markdown, peak
 from picasso.models.arrays import Array
 from picasso.models.backend import tf
 from picasso.models.base import Model
-from picasso.models.incremental.occlusion import Incremental
 from picasso.models.occlusion import Box, covered
 from picasso.visualizations.partial_occlusion import spans
 from picasso.warming import warm_up_occlusion
@@ -81,8 +80,8 @@ def measure(name: str, window: float, count: int, rounds: int) -> dict[str, Any]
         rounds,
         len(boxes) / len(some),
     )
-    engine = model._engine
-    assert isinstance(engine, Incremental)
+    engine = model._occluder.engine
+    assert engine is not None
     work = 2 * engine.macs / engine.plan(boxes, model.occlusion_mb * 1_000_000).gain
     return {
         "gflops": work * len(boxes) / statistics.median(measured.ours) / 1e9,

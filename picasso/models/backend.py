@@ -74,6 +74,7 @@ with held_back():
         import tensorflow as tf
         from tensorflow.core.protobuf import saved_model_pb2
         from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+        from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
 
         # The first look for devices is reported too.
         tf.config.list_physical_devices()
@@ -84,4 +85,12 @@ tf1 = tf.compat.v1
 # The TensorFlow 1 calls that old checkpoints need are deprecated on purpose.
 tf.get_logger().setLevel("ERROR")
 
-__all__ = ["convert_variables_to_constants_v2", "keras", "saved_model_pb2", "standard", "tf", "tf1"]
+__all__ = [
+    "convert_variables_to_constants_v2",
+    "function_def_to_graph_def",
+    "keras",
+    "saved_model_pb2",
+    "standard",
+    "tf",
+    "tf1",
+]

@@ -94,8 +94,10 @@ class Contrasted(Model):
 
     def occlude(self, picture: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
         """Return what the model answers behind windows, with the pairs."""
-        plain = self._model.occlude(picture, fill, boxes)
-        return Occlusion(((members, self._with_shares(part)) for members, part in plain.parts), plain.method)
+        occlusion = self._model.occlude(picture, fill, boxes)
+        # The same object, for its method may change while the parts are computed.
+        occlusion.parts = ((members, self._with_shares(part)) for members, part in occlusion.parts)
+        return occlusion
 
     def occlusion_passes(self, boxes: Sequence[Box]) -> float:
         """Ask the model."""

@@ -18,6 +18,7 @@ from picasso.models.backend import tf, tf1
 from picasso.models.card import Layer
 from picasso.models.feature_layers import describe, feature_layers
 from picasso.models.guided import RECTIFIERS
+from picasso.models.incremental.inlining import has_calls, inlined
 from picasso.models.incremental.occlusion import Incremental
 from picasso.models.incremental.steps import Unsupported
 
@@ -52,7 +53,6 @@ class Graph:
             the output ``(N, K)``.
         label: how error messages name the model.
         known: the names that the framework gave its layers.
-        inlined: build the operations of functions in place of calls to them; such a graph has no gradients.
         guided: compute gradients by guided backpropagation.
 
     Attributes:
@@ -63,10 +63,8 @@ class Graph:
         notes: what the user should know, such as that log probabilities stand in for logits.
     """
 
-    def __init__(
-        self, build: Build, label: str, known: Collection[str] = (), *, inlined: bool = False, guided: bool = False
-    ) -> None:
-        self._build, self._label, self._known, self._inlined, self._guided = build, label, known, inlined, guided
+    def __init__(self, build: Build, label: str, known: Collection[str] = (), *, guided: bool = False) -> None:
+        self._build, self._label, self._known, self._guided = build, label, known, guided
         self.notes: tuple[str, ...] = ()
         self._compile(trust_scores=True)
         if not self._verify():
@@ -138,35 +136,20 @@ class Graph:
         """
         if self.fixed_batch:
             raise Unsupported(f"the model takes exactly {self.fixed_batch} pictures at once")
-        try:
-            return Incremental(self._input, self._probabilities, self._evaluate, self._fetch)
-        except Unsupported:
-            if self._inlined:
-                raise
-        # Functions that the framework compiles on their own, as Keras does for grouped convolutions, hide operations.
-        return Graph(self._build, self._label, self._known, inlined=True).incremental()
+        wrapped, source, target = self._wrapped, self._input, self._probabilities
+        if has_calls(wrapped.graph):
+            wrapped, source, target = inlined(wrapped.graph, source.name, target.name)
 
-    def _evaluate(self, tensors: Sequence[Any]) -> Sequence[Any]:
-        """Return the values of tensors that do not depend on the input."""
-        return list(self._cut([], tensors)()) if tensors else []
+        def evaluate(tensors: Sequence[Any]) -> Sequence[Any]:
+            return list(wrapped.prune([], list(tensors), input_signature=((), {}))()) if tensors else []
 
-    def _fetch(self, inputs: Array, names: Sequence[str]) -> Sequence[Any]:
-        """Return the values of named tensors for some inputs."""
-        key = ",".join(names)
-        if key not in self._maps:
-            tensors = [self._wrapped.graph.get_tensor_by_name(name) for name in names]
-            self._maps[key] = self._cut([self._input], tensors)
-        return list(self._maps[key](tf.constant(inputs, self._input.dtype)))
+        return Incremental(source, target, evaluate)
 
     # ---- building -----------------------------------------------------------------------------------------
 
     def _compile(self, *, trust_scores: bool) -> None:
         """Build the graph and cut the prediction out of it; gradients are cut out when first asked for."""
-        tf.config.run_functions_eagerly(self._inlined)
-        try:
-            self._wrapped = tf1.wrap_function(lambda: self._assemble(trust_scores), [])
-        finally:
-            tf.config.run_functions_eagerly(False)
+        self._wrapped = tf1.wrap_function(lambda: self._assemble(trust_scores), [])
         self._predict = self._cut([self._input], [self._probabilities, self._logits])
         self._derivatives: dict[str, Any] = {}
         self._maps: dict[str, Any] = {}
@@ -200,8 +183,6 @@ class Graph:
         self._probabilities = tf.concat([1 - output, output], 1) if binary else output
         self._logits = tf.concat([-scores, scores], 1) if binary else scores
         self.num_classes = int(self._probabilities.shape[1])
-        if self._inlined:
-            return
         self._classes = tf1.placeholder(tf.int64, [None], "picasso_classes")
         score = tf.gather(self._logits, self._classes, batch_dims=1)
         self._layers = feature_layers(self._input.op, scores.op, self._known)

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
 from picasso.models.card import Capability, Layer
 from picasso.models.checkpoints import written
 from picasso.models.graph import Graph
-from picasso.models.incremental.occlusion import ENOUGH, Incremental
-from picasso.models.incremental.steps import Unsupported
-from picasso.models.occlusion import Box, Occlusion, covered
+from picasso.models.incremental.checked import Checked
+from picasso.models.occlusion import Box, Occlusion
 
 log = logging.getLogger(__name__)
-
-# By how much probabilities may differ between two ways of computing them; rounding stays far below.
-TOLERANCE = 1e-4
 
 
 class GraphModel(Model):
@@ -45,44 +40,31 @@ class GraphModel(Model):
             self.capabilities |= {Capability.FEATURE_MAPS}
 
     def occlude(self, picture: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
-        """Compute only what each window changes, where the graph allows it and it saves enough.
-
-        The first windows are computed both ways; should they differ, the plain way is taken.
-        """
-        plain = super().occlude(picture, fill, boxes)
-        engine = self._engine
-        if isinstance(engine, str):
-            return replace(plain, method=f"{plain.method}, because {engine}")
-        plan = engine.plan(boxes, self.occlusion_mb * 1_000_000)
-        if plan.gain < ENOUGH:
-            method = f"{plain.method}, because a window changes nearly all of the feature maps"
-            parts = engine.run_whole(picture, fill, boxes, self.batch_size)
-        else:
-            method = f"only what a window changes, {plan.gain:.1f} times less work"
-            parts = engine.run(picture, fill, boxes, plan)
-        first = next(parts)
-        some = slice(None, None, max(1, len(first[0]) - 1))
-        expected = self.predict(covered(picture, fill, [boxes[index] for index in first[0][some]]))
-        error = float(np.abs(first[1][some] - expected).max())
-        if not error < TOLERANCE:
-            log.error("incremental occlusion of %s is off by %.2g; taking whole pictures", self.checkpoint, error)
-            self.__dict__["_engine"] = "its parts did not give what the whole gives"
-            return self.occlude(picture, fill, boxes)
-        return Occlusion(chain([first], parts), method)
+        """Compute only what each window changes, where the graph allows it and it saves enough."""
+        return self._occluder.occlude(picture, fill, boxes)
 
     def occlusion_passes(self, boxes: Sequence[Box]) -> float:
         """Return how many whole pictures the windows are worth, less where only what changes is computed."""
-        engine = self._engine
-        gain = 1.0 if isinstance(engine, str) else engine.plan(boxes, self.occlusion_mb * 1_000_000).gain
-        return len(boxes) / gain
+        return self._occluder.passes(boxes)
 
     @cached_property
-    def _engine(self) -> Incremental | str:
-        """What computes occlusion maps faster, or why there is none."""
+    def _occluder(self) -> Checked:
+        """What computes occlusion maps faster where that is possible; it is built when this is first asked."""
+        memory = self.occlusion_mb * 1_000_000
+        return Checked(self.checkpoint, self._graph.incremental, super().occlude, self.predict, self._probe, memory)
+
+    def _probe(self) -> tuple[Array, Array]:
+        """Return two pictures of noise as the model takes them, one of them with large contrasts."""
+        height, width, channels = self.input_shape
+        generator = np.random.default_rng(0)
         try:
-            return self._graph.incremental()
-        except Unsupported as reason:
-            return str(reason)
+            small = generator.integers(0, 256, (2, 8, 8, 3), np.uint8)
+            images = [Image.fromarray(one).resize((width, height), Image.Resampling.NEAREST) for one in small]
+            picture, fill = self.inputs_of(images)
+        except Exception:
+            log.warning("preprocess() failed on a picture of noise; the fast occlusion is tried on plain numbers")
+            picture, fill = generator.random((2, height, width, channels), np.float32)
+        return picture, fill
 
     def layers(self) -> Sequence[Layer]:
         """Return the layers of the graph that have feature maps."""

@@ -16,13 +16,13 @@ Box = tuple[int, int, int, int]
 Part = tuple[NDArray[np.int64], Array]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Occlusion:
     """The answers for covered inputs, as they come.
 
     Attributes:
         parts: some windows after the other; computed while they are asked for, so stop asking to cancel.
-        method: in words, how they are computed, and why so.
+        method: in words, how they are computed, and why so. It may change while they are: read it again at the end.
     """
 
     parts: Iterable[Part]

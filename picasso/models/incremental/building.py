@@ -13,8 +13,8 @@ from picasso.models.incremental.steps import Unsupported
 SMALL = 1
 
 
-def builder(operation: Any, values: Mapping[str, Any]) -> Callable[..., Any]:
-    """Return a function that builds an operation again and gives its first output.
+def builder(operation: Any, values: Mapping[str, Any], index: int = 0) -> Callable[..., Any]:
+    """Return a function that builds an operation again and gives one of its outputs.
 
     It is called with the inputs that depend on the picture, and with ``valid=True`` where a window must not be
     padded.
@@ -22,6 +22,7 @@ def builder(operation: Any, values: Mapping[str, Any]) -> Callable[..., Any]:
     Args:
         operation: of any graph.
         values: those of its inputs that do not depend on the picture, by name.
+        index: which output.
 
     Raises:
         Unsupported: TensorFlow offers no function for operations of this type.
@@ -50,7 +51,7 @@ def builder(operation: Any, values: Mapping[str, Any]) -> Callable[..., Any]:
             tensors = [known[name] if (name := next(given)) in values else next(rest) for _ in range(count)]
             arguments[called[argument.name]] = tensors if argument.number_attr else tensors[0]
         answer = function(**arguments)
-        return answer[0] if isinstance(answer, tuple) else answer
+        return answer[index] if isinstance(answer, tuple | list) else answer
 
     return build
 

@@ -91,9 +91,10 @@ class Work:
     def take(self, step: Step) -> Any:
         """Return what the step gives."""
         inputs, held = step.inputs, self._network.places
-        if step.kind is Kind.COUNT:
-            shape = tf.constant(self._network.shapes[inputs[0]], tf.int32)
-            return tf.concat([tf.shape(self._values[inputs[0]])[:1], shape], 0)
+        if step.kind is Kind.COUNT and inputs[0] in held:
+            kind = self._network.types[step.output]
+            shape = tf.constant(self._network.shapes[inputs[0]], kind)
+            return tf.concat([tf.shape(self._values[inputs[0]], kind)[:1], shape], 0)
         if step.kind is Kind.PAD and step.output in held:
             return self._values[inputs[0]]
         if step.tile:
@@ -148,21 +149,21 @@ class Work:
         return outputs[:, :rows, :columns]
 
 
-def whole(network: Network) -> Any:
-    """Return the compiled computation of whole inputs, ``(N, H, W, C)`` to ``(N, K)``: the same steps, all of them."""
+def whole(network: Network, names: Sequence[str]) -> Any:
+    """Return the compiled computation of some tensors for whole inputs ``(N, H, W, C)``, by the same steps."""
 
-    def compute(inputs: Any) -> Any:
+    def compute(inputs: Any) -> list[Any]:
         values = {network.source: inputs}
         for step in network.steps:
             values[step.output] = step.run([values[name] for name in step.inputs])
-        return values[network.target]
+        return [values[name] for name in names]
 
     return tf.function(compute, [spec(network, network.source, many=True)], autograph=False)
 
 
 def spec(network: Network, name: str, *, many: bool = False) -> Any:
     """Return what TensorFlow must know of a tensor, or of any number of them."""
-    return tf.TensorSpec([None] * many + list(network.shapes[name]), network.types[name])
+    return tf.TensorSpec([None] * many + [side or None for side in network.shapes[name]], network.types[name])
 
 
 def needs_clean(network: Network, step: Step, name: str) -> bool:

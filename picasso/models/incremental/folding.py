@@ -17,6 +17,9 @@ from picasso.models.incremental.steps import Step
 # With fewer channels, tiles gain nothing.
 CHANNELS = 96
 
+# Operations that may be affine in each channel.
+AFFINE = {"FusedBatchNormV3", "BiasAdd", "Add", "AddV2", "Sub", "Mul", "RealDiv"}
+
 Vector = NDArray[np.float64]
 Affine = tuple[Vector, Vector]
 
@@ -29,6 +32,8 @@ def affine(operation: Any, values: Mapping[str, Any], channels: int) -> Affine |
         values: those of its other inputs, by name.
         channels: of the input and the output.
     """
+    if operation.type not in AFFINE:
+        return None
     operands = [values.get(tensor.name) for tensor in operation.inputs]
     one, zero = np.ones(channels), np.zeros(channels)
     if operation.type == "FusedBatchNormV3":

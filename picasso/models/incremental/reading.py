@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from picasso.models.backend import tf
 from picasso.models.feature_layers import reach
 from picasso.models.incremental.building import builder
 from picasso.models.incremental.folding import Convolution, affine
@@ -22,6 +23,8 @@ POINTWISE = {
     "Log", "Log1p", "Maximum", "Minimum", "Mul", "Neg", "Pow", "RealDiv", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid",
     "Softmax", "Softplus", "Softsign", "Sqrt", "Square", "SquaredDifference", "Sub", "Tanh",
 }  # fmt: skip
+# Operations with a state that stays the same while answers are computed.
+VARIABLES = {"Placeholder", "ReadVariableOp", "VarHandleOp", "VariableV2"}
 # Smaller than any value of a network, and finite, so that nothing becomes NaN.
 LOWEST = -3e38
 
@@ -42,6 +45,7 @@ def read(source: Any, target: Any, evaluate: Evaluate) -> Network:
     downstream = reach(source.op, up=False)
     wanted = downstream & reach(target.op, up=True)
     path = [one for one in source.graph.get_operations() if one in wanted and one is not source.op]
+    refuse(path, downstream)
     static = {tensor.name: tensor for one in path for tensor in one.inputs if tensor.op not in downstream}
     values = dict(zip(static, evaluate(list(static.values())), strict=True))
     reader = Reader(source, values, path)
@@ -49,6 +53,32 @@ def read(source: Any, target: Any, evaluate: Evaluate) -> Network:
         if operation.type not in TRANSPARENT:
             reader.add(operation)
     return Network(reader.finish(), source.name, reader.name(target), reader.shapes, reader.types)
+
+
+def refuse(path: Sequence[Any], downstream: Collection[Any]) -> None:
+    """Raise where operations can't be computed apart: those with a state, such as random numbers or look-up tables.
+
+    Args:
+        path: the operations between input and output.
+        downstream: all operations that depend on the input.
+
+    Raises:
+        Unsupported: names one of them.
+    """
+    seen: set[Any] = set()
+    waiting = list(path)
+    while waiting:
+        operation = waiting.pop()
+        if operation in seen:
+            continue
+        seen.add(operation)
+        if operation.op_def.is_stateful and operation.type not in VARIABLES:
+            raise Unsupported(f"it has the operation {operation.type}")
+        for tensor in operation.inputs:
+            if tensor.op not in downstream:
+                waiting.append(tensor.op)
+                if operation in downstream and tensor.dtype in (tf.resource, tf.variant, tf.string):
+                    raise Unsupported(f"it has the operation {operation.type}")
 
 
 class Reader:
@@ -73,9 +103,6 @@ class Reader:
                     self._aliases[after.name] = self.name(before)
         opaque = [one for one in path if one.type not in TRANSPARENT]
         self._uses = Counter(self.name(tensor) for one in opaque for tensor in one.inputs)
-        for operation in opaque:
-            if any(self._uses[tensor.name] for tensor in operation.outputs[1:]):
-                raise Unsupported(f"more than the first output of a {operation.type} is used")
 
     def name(self, tensor: Any) -> str:
         """Return the name under which a tensor is known: that of the one it is a copy of."""
@@ -89,15 +116,20 @@ class Reader:
         return self._steps
 
     def add(self, operation: Any) -> None:
-        """Add an operation as a step of its own, or to the convolution before it."""
-        output = operation.outputs[0]
+        """Add an operation as steps of their own, one for each output, or to the convolution before it."""
+        for index, output in enumerate(operation.outputs):
+            if index == 0 or self._uses[output.name]:
+                self._add(operation, output, index)
+
+    def _add(self, operation: Any, output: Any, index: int) -> None:
+        """Add what gives one output of an operation."""
         dynamic = [tensor for tensor in operation.inputs if tensor.name not in self.values]
         names = tuple(self.name(tensor) for tensor in dynamic)
         shape = self.shapes[output.name] = static_shape(output)
         self.types[output.name] = output.dtype.name
         if self._folds(operation, names):
             return
-        step = Step(Kind.WHOLE, output.name, names, shape, builder(operation, self.values))
+        step = Step(Kind.WHOLE, output.name, names, shape, builder(operation, self.values, index))
         self._steps.append(step)
         if operation.type == "Shape":
             step.kind = Kind.COUNT
@@ -122,10 +154,13 @@ class Reader:
         kind, dynamic = operation.type, len(step.inputs)
         sides = {self.shapes[name][:2] for name in (*step.inputs, step.output)}
         slides = kind in POOLINGS or (kind in CONVOLUTIONS and operation.inputs[1].name in self.values)
-        if slides and operation.get_attr("data_format") == b"NHWC":
+        if slides and channels_last(operation):
             self._slide(step, operation)
             if kind in CONVOLUTIONS:
                 self._convolutions[step.output] = Convolution(step, operation, self.values)
+        elif kind == "FusedBatchNormV3" and (operation.get_attr("is_training") or not channels_last(operation)):
+            # It takes in the statistics of all places, or has its channels elsewhere.
+            return
         elif kind in POINTWISE and len(sides) == 1 and all(self._uniform(one) for one in operation.inputs):
             step.kind = Kind.POINTWISE if dynamic == 1 else Kind.JOIN
         elif kind == "ConcatV2" and len(sides) == 1 and dynamic == len(operation.inputs) - 1:
@@ -168,6 +203,11 @@ class Reader:
         """Return the axes that a static operand names, sorted."""
         value = self.values.get(tensor.name)
         return [] if value is None else sorted(int(axis) for axis in np.ravel(value.numpy()))
+
+
+def channels_last(operation: Any) -> bool:
+    """Tell whether an operation with a data format takes maps ``(N, H, W, C)``."""
+    return bool(operation.get_attr("data_format") == b"NHWC")
 
 
 def is_map(tensor: Any) -> bool:

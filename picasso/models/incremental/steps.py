@@ -118,7 +118,11 @@ class Network:
         """Return how many steps come before the head: before it, all that leads on is one vector for each window."""
         for index, step in enumerate(self.steps):
             later = {step.output, *(one.output for one in self.steps[index + 1 :])}
-            if len(step.shape) == 1 and all(set(one.inputs) <= later for one in self.steps[index + 1 :]):
+            if (
+                len(step.shape) == 1
+                and step.shape[0]
+                and all(set(one.inputs) <= later for one in self.steps[index + 1 :])
+            ):
                 return index + 1
         return len(self.steps)
 
