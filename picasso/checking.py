@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from picasso import labelled
+from picasso import class_order, labelled
 from picasso.errors import PicassoError
 from picasso.inputs import Picture, picture_from
 from picasso.labelled import Accuracy, abridged
@@ -40,6 +40,7 @@ class Report:
         answers: the predictions for the pictures looked at.
         accuracy: how the model did on a labelled folder, if one was given.
         warnings: what the user should look into.
+        label_order: the labels in the order of the outputs, where they seem to be in another.
     """
 
     card: ModelCard
@@ -48,6 +49,7 @@ class Report:
     answers: tuple[Answer, ...]
     accuracy: Accuracy | None
     warnings: tuple[str, ...]
+    label_order: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
@@ -56,6 +58,7 @@ class Report:
             "right": self.accuracy.right,
             "pictures": self.accuracy.pictures,
             "classes": [asdict(share) for share in self.accuracy.classes],
+            "label_order": list(self.label_order),
         }
         return {
             "model": self.card.as_dict(),
@@ -118,12 +121,14 @@ def check(
         decoded = model.best_classes(probabilities)
         answers = tuple(Answer(name, best) for (name, _), best in zip(seen, decoded, strict=True))
         warnings += smells(probabilities, names)
-    accuracy = None
+    accuracy, order = None, None
     if folder:
         found = labelled.find(model, folder)
         accuracy = labelled.measure(model, found, progress)
-        warnings += [*accuracy.unreadable, *doubts(model, found, accuracy)]
-    return Report(card, names, tuple(model.layers()), answers, accuracy, tuple(warnings))
+        order, doubtful = doubts(model, found, accuracy)
+        warnings += [*accuracy.unreadable, *doubtful]
+    ordered = order.names if order else ()
+    return Report(card, names, tuple(model.layers()), answers, accuracy, tuple(warnings), ordered)
 
 
 def smells(probabilities: Array, names: Sequence[str]) -> list[str]:
@@ -144,23 +149,44 @@ def smells(probabilities: Array, names: Sequence[str]) -> list[str]:
     return found
 
 
-def doubts(model: Model, pictures: Sequence[labelled.Labelled], accuracy: Accuracy) -> list[str]:
-    """Return what a labelled folder reveals: accuracy near chance, and a value range that does better."""
-    found = []
+def doubts(
+    model: Model, pictures: Sequence[labelled.Labelled], accuracy: Accuracy
+) -> tuple[class_order.Reordering | None, list[str]]:
+    """Return what a labelled folder reveals: labels in another order, a better value range, or accuracy near chance.
+
+    Of an order and a value range, the one that explains more answers is advised; both only where neither does alone.
+    """
+    names = [str(name) for name in model.class_names()]
     near_chance = accuracy.near_chance(model.num_classes)
-    if near_chance:
+    order = class_order.find(names, accuracy.answered)
+    tried = labelled.by_values(model, pictures) if near_chance or not model.preprocessing.values else {}
+    better = labelled.better_values(tried)
+    values = ""
+    if near_chance and not order and not better:
+        orders = {value: class_order.find(names, one.answered) for value, one in tried.items()}
+        fitting = {value: found for value, found in orders.items() if found}
+        if fitting:
+            values = max(fitting, key=lambda value: fitting[value].fraction)
+            order = fitting[values]
+    elif order and better and order.fraction > better[1]:
+        better = None
+    elif better:
+        order = None
+    found = []
+    if order:
+        condition = f"With values {values} (--preprocess {values}): " if values else ""
+        found.append(condition + order.sentence())
+    elif near_chance:
         found.append(
             f"{accuracy.right} of {accuracy.pictures} right is what guessing among {model.num_classes} classes gives: "
             "the order of the labels, the value range or the order of the channels may be wrong."
         )
-    better = labelled.better_values(model, pictures) if near_chance or not model.preprocessing.values else None
     if better:
-        values, fraction, now = better
         found.append(
-            f"With values {values}, {fraction:.0%} of the pictures tried are right, instead of {now:.0%}: try "
-            f"--preprocess {values}."
+            f"With values {better[0]}, {better[1]:.0%} of the pictures tried are right, instead of {better[2]:.0%}: "
+            f"try --preprocess {better[0]}."
         )
-    return found
+    return order, found
 
 
 def read(files: Mapping[str, Path]) -> tuple[list[Picture], list[str]]:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +52,12 @@ class Accuracy:
     Attributes:
         classes: the classes of which there are pictures, in the order of the model's output.
         unreadable: a sentence for each picture that could not be read.
+        answered: the class of each picture that could be read, and the class that the model gives it.
     """
 
     classes: tuple[Share, ...]
     unreadable: tuple[str, ...] = ()
+    answered: tuple[tuple[int, int], ...] = ()
 
     @property
     def pictures(self) -> int:
@@ -122,10 +124,22 @@ class Classes:
                 return target
         raise self.unknown(images.display_name(path))
 
-    def unknown(self, folder: Path | str) -> BadRequest:
-        """Return the error that a folder is named after no class."""
+    def unknown(self, folder: Path | str, folders: Sequence[str] = ()) -> BadRequest:
+        """Return the error that a folder is named after no class.
+
+        Args:
+            folder: the folder.
+            folders: the names of it and of those beside it, in their order as text.
+        """
+        hint = ""
+        if len(folders) == len(self.names) and self.names == [str(index) for index in range(len(self.names))]:
+            hint = (
+                " No labels are known. If the model was trained on these folders by Keras, its classes are in the "
+                f"order {abridged(folders)}: write their names into a file of labels in this order."
+            )
+        known = abridged(self.names)
         return BadRequest(
-            f"The folder {folder} is named after no class; the classes are {abridged(self.names)}.", field="folder"
+            f"The folder {folder} is named after no class; the classes are {known}.{hint}", field="folder"
         )
 
 
@@ -137,13 +151,17 @@ def find(model: Model, folder: Path) -> list[Labelled]:
     """
     if not folder.is_dir():
         raise BadRequest(f"There is no folder {folder}.", field="folder")
-    names = [str(name) for name in model.class_names()]
-    named = Classes(names)
+    named = Classes([str(name) for name in model.class_names()])
     found = []
-    for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    # By their names as text, as Keras sorts them.
+    subfolders = sorted(
+        (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")),
+        key=lambda path: path.name,
+    )
+    for subfolder in subfolders:
         target = named.target(subfolder.name)
         if target is None:
-            raise named.unknown(subfolder)
+            raise named.unknown(subfolder, [path.name for path in subfolders])
         files = sorted(file for file in subfolder.rglob("*") if file.suffix.lower() in PICTURES)
         found += [Labelled(file, target) for file in files]
     if not found:
@@ -162,8 +180,10 @@ def measure(model: Model, pictures: Sequence[Labelled], progress: Progress = lam
     names = model.class_names()
     answers: dict[int, Counter[int]] = {one.target: Counter() for one in sorted(pictures, key=lambda one: one.target)}
     unreadable: list[str] = []
+    answered: list[tuple[int, int]] = []
     for done, (target, answer) in enumerate(best_classes(model, pictures, unreadable), 1):
         answers[target][answer] += 1
+        answered.append((target, answer))
         progress(done / len(pictures))
     if not any(answers.values()):
         raise ModelError(f"None of the {len(pictures)} pictures can be read: {unreadable[0]}")
@@ -172,7 +192,7 @@ def measure(model: Model, pictures: Sequence[Labelled], progress: Progress = lam
         wrong = [(name, count) for name, count in counts.most_common() if name != target]
         mistaken_for = str(names[wrong[0][0]]) if wrong else ""
         shares.append(Share(str(names[target]), counts.total(), counts[target], mistaken_for))
-    return Accuracy(tuple(shares), tuple(unreadable))
+    return Accuracy(tuple(shares), tuple(unreadable), tuple(answered))
 
 
 def best_classes(model: Model, pictures: Sequence[Labelled], unreadable: list[str]) -> Iterator[tuple[int, int]]:
@@ -193,29 +213,41 @@ def best_classes(model: Model, pictures: Sequence[Labelled], unreadable: list[st
             yield from zip(targets, answers.tolist(), strict=True)
 
 
-def better_values(model: Model, pictures: Sequence[Labelled]) -> tuple[str, float, float] | None:
-    """Return the value range with which most pictures are answered right, its accuracy, and that of the one in use.
+def by_values(model: Model, pictures: Sequence[Labelled]) -> dict[str, Accuracy]:
+    """Return how a model does with each value range, that of the range in use first.
 
-    None where a model class makes the inputs itself, or no range does clearly better. At most :data:`TRIED`
-    pictures are asked for, evenly spread.
+    Nothing where a model class makes the inputs itself. At most :data:`TRIED` pictures are asked for, evenly spread.
     """
     if not model.preprocesses_by_name():
-        return None
+        return {}
     used = model.preprocessing
-    step = -(-len(pictures) // TRIED)
-    some = pictures[::step]
-    fractions: dict[str, float] = {}
+    some = pictures[:: -(-len(pictures) // TRIED)]
+    own = used.values or "0..1"
+    fitting = [name for name, (mean, _) in RANGES.items() if len(mean) <= model.input_shape[2]]
+    found: dict[str, Accuracy] = {}
     try:
-        for name, (mean, _) in RANGES.items():
-            if len(mean) <= model.input_shape[2]:
-                model.preprocessing = dataclasses.replace(used, values=name)
-                fractions[name] = measure(model, some).fraction
+        for name in sorted(fitting, key=lambda name: name != own):
+            model.preprocessing = dataclasses.replace(used, values=name)
+            found[name] = measure(model, some)
     finally:
         model.preprocessing = used
-    best = max(fractions, key=fractions.__getitem__)
-    now = fractions[used.values or "0..1"]
-    clear = fractions[best] - now > 2 * math.sqrt(fractions[best] * (1 - fractions[best]) / len(some)) + 1 / len(some)
-    return (best, fractions[best], now) if clear else None
+    return found
+
+
+def better_values(tried: Mapping[str, Accuracy]) -> tuple[str, float, float] | None:
+    """Return the value range with which most pictures are answered right, its accuracy, and that of the one in use.
+
+    None where no range does clearly better.
+
+    Args:
+        tried: from :func:`by_values`.
+    """
+    if not tried:
+        return None
+    best = max(tried, key=lambda name: tried[name].fraction)
+    now, then, pictures = next(iter(tried.values())).fraction, tried[best].fraction, tried[best].pictures
+    clear = then - now > 2 * math.sqrt(then * (1 - then) / pictures) + 1 / pictures
+    return (best, then, now) if clear else None
 
 
 def plain(name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from picasso import checking
 from picasso.inputs import Picture
@@ -88,6 +89,55 @@ def test_a_labelled_folder(linear: LinearModel, tmp_path: Path) -> None:
     report = checking.check(linear, [], tmp_path / "shifted")
     assert report.as_dict()["accuracy"]["right"] == 0
     assert report.warnings[0].startswith("0 of 6 right is what guessing among 7 classes gives")
+
+
+class Shade(LinearModel):
+    """Answers the class whose brightness is nearest: the classes lie 20 levels of 0..255 apart."""
+
+    preprocessing = Preprocessing("0..255")
+    places = (0, 1, 2, 3, 4, 5, 6)
+
+    def class_names(self) -> list[str]:
+        return [str(index) for index in range(7)]
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        distances = np.abs(inputs.mean(axis=(1, 2, 3))[:, None] - 20 * np.arange(7))
+        return np.asarray(np.eye(7)[np.argsort(self.places)[distances.argmin(axis=1)]], np.float32)
+
+
+def shades(folder: Path) -> Path:
+    """Write pictures of seven brightnesses into folders 0 to 6."""
+    for target in range(7):
+        (folder / str(target)).mkdir(parents=True)
+        for index in range(4):
+            value = 20 * target + index
+            Image.new("RGB", (9, 6), (value, value, value)).save(folder / str(target) / f"{index}.png")
+    return folder
+
+
+def test_an_order_is_named_rather_than_a_value_range(tmp_path: Path) -> None:
+    model, folder = Shade(), shades(tmp_path)
+    model.load()
+    assert checking.check(model, [], folder).warnings == ()
+    # Labels in another order: whatever a value range would gain by chance, the order explains more.
+    model.places = (5, 6, 3, 4, 0, 2, 1)
+    report = checking.check(model, [], folder)
+    (warning,) = report.warnings
+    assert warning.startswith("The labels are in another order than the model's outputs: output 0 is 5 (labelled 0)")
+    assert report.as_dict()["accuracy"]["label_order"] == ["5", "6", "3", "4", "0", "2", "1"]
+
+
+def test_a_value_range_is_advised_where_it_explains_all_and_both_where_neither_does_alone(tmp_path: Path) -> None:
+    model, folder = Shade(), shades(tmp_path)
+    model.load()
+    model.preprocessing = Preprocessing()
+    report = checking.check(model, [], folder)
+    assert report.label_order == ()
+    assert report.warnings[-1].endswith("right, instead of 14%: try --preprocess 0..255.")
+    model.places = (5, 6, 3, 4, 0, 2, 1)
+    report = checking.check(model, [], folder)
+    assert report.warnings[-1].startswith("With values 0..255 (--preprocess 0..255): The labels are in another order")
+    assert report.label_order == ("5", "6", "3", "4", "0", "2", "1")
 
 
 def test_unreadable_samples_are_told_and_left_out(tmp_path: Path) -> None:

@@ -92,6 +92,19 @@ def test_folders_that_do_not_fit(model: Brightness, tmp_path: Path) -> None:
         labelled.measure(model, labelled.find(model, tmp_path))
 
 
+def test_folders_of_a_model_without_labels_are_listed_as_keras_sorts_them(tmp_path: Path) -> None:
+    class Unlabelled(Brightness):
+        def class_names(self) -> list[str]:
+            return [str(index) for index in range(self.num_classes)]
+
+    model = Unlabelled()
+    model.load()
+    for name in ("apple", "Banana", "cherry", "10", "9", "Zebra", "yak"):
+        write(tmp_path / name / "0.png", 3)
+    with pytest.raises(BadRequest, match="No labels are known. .* order 10, 9, Banana, Zebra, apple, cherry, yak"):
+        labelled.find(model, tmp_path)
+
+
 @pytest.mark.parametrize(("right", "near"), [(0, True), (10, True), (16, True), (17, False), (100, False)])
 def test_near_chance_is_two_deviations(right: int, near: bool) -> None:
     # 100 pictures, 10 classes: 10 by chance, with a deviation of 3.
@@ -104,7 +117,7 @@ def test_a_better_value_range_is_found_and_nothing_is_changed(model: Brightness,
         for index in range(8):
             write(tmp_path / name / f"{index}.png", 10 * value + index % 3)
     pictures = labelled.find(model, tmp_path)
-    assert labelled.better_values(model, pictures) is None
+    assert labelled.better_values(labelled.by_values(model, pictures)) is None
     model.preprocessing = Preprocessing("", "crop")
-    assert labelled.better_values(model, pictures) == ("0..255", 1.0, 1 / 6)
+    assert labelled.better_values(labelled.by_values(model, pictures)) == ("0..255", 1.0, 1 / 6)
     assert model.preprocessing == Preprocessing("", "crop")

@@ -53,7 +53,7 @@ def model_files() -> Door:
     """Return the door of model files and labels."""
     # The framework itself is not what is tested, and would take seconds and a gigabyte.
     stand_in = types.ModuleType("picasso.models.backend")
-    stand_in.keras = None  # type: ignore[attr-defined]
+    stand_in.keras = stand_in.standard = None  # type: ignore[attr-defined]
     sys.modules.setdefault("picasso.models.backend", stand_in)
     from picasso.errors import ModelError
     from picasso.models import formats, keras_files, label_files
