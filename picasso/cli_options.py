@@ -60,7 +60,7 @@ def configured(command: Command) -> Command:
     @click.option("--load-arg", "load_args", multiple=True, metavar="NAME=VALUE", help="How to load --model.")
     @click.option("--samples", type=Path, help="Folder of pictures to offer as samples.")
     @click.option("--trust-model", is_flag=True, default=None, help="Let code inside the model file run.")
-    @click.option("--preprocess", metavar="WORDS", help='Such as "-1..1 crop", or module:function.')
+    @click.option("--preprocess", metavar="WORDS", help='Such as "torch bilinear crop 256", or module:function.')
     @friendly
     @wraps(command)
     def with_settings(

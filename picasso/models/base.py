@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,25 @@ class Model(Framework):
         if inputs.shape != expected:
             raise ModelError(f"preprocess() of the model gave an array of shape {inputs.shape}, not {expected}.")
         return inputs
+
+    def takes_values(self, values: str, why: str) -> None:
+        """Note for which pixel values the model's file says that it was made, unless the user said something else.
+
+        Args:
+            values: a key of :data:`picasso.models.preprocessing.RANGES`.
+            why: how the file says so, such as "the model rescales its input itself".
+        """
+        if not self.preprocessing.values:
+            self.preprocessing = replace(self.preprocessing, values=values, evidence=why)
+        elif self.preprocessing.values != values and self.preprocesses_by_name():
+            self.notes += (
+                f"{why[0].upper()}{why[1:]}, as pixel values {values} need it, and preprocessing makes them "
+                f"{self.preprocessing.values} before: if the model was trained on plain pixel values, say {values}.",
+            )
+
+    def takes_integers(self, limits: tuple[int, int]) -> None:
+        """Note that the model's input takes integers from the one to the other, which are plain pixel values."""
+        self.takes_values("-128..127" if limits[0] == -128 else "0..255", "the input of the model takes integers")
 
     # ---- numbers to classes -------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from picasso.errors import ModelError
+from picasso.models import input_values, integer_inputs
 from picasso.models.arrays import Array, Classes, Shape
 from picasso.models.backend import tf, tf1
 from picasso.models.card import Layer
@@ -58,6 +59,7 @@ class Graph:
     Attributes:
         input_shape: ``(H, W, C)``.
         fixed_batch: the only number of inputs that the graph takes at once, or None.
+        integers: the smallest and the largest integer that the input takes, or None where it takes floats.
         num_classes: K; a single sigmoid unit counts as the two classes "not" and "is".
         found: in words, how the logits were found.
         notes: what the user should know, such as that log probabilities stand in for logits.
@@ -112,6 +114,17 @@ class Graph:
         gradient = self._gradients[1 + list(self._layers).index(layer)]
         return self._call(self._differentiate(gradient), inputs, classes)[0]
 
+    def value_range(self) -> str:
+        """Return the range of pixel values that the first operations tell, or ""; see :func:`input_values.find`."""
+
+        def evaluate(tensors: Sequence[Any]) -> list[Any]:
+            function = self._cut([self._input], tensors)
+            shape = (self.fixed_batch or 1, *self.input_shape)
+            answers = [self._call(function, np.full(shape, value, np.float32)) for value in input_values.PROBES]
+            return [np.stack(values) for values in zip(*answers, strict=True)]
+
+        return input_values.find(self._input, self._scaled, evaluate)
+
     @property
     def differentiable(self) -> bool:
         """Tell whether the logits have a gradient with respect to the input."""
@@ -157,6 +170,12 @@ class Graph:
     def _assemble(self, trust_scores: bool) -> None:
         with tf1.get_default_graph().gradient_override_map(RECTIFIERS if self._guided else {}):
             self._input, output = self._build()
+            whole = integer_inputs.integer_type(self._input)
+            if whole:
+                integer_inputs.bypass(self._input)
+        self.integers: tuple[int, int] | None = (whole.min, whole.max) if whole else None
+        # Now: later the operations of the gradients will take the same tensors.
+        self._scaled = input_values.behind_first_operations(self._input)
         shape = self._input.shape
         if shape.rank != 4 or None in shape.as_list()[1:]:
             raise ModelError(f"{self._label} must take one input of shape (N, H, W, C), but takes {shape}.")
@@ -221,6 +240,10 @@ class Graph:
         return self._wrapped.prune(list(inputs), list(outputs), input_signature=(taken, {}))
 
     def _call(self, function: Any, inputs: Array, *others: Classes) -> list[Array]:
-        return [
-            tensor.numpy() for tensor in function(tf.constant(inputs, self._input.dtype), *map(tf.constant, others))
-        ]
+        return [tensor.numpy() for tensor in function(self._fed(inputs), *map(tf.constant, others))]
+
+    def _fed(self, inputs: Array) -> Any:
+        """Return inputs as the graph takes them; where it takes integers, rounded rather than cut off or wrapped."""
+        if self.integers:
+            inputs = np.clip(np.rint(inputs), *self.integers)
+        return tf.constant(inputs, self._input.dtype)

@@ -38,6 +38,10 @@ class GraphModel(Model):
             self.capabilities |= {Capability.GRADIENTS}
         if graph.differentiable and graph.layers():
             self.capabilities |= {Capability.FEATURE_MAPS}
+        if graph.integers:
+            self.takes_integers(graph.integers)
+        elif found := graph.value_range():
+            self.takes_values(found, "the model rescales its input itself")
 
     def occlude(self, picture: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
         """Compute only what each window changes, where the graph allows it and it saves enough."""

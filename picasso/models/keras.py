@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
 
 MODELS = ("*.keras", "*.h5", "*.hdf5")
-RESCALING = ("Rescaling", "Normalization")
 
 
 class KerasModel(GraphModel):
@@ -89,18 +87,6 @@ class KerasModel(GraphModel):
 
         layers = list(all_layers(self.model))
         self.adopt(Graph(build, f"The model in {file.name}", {layer.name for layer in layers}), file)
-        if any(type(layer).__name__ in RESCALING for layer in layers):
-            self._respect_rescaling()
-
-    def _respect_rescaling(self) -> None:
-        """Feed raw pixel values to a model that rescales them itself, unless the user says otherwise."""
-        if not self.preprocessing.values:
-            self.preprocessing = dataclasses.replace(self.preprocessing, values="0..255")
-        elif self.preprocessing.values != "0..255" and not self._overrides("encode"):
-            self.notes += (
-                f"The model rescales its input itself, and preprocessing makes it {self.preprocessing.values} before: "
-                "if it was trained on plain pixel values, say 0..255.",
-            )
 
 
 def all_layers(model: Any) -> Iterator[Any]:

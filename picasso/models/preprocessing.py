@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from picasso.errors import ConfigurationError, ModelError
 from picasso.models.arrays import Array, Shape
 
 # Pixel values 0..255 become (value - mean) / deviation; one number for all channels, or one for each of R, G, B.
-# The last three are what Keras calls the modes tf, torch and caffe; caffe also puts the channels in the order B, G, R.
+# -1..1, torch and caffe are what Keras calls the modes tf, torch and caffe; caffe also puts the channels in the order
+# B, G, R. Signed bytes take -128..127.
 RANGES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "0..1": ((0.0,), (255.0,)),
     "0..255": ((0.0,), (1.0,)),
     "-1..1": ((127.5,), (127.5,)),
     "torch": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
     "caffe": ((123.68, 116.779, 103.939), (1.0, 1.0, 1.0)),
+    "-128..127": ((128.0,), (1.0,)),
 }
-ALIASES = {"tf": "-1..1", "imagenet": "torch"}
+Box = tuple[float, float, float, float]
+
 RESIZES = ("stretch", "fit", "crop")
+FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+    "hamming": Image.Resampling.HAMMING,
+}
+ALIASES = {"tf": "-1..1", "imagenet": "torch", "area": "box"}
+# Those of the filters that are also defined without the averaging that reducing an image needs.
+# No network takes pictures of more pixels a side.
+MAX_SIDE = 10_000
+# So many pixels are resized at once.
+MAX_PIXELS = 16_000_000
+POINTWISE = ("nearest", "bilinear", "bicubic")
+NUMBER = re.compile(r"[0-9]*\.?[0-9]+(/[0-9]*\.?[0-9]+)?")
 
 GUESS = (
     "That pixel values become 0..1 is a guess. If the model was trained on other values, its answers mean nothing: say "
@@ -36,37 +57,50 @@ class Preprocessing:
     Attributes:
         values: a key of :data:`RANGES`, or "" where nobody has said; then 0..1 is a guess.
         resize: ``stretch`` to the input size, ``fit`` into it with black bars, or ``crop`` the centre.
+        filter: a key of :data:`FILTERS`: how pixels are resampled.
+        antialias: whether all pixels count where a picture is made smaller, as in Pillow and torchvision, rather than
+            the nearest few only, as in ``tf.image.resize``.
+        cropped: for ``crop``, the part of the resized picture's shorter side that is kept, as a fraction ("0.875",
+            "224/256"), or the length of that side in pixels before it is cropped ("256"); "" keeps all of it.
+        evidence: where the model's file and not the user says ``values``, how it does.
     """
 
     values: str = ""
     resize: str = "stretch"
+    filter: str = "bicubic"
+    antialias: bool = True
+    cropped: str = ""
+    evidence: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Preprocessing:
-        """Read words such as ``"-1..1 crop"``, in any order; each may be left out.
+        """Read words such as ``"-1..1 bilinear crop 0.875"``, in any order; each may be left out.
 
         Raises:
-            ConfigurationError: a word is unknown, or two of them say the same thing.
+            ConfigurationError: a word is unknown, or two of them contradict each other.
         """
         chosen: dict[str, str] = {}
         for word in text.split():
             name = ALIASES.get(word, word)
-            kind = "values" if name in RANGES else "resize" if name in RESIZES else ""
+            kind = kind_of(name)
             if not kind:
-                known = ", ".join([*RANGES, *ALIASES, *RESIZES])
-                raise ConfigurationError(f"Unknown preprocessing {word!r}; the words are {known}.", field="PREPROCESS")
+                known = ", ".join([*RANGES, *ALIASES, *RESIZES, *FILTERS, "noantialias"])
+                raise wrong(f"Unknown preprocessing {word!r}; the words are {known}, and a number after crop.")
             if kind in chosen:
-                raise ConfigurationError(
-                    f"Preprocessing can't be both {chosen[kind]} and {word}; choose one.", field="PREPROCESS"
-                )
+                raise wrong(f"Preprocessing can't be both {chosen[kind]} and {word}; choose one.")
             chosen[kind] = name
-        return cls(**chosen)
+        if "cropped" in chosen:
+            check_crop(chosen)
+        antialias = chosen.pop("antialias", "") == ""
+        if not antialias and chosen.get("filter", "bicubic") not in POINTWISE:
+            raise wrong(f"{chosen['filter']} always antialiases; noantialias goes with {', '.join(POINTWISE)}.")
+        return cls(**chosen, antialias=antialias)
 
     def view(self, image: Image.Image, shape: Shape) -> Image.Image:
         """Return the picture resized to ``shape`` (H, W, C), in mode L for one channel and RGB for three.
 
         Raises:
-            ModelError: the model takes another number of channels.
+            ModelError: the model takes another number of channels, or larger pictures than are cropped.
         """
         height, width, channels = shape
         if channels not in (1, 3):
@@ -76,14 +110,59 @@ class Preprocessing:
             )
         mode = "L" if channels == 1 else "RGB"
         image = image if image.mode == mode else image.convert(mode)
-        if image.size == (width, height):
-            return image
-        resample = Image.Resampling.BICUBIC
-        if self.resize == "fit":
-            return ImageOps.pad(image, (width, height), resample)
+        size = (width, height)
         if self.resize == "crop":
-            return ImageOps.fit(image, (width, height), resample)
-        return image.resize((width, height), resample)
+            return self._cropped(image, size) if self.cropped else self._resized(image, size, largest(image.size, size))
+        if self.resize == "fit":
+            smaller = min(width / image.width, height / image.height)
+            inside = max(1, round(image.width * smaller)), max(1, round(image.height * smaller))
+            fitted = Image.new(mode, size)
+            fitted.paste(
+                self._resized(image, inside), (round((width - inside[0]) / 2), round((height - inside[1]) / 2))
+            )
+            return fitted
+        return self._resized(image, size)
+
+    def _cropped(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
+        """Resize a picture and cut out its centre, as torchvision's Resize and CenterCrop do."""
+        new = self._before_cropping(image.size, size)
+        if new[0] < size[0] or new[1] < size[1]:
+            raise ModelError(
+                f"Preprocessing crops {size[0]} x {size[1]} pixels out of {new[0]} x {new[1]}; say a larger number "
+                "after crop."
+            )
+        left, top = (round((full - part) / 2) for full, part in zip(new, size, strict=True))
+        if new[0] * new[1] <= MAX_PIXELS:
+            return self._resized(image, new).crop((left, top, left + size[0], top + size[1]))
+        # All of a long and thin picture might not fit into memory, enlarged; the centre alone differs by rounding only.
+        per_x, per_y = image.width / new[0], image.height / new[1]
+        right, bottom = min((left + size[0]) * per_x, image.width), min((top + size[1]) * per_y, image.height)
+        return self._resized(image, size, (left * per_x, top * per_y, right, bottom))
+
+    def _before_cropping(self, size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
+        """Return the (width, height) that a picture gets before its centre is cut out."""
+        (width, height), (wide, high), number = size, target, fraction(self.cropped)
+        if number > 1:
+            across, side = width <= height, int(number)
+        else:
+            across = wide * height >= high * width
+            side = int((wide if across else high) / number)
+        return (side, side * height // width) if across else (side * width // height, side)
+
+    def _resized(self, image: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
+        """Return the part ``box`` of a picture, or all of it, in another size."""
+        method = FILTERS[self.filter]
+        whole = (0.0, 0.0, float(image.width), float(image.height))
+        if box in (None, whole) and size == image.size:
+            return image
+        if self.antialias or self.filter == "nearest":
+            return image.resize(size, method, box)
+        left, top, right, bottom = box or whole
+        steps = ((right - left) / size[0], 0, left, 0, (bottom - top) / size[1], top)
+        # As floats: of bytes, Pillow cuts the fractions off here.
+        bands = [band.convert("F").transform(size, Image.Transform.AFFINE, steps, method) for band in image.split()]
+        rounded = [np.clip(np.rint(np.asarray(band)), 0, 255).astype(np.uint8) for band in bands]
+        return Image.merge(image.mode, [Image.fromarray(band) for band in rounded])
 
     def encode(self, views: Sequence[Image.Image], shape: Shape) -> Array:
         """Return pictures of the model's size as its input ``(N, H, W, C)``.
@@ -100,5 +179,52 @@ class Preprocessing:
         return np.ascontiguousarray(pixels[..., ::-1]) if self.values == "caffe" else pixels
 
     def describe(self) -> str:
-        """Say in a few words what happens to a picture."""
-        return f"{self.resize}, values {self.values or '0..1 (a guess)'}"
+        """Say in a few words what happens to a picture, and how it is known what its values become."""
+        resized = f"{self.resize} {self.cropped}".rstrip()
+        plain = "" if self.antialias else " without antialiasing"
+        # Bicubic with antialiasing is what happens where nothing is said.
+        by = f", {self.filter}{plain}" if plain or self.filter != "bicubic" else ""
+        known = f" ({self.evidence})" if self.evidence else "" if self.values else " (a guess)"
+        return f"{resized}{by}, values {self.values or '0..1'}{known}"
+
+
+def largest(size: tuple[int, int], target: tuple[int, int]) -> Box:
+    """Return the largest box in the middle of a picture that has the proportions of another one, in pixels."""
+    (width, height), (wide, high) = size, target
+    across, down = min(1.0, height * wide / (width * high)), min(1.0, width * high / (height * wide))
+    left, top = width * (1 - across) / 2, height * (1 - down) / 2
+    return left, top, width - left, height - top
+
+
+def kind_of(word: str) -> str:
+    """Return which attribute of :class:`Preprocessing` a word sets, or "" where it is none of its words."""
+    kinds = {"values": RANGES, "resize": RESIZES, "filter": FILTERS, "antialias": ("noantialias",)}
+    found = next((kind for kind, words in kinds.items() if word in words), "")
+    return found or ("cropped" if NUMBER.fullmatch(word) else "")
+
+
+def check_crop(chosen: Mapping[str, str]) -> None:
+    """Raise a ConfigurationError where the number of some words does not say how much is cropped."""
+    number, resize = chosen["cropped"], chosen.get("resize", "stretch")
+    if resize != "crop":
+        raise wrong(f"The number {number} goes with crop, not with {resize}.")
+    try:
+        value = fraction(number)
+    except ZeroDivisionError:
+        value = Fraction(0)
+    if not (0.1 <= value <= 1 or (value > 1 and value.denominator == 1 and value <= MAX_SIDE)):
+        raise wrong(
+            f"After crop goes the part of the shorter side that is kept, 0.1 to 1 (such as 0.875 or 224/256), or the "
+            f"length of that side in pixels (such as 256), not {number}."
+        )
+
+
+def fraction(text: str) -> Fraction:
+    """Return a number such as ``0.875`` or ``224/256``, exactly: rounded ones are a pixel off."""
+    above, _, below = text.partition("/")
+    return Fraction(above) / Fraction(below or 1)
+
+
+def wrong(message: str) -> ConfigurationError:
+    """Return the error that the words of the setting are not right."""
+    return ConfigurationError(message, field="PREPROCESS")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from picasso.errors import ConfigurationError, ModelError
-from picasso.models.preprocessing import ALIASES, RANGES, RESIZES, Preprocessing
+from picasso.models.preprocessing import FILTERS, RANGES, RESIZES, Preprocessing
 from tests.conftest import picture
 
 SHAPE = (6, 9, 3)
@@ -21,6 +23,10 @@ SHAPE = (6, 9, 3)
         ("crop 0..255", Preprocessing("0..255", "crop")),
         ("tf fit", Preprocessing("-1..1", "fit")),
         ("imagenet", Preprocessing("torch", "stretch")),
+        ("crop 0.875 torch bilinear", Preprocessing("torch", "crop", "bilinear", cropped="0.875")),
+        ("crop 224/232 area", Preprocessing("", "crop", "box", cropped="224/232")),
+        ("256 crop", Preprocessing("", "crop", cropped="256")),
+        ("noantialias bilinear", Preprocessing("", "stretch", "bilinear", antialias=False)),
     ],
 )
 def test_words(text: str, expected: Preprocessing) -> None:
@@ -30,9 +36,21 @@ def test_words(text: str, expected: Preprocessing) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0-1", "Unknown preprocessing '0-1'; the words are 0..1, 0..255, -1..1, torch, caffe, tf, imagenet, stretch"),
+        (
+            "0-1",
+            "Unknown preprocessing '0-1'; the words are 0..1, 0..255, -1..1, torch, caffe, -128..127, tf, imagenet",
+        ),
         ("crop fit", "can't be both crop and fit"),
         ("tf 0..1", "can't be both -1..1 and 0..1"),
+        ("nearest box", "can't be both nearest and box"),
+        ("0.875", "The number 0.875 goes with crop, not with stretch"),
+        ("fit 0.875", "The number 0.875 goes with crop, not with fit"),
+        ("crop 0", "0.1 to 1 .* or the length of that side in pixels .*, not 0"),
+        ("crop 1/0", "not 1/0"),
+        ("crop 224.5", r"not 224\.5"),
+        ("crop 99999999", "not 99999999"),
+        ("crop 0.5 0.6", r"can't be both 0\.5 and 0\.6"),
+        ("lanczos noantialias", "lanczos always antialiases; noantialias goes with nearest, bilinear, bicubic"),
     ],
 )
 def test_wrong_words_list_the_right_ones(text: str, message: str) -> None:
@@ -72,6 +90,73 @@ def test_every_picture_gets_the_right_size_and_mode(resize: str, size: tuple[int
             assert (view.size, view.mode) == ((9, 6), expected)
 
 
+@pytest.mark.parametrize("words", ["crop 0.5", "crop 7/8", "crop 40", "nearest", "crop 0.3 noantialias", "fit lanczos"])
+@pytest.mark.parametrize("size", [(9, 6), (1, 1), (40, 5), (5, 400), (6, 9)])
+def test_every_way_to_resize_gives_the_right_size(words: str, size: tuple[int, int]) -> None:
+    view = Preprocessing.parse(words).view(picture(1, size, "RGB"), (6, 9, 3))
+    assert (view.size, view.mode) == ((9, 6), "RGB")
+
+
+def test_a_crop_larger_than_the_image_is_refused() -> None:
+    with pytest.raises(ModelError, match="crops 9 x 6 pixels out of 5 x 5; say a larger number after crop"):
+        Preprocessing.parse("crop 5").view(picture(size=(8, 8)), SHAPE)
+
+
+def torchvision(image: Image.Image, side: int, part: int, method: Image.Resampling) -> np.ndarray:
+    """Resize(side) and CenterCrop(part) of torchvision, as its functional_pil does them."""
+    width, height = image.size
+    size = (side, int(side * height / width)) if width <= height else (int(side * width / height), side)
+    resized = image.resize(size, method)
+    left, top = round((size[0] - part) / 2.0), round((size[1] - part) / 2.0)
+    return np.asarray(resized.crop((left, top, left + part, top + part)), int)
+
+
+@pytest.mark.parametrize("size", [(300, 200), (200, 301), (64, 64), (57, 43), (500, 90)])
+@pytest.mark.parametrize(
+    ("words", "side", "part"),
+    [("crop 0.875", 64, 56), ("crop 56/58", 58, 56), ("crop 58", 58, 56), ("crop 0.95", 58, 56), ("crop 1", 56, 56)],
+)
+@pytest.mark.parametrize("method", FILTERS)
+def test_crop_is_what_torchvision_does(size: tuple[int, int], words: str, side: int, part: int, method: str) -> None:
+    image = picture(2, size)
+    ours = Preprocessing.parse(f"{words} {method}").view(image, (part, part, 3))
+    theirs = torchvision(image, side, part, FILTERS[method])
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_long_and_thin_image_is_not_enlarged_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = picture(2, (4000, 10))
+    whole = np.asarray(Preprocessing.parse("crop 64 bilinear").view(image, (56, 56, 3)), int)
+    monkeypatch.setattr("picasso.models.preprocessing.MAX_PIXELS", 10_000)
+    centre = np.asarray(Preprocessing.parse("crop 64 bilinear").view(image, (56, 56, 3)), int)
+    assert np.abs(whole - centre).max() <= 1
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", ["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"])
+def test_the_filters_of_keras_load_img(method: str, tmp_path: Path) -> None:
+    from keras.utils import load_img
+
+    image = picture(3, (50, 31))
+    image.save(tmp_path / "x.png")
+    theirs = load_img(tmp_path / "x.png", target_size=(20, 24), interpolation=method)
+    np.testing.assert_array_equal(Preprocessing.parse(method).view(image, (20, 24, 3)), theirs)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("size", [(50, 31), (24, 20), (7, 5), (300, 11)])
+def test_bilinear_without_antialiasing_is_what_image_dataset_from_directory_does(size: tuple[int, int]) -> None:
+    from picasso.models.backend import tf
+
+    image = picture(3, size)
+    theirs = tf.image.resize(np.asarray(image, np.float32), (20, 24), "bilinear").numpy()
+    ours = np.asarray(Preprocessing.parse("bilinear noantialias").view(image, (20, 24, 3)), np.float32)
+    assert np.abs(ours - theirs).max() <= 0.501
+    smooth = np.asarray(Preprocessing.parse("bilinear").view(image, (20, 24, 3)), np.float32)
+    if size[0] > 24:
+        assert np.abs(smooth - theirs).max() > 20
+
+
 def test_stretch_fit_and_crop_keep_what_they_say() -> None:
     wide = Image.new("L", (40, 10), 100)
     wide.paste(200, (0, 0, 10, 10))
@@ -84,7 +169,7 @@ def test_stretch_fit_and_crop_keep_what_they_say() -> None:
 
 
 def test_descriptions_name_every_choice() -> None:
-    for name in [*RANGES, *ALIASES]:
-        described = Preprocessing.parse(f"{name} crop").describe()
-        assert described == f"crop, values {ALIASES.get(name, name)}"
+    for name in RANGES:
+        assert Preprocessing.parse(f"{name} crop").describe() == f"crop, values {name}"
+    assert Preprocessing.parse("area tf").describe() == "stretch, box, values -1..1"
     assert "a guess" in Preprocessing().describe()

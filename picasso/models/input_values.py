@@ -1,0 +1,107 @@
+"""What a TensorFlow graph computes of its input first, and which pixel values it therefore was made for.
+
+From the input, the operations are followed that move values, or multiply them and add to them, up to the first of
+another kind; what a few constant images have become there says the factor and the offset, whatever the operations were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.models import value_range
+from picasso.models.feature_layers import reach
+
+# Operations that keep values and at most move, repeat or leave out some. Their first inputs are the values.
+MOVING = {
+    "BatchToSpaceND", "Cast", "CheckNumerics", "ConcatV2", "CropAndResize", "DepthToSpace", "EnsureShape", "ExpandDims",
+    "GatherV2", "Identity", "IdentityN", "Merge", "MirrorPad", "Pack", "Pad", "PadV2", "Reshape", "ResizeArea",
+    "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "Reverse", "ReverseV2", "Roll", "ScaleAndTranslate",
+    "Slice", "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV", "Squeeze", "StopGradient", "StridedSlice", "Switch",
+    "Transpose", "Unpack",
+}  # fmt: skip
+# Operations that multiply values or add to them.
+AFFINE = {"Add", "AddV2", "BiasAdd", "Div", "Mul", "Neg", "RealDiv", "Sub"}
+# Operations that ask for the shape only.
+SHAPES = {"Rank", "Shape", "ShapeN", "Size"}
+# A normalization with statistics of the training also multiplies and adds, but by learned numbers, which say nothing
+# of the range. Where TensorFlow takes it apart, this is in the names of the parts.
+LEARNED = "batchnorm"
+
+# What the constant images are filled with: as 8-bit values they keep their meaning where the input takes integers.
+PROBES = (0.0, 64.0, 128.0)
+# So many tensors are looked at, should the first operations fork; more of them are no preprocessing.
+MOST = 8
+
+Evaluate = Callable[[Sequence[Any]], Sequence[NDArray[Any]]]
+
+
+def find(inputs: Any, tensors: Sequence[Any], evaluate: Evaluate) -> str:
+    """Return the value range that a graph's first operations on its input tell.
+
+    Args:
+        inputs: the tensor of the input.
+        tensors: what :func:`behind_first_operations` found.
+        evaluate: returns the values of some tensors, each ``(3, ...)``, for three inputs that are filled with
+            :data:`PROBES`.
+
+    Returns:
+        "0..255", "0..1" or "-1..1"; "" where the input is not scaled, or by numbers that say nothing.
+    """
+    # The input itself, which nothing is done to, says nothing.
+    if not tensors or len(tensors) > MOST or any(tensor is inputs for tensor in tensors):
+        return ""
+    found = {of_values(np.asarray(values, np.float64)) for values in evaluate(tensors)}
+    return found.pop() if len(found) == 1 else ""
+
+
+def behind_first_operations(inputs: Any) -> list[Any]:
+    """Return the tensors that come of the input by moving and scaling, and that another operation takes.
+
+    To be asked of a graph without gradients, whose operations take the same tensors.
+    """
+    downstream = reach(inputs.op, up=False)
+    scaled = {inputs.ref()}
+    ends: dict[Any, Any] = {}
+    for operation in inputs.graph.get_operations():
+        if operation not in downstream or operation is inputs.op or operation.type in SHAPES:
+            continue
+        varying = [tensor for tensor in operation.inputs if tensor.op in downstream and not is_shape(tensor)]
+        sources = [tensor for tensor in varying if tensor.ref() in scaled]
+        if not sources:
+            continue
+        if len(sources) == len(varying) and keeps_line(operation, sources):
+            scaled.update(tensor.ref() for tensor in operation.outputs)
+        else:
+            ends |= {tensor.ref(): tensor for tensor in sources}
+    return list(ends.values())
+
+
+def is_shape(tensor: Any) -> bool:
+    """Tell whether a tensor is a part of a shape: such tensors depend on the input, but not on its values."""
+    return tensor.dtype.is_integer and tensor.shape.rank is not None and tensor.shape.rank < 2
+
+
+def keeps_line(operation: Any, sources: Sequence[Any]) -> bool:
+    """Tell whether what an operation gives is a factor times its input plus an offset."""
+    if LEARNED in operation.name:
+        return False
+    if operation.type in MOVING:
+        return True
+    divided_by = operation.type in ("Div", "RealDiv") and operation.inputs[1] is sources[0]
+    return operation.type in AFFINE and len(sources) == 1 and not divided_by
+
+
+def of_values(values: NDArray[np.float64]) -> str:
+    """Return the range that the values ``(3, ...)`` tell which have come of the three :data:`PROBES`."""
+    if len(values) != len(PROBES):
+        return ""
+    first, middle, last = values.reshape(len(PROBES), -1)
+    scale = (last - first) / (PROBES[2] - PROBES[0])
+    # Padding, of which nothing comes, is not looked at.
+    used = scale != 0
+    straight = np.allclose((first + last)[used] / 2, middle[used], rtol=1e-3, atol=1e-3)
+    return value_range.of_affine(scale[used], first[used]) if used.any() and straight else ""
