@@ -62,7 +62,8 @@ class KerasModel(GraphModel):
                 file = newest(str(file.parent), MODELS[1:], "file of weights")
             self.model = keras_files.from_architecture(architecture, file, custom_objects, trust_model)
         else:
-            self.model = keras_files.from_file(file, custom_objects, trust_model)
+            self.model, notes = keras_files.from_file(file, custom_objects, trust_model, input_shape)
+            self.notes += notes
         self.format = keras_files.describe(architecture or file, self.model)
         self.use(file, output, input_shape)
         self.files = (architecture, file) if architecture else (file,)

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 
 from picasso.errors import ModelError, reason
+from picasso.models import keras2
 from picasso.models.backend import keras, standard
 from picasso.models.keras1 import convert
-
-TF_KERAS = "pip install 'picasso-viz[keras2]'"
-TRUST = "set TRUST_MODEL = True (or --trust-model)"
+from picasso.models.keras2 import TRUST
 
 Objects = dict[str, Any]
 
 
-def from_file(file: Path, custom_objects: Objects | None, trust: bool) -> Any:
-    """Load a whole model from ``.keras``, ``.h5`` or ``.hdf5``.
+def from_file(
+    file: Path, custom_objects: Objects | None, trust: bool, input_shape: Sequence[int] | None = None
+) -> tuple[Any, tuple[str, ...]]:
+    """Load a whole model from ``.keras``, ``.h5`` or ``.hdf5``; return it with what the user should know.
 
-    Keras 3 is tried first. A file of Keras 2 that it refuses goes to the package ``tf_keras``, if that is
-    installed and the file is trusted: tf_keras runs code that a file contains.
+    Keras 3 is tried first. A file of Keras 2 that it refuses, or reads in another way than its writer, goes to the
+    package ``tf_keras``, if that is installed and the file is trusted or known to hold no code.
 
     Raises:
         ModelError: says what to install, to set or to save again.
@@ -35,13 +35,17 @@ def from_file(file: Path, custom_objects: Objects | None, trust: bool) -> Any:
     objects = {**(shims() if generation == "2" else {}), **(custom_objects or {})}
     try:
         with standard(keras):
-            return keras.models.load_model(file, custom_objects=objects, compile=False, safe_mode=not trust)
+            model = keras.models.load_model(file, custom_objects=objects, compile=False, safe_mode=not trust)
     except Exception as error:
         if generation == "2" and not (holds_lambda(error) or holds_weights_only(error)):
-            tf_keras = need_tf_keras(file, trust, error)
-            with standard(tf_keras):
-                return tf_keras.models.load_model(file, custom_objects=custom_objects, compile=False)
+            document = keras2.document_of(file)
+            tf_keras = keras2.need_tf_keras(file, document, trust, custom_objects or (), error)
+            try:
+                return keras2.load(tf_keras, file, custom_objects), ()
+            except Exception as second:
+                raise unreadable(file, second) from second
         raise unreadable(file, error) from error
+    return keras2.compared(model, file, trust, custom_objects, input_shape) if generation == "2" else (model, ())
 
 
 def check_content(file: Path) -> None:
@@ -95,7 +99,7 @@ def build(architecture: Path, custom_objects: Objects | None, trust: bool) -> An
         raise
     except Exception as error:
         raise unreadable(architecture, error) from error
-    tf_keras = need_tf_keras(architecture, trust, None)
+    tf_keras = keras2.need_tf_keras(architecture, document, trust, custom_objects or (), None)
     with standard(tf_keras):
         return tf_keras.models.model_from_json(json.dumps(document), custom_objects=custom_objects)
 
@@ -161,23 +165,6 @@ def shims() -> Objects:
         keras.layers.SeparableConv2D: {"groups", *kernel},
     }
     return {kind.__name__: without(kind, dropped) for kind, dropped in kinds.items()}
-
-
-def need_tf_keras(file: Path, trust: bool, error: Exception | None) -> Any:
-    """Return the package ``tf_keras``, which reads what Keras 2 wrote.
-
-    Raises:
-        ModelError: it is not installed, or the file is not trusted; says what to do.
-    """
-    installed = importlib.util.find_spec("tf_keras") is not None
-    if installed and trust:
-        return importlib.import_module("tf_keras")
-    why = f" ({reason(error, 120)})" if error else ""
-    steps = ([] if installed else [f"install it ({TF_KERAS})"]) + ([] if trust else [TRUST])
-    raise ModelError(
-        f"{file.name} was written by Keras 2, and Keras 3 can't read it{why}. The package tf_keras can; it runs code "
-        f"that a file may contain, so if you trust this one: {' and '.join(steps)}. Or save it again with Keras 3."
-    )
 
 
 def holds_lambda(error: Exception) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,10 @@ def tf() -> Any:
     [
         ("keras2_plain.h5", "keras2_plain.h5", False),
         ("keras2_separable.h5", "keras2_separable.h5", False),
-        ("keras2_nested.h5", "keras2_nested.h5", True),
-        ("keras2_operation.h5", "keras2_operation.h5", True),
-        ("keras2_zip.keras", "keras2_zip.keras", True),
-        ("keras2_split", "keras2_split/model.json", True),
+        ("keras2_nested.h5", "keras2_nested.h5", False),
+        ("keras2_operation.h5", "keras2_operation.h5", False),
+        ("keras2_zip.keras", "keras2_zip.keras", False),
+        ("keras2_split", "keras2_split/model.json", False),
         ("keras1", "keras1/model.json", False),
         ("keras1", "keras1", False),
     ],
@@ -66,14 +67,89 @@ def test_files_of_earlier_keras(name: str, path: str, trust: bool) -> None:
     "path", ["keras2_nested.h5", "keras2_operation.h5", "keras2_zip.keras", "keras2_split/model.json"]
 )
 def test_what_keras_3_refuses_says_what_to_do(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ModelError, match="written by Keras 2, .*: set TRUST_MODEL = True .*save it again") as caught:
+    monkeypatch.setattr("picasso.models.keras2.importlib.util.find_spec", lambda name: None)
+    needed = r"install it \(pip install 'picasso-viz\[keras2\]'\)"
+    with pytest.raises(ModelError, match=f"written by Keras 2, .* tf_keras can: {needed}. Or save it again") as caught:
         load_model(FOLDER / path)
     assert "\n" not in caught.value.message
-    monkeypatch.setattr("picasso.models.keras_files.importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ModelError, match=r"install it \(pip install 'picasso-viz\[keras2\]'\) and set TRUST_MODEL"):
-        load_model(FOLDER / path)
-    with pytest.raises(ModelError, match=r"install it \(pip install 'picasso-viz\[keras2\]'\). Or save"):
-        load_model(FOLDER / path, trust_model=True)
+
+
+def test_files_of_keras_2_that_hold_code_need_trust(tmp_path: Path) -> None:
+    document = json.loads((FOLDER / "keras2_split" / "model.json").read_text())
+    (tmp_path / "weights.h5").write_bytes((FOLDER / "keras2_split" / "weights.h5").read_bytes())
+    document["config"]["layers"][1]["config"]["kernel_initializer"]["module"] = "somebody.code"
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    with pytest.raises(ModelError, match="the file holds GlorotUniform, which may run code, .* TRUST_MODEL = True"):
+        load_model(tmp_path / "model.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "code"),
+    [
+        ({"class_name": "Dense", "config": {"activation": "relu"}}, ""),
+        ({"module": "keras.layers", "class_name": "Dense", "config": {}, "registered_name": None}, ""),
+        ({"module": "tf_keras.src.engine.functional", "class_name": "Functional", "config": {"layers": []}}, ""),
+        ({"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "function"}, ""),
+        ({"class_name": "TFOpLambda", "config": {"function": "math.multiply"}}, ""),
+        ({"class_name": "SlicingOpLambda", "config": {"function": "__operators__.getitem"}}, ""),
+        ({"class_name": "Own", "config": {}}, ""),
+        ({"compile_config": {"class_name": "OwnLoss", "config": {}}}, ""),
+        ({"class_name": "Lambda", "config": {"function": ["4wEA", None, None]}}, "Lambda"),
+        ({"class_name": "TFOpLambda", "config": {"function": "io.write_file"}}, "TFOpLambda"),
+        ({"class_name": "TFOpLambda", "config": {"function": "numpy_function"}}, "TFOpLambda"),
+        ({"class_name": "TFOpLambda", "config": {}}, "TFOpLambda"),
+        ({"class_name": "TensorFlowOpLayer", "config": {"node_def": ""}}, "TensorFlowOpLayer"),
+        ({"class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}}, "StringLookup"),
+        ({"module": "os", "class_name": "Dense", "config": {}}, "Dense"),
+        ({"module": "keras.layers", "class_name": "Dense", "config": {}, "registered_name": "system"}, "Dense"),
+        ({"module": "builtins", "class_name": "function", "config": "eval", "registered_name": "function"}, "function"),
+        ({"module": "os", "class_name": "function", "config": "system", "registered_name": "system"}, "function"),
+        ({"class_name": "__lambda__", "config": {}}, "__lambda__"),
+        ({"class_name": ["Dense"], "config": {}}, "['Dense']"),
+    ],
+)
+def test_code_in_configurations_of_keras_2(part: dict[str, Any], code: str) -> None:
+    from picasso.models.keras2 import code_in
+
+    layer = {"class_name": "TimeDistributed", "config": {"layer": part}}
+    document = {"class_name": "Sequential", "config": {"layers": [layer]}}
+    assert code_in(document, ("Own",)) == code
+
+
+@pytest.fixture(scope="module")
+def always_training(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """Write a file of Keras 2 whose normalization always uses the statistics of the batch; return its answers too."""
+    import tf_keras
+
+    layers = tf_keras.layers
+    inputs = tf_keras.Input(SHAPE)
+    features = layers.BatchNormalization(name="norm")(layers.Conv2D(4, 3)(inputs), training=True)
+    head = layers.Dense(CLASSES, "softmax", kernel_initializer="random_normal")
+    model = tf_keras.Model(inputs, head(layers.GlobalMaxPooling2D()(layers.ReLU()(features))))
+    head.set_weights([10 * weight for weight in head.get_weights()])
+    file = tmp_path_factory.mktemp("keras2") / "training.h5"
+    model.save(file)
+    model.save(file.with_suffix(""), save_format="tf")
+    return file, np.asarray(model(PICTURES), np.float32)
+
+
+def test_a_file_of_keras_2_is_read_as_its_writer_reads_it(
+    always_training: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, expected = always_training
+    model = load_model(file)
+    np.testing.assert_allclose(model.predict(PICTURES), expected, atol=1e-5)
+    (note,) = [note for note in model.notes if "tf_keras" in note]
+    assert note.startswith("The file calls norm with training=True, which Keras 3 leaves out. On noise, what Keras 3")
+    assert load_model(FOLDER / "keras2_plain.h5").format == "Keras 2 file (.h5)"
+    # Without the package that wrote it, the difference is known and said.
+    monkeypatch.setattr("picasso.models.keras2.importlib.util.find_spec", lambda name: None)
+    model = load_model(file)
+    assert np.abs(model.predict(PICTURES) - expected).max() > 0.01
+    (note,) = [note for note in model.notes if "tf_keras" in note]
+    assert (
+        "norm with training=True, which Keras 3 leaves out. Its writer's answers differ; to have them, install" in note
+    )
 
 
 def test_weights_alone_and_json_that_is_no_model(tmp_path: Path) -> None:
