@@ -91,5 +91,8 @@ QUEUE_LENGTH = 20
 # Minutes that a run or an audit may compute; then it fails, and the worker starts anew.
 RUN_MINUTES = 120
 
+# Minutes that a run may compute without coming any further; then it fails, and the worker starts anew.
+STALL_MINUTES = 10
+
 # The folder for temporary session folders; "" uses the system's.
 WORK_DIR = ""

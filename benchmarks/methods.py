@@ -19,7 +19,6 @@ from benchmarks import networks
 from benchmarks.measuring import elsewhere, markdown, put_into_page
 from picasso import explain
 from picasso.registry import Registry
-from picasso.warming import warm_up_occlusion
 
 SAMPLES = networks.EXAMPLES / "samples"
 PICTURES = {"MNIST example": "mnist/8-00061.png", "EfficientNet-Lite0": "photographs/chelsea.png"}
@@ -44,8 +43,8 @@ def measure(name: str, visualization: str, settings: dict[str, Any], rounds: int
     model = networks.network(name)
     if visualization in Registry().unsuitable(model):
         return {}
-    # As the server does after loading, in the background.
-    warm_up_occlusion(model)
+    # As the server does after loading.
+    networks.warm_up_occlusion(model)
     picture = SAMPLES / PICTURES[name]
     explain(model, picture, "ClassProbabilities")
     before = memory("VmRSS")

@@ -11,6 +11,7 @@ from PIL import Image
 from picasso.examples import mnist
 from picasso.models import load_model
 from picasso.models.arrays import Array
+from picasso.models.base import Model
 from picasso.models.keras import KerasModel
 
 EXAMPLES = Path(mnist.__file__).parent
@@ -56,3 +57,10 @@ def picture(shape: tuple[int, ...]) -> Array:
     blobs = np.random.default_rng(1).integers(0, 256, (12, 12, 3), np.uint8)
     enlarged = Image.fromarray(blobs).resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(enlarged, np.float32)[..., :channels] / np.float32(127.5) - 1
+
+
+def warm_up_occlusion(model: Model) -> None:
+    """Compute one small window, so that compiling is not measured."""
+    empty = np.zeros(model.input_shape, np.float32)
+    for _ in model.occlude(empty, empty, [(0, 0, 1, 1)]).parts:
+        pass

@@ -17,7 +17,6 @@ from picasso.models.backend import tf
 from picasso.models.base import Model
 from picasso.models.occlusion import Box, covered
 from picasso.visualizations.partial_occlusion import spans
-from picasso.warming import warm_up_occlusion
 
 # So many windows of the baseline are measured; all of them take the same time.
 SAMPLE = 48
@@ -63,8 +62,8 @@ def measure(name: str, window: float, count: int, rounds: int) -> dict[str, Any]
     model = networks.network(name)
     picture = networks.picture(model.input_shape)
     fill, boxes = np.zeros_like(picture), windows(model.input_shape, window, count)
-    # As the server does after loading, in the background.
-    warm_up_occlusion(model)
+    # As the server does after loading.
+    networks.warm_up_occlusion(model)
     started = time.perf_counter()
     found = compute(model, picture, fill, boxes)
     cold = time.perf_counter() - started

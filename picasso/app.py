@@ -52,7 +52,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     registry = Registry(settings.plugin_dirs())
     storage = Storage(settings)
     configured = worker.reference(settings)
-    engine = LocalEngine(configured, storage.folder, settings.RUN_MINUTES * 60)
+    engine = LocalEngine(configured, storage.folder, settings.RUN_MINUTES * 60, settings.STALL_MINUTES * 60)
     runner = Runner(engine, registry, configured, settings.QUEUE_LENGTH, list(settings.COMPARE))
 
     app = Flask("picasso")

@@ -83,6 +83,9 @@ class Settings:
     RUN_MINUTES: int = setting(
         120, "Minutes that a run or an audit may compute; then it fails, and the worker starts anew."
     )
+    STALL_MINUTES: int = setting(
+        10, "Minutes that a run may compute without coming any further; then it fails, and the worker starts anew."
+    )
     WORK_DIR: str = setting("", 'The folder for temporary session folders; "" uses the system\'s.')
 
     # Where the settings came from, so that the worker process can read the same ones again.

@@ -13,24 +13,33 @@ import math
 import queue
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from picasso import files
 from picasso.audits import Audit
 from picasso.child import Child
+from picasso.errors import NotReady, WorkerDied, reason
 from picasso.runs import Run
+from picasso.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
-# How often a shard at work is looked at, and how long a cancelled one may go on.
+# How often a worker is looked at, and how long a cancelled shard may go on.
 WATCH_SECONDS, GRACE_SECONDS = 0.5, 30.0
 # How long a model may take to load; the largest take a few minutes, and a spoilt file may take for ever.
 LOAD_SECONDS = 900.0
+# A worker that can't be started, or dies before it has loaded its model, is tried again after so long, then after twice
+# that and so on. Who waits for one is told after so many seconds that there is none.
+BACKOFF_SECONDS, LONGEST_BACKOFF, START_SECONDS = 1.0, 60.0, 60.0
+# A loop that was not seen at work for so long stands still, and so may a worker of which nothing is heard.
+STILL_SECONDS, QUIET_SECONDS = 30.0, 15.0
 
 Queued = tuple[int, int, "Future[None] | None", "Work"]
+LOADING: Mapping[str, Any] = {"state": "loading"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,11 @@ class Work:
 
     folder: Path
     shard: int | None = None
+
+    @property
+    def what(self) -> str:
+        """What it is, in a word."""
+        return "audit" if self.shard is None else "run"
 
     def computed(self) -> float:
         """Return how many seconds the run or audit has computed besides this."""
@@ -51,8 +65,8 @@ class Work:
     def given_to(self, child: Child) -> Future[Any]:
         """Have it computed."""
         if self.shard is None:
-            return child.request("audit", str(self.folder))
-        return child.request("shard", str(self.folder), self.shard)
+            return child.request("audit", folder=str(self.folder))
+        return child.request("shard", folder=str(self.folder), shard=self.shard)
 
 
 class Engine(Protocol):
@@ -67,8 +81,11 @@ class Engine(Protocol):
     def ask(self, question: dict[str, Any]) -> Future[Any]:
         """Have a :mod:`picasso.questions` answered as soon as possible, before any shard that waits."""
 
-    def model_status(self) -> dict[str, Any]:
+    def model_status(self) -> Mapping[str, Any]:
         """Return ``state`` (loading, ready or failed) with the model's ``card`` or an ``error``."""
+
+    def health(self) -> str:
+        """Return "ready" where what is asked for now is computed, or in a word why it is not."""
 
     def close(self) -> None:
         """Stop computing and release everything."""
@@ -77,28 +94,42 @@ class Engine(Protocol):
 class LocalEngine:
     """One child process, given one shard or audit at a time; questions are answered between two chunks of it.
 
-    If the child dies, the shard at work fails, a new child starts and the next shard goes there. A child whose run
-    has computed for too long, or that does not stop when it should, is killed.
+    One thread, the supervisor, gives the child its work and watches it. If the child dies, the shard at work fails, a
+    new child starts and the next shard goes there. A child that hangs is killed, and so is one whose run has computed
+    for too long or does not stop when it should.
 
     Args:
         configured: where the worker finds the model; see :func:`picasso.worker.reference`.
         work_dir: a folder for the child's files.
         limit: how many seconds a run may compute.
+        stall: how many seconds it may compute without coming any further.
     """
 
-    def __init__(self, configured: dict[str, Any], work_dir: Path, limit: float = math.inf) -> None:
-        self._limit = limit
-        self._status = work_dir / "model.json"
+    def __init__(
+        self, configured: dict[str, Any], work_dir: Path, limit: float = math.inf, stall: float = math.inf
+    ) -> None:
+        self._limit, self._stall = limit, stall
         temporary = work_dir / "worker"
         temporary.mkdir()
-        self._arguments = (configured, str(self._status), str(temporary))
+        self._arguments = (configured, str(temporary))
         self._order = itertools.count()
         self._jobs: queue.PriorityQueue[Queued] = queue.PriorityQueue()
         self._closing = threading.Event()
-        self._starting = threading.Lock()
-        self._child, self._started = Child(*self._arguments), time.monotonic()
+        self._lock = threading.Lock()
+        # Questions that wait for another child.
+        self._held: list[tuple[Future[Any], dict[str, Any]]] = []
+        # What a child said of the model, once one has loaded it.
+        self._known: Mapping[str, Any] | None = None
+        # How often in a row there was no child that loaded the model, when the next one may start, and why.
+        self._failures, self._next_start, self._trouble = 0, -math.inf, ""
+        self._child = Child(*self._arguments)
+        self._started = self._seen = time.monotonic()
+        self._buried: Child | None = None
+        self._watchdog = Watchdog(stall, self._started)
         self._thread = threading.Thread(target=self._supervise, name="picasso-engine", daemon=True)
         self._thread.start()
+
+    # ---- what others ask ----------------------------------------------------------------------------------
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
         """Queue a shard for the child."""
@@ -111,69 +142,193 @@ class LocalEngine:
     def _queue(self, work: Work, priority: int) -> Future[None]:
         future: Future[None] = Future()
         self._jobs.put((-priority, next(self._order), future, work))
+        if self._closing.is_set():
+            future.cancel()
         return future
 
     def ask(self, question: dict[str, Any]) -> Future[Any]:
-        """Pass a question to the child."""
-        return self._living().request("question", question)
+        """Pass a question to the child, or keep it for the next one where this has died."""
+        future: Future[Any] = Future()
+        with self._lock:
+            child = self._child
+            held = not child.alive() and not self._closing.is_set()
+            if held:
+                future.set_running_or_notify_cancel()
+                self._held.append((future, question))
+        if not held:
+            return child.request("question", question=question)
+        self._wake()
+        return future
 
-    def model_status(self) -> dict[str, Any]:
-        """Return what the child wrote about its model."""
-        status: dict[str, Any] | None = files.read_json(self._status)
-        if status:
-            return status
-        code = self._child.process.exitcode
-        if code is not None and not self._closing.is_set():
-            reason = f"The worker process ended with exit code {code} while it loaded the model."
-            return {"state": "failed", "error": f"{reason} The log says more."}
-        if time.monotonic() - self._started > LOAD_SECONDS:
-            self._child.kill("The model took too long to load.")
-            reason = f"The model was not loaded after {LOAD_SECONDS / 60:g} minutes, so that was given up."
-            return {"state": "failed", "error": f"{reason} The file may be spoilt."}
-        return {"state": "loading"}
+    def model_status(self) -> Mapping[str, Any]:
+        """Return what the child said of its model; while another one loads it again, what the one before said."""
+        child = self._child
+        if child.status:
+            return child.status
+        if self._known:
+            return self._known
+        if child.alive() or self._closing.is_set():
+            return LOADING
+        if child.why:
+            return {"state": "failed", "error": child.why}
+        code = child.process.exitcode
+        why = f"The worker process ended with exit code {code} while it loaded the model. The log says more."
+        return {"state": "failed", "error": why}
+
+    def health(self) -> str:
+        """Return how it stands: ready; loading, failed, restarting, not responding, or stopped."""
+        child, still = self._child, time.monotonic() - self._seen > STILL_SECONDS
+        if self._closing.is_set() or still or not self._thread.is_alive():
+            return "stopped"
+        if self._known is None:
+            return str(self.model_status()["state"])
+        if not child.alive() or child.status is None:
+            return "restarting"
+        if child.status["state"] != "ready":
+            return "failed"
+        return "not responding" if self._watchdog.silent > QUIET_SECONDS else "ready"
 
     def close(self) -> None:
-        """End the child at once and the threads with it."""
+        """End the child at once and the threads with it; what waits is given up."""
         self._closing.set()
-        self._jobs.put((-(10**9), next(self._order), None, Work(Path())))
+        self._wake()
         self._child.close()
         self._thread.join(timeout=5)
+        self._child.close()
+        self._fail_held("The server is being stopped.")
+        while not self._jobs.empty():
+            future = self._jobs.get()[2]
+            if future:
+                future.cancel()
 
-    def _living(self) -> Child:
-        """Return the child, or another in its place if it has died."""
-        with self._starting:
-            if not self._child.alive() and not self._closing.is_set():
-                log.warning("the worker ended with exit code %s; starting another", self._child.process.exitcode)
-                self._child.close()
-                self._child, self._started = Child(*self._arguments), time.monotonic()
+    # ---- the supervisor -----------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """Have the supervisor look at once."""
+        self._jobs.put((-(10**9), next(self._order), None, Work(Path())))
+
+    def _supervise(self) -> None:
+        """Keep a child alive and give it one job after the other, whatever goes wrong with either."""
+        while not self._closing.is_set():
+            try:
+                self._turn()
+            except Exception:
+                log.exception("the engine goes on after an error")
+                self._closing.wait(WATCH_SECONDS)
+
+    def _turn(self) -> None:
+        self._look(busy=self._child.pending() > 0)
+        # One that has loaded its model and died is replaced at once, so that nobody waits for that later.
+        if not self._child.alive() and (self._known or self._held):
+            self._living()
+        try:
+            _, _, future, work = self._jobs.get(timeout=WATCH_SECONDS)
+        except queue.Empty:
+            return
+        if self._closing.is_set():
+            if future:
+                future.cancel()
+            return
+        if future is None or not future.set_running_or_notify_cancel():
+            return
+        try:
+            error = self._watched(self._ready_for(work), work).exception()
+        except Exception as failed:
+            error = failed
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+    def _look(self, *, busy: bool) -> None:
+        """Note what the child said of its model, and kill one that hangs or never loads it."""
+        child, now = self._child, time.monotonic()
+        self._seen = now
+        if child.status is not None:
+            if child.status["state"] == "ready":
+                self._known, self._failures, self._trouble = child.status, 0, ""
+            if child.alive() and not child.why and (why := self._watchdog.look(now, child.signs, busy)):
+                child.kill(f"The process that computes {why}, so it was ended; another one starts.")
+        elif child.alive() and not child.why and now - self._started > LOAD_SECONDS:
+            minutes = LOAD_SECONDS / 60
+            child.kill(
+                f"The model was not loaded after {minutes:g} minutes, so that was given up. The file may be spoilt."
+            )
+
+    def _living(self) -> Child | None:
+        """Return the child, or another in its place if it has died; None where there can't be one yet."""
+        if self._child.alive() or self._closing.is_set():
             return self._child
+        now = time.monotonic()
+        if self._buried is not self._child:
+            self._buried = self._child
+            log.warning("the worker ended with exit code %s; another one starts", self._child.process.exitcode)
+            if self._child.status is None:
+                self._failed(now, "it ended before the model was loaded")
+            self._child.close()
+        if now < self._next_start:
+            return None
+        try:
+            child = Child(*self._arguments)
+        # No memory, no file, no thread: it may be there again in a moment.
+        except Exception as error:
+            self._failed(now, reason(error))
+            self._fail_held("The process that computes can't be started just now; try again in a few seconds.")
+            return None
+        with self._lock:
+            self._child, self._started, self._watchdog = child, now, Watchdog(self._stall, now)
+            held, self._held = self._held, []
+        for future, question in held:
+            child.request("question", question=question).add_done_callback(partial(copy, future))
+        return child
+
+    def _failed(self, now: float, why: str) -> None:
+        """Note that there is no child, and when the next one is tried."""
+        delay = min(LONGEST_BACKOFF, BACKOFF_SECONDS * 2**self._failures)
+        self._failures, self._next_start, self._trouble = self._failures + 1, now + delay, why
+        log.error("the worker can't be started (%s); it is tried again in %g seconds", why, delay)
+
+    def _fail_held(self, why: str) -> None:
+        with self._lock:
+            held, self._held = self._held, []
+        for future, _ in held:
+            future.set_exception(NotReady(why))
+
+    def _ready_for(self, work: Work) -> Child:
+        """Return a living child for a job; raise WorkerDied where there is none in time, or nobody wants the job."""
+        began = time.monotonic()
+        while True:
+            child = self._living()
+            self._seen = time.monotonic()
+            if child:
+                return child
+            if self._seen - began > START_SECONDS or work.unwanted():
+                raise WorkerDied(f"The process that computes can't be started: {self._trouble}.")
+            self._closing.wait(min(WATCH_SECONDS, max(0.0, self._next_start - self._seen)))
 
     def _watched(self, child: Child, work: Work) -> Future[Any]:
         """Have something computed; kill the child where that takes too long, or does not stop."""
         started, unwanted_since = time.monotonic(), None
-        before, what = work.computed(), "audit" if work.shard is None else "run"
+        before, what = work.computed(), work.what
         future = work.given_to(child)
         while not wait([future], timeout=WATCH_SECONDS).done:
             now = time.monotonic()
-            if before + now - started > self._limit:
+            self._look(busy=True)
+            if child.status is None:
+                # It loads its model, which is no computing.
+                started = now
+            if before + now - started > self._limit and not child.why:
                 child.kill(f"The {what} computed for more than {self._limit / 60:g} minutes, which is the limit.")
             unwanted_since = (unwanted_since or now) if work.unwanted() else None
-            if unwanted_since and now - unwanted_since > GRACE_SECONDS:
+            if unwanted_since and now - unwanted_since > GRACE_SECONDS and not child.why:
                 child.kill(f"The {what} did not stop when it was cancelled, so its process was ended.")
         return future
 
-    def _supervise(self) -> None:
-        while True:
-            _, _, future, work = self._jobs.get()
-            if future is None or self._closing.is_set():
-                return
-            if not future.set_running_or_notify_cancel():
-                continue
-            error = self._watched(self._living(), work).exception()
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
-                if not self._closing.is_set():
-                    # At once, so that the model is loaded again when somebody asks.
-                    self._living()
+
+def copy(outer: Future[Any], inner: Future[Any]) -> None:
+    """Give one future the outcome of another."""
+    error = inner.exception()
+    if error:
+        outer.set_exception(error)
+    else:
+        outer.set_result(inner.result())

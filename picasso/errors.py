@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
+
+class ErrorDocument(TypedDict):
+    """An error as plain values: its code, its message, and the field that was wrong, if it was one."""
+
+    code: str
+    message: str
+    field: str | None
+
 
 class PicassoError(Exception):
     """Something went wrong that the user can be told about.
@@ -136,6 +146,34 @@ class Cancelled(BaseException):
 
 def reason(error: BaseException, limit: int = 300) -> str:
     """Return the kind and text of somebody else's error as part of a sentence: one line, of bounded length."""
-    text = " ".join(str(error).split()).rstrip(".")
+    text = " ".join(text_of(error).split()).rstrip(".")
     shortened = text if len(text) <= limit else f"{text[:limit]}…"
     return f"{type(error).__name__}: {shortened}" if shortened else type(error).__name__
+
+
+def text_of(value: object) -> str:
+    """Return the text of something that others made, as it can be sent anywhere; "" where it fails to say it."""
+    try:
+        return str(value).encode("utf-8", "replace").decode()
+    # Also what is no Exception: whoever wrote it may raise anything here.
+    except BaseException:
+        return ""
+
+
+def document_of(error: PicassoError) -> ErrorDocument:
+    """Return an error as plain values, also one of a class that others derived from ours."""
+    message = text_of(getattr(error, "message", "")) or f"It failed: {reason(error)}."
+    field = getattr(error, "field", None)
+    return ErrorDocument(code=text_of(error.code), message=message, field=None if field is None else text_of(field))
+
+
+def error_from(document: ErrorDocument) -> PicassoError:
+    """Return the error that :func:`document_of` made plain values of: Picasso's own class of that code."""
+    classes = [PicassoError]
+    # Those that are derived come later, so that the first of a code is the plainest.
+    for cls in classes:
+        classes += [one for one in cls.__subclasses__() if one.__module__ == __name__]
+    found = next((cls for cls in classes if cls.code == document["code"]), PicassoError)
+    error = found(document["message"], field=document["field"])
+    error.code = document["code"]
+    return error

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from picasso import files
-from picasso.errors import PicassoError
+from picasso.errors import PicassoError, document_of
 
 
 class Job:
@@ -40,7 +40,8 @@ class Job:
         if (self.folder / "error.json").exists():
             return
         try:
-            files.write_json(self.folder / "error.json", {"code": error.code, "message": error.message})
+            document = document_of(error)
+            files.write_json(self.folder / "error.json", {"code": document["code"], "message": document["message"]})
         except FileNotFoundError:
             pass
         except OSError:

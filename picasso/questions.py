@@ -6,7 +6,7 @@ A question is a small JSON document with a ``kind``; so is its answer.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from picasso import images
 from picasso.errors import RunError
-from picasso.estimating import seconds_per_picture
+from picasso.estimating import compiling, seconds_per_picture
 from picasso.hiding import Hidden
 from picasso.inputs import Picture, prepare
 from picasso.models.arrays import Array
@@ -28,7 +28,7 @@ from picasso.visualizations.base import Input
 KEPT = 32
 
 
-def answer(model: Model, registry: Registry, question: dict[str, Any]) -> dict[str, Any]:
+def answer(model: Model, registry: Registry, question: Mapping[str, Any]) -> dict[str, Any]:
     """Answer a question.
 
     Raises:
@@ -39,11 +39,12 @@ def answer(model: Model, registry: Registry, question: dict[str, Any]) -> dict[s
             return what_if(model, question)
         case "estimate":
             visualization = registry.get(question["visualization"]).require()
-            return {"seconds": seconds_per_picture(model, visualization, question["settings"])}
+            seconds = seconds_per_picture(model, visualization, question["settings"])
+            return {"seconds": seconds, "once": compiling(model, visualization)}
     raise RunError(f"There is no question of the kind {question['kind']}.")
 
 
-def what_if(model: Model, question: dict[str, Any]) -> dict[str, Any]:
+def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
     """Say what the model answers to pictures of which parts are hidden.
 
     Args:

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from picasso.audit_documents import Order
+from picasso.audit_documents import AT_WORK, Order
 from picasso.audits import Audit
 from picasso.engine import Engine
-from picasso.errors import BadRequest, Busy, NotReady, PicassoError, WorkerCrashed, reason
+from picasso.errors import BadRequest, Busy, NotFound, NotReady, PicassoError, RunError, WorkerCrashed, reason
+from picasso.jobs import Job
 from picasso.models.labels import Wanted, numbers
 from picasso.pipeline import GROUP
 from picasso.registry import Entry, Registry
@@ -22,6 +23,8 @@ from picasso.session import room_on_disk
 from picasso.visualizations.settings import Control
 
 log = logging.getLogger(__name__)
+
+J = TypeVar("J", Run, Audit)
 
 # How long somebody waits for an answer, in seconds.
 PATIENCE = 60
@@ -49,16 +52,20 @@ class Runner:
         self._engine, self._registry, self._configured, self._capacity = engine, registry, configured, capacity
         self._compared = tuple(compared)
         self._lock = threading.Lock()
-        # Runs with unfinished shards, oldest first, and how many shards each still has.
+        # Runs with unfinished shards and audits, oldest first, and how many promises of the engine each still has.
         self._active: dict[str, int] = {}
-        # The audits among them, with what the engine promised.
-        self._audits: dict[str, tuple[Audit, Future[None]]] = {}
+        # What it promised, until that is kept.
+        self._promised: dict[Future[None], Job] = {}
 
     # ---- the model ----------------------------------------------------------------------------------------
 
-    def model_status(self) -> dict[str, Any]:
+    def model_status(self) -> Mapping[str, Any]:
         """Return ``state`` (loading, ready or failed), and ``card`` or ``error``."""
         return self._engine.model_status()
+
+    def health(self) -> str:
+        """Return "ready" where what is asked for now is computed, or in a word why it is not."""
+        return self._engine.health()
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the models that a run may be compared with."""
@@ -137,8 +144,20 @@ class Runner:
             run = Run.create(parent, spec)
             self._active[run.id] = spec.shards
         for shard in range(spec.shards):
-            self._engine.submit(run.folder, shard).add_done_callback(lambda future: self._settle(run, future))
+            self._promise(run, self._engine.submit(run.folder, shard), self._settle)
         return run
+
+    def _promise(self, job: J, future: Future[None], settle: Callable[[J, Future[None]], None]) -> None:
+        """Remember what the engine promised, and what is done when it is kept."""
+        with self._lock:
+            self._promised[future] = job
+
+        def kept(future: Future[None]) -> None:
+            with self._lock:
+                self._promised.pop(future, None)
+            settle(job, future)
+
+        future.add_done_callback(kept)
 
     def _check_capacity(self) -> None:
         if len(self._active) >= self._capacity:
@@ -168,17 +187,15 @@ class Runner:
 
     def _hand_over(self, audit: Audit) -> None:
         """Give an audit to the engine."""
-        future = self._engine.audit(audit.folder)
-        with self._lock:
-            self._audits[audit.id] = audit, future
-        future.add_done_callback(lambda future: self._settle_audit(audit, future))
+        self._promise(audit, self._engine.audit(audit.folder), self._settle_audit)
 
     def _withdraw(self) -> None:
-        """Take the audits out of the queue that nobody wants any more; one at work ends by itself."""
+        """Take the runs and audits out of the queue that nobody wants any more; one at work ends by itself."""
         with self._lock:
-            queued = list(self._audits.values())
-        for audit, future in queued:
-            if audit.unwanted():
+            queued = list(self._promised.items())
+        unwanted = {job for job in {job for _, job in queued} if job.unwanted()}
+        for future, job in queued:
+            if job in unwanted:
                 # Which settles it, unless it is at work.
                 future.cancel()
 
@@ -238,15 +255,20 @@ class Runner:
     def _settle(self, run: Run, future: Future[None]) -> None:
         """Count a shard as dealt with; the engine's own failures become the run's."""
         error = None if future.cancelled() else future.exception()
-        if error is not None:
-            log.error("run %s: %s", run.id, error)
-            run.fail(error if isinstance(error, PicassoError) else PicassoError(reason(error)))
-        with self._lock:
-            left = self._active.get(run.id, 1) - 1
-            if left > 0:
-                self._active[run.id] = left
-            else:
-                self._active.pop(run.id, None)
+        try:
+            if error is not None and not run.unwanted():
+                log.error("run %s: %s", run.id, error)
+                run.fail(error if isinstance(error, PicassoError) else PicassoError(reason(error)))
+        finally:
+            # Whatever goes wrong here, nothing holds its place in the queue for ever.
+            with self._lock:
+                left = self._active.get(run.id, 1) - 1
+                if left > 0:
+                    self._active[run.id] = left
+                else:
+                    self._active.pop(run.id, None)
+        if left <= 0 and not future.cancelled():
+            end(run)
 
     def _settle_audit(self, audit: Audit, future: Future[None]) -> None:
         """Note that an audit was dealt with; take it up again where its process died, for it has kept what it tried."""
@@ -265,4 +287,17 @@ class Runner:
             if not again:
                 with self._lock:
                     self._active.pop(audit.id, None)
-                    self._audits.pop(audit.id, None)
+        if not again and not future.cancelled():
+            end(audit)
+
+
+def end(job: Run | Audit) -> None:
+    """Fail what the engine has dealt with and nobody has ended, as where a plugin pretends that it was cancelled."""
+    try:
+        state = job.state()
+        waits = (state if isinstance(state, str) else state["state"]) in AT_WORK
+    except NotFound:
+        return
+    if waits:
+        log.error("%s ended without a result", job.id)
+        job.fail(RunError("It ended without a result; the log may say more."))

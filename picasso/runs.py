@@ -5,7 +5,7 @@ engine carries them to a worker, and a run outlives either side.
 
 ==================  ==============================================================================
 ``run.json``        :class:`Spec`: the visualization, its settings, the pictures
-``progress-N``      the fraction of shard N that is done, and the seconds it took so far
+``progress-N``      the fraction of shard N that is done, the seconds it took so far, and those for compiling
 ``results/NNNNN/``  the saved :class:`~picasso.results.Result` of picture N
 ``done-N``          shard N is finished, and the seconds it took
 ``cancel``          somebody no longer wants the run
@@ -84,8 +84,8 @@ class Spec:
 class State(TypedDict):
     """How a run stands.
 
-    ``fraction`` is 0..1, ``seconds`` the computing time so far; ``preview`` changes whenever more is known of a
-    picture at work.
+    ``fraction`` is 0..1, ``seconds`` the computing time so far, of which ``compiling`` goes into what happens once for
+    a model, or will; ``preview`` changes whenever more is known of a picture at work.
     """
 
     state: Literal["waiting", "running", "finished", "cancelled", "failed"]
@@ -93,6 +93,7 @@ class State(TypedDict):
     done: int
     total: int
     seconds: float
+    compiling: float
     preview: str
     error: dict[str, str] | None
 
@@ -119,13 +120,13 @@ class Run(Job):
 
     # ---- written by the worker ----------------------------------------------------------------------------
 
-    def report(self, shard: int, fraction: float, seconds: float) -> None:
-        """Note how much of a shard is done, 0..1, and how long that took."""
-        files.write_json(self.folder / f"progress-{shard}", [round(fraction, 4), seconds])
+    def report(self, shard: int, fraction: float, seconds: float, compiling: float = 0.0) -> None:
+        """Note how much of a shard is done, 0..1, how long that took, and how much of it was, or is, for compiling."""
+        files.write_json(self.folder / f"progress-{shard}", [round(fraction, 4), seconds, round(compiling, 3)])
 
     def finish(self, shard: int, seconds: float) -> None:
         """Note that a shard is done and how long it took."""
-        files.write_json(self.folder / f"done-{shard}", [1.0, seconds])
+        files.write_json(self.folder / f"done-{shard}", [1.0, seconds, 0.0])
 
     def finished(self, shard: int) -> bool:
         """Tell whether a shard is done."""
@@ -159,7 +160,7 @@ class Run(Job):
         # By its files: the folder may be deleted at any time.
         names = [file.name for mark in ("done", "progress") for file in self.folder.glob(f"{mark}-*")]
         others = {int(name.rpartition("-")[2]) for name in names} - {shard}
-        return sum(seconds for _, seconds in filter(None, map(self._report, others)))
+        return sum(seconds for _, seconds, _ in filter(None, map(self._report, others)))
 
     # ---- asked by both sides ------------------------------------------------------------------------------
 
@@ -170,7 +171,7 @@ class Run(Job):
         # Asked first: the worker may finish while this reads, and what is finished must not look half done.
         finished = all(self.finished(shard) for shard in shards)
         reports = {shard: report for shard in shards if (report := self._report(shard)) is not None}
-        done = sum(fraction * len(spec.shard(shard)) for shard, (fraction, _) in reports.items())
+        done = sum(fraction * len(spec.shard(shard)) for shard, (fraction, *_) in reports.items())
         error = self.error()
         begun: Literal["waiting", "running"] = "running" if reports else "waiting"
         stopped = (self.folder / "cancel").exists()
@@ -179,17 +180,18 @@ class Run(Job):
             fraction=round(done / max(1, len(spec.pictures)), 4),
             done=sum(1 for _ in self.folder.glob("results/[0-9]*/")),
             total=len(spec.pictures),
-            seconds=round(sum(seconds for _, seconds in reports.values()), 3),
+            seconds=round(sum(seconds for _, seconds, _ in reports.values()), 3),
+            compiling=round(sum(compiling for *_, compiling in reports.values()), 3),
             preview=" ".join(sorted(folder.name for folder in self.folder.glob("previews/[0-9]*"))),
             error=error,
         )
 
-    def _report(self, shard: int) -> tuple[float, float] | None:
-        """Return the fraction and the seconds of a shard, or None if it was not begun."""
+    def _report(self, shard: int) -> tuple[float, float, float] | None:
+        """Return the fraction and the seconds of a shard, and those for compiling, or None if it was not begun."""
         for name in ("done", "progress"):
             report = files.read_json(self.folder / f"{name}-{shard}")
             if report is not None:
-                return report[0], report[1]
+                return report[0], report[1], report[2]
         return None
 
     def results(self, *, previews: bool = False) -> Iterator[dict[str, Any]]:

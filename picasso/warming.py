@@ -1,33 +1,122 @@
-"""What is done with a model when it has been loaded, before anybody asks for anything."""
+"""What is done with a model when it has been loaded, before anybody asks: compiling what the maps will need."""
 
 from __future__ import annotations
 
 import logging
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from picasso import estimating
-from picasso.errors import PicassoError
+from picasso import estimating, pipeline
+from picasso.errors import Cancelled, PicassoError
+from picasso.inputs import Picture
 from picasso.models.base import Model
+from picasso.models.card import Capability
+from picasso.registry import Registry
+from picasso.results import Result
+from picasso.visualizations.base import BaseVisualization
 
 log = logging.getLogger(__name__)
 
+# The map that opens first.
+FIRST = "PartialOcclusion"
+# After so many reports of progress, everything that a map needs was computed once.
+REPORTS = 4
 
-def get_ready(model: Model) -> None:
-    """Do what nobody has to wait for: compile the first occlusion map, and find out how fast the model is."""
-    warm_up_occlusion(model)
+
+class Enough(Cancelled):
+    """All that a map needs was computed once."""
+
+
+def steps(
+    model: Model, registry: Registry, temporary: Path, give_way: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Get a model ready, a step at a time; the first step is what the first map needs.
+
+    What raises an error here will say so when somebody asks for it.
+
+    Args:
+        model: the model, loaded.
+        registry: the visualizations.
+        temporary: a folder for results that are thrown away.
+        give_way: called between two chunks of work; raises Cancelled to put a step off.
+    """
+    todo = plan(model, registry)
+    measure(model)
+    started = time.perf_counter()
+    # Nobody can ask for anything yet.
+    for visualization in todo[:1]:
+        once(model, visualization, temporary, lambda: None)
+        estimating.took(model, time.perf_counter() - started)
+    del todo[:1]
+    yield
+    while todo:
+        visualization = todo.pop(0)
+        try:
+            once(model, visualization, temporary, give_way)
+        except Cancelled:
+            todo.append(visualization)
+        yield
+
+
+def measure(model: Model) -> None:
+    """Find out how fast the model is."""
     try:
         estimating.measure(model)
     except PicassoError:
         log.warning("the model's pace could not be measured", exc_info=True)
 
 
-def warm_up_occlusion(model: Model) -> None:
-    """Compute one small window, so that the first map does not wait for compilation; nobody waits for this."""
-    picture = np.zeros(model.input_shape, np.float32)
+def plan(model: Model, registry: Registry) -> list[type[BaseVisualization[Any]]]:
+    """Return the visualizations that compile something, that which opens first at the beginning.
+
+    Those of plugins are executed only if somebody asks, and so are those that need one of Picasso's extras, which take
+    long to import. Those that only take predictions compile nothing.
+    """
+    unsuitable = registry.unsuitable(model)
+    found = [entry.cls for entry in registry.entries() if entry.cls and entry.name not in unsuitable]
+    ours = [cls for cls in found if cls.__module__.startswith("picasso.visualizations.") and not cls.EXTRA]
+    needed = [cls for cls in ours if cls.__name__ == FIRST or cls.NEEDS - {Capability.PREDICTIONS}]
+    return sorted(needed, key=lambda cls: cls.__name__ != FIRST)
+
+
+def once(
+    model: Model, visualization: type[BaseVisualization[Any]], temporary: Path, give_way: Callable[[], None]
+) -> None:
+    """Begin a visualization as it opens, of a picture of noise, until everything was computed once; draw what is there.
+
+    Raises:
+        Cancelled: another thing goes first.
+    """
+    height, width, _ = model.input_shape
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    folder, reports = temporary / f"warm-{secrets.token_hex(4)}", 0
+
+    def report(fraction: float) -> None:
+        nonlocal reports
+        give_way()
+        reports += 1
+        if reports > REPORTS:
+            raise Enough
+
+    def draw(make: Callable[[], Result]) -> None:
+        if not folder.exists():
+            make().save(folder)
+
     try:
-        for _ in model.occlude(picture, picture, [(0, 0, 1, 1)]).parts:
-            pass
+        pictures = [Picture("noise", Image.fromarray(pixels))]
+        for result in pipeline.run(model, visualization, {}, pictures, report, lambda index, make: draw(make)):
+            draw(lambda result=result: result)  # type: ignore[misc]
+    except Enough:
+        pass
     except Exception:
-        # Should it fail with a real picture too, that run will say so.
-        log.warning("occlusion could not be warmed up", exc_info=True)
+        log.warning("%s could not be got ready", visualization.__name__, exc_info=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    estimating.compiled(model, visualization)

@@ -1,4 +1,4 @@
-"""The side that computes: the only process that imports TensorFlow and holds the models.
+"""What the process computes that alone imports TensorFlow and holds the models.
 
 :func:`run_shard` and :func:`run_audit` are all that an engine has to call. They take a path, may be called again after
 any interruption, and leave everything they have to say in the folder of the run or the audit.
@@ -9,23 +9,18 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import os
-import signal
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from picasso import checking, comparing, configuration, files, questions, warming
+from picasso import checking, comparing, configuration, estimating, questions
 from picasso.audits import Audit
 from picasso.configuration import Settings
-from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, reason
+from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, document_of, reason
 from picasso.inputs import Picture
 from picasso.jobs import Job
 from picasso.models.base import Model
@@ -120,7 +115,8 @@ def told(work: Job, what: str) -> Iterator[None]:
     except PicassoError as error:
         log.exception("%s %s failed", what, work.id)
         work.fail(error)
-    except (Exception, SystemExit) as error:
+    # Plugins may raise anything, also what is no Exception.
+    except BaseException as error:
         log.exception("%s %s failed", what, work.id)
         work.fail(RunError(f"The {what} failed: {reason(error)}."))
 
@@ -132,13 +128,16 @@ def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None])
     key = json.dumps(spec.configuration, sort_keys=True)
     models = {name: model_of(key, name) for name in ("", *spec.models)}
     visualization = visualizations(key).get(spec.visualization).require()
+    pace = estimating.Pace(sum(estimating.compiling(model, visualization) for model in models.values()))
+    run.report(shard, 0.0, 0.0, pace.expected)
     todo = [(position, picture) for position, picture in spec.shard(shard) if not run.result_folder(position).exists()]
     pictures = [Picture(picture["name"], load_picture(picture)) for _, picture in todo]
 
     def report(fraction: float) -> None:
         if run.unwanted():
             raise Cancelled
-        run.report(shard, fraction, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        run.report(shard, fraction, seconds, pace.compiling(fraction, seconds))
         meanwhile()
 
     shown = time.monotonic()
@@ -153,6 +152,8 @@ def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None])
     for (position, _), result in zip(todo, results, strict=True):
         result.save(run.result_folder(position))
         run.forget_previews(position)
+    for model in models.values():
+        estimating.compiled(model, visualization)
 
 
 def load_picture(picture: StoredPicture) -> Image.Image:
@@ -165,68 +166,30 @@ def load_picture(picture: StoredPicture) -> Image.Image:
         raise RunError(f"The picture {picture['name']} was removed before its turn came.") from None
 
 
-def main(connection: Connection, configured: dict[str, Any], status: str, temporary: str) -> None:
-    """Compute and answer questions until the other end of ``connection`` closes: the body of a child process.
+def reply(key: str, question: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answer to a question of :mod:`picasso.questions`, or what an audit costs.
 
-    Args:
-        connection: receives ``(number, "shard", (folder, shard))``, ``(number, "audit", (folder,))`` and
-            ``(number, "question", (question,))`` and answers each with ``(number, value, error)``: None for a shard or
-            an audit, or the answer, or a PicassoError.
-        configured: the :func:`reference` whose model is loaded at once.
-        status: the file that tells the web server how the model stands.
-        temporary: a folder for whatever libraries leave behind.
+    Raises:
+        PicassoError: it can't be answered.
     """
-    # Ctrl-C goes to the whole group; the server decides when its worker ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    tempfile.tempdir = temporary
-    os.environ["TMPDIR"] = temporary
-    load_and_tell(configured, Path(status))
-    key = json.dumps(configured, sort_keys=True)
-
-    def questions_first() -> None:
-        try:
-            while connection.poll():
-                number, _, payload = connection.recv()
-                connection.send((number, *reply(key, *payload)))
-        except (EOFError, ConnectionError):
-            # Nobody is there any more who would look at the result; no visualization may take it for an error.
-            raise Cancelled from None
-
-    # The other end is closed when the server has ended.
-    with suppress(EOFError, ConnectionError):
-        while True:
-            number, kind, payload = connection.recv()
-            if kind == "question":
-                connection.send((number, *reply(key, *payload)))
-                continue
-            if kind == "audit":
-                (folder,) = payload
-                run_audit(folder, questions_first)
-            else:
-                folder, shard = payload
-                run_shard(folder, shard, questions_first)
-            connection.send((number, None, None))
-
-
-def reply(key: str, question: dict[str, Any]) -> tuple[Any, PicassoError | None]:
-    """Return the answer to a question of :mod:`picasso.questions`, or what an audit costs, or the error that it met."""
     try:
         if question["kind"] == "audit":
             from picasso import auditor
 
-            settings = settings_of(json.loads(key))
-            return auditor.cost(model_of(key), settings, question["counts"], question["pairs"]), None
-        return questions.answer(model_of(key), visualizations(key), question), None
-    except PicassoError as error:
-        return None, error
-    except Exception as error:
+            # JSON knows no numbers as names.
+            counts = {int(target): count for target, count in question["counts"].items()}
+            return auditor.cost(model_of(key), settings_of(json.loads(key)), counts, question["pairs"])
+        return questions.answer(model_of(key), visualizations(key), question)
+    except PicassoError:
+        raise
+    # Plugins take part in answers, and may raise anything.
+    except BaseException as error:
         log.exception("a question could not be answered")
-        return None, RunError(f"The question could not be answered: {reason(error)}.")
+        raise RunError(f"The question could not be answered: {reason(error)}.") from error
 
 
-def load_and_tell(configured: dict[str, Any], status: Path) -> None:
-    """Load the model and write into ``status`` that it is ready, or why it is not."""
+def initialize(configured: dict[str, Any]) -> dict[str, Any]:
+    """Load the model and return how it stands: that it is ready, with what is known of it, or why it is not."""
     try:
         key = json.dumps(configured, sort_keys=True)
         model = model_of(key)
@@ -242,11 +205,12 @@ def load_and_tell(configured: dict[str, Any], status: Path) -> None:
             log.warning("A sample is left out. %s", problem)
         report = checking.check(model, samples)
         unsuitable = visualizations(key).unsuitable(model)
-        ready = {"state": "ready", "card": model.card().as_dict(), "report": report.as_dict(), "unsuitable": unsuitable}
-        files.write_json(status, ready)
-        threading.Thread(target=warming.get_ready, args=(model,), daemon=True).start()
+        return {"state": "ready", "card": model.card().as_dict(), "report": report.as_dict(), "unsuitable": unsuitable}
     except PicassoError as error:
         # The server says the sentence; whoever wrote a model class needs the line that failed, too.
         if isinstance(error, ModelCodeError):
             log.error("%s", error.message, exc_info=error.__cause__)
-        files.write_json(status, {"state": "failed", "error": error.message})
+        return {"state": "failed", "error": document_of(error)["message"]}
+    except Exception as error:
+        log.exception("the model could not be loaded")
+        return {"state": "failed", "error": f"The model could not be loaded: {reason(error)}."}

@@ -8,6 +8,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +21,7 @@ from picasso.audit.reporting import report
 from picasso.audit_documents import Order, Progress
 from picasso.audits import Audit
 from picasso.engine import Engine
-from picasso.errors import BadRequest, Busy, NotFound, StorageFull, WorkerCrashed, WorkerDied
+from picasso.errors import BadRequest, Busy, ConfigurationError, NotFound, StorageFull, WorkerCrashed, WorkerDied
 from picasso.quotas import Quotas
 from picasso.registry import Registry
 from picasso.runner import Runner
@@ -141,7 +142,7 @@ def test_nothing_holds_its_place_for_ever(
     future.set_exception(WorkerDied("It died."))
     assert "on purpose" in caplog.text
     assert held[0]._active == {}
-    assert held[0]._audits == {}
+    assert held[0]._promised == {}
 
 
 def full(*rest: object) -> None:
@@ -319,16 +320,13 @@ def test_files_of_interventions_are_executed_once(
     own.write_text(f"with open({str(runs)!r}, 'a') as runs:\n    runs.write('x')\nINTERVENTIONS = {listed}\n")
     settings = {"INTERVENTIONS": [str(own)]}
     configured = worker.reference(configuration.build({}, None, fake_settings(**settings)))
-    worker.load_and_tell(configured, tmp_path / "status.json")
-    assert files.read_json(tmp_path / "status.json")["state"] == "ready"
+    assert worker.initialize(configured)["state"] == "ready"
     # The operator is told at once, and where; visitors are told neither.
     assert (f"{own} has no list INTERVENTIONS: ZeroDivisionError" in caplog.text) is bool(said)
     for _ in range(2):
-        answer, error = worker.reply(
-            json.dumps(configured, sort_keys=True), {"kind": "audit", "counts": {0: 8, 1: 8}, "pairs": 1}
-        )
-        assert (error.message if error else "") == said
-        assert (answer is None) is bool(said)
+        question = {"kind": "audit", "counts": {"0": 8, "1": 8}, "pairs": 1}
+        with pytest.raises(ConfigurationError, match=said) if said else nullcontext():
+            assert worker.reply(json.dumps(configured, sort_keys=True), question)["sentence"]
     (tmp_path / "audits").mkdir()
     audit = ordered(tmp_path / "audits", **settings)
     worker.run_audit(str(audit.folder))

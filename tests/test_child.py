@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from picasso import worker
+from picasso import worker_loop
 from picasso.engine import LocalEngine
 from picasso.errors import BadRequest, NotReady, RunError, WorkerDied
+from picasso.messages import Request, pack
 from picasso.registry import Registry
 from picasso.runner import Runner
 from picasso.runs import Run
@@ -139,12 +140,12 @@ def test_a_worker_that_nobody_listens_to_ends_at_once_and_blames_no_run(tmp_path
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     (tmp_path / "worker").mkdir()
-    arguments = (theirs, CONFIGURED, str(tmp_path / "model.json"), str(tmp_path / "worker"))
-    process = context.Process(target=worker.main, args=arguments, daemon=True)
+    arguments = (theirs, CONFIGURED, str(tmp_path / "worker"))
+    process = context.Process(target=worker_loop.main, args=arguments, daemon=True)
     process.start()
     theirs.close()
     run = make_run(tmp_path, "Slow", Steps=10_000)
-    ours.send((0, "shard", (str(run.folder), 0)))
+    ours.send_bytes(pack(Request(0, "shard", str(run.folder), 0)))
     until(lambda: run.state()["fraction"] > 0)
     ours.close()
     process.join(timeout=20)

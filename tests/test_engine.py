@@ -23,7 +23,7 @@ from tests.test_runs import make_run
 CONFIGURED: dict[str, Any] = {"file": None, "overrides": fake_settings(PLUGIN_DIRS=[str(PLUGINS)])}
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -160,15 +160,14 @@ def test_documents_are_json_without_nan(tmp_path: Path) -> None:
 
 def test_a_model_that_can_not_be_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The traceback of the operator's own code is logged; of all else the server says the sentence."""
-    status, code = tmp_path / "status.json", tmp_path / "own.py"
+    code = tmp_path / "own.py"
     code.write_text("def prepare(pictures):\n    raise ValueError('no mean')\n")
     for overrides, message, logged in [
         ({"MODEL": "missing.keras"}, "There is no model file", False),
         ({"PREPROCESS": f"{code}:prepare"}, "preprocess() of the model failed: ValueError: no mean.", True),
     ]:
         caplog.clear()
-        worker.load_and_tell({"file": None, "overrides": fake_settings(**overrides)}, status)
-        told = json.loads(status.read_text())
+        told = worker.initialize({"file": None, "overrides": fake_settings(**overrides)})
         assert told["state"] == "failed"
         assert message in told["error"]
         assert ("own.py" in caplog.text and "Traceback" in caplog.text) == logged
@@ -194,14 +193,14 @@ def test_each_model_is_loaded_once(tmp_path: Path) -> None:
     overrides = fake_settings(**model, COMPARE={"other": {"MODEL_LOAD_ARGS": {"called": "y"}}})
     configured = worker.reference(configuration.build({}, None, overrides))
     key = json.dumps(configured, sort_keys=True)
-    worker.load_and_tell(configured, tmp_path / "status.json")
+    assert worker.initialize(configured)["state"] == "ready"
     assert worker.model_of(key) is worker.model_of(key, "")
     pictures = make_run(tmp_path, count=1).spec().pictures
     for models in ([], ["other"], ["other"]):
         run = Run.create(tmp_path, Spec("ClassProbabilities", {}, pictures, 2, configured, time.time(), (), models))
         worker.run_shard(str(run.folder), 0)
         assert run.state()["state"] == "finished"
-    assert worker.reply(key, {"kind": "estimate", "visualization": "ClassProbabilities", "settings": {}})[1] is None
+    assert worker.reply(key, {"kind": "estimate", "visualization": "ClassProbabilities", "settings": {}})
     assert sorted(loads.read_text()) == ["x", "y"]
 
 
@@ -214,8 +213,8 @@ def test_what_is_known_of_a_picture_is_shown_until_its_result_is_there(
     kept: list[str] = []
     original = Run.report
 
-    def look(self: Run, shard: int, fraction: float, seconds: float) -> None:
-        original(self, shard, fraction, seconds)
+    def look(self: Run, shard: int, fraction: float, seconds: float, compiling: float = 0.0) -> None:
+        original(self, shard, fraction, seconds, compiling)
         for document in [] if list(self.results()) else self.results(previews=True):
             seen.append(document)
             kept.append(self.state()["preview"])

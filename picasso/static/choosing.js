@@ -15,10 +15,10 @@ const estimate = async (place, tries = TRIES) => {
   const ticked = form.querySelectorAll("input[name=picture]");
   const count = ticked.length ? [...ticked].filter((box) => box.checked).length : Number(place.dataset.count);
   try {
-    const { seconds_per_picture: each } = await ask(`${place.dataset.estimate}?${query}`);
+    const { seconds_per_picture: each, seconds_once: once } = await ask(`${place.dataset.estimate}?${query}`);
     if (each !== null) {
       const others = form.querySelectorAll("input[name=model]:checked").length;
-      const whole = each * Math.max(1, count) * (1 + others);
+      const whole = each * Math.max(1, count) * (1 + others) + once;
       place.textContent = `${duration(whole)} for ${count ? counted(count, "picture") : "a picture"}`;
       return;
     }

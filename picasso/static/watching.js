@@ -3,6 +3,9 @@
 import { counted, duration, every, modelLoaded, poll, refresh } from "./common.js";
 
 const say = (state) => {
+  if (state.state === "running" && state.compiling && !state.fraction) {
+    return `Compiling what this needs of the model, which happens once: ${duration(state.compiling)}.`;
+  }
   if (state.state === "running") {
     const left = state.remaining === null ? "" : `, ${duration(state.remaining)} left`;
     return `${state.done} of ${counted(state.total, "picture")} done${left}.`;

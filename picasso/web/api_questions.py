@@ -44,9 +44,9 @@ def what_if() -> Response:
 
 @blueprint.get("/visualizers/<name>/estimate")
 def estimate(name: str) -> Response:
-    """Return about how many seconds a visualization with these settings takes for a picture; null if not known yet."""
+    """Return about how many seconds a visualization takes for a picture, null if not known yet, and once for all."""
     settings = services().registry.get(name).require().ALLOWED_SETTINGS.parse(request.args.to_dict()).as_dict()
     if services().runner.model_status()["state"] == "loading":
-        return jsonify(seconds_per_picture=None)
+        return jsonify(seconds_per_picture=None, seconds_once=0.0)
     answer = services().runner.ask({"kind": "estimate", "visualization": name, "settings": settings})
-    return jsonify(seconds_per_picture=answer["seconds"])
+    return jsonify(seconds_per_picture=answer["seconds"], seconds_once=answer["once"])

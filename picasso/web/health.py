@@ -17,8 +17,8 @@ def live() -> Response:
 
 @blueprint.get("/readyz")
 def ready() -> Response:
-    """Say whether the model is loaded; status 503 while it is not."""
-    state = services().runner.model_status()["state"]
+    """Say whether what is asked for now is computed; status 503 and a word why where it is not."""
+    state = services().runner.health()
     response = jsonify(ok=state == "ready", state=state)
     response.status_code = 200 if state == "ready" else 503
     return response

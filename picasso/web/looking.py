@@ -52,7 +52,14 @@ class Look:
     @property
     def remaining(self) -> float | None:
         """About how many seconds it still computes, if that can be said."""
-        return remaining(self.state["fraction"], self.state["seconds"]) if self.running else None
+        return (
+            remaining(self.state["fraction"], self.state["seconds"] - self.state["compiling"]) if self.running else None
+        )
+
+    @property
+    def compiling(self) -> float:
+        """About how many seconds are spent first on what is compiled once for a model; 0 when that is done."""
+        return self.state["compiling"] if self.running and not self.state["fraction"] else 0.0
 
     @property
     def settings(self) -> dict[str, str]:

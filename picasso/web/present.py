@@ -74,7 +74,7 @@ def present_run(run: Run, position: int, *, results: bool = True) -> dict[str, A
         "classes": spec.classes,
         "models": spec.models,
         **state,
-        "remaining": remaining(state["fraction"], state["seconds"]),
+        "remaining": remaining(state["fraction"], state["seconds"] - state["compiling"]),
         "position": position,
         "url": url_for("api_runs.show_run", run_id=run.id),
         "page": url_for("pages.show_runs", ids=run.id),

@@ -17,9 +17,11 @@ class Estimate(TypedDict):
 
     Attributes:
         seconds_per_picture: null while it is not known.
+        seconds_once: what the first run takes more, for what is compiled once for a model; 0 when that is done.
     """
 
     seconds_per_picture: float | None
+    seconds_once: float
 
 
 class Box(TypedDict):

@@ -52,7 +52,7 @@ class BaseOfExamples(LinearModel):
 class InlineEngine:
     """Computes a shard or an audit at once, in this process."""
 
-    def __init__(self, configured: dict[str, Any], work_dir: Path, limit: float) -> None:
+    def __init__(self, configured: dict[str, Any], work_dir: Path, limit: float, stall: float) -> None:
         self._key = json.dumps(configured, sort_keys=True)
         self._model = worker.model_of(self._key)
         estimating.measure(self._model)
@@ -71,12 +71,15 @@ class InlineEngine:
 
     def ask(self, question: dict[str, Any]) -> Future[Any]:
         future: Future[Any] = Future()
-        future.set_result(worker.reply(self._key, question)[0])
+        future.set_result(worker.reply(self._key, question))
         return future
 
     def model_status(self) -> dict[str, Any]:
         report = checking.check(self._model, [inputs.Picture("one", picture())])
         return {"state": "ready", "card": self._model.card().as_dict(), "report": report.as_dict()}
+
+    def health(self) -> str:
+        return "ready"
 
     def close(self) -> None:
         pass

@@ -92,7 +92,7 @@ def look(client: FlaskClient, url: str) -> dict[str, Any]:
 
 def ended(client: FlaskClient, url: str) -> dict[str, Any]:
     """Wait until an audit has ended and return it."""
-    until(lambda: look(client, url)["state"] not in AT_WORK, 60)
+    until(lambda: look(client, url)["state"] not in AT_WORK, 300)
     return look(client, url)
 
 

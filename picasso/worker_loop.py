@@ -1,0 +1,160 @@
+"""The body of the process that computes: it takes requests out of the pipe, answers, and shows that it lives.
+
+Nothing but one thread ever calls a model. Between two chunks of work it answers questions; while nobody wants anything,
+it gets the model ready for what may be wanted next.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from picasso import warming, worker
+from picasso.errors import Cancelled, PicassoError, RunError, document_of, reason
+from picasso.messages import PULSE_SECONDS, Answer, Message, Pulse, Request, Status, pack, unpack
+
+log = logging.getLogger(__name__)
+
+# How long a worker whose server is gone may take to notice by itself.
+ORPHAN_SECONDS = 10.0
+
+
+class Loop:
+    """One worker.
+
+    Args:
+        connection: to the server.
+        configured: the :func:`picasso.worker.reference` whose model is loaded at once.
+        temporary: a folder for what is made and thrown away.
+    """
+
+    def __init__(self, connection: Connection, configured: dict[str, Any], temporary: Path) -> None:
+        self._connection, self._configured, self._temporary = connection, configured, temporary
+        self._key = json.dumps(configured, sort_keys=True)
+        self._sending = threading.Lock()
+        # What came while something else was at work.
+        self._waiting: deque[Request] = deque()
+        self._steps = 0
+
+    def run(self) -> None:
+        """Load the model, then work until the other end closes: the server has ended."""
+        threading.Thread(target=self._show_life, name="picasso-pulse", daemon=True).start()
+        with suppress(EOFError, ConnectionError):
+            self._work(self._begin())
+
+    def _begin(self) -> Iterator[None]:
+        """Load the model and say how it stands; return what is left to get ready, step by step."""
+        status = worker.initialize(self._configured)
+        later: Iterator[None] = iter(())
+        if status["state"] == "ready":
+            later = warming.steps(
+                worker.model_of(self._key), worker.visualizations(self._key), self._temporary, self._unless_wanted
+            )
+            # What the first map needs is compiled before anybody is told that the model is ready.
+            next(later, None)
+        self._send(Status(status))
+        return later
+
+    def _work(self, later: Iterator[None]) -> None:
+        left = True
+        while True:
+            if self._waiting:
+                self._serve(self._waiting.popleft())
+            elif left and not self._connection.poll():
+                left = next(later, self) is None
+                self._steps += 1
+            else:
+                self._serve(self._receive())
+
+    def between(self) -> None:
+        """Answer the questions that lie in the pipe; called between two chunks of work."""
+        self._steps += 1
+        try:
+            while self._connection.poll():
+                request = self._receive()
+                if request.kind == "question":
+                    self._serve(request)
+                else:
+                    self._waiting.append(request)
+        except (EOFError, ConnectionError):
+            # Nobody is there any more who would look at the result; no visualization may take it for an error.
+            raise Cancelled from None
+
+    def _unless_wanted(self) -> None:
+        """Give way to whatever came: called where nobody waits for what is computed."""
+        self.between()
+        if self._waiting:
+            raise Cancelled
+
+    def _serve(self, request: Request) -> None:
+        """Do what is wanted and answer, whatever happens on the way."""
+        self._steps += 1
+        value, error = None, None
+        try:
+            if request.kind == "question":
+                value = worker.reply(self._key, request.question or {})
+            elif request.kind == "audit":
+                worker.run_audit(request.folder, self.between)
+            else:
+                worker.run_shard(request.folder, request.shard, self.between)
+        except PicassoError as failed:
+            error = failed
+        # Somebody else's code may raise anything, also what is no Exception.
+        except BaseException as failed:
+            log.exception("a request failed")
+            error = RunError(f"It could not be computed: {reason(failed)}.")
+        answer = Answer(request.number, value, document_of(error) if error else None)
+        try:
+            self._send(answer)
+        except PicassoError as failed:
+            log.exception("an answer can't be sent")
+            self._send(Answer(request.number, None, document_of(failed)))
+        self._steps += 1
+
+    def _receive(self) -> Request:
+        message = unpack(self._connection.recv_bytes())
+        if not isinstance(message, Request):
+            raise ConnectionError("the server sent no request")
+        return message
+
+    def _send(self, message: Message) -> None:
+        body = pack(message)
+        with self._sending:
+            self._connection.send_bytes(body)
+
+    def _show_life(self) -> None:
+        """Say now and then how far the other thread is; end the process if the server is gone and it does not."""
+        try:
+            while True:
+                time.sleep(PULSE_SECONDS)
+                self._send(Pulse(self._steps, time.process_time()))
+        except OSError:
+            time.sleep(ORPHAN_SECONDS)
+            os._exit(1)
+
+
+def main(connection: Connection, configured: dict[str, Any], temporary: str) -> None:
+    """Compute and answer questions until the other end of ``connection`` closes: the body of a child process.
+
+    Args:
+        connection: receives and sends :mod:`picasso.messages`.
+        configured: the :func:`picasso.worker.reference` whose model is loaded at once.
+        temporary: a folder for whatever libraries leave behind.
+    """
+    # Ctrl-C goes to the whole group; the server decides when its worker ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    tempfile.tempdir = temporary
+    os.environ["TMPDIR"] = temporary
+    Loop(connection, configured, Path(temporary)).run()

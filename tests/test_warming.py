@@ -1,0 +1,99 @@
+"""Getting a model ready: what is computed before anybody asks, by one thread, and what gives way to whom."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from picasso import estimating, warming
+from picasso.errors import Cancelled
+from picasso.models.arrays import Array, Classes
+from picasso.models.card import Capability
+from picasso.registry import Registry
+from picasso.visualizations.grad_cam import GradCAM
+from picasso.visualizations.partial_occlusion import PartialOcclusion
+from picasso.visualizations.rise import RISE
+from picasso.visualizations.saliency_maps import SaliencyMaps
+from tests.conftest import PLUGINS
+from tests.fakes import LinearModel, PooledModel
+
+
+def loaded(cls: type[LinearModel] = PooledModel) -> LinearModel:
+    model = cls()
+    model.load()
+    return model
+
+
+def test_the_first_map_comes_first_and_plugins_do_not_come() -> None:
+    planned = warming.plan(loaded(), Registry([PLUGINS]))
+    assert planned[0] is PartialOcclusion
+    assert {SaliencyMaps, GradCAM} < set(planned)
+    assert all(cls.NEEDS - {Capability.PREDICTIONS} for cls in planned[1:])
+    assert all(cls.__module__.startswith("picasso.visualizations.") and not cls.EXTRA for cls in planned)
+
+
+def test_each_is_computed_once_and_leaves_nothing(tmp_path: Path) -> None:
+    model, registry = loaded(), Registry()
+    steps = warming.steps(model, registry, tmp_path)
+    next(steps)
+    assert estimating.PACES[model] > 0
+    assert estimating.COMPILED[model] == {"PartialOcclusion"}
+    rest = len(list(steps))
+    assert rest == len(warming.plan(model, registry)) - 1
+    assert estimating.COMPILED[model] == {cls.__name__ for cls in warming.plan(model, registry)}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_gives_way_is_done_later(tmp_path: Path) -> None:
+    model, wanted = loaded(), [True, True]
+
+    def give_way() -> None:
+        if wanted:
+            wanted.pop()
+            raise Cancelled
+
+    planned = len(warming.plan(model, Registry()))
+    assert len(list(warming.steps(model, Registry(), tmp_path, give_way))) == planned + 2
+    assert len(estimating.COMPILED[model]) == planned
+
+
+def test_a_model_that_fails_is_got_ready_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(PooledModel):
+        def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
+            raise ValueError("no gradients today")
+
+    list(warming.steps(loaded(Failing), Registry(), tmp_path))
+    assert "GradCAM could not be got ready" in caplog.text
+
+
+def test_what_was_not_compiled_is_counted_until_it_is() -> None:
+    model = loaded()
+    assert estimating.compiling(model, SaliencyMaps) == 0, "not known yet"
+    estimating.took(model, 3.0)
+    assert estimating.compiling(model, SaliencyMaps) == 3.0
+    assert estimating.compiling(model, RISE) == 0, "predictions are compiled at the start"
+    estimating.compiled(model, SaliencyMaps)
+    assert estimating.compiling(model, SaliencyMaps) == 0
+
+
+def test_compiling_says_nothing_of_the_pace() -> None:
+    pace = estimating.Pace(5.0)
+    assert pace.compiling(0.0, 1.0) == 5.0
+    assert pace.compiling(0.1, 6.0) == 6.0
+    # Nine tenths more take nine seconds, so the first tenth took one, and the rest was compiling.
+    assert pace.compiling(1.0, 15.0) == pytest.approx(5.0)
+    assert estimating.Pace(0.0).compiling(0.5, 3.0) == 0
+
+
+def test_one_thread_calls_the_model(tmp_path: Path) -> None:
+    threads = set()
+
+    class Watched(PooledModel):
+        def batch_logits(self, inputs: Array) -> Array:
+            threads.add(threading.get_ident())
+            return super().batch_logits(inputs)
+
+    list(warming.steps(loaded(Watched), Registry(), tmp_path))
+    assert threads == {threading.get_ident()}

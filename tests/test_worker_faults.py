@@ -1,0 +1,236 @@
+"""Faults of the process that computes: nothing waits for ever, and the server says truly whether it can compute."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing.context
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from picasso import configuration, worker
+from picasso.engine import LocalEngine
+from picasso.errors import NotReady, PicassoError, RunError, WorkerDied
+from picasso.registry import Registry
+from picasso.runner import Runner
+from picasso.runs import Run, Spec
+from tests.conftest import PLUGINS, fake_settings
+from tests.test_engine import until
+from tests.test_runs import counting_model, make_run
+
+FAULTY = Path(__file__).parent / "faulty"
+CONFIGURED = worker.reference(configuration.build({}, None, fake_settings(PLUGIN_DIRS=[str(PLUGINS), str(FAULTY)])))
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
+    engine = LocalEngine(CONFIGURED, tmp_path_factory.mktemp("engine"))
+    until(lambda: engine.health() == "ready", 60)
+    yield engine
+    engine.close()
+
+
+def run_of(folder: Path, visualization: str = "ClassProbabilities", **settings: Any) -> Run:
+    """Return a run of one picture that the faulty plugins may take part in."""
+    pictures = make_run(folder, count=1).spec().pictures
+    return Run.create(folder, Spec(visualization, settings, pictures, 2, CONFIGURED, 0.0))
+
+
+def goes_on(engine: LocalEngine, folder: Path) -> None:
+    """Check that the next run is computed, and that the server says that it can."""
+    run = run_of(folder)
+    engine.submit(run.folder, 0).result(timeout=60)
+    assert run.state()["state"] == "finished"
+    until(lambda: engine.health() == "ready")
+
+
+def pid(engine: LocalEngine) -> int:
+    number = engine._child.process.pid
+    assert number is not None
+    return number
+
+
+@pytest.mark.parametrize("kind", ["demanding", "silent", "bare", "nameless", "exit", "cancelled", "surrogate"])
+def test_whatever_a_plugin_raises_is_a_sentence(engine: LocalEngine, tmp_path: Path, kind: str) -> None:
+    before = pid(engine)
+    question = {"kind": "estimate", "visualization": "Estimated", "settings": {"Kind": kind}}
+    with pytest.raises(PicassoError, match=r"\.$"):
+        engine.ask(question).result(timeout=30)
+    runner = Runner(engine, Registry([FAULTY]), CONFIGURED, 3)
+    pictures = make_run(tmp_path, count=1).spec().pictures
+    run = runner.start(tmp_path, "Faulty", {"Kind": kind}, pictures)
+    until(lambda: run.state()["state"] not in ("waiting", "running"))
+    error = run.state()["error"]
+    assert error is not None
+    assert error["message"].endswith(".")
+    error["message"].encode()
+    goes_on(engine, tmp_path)
+    assert pid(engine) == before, "the worker is still the same"
+
+
+def test_an_answer_that_can_not_be_sent_is_an_error(engine: LocalEngine) -> None:
+    """What a plugin says of itself may be anything, and JSON has no NaN."""
+    with pytest.raises(PicassoError, match="What was computed can't be sent"):
+        engine.ask({"kind": "estimate", "visualization": "Estimated", "settings": {"Kind": "nan"}}).result(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "words"),
+    [
+        ("deadlock", "IDLE_SECONDS", "neither computed nor came any further"),
+        ("spin", "", "came no further for 0.05 min"),
+    ],
+)
+def test_one_that_hangs_is_replaced(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, limit: str, words: str
+) -> None:
+    # Of this worker only; the next one has its time.
+    engine._watchdog._stall = 3.0 if kind == "spin" else 1e9
+    if limit:
+        monkeypatch.setattr(f"picasso.watchdog.{limit}", 1.5)
+        # A loaded machine gives a thread that waits no less of its processor.
+        monkeypatch.setattr("picasso.watchdog.IDLE_SHARE", 0.5)
+    before, run = pid(engine), run_of(tmp_path, "Faulty", Kind=kind)
+    with pytest.raises(WorkerDied, match=words):
+        engine.submit(run.folder, 0).result(timeout=60)
+    until(lambda: pid(engine) != before)
+    monkeypatch.undo()
+    goes_on(engine, tmp_path)
+
+
+def test_one_that_is_stopped_is_replaced_though_nobody_wants_anything(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = pid(engine)
+    monkeypatch.setattr("picasso.engine.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("picasso.watchdog.SILENT_SECONDS", 4.0)
+    os.kill(before, signal.SIGSTOP)
+    until(lambda: engine.health() != "ready")
+    until(lambda: pid(engine) != before)
+    monkeypatch.undo()
+    goes_on(engine, tmp_path)
+
+
+def no_memory(monkeypatch: pytest.MonkeyPatch, times: int) -> list[None]:
+    """Have the system refuse so many new processes; return what counts them."""
+    refused: list[None] = []
+    start = multiprocessing.context.SpawnProcess.start
+
+    def refuse(process: multiprocessing.context.SpawnProcess) -> None:
+        if len(refused) < times:
+            refused.append(None)
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        start(process)
+
+    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", refuse)
+    return refused
+
+
+def test_without_memory_for_another_process_the_queue_waits_and_goes_on(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("picasso.engine.BACKOFF_SECONDS", 0.01)
+    refused, before = no_memory(monkeypatch, 4), pid(engine)
+    os.kill(before, signal.SIGKILL)
+    until(lambda: len(refused) == 4)
+    goes_on(engine, tmp_path)
+    assert pid(engine) != before
+
+
+def test_where_there_never_is_memory_who_waits_is_told(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("picasso.engine.BACKOFF_SECONDS", 0.01)
+        patched.setattr("picasso.engine.START_SECONDS", 0.2)
+        refused = no_memory(patched, 10**9)
+        os.kill(pid(engine), signal.SIGKILL)
+        until(lambda: len(refused) > 1)
+        assert engine.health() == "restarting"
+        with pytest.raises(NotReady, match="can't be started just now"):
+            engine.ask({"kind": "estimate", "visualization": "ClassProbabilities", "settings": {}}).result(timeout=30)
+        with pytest.raises(WorkerDied, match="can't be started: OSError: .*Cannot allocate memory"):
+            engine.submit(run_of(tmp_path).folder, 0).result(timeout=30)
+    engine._next_start = 0.0
+    goes_on(engine, tmp_path)
+
+
+def test_what_is_not_understood_ends_the_worker_and_not_the_queue(engine: LocalEngine, tmp_path: Path) -> None:
+    before = pid(engine)
+    run = run_of(tmp_path, "Slow", Steps=10_000)
+    future = engine.submit(run.folder, 0)
+    until(lambda: run.state()["fraction"] > 0)
+
+    def garbled(body: bytes) -> None:
+        raise ValueError("What came through the pipe is no message.")
+
+    engine._child._take = garbled  # type: ignore[method-assign]
+    with pytest.raises(WorkerDied):
+        future.result(timeout=30)
+    until(lambda: pid(engine) != before)
+    goes_on(engine, tmp_path)
+
+
+def test_the_supervisor_outlives_its_own_errors(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object) -> float:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("picasso.engine.Work.computed", broken)
+        with pytest.raises(OSError, match="Input/output"):
+            engine.submit(run_of(tmp_path).folder, 0).result(timeout=30)
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "_look", broken)
+        until(lambda: engine._thread.is_alive())
+    goes_on(engine, tmp_path)
+
+
+def test_a_run_that_is_cancelled_while_it_waits_leaves_the_queue_at_once(engine: LocalEngine, tmp_path: Path) -> None:
+    runner = Runner(engine, Registry([PLUGINS]), CONFIGURED, capacity=2)
+    pictures = make_run(tmp_path, count=3).spec().pictures
+    first = runner.start(tmp_path, "Slow", {"Steps": 100_000}, pictures[:1])
+    until(lambda: first.state()["fraction"] > 0)
+    second = runner.start(tmp_path, "ClassProbabilities", {}, pictures)
+    second.cancel()
+    third = runner.start(tmp_path, "ClassProbabilities", {}, pictures)
+    assert (runner.position(third), second.state()["state"]) == (1, "cancelled")
+    first.cancel()
+    until(lambda: third.state()["state"] == "finished")
+    assert runner._active == {}
+    assert runner._promised == {}
+
+
+def test_a_real_worker_loads_its_model_once(tmp_path: Path) -> None:
+    model, loads = counting_model(tmp_path)
+    configured = worker.reference(configuration.build({}, None, fake_settings(**model)))
+    engine = LocalEngine(configured, tmp_path)
+    try:
+        pictures = make_run(tmp_path, count=1).spec().pictures
+        for name in ("ClassProbabilities", "SaliencyMaps"):
+            run = Run.create(tmp_path, Spec(name, {}, pictures, 2, configured, 0.0))
+            engine.submit(run.folder, 0).result(timeout=60)
+            assert run.state()["state"] == "finished"
+        question = {"kind": "estimate", "visualization": "SaliencyMaps", "settings": {}}
+        assert engine.ask(question).result(timeout=30)["seconds"] > 0
+    finally:
+        engine.close()
+    assert loads.read_text() == "x"
+
+
+def test_what_waits_when_the_server_ends_is_given_up(tmp_path: Path) -> None:
+    engine = LocalEngine(CONFIGURED, tmp_path)
+    runs = [run_of(tmp_path, "Slow", Steps=10_000), run_of(tmp_path), run_of(tmp_path)]
+    futures = [engine.submit(run.folder, 0) for run in runs]
+    until(lambda: runs[0].state()["fraction"] > 0)
+    engine.close()
+    assert all(future.done() for future in futures)
+    assert engine.submit(runs[0].folder, 0).cancelled()
+    assert engine.health() == "stopped"
+    with pytest.raises(RunError):
+        engine.ask({"kind": "estimate"}).result(timeout=10)
