@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from picasso.attribution.covering import Covering
 from picasso.models.arrays import Array
-from picasso.models.base import Model
 
 #: The number of the region that each pixel belongs to, ``(H, W)``: 0 to R - 1, none left out.
 Labels = NDArray[np.int64]
@@ -94,22 +94,8 @@ def region_means(array: Array, labels: Labels) -> Array:
     return np.asarray(np.stack([total / sizes for total in sums], axis=-1)[labels], np.float32)
 
 
-def covered(array: Array, hidden: Array, labels: Labels, coalitions: Coalitions) -> Array:
-    """Return an input once for each coalition, ``(n, H, W, C)``.
-
-    Args:
-        array: the input ``(H, W, C)``, of which the regions of the coalition are seen.
-        hidden: what is seen in place of the other regions, ``(H, W, C)``.
-        labels: the regions.
-        coalitions: ``(n, R)``.
-    """
-    return np.where(coalitions[:, labels][..., None], array, hidden).astype(np.float32, copy=False)
-
-
 def answers(
-    model: Model,
-    array: Array,
-    hidden: Array,
+    covering: Covering,
     labels: Labels,
     coalitions: Coalitions,
     classes: Sequence[int],
@@ -117,12 +103,19 @@ def answers(
 ) -> NDArray[np.float64]:
     """Return the probabilities ``(n, k)`` of k classes where only the regions of each coalition are seen.
 
-    The covered inputs are made and forgotten batch by batch. The arguments are those of :func:`covered`.
+    The covered inputs are made and forgotten batch by batch.
+
+    Args:
+        covering: the image, and what is seen in place of the other regions.
+        labels: the regions.
+        coalitions: ``(n, R)``.
+        classes: k classes.
+        progress: called with how many coalitions are done.
     """
-    parts = []
-    for start in range(0, len(coalitions), model.batch_size):
-        some = coalitions[start : start + model.batch_size]
-        parts.append(model.predict(covered(array, hidden, labels, some))[:, list(classes)])
+    parts, size = [], covering.model.batch_size
+    for start in range(0, len(coalitions), size):
+        some = coalitions[start : start + size]
+        parts.append(covering.model.predict(covering.seen(some[:, labels]))[:, list(classes)])
         progress(start + len(some), len(coalitions))
     return np.concatenate(parts).astype(np.float64)
 

@@ -277,6 +277,10 @@ class Model(Framework):
         """Tell whether :attr:`preprocessing` alone turns views into inputs, rather than a method of the user's."""
         return not (self._overrides("encode") or self._overrides("preprocess"))
 
+    def encodes_by_pixel(self) -> bool:
+        """Tell whether encode() is known to make each number of one pixel only: it is Picasso's own."""
+        return self.preprocesses_by_name() and type(self.preprocessing) is Preprocessing
+
     def describe_preprocessing(self) -> str:
         """Say how a picture becomes an input: by :attr:`preprocessing`, or by methods of the class."""
         if self._overrides("preprocess"):

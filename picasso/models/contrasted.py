@@ -64,6 +64,10 @@ class Contrasted(Model):
         """Ask the model."""
         return self._model.preprocess(raw_inputs)
 
+    def encodes_by_pixel(self) -> bool:
+        """Ask the model."""
+        return self._model.encodes_by_pixel()
+
     def best_classes(self, probabilities: Array) -> list[tuple[Prediction, ...]]:
         """Ask the model for the best of its own classes."""
         return self._model.best_classes(probabilities[:, : self._model.num_classes])

@@ -40,5 +40,5 @@ def covered(picture: Array, fill: Array, boxes: Sequence[Box]) -> Array:
 def batches(count: int, size: int) -> Iterable[NDArray[np.int64]]:
     """Return the indices of windows in batches of ``size``, each spread over all of them: coarse before fine."""
     parts = -(-count // size)
-    order = np.concatenate([np.arange(part, count, parts) for part in range(parts)])
+    order = np.concatenate([np.arange(part, count, max(1, parts)) for part in range(max(1, parts))])
     return [order[start : start + size] for start in range(0, count, size)]

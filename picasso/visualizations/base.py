@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from PIL import Image
 
+from picasso.attribution.covering import Covering
 from picasso.hiding import blurred, filling
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -62,6 +63,17 @@ class Input:
         if fill == "mean":
             return np.broadcast_to(self.array.mean(axis=(0, 1)), self.array.shape)
         return blurred(self.array)
+
+    def covering(self, model: Model, fill: str, seed: int = 0) -> Covering:
+        """Return what covers parts of this image as the model would see them covered; arguments as :meth:`filled`."""
+        if not self.exact_view or model.encodes_by_pixel():
+            return Covering(model, self.array, self.filled(model, fill, seed))
+        try:
+            plain = self.filled(model, fill, seed)
+        except Exception:
+            # Own code may divide by the contrast, of which plain paint has none. Painted images will do.
+            plain = np.full_like(self.array, np.nan)
+        return Covering(model, self.array, plain, self.view, filling(self.view, fill, seed=seed))
 
 
 @dataclass(frozen=True)

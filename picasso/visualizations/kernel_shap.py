@@ -15,7 +15,7 @@ from picasso.attribution.surrogates import kernel_shap, shap_design
 from picasso.models.base import Model
 from picasso.panels import rounding
 from picasso.visualizations import BaseVisualization, Panel, Task, choice
-from picasso.visualizations.lime import LIMESettings, hidden_numbers, regions_panel
+from picasso.visualizations.lime import LIMESettings, covering_regions, regions_panel
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
             ends = np.repeat([[False], [True]], regions, axis=1)
             coalitions = np.concatenate([ends, design.coalitions])
             task.progress(0, len(coalitions))
-            hidden = hidden_numbers(model, picture, labels, settings.fill, settings.seed)
-            given = answers(model, picture.array, hidden, labels, coalitions, picture.classes, task.progress)
+            covering = covering_regions(model, picture, labels, settings.fill, settings.seed)
+            given = answers(covering, labels, coalitions, picture.classes, task.progress)
             (nothing, everything), others = given[:2], given[2:]
             fit = kernel_shap(design, others, nothing, everything)
             panels = [regions_panel(picture.view, labels)]

@@ -6,14 +6,14 @@ Ribeiro, Singh & Guestrin, *"Why should I trust you?": explaining the prediction
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
+from picasso.attribution.covering import Covering
 from picasso.attribution.regions import Labels, answers, painted, pixels, region_means, superpixels
 from picasso.attribution.surrogates import lime, lime_coalitions
-from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.panels import rounding
 from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice, number
@@ -65,8 +65,8 @@ class LIME(BaseVisualization[LIMESettings]):
             labels = superpixels(picture.view, settings.regions)
             coalitions = lime_coalitions(int(labels.max()) + 1, settings.samples, settings.seed)
             task.progress(0, len(coalitions))
-            hidden = hidden_numbers(model, picture, labels, settings.fill, settings.seed)
-            given = answers(model, picture.array, hidden, labels, coalitions, picture.classes, task.progress)
+            covering = covering_regions(model, picture, labels, settings.fill, settings.seed)
+            given = answers(covering, labels, coalitions, picture.classes, task.progress)
             fit = lime(coalitions, given)
             panels = [regions_panel(picture.view, labels)]
             for one, array, errors, share in zip(
@@ -79,11 +79,18 @@ class LIME(BaseVisualization[LIMESettings]):
             yield panels
 
 
-def hidden_numbers(model: Model, picture: Input, labels: Labels, fill: str, seed: int) -> Array:
-    """Return what is seen in place of hidden regions, ``(H, W, C)``; ``fill`` is one of the setting's values."""
-    if fill == "region mean":
-        return region_means(picture.array, labels)
-    return picture.filled(model, fill, seed)
+def covering_regions(model: Model, picture: Input, labels: Labels, fill: str, seed: int) -> Covering:
+    """Return what covers regions; ``fill`` is one of the setting's values."""
+    if fill != "region mean":
+        return picture.covering(model, fill, seed)
+    # Whether images are painted or numbers covered is decided there.
+    numbers, covering = region_means(picture.array, labels), picture.covering(model, "mean")
+    if covering.view is None:
+        return replace(covering, plain=numbers)
+    values = np.asarray(covering.view)
+    means = region_means(values.reshape(*values.shape[:2], -1), labels).reshape(values.shape)
+    paint = Image.fromarray((means if values.dtype.kind == "f" else np.round(means)).astype(values.dtype))
+    return replace(covering, plain=numbers, paint=paint)
 
 
 def regions_panel(view: Image.Image, labels: Labels) -> Panel:

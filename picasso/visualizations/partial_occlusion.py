@@ -12,11 +12,12 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageDraw
 
+from picasso.attribution.covering import Covering
 from picasso.hiding import filling
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Prediction
-from picasso.models.occlusion import Box, Occlusion, batches, covered
+from picasso.models.occlusion import Box, Occlusion, Part, batches
 from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice
 
 FILLS = ("grey", "black", "white", "mean", "blur", "noise")
@@ -77,29 +78,40 @@ def occlude(model: Model, picture: Input, settings: OcclusionSettings, fill: str
 
     What is computed is what the model answers to a picture on which the window is painted. Where preprocessing
     works pixel by pixel, replacing the covered numbers by those of a picture of nothing but paint is the same and much
-    faster; a probe decides. Where it looks at the whole picture, each window is really painted.
+    faster. Where a model class of the user's does it, each painted window is compared with the replaced numbers, and
+    where they differ the model is asked about the painted one.
     """
-    view, paint = picture.view, filling(picture.view, fill)
-    windows = boxes(view.size, settings)
-    plain = picture.filled(model, fill)
+    covering, windows = picture.covering(model, fill), boxes(picture.view.size, settings)
+    if covering.view is None:
+        return model.occlude(covering.array, covering.plain, windows)
+    occlusion = Occlusion((), "")
+    occlusion.parts = compared(occlusion, covering, windows)
+    return occlusion
 
-    def painted(some: Sequence[Box]) -> Array:
-        views = []
-        for box in some:
-            copy = view.copy()
-            copy.paste(paint.crop(box), box)
-            views.append(copy)
-        return model.encode(views)
 
-    width, height = view.size
-    probe = [(width // 4, height // 4, width // 2 + 1, height // 2 + 1)]
-    if not picture.exact_view or np.allclose(covered(picture.array, plain, probe), painted(probe), atol=1e-6):
-        return model.occlude(picture.array, plain, windows)
-    parts = (
-        (members, model.predict(painted([windows[index] for index in members])))
-        for members in batches(len(windows), model.batch_size)
-    )
-    return Occlusion(parts, "a whole picture for each window, because preprocessing looks at all of a picture at once")
+def compared(occlusion: Occlusion, covering: Covering, windows: list[Box]) -> Iterator[Part]:
+    """Yield the answers for windows that are painted where that makes a difference, and say how in ``occlusion``."""
+    model, size, must = covering.model, covering.model.batch_size, np.ones(len(windows), np.bool_)
+    for members in batches(len(windows), size):
+        must[members] = covering.differs([windows[index] for index in members])
+        if must[members].all():
+            # Preprocessing looks at all of a picture at once; the others are painted unseen, which is never wrong.
+            break
+        # Whoever asked can report and stop.
+        yield np.zeros(0, np.int64), np.zeros((0, model.num_classes), np.float32)
+    painted, replaced = np.flatnonzero(must), np.flatnonzero(~must)
+    because = "because preprocessing looks at all of a picture at once"
+    if len(replaced):
+        fast = model.occlude(covering.array, covering.plain, [windows[index] for index in replaced])
+        there = f"; a whole picture for each of {len(painted)} windows, {because} there" if len(painted) else ""
+        for members, part in fast.parts:
+            occlusion.method = fast.method + there
+            yield replaced[members], part
+        occlusion.method = fast.method + there
+    else:
+        occlusion.method = f"a whole picture for each window, {because}"
+    for members in batches(len(painted), size):
+        yield painted[members], model.predict(covering.windows([windows[index] for index in painted[members]]))
 
 
 def sketch(view: Image.Image, settings: OcclusionSettings) -> Image.Image:
@@ -144,18 +156,26 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
         for picture in task.inputs:
             task.progress(0, 1)
             answers: list[Array] = []
+            occlusions: list[Occlusion] = []
             sketched = np.asarray(sketch(picture.view, settings))
             for fill in settings.fills:
                 occlusion, done = occlude(task.model, picture, settings, fill), 0
                 probabilities = np.full((cells, len(picture.classes)), np.nan, np.float32)
                 answers.append(probabilities)
-                windows = Panel(title="Windows", array=sketched, note=f"Computed: {occlusion.method}.")
+                occlusions.append(occlusion)
                 for members, part in occlusion.parts:
                     probabilities[members] = part[:, picture.classes]
                     done += len(members)
                     task.progress((len(answers) - 1) * cells + done, len(settings.fills) * cells)
-                    task.preview(partial(so_far, windows, picture.predictions, answers, settings))
+                    task.preview(partial(so_far, shown(sketched, occlusions), picture.predictions, answers, settings))
+            windows = shown(sketched, occlusions)
             yield [windows, *maps(picture.predictions, answers, settings), *spreads(picture.predictions, answers)]
+
+
+def shown(sketched: Array, occlusions: Sequence[Occlusion]) -> Panel:
+    """Return the panel of the windows, which says how the answers behind them are computed, for each fill."""
+    methods = dict.fromkeys(occlusion.method for occlusion in occlusions)
+    return Panel(title="Windows", array=sketched, note=f"Computed: {'; '.join(methods)}.")
 
 
 def maps(predictions: Sequence[Prediction], answers: Sequence[Array], settings: OcclusionSettings) -> list[Panel]:

@@ -48,15 +48,15 @@ class RISE(BaseVisualization[RISESettings]):
         settings = task.settings
         for picture in task.inputs:
             task.progress(0, 1)
-            array, fill, means = picture.array, picture.filled(task.model, settings.fill, settings.seed), MaskedMeans()
+            covering, means = picture.covering(task.model, settings.fill, settings.seed), MaskedMeans()
             size = task.model.batch_size
             for start in range(0, settings.masks, size):
                 numbers = range(start, min(start + size, settings.masks))
-                shape = (array.shape[0], array.shape[1])
+                shape = (picture.array.shape[0], picture.array.shape[1])
                 masks = np.stack(
                     [random_mask(settings.seed, one, shape, settings.cells, settings.shown) for one in numbers]
                 )
-                probabilities = task.model.predict(fill + masks[..., None] * (array - fill))[:, picture.classes]
+                probabilities = task.model.predict(covering.seen(masks))[:, picture.classes]
                 means.add(masks, probabilities)
                 task.progress(means.count, settings.masks)
                 task.preview(partial(panels, picture.predictions, means, settings))

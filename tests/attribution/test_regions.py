@@ -10,10 +10,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from picasso.attribution import regions
+from picasso.attribution.covering import Covering
 from picasso.attribution.regions import (
     SCALES,
     answers,
-    covered,
     greedy_density,
     painted,
     region_means,
@@ -87,18 +87,6 @@ def test_gaps_in_labels_are_closed() -> None:
     assert renumbered(np.array([[7, 3], [3, 9]])).tolist() == [[1, 0], [0, 2]]
 
 
-def test_covering_shows_the_regions_of_each_coalition() -> None:
-    array = np.arange(6, dtype=np.float32).reshape(2, 3, 1)
-    hidden = np.full((2, 3, 1), -1, np.float32)
-    inputs = covered(array, hidden, LABELS, np.array([[True, False], [False, True], [True, True]]))
-    assert inputs.dtype == np.float32
-    assert inputs[..., 0].tolist() == [
-        [[0, 1, -1], [3, -1, -1]],
-        [[-1, -1, 2], [-1, 4, 5]],
-        [[0, 1, 2], [3, 4, 5]],
-    ]
-
-
 def test_region_means_are_taken_channel_by_channel() -> None:
     array = np.stack([np.arange(6.0).reshape(2, 3), np.ones((2, 3))], axis=-1).astype(np.float32)
     means = region_means(array, LABELS)
@@ -120,8 +108,9 @@ def test_answers_come_in_batches_and_are_those_of_the_covered_inputs(
     labels = np.arange(54).reshape(6, 9) // 18
     coalitions = np.random.default_rng(1).random((10, 3)) < 0.5
     seen: list[tuple[int, int]] = []
-    given = answers(linear, array, hidden, labels, coalitions, [5, 2], lambda *done: seen.append(done))
-    np.testing.assert_array_equal(given, linear.predict(covered(array, hidden, labels, coalitions))[:, [5, 2]])
+    covering = Covering(linear, array, hidden)
+    given = answers(covering, labels, coalitions, [5, 2], lambda *done: seen.append(done))
+    np.testing.assert_array_equal(given, linear.predict(covering.seen(coalitions[:, labels]))[:, [5, 2]])
     assert seen == [(4, 10), (8, 10), (10, 10)]
 
 

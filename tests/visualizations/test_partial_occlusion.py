@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFilter, ImageOps
 
 from picasso import explain
+from picasso.hiding import filling
+from picasso.inputs import Picture, prepare
 from picasso.models.arrays import Array
-from picasso.visualizations.partial_occlusion import OcclusionSettings, boxes, filled, sketch, spans
+from picasso.visualizations.partial_occlusion import FILLS, OcclusionSettings, boxes, filled, sketch, spans
 from tests.conftest import picture
 from tests.fakes import LinearModel, PatchModel
 
@@ -86,6 +89,113 @@ def test_preprocessing_of_the_whole_picture_is_respected() -> None:
     expected = model.predict(model.encode([Image.fromarray(pixels)]))[0]
     for panel in result.panels[1:]:
         assert panel.array[1, 1] == pytest.approx(expected[panel.class_index], abs=1e-6)
+
+
+def recompressed(view: Image.Image) -> Image.Image:
+    body = io.BytesIO()
+    view.save(body, "JPEG", quality=50)
+    return Image.open(body)
+
+
+def local_contrast(pixels: Array) -> Array:
+    """Divide by the deviation of 4 x 4 blocks."""
+    blocks = pixels.reshape(6, 4, 7, 4, 3)
+    return np.asarray((blocks / (blocks.std(axis=(1, 3), keepdims=True) + 20)).reshape(24, 28, 3), np.float32)
+
+
+def numbers(view: Image.Image) -> Array:
+    return np.asarray(view, np.float32)
+
+
+# What people do to pictures that is not done pixel by pixel.
+PREPROCESSING: dict[str, Callable[[Image.Image], Array]] = {
+    "by the largest": lambda view: numbers(view) / max(1, numbers(view).max()),
+    "by the range": lambda view: (numbers(view) - numbers(view).min()) / max(1.0, float(np.ptp(numbers(view)))),
+    "less the mean": lambda view: numbers(view) - numbers(view).mean(),
+    "standardized": lambda view: (numbers(view) - numbers(view).mean()) / max(1e-3, numbers(view).std()),
+    "by the 99th percentile": lambda view: numbers(view) / max(1.0, float(np.percentile(numbers(view), 99))),
+    "equalized": lambda view: numbers(ImageOps.equalize(view)) / np.float32(255),
+    "autocontrast": lambda view: numbers(ImageOps.autocontrast(view)) / np.float32(255),
+    "blurred": lambda view: numbers(view.filter(ImageFilter.GaussianBlur(1))) / np.float32(255),
+    "local contrast": lambda view: local_contrast(numbers(view)),
+    "JPEG": lambda view: numbers(recompressed(view)) / np.float32(255),
+    "pixel by pixel": lambda view: np.sqrt(numbers(view) / np.float32(255)),
+}
+
+
+@pytest.mark.parametrize("middle", ["", "black middle"])
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("kind", PREPROCESSING)
+def test_every_window_is_as_if_painted_whatever_preprocessing_does(kind: str, fill: str, middle: str) -> None:
+    class Own(LinearModel):
+        def encode(self, views: Sequence[Image.Image]) -> Array:
+            return np.stack([PREPROCESSING[kind](view) for view in views]).astype(np.float32)
+
+    model = Own()
+    model.load(shape=(24, 28, 3))
+    model.weights = model.weights / np.abs(model.encode([noisy(middle)])).max() / 10
+    view = noisy(middle)
+    settings = OcclusionSettings(window=0.2, strides=5, occlusion=fill)
+    (result,) = explain(model, view, Window=0.2, Strides=5, Occlusion=fill)
+    views = []
+    for box in boxes(view.size, settings):
+        views.append(view.copy())
+        views[-1].paste(filling(view, fill).crop(box), box)
+    # One by one: an answer must not depend on its neighbours.
+    expected = np.concatenate([model.predict(model.encode([one])) for one in views])
+    windows, *panels = result.panels
+    for panel in panels:
+        np.testing.assert_allclose(panel.array.ravel(), expected[:, panel.class_index], atol=1e-6)
+    (given,) = prepare(model, [Picture("", view)])
+    differ = given.covering(model, fill).differs(boxes(view.size, settings))
+    said = windows.note.removeprefix("Computed: a whole picture for each window")
+    because = "because preprocessing looks at all of a picture at once"
+    if differ.all():
+        assert said == f", {because}."
+    elif differ.any():
+        assert said == f"; a whole picture for each of {differ.sum()} windows, {because} there."
+    else:
+        assert said == "."
+    assert differ.any() or kind in ("pixel by pixel", "by the largest", "by the range", "autocontrast")
+
+
+def noisy(middle: str) -> Image.Image:
+    """Return a dark picture with a few brighter pixels in a corner, and black pixels in the middle if so wanted."""
+    pixels = np.random.default_rng(0).integers(5, 100, (24, 28, 3), np.uint8)
+    pixels[0:3, 0:4] = 250
+    if middle:
+        pixels[5:19, 6:22] = 0
+    return Image.fromarray(pixels)
+
+
+class Brightest(LinearModel):
+    """Divides by the brightest pixel, which plain black has not."""
+
+    def encode(self, views: Sequence[Image.Image]) -> Array:
+        if any(not numbers(view).any() for view in views):
+            raise ZeroDivisionError("no light")
+        return np.stack([numbers(view) / numbers(view).max() for view in views])
+
+
+def test_preprocessing_may_fail_on_plain_paint() -> None:
+    model = Brightest()
+    model.load()
+    (result,) = explain(model, picture(6), Window=0.5, Strides=2, Occlusion="all")
+    said = "Computed: a whole picture for each window, because preprocessing looks at all of a picture at once."
+    assert result.panels[0].note == said
+
+
+def test_only_the_windows_that_differ_are_painted() -> None:
+    model = Brightest()
+    model.load()
+    pixels = np.full((6, 9, 3), 10, np.uint8)
+    # As bright as the brightest of the noise, and in one window.
+    pixels[0, 0] = np.asarray(filling(Image.fromarray(pixels), "noise")).max()
+    (result,) = explain(model, Image.fromarray(pixels), Window=0.5, Strides=2, Occlusion="noise")
+    because = "because preprocessing looks at all of a picture at once there"
+    assert result.panels[0].note == (
+        f"Computed: a whole picture for each window; a whole picture for each of 1 windows, {because}."
+    )
 
 
 def test_memory_does_not_grow_with_the_grid() -> None:
