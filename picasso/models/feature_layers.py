@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from picasso.models.card import Layer
@@ -38,14 +39,16 @@ def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dic
         known: the names that the framework gave its layers; a layer is named after one of them if it can be.
     """
     downstream = reach(inputs, up=False)
-    on_path = [one for one in inputs.graph.get_operations() if one in downstream & reach(scores, up=True)]
+    between = downstream & reach(scores, up=True)
+    # In the order in which they were built, each operation comes after those it depends on.
+    order = {one: place for place, one in enumerate(one for one in inputs.graph.get_operations() if one in between)}
     layers: dict[str, FeatureLayer] = {}
     taken: set[Any] = set()
-    for index, operation in enumerate(on_path):
+    for operation in order:
         joins = operation.type in JOINS and len(sources(operation, downstream)) > 1
         if operation in taken or not (joins or operation.type in CONVOLUTIONS) or operation.outputs[0].shape.rank != 4:
             continue
-        operations = whole_layer(on_path[index:], downstream)
+        operations = whole_layer(operation, order, downstream)
         taken.update(operations)
         tensor = operations[-1].outputs[0]
         shape = tensor.shape.as_list()[1:]
@@ -54,38 +57,53 @@ def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dic
     return layers
 
 
-def whole_layer(on_path: Sequence[Any], downstream: set[Any]) -> list[Any]:
-    """Return the first operation and those after it that depend on the picture through it alone, value by value.
+def whole_layer(first: Any, order: Mapping[Any, int], downstream: Collection[Any]) -> list[Any]:
+    """Return an operation and those after it that depend on the picture through it alone, value by value.
 
     They end where a single tensor leads on: behind ``x * sigmoid(x)``, not in the middle of it.
 
     Args:
-        on_path: operations in an order in which each comes after those it depends on.
+        first: the operation that makes the feature maps.
+        order: the operations between the input and the scores, with their places in an order in which each comes after
+            those it depends on.
         downstream: all operations that depend on the picture.
     """
-    inside, whole, path = [on_path[0]], 1, set(on_path)
-    waiting = consumers_of(on_path[0], path)
-    for operation in on_path[1:]:
-        if operation not in waiting:
+    inside, whole = {first: None}, 1
+    behind = consumers_of(first, order)
+    # Those inside whose output is still to be taken by some operation, and by how many.
+    leading = {first: len(behind)}
+    # A heap, so that the operation that comes first is looked at next, and none is looked at that takes nothing.
+    waiting = [(order[one], one) for one in behind]
+    heapq.heapify(waiting)
+    while waiting:
+        _, operation = heapq.heappop(waiting)
+        if operation in inside:
             continue
-        alone = sources(operation, downstream).issubset(inside)
-        if operation.type not in FOLLOWING or not alone or operation.outputs[0].shape.rank != 4:
+        before = sources(operation, downstream)
+        if operation.type not in FOLLOWING or not before <= inside.keys() or operation.outputs[0].shape.rank != 4:
             break
-        inside.append(operation)
-        waiting = (waiting | consumers_of(operation, path)) - {operation}
-        if all(sources(one, set(inside)) == {operation} for one in waiting):
+        inside[operation] = None
+        for one in before:
+            leading[one] -= 1
+            if not leading[one]:
+                del leading[one]
+        behind = consumers_of(operation, order)
+        leading |= {operation: len(behind)} if behind else {}
+        for one in behind:
+            heapq.heappush(waiting, (order[one], one))
+        if leading.keys() <= {operation}:
             whole = len(inside)
-    return inside[:whole]
+    return list(inside)[:whole]
 
 
-def sources(operation: Any, among: set[Any]) -> set[Any]:
+def sources(operation: Any, among: Collection[Any]) -> set[Any]:
     """Return those operations ``among`` some that give an operation its inputs."""
-    return {tensor.op for tensor in operation.inputs} & among
+    return {tensor.op for tensor in operation.inputs if tensor.op in among}
 
 
-def consumers_of(operation: Any, among: set[Any]) -> set[Any]:
+def consumers_of(operation: Any, among: Collection[Any]) -> set[Any]:
     """Return those operations ``among`` some that take what an operation gives."""
-    return {one for tensor in operation.outputs for one in tensor.consumers()} & among
+    return {one for tensor in operation.outputs for one in tensor.consumers() if one in among}
 
 
 def describe(inputs: Any, layers: Mapping[str, FeatureLayer]) -> list[Layer]:
@@ -123,17 +141,22 @@ def count_parameters(operations: Sequence[Any], downstream: set[Any]) -> int:
 
 def reach(operation: Any, *, up: bool) -> set[Any]:
     """Return the operations that ``operation`` depends on (``up``), or that depend on it."""
+    return set(walk(operation, up=up))
+
+
+def walk(operation: Any, *, up: bool) -> Iterator[Any]:
+    """Yield an operation and those that it depends on (``up``), or that depend on it, each once."""
     seen, waiting = set(), [operation]
     while waiting:
         current = waiting.pop()
         if current in seen:
             continue
         seen.add(current)
+        yield current
         if up:
             waiting += [tensor.op for tensor in current.inputs]
         else:
             waiting += [consumer for tensor in current.outputs for consumer in tensor.consumers()]
-    return seen
 
 
 def layer_name(operation: str, known: Collection[str], taken: Collection[str]) -> str:

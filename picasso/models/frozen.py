@@ -7,7 +7,7 @@ from typing import Any
 
 from picasso.errors import ModelError
 from picasso.models.backend import tf, tf1
-from picasso.models.feature_layers import reach
+from picasso.models.feature_layers import reach, walk
 
 # Operations that read or write files or call Python. None of them has a place in a classifier, and all of them
 # run as soon as the graph does.
@@ -125,7 +125,7 @@ def guess_output(graph: Any, label: str) -> str:
         operation.outputs[0].name
         for operation in graph.get_operations()
         if operation.type in ("Softmax", "Sigmoid")
-        and all(other.type == "Identity" for other in reach(operation, up=False) - {operation})
+        and all(other.type == "Identity" for other in walk(operation, up=False) if other is not operation)
     ]
     return only(names, "tf_predict_var", "final softmax or sigmoid operations", label)
 

@@ -116,15 +116,14 @@ class Network:
     @property
     def neck(self) -> int:
         """Return how many steps come before the head: before it, all that leads on is one vector for each window."""
-        for index, step in enumerate(self.steps):
-            later = {step.output, *(one.output for one in self.steps[index + 1 :])}
-            if (
-                len(step.shape) == 1
-                and step.shape[0]
-                and all(set(one.inputs) <= later for one in self.steps[index + 1 :])
-            ):
-                return index + 1
-        return len(self.steps)
+        index = {step.output: index for index, step in enumerate(self.steps)}
+        found = earliest = len(self.steps)
+        # From the end, with the first step whose output one of those behind takes.
+        for step in reversed(self.steps):
+            if len(step.shape) == 1 and step.shape[0] and earliest >= index[step.output]:
+                found = index[step.output] + 1
+            earliest = min([earliest, *(index.get(name, -1) for name in step.inputs)])
+        return found
 
     def aligned(self, step: Step, name: str) -> bool:
         """Tell whether a step can take an input as it is held: whole, or at the rectangles of the output."""
