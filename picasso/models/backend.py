@@ -73,7 +73,7 @@ with held_back():
     else:
         import tensorflow as tf
         from tensorflow.core.protobuf import saved_model_pb2
-        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+        from tensorflow.python.framework import convert_to_constants
         from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
 
         # The first look for devices is reported too.
@@ -86,7 +86,7 @@ tf1 = tf.compat.v1
 tf.get_logger().setLevel("ERROR")
 
 __all__ = [
-    "convert_variables_to_constants_v2",
+    "convert_to_constants",
     "function_def_to_graph_def",
     "keras",
     "saved_model_pb2",

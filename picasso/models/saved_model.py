@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from picasso.errors import ModelError, reason
-from picasso.models.backend import convert_variables_to_constants_v2, saved_model_pb2, tf, tf1
+from picasso.models.backend import convert_to_constants, saved_model_pb2, tf, tf1
 from picasso.models.checkpoints import newest
 from picasso.models.frozen import importer, operations_of, refuse_code
 from picasso.models.graph import Graph
@@ -16,6 +19,18 @@ from picasso.models.graph_model import GraphModel
 DEFAULT_SIGNATURES = ("serving_default", "serve")
 FILE = "saved_model.pb"
 READ = (FILE, "variables", "assets")
+# Operations that change a variable and give nothing.
+ASSIGNMENTS = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "ResourceScatterUpdate"}
+CHANGES = (
+    "The model changes variables of its own as it answers, such as the seed of an augmentation, the state of a dropout "
+    "or moving averages. That is left out: each answer is that of the model as it was saved."
+)
+LIVE = (
+    "The model keeps state that can't be made constant, such as a generator of random numbers. So it is called as it "
+    "is: its layers are not seen, and its answers may differ from one time to the next."
+)
+
+log = logging.getLogger(__name__)
 
 
 class SavedModel(GraphModel):
@@ -53,18 +68,98 @@ class SavedModel(GraphModel):
         try:
             modern = graph.HasField("object_graph_def")
             self.format = f"SavedModel of TensorFlow {2 if modern else 1}"
-            freeze = freeze_modern if modern else freeze_tensorflow_1
-            definition, input_name, output_name = freeze(folder, graph, signature, output)
+            if modern:
+                build = self._modern(folder, signature, output, input_shape, trust_model)
+            else:
+                definition, input_name, output_name = freeze_tensorflow_1(folder, graph, signature, output)
+                refuse_code(operations_of(definition), folder.name, trust_model)
+                build = importer(definition, input_name, output_name, folder.name, input_shape)
         except ModelError:
             raise
         except Exception as error:
             raise ModelError(f"TensorFlow could not load the SavedModel {folder.name}: {reason(error)}.") from error
-        refuse_code(operations_of(definition), folder.name, trust_model)
-        build = importer(definition, input_name, output_name, folder.name, input_shape)
         self.adopt(Graph(build, folder.name), folder / FILE)
         self.checkpoint = folder.name
         # What TensorFlow reads of it; other things may lie there too.
         self.files = tuple(folder / name for name in READ if (folder / name).exists())
+
+    def _modern(
+        self,
+        folder: Path,
+        signature: str | None,
+        output: str | None,
+        input_shape: Sequence[int] | None,
+        trust: bool,
+    ) -> Callable[[], tuple[Any, Any]]:
+        """Return what builds a TensorFlow 2 signature: from constants where possible, else by calling it."""
+        # Kept alive until the variables are copied: functions refer to them weakly.
+        loaded = tf.saved_model.load(str(folder))
+        function = loaded.signatures[choose_signature(list(loaded.signatures), signature, folder)]
+        names = sorted(function.structured_outputs)
+        name = choose(names, output, "output", folder)
+        refuse_code(operations_of(function.graph.as_graph_def()), folder.name, trust)
+        captured = {id(tensor) for tensor in function.graph.internal_captures}
+        inputs = [tensor for tensor in function.inputs if id(tensor) not in captured]
+        check_one_input([tensor.name for tensor in inputs], folder)
+        try:
+            definition, changing = freeze(function)
+            build = importer(
+                definition, inputs[0].name, function.outputs[names.index(name)].name, folder.name, input_shape
+            )
+            build_alone(build)
+        except ModelError:
+            raise
+        except Exception:
+            log.info("the SavedModel %s can't be frozen and is called as it is", folder.name, exc_info=True)
+            self.notes += (LIVE,)
+            return partial(called, loaded, function, name, input_shape)
+        self.notes += (CHANGES,) if changing else ()
+        return build
+
+
+def freeze(function: Any) -> tuple[Any, bool]:
+    """Return the graph of a function with its variables turned into constants, and whether it assigned to some.
+
+    What assigns to a variable is left out. A variable that is a constant can't be assigned to, and an answer mostly
+    does not depend on it: seeds, counters and moving averages are for the next one.
+    """
+    # TensorFlow's own function for this has no place for what is left out in between.
+    data = convert_to_constants._FunctionConverterDataInEager(
+        func=function, lower_control_flow=False, aggressive_inlining=False
+    )
+    graph = data.graph_def
+    nodes = chain(graph.node, *(inner.node_def for inner in graph.library.function))
+    changing = [node for node in nodes if node.op in ASSIGNMENTS]
+    for node in changing:
+        # It keeps its name, since others may wait for it.
+        node.op = "NoOp"
+        waits = [name for name in node.input if name.startswith("^")]
+        del node.input[:]
+        node.input.extend(waits)
+        node.attr.clear()
+    definition, _ = convert_to_constants._replace_variables_by_constants(data)
+    return definition, bool(changing)
+
+
+def build_alone(build: Callable[[], tuple[Any, Any]]) -> None:
+    """Build a graph by itself, to see that it can be built."""
+    with tf.Graph().as_default():
+        build()
+
+
+def called(loaded: Any, function: Any, output: str, input_shape: Sequence[int] | None) -> tuple[Any, Any]:
+    """Build a call of a function, and return the tensors of its input and of one of its outputs.
+
+    Args:
+        loaded: the SavedModel that it belongs to, whose variables it refers to weakly: whoever may call keeps it alive.
+        function: of its signatures.
+        output: the name of the output.
+        input_shape: ``(H, W, C)``, where the signature does not say.
+    """
+    ((argument, described),) = function.structured_input_signature[1].items()
+    shape = [None, *input_shape] if input_shape else described.shape
+    images = tf1.placeholder(tf.float32, shape, "picasso_input")
+    return images, function(**{argument: tf.cast(images, described.dtype)})[output]
 
 
 def read(folder: Path) -> Any:
@@ -102,19 +197,6 @@ def choose_signature(names: Sequence[str], wanted: str | None, folder: Path) -> 
     """Return the name of the function to call."""
     usual = next((name for name in DEFAULT_SIGNATURES if name in names), None)
     return choose([name for name in names if not name.startswith("__")], wanted or usual, "signature", folder)
-
-
-def freeze_modern(folder: Path, _: Any, signature: str | None, output: str | None) -> tuple[Any, str, str]:
-    """Return the frozen graph of a TensorFlow 2 signature, and the names of its input and output tensors."""
-    # Kept alive until the variables are copied: functions refer to them weakly.
-    loaded = tf.saved_model.load(str(folder))
-    function = loaded.signatures[choose_signature(list(loaded.signatures), signature, folder)]
-    names = sorted(function.structured_outputs)
-    position = names.index(choose(names, output, "output", folder))
-    frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
-    inputs = [tensor.name for tensor in frozen.inputs if tensor.dtype != tf.resource]
-    check_one_input(inputs, folder)
-    return frozen.graph.as_graph_def(), inputs[0], frozen.outputs[position].name
 
 
 def freeze_tensorflow_1(folder: Path, graph: Any, signature: str | None, output: str | None) -> tuple[Any, str, str]:

@@ -290,6 +290,44 @@ def test_saved_models_of_modules_signatures_and_outputs(tf: Any, tmp_path: Path)
     np.testing.assert_allclose(model.predict(PICTURES), module.classify(tf.constant(PICTURES))["scores"], atol=1e-6)
 
 
+def test_saved_models_whose_function_changes_variables(
+    keras: Any, always_training: tuple[Path, Any], tmp_path: Path
+) -> None:
+    file, expected = always_training
+    model = load_model(file.with_suffix(""))
+    np.testing.assert_allclose(model.predict(PICTURES), expected, atol=1e-5)
+    assert any(note.startswith("The model changes variables of its own as it answers") for note in model.notes)
+    # An augmentation, whose seed is a variable, does nothing when the model answers.
+    layers = keras.layers
+    inputs = keras.Input(SHAPE)
+    features = layers.Conv2D(4, 3, activation="relu")(layers.RandomFlip()(inputs))
+    head = layers.Dense(CLASSES, activation="softmax")(layers.GlobalAveragePooling2D()(features))
+    original = keras.Model(inputs, head)
+    original.export(tmp_path / "flip", verbose=False)
+    check(load_model(tmp_path / "flip"), original(PICTURES))
+
+
+def test_saved_models_that_cannot_be_frozen_are_called_as_they_are(tf: Any, tmp_path: Path) -> None:
+    class Noisy(tf.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.generator = tf.random.Generator.from_seed(1)
+            self.factors = tf.Variable(np.random.default_rng(3).normal(size=(3, CLASSES)).astype("float32"))
+
+        @tf.function(input_signature=[tf.TensorSpec([None, *SHAPE], tf.float32)])  # type: ignore[untyped-decorator]
+        def __call__(self, pictures: Any) -> Any:
+            noise = 1e-4 * self.generator.normal([CLASSES])
+            return tf.nn.softmax(tf.reduce_mean(pictures, [1, 2]) @ self.factors + noise)
+
+    module = Noisy()
+    tf.saved_model.save(module, str(tmp_path / "noisy"), signatures=module.__call__)
+    model = load_model(tmp_path / "noisy")
+    expected = tf.nn.softmax(tf.reduce_mean(PICTURES, [1, 2]) @ module.factors)
+    np.testing.assert_allclose(model.predict(PICTURES), expected, atol=1e-3)
+    assert any("keeps state that can't be made constant" in note for note in model.notes)
+    assert np.isfinite(model.input_gradients(PICTURES, [0, 1, 2])).all()
+
+
 def tensorflow_1(tf: Any, folder: Path) -> Any:
     """Write one graph as a TensorFlow 1 SavedModel and as a frozen ``.pb``, and return its answers."""
     tf1 = tf.compat.v1
