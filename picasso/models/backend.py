@@ -74,6 +74,7 @@ with held_back():
         import tensorflow as tf
         from tensorflow.core.protobuf import saved_model_pb2
         from tensorflow.python.framework import convert_to_constants
+        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
         from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
 
         # The first look for devices is reported too.
@@ -87,6 +88,7 @@ tf.get_logger().setLevel("ERROR")
 
 __all__ = [
     "convert_to_constants",
+    "convert_variables_to_constants_v2",
     "function_def_to_graph_def",
     "keras",
     "saved_model_pb2",
