@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 # How long a worker whose server is gone may take to notice by itself.
 ORPHAN_SECONDS = 10.0
+# How long nobody must have wanted anything before what may be wanted next is got ready.
+REST_SECONDS = 10.0
 
 
 class Loop:
@@ -67,15 +69,16 @@ class Loop:
         return later
 
     def _work(self, later: Iterator[None]) -> None:
-        left = True
+        left, patience = True, REST_SECONDS
         while True:
             if self._waiting:
                 self._serve(self._waiting.popleft())
-            elif left and not self._connection.poll():
-                left = next(later, self) is None
+            elif left and not self._connection.poll(patience):
+                left, patience = next(later, self) is None, 0.0
                 self._steps += 1
             else:
                 self._serve(self._receive())
+                patience = REST_SECONDS
 
     def between(self) -> None:
         """Answer the questions that lie in the pipe; called between two chunks of work."""
