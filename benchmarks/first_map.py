@@ -27,7 +27,7 @@ def settings(example: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     folder = EXAMPLES / example
     exec((folder / "config.py").read_text(), found)  # noqa: S102 - a file of ours
-    paths = {key: str(folder / found[key]) for key in ("MODEL_CLS_PATH", "LABELS") if key in found}
+    paths: dict[str, Any] = {key: str(folder / found[key]) for key in ("MODEL_CLS_PATH", "LABELS") if key in found}
     arguments = {key: str(folder / value) for key, value in found["MODEL_LOAD_ARGS"].items()}
     return {**paths, "MODEL_CLS_NAME": found["MODEL_CLS_NAME"], "MODEL_LOAD_ARGS": arguments}
 

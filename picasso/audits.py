@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from picasso import files
-from picasso.audit_documents import Finding, Findings, Order, Progress, StateName
+from picasso.audit_documents import AT_WORK, Finding, Findings, Order, Progress, StateName
 from picasso.errors import BadRequest, NotFound, PicassoError, TooLarge
 from picasso.gathering import MOST, MOST_PICTURES, taken
 from picasso.jobs import Job
@@ -53,8 +53,10 @@ class Audit(Job):
     def create(cls, parent: Path, class_names: Sequence[str]) -> Audit:
         """Make the folder of a new audit with an id that can't be guessed."""
         audit = cls(parent / secrets.token_hex(8))
-        (audit.folder / "pictures").mkdir(parents=True)
-        files.write_json(audit.folder / cls.document, {"created": time.time(), "classes": list(class_names)})
+        parent.mkdir(exist_ok=True)
+        with files.whole_folder(audit.folder) as draft:
+            (draft / "pictures").mkdir()
+            files.write_json(draft / cls.document, {"created": time.time(), "classes": list(class_names)})
         return audit
 
     def _document(self) -> dict[str, Any]:
@@ -200,6 +202,10 @@ class Audit(Job):
         if not (self.folder / "start.json").exists():
             return "gathering"
         return self.progress().state if (self.folder / "progress.json").exists() else "waiting"
+
+    def at_work(self) -> bool:
+        """Tell whether it waits or computes."""
+        return not self.deleted() and self.state() in AT_WORK
 
     def progress(self) -> Progress:
         """Return what was being done when it was last heard of."""

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,38 @@ def whole(file: Path) -> Iterator[Path]:
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new folder to write into; it becomes ``folder`` where all goes well, and is gone where it does not.
+
+    The parent must exist: what was deleted meanwhile must not come back.
+    """
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    draft.mkdir()
+    try:
+        yield draft
+        draft.replace(folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def remove(folder: Path, trash: Path) -> None:
+    """Delete a folder, if it is there: it disappears at once and whole, whoever still writes into it.
+
+    Args:
+        folder: on the same disk as ``trash``.
+        trash: the folder in which it is taken apart.
+    """
+    gone = trash / f"{folder.name}-{secrets.token_hex(4)}"
+    try:
+        trash.mkdir(exist_ok=True)
+        folder.rename(gone)
+    except OSError:
+        gone = folder
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def read_json(file: Path) -> Any:
@@ -77,9 +110,12 @@ def size(folder: Path) -> int:
 
 def claim(file: Path) -> IO[bytes]:
     """Make a file and hold a lock on it until it is closed, or this process ends in whatever way."""
-    held = file.open("wb")
+    # Locked before it has its name: nobody ever finds it without its lock.
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    held = draft.open("wb")
     if fcntl:
         fcntl.flock(held, fcntl.LOCK_EX)
+    draft.rename(file)
     return held
 
 

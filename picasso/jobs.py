@@ -21,6 +21,11 @@ class Job:
         self.folder = folder
         self.id = folder.name
 
+    @property
+    def created(self) -> float:
+        """When it was begun, in seconds since the epoch."""
+        raise NotImplementedError
+
     def cancel(self) -> None:
         """Ask whoever computes to stop at the next report of progress; one that was deleted meanwhile stops anyway."""
         with suppress(FileNotFoundError):
@@ -30,6 +35,10 @@ class Job:
         """Tell whether it is no longer there."""
         # The folder may be: it survives its deletion if progress is written into it at that very moment.
         return not (self.folder / self.document).is_file()
+
+    def at_work(self) -> bool:
+        """Tell whether something is still going to happen by itself: it waits or computes."""
+        raise NotImplementedError
 
     def unwanted(self) -> bool:
         """Tell whether it was cancelled, failed, or deleted."""

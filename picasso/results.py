@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso import images, rendering
+from picasso import files, images, rendering
 from picasso.models.card import ModelCard, Prediction
 from picasso.panels import Panel
 
@@ -82,10 +81,12 @@ class Result:
         Its parent must exist: a run that was deleted while it was computed must not come back. The folder
         appears whole or not at all: it is written under another name and then renamed.
         """
-        target = Path(folder)
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        draft.mkdir()
         document = self.as_dict()
+        with files.whole_folder(Path(folder)) as draft:
+            self._write(draft, document)
+
+    def _write(self, draft: Path, document: dict[str, Any]) -> None:
+        """Write the files of :meth:`save`."""
         for index, (panel, described) in enumerate(zip(self.panels, document["panels"], strict=True)):
             rendering.draw(panel, self.view).save(draft / described["file"])
             if panel.kind == "map":
@@ -94,7 +95,6 @@ class Result:
         arrays = {f"panel_{index}": panel.array for index, panel in enumerate(self.panels)}
         np.savez_compressed(draft / ARRAYS, allow_pickle=False, view=self.view, **arrays)
         (draft / DOCUMENT).write_text(json.dumps(document, allow_nan=False, indent=1), encoding="utf-8")
-        draft.replace(target)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

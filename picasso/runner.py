@@ -10,10 +10,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from picasso.audit_documents import AT_WORK, Order
+from picasso.audit_documents import Order
 from picasso.audits import Audit
 from picasso.engine import Engine
-from picasso.errors import BadRequest, Busy, NotFound, NotReady, PicassoError, RunError, WorkerCrashed, reason
+from picasso.errors import BadRequest, Busy, NotReady, PicassoError, RunError, WorkerCrashed, reason
 from picasso.jobs import Job
 from picasso.models.labels import Wanted, numbers
 from picasso.pipeline import GROUP
@@ -120,6 +120,7 @@ class Runner:
             BadRequest: it can't be used, a setting is wrong, or there are no pictures.
             NotReady: the model could not be loaded.
             Busy: the queue is full.
+            StorageFull: the disk is.
         """
         entry = self._registry.get(name)
         unusable = self.unusable(entry)
@@ -139,7 +140,7 @@ class Runner:
         wanted, others = self._class_numbers(classes), [str(one) for one in models]
         spec = Spec(name, checked, pictures, GROUP, self._configured, time.time(), wanted, others)
         self._withdraw()
-        with self._lock:
+        with self._lock, room_on_disk():
             self._check_capacity()
             run = Run.create(parent, spec)
             self._active[run.id] = spec.shards
@@ -293,11 +294,6 @@ class Runner:
 
 def end(job: Run | Audit) -> None:
     """Fail what the engine has dealt with and nobody has ended, as where a plugin pretends that it was cancelled."""
-    try:
-        state = job.state()
-        waits = (state if isinstance(state, str) else state["state"]) in AT_WORK
-    except NotFound:
-        return
-    if waits:
+    if job.at_work():
         log.error("%s ended without a result", job.id)
         job.fail(RunError("It ended without a result; the log may say more."))

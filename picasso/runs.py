@@ -107,8 +107,9 @@ class Run(Job):
     def create(cls, parent: Path, spec: Spec) -> Run:
         """Make the folder of a new run with an id that can't be guessed."""
         run = cls(parent / secrets.token_hex(8))
-        (run.folder / "results").mkdir(parents=True)
-        files.write_json(run.folder / cls.document, asdict(spec))
+        with files.whole_folder(run.folder) as draft:
+            (draft / "results").mkdir()
+            files.write_json(draft / cls.document, asdict(spec))
         return run
 
     def spec(self) -> Spec:
@@ -117,6 +118,11 @@ class Run(Job):
         if document is None:
             raise NotFound(self.gone)
         return Spec(**document)
+
+    @property
+    def created(self) -> float:
+        """When it was begun, in seconds since the epoch."""
+        return self.spec().created
 
     # ---- written by the worker ----------------------------------------------------------------------------
 
@@ -144,6 +150,11 @@ class Run(Job):
         result.save(self.folder / "previews" / f"{position}p{number}")
         for folder in earlier[:-1]:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def forget_drafts(self, position: int) -> None:
+        """Delete what a process left behind that died while it wrote the result of a picture."""
+        for draft in self.folder.glob(f"results/.{position:05d}.*"):
+            shutil.rmtree(draft, ignore_errors=True)
 
     def forget_previews(self, position: int) -> None:
         """Delete what was shown of a picture before its result was there."""
@@ -185,6 +196,13 @@ class Run(Job):
             preview=" ".join(sorted(folder.name for folder in self.folder.glob("previews/[0-9]*"))),
             error=error,
         )
+
+    def at_work(self) -> bool:
+        """Tell whether it waits or computes."""
+        try:
+            return self.state()["state"] in ("waiting", "running")
+        except NotFound:
+            return False
 
     def _report(self, shard: int) -> tuple[float, float, float] | None:
         """Return the fraction and the seconds of a shard, and those for compiling, or None if it was not begun."""

@@ -6,7 +6,6 @@ import errno
 import os
 import re
 import secrets
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -47,7 +46,8 @@ J = TypeVar("J", bound=Job)
 class Session:
     """The folder of one visitor: uploaded pictures, runs and audits."""
 
-    def __init__(self, folder: Path, settings: Settings, lock: threading.Lock, quotas: Quotas) -> None:
+    def __init__(self, folder: Path, settings: Settings, lock: threading.Lock, quotas: Quotas, trash: Path) -> None:
+        self._trash = trash
         self.id = folder.name
         self.runs_folder, self.audits_folder = folder / "runs", folder / "audits"
         self._quotas = quotas
@@ -58,6 +58,10 @@ class Session:
     def touch(self) -> None:
         """Note that the session is in use."""
         os.utime(self._folder)
+
+    def at_work(self) -> bool:
+        """Tell whether one of its runs or audits waits or computes."""
+        return any(job.at_work() for job in (*self.runs(), *self.audits()))
 
     # ---- pictures -----------------------------------------------------------------------------------------
 
@@ -169,13 +173,12 @@ class Session:
 
     def runs(self) -> list[Run]:
         """Return the runs, the newest first."""
-        found = [Run(file.parent) for file in self.runs_folder.glob("*/run.json")]
-        return sorted(found, key=lambda run: run.spec().created, reverse=True)
+        return self._jobs(Run, self.runs_folder)
 
     def remove_run(self, run: Run) -> None:
         """Cancel a run and delete its files."""
         run.cancel()
-        shutil.rmtree(run.folder, ignore_errors=True)
+        files.remove(run.folder, self._trash)
 
     # ---- audits -------------------------------------------------------------------------------------------
 
@@ -211,23 +214,21 @@ class Session:
             raise NotFound(kind.gone)
         return kind(folder)
 
+    def _jobs(self, kind: type[J], parent: Path) -> list[J]:
+        """Return runs or audits in the order in which they were begun, the last one first."""
+        found: list[tuple[float, J]] = []
+        for file in parent.glob(f"*/{kind.document}"):
+            # It may be deleted while this reads; and one that is just being made has another name yet.
+            with suppress(NotFound):
+                if ID.fullmatch(file.parent.name):
+                    found.append(((job := kind(file.parent)).created, job))
+        return [job for _, job in sorted(found, key=lambda one: one[0], reverse=True)]
+
     def audits(self) -> list[Audit]:
         """Return the audits, the newest first."""
-        found: list[tuple[float, Audit]] = []
-        for file in self.audits_folder.glob("*/audit.json"):
-            # It may be deleted between the one and the other.
-            with suppress(NotFound):
-                audit = Audit(file.parent)
-                found.append((audit.created, audit))
-        return [audit for _, audit in sorted(found, key=lambda one: one[0], reverse=True)]
+        return self._jobs(Audit, self.audits_folder)
 
     def remove_audit(self, audit: Audit) -> None:
         """Cancel an audit and delete its files."""
         audit.cancel()
-        # Moved away first: what the worker still writes into it would otherwise keep the folder.
-        gone = self._folder / f"deleted-{audit.id}"
-        try:
-            audit.folder.rename(gone)
-        except OSError:
-            gone = audit.folder
-        shutil.rmtree(gone, ignore_errors=True)
+        files.remove(audit.folder, self._trash)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import logging
 import secrets
 import shutil
 import tempfile
@@ -17,6 +18,8 @@ from picasso.configuration import Settings
 from picasso.errors import TooMany
 from picasso.quotas import Quotas
 from picasso.session import ID, Session, room_on_disk
+
+log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 60
 # The folder of a server, and the file in it that the server holds while it lives.
@@ -43,6 +46,9 @@ class Storage:
         self._claim = files.claim(self.folder / CLAIM)
         self._sessions = self.folder / "sessions"
         self._sessions.mkdir()
+        # Where folders are taken apart that are being deleted.
+        self._trash = self.folder / "trash"
+        self._trash.mkdir()
         # Small versions of the samples, which all sessions share.
         self._samples = self.folder / "samples"
         self._samples.mkdir()
@@ -75,9 +81,13 @@ class Storage:
             if sum(1 for _ in self._sessions.iterdir()) >= self._settings.MAX_SESSIONS:
                 raise TooMany("The server holds as many sessions as it may; try again later.")
             folder = self._sessions / secrets.token_hex(16)
-            (folder / "pictures").mkdir(parents=True)
-            (folder / "runs").mkdir()
-        return Session(folder, self._settings, self._lock, self._quotas)
+            with files.whole_folder(folder) as draft:
+                (draft / "pictures").mkdir()
+                (draft / "runs").mkdir()
+        return self._session(folder)
+
+    def _session(self, folder: Path) -> Session:
+        return Session(folder, self._settings, self._lock, self._quotas, self._trash)
 
     def find(self, session_id: str | None) -> Session | None:
         """Return a session by its id, or None if there is none (any more)."""
@@ -86,8 +96,12 @@ class Storage:
         folder = self._sessions / session_id
         if not folder.is_dir():
             return None
-        session = Session(folder, self._settings, self._lock, self._quotas)
-        session.touch()
+        session = self._session(folder)
+        try:
+            session.touch()
+        except FileNotFoundError:
+            # It expired in that moment.
+            return None
         return session
 
     def remove(self, session: Session) -> None:
@@ -96,21 +110,31 @@ class Storage:
             run.cancel()
         for audit in session.audits():
             audit.cancel()
-        shutil.rmtree(self._sessions / session.id, ignore_errors=True)
+        files.remove(self._sessions / session.id, self._trash)
 
     def expire(self) -> None:
-        """Delete the sessions that nobody has used for ``SESSION_MINUTES``."""
+        """Delete the sessions that nobody has used for ``SESSION_MINUTES``; one with work under way is in use."""
         oldest = time.time() - self._settings.SESSION_MINUTES * 60
         for folder in self._sessions.iterdir():
             # Its visitor may be deleting it at the same time.
             with suppress(FileNotFoundError):
                 if folder.stat().st_mtime < oldest:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    if (session := self._session(folder)).at_work():
+                        # From now on its visitor has time to look at what comes of it.
+                        session.touch()
+                    else:
+                        files.remove(folder, self._trash)
 
     def _sweep(self) -> None:
         """Delete expired sessions now and then, also while nobody asks for anything."""
         while not self._closed.wait(SWEEP_SECONDS):
-            self.expire()
+            try:
+                self.expire()
+                # What could not be deleted at the first attempt.
+                for left in self._trash.iterdir():
+                    shutil.rmtree(left, ignore_errors=True)
+            except Exception:
+                log.exception("sessions could not be looked through; that is tried again")
 
     def close(self) -> None:
         """Delete everything."""

@@ -131,6 +131,8 @@ def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None])
     pace = estimating.Pace(sum(estimating.compiling(model, visualization) for model in models.values()))
     run.report(shard, 0.0, 0.0, pace.expected)
     todo = [(position, picture) for position, picture in spec.shard(shard) if not run.result_folder(position).exists()]
+    for position, _ in todo:
+        run.forget_drafts(position)
     pictures = [Picture(picture["name"], load_picture(picture)) for _, picture in todo]
 
     def report(fraction: float) -> None:

@@ -227,7 +227,7 @@ def test_what_is_written_while_it_is_deleted_does_not_keep_it(tmp_path: Path, mo
             remove(folder, **options)
 
         with monkeypatch.context() as patched:
-            patched.setattr("picasso.session.shutil.rmtree", late)
+            patched.setattr("picasso.files.shutil.rmtree", late)
             session.remove_audit(audit)
         assert isinstance(session._quotas, Quotas)
         assert files.size(session.audits_folder.parent) == 0

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from picasso import configuration, files
+from picasso import configuration, files, worker
 from picasso.errors import NotFound, StorageFull, TooLarge, TooMany
-from picasso.storage import Storage
+from picasso.runs import Run
+from picasso.session import Session
+from picasso.storage import Storage, remove_orphans
 from tests.conftest import picture, png
+from tests.test_runs import make_run
 
 
 @pytest.fixture
@@ -102,6 +108,110 @@ def test_sessions_expire_when_nobody_uses_them(storage: Storage) -> None:
     storage.create()
     assert storage.find(old.id) is None
     assert storage.find(used.id) is not None
+
+
+def age(session: Session) -> None:
+    """Make a session look as if nobody had used it for two minutes; it may be left alone for one."""
+    past = time.time() - 120
+    os.utime(session.runs_folder.parent, (past, past))
+
+
+def test_a_session_with_work_under_way_does_not_expire(storage: Storage) -> None:
+    session = storage.create()
+    run = make_run(session.runs_folder, count=1)
+    for begun in (False, True):
+        if begun:
+            run.report(0, 0.5, 1.0)
+        age(session)
+        storage.expire()
+        assert storage.find(session.id) is not None
+    # When it has ended, its visitor has time to look at it.
+    age(session)
+    storage.expire()
+    run.finish(0, 2.0)
+    storage.expire()
+    assert (session.runs_folder / run.id).is_dir()
+    age(session)
+    storage.expire()
+    assert storage.find(session.id) is None
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_deleted_is_gone_at_once_though_a_worker_writes_into_it(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    session = storage.create()
+    run, remove = make_run(session.runs_folder, count=1), shutil.rmtree
+    seen: list[bool] = []
+
+    def late(folder: Path, **options: Any) -> None:
+        seen.append(run.folder.exists())
+        with pytest.raises(FileNotFoundError):
+            run.report(0, 0.5, 1.0)
+        # It has got as far as its folder's own files.
+        (folder / "left").mkdir()
+        remove(folder / "left", **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("picasso.files.shutil.rmtree", late)
+        if whole:
+            storage.remove(session)
+        else:
+            session.remove_run(run)
+    assert seen == [False]
+    assert (storage.find(session.id) is None) is whole
+
+
+def full(*rest: Any, **more: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_leaves_no_half_run_session_or_result(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, run = storage.create(), make_run(tmp_path, "ClassProbabilities", count=1)
+    before = sorted(storage.folder.rglob("*"))
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "write_json", full)
+        with pytest.raises(OSError, match="No space"):
+            Run.create(session.runs_folder, run.spec())
+        with pytest.raises(StorageFull):
+            session.new_audit(["a", "b"])
+    session.audits_folder.rmdir()
+    assert sorted(storage.folder.rglob("*")) == before
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "savez_compressed", full)
+        worker.run_shard(str(run.folder), 0)
+    assert run.state()["state"] == "failed"
+    assert list((run.folder / "results").iterdir()) == []
+
+
+def test_what_a_killed_worker_left_half_written_is_removed(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "ClassProbabilities", count=2)
+    for name in (".00000.1.abcd", ".00001.1.abcd"):
+        (run.folder / "results" / name).mkdir()
+    worker.run_shard(str(run.folder), 0)
+    assert sorted(file.name for file in (run.folder / "results").iterdir()) == ["00000", "00001"]
+
+
+def test_a_server_that_is_just_starting_is_no_orphan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one that starts in any moment of it leaves its folder alone."""
+    fcntl = pytest.importorskip("fcntl")
+    lock, made = fcntl.flock, []
+
+    def late(file: Any, how: int) -> None:
+        if how == fcntl.LOCK_EX:
+            made.append(len(list(tmp_path.iterdir())))
+            remove_orphans(tmp_path)
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    storage = Storage(configuration.build({"WORK_DIR": str(tmp_path)}, None))
+    monkeypatch.undo()
+    assert made == [1]
+    remove_orphans(tmp_path)
+    assert storage.folder.is_dir()
+    storage.close()
 
 
 @pytest.mark.parametrize("run_id", ["..", "", "0", "x" * 99, "a/b"])

@@ -15,10 +15,11 @@ import pytest
 from flask import Flask
 
 from picasso import configuration, files, worker
+from picasso.app import create_app
 from picasso.runs import Run, Spec
 from picasso.storage import Storage
 from picasso.web.services import COOKIE, Services
-from tests.conftest import Visitor, finish, png, upload
+from tests.conftest import Visitor, close, fake_settings, finish, png, upload
 from tests.test_engine import until
 from tests.test_runs import make_run
 from tests.threats import models
@@ -145,6 +146,45 @@ def test_a_cancelled_run_frees_the_worker_at_the_next_batch(visitor: Visitor) ->
     visitor.post("/reset")
     upload(visitor)
     assert visitor.get("/api/visualize?image=0&visualizer=ClassProbabilities").status_code == 200
+
+
+def test_a_session_does_not_expire_under_its_run(app: Flask, visitor: Visitor) -> None:
+    upload(visitor)
+    run: Any = visitor.post("/api/runs", json={"visualization": "Slow", "settings": {"Steps": 50}})
+    services: Services = app.extensions["picasso"]
+    os.utime(session_folder(app, visitor), (0, 0))
+    services.storage.expire()
+    assert finish(visitor, run.json["id"])["state"] == "finished"
+    os.utime(session_folder(app, visitor), (0, 0))
+    services.storage.expire()
+    assert visitor.get(run.json["url"]).status_code == 404
+    assert visitor.get("/readyz").status_code == 200
+
+
+def test_two_servers_on_one_folder_leave_each_other_alone(tmp_path: Path) -> None:
+    settings = fake_settings(WORK_DIR=str(tmp_path))
+    servers = [create_app(settings), create_app(settings)]
+    clients = [Visitor(server) for server in servers]
+
+    def computes(client: Visitor) -> None:
+        until(lambda: client.get("/readyz").status_code == 200)
+        upload(client)
+        run: Any = client.post("/api/runs", json={"visualization": "ClassProbabilities"})
+        assert finish(client, run.json["id"])["state"] == "finished"
+
+    try:
+        for client in clients:
+            computes(client)
+        close(servers[0])
+        computes(clients[1])
+        # One that starts later takes neither for left behind.
+        servers[0] = create_app(settings)
+        computes(Visitor(servers[0]))
+        computes(clients[1])
+    finally:
+        for server in servers:
+            close(server)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_fifty_sessions_and_storages_leak_nothing(tmp_path: Path) -> None:
