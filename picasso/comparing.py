@@ -70,6 +70,7 @@ def run(
     if not others:
         yield from pipeline.run(model, visualization, settings, pictures, report, preview, classes=classes)
         return
+    settings = visualization.settings_to_compare(visualization.ALLOWED_SETTINGS.parse(settings))
     for index, picture in enumerate(pictures):
 
         def part(number: int, start: int = index) -> Report:

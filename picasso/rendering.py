@@ -58,6 +58,9 @@ def draw(panel: Panel, view: NDArray[np.uint8]) -> Image.Image:
     if panel.kind == "picture":
         return enlarge(panel.array)
     background = enlarge(view).convert("RGB")
+    if panel.signed:
+        # Blue and red are the map's: those of the picture would be taken for them.
+        background = background.convert("L").convert("RGB")
     painted = Image.fromarray(paint(panel)).resize(background.size, Image.Resampling.NEAREST)
     return Image.blend(painted, background, panel.transparency)
 

@@ -59,7 +59,7 @@ def test_explain_writes_pictures_json_and_arrays(config: Path, tmp_path: Path) -
     for name in ("a", "b"):
         folder = out / f"{name}-PartialOcclusion"
         document = json.loads((folder / "result.json").read_text())
-        assert document["settings"] == {"Window": 0.3, "Strides": 5, "Occlusion": "grey", "Show": "probability"}
+        assert document["settings"] == {"Window": 0.3, "Strides": 5, "Occlusion": "grey", "Show": "drop"}
         with np.load(folder / "arrays.npz") as arrays:
             assert arrays["panel_1"].shape == (5, 5)
         assert (folder / "panel-1.png").is_file()
@@ -145,7 +145,7 @@ def test_model_options_are_relative_to_where_they_are_typed(
 def test_visualizations(config: Path) -> None:
     done = run("visualizations", "--config", config)
     assert done.exit_code == 0
-    assert "  Window=0.50  Side of the window" in done.output
+    assert "  Window=0.20  Side of the window" in done.output
     assert "broken: can't be used: broken.py can't be imported" in done.output
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.errors import ModelCodeError, ModelError, PicassoError, reason
-from picasso.models import identity
+from picasso.models import identity, odds
 from picasso.models.arrays import Array, Classes, Shape, fill_up
 from picasso.models.card import Capability, Layer, ModelCard, Prediction, as_prediction
 from picasso.models.framework import Framework
@@ -197,6 +197,10 @@ class Model(Framework):
     def occlusion_passes(self, boxes: Sequence[Box]) -> float:
         """Return how many whole pictures :meth:`occlude` is worth for windows."""
         return len(boxes)
+
+    def log_odds(self, probabilities: Array, classes: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the log-odds of some classes from answers of this model; see :func:`picasso.models.odds.log_odds`."""
+        return odds.log_odds(probabilities, classes)
 
     def logits(self, inputs: Array) -> Array:
         """Return the scores ``(N, K)`` before the softmax or sigmoid."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from picasso.models import odds
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
 from picasso.models.card import Layer, ModelCard, Prediction
@@ -102,6 +103,19 @@ class Contrasted(Model):
         # The same object, for its method may change while the parts are computed.
         occlusion.parts = ((members, self._with_shares(part)) for members, part in occlusion.parts)
         return occlusion
+
+    def log_odds(self, probabilities: Array, classes: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the log-odds of the model's own classes, and of pairs: of the one against the other."""
+        own = probabilities[:, : self._model.num_classes]
+        exact = own.astype(np.float64)
+        parts = [
+            self._model.log_odds(own, [index])
+            if (other := self._against[index]) < 0
+            else odds.of_shares(exact[:, [self._for[index]]], exact[:, [other]])
+            for index in classes
+        ]
+        values, known = zip(*parts, strict=True)
+        return np.concatenate(values, axis=1), np.concatenate(known, axis=1)
 
     def occlusion_passes(self, boxes: Sequence[Box]) -> float:
         """Ask the model."""

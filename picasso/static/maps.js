@@ -98,6 +98,8 @@ const layers = (map) => {
   image.dataset.drawn = image.getAttribute("src");
   image.src = map.dataset.view;
   image.classList.remove("pixels");
+  // Blue and red are the map's: those of the picture would be taken for them.
+  image.classList.toggle("grey", facts(map).signed);
   const canvas = document.createElement("canvas");
   canvas.setAttribute("aria-hidden", "true");
   map.append(canvas);
@@ -111,5 +113,6 @@ export const restore = (map) => {
   if (!canvas) return;
   const image = map.querySelector("img");
   image.src = image.dataset.drawn;
+  image.classList.remove("grey");
   canvas.remove();
 };

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -136,6 +136,29 @@ class BaseVisualization(ABC, Generic[SettingsT]):
         name: "needs a ...".
         """
         return ""
+
+    @classmethod
+    def describe(cls, settings: Any) -> str:
+        """Say, above the maps of a run, what they show and how to read them.
+
+        Override it where that depends on the settings; otherwise it is the description.
+
+        Args:
+            settings: checked values, an instance of ``ALLOWED_SETTINGS``.
+        """
+        return cls.DESCRIPTION
+
+    @classmethod
+    def settings_to_compare(cls, settings: Any) -> Mapping[str, object]:
+        """Return the settings, by public name, with which several models make maps that can be compared.
+
+        Override it where what a map shows depends on the model's answers.
+
+        Args:
+            settings: checked values, an instance of ``ALLOWED_SETTINGS``.
+        """
+        values: Mapping[str, object] = settings.as_dict()
+        return values
 
     @abstractmethod
     def make_visualization(self, task: Task[SettingsT]) -> Iterator[Sequence[Panel]]:

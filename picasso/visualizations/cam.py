@@ -34,6 +34,11 @@ class CAM(BaseVisualization[MapSettings]):
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.FEATURE_MAPS})
 
     @classmethod
+    def describe(cls, settings: MapSettings) -> str:
+        """Say whether what speaks against a class is shown."""
+        return f"{cls.DESCRIPTION} {settings.sentence}"
+
+    @classmethod
     def passes(cls, model: Model, settings: MapSettings) -> float:
         """Return one pass for the feature maps, and for each class one there and back."""
         return 1.0 + 3 * model.top_probs

@@ -31,6 +31,13 @@ class MapSettings(VisualizationSettings):
     rectified: bool = toggle(True, help="Whether to show only what speaks for the class, and 0 elsewhere (ReLU).")
     transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the picture shows through.", digits=2)
 
+    @property
+    def sentence(self) -> str:
+        """How to read the maps."""
+        if self.rectified:
+            return "Bright places speak for the class; what speaks against it is not shown."
+        return "Red places speak for the class, blue ones against it."
+
     def panel(self, prediction: Prediction, evidence: Array, **attributes: Any) -> Panel:
         """Return the panel of a class for a map ``(h, w)`` with its sign."""
         array = np.maximum(evidence, 0) if self.rectified else evidence
@@ -61,6 +68,11 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
             maps: the feature maps ``A`` of one picture, ``(h, w, c)``.
             gradients: ``d logit / d A`` for one class, ``(h, w, c)``.
         """
+
+    @classmethod
+    def describe(cls, settings: LayerMapSettings) -> str:
+        """Say whether what speaks against a class is shown."""
+        return f"{cls.DESCRIPTION} {settings.sentence}"
 
     @classmethod
     def passes(cls, model: Model, settings: LayerMapSettings) -> float:

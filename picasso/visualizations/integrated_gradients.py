@@ -58,6 +58,16 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
 
     @classmethod
+    def describe(cls, settings: IntegratedGradientsSettings) -> str:
+        """Name the baseline, which decides what the map means."""
+        picture = "pictures of noise" if settings.baseline == "noise" else f"a {settings.baseline} picture"
+        baseline = {"mean": "the picture's mean colour", "blur": "a blur of the picture", "several": "five baselines"}
+        return (
+            "How much each pixel adds to the score of a class (its logit), compared with "
+            f"{baseline.get(settings.baseline, picture)}: red pixels speak for the class, blue ones against it."
+        )
+
+    @classmethod
     def passes(cls, model: Model, settings: IntegratedGradientsSettings) -> float:
         """Return for each step one pass forward, and one back for each class, which takes as long as two.
 

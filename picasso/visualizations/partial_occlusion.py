@@ -1,27 +1,42 @@
-"""Partial occlusion: cover each part of the picture in turn and watch the probabilities.
+"""Partial occlusion: cover each part of the picture in turn and see how much less probable a class becomes.
 
 Zeiler & Fergus, *Visualizing and understanding convolutional networks*, arXiv 1311.2901, section 4.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from picasso.attribution.covering import Covering
+from picasso.attribution.occlusion_scores import Answers, filled
 from picasso.hiding import filling
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Prediction
 from picasso.models.occlusion import Box, Occlusion, Part, batches
-from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice
+from picasso.panels import rounding
+from picasso.visualizations import BaseVisualization, Capability, Input, Panel, Task, VisualizationSettings, choice
 
 FILLS = ("grey", "black", "white", "mean", "blur", "noise")
 ALL = "all"
+DROP, OF_PROBABILITY, OF_LOG_ODDS, REMAINS = "drop", "drop of probability", "drop of log-odds", "probability"
+# What the values of a map are, by what is shown.
+QUANTITIES = {
+    OF_PROBABILITY: "drop of the probability",
+    OF_LOG_ODDS: "drop of the log-odds (logit of the probability)",
+    REMAINS: "probability if covered",
+}
+# Where a class or the most probable one is more probable than this, probabilities hardly move; neither does that of a
+# class that is less probable than the other.
+SATURATED, NEGLIGIBLE = 0.99, 1e-4
+# How strongly the picture shows through a map of drops: enough to see what lies there.
+TRANSPARENCY = 0.3
 # Probabilities that lie farther apart than this are said to disagree.
 DISAGREE = 0.2
 
@@ -31,7 +46,15 @@ class OcclusionSettings(VisualizationSettings):
     """Settings of :class:`PartialOcclusion`."""
 
     window: float = choice(
-        0.50, 0.40, 0.30, 0.20, 0.10, 0.05, help="Side of the window, as a fraction of the picture's side.", digits=2
+        0.50,
+        0.40,
+        0.30,
+        0.20,
+        0.10,
+        0.05,
+        default=0.20,
+        help="Side of the window, as a fraction of the picture's side.",
+        digits=2,
     )
     strides: int = choice(
         2,
@@ -39,13 +62,19 @@ class OcclusionSettings(VisualizationSettings):
         10,
         20,
         30,
+        default=20,
         help="Window positions along each side: 2 for a quick look, 20 for a good map, 30 for a fine one.",
     )
     occlusion: str = choice(
         *FILLS, ALL, help="What is seen in the window; all of them, one after the other, show where the paint decides."
     )
     show: str = choice(
-        "probability", "drop", help="The probability that remains, or by how much it drops: high where it matters."
+        DROP,
+        OF_PROBABILITY,
+        OF_LOG_ODDS,
+        REMAINS,
+        help="By how much a class's score drops, or the probability that remains. Drop is that of the probability, or "
+        "of its log-odds where the probability is so close to 0 or 1 that it hardly moves.",
     )
 
     @property
@@ -134,12 +163,31 @@ def sketch(view: Image.Image, settings: OcclusionSettings) -> Image.Image:
 
 
 class PartialOcclusion(BaseVisualization[OcclusionSettings]):
-    """Map the probability that remains while a window covers each part of the picture."""
+    """Map what a class loses while a window covers each part of the picture."""
 
-    DESCRIPTION = "How probable a class remains while a window covers each part: dark where the model needs it."
+    DESCRIPTION = "How much less probable a class becomes while a window covers each part of the picture."
     REFERENCE_LINK = "https://arxiv.org/abs/1311.2901"
     FAMILY = "Perturbation"
     ALLOWED_SETTINGS = OcclusionSettings
+
+    @classmethod
+    def describe(cls, settings: OcclusionSettings) -> str:
+        """Say which end of the scale is where the model looks."""
+        if settings.show == REMAINS:
+            return (
+                "How probable a class remains while a window is centred on each cell. All maps share one scale from 0 "
+                "to 1. In the map of a probable class, dark cells are what the model needs; bright ones do not matter."
+            )
+        return (
+            "How much less probable a class becomes while a window is centred on each cell: red (positive) where the "
+            "model needs what is covered, blue (negative) where that speaks against the class, white where it does not "
+            "matter. Each map has a scale of its own."
+        )
+
+    @classmethod
+    def settings_to_compare(cls, settings: OcclusionSettings) -> Mapping[str, object]:
+        """Show the same quantity of all models, whatever their probabilities are."""
+        return {**settings.as_dict(), "Show": OF_LOG_ODDS if settings.show == DROP else settings.show}
 
     @classmethod
     def passes(cls, model: Model, settings: OcclusionSettings) -> float:
@@ -148,96 +196,154 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
         return 1 + len(settings.fills) * model.occlusion_passes(boxes((width, height), settings))
 
     def make_visualization(self, task: Task[OcclusionSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield the sketch of the windows, then one map per class, all on the same scale.
+        """Yield the sketch of the windows, then one map per class.
 
         With several fills the maps show the mean, and behind them follow those of how far the fills are apart.
         """
-        settings, cells = task.settings, task.settings.strides**2
+        model, settings, cells = task.model, task.settings, task.settings.strides**2
         for picture in task.inputs:
             task.progress(0, 1)
-            answers: list[Array] = []
-            occlusions: list[Occlusion] = []
-            sketched = np.asarray(sketch(picture.view, settings))
+            whole = Answers(model, picture.classes, 1)
+            whole.add(np.array([0]), model.predict(picture.array[None]))
+            best = max(one["prob"] for one in (*picture.best, *picture.predictions[:1]))
+            seen = Seen(picture.predictions, settings, whole, best, np.asarray(sketch(picture.view, settings)))
             for fill in settings.fills:
-                occlusion, done = occlude(task.model, picture, settings, fill), 0
-                probabilities = np.full((cells, len(picture.classes)), np.nan, np.float32)
-                answers.append(probabilities)
-                occlusions.append(occlusion)
+                occlusion, done = occlude(model, picture, settings, fill), 0
+                answers = Answers(model, picture.classes, cells)
+                seen.covered.append(answers)
+                seen.occlusions.append(occlusion)
                 for members, part in occlusion.parts:
-                    probabilities[members] = part[:, picture.classes]
+                    answers.add(members, part)
                     done += len(members)
-                    task.progress((len(answers) - 1) * cells + done, len(settings.fills) * cells)
-                    task.preview(partial(so_far, shown(sketched, occlusions), picture.predictions, answers, settings))
-            windows = shown(sketched, occlusions)
-            yield [windows, *maps(picture.predictions, answers, settings), *spreads(picture.predictions, answers)]
+                    task.progress((len(seen.covered) - 1) * cells + done, len(settings.fills) * cells)
+                    if len(members):
+                        task.preview(partial(panels, seen))
+            if Capability.GRADIENTS in model.capabilities:
+                ask_logits(task, picture, seen)
+            yield [*panels(seen), *spreads(seen)]
 
 
-def shown(sketched: Array, occlusions: Sequence[Occlusion]) -> Panel:
-    """Return the panel of the windows, which says how the answers behind them are computed, for each fill."""
-    methods = dict.fromkeys(occlusion.method for occlusion in occlusions)
-    return Panel(title="Windows", array=sketched, note=f"Computed: {'; '.join(methods)}.")
+@dataclass(frozen=True)
+class Seen:
+    """What is known of one picture.
+
+    Attributes:
+        predictions: the classes that are looked at.
+        settings: those of the run.
+        whole: what the model answers for the picture itself.
+        best: the probability of the most probable class, whichever are looked at.
+        sketched: the picture with the windows.
+        covered: what the model answers behind the windows, for each fill; NaN where that is not known yet.
+        occlusions: how they are computed, for each fill.
+    """
+
+    predictions: Sequence[Prediction]
+    settings: OcclusionSettings
+    whole: Answers
+    best: float
+    sketched: Array
+    covered: list[Answers] = field(default_factory=list)
+    occlusions: list[Occlusion] = field(default_factory=list)
+
+    @property
+    def windows(self) -> Panel:
+        """The panel of the windows, which says how the answers behind them are computed, for each fill."""
+        methods = dict.fromkeys(occlusion.method for occlusion in self.occlusions)
+        return Panel(title="Windows", array=self.sketched, note=f"Computed: {'; '.join(methods)}.")
+
+    def shown(self, index: int) -> str:
+        """Return what is shown of a class: what was chosen, or the drop of what can move."""
+        if self.settings.show != DROP:
+            return self.settings.show
+        own = self.predictions[index]["prob"]
+        return OF_LOG_ODDS if max(own, self.best) > SATURATED or own < NEGLIGIBLE else OF_PROBABILITY
+
+    def lacks_digits(self, index: int) -> bool:
+        """Tell whether log-odds of a class are shown for which the probabilities have not enough digits."""
+        known = (answers.exact[:, index].all() for answers in (self.whole, *self.covered))
+        return self.shown(index) == OF_LOG_ODDS and not all(known)
+
+    def quantity(self, index: int) -> str:
+        """Return what the values of the map of a class are."""
+        return "drop of the model's logit" if self.whole.asked(index) else QUANTITIES[self.shown(index)]
+
+    def scores(self, answers: Answers, index: int) -> NDArray[np.float64]:
+        """Return what is measured of a class, ``(n,)``."""
+        if self.shown(index) != OF_LOG_ODDS:
+            return filled(answers.probabilities[:, index])
+        return filled((answers.logits if answers.asked(index) else answers.log_odds)[:, index])
 
 
-def maps(predictions: Sequence[Prediction], answers: Sequence[Array], settings: OcclusionSettings) -> list[Panel]:
-    """Return a map of each class from the probabilities ``(S * S, k)`` of each fill: their mean."""
-    side, drop = settings.strides, settings.show == "drop"
-    made = []
-    for index, one in enumerate(predictions):
-        left = np.mean([answer[:, index] for answer in answers], axis=0).reshape(side, side)
-        array, quantity = (one["prob"] - left, "drop of the probability") if drop else (left, "probability if covered")
-        span = (-1.0, 1.0) if drop else (0.0, 1.0)
-        note = disagreement(answers, index)
+def ask_logits(task: Task[OcclusionSettings], picture: Input, seen: Seen) -> None:
+    """Ask for logits, of whole pictures, of the classes whose probabilities in float32 are too close to 0 or 1."""
+    classes = [index for index in range(len(seen.predictions)) if seen.lacks_digits(index)]
+    if not classes:
+        return
+    windows, total = boxes(picture.view.size, task.settings), len(seen.covered) * task.settings.strides**2
+    for index, (fill, answers) in enumerate(zip(task.settings.fills, seen.covered, strict=True)):
+        covering = picture.covering(task.model, fill)
+        # Painting takes as much memory as asking.
+        for members in batches(len(windows), max(1, task.model.batch_size // 2)):
+            inputs = covering.windows([windows[member] for member in members])
+            answers.ask_logits(members, inputs, classes)
+            task.progress(min(index * len(windows) + int(members[-1]), total - 1), total)
+    seen.whole.ask_logits(np.array([0]), picture.array[None], classes)
+
+
+def panels(seen: Seen) -> list[Panel]:
+    """Return the sketch of the windows and a map of each class: the mean over the fills."""
+    side, drops, made = seen.settings.strides, seen.settings.show != REMAINS, [seen.windows]
+    for index, one in enumerate(seen.predictions):
+        left = np.mean([seen.scores(answers, index) for answers in seen.covered], axis=0)
+        here = float(seen.scores(seen.whole, index)[0])
+        values = here - left if drops else left
         made.append(
             Panel.of_class(
-                one, array=array.astype(np.float32), quantity=quantity, value_range=span, signed=drop, note=note
+                one,
+                array=values.reshape(side, side).astype(np.float32),
+                quantity=seen.quantity(index),
+                value_range=None if drops else (0.0, 1.0),
+                signed=drops,
+                transparency=TRANSPARENCY if drops else 0.0,
+                note=" ".join(notes(seen, index)),
+                noise=rounding(max(abs(here), float(np.abs(left).max()))),
             )
         )
     return made
 
 
-def spread(answers: Sequence[Array], index: int) -> Array:
+def notes(seen: Seen, index: int) -> Iterator[str]:
+    """Yield what a reader of the map of one class should know."""
+    changed = [other for other in range(len(seen.predictions)) if seen.shown(other) == OF_LOG_ODDS]
+    if seen.settings.show == DROP and index in changed[:1]:
+        why = f"above {SATURATED}" if max(seen.best, seen.predictions[index]["prob"]) > SATURATED else "that small"
+        yield f"A probability {why} hardly moves, so this is the drop of its log-odds: 2.3 is a factor of 10."
+    if seen.lacks_digits(index) and not seen.whole.asked(index):
+        yield "Some probabilities are rounded to 0 or 1, so drops may be larger than shown."
+    share = float((spread(seen, index) > DISAGREE).mean())
+    if share:
+        yield (
+            f"At {share:.0%} of the places the fills disagree by more than {DISAGREE}: there the paint decides as much "
+            "as what it covers."
+        )
+
+
+def spread(seen: Seen, index: int) -> Array:
     """Return how far apart the probabilities of a class are between fills, ``(S * S)``."""
-    return np.asarray(np.ptp([answer[:, index] for answer in answers], axis=0))
+    values = np.ptp([filled(one.probabilities[:, index]) for one in seen.covered], axis=0)
+    return np.asarray(values, np.float32)
 
 
-def disagreement(answers: Sequence[Array], index: int) -> str:
-    """Warn where the probabilities of a class depend on what is seen in the window; "" where they do not."""
-    share = float((spread(answers, index) > DISAGREE).mean())
-    if not share:
-        return ""
-    return (
-        f"At {share:.0%} of the places the fills disagree by more than {DISAGREE}: there the paint decides as much as "
-        "what it covers."
-    )
-
-
-def spreads(predictions: Sequence[Prediction], answers: Sequence[Array]) -> list[Panel]:
+def spreads(seen: Seen) -> list[Panel]:
     """Return a map of each class of how far the fills are apart, if there are several."""
-    if len(answers) == 1:
-        return []
-    side = round(len(answers[0]) ** 0.5)
+    side = seen.settings.strides
     return [
         Panel(
             f"{one['name']}: disagreement",
-            spread(answers, index).reshape(side, side),
+            spread(seen, index).reshape(side, side),
             quantity="largest less smallest probability of the fills",
             value_range=(0.0, 1.0),
+            noise=rounding(1),
         )
-        for index, one in enumerate(predictions)
+        for index, one in enumerate(seen.predictions if len(seen.covered) > 1 else ())
     ]
-
-
-def so_far(
-    windows: Panel, predictions: Sequence[Prediction], answers: Sequence[Array], settings: OcclusionSettings
-) -> list[Panel]:
-    """Return the panels of a map that is being computed."""
-    return [windows, *maps(predictions, [filled(answer) for answer in answers], settings)]
-
-
-def filled(probabilities: Array) -> Array:
-    """Return probabilities ``(S * S, k)`` with those that are not known yet taken from the nearest window."""
-    side = round(len(probabilities) ** 0.5)
-    rows, columns = np.divmod(np.arange(side * side), side)
-    known = np.flatnonzero(np.isfinite(probabilities[:, 0]))
-    distances = (rows[:, None] - rows[known]) ** 2 + (columns[:, None] - columns[known]) ** 2
-    return np.asarray(probabilities[known[distances.argmin(axis=1)]])

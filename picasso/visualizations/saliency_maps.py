@@ -37,6 +37,18 @@ GRADIENT, TIMES_INPUT, SMOOTH, VARIANCE, GUIDED = METHODS = (
     "VarGrad",
     "guided backpropagation",
 )
+SENTENCES = {
+    GRADIENT: "How much a class's score (its logit) would change if a pixel changed a little, in either direction: "
+    "bright pixels matter most.",
+    TIMES_INPUT: "What each pixel adds to a class's score (its logit), as far as the gradient can tell: red pixels "
+    "speak for the class, blue ones against it.",
+    SMOOTH: "How much a class's score (its logit) would change if a pixel changed a little, in either direction, on "
+    "average over noisy copies of the picture: bright pixels matter most.",
+    VARIANCE: "How much the effect of a pixel on a class's score (its logit) differs between noisy copies of the "
+    "picture: bright where it depends on the noise.",
+    GUIDED: "How much a class's score (its logit) would change with a pixel if only positive signals were passed "
+    "back: bright pixels take part.",
+}
 RANDOM = (SMOOTH, VARIANCE)
 WARNING = (
     "Guided backpropagation mostly redraws the picture's edges: its maps hardly change when the weights of the network "
@@ -69,11 +81,16 @@ def saliency(gradients: NDArray[np.floating]) -> Array:
 class SaliencyMaps(BaseVisualization[SaliencySettings]):
     """Differentiate the logit, not the probability: where the model is certain, the softmax is flat."""
 
-    DESCRIPTION = "How strongly each pixel moves the score of a class: bright pixels matter most."
+    DESCRIPTION = "How strongly each pixel moves the score of a class."
     REFERENCE_LINK = "https://arxiv.org/abs/1312.6034"
     FAMILY = "Gradients"
     ALLOWED_SETTINGS = SaliencySettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
+
+    @classmethod
+    def describe(cls, settings: SaliencySettings) -> str:
+        """Say what a pixel's value is, by the method."""
+        return f"{SENTENCES[settings.method]} Each map has a scale of its own: compare the numbers below the maps."
 
     @classmethod
     def passes(cls, model: Model, settings: SaliencySettings) -> float:

@@ -35,6 +35,11 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.FEATURE_MAPS})
 
     @classmethod
+    def describe(cls, settings: ScoreCAMSettings) -> str:
+        """Say whether what speaks against a class is shown."""
+        return f"{cls.DESCRIPTION} {settings.sentence}"
+
+    @classmethod
     def passes(cls, model: Model, settings: ScoreCAMSettings) -> float:
         """Return one pass for each channel."""
         shapes = {layer.name: layer.shape for layer in model.layers()}

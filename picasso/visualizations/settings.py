@@ -173,9 +173,9 @@ def number_or_none(raw: object) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def choice(*values: Any, help: str, digits: int | None = None) -> Any:  # noqa: A002
-    """Declare a setting that takes one of ``values``; the first is the default."""
-    return declare(Choice(help, values[0], values, digits))
+def choice(*values: Any, help: str, digits: int | None = None, default: Any = None) -> Any:  # noqa: A002
+    """Declare a setting that takes one of ``values``; the first is the default, unless another is named."""
+    return declare(Choice(help, values[0] if default is None else default, values, digits))
 
 
 def number(default: float, help: str, minimum: float | None = None, maximum: float | None = None) -> Any:  # noqa: A002

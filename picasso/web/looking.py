@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from picasso.runs import Run, Spec, State
 from picasso.session import Session
 from picasso.web.present import remaining
 from picasso.web.services import services
+
+log = logging.getLogger(__name__)
 
 # More than anybody compares, and few enough that a page stays light.
 MOST_TOGETHER = 6
@@ -60,6 +63,17 @@ class Look:
     def compiling(self) -> float:
         """About how many seconds are spent first on what is compiled once for a model; 0 when that is done."""
         return self.state["compiling"] if self.running and not self.state["fraction"] else 0.0
+
+    @property
+    def description(self) -> str:
+        """What the maps show and how to read them, with these settings."""
+        cls = self.entry.require()
+        try:
+            return cls.describe(cls.ALLOWED_SETTINGS.parse(self.spec.settings))
+        except Exception:
+            # A plugin may be wrong, and may have changed since the run; its maps are there all the same.
+            log.exception("%s could not describe its maps", self.entry.name)
+            return self.entry.description
 
     @property
     def settings(self) -> dict[str, str]:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import io
 import tracemalloc
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from picasso import explain
+from picasso import comparing, explain
+from picasso.attribution.occlusion_scores import filled
 from picasso.hiding import filling
 from picasso.inputs import Picture, prepare
 from picasso.models.arrays import Array
-from picasso.visualizations.partial_occlusion import FILLS, OcclusionSettings, boxes, filled, sketch, spans
+from picasso.models.card import Capability
+from picasso.visualizations.partial_occlusion import FILLS, OcclusionSettings, PartialOcclusion, boxes, sketch, spans
 from tests.conftest import picture
 from tests.fakes import LinearModel, PatchModel
 
@@ -41,7 +45,7 @@ def test_windows_are_centred_on_equal_cells() -> None:
 @pytest.mark.parametrize("strides", [2, 5, 10, 20])
 def test_only_windows_that_touch_the_patch_change_anything(patch: PatchModel, window: float, strides: int) -> None:
     source = picture(4)
-    (result,) = explain(patch, source, Window=window, Strides=strides, Occlusion="black")
+    (result,) = explain(patch, source, Window=window, Strides=strides, Occlusion="black", Show="probability")
     width, height = source.size
     rows, columns = spans(height, window, strides), spans(width, window, strides)
     rows_touch = np.array([top < patch.ROWS.stop and bottom > patch.ROWS.start for top, bottom in rows])
@@ -58,7 +62,7 @@ def test_only_windows_that_touch_the_patch_change_anything(patch: PatchModel, wi
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_the_map_equals_painting_the_picture_by_hand(linear: LinearModel, colour: str, mode: str) -> None:
     source = picture(5, mode=mode)
-    (result,) = explain(linear, source, Window=0.4, Strides=5, Occlusion=colour)
+    (result,) = explain(linear, source, Window=0.4, Strides=5, Occlusion=colour, Show="probability")
     value = {"grey": 128, "black": 0, "white": 255}[colour]
     for index, (left, top, right, bottom) in enumerate(boxes(source.size, OcclusionSettings(0.4, 5, colour))):
         pixels = np.array(source.convert("RGB"))
@@ -80,7 +84,7 @@ def test_preprocessing_of_the_whole_picture_is_respected() -> None:
     model = Normalizing()
     model.load()
     source = picture(6)
-    (result,) = explain(model, source, Window=0.5, Strides=2, Occlusion="white")
+    (result,) = explain(model, source, Window=0.5, Strides=2, Occlusion="white", Show="probability")
     pixels = np.array(source)
     pixels[3:, 4:] = 255
     box = boxes(source.size, OcclusionSettings(0.5, 2, "white"))[3]
@@ -136,7 +140,7 @@ def test_every_window_is_as_if_painted_whatever_preprocessing_does(kind: str, fi
     model.weights = model.weights / np.abs(model.encode([noisy(middle)])).max() / 10
     view = noisy(middle)
     settings = OcclusionSettings(window=0.2, strides=5, occlusion=fill)
-    (result,) = explain(model, view, Window=0.2, Strides=5, Occlusion=fill)
+    (result,) = explain(model, view, Window=0.2, Strides=5, Occlusion=fill, Show="probability")
     views = []
     for box in boxes(view.size, settings):
         views.append(view.copy())
@@ -225,11 +229,122 @@ def test_the_sketch_shows_centres_and_one_window() -> None:
 
 
 def test_what_is_not_known_yet_is_drawn_like_the_nearest_window() -> None:
-    probabilities = np.full((16, 2), np.nan, np.float32)
-    probabilities[[0, 15]] = [[0.1, 0.9], [0.8, 0.2]]
-    grid = filled(probabilities).reshape(4, 4, 2)
-    np.testing.assert_array_equal(grid[0, 0], probabilities[0])
-    np.testing.assert_array_equal(grid[3, 3], probabilities[15])
-    np.testing.assert_array_equal(grid[1, 0], probabilities[0])
-    np.testing.assert_array_equal(grid[2, 3], probabilities[15])
+    probabilities = np.full(16, np.nan, np.float32)
+    probabilities[[0, 15]] = [0.1, 0.8]
+    grid = filled(probabilities).reshape(4, 4)
+    assert [grid[0, 0], grid[3, 3], grid[1, 0], grid[2, 3]] == pytest.approx([0.1, 0.8, 0.1, 0.8])
     assert np.isfinite(grid).all()
+
+
+class Steep(LinearModel):
+    """Logits so far apart that probabilities hardly move."""
+
+    SCALE = 3.0
+
+    def load(self, **arguments: Any) -> None:
+        super().load(**arguments)
+        self.weights = self.SCALE * self.weights
+
+
+class Steepest(Steep):
+    """Logits so far apart that probabilities in float32 are 0 and 1."""
+
+    SCALE = 200.0
+
+
+class Independent(Steepest):
+    """As many sigmoids, and nothing but their probabilities."""
+
+    capabilities = frozenset({Capability.PREDICTIONS})
+    SCALE = 20.0
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return np.asarray(1 / (1 + np.exp(-self.batch_logits(inputs).astype(np.float64))), np.float32)
+
+
+def made(cls: type[LinearModel]) -> LinearModel:
+    model = cls()
+    model.load()
+    return model
+
+
+def painted(model: LinearModel, source: Image.Image, **settings: Any) -> Array:
+    """Return the logits of a picture, and of the same with the window at every position."""
+    views = [source]
+    for left, top, right, bottom in boxes(source.size, OcclusionSettings(**settings)):
+        pixels = np.array(source)
+        pixels[top:bottom, left:right] = 128
+        views.append(Image.fromarray(pixels))
+    return model.logits(model.encode(views))
+
+
+def odds_of(logits: Array, index: int) -> NDArray[np.float64]:
+    exact = logits.astype(np.float64)
+    return np.asarray(exact[:, index] - np.logaddexp.reduce(np.delete(exact, index, axis=1), axis=1))
+
+
+def test_the_drop_is_of_log_odds_where_the_probability_can_not_move() -> None:
+    model, source = made(Steep), picture(5)
+    (result,) = explain(model, source, Strides=5)
+    assert result.predictions[0]["prob"] > 0.99
+    logits = painted(model, source, strides=5)
+    for panel in result.panels[1:]:
+        assert panel.quantity.startswith("drop of the log-odds")
+        assert panel.class_index is not None
+        here, *there = odds_of(logits, panel.class_index)
+        np.testing.assert_allclose(panel.array.ravel(), here - np.array(there), atol=2e-4)
+        assert panel.scale()[1] == pytest.approx(np.abs(panel.array).max())
+    assert "log-odds" in result.panels[1].note
+
+
+def test_the_drop_is_of_the_probability_where_that_can_move(linear: LinearModel) -> None:
+    source = picture(11)
+    (result,) = explain(linear, source, Strides=5)
+    assert result.predictions[0]["prob"] < 0.99
+    probabilities = linear.predict(linear.encode([source]))[0]
+    (remains,) = explain(linear, source, Strides=5, Show="probability")
+    panel, other = result.panels[1], remains.panels[1]
+    assert (panel.quantity, panel.signed, panel.note) == ("drop of the probability", True, "")
+    np.testing.assert_allclose(panel.array, probabilities[panel.class_index] - other.array, atol=1e-6)
+    low, high = panel.scale()
+    assert low == -high
+    assert high == pytest.approx(float(np.abs(panel.array).max()))
+
+
+def test_logits_are_asked_for_where_probabilities_have_no_digits_left() -> None:
+    model, source = made(Steepest), picture(5)
+    (result,) = explain(model, source, Strides=5)
+    panel = result.panels[1]
+    assert panel.quantity == "drop of the model's logit"
+    here, *there = painted(model, source, strides=5)[:, panel.class_index]
+    np.testing.assert_allclose(panel.array.ravel(), here - np.array(there), rtol=1e-4, atol=1e-2)
+    assert not panel.flat
+
+
+def test_a_model_that_gives_only_saturated_probabilities_says_so() -> None:
+    (result,) = explain(made(Independent), picture(5), Strides=5)
+    assert "rounded to 0 or 1" in result.panels[1].note
+    assert all(np.isfinite(panel.array).all() for panel in result.panels[1:])
+
+
+def test_the_map_of_a_pair_is_the_difference_of_its_logits() -> None:
+    model, source = made(Steep), picture(5)
+    (result,) = explain(model, source, Strides=5, classes=["ant vs bee"])
+    panel = result.panels[1]
+    logits = painted(model, source, strides=5).astype(np.float64)
+    here, *there = logits[:, 0] - logits[:, 1]
+    np.testing.assert_allclose(panel.array.ravel(), here - np.array(there), atol=2e-4)
+
+
+def test_what_is_said_above_the_maps_follows_the_settings() -> None:
+    assert "red (positive) where the model needs" in PartialOcclusion.describe(OcclusionSettings())
+    assert "dark cells are what the model needs" in PartialOcclusion.describe(OcclusionSettings(show="probability"))
+
+
+def test_models_are_compared_by_the_same_quantity(linear: LinearModel) -> None:
+    source = picture(11)
+    for first, second in ((linear, made(Steep)), (made(Steep), linear)):
+        (result,) = comparing.explain_each({"": first, "other": second}, source, Strides=5)
+        panels = [panel for panel in result.panels if panel.kind == "map"]
+        assert len(panels) == 15
+        assert {panel.quantity.removeprefix("difference of ") for panel in panels} == {panels[0].quantity}

@@ -108,12 +108,13 @@ def test_fields_describe_themselves() -> None:
     assert described["Invert"] == {"kind": "toggle", "help": "A toggle.", "default": "false"}
 
 
-def test_the_original_settings_keep_their_values_and_defaults() -> None:
+def test_the_original_settings_keep_their_values() -> None:
     controls = OcclusionSettings.controls()
     assert controls["Window"].options() == ["0.50", "0.40", "0.30", "0.20", "0.10", "0.05"]
     assert controls["Strides"].options() == ["2", "5", "10", "20", "30"]
     assert controls["Occlusion"].options()[:3] == ["grey", "black", "white"]
-    assert OcclusionSettings() == OcclusionSettings(0.5, 2, "grey", "probability")
+    assert OcclusionSettings() == OcclusionSettings(0.2, 20, "grey", "drop")
+    assert OcclusionSettings.parse({"Window": "0.50", "Strides": "2", "Show": "probability"}).window == 0.5
 
 
 anything = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9), st.lists(st.integers()))

@@ -66,7 +66,7 @@ def test_visualizers(client: FlaskClient) -> None:
         "Window": ["0.50", "0.40", "0.30", "0.20", "0.10", "0.05"],
         "Strides": ["2", "5", "10", "20", "30"],
         "Occlusion": ["grey", "black", "white", "mean", "blur", "noise", "all"],
-        "Show": ["probability", "drop"],
+        "Show": ["drop", "drop of probability", "drop of log-odds", "probability"],
     }
     saliency: Any = client.get("/api/visualizers/SaliencyMaps").json
     assert list(saliency["settings"]) == ["Method", "Samples", "Noise", "Seed", "Transparency"]
@@ -224,7 +224,7 @@ def test_two_tabs_with_different_settings_do_not_disturb_each_other(app: Flask, 
         started.append((answer.json["id"], window, strides))
     for run_id, window, strides in started:
         state = finish(client, run_id)
-        chosen = {"Window": float(window), "Strides": int(strides), "Occlusion": "grey", "Show": "probability"}
+        chosen = {"Window": float(window), "Strides": int(strides), "Occlusion": "grey", "Show": "drop"}
         assert state["settings"] == chosen
         for result in state["results"]:
             (alone,) = explain(linear, picture(result["uid"]), Window=window, Strides=strides)
