@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,14 @@ from flask import Blueprint, Response, current_app, send_file
 
 from picasso import __version__, exporting, images, recipes
 from picasso.errors import BadRequest, NotFound
+from picasso.registry import DEFAULT_TEMPLATE
 from picasso.runs import Run
 from picasso.web.guard import is_loopback
 from picasso.web.looking import Look, class_names, looks, render
 from picasso.web.present import with_addresses
 from picasso.web.services import need_session, services
+
+log = logging.getLogger(__name__)
 
 blueprint = Blueprint("keeping", __name__, url_prefix="/api")
 
@@ -80,11 +85,22 @@ def finished(look: Look) -> Look:
 
 
 def made_report(shown: list[Look]) -> str:
-    """Return the page of runs as one file: no script, and all styles and pictures in it."""
+    """Return the page of runs as one file: no script, and all styles and pictures in it.
+
+    Where a plugin's template fails, the default one draws the results: nobody shall lose them for it.
+    """
     results = [list(inlined(look.run)) for look in shown]
     static = Path(current_app.static_folder or "")
     styles = [(static / name).read_text(encoding="utf-8") for name in STYLES]
-    return render(shown, results, frame="report.html", styles=styles, facts=list(facts(shown, results)))
+    frame = {"frame": "report.html", "report": {"styles": styles, "made_with": list(made_with(shown, results))}}
+    try:
+        return render(shown, results, **frame)
+    except Exception:
+        if shown[0].entry.template == DEFAULT_TEMPLATE:
+            raise
+        log.exception("the template of %s failed; the default one is taken", shown[0].entry.name)
+        plain = replace(shown[0], entry=replace(shown[0].entry, template=DEFAULT_TEMPLATE))
+        return render([plain, *shown[1:]], results, **frame)
 
 
 def inlined(run: Run) -> Iterator[dict[str, Any]]:
@@ -109,7 +125,7 @@ def thumbnail(filename: str) -> str:
         return ""
 
 
-def facts(shown: list[Look], results: list[list[dict[str, Any]]]) -> Iterator[tuple[str, str]]:
+def made_with(shown: list[Look], results: list[list[dict[str, Any]]]) -> Iterator[tuple[str, str]]:
     """Yield what the results were made with, in names and values."""
     yield "made", time.strftime("%Y-%m-%d %H:%M", time.localtime(shown[0].spec.created))
     models = {document["model"]["checkpoint"]: document["model"] for documents in results for document in documents}
