@@ -43,6 +43,9 @@ LABELS = ""
 # How pictures become inputs, such as "-1..1 crop", or "module:function".
 PREPROCESS = ""
 
+# What the values of the model's output are, such as "logits" or "sigmoid"; "" finds it out.
+OUTPUT = ""
+
 # Whether code inside the model file (Lambda layers, file operations) may run.
 TRUST_MODEL = False
 

@@ -82,6 +82,7 @@ class Report:
             ("input", f"{height} x {width} pixels, {channels} channel{'s' if channels > 1 else ''}"),
             ("pictures", self.card.preprocessing),
             ("classes", f"{self.card.classes}: {abridged(self.class_names)}"),
+            *([("output", self.card.output)] if self.card.output else []),
             ("logits", self.card.logits),
             ("can give", ", ".join(self.card.capabilities)),
             *([("can't give", ", ".join(lacking))] if lacking else []),

@@ -61,6 +61,7 @@ def configured(command: Command) -> Command:
     @click.option("--samples", type=Path, help="Folder of pictures to offer as samples.")
     @click.option("--trust-model", is_flag=True, default=None, help="Let code inside the model file run.")
     @click.option("--preprocess", metavar="WORDS", help='Such as "torch bilinear crop 256", or module:function.')
+    @click.option("--output-kind", metavar="WORDS", help="What the output is, such as logits, sigmoid or percent.")
     @friendly
     @wraps(command)
     def with_settings(
@@ -68,6 +69,7 @@ def configured(command: Command) -> Command:
         model: Path | None,
         labels: Path | None,
         preprocess: str | None,
+        output_kind: str | None,
         samples: Path | None,
         trust_model: bool | None,
         load_args: tuple[str, ...],
@@ -88,6 +90,7 @@ def configured(command: Command) -> Command:
             "SAMPLES_DIR": str(samples.resolve()) if samples else None,
             "LABELS": str(labels.resolve()) if labels else None,
             "PREPROCESS": preprocess,
+            "OUTPUT": output_kind,
             "TRUST_MODEL": trust_model,
             "HOST": options.pop("host", None),
             "PORT": options.pop("port", None),

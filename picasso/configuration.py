@@ -58,6 +58,9 @@ class Settings:
     )
     LABELS: str = setting("", "A file with the class names: .txt, .json, .yaml or .csv.")
     PREPROCESS: str = setting("", 'How pictures become inputs, such as "-1..1 crop", or "module:function".')
+    OUTPUT: str = setting(
+        "", 'What the values of the model\'s output are, such as "logits" or "sigmoid"; "" finds it out.'
+    )
     TRUST_MODEL: bool = setting(False, "Whether code inside the model file (Lambda layers, file operations) may run.")
     COMPARE: dict[str, Any] = setting(
         {}, "Models to compare with: a name for each, and those of the settings above that differ."
@@ -149,7 +152,9 @@ FIELDS = {f.name: f for f in dataclasses.fields(Settings) if "internal" not in f
 DEFAULTS = {name: getattr(Settings(), name) for name in FIELDS}
 
 # What may differ for a model to compare with.
-MODEL_SETTINGS = ("MODEL", "MODEL_CLS_PATH", "MODEL_CLS_NAME", "MODEL_LOAD_ARGS", "LABELS", "PREPROCESS", "TRUST_MODEL")
+MODEL_SETTINGS = (
+    "MODEL", "MODEL_CLS_PATH", "MODEL_CLS_NAME", "MODEL_LOAD_ARGS", "LABELS", "PREPROCESS", "OUTPUT", "TRUST_MODEL",
+)  # fmt: skip
 
 # What replaced the keys of the original's two generations of settings files.
 REPLACED = {

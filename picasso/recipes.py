@@ -17,7 +17,7 @@ from picasso.runs import Spec
 # What decides on the results; the other settings are about the server.
 DECISIVE = (*MODEL_SETTINGS, "TOP_CLASSES")
 # What load_model() takes besides arguments of load().
-OWN_NAMES = {"path", "labels", "preprocess", "trust_model"}
+OWN_NAMES = {"path", "labels", "preprocess", "output_kind", "trust_model"}
 # Settings, and arguments of load(), that are paths, relative to the settings file.
 PATHS = ("MODEL", "MODEL_CLS_PATH", "LABELS", "PLUGIN_DIRS", "data_dir", "path")
 # How other texts begin that are paths.
@@ -55,6 +55,8 @@ def as_command(
         options.append(option("--labels", chosen.pop("LABELS")))
     if "PREPROCESS" in chosen:
         options.append(option("--preprocess", chosen.pop("PREPROCESS")))
+    if "OUTPUT" in chosen:
+        options.append(option("--output-kind", chosen.pop("OUTPUT")))
     if chosen.get("TRUST_MODEL"):
         del chosen["TRUST_MODEL"]
         options.append(["--trust-model"])
@@ -159,14 +161,14 @@ def sayable(chosen: Mapping[str, Any], key: str) -> bool:
 def model_file(chosen: Mapping[str, Any]) -> bool:
     """Tell whether all that is chosen can be said to load_model()."""
     arguments = chosen.get("MODEL_LOAD_ARGS", {})
-    known = chosen.keys() <= {"MODEL", "MODEL_LOAD_ARGS", "LABELS", "PREPROCESS", "TRUST_MODEL"}
+    known = chosen.keys() <= {"MODEL", "MODEL_LOAD_ARGS", "LABELS", "PREPROCESS", "OUTPUT", "TRUST_MODEL"}
     paths = sayable(chosen, "MODEL") and (sayable(chosen, "LABELS") or not chosen.get("LABELS"))
     return paths and known and all(map(is_name, arguments)) and not arguments.keys() & OWN_NAMES
 
 
 def file_arguments(chosen: Mapping[str, Any]) -> list[str]:
     """Return the arguments of load_model() for a model file."""
-    words = {"LABELS": "labels", "PREPROCESS": "preprocess", "TRUST_MODEL": "trust_model"}
+    words = {"LABELS": "labels", "PREPROCESS": "preprocess", "OUTPUT": "output_kind", "TRUST_MODEL": "trust_model"}
     named = {word: chosen[key] for key, word in words.items() if key in chosen}
     return [literal(chosen["MODEL"]), *keywords({**named, **chosen.get("MODEL_LOAD_ARGS", {})})]
 

@@ -45,6 +45,8 @@ class Model(Framework):
     #: The files, or folders of files, that it was loaded from; they are what :attr:`fingerprint` is made of.
     files: tuple[Path, ...] = ()
     logits_found: str = ""
+    #: What the values of the output are taken for, in words.
+    output_found: str = ""
     #: The only number of inputs that the model takes at once, or None where any will do.
     fixed_batch: int | None = None
     notes: tuple[str, ...] = ()
@@ -54,6 +56,10 @@ class Model(Framework):
 
     # How many classes decode_prob() lists; the original's name for it.
     top_probs = 5
+    #: What the values of the output are, where the user says it: a word of :class:`~picasso.models.outputs.OutputKind`.
+    output_kind: str = ""
+    #: Whether load() takes notice of it.
+    reads_output_kind: bool = False
     #: How pictures become inputs, where view(), encode() and preprocess() are not overridden.
     preprocessing = Preprocessing()
     #: The class names, where class_names() is not overridden.
@@ -270,6 +276,7 @@ class Model(Framework):
             input_shape=self.input_shape,
             classes=self.num_classes,
             capabilities=tuple(sorted(capability.value for capability in self.capabilities)),
+            output=self.output_found,
             logits=self.logits_found,
             preprocessing=self.describe_preprocessing(),
             notes=self.notes + self.doubts(),

@@ -60,6 +60,7 @@ class ModelCard:
     classes: int
     capabilities: tuple[str, ...]
     logits: str
+    output: str = ""
     preprocessing: str = ""
     notes: tuple[str, ...] = ()
     fingerprint: str = ""

@@ -2,19 +2,21 @@
 
 Whatever the source (a live Keras model, an imported TensorFlow 1 graph), its operations are built inside one
 ``wrap_function``; the logits are found by walking back from the output, the gradients are added, and each
-answer is cut out of the graph as a compiled function. The user's model is never changed.
+answer is cut out of the graph as a compiled function. The user's model is never changed. What the output
+means is decided in :mod:`picasso.models.outputs`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+import logging
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from picasso.errors import ModelError
-from picasso.models import input_values, integer_inputs
-from picasso.models.arrays import Array, Classes, Shape
+from picasso.models import input_values, integer_inputs, outputs
+from picasso.models.arrays import Array, Classes, Shape, fill_up
 from picasso.models.backend import tf, tf1
 from picasso.models.card import Layer
 from picasso.models.feature_layers import describe, feature_layers
@@ -22,28 +24,25 @@ from picasso.models.guided import RECTIFIERS
 from picasso.models.incremental.inlining import has_calls, inlined
 from picasso.models.incremental.occlusion import Incremental
 from picasso.models.incremental.steps import Unsupported
+from picasso.models.outputs import Decision, OutputKind, Range
+from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
 
-# Operations that pass their first input on unchanged, on the way back from the output.
-TRANSPARENT = {"Identity", "IdentityN", "StopGradient", "Squeeze", "EnsureShape", "Reshape", "Cast", "CheckNumerics"}
 Build = Callable[[], tuple[Any, Any]]
+log = logging.getLogger(__name__)
+
+# By how much what the scores become may differ from the probabilities.
+TOLERANCE = 1e-3
+STAND_IN = (
+    "No softmax or sigmoid was found whose input gives the output, so {what} stand in for logits: gradients fade where "
+    "the model is certain."
+)
 
 
-def backwards(tensor: Any) -> Iterator[Any]:
-    """Yield ``tensor`` and those it was passed on from, nearest first, until an operation changes values."""
-    while True:
-        yield tensor
-        operation = tensor.op
-        if operation.type not in TRANSPARENT or not operation.inputs:
-            return
-        tensor = operation.inputs[tensor.value_index if operation.type == "IdentityN" else 0]
+class Settled(NamedTuple):
+    """What was found out about a graph's output, for others that are built the same way."""
 
-
-def find_scores(output: Any) -> tuple[Any, str]:
-    """Return the tensor before the final softmax or sigmoid, and which of the two it was ("" if neither)."""
-    for tensor in backwards(output):
-        if tensor.op.type in ("Softmax", "Sigmoid"):
-            return tensor.op.inputs[0], tensor.op.type
-    return output, ""
+    decision: Decision
+    verified: bool
 
 
 class Graph:
@@ -51,31 +50,53 @@ class Graph:
 
     Args:
         build: called with the new graph as default; returns the tensors of the input ``(N, H, W, C)`` and of
-            the output ``(N, K)``.
+            the output, K values for each image.
         label: how error messages name the model.
         known: the names that the framework gave its layers.
+        said: what the user says that the output is, if anything.
+        settled: what was found out about the output of the same graph, built differently.
         guided: compute gradients by guided backpropagation.
 
     Attributes:
         input_shape: ``(H, W, C)``.
         fixed_batch: the only number of inputs that the graph takes at once, or None.
         integers: the smallest and the largest integer that the input takes, or None where it takes floats.
-        num_classes: K; a single sigmoid unit counts as the two classes "not" and "is".
+        num_classes: K; a single value counts as the two classes "not" and "is".
+        decision: what the values of the output are.
         found: in words, how the logits were found.
         notes: what the user should know, such as that log probabilities stand in for logits.
+
+    Raises:
+        ModelError: the graph takes no image, or its output is not that of a classifier.
     """
 
-    def __init__(self, build: Build, label: str, known: Collection[str] = (), *, guided: bool = False) -> None:
+    def __init__(
+        self,
+        build: Build,
+        label: str,
+        known: Collection[str] = (),
+        *,
+        said: OutputKind | None = None,
+        settled: Settled | None = None,
+        guided: bool = False,
+    ) -> None:
         self._build, self._label, self._known, self._guided = build, label, known, guided
-        self.notes: tuple[str, ...] = ()
-        self._compile(trust_scores=True)
-        if not self._verify():
-            self._compile(trust_scores=False)
-            self.found = "log of the probabilities"
-            self.notes = (
-                "No softmax or sigmoid was found before the output, so log probabilities stand in for logits: "
-                "gradients fade where the model is certain.",
-            )
+        self._derivatives: dict[str, Any] = {}
+        self._maps: dict[str, Any] = {}
+        self._wrapped = tf1.wrap_function(self._assemble, [])
+        with self._wrapped.graph.as_default():
+            reader = GraphReader(self._input.op, evaluator(self._wrapped))
+            self._scores = find_scores(self._answered, reader, self._count)
+            self._values = self._answered
+            if self._answered.shape.rank != 2:
+                self._values = tf.reshape(self._answered, [-1, self._count])
+            self._values = tf.cast(self._values, tf.float32)
+        self._settled = settled or self._settle(said)
+        self.decision = self._settled.decision
+        with self._wrapped.graph.as_default():
+            self._finish()
+        # Gradients are cut out when first asked for.
+        self._predict = self._cut([self._input], [self._probabilities, self._logits])
 
     # ---- answers ------------------------------------------------------------------------------------------
 
@@ -139,7 +160,7 @@ class Graph:
         operations = {operation.type for operation in self._wrapped.graph.get_operations()}
         if not operations & RECTIFIERS.keys():
             raise ModelError(f"{self._label} has no rectifiers (ReLU), which guided backpropagation is about.")
-        return Graph(self._build, self._label, self._known, guided=True)
+        return Graph(self._build, self._label, self._known, settled=self._settled, guided=True)
 
     def incremental(self) -> Incremental:
         """Return what computes occlusion maps of this graph faster.
@@ -152,73 +173,96 @@ class Graph:
         wrapped, source, target = self._wrapped, self._input, self._probabilities
         if has_calls(wrapped.graph):
             wrapped, source, target = inlined(wrapped.graph, source.name, target.name)
-
-        def evaluate(tensors: Sequence[Any]) -> Sequence[Any]:
-            return list(wrapped.prune([], list(tensors), input_signature=((), {}))()) if tensors else []
-
-        return Incremental(source, target, evaluate)
+        return Incremental(source, target, evaluator(wrapped))
 
     # ---- building -----------------------------------------------------------------------------------------
 
-    def _compile(self, *, trust_scores: bool) -> None:
-        """Build the graph and cut the prediction out of it; gradients are cut out when first asked for."""
-        self._wrapped = tf1.wrap_function(lambda: self._assemble(trust_scores), [])
-        self._predict = self._cut([self._input], [self._probabilities, self._logits])
-        self._derivatives: dict[str, Any] = {}
-        self._maps: dict[str, Any] = {}
-
-    def _assemble(self, trust_scores: bool) -> None:
+    def _assemble(self) -> None:
+        """Build the operations, in the graph that is the default."""
         with tf1.get_default_graph().gradient_override_map(RECTIFIERS if self._guided else {}):
-            self._input, output = self._build()
+            self._input, self._answered = self._build()
             whole = integer_inputs.integer_type(self._input)
             if whole:
                 integer_inputs.bypass(self._input)
         self.integers: tuple[int, int] | None = (whole.min, whole.max) if whole else None
         # Now: later the operations of the gradients will take the same tensors.
         self._scaled = input_values.behind_first_operations(self._input)
-        shape = self._input.shape
+        shape, answered = self._input.shape, self._answered.shape
         if shape.rank != 4 or None in shape.as_list()[1:]:
             raise ModelError(f"{self._label} must take one input of shape (N, H, W, C), but takes {shape}.")
-        if output.shape.rank != 2 or output.shape[1] is None:
-            raise ModelError(
-                f"{self._label} must answer class probabilities of shape (N, K), but answers {output.shape}."
-            )
         self.input_shape: Shape = tuple(shape.as_list()[1:])
         self.fixed_batch: int | None = shape[0]
-        output = tf.cast(output, tf.float32)
-        scores, kind = find_scores(output)
-        scores = tf.reshape(tf.cast(scores, tf.float32), tf.shape(output))
-        binary = output.shape[1] == 1
-        if not trust_scores:
-            scores = tf.math.log(tf.maximum(output, 1e-30)) - (
-                tf.math.log(tf.maximum(1 - output, 1e-30)) if binary else 0
+        count = None if answered.rank is None else outputs.class_count(answered.as_list(), self.fixed_batch)
+        if count is None or not self._answered.dtype.is_floating:
+            kind = "" if self._answered.dtype.is_floating else f" of type {self._answered.dtype.name}"
+            raise ModelError(
+                f"{self._label} must answer class scores of shape (N, K), but answers {answered}{kind}: Picasso shows "
+                "classifiers."
             )
-        elif not kind:
-            # The output itself: probabilities if it looks so on the probe, else logits that need a softmax.
-            output = tf.sigmoid(output) if binary else tf.nn.softmax(output)
-        self._raw = scores
-        self._kind = kind or ("Sigmoid" if binary else "Softmax")
-        self.found = f"input of the final {kind.lower()}" if kind else "the output, which has no softmax"
-        self._probabilities = tf.concat([1 - output, output], 1) if binary else output
+        self._count = count
+
+    def _settle(self, said: OutputKind | None) -> Settled:
+        """Find out what the values of the output are, and whether scores were found that give its probabilities."""
+        try:
+            found = self._range()
+        except Exception:
+            log.warning("the operations of %s can't be followed", self._label, exc_info=True)
+            found = None
+        images = outputs.probes(self.input_shape)[list(outputs.needed(found, said, self._count))]
+        tensors = [self._values, *([self._scores.probabilities] if self._scores else [])]
+        values, *rebuilt = self._try_out(self._cut([self._input], tensors), images, len(tensors))
+        decision = outputs.decide(values, found, said, self._label)
+        if not rebuilt:
+            return Settled(decision, False)
+        expected = outputs.to_probabilities(values.astype(np.float64), decision.kind, self._count)
+        finite = np.isfinite(expected).all(axis=1)
+        return Settled(decision, bool(np.abs(expected - rebuilt[0])[finite].max() < TOLERANCE))
+
+    def _range(self) -> Range:
+        """Return the range of the output by the operations that lead to it, those inside functions too."""
+        wrapped, source, target = self._wrapped, self._input, self._answered
+        if has_calls(wrapped.graph):
+            wrapped, source, target = inlined(wrapped.graph, source.name, target.name)
+        return outputs.Analysis(GraphReader(source.op, evaluator(wrapped))).of(target)
+
+    def _try_out(self, function: Any, images: Array, count: int) -> list[Array]:
+        """Return what a function makes of test images; NaN for those that it fails on."""
+        size = self.fixed_batch or len(images)
+        answers = []
+        for start in range(0, len(images), size):
+            some = images[start : start + size]
+            try:
+                with np.errstate(all="ignore"):
+                    answer = self._call(function, fill_up(some, size))
+            except tf.errors.OpError:
+                log.warning("%s fails on test images", self._label, exc_info=True)
+                answer = [np.full((len(some), self._count), np.nan, np.float32)] * count
+            answers.append([one[: len(some)] for one in answer])
+        return [np.concatenate(parts) for parts in zip(*answers, strict=True)]
+
+    def _finish(self) -> None:
+        """Add the probabilities, the logits and their gradients to the graph."""
+        kind, binary = self.decision.kind, self._count == 1
+        probabilities = outputs.to_probabilities(self._values, kind, self._count, FUNCTIONS)
+        self.notes: tuple[str, ...] = self.decision.notes
+        if kind in (OutputKind.LOGITS, OutputKind.SIGMOID_LOGITS):
+            scores, self.found = self._values, "the output, which has no softmax"
+        elif self._scores and self._settled.verified:
+            scores, self.found = self._scores.values, f"input of the final {self._scores.link}"
+        else:
+            odds = binary or kind in (OutputKind.SIGMOID, OutputKind.TANH)
+            what = "log-odds of the probabilities" if odds else "log probabilities"
+            self.found = what if odds else "log of the probabilities"
+            self.notes += (STAND_IN.format(what=what),)
+            scores = logarithm(probabilities) - (logarithm(1 - probabilities) if odds else 0)
+        self._probabilities = tf.concat([1 - probabilities, probabilities], 1) if binary else probabilities
         self._logits = tf.concat([-scores, scores], 1) if binary else scores
-        self.num_classes = int(self._probabilities.shape[1])
+        self.num_classes = max(2, self._count)
         self._classes = tf1.placeholder(tf.int64, [None], "picasso_classes")
         score = tf.gather(self._logits, self._classes, batch_dims=1)
         self._layers = feature_layers(self._input.op, scores.op, self._known)
         self._described = describe(self._input.op, self._layers)
         self._gradients = tf.gradients(score, [self._input, *(layer.tensor for layer in self._layers.values())])
-
-    def _verify(self) -> bool:
-        """Check on random inputs that the logits found give the probabilities that the model answers.
-
-        A model without softmax whose output already is a distribution must not be squashed a second time.
-        """
-        probe = np.random.default_rng(0).random((self.fixed_batch or 4, *self.input_shape), np.float32)
-        probabilities, logits = self._call(self._predict, probe)
-        if self.found.startswith("the output"):
-            return not (logits.min() >= 0 and np.abs(logits.sum(1) - 1).max() < 1e-3)
-        expected = tf.sigmoid(logits) if self._kind == "Sigmoid" else tf.nn.softmax(logits)
-        return bool(np.abs(expected.numpy() - probabilities).max() < 1e-3)
 
     def layers(self) -> Sequence[Layer]:
         """Return the layers with feature maps, first to last; the last one is the default."""
@@ -247,3 +291,17 @@ class Graph:
         if self.integers:
             inputs = np.clip(np.rint(inputs), *self.integers)
         return tf.constant(inputs, self._input.dtype)
+
+
+def evaluator(wrapped: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Return a function that gives the values of tensors of a graph that do not depend on its input."""
+
+    def evaluate(tensors: Sequence[Any]) -> Sequence[Any]:
+        return list(wrapped.prune([], list(tensors), input_signature=((), {}))()) if tensors else []
+
+    return evaluate
+
+
+def logarithm(probabilities: Any) -> Any:
+    """Return the natural logarithm of a tensor, bounded where it is 0."""
+    return tf.math.log(tf.maximum(probabilities, 1e-30))

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 class GraphModel(Model):
     """A model whose answers come from a :class:`~picasso.models.graph.Graph`."""
 
+    reads_output_kind = True
     _graph: Graph
 
     def adopt(self, graph: Graph, file: Path) -> None:
@@ -32,6 +33,7 @@ class GraphModel(Model):
         self.input_shape, self.num_classes = graph.input_shape, graph.num_classes
         self.fixed_batch = graph.fixed_batch
         self.logits_found, self.notes = graph.found, self.notes + graph.notes
+        self.output_found = graph.decision.describe()
         self.checkpoint, self.checkpoint_time, self.files = file.name, written(file), (file,)
         self.capabilities = frozenset({Capability.PREDICTIONS})
         if graph.differentiable:

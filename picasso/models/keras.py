@@ -12,6 +12,7 @@ from picasso.models.backend import keras, standard, tf1
 from picasso.models.checkpoints import modified, newest
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
+from picasso.models.outputs import choose_output, parse
 
 MODELS = ("*.keras", "*.h5", "*.hdf5")
 
@@ -36,6 +37,7 @@ class KerasModel(GraphModel):
         input_shape: Sequence[int] | None = None,
         custom_objects: dict[str, Any] | None = None,
         trust_model: bool = False,
+        output_kind: str = "",
     ) -> None:
         """Load ``path``, or the newest model in ``data_dir``.
 
@@ -44,10 +46,11 @@ class KerasModel(GraphModel):
                 ``.h5``, it is the architecture and the ``.h5`` holds its weights.
             path: a model file, or an architecture as ``.json``, instead of ``data_dir``.
             weights: the file of weights of a ``.json``; by default the newest ``.h5`` beside it.
-            output: which of several outputs holds the class probabilities: its position or its name.
+            output: which of several outputs holds the class scores: its position or its name.
             input_shape: ``(H, W, C)``, for models that do not know it.
             custom_objects: your own layers and functions by name.
             trust_model: whether code inside the file (Lambda layers) may run.
+            output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
 
         Raises:
             ModelError: nothing to load was found, Keras could not read it, or it is no classifier of pictures.
@@ -64,6 +67,7 @@ class KerasModel(GraphModel):
         else:
             self.model, notes = keras_files.from_file(file, custom_objects, trust_model, input_shape)
             self.notes += notes
+        self.output_kind = output_kind or self.output_kind
         self.format = keras_files.describe(architecture or file, self.model)
         self.use(file, output, input_shape)
         self.files = (architecture, file) if architecture else (file,)
@@ -84,10 +88,11 @@ class KerasModel(GraphModel):
         def build() -> tuple[Any, Any]:
             picture = tf1.placeholder("float32", shape, "picasso_input")
             with standard(keras):
-                return picture, choose_output(self.model(picture, training=False), output, file)
+                return picture, chosen_output(self.model, self.model(picture, training=False), output, file)
 
         layers = list(all_layers(self.model))
-        self.adopt(Graph(build, f"The model in {file.name}", {layer.name for layer in layers}), file)
+        names = {layer.name for layer in layers}
+        self.adopt(Graph(build, f"The model in {file.name}", names, said=parse(self.output_kind)), file)
 
 
 def all_layers(model: Any) -> Iterator[Any]:
@@ -125,21 +130,27 @@ def input_shape_of(model: Any, file: Path, given: Sequence[int] | None) -> list[
     return shape
 
 
-def choose_output(answer: Any, output: int | str | None, file: Path) -> Any:
+def chosen_output(model: Any, answer: Any, output: int | str | None, file: Path) -> Any:
     """Return the tensor of class scores among what a model answers.
 
     Raises:
         ModelError: there are several and none was chosen, or the chosen one does not exist.
     """
+    named = by_name(answer)
+    names = list(getattr(model, "output_names", None) or ())
+    if isinstance(answer, list | tuple) and len(set(names)) == len(named):
+        # The layers that give them; without them, the places in the list are their names.
+        named = dict(zip(names, named.values(), strict=True))
+    shapes = {name: tuple(tensor.shape) for name, tensor in named.items()}
+    return list(named.values())[choose_output(shapes, output, f"The model in {file.name}")]
+
+
+def by_name(answer: Any, prefix: str = "") -> dict[str, Any]:
+    """Return the tensors in what a model answers, by the keys and the places that lead to them."""
     if not isinstance(answer, dict | list | tuple):
-        return answer
-    named = dict(answer.items()) if isinstance(answer, dict) else dict(enumerate(answer))
-    if len(named) == 1 and output is None:
-        return next(iter(named.values()))
-    if output in named:
-        return named[output]
-    shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in named.items())
-    raise ModelError(
-        f"The model in {file.name} has {len(named)} outputs: {shapes}. Write the one with the class scores into "
-        "MODEL_LOAD_ARGS as output."
-    )
+        return {prefix or "output": answer}
+    parts = answer.items() if isinstance(answer, dict) else enumerate(answer)
+    found: dict[str, Any] = {}
+    for key, part in parts:
+        found |= by_name(part, f"{prefix}.{key}" if prefix else str(key))
+    return found

@@ -20,6 +20,7 @@ from picasso.models.base import Model
 from picasso.models.environment import choose_tensorflow
 from picasso.models.formats import open_file
 from picasso.models.label_files import read as read_labels
+from picasso.models.outputs import parse
 from picasso.models.preprocessing import Preprocessing
 
 Preprocess = Callable[[Sequence[Image.Image]], Array]
@@ -30,7 +31,12 @@ ON_TENSORFLOW = (b"picasso.models.keras", b"picasso.models.tensorflow", b"picass
 
 
 def load_model(
-    path: str | Path, *, labels: str | Path | Sequence[str] = (), preprocess: str | Preprocess = "", **options: Any
+    path: str | Path,
+    *,
+    labels: str | Path | Sequence[str] = (),
+    preprocess: str | Preprocess = "",
+    output_kind: str = "",
+    **options: Any,
 ) -> Model:
     """Load a classifier and warm it up.
 
@@ -42,6 +48,8 @@ def load_model(
         labels: the class names, or a file of them (see :mod:`picasso.models.label_files`).
         preprocess: words such as ``"-1..1 crop"`` (see :mod:`picasso.models.preprocessing`), a function from
             a list of PIL pictures to an array ``(N, H, W, C)``, or where to find one: ``"module:function"``.
+        output_kind: what the values of the output are, such as ``"logits"``: a word of
+            :class:`~picasso.models.outputs.OutputKind`. By default it is found out.
         options: arguments of the ``load`` method of the class, such as ``tf_input_var``; for a settings
             file, settings that win over those in it.
 
@@ -52,13 +60,17 @@ def load_model(
     file = Path(path)
     if file.suffix in SETTINGS_SUFFIXES:
         settings = configuration.load(file, options)
-        return load_configured(settings, labels=labels, preprocess=preprocess)
+        return load_configured(settings, labels=labels, preprocess=preprocess, output_kind=output_kind)
     model, arguments = open_file(file)
-    return prepare(model, {**arguments, **options}, labels, preprocess)
+    return prepare(model, {**arguments, **options}, labels, preprocess, output_kind)
 
 
 def load_configured(
-    settings: Settings, *, labels: str | Path | Sequence[str] = (), preprocess: str | Preprocess = ""
+    settings: Settings,
+    *,
+    labels: str | Path | Sequence[str] = (),
+    preprocess: str | Preprocess = "",
+    output_kind: str = "",
 ) -> Model:
     """Load the model that the settings name, and warm it up.
 
@@ -80,13 +92,18 @@ def load_configured(
         words = str(settings.path(words))
     # Only where it is set, so that a load() of somebody's own need not know it.
     trust = {"trust_model": True} if settings.TRUST_MODEL else {}
-    return prepare(model, {**arguments, **trust, **settings.model_load_args()}, names, words)
+    arguments = {**arguments, **trust, **settings.model_load_args()}
+    return prepare(model, arguments, names, words, output_kind or settings.OUTPUT)
 
 
 def prepare(
-    model: Model, arguments: dict[str, Any], labels: str | Path | Sequence[str], preprocess: str | Preprocess
+    model: Model,
+    arguments: dict[str, Any],
+    labels: str | Path | Sequence[str],
+    preprocess: str | Preprocess,
+    output_kind: str = "",
 ) -> Model:
-    """Tell a new model its class names and preprocessing, load it and warm it up."""
+    """Tell a new model its class names, its preprocessing and what its output is, load it and warm it up."""
     if labels:
         names = read_labels(Path(labels)) if isinstance(labels, str | Path) else labels
         model.labels = tuple(map(str, names))
@@ -97,6 +114,13 @@ def prepare(
     elif preprocess:
         model.preprocessing = Preprocessing.parse(preprocess)
     name = type(model).__name__
+    kind = parse(output_kind)
+    if kind and not model.reads_output_kind:
+        raise ConfigurationError(
+            f"OUTPUT (--output-kind) can't be said of {name}: its batch_probabilities() itself gives probabilities.",
+            field="OUTPUT",
+        )
+    model.output_kind = kind or ""
     try:
         model.load(**arguments)
         model.warm_up()

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from picasso.errors import ModelError, reason
 from picasso.models.arrays import Array
+from picasso.models.outputs import Analysis, Range, choose_output
+from picasso.models.outputs.onnx_graph import ONNXReader
 from picasso.models.predict_only import PredictOnlyModel, runtime
+
+log = logging.getLogger(__name__)
+
+FRACTIONS = ("tensor(float)", "tensor(float16)", "tensor(double)")
 
 
 class ONNXModel(PredictOnlyModel):
@@ -21,34 +30,36 @@ class ONNXModel(PredictOnlyModel):
     def load(
         self,
         path: str = "",
-        output: str | None = None,
+        output: int | str | None = None,
         input_shape: Sequence[int] | None = None,
         trust_model: bool = False,
+        output_kind: str = "",
     ) -> None:
         """Load ``path``; an ONNX file holds no code, so ``trust_model`` changes nothing.
 
         Args:
             path: the file.
-            output: which of several outputs holds the class scores, by name.
+            output: which of several outputs holds the class scores: its position or its name.
             trust_model: without meaning here.
             input_shape: ``(H, W, C)``, where the file does not say.
+            output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
 
         Raises:
             ModelError: the file is broken, takes several inputs, or is no classifier of pictures.
         """
         file = Path(path)
+        self.output_kind = output_kind or self.output_kind
         onnxruntime = runtime("onnxruntime", "onnx", file)
         try:
             self._session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ModelError(f"{file.name} can't be read as ONNX: {reason(error)}.") from error
-        inputs, names = self._session.get_inputs(), [one.name for one in self._session.get_outputs()]
+        inputs = self._session.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 4:
             shapes = ", ".join(f"{one.name} {one.shape}" for one in inputs)
             raise ModelError(f"{file.name} must take one picture (N, H, W, C) or (N, C, H, W), but takes {shapes}.")
-        if output not in (None, *names):
-            raise ModelError(f"{file.name} has no output {output!r}; it has {', '.join(names)}.", field="output")
-        self._input, self._output = inputs[0].name, output or names[0]
+        self._file = file
+        self._input, self._output = inputs[0].name, chosen_output(self._session.get_outputs(), output, file)
         batch, *sides = inputs[0].shape
         self.fixed_batch = batch if isinstance(batch, int) else None
         # PyTorch's order is recognized by a second axis that is as small as a number of channels.
@@ -60,8 +71,41 @@ class ONNXModel(PredictOnlyModel):
         self.input_shape = (height, width, channels)
         self.adopt(file)
 
-    def run(self, inputs: Array) -> Array:
+    def output_range(self) -> Range | None:
+        """Follow the operations in the file, where the package ``onnx`` is installed."""
+        try:
+            return Analysis(ONNXReader(self._file)).of(self._output)
+        except ImportError:
+            log.info("without the package onnx, the operations of %s are not looked at", self._file.name)
+            return None
+
+    def run(self, inputs: Array) -> NDArray[Any]:
         """Ask the runtime."""
         ordered = np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)) if self._channels_first else inputs
         (answer,) = self._session.run([self._output], {self._input: ordered})
-        return np.asarray(answer, np.float32)
+        return np.asarray(answer)
+
+
+def chosen_output(outputs: Sequence[Any], wanted: int | str | None, file: Path) -> str:
+    """Return the name of the output with the class scores.
+
+    Raises:
+        ModelError: there are several and none was chosen, the chosen one does not exist, or it is no tensor.
+    """
+    described = {one.name: describe_output(one) for one in outputs}
+    chosen = outputs[choose_output(described, wanted, file.name)]
+    if not chosen.type.startswith("tensor("):
+        raise ModelError(
+            f"The output {chosen.name} of {file.name} is {described[chosen.name]}, not an array of class scores. If "
+            "scikit-learn wrote it, convert the model again without ZipMap: options={'zipmap': False}.",
+            field="output",
+        )
+    return str(chosen.name)
+
+
+def describe_output(output: Any) -> str:
+    """Say of what shape an output is, and of what type where it is no array of fractions."""
+    if not output.type.startswith("tensor("):
+        return "a sequence of maps (ZipMap)" if output.type.startswith("seq(map") else output.type
+    sides = ", ".join(str(side) if isinstance(side, int | str) else "?" for side in output.shape)
+    return f"({sides})" + ("" if output.type in FRACTIONS else f" of {output.type[7:-1]}")

@@ -3,59 +3,81 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from picasso.errors import ModelError
-from picasso.models.arrays import Array
+from picasso.models.arrays import Array, fill_up
 from picasso.models.base import Model
 from picasso.models.checkpoints import beside, written
+from picasso.models.outputs import OutputKind, Range, class_count, decide, needed, parse, probes, to_probabilities
+
+log = logging.getLogger(__name__)
 
 
 class PredictOnlyModel(Model):
     """A classifier behind a runtime that gives one array for another.
 
-    Whether the answers are probabilities or logits is decided on random inputs: rows of a softmax sum to 1,
-    sigmoids lie between 0 and 1, everything else gets a softmax.
+    What its values are is decided by the user's word, by the operations in the file and by the answers to test images;
+    see :mod:`picasso.models.outputs`.
     """
 
-    _kind = ""
+    reads_output_kind = True
+    _kind = OutputKind.PROBABILITIES
 
     @abstractmethod
-    def run(self, inputs: Array) -> Array:
-        """Return the raw answers ``(n, K)`` for inputs ``(n, H, W, C)``."""
+    def run(self, inputs: Array) -> NDArray[Any]:
+        """Return the raw answers for inputs ``(n, H, W, C)``: K values each, in any shape that has the batch first."""
+
+    @abstractmethod
+    def output_range(self) -> Range | None:
+        """Return the range of the output by the operations in the file, or None where they can't be read."""
 
     def adopt(self, file: Path) -> None:
-        """Find out what the answers are, and name the model after its file."""
+        """Find out what the answers are, and name the model after its file.
+
+        Raises:
+            ModelError: the output is not that of a classifier.
+        """
         self.checkpoint, self.checkpoint_time = file.name, written(file)
         # ONNX keeps large weights in a file beside it.
         self.files = beside(file, ("", ".data", "_data"))
-        probe = np.random.default_rng(0).random((self.fixed_batch or 4, *self.input_shape), np.float32)
-        answer = self.run(probe)
-        if answer.ndim != 2:
-            raise ModelError(f"{file.name} must answer class scores of shape (N, K), but answers {answer.shape}.")
-        inside = bool(answer.min() >= 0 and answer.max() <= 1)
-        if answer.shape[1] == 1:
-            self._kind = "probability" if inside else "logit"
-        else:
-            self._kind = "probabilities" if inside else "logits"
-        self.num_classes = max(2, answer.shape[1])
-        self.logits_found = "the output" if self._kind.startswith("logit") else "none: the output is probabilities"
+        said = parse(self.output_kind)
+        try:
+            found = self.output_range()
+        except Exception:
+            log.warning("the operations of %s can't be followed", file.name, exc_info=True)
+            found = None
+        images = probes(self.input_shape)
+        first = self.run(images[: self.fixed_batch or 1])
+        count = class_count(first.shape, self.fixed_batch)
+        if count is None or not np.issubdtype(first.dtype, np.floating):
+            raise ModelError(
+                f"{file.name} must answer class scores of shape (N, K), but answers {first.shape} of type "
+                f"{first.dtype}: Picasso shows classifiers."
+            )
+        chosen = images[list(needed(found, said, count))]
+        size = self.fixed_batch or len(chosen)
+        parts = [self.run(fill_up(chosen[i : i + size], size)) for i in range(0, len(chosen), size)]
+        values = np.concatenate([part.reshape(-1, count) for part in parts])[: len(chosen)]
+        decision = decide(values, found, said, file.name)
+        self._kind, self._count, self.num_classes = decision.kind, count, max(2, count)
+        self.output_found, self.notes = decision.describe(), self.notes + decision.notes
+        logits = decision.kind in (OutputKind.LOGITS, OutputKind.SIGMOID_LOGITS)
+        self.logits_found = "the output" if logits else "none: the output is probabilities"
 
     def batch_probabilities(self, inputs: Array) -> Array:
-        """Run the model and turn logits into probabilities; one unit counts as the classes "not" and "is"."""
-        answer = self.run(inputs).astype(np.float64)
-        if self._kind == "logits":
-            exponentials = np.exp(answer - answer.max(axis=1, keepdims=True))
-            answer = exponentials / exponentials.sum(axis=1, keepdims=True)
-        elif self._kind == "logit":
-            answer = 1 / (1 + np.exp(-answer))
-        if answer.shape[1] == 1:
+        """Run the model and make its values probabilities; one value counts as the classes "not" and "is"."""
+        values = self.run(inputs).reshape(-1, self._count).astype(np.float64)
+        answer = to_probabilities(values, self._kind, self._count)
+        if self._count == 1:
             answer = np.concatenate([1 - answer, answer], axis=1)
-        return answer.astype(np.float32)
+        return np.asarray(answer, np.float32)
 
 
 def runtime(module: str, extra: str, file: Path) -> Any:

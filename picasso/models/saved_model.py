@@ -15,6 +15,7 @@ from picasso.models.checkpoints import newest
 from picasso.models.frozen import importer, operations_of, refuse_code
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
+from picasso.models.outputs import choose_output, parse
 
 DEFAULT_SIGNATURES = ("serving_default", "serve")
 FILE = "saved_model.pb"
@@ -43,9 +44,10 @@ class SavedModel(GraphModel):
         data_dir: str | None = None,
         path: str | None = None,
         signature: str | None = None,
-        output: str | None = None,
+        output: int | str | None = None,
         input_shape: Sequence[int] | None = None,
         trust_model: bool = False,
+        output_kind: str = "",
     ) -> None:
         """Load the SavedModel folder ``path``, or the newest one in ``data_dir``.
 
@@ -53,13 +55,16 @@ class SavedModel(GraphModel):
             data_dir: a folder of SavedModel folders.
             path: a SavedModel folder.
             signature: which of its functions to call; by default ``serving_default``, ``serve`` or the only one.
-            output: which of several outputs holds the class probabilities, by name.
+            output: which of several outputs holds the class scores: its name, or its position among the names in
+                alphabetical order.
             input_shape: ``(H, W, C)``, where the signature does not say.
             trust_model: whether operations that touch files or call Python may run.
+            output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
 
         Raises:
             ModelError: the folder is broken, a choice has to be made, or it contains code and is not trusted.
         """
+        self.output_kind = output_kind or self.output_kind
         folder = Path(path) if path else newest(data_dir, (f"*/{FILE}",), "SavedModel").parent
         document = read(folder)
         graph = document.meta_graphs[0]
@@ -78,7 +83,7 @@ class SavedModel(GraphModel):
             raise
         except Exception as error:
             raise ModelError(f"TensorFlow could not load the SavedModel {folder.name}: {reason(error)}.") from error
-        self.adopt(Graph(build, folder.name), folder / FILE)
+        self.adopt(Graph(build, folder.name, said=parse(self.output_kind)), folder / FILE)
         self.checkpoint = folder.name
         # What TensorFlow reads of it; other things may lie there too.
         self.files = tuple(folder / name for name in READ if (folder / name).exists())
@@ -87,7 +92,7 @@ class SavedModel(GraphModel):
         self,
         folder: Path,
         signature: str | None,
-        output: str | None,
+        output: int | str | None,
         input_shape: Sequence[int] | None,
         trust: bool,
     ) -> Callable[[], tuple[Any, Any]]:
@@ -96,7 +101,8 @@ class SavedModel(GraphModel):
         loaded = tf.saved_model.load(str(folder))
         function = loaded.signatures[choose_signature(list(loaded.signatures), signature, folder)]
         names = sorted(function.structured_outputs)
-        name = choose(names, output, "output", folder)
+        shapes = {name: function.structured_outputs[name].shape for name in names}
+        name = names[choose_output(shapes, output, f"The SavedModel {folder.name}")]
         refuse_code(operations_of(function.graph.as_graph_def()), folder.name, trust)
         captured = {id(tensor) for tensor in function.graph.internal_captures}
         inputs = [tensor for tensor in function.inputs if id(tensor) not in captured]
@@ -199,12 +205,16 @@ def choose_signature(names: Sequence[str], wanted: str | None, folder: Path) -> 
     return choose([name for name in names if not name.startswith("__")], wanted or usual, "signature", folder)
 
 
-def freeze_tensorflow_1(folder: Path, graph: Any, signature: str | None, output: str | None) -> tuple[Any, str, str]:
+def freeze_tensorflow_1(
+    folder: Path, graph: Any, signature: str | None, output: int | str | None
+) -> tuple[Any, str, str]:
     """Return the frozen graph of a TensorFlow 1 signature, and the names of its input and output tensors."""
     described = graph.signature_def[choose_signature(sorted(graph.signature_def), signature, folder)]
     inputs = [tensor.name for tensor in described.inputs.values()]
     check_one_input(inputs, folder)
-    tensor = described.outputs[choose(sorted(described.outputs), output, "output", folder)].name
+    names = sorted(described.outputs)
+    outputs = {name: tf.TensorShape(described.outputs[name].tensor_shape) for name in names}
+    tensor = described.outputs[names[choose_output(outputs, output, f"The SavedModel {folder.name}")]].name
     with tf.Graph().as_default() as imported, tf1.Session() as session:
         tf1.saved_model.loader.load(session, list(graph.meta_info_def.tags), str(folder))
         node = tensor.partition(":")[0]

@@ -12,6 +12,7 @@ from picasso.models.checkpoints import beside, newest
 from picasso.models.frozen import find_tensor, guess_input, guess_output, importer, operations_of, refuse_code
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
+from picasso.models.outputs import parse
 
 
 class TFModel(GraphModel):
@@ -28,6 +29,7 @@ class TFModel(GraphModel):
         input_shape: Sequence[int] | None = None,
         constant_feeds: Mapping[str, Any] | None = None,
         trust_model: bool = False,
+        output_kind: str = "",
     ) -> None:
         """Load the newest checkpoint in ``data_dir``, or the checkpoint or frozen graph ``path``.
 
@@ -41,10 +43,12 @@ class TFModel(GraphModel):
             input_shape: ``(H, W, C)``, for graphs whose placeholder does not say.
             constant_feeds: values of further placeholders, such as ``{"keep_prob:0": 1.0}``.
             trust_model: whether operations that touch files or call Python may run.
+            output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
 
         Raises:
             ModelError: the files are missing or broken, or a tensor name is not in the graph.
         """
+        self.output_kind = output_kind or self.output_kind
         if path and path.endswith(".pb"):
             self.format = "frozen TensorFlow graph (.pb)"
             file, name = Path(path), Path(path).name
@@ -58,7 +62,7 @@ class TFModel(GraphModel):
             definition = freeze(file.with_suffix(""), tf_input_var, tf_predict_var, tuple(constant_feeds or ()))
         refuse_code(operations_of(definition), name, trust_model)
         build = importer(definition, tf_input_var, tf_predict_var, name, input_shape, constant_feeds)
-        self.adopt(Graph(build, name), file)
+        self.adopt(Graph(build, name, said=parse(self.output_kind)), file)
         self.checkpoint, self.files = name, files
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,11 @@ from numpy.typing import NDArray
 
 from picasso.errors import ModelError, reason
 from picasso.models.arrays import Array
+from picasso.models.outputs import Analysis, Range, choose_output
+from picasso.models.outputs.tflite_graph import TFLiteReader
 from picasso.models.predict_only import PredictOnlyModel, runtime
+
+log = logging.getLogger(__name__)
 
 
 class TFLiteModel(PredictOnlyModel):
@@ -20,13 +25,26 @@ class TFLiteModel(PredictOnlyModel):
     framework = "tflite"
     format = "TFLite"
 
-    def load(self, path: str = "", trust_model: bool = False) -> None:
+    def load(
+        self,
+        path: str = "",
+        output: int | str | None = None,
+        trust_model: bool = False,
+        output_kind: str = "",
+    ) -> None:
         """Load ``path``; a TFLite file holds no code, so ``trust_model`` changes nothing.
+
+        Args:
+            path: the file.
+            output: which of several outputs holds the class scores: its position or its name.
+            trust_model: without meaning here.
+            output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
 
         Raises:
             ModelError: the file is broken, takes several inputs, or is no classifier of pictures.
         """
         file = Path(path)
+        self._file, self.output_kind = file, output_kind or self.output_kind
         interpreter = runtime("ai_edge_litert.interpreter", "tflite", file).Interpreter
         try:
             self._interpreter = interpreter(model_path=str(file))
@@ -37,21 +55,60 @@ class TFLiteModel(PredictOnlyModel):
         if len(inputs) != 1 or len(inputs[0]["shape"]) != 4:
             shapes = ", ".join(f"{one['name']} {one['shape'].tolist()}" for one in inputs)
             raise ModelError(f"{file.name} must take one picture (N, H, W, C), but takes {shapes}.")
-        self._input, self._output = inputs[0], self._interpreter.get_output_details()[0]
+        self._input, self._output = inputs[0], chosen_output(self._interpreter, output, file)
         self.fixed_batch, height, width, channels = (int(side) for side in inputs[0]["shape"])
         self.input_shape = (height, width, channels)
         # The interpreter holds its tensors itself: two callers would overwrite each other's.
         self._lock = threading.Lock()
         self.adopt(file)
 
-    def run(self, inputs: Array) -> Array:
+    def output_range(self) -> Range | None:
+        """Follow the operations in the file, where the runtime describes its format."""
+        try:
+            return Analysis(TFLiteReader(self._file)).of(int(self._output["index"]))
+        except ImportError:
+            log.info("without a description of the format, the operations of %s are not looked at", self._file.name)
+            return None
+
+    def run(self, inputs: Array) -> NDArray[Any]:
         """Ask the interpreter, quantizing and dequantizing where it works on integers."""
         with self._lock:
             self._interpreter.set_tensor(self._input["index"], quantize(inputs, self._input))
             self._interpreter.invoke()
             answer: NDArray[Any] = self._interpreter.get_tensor(self._output["index"]).copy()
         scale, zero = self._output["quantization"]
-        return np.asarray((answer.astype(np.float32) - zero) * scale if scale else answer, np.float32)
+        return np.asarray((answer.astype(np.float32) - zero) * scale, np.float32) if scale else answer
+
+
+def chosen_output(interpreter: Any, wanted: int | str | None, file: Path) -> dict[str, Any]:
+    """Return the description of the tensor with the class scores.
+
+    Raises:
+        ModelError: there are several and none was chosen, or the chosen one does not exist.
+    """
+    details: list[dict[str, Any]] = interpreter.get_output_details()
+    names = {int(detail["index"]): str(detail["name"]) for detail in details}
+    if wanted not in names.values():
+        names |= names_by_signature(interpreter)
+    shapes = {names[int(detail["index"])]: shape_of(detail) for detail in details}
+    if len(shapes) < len(details):
+        # Names that say nothing apart.
+        shapes = {str(place): shape_of(detail) for place, detail in enumerate(details)}
+    return details[choose_output(shapes, wanted, file.name)]
+
+
+def names_by_signature(interpreter: Any) -> dict[int, str]:
+    """Return what the only signature of a file calls its outputs, by the number of the tensor."""
+    signatures = interpreter.get_signature_list()
+    if len(signatures) != 1:
+        return {}
+    details = interpreter.get_signature_runner(next(iter(signatures))).get_output_details()
+    return {int(detail["index"]): str(name) for name, detail in details.items()}
+
+
+def shape_of(detail: dict[str, Any]) -> str:
+    """Return the shape of a tensor as text."""
+    return str(tuple(int(side) for side in detail["shape"]))
 
 
 def quantize(values: Array, detail: dict[str, Any]) -> NDArray[Any]:

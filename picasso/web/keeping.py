@@ -133,6 +133,8 @@ def made_with(shown: list[Look], results: list[list[dict[str, Any]]]) -> Iterato
         yield "model", f"{model['name']}, {model['checkpoint']} of {model['checkpoint_time']}"
         yield "SHA-256 of the model", model["fingerprint"] or "not known"
         yield "input", f"{' x '.join(map(str, model['input_shape']))}; {model['preprocessing']}"
+        if model.get("output"):
+            yield "output", model["output"]
         yield "logits", model["logits"]
         yield "versions", ", ".join(f"{name} {version}" for name, version in model["versions"].items())
     yield "Picasso", __version__

@@ -1,0 +1,38 @@
+"""Which of several outputs holds the class scores: by name or position, or a sentence that asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from picasso.errors import ModelError
+
+HOW = "output=NAME in Python, --load-arg output=NAME on the command line, output in MODEL_LOAD_ARGS"
+
+
+def choose_output(outputs: Mapping[str, Any], wanted: int | str | None, label: str) -> int:
+    """Return the position of the output with the class scores.
+
+    Args:
+        outputs: what is said of each (its shape), by name, in the model's order.
+        wanted: the name or the position of one of them; None where nobody has said.
+        label: how the error message names the model.
+
+    Raises:
+        ModelError: there are several and none was chosen, or there is none of that name or position.
+    """
+    names = list(outputs)
+    if wanted is None and len(names) == 1:
+        return 0
+    if isinstance(wanted, str) and wanted in names:
+        return names.index(wanted)
+    position = int(wanted) if isinstance(wanted, int | str) and str(wanted).lstrip("-").isdigit() else None
+    if position is not None and -len(names) <= position < len(names):
+        return position % len(names)
+    listed = ", ".join(f"{name} {described}".strip() for name, described in outputs.items())
+    if wanted is None:
+        problem = f"{label} has {len(names)} outputs: {listed}. Say which one holds the class scores"
+    else:
+        count = "one output" if len(names) == 1 else f"{len(names)} outputs"
+        problem = f"{label} has no output {wanted!r}; it has {count}: {listed}. Name one of them"
+    raise ModelError(f"{problem}, by its name or its position from 0: {HOW}.", field="output")

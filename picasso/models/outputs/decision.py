@@ -1,0 +1,233 @@
+"""What kind of output a model has: from the user's word, then from its graph, then from its answers to test images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.errors import ModelError
+from picasso.models.outputs.kinds import MEANING, MEANING_OF_ONE, OutputKind, to_probabilities
+from picasso.models.outputs.probes import ALL, CONFIRMING
+from picasso.models.outputs.ranges import UNKNOWN, Range
+
+# By how much sums and bounds may miss a round number: half precision and quantized outputs round.
+TOLERANCE = 1e-2
+# A logit beyond this is a probability that differs from 0 or 1 by less than 1e-8.
+MAX_LOGIT = 20
+SAY = "OUTPUT (--output-kind, or output_kind in Python)"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an output means.
+
+    Attributes:
+        kind: what its values are.
+        basis: what that rests on: ``"said"``, ``"graph"``, ``"answers"`` (to test images) or ``"guess"``.
+        count: how many values there are, K.
+        notes: what the user should know or confirm.
+    """
+
+    kind: OutputKind
+    basis: str
+    count: int
+    notes: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """Say in a few words what the values are, and how that is known."""
+        meaning = (MEANING_OF_ONE if self.count == 1 else MEANING)[self.kind]
+        known = {
+            "said": "as OUTPUT says",
+            "graph": "by the model's last operations",
+            "answers": "by its answers to test images",
+            "guess": "a guess",
+        }
+        return f"{meaning} ({known[self.basis]})"
+
+
+class Answers:
+    """A model's values ``(n, K)`` for test images, those left out that are not finite."""
+
+    def __init__(self, values: NDArray[np.floating]) -> None:
+        finite = np.isfinite(values).all(axis=1)
+        self.values = values[finite].astype(np.float64)
+        self.count = values.shape[1]
+        # The first half of the test images lie in 0..1.
+        self.near = values[: len(values) // 2][finite[: len(values) // 2]].astype(np.float64)
+
+    def within(self, low: float, high: float) -> bool:
+        """Tell whether all values lie between two bounds."""
+        slack = TOLERANCE * max(1.0, abs(low), abs(high)) / 10
+        return bool(self.values.min() >= low - slack and self.values.max() <= high + slack)
+
+    def sum_to(self, total: float) -> bool:
+        """Tell whether the values of each image are never negative and sum to ``total``."""
+        off = np.abs(self.values.sum(axis=1) - total).max()
+        return self.count > 1 and bool(self.values.min() >= -1e-6 * total and off < TOLERANCE * total)
+
+    def are_log_probabilities(self) -> bool:
+        """Tell whether their exponentials are a distribution."""
+        off = np.abs(np.exp(np.minimum(self.values, 1)).sum(axis=1) - 1).max()
+        return self.count > 1 and bool(self.values.max() <= 1e-6 and off < TOLERANCE)
+
+    def have_length_1(self) -> bool:
+        """Tell whether each image that has any values has ones whose squares sum to 1."""
+        lengths = np.linalg.norm(self.values, axis=1)
+        some = lengths[lengths > 1e-3]
+        return self.count > 1 and some.size > 0 and bool(np.abs(some - 1).max() < TOLERANCE)
+
+
+def decide(values: NDArray[np.floating], found: Range | None, said: OutputKind | None, label: str) -> Decision:
+    """Decide what the values of an output are.
+
+    Args:
+        values: the answers ``(n, K)`` to :func:`~picasso.models.outputs.probes.probes`.
+        found: the range of the output by the graph; None where the graph can't be read.
+        said: the user's word, if any.
+        label: how errors name the model.
+
+    Raises:
+        ModelError: the output is that of a regression, an embedding or features, or contradicts the user's word.
+    """
+    answers = Answers(values)
+    if not len(answers.values):
+        raise ModelError(f"{label} answers no finite numbers to any of {len(values)} test images.")
+    if said:
+        confirm(answers, said, label)
+        return Decision(said, "said", answers.count)
+    return of_one(answers, found or UNKNOWN, label) if answers.count == 1 else of_many(answers, found or UNKNOWN, label)
+
+
+def needed(found: Range | None, said: OutputKind | None, count: int) -> tuple[int, ...]:
+    """Return which of the test images :func:`decide` needs: a few where the user or the graph has told already."""
+    told = found and (found.within(0, 1) or found.link or (found.source == "linear" and count > 1))
+    return CONFIRMING if said or told else tuple(range(ALL))
+
+
+def confirm(answers: Answers, said: OutputKind, label: str) -> None:
+    """Raise a ModelError where answers can't be what the user said."""
+    probabilities = to_probabilities(np.minimum(answers.values, 700), said, answers.count)
+    if probabilities.min() < -TOLERANCE or probabilities.max() > 1 + TOLERANCE:
+        raise ModelError(
+            f"{label} answers test images with values from {answers.values.min():.3g} to {answers.values.max():.3g}, "
+            f"which are no {said}. OUTPUT (--output-kind) is one of {', '.join(OutputKind)}.",
+            field="OUTPUT",
+        )
+
+
+def of_many(answers: Answers, found: Range, label: str) -> Decision:
+    """Decide about two values or more."""
+    count = answers.count
+    kind = certain(answers, found)
+    if kind:
+        return Decision(kind, "graph" if found.within(0, 1) or found.link else "answers", count)
+    refuse_features(answers, found, label)
+    if found.source == "linear":
+        return Decision(OutputKind.LOGITS, "graph", count, (as_logits(count),))
+    if found.within(-1, 1):
+        return Decision(OutputKind.TANH, "graph", count, (is_tanh(found, "Each value"),))
+    if answers.within(0, 1):
+        return Decision(OutputKind.SIGMOID, "guess", count, (in_unit_interval(),))
+    if found.low >= 0:
+        refuse(label, f"{count} values that are never negative, not all below 1, and do not sum to 1")
+    return Decision(OutputKind.LOGITS, "guess", count, (as_logits(count),))
+
+
+def certain(answers: Answers, found: Range) -> OutputKind | None:
+    """Return the kind of two values or more where the graph or the answers leave no doubt."""
+    if found.link == "sigmoid" and found.within(0, 1):
+        return OutputKind.SIGMOID
+    # That test images so far apart all sum to 1 by chance does not happen.
+    if answers.sum_to(1):
+        return OutputKind.PROBABILITIES
+    if found.within(0, 1):
+        return OutputKind.PROBABILITIES if found.link == "softmax" else OutputKind.SIGMOID
+    logarithms = found.link in ("log softmax", "log sigmoid") and found.within(-np.inf, 0)
+    if logarithms or answers.are_log_probabilities():
+        return OutputKind.LOG_PROBABILITIES
+    return OutputKind.PERCENT if is_percent(found) or answers.sum_to(100) else None
+
+
+def refuse_features(answers: Answers, found: Range, label: str) -> None:
+    """Raise a ModelError about two values or more that are no scores of classes."""
+    if answers.have_length_1() or found.source == "normalized":
+        refuse(label, f"{answers.count} values that are normalized, as an embedding is")
+    if found.source == "features":
+        refuse(label, f"{answers.count} pooled features without a layer of classes behind them")
+    if found.source == "rectified":
+        refuse(label, f"{answers.count} values that are never negative and have no upper bound, as features are")
+
+
+def of_one(answers: Answers, found: Range, label: str) -> Decision:
+    """Decide about a single value."""
+    always = bool(np.abs(answers.values - 1).max() < 1e-6)
+    if always and (found.link == "softmax" or found.low == found.high):
+        note = (
+            "The output is always 1: it is a softmax over one value, which can't tell anything apart. Train the model "
+            "with a sigmoid, or with one value for each of the two classes."
+        )
+        return Decision(OutputKind.SIGMOID, "graph", 1, (note,))
+    if found.within(0, 1):
+        return Decision(OutputKind.SIGMOID, "graph", 1)
+    if found.link in ("log softmax", "log sigmoid") and found.within(-np.inf, 0):
+        return Decision(OutputKind.LOG_PROBABILITIES, "graph", 1)
+    if is_percent(found):
+        return Decision(OutputKind.PERCENT, "graph", 1)
+    if found.within(-1, 1) and found.source != "linear":
+        return Decision(OutputKind.TANH, "graph", 1, (is_tanh(found, "The value"),))
+    if found.source in ("rectified", "features"):
+        refuse(label, "one value that is never negative and has no upper bound, as a regression does")
+    if found.source != "linear" and answers.within(0, 1):
+        return Decision(OutputKind.SIGMOID, "guess", 1, (in_unit_interval(),))
+    if found.low >= 0 and found.source != "linear":
+        refuse(label, "one value that is never negative and may be larger than 1, as a regression does")
+    if answers.near.size and np.abs(answers.near).min() > MAX_LOGIT:
+        low, high = answers.near.min(), answers.near.max()
+        refuse(label, f"test images with one value from {low:.3g} to {high:.3g}, as a regression does")
+    note = (
+        "The output is one value without a sigmoid. It is taken for a logit, but a regression looks the same: say "
+        f"which with {SAY}, such as logits, probabilities, percent or tanh."
+    )
+    return Decision(OutputKind.LOGITS, "guess", 1, (note,))
+
+
+def is_percent(found: Range) -> bool:
+    """Tell whether values are probabilities times 100."""
+    return found.low >= -1e-3 and 99 < found.high < 101
+
+
+def is_tanh(found: Range, value: str) -> str:
+    """Say how values of -1..1 are shown."""
+    return (
+        f"{value} of the output lies in -1..1{' (tanh)' if found.link == 'tanh' else ''} and is shown as the "
+        f"probability (1 + value) / 2. If that is wrong, say what it is with {SAY}."
+    )
+
+
+def as_logits(count: int) -> str:
+    """Say that scores are taken for those of classes that exclude each other."""
+    return (
+        f"The output has no softmax or sigmoid, so its {count} values are taken for logits of classes that exclude "
+        f"each other, and a softmax makes them probabilities. Confirm it with {SAY}: logits; or sigmoid logits, for "
+        "labels that can hold together."
+    )
+
+
+def in_unit_interval() -> str:
+    """Say that values are taken for probabilities because they look so."""
+    return (
+        "The values of the output lie in 0..1 for all test images and are taken for probabilities as they are, but "
+        f"nothing in the model proves it: say what they are with {SAY}, such as sigmoid or logits."
+    )
+
+
+def refuse(label: str, answer: str) -> NoReturn:
+    """Raise a ModelError about an output that is no classification, with the way to insist."""
+    raise ModelError(
+        f"{label} answers {answer}; Picasso shows classifiers. If these are class scores, say what they are with "
+        f"{SAY}: {', '.join(OutputKind)}.",
+        field="OUTPUT",
+    )

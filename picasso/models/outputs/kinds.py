@@ -1,0 +1,122 @@
+"""The kinds of outputs that a classifier can have, and how the values of each become probabilities."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.errors import ConfigurationError
+
+
+class OutputKind(StrEnum):
+    """What the values ``(N, K)`` of an output are; the words of the setting ``OUTPUT``.
+
+    One value (K = 1) is about the second of two classes, "not" and "is": a probability, a logit, and so on.
+    """
+
+    PROBABILITIES = "probabilities"
+    """Probabilities of classes that exclude each other: 0..1, of sum 1."""
+    SIGMOID = "sigmoid"
+    """A probability of its own for each of several labels that can hold together: 0..1, of any sum."""
+    LOGITS = "logits"
+    """Scores of classes that exclude each other; a softmax makes them probabilities (a sigmoid, for one value)."""
+    SIGMOID_LOGITS = "sigmoid logits"
+    """A score of its own for each label; a sigmoid makes each a probability."""
+    LOG_PROBABILITIES = "log probabilities"
+    """Natural logarithms of probabilities, never above 0."""
+    PERCENT = "percent"
+    """Probabilities times 100."""
+    TANH = "tanh"
+    """Values of -1..1, where -1 is "not" and 1 is "is": (1 + value) / 2 is the probability."""
+
+
+MEANING: dict[OutputKind, str] = {
+    OutputKind.PROBABILITIES: "probabilities of classes that exclude each other",
+    OutputKind.SIGMOID: "a probability of its own for each class",
+    OutputKind.LOGITS: "logits, which a softmax makes probabilities",
+    OutputKind.SIGMOID_LOGITS: "logits, each of which a sigmoid makes a probability",
+    OutputKind.LOG_PROBABILITIES: "logarithms of probabilities",
+    OutputKind.PERCENT: "probabilities in percent",
+    OutputKind.TANH: "values of -1..1, shown as (1 + value) / 2",
+}
+MEANING_OF_ONE: dict[OutputKind, str] = {
+    OutputKind.PROBABILITIES: "the probability of the second of two classes",
+    OutputKind.SIGMOID: "the probability of the second of two classes",
+    OutputKind.LOGITS: "the logit of the second of two classes, which a sigmoid makes a probability",
+    OutputKind.SIGMOID_LOGITS: "the logit of the second of two classes, which a sigmoid makes a probability",
+    OutputKind.LOG_PROBABILITIES: "the logarithm of the probability of the second of two classes",
+    OutputKind.PERCENT: "the probability of the second of two classes in percent",
+    OutputKind.TANH: "a value of -1..1 for the second of two classes, shown as (1 + value) / 2",
+}
+
+
+@dataclass(frozen=True)
+class Functions:
+    """The functions of a framework that :func:`to_probabilities` needs; the first is over the last axis."""
+
+    softmax: Callable[[Any], Any]
+    sigmoid: Callable[[Any], Any]
+    exp: Callable[[Any], Any]
+
+
+def softmax(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the softmax over the last axis."""
+    exponentials: NDArray[Any] = np.exp(values - values.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
+
+
+def sigmoid(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the logistic function of each value."""
+    # Written so that no exponential overflows.
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * values)))
+
+
+NUMPY = Functions(softmax, sigmoid, np.exp)
+
+
+def to_probabilities(values: Any, kind: OutputKind, count: int, functions: Functions = NUMPY) -> Any:
+    """Return the probabilities ``(N, K)`` that values ``(N, K)`` of a kind stand for.
+
+    Args:
+        values: an array, or a tensor of the framework that ``functions`` are from.
+        kind: what they are.
+        count: K. One value stays one: the probability of "is".
+        functions: those of the framework.
+    """
+    if kind is OutputKind.SIGMOID_LOGITS or (kind is OutputKind.LOGITS and count == 1):
+        return functions.sigmoid(values)
+    if kind is OutputKind.LOGITS:
+        return functions.softmax(values)
+    if kind is OutputKind.LOG_PROBABILITIES:
+        return functions.exp(values)
+    if kind is OutputKind.PERCENT:
+        return values / 100
+    if kind is OutputKind.TANH:
+        return (values + 1) / 2
+    return values
+
+
+def parse(text: str) -> OutputKind | None:
+    """Return the kind that a text names, in any case and with hyphens for spaces; None for "".
+
+    Raises:
+        ConfigurationError: it names none.
+    """
+    words = " ".join(text.lower().replace("-", " ").replace("_", " ").split())
+    if not words:
+        return None
+    try:
+        return OutputKind(words)
+    except ValueError:
+        near = difflib.get_close_matches(words, list(OutputKind), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigurationError(
+            f"There is no kind of output {text!r}; OUTPUT (--output-kind) is one of {', '.join(OutputKind)}.{hint}",
+            field="OUTPUT",
+        ) from None

@@ -1,0 +1,174 @@
+"""The operations of a TensorFlow graph in the words of :mod:`picasso.models.outputs.ranges`, and the scores in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.models.backend import tf
+from picasso.models.feature_layers import reach
+from picasso.models.outputs.kinds import Functions
+from picasso.models.outputs.ranges import Operation
+
+FUNCTIONS = Functions(tf.nn.softmax, tf.sigmoid, tf.exp)
+# Operations that pass their first input on unchanged, on the way back from the output.
+TRANSPARENT = {
+    "Identity", "IdentityN", "StopGradient", "Squeeze", "ExpandDims", "EnsureShape", "Reshape", "Cast", "CheckNumerics",
+    "PreventGradient", "PlaceholderWithDefault",
+}  # fmt: skip
+KEEP = TRANSPARENT | {
+    "Transpose", "StridedSlice", "Slice", "GatherV2", "GatherNd", "Gather", "Split", "SplitV", "Unpack", "Tile",
+    "BroadcastTo", "ReverseV2", "SpaceToBatchND", "BatchToSpaceND", "MirrorPad", "ResizeBilinear",
+    "ResizeNearestNeighbor",
+}  # fmt: skip
+NAMES = {
+    **dict.fromkeys(KEEP, "keep"),
+    **dict.fromkeys(("Mean", "Max", "Min", "MaxPool", "AvgPool"), "pool"),
+    **dict.fromkeys(("Add", "AddV2", "AddN", "BiasAdd"), "add"),
+    **dict.fromkeys(("ConcatV2", "Pack", "SelectV2", "Select"), "join"),
+    **dict.fromkeys(("RealDiv", "Div", "DivNoNan", "Xdivy"), "divide"),
+    **dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "Einsum", "Conv2D", "DepthwiseConv2dNative"), "linear"),
+    **dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"), "affine"),
+    **dict.fromkeys(("Selu", "LeakyRelu"), "activation"),
+    **dict.fromkeys(("Sin", "Cos"), "sine"),
+    **dict.fromkeys(("Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "LogicalAnd", "LogicalOr"), "truth"),
+    **dict.fromkeys(("Pad", "PadV2"), "pad"),
+    "Square": "square", "SquaredDifference": "not negative", "ClipByValue": "bound",
+    "Sub": "subtract", "Mul": "multiply", "MulNoNan": "multiply", "Neg": "negate",
+    "Sum": "sum", "Exp": "exp",
+    "Log": "log", "Sqrt": "root", "Rsqrt": "inverse root", "Abs": "absolute", "Minimum": "minimum",
+    "Maximum": "maximum", "Softmax": "softmax", "Sigmoid": "sigmoid", "Tanh": "tanh", "LogSoftmax": "log softmax",
+    "Softplus": "softplus", "Softsign": "softsign", "Elu": "elu", "Erf": "erf", "Atan": "arctan", "OneHot": "truth",
+    "L2Normalize": "normalize",
+}  # fmt: skip
+CLIPS = {"Relu": (0.0, np.inf), "Relu6": (0.0, 6.0)}
+# How many of the inputs are values; the others say how, such as the axis.
+VALUES = {
+    "add": None, "join": None, "multiply": 2, "subtract": 2, "divide": 2, "minimum": 2, "maximum": 2, "linear": 2,
+    "bound": 3,
+}  # fmt: skip
+
+
+class GraphReader:
+    """Reads the graph around one tensor.
+
+    Args:
+        source: the operation that takes the images.
+        evaluate: gives the values of tensors that do not depend on it.
+    """
+
+    def __init__(self, source: Any, evaluate: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
+        self._downstream, self._evaluate = reach(source, up=False), evaluate
+
+    def is_constant(self, tensor: Any) -> bool:
+        """Tell whether a tensor does not depend on the images."""
+        return tensor.op not in self._downstream
+
+    def constant(self, tensor: Any) -> NDArray[Any] | None:
+        """Return the values of a tensor that does not depend on the images."""
+        value = tf.get_static_value(tensor)
+        if value is None and tensor.dtype.is_floating:
+            (value,) = self._evaluate([tensor])
+        return None if value is None else np.asarray(value)
+
+    def operation(self, tensor: Any) -> Operation:
+        """Return the operation that gives a tensor."""
+        operation = tensor.op
+        inputs = list(operation.inputs)
+        if operation.type in CLIPS:
+            return Operation("clip", inputs, CLIPS[operation.type])
+        name = NAMES.get(operation.type, "unknown")
+        if operation.type == "IdentityN":
+            return Operation("keep", [inputs[tensor.value_index]])
+        if operation.type in ("SelectV2", "Select"):
+            return Operation("join", inputs[1:])
+        if operation.type == "ConcatV2":
+            return Operation("join", inputs[:-1])
+        numbers = (0,) if name == "linear" and in_usual_order(operation) else ()
+        return Operation(name, inputs[: VALUES.get(name, 1)], numbers)
+
+
+def in_usual_order(operation: Any) -> bool:
+    """Tell whether the last axis of the weights of a layer is that of its results."""
+    if operation.type in ("Einsum", "DepthwiseConv2dNative"):
+        return False
+    attributes = operation.node_def.attr
+    return not any(name in attributes and attributes[name].b for name in ("transpose_b", "adj_y"))
+
+
+class Scores(NamedTuple):
+    """Scores in a graph, one for each of its output's values.
+
+    Attributes:
+        values: the scores ``(N, K)``.
+        probabilities: what the graph itself makes of them ``(N, K)``, by the function ``link``.
+        link: ``"softmax"``, ``"sigmoid"``, ``"log-softmax"`` or ``"tanh"``.
+    """
+
+    values: Any
+    probabilities: Any
+    link: str
+
+
+def find_scores(output: Any, reader: GraphReader, count: int) -> Scores | None:
+    """Return the scores that an output was made of, if there are as many as it has values.
+
+    The way back leads through copies, bounds and numbers that are added or multiplied; whether these change the
+    probabilities, only values can tell.
+
+    Args:
+        output: the tensor of the output, of any shape.
+        reader: reads its graph.
+        count: how many values it has for each image.
+    """
+    tensor, inverted = output, False
+    while True:
+        operation, inputs = tensor.op, list(tensor.op.inputs)
+        if operation.type in BASES:
+            found = BASES[operation.type](inputs[0], operation.outputs[0])
+            break
+        if operation.type == "ConcatV2":
+            return joined(inputs[:-1], reader, count) if not inverted else None
+        varying = [one for one in inputs if not reader.is_constant(one)]
+        if operation.type == "IdentityN":
+            tensor = inputs[tensor.value_index]
+        elif operation.type in TRANSPARENT or (operation.type in PASSED and len(varying) == 1):
+            inverted ^= operation.type == "Sub" and varying[0] is inputs[1]
+            tensor = varying[0]
+        else:
+            return None
+    if inverted:
+        if found.link not in ("sigmoid", "tanh"):
+            return None
+        found = Scores(-found.values, 1 - found.probabilities, found.link)
+    if found.values.shape[1:].num_elements() not in (count, None):
+        return None
+    values, probabilities = (tf.reshape(tf.cast(one, tf.float32), [-1, count]) for one in found[:2])
+    return Scores(values, probabilities, found.link)
+
+
+def joined(parts: Sequence[Any], reader: GraphReader, count: int) -> Scores | None:
+    """Return the scores of several tensors whose values follow each other in an output."""
+    counts = [part.shape[1:].num_elements() for part in parts]
+    if None in counts or sum(counts) != count:
+        return None
+    found = [find_scores(part, reader, size) for part, size in zip(parts, counts, strict=True)]
+    known = [one for one in found if one is not None]
+    if len(known) < len(found) or len({one.link for one in known}) > 1:
+        return None
+    values, probabilities = (tf.concat([one[index] for one in known], 1) for index in (0, 1))
+    return Scores(values, probabilities, known[0].link)
+
+
+# Operations that end in probabilities, and the scores that go in.
+BASES: dict[str, Callable[[Any, Any], Scores]] = {
+    "Softmax": lambda given, answer: Scores(given, answer, "softmax"),
+    "Sigmoid": lambda given, answer: Scores(given, answer, "sigmoid"),
+    "LogSoftmax": lambda given, answer: Scores(given, tf.exp(answer), "log-softmax"),
+    # (1 + tanh x) / 2 is the sigmoid of 2 x.
+    "Tanh": lambda given, answer: Scores(2 * given, (1 + answer) / 2, "tanh"),
+}
+PASSED = {"Minimum", "Maximum", "ClipByValue", "Mul", "RealDiv", "Add", "AddV2", "Sub", "BiasAdd"}
