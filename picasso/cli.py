@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import click
 
 from picasso import __version__
 from picasso.cli_options import CONFIG, configured, free_folder, friendly, gate, parse_pairs, parse_time, progress_bar
-from picasso.errors import BadRequest
+from picasso.errors import BadRequest, PicassoError
 
 if TYPE_CHECKING:
     from picasso.configuration import Settings
@@ -59,9 +60,11 @@ def explain(
     compare: tuple[str, ...],
     out: Path,
 ) -> None:
-    """Visualize PICTURES and write PNG, JSON and npz files, one folder for each picture and visualization."""
-    from picasso import comparing, models
-    from picasso.inputs import picture_from
+    """Visualize PICTURES and write PNG, JSON and npz files, one folder for each picture and visualization.
+
+    Ends with status 2 where a picture could not be read; the others are done all the same.
+    """
+    from picasso import comparing, images, models
     from picasso.registry import Registry
 
     chosen = parse_pairs(pairs, "--set", "Window=0.1")
@@ -71,15 +74,14 @@ def explain(
         if name not in settings.COMPARE:
             known = ", ".join(settings.COMPARE) or "none"
             raise BadRequest(f"There is no model {name} in the setting COMPARE; there are: {known}.", field="compare")
-    for file in pictures:
-        picture_from(file, 0)
+    good = readable(pictures)
     loaded = {name: models.load_configured(settings.compared(name)) for name in ("", *compare)}
     notes: dict[str, None] = {}
     for name, own in wanted.items():
         with progress_bar(name) as progress:
             explained = comparing.explain_each(
                 loaded,
-                pictures,
+                good,
                 name,
                 plugin_dirs=settings.plugin_dirs(),
                 progress=progress,
@@ -87,13 +89,39 @@ def explain(
                 **own,
             )
             for result in explained:
-                folder = free_folder(out, f"{Path(result.picture).stem}-{name}")
+                called = images.without_ending(result.picture).replace("/", "-")
+                folder = free_folder(out, f"{called}-{name}")
                 result.save(folder)
                 best = result.predictions[0]
                 click.echo(f"{result.picture}: {best['name']} {best['prob']:.3f} -> {folder}")
                 notes |= dict.fromkeys((*result.model.notes, *result.notes))
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
+    if len(good) < len(pictures):
+        sys.exit(2)
+
+
+def readable(files: Sequence[Path]) -> list[Path]:
+    """Return those files that can be read as pictures, before a model takes its seconds to load; say why others can't.
+
+    Ends the command if there were some, and none of them can.
+    """
+    from picasso.images import display_name
+    from picasso.inputs import picture_from
+
+    good = []
+    for file in files:
+        try:
+            picture_from(file, 0)
+            good.append(file)
+        except PicassoError as error:
+            # Files of the same name may lie in several folders.
+            rest = error.message.removeprefix(display_name(file.name))
+            message = f"{file}{rest}" if rest != error.message else rest
+            click.secho(f"picasso: {message}", fg="red", err=True)
+    if files and not good:
+        sys.exit(2)
+    return good
 
 
 @main.command()
@@ -102,26 +130,29 @@ def explain(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @configured
 def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, as_json: bool) -> None:
-    """Load the model and say what Picasso understood of it, and what it answers for PICTURES or the samples."""
+    """Load the model and say what Picasso understood of it, and what it answers for PICTURES or the samples.
+
+    Ends with status 2 where a picture could not be read; the others are looked at all the same.
+    """
     import json
 
     from picasso import checking, models
-    from picasso.inputs import picture_from
+    from picasso.inputs import names_of, picture_from
 
     shown = list(pictures) or list(settings.sample_files(10).values())
-    for file in shown:
-        # Before the model, which takes longer to load.
-        picture_from(file, 0)
+    good = readable(shown)
     model = models.load_configured(settings)
     with progress_bar("measuring", hidden=not folder) as progress:
-        report = checking.check(model, map(picture_from, shown, itertools.count()), folder, progress)
+        report = checking.check(model, map(picture_from, good, itertools.count(), names_of(good)), folder, progress)
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=1))
-        return
-    for name, value in report.lines():
-        click.echo(f"{name:>12}  {value}")
-    for warning in report.warnings:
-        click.secho(f"{'warning':>12}  {warning}", fg="yellow")
+    else:
+        for name, value in report.lines():
+            click.echo(f"{name:>12}  {value}")
+        for warning in report.warnings:
+            click.secho(f"{'warning':>12}  {warning}", fg="yellow")
+    if len(good) < len(shown):
+        sys.exit(2)
 
 
 @main.command()

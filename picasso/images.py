@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import warnings
 
 import numpy as np
@@ -139,6 +140,19 @@ def encode(image: Image.Image) -> bytes:
 def data_address(body: bytes, mimetype: str = "image/png") -> str:
     """Return a file as an address that holds it, for an ``img`` of a page that has no server."""
     return f"data:{mimetype};base64,{base64.b64encode(body).decode()}"
+
+
+def path_name(path: str, limit: int = 60) -> str:
+    """Return a path that is safe to show: its folder, if it names one, and what :func:`display_name` gives."""
+    folder, _, _ = path.replace("\\", "/").rpartition("/")
+    last = folder.rpartition("/")[2].strip()
+    name = display_name(path, limit)
+    return name if last in ("", ".", "..") else f"{display_name(last, limit)}/{name}"
+
+
+def without_ending(name: str) -> str:
+    """Return a picture's name, which may begin with a folder, without the ending that says its format."""
+    return re.sub(r"\.[^./]*$", "", name)
 
 
 def display_name(name: str, limit: int = 60) -> str:

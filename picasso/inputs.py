@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,14 +29,45 @@ class Picture:
     image: Image.Image
 
 
-def picture_from(source: Source, index: int) -> Picture:
-    """Return what a caller passed as an upright picture with a name."""
+def names_of(files: Sequence[str | Path]) -> list[str]:
+    """Return what files are called: by the last part of their path, and by as many folders as tell them apart.
+
+    The same file twice has the same name.
+    """
+    paths = [Path(os.path.abspath(file)).parts for file in files]  # noqa: PTH100 - links have names of their own
+    lengths = dict.fromkeys(paths, 1)
+    while True:
+        called: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        for path, length in lengths.items():
+            called.setdefault(path[-length:], []).append(path)
+        alike = [path for group in called.values() if len(group) > 1 for path in group]
+        if not alike:
+            return ["/".join(path[-lengths[path] :]) for path in paths]
+        for path in alike:
+            lengths[path] = min(lengths[path] + 1, len(path))
+
+
+def named(sources: Sequence[Source]) -> list[str | None]:
+    """Return the names of those sources that are files; None for the others."""
+    names = iter(names_of([source for source in sources if isinstance(source, str | Path)]))
+    return [next(names) if isinstance(source, str | Path) else None for source in sources]
+
+
+def picture_from(source: Source, index: int, name: str | None = None) -> Picture:
+    """Return what a caller passed as an upright picture with a name.
+
+    Args:
+        source: a file, a PIL picture or an array.
+        index: its number among the others.
+        name: what a file is called, where the last part of its path does not tell it from the others.
+    """
     if isinstance(source, str | Path):
         try:
             body = Path(source).read_bytes()
         except OSError as error:
             raise BadRequest(f"The picture {source} can't be read: {error.strerror}.") from error
-        return Picture(Path(source).name, door.read(body, Path(source).name))
+        called = name or Path(source).name
+        return Picture(called, door.read(body, called))
     if isinstance(source, Image.Image):
         return Picture(f"picture {index}", door.upright(source))
     if source.dtype != np.uint8:

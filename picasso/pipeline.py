@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from picasso.errors import ModelError, PicassoError, RunError, reason
-from picasso.inputs import Picture, Source, picture_from, prepare
+from picasso.inputs import Picture, Source, named, picture_from, prepare
 from picasso.models.base import Model
 from picasso.models.contrasted import contrasted
 from picasso.models.labels import Wanted, numbers
@@ -103,8 +103,11 @@ def groups(images: Source | Iterable[Source], progress: Report | None) -> Iterat
     if isinstance(images, str | Path | Image.Image | np.ndarray):
         images = [images]
     sources = list(images)
+    names = named(sources)
     for start in range(0, len(sources), GROUP):
-        group = [picture_from(source, start + index) for index, source in enumerate(sources[start : start + GROUP])]
+        group = [
+            picture_from(sources[index], index, names[index]) for index in range(len(sources))[start : start + GROUP]
+        ]
 
         def report(fraction: float, done: int = start, size: int = len(group)) -> None:
             if progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import secrets
@@ -78,11 +79,9 @@ class Session:
         with self._lock, room_on_disk():
             if sum(1 for _ in self._pictures.glob(DOCUMENTS)) >= self._settings.MAX_PICTURES:
                 raise TooLarge(f"A session holds {self._settings.MAX_PICTURES} pictures at most; remove some first.")
-            uid = self._next_uid()
+            uid, shown = self._next_uid(), self._name(name)
             filename = f"{uid:04d}-{secrets.token_hex(6)}.png"
-            document = StoredPicture(
-                uid=uid, name=images.display_name(name), filename=filename, path=str(self._pictures / filename)
-            )
+            document = StoredPicture(uid=uid, name=shown, filename=filename, path=str(self._pictures / filename))
             try:
                 files.write_bytes(self._pictures / filename, pixels)
                 # Now, while it is in memory: a page of a hundred pictures would wait for a hundred to be read again.
@@ -93,6 +92,26 @@ class Session:
                 self._forget(document)
                 raise
             return document
+
+    def _name(self, path: str) -> str:
+        """Return what an upload is called: by its folder, too, where another of this name came from another folder.
+
+        Browsers send the paths of what lies in a folder that was chosen or dropped as a whole.
+        """
+        name, known = images.display_name(path), self._folder / "names.json"
+        if "/" not in path.replace("\\", "/"):
+            return name
+        # By the path, since the same one may be sent again.
+        names: dict[str, str] = files.read_json(known) or {}
+        # What was removed again is not forgotten, so there must be an end.
+        names = names if len(names) < 2 * self._settings.MAX_PICTURES else {}
+        if path not in names:
+            taken = set(names.values())
+            full = images.path_name(path)
+            numbered = (f"{full} ({number})" for number in itertools.count(2))
+            names[path] = next(one for one in itertools.chain((name, full), numbered) if one not in taken)
+            files.write_json(known, names)
+        return names[path]
 
     def check_room(self) -> None:
         """Raise TooLarge or StorageFull where no more may be stored; see :class:`picasso.quotas.Quotas`."""

@@ -196,6 +196,45 @@ def test_mistakes_end_with_status_2_and_one_line(
     assert "Traceback" not in done.output
 
 
+@pytest.mark.parametrize("command", ["explain", "check"])
+def test_pictures_that_cannot_be_read_are_named_and_the_others_done(config: Path, tmp_path: Path, command: str) -> None:
+    files = [tmp_path / name for name in ("good.png", "bad/x.png", "missing.png", "cut/x.png", "last.png")]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+    for file in (files[0], files[4]):
+        file.write_bytes(png())
+    files[1].write_bytes(b"hello")
+    files[3].write_bytes(png()[:-40])
+    words = ["-v", "ClassProbabilities", "--out", tmp_path / "out"] if command == "explain" else []
+    done = run(command, *files, "--config", config, *words)
+    assert done.exit_code == 2
+    errors = [line for line in done.stderr.splitlines() if line.startswith("picasso: ")]
+    assert [sum(str(file) in line for line in errors) for file in files] == [0, 1, 1, 1, 0]
+    assert f"{files[1]} is not a picture that can be read" in errors[0]
+    assert "good.png: " in done.stdout
+    assert "last.png: " in done.stdout
+    if command == "explain":
+        assert {folder.name for folder in (tmp_path / "out").iterdir()} == {
+            "good-ClassProbabilities",
+            "last-ClassProbabilities",
+        }
+
+
+def test_pictures_of_one_name_stay_apart_in_all_results(config: Path, tmp_path: Path) -> None:
+    files = [tmp_path / folder / "1.png" for folder in ("cats", "dogs")]
+    for seed, file in enumerate(files):
+        file.parent.mkdir()
+        file.write_bytes(png(picture(seed)))
+    done = run("explain", *files, "--config", config, "-v", "ClassProbabilities", "--out", tmp_path / "out")
+    assert done.exit_code == 0
+    for folder in ("cats", "dogs"):
+        document = json.loads((tmp_path / "out" / f"{folder}-1-ClassProbabilities" / "result.json").read_text())
+        assert document["picture"] == f"{folder}/1.png"
+        assert f"{folder}/1.png: " in done.stdout
+    answers = json.loads(run("check", *files, "--config", config, "--json").stdout)["answers"]
+    assert [answer["picture"] for answer in answers] == ["cats/1.png", "dogs/1.png"]
+
+
 def serve(config: Path, port: int) -> subprocess.Popen[str]:
     words = [sys.executable, "-m", "picasso", "serve", "--config", str(config), "--port", str(port)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -260,3 +260,21 @@ def test_a_session_that_is_deleted_while_others_expire_stops_nothing(
     storage.expire()
     monkeypatch.undo()
     assert not folder.exists()
+
+
+def test_pictures_of_one_name_in_several_folders_stay_apart(storage: Storage) -> None:
+    session = storage.create()
+    paths = ("trip/cats/1.png", "trip/dogs/1.png", "trip/dogs/1.png")
+    assert [session.add_picture(png(), path)["name"] for path in paths] == ["1.png", "dogs/1.png", "dogs/1.png"]
+    session.remove_picture(0)
+    assert session.add_picture(png(), "other/dogs/1.png")["name"] == "dogs/1.png (2)"
+
+
+@pytest.mark.parametrize("folder", ["..", ".", "", "a\0/..", "<b>"])
+def test_folders_in_names_are_shown_and_never_followed(storage: Storage, tmp_path: Path, folder: str) -> None:
+    session = storage.create()
+    session.add_picture(png(), "a/x.png")
+    stored = session.add_picture(png(), f"{folder}/x.png")
+    assert stored["name"] in ("x.png (2)", "<b>/x.png", "a/x.png")
+    assert Path(stored["path"]).is_relative_to(tmp_path / "work")
+    assert ".." not in Path(stored["path"]).parts

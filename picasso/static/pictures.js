@@ -7,6 +7,8 @@ import { dropped, isPicture } from "./dropping.js";
 const AT_ONCE = 3;
 const PARTS = ["[data-part=pictures]", "[data-part=visualizations]"];
 
+// Where a dropped file lay.
+const paths = new WeakMap();
 const notices = document.querySelector("[data-notices]");
 const find = (name) => document.querySelector(`[data-${name}]`);
 
@@ -57,7 +59,8 @@ const upload = async (chosen) => {
   const lane = async () => {
     for (let file = queue.shift(); file; file = queue.shift()) {
       const body = new FormData();
-      body.append("file", file, file.name);
+      // The folders tell files of the same name apart.
+      body.append("file", file, paths.get(file) || file.webkitRelativePath || file.name);
       try {
         await ask(url, { method: "POST", body });
       } catch (error) {
@@ -97,7 +100,9 @@ addEventListener("drop", async (event) => {
     moving = null;
     return arrange();
   }
-  upload((await dropped(event.dataTransfer)).map(({ file }) => file));
+  const found = await dropped(event.dataTransfer);
+  for (const { file, path } of found) paths.set(file, path);
+  upload(found.map(({ file }) => file));
 });
 
 // Removing and moving, without leaving the place on the page.
