@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -63,6 +63,31 @@ class Panel:
         """Return the map of a predicted class, titled with its name."""
         index, probability = prediction["index"], prediction["prob"]
         return cls(title=prediction["name"], array=array, class_index=index, probability=probability, **attributes)
+
+    def above_chance(self, noise: float, logit_noise: float = 0.0) -> Self:
+        """Return a map whose values are differences of answers without those that chance alone explains.
+
+        Which answers they are is read from :attr:`quantity`: it names the probability, or else the logit.
+
+        Args:
+            noise: by how much the probabilities of one image differ from one answer to the next.
+            logit_noise: the same for its logits.
+        """
+        # Gradients of the logit are something else.
+        of_logits = "drop" in self.quantity and "logit" in self.quantity
+        chance = logit_noise if of_logits else noise if "probability" in self.quantity else 0.0
+        if self.kind != "map" or not chance:
+            return self
+        array, unit = self.array, "logits" if of_logits else "probabilities"
+        if self.signed:
+            array = np.where(np.abs(array) <= chance, 0, array).astype(array.dtype)
+        elif self.probability is not None and self.value_range == (0.0, 1.0):
+            # What remains behind a window: chance is what is close to the probability of the whole image.
+            near = np.abs(array - self.probability) <= chance
+            array = np.where(near, self.probability, array).astype(array.dtype)
+        said = f"The model's {unit} differ by up to {chance:.2g} by chance: less than that counts as nothing."
+        note = f"{self.note} {said}".strip()
+        return replace(self, array=array, note=note, noise=max(self.noise_level, chance))
 
     @property
     def kind(self) -> str:

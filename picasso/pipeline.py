@@ -165,7 +165,7 @@ def run(
             picture=picture.name,
             view=np.asarray(picture.view),
             predictions=picture.best,
-            panels=tuple(panels),
+            panels=tuple(panel.above_chance(model.noise, model.logit_noise) for panel in panels),
             model=card,
             seconds=time.perf_counter() - started,
             reference=visualization.REFERENCE_LINK,

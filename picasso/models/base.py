@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,6 +21,8 @@ from picasso.models.card import Capability, Layer, ModelCard, Prediction, as_pre
 from picasso.models.framework import Framework
 from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.models.preprocessing import GUESS, Preprocessing
+
+log = logging.getLogger(__name__)
 
 
 class Model(Framework):
@@ -50,6 +53,10 @@ class Model(Framework):
     #: The only number of inputs that the model takes at once, or None where any will do.
     fixed_batch: int | None = None
     notes: tuple[str, ...] = ()
+    #: By how much the probabilities and the logits of one image differ from one answer to the next, by chance or with
+    #: the other images of a batch; 0 for a model that answers alike. warm_up() finds it out.
+    noise: float = 0.0
+    logit_noise: float = 0.0
 
     #: How many megabytes the windows of an occlusion map may take at once, where only changes are computed.
     occlusion_mb = 150
@@ -318,12 +325,29 @@ class Model(Framework):
         self.predict(probe)
         if Capability.GRADIENTS in self.capabilities:
             self.input_gradients(probe, [0])
+        self._look_for_chance()
         names = len(self.class_names())
         if names != self.num_classes:
             raise ModelError(
                 f"There are {names} class names for the {self.num_classes} classes of the model; the labels (LABELS or "
                 "class_names()) need one for each."
             )
+
+    def _look_for_chance(self) -> None:
+        """Find out whether the same image is answered alike, and note where it is not."""
+        # Here, because it takes a model.
+        from picasso.models import chance
+
+        height, width, _ = self.input_shape
+        try:
+            inputs = self.inputs_of(chance.probes(width, height))
+            self.noise, self.logit_noise = chance.differences(self, inputs)
+        except PicassoError:
+            # A function of the user's may refuse such images.
+            log.info("whether the model answers alike could not be found out", exc_info=True)
+            return
+        if self.noise or self.logit_noise:
+            self.notes += (chance.sentence(self.noise, self.logit_noise),)
 
     def _batched(self, answer: Callable[..., Array], inputs: Array, *others: NDArray[Any]) -> Array:
         """Answer any number of inputs in batches of bounded size; one of a fixed size is filled up and cut."""

@@ -44,6 +44,7 @@ class Contrasted(Model):
         self.input_shape, self.fixed_batch = model.input_shape, model.fixed_batch
         self.capabilities, self.top_probs = model.capabilities, model.top_probs
         self.num_classes = model.num_classes + len(pairs)
+        self.noise, self.logit_noise = model.noise, 2 * model.logit_noise
         own = np.arange(model.num_classes)
         self._for = np.concatenate([own, [one for one, _ in pairs]]).astype(np.int64)
         self._against = np.concatenate([np.full_like(own, -1), [other for _, other in pairs]]).astype(np.int64)
