@@ -34,6 +34,7 @@ from picasso.web import (
     openapi,
     pages,
 )
+from picasso.web.prefix import Prefix
 from picasso.web.services import Services
 
 
@@ -70,6 +71,9 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     # Algorithms that every browser and every proxy knows; pictures and arrays are compressed already.
     app.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
     Compress(app)
+    # Inside of what knows the proxies: it asks for the host that the visitor typed.
+    served = guard.served_hosts(settings)
+    app.wsgi_app = Prefix(app.wsgi_app, settings.PROXIES, served)  # type: ignore[method-assign]
     if settings.PROXIES:
         count = settings.PROXIES
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]

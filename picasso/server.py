@@ -57,6 +57,8 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
                 max_request_body_size=limit,
                 # Lets a request that waits for a run see that its client has hung up.
                 channel_request_lookahead=1,
+                # The application decides which proxies it believes; see the setting PROXIES.
+                clear_untrusted_proxy_headers=False,
                 ident="picasso",
             )
         except OSError as error:

@@ -1,5 +1,8 @@
 // What several rooms need: asking the server, and replacing parts of a page by what the server would draw now.
 
+// Under which path the server is reached; "" where nothing stands before it.
+export const root = document.documentElement.dataset.root ?? "";
+
 export const every = (selector, action, root = document) => root.querySelectorAll(selector).forEach(action);
 
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -34,7 +37,7 @@ let loaded;
 // Wait until the model is loaded, if it is being loaded; several who wait share one question.
 export const modelLoaded = () => {
   const loading = document.querySelector("[data-model-state=loading]");
-  loaded ??= loading ? poll("/api/app_state", (state) => state.state !== "loading") : Promise.resolve();
+  loaded ??= loading ? poll(`${root}/api/app_state`, (state) => state.state !== "loading") : Promise.resolve();
   return loaded;
 };
 

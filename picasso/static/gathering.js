@@ -1,6 +1,6 @@
 // The pictures of an audit: a folder is chosen or dropped, its classes and its cost are said, and the pictures are sent.
 
-import { ask, counted, duration, modelLoaded, refresh, send, settled } from "./common.js";
+import { ask, counted, duration, modelLoaded, refresh, root, send, settled } from "./common.js";
 import { dropped, isPicture } from "./dropping.js";
 
 // So many pictures, or so many bytes, go with one request.
@@ -145,7 +145,7 @@ const upload = async () => {
   const minutes = Number(form.elements.minutes.value);
   const order = { pairs: Number(form.elements.pairs.value) || 0, budget: minutes > 0 ? 60 * minutes : null };
   await send(`${begun.url}/start`, order);
-  location.href = begun.url.replace("/api/", "/");
+  location.href = root + begun.url.slice(root.length).replace("/api/", "/");
 };
 
 const busy = (now) => {

@@ -1,6 +1,6 @@
 // How results are looked at: colours, scale, opacity, size; order and choice of rows; all of it kept in the address.
 
-import { every } from "./common.js";
+import { every, root } from "./common.js";
 import { paint, rangeOf, restore, facts } from "./maps.js";
 import "./reading.js";
 
@@ -38,7 +38,7 @@ const draw = async (map) => {
   if (!strip) return;
   const [low, high] = legend.querySelectorAll("span");
   [low.textContent, high.textContent] = range.map(short);
-  strip.src = `/colours/${name}.png`;
+  strip.src = `${root}/colours/${name}.png`;
   strip.alt = `colour scale from ${short(range[0])} to ${short(range[1])}`;
 };
 

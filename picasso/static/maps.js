@@ -1,5 +1,7 @@
 // Maps of values: fetched when they are needed, painted as they are, one rectangle of one colour for each value.
 
+import { root } from "./common.js";
+
 const FLOAT_BYTES = 4;
 // A scale spans at least so many times what rounding may do.
 const HEADROOM = 10;
@@ -12,7 +14,7 @@ const coloursOf = (name) => {
   if (!strips.has(name)) {
     strips.set(name, (async () => {
       const image = new Image();
-      image.src = `/colours/${name}.png`;
+      image.src = `${root}/colours/${name}.png`;
       await image.decode();
       const canvas = new OffscreenCanvas(image.naturalWidth, 1);
       const context = canvas.getContext("2d");

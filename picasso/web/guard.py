@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
@@ -33,6 +35,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+# A name that can be put into a sentence.
+HOST = re.compile(r"[a-z0-9.:-]{1,120}")
 # Calls of the original's API that compute or delete although they are GET.
 ACTING = ("/api/visualize", "/api/reset")
 
@@ -53,17 +57,33 @@ def host_name(header: str) -> str:
         return ""
 
 
-def init_app(app: Flask, settings: Settings) -> None:
-    """Check every request and protect every answer."""
+def served_hosts(settings: Settings) -> Callable[[str], bool]:
+    """Return what tells whether a Host header names this server."""
     # Bound to loopback, only loopback names are ours: another name is a page that rebinds its DNS to us.
     names_are_open = not is_loopback(settings.HOST) and not settings.TRUSTED_HOSTS
     trusted = {name.lower() for name in settings.TRUSTED_HOSTS}
 
+    def served(header: str) -> bool:
+        name = host_name(header)
+        return names_are_open or is_loopback(name) or name in trusted
+
+    return served
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Check every request and protect every answer."""
+    served = served_hosts(settings)
+
     def check() -> None:
         # With proxies, this is the name that the visitor typed.
-        name = host_name(request.headers.get("Host", ""))
-        if not (names_are_open or is_loopback(name) or name in trusted or request.path in OPEN_PATHS):
-            raise BadRequest("This host name is not served; open http://127.0.0.1 or http://localhost instead.")
+        header = request.headers.get("Host", "")
+        if not (served(header) or request.path in OPEN_PATHS):
+            name = host_name(header)
+            setting = f'TRUSTED_HOSTS = ["{name}"]' if HOST.fullmatch(name) else "TRUSTED_HOSTS"
+            raise BadRequest(
+                f"This host name is not served. If visitors are to reach the server by it, write {setting} into its "
+                f"settings file; at this machine, open http://127.0.0.1:{settings.PORT} instead."
+            )
         if request.method not in ("GET", "HEAD", "OPTIONS") or request.path in ACTING:
             check_origin()
 

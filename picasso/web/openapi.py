@@ -13,7 +13,7 @@ from typing import Any, cast, get_type_hints
 
 import msgspec
 from apispec import APISpec
-from flask import Blueprint, Flask, Response, current_app, jsonify, render_template
+from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, request
 from werkzeug.routing import Rule
 
 from picasso import __version__, audit_documents, errors
@@ -46,7 +46,7 @@ BINARY = {"type": "string", "format": "binary"}
 @blueprint.get("/openapi.json")
 def show_description() -> Response:
     """Return the description of this API as OpenAPI 3.1, for programs."""
-    return jsonify(document())
+    return jsonify({**document(), "servers": [{"url": f"{request.script_root}/"}]})
 
 
 @blueprint.get("/docs")

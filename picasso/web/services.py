@@ -61,8 +61,13 @@ def make_session() -> Session:
 def send_cookie(response: Response) -> Response:
     """Tell the browser the id of a session that was made during this request."""
     if "new_session" in g:
-        response.set_cookie(COOKIE, g.new_session.id, httponly=True, samesite="Lax")
+        response.set_cookie(COOKIE, g.new_session.id, path=cookie_path(), httponly=True, samesite="Lax")
     return response
+
+
+def cookie_path() -> str:
+    """Return the path of the cookie: that of this server, where others share its host."""
+    return f"{request.script_root}/"
 
 
 def drop_session(response: Response) -> Response:
@@ -71,7 +76,7 @@ def drop_session(response: Response) -> Response:
     if session is not None:
         services().storage.remove(session)
     g.pop("new_session", None)
-    response.delete_cookie(COOKIE, httponly=True, samesite="Lax")
+    response.delete_cookie(COOKIE, path=cookie_path(), httponly=True, samesite="Lax")
     return response
 
 

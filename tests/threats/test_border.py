@@ -119,3 +119,12 @@ def test_models_never_come_in_by_http(app: Flask, visitor: Visitor, tmp_path: Pa
     assert not (tmp_path / "ran").exists()
     text = (Path(__file__).parents[2] / "SECURITY.md").read_text()
     assert "A model is loaded from the configuration only, never over HTTP." in text
+
+
+@pytest.mark.parametrize("prefix", ["//evil.example", "/\\evil.example", "https://evil.example", "/%2f/evil.example"])
+def test_no_prefix_leads_to_another_host(server: Address, prefix: str) -> None:
+    host = f"Host: 127.0.0.1:{server.port}"
+    answer = server.get("/", host, f"X-Forwarded-Prefix: {prefix}")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"evil.example" not in answer
+    assert b'href="/picasso/"' in server.get("/", host, "X-Forwarded-Prefix: /picasso")

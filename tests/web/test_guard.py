@@ -76,3 +76,13 @@ def test_an_unforeseen_error_is_a_friendly_page(app: Flask, monkeypatch: pytest.
     assert page.status_code == 500
     assert "Something went wrong on our side" in page.text
     assert "secret" not in page.text
+
+
+def test_a_host_name_that_is_not_served_is_told_the_setting(client: FlaskClient) -> None:
+    answer = client.get("/api/", headers={"Host": "abc-5000.app.github.dev"})
+    message = answer.get_json()["error"]["message"]
+    assert 'TRUSTED_HOSTS = ["abc-5000.app.github.dev"]' in message
+    assert "http://127.0.0.1:5000" in message
+    page = client.get("/", headers={"Host": '"><script>'})
+    assert page.status_code == 400
+    assert "<script>" not in page.text.replace("<script type=", "")
