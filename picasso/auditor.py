@@ -40,6 +40,8 @@ SHARE = 0.7
 # Seconds that changing a picture takes, and making it the model's input, besides what the model takes: for each picture
 # and for each of its values, on the average of all interventions, measured on one core.
 EACH, EACH_VALUE = 4e-4, 8e-8
+# Where they lie and what is wrong with them, only the operator is told.
+UNUSABLE = "The INTERVENTIONS of this server can't be used; its log says why."
 
 
 class Diary:
@@ -129,7 +131,7 @@ def interventions(settings: Settings) -> tuple[Intervention, ...]:
     """
     found = catalogued(tuple(settings.intervention_files()))
     if found is None:
-        raise ConfigurationError("The INTERVENTIONS of this server can't be used; its log says why.")
+        raise ConfigurationError(UNUSABLE)
     return found
 
 

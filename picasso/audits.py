@@ -5,6 +5,7 @@ The web server gathers the pictures, the process that computes tries things on t
 ==================  ==============================================================================
 ``audit.json``      when it was begun, and the names of the model's classes
 ``pictures/``       picture N of class T as ``T-N``, and its name in ``T-N.json``
+``refused.json``    a sentence for each picture that was not taken, and for the classes that were left out
 ``counts.json``     how many there are of each class, so that nobody has to list thousands for each that comes
 ``start.json``      :class:`~picasso.audit_documents.Order`: it waits for its turn; written anew where it is to go on
 ``progress.json``   :class:`~picasso.audit_documents.Progress`: what is being done, and what it costs
@@ -38,6 +39,8 @@ from picasso.jobs import Job
 
 # So often an audit is taken up again by itself where the process that computed it died.
 RESUMPTIONS = 2
+# Of pictures that are not taken, so many sentences are kept.
+MOST_REFUSED = 50
 
 
 class Audit(Job):
@@ -133,6 +136,19 @@ class Audit(Job):
         counted: dict[str, int] = files.read_json(self.folder / "counts.json") or {}
         return Counter({int(target): count for target, count in counted.items()})
 
+    def note_refused(self, sentences: Sequence[str]) -> None:
+        """Keep what was said of pictures that were not taken, so that the page of the audit can say it, too."""
+        known = self.refused()
+        new = [one for one in dict.fromkeys(sentences) if one not in known]
+        if new and len(known) < MOST_REFUSED:
+            with self.unless_deleted(NotFound(self.gone)):
+                files.write_json(self.folder / "refused.json", [*known, *new][:MOST_REFUSED])
+
+    def refused(self) -> list[str]:
+        """Return what was said of pictures that were not taken, and of classes that were left out."""
+        sentences: list[str] = files.read_json(self.folder / "refused.json") or []
+        return sentences
+
     # ---- starting and stopping ----------------------------------------------------------------------------
 
     def start(self, order: Order) -> None:
@@ -144,7 +160,7 @@ class Audit(Job):
         """
         if self.state() not in ("gathering", "cancelled", "failed"):
             raise BadRequest("The audit was started already.")
-        taken(self.counts())
+        taken(self.counts(), self.class_names)
         with self.unless_deleted(NotFound(self.gone)):
             # One that was killed between its verdict and its end says so anew.
             if (found := self.findings())["verdict"]:

@@ -181,6 +181,8 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     model = models.load_configured(settings)
     with progress_bar("reading") as progress:
         pictures = read(model, labelled.find(model, folder), progress)
+    if pictures.left_out:
+        click.secho(pictures.left_out, fg="yellow")
     bench = Bench(model, pictures, seed, interventions)
     plan = auditing.plan(bench, pairs)
     click.echo(plan.sentence())

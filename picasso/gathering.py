@@ -13,12 +13,18 @@ FEWEST, MOST = 8, 200
 PAIRS = 10
 # All are held in memory, as the model sees them.
 MOST_PICTURES = 4_000
+# Of classes that are left out, so many are named.
+NAMED = 20
 
 T = TypeVar("T")
 
 
-def taken(counts: Mapping[int, int]) -> dict[int, int]:
+def taken(counts: Mapping[int, int], names: Sequence[str] = ()) -> dict[int, int]:
     """Return how many pictures of each class an audit takes, of so many that there are: 0 where they are too few.
+
+    Args:
+        counts: how many there are, by class.
+        names: of all classes, for the error.
 
     Raises:
         BadRequest: fewer than two classes have enough, or there are too many classes.
@@ -27,13 +33,23 @@ def taken(counts: Mapping[int, int]) -> dict[int, int]:
     if len(enough) < 2:
         raise BadRequest(
             f"An audit compares classes: it needs two or more with {FEWEST} pictures each, in folders of their names. "
-            f"There {'is one' if enough else 'are none'} with so many.",
+            f"There {'is one' if enough else 'are none'} with so many. {left_out(counts, names)}".rstrip(),
             field="pictures",
         )
     most = min(MOST, MOST_PICTURES // len(enough))
     if most < FEWEST:
         raise BadRequest(f"An audit takes at most {MOST_PICTURES // FEWEST} classes; leave some out.", field="pictures")
     return {target: min(count, most) if target in enough else 0 for target, count in counts.items()}
+
+
+def left_out(counts: Mapping[int, int], names: Sequence[str]) -> str:
+    """Return a sentence that names the classes of which there are too few pictures; "" if there are none."""
+    few = [(names[target], count) for target, count in counts.items() if count < FEWEST and target < len(names)]
+    if not few:
+        return ""
+    listed = ", ".join(f"{name} ({count})" for name, count in few[:NAMED])
+    more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
+    return f"Left out, because there are fewer than {FEWEST} pictures: {listed}{more}."
 
 
 def spread(found: Sequence[T], count: int) -> list[T]:

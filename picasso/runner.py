@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from picasso.audit_documents import Order
 from picasso.audits import Audit
 from picasso.engine import Engine
-from picasso.errors import BadRequest, Busy, NotReady, PicassoError, RunError, WorkerCrashed, reason
+from picasso.errors import BadRequest, Busy, ConfigurationError, NotReady, PicassoError, RunError, WorkerCrashed, reason
 from picasso.jobs import Job
 from picasso.models.labels import Wanted, numbers
 from picasso.pipeline import GROUP
@@ -172,10 +172,12 @@ class Runner:
             NotReady: the model could not be loaded.
             Busy: the queue is full.
             StorageFull: the disk is.
+            ConfigurationError: what audits try is wrong in the settings.
         """
         status = self.model_status()
         if status["state"] == "failed":
             raise NotReady(status["error"])
+        self.check_audits()
         self._withdraw()
         with self._lock, room_on_disk():
             # Not yet given up by the engine, which may take a moment after it was cancelled.
@@ -211,6 +213,15 @@ class Runner:
         for name, control in controls.items():
             if control.kind == "layer" and settings[name] and known and settings[name] not in known:
                 raise BadRequest(f"{name} must be one of {', '.join(known)}, not {settings[name]}.", field=name)
+
+    def no_audits(self) -> str:
+        """Say why no audit can be done with the settings of this server; "" if one can, or that is not known yet."""
+        return str(self.model_status().get("no_audits", ""))
+
+    def check_audits(self) -> None:
+        """Raise ConfigurationError where no audit can be done with the settings of this server."""
+        if why := self.no_audits():
+            raise ConfigurationError(why)
 
     def class_names(self) -> list[str]:
         """Return the names of the model's classes.

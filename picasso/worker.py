@@ -198,16 +198,23 @@ def initialize(configured: dict[str, Any]) -> dict[str, Any]:
         settings = settings_of(configured)
         # Wrong plugins are found now rather than by the first run or audit.
         visualizations(key)
+        no_audits = ""
         if own := tuple(settings.intervention_files()):
             from picasso import auditor
 
-            auditor.catalogued(own)
+            no_audits = "" if auditor.catalogued(own) else auditor.UNUSABLE
         samples, problems = checking.read(settings.sample_files(10))
         for problem in problems:
             log.warning("A sample is left out. %s", problem)
         report = checking.check(model, samples)
         unsuitable = visualizations(key).unsuitable(model)
-        return {"state": "ready", "card": model.card().as_dict(), "report": report.as_dict(), "unsuitable": unsuitable}
+        return {
+            "state": "ready",
+            "card": model.card().as_dict(),
+            "report": report.as_dict(),
+            "unsuitable": unsuitable,
+            "no_audits": no_audits,
+        }
     except PicassoError as error:
         # The server says the sentence; whoever wrote a model class needs the line that failed, too.
         if isinstance(error, ModelCodeError):

@@ -208,7 +208,7 @@ def test_starting_again_takes_a_verdict_back(tmp_path: Path) -> None:
 
 def test_one_that_was_deleted_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     audit = gathered(tmp_path)
-    monkeypatch.setattr(audits, "taken", lambda counts: shutil.rmtree(audit.folder))
+    monkeypatch.setattr(audits, "taken", lambda counts, names: shutil.rmtree(audit.folder))
     with pytest.raises(NotFound):
         audit.start(Order({}, 10, 0, 1e9))
     assert not audit.folder.exists()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from picasso.audit.interventions import INTERVENTIONS, KINDS, Intervention
-from picasso.errors import ConfigurationError, reason
+from picasso.errors import BadRequest, ConfigurationError, reason
 from picasso.registry import import_file
 
 
@@ -25,13 +25,40 @@ def catalogue(files: Sequence[Path] = ()) -> tuple[Intervention, ...]:
             why = f"{file} has no list INTERVENTIONS: {reason(error)}."
             raise ConfigurationError(why, field="INTERVENTIONS") from error
         for one in listed:
-            named = isinstance(getattr(one, "name", None), str)
-            if not isinstance(one, Intervention) or not named or getattr(one, "kind", None) not in KINDS:
-                wanted = f"an Intervention with a name, whose kind is one of {', '.join(KINDS)}"
-                raise ConfigurationError(f"{one!r} in {file} must be {wanted}.", field="INTERVENTIONS")
+            if wrong := what_is_wrong(one):
+                raise ConfigurationError(f"In {file}, {wrong}", field="INTERVENTIONS")
             if one.name in {other.name for other in found}:
                 raise ConfigurationError(
                     f"There already is an intervention called {one.name}; rename that in {file}.", field="INTERVENTIONS"
                 )
             found.append(one)
     return tuple(found)
+
+
+def what_is_wrong(one: object) -> str:
+    """Say what keeps something from being tried as an intervention, as a sentence; "" if nothing does."""
+    wanted = f"an Intervention with a name, whose kind is one of {', '.join(KINDS)}"
+    try:
+        named = isinstance(getattr(one, "name", None), str)
+        kind = getattr(one, "kind", None)
+        right = isinstance(one, Intervention) and named and any(kind == known for known in KINDS)
+        return "" if right else f"{one!r} must be {wanted}."
+    # Its name, its kind or what it says of itself may be code.
+    except Exception as error:
+        return f"a {type(one).__name__} must be {wanted}: {reason(error)}."
+
+
+def checked(interventions: Sequence[Intervention]) -> tuple[Intervention, ...]:
+    """Return interventions as they are, or say before anything is computed that one of them can't be tried.
+
+    Raises:
+        BadRequest: one is none or of no known kind, or two have one name.
+    """
+    names: set[str] = set()
+    for one in interventions:
+        if wrong := what_is_wrong(one):
+            raise BadRequest(wrong[0].upper() + wrong[1:], field="interventions")
+        if one.name in names:
+            raise BadRequest(f"Two interventions are called {one.name}; rename one.", field="interventions")
+        names.add(one.name)
+    return tuple(interventions)

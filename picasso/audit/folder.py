@@ -14,7 +14,7 @@ from picasso import images
 from picasso.audit.properties import Pictures
 from picasso.audit.statistics import Margins
 from picasso.errors import BadRequest, ModelError, PicassoError
-from picasso.gathering import FEWEST, spread, taken
+from picasso.gathering import FEWEST, left_out, spread, taken
 from picasso.labelled import Labelled
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -55,12 +55,14 @@ class Folder:
         logits: by class, what the model answers to them, ``(n, K)``.
         names: by class, their file names.
         unreadable: a sentence for each that could not be read.
+        left_out: a sentence that names the classes with too few pictures, or "".
     """
 
     views: Mapping[int, Pictures]
     logits: dict[int, Array]
     names: dict[int, tuple[str, ...]]
     unreadable: tuple[str, ...] = ()
+    left_out: str = ""
 
 
 def read(
@@ -90,12 +92,14 @@ def read(
     by_class: dict[int, list[Path]] = {}
     for one in pictures:
         by_class.setdefault(one.target, []).append(one.file)
-    counts = taken({target: len(found) for target, found in sorted(by_class.items())})
+    classes = [str(name) for name in model.class_names()]
+    counts = taken({target: len(found) for target, found in sorted(by_class.items())}, classes)
     chosen = {target: spread(by_class[target], count) for target, count in counts.items()}
     total, done = sum(map(len, chosen.values())), 0
     views: dict[int, NDArray[np.uint8]] = {}
     names: dict[int, tuple[str, ...]] = {}
     unreadable: list[str] = []
+    readable: dict[int, int] = {}
     for target, found in chosen.items():
         seen, kept = [], []
         for file in found:
@@ -112,12 +116,14 @@ def read(
             seen.append(np.asarray(view, np.uint8).reshape(view.height, view.width, -1))
             kept.append(called(file.name))
             progress(done / total)
+        readable[target] = len(seen) if found else len(by_class[target])
         if len(seen) >= FEWEST:
             views[target], names[target] = np.stack(seen), tuple(kept)
     # Again, since some may not be readable.
-    taken({target: len(some) for target, some in views.items()})
+    taken(readable, classes)
     stored = Stored(views)
-    return Folder(stored, {key: logits(model, some) for key, some in stored.items()}, names, tuple(unreadable))
+    answers = {key: logits(model, some) for key, some in stored.items()}
+    return Folder(stored, answers, names, tuple(unreadable), left_out(readable, classes))
 
 
 def encoded(model: Model, views: Pictures) -> Array:

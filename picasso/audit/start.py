@@ -8,6 +8,7 @@ from pathlib import Path
 from picasso import labelled
 from picasso.audit import auditing
 from picasso.audit.auditing import Audit, silently
+from picasso.audit.catalogue import checked
 from picasso.audit.folder import read
 from picasso.audit.interventions import INTERVENTIONS, Intervention
 from picasso.audit.reporting import report
@@ -41,10 +42,12 @@ def audit_model(
         progress: called with the fraction done.
 
     Raises:
-        BadRequest: there is no such folder, or fewer than two classes have enough pictures.
+        BadRequest: there is no such folder, fewer than two classes have enough pictures, or an intervention is of no
+            known kind.
     """
+    tried = checked(interventions)
     pictures = read(model, labelled.find(model, Path(folder)), silently)
-    bench, keep = Bench(model, pictures, seed, interventions), None
+    bench, keep = Bench(model, pictures, seed, tried), None
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
         keep = Path(out) / "trials"

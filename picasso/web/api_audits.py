@@ -77,7 +77,7 @@ def estimate_audit() -> Response:
     for folder in sorted(folders):
         found[classes.innermost(folder)].append(folder)
     counts = {target: sum(folders[folder] for folder in some) for target, some in sorted(found.items())}
-    chosen = taken(counts)
+    chosen = taken(counts, classes.names)
     question = {"kind": "audit", "counts": {one: count for one, count in chosen.items() if count}, "pairs": pairs}
     return jsonify(
         classes=[
@@ -92,6 +92,7 @@ def estimate_audit() -> Response:
 def create_audit() -> Response:
     """Begin an audit; its pictures are sent next."""
     names = services().runner.class_names()
+    services().runner.check_audits()
     audit = make_session().new_audit(names)
     return jsonify(ok=True, id=audit.id, url=url_for("api_audits.show_audit", audit_id=audit.id))
 
@@ -120,6 +121,7 @@ def add_audit_pictures(audit_id: str) -> Response:
             session.add_audit_picture(audit, target, upload.read(), upload.filename or "")
         except (BadRequest, UnsupportedImage, TooLarge) as error:
             refused.append(error.message)
+    audit.note_refused(refused)
     return jsonify(stored=len(uploads) - len(refused), refused=refused)
 
 

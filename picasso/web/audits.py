@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
@@ -10,9 +11,11 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from picasso.audit_documents import AT_WORK
+from picasso.audits import MOST_REFUSED
 from picasso.configuration import PICTURES
 from picasso.errors import BadRequest, NotReady, PicassoError
-from picasso.gathering import FEWEST, MOST, PAIRS, spread, taken
+from picasso.gathering import FEWEST, MOST, PAIRS, left_out, spread, taken
+from picasso.images import display_name
 from picasso.labelled import Classes
 from picasso.web.api_audits import LARGEST, document, documents, need_audit
 from picasso.web.services import find_session, make_session, need_session, services
@@ -20,8 +23,8 @@ from picasso.web.services import find_session, make_session, need_session, servi
 blueprint = Blueprint("audits", __name__)
 
 
-def choose(error: PicassoError | None = None) -> str:
-    """Return the page on which a folder is chosen, perhaps with what was wrong with one."""
+def choose(error: PicassoError | None = None, refused: Sequence[str] = ()) -> str:
+    """Return the page on which a folder is chosen, perhaps with what was wrong with one and with its pictures."""
     names = []
     with suppress(NotReady):
         names = services().runner.class_names()
@@ -34,6 +37,8 @@ def choose(error: PicassoError | None = None) -> str:
         pairs=PAIRS,
         most_bytes=services().settings.MAX_UPLOAD_MB * 1_000_000,
         error=error,
+        refused=refused,
+        no_audits=services().runner.no_audits(),
     )
 
 
@@ -46,37 +51,51 @@ def index() -> str:
 @blueprint.post("/audit")
 def start() -> Response:
     """Take a folder at once, from a browser without JavaScript, and start."""
+    refused: list[str] = []
     try:
-        by_class = grouped([file for file in request.files.getlist("file") if file.filename])
-        chosen = taken({target: len(found) for target, found in by_class.items()})
-        return redirect(url_for("audits.show_audit", audit_id=audited(by_class, chosen)), 303)
+        by_class = grouped([file for file in request.files.getlist("file") if file.filename], refused)
+        counts, names = {target: len(found) for target, found in by_class.items()}, services().runner.class_names()
+        chosen = taken(counts, names)
+        # They are not even stored.
+        refused += [sentence] if (sentence := left_out(counts, names)) else []
+        return redirect(url_for("audits.show_audit", audit_id=audited(by_class, chosen, refused)), 303)
     except PicassoError as error:
-        return make_response(choose(error), error.status)
+        return make_response(choose(error, refused[:MOST_REFUSED]), error.status)
 
 
-def grouped(uploads: list[FileStorage]) -> dict[int, list[FileStorage]]:
-    """Return the pictures among uploads by class, in the order of their paths, which browsers send for a folder."""
+def grouped(uploads: list[FileStorage], refused: list[str]) -> dict[int, list[FileStorage]]:
+    """Return the pictures among uploads by class, in the order of their paths, which browsers send for a folder.
+
+    A sentence is added to ``refused`` for each that is left out and was not hidden.
+    """
     classes, found = Classes(services().runner.class_names()), defaultdict[int, list[FileStorage]](list)
     for file in sorted(uploads, key=lambda file: file.filename or ""):
         folders, _, name = (file.filename or "").rpartition("/")
         hidden = any(part.startswith(".") for part in (*folders.split("/"), name))
         if folders and not hidden and name.lower().endswith(tuple(PICTURES)):
             found[classes.innermost(folders)].append(file)
+        elif not hidden:
+            why = "is no picture by its name" if folders else "lies in no folder of a class"
+            refused.append(f"{display_name(name)} {why} and was left out.")
     if not found:
         raise BadRequest("Choose a folder that has one folder for each class, with pictures in it.", field="file")
     return dict(sorted(found.items()))
 
 
-def audited(by_class: dict[int, list[FileStorage]], chosen: dict[int, int]) -> str:
-    """Start an audit of so many pictures of each class, and return its id; what can't be read is left out."""
+def audited(by_class: dict[int, list[FileStorage]], chosen: dict[int, int], refused: list[str]) -> str:
+    """Start an audit of so many pictures of each class, and return its id; what can't be read is refused."""
+    services().runner.check_audits()
     session = make_session()
     audit = session.new_audit(services().runner.class_names())
     try:
         for target, files in by_class.items():
             for file in spread(files, chosen[target]):
                 # One that can't be read is no reason to lose the others; without enough of them, it is not started.
-                with suppress(PicassoError):
+                try:
                     session.add_audit_picture(audit, target, file.read(), file.filename or "")
+                except PicassoError as error:
+                    refused.append(error.message)
+        audit.note_refused(refused)
         pairs = request.form.get("pairs", PAIRS, type=int)
         services().runner.start_audit(audit, pairs=max(0, pairs), seed=0, budget=budget())
     except PicassoError:

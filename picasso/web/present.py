@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from flask import url_for
 
 from picasso.audits import Audit
 from picasso.errors import NotFound
+from picasso.gathering import left_out
 from picasso.runs import Run
 from picasso.session import Session
 
@@ -112,6 +113,7 @@ def present_audit(audit: Audit, position: int) -> dict[str, Any]:
         "trying": progress.trying,
         "findings": found["suspects"],
         "verdict": found["verdict"],
+        "left_out": left_behind(audit, state, names),
         "error": audit.error(),
         "url": url_for("api_audits.show_audit", audit_id=audit.id),
         "page": url_for("audits.show_audit", audit_id=audit.id),
@@ -119,3 +121,9 @@ def present_audit(audit: Audit, position: int) -> dict[str, Any]:
         "json_url": link("audit_json"),
         "junit_url": link("audit_junit"),
     }
+
+
+def left_behind(audit: Audit, state: str, names: Sequence[str]) -> list[str]:
+    """Return sentences on the pictures and classes that were sent and that an audit does not take."""
+    few = left_out(audit.counts(), names) if state != "gathering" else ""
+    return [*audit.refused(), *([few] if few else [])]

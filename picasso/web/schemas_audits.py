@@ -117,6 +117,7 @@ class AuditDocument(TypedDict):
         trying: what is being changed.
         findings: so far; all are judged together, so one may still go.
         verdict: null until all was tried.
+        left_out: sentences on pictures that could not be taken, and on classes with too few of them.
         error: why it failed, or null.
         page: the page that shows the audit.
         report_url: the report, or null until it is finished.
@@ -138,6 +139,7 @@ class AuditDocument(TypedDict):
     trying: str
     findings: list[Finding]
     verdict: str | None
+    left_out: list[str]
     error: ErrorDetail | None
     url: Address
     page: Address

@@ -156,8 +156,31 @@ def test_pictures_come_from_folders_named_after_their_classes(tmp_path: Path) ->
     assert seen[-1] == 1
     assert "broken.png" in folder.unreadable[0]
     np.testing.assert_allclose(folder.views[1], pictures("brightness")[1][:10], atol=1e-6)
+    assert folder.left_out == ""
     with pytest.raises(BadRequest, match="needs two or more with 8 pictures each"):
         read(model, labelled[:10], seen.append)
+
+
+def test_classes_with_too_few_pictures_are_named(tmp_path: Path) -> None:
+    class Three(Judge):
+        def class_names(self) -> list[str]:
+            return ["one", "two", "three", "four"]
+
+    model, labelled = Three(), []
+    model.load()
+    made = pictures("brightness")
+    for target, count in ((0, 8), (1, 8), (2, 5), (3, 8)):
+        for index in range(count):
+            file = tmp_path / f"{target}-{index}.png"
+            Image.fromarray(np.round(made[0][index] * 255).astype(np.uint8)).save(file)
+            labelled.append(Labelled(file, target))
+    # Of the fourth class there are enough, but not enough that can be read.
+    (tmp_path / "3-0.png").write_bytes(b"x")
+    folder = read(model, labelled, lambda fraction: None)
+    assert set(folder.names) == {0, 1}
+    assert folder.left_out == "Left out, because there are fewer than 8 pictures: three (5), four (7)."
+    with pytest.raises(BadRequest, match=r"There is one with so many\. Left out, .* three \(5\)\.$"):
+        read(model, [one for one in labelled if one.target in (0, 2)], lambda fraction: None)
 
 
 # ---- the command --------------------------------------------------------------------------------------------

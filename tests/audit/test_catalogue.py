@@ -6,14 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from picasso.audit.catalogue import catalogue
-from picasso.audit.interventions import INTERVENTIONS
+from picasso.audit.interventions import INTERVENTIONS, Case, Changed, Intervention
+from picasso.audit.start import audit_model
 from picasso.cli import main
-from picasso.errors import ConfigurationError
+from picasso.errors import BadRequest, ConfigurationError
 from tests.audit.test_audit import audit
+from tests.fakes import LinearModel
 
 OWN = '''
 import numpy as np
@@ -82,3 +85,41 @@ def test_mistakes_are_said(source: Any, sentence: str, tmp_path: Path) -> None:
         file.write_text(source)
     with pytest.raises(ConfigurationError, match=sentence):
         catalogue([file])
+
+
+class Nameless(Intervention):
+    """Fails when it is asked for its kind."""
+
+    name = "nameless"
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        raise KeyError("kind")
+
+    def change(self, case: Case, generator: np.random.Generator) -> Changed | None:
+        raise NotImplementedError
+
+    def words(self, case: Case) -> str:
+        raise NotImplementedError
+
+
+class Unheard(Nameless):
+    """Is of a kind that there is not."""
+
+    kind = "unheard of"
+
+
+@pytest.mark.parametrize(
+    ("interventions", "sentence"),
+    [
+        ([Unheard()], "whose kind is one of mark, property"),
+        ([Nameless()], "A Nameless must be an Intervention with a name, .*: KeyError: 'kind'"),
+        (["brightness"], "'brightness' must be an Intervention"),
+        ([INTERVENTIONS[0], INTERVENTIONS[0]], "Two interventions are called"),
+    ],
+)
+def test_what_cannot_be_tried_is_said_before_a_picture_is_read(
+    interventions: Any, sentence: str, linear: LinearModel, tmp_path: Path
+) -> None:
+    with pytest.raises(BadRequest, match=sentence):
+        audit_model(linear, tmp_path / "nowhere", interventions=interventions)

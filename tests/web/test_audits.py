@@ -173,14 +173,27 @@ def test_without_javascript_a_folder_is_sent_at_once(visitor: FlaskClient) -> No
         (io.BytesIO(b"x"), "zoo/notes.txt"),
         (io.BytesIO(b"x"), "zoo/.hidden/1.png"),
         (io.BytesIO(b"x"), "zoo/ant/x.png"),
+        *pictures(3, count=3, name="zoo/dog/{}.png"),
     ]
     answer = visitor.post("/audit", data={"file": [*files, *extra], "pairs": "1", "minutes": "5"})
     assert answer.status_code == 303, answer.text
     audit = ended(visitor, f"/api{answer.headers['Location']}")
     assert audit["state"] == "finished"
     assert audit["classes"] == [{"name": "ant", "pictures": 8}, {"name": "bee", "pictures": 8}]
+    assert audit["left_out"] == [
+        "notes.txt is no picture by its name and was left out.",
+        "Left out, because there are fewer than 8 pictures: dog (3).",
+        "x.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP.",
+    ]
+    page = visitor.get(audit["page"]).text
+    assert all(f"<li>{one}</li>" in page for one in audit["left_out"])
     assert visitor.post(f"{audit['page']}/remove").headers["Location"] == "/audit"
     assert visitor.get(audit["page"]).status_code == 404
+
+
+def broken(files: Parts) -> bool:
+    """Tell whether files are of enough classes and are no pictures, so that each is looked at."""
+    return len(files) == 16
 
 
 @pytest.mark.parametrize(
@@ -197,9 +210,41 @@ def test_a_folder_that_does_not_fit_is_explained_on_the_page(visitor: FlaskClien
     answer = visitor.post("/audit", data={"file": files})
     assert answer.status_code == 400
     assert message in unescape(answer.text)
+    assert ("x.png is not a picture" in answer.text or "0.png is not a picture" in answer.text) is broken(files)
     assert "<i>" not in answer.text
     assert "Start the audit" in answer.text
     assert visitor.get("/api/audits").json == {"audits": []}
+
+
+def test_what_cannot_be_tried_is_said_before_anything_is_sent(tmp_path: Path) -> None:
+    """An intervention of a kind that there is not fails no audit: none can be begun."""
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from picasso.audit.interventions import Intervention\n\n\n"
+        "class Own(Intervention):\n"
+        "    kind, name = 'unheard of', 'own'\n\n"
+        "    def change(self, case, generator): ...\n"
+        "    def words(self, case): ...\n\n\n"
+        "INTERVENTIONS = [Own()]\n"
+    )
+    application = create_app(fake_settings(INTERVENTIONS=[str(own)]))
+    try:
+        client = Visitor(application)
+        ready(client)
+        for answer in (
+            client.post("/api/audits"),
+            client.post("/api/audits/estimate", json={"classes": {"ant": 8, "bee": 8}}),
+        ):
+            assert "INTERVENTIONS of this server can't be used" in sentence(answer, 500)
+        assert "INTERVENTIONS of this server" in unescape(client.get("/audit").text)
+        answer = client.post(
+            "/audit", data={"file": [*pictures(0, name="ant/{}.png"), *pictures(1, name="bee/{}.png")]}
+        )
+        assert answer.status_code == 500
+        assert "INTERVENTIONS of this server" in unescape(answer.text)
+        assert client.get("/api/audits").json == {"audits": []}
+    finally:
+        close(application)
 
 
 # ---- what is sent -------------------------------------------------------------------------------------------
@@ -208,6 +253,7 @@ def test_a_folder_that_does_not_fit_is_explained_on_the_page(visitor: FlaskClien
 @pytest.mark.parametrize(
     ("body", "message"),
     [
+        ({"classes": {"ant": 9, "dog": 5}}, "fewer than 8 pictures: dog (5)."),
         ({"classes": {"zoo/whale": 9}}, "whale is named after no class; the classes are ant, bee"),
         ({"classes": {"9" * 3999: 9}}, "is named after no class"),
         ({"classes": {"/" * 5000: 9}}, "The path of a folder has at most 4,000 characters"),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from html import unescape
+from pathlib import Path
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from picasso import files
 from picasso.app import create_app
-from picasso.web.services import COOKIE
+from picasso.web.services import COOKIE, Services
 from tests.conftest import close, fake_settings, finish, picture, png, upload
 from tests.test_engine import until
 
@@ -299,3 +303,18 @@ def test_pages_travel_compressed(client: FlaskClient) -> None:
     answer = client.get("/", headers={"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
     assert "Accept-Encoding" in answer.headers["Vary"]
+
+
+def test_what_the_worker_said_of_the_model_is_kept_and_not_read_again(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page asks for it some twenty times, and it is as long as the model has layers and classes."""
+    services: Services = app.extensions["picasso"]
+    until(lambda: services.runner.model_status()["state"] == "ready")
+    assert services.runner.model_status() is services.runner.model_status()
+    read: list[Path] = []
+    monkeypatch.setattr(files, "read_json", lambda file: read.append(file))
+    monkeypatch.setattr(json, "loads", lambda *rest, **more: read.append(Path("loads")))
+    for page in ("/", "/model", "/audit", "/visualizations/PartialOcclusion"):
+        assert client.get(page).status_code == 200
+    assert read == []

@@ -35,7 +35,8 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``confounded``: the properties that tell classes apart, with histograms.
     ``views``: ``attention`` and ``clusters`` by class, ``flips``, and ``near_duplicates``.
     ``not_told_apart``: pairs of classes of which nothing can be said. ``pairs_left_out``, ``unreadable``: what was
-    not looked at. ``trials``: everything that was tried.
+    not looked at. ``classes_left_out``: a sentence that names those with too few pictures, or "".
+    ``trials``: everything that was tried.
 
     Args:
         audit: what was found.
@@ -69,6 +70,7 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
         "views": views(audit, seen, names),
         "not_told_apart": [[names[one], names[other]] for one, other in found.alike],
         "pairs_left_out": [[names[one], names[other]] for one, other in audit.left],
+        "classes_left_out": folder.left_out,
         "unreadable": list(folder.unreadable),
         "trials": [asdict(one) for made in audit.trials.values() for one in made],
     }
