@@ -245,7 +245,9 @@ class Graph:
         kind, binary = self.decision.kind, self._count == 1
         probabilities = outputs.to_probabilities(self._values, kind, self._count, FUNCTIONS)
         self.notes: tuple[str, ...] = self.decision.notes
-        if kind in (OutputKind.LOGITS, OutputKind.SIGMOID_LOGITS):
+        if self.decision.constant:
+            scores, self.found = 0 * self._values, "none: the output is always 1"
+        elif kind in (OutputKind.LOGITS, OutputKind.SIGMOID_LOGITS):
             scores, self.found = self._values, "the output, which has no softmax"
         elif self._scores and self._settled.verified:
             scores, self.found = self._scores.values, f"input of the final {self._scores.link}"

@@ -29,15 +29,19 @@ class Decision:
         basis: what that rests on: ``"said"``, ``"graph"``, ``"answers"`` (to test images) or ``"guess"``.
         count: how many values there are, K.
         notes: what the user should know or confirm.
+        constant: whether the output is always 1.
     """
 
     kind: OutputKind
     basis: str
     count: int
     notes: tuple[str, ...] = ()
+    constant: bool = False
 
     def describe(self) -> str:
         """Say in a few words what the values are, and how that is known."""
+        if self.constant:
+            return "always 1: a softmax over one value"
         meaning = (MEANING_OF_ONE if self.count == 1 else MEANING)[self.kind]
         known = {
             "said": "as OUTPUT says",
@@ -169,7 +173,7 @@ def of_one(answers: Answers, found: Range, label: str) -> Decision:
             "The output is always 1: it is a softmax over one value, which can't tell anything apart. Train the model "
             "with a sigmoid, or with one value for each of the two classes."
         )
-        return Decision(OutputKind.SIGMOID, "graph", 1, (note,))
+        return Decision(OutputKind.SIGMOID, "graph", 1, (note,), constant=True)
     if found.within(0, 1):
         return Decision(OutputKind.SIGMOID, "graph", 1)
     if found.link in ("log softmax", "log sigmoid") and found.within(-np.inf, 0):

@@ -114,7 +114,7 @@ def parse(text: str) -> OutputKind | None:
     try:
         return OutputKind(words)
     except ValueError:
-        near = difflib.get_close_matches(words, list(OutputKind), n=1)
+        near = difflib.get_close_matches(words, list(map(str, OutputKind)), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ConfigurationError(
             f"There is no kind of output {text!r}; OUTPUT (--output-kind) is one of {', '.join(OutputKind)}.{hint}",
