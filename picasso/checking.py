@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from picasso import class_order, labelled
+from picasso import class_order, labelled, remedies
 from picasso.errors import PicassoError
 from picasso.inputs import Picture, picture_from
 from picasso.labelled import Accuracy, abridged
@@ -175,7 +175,7 @@ def doubts(
         order = None
     found = []
     if order:
-        condition = f"With values {values} (--preprocess {values}): " if values else ""
+        condition = f"With values {values} ({remedies.setting('PREPROCESS', values)}): " if values else ""
         found.append(condition + order.sentence())
     elif near_chance:
         found.append(
@@ -185,7 +185,7 @@ def doubts(
     if better:
         found.append(
             f"With values {better[0]}, {better[1]:.0%} of the pictures tried are right, instead of {better[2]:.0%}: "
-            f"try --preprocess {better[0]}."
+            f"try {remedies.setting('PREPROCESS', better[0])}."
         )
     return order, found
 

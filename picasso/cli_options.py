@@ -96,7 +96,8 @@ def configured(command: Command) -> Command:
             "PORT": options.pop("port", None),
         }
         overrides = {key: value for key, value in chosen.items() if value is not None}
-        return command(settings=configuration.load(config, overrides), **options)
+        door = "command line" if model else "settings"
+        return command(settings=configuration.load(config, overrides, door), **options)
 
     return with_settings
 

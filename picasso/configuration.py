@@ -94,6 +94,8 @@ class Settings:
     # Where the settings came from, so that the worker process can read the same ones again.
     source: Path | None = field(default=None, metadata={"internal": True})
     overrides: dict[str, Any] = field(default_factory=dict, metadata={"internal": True})
+    # By which way the model is named, so that messages say what to write there; see picasso.remedies.
+    door: str = field(default="settings", metadata={"internal": True})
 
     def password(self) -> str:
         """Return what visitors must type, or ""; the environment's wins, so that it need not be in a file."""
@@ -115,7 +117,7 @@ class Settings:
 
     def compared(self, name: str) -> Settings:
         """Return these settings for one of the models of ``COMPARE``, or for the model itself: ``""``."""
-        return dataclasses.replace(self, **self.COMPARE[name]) if name else self
+        return dataclasses.replace(self, **self.COMPARE[name], door="settings") if name else self
 
     def plugin_dirs(self) -> list[Path]:
         """Return ``PLUGIN_DIRS``, resolved."""
@@ -173,12 +175,15 @@ REPLACED = {
 }
 
 
-def load(file: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+def load(
+    file: str | Path | None = None, overrides: Mapping[str, Any] | None = None, door: str = "settings"
+) -> Settings:
     """Return the settings of ``file``, else of ``$PICASSO_SETTINGS``, else of ``./config.py``, else the defaults.
 
     Args:
         file: a Python file with UPPERCASE names, or a ``.yaml``/``.yml`` file with the same keys.
         overrides: values that win over those of the file (command line options, tests).
+        door: "command line" where an option names the model.
 
     Raises:
         ConfigurationError: the file is missing or broken, a key is unknown, or a value has the wrong type.
@@ -190,9 +195,9 @@ def load(file: str | Path | None = None, overrides: Mapping[str, Any] | None = N
             raise ConfigurationError(
                 f"There is no settings file {path}; name one with --config or {ENVIRONMENT_VARIABLE}."
             )
-        return build({}, None, overrides)
+        return build({}, None, overrides, door)
     path = path.resolve()
-    return build(read(path), path, overrides)
+    return build(read(path), path, overrides, door)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -209,7 +214,12 @@ def read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"The settings file {path} can't be read{line}: {reason(error)}.") from error
 
 
-def build(values: Mapping[str, Any], source: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:
+def build(
+    values: Mapping[str, Any],
+    source: Path | None,
+    overrides: Mapping[str, Any] | None = None,
+    door: str = "settings",
+) -> Settings:
     """Check ``values`` and return them as settings.
 
     Raises:
@@ -221,7 +231,7 @@ def build(values: Mapping[str, Any], source: Path | None, overrides: Mapping[str
         check(key, value, where)
     for name, differences in merged.get("COMPARE", {}).items():
         check_compared(name, differences, where)
-    return Settings(**merged, source=source, overrides=dict(overrides or {}))
+    return Settings(**merged, source=source, overrides=dict(overrides or {}), door=door)
 
 
 def check(key: str, value: Any, where: str) -> None:

@@ -39,14 +39,16 @@ def reference(settings: Settings) -> dict[str, Any]:
     """Return where a worker, perhaps on another machine, finds the same settings again."""
     # This is written into each run's folder, where a password has no business.
     overrides = {key: value for key, value in settings.overrides.items() if key != "PASSWORD"}
-    return {"file": str(settings.source) if settings.source else None, "overrides": overrides}
+    source = str(settings.source) if settings.source else None
+    return {"file": source, "overrides": overrides, "door": settings.door}
 
 
 def settings_of(where: dict[str, Any]) -> Settings:
     """Return the settings that a :func:`reference` stands for."""
+    door = where.get("door", "settings")
     if where["file"]:
-        return configuration.load(where["file"], where["overrides"])
-    return configuration.build({}, None, where["overrides"])
+        return configuration.load(where["file"], where["overrides"], door)
+    return configuration.build({}, None, where["overrides"], door)
 
 
 @functools.lru_cache(maxsize=1)

@@ -133,10 +133,10 @@ def test_a_value_range_is_advised_where_it_explains_all_and_both_where_neither_d
     model.preprocessing = Preprocessing()
     report = checking.check(model, [], folder)
     assert report.label_order == ()
-    assert report.warnings[-1].endswith("right, instead of 14%: try --preprocess 0..255.")
+    assert report.warnings[-1].endswith('right, instead of 14%: try preprocess="0..255" for load_model().')
     model.places = (5, 6, 3, 4, 0, 2, 1)
     report = checking.check(model, [], folder)
-    assert report.warnings[-1].startswith("With values 0..255 (--preprocess 0..255): The labels are in another order")
+    assert report.warnings[-1].startswith('With values 0..255 (preprocess="0..255" for load_model()): The labels are')
     assert report.label_order == ("5", "6", "3", "4", "0", "2", "1")
 
 

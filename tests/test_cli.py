@@ -172,7 +172,7 @@ def test_new_visualization(tmp_path: Path) -> None:
         (["check", "--config", "{tmp}/none.py"], "There is no settings file"),
         (["check", "--load-arg", "output=1"], "--load-arg goes with --model"),
         (["check", "--model", "{zoo}", "--load-arg", "output"], "--load-arg takes NAME=VALUE, such as output=1"),
-        (["check", "--model", "{zoo}", "--load-arg", "outptu=a"], "MODEL_LOAD_ARGS does not fit ONNXModel.load()"),
+        (["check", "--model", "{zoo}", "--load-arg", "outptu=a"], "--load-arg does not fit ONNXModel.load()"),
         (["check", "--model", "{zoo}", "--load-arg", "output=7"], "logits.onnx has no output 7; it has "),
         (["check", "--samples", "{tmp}/none"], "There is no folder of samples"),
         (["serve", "--samples", "{tmp}/none"], "There is no folder of samples"),

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from picasso import remedies
 from picasso.errors import ModelCodeError, ModelError, PicassoError, reason
 from picasso.models import identity, odds
 from picasso.models.arrays import Array, Classes, Shape, fill_up
 from picasso.models.card import Capability, Layer, ModelCard, Prediction, as_prediction
 from picasso.models.framework import Framework
 from picasso.models.occlusion import Box, Occlusion, batches, covered
-from picasso.models.preprocessing import GUESS, Preprocessing
+from picasso.models.preprocessing import Preprocessing, guess
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +139,26 @@ class Model(Framework):
     def takes_integers(self, limits: tuple[int, int]) -> None:
         """Note that the model's input takes integers from the one to the other, which are plain pixel values."""
         self.takes_values("-128..127" if limits[0] == -128 else "0..255", "the input of the model takes integers")
+
+    def shape_of_preprocess(self) -> Shape | None:
+        """Return the shape ``(H, W, C)`` that :meth:`preprocess` of a class makes of images of any size.
+
+        None where it is not overridden, fails on blank images, or gives another shape for another size. A class may
+        also say ``input_shape`` itself.
+        """
+        if 0 not in self.input_shape:
+            return self.input_shape
+        if not self._overrides("preprocess"):
+            return None
+        found = set()
+        for size in ((96, 64), (80, 112)):
+            try:
+                found.add(np.asarray(self.preprocess([Image.new("RGB", size)])).shape[1:])
+            except Exception:
+                log.info("preprocess() could not be asked for the shape of the input", exc_info=True)
+                return None
+        shape = found.pop()
+        return None if found or len(shape) != 3 else (int(shape[0]), int(shape[1]), int(shape[2]))
 
     # ---- numbers to classes -------------------------------------------------------------------------------
 
@@ -308,7 +329,7 @@ class Model(Framework):
 
     def doubts(self) -> tuple[str, ...]:
         """Return what is a guess and should be confirmed by the user."""
-        return () if self.preprocessing.values or not self.preprocesses_by_name() else (GUESS,)
+        return () if self.preprocessing.values or not self.preprocesses_by_name() else (guess(),)
 
     def _overrides(self, method: str) -> bool:
         """Tell whether a method was replaced, in a class or on this very model."""
@@ -329,8 +350,8 @@ class Model(Framework):
         names = len(self.class_names())
         if names != self.num_classes:
             raise ModelError(
-                f"There are {names} class names for the {self.num_classes} classes of the model; the labels (LABELS or "
-                "class_names()) need one for each."
+                f"There are {names} class names for the {self.num_classes} classes of the model; the labels "
+                f"({remedies.called('LABELS')} or class_names()) need one for each."
             )
 
     def _look_for_chance(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from picasso import remedies
 from picasso.errors import ModelError
 
 
@@ -22,7 +23,8 @@ def newest(folder: str | None, patterns: Sequence[str], what: str) -> Path:
         ModelError: no folder is named, it does not exist, or it holds no such file.
     """
     if not folder:
-        raise ModelError(f"No {what} is named; write data_dir (a folder) or path (a file) into MODEL_LOAD_ARGS.")
+        how = remedies.argument("path", "model file")
+        raise ModelError(f"No {what} is named; name a folder as data_dir or a file as path, such as {how}.")
     if not Path(folder).is_dir():
         raise ModelError(f"There is no folder {folder} to load a {what} from.")
     found = sorted((file for pattern in patterns for file in Path(folder).glob(pattern)), key=modified)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from picasso import remedies
 from picasso.errors import ModelError
 from picasso.models.backend import tf, tf1
 from picasso.models.feature_layers import reach, walk
@@ -38,7 +39,7 @@ def refuse_code(operations: Iterable[str], label: str, trust: bool, *, saving: b
     if found and not trust:
         raise ModelError(
             f"{label} contains operations that touch files or run code when the model is used: {', '.join(found)}. "
-            "If you trust the file, set TRUST_MODEL = True (or --trust-model)."
+            f"If you trust the file: {remedies.setting('TRUST_MODEL')}."
         )
 
 
@@ -48,6 +49,7 @@ def importer(
     output_name: str,
     label: str,
     input_shape: Sequence[int] | None = None,
+    learned: Sequence[int] | None = None,
     constant_feeds: Mapping[str, Any] | None = None,
 ) -> Callable[[], tuple[Any, Any]]:
     """Return a function that builds a frozen graph in the default graph and gives its input and output.
@@ -57,7 +59,8 @@ def importer(
         input_name: the tensor that takes the pictures, or "" for the only placeholder there is.
         output_name: the tensor of class scores, or "" for the only softmax or sigmoid that nothing follows.
         label: how error messages name the model.
-        input_shape: ``(H, W, C)``, where the placeholder does not say.
+        input_shape: ``(H, W, C)``, as the user says.
+        learned: ``(H, W, C)``, as preprocess() gives it; taken where neither the user nor the placeholder says.
         constant_feeds: values of further placeholders, by tensor name.
 
     Raises:
@@ -79,7 +82,7 @@ def importer(
         types = {name: find_tensor(graph, "constant_feeds", name).dtype for name in feeds}
 
     def build() -> tuple[Any, Any]:
-        shape = [None, *input_shape] if input_shape else source.shape
+        shape = known_shape(source.shape, input_shape, learned, label)
         pictures = tf1.placeholder(tf.float32, shape, "picasso_input")
         mapped = {name: tf.cast(value, types[name]) for name, value in feeds.items()}
         mapped[input_name] = tf.cast(pictures, source.dtype)
@@ -87,13 +90,41 @@ def importer(
         unfed = sorted(one.name for one in reach(output.op, up=True) if one.type == "Placeholder")
         missing = [f"{name}:0" for name in unfed if name != pictures.op.name]
         if missing:
-            example = ", ".join(f'"{name}": ...' for name in missing)
+            values = remedies.argument("constant_feeds", dict.fromkeys(missing, 1.0))
             raise ModelError(
-                f"{label} needs more than a picture: write constant_feeds = {{{example}}} into MODEL_LOAD_ARGS."
+                f"{label} needs more than an image: give a value for {', '.join(missing)}, such as {values}.",
+                field="constant_feeds",
             )
         return pictures, output
 
     return build
+
+
+def known_shape(described: Any, given: Sequence[int] | None, learned: Sequence[int] | None, label: str) -> Any:
+    """Return the shape ``[N or None, H, W, C]`` of an input.
+
+    Args:
+        described: what the graph says.
+        given: ``(H, W, C)``, as the user says.
+        learned: ``(H, W, C)``, as preprocess() gives it.
+        label: how error messages name the model.
+
+    Raises:
+        ModelError: nobody says.
+    """
+    if given:
+        return [None, *given]
+    known = described.rank is not None and None not in described.as_list()[1:]
+    if learned and not known:
+        return [None, *learned]
+    if described.rank is None or (described.rank == 4 and not known):
+        how = remedies.argument("input_shape", [224, 224, 3])
+        raise ModelError(
+            f"The input of {label} has no known size; say its height, width and channels, such as {how}, or override "
+            "preprocess() in a model class.",
+            field="input_shape",
+        )
+    return described
 
 
 def find_tensor(graph: Any, key: str, name: str) -> Any:
@@ -135,4 +166,5 @@ def only(names: Sequence[str], key: str, what: str, label: str) -> str:
     if len(names) == 1:
         return names[0]
     found = f"has {len(names)} {what} ({', '.join(names)})" if names else f"has no {what}"
-    raise ModelError(f"{label} {found}; write the name of the right tensor into MODEL_LOAD_ARGS as {key}.", field=key)
+    how = remedies.argument(key, names[0] if names else "operation:0")
+    raise ModelError(f"{label} {found}; name the right tensor, such as {how}.", field=key)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from picasso import remedies
 from picasso.errors import ModelError
 from picasso.models import keras_files
 from picasso.models.backend import keras, standard, tf1
@@ -83,7 +84,7 @@ class KerasModel(GraphModel):
 
     def use(self, file: Path, output: int | str | None = None, input_shape: Sequence[int] | None = None) -> None:
         """Compile the loaded model and note which file it came from."""
-        shape = input_shape_of(self.model, file, input_shape)
+        shape = input_shape_of(self.model, file, input_shape, self.shape_of_preprocess)
 
         def build() -> tuple[Any, Any]:
             picture = tf1.placeholder("float32", shape, "picasso_input")
@@ -103,8 +104,16 @@ def all_layers(model: Any) -> Iterator[Any]:
             yield from all_layers(layer)
 
 
-def input_shape_of(model: Any, file: Path, given: Sequence[int] | None) -> list[int | None]:
+def input_shape_of(
+    model: Any, file: Path, given: Sequence[int] | None, learn: Callable[[], Sequence[int] | None]
+) -> list[int | None]:
     """Return the shape ``[N or None, H, W, C]`` of the one input that a model takes.
+
+    Args:
+        model: as Keras read it.
+        file: where from.
+        given: ``(H, W, C)``, as the user says.
+        learn: gives the shape that preprocess() gives, if it gives one; asked where nobody else knows.
 
     Raises:
         ModelError: the model takes several inputs, or nobody knows the shape.
@@ -122,10 +131,13 @@ def input_shape_of(model: Any, file: Path, given: Sequence[int] | None) -> list[
         # Subclassed models keep the shape they were built with elsewhere.
         built = getattr(model, "_build_shapes_dict", None) or {}
         shape = list(next(iter(built.values()), ())) or shape
+    if (len(shape) != 4 or None in shape[1:]) and (learned := learn()):
+        shape = [known[0], *learned]
     if len(shape) != 4 or None in shape[1:]:
         raise ModelError(
             f"The input of the model in {file.name} has the shape {tuple(shape)}; Picasso needs to know height, width "
-            "and channels: write input_shape, such as (224, 224, 3), into MODEL_LOAD_ARGS."
+            f"and channels: say them, such as {remedies.argument('input_shape', [224, 224, 3])}.",
+            field="input_shape",
         )
     return shape
 

@@ -14,11 +14,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from picasso import remedies
 from picasso.errors import ModelError, reason
 from picasso.models.backend import keras, standard
 
 TF_KERAS = "pip install 'picasso-viz[keras2]'"
-TRUST = "set TRUST_MODEL = True (or --trust-model)"
 
 # By how much the answers of two readings may differ, relative to the largest one; rounding stays far below.
 TOLERANCE = 1e-3
@@ -149,7 +149,7 @@ def need_tf_keras(file: Path, document: Any, trust: bool, known: Collection[str]
     holds = ""
     if code:
         holds = f"; the file holds {code}, which may run code, so if you trust it"
-        steps.append(TRUST)
+        steps.append(remedies.setting("TRUST_MODEL"))
     raise ModelError(
         f"{file.name} was written by Keras 2, and Keras 3 can't read it{why}. The package tf_keras can{holds}: "
         f"{' and '.join(steps)}. Or save it again with Keras 3."
@@ -188,7 +188,8 @@ def compared(
         advice = f"Its writer's answers differ; to have them, install tf_keras ({TF_KERAS})."
         return model, ((calls + advice,) if calls else ())
     if not trust and code_in(document, custom_objects or ()):
-        advice = f"Its writer's answers differ; if you trust the file, {TRUST} to have tf_keras read it."
+        trusted = remedies.setting("TRUST_MODEL")
+        advice = f"Its writer's answers differ; if you trust the file, have tf_keras read it: {trusted}."
         return model, ((calls + advice,) if calls else ())
     tf_keras = importlib.import_module("tf_keras")
     try:

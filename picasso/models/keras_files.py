@@ -10,11 +10,11 @@ from typing import Any
 
 import h5py
 
+from picasso import remedies
 from picasso.errors import ModelError, reason
 from picasso.models import keras2
 from picasso.models.backend import keras, standard
 from picasso.models.keras1 import convert
-from picasso.models.keras2 import TRUST
 
 Objects = dict[str, Any]
 
@@ -183,7 +183,7 @@ def unreadable(file: Path, error: Exception) -> ModelError:
     if holds_lambda(error):
         return ModelError(
             f"{file.name} contains Python code (a Lambda layer or the like), which runs when the model is loaded. "
-            f"If you trust the file, {TRUST}."
+            f"If you trust the file: {remedies.setting('TRUST_MODEL')}."
         )
     if holds_weights_only(error):
         return ModelError(

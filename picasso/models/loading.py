@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from picasso import configuration
+from picasso import configuration, remedies
 from picasso.configuration import Settings
 from picasso.errors import ConfigurationError, ModelCodeError, PicassoError, reason
 from picasso.models.arrays import Array
@@ -22,6 +22,7 @@ from picasso.models.formats import open_file
 from picasso.models.label_files import read as read_labels
 from picasso.models.outputs import parse
 from picasso.models.preprocessing import Preprocessing
+from picasso.remedies import Door
 
 Preprocess = Callable[[Sequence[Image.Image]], Array]
 
@@ -57,6 +58,7 @@ def load_model(
         ModelError: the file is missing, broken or of a format that is not supported.
         ConfigurationError: the settings file, the labels or the preprocessing is wrong.
     """
+    remedies.use(Door.PYTHON)
     file = Path(path)
     if file.suffix in SETTINGS_SUFFIXES:
         settings = configuration.load(file, options)
@@ -81,6 +83,7 @@ def load_configured(
             labels or the preprocessing are wrong.
         ModelError: the class could not load its files.
     """
+    remedies.use(Door(settings.door))
     if settings.MODEL:
         model, arguments = open_file(settings.path(settings.MODEL))
     else:
@@ -132,7 +135,7 @@ def prepare(
     except (Exception, SystemExit) as error:
         # A call that does not fit fails right here, and its message names the argument.
         if isinstance(error, TypeError) and error.__traceback__ and error.__traceback__.tb_next is None:
-            raise ConfigurationError(f"MODEL_LOAD_ARGS does not fit {name}.load(): {error}.") from error
+            raise ConfigurationError(f"{remedies.load_arguments()} does not fit {name}.load(): {error}.") from error
         raise ModelCodeError(f"{name} could not be loaded: {reason(error)}.") from error
     return model
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from picasso import remedies
 from picasso.errors import ModelError, reason
 from picasso.models.arrays import Array
 from picasso.models.outputs import Analysis, Range, choose_output
@@ -65,9 +66,12 @@ class ONNXModel(PredictOnlyModel):
         # PyTorch's order is recognized by a second axis that is as small as a number of channels.
         self._channels_first = sides[0] in (1, 3) and sides[2] not in (1, 3)
         known = [*sides[1:], sides[0]] if self._channels_first else sides
+        if not input_shape and not all(isinstance(side, int) for side in known):
+            input_shape = self.shape_of_preprocess()
         height, width, channels = input_shape or known
         if not all(isinstance(side, int) for side in (height, width, channels)):
-            raise ModelError(f"{file.name} takes pictures of any size; write input_shape into MODEL_LOAD_ARGS.")
+            how = remedies.argument("input_shape", [224, 224, 3])
+            raise ModelError(f"{file.name} takes images of any size; say which, such as {how}.", field="input_shape")
         self.input_shape = (height, width, channels)
         self.adopt(file)
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 from PIL import Image
 
+from picasso import remedies
 from picasso.errors import ConfigurationError, ModelError
 from picasso.models.arrays import Array, Shape
 
@@ -44,10 +45,14 @@ MAX_PIXELS = 16_000_000
 POINTWISE = ("nearest", "bilinear", "bicubic")
 NUMBER = re.compile(r"[0-9]*\.?[0-9]+(/[0-9]*\.?[0-9]+)?")
 
-GUESS = (
-    "That pixel values become 0..1 is a guess. If the model was trained on other values, its answers mean nothing: say "
-    "which with PREPROCESS or --preprocess, such as -1..1, 0..255, torch or caffe."
-)
+
+def guess() -> str:
+    """Return the sentence for a value range that nobody has said."""
+    how = remedies.setting("PREPROCESS", "-1..1")
+    return (
+        "That pixel values become 0..1 is a guess. If the model was trained on other values, its answers mean nothing: "
+        f"say which, such as {how}; or 0..255, torch, caffe."
+    )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from picasso import remedies
 from picasso.errors import ModelError, reason
 from picasso.models.backend import convert_to_constants, saved_model_pb2, tf, tf1
 from picasso.models.checkpoints import newest
@@ -78,7 +79,8 @@ class SavedModel(GraphModel):
             else:
                 definition, input_name, output_name = freeze_tensorflow_1(folder, graph, signature, output)
                 refuse_code(operations_of(definition), folder.name, trust_model)
-                build = importer(definition, input_name, output_name, folder.name, input_shape)
+                learned = None if input_shape else self.shape_of_preprocess()
+                build = importer(definition, input_name, output_name, folder.name, input_shape, learned)
         except ModelError:
             raise
         except Exception as error:
@@ -107,18 +109,18 @@ class SavedModel(GraphModel):
         captured = {id(tensor) for tensor in function.graph.internal_captures}
         inputs = [tensor for tensor in function.inputs if id(tensor) not in captured]
         check_one_input([tensor.name for tensor in inputs], folder)
+        learned = None if input_shape else self.shape_of_preprocess()
         try:
             definition, changing = freeze(function)
-            build = importer(
-                definition, inputs[0].name, function.outputs[names.index(name)].name, folder.name, input_shape
-            )
+            output_name = function.outputs[names.index(name)].name
+            build = importer(definition, inputs[0].name, output_name, folder.name, input_shape, learned)
             build_alone(build)
         except ModelError:
             raise
         except Exception:
             log.info("the SavedModel %s can't be frozen and is called as it is", folder.name, exc_info=True)
             self.notes += (LIVE,)
-            return partial(called, loaded, function, name, input_shape)
+            return partial(called, loaded, function, name, input_shape or learned)
         self.notes += (CHANGES,) if changing else ()
         return build
 
@@ -193,8 +195,8 @@ def choose(named: Sequence[str], wanted: str | None, option: str, folder: Path) 
         return named[0]
     listed = ", ".join(named) or "none"
     raise ModelError(
-        f"The SavedModel {folder.name} has these {option}s: {listed}. Write the right one into MODEL_LOAD_ARGS as "
-        f"{option}.",
+        f"The SavedModel {folder.name} has these {option}s: {listed}. Say which one, such as "
+        f"{remedies.argument(option, named[0] if named else 'serve')}.",
         field=option,
     )
 

@@ -40,7 +40,8 @@ class TFModel(GraphModel):
             tf_predict_var: the name of the tensor of class probabilities, such as ``"probabilities:0"``; it may
                 be left out where the graph ends in one softmax or sigmoid.
             path: a ``.pb`` file, or a checkpoint's prefix (the path without ``.meta``), instead of ``data_dir``.
-            input_shape: ``(H, W, C)``, for graphs whose placeholder does not say.
+            input_shape: ``(H, W, C)``, for graphs whose placeholder does not say; by default that of what
+                :meth:`preprocess` gives, where a class overrides it.
             constant_feeds: values of further placeholders, such as ``{"keep_prob:0": 1.0}``.
             trust_model: whether operations that touch files or call Python may run.
             output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
@@ -61,7 +62,8 @@ class TFModel(GraphModel):
             files = beside(file.with_suffix(""), (".meta", ".index", ".data-*-of-*"))
             definition = freeze(file.with_suffix(""), tf_input_var, tf_predict_var, tuple(constant_feeds or ()))
         refuse_code(operations_of(definition), name, trust_model)
-        build = importer(definition, tf_input_var, tf_predict_var, name, input_shape, constant_feeds)
+        learned = None if input_shape else self.shape_of_preprocess()
+        build = importer(definition, tf_input_var, tf_predict_var, name, input_shape, learned, constant_feeds)
         self.adopt(Graph(build, name, said=parse(self.output_kind)), file)
         self.checkpoint, self.files = name, files
 

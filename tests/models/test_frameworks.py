@@ -250,11 +250,74 @@ def test_a_tensorflow_1_checkpoint(keras: Any, tmp_path: Path) -> None:
 
 def test_placeholders_without_shape_or_with_constant_values(keras: Any, tmp_path: Path) -> None:
     expected = checkpoint(tmp_path, None, keep=True)
-    with pytest.raises(ModelError, match=r"must take one input of shape \(N, H, W, C\)"):
+    with pytest.raises(ModelError, match=r"no known size; say .* such as input_shape=\[224, 224, 3\] for load_model"):
         load_model(tmp_path / "tiny.ckpt", **NAMES, constant_feeds={"keep_prob:0": 1.0})
     shape = (HEIGHT, WIDTH, CHANNELS)
     model = load_model(tmp_path / "tiny.ckpt", **NAMES, constant_feeds={"keep_prob:0": 1.0}, input_shape=shape)
     np.testing.assert_allclose(model.predict(PROBE), expected, atol=1e-6)
+
+
+OWN_STYLE = """
+from collections.abc import Sequence
+
+import numpy as np
+
+from picasso.models.tensorflow import TFModel
+
+
+class Own(TFModel):
+    def preprocess(self, raw_inputs):
+        images = [image.convert("RGB").resize((16, 12)) for image in raw_inputs]
+        return np.stack([np.asarray(image) for image in images]).reshape(-1, 12, 16, 3).astype("float32") / 255
+"""
+
+
+def test_a_checkpoint_in_the_style_of_the_original(keras: Any, tmp_path: Path) -> None:
+    from picasso.models.backend import tf, tf1
+
+    with tf.Graph().as_default(), tf1.Session() as session:
+        given = tf1.placeholder(tf.float32, name="images")
+        kernel, dense = (tf1.get_variable(f"w{index}", initializer=value) for index, value in enumerate(weights()))
+        inputs = tf1.reshape(given, [-1, HEIGHT, WIDTH, CHANNELS])
+        features = tf1.reduce_mean(tf1.nn.relu(tf1.nn.conv2d(inputs, kernel, 1, "VALID")), [1, 2])
+        tf1.nn.softmax(tf1.matmul(features, dense), name="answer")
+        session.run(tf1.global_variables_initializer())
+        (tmp_path / "data").mkdir()
+        tf1.train.Saver().save(session, str(tmp_path / "data" / "own.ckpt"))
+        expected = session.run("answer:0", {given: PROBE})
+    (tmp_path / "model.py").write_text(OWN_STYLE)
+    arguments = {"data_dir": "data", "tf_input_var": "images:0", "tf_predict_var": "answer:0"}
+    settings = f'MODEL_CLS_PATH = "model.py"\nMODEL_CLS_NAME = "Own"\nMODEL_LOAD_ARGS = {arguments}\n'
+    (tmp_path / "config.py").write_text(settings)
+    model = load_model(tmp_path / "config.py")
+    assert model.input_shape == (HEIGHT, WIDTH, CHANNELS)
+    np.testing.assert_allclose(model.predict(PROBE), expected, atol=1e-6)
+    for name in ("ClassProbabilities", "PartialOcclusion", "SaliencyMaps"):
+        (result,) = explain(model, picture(), name)
+        assert np.isfinite([panel.array.max() for panel in result.panels]).all()
+    # Without the class nobody knows the shape; the settings file is where the reader says it.
+    (tmp_path / "plain.py").write_text(f'MODEL = "data/own.ckpt"\nMODEL_LOAD_ARGS = {arguments | {"data_dir": None}}\n')
+    with pytest.raises(ModelError, match=r'such as MODEL_LOAD_ARGS = {"input_shape": \[224, 224, 3\]}') as caught:
+        load_model(tmp_path / "plain.py")
+    assert caught.value.field == "input_shape"
+
+
+@pytest.mark.parametrize(
+    ("give", "shape"),
+    [
+        (lambda images: np.zeros((len(images), 5, 4, 1)), (5, 4, 1)),
+        (lambda images: np.stack([np.asarray(image) for image in images]), None),
+        (lambda images: np.zeros((len(images), 784)), None),
+        (lambda images: 1 / 0, None),
+    ],
+)
+def test_the_shape_that_preprocess_gives(give: Callable[[Any], Any], shape: Any) -> None:
+    from tests.fakes import LinearModel
+
+    model = LinearModel()
+    assert model.shape_of_preprocess() is None
+    model.preprocess = give  # type: ignore[method-assign, assignment]
+    assert model.shape_of_preprocess() == shape
 
 
 def test_wrong_tensor_names_list_likely_ones(keras: Any, tmp_path: Path) -> None:
@@ -296,7 +359,7 @@ def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
     empty.mkdir()
     with pytest.raises(ModelError, match=r"no Keras model in .*empty; expected a file like \*.keras"):
         KerasModel().load(data_dir=str(empty))
-    with pytest.raises(ModelError, match="write data_dir .* or path"):
+    with pytest.raises(ModelError, match="name a folder as data_dir or a file as path"):
         KerasModel().load()
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from picasso import remedies
 from picasso.errors import ModelError
-
-HOW = "output=NAME in Python, --load-arg output=NAME on the command line, output in MODEL_LOAD_ARGS"
 
 
 def choose_output(outputs: Mapping[str, Any], wanted: int | str | None, label: str) -> int:
@@ -29,10 +28,11 @@ def choose_output(outputs: Mapping[str, Any], wanted: int | str | None, label: s
     position = int(wanted) if isinstance(wanted, int | str) and str(wanted).lstrip("-").isdigit() else None
     if position is not None and -len(names) <= position < len(names):
         return position % len(names)
+    how = remedies.argument("output", names[0] if names else 0)
     listed = ", ".join(f"{name} {described}".strip() for name, described in outputs.items())
     if wanted is None:
         problem = f"{label} has {len(names)} outputs: {listed}. Say which one holds the class scores"
     else:
         count = "one output" if len(names) == 1 else f"{len(names)} outputs"
         problem = f"{label} has no output {wanted!r}; it has {count}: {listed}. Name one of them"
-    raise ModelError(f"{problem}, by its name or its position from 0: {HOW}.", field="output")
+    raise ModelError(f"{problem}, by its name or its position from 0: {how}.", field="output")
