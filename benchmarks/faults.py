@@ -56,6 +56,16 @@ def killed_worker(server: Server) -> str:
     return f"the run {state['state']} after {seconds:.2f} s: “{state['error']['message']}”; {goes_on(client)}"
 
 
+def stopped_worker(server: Server) -> str:
+    """The process that computes is stopped in the middle of a run, as one is that hangs."""
+    client = Client(server.address)
+    url = begun(client)
+    os.kill(server.worker, signal.SIGSTOP)
+    state, seconds = ended(client, url)
+    said = f"the run {state['state']} after {seconds:.0f} s: “{state['error']['message']}”; {goes_on(client)}"
+    return f"{said}; /readyz is answered {client.request('ready', 'GET', '/readyz')[0]}"
+
+
 def vanished_session(server: Server, folder: Path) -> str:
     """The folder of a session is deleted in the middle of its run."""
     client, other = Client(server.address), Client(server.address)
@@ -160,6 +170,7 @@ def main() -> None:
         folder = Path(name)
         with Server({}, folder) as server:
             tell(killed_worker, server)
+            tell(stopped_worker, server)
             tell(vanished_session, server, folder)
             tell(terminated, server, folder)
         tell(killed_server, folder)

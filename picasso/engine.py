@@ -103,6 +103,9 @@ class LocalEngine:
         work_dir: a folder for the child's files.
         limit: how many seconds a run may compute.
         stall: how many seconds it may compute without coming any further.
+
+    Raises:
+        WorkerDied: there is no room for another process from the beginning.
     """
 
     def __init__(
@@ -122,7 +125,10 @@ class LocalEngine:
         self._known: Mapping[str, Any] | None = None
         # How often in a row there was no child that loaded the model, when the next one may start, and why.
         self._failures, self._next_start, self._trouble = 0, -math.inf, ""
-        self._child = Child(*self._arguments)
+        try:
+            self._child = Child(*self._arguments)
+        except (OSError, RuntimeError) as error:
+            raise WorkerDied(f"The process that computes can't be started: {reason(error)}.") from error
         self._started = self._seen = time.monotonic()
         self._buried: Child | None = None
         self._watchdog = Watchdog(stall, self._started)

@@ -13,6 +13,7 @@ import pytest
 from picasso import configuration, files, images, worker
 from picasso.errors import NotFound, RunError
 from picasso.runs import Run, Spec, StoredPicture
+from picasso.web.present import remaining
 from tests.conftest import PLUGINS, fake_settings, picture
 
 
@@ -38,6 +39,18 @@ def test_a_run_from_waiting_to_finished(tmp_path: Path) -> None:
     assert (state["state"], state["done"], state["fraction"], state["error"]) == ("finished", 3, 1.0, None)
     assert [result["picture"] for result in run.results()] == ["p0", "p1", "p2"]
     assert state["seconds"] >= sum(result["seconds"] for result in run.results()) > 0
+
+
+def test_what_is_compiled_says_nothing_of_what_is_left(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.report(0, 0.0, 0.0, 7.0)
+    state = run.state()
+    assert (state["state"], state["fraction"], state["compiling"]) == ("running", 0.0, 7.0)
+    # A third of one shard of two in 10 seconds, of which 7 went into what happens once.
+    run.report(0, 0.3, 10.0, 7.0)
+    state = run.state()
+    assert (state["fraction"], state["compiling"]) == (0.2, 7.0)
+    assert remaining(state["fraction"], state["seconds"] - state["compiling"]) == 12.0
 
 
 def test_shards_can_be_repeated_after_any_interruption(tmp_path: Path) -> None:

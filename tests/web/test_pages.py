@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from picasso import files
 from picasso.app import create_app
+from picasso.runs import Run, Spec
 from picasso.web.services import COOKIE, Services
 from tests.conftest import close, fake_settings, finish, picture, png, upload
 from tests.test_engine import until
@@ -318,3 +319,21 @@ def test_what_the_worker_said_of_the_model_is_kept_and_not_read_again(
     for page in ("/", "/model", "/audit", "/visualizations/PartialOcclusion"):
         assert client.get(page).status_code == 200
     assert read == []
+
+
+def test_the_page_of_a_run_says_that_something_is_compiled(app: Flask, client: FlaskClient) -> None:
+    upload(client)
+    services: Services = app.extensions["picasso"]
+    until(lambda: services.runner.model_status()["state"] == "ready")
+    cookie = client.get_cookie(COOKIE)
+    assert cookie
+    session = services.storage.find(cookie.value)
+    assert session
+    spec = Spec("ClassProbabilities", {}, session.pictures(), 4, {}, 0.0)
+    run = Run.create(session.runs_folder, spec)
+    run.report(0, 0.0, 0.0, 7.2)
+    assert (
+        "Compiling what this needs of the model, which happens once: about 7 s." in client.get(f"/runs/{run.id}").text
+    )
+    run.report(0, 0.5, 9.0, 7.2)
+    assert "Compiling" not in client.get(f"/runs/{run.id}").text
