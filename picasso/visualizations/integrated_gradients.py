@@ -35,7 +35,7 @@ class IntegratedGradientsSettings(VisualizationSettings):
     baseline: str = choice(
         "black", "grey", "white", "mean", "blur", "noise", "several", help="What stands for a picture of nothing."
     )
-    steps: int = number(512, minimum=8, maximum=8192, help="How often the gradient is taken on the way, at most.")
+    steps: int = number(96, minimum=8, maximum=8192, help="How often the gradient is taken on the way, at most.")
     gap: float = choice(
         0.01, 0.001, 0.05, help="The part of the difference that a map may lack; it is computed until it lacks less."
     )
@@ -71,9 +71,9 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
     def passes(cls, model: Model, settings: IntegratedGradientsSettings) -> float:
         """Return for each step one pass forward, and one back for each class, which takes as long as two.
 
-        How many steps the gap needs is not known before; a third of those allowed is a guess.
+        How many steps the gap needs is not known before; half of those allowed is a guess.
         """
-        return (1.0 + 2 * model.top_probs) * settings.steps / 3 * len(settings.baselines)
+        return (1.0 + 2 * model.top_probs) * settings.steps / 2 * len(settings.baselines)
 
     def make_visualization(self, task: Task[IntegratedGradientsSettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per class, the sum over the channels."""

@@ -180,7 +180,7 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
             )
         return (
             "How much less probable a class becomes while a window is centred on each cell: red (positive) where the "
-            "model needs what is covered, blue (negative) where that speaks against the class, white where it does not "
+            "model needs what is covered, blue (negative) where that speaks against the class, pale where it does not "
             "matter. Each map has a scale of its own."
         )
 
