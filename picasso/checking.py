@@ -118,10 +118,11 @@ def check(
     seen = [(picture.name, model.inputs_of([picture.image])[0]) for picture in pictures]
     answers: tuple[Answer, ...] = ()
     if seen:
-        probabilities = model.predict(np.stack([array for _, array in seen]))
+        inputs = np.stack([array for _, array in seen])
+        probabilities = model.predict(inputs)
         decoded = model.best_classes(probabilities)
         answers = tuple(Answer(name, best) for (name, _), best in zip(seen, decoded, strict=True))
-        warnings += smells(probabilities, names)
+        warnings += [*model.check_output(inputs), *smells(probabilities, names)]
     accuracy, order = None, None
     if folder:
         found = labelled.find(model, folder)

@@ -214,6 +214,10 @@ class Model(Framework):
             raise self._wrong(f"values from {result.min():.3g} to {result.max():.3g}, which are no probabilities")
         return result
 
+    def check_output(self, inputs: Array) -> tuple[str, ...]:
+        """Return what the answers to real images ``(N, H, W, C)`` say against what the output was taken for."""
+        return ()
+
     def occlude(self, picture: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
         """Return the class probabilities behind many windows, as they come, in any order.
 

@@ -24,7 +24,7 @@ from picasso.models.guided import RECTIFIERS
 from picasso.models.incremental.inlining import has_calls, inlined
 from picasso.models.incremental.occlusion import Incremental
 from picasso.models.incremental.steps import Unsupported
-from picasso.models.outputs import Decision, OutputKind, Range
+from picasso.models.outputs import Decision, OutputKind, Range, Training
 from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
 
 Build = Callable[[], tuple[Any, Any]]
@@ -54,6 +54,7 @@ class Graph:
         label: how error messages name the model.
         known: the names that the framework gave its layers.
         said: what the user says that the output is, if anything.
+        trained: what its file says that the model was trained for, if anything.
         settled: what was found out about the output of the same graph, built differently.
         guided: compute gradients by guided backpropagation.
 
@@ -77,6 +78,7 @@ class Graph:
         known: Collection[str] = (),
         *,
         said: OutputKind | None = None,
+        trained: Training | None = None,
         settled: Settled | None = None,
         guided: bool = False,
     ) -> None:
@@ -91,7 +93,7 @@ class Graph:
             if self._answered.shape.rank != 2:
                 self._values = tf.reshape(self._answered, [-1, self._count])
             self._values = tf.cast(self._values, tf.float32)
-        self._settled = settled or self._settle(said)
+        self._settled = settled or self._settle(said, trained)
         self.decision = self._settled.decision
         with self._wrapped.graph.as_default():
             self._finish()
@@ -201,7 +203,7 @@ class Graph:
             )
         self._count = count
 
-    def _settle(self, said: OutputKind | None) -> Settled:
+    def _settle(self, said: OutputKind | None, trained: Training | None) -> Settled:
         """Find out what the values of the output are, and whether scores were found that give its probabilities."""
         try:
             found = self._range()
@@ -211,7 +213,8 @@ class Graph:
         images = outputs.probes(self.input_shape)[list(outputs.needed(found, said, self._count))]
         tensors = [self._values, *([self._scores.probabilities] if self._scores else [])]
         values, *rebuilt = self._try_out(self._cut([self._input], tensors), images, len(tensors))
-        decision = outputs.decide(values, found, said, self._label)
+        known = "0..255" if self.integers == (0, 255) else self.value_range()
+        decision = outputs.decide(values, found, said, self._label, trained=trained, inputs=known)
         if not rebuilt:
             return Settled(decision, False)
         expected = outputs.to_probabilities(values.astype(np.float64), decision.kind, self._count)

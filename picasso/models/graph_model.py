@@ -17,6 +17,7 @@ from picasso.models.checkpoints import written
 from picasso.models.graph import Graph
 from picasso.models.incremental.checked import Checked
 from picasso.models.occlusion import Box, Occlusion
+from picasso.models.outputs import contradictions
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,10 @@ class GraphModel(Model):
             self.takes_integers(graph.integers)
         elif found := graph.value_range():
             self.takes_values(found, "the model rescales its input itself")
+
+    def check_output(self, inputs: Array) -> tuple[str, ...]:
+        """Look at the values of the output, where they are taken for logits without proof."""
+        return contradictions(self._graph.decision, lambda: self.logits(inputs)[:, -self._graph.decision.count :])
 
     def occlude(self, picture: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
         """Compute only what each window changes, where the graph allows it and it saves enough."""

@@ -14,6 +14,7 @@ from picasso.models.checkpoints import modified, newest
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
 from picasso.models.outputs import choose_output, parse
+from picasso.models.training_loss import training_of
 
 MODELS = ("*.keras", "*.h5", "*.hdf5")
 
@@ -93,7 +94,8 @@ class KerasModel(GraphModel):
 
         layers = list(all_layers(self.model))
         names = {layer.name for layer in layers}
-        self.adopt(Graph(build, f"The model in {file.name}", names, said=parse(self.output_kind)), file)
+        said, trained = parse(self.output_kind), training_of(file)
+        self.adopt(Graph(build, f"The model in {file.name}", names, said=said, trained=trained), file)
 
 
 def all_layers(model: Any) -> Iterator[Any]:

@@ -15,7 +15,17 @@ from picasso.errors import ModelError
 from picasso.models.arrays import Array, fill_up
 from picasso.models.base import Model
 from picasso.models.checkpoints import beside, written
-from picasso.models.outputs import OutputKind, Range, class_count, decide, needed, parse, probes, to_probabilities
+from picasso.models.outputs import (
+    OutputKind,
+    Range,
+    class_count,
+    contradictions,
+    decide,
+    needed,
+    parse,
+    probes,
+    to_probabilities,
+)
 
 log = logging.getLogger(__name__)
 
@@ -66,14 +76,21 @@ class PredictOnlyModel(Model):
         parts = [self.run(fill_up(chosen[i : i + size], size)) for i in range(0, len(chosen), size)]
         values = np.concatenate([part.reshape(-1, count) for part in parts])[: len(chosen)]
         decision = decide(values, found, said, file.name)
-        self._kind, self._count, self.num_classes = decision.kind, count, max(2, count)
+        self._decision, self._kind, self._count, self.num_classes = decision, decision.kind, count, max(2, count)
         self.output_found, self.notes = decision.describe(), self.notes + decision.notes
         logits = decision.kind in (OutputKind.LOGITS, OutputKind.SIGMOID_LOGITS)
         self.logits_found = "the output" if logits else "none: the output is probabilities"
 
+    def check_output(self, inputs: Array) -> tuple[str, ...]:
+        """Look at the values of the output, where they are taken for logits without proof."""
+        return contradictions(self._decision, lambda: self._batched(self._values, inputs))
+
+    def _values(self, inputs: Array) -> NDArray[Any]:
+        return self.run(inputs).reshape(-1, self._count)
+
     def batch_probabilities(self, inputs: Array) -> Array:
         """Run the model and make its values probabilities; one value counts as the classes "not" and "is"."""
-        values = self.run(inputs).reshape(-1, self._count).astype(np.float64)
+        values = self._values(inputs).astype(np.float64)
         answer = to_probabilities(values, self._kind, self._count)
         if self._count == 1:
             answer = np.concatenate([1 - answer, answer], axis=1)

@@ -13,7 +13,8 @@ from picasso import checking, explain
 from picasso.errors import ConfigurationError, ModelError
 from picasso.models import load_model
 from picasso.models.keras import KerasModel
-from picasso.models.outputs import OutputKind
+from picasso.models.outputs import Decision, OutputKind, Range, contradictions, decide
+from picasso.models.training_loss import training_of
 from tests.conftest import picture
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -231,6 +232,60 @@ def test_what_is_no_classifier_is_refused(head: Any, message: str, keras: Any) -
     original = network(keras, lambda x: head(keras, x))
     with pytest.raises(ModelError, match=message):
         read(original)
+
+
+@pytest.mark.parametrize(
+    ("loss", "count", "kind"),
+    [
+        ("keras.losses.BinaryCrossentropy(from_logits=True)", 3, "sigmoid logits"),
+        ("keras.losses.BinaryCrossentropy(from_logits=True)", 1, "logits"),
+        ("keras.losses.CategoricalCrossentropy(from_logits=True)", 3, "logits"),
+        ("'categorical_crossentropy'", 3, None),
+        ("'mse'", 1, "regression"),
+        ("keras.losses.Huber()", 3, "regression"),
+        ("None", 3, None),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_the_loss_in_a_keras_file_tells(
+    loss: str, count: int, kind: str | None, suffix: str, keras: Any, tmp_path: Path
+) -> None:
+    original = network(keras, lambda x: dense(keras, count)(x))
+    original.compile(loss=eval(loss, {"keras": keras}))  # noqa: S307 - of the lines above
+    file = tmp_path / f"m{suffix}"
+    original.save(file)
+    trained = training_of(file)
+    values = np.random.default_rng(0).normal(size=(12, count))
+    linear = Range(source="linear")
+    if kind == "regression":
+        with pytest.raises(ModelError, match="was trained with the loss of a regression; .*--output-kind"):
+            decide(values, linear, None, "m", trained=trained)
+        assert decide(values, Range(0, 1), None, "m", trained=trained).kind is OutputKind.SIGMOID
+        return
+    decision = decide(values, linear, None, "m", trained=trained)
+    assert decision.kind == (kind or "logits")
+    assert (decision.basis, decision.notes) == ("loss", ()) if kind else trained is None
+
+
+def test_the_loss_is_asked_when_a_file_is_loaded(keras: Any, tmp_path: Path) -> None:
+    original = network(keras, lambda x: dense(keras, 1)(x))
+    original.compile(loss="mae")
+    original.save(tmp_path / "age.keras")
+    with pytest.raises(ModelError, match="was trained with the loss of a regression"):
+        load_model(tmp_path / "age.keras")
+    assert load_model(tmp_path / "age.keras", output_kind="logits").num_classes == 2
+    assert training_of(tmp_path / "missing.keras") is None
+    assert training_of(Path(__file__)) is None
+
+
+def test_real_images_contradict_a_guess(keras: Any) -> None:
+    small = read(network(keras, lambda x: dense(keras, 3, scale=0.01, bias_initializer="ones")(x) * 0.4))
+    assert "say sigmoid with OUTPUT" in small.check_output(IMAGES)[0]
+    assert read(network(keras, lambda x: dense(keras, 3)(x))).check_output(IMAGES) == ()
+    assert read(network(keras, lambda x: dense(keras, 3, "sigmoid")(x))).check_output(IMAGES) == ()
+    guess = Decision(OutputKind.LOGITS, "guess", 1)
+    assert "as of a regression" in contradictions(guess, lambda: np.array([[41.0], [30.0]]))[0]
+    assert contradictions(guess, lambda: np.array([[41.0], [-30.0]])) == ()
 
 
 def test_the_users_word_comes_first(keras: Any) -> None:

@@ -1,13 +1,15 @@
 """What the values of a model's output mean, and which of several outputs holds the class scores."""
 
 from picasso.models.outputs.choice import choose_output
-from picasso.models.outputs.decision import Decision, decide, needed
+from picasso.models.outputs.decision import Decision, Training, contradictions, decide, needed
 from picasso.models.outputs.kinds import OutputKind, parse, to_probabilities
 from picasso.models.outputs.probes import probes
 from picasso.models.outputs.ranges import Analysis, Operation, Range, Reader
 from picasso.models.outputs.shapes import class_count
 
 __all__ = [
-    "Analysis", "Decision", "Operation", "OutputKind", "Range", "Reader", "choose_output", "class_count", "decide",
+    "Analysis", "Decision", "Operation", "OutputKind", "Range", "Reader", "Training",
+    "choose_output", "class_count", "contradictions",
+    "decide",
     "needed", "parse", "probes", "to_probabilities",
 ]  # fmt: skip

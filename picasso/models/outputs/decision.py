@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NoReturn
 
 import numpy as np
@@ -17,7 +19,17 @@ from picasso.models.outputs.ranges import UNKNOWN, Range
 TOLERANCE = 1e-2
 # A logit beyond this is a probability that differs from 0 or 1 by less than 1e-8.
 MAX_LOGIT = 20
+# Which of all test images lie in a range that the inputs are known to have.
+NEAR = {"0..255": (0, 6, 7, 8, 9), "-1..1": (0, 1, 10, 11)}
 SAY = "OUTPUT (--output-kind, or output_kind in Python)"
+
+
+class Training(StrEnum):
+    """What a file says that its model was trained for."""
+
+    BINARY = "logits of labels that can hold together"
+    CATEGORICAL = "logits of classes that exclude each other"
+    REGRESSION = "measurements"
 
 
 @dataclass(frozen=True)
@@ -26,7 +38,8 @@ class Decision:
 
     Attributes:
         kind: what its values are.
-        basis: what that rests on: ``"said"``, ``"graph"``, ``"answers"`` (to test images) or ``"guess"``.
+        basis: what that rests on: ``"said"``, ``"graph"``, ``"loss"`` (that it was trained with), ``"answers"``
+            (to test images) or ``"guess"``.
         count: how many values there are, K.
         notes: what the user should know or confirm.
         constant: whether the output is always 1.
@@ -46,6 +59,7 @@ class Decision:
         known = {
             "said": "as OUTPUT says",
             "graph": "by the model's last operations",
+            "loss": "by the loss it was trained with",
             "answers": "by its answers to test images",
             "guess": "a guess",
         }
@@ -55,12 +69,14 @@ class Decision:
 class Answers:
     """A model's values ``(n, K)`` for test images, those left out that are not finite."""
 
-    def __init__(self, values: NDArray[np.floating]) -> None:
+    def __init__(self, values: NDArray[np.floating], inputs: str = "") -> None:
         finite = np.isfinite(values).all(axis=1)
         self.values = values[finite].astype(np.float64)
         self.count = values.shape[1]
-        # The first half of the test images lie in 0..1.
-        self.near = values[: len(values) // 2][finite[: len(values) // 2]].astype(np.float64)
+        # Those to images that inputs may look like: the first half lie in 0..1.
+        near = list(NEAR.get(inputs, ())) if len(values) == ALL else []
+        near = near or list(range(len(values) // 2))
+        self.near = values[near][finite[near]].astype(np.float64)
 
     def within(self, low: float, high: float) -> bool:
         """Tell whether all values lie between two bounds."""
@@ -84,7 +100,15 @@ class Answers:
         return self.count > 1 and some.size > 0 and bool(np.abs(some - 1).max() < TOLERANCE)
 
 
-def decide(values: NDArray[np.floating], found: Range | None, said: OutputKind | None, label: str) -> Decision:
+def decide(
+    values: NDArray[np.floating],
+    found: Range | None,
+    said: OutputKind | None,
+    label: str,
+    *,
+    trained: Training | None = None,
+    inputs: str = "",
+) -> Decision:
     """Decide what the values of an output are.
 
     Args:
@@ -92,17 +116,29 @@ def decide(values: NDArray[np.floating], found: Range | None, said: OutputKind |
         found: the range of the output by the graph; None where the graph can't be read.
         said: the user's word, if any.
         label: how errors name the model.
+        trained: what the file says that the model was trained for, if anything.
+        inputs: the range of the input's values, such as ``"0..255"``, where it is known.
 
     Raises:
         ModelError: the output is that of a regression, an embedding or features, or contradicts the user's word.
     """
-    answers = Answers(values)
+    answers = Answers(values, inputs)
     if not len(answers.values):
         raise ModelError(f"{label} answers no finite numbers to any of {len(values)} test images.")
     if said:
         confirm(answers, said, label)
         return Decision(said, "said", answers.count)
-    return of_one(answers, found or UNKNOWN, label) if answers.count == 1 else of_many(answers, found or UNKNOWN, label)
+    decided = (of_one if answers.count == 1 else of_many)(answers, found or UNKNOWN, label)
+    return by_training(decided, trained, label) if trained and decided.kind is OutputKind.LOGITS else decided
+
+
+def by_training(decided: Decision, trained: Training, label: str) -> Decision:
+    """Return what an output without softmax or sigmoid is, where the file says what it was trained for."""
+    if trained is Training.REGRESSION:
+        values = "one value" if decided.count == 1 else f"{decided.count} values"
+        refuse(label, f"{values} without a softmax or sigmoid, and was trained with the loss of a regression")
+    kind = OutputKind.SIGMOID_LOGITS if trained is Training.BINARY and decided.count > 1 else OutputKind.LOGITS
+    return Decision(kind, "loss", decided.count)
 
 
 def needed(found: Range | None, said: OutputKind | None, count: int) -> tuple[int, ...]:
@@ -188,14 +224,40 @@ def of_one(answers: Answers, found: Range, label: str) -> Decision:
         return Decision(OutputKind.SIGMOID, "guess", 1, (in_unit_interval(),))
     if found.low >= 0 and found.source != "linear":
         refuse(label, "one value that is never negative and may be larger than 1, as a regression does")
-    if answers.near.size and np.abs(answers.near).min() > MAX_LOGIT:
-        low, high = answers.near.min(), answers.near.max()
+    low, high = (answers.near.min(), answers.near.max()) if answers.near.size else (-1, 1)
+    if low * high > 0 and np.median(np.abs(answers.near)) > MAX_LOGIT:
         refuse(label, f"test images with one value from {low:.3g} to {high:.3g}, as a regression does")
     note = (
         "The output is one value without a sigmoid. It is taken for a logit, but a regression looks the same: say "
         f"which with {SAY}, such as logits, probabilities, percent or tanh."
     )
     return Decision(OutputKind.LOGITS, "guess", 1, (note,))
+
+
+def contradictions(decision: Decision, answer: Callable[[], NDArray[np.floating]]) -> tuple[str, ...]:
+    """Return what a model's values ``(N, K)`` for real images say against a decision that they are logits.
+
+    Args:
+        decision: how the output was read.
+        answer: gives the values; it is asked only where they could say something.
+    """
+    if decision.kind is not OutputKind.LOGITS or decision.basis not in ("graph", "guess"):
+        return ()
+    answers = Answers(answer())
+    if not len(answers.values):
+        return ()
+    low, high = answers.values.min(), answers.values.max()
+    if answers.within(0, 1):
+        kind = "probabilities" if answers.sum_to(1) else "sigmoid"
+        return (
+            f"The output is taken for logits, but for these images its values lie in 0..1 ({low:.3g} to {high:.3g}), "
+            f"as probabilities do. If that is what they are, say {kind} with {SAY}.",
+        )
+    if decision.count == 1 and low * high > 0 and np.abs(answers.values).min() > MAX_LOGIT:
+        return (
+            f"The output is taken for a logit, but for these images it is {low:.3g} to {high:.3g}, as of a regression.",
+        )
+    return ()
 
 
 def is_percent(found: Range) -> bool:
