@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from picasso import class_order, labelled, remedies
+from picasso import class_order, images, labelled, remedies
 from picasso.errors import PicassoError
-from picasso.inputs import Picture, picture_from
+from picasso.inputs import Picture, as_seen, picture_from
 from picasso.labelled import Accuracy, abridged
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -40,6 +41,7 @@ class Report:
         answers: the predictions for the pictures looked at.
         accuracy: how the model did on a labelled folder, if one was given.
         warnings: what the user should look into.
+        view: the first of the pictures looked at as the model sees it, as a data address of a PNG; "" without any.
         label_order: the labels in the order of the outputs, where they seem to be in another.
     """
 
@@ -50,6 +52,7 @@ class Report:
     accuracy: Accuracy | None
     warnings: tuple[str, ...]
     label_order: tuple[str, ...] = ()
+    view: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
@@ -67,6 +70,7 @@ class Report:
             "answers": [asdict(answer) for answer in self.answers],
             "accuracy": accuracy,
             "warnings": list(self.warnings),
+            "view": self.view,
         }
 
     def lines(self) -> list[tuple[str, str]]:
@@ -77,7 +81,7 @@ class Report:
         lines = [
             ("model", self.card.name),
             ("format", self.card.format),
-            ("checkpoint", f"{self.card.checkpoint}, written {self.card.checkpoint_time}"),
+            ("checkpoint", self.card.checkpoint + (f", written {time}" if (time := self.card.checkpoint_time) else "")),
             *([("sha256", self.card.fingerprint[:12])] if self.card.fingerprint else []),
             ("input", f"{height} x {width} pixels, {channels} channel{'s' if channels > 1 else ''}"),
             ("pictures", self.card.preprocessing),
@@ -105,8 +109,16 @@ def check(
     pictures: Iterable[Picture],
     folder: Path | None = None,
     progress: labelled.Progress = lambda fraction: None,
+    show: Callable[[str, Image.Image], None] = lambda name, view: None,
 ) -> Report:
     """Describe a loaded model, look at its predictions for some pictures, and measure it on a labelled folder.
+
+    Args:
+        model: the model.
+        pictures: some pictures.
+        folder: pictures in folders named after the classes.
+        progress: called with the fraction of the folder that is done.
+        show: called with the name of each picture and the picture as the model sees it.
 
     Raises:
         ModelError: the model fails on a picture.
@@ -115,7 +127,14 @@ def check(
     card, names = model.card(), tuple(str(name) for name in model.class_names())
     warnings = list(card.notes)
     # One by one, so that no more than one picture is held at full size.
-    seen = [(picture.name, model.inputs_of([picture.image])[0]) for picture in pictures]
+    seen: list[tuple[str, Array]] = []
+    first = ""
+    for picture in pictures:
+        array, view = as_seen(model, picture)
+        seen.append((picture.name, array))
+        warnings += picture.notes
+        first = first or images.data_address(images.encode(view))
+        show(picture.name, view)
     answers: tuple[Answer, ...] = ()
     if seen:
         inputs = np.stack([array for _, array in seen])
@@ -130,7 +149,7 @@ def check(
         order, doubtful = doubts(model, found, accuracy)
         warnings += [*accuracy.unreadable, *doubtful]
     ordered = order.names if order else ()
-    return Report(card, names, tuple(model.layers()), answers, accuracy, tuple(warnings), ordered)
+    return Report(card, names, tuple(model.layers()), answers, accuracy, tuple(warnings), ordered, first)
 
 
 def smells(probabilities: Array, names: Sequence[str]) -> list[str]:
@@ -191,12 +210,12 @@ def doubts(
     return order, found
 
 
-def read(files: Mapping[str, Path]) -> tuple[list[Picture], list[str]]:
+def read(files: Mapping[str, Path], model: Model) -> tuple[list[Picture], list[str]]:
     """Return those of some files, by name, that can be read as pictures, and a sentence for each of the others."""
     pictures, problems = [], []
     for name, file in files.items():
         try:
-            pictures.append(Picture(name, picture_from(file, 0).image))
+            pictures.append(replace(picture_from(file, 0, model=model), name=name))
         except PicassoError as error:
             problems.append(error.message)
     return pictures, problems

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ from picasso.cli_options import CONFIG, configured, free_folder, friendly, gate,
 from picasso.errors import BadRequest, PicassoError
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from picasso.configuration import Settings
 
 
@@ -65,6 +66,7 @@ def explain(
     Ends with status 2 where a picture could not be read; the others are done all the same.
     """
     from picasso import comparing, images, models
+    from picasso.inputs import expand
     from picasso.registry import Registry
 
     chosen = parse_pairs(pairs, "--set", "Window=0.1")
@@ -74,7 +76,8 @@ def explain(
         if name not in settings.COMPARE:
             known = ", ".join(settings.COMPARE) or "none"
             raise BadRequest(f"There is no model {name} in the setting COMPARE; there are: {known}.", field="compare")
-    good = readable(pictures)
+    files = list(expand(pictures))
+    good = readable(files, settings)
     loaded = {name: models.load_configured(settings.compared(name)) for name in ("", *compare)}
     notes: dict[str, None] = {}
     for name, own in wanted.items():
@@ -97,24 +100,28 @@ def explain(
                 notes |= dict.fromkeys((*result.model.notes, *result.notes))
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
-    if len(good) < len(pictures):
+    if len(good) < len(files):
         sys.exit(2)
 
 
-def readable(files: Sequence[Path]) -> list[Path]:
+def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
     """Return those files that can be read as pictures, before a model takes its seconds to load; say why others can't.
 
-    Ends the command if there were some, and none of them can.
+    A model class that opens images itself is not second-guessed. Ends the command if there were some files, and none of
+    them can be read.
     """
     from picasso.images import display_name
     from picasso.inputs import picture_from
+    from picasso.models.loading import opens_images
 
-    good = []
+    good: list[Path] = []
     for file in files:
         try:
             picture_from(file, 0)
             good.append(file)
         except PicassoError as error:
+            if file.is_file() and opens_images(settings):
+                return list(files)
             # Files of the same name may lie in several folders.
             rest = error.message.removeprefix(display_name(file.name))
             message = f"{file}{rest}" if rest != error.message else rest
@@ -127,23 +134,31 @@ def readable(files: Sequence[Path]) -> list[Path]:
 @main.command()
 @click.argument("pictures", nargs=-1, type=Path)
 @click.option("--folder", type=Path, help="Pictures in folders named after their classes, to measure accuracy on.")
+@click.option("--out", type=Path, help="Where to write each picture as the model sees it, as a PNG.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @configured
-def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, as_json: bool) -> None:
+def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, out: Path | None, as_json: bool) -> None:
     """Load the model and say what Picasso understood of it, and what it answers for PICTURES or the samples.
 
     Ends with status 2 where a picture could not be read; the others are looked at all the same.
     """
     import json
 
-    from picasso import checking, models
-    from picasso.inputs import names_of, picture_from
+    from picasso import checking, images, models
+    from picasso.inputs import expand, names_of, picture_from
 
-    shown = list(pictures) or list(settings.sample_files(10).values())
-    good = readable(shown)
+    shown = list(expand(pictures or list(settings.sample_files(10).values())))
+    good = readable(shown, settings)
     model = models.load_configured(settings)
+    named = zip(good, names_of(good), strict=True)
+    opened = (picture_from(file, index, name, model) for index, (file, name) in enumerate(named))
+
+    def show(name: str, view: Image.Image) -> None:
+        if out:
+            view.save(free_folder(out, images.without_ending(name).replace("/", "-"), ".png"))
+
     with progress_bar("measuring", hidden=not folder) as progress:
-        report = checking.check(model, map(picture_from, good, itertools.count(), names_of(good)), folder, progress)
+        report = checking.check(model, opened, folder, progress, show)
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=1))
     else:

@@ -131,14 +131,17 @@ def yaml_value(text: str) -> Any:
         return text
 
 
-def free_folder(out: Path, name: str) -> Path:
-    """Return ``out/name``, or a numbered variant where that is taken, so that nothing is overwritten."""
+def free_folder(out: Path, name: str, suffix: str = "") -> Path:
+    """Return ``out/name``, or a numbered variant where that is taken, so that nothing is overwritten.
+
+    With a suffix such as ``.png`` it is a file of that kind.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    candidate = out / name
+    candidate = out / f"{name}{suffix}"
     for number in itertools.count(1):
         if not candidate.exists():
             break
-        candidate = out / f"{name}-{number}"
+        candidate = out / f"{name}-{number}{suffix}"
     return candidate
 
 

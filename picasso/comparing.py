@@ -38,7 +38,7 @@ def explain_each(
     """
     first = next(iter(models.values()))
     cls, asked = pipeline.find(visualization, plugin_dirs), pipeline.asked_for(first, classes)
-    for pictures, report in pipeline.groups(images, progress):
+    for pictures, report in pipeline.groups(first, images, progress):
         yield from run(models, cls, settings, pictures, report, classes=asked)
 
 

@@ -21,7 +21,7 @@ from picasso.errors import ConfigurationError, reason
 ENVIRONMENT_VARIABLE = "PICASSO_SETTINGS"
 PASSWORD_VARIABLE = "PICASSO_PASSWORD"  # noqa: S105 - the name of a variable
 PACKAGE = Path(__file__).parent
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
 def setting(default: Any, help: str, maximum: int | None = None, minimum: int = 1) -> Any:  # noqa: A002 - for readers

@@ -202,6 +202,20 @@ def blurred(array: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.stack(soft, axis=-1) / 255 * span + low, np.float32)
 
 
+def painted(array: NDArray[np.float32], fill: str, seed: int = 0) -> NDArray[np.float32]:
+    """Return numbers shaped like ``array`` of one of :data:`FILLS` but "picture", where no image stands for them.
+
+    Black is the smallest of the numbers and white the largest.
+    """
+    if fill == "mean":
+        return np.broadcast_to(array.mean(axis=(0, 1)), array.shape)
+    if fill == "blur":
+        return blurred(array)
+    low, span = float(array.min()), float(np.ptp(array))
+    shades = np.random.default_rng(seed).random(array.shape, np.float32) if fill == "noise" else PAINTS[fill] / 255
+    return np.asarray(np.broadcast_to(low + span * shades, array.shape), np.float32)
+
+
 @functools.lru_cache(maxsize=4)
 def marked(shapes: tuple[Shape, ...], size: tuple[int, int]) -> NDArray[np.bool_]:
     """Return the mask of shapes; the last ones are kept, because many pictures are of one size."""

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import re
 import warnings
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from picasso.errors import BadRequest, PicassoError, TooLarge, UnsupportedImage
 
-# An allow-list: decoders for vector, document and scientific formats have no business here.
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+# An allow-list: decoders for vector and document formats have no business here.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+# How a TIFF begins, and those of its compressions that are decoded; its other decoders have no business here either.
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+COMPRESSIONS = ("raw", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits")
+TILE_WIDTH, TILE_LENGTH = 322, 323
+MORE = "for more channels or other types, override open_image() in a model class, or save it as 8-bit PNG."
 DEFAULT_MEGAPIXELS = 50
 
 # How a photograph of a phone begins that is told apart only to say what to do about it.
 HEIC = [b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")]
+
+# An image uses few of its 256 levels if the largest differs from the smallest by no more than a twentieth of them, and
+# few of 65,536 if none is larger than that of 14 bits.
+FEW, FEW_WIDE = 12, 1 << 14
+
+# What is wrong with a file is said in a sentence of ours; Pillow would also write a line of its own to the log.
+logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)
 
 # So many values are scaled at once.
 PIECE = 1 << 20
@@ -38,7 +54,20 @@ THUMBNAIL_SIDE = 144
 SAMPLE_SIDE = 88
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """An upright image, in mode L or RGB, and what the user should know of how it was read."""
+
+    image: Image.Image
+    notes: tuple[str, ...] = ()
+
+
 def read(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Image.Image:
+    """Return the image of :func:`decode` alone."""
+    return decode(body, name, megapixels).image
+
+
+def decode(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Decoded:
     """Decode a picture and return it upright, as 8-bit grey (mode L) or colour (mode RGB).
 
     Transparent pixels are shown on white. The first frame of an animation is taken. Sixteen-bit greys are
@@ -51,7 +80,7 @@ def read(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Image.
 
     Raises:
         UnsupportedImage: not a picture in one of :data:`FORMATS`.
-        BadRequest: such a picture, but cut off or broken.
+        BadRequest: such a picture, but cut off or broken, or its values are of no known range.
         TooLarge: more pixels than allowed; known from the header, before memory is taken.
     """
     shown = display_name(name)
@@ -63,7 +92,9 @@ def read(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Image.
             if image.width * image.height > megapixels * 1_000_000:
                 pixels = f"{image.width} x {image.height}"
                 raise TooLarge(f"{shown} has {pixels} pixels, more than the {megapixels} million that are allowed.")
-            return upright(image)
+            if image.format == "TIFF":
+                check_tiff(image, shown, megapixels)
+            return from_image(image, name)
     except PicassoError:
         raise
     except Image.DecompressionBombError:
@@ -71,18 +102,124 @@ def read(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Image.
     except UnidentifiedImageError as error:
         if body[4:12] in HEIC:
             raise UnsupportedImage(f"{shown} is a HEIC photograph, which can't be read; save it as JPEG.") from error
+        if body[:4] in TIFF:
+            raise UnsupportedImage(f"{shown} is a TIFF of a kind that can't be read; {MORE}") from error
         raise UnsupportedImage(f"{shown} is not a picture that can be read; use {', '.join(FORMATS)}.") from error
     except Exception as error:
         raise BadRequest(f"{shown} is cut off or broken and can't be read.") from error
 
 
-def upright(image: Image.Image) -> Image.Image:
+def check_tiff(image: Image.Image, shown: str, megapixels: int) -> None:
+    """Raise an error where decoding a TIFF takes other decoders than ours, or more memory than its size tells."""
+    if image.info.get("compression") not in COMPRESSIONS:
+        raise UnsupportedImage(f"{shown} is a TIFF of a kind that can't be read; {MORE}")
+    # A tile is decoded as a whole, however few of its pixels belong to the image.
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    tile = tags.get(TILE_WIDTH, 1) * tags.get(TILE_LENGTH, 1)
+    if not isinstance(tile, int) or tile > megapixels * 1_000_000:
+        raise TooLarge(f"{shown} has tiles of more than the {megapixels} million pixels that are allowed.")
+
+
+def from_image(image: Image.Image, name: str) -> Decoded:
+    """Return a PIL image as :func:`decode` returns that of a file; the errors are the same."""
+    clean = upright(image, name)
+    shown = display_name(name)
+    return Decoded(clean, remarks_of_wide(image, shown) or remarks(clean, shown))
+
+
+def from_array(array: NDArray[Any], name: str) -> Decoded:
+    """Return an array as :func:`decode` returns the image of a file.
+
+    Args:
+        array: ``(H, W)``, ``(H, W, 1)``, ``(H, W, 3)`` or ``(H, W, 4)``; integers 0..255 or 0..65535, booleans, or
+            floats 0..1.
+        name: what the user calls it, for messages.
+
+    Raises:
+        BadRequest: another shape, or values of no known range.
+    """
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)) or not array.size:
+        known = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
+        first = array.ndim == 3 and array.shape[0] in (1, 3)
+        turn = " Its channels come first: pass array.transpose(1, 2, 0)." if first else ""
+        more = "" if first or array.ndim != 3 or array.shape[2] < 5 else f" {MORE[0].upper()}{MORE[1:]}"
+        raise BadRequest(f"{name} is an array of shape {array.shape}; images are {known}.{turn}{more}")
+    return from_image(Image.fromarray(bytes_of(array, name)), name) if array.ndim == 3 else grey(array, name)
+
+
+def grey(array: NDArray[Any], name: str) -> Decoded:
+    """Return a grey image ``(H, W)``; of 16-bit values it is said if they are few."""
+    if array.dtype.kind in "iu" and array.dtype != np.uint8 and array.max() > 255 and array.min() >= 0:
+        check_range(array, name)
+        return from_image(Image.fromarray(array.astype(np.uint16)), name)
+    return from_image(Image.fromarray(bytes_of(array, name)), name)
+
+
+def bytes_of(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
+    """Return the values of an array as 0..255."""
+    if array.dtype.kind not in "biuf":
+        raise BadRequest(f"{name} is an array of {array.dtype}; images hold integers, booleans, or floats 0..1.")
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    check_range(array, name)
+    highest = 1 if array.dtype.kind in "bf" else 255 if array.max() <= 255 else 65535
+    return np.round(array / np.float64(highest) * 255).astype(np.uint8)
+
+
+def check_range(array: NDArray[Any], name: str) -> None:
+    """Raise a BadRequest where an array holds values of which nobody knows what is black and what is white."""
+    low, high = array.min(), array.max()
+    if array.dtype.kind == "f" and not (low >= 0 and high <= 1):
+        raise BadRequest(
+            f"{name} holds floats from {low:.4g} to {high:.4g}; floats must lie in 0..1. Divide them, or pass 8-bit "
+            "integers. Whatever the model needs, preprocessing makes of them."
+        )
+    if low < 0 or high > 65535:
+        raise BadRequest(f"{name} holds integers from {low} to {high}; they must lie in 0..255 or 0..65535.")
+
+
+def deep(image: Image.Image) -> bool:
+    """Tell whether the values of an image are wider than 8 bits."""
+    return image.mode.startswith(("I", "F"))
+
+
+def remarks_of_wide(image: Image.Image, shown: str) -> tuple[str, ...]:
+    """Return what the user should know of an image of wide integers: that it uses only the lowest of them."""
+    if not image.mode.startswith("I"):
+        return ()
+    extremes: Any = image.getextrema()
+    high = int(extremes[1])
+    if high >= FEW_WIDE:
+        return ()
+    bits = max(8, high.bit_length())
+    return (
+        f"{shown} has 16 bits, but its largest value is {high:,}, as in {bits}-bit data. 16-bit values are "
+        "divided by 257, so the image is darker than was meant. Save it with 8 bits, or with values up to 65,535.",
+    )
+
+
+def remarks(image: Image.Image, shown: str) -> tuple[str, ...]:
+    """Return what the user should know of an 8-bit image: that it uses few of its values."""
+    bands: Any = image.getextrema() if len(image.getbands()) > 1 else [image.getextrema()]
+    low, high = min(one[0] for one in bands), max(one[1] for one in bands)
+    # Of a handful of pixels nothing can be said.
+    if high - low > FEW or image.width * image.height < 16:
+        return ()
+    return (
+        f"{shown} uses only the values {low} to {high} of 0 to 255. They are left as they are: if the model was "
+        "trained on images of full contrast, stretch them before.",
+    )
+
+
+def upright(image: Image.Image, name: str = "image") -> Image.Image:
     """Return a picture turned as its EXIF orientation says, in mode L or RGB, without metadata."""
     image.load()
     method = TURNS.get(orientation(image))
     turned = image if method is None else image.transpose(method)
-    if turned.mode.startswith(("I", "F")):
-        turned = eight_bits(turned)
+    if deep(turned):
+        turned = eight_bits(turned, display_name(name))
     if turned.mode == "1":
         turned = turned.convert("L")
     if turned.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in turned.info:
@@ -105,19 +242,21 @@ def orientation(image: Image.Image) -> int:
     return found if isinstance(found, int) else 1
 
 
-def eight_bits(image: Image.Image) -> Image.Image:
-    """Scale a picture of wide integers or floats to 8 bits: 16-bit values by 257, others by their range."""
+def eight_bits(image: Image.Image, shown: str) -> Image.Image:
+    """Scale a picture of wide integers (0..65535) or floats (0..1) to 8 bits.
+
+    Raises:
+        BadRequest: its values are not all in that range: nobody knows which of them is white.
+    """
     values = np.asarray(image)
-    low, span = 0.0, 65535.0
-    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
-        low = float(values.min())
-        span = float(values.max()) - low or 1.0
+    check_range(values, shown)
+    span = 1.0 if values.dtype.kind == "f" else 65535.0
     grey = np.empty(values.shape, np.uint8)
     flat, target = values.reshape(-1), grey.reshape(-1)
     # Piece by piece: as floats, a large picture would take eight times the memory.
     for start in range(0, flat.size, PIECE):
         piece = slice(start, start + PIECE)
-        target[piece] = np.round((flat[piece] - low) / span * 255)
+        target[piece] = np.round(flat[piece] / span * 255)
     return Image.fromarray(grey)
 
 

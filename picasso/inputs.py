@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from picasso import images as door
-from picasso.errors import BadRequest
+from picasso.configuration import PICTURES
+from picasso.errors import BadRequest, reason
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Prediction
 from picasso.visualizations.base import Input
 
-Source = str | Path | Image.Image | NDArray[np.uint8]
+UNFAITHFUL = (
+    "preprocess() changes this picture in a way that view() does not show, so the picture below is drawn from the "
+    "numbers that the model received. Override view() in your model class to show the picture itself."
+)
+
+#: What a caller may pass: a file or folder, the bytes of a file, a PIL image, or an array: of NumPy, or of any library
+#: whose arrays NumPy can read (tensors).
+Source = Any
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and what the user calls it."""
+    """A picture and what the user calls it.
+
+    Attributes:
+        name: what the user calls it.
+        image: an upright PIL image, or what the model's ``open_image`` returned.
+        notes: what the user should know of how it was read.
+    """
 
     name: str
-    image: Image.Image
+    image: Any
+    notes: tuple[str, ...] = ()
 
 
 def names_of(files: Sequence[str | Path]) -> list[str]:
@@ -53,29 +69,120 @@ def named(sources: Sequence[Source]) -> list[str | None]:
     return [next(names) if isinstance(source, str | Path) else None for source in sources]
 
 
-def picture_from(source: Source, index: int, name: str | None = None) -> Picture:
-    """Return what a caller passed as an upright picture with a name.
+def expand(images: Any, model: Model | None = None) -> Iterator[Source]:
+    """Yield the single images among what a caller passed: one or several sources, folders and batches among them.
 
     Args:
-        source: a file, a PIL picture or an array.
-        index: its number among the others.
-        name: what a file is called, where the last part of its path does not tell it from the others.
+        images: a :data:`Source`, a batch ``(N, H, W, C)`` or ``(N, H, W)``, or an iterable of these.
+        model: where it is known, it tells a grey batch from an image of many channels.
+
+    Raises:
+        BadRequest: a folder holds no images, or something is no image at all.
     """
+    if isinstance(images, str | Path):
+        yield from files_in(Path(images), model) if Path(images).is_dir() else [images]
+    elif isinstance(images, bytes | Image.Image):
+        yield images
+    elif hasattr(images, "__array__"):
+        array = as_array(images)
+        yield from array if is_batch(array, model) else [array]
+    elif isinstance(images, Iterable):
+        for one in images:
+            yield from expand(one, model)
+    else:
+        raise BadRequest(
+            f"A {type(images).__name__} is no image; pass file names, folders, PIL images, or arrays such as (H, W, 3)."
+        )
+
+
+def files_in(folder: Path, model: Model | None) -> list[Path]:
+    """Return the images in a folder and in those inside it, sorted; where the model opens them, files of any kind."""
+    own = model is not None and model.opens_images()
+    files = [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and not file.name.startswith(".") and (own or file.suffix.lower() in PICTURES)
+    ]
+    if not files:
+        raise BadRequest(f"There are no images in the folder {folder}; they end with {', '.join(PICTURES)}.")
+    return files
+
+
+def as_array(source: Any) -> NDArray[Any]:
+    """Return what NumPy makes of an array or a tensor."""
+    try:
+        return np.asarray(source)
+    except Exception as error:
+        raise BadRequest(f"A {type(source).__name__} can't be read as an array: {reason(error)}.") from error
+
+
+def is_batch(array: NDArray[Any], model: Model | None) -> bool:
+    """Tell whether an array holds several images: ``(N, H, W, C)``, or ``(N, H, W)`` of the size of a grey model."""
+    if array.ndim == 3 and model:
+        height, width, channels = model.input_shape
+        return channels == 1 and array.shape[1:] == (height, width) and array.shape[2] not in (1, 3, 4)
+    return array.ndim == 4
+
+
+def picture_from(source: Source, index: int, name: str | None = None, model: Model | None = None) -> Picture:
+    """Return one thing that a caller passed as an upright picture with a name.
+
+    Args:
+        source: a single one; see :func:`expand`.
+        index: its number, which stands for a name where it has none.
+        name: what a file is called, where the last part of its path does not tell it from the others.
+        model: where it opens images itself, it is asked.
+
+    Raises:
+        BadRequest, UnsupportedImage, TooLarge: see :func:`picasso.images.decode`.
+        ModelCodeError: ``open_image`` of the model failed.
+    """
+    called = f"picture {index}"
     if isinstance(source, str | Path):
+        called = name or Path(source).name
         try:
-            body = Path(source).read_bytes()
+            source = Path(source).read_bytes()
         except OSError as error:
             raise BadRequest(f"The picture {source} can't be read: {error.strerror}.") from error
-        called = name or Path(source).name
-        return Picture(called, door.read(body, called))
-    if isinstance(source, Image.Image):
-        return Picture(f"picture {index}", door.upright(source))
-    if source.dtype != np.uint8:
-        raise BadRequest(f"Picture {index} is an array of {source.dtype}; pictures are arrays of uint8, 0..255.")
-    if source.ndim != 2 and source.shape[2:] not in ((3,), (4,)):
-        shapes = "(H, W), (H, W, 3) or (H, W, 4)"
-        raise BadRequest(f"Picture {index} is an array of shape {source.shape}; pictures are {shapes}.")
-    return Picture(f"picture {index}", door.upright(Image.fromarray(source)))
+    if model and model.opens_images() and not isinstance(source, Image.Image):
+        body = source if isinstance(source, bytes) else as_array(source)
+        return Picture(called, model.opened(body, called))
+    if isinstance(source, bytes):
+        decoded = door.decode(source, called)
+    elif isinstance(source, Image.Image):
+        decoded = door.from_image(source, called)
+    else:
+        decoded = door.from_array(as_array(source), f"Picture {index}")
+    return Picture(called, decoded.image, decoded.notes)
+
+
+def stored(path: str | Path, model: Model) -> Any:
+    """Return a picture that was checked and stored as a PNG, as ``model`` takes it.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        ModelCodeError: the model opens images itself, and failed.
+    """
+    if model.opens_images():
+        return model.opened(Path(path).read_bytes(), Path(path).name)
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+def as_seen(model: Model, picture: Picture) -> tuple[Array, Image.Image]:
+    """Return the model's input ``(H, W, C)`` for a picture, and the picture as the model sees it.
+
+    Where the input is not what becomes of the view, the picture is the input made visible.
+    """
+    view, array = model.view(picture.image), model.inputs_of([picture.image])[0]
+    faithful = model.opens_images() or gives(array, model.encode([view])[0])
+    return array, view if faithful else visible(array)
+
+
+def gives(array: Array, again: Array) -> bool:
+    """Tell whether an input is the same as what became of the view, but for rounding."""
+    return bool(np.allclose(array, again, atol=1e-3 * max(1.0, float(np.ptp(array)))))
 
 
 def prepare(model: Model, pictures: Sequence[Picture], classes: Sequence[int] = ()) -> list[Input]:
@@ -90,12 +197,17 @@ def prepare(model: Model, pictures: Sequence[Picture], classes: Sequence[int] = 
     best = model.best_classes(probabilities)
     asked = chosen(model, probabilities, classes) if classes else best
     views = [model.view(image) for image in originals]
-    encoded = model.encode(views)
+    # What such a class opens may have more channels than a view, from which the input can't be made again.
+    own = model.opens_images()
+    encoded = arrays if own else model.encode(views)
     inputs = []
     for index, (picture, array, again, view) in enumerate(zip(pictures, arrays, encoded, views, strict=True)):
-        exact = bool(np.allclose(array, again, atol=1e-3 * max(1.0, float(np.ptp(array)))))
-        seen = view if exact else visible(array)
-        inputs.append(Input(picture.name, picture.image, seen, array, asked[index], exact, best[index]))
+        faithful = gives(array, again)
+        shown = view if faithful else visible(array)
+        notes = picture.notes if faithful else (*picture.notes, UNFAITHFUL)
+        image = picture.image if isinstance(picture.image, Image.Image) else view
+        exact = faithful and not own
+        inputs.append(Input(picture.name, image, shown, array, asked[index], exact, best[index], notes))
     return inputs
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from picasso import images
 from picasso.configuration import PICTURES
 from picasso.errors import BadRequest, ModelError, PicassoError
+from picasso.inputs import picture_from
 from picasso.models.base import Model
 from picasso.models.labels import by_name
 from picasso.models.preprocessing import RANGES
@@ -201,8 +202,8 @@ def best_classes(model: Model, pictures: Sequence[Labelled], unreadable: list[st
         inputs, targets = [], []
         for one in pictures[start : start + model.batch_size]:
             try:
-                image = images.read(one.file.read_bytes(), one.file.name)
-            except (OSError, PicassoError) as error:
+                image = picture_from(one.file, 0, model=model).image
+            except PicassoError as error:
                 unreadable.append(str(error))
                 continue
             # At once, so that no more than one picture is held at full size.

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from picasso.errors import ModelError, PicassoError, RunError, reason
-from picasso.inputs import Picture, Source, named, picture_from, prepare
+from picasso.inputs import Picture, Source, expand, named, picture_from, prepare
 from picasso.models.base import Model
 from picasso.models.contrasted import contrasted
 from picasso.models.labels import Wanted, numbers
@@ -26,11 +25,6 @@ Preview = Callable[[int, Callable[[], Result]], None]
 # How many pictures are prepared at once: enough to keep the model busy, few enough that memory stays bounded
 # and that another run is soon served.
 GROUP = 4
-
-UNFAITHFUL = (
-    "preprocess() changes this picture in a way that view() does not show, so the picture below is drawn from the "
-    "numbers that the model received. Override view() in your model class to show the picture itself."
-)
 
 
 def explain(
@@ -47,8 +41,9 @@ def explain(
 
     Args:
         model: from :func:`picasso.models.load_model`.
-        images: file names, PIL pictures, or arrays ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)`` of uint8; or one
-            of these.
+        images: file names, folders, the bytes of files, PIL images, or arrays ``(H, W)``, ``(H, W, 1)``,
+            ``(H, W, 3)``, ``(H, W, 4)`` of integers 0..255 or floats 0..1, and batches ``(N, H, W, C)`` of them, of
+            NumPy or of TensorFlow; or one of these.
         visualization: the name of an installed visualization, or a class.
         plugin_dirs: folders with visualizations of your own.
         progress: called with the fraction done, 0..1; may raise :class:`~picasso.errors.Cancelled` to stop.
@@ -80,7 +75,7 @@ def explain_each(
 ) -> Iterator[Result]:
     """Yield the result of each picture as soon as it is there; the arguments are those of :func:`explain`."""
     cls, asked = find(visualization, plugin_dirs), asked_for(model, classes)
-    for pictures, report in groups(images, progress):
+    for pictures, report in groups(model, images, progress):
         yield from run(model, cls, settings, pictures, report, classes=asked)
 
 
@@ -98,16 +93,15 @@ def asked_for(model: Model, classes: int | str | Sequence[int | str]) -> list[Wa
     return numbers(model.class_names(), [classes] if isinstance(classes, int | str) else classes)
 
 
-def groups(images: Source | Iterable[Source], progress: Report | None) -> Iterator[tuple[list[Picture], Report]]:
+def groups(
+    model: Model, images: Source | Iterable[Source], progress: Report | None
+) -> Iterator[tuple[list[Picture], Report]]:
     """Yield :data:`GROUP` pictures at a time, and what to call with the fraction of them that is done."""
-    if isinstance(images, str | Path | Image.Image | np.ndarray):
-        images = [images]
-    sources = list(images)
+    sources = list(expand(images, model))
     names = named(sources)
     for start in range(0, len(sources), GROUP):
-        group = [
-            picture_from(sources[index], index, names[index]) for index in range(len(sources))[start : start + GROUP]
-        ]
+        some = range(len(sources))[start : start + GROUP]
+        group = [picture_from(sources[index], index, names[index], model) for index in some]
 
         def report(fraction: float, done: int = start, size: int = len(group)) -> None:
             if progress:
@@ -169,7 +163,7 @@ def run(
             model=card,
             seconds=time.perf_counter() - started,
             reference=visualization.REFERENCE_LINK,
-            notes=() if picture.exact_view else (UNFAITHFUL,),
+            notes=picture.notes,
         )
 
     def show(make: Callable[[], Sequence[Panel]]) -> None:

@@ -17,7 +17,7 @@ from picasso import images
 from picasso.errors import RunError
 from picasso.estimating import compiling, seconds_per_picture
 from picasso.hiding import Hidden
-from picasso.inputs import Picture, prepare
+from picasso.inputs import Picture, prepare, stored
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Prediction
@@ -105,8 +105,7 @@ def both(
 def prepared(model: Model, path: str) -> tuple[Input, Array]:
     """Return a stored picture as the model takes it, and its probabilities ``(K,)``; the last ones are kept."""
     try:
-        with Image.open(path) as image:
-            image.load()
+        image = stored(path, model)
     except FileNotFoundError:
         raise RunError("The picture was removed meanwhile.") from None
     (picture,) = prepare(model, [Picture("", image)])

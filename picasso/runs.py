@@ -21,7 +21,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +37,16 @@ PLACE = re.compile(r"\d{1,6}(p\d{1,6})?")
 
 
 class StoredPicture(TypedDict):
-    """A picture of a session: its number, what the user calls it, and the name and path of its PNG."""
+    """A picture of a session: its number, what the user calls it, and the name and path of its PNG.
+
+    ``notes`` is what the user should know of how it was read.
+    """
 
     uid: int
     name: str
     filename: str
     path: str
+    notes: NotRequired[list[str]]
 
 
 @dataclass(frozen=True)

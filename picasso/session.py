@@ -74,14 +74,20 @@ class Session:
             TooLarge: the session holds as many pictures as it may.
         """
         self.check_room()
-        image = images.read(body, name, self._settings.MAX_MEGAPIXELS)
-        pixels, small = images.encode(image), images.thumbnail(image)
+        decoded = images.decode(body, name, self._settings.MAX_MEGAPIXELS)
+        pixels, small = images.encode(decoded.image), images.thumbnail(decoded.image)
         with self._lock, room_on_disk():
             if sum(1 for _ in self._pictures.glob(DOCUMENTS)) >= self._settings.MAX_PICTURES:
                 raise TooLarge(f"A session holds {self._settings.MAX_PICTURES} pictures at most; remove some first.")
             uid, shown = self._next_uid(), self._name(name)
             filename = f"{uid:04d}-{secrets.token_hex(6)}.png"
-            document = StoredPicture(uid=uid, name=shown, filename=filename, path=str(self._pictures / filename))
+            document = StoredPicture(
+                uid=uid,
+                name=shown,
+                filename=filename,
+                path=str(self._pictures / filename),
+                notes=list(decoded.notes),
+            )
             try:
                 files.write_bytes(self._pictures / filename, pixels)
                 # Now, while it is in memory: a page of a hundred pictures would wait for a hundred to be read again.

@@ -15,13 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from picasso import checking, comparing, configuration, estimating, questions
 from picasso.audits import Audit
 from picasso.configuration import Settings
 from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, document_of, reason
-from picasso.inputs import Picture
+from picasso.inputs import Picture, stored
 from picasso.jobs import Job
 from picasso.models.base import Model
 from picasso.models.loading import load_configured
@@ -135,7 +133,7 @@ def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None])
     todo = [(position, picture) for position, picture in spec.shard(shard) if not run.result_folder(position).exists()]
     for position, _ in todo:
         run.forget_drafts(position)
-    pictures = [Picture(picture["name"], load_picture(picture)) for _, picture in todo]
+    pictures = [load_picture(picture, models[""]) for _, picture in todo]
 
     def report(fraction: float) -> None:
         if run.unwanted():
@@ -160,12 +158,10 @@ def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None])
         estimating.compiled(model, visualization)
 
 
-def load_picture(picture: StoredPicture) -> Image.Image:
+def load_picture(picture: StoredPicture, model: Model) -> Picture:
     """Read a stored picture; it was checked when it was uploaded."""
     try:
-        with Image.open(picture["path"]) as image:
-            image.load()
-            return image
+        return Picture(picture["name"], stored(picture["path"], model), tuple(picture.get("notes", ())))
     except FileNotFoundError:
         raise RunError(f"The picture {picture['name']} was removed before its turn came.") from None
 
@@ -205,7 +201,7 @@ def initialize(configured: dict[str, Any]) -> dict[str, Any]:
             from picasso import auditor
 
             no_audits = "" if auditor.catalogued(own) else auditor.UNUSABLE
-        samples, problems = checking.read(settings.sample_files(10))
+        samples, problems = checking.read(settings.sample_files(10), model)
         for problem in problems:
             log.warning("A sample is left out. %s", problem)
         report = checking.check(model, samples)

@@ -306,7 +306,7 @@ def test_pictures_are_as_large_as_they_may_be_and_called_what_they_were(tmp_path
     written = json.loads((audit.out / "audit.json").read_text())
     assert written["unreadable"] == [
         "large.png has 1001 x 1000 pixels, more than the 1 million that are allowed.",
-        "broken.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP.",
+        "broken.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",
     ]
 
 

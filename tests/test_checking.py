@@ -144,6 +144,6 @@ def test_unreadable_samples_are_told_and_left_out(tmp_path: Path) -> None:
     good, bad = tmp_path / "a.png", tmp_path / "b.png"
     good.write_bytes(png(picture()))
     bad.write_bytes(b"")
-    pictures, problems = checking.read({"bee/a.png": good, "b.png": bad})
+    pictures, problems = checking.read({"bee/a.png": good, "b.png": bad}, LinearModel())
     assert [one.name for one in pictures] == ["bee/a.png"]
-    assert problems == ["b.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP."]
+    assert problems == ["b.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF."]

@@ -18,7 +18,7 @@ from tests.conftest import picture, png
 from tests.hostile import FOLDER
 
 
-@pytest.mark.parametrize("form", ["PNG", "BMP", "GIF", "WEBP", "JPEG"])
+@pytest.mark.parametrize("form", ["PNG", "BMP", "GIF", "WEBP", "JPEG", "TIFF"])
 def test_accepted_formats(form: str) -> None:
     plain = Image.new("RGB", (20, 10), (200, 40, 90))
     image = images.read(png(plain, form), "x")
@@ -27,7 +27,7 @@ def test_accepted_formats(form: str) -> None:
     assert np.abs(np.asarray(image, int) - (200, 40, 90)).max() <= 6  # JPEG's own loss
 
 
-@pytest.mark.parametrize("form", ["TIFF", "PDF", "EPS", "ICO", "PPM"])
+@pytest.mark.parametrize("form", ["PDF", "EPS", "ICO", "PPM"])
 def test_other_formats_are_refused(form: str) -> None:
     with pytest.raises(UnsupportedImage, match=r"x\.png is not a picture .* use PNG, JPEG"):
         images.read(png(Image.new("RGB", (16, 16)), form), "x.png")
@@ -138,7 +138,7 @@ def test_metadata_that_cannot_be_read_costs_nothing_but_itself() -> None:
 
 
 def test_wide_integers_are_scaled_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = np.arange(70_000, dtype=np.int32).reshape(100, 700) - 35_000
+    values = np.linspace(0, 65_535, 70_000).astype(np.int32).reshape(100, 700)
     whole = np.asarray(images.upright(Image.fromarray(values)))
     monkeypatch.setattr(images, "PIECE", 7)
     np.testing.assert_array_equal(np.asarray(images.upright(Image.fromarray(values))), whole)
@@ -165,3 +165,83 @@ def test_long_names_are_shortened_in_the_middle() -> None:
     shown = images.display_name("x" * 9000 + "-the-end.png")
     assert len(shown) == 60
     assert shown.endswith("the-end.png")
+
+
+# ---- TIFF ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_the_compressions_of_tiff_that_are_read(compression: str) -> None:
+    body = png(picture(), "TIFF", compression=compression)
+    np.testing.assert_array_equal(np.asarray(images.read(body, "x.tif")), np.asarray(picture()))
+
+
+def test_a_tiff_of_several_pages_is_its_first_and_upright() -> None:
+    pages = [picture(seed) for seed in range(3)]
+    body = png(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    np.testing.assert_array_equal(np.asarray(images.read(body, "x.tif")), np.asarray(pages[0]))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = images.read(png(pages[0], "TIFF", exif=exif), "x.tif")
+    np.testing.assert_array_equal(np.asarray(turned), np.rot90(np.asarray(pages[0]), -1))
+
+
+def test_other_kinds_of_tiff_are_refused_with_what_to_do() -> None:
+    with pytest.raises(
+        UnsupportedImage, match=r"x\.tif is a TIFF of a kind that can't be read; .* override open_image"
+    ):
+        images.read(png(Image.new("1", (8, 8)), "TIFF", compression="group4"), "x.tif")
+    with pytest.raises(UnsupportedImage, match=r"x\.tif is a TIFF of a kind that can't be read"):
+        images.read(many_bands(), "x.tif")
+
+
+def many_bands(bands: int = 13, side: int = 8) -> bytes:
+    """Return a little TIFF of 16-bit values in many channels, which Pillow can't read."""
+    body = bytes(2 * bands * side * side)
+    entries = [(256, side), (257, side), (258, 16), (259, 1), (262, 1), (273, 8), (277, bands), (278, side)]
+    entries += [(279, len(body)), (284, 1), (339, 1)]
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    return b"II*\0" + struct.pack("<I", 8 + len(body)) + body + struct.pack("<H", len(entries)) + directory + bytes(4)
+
+
+def test_a_tiff_with_one_huge_tile_is_refused_before_memory_is_taken() -> None:
+    body = png(Image.new("L", (16, 16)), "TIFF", compression="tiff_lzw", tiffinfo={322: 16, 323: 16, 324: 8, 325: 1})
+    image = Image.open(io.BytesIO(body))
+    image.tag_v2[322], image.tag_v2[323] = 60_000, 60_000  # type: ignore[attr-defined]
+    with pytest.raises(TooLarge, match="tiles of more than the 50 million pixels"):
+        images.check_tiff(image, "x.tif", 50)
+
+
+# ---- the range of values ---------------------------------------------------------------------------------------------
+
+
+def test_twelve_bits_in_sixteen_are_noted() -> None:
+    values = np.linspace(0, 4095, 100).astype(np.uint16).reshape(10, 10)
+    for form in ("PNG", "TIFF"):
+        decoded = images.decode(png(Image.fromarray(values), form), "a.png")
+        assert np.asarray(decoded.image).max() == 16  # 4095 / 257: nothing is stretched
+        assert decoded.notes == (
+            "a.png has 16 bits, but its largest value is 4,095, as in 12-bit data. 16-bit values are divided by 257, "
+            "so the image is darker than was meant. Save it with 8 bits, or with values up to 65,535.",
+        )
+    whole = np.linspace(0, 65535, 100).astype(np.uint16).reshape(10, 10)
+    assert images.decode(png(Image.fromarray(whole)), "a.png").notes == ()
+
+
+@pytest.mark.parametrize(("low", "high", "noted"), [(100, 112, True), (0, 5, True), (100, 113, False), (0, 255, False)])
+def test_an_image_of_a_twentieth_of_its_range_is_noted(low: int, high: int, noted: bool) -> None:
+    pixels = np.linspace(low, high, 300).astype(np.uint8).reshape(10, 10, 3)
+    decoded = images.decode(png(Image.fromarray(pixels)), "a.png")
+    np.testing.assert_array_equal(np.asarray(decoded.image), pixels)
+    start = f"a.png uses only the values {low} to {high} of 0 to 255. They are left as they are"
+    assert [note.startswith(start) for note in decoded.notes] == [True] * noted
+
+
+def test_floats_are_0_to_1_and_wide_integers_0_to_65535() -> None:
+    floats = np.linspace(0, 1, 100, dtype=np.float32).reshape(10, 10)
+    decoded = images.decode(png(Image.fromarray(floats), "TIFF"), "a.tif")
+    np.testing.assert_array_equal(np.asarray(decoded.image), np.round(floats * 255))
+    with pytest.raises(BadRequest, match=r"a\.tif holds floats from 0 to 255; floats must lie in 0\.\.1\. Divide them"):
+        images.decode(png(Image.fromarray(floats * 255), "TIFF"), "a.tif")
+    with pytest.raises(BadRequest, match="holds integers from -3 to 70000; they must lie in"):
+        images.upright(Image.fromarray(np.array([[-3, 70_000]], np.int32)))

@@ -51,7 +51,9 @@ def test_counts_by_class(model: Brightness, tmp_path: Path) -> None:
     accuracy = labelled.measure(model, labelled.find(model, tmp_path), seen.append)
     assert accuracy.classes == (Share("bee", 4, 3, "fox"), Share("fox", 2, 2))
     assert (accuracy.right, accuracy.pictures, accuracy.fraction) == (5, 6, 5 / 6)
-    assert accuracy.unreadable == ("broken.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP.",)
+    assert accuracy.unreadable == (
+        "broken.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",
+    )
     assert seen == sorted(seen)
 
 

@@ -12,9 +12,8 @@ from PIL import Image
 
 from picasso import explain
 from picasso.errors import BadRequest, Cancelled, ModelError, NotFound, RunError
-from picasso.inputs import Picture, prepare
+from picasso.inputs import UNFAITHFUL, Picture, prepare
 from picasso.models.arrays import Array
-from picasso.pipeline import UNFAITHFUL
 from picasso.registry import Registry
 from tests.conftest import PLUGINS, picture, png
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel, PooledModel
@@ -125,8 +124,8 @@ def test_there_is_no_class_of_such_a_number(linear: LinearModel) -> None:
         ({"classes": ["ant", "fxo"]}, BadRequest, "The model has no class fxo. Close to it: fox"),
         ({"classes": [7]}, BadRequest, "The model has no class 7. Write a name, or a number from 0 to 6"),
         ({"images": "/nowhere.png"}, BadRequest, "nowhere.png can't be read: No such file"),
-        ({"images": np.zeros((2, 4, 4, 3), np.uint8)}, BadRequest, r"shape \(2, 4, 4, 3\); pictures are \(H, W\)"),
-        ({"images": np.zeros((4, 4))}, BadRequest, "array of float64; pictures are arrays of uint8"),
+        ({"images": np.zeros((2, 2, 4, 4, 3), np.uint8)}, BadRequest, r"shape \(2, 2, 4, 4, 3\); images are \(H, W\)"),
+        ({"images": np.full((4, 4), 2.0)}, BadRequest, "holds floats from 2 to 2; floats must lie in 0..1"),
     ],
 )
 def test_wrong_arguments(linear: LinearModel, arguments: Any, error: type[Exception], message: str) -> None:

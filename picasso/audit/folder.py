@@ -86,6 +86,8 @@ def read(
         BadRequest: fewer than two classes have :data:`FEWEST` pictures that can be read, there are too many classes,
             or the model sees too few pixels.
     """
+    if model.opens_images():
+        raise BadRequest("An audit changes images of one or three channels; this model opens its images itself.")
     height, width, _ = model.input_shape
     if min(height, width) < SMALLEST:
         raise BadRequest(f"The model sees {width} x {height} pixels; an audit needs {SMALLEST} x {SMALLEST} or more.")

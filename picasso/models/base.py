@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso import remedies
+from picasso import images, remedies
 from picasso.errors import ModelCodeError, ModelError, PicassoError, reason
 from picasso.models import identity, odds
 from picasso.models.arrays import Array, Classes, Shape, fill_up
@@ -83,6 +83,36 @@ class Model(Framework):
 
     # ---- pictures to numbers ------------------------------------------------------------------------------
 
+    def open_image(self, source: bytes | NDArray[Any], name: str) -> Any:
+        """Turn the bytes of a file, or an array handed in from Python, into what view() and preprocess() take.
+
+        By default an upright PIL image in mode L or RGB. Override it for files that Pillow can't read and for more
+        than four channels; then override :meth:`view`, for an image to draw maps over, and :meth:`preprocess` too.
+
+        Args:
+            source: all bytes of the file, or the array.
+            name: what the user calls it, for messages.
+        """
+        return images.read(source, name) if isinstance(source, bytes) else images.from_array(source, name).image
+
+    def opens_images(self) -> bool:
+        """Tell whether :meth:`open_image` is a method of the user's."""
+        return self._overrides("open_image")
+
+    def opened(self, source: bytes | NDArray[Any], name: str) -> Any:
+        """Return what :meth:`open_image` makes of a file or an array.
+
+        Raises:
+            ModelCodeError: it failed.
+        """
+        try:
+            return self.open_image(source, name)
+        except PicassoError:
+            raise
+        except Exception as error:
+            why = f"open_image() of the model failed on {images.display_name(name)}: {reason(error)}."
+            raise ModelCodeError(why) from error
+
     def view(self, image: Image.Image) -> Image.Image:
         """Return the picture as the model sees it: ``W x H`` pixels, grey or colour, nothing cropped away later.
 
@@ -104,19 +134,19 @@ class Model(Framework):
         """Turn any pictures, of any size and mode, into the model's input ``(N, H, W, C)`` float32."""
         return self.encode([self.view(image) for image in raw_inputs])
 
-    def inputs_of(self, images: Sequence[Image.Image]) -> Array:
+    def inputs_of(self, originals: Sequence[Any]) -> Array:
         """Return what :meth:`preprocess` makes of pictures, checked.
 
         Raises:
             ModelError: it failed (a ModelCodeError), or gave an array of another shape than the model takes.
         """
         try:
-            inputs = np.asarray(self.preprocess(images), np.float32)
+            inputs = np.asarray(self.preprocess(originals), np.float32)
         except PicassoError:
             raise
         except Exception as error:
             raise ModelCodeError(f"preprocess() of the model failed: {reason(error)}.") from error
-        expected = (len(images), *self.input_shape)
+        expected = (len(originals), *self.input_shape)
         if inputs.shape != expected:
             raise ModelError(f"preprocess() of the model gave an array of shape {inputs.shape}, not {expected}.")
         return inputs
@@ -346,7 +376,11 @@ class Model(Framework):
             ModelError: preprocess() fails, or the number of class names differs from the number of classes.
         """
         height, width, _ = self.input_shape
-        probe = self.inputs_of([Image.new("RGB", (width, height))])
+        if self.opens_images():
+            # Nobody knows here what such a class opens.
+            probe = np.zeros((1, *self.input_shape), np.float32)
+        else:
+            probe = self.inputs_of([Image.new("RGB", (width, height))])
         self.predict(probe)
         if Capability.GRADIENTS in self.capabilities:
             self.input_gradients(probe, [0])

@@ -54,6 +54,14 @@ class Contrasted(Model):
 
     # ---- as the model itself ------------------------------------------------------------------------------
 
+    def opens_images(self) -> bool:
+        """Ask the model."""
+        return self._model.opens_images()
+
+    def open_image(self, source: bytes | NDArray[Any], name: str) -> Any:
+        """Ask the model."""
+        return self._model.open_image(source, name)
+
     def view(self, image: Image.Image) -> Image.Image:
         """Ask the model."""
         return self._model.view(image)

@@ -45,6 +45,21 @@ def open_file(path: Path) -> tuple[Model, dict[str, Any]]:
     raise ModelError(f"{path} is no model that Picasso can load: it takes {ACCEPTED}.")
 
 
+def in_memory(model: Any) -> tuple[Model, dict[str, Any]]:
+    """Return the class for a model that is no file, and the arguments that load it.
+
+    Raises:
+        ModelError: it is no Keras model.
+    """
+    kinds = {(cls.__module__.partition(".")[0], cls.__name__) for cls in type(model).__mro__}
+    if kinds & {("keras", "Model"), ("tf_keras", "Model")}:
+        return keras(), {"model": model}
+    raise ModelError(
+        f"A {type(model).__name__} is no model that Picasso can load: pass a keras.Model, or the path of a file or "
+        f"folder. It takes {ACCEPTED}."
+    )
+
+
 def from_folder(folder: Path) -> tuple[Model, dict[str, Any]]:
     """Return the class for the newest model in a folder."""
     if (folder / "saved_model.pb").is_file():

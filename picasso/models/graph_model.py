@@ -28,14 +28,23 @@ class GraphModel(Model):
     reads_output_kind = True
     _graph: Graph
 
-    def adopt(self, graph: Graph, file: Path) -> None:
-        """Take the answers from ``graph`` and name the model after the checkpoint ``file``."""
+    def adopt(self, graph: Graph, file: Path, *, in_memory: bool = False) -> None:
+        """Take the answers from ``graph`` and name the model after the checkpoint ``file``.
+
+        Args:
+            graph: the graph.
+            file: the checkpoint.
+            in_memory: there is no such file; it is only what the model is called.
+        """
         self._graph = graph
         self.input_shape, self.num_classes = graph.input_shape, graph.num_classes
         self.fixed_batch = graph.fixed_batch
         self.logits_found, self.notes = graph.found, self.notes + graph.notes
         self.output_found = graph.decision.describe()
-        self.checkpoint, self.checkpoint_time, self.files = file.name, written(file), (file,)
+        if in_memory:
+            self.checkpoint, self.checkpoint_time, self.files = f"{file.name} (in memory)", "", ()
+        else:
+            self.checkpoint, self.checkpoint_time, self.files = file.name, written(file), (file,)
         self.capabilities = frozenset({Capability.PREDICTIONS})
         if graph.differentiable:
             self.capabilities |= {Capability.GRADIENTS}

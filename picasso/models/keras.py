@@ -40,8 +40,9 @@ class KerasModel(GraphModel):
         custom_objects: dict[str, Any] | None = None,
         trust_model: bool = False,
         output_kind: str = "",
+        model: Any = None,
     ) -> None:
-        """Load ``path``, or the newest model in ``data_dir``.
+        """Load ``path``, or the newest model in ``data_dir``, or take a ``model`` that is in memory.
 
         Args:
             data_dir: a folder; of several files the newest is taken. Where a ``*.json`` lies beside an
@@ -53,10 +54,15 @@ class KerasModel(GraphModel):
             custom_objects: your own layers and functions by name.
             trust_model: whether code inside the file (Lambda layers) may run.
             output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
+            model: a ``keras.Model`` instead of a file. Answers follow its weights, should they be trained further.
 
         Raises:
             ModelError: nothing to load was found, Keras could not read it, or it is no classifier of pictures.
         """
+        if model is not None:
+            self.model, self.format = model, "Keras model in memory"
+            self.use(Path(str(model.name)), output, input_shape, in_memory=True)
+            return
         file = Path(path) if path else newest(data_dir, MODELS, "Keras model")
         if not file.exists():
             raise ModelError(f"There is no model file {file}.")
@@ -83,8 +89,15 @@ class KerasModel(GraphModel):
         found = sorted(filter(keras_files.is_architecture, file.parent.glob("*.json")), key=modified)
         return found[-1] if found else None
 
-    def use(self, file: Path, output: int | str | None = None, input_shape: Sequence[int] | None = None) -> None:
-        """Compile the loaded model and note which file it came from."""
+    def use(
+        self,
+        file: Path,
+        output: int | str | None = None,
+        input_shape: Sequence[int] | None = None,
+        *,
+        in_memory: bool = False,
+    ) -> None:
+        """Compile the loaded model and note which file it came from, or what it is called if from none."""
         shape = input_shape_of(self.model, file, input_shape, self.shape_of_preprocess)
 
         def build() -> tuple[Any, Any]:
@@ -94,8 +107,9 @@ class KerasModel(GraphModel):
 
         layers = list(all_layers(self.model))
         names = {layer.name for layer in layers}
-        said, trained = parse(self.output_kind), training_of(file)
-        self.adopt(Graph(build, f"The model in {file.name}", names, said=said, trained=trained), file)
+        said, trained = parse(self.output_kind), None if in_memory else training_of(file)
+        graph = Graph(build, f"The model in {file.name}", names, said=said, trained=trained)
+        self.adopt(graph, file, in_memory=in_memory)
 
 
 def all_layers(model: Any) -> Iterator[Any]:

@@ -18,7 +18,7 @@ from picasso.errors import ConfigurationError, ModelCodeError, PicassoError, rea
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.environment import choose_tensorflow
-from picasso.models.formats import open_file
+from picasso.models.formats import in_memory, open_file
 from picasso.models.label_files import read as read_labels
 from picasso.models.outputs import parse
 from picasso.models.preprocessing import Preprocessing
@@ -32,7 +32,7 @@ ON_TENSORFLOW = (b"picasso.models.keras", b"picasso.models.tensorflow", b"picass
 
 
 def load_model(
-    path: str | Path,
+    path: Any,
     *,
     labels: str | Path | Sequence[str] = (),
     preprocess: str | Preprocess = "",
@@ -45,7 +45,7 @@ def load_model(
         path: a Keras file (``.keras``, ``.h5``, ``.hdf5``, ``.json``), a SavedModel folder, a TensorFlow 1
             checkpoint (the ``.index`` file, or the prefix that its three files share) or frozen graph (``.pb``),
             an ``.onnx`` or ``.tflite`` file, a folder that holds one of these, or a settings file (``.py``,
-            ``.yaml``).
+            ``.yaml``). Or a ``keras.Model`` that is in memory.
         labels: the class names, or a file of them (see :mod:`picasso.models.label_files`).
         preprocess: words such as ``"-1..1 crop"`` (see :mod:`picasso.models.preprocessing`), a function from
             a list of PIL pictures to an array ``(N, H, W, C)``, or where to find one: ``"module:function"``.
@@ -59,6 +59,9 @@ def load_model(
         ConfigurationError: the settings file, the labels or the preprocessing is wrong.
     """
     remedies.use(Door.PYTHON)
+    if not isinstance(path, str | Path):
+        model, arguments = in_memory(path)
+        return prepare(model, {**arguments, **options}, labels, preprocess, output_kind)
     file = Path(path)
     if file.suffix in SETTINGS_SUFFIXES:
         settings = configuration.load(file, options)
@@ -182,6 +185,11 @@ def import_file(path: Path, setting: str) -> ModuleType:
     except Exception as error:
         raise ConfigurationError(f"{path}, which {setting} names, can't be imported: {reason(error)}.") from error
     return module
+
+
+def opens_images(settings: Settings) -> bool:
+    """Tell whether the model class of the settings opens images itself, before it is loaded."""
+    return not settings.MODEL and find_class(settings).open_image is not Model.open_image
 
 
 def find_class(settings: Settings) -> type[Model]:

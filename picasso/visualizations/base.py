@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from picasso.attribution.covering import Covering
-from picasso.hiding import blurred, filling
+from picasso.hiding import filling, painted
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Capability, Prediction
@@ -34,6 +34,7 @@ class Input:
         exact_view: False if preprocessing the view does not give ``array`` again; then ``view`` is only
             ``array`` made visible, and painting on it means nothing to the model.
         best: the most probable classes, best first, whichever are looked at.
+        notes: what the reader should know of how it was read and preprocessed.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Input:
     predictions: tuple[Prediction, ...]
     exact_view: bool = True
     best: tuple[Prediction, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> list[int]:
@@ -57,12 +59,11 @@ class Input:
             fill: one of :data:`picasso.hiding.FILLS` but "picture".
             seed: for the fill "noise".
         """
-        if self.exact_view or fill not in ("mean", "blur"):
-            return np.asarray(model.encode([filling(self.view, fill, seed=seed)])[0], np.float32)
-        # The view is only the numbers made visible, so the numbers themselves are averaged or blurred.
-        if fill == "mean":
-            return np.broadcast_to(self.array.mean(axis=(0, 1)), self.array.shape)
-        return blurred(self.array)
+        # Where the view is only the numbers made visible, the numbers themselves are averaged or blurred; and where the
+        # model class opens images itself, no view becomes an input.
+        if model.opens_images() or (fill in ("mean", "blur") and not self.exact_view):
+            return painted(self.array, fill, seed)
+        return np.asarray(model.encode([filling(self.view, fill, seed=seed)])[0], np.float32)
 
     def covering(self, model: Model, fill: str, seed: int = 0) -> Covering:
         """Return what covers parts of this image as the model would see them covered; arguments as :meth:`filled`."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, jsonify, request
 
 from picasso.errors import BadRequest
+from picasso.runs import StoredPicture
 from picasso.web.services import find_session, json_body, make_session, need_session
 
 blueprint = Blueprint("api_pictures", __name__, url_prefix="/api")
@@ -17,8 +20,7 @@ def add_image() -> Response:
     if not uploads:
         raise BadRequest("Send one or more pictures as multipart/form-data in the field file.", field="file")
     stored = [make_session().add_picture(file.read(), file.filename or "") for file in uploads]
-    images = [{"filename": one["filename"], "uid": one["uid"], "name": one["name"]} for one in stored]
-    return jsonify(ok="true", file=stored[0]["filename"], uid=stored[0]["uid"], images=images)
+    return jsonify(ok="true", file=stored[0]["filename"], uid=stored[0]["uid"], images=list(map(described, stored)))
 
 
 @blueprint.get("/images")
@@ -26,7 +28,13 @@ def list_images() -> Response:
     """List the pictures of the session."""
     session = find_session()
     pictures = session.pictures() if session else []
-    return jsonify(images=[{"filename": p["filename"], "uid": p["uid"], "name": p["name"]} for p in pictures])
+    return jsonify(images=list(map(described, pictures)))
+
+
+def described(picture: StoredPicture) -> dict[str, Any]:
+    """Return what the API says of a picture; where it lies is nobody's business."""
+    shown = {"filename": picture["filename"], "uid": picture["uid"], "name": picture["name"]}
+    return {**shown, "notes": picture.get("notes", [])}
 
 
 @blueprint.delete("/images/<uid>")

@@ -85,6 +85,7 @@ class ModelReport(TypedDict):
         answers: what the model says of some of the samples.
         accuracy: null here; ``picasso check`` fills it where it is given a labelled folder.
         warnings: what you should look into.
+        view: the first of the samples as the model sees it, as a data address; "" without samples.
     """
 
     model: ModelCard
@@ -93,6 +94,7 @@ class ModelReport(TypedDict):
     answers: list[Answer]
     accuracy: None
     warnings: list[str]
+    view: str
 
 
 class Picture(TypedDict):
@@ -102,11 +104,13 @@ class Picture(TypedDict):
         filename: under which it is stored and served.
         uid: counts up within the session, from 0.
         name: what you called it.
+        notes: what you should know of how it was read.
     """
 
     filename: str
     uid: Number
     name: str
+    notes: list[str]
 
 
 class Pictures(TypedDict):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from picasso import configuration, inputs, pipeline
+from picasso import configuration, inputs
 from picasso.models.base import Model
 from tests.conftest import picture
 from tests.docs.blocks import BLOCKS, PAGES, ROOT, Block, marked, readme, run_page, section
@@ -83,4 +83,4 @@ def test_every_argument_of_every_format_is_described(heading: str, place: str) -
 
 def test_the_note_about_preprocessing_is_quoted_as_it_is() -> None:
     quoted = " ".join(PAGES["your-own-model.md"].replace("\n>", "").split())
-    assert pipeline.UNFAITHFUL in quoted
+    assert inputs.UNFAITHFUL in quoted

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso import explain
+from picasso import checking, explain
 from picasso.errors import ConfigurationError, ModelError
 from picasso.models import load_model
 from picasso.models.base import Model
@@ -451,6 +451,21 @@ def test_a_preprocess_function_of_the_users_own(keras: Any, tmp_path: Path, monk
             load_model(tmp_path / "mine.keras", preprocess=f"mine:{name}")
     with pytest.raises(ConfigurationError, match="nowhere, which PREPROCESS names, can't be imported"):
         load_model(tmp_path / "mine.keras", preprocess="nowhere:good")
+
+
+def test_a_model_in_memory(keras: Any) -> None:
+    original = convolutional(keras)
+    model = load_model(original, preprocess="0..1", labels=[f"class {index}" for index in range(CLASSES)])
+    image = picture(4, (WIDTH, HEIGHT))
+    expected = np.asarray(original(np.asarray(image, np.float32)[None] / 255))
+    np.testing.assert_allclose(model.predict(model.preprocess([image])), expected, atol=1e-6)
+    (result,) = explain(model, image, "SaliencyMaps")
+    card = result.model
+    assert (card.checkpoint, card.checkpoint_time, card.fingerprint) == (f"{original.name} (in memory)", "", "")
+    assert dict(checking.check(model, []).lines())["checkpoint"] == f"{original.name} (in memory)"
+    for wrong in (None, object(), {"layers": []}):
+        with pytest.raises(ModelError, match=r"is no model that Picasso can load: pass a keras.Model, or the path"):
+            load_model(wrong)
 
 
 def test_labels_of_the_wrong_length(keras: Any, tmp_path: Path) -> None:
