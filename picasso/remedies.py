@@ -27,6 +27,7 @@ KNOWN = {
     "TRUST_MODEL": ("--trust-model", "trust_model", True),
     "LABELS": ("--labels", "labels", "labels.txt"),
     "PREPROCESS": ("--preprocess", "preprocess", "-1..1 crop"),
+    "OUTPUT": ("--output-kind", "output_kind", "logits"),
 }
 
 _door: ContextVar[Door] = ContextVar("door", default=Door.PYTHON)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from picasso import remedies
 from picasso.errors import ModelError
 from picasso.models.backend import tf, tf1
 from picasso.models.feature_layers import reach, walk
+from picasso.models.outputs import class_count
 
 # Operations that read or write files or call Python. None of them has a place in a classifier, and all of them
 # run as soon as the graph does.
@@ -20,6 +22,8 @@ CODE = {
 # Every SavedModel has these to save itself again; the function that classifies has no use for them.
 SAVING = {"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"}
 
+# How many tensors a message lists.
+MAX_LISTED = 8
 PLACEHOLDERS = ("Placeholder", "PlaceholderWithDefault")
 
 
@@ -151,14 +155,44 @@ def guess_input(graph: Any, feeds: Mapping[str, Any], label: str) -> str:
 
 
 def guess_output(graph: Any, label: str) -> str:
-    """Return the name of the only softmax or sigmoid that nothing but copies follows."""
+    """Return the name of the only softmax or sigmoid that nothing but copies follows, or else of the only result.
+
+    Results are what depends on a placeholder for images, is used by nothing, and has the shape of class scores.
+    """
     names = [
         operation.outputs[0].name
         for operation in graph.get_operations()
         if operation.type in ("Softmax", "Sigmoid")
         and all(other.type == "Identity" for other in walk(operation, up=False) if other is not operation)
     ]
-    return only(names, "tf_predict_var", "final softmax or sigmoid operations", label)
+    if len(names) == 1:
+        return str(names[0])
+    results = list(results_of(graph))
+    if not names and len(results) == 1:
+        return str(results[0].name)
+    likely = {tensor.name: tensor.shape for tensor in map(graph.get_tensor_by_name, names)}
+    likely |= {tensor.name: tensor.shape for tensor in results}
+    listed = ", ".join(f"{name} {shape}" for name, shape in itertools.islice(likely.items(), MAX_LISTED)) or "none"
+    how = remedies.argument("tf_predict_var", next(iter(likely), "operation:0"))
+    raise ModelError(
+        f"{label} has no single tensor that could hold the class scores; likely ones are: {listed}. Name the right "
+        f"one, such as {how}.",
+        field="tf_predict_var",
+    )
+
+
+def results_of(graph: Any) -> Iterator[Any]:
+    """Yield the tensors of fractions that depend on images, that nothing uses, and that may be class scores."""
+    placeholders = [one for one in graph.get_operations() if one.type in PLACEHOLDERS]
+    images = [one for one in placeholders if one.outputs[0].shape.rank in (None, 4)]
+    seen = {operation for image in images for operation in walk(image, up=False)} - set(images)
+    for operation in graph.get_operations():
+        if operation not in seen or any(tensor.consumers() for tensor in operation.outputs):
+            continue
+        for tensor in operation.outputs:
+            scores = tensor.shape.rank and class_count(tensor.shape.as_list(), None)
+            if tensor.dtype.is_floating and scores:
+                yield tensor
 
 
 def only(names: Sequence[str], key: str, what: str, label: str) -> str:

@@ -123,7 +123,7 @@ def prepare(
     kind = parse(output_kind)
     if kind and not model.reads_output_kind:
         raise ConfigurationError(
-            f"OUTPUT (--output-kind) can't be said of {name}: its batch_probabilities() itself gives probabilities.",
+            f"{remedies.called('OUTPUT')} can't be said of {name}, whose own code gives probabilities.",
             field="OUTPUT",
         )
     model.output_kind = kind or ""

@@ -138,7 +138,7 @@ def unit(low: float = 0, high: float = 1, link: str = "", source: str = "nonline
 def test_decisions(values: Any, found: Range | None, kind: str, basis: str, notes: int) -> None:
     decision = decide(values, found, None, "m")
     assert (decision.kind, decision.basis, len(decision.notes)) == (kind, basis, notes)
-    assert all("OUTPUT" in note or "always 1" in note for note in decision.notes)
+    assert all("output_kind=" in note or "always 1" in note for note in decision.notes)
     assert decision.describe()
 
 
@@ -160,7 +160,7 @@ def test_what_is_refused_and_how_to_insist(values: Any, found: Range | None, mes
     with pytest.raises(ModelError, match=message) as caught:
         decide(values, found, None, "m")
     if np.isfinite(values).all():
-        assert "--output-kind" in caught.value.message
+        assert "output_kind=" in caught.value.message
         assert caught.value.field == "OUTPUT"
         assert decide(values, found, OutputKind.LOGITS, "m").basis == "said"
 
@@ -170,7 +170,7 @@ def test_the_users_word_must_fit_the_values() -> None:
         values = {"percent": 100 * SMALL, "tanh": SMALL - 0.5, "log probabilities": np.log(SMALL)}.get(word, SMALL)
         assert decide(values, None, word, "m").kind is word
     for word in (OutputKind.PROBABILITIES, OutputKind.SIGMOID, OutputKind.TANH, OutputKind.PERCENT):
-        with pytest.raises(ModelError, match=f"values from .* which are no {word}. OUTPUT"):
+        with pytest.raises(ModelError, match=f"values from .* which are no {word}. output_kind is one of"):
             decide(SCORES * 100, None, word, "m")
 
 

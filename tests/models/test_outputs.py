@@ -258,7 +258,7 @@ def test_the_loss_in_a_keras_file_tells(
     values = np.random.default_rng(0).normal(size=(12, count))
     linear = Range(source="linear")
     if kind == "regression":
-        with pytest.raises(ModelError, match="was trained with the loss of a regression; .*--output-kind"):
+        with pytest.raises(ModelError, match="was trained with the loss of a regression; .*output_kind="):
             decide(values, linear, None, "m", trained=trained)
         assert decide(values, Range(0, 1), None, "m", trained=trained).kind is OutputKind.SIGMOID
         return
@@ -280,7 +280,7 @@ def test_the_loss_is_asked_when_a_file_is_loaded(keras: Any, tmp_path: Path) -> 
 
 def test_real_images_contradict_a_guess(keras: Any) -> None:
     small = read(network(keras, lambda x: dense(keras, 3, scale=0.01, bias_initializer="ones")(x) * 0.4))
-    assert "say sigmoid with OUTPUT" in small.check_output(IMAGES)[0]
+    assert 'that is what they are: output_kind="sigmoid"' in small.check_output(IMAGES)[0]
     assert read(network(keras, lambda x: dense(keras, 3)(x))).check_output(IMAGES) == ()
     assert read(network(keras, lambda x: dense(keras, 3, "sigmoid")(x))).check_output(IMAGES) == ()
     guess = Decision(OutputKind.LOGITS, "guess", 1)
@@ -297,11 +297,11 @@ def test_the_users_word_comes_first(keras: Any) -> None:
     np.testing.assert_allclose(model.predict(IMAGES), tf.sigmoid(answer), atol=1e-6)
     np.testing.assert_allclose(model.logits(IMAGES), answer, atol=1e-5)
     assert model.notes == ()
-    assert "as OUTPUT says" in model.output_found
+    assert "as you say" in model.output_found
     embedding = network(keras, lambda x: keras.ops.normalize(dense(keras, 8)(x)))
     insisted = read(embedding, output_kind="logits")
     np.testing.assert_allclose(insisted.predict(IMAGES), tf.nn.softmax(embedding(IMAGES)), atol=1e-6)
-    with pytest.raises(ModelError, match="values from .*, which are no percent. OUTPUT") as caught:
+    with pytest.raises(ModelError, match="values from .*, which are no percent. output_kind is one of") as caught:
         read(original, output_kind="percent")
     assert caught.value.field == "OUTPUT"
 
@@ -314,14 +314,14 @@ def test_the_word_in_settings_on_load_and_for_classes_of_ones_own(keras: Any, tm
     said = load_model(tmp_path / "config.py")
     assert said.output_kind is OutputKind.LOGITS
     report = checking.check(said, [])
-    assert ("output", "logits, which a softmax makes probabilities (as OUTPUT says)") in report.lines()
+    assert ("output", "logits, which a softmax makes probabilities (as you say)") in report.lines()
     from picasso import configuration
     from picasso.models import load_configured
 
     compared = load_configured(configuration.load(tmp_path / "config.py").compared("labels"))
     assert compared.output_kind is OutputKind.SIGMOID_LOGITS
     silent = load_model(tmp_path / "m.keras")
-    assert any("Confirm it with OUTPUT" in warning for warning in checking.check(silent, []).warnings)
+    assert any('Confirm it: output_kind="logits"' in warning for warning in checking.check(silent, []).warnings)
     with pytest.raises(ConfigurationError, match="no kind of output 'nonsense'"):
         load_model(tmp_path / "m.keras", output_kind="nonsense")
     (tmp_path / "own.py").write_text(
@@ -358,3 +358,25 @@ def test_what_a_compiled_function_hides_is_seen(keras: Any) -> None:
     model = read(original)
     np.testing.assert_allclose(model.predict(IMAGES), original(IMAGES), atol=1e-6)
     assert model.output_found == "a probability of its own for each class (by the model's last operations)"
+
+
+def test_results_of_tensorflow_1_graphs(keras: Any, tmp_path: Path) -> None:
+    from picasso.models.backend import tf, tf1
+
+    with tf.Graph().as_default() as graph:
+        images = tf1.placeholder(tf.float32, [None, *SHAPE], "images")
+        kernel = tf.constant(np.random.default_rng(1).normal(size=(3, 4)).astype("float32"))
+        scores = tf.matmul(tf.reduce_mean(images, [1, 2]), kernel)
+        clipped = tf.clip_by_value(tf.nn.softmax(scores), 1e-6, 1 - 1e-6, name="clipped")
+        (tmp_path / "one.pb").write_bytes(graph.as_graph_def().SerializeToString())
+        tf.identity(tf.sigmoid(scores) * 2, name="other")
+        (tmp_path / "two.pb").write_bytes(graph.as_graph_def().SerializeToString())
+        with tf1.Session(graph=graph) as session:
+            expected = session.run(clipped, {images: IMAGES})
+    np.testing.assert_allclose(load_model(tmp_path / "one.pb").predict(IMAGES), expected, atol=1e-6)
+    with pytest.raises(
+        ModelError, match=r"likely ones are: clipped:0 \(None, 4\), other:0 \(None, 4\). .*tf_predict_var"
+    ):
+        load_model(tmp_path / "two.pb")
+    model = load_model(tmp_path / "two.pb", tf_predict_var="clipped:0")
+    np.testing.assert_allclose(model.predict(IMAGES), expected, atol=1e-6)

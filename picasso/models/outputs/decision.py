@@ -10,6 +10,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from picasso import remedies
 from picasso.errors import ModelError
 from picasso.models.outputs.kinds import MEANING, MEANING_OF_ONE, OutputKind, to_probabilities
 from picasso.models.outputs.probes import ALL, CONFIRMING
@@ -21,7 +22,6 @@ TOLERANCE = 1e-2
 MAX_LOGIT = 20
 # Which of all test images lie in a range that the inputs are known to have.
 NEAR = {"0..255": (0, 6, 7, 8, 9), "-1..1": (0, 1, 10, 11)}
-SAY = "OUTPUT (--output-kind, or output_kind in Python)"
 
 
 class Training(StrEnum):
@@ -57,7 +57,7 @@ class Decision:
             return "always 1: a softmax over one value"
         meaning = (MEANING_OF_ONE if self.count == 1 else MEANING)[self.kind]
         known = {
-            "said": "as OUTPUT says",
+            "said": "as you say",
             "graph": "by the model's last operations",
             "loss": "by the loss it was trained with",
             "answers": "by its answers to test images",
@@ -153,7 +153,7 @@ def confirm(answers: Answers, said: OutputKind, label: str) -> None:
     if probabilities.min() < -TOLERANCE or probabilities.max() > 1 + TOLERANCE:
         raise ModelError(
             f"{label} answers test images with values from {answers.values.min():.3g} to {answers.values.max():.3g}, "
-            f"which are no {said}. OUTPUT (--output-kind) is one of {', '.join(OutputKind)}.",
+            f"which are no {said}. {remedies.called('OUTPUT')} is one of {', '.join(OutputKind)}.",
             field="OUTPUT",
         )
 
@@ -229,7 +229,7 @@ def of_one(answers: Answers, found: Range, label: str) -> Decision:
         refuse(label, f"test images with one value from {low:.3g} to {high:.3g}, as a regression does")
     note = (
         "The output is one value without a sigmoid. It is taken for a logit, but a regression looks the same: say "
-        f"which with {SAY}, such as logits, probabilities, percent or tanh."
+        f"what it is, such as {say(OutputKind.LOGITS)}; the words are {', '.join(OutputKind)}."
     )
     return Decision(OutputKind.LOGITS, "guess", 1, (note,))
 
@@ -248,10 +248,10 @@ def contradictions(decision: Decision, answer: Callable[[], NDArray[np.floating]
         return ()
     low, high = answers.values.min(), answers.values.max()
     if answers.within(0, 1):
-        kind = "probabilities" if answers.sum_to(1) else "sigmoid"
+        kind = OutputKind.PROBABILITIES if answers.sum_to(1) else OutputKind.SIGMOID
         return (
             f"The output is taken for logits, but for these images its values lie in 0..1 ({low:.3g} to {high:.3g}), "
-            f"as probabilities do. If that is what they are, say {kind} with {SAY}.",
+            f"as probabilities do. If that is what they are: {say(kind)}.",
         )
     if decision.count == 1 and low * high > 0 and np.abs(answers.values).min() > MAX_LOGIT:
         return (
@@ -269,7 +269,7 @@ def is_tanh(found: Range, value: str) -> str:
     """Say how values of -1..1 are shown."""
     return (
         f"{value} of the output lies in -1..1{' (tanh)' if found.link == 'tanh' else ''} and is shown as the "
-        f"probability (1 + value) / 2. If that is wrong, say what it is with {SAY}."
+        f"probability (1 + value) / 2. If that is wrong, say what it is, such as {say(OutputKind.LOGITS)}."
     )
 
 
@@ -277,8 +277,8 @@ def as_logits(count: int) -> str:
     """Say that scores are taken for those of classes that exclude each other."""
     return (
         f"The output has no softmax or sigmoid, so its {count} values are taken for logits of classes that exclude "
-        f"each other, and a softmax makes them probabilities. Confirm it with {SAY}: logits; or sigmoid logits, for "
-        "labels that can hold together."
+        f"each other, and a softmax makes them probabilities. Confirm it: {say(OutputKind.LOGITS)}; or, for labels "
+        f"that can hold together, {say(OutputKind.SIGMOID_LOGITS)}."
     )
 
 
@@ -286,14 +286,19 @@ def in_unit_interval() -> str:
     """Say that values are taken for probabilities because they look so."""
     return (
         "The values of the output lie in 0..1 for all test images and are taken for probabilities as they are, but "
-        f"nothing in the model proves it: say what they are with {SAY}, such as sigmoid or logits."
+        f"nothing in the model proves it. Confirm it: {say(OutputKind.SIGMOID)}; or {say(OutputKind.LOGITS)}."
     )
+
+
+def say(kind: OutputKind) -> str:
+    """Say how the user says a kind."""
+    return remedies.setting("OUTPUT", str(kind))
 
 
 def refuse(label: str, answer: str) -> NoReturn:
     """Raise a ModelError about an output that is no classification, with the way to insist."""
     raise ModelError(
-        f"{label} answers {answer}; Picasso shows classifiers. If these are class scores, say what they are with "
-        f"{SAY}: {', '.join(OutputKind)}.",
+        f"{label} answers {answer}; Picasso shows classifiers. If these are class scores, say of which kind, such as "
+        f"{say(OutputKind.LOGITS)}; the words are {', '.join(OutputKind)}.",
         field="OUTPUT",
     )

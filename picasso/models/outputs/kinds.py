@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from picasso import remedies
 from picasso.errors import ConfigurationError
 
 
@@ -117,6 +118,7 @@ def parse(text: str) -> OutputKind | None:
         near = difflib.get_close_matches(words, list(map(str, OutputKind)), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ConfigurationError(
-            f"There is no kind of output {text!r}; OUTPUT (--output-kind) is one of {', '.join(OutputKind)}.{hint}",
+            f"There is no kind of output {text!r}; {remedies.called('OUTPUT')} is one of {', '.join(OutputKind)}."
+            f"{hint}",
             field="OUTPUT",
         ) from None
