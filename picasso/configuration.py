@@ -115,6 +115,15 @@ class Settings:
             for key, value in self.MODEL_LOAD_ARGS.items()
         }
 
+    def model_name(self) -> str:
+        """Return what the model is called before it is loaded: its file or folder, or else its class."""
+        if not self.MODEL:
+            return self.MODEL_CLS_NAME
+        path = Path(self.MODEL)
+        path = path.parent if path.name == "saved_model.pb" else path
+        # The number of a version says nothing without the folder that it lies in.
+        return f"{path.parent.name}/{path.name}" if path.name.isdecimal() and path.parent.name else path.name
+
     def compared(self, name: str) -> Settings:
         """Return these settings for one of the models of ``COMPARE``, or for the model itself: ``""``."""
         return dataclasses.replace(self, **self.COMPARE[name], door="settings") if name else self

@@ -69,6 +69,15 @@ def setting(name: str, example: Example = None) -> str:
     return f"{keyword}={written(value)} for load_model()"
 
 
+def objects(name: str) -> str:
+    """Say how a class of the user's own, ``package>Name``, is handed over; no option can."""
+    short = name.rpartition(">")[2]
+    mapping = f"{{{quoted(name)}: {short}}}"
+    if _door.get() is Door.PYTHON:
+        return f"custom_objects={mapping} for load_model()"
+    return f"super().load(custom_objects={mapping}, **arguments) in the load() of a class that MODEL_CLS_PATH names"
+
+
 def called(name: str) -> str:
     """Return what a setting of :data:`KNOWN` is called, such as ``--labels``."""
     option, keyword, _ = KNOWN[name]

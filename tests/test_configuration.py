@@ -141,3 +141,18 @@ def test_a_model_to_compare_with_differs_in_what_its_entry_says(tmp_path: Path) 
     # What was said on the command line for the model itself does not replace that of another one.
     chosen = configuration.load(file, {"MODEL": "/mine.keras"})
     assert (chosen.MODEL, chosen.compared("epoch 1").MODEL) == ("/mine.keras", "epoch-1.keras")
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("", "KerasMNISTModel"),
+        ("/models/flowers.keras", "flowers.keras"),
+        ("exported/flowers", "flowers"),
+        ("exported/flowers/saved_model.pb", "flowers"),
+        ("exported/flowers/2", "flowers/2"),
+        ("exported/flowers/2/saved_model.pb", "flowers/2"),
+    ],
+)
+def test_what_a_model_is_called_before_it_is_loaded(model: str, name: str) -> None:
+    assert configuration.build({"MODEL": model}, None).model_name() == name

@@ -64,10 +64,19 @@ def from_folder(folder: Path) -> tuple[Model, dict[str, Any]]:
     """Return the class for the newest model in a folder."""
     if (folder / "saved_model.pb").is_file():
         return saved_model(), {"path": str(folder)}
+    if (version := served(folder)) is not None:
+        return saved_model(), {"path": str(version)}
     for patterns, make in ((("*.keras", "*.h5", "*.hdf5"), keras), (("*.index",), tensorflow_1)):
         if any(any(folder.glob(pattern)) for pattern in patterns):
             return make(), {"data_dir": str(folder)}
     raise ModelError(f"There is no model in the folder {folder}: Picasso takes {ACCEPTED}.")
+
+
+def served(folder: Path) -> Path | None:
+    """Return the newest version of a model in TensorFlow Serving's layout, such as ``flowers/2``, or None."""
+    versions = [path for path in folder.glob("*/saved_model.pb") if path.parent.name.isdecimal()]
+    # By number, as TensorFlow Serving takes them: 10 is newer than 9.
+    return max((path.parent for path in versions), key=lambda path: int(path.name[:30]), default=None)
 
 
 def keras() -> Model:

@@ -53,6 +53,13 @@ FUNCTIONS = """
     swish tanh
 """
 ACTIVATIONS = frozenset(FUNCTIONS.split())
+OPERATION_LAYERS = frozenset(["TFOpLambda", "SlicingOpLambda"])
+# Layers of Keras 2 that Keras 3 does not have or does not take, and that may run code or read files.
+MAY_RUN = """
+    AddLoss AddMetric CategoryEncoding ClassMethod DenseFeatures Discretization HashedCrossing Hashing InstanceMethod
+    InstanceProperty IntegerLookup Lambda RandomFourierFeatures StringLookup TensorFlowOpLayer TextVectorization
+"""
+RUNNING = OPERATION_LAYERS.union(MAY_RUN.split())
 # Operations of TensorFlow as layers. Those in these two modules compute and do nothing else.
 PURE = ("math.", "nn.")
 OTHERS = """
@@ -109,7 +116,7 @@ def harmless(kind: Any, config: Any, document: dict[str, Any], known: Collection
         return isinstance(config, str) and config in ACTIVATIONS and registered in (None, "function", config)
     if registered not in (None, kind):
         return False
-    if kind in ("TFOpLambda", "SlicingOpLambda"):
+    if kind in OPERATION_LAYERS:
         function = config.get("function") if isinstance(config, dict) else None
         return isinstance(function, str) and (function.startswith(PURE) or function in OPERATIONS)
     return kind in KNOWN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,10 @@ from picasso.models.backend import keras, standard
 from picasso.models.keras1 import convert
 
 Objects = dict[str, Any]
+
+# How Keras 3 and 2 say that they do not know a class or function.
+LOCATED = re.compile(r"Could not locate (?:class|function) '([^']+)'")
+UNKNOWN = re.compile(r"Unknown [a-z ]+: '?([\w>./-]+)")
 
 
 def from_file(
@@ -39,6 +44,9 @@ def from_file(
     except Exception as error:
         if generation == "2" and not (holds_lambda(error) or holds_weights_only(error)):
             document = keras2.document_of(file)
+            # A class that only its author has is not to be had from tf_keras either.
+            if (own := missing_class(error)) and own not in keras2.KNOWN | keras2.RUNNING:
+                raise unreadable(file, error) from error
             tf_keras = keras2.need_tf_keras(file, document, trust, custom_objects or (), error)
             try:
                 return keras2.load(tf_keras, file, custom_objects), ()
@@ -178,6 +186,19 @@ def holds_weights_only(error: Exception) -> bool:
     return "No model config found" in str(error)
 
 
+def missing_class(error: BaseException | None) -> str:
+    """Return the full name of the class or function that Keras looked for in vain, such as ``package>Name``, or ""."""
+    while error is not None:
+        text = str(error)
+        found = LOCATED.search(text) or UNKNOWN.search(text)
+        if found:
+            # Where Keras names it by halves, the configuration that it quotes has the whole.
+            whole = re.search(rf"'registered_name': '([^']+>{re.escape(found[1])})'", text)
+            return whole[1] if whole else found[1]
+        error = error.__cause__ or error.__context__
+    return ""
+
+
 def unreadable(file: Path, error: Exception) -> ModelError:
     """Return the sentence for a file that Keras 3 refuses."""
     if holds_lambda(error):
@@ -189,5 +210,10 @@ def unreadable(file: Path, error: Exception) -> ModelError:
         return ModelError(
             f"{file.name} holds weights only. Put the architecture beside it as JSON (model.to_json()) and name the "
             ".json as the model, or save the whole model."
+        )
+    if own := missing_class(error):
+        return ModelError(
+            f"{file.name} uses {own}, a class or function that is no part of Keras. Hand it over: "
+            f"{remedies.objects(own)}."
         )
     return ModelError(f"Keras could not load {file}: {reason(error)}.")

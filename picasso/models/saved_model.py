@@ -86,7 +86,8 @@ class SavedModel(GraphModel):
         except Exception as error:
             raise ModelError(f"TensorFlow could not load the SavedModel {folder.name}: {reason(error)}.") from error
         self.adopt(Graph(build, folder.name, said=parse(self.output_kind)), folder / FILE)
-        self.checkpoint = folder.name
+        # The number of a version says nothing without the folder that it lies in.
+        self.checkpoint = f"{folder.parent.name}/{folder.name}" if folder.name.isdecimal() else folder.name
         # What TensorFlow reads of it; other things may lie there too.
         self.files = tuple(folder / name for name in READ if (folder / name).exists())
 

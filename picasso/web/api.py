@@ -31,7 +31,7 @@ def app_state() -> Response:
     card = status.get("card") or {}
     return jsonify(
         app_title=services().settings.APP_TITLE,
-        model_name=card.get("name", services().settings.MODEL_CLS_NAME),
+        model_name=card.get("name", services().settings.model_name()),
         latest_ckpt_name=card.get("checkpoint", ""),
         latest_ckpt_time=card.get("checkpoint_time", ""),
         state=status["state"],
@@ -45,7 +45,8 @@ def show_model() -> Response:
     """Return what Picasso understood of the model, its layers, and its answers for the samples."""
     status = services().runner.model_status()
     if status["state"] != "ready":
-        raise NotReady(status.get("error", "The model is still loading; try again in a few seconds."))
+        loading = f"{services().settings.model_name()} is still loading; try again in a few seconds."
+        raise NotReady(status.get("error", loading))
     return jsonify(status["report"])
 
 

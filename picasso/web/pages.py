@@ -31,7 +31,7 @@ def layout() -> dict[str, Any]:
     return {
         "app_title": services().settings.APP_TITLE,
         "model": services().runner.model_status(),
-        "model_class": services().settings.MODEL_CLS_NAME,
+        "model_name": services().settings.model_name(),
         "version": __version__,
         "frame": "layout.html",
     }

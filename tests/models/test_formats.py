@@ -188,6 +188,35 @@ def test_keras_1_models_that_cannot_be_converted(keras: Any) -> None:
             convert({"class_name": "Sequential", "config": [layer]})
 
 
+def test_classes_of_somebodys_own_are_named_in_full(keras: Any, tmp_path: Path) -> None:
+    import tf_keras
+
+    @keras.saving.register_keras_serializable(package="flowers")
+    class Scale(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, inputs: Any) -> Any:
+            return 0.5 * inputs
+
+    class Older(tf_keras.layers.Layer):  # type: ignore[misc]
+        def call(self, inputs: Any) -> Any:
+            return 0.5 * inputs
+
+    for library, layer, name in ((keras, Scale, "scale"), (tf_keras, Older, "older")):
+        layers = [library.Input(SHAPE), layer(), library.layers.Flatten(), library.layers.Dense(CLASSES, "softmax")]
+        for suffix in (".keras", ".h5"):
+            library.Sequential(layers).save(tmp_path / f"{name}{suffix}")
+    del keras.saving.get_custom_objects()["flowers>Scale"]
+    for name, own in (("scale", "flowers>Scale"), ("older", "Older")):
+        short = own.rpartition(">")[2]
+        for suffix in (".keras", ".h5"):
+            with pytest.raises(ModelError) as caught:
+                load_model(tmp_path / f"{name}{suffix}")
+            remedy = f'custom_objects={{"{own}": {short}}} for load_model().'
+            said = f"uses {own}, a class or function that is no part of Keras. Hand it over: {remedy}"
+            assert caught.value.message == f"{name}{suffix} {said}"
+    for suffix in (".keras", ".h5"):
+        assert load_model(tmp_path / f"scale{suffix}", custom_objects={"flowers>Scale": Scale}).num_classes == CLASSES
+
+
 # ---- code inside model files ------------------------------------------------------------------------------------
 
 
@@ -290,6 +319,21 @@ def test_saved_models_of_modules_signatures_and_outputs(tf: Any, tmp_path: Path)
         load_model(tmp_path / "m", signature="classify")
     model = load_model(tmp_path / "m", signature="classify", output="scores")
     np.testing.assert_allclose(model.predict(PICTURES), module.classify(tf.constant(PICTURES))["scores"], atol=1e-6)
+
+
+def test_the_newest_version_in_the_layout_of_tensorflow_serving(tf: Any, tmp_path: Path) -> None:
+    class Module(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None, *SHAPE], tf.float32)])  # type: ignore[untyped-decorator]
+        def __call__(self, pictures: Any) -> Any:
+            return tf.nn.softmax(tf.reduce_mean(pictures, [1, 2]))
+
+    for version in ("9", "10", "notes"):
+        module = Module()
+        tf.saved_model.save(module, str(tmp_path / "flowers" / version), signatures=module.__call__)
+    model = load_model(tmp_path / "flowers")
+    assert model.checkpoint == "flowers/10"
+    assert all(file.parent.name == "10" for file in model.files)
+    assert load_model(tmp_path / "flowers" / "9").checkpoint == "flowers/9"
 
 
 def test_saved_models_whose_function_changes_variables(

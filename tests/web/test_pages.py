@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -337,3 +338,17 @@ def test_the_page_of_a_run_says_that_something_is_compiled(app: Flask, client: F
     )
     run.report(0, 0.5, 9.0, 7.2)
     assert "Compiling" not in client.get(f"/runs/{run.id}").text
+
+
+def test_while_a_model_loads_pages_name_that_model(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services: Services = app.extensions["picasso"]
+    settings = dataclasses.replace(services.settings, MODEL="exported/flowers/2")
+    monkeypatch.setitem(app.extensions, "picasso", dataclasses.replace(services, settings=settings))
+    monkeypatch.setattr(services.runner, "model_status", lambda: {"state": "loading"})
+    for address in ("/", "/model"):
+        assert '<strong>flowers/2</strong> <span aria-busy="true">is loading' in client.get(address).text
+    assert "flowers/2 is still loading." in client.get("/model").text
+    assert client.get("/api/app_state").json["model_name"] == "flowers/2"  # type: ignore[index]
+    assert client.get("/api/model").json["error"]["message"].startswith("flowers/2 is still loading")  # type: ignore[index]
