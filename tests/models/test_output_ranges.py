@@ -216,7 +216,7 @@ def test_choosing_an_output_by_name_or_place() -> None:
         assert choose_output(outputs, wanted, "m") == 1
     assert choose_output({"only": "(N, 3)"}, None, "m") == 0
     bad: list[tuple[int | str | None, str]] = [
-        (None, r"m has 2 outputs: boxes \(N, 4\), classes \(N, 5\). Say which one .* --load-arg output=NAME"),
+        (None, r"m has 2 outputs: boxes \(N, 4\), classes \(N, 5\). Say which one .* output=.boxes"),
         ("class", r"m has no output 'class'; it has 2 outputs: boxes \(N, 4\)"),
         (2, "m has no output 2"),
     ]
