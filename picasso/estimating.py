@@ -19,16 +19,17 @@ PACES: weakref.WeakKeyDictionary[Model, float] = weakref.WeakKeyDictionary()
 FIRST: weakref.WeakKeyDictionary[Model, float] = weakref.WeakKeyDictionary()
 # The names of the visualizations of which everything is compiled, by model.
 COMPILED: weakref.WeakKeyDictionary[Model, set[str]] = weakref.WeakKeyDictionary()
-ROUNDS = 3
+# So often it is measured, unless that takes long.
+ROUNDS, LONG_SECONDS = 3, 5.0
 
 
 def measure(model: Model) -> None:
-    """Note how long a picture takes to go through a model in a full batch: the fastest of a few."""
+    """Note how long a picture takes to go through a model in a full batch: the fastest of a few, or of one if slow."""
     inputs = np.zeros((model.batch_size, *model.input_shape), np.float32)
     # The first time, memory is taken and kernels are chosen.
     model.predict(inputs)
-    seconds = []
-    for _ in range(ROUNDS):
+    seconds: list[float] = []
+    while not seconds or (len(seconds) < ROUNDS and sum(seconds) < LONG_SECONDS):
         started = time.perf_counter()
         model.predict(inputs)
         seconds.append(time.perf_counter() - started)

@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 
 # The map that opens first.
 FIRST = "PartialOcclusion"
-# After so many reports of progress, everything that a map needs was computed once.
-REPORTS = 4
+# After so many reports of progress, everything that a map needs was computed once. The first comes before anything is
+# done; where a chunk takes long, one of them is enough, since somebody waits for the model.
+REPORTS, LONG_SECONDS = 4, 5.0
 
 
 class Enough(Cancelled):
@@ -96,13 +97,13 @@ def once(
     """
     height, width, _ = model.input_shape
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    folder, reports = temporary / f"warm-{secrets.token_hex(4)}", 0
+    folder, reports, began = temporary / f"warm-{secrets.token_hex(4)}", 0, time.monotonic()
 
     def report(fraction: float) -> None:
         nonlocal reports
         give_way()
         reports += 1
-        if reports > REPORTS:
+        if reports > REPORTS or (fraction > 0 and time.monotonic() - began > LONG_SECONDS):
             raise Enough
 
     def draw(make: Callable[[], Result]) -> None:

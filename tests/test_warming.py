@@ -59,6 +59,29 @@ def test_what_gives_way_is_done_later(tmp_path: Path) -> None:
     assert len(estimating.COMPILED[model]) == planned
 
 
+def test_of_a_slow_model_no_more_is_computed_than_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Asked(PooledModel):
+        fixed_batch = 1
+
+        def batch_logits(self, inputs: Array) -> Array:
+            asked.append(len(inputs))
+            return super().batch_logits(inputs)
+
+    warming.once(loaded(Asked), PartialOcclusion, tmp_path, lambda: None)
+    many = len(asked)
+    monkeypatch.setattr(warming, "LONG_SECONDS", 0.0)
+    monkeypatch.setattr(estimating, "LONG_SECONDS", 0.0)
+    asked.clear()
+    slow = loaded(Asked)
+    warming.once(slow, PartialOcclusion, tmp_path, lambda: None)
+    assert 0 < len(asked) < many
+    asked.clear()
+    estimating.measure(slow)
+    assert len(asked) == 2
+
+
 def test_a_model_that_fails_is_got_ready_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Failing(PooledModel):
         def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:

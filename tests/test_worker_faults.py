@@ -6,6 +6,7 @@ import errno
 import multiprocessing.context
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,18 @@ def test_a_real_worker_loads_its_model_once(tmp_path: Path) -> None:
     finally:
         engine.close()
     assert loads.read_text() == "x"
+
+
+def test_a_server_whose_loop_has_ended_or_stands_still_is_not_ready(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until(lambda: engine.health() == "ready")
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "_thread", threading.Thread())
+        assert engine.health() == "stopped"
+    with monkeypatch.context() as patched:
+        patched.setattr("picasso.engine.STILL_SECONDS", -1.0)
+        assert engine.health() == "stopped"
 
 
 def test_what_waits_when_the_server_ends_is_given_up(tmp_path: Path) -> None:
