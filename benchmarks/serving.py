@@ -125,7 +125,7 @@ class Server:
             self.process.kill()
             self._own.cleanup()
 
-    def wait_until_ready(self, seconds: float = 90) -> None:
+    def wait_until_ready(self, seconds: float = 300) -> None:
         """Wait until the model is loaded."""
         deadline = time.monotonic() + seconds
         while True:

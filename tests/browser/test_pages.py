@@ -18,7 +18,7 @@ pytestmark = BROWSER
 def test_the_page_answers_while_the_model_loads(visitor: Page) -> None:
     # The first test of this module: the server has only just started.
     expect(visitor.locator(".model")).to_contain_text("KerasMNISTModel")
-    expect(visitor.locator(".model")).to_contain_text("mnist.keras", timeout=60_000)
+    expect(visitor.locator(".model")).to_contain_text("mnist.keras", timeout=240_000)
 
 
 def test_samples_to_occlusion_maps(visitor: Page) -> None:

@@ -117,6 +117,7 @@ LINES: dict[int, Line] = {
             "test_pipeline.py::test_visualizations_that_go_wrong",
             f"{PAGES}::test_templates_of_plugins_and_the_default_one",
             f"{ENGINE}::test_a_killed_worker_fails_one_shard_and_is_replaced",
+            "test_worker_faults.py::test_whatever_a_plugin_raises_is_a_sentence",
         ),
     ),
     29: Line(
@@ -140,6 +141,7 @@ LINES: dict[int, Line] = {
             f"{ABUSE}::test_a_client_that_hangs_up_stops_the_run_that_it_waits_for",
             f"{API}::test_deleting_a_run_at_work_cancels_it",
             f"{ENGINE}::test_a_run_that_hangs_is_ended_and_the_queue_goes_on",
+            "test_worker_faults.py::test_one_that_hangs_is_replaced",
             f"{AUDITS}::test_deleting_one_at_work_frees_the_worker",
             f"{AUDITS}::test_one_that_takes_too_long_is_ended",
         ),
@@ -149,6 +151,8 @@ LINES: dict[int, Line] = {
         "a fresh start; removed; expired; nothing leaks",
         (
             f"{FAULTS}::test_an_old_cookie_finds_no_session_anywhere",
+            f"{FAULTS}::test_a_session_does_not_expire_under_its_run",
+            f"{FAULTS}::test_two_servers_on_one_folder_leave_each_other_alone",
             f"{FAULTS}::test_fifty_sessions_and_storages_leak_nothing",
             f"{PAGES}::test_an_old_cookie_is_a_fresh_start",
             f"{STORAGE}::test_folders_of_servers_that_were_killed_are_removed",
