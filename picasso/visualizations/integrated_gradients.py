@@ -35,7 +35,7 @@ class IntegratedGradientsSettings(VisualizationSettings):
     baseline: str = choice(
         "black", "grey", "white", "mean", "blur", "noise", "several", help="What stands for a picture of nothing."
     )
-    steps: int = number(96, minimum=8, maximum=8192, help="How often the gradient is taken on the way, at most.")
+    steps: int = number(64, minimum=8, maximum=8192, help="How often the gradient is taken on the way, at most.")
     gap: float = choice(
         0.01, 0.001, 0.05, help="The part of the difference that a map may lack; it is computed until it lacks less."
     )

@@ -155,8 +155,9 @@ class Past(NamedTuple):
     runs: dict[str, str]
 
 
-OCCLUSION = "PartialOcclusion?Window=0.20&Strides=10"
-FINER = "PartialOcclusion?Window=0.10&Strides=10"
+OCCLUSION = "PartialOcclusion?Window=0.20&Strides=10&Show=probability"
+FINER = "PartialOcclusion?Window=0.10&Strides=10&Show=probability"
+DROPS = "PartialOcclusion?Strides=5"
 
 
 @pytest.fixture(scope="package")
@@ -168,7 +169,7 @@ def past(browser: Browser, address: str) -> Past:
     page.locator("#file").set_input_files([next(DIGITS.glob(f"{digit}-*.png")) for digit in (0, 4, 7)])
     expect(page.locator(".thumbs li[data-uid]")).to_have_count(3)
     runs = {}
-    for path in (OCCLUSION, FINER, "SaliencyMaps", "ClassProbabilities"):
+    for path in (OCCLUSION, FINER, DROPS, "SaliencyMaps", "ClassProbabilities"):
         run(page, path)
         runs[path] = urlsplit(page.url).path
     cookies: list[Any] = context.cookies()
@@ -204,7 +205,8 @@ def run(page: Page, path: str) -> dict[str, Any]:
     """Run a visualization from the page of its settings until it has ended; gives what the API says of the run."""
     page.goto(full(page, f"/visualizations/{path}"))
     page.get_by_role("button", name="Run").click()
-    expect(page.locator(".again")).to_be_visible(timeout=60_000)
+    # The first run waits for the model, which loads slowly on a machine that has much else to do.
+    expect(page.locator(".again")).to_be_visible(timeout=240_000)
     return run_of(page)
 
 

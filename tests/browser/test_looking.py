@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import BROWSER, FINER, OCCLUSION, Past, full, run_of, values_of
+from tests.browser.conftest import BROWSER, DROPS, FINER, OCCLUSION, Past, full, run_of, values_of
 from tests.test_engine import until
 
 pytestmark = BROWSER
@@ -44,6 +45,55 @@ def test_maps_are_painted_over_the_picture_in_the_chosen_colours(results: Page) 
     results.reload()
     expect(results.locator("a.map canvas").first).to_be_attached()
     expect(results.locator("[name=colours]")).to_have_value("magma")
+
+
+def test_drops_are_painted_around_zero_over_a_grey_picture(returned: Page, past: Past) -> None:
+    returned.goto(full(returned, past.runs[DROPS]))
+    expect(returned.locator("header.result")).to_contain_text("red (positive) where the model needs")
+    returned.locator("[name=signed]").select_option("PuOr_r")
+    first = returned.locator("a.map").first
+    expect(first.locator("canvas")).to_have_count(1)
+    panel = run_of(returned)["results"][0]["panels"][1]
+    values, (low, high) = values_of(returned, panel), panel["value_range"]
+    assert low == -high == -float(abs(values).max())
+    for row, column in ((0, 0), (2, 2), (4, 1)):
+        colour = matplotlib.colormaps["PuOr_r"]((values[row, column] - low) / (high - low), bytes=True)
+        until(lambda at=[column, row], colour=colour: first.evaluate(PIXEL, at) == list(colour))  # type: ignore[misc]
+    expect(first.locator("img")).to_have_css("filter", "grayscale(1)")
+
+
+PAINT = """async ([shape, signed, noise, values, address]) => {
+  const { paint, rangeOf } = await import("/static/maps.js");
+  const map = document.createElement("a");
+  map.className = "map";
+  Object.assign(map.dataset, { shape, noise, range: "0 0", extremes: `${Math.min(...values)} ${Math.max(...values)}`,
+    quantity: "x", transparency: "0", values: address, view: "/static/icon.svg" });
+  if (signed) map.dataset.signed = "";
+  map.append(document.createElement("img"));
+  await paint(map, { colours: signed ? "RdBu_r" : "viridis", range: rangeOf(map, "each", [map]), opacity: 1 });
+  const context = map.querySelector("canvas").getContext("2d");
+  return [...context.getImageData(0, 0, 1, 1).data];
+}"""
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("noise", ["0", "1e-6"])
+def test_nothing_is_painted_in_the_colour_of_zero(returned: Page, past: Past, signed: bool, noise: str) -> None:
+    returned.goto(full(returned, past.runs[OCCLUSION]))
+    name, place = ("RdBu_r", 0.5) if signed else ("viridis", 0.0)
+    expected = matplotlib.colormaps[name](place, bytes=True)
+
+    def painted(*values: float) -> list[int]:
+        body = np.array(values, "<f4").tobytes()
+        returned.route("**/made-up-values", lambda route: route.fulfill(body=body))
+        address = full(returned, "/made-up-values")
+        colour: list[int] = returned.evaluate(PAINT, ["1 2", signed, noise, list(values), address])
+        returned.unroute("**/made-up-values")
+        return colour
+
+    assert painted(0.0, 0.0) == list(expected)
+    if noise != "0":
+        assert np.abs(np.array(painted(2e-9, 0.0)) - np.array(expected, int)).max() < 8
 
 
 def test_each_map_on_its_own_scale(results: Page) -> None:
