@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from picasso.errors import ModelError
-from picasso.models import input_values, integer_inputs, outputs
+from picasso.models import input_values, integer_inputs, outputs, value_range
 from picasso.models.arrays import Array, Classes, Shape, fill_up
 from picasso.models.backend import tf, tf1
 from picasso.models.card import Layer
@@ -143,7 +143,7 @@ class Graph:
         def evaluate(tensors: Sequence[Any]) -> list[Any]:
             function = self._cut([self._input], tensors)
             shape = (self.fixed_batch or 1, *self.input_shape)
-            answers = [self._call(function, np.full(shape, value, np.float32)) for value in input_values.PROBES]
+            answers = [self._call(function, np.full(shape, value, np.float32)) for value in value_range.PROBES]
             return [np.stack(values) for values in zip(*answers, strict=True)]
 
         return input_values.find(self._input, self._scaled, evaluate)

@@ -31,8 +31,6 @@ SHAPES = {"Rank", "Shape", "ShapeN", "Size"}
 # of the range. Where TensorFlow takes it apart, this is in the names of the parts.
 LEARNED = "batchnorm"
 
-# What the constant images are filled with: as 8-bit values they keep their meaning where the input takes integers.
-PROBES = (0.0, 64.0, 128.0)
 # So many tensors are looked at, should the first operations fork; more of them are no preprocessing.
 MOST = 8
 
@@ -46,7 +44,7 @@ def find(inputs: Any, tensors: Sequence[Any], evaluate: Evaluate) -> str:
         inputs: the tensor of the input.
         tensors: what :func:`behind_first_operations` found.
         evaluate: returns the values of some tensors, each ``(3, ...)``, for three inputs that are filled with
-            :data:`PROBES`.
+            :data:`picasso.models.value_range.PROBES`.
 
     Returns:
         "0..255", "0..1" or "-1..1"; "" where the input is not scaled, or by numbers that say nothing.
@@ -54,7 +52,7 @@ def find(inputs: Any, tensors: Sequence[Any], evaluate: Evaluate) -> str:
     # The input itself, which nothing is done to, says nothing.
     if not tensors or len(tensors) > MOST or any(tensor is inputs for tensor in tensors):
         return ""
-    found = {of_values(np.asarray(values, np.float64)) for values in evaluate(tensors)}
+    found = {value_range.of_values(np.asarray(values, np.float64)) for values in evaluate(tensors)}
     return found.pop() if len(found) == 1 else ""
 
 
@@ -93,15 +91,3 @@ def keeps_line(operation: Any, sources: Sequence[Any]) -> bool:
         return True
     divided_by = operation.type in ("Div", "RealDiv") and operation.inputs[1] is sources[0]
     return operation.type in AFFINE and len(sources) == 1 and not divided_by
-
-
-def of_values(values: NDArray[np.float64]) -> str:
-    """Return the range that the values ``(3, ...)`` tell which have come of the three :data:`PROBES`."""
-    if len(values) != len(PROBES):
-        return ""
-    first, middle, last = values.reshape(len(PROBES), -1)
-    scale = (last - first) / (PROBES[2] - PROBES[0])
-    # Padding, of which nothing comes, is not looked at.
-    used = scale != 0
-    straight = np.allclose((first + last)[used] / 2, middle[used], rtol=1e-3, atol=1e-3)
-    return value_range.of_affine(scale[used], first[used]) if used.any() and straight else ""

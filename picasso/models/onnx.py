@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from picasso import remedies
 from picasso.errors import ModelError, reason
+from picasso.models import onnx_inputs
 from picasso.models.arrays import Array
 from picasso.models.outputs import Analysis, Range, choose_output
 from picasso.models.outputs.onnx_graph import ONNXReader
-from picasso.models.predict_only import PredictOnlyModel, runtime
+from picasso.models.predict_only import PredictOnlyModel, of_type, runtime
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,26 @@ class ONNXModel(PredictOnlyModel):
             how = remedies.argument("input_shape", [224, 224, 3])
             raise ModelError(f"{file.name} takes images of any size; say which, such as {how}.", field="input_shape")
         self.input_shape = (height, width, channels)
+        self._type = input_type(inputs[0].type, file)
+        self._note_values(onnxruntime)
         self.adopt(file)
+
+    def _note_values(self, onnxruntime: Any) -> None:
+        """Note for which pixel values the file says that it was made."""
+        if np.issubdtype(self._type, np.integer):
+            limits = np.iinfo(self._type)
+            self.takes_integers((int(limits.min), int(limits.max)))
+            return
+        height, width, channels = self.input_shape
+        sides = (channels, height, width) if self._channels_first else self.input_shape
+        try:
+            found = onnx_inputs.find(self._file, (self.fixed_batch or 1, *sides), self._type, onnxruntime)
+        except Exception:
+            # Without the package onnx, or with weights in another file, it stays a guess.
+            log.info("the first operations of %s can't be followed", self._file.name, exc_info=True)
+            found = ""
+        if found:
+            self.takes_values(found, "the model rescales its input itself")
 
     def output_range(self) -> Range | None:
         """Follow the operations in the file, where the package ``onnx`` is installed."""
@@ -86,8 +106,26 @@ class ONNXModel(PredictOnlyModel):
     def run(self, inputs: Array) -> NDArray[Any]:
         """Ask the runtime."""
         ordered = np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)) if self._channels_first else inputs
+        ordered = of_type(ordered, self._type)
         (answer,) = self._session.run([self._output], {self._input: ordered})
         return np.asarray(answer)
+
+
+def input_type(said: str, file: Path) -> Any:
+    """Return the type of an input, such as ``tensor(float16)``, as NumPy has it.
+
+    Raises:
+        ModelError: it is none of numbers.
+    """
+    name = said.removeprefix("tensor(").rstrip(")")
+    known = {"float": "float32", "double": "float64"}
+    try:
+        found = np.dtype(known.get(name, name))
+    except TypeError:
+        found = np.dtype(object)
+    if found.kind not in "iuf":
+        raise ModelError(f"{file.name} must take an image of numbers, but takes {said}.")
+    return found
 
 
 def chosen_output(outputs: Sequence[Any], wanted: int | str | None, file: Path) -> str:

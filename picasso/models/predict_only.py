@@ -97,6 +97,14 @@ class PredictOnlyModel(Model):
         return np.asarray(answer, np.float32)
 
 
+def of_type(values: Array, dtype: Any) -> NDArray[Any]:
+    """Return values as another type; integers are rounded and clipped, not cut off or wrapped."""
+    if not np.issubdtype(dtype, np.integer):
+        return values.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+
+
 def runtime(module: str, extra: str, file: Path) -> Any:
     """Import the runtime that an extra installs.
 

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.errors import ModelError, reason
+from picasso.models import value_range
 from picasso.models.arrays import Array
 from picasso.models.outputs import Analysis, Range, choose_output
 from picasso.models.outputs.tflite_graph import TFLiteReader
-from picasso.models.predict_only import PredictOnlyModel, runtime
+from picasso.models.predict_only import PredictOnlyModel, of_type, runtime
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,20 @@ class TFLiteModel(PredictOnlyModel):
         self.input_shape = (height, width, channels)
         # The interpreter holds its tensors itself: two callers would overwrite each other's.
         self._lock = threading.Lock()
+        self._note_values()
         self.adopt(file)
+
+    def _note_values(self) -> None:
+        """Note for which pixel values the type of the input or its quantization says that the model was made."""
+        dtype = self._input["dtype"]
+        if not np.issubdtype(dtype, np.integer):
+            return
+        scale, zero = self._input["quantization"]
+        limits = (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+        if not scale:
+            self.takes_integers(limits)
+        elif found := value_range.of_quantization(float(scale), int(zero), limits):
+            self.takes_values(found, "the input of the model is quantized")
 
     def output_range(self) -> Range | None:
         """Follow the operations in the file, where the runtime describes its format."""
@@ -114,8 +128,4 @@ def shape_of(detail: dict[str, Any]) -> str:
 def quantize(values: Array, detail: dict[str, Any]) -> NDArray[Any]:
     """Return values as a tensor's own type: integers are ``value / scale + zero``, rounded and clipped."""
     scale, zero = detail["quantization"]
-    if not scale:
-        return values.astype(detail["dtype"])
-    limits = np.iinfo(detail["dtype"])
-    quantized: NDArray[Any] = np.clip(np.round(values / scale + zero), limits.min, limits.max).astype(detail["dtype"])
-    return quantized
+    return of_type(np.asarray(values / scale + zero if scale else values, np.float32), detail["dtype"])

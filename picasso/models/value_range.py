@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+# What the constant images are filled with: as 8-bit values they keep their meaning where the input takes integers.
+PROBES = (0.0, 64.0, 128.0)
 # The ranges that a model's first operations can tell apart.
 RAW = {"0..255": (0.0, 255.0), "0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0)}
 # The ranges on which networks work.
@@ -22,6 +24,18 @@ TOLERANCE = 0.02
 ALIKE = 10
 # The least deviation of real images, as a fraction of the range of values.
 FLATTEST = 0.02
+
+
+def of_values(values: NDArray[np.float64]) -> str:
+    """Return the range that the values ``(3, ...)`` tell which have come of the three :data:`PROBES`."""
+    if len(values) != len(PROBES):
+        return ""
+    first, middle, last = values.reshape(len(PROBES), -1)
+    scale = (last - first) / (PROBES[2] - PROBES[0])
+    # Padding, of which nothing comes, is not looked at.
+    used = scale != 0
+    straight = np.allclose((first + last)[used] / 2, middle[used], rtol=1e-3, atol=1e-3)
+    return of_affine(scale[used], first[used]) if used.any() and straight else ""
 
 
 def of_affine(scale: NDArray[np.float64], offset: NDArray[np.float64]) -> str:

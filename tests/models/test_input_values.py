@@ -12,6 +12,7 @@ import pytest
 from picasso import explain
 from picasso.models import load_model, value_range
 from tests.conftest import picture
+from tests.zoo.make_files import FOLDER
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -265,3 +266,112 @@ def test_factor_and_offset(scale: float, offset: float, expected: str) -> None:
 )
 def test_quantization(scale: float, zero: int, limits: tuple[int, int], expected: str) -> None:
     assert value_range.of_quantization(scale, zero, limits) == expected
+
+
+# ---- ONNX and TFLite ----------------------------------------------------------------------------------------------
+
+
+def onnx_file(folder: Path, first: str, kind: str = "FLOAT", batch: Any = "n") -> tuple[Path, Any]:
+    """Write a net with some first operations, channels first, and return it with what answers for NumPy arrays."""
+    import onnx
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    generator = np.random.default_rng(4)
+    numbers: dict[str, Any] = {
+        "kernel": generator.normal(size=(4, 3, 3, 3)) * 0.2,
+        "dense": generator.normal(size=(4, 3)),
+        "255": 255.0,
+        "127.5": 127.5,
+        "1": 1.0,
+        "mean": MEAN.reshape(1, 3, 1, 1),
+        "deviation": DEVIATION.reshape(1, 3, 1, 1),
+        "ones": np.ones(3),
+        "zeros": np.zeros(3),
+        "means": MEAN,
+        "variances": DEVIATION**2,
+    }
+    sort = getattr(TensorProto, kind)
+    inside = np.float16 if kind == "FLOAT16" else np.float32
+    nodes: list[Any] = []
+    last = "x"
+    for step in first.split():
+        operation, *operands = step.split(":")
+        options = {"to": TensorProto.FLOAT} if operation == "Cast" else {}
+        nodes.append(helper.make_node(operation, [last, *operands], [f"t{len(nodes)}"], **options))
+        last = nodes[-1].output[0]
+    nodes += [
+        helper.make_node("Conv", [last, "kernel"], ["c"]),
+        helper.make_node("GlobalAveragePool", ["c"], ["g"]),
+        helper.make_node("Flatten", ["g"], ["f"]),
+        helper.make_node("MatMul", ["f", "dense"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["p"], axis=1),
+    ]
+    stored = [numpy_helper.from_array(np.asarray(value, inside), name) for name, value in numbers.items()]
+    used = {name for node in nodes for name in node.input}
+    answers = sort if kind == "FLOAT16" else TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", sort, [batch, 3, SIDE, SIDE])],
+        [helper.make_tensor_value_info("p", answers, [batch, 3])],
+        [one for one in stored if one.name in used],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path = folder / "model.onnx"
+    onnx.save(model, str(path))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return path, lambda values: session.run(None, {"x": values.transpose(0, 3, 1, 2)})[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        ("", ""),
+        ("Div:255", "0..255"),
+        ("Div:127.5 Sub:1", "0..255"),
+        ("Identity Sub:mean Div:deviation", "0..1"),
+        ("Div:255 Sub:mean Div:deviation", "0..255"),
+        ("Mul:255 Div:255", ""),
+        ("BatchNormalization:ones:zeros:means:variances", "0..1"),
+        ("BatchNormalization:ones:zeros:zeros:ones", ""),
+        ("Sigmoid Div:255", ""),
+    ],
+)
+def test_the_first_operations_of_onnx(first: str, expected: str, tmp_path: Path) -> None:
+    path, _ = onnx_file(tmp_path, first)
+    known = f"{expected} (the model rescales its input itself)" if expected else "0..1 (a guess)"
+    assert load_model(path).card().preprocessing == f"stretch, values {known}"
+
+
+@pytest.mark.parametrize("batch", ["n", 2])
+@pytest.mark.parametrize(
+    ("first", "kind", "dtype", "highest"),
+    [
+        ("", "FLOAT16", "float16", 1),
+        ("Div:255", "FLOAT16", "float16", 255),
+        ("Cast", "DOUBLE", "float64", 1),
+        ("Cast Div:255", "UINT8", "uint8", 255),
+        ("Cast Div:255", "INT32", "int32", 255),
+    ],
+)
+def test_inputs_of_onnx_are_cast(first: str, kind: str, dtype: str, highest: int, batch: Any, tmp_path: Path) -> None:
+    path, answer = onnx_file(tmp_path, first, kind, batch)
+    model = load_model(path)
+    images = [picture(seed, (SIDE, SIDE)) for seed in range(2)]
+    values = np.stack([np.asarray(image) for image in images]) * (highest / 255)
+    np.testing.assert_allclose(model.preprocess(images), values, rtol=1e-6)
+    np.testing.assert_allclose(model.predict(model.preprocess(images)), answer(values.astype(dtype)), atol=2e-3)
+    if "INT" in kind:
+        wild = np.linspace(-40, 300, SIDE * SIDE * 6, dtype=np.float32).reshape(2, SIDE, SIDE, 3)
+        limits = np.iinfo(dtype)
+        expected = answer(np.clip(np.rint(wild), limits.min, limits.max).astype(dtype))
+        np.testing.assert_allclose(model.predict(wild), expected, atol=1e-6)
+
+
+def test_the_quantization_of_tflite_says_its_range() -> None:
+    model = load_model(FOLDER / "quantized.tflite")
+    assert model.card().preprocessing == "stretch, values 0..1 (the input of the model is quantized)"
+    said = load_model(FOLDER / "quantized.tflite", preprocess="0..255")
+    assert said.card().notes[0].startswith("The input of the model is quantized, as pixel values 0..1 need it")
+    assert "a guess" in load_model(FOLDER / "float.tflite").card().preprocessing

@@ -1,0 +1,90 @@
+"""What an ONNX graph computes of its input first, and which pixel values it therefore was made for.
+
+As :mod:`picasso.models.input_values` for TensorFlow: the first operations are run alone, on constant images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.models import value_range
+
+# Operations that keep values and at most move, repeat or leave out some.
+MOVING = {
+    "Cast", "CastLike", "CenterCropPad", "Concat", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape",
+    "Resize", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Upsample",
+}  # fmt: skip
+AFFINE = {"Add", "Div", "Mul", "Neg", "Sub"}
+SHAPES = {"Shape", "Size"}
+NORMALIZATION = "BatchNormalization"
+
+
+def find(file: Path, shape: Sequence[int], dtype: Any, onnxruntime: Any) -> str:
+    """Return the value range that the first operations of a file tell, or "".
+
+    Args:
+        file: the ``.onnx`` file, of one input.
+        shape: of an input, as the file has it.
+        dtype: the type of an input.
+        onnxruntime: the module.
+
+    Raises:
+        ImportError: the package ``onnx`` is not installed.
+        Exception: the first operations can't be cut out of the file.
+    """
+    import onnx
+
+    graph = onnx.load(str(file), load_external_data=False).graph
+    stored = {one.name: one for one in graph.initializer}
+    (source,) = (one for one in graph.input if one.name not in stored)
+    first, ends = first_operations(graph, source.name)
+    if source.name in ends:
+        users = [node for node in graph.node if source.name in node.input and node.op_type not in SHAPES]
+        # The training has measured what the values were.
+        if len(users) == 1 and users[0].op_type == NORMALIZATION:
+            mean, variance = (onnx.numpy_helper.to_array(stored[name]) for name in users[0].input[3:5])
+            return of_measured(mean, variance)
+        return ""
+    if not ends:
+        return ""
+    nodes = [node for node in graph.node if any(name in first for name in node.output)]
+    needed = {name for node in nodes for name in node.input} & stored.keys()
+    outputs = [onnx.ValueInfoProto(name=name) for name in ends]
+    part = onnx.helper.make_graph(nodes, "first", [source], outputs, [stored[name] for name in needed])
+    model = onnx.load(str(file), load_external_data=False)
+    model.graph.CopyFrom(part)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    answers = [session.run(ends, {source.name: np.full(shape, value, dtype)}) for value in value_range.PROBES]
+    found = {value_range.of_values(np.asarray(values, np.float64)) for values in zip(*answers, strict=True)}
+    return found.pop() if len(found) == 1 else ""
+
+
+def first_operations(graph: Any, source: str) -> tuple[set[str], list[str]]:
+    """Return the tensors that come of the input by moving and scaling, or of no input; and which of them lead on."""
+    varying, scaled, constant, ends = {source}, {source}, set[str](), dict[str, None]()
+    for node in graph.node:
+        sources = [name for name in node.input if name in varying]
+        if not sources:
+            constant.update(node.output)
+            continue
+        if node.op_type in SHAPES:
+            continue
+        varying.update(node.output)
+        divided_by = node.op_type == "Div" and node.input[1] in varying
+        line = node.op_type in MOVING or (node.op_type in AFFINE and len(sources) == 1 and not divided_by)
+        if line and all(name in scaled for name in sources):
+            scaled.update(node.output)
+        else:
+            ends |= dict.fromkeys(name for name in sources if name in scaled)
+    return (scaled | constant) - {source}, list(ends)
+
+
+def of_measured(mean: NDArray[Any], variance: NDArray[Any]) -> str:
+    """Return the range that the mean and the variance of a batch normalization on the input itself tell."""
+    deviation = float(np.median(np.sqrt(np.asarray(variance, np.float64))))
+    return value_range.of_statistics(float(np.median(mean)), deviation)
