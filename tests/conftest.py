@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from picasso import remedies
 from picasso.app import create_app
 from picasso.web.services import Services
 from tests.fakes import LinearModel, PatchModel
@@ -33,6 +34,12 @@ def png(image: Image.Image | None = None, form: str = "PNG", **options: Any) -> 
     buffer = io.BytesIO()
     (image or picture()).save(buffer, form, **options)
     return buffer.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def door() -> None:
+    """Whatever a test before loaded, messages speak to a user of Python."""
+    remedies.use(remedies.Door.PYTHON)
 
 
 @pytest.fixture(scope="session")

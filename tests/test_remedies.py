@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,6 @@ from picasso.errors import ConfigurationError
 from picasso.models import load_model
 from picasso.remedies import Door
 from tests.fakes import LinearModel
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    yield
-    remedies.use(Door.PYTHON)
 
 
 @pytest.mark.parametrize(

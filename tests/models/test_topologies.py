@@ -234,7 +234,7 @@ def test_subclassed_models(keras: Any, tmp_path: Path) -> None:
     original = Own()
     expected = np.asarray(original(PICTURES))
     original.save(tmp_path / "own.keras")
-    with pytest.raises(ModelError, match="Keras could not load .*own.keras: .*Own"):
+    with pytest.raises(ModelError, match="own.keras uses .*Own, a class or function that is no part of Keras"):
         load_model(tmp_path / "own.keras")
     for shape in (None, SHAPE):
         model = load_model(tmp_path / "own.keras", custom_objects={"Own": Own}, input_shape=shape)
@@ -247,7 +247,7 @@ def test_a_sequential_model_that_was_never_built(keras: Any, tmp_path: Path) -> 
     layers = keras.layers
     unbuilt = keras.Sequential([layers.Flatten(), layers.Dense(CLASSES, activation="softmax")])
     unbuilt.save(tmp_path / "unbuilt.keras")
-    with pytest.raises(ModelError, match="write input_shape"):
+    with pytest.raises(ModelError, match="such as input_shape="):
         load_model(tmp_path / "unbuilt.keras")
     built = keras.Sequential([layers.Flatten(), layers.Dense(CLASSES, activation="softmax")])
     built(PICTURES)
