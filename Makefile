@@ -50,6 +50,7 @@ screenshots: prepare
 
 fuzz: install
 	$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),200000) --seed $(or $(SEED),1)
+	$(BIN)/python -m tests.fuzz.networks --count $(or $(NETWORKS),300) --seed $(or $(SEED),1)
 	PICASSO_FUZZ_EXAMPLES=500 $(BIN)/python -m pytest -q tests/fuzz/test_sessions.py
 
 bench: install

@@ -19,7 +19,7 @@ from picasso.models.occlusion import Box, Occlusion, Part, covered
 log = logging.getLogger(__name__)
 
 # Below this gain, what planning and gathering cost is not worth it.
-ENOUGH = 1.2
+ENOUGH = 1.3
 # By how much probabilities may differ between two ways of computing them; rounding stays below.
 TOLERANCE = 3e-5
 

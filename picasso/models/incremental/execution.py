@@ -24,10 +24,8 @@ class Executor:
 
     def __init__(self, network: Network, tables: Sequence[Sequence[Table]]) -> None:
         self._network = network
-        #: The tensors whose clean maps are needed: those that a step does not take as they are held.
-        self.clean = sorted(
-            {name for step in network.steps for name in step.inputs if needs_clean(network, step, name)}
-        )
+        #: The tensors whose clean maps are needed.
+        self.clean = clean_names(network)
         signature = (
             spec(network, network.source),
             spec(network, network.source),
@@ -149,16 +147,42 @@ class Work:
         return outputs[:, :rows, :columns]
 
 
-def whole(network: Network, names: Sequence[str]) -> Any:
-    """Return the compiled computation of some tensors for whole inputs ``(N, H, W, C)``, by the same steps."""
+class CleanMaps:
+    """The compiled computation of some tensors for one input: the same steps, for a whole picture.
 
-    def compute(inputs: Any) -> list[Any]:
-        values = {network.source: inputs}
-        for step in network.steps:
+    Args:
+        network: the steps.
+        names: the tensors.
+
+    Attributes:
+        shapes: of every tensor of the network for one input, where TensorFlow knows it.
+    """
+
+    def __init__(self, network: Network, names: Sequence[str]) -> None:
+        self._network, self._names = network, names
+        self.shapes: dict[str, list[int]] = {}
+        kind = network.types[network.source]
+        one = tf.TensorSpec([1, *network.shapes[network.source]], kind)
+        # Traced at once, for planning asks for the shapes.
+        self._compiled = tf.function(self._compute, [one], autograph=False).get_concrete_function()
+
+    def __call__(self, picture: Any) -> list[Any]:
+        """Return the tensors for one input ``(H, W, C)``, without the axis of inputs."""
+        return [maps[0] for maps in self._compiled(picture[None])]
+
+    def _compute(self, inputs: Any) -> list[Any]:
+        values = {self._network.source: inputs}
+        for step in self._network.steps:
             values[step.output] = step.run([values[name] for name in step.inputs])
-        return [values[name] for name in names]
+        for name, value in values.items():
+            if value.shape.rank is not None and None not in value.shape.as_list():
+                self.shapes[name] = value.shape.as_list()
+        return [values[name] for name in self._names]
 
-    return tf.function(compute, [spec(network, network.source, many=True)], autograph=False)
+
+def clean_names(network: Network) -> list[str]:
+    """Return the tensors whose clean maps are needed: those that a step does not take as they are held."""
+    return sorted({name for step in network.steps for name in step.inputs if needs_clean(network, step, name)})
 
 
 def spec(network: Network, name: str, *, many: bool = False) -> Any:

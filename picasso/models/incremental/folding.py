@@ -80,6 +80,7 @@ class Convolution:
         factor, offset = behind
         self._factor, self._offset = self._factor * factor, self._offset * factor + offset
         self.step.output = output
+        self.step.behind += 1
 
     def finish(self) -> None:
         """Give the step its filter and bias."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from picasso.models.arrays import Array
 from picasso.models.backend import tf
-from picasso.models.incremental.execution import Executor, whole
+from picasso.models.incremental.costs import Costs
+from picasso.models.incremental.execution import CleanMaps, Executor, clean_names
 from picasso.models.incremental.plan import Plan, Planner
 from picasso.models.incremental.reading import Evaluate, read
 from picasso.models.incremental.tables import Table, Tables
@@ -36,18 +37,14 @@ class Incremental:
         self._network = read(source, target, evaluate)
         self._classes = int(target.shape[-1])
         self._executor: Executor | None = None
-        self._clean: Any = None
+        self._clean = CleanMaps(self._network, clean_names(self._network))
+        self._costs = Costs(self._network, self._clean.shapes)
         # Two threads must not compile the same.
         self._lock = threading.Lock()
 
-    @property
-    def macs(self) -> int:
-        """Return how many multiply-adds the convolutions of one whole picture take."""
-        return sum(step.macs * step.shape[0] * step.shape[1] for step in self._network.steps if step.macs)
-
     def plan(self, boxes: Sequence[Box], memory: int) -> Plan:
         """Plan the computation of windows with about ``memory`` bytes at once."""
-        return Planner(self._network, boxes, memory).plan()
+        return Planner(self._network, self._costs, boxes, memory).plan()
 
     def run(self, picture: Array, fill: Array, boxes: Sequence[Box], planned: Plan) -> Iterator[Part]:
         """Yield the indices of some windows and their probabilities ``(n, K)``, chunk by chunk.
@@ -71,7 +68,7 @@ class Incremental:
         for number, chunk in enumerate(chunks, 1):
             tables = Tables(self._network, chunk, windows[chunk.members]).all
             executor = self._compiled(tables)
-            clean = clean or [maps[0] for maps in self._clean(view[None])]
+            clean = clean or self._clean(view)
             waiting.append((chunk.members, executor(view, paint, clean, tables)))
             if number <= first or number == len(chunks) or sum(len(members) for members, _ in waiting) >= HEAD:
                 members, features = (np.concatenate(side) for side in zip(*waiting, strict=True))
@@ -85,5 +82,4 @@ class Incremental:
         with self._lock:
             if self._executor is None:
                 self._executor = Executor(self._network, tables)
-                self._clean = whole(self._network, self._executor.clean)
             return self._executor

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from picasso.models.incremental.costs import Costs
 from picasso.models.incremental.intervals import Interval, Ints, Rectangles, changed, common
 from picasso.models.incremental.steps import BY_PLACE, Network
 from picasso.models.occlusion import Box
@@ -40,11 +41,13 @@ class Plan:
 
     Attributes:
         chunks: in the order in which they are computed.
-        gain: how many times fewer multiply-adds this takes than whole pictures.
+        gain: how many times less work this takes than whole pictures, everything counted.
+        macs: the multiply-adds of convolutions that are left, for all windows.
     """
 
     chunks: Sequence[Chunk]
     gain: float
+    macs: float = 0.0
 
 
 class Planner:
@@ -52,12 +55,13 @@ class Planner:
 
     Args:
         network: the steps.
+        costs: what they cost.
         boxes: the windows, none of them empty.
         memory: how many bytes the tensors of one chunk may take, about.
     """
 
-    def __init__(self, network: Network, boxes: Sequence[Box], memory: int) -> None:
-        self._network, self._memory = network, memory
+    def __init__(self, network: Network, costs: Costs, boxes: Sequence[Box], memory: int) -> None:
+        self._network, self._costs, self._memory = network, costs, memory
         spans = np.array(boxes, np.int64).reshape(-1, 4)
         rows, self._row = np.unique(spans[:, [1, 3]], axis=0, return_inverse=True)
         columns, self._column = np.unique(spans[:, [0, 2]], axis=0, return_inverse=True)
@@ -77,9 +81,11 @@ class Planner:
                 if len(members):
                     whole = self._chunk(members)
                     chunks += split(whole, self._size(whole))
-        work = sum(self._work(chunk) * len(chunk.members) for chunk in chunks)
-        whole_pictures = sum(step.macs * step.shape[0] * step.shape[1] for step in self._network.steps if step.macs)
-        return Plan(chunks, whole_pictures * count / work if work else 1.0)
+        costs, work = self._costs, 0.0
+        for chunk in chunks:
+            work += costs.window(chunk.rows, chunk.columns) * len(chunk.members) + costs.shared()
+        macs = sum(self._work(chunk) * len(chunk.members) for chunk in chunks)
+        return Plan(chunks, costs.whole * count / work if work else 1.0, macs)
 
     def _chunk(self, members: Ints) -> Chunk:
         rows = common(self._network, self._down, self._row[members], 0)

@@ -12,6 +12,7 @@ from picasso.models.backend import tf
 from picasso.models.feature_layers import reach
 from picasso.models.incremental.building import builder
 from picasso.models.incremental.folding import Convolution, affine
+from picasso.models.incremental.products import counter
 from picasso.models.incremental.steps import Kind, Network, Slide, Step, Unsupported
 
 # Operations that pass their inputs on unchanged.
@@ -25,6 +26,8 @@ POINTWISE = {
 }  # fmt: skip
 # Operations with a state that stays the same while answers are computed.
 VARIABLES = {"Placeholder", "ReadVariableOp", "VarHandleOp", "VariableV2"}
+# A convolution that sums over fewer channels takes longer for each multiply-add.
+FEW_CHANNELS = 8
 # Smaller than any value of a network, and finite, so that nothing becomes NaN.
 LOWEST = -3e38
 
@@ -131,6 +134,7 @@ class Reader:
             return
         step = Step(Kind.WHOLE, output.name, names, shape, builder(operation, self.values, index))
         self._steps.append(step)
+        step.count = counter(operation, self.values)
         if operation.type == "Shape":
             step.kind = Kind.COUNT
         elif operation.type == "Mean" and is_map(dynamic[0]) and self._axes(operation.inputs[1]) == [1, 2]:
@@ -158,7 +162,7 @@ class Reader:
             self._slide(step, operation)
             if kind in CONVOLUTIONS:
                 self._convolutions[step.output] = Convolution(step, operation, self.values)
-        elif kind == "FusedBatchNormV3" and (operation.get_attr("is_training") or not channels_last(operation)):
+        elif (kind == "FusedBatchNormV3" and operation.get_attr("is_training")) or not channels_last(operation):
             # It takes in the statistics of all places, or has its channels elsewhere.
             return
         elif kind in POINTWISE and len(sides) == 1 and all(self._uniform(one) for one in operation.inputs):
@@ -177,7 +181,10 @@ class Reader:
         if operation.type in CONVOLUTIONS:
             kernel = self.values[operation.inputs[1].name]
             sides, gaps = kernel.shape[:2], operation.get_attr("dilations")[1:3]
+            # A filter by single channels has the multiplier where others have the number of outputs.
+            thin = operation.type == "DepthwiseConv2dNative"
             step.macs = int(np.prod(kernel.shape))
+            step.thin = thin or kernel.shape[2] < FEW_CHANNELS
         else:
             sides, gaps = operation.get_attr("ksize")[1:3], (1, 1)
             step.outside = LOWEST if operation.type == "MaxPool" else 0.0
@@ -206,8 +213,9 @@ class Reader:
 
 
 def channels_last(operation: Any) -> bool:
-    """Tell whether an operation with a data format takes maps ``(N, H, W, C)``."""
-    return bool(operation.get_attr("data_format") == b"NHWC")
+    """Tell whether an operation takes maps ``(N, H, W, C)``, not ``(N, C, H, W)``."""
+    has_format = any(attribute.name == "data_format" for attribute in operation.op_def.attr)
+    return not has_format or bool(operation.get_attr("data_format") == b"NHWC")
 
 
 def is_map(tensor: Any) -> bool:

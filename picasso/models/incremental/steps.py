@@ -58,7 +58,10 @@ class Step:
         run: called with the inputs as tensors, and with ``valid=True`` where a window must not be padded.
         slides: along rows and columns, for windows.
         shift: by how many rows and columns padding moves a rectangle.
-        macs: multiply-adds for one place of the output.
+        macs: multiply-adds for one place of the output of a convolution.
+        count: counts the multiply-adds of any other operation, from the shapes of its inputs and its output.
+        thin: whether a convolution sums over few channels, which takes longer for each multiply-add.
+        behind: how many affine operations a convolution took in.
         outside: the value of padding: 0, or the smallest there is for a maximum.
         partial: whether an average leaves padding out of its count.
         kernel: the filter and the bias of a convolution that is computed by tiles.
@@ -74,6 +77,9 @@ class Step:
     slides: tuple[Slide, Slide] | None = None
     shift: tuple[int, int] = (0, 0)
     macs: int = 0
+    count: Callable[..., int] | None = None
+    thin: bool = False
+    behind: int = 0
     outside: float = 0.0
     partial: bool = False
     kernel: tuple[Any, Any] = (None, None)

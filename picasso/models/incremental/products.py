@@ -1,0 +1,70 @@
+"""How many multiply-adds operations take that are no convolutions of maps: dense layers, attention, and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any
+
+Shape = Sequence[int]
+#: From the shapes of the inputs that depend on the picture and that of the output to multiply-adds.
+Count = Callable[[Sequence[Shape], Shape], int]
+
+
+def counter(operation: Any, values: Mapping[str, Any]) -> Count | None:
+    """Return what counts the multiply-adds of an operation, or None where it has none.
+
+    Args:
+        operation: of any graph.
+        values: those of its inputs that do not depend on the picture, by name.
+    """
+    rule = RULES.get(operation.type)
+    if rule is None:
+        return None
+    names = [tensor.name for tensor in operation.inputs]
+    known = {name: values[name].shape.as_list() for name in names if name in values}
+
+    def count(dynamic: Sequence[Shape], output: Shape) -> int:
+        given = iter(dynamic)
+        return int(rule(operation, [known[name] if name in known else next(given) for name in names], output))
+
+    return count
+
+
+def matrices(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
+    """Count a product of matrices: for each number of the output, the side that both have in common."""
+    turned = operation.get_attr("transpose_a" if operation.type == "MatMul" else "adj_x")
+    return prod(output) * inputs[0][-2 if turned else -1]
+
+
+def einstein(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
+    """Count a sum of products: for each number of the output, the sides that are summed over."""
+    terms, result = operation.get_attr("equation").decode().split("->")
+    summed: dict[str, int] = {}
+    for term, shape in zip(terms.split(","), inputs, strict=True):
+        before, dots, after = term.partition("...")
+        sides = [*zip(before, shape, strict=False), *zip(after[::-1], shape[::-1], strict=False)] if dots else None
+        summed.update((label, side) for label, side in sides or zip(term, shape, strict=True) if label not in result)
+    return prod(output) * prod(summed.values())
+
+
+def transposed(_: Any, inputs: Sequence[Shape], output: Shape) -> int:
+    """Count a transposed convolution: each number of its input is multiplied with a filter."""
+    height, width, filters, _ = inputs[1]
+    return prod(inputs[2]) * height * width * filters
+
+
+def convolution(_: Any, inputs: Sequence[Shape], output: Shape) -> int:
+    """Count a convolution of any number of axes."""
+    return prod(output) * prod(inputs[1][:-1])
+
+
+RULES: dict[str, Callable[[Any, Sequence[Shape], Shape], int]] = {
+    "MatMul": matrices,
+    "BatchMatMul": matrices,
+    "BatchMatMulV2": matrices,
+    "BatchMatMulV3": matrices,
+    "Einsum": einstein,
+    "Conv2DBackpropInput": transposed,
+    "Conv3D": convolution,
+}
