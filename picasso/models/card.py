@@ -24,6 +24,24 @@ class Prediction(TypedDict):
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where in the image the cells of a feature map lie.
+
+    Cell (i, j) is centred ``start + (i, j) * step`` pixels from the top left corner of the input, as the strides,
+    padding and cropping before the layer have it. The first pixel is centred at 0.5.
+
+    Attributes:
+        start: the centre of the first cell, (down, right).
+        step: from one cell to the next, (down, right); negative where the model flips the image.
+        transposed: whether the rows of the map run over the columns of the image; i then steps to the right.
+    """
+
+    start: tuple[float, float]
+    step: tuple[float, float]
+    transposed: bool = False
+
+
+@dataclass(frozen=True)
 class Layer:
     """A layer with feature maps.
 
@@ -34,6 +52,7 @@ class Layer:
         parameters: how many weights it has; a normalization counts as a factor and an offset per channel.
         receptive_field: the part of the picture that one value can depend on, ``(height, width)`` in pixels;
             None for the whole picture or where it is not known.
+        place: where in the image its cells lie; None where it is not known.
     """
 
     name: str
@@ -41,6 +60,7 @@ class Layer:
     default: bool = False
     parameters: int = 0
     receptive_field: tuple[int, int] | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from picasso.models.card import Layer
+from picasso.models.places import Probe, places
 from picasso.models.receptive_fields import receptive_fields
 
 # Operations that make feature maps, and those that join some.
@@ -106,10 +107,18 @@ def consumers_of(operation: Any, among: Collection[Any]) -> set[Any]:
     return {one for tensor in operation.outputs for one in tensor.consumers() if one in among}
 
 
-def describe(inputs: Any, layers: Mapping[str, FeatureLayer]) -> list[Layer]:
-    """Return what is known of each layer; the last is the default one."""
+def describe(inputs: Any, layers: Mapping[str, FeatureLayer], probe: Probe = lambda _: None) -> list[Layer]:
+    """Return what is known of each layer; the last is the default one.
+
+    Args:
+        inputs: the operation that takes the pictures.
+        layers: those that :func:`feature_layers` found.
+        probe: tries where the values of a tensor come from, where that can't be read.
+    """
     downstream = reach(inputs, up=False)
-    fields = receptive_fields(inputs, downstream, {name: layer.tensor for name, layer in layers.items()})
+    tensors = {name: layer.tensor for name, layer in layers.items()}
+    before = downstream & set(walk(*(tensor.op for tensor in tensors.values()), up=True))
+    fields, found = receptive_fields(inputs, before, tensors), places(inputs, before, tensors, probe)
     last = next(reversed(list(layers)), None)
     return [
         Layer(
@@ -118,6 +127,7 @@ def describe(inputs: Any, layers: Mapping[str, FeatureLayer]) -> list[Layer]:
             name == last,
             count_parameters(layer.operations, downstream),
             fields[name],
+            found[name],
         )
         for name, layer in layers.items()
     ]
@@ -144,9 +154,9 @@ def reach(operation: Any, *, up: bool) -> set[Any]:
     return set(walk(operation, up=up))
 
 
-def walk(operation: Any, *, up: bool) -> Iterator[Any]:
-    """Yield an operation and those that it depends on (``up``), or that depend on it, each once."""
-    seen, waiting = set(), [operation]
+def walk(*operations: Any, up: bool) -> Iterator[Any]:
+    """Yield some operations and those that they depend on (``up``), or that depend on them, each once."""
+    seen, waiting = set(), list(operations)
     while waiting:
         current = waiting.pop()
         if current in seen:

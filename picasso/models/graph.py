@@ -18,7 +18,7 @@ from picasso.errors import ModelError
 from picasso.models import input_values, integer_inputs, outputs, value_range
 from picasso.models.arrays import Array, Classes, Shape, fill_up
 from picasso.models.backend import tf, tf1
-from picasso.models.card import Layer
+from picasso.models.card import Layer, Place
 from picasso.models.feature_layers import describe, feature_layers
 from picasso.models.guided import RECTIFIERS
 from picasso.models.incremental.inlining import has_calls, inlined
@@ -26,6 +26,7 @@ from picasso.models.incremental.occlusion import Incremental
 from picasso.models.incremental.steps import Unsupported
 from picasso.models.outputs import Decision, OutputKind, Range, Training
 from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
+from picasso.models.probing import tried
 
 Build = Callable[[], tuple[Any, Any]]
 log = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class Graph:
             self._finish()
         # Gradients are cut out when first asked for.
         self._predict = self._cut([self._input], [self._probabilities, self._logits])
+        self._described = [] if guided else describe(self._input.op, self._layers, self._try_place)
 
     # ---- answers ------------------------------------------------------------------------------------------
 
@@ -266,8 +268,16 @@ class Graph:
         self._classes = tf1.placeholder(tf.int64, [None], "picasso_classes")
         score = tf.gather(self._logits, self._classes, batch_dims=1)
         self._layers = feature_layers(self._input.op, scores.op, self._known)
-        self._described = describe(self._input.op, self._layers)
         self._gradients = tf.gradients(score, [self._input, *(layer.tensor for layer in self._layers.values())])
+
+    def _try_place(self, tensor: Any) -> Place | None:
+        """Try where the values of a tensor come from; None where that fails in any way."""
+        try:
+            function = self._cut([self._input], [tensor])
+            return tried(lambda inputs: self._call(function, inputs)[0], self.input_shape, self.fixed_batch)
+        except Exception:
+            log.info("where the values of %s come from can't be tried", tensor.name, exc_info=True)
+            return None
 
     def layers(self) -> Sequence[Layer]:
         """Return the layers with feature maps, first to last; the last one is the default."""

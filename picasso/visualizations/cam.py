@@ -13,7 +13,7 @@ from PIL import Image
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.visualizations import BaseVisualization, Capability, Panel, Task
-from picasso.visualizations.class_activation import MapSettings
+from picasso.visualizations.class_activation import MapSettings, canvas_of
 
 # By how much gradients may differ from place to place, of the largest, and still be the same: rounding.
 SAME = 1e-3
@@ -56,6 +56,7 @@ class CAM(BaseVisualization[MapSettings]):
 
     def make_visualization(self, task: Task[MapSettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per class; its mean is the logit less the class's bias."""
+        canvas = canvas_of(task.model, task.model.layer(None))
         for picture in task.inputs:
             task.progress(0, 1)
             inputs, panels = picture.array[None], []
@@ -64,7 +65,7 @@ class CAM(BaseVisualization[MapSettings]):
                 (gradients,) = task.model.feature_gradients(inputs, [prediction["index"]])
                 places = gradients.shape[0] * gradients.shape[1]
                 evidence = maps @ (gradients.mean(axis=(0, 1)) * places)
-                panels.append(task.settings.panel(prediction, evidence, quantity="evidence (logit)"))
+                panels.append(task.settings.panel(prediction, evidence, canvas, quantity="evidence (logit)"))
                 task.progress(done, len(picture.predictions))
             yield panels
 

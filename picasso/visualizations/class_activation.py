@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from picasso.attribution.placing import Canvas
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Prediction
@@ -38,10 +39,11 @@ class MapSettings(VisualizationSettings):
             return "Bright places speak for the class; what speaks against it is not shown."
         return "Red places speak for the class, blue ones against it."
 
-    def panel(self, prediction: Prediction, evidence: Array, **attributes: Any) -> Panel:
-        """Return the panel of a class for a map ``(h, w)`` with its sign."""
-        array = np.maximum(evidence, 0) if self.rectified else evidence
+    def panel(self, prediction: Prediction, evidence: Array, canvas: Canvas, **attributes: Any) -> Panel:
+        """Return the panel of a class for a layer's map ``(h, w)`` with its sign, drawn where its cells lie."""
+        array = canvas.draw(np.maximum(evidence, 0) if self.rectified else evidence)
         attributes = {"signed": not self.rectified, "transparency": self.transparency, **attributes}
+        attributes["note"] = " ".join(filter(None, [attributes.get("note"), canvas.note]))
         return Panel.of_class(prediction, array=np.asarray(array, np.float32), **attributes)
 
 
@@ -50,6 +52,12 @@ class LayerMapSettings(MapSettings):
     """Settings of the class activation maps of any layer."""
 
     layer: str = layer(help="The layer whose feature maps are weighted; the last one before the head is the default.")
+
+
+def canvas_of(model: Model, name: str) -> Canvas:
+    """Return where the maps of a layer are drawn on the image as the model sees it."""
+    height, width, _ = model.input_shape
+    return Canvas(next(layer for layer in model.layers() if layer.name == name), (height, width))
 
 
 class ClassActivation(BaseVisualization[LayerMapSettings]):
@@ -80,8 +88,9 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
         return 1.0 + 3 * model.top_probs
 
     def make_visualization(self, task: Task[LayerMapSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class, as large as the feature maps are."""
+        """Yield one map per class, as large as the feature maps are where they cover the image."""
         name = task.model.layer(task.settings.layer or None)
+        canvas = canvas_of(task.model, name)
         for picture in task.inputs:
             task.progress(0, 1)
             inputs, panels = picture.array[None], []
@@ -91,6 +100,6 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
                 (gradients,) = task.model.feature_gradients(inputs, [prediction["index"]], name)
                 evidence = self.weigh(maps, gradients)
                 note = f"Layer {name}, {maps.shape[0]} x {maps.shape[1]} places."
-                panels.append(task.settings.panel(prediction, evidence, quantity="evidence (logit)", note=note))
+                panels.append(task.settings.panel(prediction, evidence, canvas, quantity="evidence (logit)", note=note))
                 task.progress(done, len(picture.predictions))
             yield panels

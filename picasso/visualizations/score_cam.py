@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from picasso.attribution.placing import Canvas
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.visualizations import BaseVisualization, Capability, Input, Panel, Task, choice
-from picasso.visualizations.class_activation import LayerMapSettings
+from picasso.visualizations.class_activation import LayerMapSettings, canvas_of
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,14 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
         return 2.0 + (channels if settings.channels == "all" else min(channels, int(settings.channels)))
 
     def make_visualization(self, task: Task[ScoreCAMSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class, as large as the feature maps are; all classes share the passes."""
+        """Yield one map per class, as large as the feature maps where these cover the image; they share the passes."""
         name = task.model.layer(task.settings.layer or None)
+        canvas = canvas_of(task.model, name)
         for picture in task.inputs:
             task.progress(0, 1)
             (maps,) = task.model.feature_maps(picture.array[None], name)
             tried = chosen(maps, task.settings.channels)
-            scores = self.scores(task, picture, maps[..., tried])
+            scores = self.scores(task, picture, maps[..., tried], canvas)
             # Softmax over the channels.
             weights = np.exp(scores - scores.max(axis=0))
             weights /= weights.sum(axis=0)
@@ -63,18 +65,21 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
                 task.settings.panel(
                     prediction,
                     maps[..., tried] @ weights[:, prediction["index"]],
+                    canvas,
                     quantity="feature maps, weighted by score",
                     note=note,
                 )
                 for prediction in picture.predictions
             ]
 
-    def scores(self, task: Task[ScoreCAMSettings], picture: Input, maps: Array) -> Array:
+    def scores(self, task: Task[ScoreCAMSettings], picture: Input, maps: Array, canvas: Canvas) -> Array:
         """Return the logits ``(c, K)`` of the picture seen through each of some maps ``(h, w, c)``."""
         found, count = [], maps.shape[-1]
         for start in range(0, count, task.model.batch_size):
             some = maps[..., start : start + task.model.batch_size]
-            masks = np.stack([enlarged(some[..., index], picture.array.shape[:2]) for index in range(some.shape[-1])])
+            masks = np.stack(
+                [enlarged(some[..., index], picture.array.shape[:2], canvas) for index in range(some.shape[-1])]
+            )
             found.append(task.model.logits(picture.array * masks[..., None]))
             task.progress(start + some.shape[-1], count)
         return np.concatenate(found)
@@ -89,8 +94,11 @@ def chosen(maps: Array, channels: str) -> NDArray[np.intp]:
     return varying if channels == "all" else varying[: int(channels)]
 
 
-def enlarged(channel: Array, size: tuple[int, int]) -> Array:
-    """Return a map as a mask ``(H, W)`` from 0 to 1, smoothly as large as the input."""
+def enlarged(channel: Array, size: tuple[int, int], canvas: Canvas | None = None) -> Array:
+    """Return a map as a mask ``(H, W)`` from 0 to 1, smoothly as large as the input, and 0 where it has no cells."""
     low, span = float(channel.min()), float(np.ptp(channel)) or 1.0
-    image = Image.fromarray(np.asarray((channel - low) / span, np.float32))
-    return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
+    mask = np.asarray((channel - low) / span, np.float32)
+    placed = canvas.enlarge(mask) if canvas else None
+    if placed is not None:
+        return placed
+    return np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.BILINEAR))
