@@ -49,7 +49,7 @@ def test_occlusion_and_saliency_lie_on_the_digit(example: Model) -> None:
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     box = best[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     assert box.mean() > 1.5 * (best.sum() - box.sum()) / (best.size - box.size)
-    (occlusion,) = explain(example, file, Window=0.2, Strides=10, Occlusion="black")
+    (occlusion,) = explain(example, file, Window=0.2, Strides=10, Occlusion="black", Show="probability")
     drops = occlusion.predictions[0]["prob"] - occlusion.panels[1].array
     corners = [drops[0, 0], drops[0, -1], drops[-1, 0], drops[-1, -1]]
     np.testing.assert_allclose(corners, 0, atol=1e-6)

@@ -137,7 +137,8 @@ def test_occlusion_lights_up_exactly_where_the_model_reads(keras: Any, tmp_path:
         return model
 
     _, model = load(keras, one_patch, tmp_path)
-    (result,) = explain(model, picture(3, (WIDTH, HEIGHT)), Window=0.1, Strides=20, Occlusion="black")
+    settings: dict[str, Any] = {"Window": 0.1, "Strides": 20, "Occlusion": "black", "Show": "probability"}
+    (result,) = explain(model, picture(3, (WIDTH, HEIGHT)), **settings)
     rows = np.array([start < bottom and stop > top for start, stop in spans(HEIGHT, 0.1, 20)])
     columns = np.array([start < right and stop > left for start, stop in spans(WIDTH, 0.1, 20)])
     for panel in result.panels[1:]:
