@@ -138,7 +138,7 @@ def unit(low: float = 0, high: float = 1, link: str = "", source: str = "nonline
 def test_decisions(values: Any, found: Range | None, kind: str, basis: str, notes: int) -> None:
     decision = decide(values, found, None, "m")
     assert (decision.kind, decision.basis, len(decision.notes)) == (kind, basis, notes)
-    assert all("output_kind=" in note or "always 1" in note for note in decision.notes)
+    assert all("OUTPUT = " in note or "always 1" in note for note in decision.notes)
     assert decision.describe()
 
 

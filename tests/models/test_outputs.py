@@ -280,7 +280,7 @@ def test_the_loss_is_asked_when_a_file_is_loaded(keras: Any, tmp_path: Path) -> 
 
 def test_real_images_contradict_a_guess(keras: Any) -> None:
     small = read(network(keras, lambda x: dense(keras, 3, scale=0.01, bias_initializer="ones")(x) * 0.4))
-    assert 'that is what they are: output_kind="sigmoid"' in small.check_output(IMAGES)[0]
+    assert 'that is what they are: OUTPUT = "sigmoid"' in small.check_output(IMAGES)[0]
     assert read(network(keras, lambda x: dense(keras, 3)(x))).check_output(IMAGES) == ()
     assert read(network(keras, lambda x: dense(keras, 3, "sigmoid")(x))).check_output(IMAGES) == ()
     guess = Decision(OutputKind.LOGITS, "guess", 1)
@@ -321,7 +321,7 @@ def test_the_word_in_settings_on_load_and_for_classes_of_ones_own(keras: Any, tm
     compared = load_configured(configuration.load(tmp_path / "config.py").compared("labels"))
     assert compared.output_kind is OutputKind.SIGMOID_LOGITS
     silent = load_model(tmp_path / "m.keras")
-    assert any('Confirm it: output_kind="logits"' in warning for warning in checking.check(silent, []).warnings)
+    assert any('Confirm it: OUTPUT = "logits"' in warning for warning in checking.check(silent, []).warnings)
     with pytest.raises(ConfigurationError, match="no kind of output 'nonsense'"):
         load_model(tmp_path / "m.keras", output_kind="nonsense")
     (tmp_path / "own.py").write_text(

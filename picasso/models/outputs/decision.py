@@ -229,7 +229,7 @@ def of_one(answers: Answers, found: Range, label: str) -> Decision:
         refuse(label, f"test images with one value from {low:.3g} to {high:.3g}, as a regression does")
     note = (
         "The output is one value without a sigmoid. It is taken for a logit, but a regression looks the same: say "
-        f"what it is, such as {say(OutputKind.LOGITS)}; the words are {', '.join(OutputKind)}."
+        f"what it is, such as {setting(OutputKind.LOGITS)}; the words are {', '.join(OutputKind)}."
     )
     return Decision(OutputKind.LOGITS, "guess", 1, (note,))
 
@@ -251,7 +251,7 @@ def contradictions(decision: Decision, answer: Callable[[], NDArray[np.floating]
         kind = OutputKind.PROBABILITIES if answers.sum_to(1) else OutputKind.SIGMOID
         return (
             f"The output is taken for logits, but for these images its values lie in 0..1 ({low:.3g} to {high:.3g}), "
-            f"as probabilities do. If that is what they are: {say(kind)}.",
+            f"as probabilities do. If that is what they are: {setting(kind)}.",
         )
     if decision.count == 1 and low * high > 0 and np.abs(answers.values).min() > MAX_LOGIT:
         return (
@@ -269,7 +269,7 @@ def is_tanh(found: Range, value: str) -> str:
     """Say how values of -1..1 are shown."""
     return (
         f"{value} of the output lies in -1..1{' (tanh)' if found.link == 'tanh' else ''} and is shown as the "
-        f"probability (1 + value) / 2. If that is wrong, say what it is, such as {say(OutputKind.LOGITS)}."
+        f"probability (1 + value) / 2. If that is wrong, say what it is, such as {setting(OutputKind.LOGITS)}."
     )
 
 
@@ -277,8 +277,8 @@ def as_logits(count: int) -> str:
     """Say that scores are taken for those of classes that exclude each other."""
     return (
         f"The output has no softmax or sigmoid, so its {count} values are taken for logits of classes that exclude "
-        f"each other, and a softmax makes them probabilities. Confirm it: {say(OutputKind.LOGITS)}; or, for labels "
-        f"that can hold together, {say(OutputKind.SIGMOID_LOGITS)}."
+        f"each other, and a softmax makes them probabilities. Confirm it: {setting(OutputKind.LOGITS)}; "
+        f"or, for labels that can hold together, {OutputKind.SIGMOID_LOGITS}."
     )
 
 
@@ -286,19 +286,20 @@ def in_unit_interval() -> str:
     """Say that values are taken for probabilities because they look so."""
     return (
         "The values of the output lie in 0..1 for all test images and are taken for probabilities as they are, but "
-        f"nothing in the model proves it. Confirm it: {say(OutputKind.SIGMOID)}; or {say(OutputKind.LOGITS)}."
+        f"nothing in the model proves it. Confirm it: {setting(OutputKind.SIGMOID)}; or say "
+        f"{OutputKind.LOGITS}."
     )
 
 
-def say(kind: OutputKind) -> str:
-    """Say how the user says a kind."""
-    return remedies.setting("OUTPUT", str(kind))
+def setting(kind: OutputKind) -> str:
+    """Say how the user says a kind, by any door: notes are kept with results, which others read elsewhere."""
+    return f'OUTPUT = "{kind}" (--output-kind, or output_kind in Python)'
 
 
 def refuse(label: str, answer: str) -> NoReturn:
     """Raise a ModelError about an output that is no classification, with the way to insist."""
     raise ModelError(
         f"{label} answers {answer}; Picasso shows classifiers. If these are class scores, say of which kind, such as "
-        f"{say(OutputKind.LOGITS)}; the words are {', '.join(OutputKind)}.",
+        f"{remedies.setting('OUTPUT', 'logits')}; the words are {', '.join(OutputKind)}.",
         field="OUTPUT",
     )
