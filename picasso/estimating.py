@@ -50,7 +50,7 @@ def seconds_per_picture(
 
 
 def took(model: Model, seconds: float) -> None:
-    """Note how many seconds the first map of a model took, nearly all of them for what was compiled."""
+    """Note how many seconds the first map of a model took more than it takes later, for what was compiled."""
     FIRST[model] = seconds
 
 

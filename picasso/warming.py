@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import shutil
 import time
@@ -26,8 +27,11 @@ log = logging.getLogger(__name__)
 
 # The map that opens first.
 FIRST = "PartialOcclusion"
-# After so many reports of progress, everything that a map needs was computed once. The first comes before anything is
-# done; where a chunk takes long, one of them is enough, since somebody waits for the model.
+# The map that opens first is computed whole, since each of its chunks may have a shape of its own, for which kernels
+# are chosen; but for so many seconds of processor time at most, since somebody waits for the model.
+FIRST_SECONDS = 30.0
+# Of others, everything that compiles was computed after so many reports of progress. The first comes before anything is
+# done; where a chunk takes long, one of them is enough.
 REPORTS, LONG_SECONDS = 4, 5.0
 
 
@@ -54,7 +58,8 @@ def steps(
     # Nobody can ask for anything yet.
     for visualization in todo[:1]:
         once(model, visualization, temporary, lambda: None)
-        estimating.took(model, time.perf_counter() - started)
+        alone = estimating.seconds_per_picture(model, visualization, {}) or 0.0
+        estimating.took(model, max(0.0, time.perf_counter() - started - alone))
     del todo[:1]
     yield
     while todo:
@@ -97,13 +102,15 @@ def once(
     """
     height, width, _ = model.input_shape
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    folder, reports, began = temporary / f"warm-{secrets.token_hex(4)}", 0, time.monotonic()
+    folder, reports, began = temporary / f"warm-{secrets.token_hex(4)}", 0, time.process_time()
+    first = visualization.__name__ == FIRST
+    most, long = (math.inf, FIRST_SECONDS) if first else (REPORTS, LONG_SECONDS)
 
     def report(fraction: float) -> None:
         nonlocal reports
         give_way()
         reports += 1
-        if reports > REPORTS or (fraction > 0 and time.monotonic() - began > LONG_SECONDS):
+        if reports > most or (fraction > 0 and time.process_time() - began > long):
             raise Enough
 
     def draw(make: Callable[[], Result]) -> None:

@@ -71,7 +71,7 @@ def test_of_a_slow_model_no_more_is_computed_than_is_needed(tmp_path: Path, monk
 
     warming.once(loaded(Asked), PartialOcclusion, tmp_path, lambda: None)
     many = len(asked)
-    monkeypatch.setattr(warming, "LONG_SECONDS", 0.0)
+    monkeypatch.setattr(warming, "FIRST_SECONDS", 0.0)
     monkeypatch.setattr(estimating, "LONG_SECONDS", 0.0)
     asked.clear()
     slow = loaded(Asked)
