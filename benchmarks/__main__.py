@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from benchmarks import costs, methods, occlusion, original, saliency
+from benchmarks import catalogue, costs, methods, occlusion, original, saliency
 from benchmarks.measuring import elsewhere, markdown, put_into_page
 
 
@@ -53,6 +53,9 @@ def main() -> None:
         return
     if words[:1] == ["costs"]:
         costs.measure(*(json.loads(word) for word in words[1:]))
+        return
+    if words[:1] == ["catalogue"]:
+        print(json.dumps(catalogue.measure(words[1])))
         return
     if words[:1] == ["original"]:
         print(json.dumps(original.measure()))
