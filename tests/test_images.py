@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 import warnings
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from picasso import images
 from picasso.errors import BadRequest, TooLarge, UnsupportedImage
@@ -119,13 +119,16 @@ def test_the_first_frame_of_an_animation() -> None:
     assert np.asarray(image).max() == 10
 
 
-def test_ten_thousand_frames() -> None:
+def test_ten_thousand_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the first is looked at: the others are not even counted."""
+
+    def seek(self: GifImageFile, frame: int) -> None:
+        raise AssertionError(f"frame {frame} is looked for")
+
+    monkeypatch.setattr(GifImageFile, "seek", seek)
     frame = b",\0\0\0\0\1\0\1\0\0\2\2D\1\0"
     body = b"GIF89a\1\0\1\0\x80\0\0" + b"\x0a\x0b\x0c\xff\xff\xff" + frame * 10_000 + b";"
-    started = time.process_time()
     assert np.asarray(images.read(body, "x")).tolist() == [[[10, 11, 12]]]
-    assert time.process_time() - started < 0.5
 
 
 def test_metadata_that_cannot_be_read_costs_nothing_but_itself() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -251,16 +250,14 @@ def test_shares_are_written_as_people_read_them(value: float, words: str) -> Non
     assert report.percent(value) == words
 
 
-def test_views_of_two_small_classes_take_no_time() -> None:
+def test_views_of_two_small_classes() -> None:
     model = Wide()
     model.load()
     views = {target: np.random.default_rng(target).random((50, 48, 48, 3), np.float32) for target in (0, 1)}
     answers = {target: logits(model, some) for target, some in views.items()}
     audit = Audit(Bench(model, Folder(views, answers, {0: NAMES[0] * 2, 1: NAMES[1] * 2})), {(0, 1): []}, ())
-    began = time.process_time()
     seen = look(audit)
     assert set(seen.attention) == {0, 1}
-    assert time.process_time() - began < 2
 
 
 class Wide(Named):

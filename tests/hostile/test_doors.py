@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -22,7 +21,6 @@ from tests.hostile import CASES, FOLDER, Case
 FILES = FOLDER / "files"
 # Words that only the metadata, the appended scripts and the paths of this machine hold.
 FORBIDDEN = (b"alert(", b"secret", b"Exif", b"eXIf", b"tEXt", b"iCCP", b"GPS", b"no profile")
-MOST_SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +71,10 @@ def test_every_door_answers_alike(
 ) -> None:
     case, body = CASES[name], (FILES / name).read_bytes()
     page, api = visitors
-    started = time.process_time()
     shown = page.post("/pictures", data={"file": (io.BytesIO(body), name)})
     answer = api.post("/api/images", data={"file": (io.BytesIO(body), name)})
     words = ["explain", FILES / name, "--config", config, "--out", tmp_path / "out", "-v", "ClassProbabilities"]
     done = CliRunner().invoke(main, [str(word) for word in words])
-    assert time.process_time() - started < 3 * MOST_SECONDS
     clean(shown.text, app)
     clean(answer.text, app)
     if case.status == 200:

