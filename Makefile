@@ -11,7 +11,7 @@ EXAMPLE ?=
 CONFIG := $(if $(EXAMPLE),picasso/examples/$(EXAMPLE)/config.py,config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test lint format docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-peers bench-attributions clean
+.PHONY: install prepare run test lint format docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-catalogue bench-peers bench-attributions clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -29,7 +29,7 @@ run: prepare
 	$(BIN)/picasso serve --config $(CONFIG) --port $(PORT)
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .
@@ -64,6 +64,9 @@ bench-audit: install
 
 bench-methods: install
 	$(BIN)/python -m benchmarks.methods
+
+bench-catalogue: install
+	$(BIN)/python -m benchmarks.catalogue
 
 $(PEERS)/installed: pyproject.toml
 	$(PYTHON) -m venv $(PEERS)
