@@ -1,15 +1,14 @@
 """Which published architectures load, and which methods explain them: ``make bench-catalogue``.
 
 Each network of ``keras.applications`` and, where ``keras_hub`` is installed, backbones of KerasHub made from a
-configuration (nothing is downloaded) is saved with random weights, loaded in a process of its own, and explained by every
-visualization. ``python -m benchmarks.catalogue --write`` puts the table into docs/formats.md. Words after it choose
-networks by a part of their name.
+configuration (nothing is downloaded) is saved with random weights, loaded in a process of its own, and explained by
+every visualization. ``python -m benchmarks.catalogue --write`` puts the table into docs/formats.md. Words after it
+choose networks by a part of their name.
 """
 
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import sys
 import tempfile
@@ -26,7 +25,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
 SIDE = 96
 CLASSES = 10
 #: As few samples as the settings allow: what is asked here is whether a method runs.
-QUICK: Mapping[str, Mapping[str, object]] = {
+QUICK: Mapping[str, Mapping[str, Any]] = {
     "PartialOcclusion": {"Strides": 5},
     "RISE": {"Masks": 50},
     "IntegratedGradients": {"Steps": 8},
