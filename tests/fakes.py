@@ -128,6 +128,12 @@ class BlackBoxModel(LinearModel):
     capabilities = frozenset({Capability.PREDICTIONS})
 
 
+class GuessModel(LinearModel):
+    """Does not say which pixel values it was trained on."""
+
+    preprocessing = Preprocessing()
+
+
 class GreyModel(LinearModel):
     """Takes grey pictures."""
 

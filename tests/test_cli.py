@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from picasso import __version__
 from picasso.cli import main
@@ -78,6 +79,36 @@ def test_explain_looks_at_the_classes_that_are_named(config: Path, tmp_path: Pat
     assert [panel["title"] for panel in document["panels"]] == ["gnu", "ant", "cat <b>"]
     assert len(document["predictions"]) == 5
     assert f"a.png: {document['predictions'][0]['name']}" in done.output
+
+
+def test_check_writes_pictures_as_the_model_sees_them(config: Path, tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.tif").write_bytes(png(picture(size=(19, 6)), "TIFF"))
+    out = tmp_path / "out"
+    options = ["--config", config, "--preprocess", "crop nearest 0..1"]
+    done = run("check", tmp_path / "x", tmp_path / "y" / "a.tif", "--out", out, *options)
+    assert done.exit_code == 0, done.output
+    assert sorted(file.name for file in out.iterdir()) == ["x-a.png", "y-a.png"]
+    middle = np.asarray(picture(size=(19, 6)))[:, 5:14]
+    for file in out.iterdir():
+        with Image.open(file) as seen:
+            np.testing.assert_array_equal(np.asarray(seen), middle)
+
+
+def test_a_class_of_its_own_opens_what_nobody_else_can(tmp_path: Path) -> None:
+    (tmp_path / "bands.py").write_text(
+        "import numpy as np\nfrom PIL import Image\nfrom tests.test_inputs import Bands as Base\n\n"
+        "class Bands(Base):\n    pass\n"
+    )
+    config = tmp_path / "settings.py"
+    config.write_text('MODEL_CLS_PATH = "bands.py"\nMODEL_CLS_NAME = "Bands"\nMODEL_LOAD_ARGS = {}\nSAMPLES_DIR = ""\n')
+    (tmp_path / "x.raw").write_bytes(b"12345678" + bytes(range(208)) * 8)
+    for command in ("check", "explain"):
+        more = ["-v", "ClassProbabilities", "--out", tmp_path / "out"] if command == "explain" else []
+        done = run(command, tmp_path / "x.raw", "--config", config, *more)
+        assert done.exit_code == 0, done.output
+        assert "x.raw: " in done.output
 
 
 def test_check(config: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import re
 from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -204,6 +205,29 @@ def test_what_a_model_cannot_give_is_greyed_out_with_the_reason() -> None:
         close(application)
 
 
+def test_a_guess_is_said_on_the_first_page() -> None:
+    application = create_app(fake_settings(MODEL_CLS_NAME="GuessModel"))
+    try:
+        client = application.test_client()
+        services: Services = application.extensions["picasso"]
+        until(lambda: services.runner.model_status()["state"] != "loading")
+        page = unescape(client.get("/").text)
+        assert 'class="notice wrong" role="note">That pixel values become 0..1 is a guess.' in page
+        assert "PREPROCESS" in page
+        assert "values 0..1 (a guess)" in client.get("/model").text
+    finally:
+        close(application)
+
+
+def test_what_is_odd_about_an_upload_is_said(client: FlaskClient) -> None:
+    dark = Image.fromarray(np.linspace(0, 4095, 54).astype(np.uint16).reshape(6, 9))
+    sent = client.post("/api/images", data={"file": [(io.BytesIO(png(dark)), "x.png"), (io.BytesIO(png()), "y.png")]})
+    assert [len(one["notes"]) for one in sent.json["images"]] == [1, 0]  # type: ignore[index]
+    assert "x.png has 16 bits, but its largest value is 4,095" in client.get("/").text
+    shown = run_page(client, "ClassProbabilities", picture=[0])
+    assert "x.png has 16 bits, but its largest value is 4,095" in shown.text
+
+
 def test_the_model_as_a_page(client: FlaskClient) -> None:
     upload(client)
     client.get("/api/visualize?image=0&visualizer=ClassProbabilities")  # by now the model is loaded
@@ -213,6 +237,8 @@ def test_the_model_as_a_page(client: FlaskClient) -> None:
     assert page.count('src="/samples/') == 10
     assert 'href="/model"' in client.get("/").text
     report = client.get("/api/model").get_json()
+    assert f'src="{report["view"]}"' in page
+    assert report["view"].startswith("data:image/png;base64,")
     assert report["model"]["checkpoint"] == "linear.npz"
     assert len(report["answers"]) == 10
 
