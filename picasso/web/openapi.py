@@ -17,6 +17,7 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, render_templ
 from werkzeug.routing import Rule
 
 from picasso import __version__, audit_documents, errors
+from picasso.models.card import Place
 from picasso.web import schemas, schemas_audits, schemas_questions, schemas_runs
 from picasso.web.errors import RETRY, SENTENCES
 from picasso.web.guard import ACTING
@@ -38,7 +39,7 @@ FAMILY = [
 OTHERS = {416: ("http_error", "The file has no such part."), 500: ("internal", "Something went wrong on the server.")}
 # Types by the names that the schemas have.
 NAMED = {**vars(schemas), **vars(schemas_runs), **vars(schemas_audits), **vars(schemas_questions)}
-NAMED |= {"Direction": audit_documents.Direction}
+NAMED |= {"Direction": audit_documents.Direction, "Place": Place}
 REFERENCE = "#/components/schemas/{name}"
 BINARY = {"type": "string", "format": "binary"}
 
