@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from picasso.models.incremental.checked import ENOUGH
 from picasso.models.incremental.products import convolution, einstein, matrices, transposed
 
 
@@ -70,7 +71,9 @@ def gain(keras: Any, build: Any, windows: int = 10) -> tuple[float, str]:
     plan = model._occluder.plan(some)
     assert plan is not None
     picture = np.random.default_rng(0).random((2, 48, 64, 3), np.float32)
-    assert model.occlusion_passes(some) == pytest.approx(len(some) / max(1.0, plan.gain if plan.gain > 1.3 else 1.0))
+    assert model.occlusion_passes(some) == pytest.approx(
+        len(some) / max(1.0, plan.gain if plan.gain >= ENOUGH else 1.0)
+    )
     return plan.gain, model.occlude(picture[0], picture[1], some).method
 
 

@@ -328,6 +328,7 @@ def test_the_rest_of_the_process_computes_as_before(
     def refuse(*_: Any) -> None:
         raise AssertionError("a switch of the whole process")
 
+    monkeypatch.setattr("picasso.models.incremental.checked.ENOUGH", 0)
     model = load(keras, grouped, tmp_path)
     monkeypatch.setattr(tf.config, "run_functions_eagerly", refuse)
     monkeypatch.setattr(tf.config.optimizer, "set_experimental_options", refuse)
@@ -369,6 +370,7 @@ def test_a_fixed_batch_takes_whole_pictures(keras: Any, tmp_path: Path) -> None:
 def test_wrong_parts_are_noticed(
     keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr("picasso.models.incremental.checked.ENOUGH", 0)
     model = load(keras, plain, tmp_path)
     picture, fill = pictures(SHAPE)
     boxes = grid(SHAPE, 0.1, 6)
