@@ -11,6 +11,7 @@ import itertools
 import logging
 import math
 import queue
+import signal
 import threading
 import time
 from collections.abc import Mapping
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 WATCH_SECONDS, GRACE_SECONDS = 0.5, 30.0
 # How long a model may take to load; the largest take a few minutes, and a spoilt file may take for ever.
 LOAD_SECONDS = 900.0
+# How often a model is loaded whose worker was killed meanwhile, where none has loaded it yet.
+LOAD_TRIES = 3
 # A worker that can't be started, or dies before it has loaded its model, is tried again after so long, then after twice
 # that and so on. Who waits for one is told after so many seconds that there is none.
 BACKOFF_SECONDS, LONGEST_BACKOFF, START_SECONDS = 1.0, 60.0, 60.0
@@ -125,6 +128,8 @@ class LocalEngine:
         self._known: Mapping[str, Any] | None = None
         # How often in a row there was no child that loaded the model, when the next one may start, and why.
         self._failures, self._next_start, self._trouble = 0, -math.inf, ""
+        # Whether loading took too long.
+        self._given_up = False
         try:
             self._child = Child(*self._arguments)
         except (OSError, RuntimeError) as error:
@@ -173,7 +178,7 @@ class LocalEngine:
             return child.status
         if self._known:
             return self._known
-        if child.alive() or self._closing.is_set():
+        if child.alive() or self._closing.is_set() or self._killed():
             return LOADING
         if child.why:
             return {"state": "failed", "error": child.why}
@@ -225,7 +230,7 @@ class LocalEngine:
     def _turn(self) -> None:
         self._look(busy=self._child.pending() > 0)
         # One that has loaded its model and died is replaced at once, so that nobody waits for that later.
-        if not self._child.alive() and (self._known or self._held):
+        if not self._child.alive() and (self._known or self._held or self._killed()):
             self._living()
         try:
             _, _, future, work = self._jobs.get(timeout=WATCH_SECONDS)
@@ -250,16 +255,26 @@ class LocalEngine:
         """Note what the child said of its model, and kill one that hangs or never loads it."""
         child, now = self._child, time.monotonic()
         self._seen = now
-        if child.status is not None:
-            if child.status["state"] == "ready":
-                self._known, self._failures, self._trouble = child.status, 0, ""
-            if child.alive() and not child.why and (why := self._watchdog.look(now, child.signs, busy)):
-                child.kill(f"The process that computes {why}, so it was ended; another one starts.")
-        elif child.alive() and not child.why and now - self._started > LOAD_SECONDS:
-            minutes = LOAD_SECONDS / 60
+        if child.status is not None and child.status["state"] == "ready":
+            self._known, self._failures, self._trouble = child.status, 0, ""
+        if not child.alive() or child.why:
+            return
+        if why := self._watchdog.look(now, child.signs, busy, starting=child.status is None):
+            child.kill(f"The process that computes {why}, so it was ended; another one starts.")
+        elif child.status is None and now - self._started > LOAD_SECONDS:
+            minutes, self._given_up = LOAD_SECONDS / 60, True
             child.kill(
                 f"The model was not loaded after {minutes:g} minutes, so that was given up. The file may be spoilt."
             )
+
+    def _killed(self) -> bool:
+        """Tell whether the child was killed while it loaded its model, which is worth another try.
+
+        By the system that ran out of memory, by somebody, or because it gave no sign of life. One that ended by itself
+        would do so again.
+        """
+        killed = self._child.status is None and self._child.process.exitcode == -signal.SIGKILL
+        return killed and not self._given_up and self._failures < LOAD_TRIES
 
     def _living(self) -> Child | None:
         """Return the child, or another in its place if it has died; None where there can't be one yet."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from picasso.engine import LocalEngine
+from picasso.engine import LOAD_TRIES, LocalEngine
 from picasso.errors import Busy, NotReady, WorkerDied
 from picasso.registry import Registry
 from picasso.runner import Runner
@@ -101,6 +101,26 @@ def test_a_model_that_never_loads_is_given_up(tmp_path: Path, monkeypatch: pytes
         assert "may be spoilt" in engine.model_status()["error"]
         until(lambda: not engine._child.alive())
         assert engine.model_status()["state"] == "failed"
+    finally:
+        engine.close()
+
+
+def test_a_worker_that_is_killed_while_it_first_loads_its_model_is_tried_again(tmp_path: Path) -> None:
+    """A few times: where the model does not fit into memory, that ends."""
+    (tmp_path / "model.py").write_text("while True:\n    pass\n")
+    overrides = {"MODEL_CLS_PATH": str(tmp_path / "model.py"), "MODEL_CLS_NAME": "Any", "MODEL_LOAD_ARGS": {}}
+    engine = LocalEngine({"file": None, "overrides": overrides}, tmp_path)
+    engine._failures = LOAD_TRIES - 2
+    try:
+        first = engine._child
+        os.kill(first.process.pid or 0, signal.SIGKILL)
+        until(lambda: engine._child is not first)
+        assert engine.model_status() == {"state": "loading"}
+        second = engine._child
+        os.kill(second.process.pid or 0, signal.SIGKILL)
+        until(lambda: engine.model_status()["state"] == "failed")
+        assert "ended with exit code -9 while it loaded the model" in engine.model_status()["error"]
+        assert engine._child is second
     finally:
         engine.close()
 

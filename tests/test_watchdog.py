@@ -18,6 +18,7 @@ def watched(
     cpu: float = 1.0,
     steps: float = 0.0,
     busy: bool = True,
+    starting: bool = False,
     stall: float = math.inf,
 ) -> tuple[int, str]:
     """Look each second at a worker that computes and comes further at these rates; return when it hangs, and why."""
@@ -25,7 +26,7 @@ def watched(
     for now in range(1, seconds + 1):
         if beats:
             signs = Signs(now, Pulse(int(steps * now), cpu * now))
-        if why := dog.look(now, signs, busy):
+        if why := dog.look(now, signs, busy, starting):
             return now, why
     return seconds, ""
 
@@ -33,6 +34,11 @@ def watched(
 @pytest.mark.parametrize("busy", [True, False])
 def test_one_that_gives_no_sign_of_life_hangs_whether_it_is_wanted_or_not(busy: bool) -> None:
     assert watched(1000, beats=False, busy=busy) == (61, "gave no sign of life for 60 seconds")
+
+
+def test_one_that_loads_its_model_has_more_time_to_be_silent_and_may_wait() -> None:
+    assert watched(1000, beats=False, starting=True) == (181, "gave no sign of life for 180 seconds")
+    assert watched(10_000, cpu=0.0, stall=600, starting=True) == (10_000, "")
 
 
 def test_one_that_waits_for_something_at_work_hangs() -> None:

@@ -116,6 +116,20 @@ def test_one_that_is_stopped_is_replaced_though_nobody_wants_anything(
     goes_on(engine, tmp_path)
 
 
+def test_one_that_is_stopped_while_it_loads_its_model_is_replaced(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("picasso.watchdog.STARTING_SILENT_SECONDS", 4.0)
+    first = pid(engine)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: pid(engine) != first)
+    second = pid(engine)
+    os.kill(second, signal.SIGSTOP)
+    until(lambda: pid(engine) != second)
+    monkeypatch.undo()
+    goes_on(engine, tmp_path)
+
+
 def no_memory(monkeypatch: pytest.MonkeyPatch, times: int) -> list[None]:
     """Have the system refuse so many new processes; return what counts them."""
     refused: list[None] = []
