@@ -21,7 +21,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 # How a TIFF begins, and those of its compressions that are decoded; its other decoders have no business here either.
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 COMPRESSIONS = ("raw", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits")
-TILE_WIDTH, TILE_LENGTH = 322, 323
+TILE_WIDTH, TILE_LENGTH, PHOTOMETRIC, SAMPLE_FORMAT = 322, 323, 262, 339
+WHITE_IS_0, SIGNED = 0, 2
 MORE = "for more channels or other types, override open_image() in a model class, or save it as 8-bit PNG."
 DEFAULT_MEGAPIXELS = 50
 
@@ -31,6 +32,8 @@ HEIC = [b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc
 # An image uses few of its 256 levels if the largest differs from the smallest by no more than a twentieth of them, and
 # few of 65,536 if none is larger than that of 14 bits.
 FEW, FEW_WIDE = 12, 1 << 14
+# By how much floats may leave 0..1: less than what would change a byte.
+ROUNDING = 1e-3
 
 # What is wrong with a file is said in a sentence of ours; Pillow would also write a line of its own to the log.
 logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)
@@ -122,9 +125,30 @@ def check_tiff(image: Image.Image, shown: str, megapixels: int) -> None:
 
 def from_image(image: Image.Image, name: str) -> Decoded:
     """Return a PIL image as :func:`decode` returns that of a file; the errors are the same."""
-    clean = upright(image, name)
     shown = display_name(name)
-    return Decoded(clean, remarks_of_wide(image, shown) or remarks(clean, shown))
+    check_samples(image, shown)
+    # Known before the pixels are loaded only: of colours, Pillow keeps the upper 8 bits.
+    halved = not deep(image) and is_16_bit(image)
+    clean = upright(image, name)
+    found = remarks_of_wide(image, shown) if deep(image) else remarks_of_halved(image, shown) if halved else ()
+    return Decoded(clean, found or remarks(clean, shown))
+
+
+def is_16_bit(image: Image.Image) -> bool:
+    """Tell whether an image that is not loaded yet has channels of 16 bits in its file."""
+    raw = [tile.args if isinstance(tile.args, str) else str(tile.args[0]) for tile in getattr(image, "tile", ()) if tile.args]
+    return any(";16" in mode for mode in raw)
+
+
+def check_samples(image: Image.Image, shown: str) -> None:
+    """Raise an error where a TIFF says of its values what Pillow does not heed: signs of bytes, and white as 0."""
+    tags = getattr(image, "tag_v2", None)
+    if image.format != "TIFF" or tags is None:
+        return
+    if SIGNED in tags.get(SAMPLE_FORMAT, ()) and not deep(image):
+        raise UnsupportedImage(f"{shown} is a TIFF of signed 8-bit values, of which nobody knows the white; {MORE}")
+    if tags.get(PHOTOMETRIC) == WHITE_IS_0 and deep(image):
+        raise UnsupportedImage(f"{shown} is a TIFF of more than 8 bits in which 0 is white; save it with 0 as black.")
 
 
 def from_array(array: NDArray[Any], name: str) -> Decoded:
@@ -146,7 +170,12 @@ def from_array(array: NDArray[Any], name: str) -> Decoded:
         turn = " Its channels come first: pass array.transpose(1, 2, 0)." if first else ""
         more = "" if first or array.ndim != 3 or array.shape[2] < 5 else f" {MORE[0].upper()}{MORE[1:]}"
         raise BadRequest(f"{name} is an array of shape {array.shape}; images are {known}.{turn}{more}")
-    return from_image(Image.fromarray(bytes_of(array, name)), name) if array.ndim == 3 else grey(array, name)
+    if array.ndim == 2:
+        return grey(array, name)
+    decoded = from_image(Image.fromarray(bytes_of(array, name)), name)
+    high = int(array.max()) if array.dtype.kind in "iu" else 0
+    shown = display_name(name)
+    return Decoded(decoded.image, few_bits(high, f"{high:,}", shown)) if 255 < high < FEW_WIDE else decoded
 
 
 def grey(array: NDArray[Any], name: str) -> Decoded:
@@ -171,12 +200,14 @@ def bytes_of(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
 def check_range(array: NDArray[Any], name: str) -> None:
     """Raise a BadRequest where an array holds values of which nobody knows what is black and what is white."""
     low, high = array.min(), array.max()
-    if array.dtype.kind == "f" and not (low >= 0 and high <= 1):
+    if array.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
+        raise BadRequest(f"{name} holds values that are not finite numbers (NaN or infinity); replace them, such as by 0.")
+    if array.dtype.kind == "f" and not (low >= -ROUNDING and high <= 1 + ROUNDING):
         raise BadRequest(
             f"{name} holds floats from {low:.4g} to {high:.4g}; floats must lie in 0..1. Divide them, or pass 8-bit "
             "integers. Whatever the model needs, preprocessing makes of them."
         )
-    if low < 0 or high > 65535:
+    if array.dtype.kind != "f" and (low < 0 or high > 65535):
         raise BadRequest(f"{name} holds integers from {low} to {high}; they must lie in 0..255 or 0..65535.")
 
 
@@ -189,13 +220,23 @@ def remarks_of_wide(image: Image.Image, shown: str) -> tuple[str, ...]:
     """Return what the user should know of an image of wide integers: that it uses only the lowest of them."""
     if not image.mode.startswith("I"):
         return ()
-    extremes: Any = image.getextrema()
-    high = int(extremes[1])
-    if high >= FEW_WIDE:
-        return ()
+    high = int(np.asarray(image).max())
+    return few_bits(high, f"{high:,}", shown) if high < FEW_WIDE else ()
+
+
+def remarks_of_halved(image: Image.Image, shown: str) -> tuple[str, ...]:
+    """Return the same of a loaded image whose channels had 16 bits, of which it has the upper 8."""
+    bands: Any = image.getextrema()
+    colours = bands[: 3 if len(bands) > 2 else 1]
+    high = (max(band[1] for band in colours) << 8) + 255
+    return few_bits(high, f"below {high + 1:,}", shown) if high < FEW_WIDE else ()
+
+
+def few_bits(high: int, about: str, shown: str) -> tuple[str, ...]:
+    """Say that 16-bit values use only their lowest bits."""
     bits = max(8, high.bit_length())
     return (
-        f"{shown} has 16 bits, but its largest value is {high:,}, as in {bits}-bit data. 16-bit values are "
+        f"{shown} has 16 bits, but its largest value is {about}, as in {bits}-bit data. 16-bit values are "
         "divided by 257, so the image is darker than was meant. Save it with 8 bits, or with values up to 65,535.",
     )
 
@@ -217,9 +258,8 @@ def upright(image: Image.Image, name: str = "image") -> Image.Image:
     """Return a picture turned as its EXIF orientation says, in mode L or RGB, without metadata."""
     image.load()
     method = TURNS.get(orientation(image))
-    turned = image if method is None else image.transpose(method)
-    if deep(turned):
-        turned = eight_bits(turned, display_name(name))
+    turned = eight_bits(image, display_name(name)) if deep(image) else image
+    turned = turned if method is None else turned.transpose(method)
     if turned.mode == "1":
         turned = turned.convert("L")
     if turned.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in turned.info:

@@ -231,6 +231,50 @@ def test_twelve_bits_in_sixteen_are_noted() -> None:
     assert images.decode(png(Image.fromarray(whole)), "a.png").notes == ()
 
 
+@pytest.mark.parametrize(("kind", "channels"), [(2, 3), (4, 2), (6, 4)])
+def test_twelve_bits_in_sixteen_are_noted_in_colour_too(kind: int, channels: int) -> None:
+    def file(high: int) -> bytes:
+        rows = np.linspace(0, high, 64 * channels).astype(">u2").reshape(8, 8 * channels)
+        header = struct.pack(">IIBBBBB", 8, 8, 16, kind, 0, 0, 0)
+        body = b"".join(b"\0" + row.tobytes() for row in rows)
+        return b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(part)) + name + part + struct.pack(">I", zlib.crc32(name + part))
+            for name, part in ((b"IHDR", header), (b"IDAT", zlib.compress(body)), (b"IEND", b""))
+        )
+
+    (note,) = images.decode(file(4095), "a.png").notes
+    assert note.startswith("a.png has 16 bits, but its largest value is below 4,096, as in 12-bit data.")
+    assert images.decode(file(65535), "a.png").notes == ()
+
+
+def test_twelve_bits_in_an_array_are_noted() -> None:
+    colours = np.linspace(0, 4095, 300).astype(np.uint16).reshape(10, 10, 3)
+    for array in (colours, colours[..., 0]):
+        (note,) = images.from_array(array, "Picture 0").notes
+        assert "Picture 0 has 16 bits, but its largest value is 4,0" in note
+    assert images.from_array(colours * 16, "Picture 0").notes == ()
+
+
+def test_what_a_tiff_says_of_its_values_is_heeded_or_refused() -> None:
+    values = np.linspace(0, 65535, 100).astype(np.uint16).reshape(10, 10)
+    big = png(Image.fromarray(values), "TIFF")
+    swapped = Image.frombytes("I;16B", (10, 10), values.astype(">u2").tobytes())
+    np.testing.assert_array_equal(images.read(png(swapped, "TIFF"), "x.tif"), images.read(big, "x.tif"))
+    with pytest.raises(UnsupportedImage, match=r"x\.tif is a TIFF of more than 8 bits in which 0 is white; save it"):
+        images.read(png(Image.fromarray(values), "TIFF", tiffinfo={262: 0}), "x.tif")
+    with pytest.raises(UnsupportedImage, match=r"x\.tif is a TIFF of signed 8-bit values"):
+        images.read(png(Image.fromarray(values.astype(np.uint8)), "TIFF", tiffinfo={339: 2}), "x.tif")
+
+
+def test_floats_may_leave_0_to_1_by_rounding() -> None:
+    floats = np.linspace(-1e-6, 1 + 1e-6, 300, dtype=np.float32).reshape(10, 10, 3)
+    pixels = np.asarray(images.from_array(floats, "Picture 0").image)
+    assert (pixels.min(), pixels.max()) == (0, 255)
+    floats[0, 0, 0] = np.nan
+    with pytest.raises(BadRequest, match="Picture 0 holds values that are not finite numbers"):
+        images.from_array(floats, "Picture 0")
+
+
 @pytest.mark.parametrize(("low", "high", "noted"), [(100, 112, True), (0, 5, True), (100, 113, False), (0, 255, False)])
 def test_an_image_of_a_twentieth_of_its_range_is_noted(low: int, high: int, noted: bool) -> None:
     pixels = np.linspace(low, high, 300).astype(np.uint8).reshape(10, 10, 3)
