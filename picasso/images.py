@@ -201,7 +201,7 @@ def check_range(array: NDArray[Any], name: str) -> None:
     """Raise a BadRequest where an array holds values of which nobody knows what is black and what is white."""
     low, high = array.min(), array.max()
     if array.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
-        raise BadRequest(f"{name} holds values that are not finite numbers (NaN or infinity); replace them, such as by 0.")
+        raise BadRequest(f"{name} holds values that are not finite numbers (NaN or infinity); replace them, as by 0.")
     if array.dtype.kind == "f" and not (low >= -ROUNDING and high <= 1 + ROUNDING):
         raise BadRequest(
             f"{name} holds floats from {low:.4g} to {high:.4g}; floats must lie in 0..1. Divide them, or pass 8-bit "

@@ -6,7 +6,7 @@ import codecs
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,12 @@ SYNSET = re.compile(r"n\d{8}[\s,:]+(?=\S)")
 # A number before a name, as Teachable Machine writes it, or behind one, as Places365 does; a name has a letter.
 BEFORE = re.compile(r"(?P<index>\d+)(?:[\s:,;]|[.)]\s)\s*(?P<name>\S.*)")
 BEHIND = re.compile(r"(?P<name>.*\S)[\s,;]\s*(?P<index>\d+)")
+QUOTED = re.compile(r"""(?P<quote>["'])(?P<name>.+)(?P=quote),?""")
 LETTER = re.compile(r"[^\W\d_]")
 # How a column of names is headed.
 HEADINGS = ("name", "names", "class", "classes", "label", "labels", "class name", "class_name", "classname")
+# Under which key other tools keep the names, beside settings of their own.
+KEPT_UNDER = ("id2label", "names", "class_names", "classes", "labels", "class_indices")
 INDEX = re.compile(r"0|[1-9]\d{0,8}")
 
 
@@ -53,15 +56,30 @@ def read(file: Path) -> list[str]:
 def decoded(body: bytes) -> str:
     """Return a text of UTF-8 or, as some editors on Windows save it, of UTF-16, with plain ends of lines."""
     wide = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return body.decode("utf-16" if wide else "utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        text = body.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise ValueError("it is no text in UTF-8; save it in that encoding")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 # ---- lines --------------------------------------------------------------------------------------------------------
 
 
 def lines(text: str) -> list[str]:
-    """Return the names in the lines that are not empty."""
-    return numbered([line.strip() for line in text.split("\n") if line.strip()])
+    """Return the names in the lines that are not empty, or those of a dictionary or list as Python prints it."""
+    whole = text.strip()
+    if (whole[:1], whole[-1:]) in (("{", "}"), ("[", "]")):
+        try:
+            return document(whole)
+        except yaml.YAMLError:
+            if whole[0] == "{":
+                raise
+    names = [line.strip() for line in text.split("\n") if line.strip()]
+    quoted = [QUOTED.fullmatch(name) for name in names]
+    return numbered([match["name"] for match in quoted if match] if all(quoted) else names)
 
 
 def numbered(names: list[str]) -> list[str]:
@@ -160,11 +178,48 @@ def document(text: str) -> list[str]:
         return [name_of(name) for name in content]
     if not isinstance(content, Pairs):
         raise ValueError("neither a list nor a mapping")
+    kept = {key: value for key, value in content if key in KEPT_UNDER and isinstance(value, list)}
+    if kept:
+        content = next(kept[key] for key in KEPT_UNDER if key in kept)
+    return by_index(content) if isinstance(content, Pairs) else [name_of(name) for name in content]
+
+
+def by_index(content: Pairs) -> list[str]:
+    """Return the names of a mapping from index to name (or to a list that ends with it), or from name to index."""
     keys, values = [key for key, _ in content], [value for _, value in content]
     # In JSON, keys are always text.
     if is_indices(values) or (all(type(value) is int for value in values) and not is_indices(keys)):
         return ordered([(value, str(key)) for key, value in content])
-    return ordered([(int(key), name_of(value[-1] if isinstance(value, list) else value)) for key, value in content])
+    if all(INDEX.fullmatch(str(key)) for key in keys):
+        return ordered([(int(key), name_of(value[-1] if isinstance(value, list) else value)) for key, value in content])
+    if is_order([str(value) for value in values]):
+        return ordered([(int(value), str(key)) for key, value in content])
+    other = next(key for key in keys if not INDEX.fullmatch(str(key)))
+    raise ValueError(f"a mapping goes from index to name, or from name to index, and neither holds for {other!r}")
+
+
+def as_given(labels: Any) -> str | Path | list[str]:
+    """Return class names that somebody handed over in Python: a file of them, or names in the order of the output.
+
+    Args:
+        labels: the names, a mapping such as Keras' ``class_indices`` or Transformers' ``id2label``, or a file.
+
+    Raises:
+        ConfigurationError: the indices of a mapping leave gaps, or it has none.
+    """
+    if isinstance(labels, str | Path):
+        return labels
+    if not isinstance(labels, Mapping):
+        return [str(label) for label in labels]
+    try:
+        return by_index(Pairs((plain(key), plain(value)) for key, value in labels.items()))
+    except ValueError as error:
+        raise ConfigurationError(f"The labels can't be read: {reason(error)}.", field="LABELS") from error
+
+
+def plain(value: Any) -> Any:
+    """Return an integer of any library as one of Python, and all else unchanged."""
+    return value if isinstance(value, str | list | bool) or not hasattr(value, "__index__") else int(value)
 
 
 def is_indices(values: Sequence[Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +19,7 @@ from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.environment import choose_tensorflow
 from picasso.models.formats import in_memory, open_file
+from picasso.models.label_files import as_given
 from picasso.models.label_files import read as read_labels
 from picasso.models.outputs import parse
 from picasso.models.preprocessing import Preprocessing
@@ -34,7 +35,7 @@ ON_TENSORFLOW = (b"picasso.models.keras", b"picasso.models.tensorflow", b"picass
 def load_model(
     path: Any,
     *,
-    labels: str | Path | Sequence[str] = (),
+    labels: str | Path | Sequence[str] | Mapping[Any, Any] = (),
     preprocess: str | Preprocess = "",
     output_kind: str = "",
     **options: Any,
@@ -46,7 +47,8 @@ def load_model(
             checkpoint (the ``.index`` file, or the prefix that its three files share) or frozen graph (``.pb``),
             an ``.onnx`` or ``.tflite`` file, a folder that holds one of these, or a settings file (``.py``,
             ``.yaml``). Or a ``keras.Model`` that is in memory.
-        labels: the class names, or a file of them (see :mod:`picasso.models.label_files`).
+        labels: the class names, a mapping between names and indices, or a file of them (see
+            :mod:`picasso.models.label_files`).
         preprocess: words such as ``"-1..1 crop"`` (see :mod:`picasso.models.preprocessing`), a function from
             a list of PIL pictures to an array ``(N, H, W, C)``, or where to find one: ``"module:function"``.
         output_kind: what the values of the output are, such as ``"logits"``: a word of
@@ -59,15 +61,16 @@ def load_model(
         ConfigurationError: the settings file, the labels or the preprocessing is wrong.
     """
     remedies.use(Door.PYTHON)
+    names = as_given(labels)
     if not isinstance(path, str | Path):
         model, arguments = in_memory(path)
-        return prepare(model, {**arguments, **options}, labels, preprocess, output_kind)
+        return prepare(model, {**arguments, **options}, names, preprocess, output_kind)
     file = Path(path)
     if file.suffix in SETTINGS_SUFFIXES:
         settings = configuration.load(file, options)
-        return load_configured(settings, labels=labels, preprocess=preprocess, output_kind=output_kind)
+        return load_configured(settings, labels=names, preprocess=preprocess, output_kind=output_kind)
     model, arguments = open_file(file)
-    return prepare(model, {**arguments, **options}, labels, preprocess, output_kind)
+    return prepare(model, {**arguments, **options}, names, preprocess, output_kind)
 
 
 def load_configured(

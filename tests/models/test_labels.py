@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from picasso.errors import BadRequest, ConfigurationError
-from picasso.models.label_files import read
+from picasso.models.label_files import as_given, read
 from picasso.models.labels import choices, numbers
 
 NAMES = ["ant", "bee, honey", "cat"]
@@ -36,6 +38,12 @@ NAMES = ["ant", "bee, honey", "cat"]
         ("colons.txt", "2: cat\n0: ant\n1: bee, honey\n"),
         ("places.txt", "ant 0\nbee, honey 1\ncat 2\n"),
         ("synset_words.txt", "n01440764 ant\nn01443537 bee, honey\nn01484850 cat\n"),
+        ("clsidx_to_labels.txt", "{0: 'ant',\n 1: \"bee, honey\",\n 2: 'cat'}\n"),
+        ("printed.txt", "['ant', 'bee, honey', 'cat']"),
+        ("quoted.txt", '"ant",\n"bee, honey",\n"cat"\n'),
+        ("config.json", '{"size": 8, "id2label": {"0": "ant", "1": "bee, honey", "2": "cat"}, "label2id": {}}'),
+        ("data.yaml", "path: x\nnc: 3\nnames:\n  0: ant\n  1: bee, honey\n  2: cat\n"),
+        ("numbers_as_text.json", '{"ant": "0", "cat": "2", "bee, honey": "1"}'),
         ("map_clsloc.txt", "n01440764 1 ant\nn01443537 2 bee, honey\nn01484850 3 cat\n"),
     ],
 )
@@ -64,6 +72,8 @@ def test_accepted_forms(tmp_path: Path, name: str, text: str) -> None:
         ("l.txt", "0\n1\n2\n", ["0", "1", "2"]),
         ("m.txt", "7 up\n0 cat\n", ["7 up", "0 cat"]),
         ("n.txt", "0:30\n1:45\n", ["0:30", "1:45"]),
+        ("p.txt", "[ant]\n[bee]\n", ["[ant]", "[bee]"]),
+        ("q.txt", '"ant"\nbee\n', ['"ant"', "bee"]),
         ("o.txt", "n01440764 tench, Tinca tinca\ndog\n", ["n01440764 tench, Tinca tinca", "dog"]),
     ],
 )  # fmt: skip
@@ -88,6 +98,7 @@ def test_utf_16_as_some_editors_save_it(tmp_path: Path) -> None:
         ("table.csv", "index,name\nx,y\n", "no column holds the indices"),
         ("commas.csv", "tench, Tinca tinca\ngoldfish\n", "row 2 has 1 columns and the first has 2; write names with"),
         ("nested.yaml", "- cat\n- dog: 1\n", "stands where a name is due"),
+        ("other.json", '{"version": 2, "author": "x"}', "from name to index, and neither holds for 'version'"),
         ("twice.yaml", "0: a\n0: b\n", "the 2 indices do not run from 0 to 1"),
     ],
 )
@@ -95,6 +106,28 @@ def test_refused_with_a_sentence(tmp_path: Path, name: str, text: str, message: 
     (tmp_path / name).write_text(text)
     with pytest.raises(ConfigurationError, match=message):
         read(tmp_path / name)
+
+
+@pytest.mark.parametrize("body", ["größe".encode("latin-1"), "cat\ndog".encode("utf-16-le")])
+def test_other_encodings_are_refused_with_what_to_do(tmp_path: Path, body: bytes) -> None:
+    (tmp_path / "a.txt").write_bytes(body)
+    with pytest.raises(ConfigurationError, match="it is no text in UTF-8; save it in that encoding"):
+        read(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [NAMES, np.array(NAMES), {"cat": np.int64(2), "ant": np.int64(0), "bee, honey": np.int64(1)},
+     {2: "cat", 0: "ant", 1: "bee, honey"}],
+)  # fmt: skip
+def test_names_and_mappings_in_python(given: Any) -> None:
+    assert as_given(given) == NAMES
+
+
+def test_a_mapping_in_python_without_indices() -> None:
+    with pytest.raises(ConfigurationError, match="The labels can't be read: .* neither holds for 'ant'"):
+        as_given({"ant": "bee"})
+    assert as_given("labels.txt") == "labels.txt"
 
 
 def test_missing(tmp_path: Path) -> None:
