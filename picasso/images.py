@@ -136,8 +136,8 @@ def from_image(image: Image.Image, name: str) -> Decoded:
 
 def is_16_bit(image: Image.Image) -> bool:
     """Tell whether an image that is not loaded yet has channels of 16 bits in its file."""
-    raw = [tile.args if isinstance(tile.args, str) else str(tile.args[0]) for tile in getattr(image, "tile", ()) if tile.args]
-    return any(";16" in mode for mode in raw)
+    ways = [tile.args for tile in getattr(image, "tile", ()) if tile.args]
+    return any(";16" in (way if isinstance(way, str) else str(way[0])) for way in ways)
 
 
 def check_samples(image: Image.Image, shown: str) -> None:
