@@ -77,12 +77,14 @@ def run(
             return lambda fraction: report((start + (number + fraction) / len(models)) / len(pictures))
 
         (result,) = pipeline.run(model, visualization, settings, [picture], part(0), classes=classes)
+        agreements: list[float | None] = []
         same: Sequence[Wanted] = classes or [one["index"] for one in result.predictions]
         for number, (name, other) in enumerate(others, 1):
             asked = same if other.num_classes == model.num_classes else ()
             (theirs,) = pipeline.run(other, visualization, settings, [picture], part(number), classes=asked)
-            result = joined(result, theirs, first or own_name(result.model, models), name)
-        yield result
+            result, found = joined(result, theirs, first or own_name(result.model, models), name)
+            agreements += found
+        yield replace(result, agreement=mean(agreements))
 
 
 def own_name(card: ModelCard, taken: Collection[str]) -> str:
@@ -91,8 +93,10 @@ def own_name(card: ModelCard, taken: Collection[str]) -> str:
     return next(name for name in names if name and name not in taken)
 
 
-def joined(result: Result, theirs: Result, first: str, name: str) -> Result:
+def joined(result: Result, theirs: Result, first: str, name: str) -> tuple[Result, list[float | None]]:
     """Return a result with the panels of another model and the differences of the maps of the same class.
+
+    With it, how far the two maps of each difference agree, or None where one of them is flat.
 
     Classes of two models are the same if there are as many of them; then both made the same panels in the same order.
     """
@@ -101,14 +105,14 @@ def joined(result: Result, theirs: Result, first: str, name: str) -> Result:
     others = (panel for panel in theirs.panels if not panel.group)
     pairs = [(one, two) for one, two in zip(mine, others, strict=False) if comparable(one, two)]
     differences = [difference(one, two, f"{name} minus {first}") for one, two in pairs]
-    return replace(
+    combined = replace(
         result,
         panels=(*ours, *(replace(panel, group=name) for panel in theirs.panels), *differences),
         notes=(*result.notes, *(note for note in theirs.notes if note not in result.notes)),
         compared={**result.compared, name: theirs.predictions},
-        agreement=mean([result.agreement, *(agreement(one, two) for one, two in pairs)]),
         seconds=result.seconds + theirs.seconds,
     )
+    return combined, [agreement(one, two) for one, two in pairs]
 
 
 def agreement(one: Panel, two: Panel) -> float | None:

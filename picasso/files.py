@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -19,6 +20,25 @@ except ImportError:  # pragma: no cover - Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
 NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,80}")
+
+
+def readable_json(document: Any, indent: int | None = None) -> bytes:
+    """Return a document whose texts are for people as JSON in UTF-8.
+
+    Texts of others may hold halves of letters (lone surrogates), which no page could send; a question mark is put
+    there.
+
+    Raises:
+        ValueError: it holds NaN or infinity.
+        TypeError: it holds something that is no plain value.
+    """
+    text = json.dumps(document, allow_nan=False, ensure_ascii=False, indent=indent)
+    return text.encode("utf-8", "replace")
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether an error says that the disk, or what one may use of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_json(file: Path, document: Any) -> None:

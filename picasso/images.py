@@ -248,6 +248,8 @@ def remarks(image: Image.Image, shown: str) -> tuple[str, ...]:
     # Of a handful of pixels nothing can be said.
     if high - low > FEW or image.width * image.height < 16:
         return ()
+    if low == high:
+        return (f"{shown} has the value {low} everywhere, so there is nothing in it for a model to look at.",)
     return (
         f"{shown} uses only the values {low} to {high} of 0 to 255. They are left as they are: if the model was "
         "trained on images of full contrast, stretch them before.",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from picasso import files
 from picasso.errors import ErrorDocument, PicassoError
 
 
@@ -77,7 +78,11 @@ def pack(message: Message) -> bytes:
         PicassoError: it holds something that is no plain value.
     """
     try:
-        return json.dumps({"message": type(message).__name__, **asdict(message)}, allow_nan=False).encode()
+        document = {"message": type(message).__name__, **asdict(message)}
+        # Requests name folders, which must stay as they are.
+        if isinstance(message, Request):
+            return json.dumps(document, allow_nan=False).encode()
+        return files.readable_json(document)
     except (TypeError, ValueError, RecursionError) as error:
         raise PicassoError(f"What was computed can't be sent: {error}.") from error
 

@@ -36,7 +36,7 @@ class Result:
         reference: where the method is described, or "".
         notes: what the reader should know about this picture; ``model.notes`` holds what concerns all.
         agreement: where models are compared, how far their maps agree: Spearman's rank correlation, -1..1, the mean
-            over the maps of the same class; None where nothing is compared.
+            over all pairs of a map and the first model's map of that class; None where nothing is compared.
         compared: the most probable classes that other models name, by the names of these models.
     """
 
@@ -94,7 +94,7 @@ class Result:
         rendering.enlarge(self.view).save(draft / VIEW)
         arrays = {f"panel_{index}": panel.array for index, panel in enumerate(self.panels)}
         np.savez_compressed(draft / ARRAYS, allow_pickle=False, view=self.view, **arrays)
-        (draft / DOCUMENT).write_text(json.dumps(document, allow_nan=False, indent=1), encoding="utf-8")
+        (draft / DOCUMENT).write_bytes(files.readable_json(document, indent=1))
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

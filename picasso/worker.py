@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from picasso import checking, comparing, configuration, estimating, questions
+from picasso import checking, comparing, configuration, estimating, files, questions
 from picasso.audits import Audit
 from picasso.configuration import Settings
-from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, document_of, reason
+from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, StorageFull, document_of, reason
 from picasso.inputs import Picture, stored
 from picasso.jobs import Job
 from picasso.models.base import Model
@@ -115,6 +115,10 @@ def told(work: Job, what: str) -> Iterator[None]:
     except PicassoError as error:
         log.exception("%s %s failed", what, work.id)
         work.fail(error)
+    except OSError as error:
+        log.exception("%s %s failed", what, work.id)
+        full = StorageFull("The server's disk is full; delete runs that you do not need, and try again.")
+        work.fail(full if files.is_full(error) else RunError(f"The {what} failed: {reason(error)}."))
     # Plugins may raise anything, also what is no Exception.
     except BaseException as error:
         log.exception("%s %s failed", what, work.id)

@@ -97,6 +97,16 @@ def test_the_agreement_is_that_of_the_maps_which_can_be_compared() -> None:
     assert result.agreement is None, "there are no maps of the same classes"
 
 
+def test_each_pair_of_maps_counts_alike_for_the_agreement() -> None:
+    """Whichever model comes last, and however many there are."""
+    one, two = loaded(3), loaded(4)
+    (alone,), _ = compare({"": one, "later": two})
+    (first,), _ = compare({"": one, "same": loaded(3), "later": two})
+    (last,), _ = compare({"": one, "later": two, "same": loaded(3)})
+    assert alone.agreement is not None
+    assert [first.agreement, last.agreement] == pytest.approx([(1 + alone.agreement) / 2] * 2)
+
+
 def test_a_model_is_no_different_from_itself() -> None:
     ((result,), _) = compare({"": loaded(), "same": loaded()}, "PartialOcclusion")
     found = groups(result)

@@ -284,6 +284,11 @@ def test_an_image_of_a_twentieth_of_its_range_is_noted(low: int, high: int, note
     assert [note.startswith(start) for note in decoded.notes] == [True] * noted
 
 
+def test_an_image_of_one_value_is_noted() -> None:
+    decoded = images.decode(png(Image.new("RGB", (10, 10), (127, 127, 127))), "a.png")
+    assert decoded.notes == ("a.png has the value 127 everywhere, so there is nothing in it for a model to look at.",)
+
+
 def test_floats_are_0_to_1_and_wide_integers_0_to_65535() -> None:
     floats = np.linspace(0, 1, 100, dtype=np.float32).reshape(10, 10)
     decoded = images.decode(png(Image.fromarray(floats), "TIFF"), "a.tif")

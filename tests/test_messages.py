@@ -37,6 +37,14 @@ def test_messages_come_out_as_they_went_in(message: Message) -> None:
     assert unpack(pack(message)) == message
 
 
+def test_texts_can_be_sent_on_and_folders_stay_as_they_are() -> None:
+    assert unpack(pack(Status({"state": "failed", "error": "\ud800 dog"}))) == Status(
+        {"state": "failed", "error": "? dog"}
+    )
+    request = Request(1, "shard", "/runs/\udcff")
+    assert unpack(pack(request)) == request
+
+
 @pytest.mark.parametrize("value", [object(), float("nan"), {"a": {1, 2}}, ValueError("x")])
 def test_what_is_no_plain_value_is_refused_before_it_is_sent(value: object) -> None:
     with pytest.raises(PicassoError, match="can't be sent"):

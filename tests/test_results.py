@@ -32,6 +32,13 @@ def test_saving_and_loading(result: Result, tmp_path: Path) -> None:
         assert (one.scale(), one.title, one.class_index) == (other.scale(), other.title, other.class_index)
 
 
+def test_what_no_page_could_send_is_a_question_mark(result: Result, tmp_path: Path) -> None:
+    panels = tuple(replace(panel, title="half a letter \ud83d", note="\N{DOG}") for panel in result.panels)
+    replace(result, panels=panels).save(tmp_path / "out")
+    again = Result.load(tmp_path / "out")
+    assert {(panel.title, panel.note) for panel in again.panels} == {("half a letter ?", "\N{DOG}")}
+
+
 def test_what_other_models_say_is_kept(result: Result, tmp_path: Path) -> None:
     compared = replace(result, compared={"epoch 1": result.predictions[:2], "epoch 2": ()})
     compared.save(tmp_path / "out")

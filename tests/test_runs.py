@@ -12,6 +12,7 @@ import pytest
 
 from picasso import configuration, files, images, worker
 from picasso.errors import NotFound, RunError
+from picasso.results import Result
 from picasso.runs import Run, Spec, StoredPicture
 from picasso.web.present import remaining
 from tests.conftest import PLUGINS, fake_settings, picture
@@ -255,3 +256,17 @@ def test_a_run_ends_even_if_there_is_no_room_for_the_reason(tmp_path: Path, monk
     monkeypatch.setattr(files, "write_json", full)
     run.fail(RunError("It failed."))
     assert run.state()["state"] == "cancelled"
+
+
+def test_a_run_that_finds_the_disk_full_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path, count=1)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Result, "save", full)
+    worker.run_shard(str(run.folder), 0)
+    assert run.error() == {
+        "code": "storage_full",
+        "message": "The server's disk is full; delete runs that you do not need, and try again.",
+    }

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from picasso.errors import ConfigurationError, reason
+from picasso.errors import ConfigurationError, reason, text_of
 
 # What stands before a name in the files of ImageNet, such as synset_words.txt.
 SYNSET = re.compile(r"n\d{8}[\s,:]+(?=\S)")
@@ -50,7 +50,8 @@ def read(file: Path) -> list[str]:
         raise ConfigurationError(f"The labels in {file} can't be read: {reason(error)}.", field="LABELS") from error
     if not names:
         raise ConfigurationError(f"There are no labels in {file}.", field="LABELS")
-    return names
+    # JSON can name halves of letters, which no page could send.
+    return [text_of(name) for name in names]
 
 
 def decoded(body: bytes) -> str:

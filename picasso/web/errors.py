@@ -9,7 +9,8 @@ from typing import Any
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from picasso.errors import NotFound, PicassoError
+from picasso.errors import NotFound, PicassoError, StorageFull
+from picasso.files import is_full
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(PicassoError, foreseen)
     app.register_error_handler(HTTPException, http)
     app.register_error_handler(FileNotFoundError, vanished)
+    app.register_error_handler(OSError, system)
     app.register_error_handler(Exception, unforeseen)
 
 
@@ -56,6 +58,13 @@ def vanished(error: FileNotFoundError) -> Response:
     if session is None or (error.filename and Path(error.filename).parent.exists()):
         return unforeseen(error)
     return foreseen(NotFound("That was deleted while this request was at work."))
+
+
+def system(error: OSError) -> Response:
+    """Answer what the system refused: that the disk is full is nobody's mistake, and whoever asked can make room."""
+    if is_full(error):
+        return foreseen(StorageFull("The server's disk is full; delete runs that you do not need, and try again."))
+    return unforeseen(error)
 
 
 def unforeseen(error: Exception) -> Response:

@@ -82,6 +82,11 @@ def test_text_stays_as_it_is_written(tmp_path: Path, name: str, text: str, names
     assert read(tmp_path / name) == names
 
 
+def test_halves_of_letters_become_question_marks(tmp_path: Path) -> None:
+    (tmp_path / "labels.json").write_text(r'["cat \ud83d", "\ud83d\udc15"]')
+    assert read(tmp_path / "labels.json") == ["cat ?", "\N{DOG}"]
+
+
 def test_utf_16_as_some_editors_save_it(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_bytes("größe\r\nhöhe\r\n".encode("utf-16"))
     assert read(tmp_path / "labels.txt") == ["größe", "höhe"]

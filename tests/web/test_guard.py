@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -76,6 +78,16 @@ def test_an_unforeseen_error_is_a_friendly_page(app: Flask, monkeypatch: pytest.
     assert page.status_code == 500
     assert "Something went wrong on our side" in page.text
     assert "secret" not in page.text
+
+
+def test_a_full_disk_is_said(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("picasso.web.pages.find_session", full)
+    page = app.test_client().get("/")
+    assert page.status_code == 507
+    assert "disk is full; delete runs" in page.text
 
 
 def test_a_host_name_that_is_not_served_is_told_the_setting(client: FlaskClient) -> None:
