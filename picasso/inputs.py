@@ -83,6 +83,10 @@ def expand(images: Any, model: Model | None = None) -> Iterator[Source]:
         yield from files_in(Path(images), model) if Path(images).is_dir() else [images]
     elif isinstance(images, bytes | Image.Image):
         yield images
+    elif isinstance(images, bytearray | memoryview):
+        yield bytes(images)
+    elif callable(getattr(images, "read", None)):
+        yield images.read()
     elif hasattr(images, "__array__"):
         array = as_array(images)
         yield from array if is_batch(array, model) else [array]

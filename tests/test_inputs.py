@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ def grey() -> GreyModel:
         (PIXELS / 255).astype(np.float32),
         Tensor(PIXELS),
         png(picture()),
+        bytearray(png(picture())),
+        io.BytesIO(png(picture())),
         picture(),
         np.dstack([PIXELS, np.full(PIXELS.shape[:2], 255, np.uint8)]),
         np.asfortranarray(PIXELS),
@@ -100,7 +103,7 @@ def test_a_folder_is_its_images(tmp_path: Path, linear: LinearModel) -> None:
             r"Picture 0 holds floats from \S+ to 2\d\d; floats must lie in 0\.\.1\. Divide them",
         ),
         (PIXELS / 127.5 - 1, "Picture 0 holds floats from -"),
-        (np.full((6, 9, 3), np.nan), "Picture 0 holds floats from nan"),
+        (np.full((6, 9, 3), np.nan), "Picture 0 holds values that are not finite numbers"),
         (PIXELS.astype(np.int32) - 300, "Picture 0 holds integers from -"),
         (np.zeros((6, 9, 3), complex), "is an array of complex128; images hold integers, booleans, or floats"),
         (np.zeros((3, 6, 9), np.uint8), r"Its channels come first: pass array.transpose\(1, 2, 0\)"),

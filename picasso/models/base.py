@@ -370,17 +370,21 @@ class Model(Framework):
         return getattr(getattr(self, method), "__func__", None) is not getattr(Model, method)
 
     def warm_up(self) -> None:
-        """Answer one empty picture, so that the first real one does not wait for compilation.
+        """Answer one image of noise, so that the first real one does not wait for compilation.
 
         Raises:
             ModelError: preprocess() fails, or the number of class names differs from the number of classes.
         """
+        # Here, because it takes a model.
+        from picasso.models import chance
+
         height, width, _ = self.input_shape
         if self.opens_images():
             # Nobody knows here what such a class opens.
             probe = np.zeros((1, *self.input_shape), np.float32)
         else:
-            probe = self.inputs_of([Image.new("RGB", (width, height))])
+            # Not an empty one: models that divide by an image's own maximum or deviation have no answer to it.
+            probe = self.inputs_of(chance.probes(width, height)[:1])
         self.predict(probe)
         if Capability.GRADIENTS in self.capabilities:
             self.input_gradients(probe, [0])

@@ -148,7 +148,7 @@ class Graph:
             answers = [self._call(function, np.full(shape, value, np.float32)) for value in value_range.PROBES]
             return [np.stack(values) for values in zip(*answers, strict=True)]
 
-        return input_values.find(self._input, self._scaled, evaluate)
+        return self._bounded or input_values.find(self._input, self._scaled, evaluate)
 
     @property
     def differentiable(self) -> bool:
@@ -191,6 +191,7 @@ class Graph:
         self.integers: tuple[int, int] | None = (whole.min, whole.max) if whole else None
         # Now: later the operations of the gradients will take the same tensors.
         self._scaled = input_values.behind_first_operations(self._input)
+        self._bounded = input_values.bounded_to(self._input)
         shape, answered = self._input.shape, self._answered.shape
         if shape.rank != 4 or None in shape.as_list()[1:]:
             raise ModelError(f"{self._label} must take one input of shape (N, H, W, C), but takes {shape}.")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.models import value_range
+from picasso.models.backend import tf
 from picasso.models.feature_layers import reach
 
 # Operations that keep values and at most move, repeat or leave out some. Their first inputs are the values.
@@ -25,6 +26,8 @@ MOVING = {
 }  # fmt: skip
 # Operations that multiply values or add to them.
 AFFINE = {"Add", "AddV2", "BiasAdd", "Div", "Mul", "Neg", "RealDiv", "Sub"}
+# Operations that bound values.
+BOUNDING = {"ClipByValue", "Maximum", "Minimum"}
 # Operations that ask for the shape only.
 SHAPES = {"Rank", "Shape", "ShapeN", "Size"}
 # A normalization with statistics of the training also multiplies and adds, but by learned numbers, which say nothing
@@ -76,6 +79,27 @@ def behind_first_operations(inputs: Any) -> list[Any]:
         else:
             ends |= {tensor.ref(): tensor for tensor in sources}
     return list(ends.values())
+
+
+def bounded_to(inputs: Any) -> str:
+    """Return the value range that a graph bounds its input to before all else, or "" where it does not.
+
+    To be asked of a graph without gradients, whose operations take the same tensors.
+    """
+    low, high, tensor = -np.inf, np.inf, inputs
+    while True:
+        users = [operation for operation in tensor.consumers() if operation.type not in SHAPES]
+        if len(users) != 1 or users[0].type not in MOVING | BOUNDING:
+            return value_range.of_bounds(low, high)
+        (user,) = users
+        if user.type in BOUNDING:
+            numbers = [tf.get_static_value(one) for one in user.inputs if one is not tensor]
+            if any(one is None or np.size(one) != 1 for one in numbers):
+                return ""
+            ends = [float(np.reshape(one, -1)[0]) for one in numbers]
+            low = low if user.type == "Minimum" else ends[0]
+            high = high if user.type == "Maximum" else ends[-1]
+        tensor = user.outputs[0]
 
 
 def is_shape(tensor: Any) -> bool:

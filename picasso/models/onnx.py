@@ -64,8 +64,7 @@ class ONNXModel(PredictOnlyModel):
         self._input, self._output = inputs[0].name, chosen_output(self._session.get_outputs(), output, file)
         batch, *sides = inputs[0].shape
         self.fixed_batch = batch if isinstance(batch, int) else None
-        # PyTorch's order is recognized by a second axis that is as small as a number of channels.
-        self._channels_first = sides[0] in (1, 3) and sides[2] not in (1, 3)
+        self._channels_first = channels_first(sides)
         known = [*sides[1:], sides[0]] if self._channels_first else sides
         if not input_shape and not all(isinstance(side, int) for side in known):
             input_shape = self.shape_of_preprocess()
@@ -109,6 +108,14 @@ class ONNXModel(PredictOnlyModel):
         ordered = of_type(ordered, self._type)
         (answer,) = self._session.run([self._output], {self._input: ordered})
         return np.asarray(answer)
+
+
+def channels_first(sides: Sequence[Any]) -> bool:
+    """Tell whether the sides of an input, numbers or names, are in PyTorch's order: channels, rows, columns."""
+    first, *others = sides
+    if first in (1, 3) or others[1] in (1, 3):
+        return first in (1, 3) and others[1] not in (1, 3)
+    return isinstance(first, int) and all(not isinstance(side, int) or first < side for side in others)
 
 
 def input_type(said: str, file: Path) -> Any:

@@ -5,7 +5,7 @@ As :mod:`picasso.models.input_values` for TensorFlow: the first operations are r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ MOVING = {
     "Resize", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Upsample",
 }  # fmt: skip
 AFFINE = {"Add", "Div", "Mul", "Neg", "Sub"}
+BOUNDING = {"Clip", "Max", "Min"}
 SHAPES = {"Shape", "Size"}
 NORMALIZATION = "BatchNormalization"
 
@@ -42,6 +43,8 @@ def find(file: Path, shape: Sequence[int], dtype: Any, onnxruntime: Any) -> str:
     graph = onnx.load(str(file), load_external_data=False).graph
     stored = {one.name: one for one in graph.initializer}
     (source,) = (one for one in graph.input if one.name not in stored)
+    if bounded := bounded_to(graph, source.name, onnx.numpy_helper.to_array):
+        return bounded
     first, ends = first_operations(graph, source.name)
     if source.name in ends:
         users = [node for node in graph.node if source.name in node.input and node.op_type not in SHAPES]
@@ -82,6 +85,29 @@ def first_operations(graph: Any, source: str) -> tuple[set[str], list[str]]:
         else:
             ends |= dict.fromkeys(name for name in sources if name in scaled)
     return (scaled | constant) - {source}, list(ends)
+
+
+def bounded_to(graph: Any, source: str, to_array: Callable[[Any], NDArray[Any]]) -> str:
+    """Return the value range that a graph bounds its input to before all else, or "" where it does not."""
+    constants = {one.name: one for one in graph.initializer}
+    constants |= {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant"}
+    low, high, name = -np.inf, np.inf, source
+    while True:
+        users = [node for node in graph.node if name in node.input and node.op_type not in SHAPES]
+        if len(users) != 1 or users[0].op_type not in MOVING | BOUNDING:
+            return value_range.of_bounds(low, high)
+        (user,) = users
+        if user.op_type in BOUNDING:
+            # Before opset 11, the bounds of Clip were attributes.
+            known = {one.name: one.f for one in user.attribute}
+            others = [one for one in user.input if one != name]
+            if any(one and one not in constants for one in others):
+                return ""
+            values = [to_array(constants[one]).reshape(-1) if one else np.zeros(0) for one in others]
+            first, last = (float(values[at][0]) if values and values[at].size == 1 else None for at in (0, -1))
+            low = low if user.op_type == "Min" else known.get("min", low if first is None else first)
+            high = high if user.op_type == "Max" else known.get("max", high if last is None else last)
+        name = user.output[0]
 
 
 def of_measured(mean: NDArray[Any], variance: NDArray[Any]) -> str:

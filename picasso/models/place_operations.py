@@ -15,6 +15,8 @@ Known = Layout | None
 WINDOWED = {"AvgPool", "Conv2D", "DepthwiseConv2dNative", "MaxPool"}
 RESIZING = {"ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor"}
 PADDING = {"Pad", "PadV2", "MirrorPad"}
+# The largest part of what is concatenated that may lie elsewhere, such as rows mirrored at the edges.
+MIRRORED = 0.25
 REDUCING = {"All", "Any", "Max", "Mean", "Min", "Prod", "Sum"}
 PRODUCTS = {"BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"}
 RESHAPING = {"ExpandDims", "Reshape", "Squeeze"}
@@ -266,7 +268,7 @@ def parts(operation: Any, layout: Layout) -> Known | list[Known]:
 
 
 def concatenated(operation: Any, before: Sequence[Known]) -> Known:
-    """Follow a concatenation; along rows or columns, the largest part says where all lie."""
+    """Follow a concatenation; along rows or columns, the largest part says where all lie, if few lie elsewhere."""
     last = operation.type == "ConcatV2"
     chosen = static(operation.inputs[-1 if last else 0])
     operands = list(zip(operation.inputs, before, strict=True))[: -1 if last else None][0 if last else 1 :]
@@ -276,17 +278,32 @@ def concatenated(operation: Any, before: Sequence[Known]) -> Known:
     axis = chosen[0] % len(known[0])
     total = sizes(operation.outputs[0])[axis]
     start, found = 0, plain(total)
-    largest = 0
+    largest, parts = 0, list[tuple[int, Factor]]()
     for tensor, layout in operands:
         size = sizes(tensor)[axis]
         if size is None or total is None:
             break
         one = single(layout[axis], size) if layout else Factor(size)
-        if one.side is not None and size > largest:
-            found, largest = (one.moved(-start, 1, total),), size
+        if one.side is not None:
+            parts.append((start, one))
+            if size > largest:
+                found, largest = (one.moved(-start, 1, total),), size
         start += size
+    if total and largest and elsewhere(parts, found[0]) > total * MIRRORED:
+        found = plain(total)
     rest = [along(layout, {axis: ()}) for layout in known]
     return along(joined(rest, len(rest[0])) or rest[0], {axis: found})
+
+
+def elsewhere(parts: Sequence[tuple[int, Factor]], line: Factor) -> int:
+    """Return how many values of some parts, each with the number of its first value, do not lie on a line."""
+    return sum(
+        part.size or 0
+        for start, part in parts
+        if part.side != line.side
+        or abs(part.step - line.step) > abs(line.step) / 8
+        or abs(part.start - line.start - start * line.step) > abs(line.step)
+    )
 
 
 def product(operation: Any, before: Sequence[Known]) -> Known:

@@ -94,6 +94,11 @@ def of_deviation(deviation: float) -> str:
     return "0..255" if 20 <= deviation <= 300 else ""
 
 
+def of_bounds(low: float, high: float) -> str:
+    """Return the range of which two numbers are the ends, or "" where it is none of :data:`RAW`."""
+    return next((name for name, range_ in RAW.items() if same(low, high, *range_)), "")
+
+
 def of_quantization(scale: float, zero: int, limits: tuple[int, int]) -> str:
     """Return the range that the integers of a quantized input stand for, or "" where it is none that has a name.
 

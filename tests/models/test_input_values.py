@@ -11,6 +11,7 @@ import pytest
 
 from picasso import explain
 from picasso.models import load_model, value_range
+from picasso.models.onnx import channels_first
 from tests.conftest import picture
 from tests.zoo.make_files import FOLDER
 
@@ -88,6 +89,9 @@ FIRST: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
         lambda keras, x: keras.Sequential([keras.Input((SIDE, SIDE, 3)), keras.layers.Rescaling(1 / 255)])(x),
         "0..255",
     ),
+    "bounded to 0..255": (lambda keras, x: keras.ops.clip(x, 0, 255) / 255, "0..255"),
+    "bounded to 0..1": (lambda keras, x: keras.ops.clip(x[..., ::-1], 0, 1) * 2 - 1, "0..1"),
+    "bounded from below": (lambda keras, x: keras.ops.maximum(x, 0), ""),
     "after a convolution": (lambda keras, x: keras.layers.Rescaling(1 / 255)(keras.layers.Conv2D(3, 1)(x)), ""),
     "twice as much": (lambda keras, x: x * 2, ""),
     "squared": (lambda keras, x: x * x / 255.0, ""),
@@ -284,6 +288,7 @@ def onnx_file(folder: Path, first: str, kind: str = "FLOAT", batch: Any = "n") -
         "255": 255.0,
         "127.5": 127.5,
         "1": 1.0,
+        "0": 0.0,
         "mean": MEAN.reshape(1, 3, 1, 1),
         "deviation": DEVIATION.reshape(1, 3, 1, 1),
         "ones": np.ones(3),
@@ -336,12 +341,34 @@ def onnx_file(folder: Path, first: str, kind: str = "FLOAT", batch: Any = "n") -
         ("BatchNormalization:ones:zeros:means:variances", "0..1"),
         ("BatchNormalization:ones:zeros:zeros:ones", ""),
         ("Sigmoid Div:255", ""),
+        ("Clip:0:255 Div:255", "0..255"),
+        ("Clip:0:1 Mul:127.5", "0..1"),
+        ("Max:0 Min:1", "0..1"),
     ],
 )
 def test_the_first_operations_of_onnx(first: str, expected: str, tmp_path: Path) -> None:
     path, _ = onnx_file(tmp_path, first)
     known = f"{expected} (the model rescales its input itself)" if expected else "0..1 (a guess)"
     assert load_model(path).card().preprocessing == f"stretch, values {known}"
+
+
+@pytest.mark.parametrize(
+    ("sides", "expected"),
+    [
+        ((3, 24, 24), True), ((24, 24, 3), False), ((4, 24, 24), True), ((13, 24, 32), True), ((24, 24, 13), False),
+        ((4, "h", "w"), True), (("h", "w", 4), False), ((1, 28, 28), True), ((3, 3, 3), False), ((24, 24, 24), False),
+    ],
+)  # fmt: skip
+def test_the_order_of_the_axes_of_onnx(sides: tuple[Any, ...], expected: bool) -> None:
+    assert channels_first(sides) is expected
+
+
+def test_a_model_that_divides_by_an_image_s_own_maximum_loads(keras: Any) -> None:
+    def first(keras: Any, x: Any) -> Any:
+        return x / keras.ops.max(x, axis=(1, 2, 3), keepdims=True)
+
+    (result,) = explain(load_model(model_of(keras, first)), picture(), "ClassProbabilities")
+    assert result.picture == "picture 0"
 
 
 @pytest.mark.parametrize("batch", ["n", 2])

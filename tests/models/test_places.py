@@ -143,6 +143,22 @@ def test_places_of_a_network_by_hand(keras: Any) -> None:
 IMAGE: Layout = (plain(None), (Factor(8, ROWS, 0.5, 1),), (Factor(6, COLUMNS, 0.5, 1),), plain(3))
 
 
+def test_parts_that_changed_places_lie_nowhere_but_mirrored_edges_do(keras: Any) -> None:
+    from picasso.models.keras import KerasModel
+
+    layers, join = keras.layers, keras.layers.Concatenate(axis=1)
+    inputs = keras.Input((12, 16, 3))
+    halves = layers.Conv2D(2, 1, name="halves")(join([inputs[:, 6:], inputs[:, :6]]))
+    mirrored = layers.Conv2D(2, 1, name="mirrored")(join([inputs[:, 2:0:-1], inputs]))
+    together = layers.Concatenate()([layers.GlobalAveragePooling2D()(one) for one in (halves, mirrored)])
+    model = KerasModel()
+    model.model = keras.Model(inputs, layers.Dense(2, activation="softmax")(together))
+    model.use(Path(__file__))
+    found = {layer.name: layer.place for layer in model.layers()}
+    assert found["halves"] is None
+    assert found["mirrored"] == Place((-1.5, 0.5), (1, 1))
+
+
 def test_values_keep_their_place_through_tokens_and_windows() -> None:
     tokens = reshaped(IMAGE, (None, 48, 3))
     assert tokens is not None

@@ -87,6 +87,10 @@ class GraphReader:
             return Operation("join", inputs[1:])
         if operation.type == "ConcatV2":
             return Operation("join", inputs[:-1])
+        if operation.type == "Pow":
+            exponent = self.constant(inputs[1]) if self.is_constant(inputs[1]) else None
+            squared = exponent is not None and exponent.size == 1 and float(exponent.reshape(-1)[0]) == 2
+            return Operation("square" if squared else "unknown", inputs[:1])
         numbers = (0,) if name == "linear" and in_usual_order(operation) else ()
         return Operation(name, inputs[: VALUES.get(name, 1)], numbers)
 
