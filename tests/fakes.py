@@ -9,7 +9,7 @@ import numpy as np
 
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
-from picasso.models.card import Capability, Layer
+from picasso.models.card import Capability, Layer, Place
 from picasso.models.preprocessing import Preprocessing
 
 HEIGHT, WIDTH, CHANNELS, CLASSES = 6, 9, 3, 7
@@ -39,7 +39,8 @@ class LinearModel(Model):
         return ["ant", "bee", "cat <b>", "dog", "elk", "fox", "gnu"]
 
     def layers(self) -> list[Layer]:
-        return [Layer("input", self.input_shape, default=True, receptive_field=(1, 1))]
+        pixels = Place((0.5, 0.5), (1.0, 1.0))
+        return [Layer("input", self.input_shape, default=True, receptive_field=(1, 1), place=pixels)]
 
     def batch_logits(self, inputs: Array) -> Array:
         return np.asarray(np.einsum("nhwc,khwc->nk", inputs, self.weights), np.float32)
