@@ -34,18 +34,16 @@ class Method:
         transparency: how strongly the photograph shows through.
         pixels: whether the map has a value of its own for each pixel. Then few values are extreme, and the colours
             end at the value that 1 % of the pixels exceed.
-        stretched: whether the colours run from the smallest to the largest value, not as the method says.
     """
 
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
     transparency: float = 0.4
     pixels: bool = False
-    stretched: bool = False
 
 
 METHODS = (
-    Method("PartialOcclusion", {"Window": 0.2, "Strides": 20}, 0.35, stretched=True),
+    Method("PartialOcclusion", transparency=0.35),
     Method("RISE"),
     Method("SaliencyMaps", transparency=0.0, pixels=True),
     Method("IntegratedGradients", transparency=0.0, pixels=True),
@@ -89,8 +87,6 @@ def drawn(method: Method, result: Result) -> Image.Image:
 
 def span(panel: Panel, method: Method) -> tuple[float, float]:
     """Return the values at the ends of the colours."""
-    if method.stretched:
-        return float(panel.array.min()), float(panel.array.max())
     if not method.pixels:
         return panel.scale()
     most = float(np.quantile(np.abs(panel.array), 0.99))
