@@ -132,7 +132,8 @@ def compared(occlusion: Occlusion, covering: Covering, windows: list[Box]) -> It
     because = "because preprocessing looks at all of a picture at once"
     if len(replaced):
         fast = model.occlude(covering.array, covering.plain, [windows[index] for index in replaced])
-        there = f"; a whole picture for each of {len(painted)} windows, {because} there" if len(painted) else ""
+        count = f"{len(painted)} window{'s' if len(painted) > 1 else ''}"
+        there = f"; a whole picture for each of {count}, {because} there" if len(painted) else ""
         for members, part in fast.parts:
             occlusion.method = fast.method + there
             yield replaced[members], part
