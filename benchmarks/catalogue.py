@@ -113,8 +113,8 @@ def measure(name: str) -> dict[str, Any]:
     """Save one network, load it, check it and explain an image by every visualization.
 
     Returns:
-        The CPU seconds of loading, the default layer, the number of visualizations that run, what the others say, and by
-        how much probabilities differ from the framework's own answer.
+        The CPU seconds of loading, the default layer, the number of visualizations that run, what the others say, and
+        by how much probabilities differ from the framework's own answer.
     """
     import keras
 

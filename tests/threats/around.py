@@ -39,6 +39,7 @@ LINES: dict[int, Line] = {
         "not repeated; redirects stay here",
         (
             f"{BORDER}::test_what_a_proxy_claims_is_not_repeated",
+            f"{BORDER}::test_no_prefix_leads_to_another_host",
             f"{BORDER}::test_redirects_stay_here",
             f"{BORDER}::test_the_page_of_runs_does_not_lead_away",
             "web/test_login.py::test_without_proxies_forwarded_headers_say_nothing",

@@ -110,7 +110,7 @@ LINES: dict[int, Line] = {
         "413 at once",
         (
             f"{ABUSE}::test_too_much_is_refused_at_once",
-            f"{ABUSE}::test_dashes_within_the_limit_take_no_time",
+            f"{ABUSE}::test_dashes_within_the_limit",
             "test_quotas.py::test_an_upload_beyond_the_limit_leaves_nothing",
         ),
     ),
