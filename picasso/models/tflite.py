@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.errors import ModelError, reason
-from picasso.models import value_range
+from picasso.models import tflite_inputs, value_range
 from picasso.models.arrays import Array
 from picasso.models.outputs import Analysis, Range, choose_output
 from picasso.models.outputs.tflite_graph import TFLiteReader
@@ -46,9 +46,9 @@ class TFLiteModel(PredictOnlyModel):
         """
         file = Path(path)
         self._file, self.output_kind = file, output_kind or self.output_kind
-        interpreter = runtime("ai_edge_litert.interpreter", "tflite", file).Interpreter
+        litert = runtime("ai_edge_litert.interpreter", "tflite", file)
         try:
-            self._interpreter = interpreter(model_path=str(file))
+            self._interpreter = litert.Interpreter(model_path=str(file))
             self._interpreter.allocate_tensors()
         except Exception as error:
             raise ModelError(f"{file.name} can't be read as TFLite: {reason(error)}.") from error
@@ -61,13 +61,21 @@ class TFLiteModel(PredictOnlyModel):
         self.input_shape = (height, width, channels)
         # The interpreter holds its tensors itself: two callers would overwrite each other's.
         self._lock = threading.Lock()
-        self._note_values()
+        self._note_values(litert)
         self.adopt(file)
 
-    def _note_values(self) -> None:
-        """Note for which pixel values the type of the input or its quantization says that the model was made."""
+    def _note_values(self, litert: Any) -> None:
+        """Note for which pixel values the input, its quantization or the first operations say that it was made."""
         dtype = self._input["dtype"]
         if not np.issubdtype(dtype, np.integer):
+            try:
+                scaled = tflite_inputs.find(self._file, litert, self.fixed_batch or 1, self.input_shape)
+            except Exception:
+                # Without a description of the format, or by another version of it, it stays a guess.
+                log.info("the first operations of %s can't be followed", self._file.name, exc_info=True)
+                return
+            if scaled:
+                self.takes_values(scaled, "the model rescales its input itself")
             return
         scale, zero = self._input["quantization"]
         limits = (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))

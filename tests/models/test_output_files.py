@@ -231,8 +231,18 @@ def test_without_the_package_onnx_test_images_decide(tmp_path: Path, monkeypatch
 # ---- TFLite ---------------------------------------------------------------------------------------------------------
 
 
-def tflite_file(folder: Path, count: int, *ends: str, outputs: int = 1, bias: float = 0.3) -> Path:
-    """Write a network of pooling and a dense layer, followed by operations of one input each."""
+def tflite_file(
+    folder: Path,
+    count: int,
+    *ends: str,
+    outputs: int = 1,
+    bias: float = 0.3,
+    first: Sequence[tuple[str, float]] = (),
+) -> Path:
+    """Write a network of pooling and a dense layer, followed by operations of one input each.
+
+    Before it come operations with a number, such as ``("Mul", 0.5)``.
+    """
     schema: Any = importlib.import_module("ai_edge_litert.schema_py_generated")
     flatbuffers: Any = importlib.import_module("flatbuffers")
     generator = np.random.default_rng(3)
@@ -269,6 +279,11 @@ def tflite_file(folder: Path, count: int, *ends: str, outputs: int = 1, bias: fl
         return output
 
     image = tensor("image", (1, SIDE, SIDE, 3))
+    for kind, value in first:
+        number = tensor(f"number {value}", (), np.float32(value))
+        image = operation(
+            kind.upper(), [image, number], tensor(kind, (1, SIDE, SIDE, 3)), f"{kind}Options", fusedActivationFunction=0
+        )
     axes = tensor("axes", (2,), np.array([1, 2], np.int32))
     weights = tensor("weights", (count, 3), generator.normal(0, 2, (count, 3)).astype(np.float32))
     offset = tensor("offset", (count,), np.full(count, bias, np.float32))
@@ -337,6 +352,20 @@ def test_tflite_files_that_are_no_classifiers_or_have_several_outputs(tmp_path: 
     for output in ("softmax", 1):
         model = load_model(file, output=output, preprocess="0..1")
         np.testing.assert_allclose(model.predict(IMAGES), tflite_answer(file), atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        ([("Mul", 1 / 127.5), ("Sub", 1.0)], "0..255 (the model rescales its input itself)"),
+        ([("Sub", 0.485), ("Div", 0.229)], "0..1 (the model rescales its input itself)"),
+        ([("Mul", 255.0), ("Div", 255.0)], "0..1 (a guess)"),
+        ([], "0..1 (a guess)"),
+    ],
+)
+def test_the_first_operations_of_tflite(first: list[tuple[str, float]], expected: str, tmp_path: Path) -> None:
+    model = load_model(tflite_file(tmp_path, 3, "SOFTMAX", first=first))
+    assert model.card().preprocessing == f"stretch, values {expected}"
 
 
 def test_files_of_the_converters_are_followed() -> None:

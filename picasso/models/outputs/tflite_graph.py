@@ -42,6 +42,9 @@ VALUES = {
 CLIPS = {
     "RELU": (0.0, INFINITY), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0), "RELU_0_TO_1": (0.0, 1.0),
 }  # fmt: skip
+# Operations that multiply values or add to them; those that keep them may move, repeat or leave out some.
+AFFINE = {"ADD", "SUB", "MUL", "DIV", "NEG"}
+MOVING = {kind for kind, name in NAMES.items() if name in ("keep", "join", "pad")} - {"QUANTIZE", "DEQUANTIZE"}
 # What an operation that is followed by an activation in one is called besides.
 BEFORE_ACTIVATION = "before activation"
 
@@ -72,6 +75,28 @@ class TFLiteReader:
     def is_constant(self, tensor: Any) -> bool:
         """Tell whether a tensor does not depend on the images."""
         return not isinstance(tensor, tuple) and tensor not in self._varying
+
+    def behind_first_operations(self) -> list[int]:
+        """Return the tensors that come of the input by moving and scaling, and that another operation takes.
+
+        None where that is the input itself.
+        """
+        (source,) = map(int, self._graph.inputs)
+        scaled, ends = {source}, dict[int, None]()
+        for one in self._graph.operators:
+            kind = self._kind(one)
+            sources = [int(index) for index in one.inputs if int(index) in self._varying]
+            taken = [index for index in sources if index in scaled]
+            if not taken or kind == "SHAPE":
+                continue
+            fused = self._activations.get(getattr(one.builtinOptions, "fusedActivationFunction", 0), "NONE")
+            divided_by = kind == "DIV" and int(one.inputs[1]) in self._varying
+            line = kind in MOVING or (kind in AFFINE and len(sources) == 1 and not divided_by)
+            if line and fused == "NONE" and len(taken) == len(sources):
+                scaled.update(map(int, one.outputs))
+            else:
+                ends |= dict.fromkeys(taken)
+        return [] if source in ends else list(ends)
 
     def constant(self, tensor: int) -> NDArray[Any] | None:
         """Return the values of a tensor that the file stores, dequantized; None where they are packed otherwise."""

@@ -1,0 +1,46 @@
+"""What a TFLite graph computes of its input first, and which pixel values it therefore was made for.
+
+As :mod:`picasso.models.input_values` for TensorFlow: what the first operations make of constant images is looked at.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from picasso.models import value_range
+from picasso.models.outputs.tflite_graph import TFLiteReader
+
+
+def find(file: Path, runtime: Any, batch: int, shape: tuple[int, ...]) -> str:
+    """Return the value range that the first operations of a file tell, or "".
+
+    Args:
+        file: the ``.tflite`` file, whose input is float.
+        runtime: the module ``ai_edge_litert.interpreter``.
+        batch: how many images the input takes.
+        shape: of one, ``(H, W, C)``.
+
+    Raises:
+        ImportError: the runtime that is installed does not describe the format.
+    """
+    ends = TFLiteReader(file).behind_first_operations()
+    if not ends:
+        return ""
+    # Else the memory of these tensors is used again, or operations are taken together.
+    interpreter = runtime.Interpreter(
+        model_path=str(file),
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=runtime.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    (source,) = interpreter.get_input_details()
+    answers = []
+    for value in value_range.PROBES:
+        interpreter.set_tensor(source["index"], np.full((batch, *shape), value, source["dtype"]))
+        interpreter.invoke()
+        answers.append([interpreter.get_tensor(index).astype(np.float64) for index in ends])
+    found = {value_range.of_values(np.stack(values)) for values in zip(*answers, strict=True)}
+    return found.pop() if len(found) == 1 else ""
