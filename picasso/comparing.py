@@ -20,6 +20,9 @@ from picasso.pipeline import Preview, Report
 from picasso.results import Result
 from picasso.visualizations.base import BaseVisualization
 
+# Below a difference; such a pair counts nothing for the agreement, which is that of the other pairs.
+FLAT = "One of the two maps is flat, so they have no agreement."
+
 
 def explain_each(
     models: Mapping[str, Model],
@@ -104,7 +107,11 @@ def joined(result: Result, theirs: Result, first: str, name: str) -> tuple[Resul
     mine = [panel for panel in ours if panel.group == first and result.model.classes == theirs.model.classes]
     others = (panel for panel in theirs.panels if not panel.group)
     pairs = [(one, two) for one, two in zip(mine, others, strict=False) if comparable(one, two)]
-    differences = [difference(one, two, f"{name} minus {first}") for one, two in pairs]
+    agreements = [agreement(one, two) for one, two in pairs]
+    differences = [
+        difference(one, two, f"{name} minus {first}", FLAT if agreed is None else "")
+        for (one, two), agreed in zip(pairs, agreements, strict=True)
+    ]
     combined = replace(
         result,
         panels=(*ours, *(replace(panel, group=name) for panel in theirs.panels), *differences),
@@ -112,7 +119,7 @@ def joined(result: Result, theirs: Result, first: str, name: str) -> tuple[Resul
         compared={**result.compared, name: theirs.predictions},
         seconds=result.seconds + theirs.seconds,
     )
-    return combined, [agreement(one, two) for one, two in pairs]
+    return combined, agreements
 
 
 def agreement(one: Panel, two: Panel) -> float | None:
@@ -132,10 +139,11 @@ def comparable(one: Panel, two: Panel) -> bool:
     return same and one.class_index == two.class_index is not None
 
 
-def difference(one: Panel, two: Panel, group: str) -> Panel:
-    """Return what the second map has more than the first."""
+def difference(one: Panel, two: Panel, group: str, remark: str = "") -> Panel:
+    """Return what the second map has more than the first, with a remark below it."""
     change = None if one.probability is None or two.probability is None else two.probability - one.probability
-    note = "" if change is None else f"probability {change:+.3f}"
+    # Zero is added for its sign: what is rounded to nothing has none.
+    note = "" if change is None else f"probability {round(change, 3) + 0.0:+.3f}"
     largest = max(float(np.abs(each.array).max()) for each in (one, two))
     return Panel(
         title=one.title,
@@ -144,7 +152,7 @@ def difference(one: Panel, two: Panel, group: str) -> Panel:
         signed=True,
         transparency=one.transparency,
         class_index=one.class_index,
-        note=note,
+        note=". ".join(filter(None, (note, remark))),
         group=group,
         noise=max(one.noise_level, two.noise_level, NETWORK_ROUNDING * largest),
     )

@@ -76,7 +76,9 @@ def test_maps_of_both_models_and_their_differences() -> None:
         assert (difference.title, difference.probability) == (ours.title, None)
         assert ours.probability is not None
         assert theirs.probability is not None
-        assert difference.note == f"probability {theirs.probability - ours.probability:+.3f}"
+        assert float(difference.note.removeprefix("probability ")) == pytest.approx(
+            theirs.probability - ours.probability, abs=5.1e-4
+        )
     inputs = two.preprocess([picture(0)])
     assert result.compared == {"later": two.best_classes(two.predict(inputs))[0]}
     assert result.predictions == one.best_classes(one.predict(inputs))[0]
@@ -95,6 +97,21 @@ def test_the_agreement_is_that_of_the_maps_which_can_be_compared() -> None:
     assert result.agreement < 0.9
     ((result,), _) = compare({"": one, "five": loaded(4, classes=5)})
     assert result.agreement is None, "there are no maps of the same classes"
+
+
+def test_a_pair_of_which_one_map_is_flat_has_no_agreement_and_says_so() -> None:
+    blind = loaded(4)
+    blind.weights = np.zeros_like(blind.weights)
+    ((result,), _) = compare({"": loaded(), "same": loaded(), "blind": blind})
+    assert result.agreement == 1
+    found = groups(result)
+    assert {panel.note.endswith(comparing.FLAT) for panel in found["blind minus linear.npz"]} == {True}
+    assert {panel.note for panel in found["same minus linear.npz"]} == {"probability +0.000"}
+
+
+def test_a_change_that_is_rounded_to_nothing_has_no_sign() -> None:
+    one, two = [Panel("a", np.ones((2, 2), np.float32), class_index=0, probability=sure) for sure in (1.0, 0.9999)]
+    assert comparing.difference(one, two, "b minus a").note == "probability +0.000"
 
 
 def test_each_pair_of_maps_counts_alike_for_the_agreement() -> None:
