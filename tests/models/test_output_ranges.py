@@ -237,3 +237,15 @@ def test_test_images_are_far_from_each_other() -> None:
     assert (images.min(), images.max()) == (-1, 255)
     distances = [np.abs(one - other).max() for i, one in enumerate(images) for other in images[:i]]
     assert min(distances) > 0.3
+
+
+def test_a_range_with_one_end_has_another_side() -> None:
+    assert Range(-INFINITY, 1e-4).within(-INFINITY, 0)
+    assert not Range(0, INFINITY).within(-INFINITY, 0)
+
+
+def test_negative_log_probabilities_are_no_log_probabilities() -> None:
+    found = Analysis(Expression()).of(("negate", ("log softmax", SCORE)))
+    values = -np.log(np.full((12, 4), 0.25) * np.linspace(0.1, 1, 12)[:, None])
+    with pytest.raises(ModelError, match="4 values that are never negative"):
+        decide(values, found, None, "The model")

@@ -71,7 +71,7 @@ class Range:
 
     def within(self, low: float, high: float) -> bool:
         """Tell whether all values lie between two bounds, up to rounding."""
-        tolerance = 1e-3 * max(1.0, abs(low), abs(high))
+        tolerance = 1e-3 * max(1.0, *(abs(end) for end in (low, high) if math.isfinite(end)))
         return self.low >= low - tolerance and self.high <= high + tolerance
 
 
