@@ -28,6 +28,9 @@ QUIET = ["--disable-background-networking", "--disable-component-update", "--dis
 EXAMPLES = Path(__file__).resolve().parents[2] / "picasso" / "examples"
 DIGITS = EXAMPLES / "samples" / "mnist"
 
+# What a page shows is looked at, and not how soon: another program may keep the machine busy.
+expect.set_options(timeout=60_000)
+
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", *QUIET]
 
 # For the modules of this folder: what marks and skips them.

@@ -183,7 +183,7 @@ def test_without_javascript_a_folder_is_sent_at_once(visitor: FlaskClient) -> No
     assert audit["left_out"] == [
         "notes.txt is no picture by its name and was left out.",
         "Left out, because there are fewer than 8 pictures: dog (3).",
-        "x.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP.",
+        "x.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",
     ]
     page = visitor.get(audit["page"]).text
     assert all(f"<li>{one}</li>" in page for one in audit["left_out"])
