@@ -50,7 +50,7 @@ def with_hole(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return changed
 
 
-OTHER = ("svg", "html", "javascript", "pdf", "eps", "psd", "tiff", "fits", "zero_bytes", "words", "signature_only")
+OTHER = ("svg", "html", "javascript", "pdf", "eps", "psd", "fits", "zero_bytes", "words", "signature_only")
 ONE_BIT = np.array([[255, 0, 255, 0], [0, 255, 0, 255], [255, 255, 255, 255]], np.uint8)
 
 CASES: dict[str, Case] = {
@@ -64,6 +64,7 @@ CASES: dict[str, Case] = {
     "packed_text.png": Case(400, BROKEN),
     "international_text.png": Case(400, BROKEN),
     "much_text.png": Case(400, BROKEN),
+    "tiff.png": good(ONE_COLOUR),
     "text_chunks.png": good(COLOURS),
     "script_appended.png": good(COLOURS),
     "place.jpg": good(ONE_COLOUR, 6),
