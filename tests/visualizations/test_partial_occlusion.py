@@ -157,7 +157,8 @@ def test_every_window_is_as_if_painted_whatever_preprocessing_does(kind: str, fi
     if differ.all():
         assert said == f", {because}."
     elif differ.any():
-        assert said == f"; a whole picture for each of {differ.sum()} windows, {because} there."
+        count = "1 window" if differ.sum() == 1 else f"{differ.sum()} windows"
+        assert said == f"; a whole picture for each of {count}, {because} there."
     else:
         assert said == "."
     assert differ.any() or kind in ("pixel by pixel", "by the largest", "by the range", "autocontrast")
@@ -198,7 +199,7 @@ def test_only_the_windows_that_differ_are_painted() -> None:
     (result,) = explain(model, Image.fromarray(pixels), Window=0.5, Strides=2, Occlusion="noise")
     because = "because preprocessing looks at all of a picture at once there"
     assert result.panels[0].note == (
-        f"Computed: a whole picture for each window; a whole picture for each of 1 windows, {because}."
+        f"Computed: a whole picture for each window; a whole picture for each of 1 window, {because}."
     )
 
 
