@@ -1,0 +1,10 @@
+"""Reading a model file before any framework does: whether it is data alone, or names code, files or addresses.
+
+Nothing here imports TensorFlow, Keras, ONNX Runtime or LiteRT. Each format has a module whose ``scan`` yields findings.
+"""
+
+from picasso.models.scan.checking import require, scan
+from picasso.models.scan.findings import Finding, Report
+from picasso.models.scan.limits import Limits
+
+__all__ = ["Finding", "Limits", "Report", "require", "scan"]

@@ -1,0 +1,16 @@
+"""How a value out of a model file is shown in a message."""
+
+from __future__ import annotations
+
+LONGEST = 80
+
+
+def shown(value: object) -> str:
+    """Return a value of a file as a short, printable text in quotation marks.
+
+    Example:
+        >>> shown("a" * 100 + chr(27))
+        '"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…"'
+    """
+    text = "".join(letter if letter.isprintable() else "�" for letter in str(value)[: LONGEST + 1])
+    return f'"{text[: LONGEST - 2]}…"' if len(text) > LONGEST else f'"{text}"'
