@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from picasso.models.scan.findings import Context, Finding, Kind, Report
 from picasso.models.scan.limits import Limits
 
 
-def scan(path: Path, limits: Limits | None = None, known: Set[str] = frozenset()) -> Report:
+def scan(path: Path, limits: Limits | None = None, known: frozenset[str] = frozenset()) -> Report:
     """Read a model file, folder or checkpoint prefix as data, and report what it must not hold.
 
     Args:
@@ -32,7 +32,7 @@ def findings_of(path: Path, context: Context) -> Iterator[Finding]:
     yield from ()
 
 
-def require(path: Path, trust: bool, limits: Limits | None = None, known: Set[str] = frozenset()) -> None:
+def require(path: Path, trust: bool, limits: Limits | None = None, known: frozenset[str] = frozenset()) -> None:
     """Raise an error unless a model file may be loaded.
 
     Args:

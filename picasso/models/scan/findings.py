@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -44,12 +44,12 @@ class Context:
 
     Attributes:
         limits: the bounds on memory and time.
-        known: names of layers and functions that the operator's own code registers, as ``"Package>Name"`` or ``"Name"``;
-            the file may use them.
+        known: names of layers and functions that the operator's own code registers, as ``"Name"`` or
+            ``"Package>Name"``; the file may use them.
     """
 
     limits: Limits = field(default_factory=Limits)
-    known: Set[str] = frozenset()
+    known: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
