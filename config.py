@@ -22,6 +22,9 @@ TRUSTED_HOSTS = []
 # How many proxies stand before the server; of so many, the X-Forwarded headers are believed.
 PROXIES = 0
 
+# How many requests are answered at once; at most half of them may wait for the model.
+THREADS = 8
+
 # Whether each request is written to the log as a line of JSON.
 LOG_REQUESTS = False
 

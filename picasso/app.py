@@ -54,7 +54,8 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     storage = Storage(settings)
     configured = worker.reference(settings)
     engine = LocalEngine(configured, storage.folder, settings.RUN_MINUTES * 60, settings.STALL_MINUTES * 60)
-    runner = Runner(engine, registry, configured, settings.QUEUE_LENGTH, list(settings.COMPARE))
+    waiting = settings.THREADS // 2
+    runner = Runner(engine, registry, configured, settings.QUEUE_LENGTH, list(settings.COMPARE), waiting)
 
     app = Flask("picasso")
     app.config["MAX_CONTENT_LENGTH"] = settings.MAX_UPLOAD_MB * 1_000_000

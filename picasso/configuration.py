@@ -49,6 +49,9 @@ class Settings:
     PROXIES: int = setting(
         0, "How many proxies stand before the server; of so many, the X-Forwarded headers are believed.", minimum=0
     )
+    THREADS: int = setting(
+        8, "How many requests are answered at once; at most half of them may wait for the model.", maximum=64, minimum=2
+    )
     LOG_REQUESTS: bool = setting(False, "Whether each request is written to the log as a line of JSON.")
     MODEL: str = setting("", 'A model file to load; "" uses the class that the next three settings name.')
     MODEL_CLS_PATH: str = setting("{picasso}/examples/keras/model.py", "The Python file that holds your model class.")

@@ -92,7 +92,7 @@ class TooMany(PicassoError):
 
 
 class Busy(PicassoError):
-    """The queue of runs is full."""
+    """The queue of runs is full, or so many requests wait for the model that another one may not."""
 
     status = 503
     code = "busy"
@@ -128,8 +128,12 @@ class RunError(PicassoError):
 
 
 class WorkerDied(RunError):
-    """The process that computes ended in mid-run; a new one is started for the next run."""
+    """The process that computes ended in mid-run; a new one is started for the next run.
 
+    Whoever waits for an answer is told to ask again: nothing was wrong with what was asked.
+    """
+
+    status = 503
     code = "worker_died"
 
 

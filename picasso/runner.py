@@ -14,6 +14,7 @@ from picasso.audit_documents import Order
 from picasso.audits import Audit
 from picasso.engine import Engine
 from picasso.errors import BadRequest, Busy, ConfigurationError, NotReady, PicassoError, RunError, WorkerCrashed, reason
+from picasso.gate import Gate
 from picasso.jobs import Job
 from picasso.models.labels import Wanted, numbers
 from picasso.pipeline import GROUP
@@ -39,6 +40,7 @@ class Runner:
         configured: where the worker finds the model; see :func:`picasso.worker.reference`.
         capacity: how many runs may wait or compute at once.
         compared: the names of the models that a run may be compared with.
+        waiting: how many callers of :meth:`ask` and :meth:`run_and_wait` may wait at once.
     """
 
     def __init__(
@@ -48,9 +50,11 @@ class Runner:
         configured: dict[str, Any],
         capacity: int,
         compared: Sequence[str] = (),
+        waiting: int = 4,
     ) -> None:
         self._engine, self._registry, self._configured, self._capacity = engine, registry, configured, capacity
         self._compared = tuple(compared)
+        self._gate = Gate(waiting)
         self._lock = threading.Lock()
         # Runs with unfinished shards and audits, oldest first, and how many promises of the engine each still has.
         self._active: dict[str, int] = {}
@@ -75,16 +79,19 @@ class Runner:
         """Return the answer to one of :mod:`picasso.questions`; it is given between two chunks of a run.
 
         Raises:
+            Busy: as many requests as may wait do so already.
             NotReady: the model is not loaded, or there was no answer for :data:`PATIENCE` seconds.
+            WorkerDied: the process that was asked has ended; another one starts.
             PicassoError: the question can't be answered.
         """
         status = self.model_status()
         if status["state"] != "ready":
             raise NotReady(status.get("error", "The model is still loading; try again in a few seconds."))
-        try:
-            return self._engine.ask(question).result(timeout=PATIENCE)
-        except TimeoutError:
-            raise NotReady(f"There was no answer within {PATIENCE} seconds; try again.") from None
+        with self._gate.place():
+            try:
+                return self._engine.ask(question).result(timeout=PATIENCE)
+            except TimeoutError:
+                raise NotReady(f"There was no answer within {PATIENCE} seconds; try again.") from None
 
     def unusable(self, entry: Entry) -> str:
         """Say why a visualization can't be used with this model; "" if it can, or if that is not known yet."""
@@ -247,6 +254,26 @@ class Runner:
         with self._lock:
             waiting = list(self._active)
         return waiting.index(run.id) if run.id in waiting else 0
+
+    def run_and_wait(
+        self,
+        parent: Path,
+        name: str,
+        settings: Mapping[str, object],
+        pictures: list[StoredPicture],
+        *,
+        timeout: float,
+        gone: Callable[[], bool],
+    ) -> Run:
+        """Queue a run as :meth:`start` does and return it when it has ended as :meth:`wait` says.
+
+        Raises:
+            Busy: as many requests as may wait do so already; nothing was queued.
+        """
+        with self._gate.place():
+            run = self.start(parent, name, settings, pictures)
+            self.wait(run, timeout, gone)
+            return run
 
     def wait(self, run: Run, timeout: float, gone: Callable[[], bool] = lambda: False) -> None:
         """Block until a run has ended, or whoever waits for it is gone; raise NotReady after ``timeout`` seconds."""

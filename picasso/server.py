@@ -19,8 +19,6 @@ from picasso.web import logs
 from picasso.web.guard import is_loopback
 from picasso.web.services import Services
 
-THREADS = 8
-
 
 def serve(settings: Settings, say: Callable[[str], Any]) -> None:
     """Serve until told to stop.
@@ -53,7 +51,7 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
                 app,
                 host=settings.HOST,
                 port=settings.PORT,
-                threads=THREADS,
+                threads=settings.THREADS,
                 max_request_body_size=limit,
                 # Lets a request that waits for a run see that its client has hung up.
                 channel_request_lookahead=1,

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from picasso import __version__
-from picasso.errors import BadRequest, NotReady, PicassoError
+from picasso.errors import BadRequest, NotReady, error_from
 from picasso.runs import Run
 from picasso.web.present import output_name
 from picasso.web.services import drop_session, need_session, services
@@ -88,15 +88,14 @@ def visualize() -> Response:
         raise BadRequest("Name the picture as image=<uid> and the visualization as visualizer=<name>.", field=missing)
     session = need_session()
     session.check_room()
-    runner = services().runner
-    run = runner.start(session.runs_folder, name, values, [session.picture(uid)])
     # The server tells whether the client still listens; others than ours may not.
-    runner.wait(run, PATIENCE, request.environ.get("waitress.client_disconnected", lambda: False))
+    gone = request.environ.get("waitress.client_disconnected", lambda: False)
+    run = services().runner.run_and_wait(
+        session.runs_folder, name, values, [session.picture(uid)], timeout=PATIENCE, gone=gone
+    )
     state = run.state()
     if state["error"]:
-        error = PicassoError(state["error"]["message"])
-        error.code = state["error"]["code"]
-        raise error
+        raise error_from({"code": state["error"]["code"], "message": state["error"]["message"], "field": None})
     if state["state"] != "finished":
         raise NotReady("The run was cancelled.")
     return jsonify(classic(run, next(run.results())))

@@ -145,3 +145,23 @@ def test_a_client_that_hangs_up_stops_the_run_that_it_waits_for(server: Address)
     waiting.close()
     until(lambda: b'"state":"cancelled"' in answered(server, "/api/runs", cookie), 5)
     answered(server, "/api/reset", cookie)
+
+
+def test_requests_that_wait_leave_threads_for_others(server: Address) -> None:
+    head = server.send(request(parts(FILE + png()), MULTIPART)).partition(b"\r\n\r\n")[0]
+    cookie = head.lower().split(b"set-cookie: ")[1].split(b";")[0].decode()
+    address = "/api/visualize?image=0&visualizer=Slow&Steps=100000"
+    waiting = [server.connect() for _ in range(4)]
+    try:
+        for connection in waiting:
+            connection.sendall(f"GET {address} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n".encode())
+        until(lambda: answered(server, "/api/runs", cookie).count(b'"id"') == 4)
+        refused = server.get(address, "Host: localhost", f"Cookie: {cookie}")
+        assert refused.startswith(b"HTTP/1.1 503")
+        assert b"Retry-After" in refused
+        for path in ("/healthz", "/", "/api/runs"):
+            answered(server, path, cookie)
+    finally:
+        for connection in waiting:
+            connection.close()
+        answered(server, "/api/reset", cookie)
