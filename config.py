@@ -52,6 +52,9 @@ OUTPUT = ""
 # Whether code inside the model file (Lambda layers, file operations) may run.
 TRUST_MODEL = False
 
+# Megabytes that the tensors of a model file may take, unpacked.
+MODEL_MB = 4000
+
 # Models to compare with: a name for each, and those of the settings above that differ.
 COMPARE = {}
 

@@ -60,6 +60,7 @@ def configured(command: Command) -> Command:
     @click.option("--load-arg", "load_args", multiple=True, metavar="NAME=VALUE", help="How to load --model.")
     @click.option("--samples", type=Path, help="Folder of pictures to offer as samples.")
     @click.option("--trust-model", is_flag=True, default=None, help="Let code inside the model file run.")
+    @click.option("--model-mb", type=click.IntRange(1), help="Megabytes that the file's tensors may take (MODEL_MB).")
     @click.option("--preprocess", metavar="WORDS", help='Such as "torch bilinear crop 256", or module:function.')
     @click.option("--output-kind", metavar="WORDS", help="What the output is, such as logits, sigmoid or percent.")
     @friendly
@@ -72,6 +73,7 @@ def configured(command: Command) -> Command:
         output_kind: str | None,
         samples: Path | None,
         trust_model: bool | None,
+        model_mb: int | None,
         load_args: tuple[str, ...],
         **options: Any,
     ) -> Any:
@@ -92,6 +94,7 @@ def configured(command: Command) -> Command:
             "PREPROCESS": preprocess,
             "OUTPUT": output_kind,
             "TRUST_MODEL": trust_model,
+            "MODEL_MB": model_mb,
             "HOST": options.pop("host", None),
             "PORT": options.pop("port", None),
         }

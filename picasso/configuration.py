@@ -65,6 +65,7 @@ class Settings:
         "", 'What the values of the model\'s output are, such as "logits" or "sigmoid"; "" finds it out.'
     )
     TRUST_MODEL: bool = setting(False, "Whether code inside the model file (Lambda layers, file operations) may run.")
+    MODEL_MB: int = setting(4_000, "Megabytes that the tensors of a model file may take, unpacked.")
     COMPARE: dict[str, Any] = setting(
         {}, "Models to compare with: a name for each, and those of the settings above that differ."
     )

@@ -25,6 +25,7 @@ class Door(StrEnum):
 # The settings that have an option and an argument of load_model(), too: those two, and what stands for a value.
 KNOWN = {
     "TRUST_MODEL": ("--trust-model", "trust_model", True),
+    "MODEL_MB": ("--model-mb", "model_mb", 8000),
     "LABELS": ("--labels", "labels", "labels.txt"),
     "PREPROCESS": ("--preprocess", "preprocess", "-1..1 crop"),
     "OUTPUT": ("--output-kind", "output_kind", "logits"),

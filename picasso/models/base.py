@@ -22,6 +22,7 @@ from picasso.models.card import Capability, Layer, ModelCard, Prediction, as_pre
 from picasso.models.framework import Framework
 from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.models.preprocessing import Preprocessing, guess
+from picasso.models.scan import Limits
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ class Model(Framework):
     noise: float = 0.0
     logit_noise: float = 0.0
 
+    #: How much reading a model file may cost. Set before load(), which hands it to :func:`picasso.models.scan.require`.
+    limits = Limits()
     #: How many megabytes the windows of an occlusion map may take at once, where only changes are computed.
     occlusion_mb = 150
 

@@ -8,15 +8,13 @@ from typing import Any
 
 from picasso import remedies
 from picasso.errors import ModelError
-from picasso.models import keras_files
+from picasso.models import keras_files, recognizing
 from picasso.models.backend import keras, standard, tf1
-from picasso.models.checkpoints import modified, newest
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
 from picasso.models.outputs import choose_output, parse
+from picasso.models.recognizing import Format
 from picasso.models.training_loss import training_of
-
-MODELS = ("*.keras", "*.h5", "*.hdf5")
 
 
 class KerasModel(GraphModel):
@@ -63,14 +61,10 @@ class KerasModel(GraphModel):
             self.model, self.format = model, "Keras model in memory"
             self.use(Path(str(model.name)), output, input_shape, in_memory=True)
             return
-        file = Path(path) if path else newest(data_dir, MODELS, "Keras model")
-        if not file.exists():
-            raise ModelError(f"There is no model file {file}.")
-        architecture = self._architecture(file, beside=path is None)
+        found = recognizing.keras_model(path, data_dir, weights)
+        architecture = found.path if found.format is Format.KERAS_JSON else None
+        file = found.weights or found.path
         if architecture:
-            file = Path(weights) if weights else file
-            if file.suffix == ".json":
-                file = newest(str(file.parent), MODELS[1:], "file of weights")
             self.model = keras_files.from_architecture(architecture, file, custom_objects, trust_model)
         else:
             self.model, notes = keras_files.from_file(file, custom_objects, trust_model, input_shape)
@@ -79,15 +73,6 @@ class KerasModel(GraphModel):
         self.format = keras_files.describe(architecture or file, self.model)
         self.use(file, output, input_shape)
         self.files = (architecture, file) if architecture else (file,)
-
-    def _architecture(self, file: Path, *, beside: bool) -> Path | None:
-        """Return the JSON that describes the layers, or None for a file that holds the whole model."""
-        if file.suffix == ".json":
-            return file
-        if not beside or file.suffix == ".keras":
-            return None
-        found = sorted(filter(keras_files.is_architecture, file.parent.glob("*.json")), key=modified)
-        return found[-1] if found else None
 
     def use(
         self,

@@ -16,6 +16,7 @@ from picasso.errors import ModelError, reason
 from picasso.models import keras2
 from picasso.models.backend import keras, standard
 from picasso.models.keras1 import convert
+from picasso.models.recognizing import decoded
 
 Objects = dict[str, Any]
 
@@ -110,23 +111,6 @@ def build(architecture: Path, custom_objects: Objects | None, trust: bool) -> An
     tf_keras = keras2.need_tf_keras(architecture, document, trust, custom_objects or (), None)
     with standard(tf_keras):
         return tf_keras.models.model_from_json(json.dumps(document), custom_objects=custom_objects)
-
-
-def decoded(file: Path) -> dict[str, Any] | None:
-    """Return the document in a JSON that describes a model, or None for any other file."""
-    try:
-        document: Any = json.loads(file.read_text(encoding="utf-8"))
-        # Keras 1 encoded its JSON twice.
-        while isinstance(document, str):
-            document = json.loads(document)
-    except (OSError, ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) and {"class_name", "config"} <= document.keys() else None
-
-
-def is_architecture(file: Path) -> bool:
-    """Tell whether a JSON describes a model; a file of labels does not."""
-    return decoded(file) is not None
 
 
 def written_by(file: Path) -> str:

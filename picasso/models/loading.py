@@ -23,6 +23,7 @@ from picasso.models.label_files import as_given
 from picasso.models.label_files import read as read_labels
 from picasso.models.outputs import parse
 from picasso.models.preprocessing import Preprocessing
+from picasso.models.scan import Limits
 from picasso.remedies import Door
 
 Preprocess = Callable[[Sequence[Image.Image]], Array]
@@ -38,6 +39,7 @@ def load_model(
     labels: str | Path | Sequence[str] | Mapping[Any, Any] = (),
     preprocess: str | Preprocess = "",
     output_kind: str = "",
+    model_mb: int | None = None,
     **options: Any,
 ) -> Model:
     """Load a classifier and warm it up.
@@ -53,6 +55,7 @@ def load_model(
             a list of PIL pictures to an array ``(N, H, W, C)``, or where to find one: ``"module:function"``.
         output_kind: what the values of the output are, such as ``"logits"``: a word of
             :class:`~picasso.models.outputs.OutputKind`. By default it is found out.
+        model_mb: how many megabytes the tensors of the file may take, unpacked; 4000 by default.
         options: arguments of the ``load`` method of the class, such as ``tf_input_var``; for a settings
             file, settings that win over those in it.
 
@@ -67,9 +70,12 @@ def load_model(
         return prepare(model, {**arguments, **options}, names, preprocess, output_kind)
     file = Path(path)
     if file.suffix in SETTINGS_SUFFIXES:
-        settings = configuration.load(file, options)
+        said = {} if model_mb is None else {"MODEL_MB": model_mb}
+        settings = configuration.load(file, {**said, **options})
         return load_configured(settings, labels=names, preprocess=preprocess, output_kind=output_kind)
     model, arguments = open_file(file)
+    if model_mb is not None:
+        model.limits = Limits.of(model_mb)
     return prepare(model, {**arguments, **options}, names, preprocess, output_kind)
 
 
@@ -95,6 +101,7 @@ def load_configured(
     else:
         model, arguments = find_class(settings)(), {}
     model.top_probs, model.occlusion_mb = settings.TOP_CLASSES, settings.OCCLUSION_MB
+    model.limits = Limits.of(settings.MODEL_MB)
     names = labels or (settings.path(settings.LABELS) if settings.LABELS else ())
     words = preprocess or settings.PREPROCESS
     if isinstance(words, str) and words.partition(":")[0].endswith(".py"):

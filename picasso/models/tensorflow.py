@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from picasso.errors import ModelError, reason
+from picasso.models import recognizing
 from picasso.models.backend import tf, tf1
-from picasso.models.checkpoints import beside, newest
+from picasso.models.checkpoints import beside
 from picasso.models.frozen import find_tensor, guess_input, guess_output, importer, operations_of, refuse_code
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
 from picasso.models.outputs import parse
+from picasso.models.recognizing import Format
 
 
 class TFModel(GraphModel):
@@ -50,17 +52,16 @@ class TFModel(GraphModel):
             ModelError: the files are missing or broken, or a tensor name is not in the graph.
         """
         self.output_kind = output_kind or self.output_kind
-        if path and path.endswith(".pb"):
-            self.format = "frozen TensorFlow graph (.pb)"
-            file, name = Path(path), Path(path).name
+        found = recognizing.tensorflow_1(path, data_dir)
+        self.format = found.format
+        if found.format is Format.FROZEN_GRAPH:
+            file, name = found.path, found.path.name
             files: tuple[Path, ...] = (file,)
             definition = read_frozen(file)
         else:
-            self.format = "TensorFlow 1 checkpoint"
-            file = Path(path + ".index") if path else newest(data_dir, ("*.index",), "TensorFlow checkpoint")
-            name = file.with_suffix("").name
-            files = beside(file.with_suffix(""), (".meta", ".index", ".data-*-of-*"))
-            definition = freeze(file.with_suffix(""), tf_input_var, tf_predict_var, tuple(constant_feeds or ()))
+            file, name = Path(f"{found.path}.index"), found.path.name
+            files = beside(found.path, (".meta", ".index", ".data-*-of-*"))
+            definition = freeze(found.path, tf_input_var, tf_predict_var, tuple(constant_feeds or ()))
         refuse_code(operations_of(definition), name, trust_model)
         learned = None if input_shape else self.shape_of_preprocess()
         build = importer(definition, tf_input_var, tf_predict_var, name, input_shape, learned, constant_feeds)

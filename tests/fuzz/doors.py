@@ -56,10 +56,10 @@ def model_files() -> Door:
     stand_in.keras = stand_in.standard = None  # type: ignore[attr-defined]
     sys.modules.setdefault("picasso.models.backend", stand_in)
     from picasso.errors import ModelError
-    from picasso.models import formats, keras_files, label_files
+    from picasso.models import formats, keras_files, label_files, recognizing
 
     def architecture(file: Path) -> None:
-        document = keras_files.decoded(file)
+        document = recognizing.decoded(file)
         if document is not None:
             keras_files.generation_of(document)
             keras_files.describe(file, None)

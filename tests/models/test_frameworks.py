@@ -230,7 +230,7 @@ def checkpoint(folder: Path, shape: list[int | None] | None, keep: bool) -> Any:
         return session.run(probabilities, feeds)
 
 
-NAMES = {"tf_input_var": "pictures:0", "tf_predict_var": "probabilities:0"}
+NAMES: dict[str, Any] = {"tf_input_var": "pictures:0", "tf_predict_var": "probabilities:0"}
 
 
 def test_a_tensorflow_1_checkpoint(keras: Any, tmp_path: Path) -> None:

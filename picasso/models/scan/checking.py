@@ -2,41 +2,86 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from picasso import remedies
 from picasso.errors import ModelError
+from picasso.models.recognizing import SUFFIXES, Format, Found, recognize
 from picasso.models.scan.findings import Context, Finding, Kind, Report
 from picasso.models.scan.limits import Limits
 
+# The module here that reads a format; its ``scan(path, context)`` yields findings. Imported when it is needed.
+READERS: dict[Format, str] = {}
+# With what the files of a format begin: the bytes, and where they stand.
+STARTS = {
+    Format.KERAS_ARCHIVE: (b"PK\x03\x04", 0),
+    Format.KERAS_HDF5: (b"\x89HDF\r\n\x1a\n", 0),
+    Format.TFLITE: (b"TFL3", 4),
+}
 
-def scan(path: Path, limits: Limits | None = None, known: frozenset[str] = frozenset()) -> Report:
+
+def scan(path: Path | Found, limits: Limits | None = None, known: frozenset[str] = frozenset()) -> Report:
     """Read a model file, folder or checkpoint prefix as data, and report what it must not hold.
 
     Args:
-        path: what :func:`picasso.models.load_model` takes.
+        path: what :func:`picasso.models.load_model` takes, or what :mod:`picasso.models.recognizing` found there.
         limits: the bounds on memory and time.
         known: names of layers and functions that the operator's own code registers.
 
     Raises:
-        ModelError: there is nothing at the path.
+        ModelError: there is nothing at the path, or it can't be read.
     """
+    found = path if isinstance(path, Found) else recognize(path)
     context = Context(limits or Limits(), known)
-    return Report(path, "", tuple(islice(findings_of(path, context), context.limits.findings)))
+    try:
+        findings = tuple(islice(findings_of(found, context), context.limits.findings))
+    except OSError as error:
+        raise ModelError(f"{found.path.name} can't be read: {error.strerror or type(error).__name__}.") from error
+    return Report(found.path, found.format, findings)
 
 
-def findings_of(path: Path, context: Context) -> Iterator[Finding]:
-    """Yield the findings of the module that knows the format of a path."""
-    yield from ()
+def findings_of(found: Found, context: Context) -> Iterator[Finding]:
+    """Yield the findings of the modules that know the format of what was found."""
+    parts = [(found.format, found.path)]
+    if found.weights is not None:
+        weights = SUFFIXES.get(found.weights.suffix.lower())
+        if weights not in (Format.KERAS_HDF5, Format.KERAS_ARCHIVE):
+            yield Finding(Kind.BROKEN, found.weights.name, "weights of Keras lie in a file .h5, .hdf5 or .keras")
+            return
+        parts.append((weights, found.weights))
+    for kind, path in parts:
+        if (wrong := contradiction(kind, path)) is not None:
+            yield wrong
+        elif kind in READERS:
+            yield from importlib.import_module(f"picasso.models.scan.{READERS[kind]}").scan(path, context)
 
 
-def require(path: Path, trust: bool, limits: Limits | None = None, known: frozenset[str] = frozenset()) -> None:
+def contradiction(kind: Format, path: Path) -> Finding | None:
+    """Return a finding where a file does not begin as its name promises."""
+    if kind in (Format.SAVED_MODEL, Format.CHECKPOINT):
+        return None
+    if not path.is_file():
+        return Finding(Kind.BROKEN, path.name, "it is no file")
+    with path.open("rb") as stream:
+        first = stream.read(16)
+    if not first:
+        return Finding(Kind.BROKEN, path.name, "it is empty")
+    expected, at = STARTS.get(kind, (b"", 0))
+    if first[at : at + len(expected)] != expected:
+        return Finding(Kind.BROKEN, f"{path.name}, its first bytes", f"what it holds is no {kind}")
+    return None
+
+
+def require(path: Path | Found, trust: bool, limits: Limits | None = None, known: frozenset[str] = frozenset()) -> None:
     """Raise an error unless a model file may be loaded.
 
+    The ``load`` of each class calls it with ``self.limits``, before a framework reads the file.
+
     Args:
-        path: the file, folder or prefix that a framework is about to read.
+        path: the file, folder or prefix that a framework is about to read, or what was found there.
         trust: whether the operator trusts the file, so that code in it may run.
         limits: the bounds on memory and time.
         known: names of layers and functions that the operator's own code registers.
@@ -46,12 +91,15 @@ def require(path: Path, trust: bool, limits: Limits | None = None, known: frozen
     """
     report = scan(path, limits, known)
     found = [one for one in report if not (trust and one.kind == Kind.CODE)]
-    if not found:
-        return
-    first, more = found[0], f" ({len(found) - 1} more findings.)" if len(found) > 1 else ""
-    remedy = {
-        Kind.CODE: f" If you trust the file: {remedies.setting('TRUST_MODEL')}.",
-        Kind.LIMIT: "",
-        Kind.BROKEN: "",
-    }[first.kind]
-    raise ModelError(f"{path.name} was not loaded: {first.what}; {first.where}.{more}{remedy}")
+    if found:
+        first, more = found[0], f" ({len(found) - 1} more findings.)" if len(found) > 1 else ""
+        raise ModelError(f"{report.path.name} was not loaded: {first.what}; {first.where}.{more}{advice(first.kind)}")
+
+
+def advice(kind: Kind) -> str:
+    """Return a sentence that says what to do about a finding, with a space before it; "" where nothing helps."""
+    if kind is Kind.CODE:
+        return f" If you trust the file: {remedies.setting('TRUST_MODEL')}."
+    if kind is Kind.LIMIT:
+        return f" If it may take that much: {remedies.setting('MODEL_MB')}."
+    return ""

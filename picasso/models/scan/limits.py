@@ -27,3 +27,15 @@ class Limits:
     json_bytes: int = 100_000_000
     json_depth: int = 200
     findings: int = 50
+
+    @classmethod
+    def of(cls, megabytes: int) -> Limits:
+        """Return the limits for a value of the setting MODEL_MB; above its default, all bounds grow with it."""
+        factor = max(1.0, megabytes / cls.megabytes)
+        return cls(
+            megabytes=megabytes,
+            ratio=round(cls.ratio * factor),
+            free_megabytes=min(megabytes, round(cls.free_megabytes * factor)),
+            members=round(cls.members * factor),
+            json_bytes=round(cls.json_bytes * factor),
+        )
