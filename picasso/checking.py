@@ -17,9 +17,12 @@ from picasso.labelled import Accuracy, abridged
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Capability, Layer, ModelCard, Prediction
+from picasso.models.outputs import OutputKind
 
 # Fewer pictures than this say nothing about a model that always answers the same.
 ENOUGH_PICTURES = 5
+# Outputs whose probabilities need not sum to 1, once the user has said so.
+MULTI_LABEL = (OutputKind.SIGMOID, OutputKind.SIGMOID_LOGITS, OutputKind.TANH)
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def check(
         probabilities = model.predict(inputs)
         decoded = model.best_classes(probabilities)
         answers = tuple(Answer(name, best) for (name, _), best in zip(seen, decoded, strict=True))
-        warnings += [*model.check_output(inputs), *smells(probabilities, names)]
+        warnings += [*model.check_output(inputs), *smells(probabilities, names, model.output_kind)]
     accuracy, order = None, None
     if folder:
         found = labelled.find(model, folder)
@@ -152,8 +155,11 @@ def check(
     return Report(card, names, tuple(model.layers()), answers, accuracy, tuple(warnings), ordered, first)
 
 
-def smells(probabilities: Array, names: Sequence[str]) -> list[str]:
-    """Return what the answers ``(N, K)`` reveal: always the same one, or probabilities that do not sum to 1."""
+def smells(probabilities: Array, names: Sequence[str], said: str = "") -> list[str]:
+    """Return what the answers ``(N, K)`` reveal: always the same one, or probabilities that do not sum to 1.
+
+    ``said`` is what the user says that the output is, such as ``"sigmoid"``, whose probabilities have any sum.
+    """
     found = []
     best = {int(index) for index in probabilities.argmax(axis=1)}
     if len(probabilities) >= ENOUGH_PICTURES and len(best) == 1:
@@ -162,7 +168,7 @@ def smells(probabilities: Array, names: Sequence[str]) -> list[str]:
             "may be wrong."
         )
     sums = probabilities.sum(axis=1, dtype=np.float64)
-    if np.abs(sums - 1).max() > 1e-3:
+    if np.abs(sums - 1).max() > 1e-3 and said not in MULTI_LABEL:
         found.append(
             f"The probabilities of a picture sum to {sums.min():.3g} to {sums.max():.3g}, not to 1: right for labels "
             "that can hold together (a sigmoid for each), wrong for classes that exclude each other."

@@ -38,6 +38,9 @@ ROUNDING = 1e-3
 # What is wrong with a file is said in a sentence of ours; Pillow would also write a line of its own to the log.
 logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)
 
+# White where integers have 16 bits.
+HIGHEST_16_BIT = 65535
+
 # So many values are scaled at once.
 PIECE = 1 << 20
 
@@ -193,7 +196,7 @@ def bytes_of(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
     check_range(array, name)
-    highest = 1 if array.dtype.kind in "bf" else 255 if array.max() <= 255 else 65535
+    highest = 1 if array.dtype.kind in "bf" else 255 if array.max() <= 255 else HIGHEST_16_BIT
     return np.round(array / np.float64(highest) * 255).astype(np.uint8)
 
 
@@ -207,7 +210,7 @@ def check_range(array: NDArray[Any], name: str) -> None:
             f"{name} holds floats from {low:.4g} to {high:.4g}; floats must lie in 0..1. Divide them, or pass 8-bit "
             "integers. Whatever the model needs, preprocessing makes of them."
         )
-    if array.dtype.kind != "f" and (low < 0 or high > 65535):
+    if array.dtype.kind != "f" and (low < 0 or high > HIGHEST_16_BIT):
         raise BadRequest(f"{name} holds integers from {low} to {high}; they must lie in 0..255 or 0..65535.")
 
 

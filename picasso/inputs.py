@@ -89,7 +89,7 @@ def expand(images: Any, model: Model | None = None) -> Iterator[Source]:
         yield images.read()
     elif hasattr(images, "__array__"):
         array = as_array(images)
-        yield from array if is_batch(array, model) else [array]
+        yield from of_one_range(array) if is_batch(array, model) else [array]
     elif isinstance(images, Iterable):
         for one in images:
             yield from expand(one, model)
@@ -118,6 +118,13 @@ def as_array(source: Any) -> NDArray[Any]:
         return np.asarray(source)
     except Exception as error:
         raise BadRequest(f"A {type(source).__name__} can't be read as an array: {reason(error)}.") from error
+
+
+def of_one_range(batch: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield the images of a batch so that a dark one of 16-bit integers, none above 255, is not taken for 8-bit."""
+    wide = batch.dtype.kind in "iu" and batch.size and 255 < batch.max() <= door.HIGHEST_16_BIT and batch.min() >= 0
+    for image in batch:
+        yield image / np.float64(door.HIGHEST_16_BIT) if wide and image.max() <= 255 else image
 
 
 def is_batch(array: NDArray[Any], model: Model | None) -> bool:

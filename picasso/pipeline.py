@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from picasso.errors import ModelError, PicassoError, RunError, reason
+from picasso.errors import BadRequest, ModelError, PicassoError, RunError, reason
 from picasso.inputs import Picture, Source, expand, named, picture_from, prepare
 from picasso.models.base import Model
 from picasso.models.contrasted import contrasted
@@ -74,9 +74,19 @@ def explain_each(
     **settings: object,
 ) -> Iterator[Result]:
     """Yield the result of each picture as soon as it is there; the arguments are those of :func:`explain`."""
+    check_loaded(model)
     cls, asked = find(visualization, plugin_dirs), asked_for(model, classes)
     for pictures, report in groups(model, images, progress):
         yield from run(model, cls, settings, pictures, report, classes=asked)
+
+
+def check_loaded(model: Any) -> None:
+    """Raise a BadRequest where somebody passes a file or a framework's model instead of a loaded one."""
+    if not isinstance(model, Model):
+        shown = repr(str(model)) if isinstance(model, str | Path) else "your_model"
+        raise BadRequest(
+            f"explain() takes a loaded model, not a {type(model).__name__}: pass picasso.models.load_model({shown})."
+        )
 
 
 def find(

@@ -67,6 +67,13 @@ def test_smells(cls: type[LinearModel], warning: str) -> None:
     assert checking.check(model, PICTURES[:0]).warnings == ()
 
 
+def test_labels_that_can_hold_together_need_no_sum_once_somebody_says_so() -> None:
+    model = Labels()
+    model.load()
+    model.output_kind = "sigmoid"
+    assert checking.check(model, PICTURES).warnings == ()
+
+
 def test_a_guessed_range_is_said() -> None:
     model = LinearModel()
     model.load()

@@ -73,6 +73,21 @@ def test_batches_and_nested_lists_are_taken_apart(linear: LinearModel) -> None:
         assert [one.picture for one in results] == ["picture 0", "picture 1", "picture 2"]
 
 
+def test_a_batch_of_16_bits_has_one_white(linear: LinearModel) -> None:
+    bright = np.full((6, 9, 3), 51 * 257, np.uint16)
+    dark = np.full((6, 9, 3), 255, np.uint16)
+    results = explain(linear, np.stack([bright, dark]), "ClassProbabilities")
+    assert [np.unique(one.view).tolist() for one in results] == [[51], [1]]
+    alone = explain(linear, dark[None], "ClassProbabilities")
+    assert np.unique(alone[0].view).tolist() == [255]
+
+
+@pytest.mark.parametrize("model", ["model.keras", Path("model.keras"), object()])
+def test_a_model_that_is_not_loaded_is_named(model: Any) -> None:
+    with pytest.raises(BadRequest, match=r"takes a loaded model, not a \w+: pass picasso\.models\.load_model\("):
+        explain(model, picture())
+
+
 @pytest.mark.parametrize("shape", [(6, 9), (6, 9, 1)])
 def test_grey_arrays(shape: tuple[int, ...]) -> None:
     model = grey()

@@ -116,10 +116,16 @@ def table(text: str) -> list[str]:
         return [row[0] for row in rows[heading[0] in HEADINGS :]]
     headed = not any(map(INDEX.fullmatch, heading))
     body = rows[headed:]
-    indices = next((column for column in range(width) if is_order([row[column] for row in body])), None)
-    if indices is None:
+    orders = {column: cells for column in range(width) if is_order(cells := [row[column] for row in body])}
+    if not orders:
         raise ValueError("no column holds the indices of the classes, from 0 without gaps")
-    others = [column for column in range(width) if column != indices]
+    if any(cells != next(iter(orders.values())) for cells in orders.values()):
+        numbers = ", ".join(str(column + 1) for column in orders)
+        raise ValueError(f"the columns {numbers} could all be the indices of the classes; keep one of them")
+    indices = next(iter(orders))
+    others = [column for column in range(width) if column not in orders]
+    if not others:
+        raise ValueError("no column holds the names of the classes")
     names = next((column for column in others if headed and heading[column] in HEADINGS), others[-1])
     return ordered([(int(row[indices]), row[names]) for row in body])
 

@@ -123,6 +123,14 @@ def prepare(
     if labels:
         names = read_labels(Path(labels)) if isinstance(labels, str | Path) else labels
         model.labels = tuple(map(str, names))
+    if not (callable(preprocess) or isinstance(preprocess, str)):
+        raise ConfigurationError(
+            f"{remedies.called('PREPROCESS')} takes words such as '-1..1 crop', a function, or where one is, such as "
+            f"'module:function', not {preprocess!r}.",
+            field="PREPROCESS",
+        )
+    if "input_shape" in arguments:
+        check_shape(arguments["input_shape"])
     if callable(preprocess) or ":" in preprocess:
         function = preprocess if callable(preprocess) else find_function(preprocess)
         # On this model only: its class may serve others.
@@ -151,6 +159,19 @@ def prepare(
             raise ConfigurationError(f"{remedies.load_arguments()} does not fit {name}.load(): {error}.") from error
         raise ModelCodeError(f"{name} could not be loaded: {reason(error)}.") from error
     return model
+
+
+def check_shape(given: Any) -> None:
+    """Raise a ConfigurationError unless a shape that the user says is ``(H, W, C)``."""
+    try:
+        right = given is None or (len(given) == 3 and all(side == int(side) and side > 0 for side in given))
+    except (TypeError, ValueError):
+        right = False
+    if not right:
+        raise ConfigurationError(
+            f"The argument input_shape is (height, width, channels), such as [224, 224, 3], not {given!r}.",
+            field="input_shape",
+        )
 
 
 def find_function(text: str) -> Preprocess:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from picasso.errors import ModelError
+from picasso.errors import ConfigurationError, ModelError
 from picasso.models.arrays import Array
 from picasso.models.card import Capability, ModelCard
 from picasso.models.framework import Framework
+from picasso.models.loading import prepare
 from tests.conftest import picture
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel
 
@@ -168,3 +169,14 @@ def test_decode_prob_of_the_users_own_is_checked() -> None:
         model.answer = wrong
         with pytest.raises(ModelError, match=message):
             model.best_classes(probabilities)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (16, 16, 0), (16, 16, 2.5), 16, "224", (1, 16, 16, 3)])
+def test_a_shape_that_is_none_is_refused(shape: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"input_shape is \(height, width, channels\)"):
+        prepare(LinearModel(), {"input_shape": shape}, (), "")
+
+
+def test_preprocessing_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"takes words such as .*, not 3\."):
+        prepare(LinearModel(), {}, (), cast(Any, 3))

@@ -16,6 +16,20 @@ NAMES = ["ant", "bee, honey", "cat"]
 
 
 @pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("cat,1,0\ndog,0,1\n", "the columns 2, 3 could all be the indices"),
+        ("file,cat,dog\na.png,1,0\nb.png,0,1\n", "the columns 2, 3 could all be the indices"),
+        ("0,0\n1,1\n", "no column holds the names"),
+    ],
+)
+def test_a_table_that_is_no_list_of_classes(text: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(ConfigurationError, match=why):
+        read(tmp_path / "labels.csv")
+
+
+@pytest.mark.parametrize(
     ("name", "text"),
     [
         ("labels.txt", "ant\n bee, honey \n\ncat\n"),
