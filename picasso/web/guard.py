@@ -37,8 +37,21 @@ HEADERS = {
 }
 # A name that can be put into a sentence.
 HOST = re.compile(r"[a-z0-9.:-]{1,120}")
-# Calls of the original's API that compute or delete although they are GET.
-ACTING = ("/api/visualize", "/api/reset")
+# Pages that a link on another site may open: they start no work and change nothing. Whatever is not named here is only
+# for our own pages and for programs, whatever its method.
+LINKABLE = frozenset(
+    {
+        "pages.index",
+        "pages.settings",
+        "pages.show_model",
+        "pages.show_runs",
+        "pages.together",
+        "pages.what_if",
+        "audits.index",
+        "audits.show_audit",
+        "openapi.show_docs",
+    }
+)
 
 
 def is_loopback(host: str) -> bool:
@@ -84,7 +97,7 @@ def init_app(app: Flask, settings: Settings) -> None:
                 f"This host name is not served. If visitors are to reach the server by it, write {setting} into its "
                 f"settings file; at this machine, open http://127.0.0.1:{settings.PORT} instead."
             )
-        if request.method not in ("GET", "HEAD", "OPTIONS") or request.path in ACTING:
+        if request.path not in OPEN_PATHS:
             check_origin()
 
     def protect(response: Response) -> Response:
@@ -97,12 +110,20 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def check_origin() -> None:
-    """Refuse actions that a page of another site triggers; programs send neither header and pass."""
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        if site not in ("same-origin", "none"):
-            raise Forbidden("Another site sent this request, so it was refused.")
-        return
-    origin = request.headers.get("Origin")
-    if origin is not None and origin != f"{request.scheme}://{request.host}":
+    """Refuse what another site sends, unless it is a link to a page that may be linked to.
+
+    Programs send neither header and pass.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is None:
+        ours = origin is None or origin == f"{request.scheme}://{request.host}"
+    else:
+        ours = site in ("same-origin", "none")
+    if not (ours or follows_a_link()):
         raise Forbidden("Another site sent this request, so it was refused.")
+
+
+def follows_a_link() -> bool:
+    """Tell whether a browser opens one of our pages, or an address where there is nothing, in a tab of its own."""
+    opens = (request.headers.get("Sec-Fetch-Mode"), request.headers.get("Sec-Fetch-Dest")) == ("navigate", "document")
+    return opens and request.method == "GET" and (request.endpoint is None or request.endpoint in LINKABLE)

@@ -20,7 +20,6 @@ from picasso import __version__, audit_documents, errors
 from picasso.models.card import Place
 from picasso.web import schemas, schemas_audits, schemas_questions, schemas_runs
 from picasso.web.errors import RETRY, SENTENCES
-from picasso.web.guard import ACTING
 from picasso.web.operations import IN_ADDRESSES, OPERATIONS, TAGS, Operation
 from picasso.web.services import COOKIE
 
@@ -77,7 +76,7 @@ def described(app: Flask) -> dict[str, Any]:
     spec.components.security_scheme("session", {"type": "apiKey", "in": "cookie", "name": COOKIE})
     for rule, method, operation in api_operations(app):
         path = re.sub(r"<(?:[^<>:]+:)?(\w+)>", r"{\1}", rule.rule)
-        spec.path(path, operations={method.lower(): describe(app, rule, method, operation)})
+        spec.path(path, operations={method.lower(): describe(app, rule, operation)})
     return spec.to_dict()
 
 
@@ -94,7 +93,7 @@ def api_operations(app: Flask) -> list[tuple[Rule, str, Operation]]:
     return sorted(known, key=lambda one: order.index(one[0].endpoint))
 
 
-def describe(app: Flask, rule: Rule, method: str, operation: Operation) -> dict[str, Any]:
+def describe(app: Flask, rule: Rule, operation: Operation) -> dict[str, Any]:
     """Return the description of one operation."""
     summary, _, more = (inspect.getdoc(app.view_functions[rule.endpoint]) or "").partition("\n")
     described: dict[str, Any] = {
@@ -122,16 +121,14 @@ def describe(app: Flask, rule: Rule, method: str, operation: Operation) -> dict[
             "206": {"description": "The part that was asked for.", "content": files_of(operation)},
             "304": {"description": "It has not changed."},
         }
-    described["responses"] |= {str(status): f"Error{status}" for status in statuses(rule, method, operation)}
+    described["responses"] |= {str(status): f"Error{status}" for status in statuses(rule, operation)}
     return described
 
 
-def statuses(rule: Rule, method: str, operation: Operation) -> list[int]:
+def statuses(rule: Rule, operation: Operation) -> list[int]:
     """Return the statuses of the errors that an operation can answer."""
-    # A host name that is not served; a password that is missing, wrong, or was wrong too often.
-    found = {400, 401, 429, *operation.errors}
-    if method != "GET" or rule.rule in ACTING:
-        found.add(403)
+    # A host name that is not served; a password that is missing, wrong, or was wrong too often; another site.
+    found = {400, 401, 403, 429, *operation.errors}
     if rule.arguments:  # a slash in one of them makes another address, which may take other methods
         found |= {404, 405}
     if operation.session == "needed":

@@ -7,8 +7,10 @@ import errno
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 
 from picasso.web.services import Services
+from tests.conftest import finish, upload
 
 
 @pytest.mark.parametrize("host", ["localhost:5000", "127.0.0.1:5000", "[::1]:5000", "localhost", "127.0.0.1"])
@@ -40,11 +42,84 @@ def test_other_names_are_refused_and_leave_nothing(app: Flask, client: FlaskClie
     ],
 )
 @pytest.mark.parametrize(
-    "action", ["POST /reset", "POST /api/images", "DELETE /api/runs/x", "GET /api/reset", "GET /api/visualize"]
+    "action",
+    [
+        "POST /reset",
+        "POST /api/images",
+        "DELETE /api/runs/x",
+        "GET /api/reset",
+        "GET /api/visualize",
+        "GET /api/visualizers/PartialOcclusion/estimate",
+        "GET /",
+    ],
 )
 def test_other_sites_cannot_act(client: FlaskClient, headers: dict[str, str], action: str) -> None:
     method, address = action.split()
     assert client.open(address, method=method, headers=headers).status_code == 403
+
+
+LINK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+# Each rule and method that a link on another site may follow; everything else is only for our own pages and programs.
+LINKED = {
+    "GET /",
+    "GET /api/docs",
+    "GET /audit",
+    "GET /audits/<audit_id>",
+    "GET /healthz",
+    "GET /model",
+    "GET /pictures/<uid>/what-if",
+    "GET /readyz",
+    "GET /runs",
+    "GET /runs/<ids>",
+    "GET /visualizations/<name>",
+}
+
+
+def address_of(rule: Rule) -> str:
+    """Return an address that a rule matches."""
+    return rule.build({name: 0 if name == "panel" else "x" for name in rule.arguments})[1]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("kind", ["link", "picture", "frame"])
+def test_every_route_is_closed_to_other_sites_unless_it_is_named(app: Flask, client: FlaskClient, kind: str) -> None:
+    headers = {
+        "link": LINK,
+        "picture": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+        "frame": {**LINK, "Sec-Fetch-Dest": "iframe"},
+    }[kind]
+    served = set()
+    for rule in app.url_map.iter_rules():
+        for method in (rule.methods or set()) - {"HEAD"}:
+            answer = client.open(address_of(rule), method=method, headers=headers)
+            if answer.status_code != 403:
+                served.add(f"{method} {rule.rule}")
+    watched = {"GET /healthz", "GET /readyz", "OPTIONS /healthz", "OPTIONS /readyz"}
+    assert served == (LINKED | watched if kind == "link" else watched)
+
+
+def test_what_other_sites_may_link_to_starts_no_work(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = app.test_client()
+    upload(client)
+    started = client.post("/api/runs", json={"visualization": "ClassProbabilities"})
+    run = started.get_json()["id"]
+    finish(client, run)
+    runner = app.extensions["picasso"].runner
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("work was started")
+
+    for work in ("ask", "start", "start_audit", "run_and_wait"):
+        monkeypatch.setattr(runner, work, refuse)
+    folder = app.extensions["picasso"].storage.folder
+    before = set(folder.glob("sessions/**/*"))
+    known = {"ids": run, "uid": 0, "name": "PartialOcclusion", "audit_id": "none"}
+    for rule in app.url_map.iter_rules():
+        if f"GET {rule.rule}" in LINKED:
+            built = rule.build({name: known[name] for name in rule.arguments})
+            assert built
+            assert client.get(built[1], headers=LINK).status_code < 500, rule.rule
+    assert set(folder.glob("sessions/**/*")) == before
+    assert client.get("/nowhere", headers=LINK).status_code == 404
 
 
 @pytest.mark.parametrize(
