@@ -8,7 +8,7 @@ from typing import Any
 
 from picasso import remedies
 from picasso.errors import ModelError
-from picasso.models import keras_files, recognizing
+from picasso.models import keras_files, recognizing, scan
 from picasso.models.backend import keras, standard, tf1
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
@@ -50,7 +50,7 @@ class KerasModel(GraphModel):
             output: which of several outputs holds the class scores: its position or its name.
             input_shape: ``(H, W, C)``, for models that do not know it.
             custom_objects: your own layers and functions by name.
-            trust_model: whether code inside the file (Lambda layers) may run.
+            trust_model: whether code inside the file (Lambda layers and the like) may run.
             output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
             model: a ``keras.Model`` instead of a file. Answers follow its weights, should they be trained further.
 
@@ -64,6 +64,9 @@ class KerasModel(GraphModel):
         found = recognizing.keras_model(path, data_dir, weights)
         architecture = found.path if found.format is Format.KERAS_JSON else None
         file = found.weights or found.path
+        if not architecture:
+            keras_files.check_content(file)
+        scan.require(found, trust_model, self.limits, keras_files.known_names(custom_objects))
         if architecture:
             self.model = keras_files.from_architecture(architecture, file, custom_objects, trust_model)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from picasso.models import keras2
 from picasso.models.backend import keras, standard
 from picasso.models.keras1 import convert
 from picasso.models.recognizing import decoded
+from picasso.models.scan import keras_symbols
 
 Objects = dict[str, Any]
 
@@ -31,12 +33,11 @@ def from_file(
     """Load a whole model from ``.keras``, ``.h5`` or ``.hdf5``; return it with what the user should know.
 
     Keras 3 is tried first. A file of Keras 2 that it refuses, or reads in another way than its writer, goes to the
-    package ``tf_keras``, if that is installed and the file is trusted or known to hold no code.
+    package ``tf_keras``, if that is installed. The file was scanned before.
 
     Raises:
         ModelError: says what to install, to set or to save again.
     """
-    check_content(file)
     generation = written_by(file)
     objects = {**(shims() if generation == "2" else {}), **(custom_objects or {})}
     try:
@@ -44,17 +45,24 @@ def from_file(
             model = keras.models.load_model(file, custom_objects=objects, compile=False, safe_mode=not trust)
     except Exception as error:
         if generation == "2" and not (holds_lambda(error) or holds_weights_only(error)):
-            document = keras2.document_of(file)
             # A class that only its author has is not to be had from tf_keras either.
-            if (own := missing_class(error)) and own not in keras2.KNOWN | keras2.RUNNING:
+            if (own := missing_class(error)) and own not in keras_symbols.KERAS:
                 raise unreadable(file, error) from error
-            tf_keras = keras2.need_tf_keras(file, document, trust, custom_objects or (), error)
+            tf_keras = keras2.need_tf_keras(file, error)
             try:
                 return keras2.load(tf_keras, file, custom_objects), ()
             except Exception as second:
                 raise unreadable(file, second) from second
         raise unreadable(file, error) from error
-    return keras2.compared(model, file, trust, custom_objects, input_shape) if generation == "2" else (model, ())
+    return keras2.compared(model, file, custom_objects, input_shape) if generation == "2" else (model, ())
+
+
+def known_names(custom_objects: Objects | None) -> frozenset[str]:
+    """Return the names of the classes and functions that the operator's own code hands over or has registered."""
+    registries = [custom_objects or {}, keras.saving.get_custom_objects()]
+    if (tf_keras := sys.modules.get("tf_keras")) is not None:
+        registries.append(tf_keras.saving.get_custom_objects())
+    return frozenset(name for registry in registries for name in registry)
 
 
 def check_content(file: Path) -> None:
@@ -108,7 +116,7 @@ def build(architecture: Path, custom_objects: Objects | None, trust: bool) -> An
         raise
     except Exception as error:
         raise unreadable(architecture, error) from error
-    tf_keras = keras2.need_tf_keras(architecture, document, trust, custom_objects or (), None)
+    tf_keras = keras2.need_tf_keras(architecture, None)
     with standard(tf_keras):
         return tf_keras.models.model_from_json(json.dumps(document), custom_objects=custom_objects)
 
@@ -116,7 +124,7 @@ def build(architecture: Path, custom_objects: Objects | None, trust: bool) -> An
 def written_by(file: Path) -> str:
     """Return the generation of Keras that wrote a file, ``"2"`` or ``"3"``, or "" if the file does not say."""
     try:
-        if zipfile.is_zipfile(file):
+        if file.suffix == ".keras":
             with zipfile.ZipFile(file) as archive:
                 return str(json.loads(archive.read("metadata.json"))["keras_version"])[:1]
         with h5py.File(file) as archive:

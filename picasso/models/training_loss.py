@@ -48,7 +48,7 @@ def training_of(file: Path) -> Training | None:
 
 def stored_loss(file: Path) -> Any:
     """Return the loss as a file describes it: its name, or its class and arguments."""
-    if zipfile.is_zipfile(file):
+    if file.suffix == ".keras":
         with zipfile.ZipFile(file) as archive:
             return json.loads(archive.read("config.json"))["compile_config"]["loss"]
     with h5py.File(file) as stored:

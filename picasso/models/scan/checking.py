@@ -12,9 +12,14 @@ from picasso.errors import ModelError
 from picasso.models.recognizing import SUFFIXES, Format, Found, recognize
 from picasso.models.scan.findings import Context, Finding, Kind, Report
 from picasso.models.scan.limits import Limits
+from picasso.models.scan.quoting import shown
 
 # The module here that reads a format; its ``scan(path, context)`` yields findings. Imported when it is needed.
-READERS: dict[Format, str] = {}
+READERS: dict[Format, str] = {
+    Format.KERAS_ARCHIVE: "keras_archive",
+    Format.KERAS_HDF5: "keras_hdf5",
+    Format.KERAS_JSON: "keras_config",
+}
 # With what the files of a format begin: the bytes, and where they stand.
 STARTS = {
     Format.KERAS_ARCHIVE: (b"PK\x03\x04", 0),
@@ -90,7 +95,14 @@ def require(path: Path | Found, trust: bool, limits: Limits | None = None, known
         ModelError: names the first finding, where it stands, how many more there are, and what to do.
     """
     report = scan(path, limits, known)
-    found = [one for one in report if not (trust and one.kind == Kind.CODE)]
+    lifted = (Kind.CODE, Kind.CUSTOM) if trust else ()
+    # What may harm is said before what is merely missing.
+    found = sorted((one for one in report if one.kind not in lifted), key=lambda one: one.kind is Kind.CUSTOM)
+    if found and found[0].name:
+        raise ModelError(
+            f"{report.path.name} uses {shown(found[0].name)[1:-1]}, a class or function that is no part of Keras. Hand "
+            f"it over: {remedies.objects(found[0].name)}."
+        )
     if found:
         first, more = found[0], f" ({len(found) - 1} more findings.)" if len(found) > 1 else ""
         raise ModelError(f"{report.path.name} was not loaded: {first.what}; {first.where}.{more}{advice(first.kind)}")

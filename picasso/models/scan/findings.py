@@ -15,6 +15,9 @@ class Kind(StrEnum):
 
     # The file names code, a file or an address. The setting TRUST_MODEL lifts it.
     CODE = "code"
+    # The file uses a class or function of its author's. Whoever has it hands it over; TRUST_MODEL leaves it to the
+    # framework, which does not find it either.
+    CUSTOM = "custom"
     # Reading the file takes more memory or time than the limits allow. The setting MODEL_MB lifts it.
     LIMIT = "limit"
     # The file is cut off, contradicts itself, or is of no known format. Nothing lifts it.
@@ -31,11 +34,13 @@ class Finding:
             layers[1].config.function`` or ``node "gate/ReadFile", function "__inference_serve_12"``.
         what: one clause without a full stop, such as ``the operation ReadFile reads files``. Values of the file are
             shortened and free of control characters; see :func:`picasso.models.scan.quoting.shown`.
+        name: of kind CUSTOM, the name under which the class or function is to be handed over.
     """
 
     kind: Kind
     where: str
     what: str
+    name: str = ""
 
 
 @dataclass(frozen=True)

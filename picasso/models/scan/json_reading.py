@@ -1,0 +1,105 @@
+"""Reading JSON out of a model file, with its cost bounded before it is parsed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from picasso.models.scan.findings import Context, Finding, Kind
+from picasso.models.scan.quoting import shown
+
+# How many bytes Python takes for each of these, roughly, and the most that all of them may take together.
+COST = {b"{": 240, b"[": 72, b",": 64}
+MOST_BYTES = 200_000_000
+LARGEST_INTEGER = 2**64
+
+
+class Unreadable(Exception):
+    """Part of a model file can't be read at all; holds the finding that says why."""
+
+    def __init__(self, kind: Kind, where: str, what: str) -> None:
+        super().__init__(what)
+        self.finding = Finding(kind, where, what)
+
+
+class Refused(ValueError):
+    """A value that JSON can write and that no model needs."""
+
+
+def parse(text: bytes, context: Context, where: str) -> Any:
+    """Return the value of a JSON document in UTF-8, which names no key of an object twice.
+
+    The same document read by Keras gives the same value: what parsers understand differently is refused.
+
+    Raises:
+        Unreadable: it is too large or no JSON, repeats a key, or holds NaN or a number of more than 64 bits.
+    """
+    needed = len(text) * (1 if text.isascii() else 4) + sum(text.count(sign) * cost for sign, cost in COST.items())
+    if len(text) > context.limits.json_bytes or needed > MOST_BYTES:
+        raise Unreadable(Kind.LIMIT, where, f"the JSON has {len(text):,} bytes, and reading it may take {needed:,}")
+    try:
+        value = json.loads(
+            text.decode("utf-8"),
+            object_pairs_hook=distinct,
+            parse_int=integer,
+            parse_float=number,
+            parse_constant=constant,
+        )
+    except RecursionError:
+        value = None
+    except Refused as error:
+        raise Unreadable(Kind.BROKEN, where, str(error)) from error
+    except ValueError as error:
+        raise Unreadable(Kind.BROKEN, where, f"the JSON can't be read ({shown(error)[1:-1]})") from error
+    else:
+        if depth(value, context.limits.json_depth) <= context.limits.json_depth:
+            return value
+    raise Unreadable(Kind.LIMIT, where, f"the JSON is nested more than {context.limits.json_depth} levels deep")
+
+
+def depth(value: Any, most: int) -> int:
+    """Return how many objects and arrays lie inside each other, counting no further than one more than ``most``."""
+    level, found = [value], 0
+    while level and found <= most:
+        level = [part for one in level if isinstance(one, dict | list) for part in parts(one)]
+        found += bool(level)
+    return found
+
+
+def parts(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    """Return the values inside an object or array that may hold further ones."""
+    inside = value.values() if isinstance(value, dict) else value
+    return [one for one in inside if isinstance(one, dict | list)]
+
+
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of an object as a dictionary."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise Refused(f"the JSON names the key {shown(next(key for key in found if keys.count(key) > 1))} twice")
+    return found
+
+
+def integer(digits: str) -> int:
+    """Return an integer of at most 64 bits."""
+    if len(digits) > 21 or abs(int(digits)) > LARGEST_INTEGER:
+        raise Refused(f"the JSON holds the number {shown(digits)}, which has more than 64 bits")
+    return int(digits)
+
+
+def number(digits: str) -> float:
+    """Return a finite number."""
+    found = float(digits)
+    if not math.isfinite(found):
+        raise Refused(f"the JSON holds the number {shown(digits)}, which is too large")
+    return found
+
+
+def constant(name: str) -> float:
+    """Return plus or minus infinity, which masks of attention hold."""
+    if name == "NaN":
+        raise Refused("the JSON holds NaN, which is no number")
+    return float(name.replace("Infinity", "inf"))

@@ -1,0 +1,204 @@
+"""Keras files in HDF5 (``.h5``, ``.hdf5``): a whole model, or weights alone."""
+
+from __future__ import annotations
+
+import io
+import math
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import h5py
+from h5py import h5a, h5d, h5g, h5o, h5t, h5z
+
+from picasso.models.scan import keras_config
+from picasso.models.scan.findings import Context, Finding, Kind
+from picasso.models.scan.json_reading import Unreadable, parse
+from picasso.models.scan.quoting import shown
+
+HARD_LINK, SOFT_LINK, EXTERNAL_LINK = 0, 1, 64
+CONFIG, TRAINING = "model_config", "training_config"
+# The filters that are part of every HDF5 library; others are loaded from wherever HDF5_PLUGIN_PATH leads.
+FILTERS = (h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32)
+# Types that h5py has no own for, such as bfloat16, take one or two bytes.
+LARGEST_OPAQUE = 2
+
+
+def scan(path: Path, context: Context) -> Iterator[Finding]:
+    """Yield what an ``.h5`` or ``.hdf5`` file must not hold."""
+    with path.open("rb") as stream:
+        yield from faults_of_stream(stream, context, path.name)
+
+
+def faults_of_stream(stream: IO[bytes], context: Context, where: str) -> Iterator[Finding]:
+    """Yield what is wrong with HDF5 in a file or in part of one."""
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    try:
+        with h5py.File(stream, "r") as file:
+            found = list(Structure(file, size, context, where).faults())
+            yield from found
+            if not any(one.kind is not Kind.CODE for one in found):
+                yield from faults_of_configs(file, context, where)
+    except Unreadable as error:
+        yield error.finding
+    except Exception as error:
+        # The HDF5 library fails in more ways than it documents.
+        yield Finding(Kind.BROKEN, where, f"the HDF5 can't be read ({type(error).__name__})")
+
+
+def faults_of_configs(file: h5py.File, context: Context, where: str) -> Iterator[Finding]:
+    """Yield what is wrong with the layers, and with what a file says of how they were trained."""
+    for name in (CONFIG, TRAINING):
+        if name not in file.attrs:
+            continue
+        place = f"{where}, attribute {name}"
+        text = file.attrs[name]
+        text = text.encode() if isinstance(text, str) else text
+        if not isinstance(text, bytes):
+            raise Unreadable(Kind.BROKEN, place, "it is no text")
+        document = parse(text, context, place)
+        if name == CONFIG and (not isinstance(document, dict) or "config" not in document):
+            yield Finding(Kind.BROKEN, place, "the JSON describes no Keras model")
+        else:
+            yield from keras_config.judge(document, context, place, trained=name == TRAINING)
+
+
+class Structure:
+    """The groups and datasets of a file, each looked at once, without reading their values.
+
+    Attributes:
+        file: the file.
+        size: how many bytes it has.
+        context: what the operator said.
+        where: what the file is called in findings.
+    """
+
+    def __init__(self, file: h5py.File, size: int, context: Context, where: str) -> None:
+        self.file, self.size, self.context, self.where = file, size, context, where
+        self.declared = self.stored = 0
+
+    def faults(self) -> Iterator[Finding]:
+        """Yield what is wrong with the structure."""
+        groups: list[tuple[str, Any]] = [("", self.file.id)]
+        # Of each object: where it lies in the file.
+        seen = {h5o.get_info(self.file["/"].id).addr}
+        yield from self.of_attributes("/", self.file["/"].id)
+        while groups:
+            path, group = groups.pop()
+            for name in group:
+                place = f"{path}/{name.decode('utf-8', 'replace')}"
+                link = group.links.get_info(name).type
+                if link != HARD_LINK:
+                    kind = {SOFT_LINK: "a soft link", EXTERNAL_LINK: "a link to another file"}.get(link, "a link")
+                    yield self.finding(Kind.CODE, place, f"it is {kind}")
+                    continue
+                address = h5o.get_info(group, name).addr
+                if address in seen:
+                    continue
+                seen.add(address)
+                if len(seen) > self.context.limits.members:
+                    raise Unreadable(Kind.LIMIT, self.where, f"the file holds more than {len(seen) - 1:,} objects")
+                thing = h5o.open(group, name)
+                yield from self.of_attributes(place, thing)
+                if isinstance(thing, h5g.GroupID):
+                    groups.append((place, thing))
+                elif isinstance(thing, h5d.DatasetID):
+                    yield from self.of_dataset(place, thing)
+                else:
+                    yield self.finding(Kind.CODE, place, "it is neither a group nor a dataset")
+        yield from self.of_totals()
+
+    def finding(self, kind: Kind, place: str, what: str) -> Finding:
+        """Return a finding at a group, dataset or attribute."""
+        return Finding(kind, f"{self.where}, {shown(place)}", what)
+
+    def of_attributes(self, place: str, thing: Any) -> Iterator[Finding]:
+        """Yield what is wrong with the attributes of an object."""
+        for number in range(h5a.get_num_attrs(thing)):
+            attribute = h5a.open(thing, index=number)
+            name = f"{place}.{attribute.name.decode('utf-8', 'replace')}"
+            kind, shape = attribute.get_type(), attribute.shape
+            is_text = isinstance(kind, h5t.TypeStringID)
+            if kind.committed() or not (is_text or is_number(kind)):
+                yield self.finding(Kind.CODE, name, "the attribute is neither text nor numbers")
+            elif math.prod(shape) * kind.get_size() > self.size:
+                yield self.finding(Kind.BROKEN, name, "the attribute is larger than the file")
+            elif len(shape) > 1:
+                yield self.finding(Kind.BROKEN, name, "the attribute has more than one dimension")
+
+    def of_dataset(self, place: str, dataset: h5d.DatasetID) -> Iterator[Finding]:
+        """Yield what is wrong with a dataset."""
+        kind, plan = dataset.get_type(), dataset.get_create_plist()
+        layout, limits = plan.get_layout(), self.context.limits
+        if kind.committed() or not is_number(kind):
+            yield self.finding(Kind.CODE, place, "its values are no numbers")
+            return
+        if plan.get_external_count():
+            yield self.finding(Kind.CODE, place, "its values lie in another file (external storage)")
+            return
+        if layout == h5d.VIRTUAL:
+            yield self.finding(Kind.CODE, place, "its values lie in other datasets (virtual dataset)")
+            return
+        if foreign := [number for number in filters(plan) if number not in FILTERS]:
+            yield self.finding(Kind.CODE, place, f"its values are packed by the filter {foreign[0]}")
+            return
+        extent = dataset.shape
+        chunk = plan.get_chunk() if layout == h5d.CHUNKED else tuple(max(1, side) for side in extent)
+        counts = [max(1, math.ceil(side / part)) for side, part in zip(extent, chunk, strict=True)]
+        declared = math.prod(counts) * math.prod(chunk) * kind.get_size()
+        if layout == h5d.CHUNKED and math.prod(counts) > limits.members:
+            yield self.finding(Kind.LIMIT, place, f"it consists of {math.prod(counts):,} chunks")
+        elif declared > limits.megabytes * 1_000_000:
+            yield self.finding(Kind.LIMIT, place, f"it takes {declared:,} bytes")
+        else:
+            self.declared += declared
+            self.stored += dataset.get_storage_size()
+            yield from self.of_chunks(place, dataset, filters(plan), math.prod(chunk) * kind.get_size())
+
+    def of_chunks(self, place: str, dataset: h5d.DatasetID, used: list[int], size: int) -> Iterator[Finding]:
+        """Yield whether a packed chunk unpacks to more than its size, which the HDF5 library does not bound."""
+        if h5z.FILTER_DEFLATE not in used:
+            return
+        for number in range(dataset.get_num_chunks()):
+            offset = dataset.get_chunk_info(number).chunk_offset
+            skipped, packed = dataset.read_direct_chunk(offset)
+            if not skipped and not unpacks_within(packed, size):
+                yield self.finding(Kind.LIMIT, place, f"a chunk of {len(packed):,} bytes unpacks to more than {size:,}")
+                return
+
+    def of_totals(self) -> Iterator[Finding]:
+        """Yield where the datasets together take more than they hold."""
+        limits = self.context.limits
+        if self.stored > self.size:
+            yield Finding(Kind.BROKEN, self.where, f"its datasets share what they store: {self.stored:,} bytes")
+        free, most = limits.free_megabytes * 1_000_000, limits.megabytes * 1_000_000
+        if self.declared > most or (self.declared > free and self.declared > limits.ratio * self.stored):
+            what = f"its datasets take {self.declared:,} bytes and store {self.stored:,}"
+            yield Finding(Kind.LIMIT, self.where, what)
+
+
+def is_number(kind: Any) -> bool:
+    """Tell whether a type of HDF5 is one of numbers, complex and 8- or 16-bit ones included."""
+    if isinstance(kind, h5t.TypeCompoundID):
+        parts = [kind.get_member_type(number) for number in range(min(3, kind.get_nmembers()))]
+        return len(parts) == 2 and all(isinstance(part, h5t.TypeFloatID) for part in parts)
+    if isinstance(kind, h5t.TypeOpaqueID):
+        return bool(kind.get_size() <= LARGEST_OPAQUE)
+    return isinstance(kind, h5t.TypeIntegerID | h5t.TypeFloatID | h5t.TypeEnumID | h5t.TypeBitfieldID)
+
+
+def filters(plan: Any) -> list[int]:
+    """Return the numbers of the filters that pack a dataset."""
+    return [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
+
+
+def unpacks_within(packed: bytes, size: int) -> bool:
+    """Tell whether a chunk unpacks to no more bytes than it should."""
+    unpacker = zlib.decompressobj()
+    try:
+        return len(unpacker.decompress(packed, size + 1)) <= size
+    except zlib.error:
+        # The HDF5 library says so itself.
+        return True

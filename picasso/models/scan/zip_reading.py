@@ -1,0 +1,195 @@
+"""Looking into a zip archive without trusting what it says of itself."""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from typing import IO
+
+from picasso.models.scan.findings import Context, Finding, Kind
+from picasso.models.scan.json_reading import Unreadable
+from picasso.models.scan.quoting import shown
+
+END, END_64, LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+LOCAL = struct.Struct("<4s5H3L2H")
+# Sizes and offsets of this value stand elsewhere, in 64 bits.
+ELSEWHERE = 0xFFFFFFFF
+# The most that the list of members may take; one takes at least 46 bytes there, and about 700 once it is read.
+MOST_DIRECTORY = 10_000_000
+ENCRYPTED, SIZES_FOLLOW = 0x1 | 0x40 | 0x2000, 0x8
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+BLOCK = 1 << 20
+
+
+class Slice(io.RawIOBase):
+    """Part of a file as a file of its own."""
+
+    def __init__(self, stream: IO[bytes], start: int, size: int) -> None:
+        self.stream, self.start, self.size, self.at = stream, start, size, 0
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that it has places."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place."""
+        self.at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.size}[whence])
+        return self.at
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Read as much as fits, up to the end of the part."""
+        most = max(0, min(len(buffer), self.size - self.at))
+        self.stream.seek(self.start + self.at)
+        found = self.stream.read(most)
+        buffer[: len(found)] = found
+        self.at += len(found)
+        return len(found)
+
+
+def opened(stream: IO[bytes], context: Context, where: str) -> zipfile.ZipFile:
+    """Return an archive whose list of members is of a bounded size.
+
+    Raises:
+        Unreadable: it is none, or has too many members.
+    """
+    size = directory_size(stream)
+    if size > MOST_DIRECTORY:
+        raise Unreadable(Kind.LIMIT, where, f"the list of the archive's members takes {size:,} bytes")
+    stream.seek(0)
+    try:
+        archive = zipfile.ZipFile(stream)
+    except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, OSError) as error:
+        raise Unreadable(Kind.BROKEN, where, f"the archive can't be read ({shown(error)[1:-1]})") from error
+    if len(archive.infolist()) > context.limits.members:
+        raise Unreadable(Kind.LIMIT, where, f"the archive has {len(archive.infolist()):,} members")
+    return archive
+
+
+def directory_size(stream: IO[bytes]) -> int:
+    """Return how many bytes the list of an archive's members takes, or 0 where no archive ends."""
+    length = stream.seek(0, io.SEEK_END)
+    tail_size = min(length, 22 + 0xFFFF + 20)
+    stream.seek(length - tail_size)
+    tail = stream.read(tail_size)
+    at = len(tail) - 22 if tail[-22:].startswith(END) and tail.endswith(b"\0\0") else tail.rfind(END)
+    if at < 0 or len(tail) < at + 22:
+        return 0
+    size = int.from_bytes(tail[at + 12 : at + 16], "little")
+    locator = tail[max(0, at - 20) : at]
+    if locator.startswith(LOCATOR_64):
+        stream.seek(min(int.from_bytes(locator[8:16], "little"), length))
+        end = stream.read(56)
+        # Where the offset leads elsewhere, zipfile refuses it, or finds the record right before the locator.
+        if not end.startswith(END_64):
+            stream.seek(max(0, length - tail_size + at - 76))
+            end = stream.read(56)
+        size = max(int.from_bytes(end[40:48], "little"), 0 if size == ELSEWHERE else size)
+    return min(size, length)
+
+
+def faults(archive: zipfile.ZipFile, stream: IO[bytes], context: Context, where: str) -> Iterator[Finding]:
+    """Yield what is wrong with the members of an archive, whatever they hold."""
+    seen: set[str] = set()
+    for info in archive.infolist():
+        place = f"member {shown(info.filename)}, {where}"
+        if info.filename.casefold() in seen:
+            yield Finding(Kind.BROKEN, place, "the archive has two members of one name")
+        seen.add(info.filename.casefold())
+        if is_outside(info):
+            yield Finding(Kind.CODE, place, "the name of the member leads out of the archive's folder")
+        mode = info.external_attr >> 16
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            yield Finding(Kind.CODE, place, "the member is a link or a device")
+        if info.flag_bits & ENCRYPTED:
+            yield Finding(Kind.BROKEN, place, "the member is encrypted")
+        elif info.compress_type not in METHODS:
+            yield Finding(Kind.BROKEN, place, "the member is packed by another method than Keras uses")
+    yield from faults_of_sizes(archive, context, where)
+    yield from faults_of_places(archive, stream, where)
+
+
+def is_outside(info: zipfile.ZipInfo) -> bool:
+    """Tell whether the name of a member is anything but a plain path below the archive's folder."""
+    name = info.filename
+    parts = name.removesuffix("/").split("/")
+    odd = any(part in ("", ".", "..") or part != part.strip() for part in parts)
+    return odd or name != info.orig_filename or not name.isprintable() or any(sign in name for sign in "\\:")
+
+
+def faults_of_sizes(archive: zipfile.ZipFile, context: Context, where: str) -> Iterator[Finding]:
+    """Yield where unpacking takes more than the limits allow."""
+    limits, total, packed = context.limits, 0, 0
+    for info in archive.infolist():
+        total, packed = total + info.file_size, packed + info.compress_size
+        if is_bomb(info.file_size, info.compress_size, context):
+            what = f"{info.compress_size:,} bytes unpack to {info.file_size:,}"
+            yield Finding(Kind.LIMIT, f"member {shown(info.filename)}, {where}", what)
+    if total > limits.megabytes * 1_000_000 or is_bomb(total, packed, context):
+        yield Finding(Kind.LIMIT, where, f"the archive unpacks from {packed:,} to {total:,} bytes")
+
+
+def is_bomb(size: int, packed: int, context: Context) -> bool:
+    """Tell whether content is packed tighter than the limits allow."""
+    return size > context.limits.free_megabytes * 1_000_000 and size > context.limits.ratio * packed
+
+
+def faults_of_places(archive: zipfile.ZipFile, stream: IO[bytes], where: str) -> Iterator[Finding]:
+    """Yield where members overlap, or the list of them contradicts what stands before their content."""
+    end = archive.start_dir
+    for info in sorted(archive.infolist(), key=lambda info: info.header_offset, reverse=True):
+        start = content_start(info, stream)
+        if start is None:
+            what = "what stands before the member contradicts the list of members"
+            yield Finding(Kind.BROKEN, f"member {shown(info.filename)}, {where}", what)
+        elif start + info.compress_size > end:
+            yield Finding(Kind.BROKEN, f"member {shown(info.filename)}, {where}", "the member overlaps another")
+        end = min(end, info.header_offset)
+
+
+def content_start(info: zipfile.ZipInfo, stream: IO[bytes]) -> int | None:
+    """Return where the content of a member begins, or None if its header does not agree with the list of members."""
+    stream.seek(max(0, info.header_offset))
+    head = stream.read(LOCAL.size)
+    if len(head) < LOCAL.size:
+        return None
+    signature, _, flags, method, _, _, _, packed, size, name_length, extra_length = LOCAL.unpack(head)
+    name = stream.read(name_length).decode("utf-8" if flags & 0x800 else "cp437", "replace")
+    agree = signature == b"PK\x03\x04" and name == info.orig_filename and method == info.compress_type
+    # The sizes may also follow the content, or stand in 64 bits.
+    given = not flags & SIZES_FOLLOW and ELSEWHERE not in (packed, size)
+    if not agree or flags != info.flag_bits or (given and (packed, size) != (info.compress_size, info.file_size)):
+        return None
+    start: int = info.header_offset + LOCAL.size + name_length + extra_length
+    return start
+
+
+def content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, stream: IO[bytes], where: str) -> IO[bytes]:
+    """Return the content of a member as a file with places, unpacked to disk where it is packed.
+
+    The sizes were checked before: no more than the size in the list of members is unpacked.
+
+    Raises:
+        Unreadable: it can't be unpacked.
+    """
+    start = content_start(info, stream)
+    if info.compress_type == zipfile.ZIP_STORED and start is not None and info.compress_size == info.file_size:
+        return io.BufferedReader(Slice(stream, start, info.file_size))
+    unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked for the content closes it
+    try:
+        with archive.open(info) as packed:
+            while block := packed.read(BLOCK):
+                unpacked.write(block)
+    except Exception as error:
+        # zipfile and zlib fail in more ways than they document.
+        unpacked.close()
+        raise Unreadable(Kind.BROKEN, where, f"the member can't be unpacked ({type(error).__name__})") from error
+    unpacked.seek(0)
+    return unpacked

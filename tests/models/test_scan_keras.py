@@ -1,0 +1,120 @@
+"""Judging what a configuration of Keras names, without Keras."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from picasso.models.scan import scan
+from picasso.models.scan.findings import Context, Kind
+from picasso.models.scan.keras_config import judge
+
+FOLDER = Path(__file__).parent.parent / "zoo"
+FUNCTION = {"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "function"}
+HARMLESS: list[dict[str, Any]] = [
+    {"class_name": "Dense", "config": {"activation": "relu", "kernel_initializer": "glorot_uniform"}},
+    {"module": "keras.layers", "class_name": "Dense", "config": {"activation": FUNCTION}, "registered_name": None},
+    {"module": "keras.src.ops.numpy", "class_name": "Add", "config": {"name": "add"}, "registered_name": "Add"},
+    {"module": "tf_keras.src.engine.functional", "class_name": "Functional", "config": {"layers": []}},
+    {
+        "module": "keras.src.models.functional",
+        "class_name": "Functional",
+        "config": {},
+        "registered_name": "Functional",
+    },
+    {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "mixed_float16"}, "registered_name": None},
+    FUNCTION,
+    {**FUNCTION, "module": "keras.ops", "config": "gelu", "registered_name": "gelu"},
+    {"class_name": "TFOpLambda", "config": {"function": "math.multiply"}},
+    {"class_name": "SlicingOpLambda", "config": {"function": "__operators__.getitem"}},
+    {"class_name": "StringLookup", "config": {"vocabulary": ["a/b", "http://c", "/etc/passwd"]}},
+    {"class_name": "Own", "config": {"activation": "of_my_own"}},
+    {"module": "os", "class_name": "Dense", "config": {}, "registered_name": "flowers>Scale"},
+    {"module": "builtins", "class_name": "function", "config": "Scale", "registered_name": "flowers>Scale"},
+    {"inbound_nodes": [{"args": ["bij,bjk->bik", "channels_last"], "kwargs": {"axis": -1}}]},
+    {"inbound_nodes": [[["a/b", 0, 0, {"y": ["c/d", 0, 0], "name": "e/f"}]]]},
+    {"value": {"class_name": "__numpy__", "config": {"value": [1.0], "dtype": "float32"}}},
+]
+
+
+@pytest.mark.parametrize("part", HARMLESS)
+def test_what_computes_only_is_not_found(part: dict[str, Any]) -> None:
+    assert list(judge(around(part), Context(known=frozenset({"Own", "flowers>Scale"})), "x")) == []
+
+
+def around(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a model with a layer that holds something."""
+    layer = {"class_name": "TimeDistributed", "config": {"name": "t", "layer": part}}
+    return {"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}
+
+
+CODE: list[tuple[dict[str, Any], str]] = [
+    ({"class_name": "Lambda", "config": {"function": ["4wEA", None, None]}}, "a layer Lambda runs"),
+    ({"class_name": "TFSMLayer", "config": {"filepath": "x"}}, "loads a SavedModel from a path"),
+    ({"class_name": "TFOpLambda", "config": {"function": "io.write_file"}}, '"io.write_file" of TensorFlow'),
+    ({"class_name": "TFOpLambda", "config": {"function": "numpy_function"}}, '"numpy_function" of TensorFlow'),
+    ({"class_name": "TFOpLambda", "config": {}}, "of TensorFlow is not known to compute only"),
+    ({"class_name": "TensorFlowOpLayer", "config": {"node_def": ""}}, "runs an operation"),
+    ({"class_name": "StringLookup", "config": {"vocabulary": "words.txt"}}, "may name a file"),
+    ({"class_name": "StringLookup", "config": {"vocabulary": {"class_name": "__bytes__"}}}, "may name a file"),
+    ({"class_name": "Dense", "config": {"units": "/etc/passwd"}}, '"/etc/passwd" is a path or an address'),
+    ({"class_name": "Dense", "config": {"units": "hf://somebody/x"}}, "is a path or an address"),
+    ({"module": "os", "class_name": "Dense", "config": {}}, 'is taken from the module "os"'),
+    ({"module": "os", "class_name": "popen", "config": {}}, 'is taken from the module "os"'),
+    ({"module": "picasso.models", "class_name": "load_model", "config": {}}, "is taken from the module"),
+    ({"module": "keras.layers", "class_name": "Dense", "config": {}, "registered_name": "system"}, "is registered as"),
+    ({"module": "keras.utils", "class_name": "get_file", "config": {}}, '"keras.utils.get_file" is no layer'),
+    ({"module": "keras.src.ops.core", "class_name": "Map", "config": {}}, '"keras.src.ops.core.Map" is no layer'),
+    ({**FUNCTION, "config": "eval"}, '"eval" is one of Python'),
+    ({**FUNCTION, "module": "os", "config": "system"}, 'is taken from the module "os"'),
+    ({**FUNCTION, "module": "keras.config", "config": "set_floatx"}, '"keras.config.set_floatx" is not known'),
+    ({**FUNCTION, "module": "keras.ops", "config": "convert_to_numpy"}, "is not known to compute only"),
+    ({"class_name": "__lambda__", "config": {}}, "Python code"),
+    ({"class_name": ["Dense"], "config": {}}, "by something else than a text"),
+    ({"value": {"class_name": "__numpy__", "config": {"value": [], "dtype": "object"}}}, "no type of numbers"),
+    ({"inbound_nodes": [{"args": ["secrets/key"], "kwargs": {}}]}, "which may be a path"),
+]
+
+
+@pytest.mark.parametrize(("part", "what"), CODE)
+def test_code_files_and_addresses_are_found_with_their_place(part: dict[str, Any], what: str) -> None:
+    (found,) = judge(around(part), Context(), "config.json")
+    assert (found.kind, found.name) == (Kind.CODE, "")
+    assert what in found.what
+    assert "config.json, config.layers[0].config.layer" in found.where
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ({"class_name": "Own", "config": {}}, "Own"),
+        ({"class_name": "flowers>Scale", "config": {}}, "flowers>Scale"),
+        ({"module": "m", "class_name": "Scale", "config": {}, "registered_name": "flowers>Scale"}, "flowers>Scale"),
+        ({"module": None, "class_name": "Scale", "config": {}, "registered_name": "flowers>Scale"}, "flowers>Scale"),
+        ({**FUNCTION, "config": "of_my_own"}, "of_my_own"),
+        ({"class_name": "Dense", "config": {"activation": "of_my_own"}}, "of_my_own"),
+        ({"class_name": "Dense", "config": {"kernel_initializer": "of_my_own"}}, "of_my_own"),
+        ({"class_name": "deserialize", "config": {}}, "deserialize"),
+    ],
+)
+def test_classes_of_somebodys_own_are_asked_for(part: dict[str, Any], name: str) -> None:
+    (found,) = judge(around(part), Context(), "config.json")
+    assert (found.kind, found.name) == (Kind.CUSTOM, name)
+    # How the outermost model was trained is not read by Keras: code in there is refused, what is missing is not.
+    assert list(judge({**around({}), "compile_config": {"loss": part}}, Context(), "config.json")) == []
+
+
+def test_the_files_of_earlier_keras_are_data() -> None:
+    for pattern in ("*.h5", "*.keras", "*/*.json", "*/*5"):
+        for file in FOLDER.glob(pattern):
+            assert scan(file).is_data, file
+
+
+def test_a_finding_names_layer_file_and_path(tmp_path: Path) -> None:
+    part = {"class_name": "Lambda", "config": {"name": "double", "function": []}}
+    (tmp_path / "m.json").write_text(json.dumps({"class_name": "Sequential", "config": {"layers": [part]}}))
+    (found,) = scan(tmp_path / "m.json")
+    assert found.where == 'layer "double" (Lambda), m.json, config.layers[0]'
