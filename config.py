@@ -1,6 +1,3 @@
-# The settings of Picasso, each with its default. Copy this file, change what you need, and start with
-# picasso serve --config FILE, or name it in the environment variable PICASSO_SETTINGS.
-
 # The title at the top of every page.
 APP_TITLE = "Picasso"
 
@@ -19,8 +16,14 @@ OPEN = False
 # Host names under which the server is reached, besides this machine's own.
 TRUSTED_HOSTS = []
 
-# How many proxies stand before the server; of so many, the X-Forwarded headers are believed.
+# How many proxies stand before the server; of so many, the forwarded headers are believed.
 PROXIES = 0
+
+# Which headers those proxies set: "X-Forwarded" (-For, -Proto, -Host, -Port) or "Forwarded" (RFC 7239).
+PROXY_HEADERS = "X-Forwarded"
+
+# The path under which visitors reach the server, such as "/picasso"; "" takes what a proxy says.
+PREFIX = ""
 
 # How many requests are answered at once; at most half of them may wait for the model.
 THREADS = 8

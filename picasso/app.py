@@ -9,7 +9,6 @@ from typing import Any
 import jinja2
 from flask import Flask
 from flask_compress import Compress
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from picasso import configuration, worker
 from picasso.configuration import Settings
@@ -35,6 +34,7 @@ from picasso.web import (
     pages,
 )
 from picasso.web.prefix import Prefix
+from picasso.web.proxies import Proxies
 from picasso.web.services import Services
 
 
@@ -72,12 +72,6 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     # Algorithms that every browser and every proxy knows; pictures and arrays are compressed already.
     app.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
     Compress(app)
-    # Inside of what knows the proxies: it asks for the host that the visitor typed.
-    served = guard.served_hosts(settings)
-    app.wsgi_app = Prefix(app.wsgi_app, settings.PROXIES, served)  # type: ignore[method-assign]
-    if settings.PROXIES:
-        count = settings.PROXIES
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
     for room in (logs, guard, login):
         room.init_app(app, settings)
     errors.init_app(app)
@@ -95,4 +89,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
         openapi,
     ):
         app.register_blueprint(module.blueprint)
+    app.wsgi_app = Prefix(app, settings)  # type: ignore[method-assign]
+    if settings.PROXIES:
+        app.wsgi_app = Proxies(app.wsgi_app, settings.PROXIES, settings.PROXY_HEADERS)  # type: ignore[method-assign]
     return app

@@ -97,6 +97,7 @@ def configured(command: Command) -> Command:
             "MODEL_MB": model_mb,
             "HOST": options.pop("host", None),
             "PORT": options.pop("port", None),
+            "PREFIX": options.pop("prefix", None),
         }
         overrides = {key: value for key, value in chosen.items() if value is not None}
         door = "command line" if model else "settings"

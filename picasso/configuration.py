@@ -24,10 +24,16 @@ PACKAGE = Path(__file__).parent
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
-def setting(default: Any, help: str, maximum: int | None = None, minimum: int = 1) -> Any:  # noqa: A002 - for readers
-    """Declare a setting with its default, the sentence that documents it and, for a number, its bounds."""
+def setting(
+    default: Any,
+    help: str,  # noqa: A002 - for readers
+    maximum: int | None = None,
+    minimum: int = 1,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Declare a setting: its default, the sentence that documents it, a number's bounds, a text's allowed values."""
     make = {"default_factory": lambda: copy.copy(default)} if isinstance(default, list | dict) else {"default": default}
-    return field(metadata={"help": help, "maximum": maximum, "minimum": minimum}, **make)
+    return field(metadata={"help": help, "maximum": maximum, "minimum": minimum, "choices": choices}, **make)
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,15 @@ class Settings:
     OPEN: bool = setting(False, "Whether others may be served without a password.")
     TRUSTED_HOSTS: list[str] = setting([], "Host names under which the server is reached, besides this machine's own.")
     PROXIES: int = setting(
-        0, "How many proxies stand before the server; of so many, the X-Forwarded headers are believed.", minimum=0
+        0, "How many proxies stand before the server; of so many, the forwarded headers are believed.", minimum=0
+    )
+    PROXY_HEADERS: str = setting(
+        "X-Forwarded",
+        'Which headers those proxies set: "X-Forwarded" (-For, -Proto, -Host, -Port) or "Forwarded" (RFC 7239).',
+        choices=("X-Forwarded", "Forwarded"),
+    )
+    PREFIX: str = setting(
+        "", 'The path under which visitors reach the server, such as "/picasso"; "" takes what a proxy says.'
     )
     THREADS: int = setting(
         8, "How many requests are answered at once; at most half of them may wait for the model.", maximum=64, minimum=2
@@ -267,6 +281,10 @@ def check(key: str, value: Any, where: str) -> None:
     if expected is int and (value < minimum or (maximum and value > maximum)):
         allowed = f"from {minimum} to {maximum}" if maximum else f"{minimum} or more"
         raise ConfigurationError(f"The setting {key}{where} must be {allowed}, but is {value}.", field=key)
+    choices = FIELDS[key].metadata["choices"]
+    if choices and value not in choices:
+        allowed = " or ".join(format_value(choice) for choice in choices)
+        raise ConfigurationError(f"The setting {key}{where} must be {allowed}, but is {value!r}.", field=key)
 
 
 def check_compared(name: object, differences: object, where: str) -> None:

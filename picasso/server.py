@@ -17,6 +17,7 @@ from picasso.configuration import Settings
 from picasso.errors import ConfigurationError, ModelError
 from picasso.web import logs
 from picasso.web.guard import is_loopback
+from picasso.web.prefix import prefix_of
 from picasso.web.services import Services
 
 
@@ -67,7 +68,7 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
         if not (is_loopback(settings.HOST) or settings.password()):
             say(f"WARNING: {settings.HOST} can be reached from other machines, and there is no password.")
         host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
-        say(f"Open http://{host}:{settings.PORT} in your browser; Ctrl-C ends the server.")
+        say(f"Open http://{host}:{settings.PORT}{prefix_of(settings.PREFIX)} in your browser; Ctrl-C ends the server.")
         threading.Thread(target=watch, args=(services, failure, say), daemon=True).start()
         server.run()
     finally:

@@ -20,6 +20,8 @@ from picasso.app import create_app
 from picasso.web.services import Services
 from tests.fakes import LinearModel, PatchModel
 
+# The cookie of visitors of an application under test: its port by default, and the one in the address of a test client.
+COOKIE = "picasso_session_5000_80"
 FAKES = Path(__file__).parent / "fakes.py"
 PLUGINS = Path(__file__).parent / "plugins"
 

@@ -98,18 +98,20 @@ def init_app(app: Flask, settings: Settings) -> None:
                 f"settings file; at this machine, open http://127.0.0.1:{settings.PORT} instead."
             )
         if request.path not in OPEN_PATHS:
-            check_origin()
+            check_origin(settings.PROXIES)
 
     def protect(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
+        # Pages are their visitor's own, with links to where that visitor reaches the server.
+        response.headers.setdefault("Cache-Control", "private, no-cache")
         return send_cookie(response)
 
     app.before_request(check)
     app.after_request(protect)
 
 
-def check_origin() -> None:
+def check_origin(proxies: int) -> None:
     """Refuse what another site sends, unless it is a link to a page that may be linked to.
 
     Programs send neither header and pass.
@@ -120,10 +122,18 @@ def check_origin() -> None:
     else:
         ours = site in ("same-origin", "none")
     if not (ours or follows_a_link()):
-        raise Forbidden("Another site sent this request, so it was refused.")
+        raise foreign(proxies)
 
 
 def follows_a_link() -> bool:
     """Tell whether a browser opens one of our pages, or an address where there is nothing, in a tab of its own."""
     opens = (request.headers.get("Sec-Fetch-Mode"), request.headers.get("Sec-Fetch-Dest")) == ("navigate", "document")
     return opens and request.method == "GET" and (request.endpoint is None or request.endpoint in LINKABLE)
+
+
+def foreign(proxies: int) -> Forbidden:
+    """Return the error for an action of another site, with the setting that is missing if a proxy came between."""
+    hint = ""
+    if not proxies and ("X-Forwarded-For" in request.headers or "Forwarded" in request.headers):
+        hint = " If it was your own page, behind a proxy, write PROXIES = 1 into the settings file."
+    return Forbidden(f"Another site sent this request, so it was refused.{hint}")

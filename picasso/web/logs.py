@@ -11,7 +11,7 @@ import time
 from flask import Flask, Response, g, request
 
 from picasso.configuration import Settings
-from picasso.web.services import COOKIE
+from picasso.web.services import cookie_name
 
 log = logging.getLogger("picasso.requests")
 
@@ -44,7 +44,7 @@ def to_standard_error() -> None:
 
 def line(response: Response) -> dict[str, object]:
     """Return what is written of a request: the rule that its address matched, for addresses may hold names."""
-    session = request.cookies.get(COOKIE)
+    session = request.cookies.get(cookie_name())
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "request_id": response.headers["X-Request-Id"],

@@ -21,14 +21,14 @@ from picasso.models.card import Place
 from picasso.web import schemas, schemas_audits, schemas_questions, schemas_runs
 from picasso.web.errors import RETRY, SENTENCES
 from picasso.web.operations import IN_ADDRESSES, OPERATIONS, TAGS, Operation
-from picasso.web.services import COOKIE
+from picasso.web.services import cookie_name
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/api")
 
 TITLE = "Picasso"
 SUMMARY = """\
 Everything that the pages do can be done by a program. Pictures, runs, audits and results belong to a session: the first
-upload starts one and sets the cookie `picasso_session`, which every later request sends. Every error has one shape."""
+upload starts one and sets a cookie, which every later request sends. Every error has one shape."""
 # Errors that a request can be answered with, by the status; those of start-up are none of them.
 FAMILY = [
     errors.BadRequest, errors.Unauthorized, errors.Forbidden, errors.NotFound, errors.TooLarge,
@@ -46,7 +46,11 @@ BINARY = {"type": "string", "format": "binary"}
 @blueprint.get("/openapi.json")
 def show_description() -> Response:
     """Return the description of this API as OpenAPI 3.1, for programs."""
-    return jsonify({**document(), "servers": [{"url": f"{request.script_root}/"}]})
+    made = document()
+    schemes = {"session": {**made["components"]["securitySchemes"]["session"], "name": cookie_name()}}
+    # The same for everybody but for the addresses under which this visitor reaches it.
+    components = {**made["components"], "securitySchemes": schemes}
+    return jsonify({**made, "servers": [{"url": f"{request.script_root}/"}], "components": components})
 
 
 @blueprint.get("/docs")
@@ -73,7 +77,7 @@ def described(app: Flask) -> dict[str, Any]:
         spec.components.schema(name, schema)
     for status in sorted({cls.status for cls in FAMILY} | set(SENTENCES) | set(OTHERS)):
         spec.components.response(f"Error{status}", error_response(status))
-    spec.components.security_scheme("session", {"type": "apiKey", "in": "cookie", "name": COOKIE})
+    spec.components.security_scheme("session", {"type": "apiKey", "in": "cookie", "name": "picasso_session"})
     for rule, method, operation in api_operations(app):
         path = re.sub(r"<(?:[^<>:]+:)?(\w+)>", r"{\1}", rule.rule)
         spec.path(path, operations={method.lower(): describe(app, rule, operation)})

@@ -1,50 +1,82 @@
-"""Serving under a path that a proxy before the server takes off: JupyterHub's, or an nginx ``location /picasso/``."""
+"""Serving under a path: JupyterHub's, or an nginx ``location /picasso/``, whether the proxy takes it off or not."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+from flask import Flask
+
+from picasso.configuration import Settings
+from picasso.errors import ConfigurationError
+from picasso.web.guard import is_loopback, served_hosts
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # Segments of unreserved characters, and the @ that names of users have.
 PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~@-]+)+")
-LONGEST = 500
+MAX_LENGTH = 500
 
 
 class Prefix:
-    """Takes the path under which visitors reach the server from ``X-Forwarded-Prefix``: all links begin with it.
+    """Knows the path under which visitors reach the server: all links begin with it.
 
-    It changes nothing but the links and the path of the cookie in the answer to the very request that names it, and a
-    page of another site cannot make a browser send it. So it is believed without ``PROXIES`` too, unless it comes with
-    the name of a host that is not served: then whoever sent it made it up.
+    The setting ``PREFIX`` says it, or else the header ``X-Forwarded-Prefix``. The header counts where ``PROXIES`` says
+    that a proxy stands before the server, and on loopback, where only a program of this machine can send it, such as a
+    notebook proxy: it changes nothing but the links and the path of the cookie in the answer to the very request that
+    names it. Without ``PROXIES`` it does not count beside the name of a host that is not served, which nobody but the
+    visitor can have made up.
 
     Args:
-        app: the application.
-        proxies: how many proxies stand before the server. Of so many values, one for each, the first counts.
-        served: tells whether a Host header names this server.
+        app: the application, with all its routes.
+        settings: ``PREFIX``, ``PROXIES`` and ``HOST``.
+
+    Raises:
+        ConfigurationError: ``PREFIX`` is no plain path, or the application's own addresses begin like it.
     """
 
-    def __init__(self, app: WSGIApplication, proxies: int, served: Callable[[str], bool]) -> None:
-        self._app, self._proxies, self._served = app, proxies, served
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self._app: WSGIApplication = app.wsgi_app
+        self._proxies, self._served = settings.PROXIES, served_hosts(settings)
+        self._heeded = settings.PROXIES > 0 or is_loopback(settings.HOST)
+        # What a path begins with that can't be a prefix which a proxy left on.
+        self._own = {rule.rule.split("/")[1] for rule in app.url_map.iter_rules()}
+        self._fixed = prefix_of(settings.PREFIX)
+        if settings.PREFIX.strip("/") and (not self._fixed or self._is_own(self._fixed)):
+            raise ConfigurationError(
+                "The setting PREFIX must be a path such as /picasso, of letters, digits and -._~@, that begins like no "
+                f"address of Picasso itself (/api, /static, /runs and the like), but is {settings.PREFIX!r}.",
+                field="PREFIX",
+            )
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
+    def _is_own(self, prefix: str) -> bool:
+        return prefix.split("/")[1] in self._own
+
+    def _named(self, environ: WSGIEnvironment) -> str:
+        """Return the prefix that the request names, as far as it is believed."""
         values = environ.get("HTTP_X_FORWARDED_PREFIX", "").split(",")
         prefix = prefix_of(values[-max(1, self._proxies) :][0])
         host = environ.get("HTTP_X_FORWARDED_HOST", "").rpartition(",")[2].strip()
-        if prefix and (self._proxies or not host or self._served(host)):
+        return prefix if self._heeded and (self._proxies or not host or self._served(host)) else ""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        if prefix := self._fixed or self._named(environ):
             environ["SCRIPT_NAME"] = prefix
+            path = environ.get("PATH_INFO", "")
+            # Some proxies take the prefix off, others leave it on.
+            if (path == prefix or path.startswith(f"{prefix}/")) and not self._is_own(prefix):
+                environ["PATH_INFO"] = path[len(prefix) :]
         return self._app(environ, start_response)
 
 
-def prefix_of(header: str) -> str:
+def prefix_of(text: str) -> str:
     """Return a path such as ``/user/ann/proxy/5000`` without a slash at its end; "" where it is none that can be used.
 
     It must begin with one slash, so that no link leads to another host.
     """
-    path = unquote(header.strip()).removesuffix("/")
-    return path if len(path) <= LONGEST and PREFIX.fullmatch(path) else ""
+    path = unquote(text.strip()).removesuffix("/")
+    return path if len(path) <= MAX_LENGTH and PREFIX.fullmatch(path) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 from flask import Response, current_app, g, request
 
@@ -15,8 +15,16 @@ from picasso.runner import Runner
 from picasso.runs import StoredPicture
 from picasso.session import Session
 from picasso.storage import Storage
+from picasso.web.proxies import visible_port
 
-COOKIE = "picasso_session"
+
+class CookieAttributes(TypedDict):
+    """Where a cookie goes, and who may read it."""
+
+    path: str
+    secure: bool
+    httponly: bool
+    samesite: str
 
 
 @dataclass(frozen=True)
@@ -35,10 +43,20 @@ def services() -> Services:
     return cast(Services, current_app.extensions["picasso"])
 
 
+def cookie_name(kind: str = "session") -> str:
+    """Return the name of a cookie.
+
+    Browsers send a cookie to every port of a host. So the name holds the port at which the server listens and, behind a
+    proxy or out of a container, the one at which the visitor reaches it: servers on one host keep their sessions apart.
+    """
+    own, visible = services().settings.PORT, visible_port(request.host, request.scheme)
+    return f"picasso_{kind}_{own}" + (f"_{visible}" if visible != own else "")
+
+
 def find_session() -> Session | None:
     """Return the visitor's session, or None if there is none yet."""
     if "session" not in g:
-        g.session = services().storage.find(request.cookies.get(COOKIE))
+        g.session = services().storage.find(request.cookies.get(cookie_name()))
     return cast(Session | None, g.session)
 
 
@@ -61,13 +79,13 @@ def make_session() -> Session:
 def send_cookie(response: Response) -> Response:
     """Tell the browser the id of a session that was made during this request."""
     if "new_session" in g:
-        response.set_cookie(COOKIE, g.new_session.id, path=cookie_path(), httponly=True, samesite="Lax")
+        response.set_cookie(cookie_name(), g.new_session.id, **cookie_attributes())
     return response
 
 
-def cookie_path() -> str:
-    """Return the path of the cookie: that of this server, where others share its host."""
-    return f"{request.script_root}/"
+def cookie_attributes() -> CookieAttributes:
+    """Return where a cookie goes: to the path of this server, where others share its host; encrypted if it came so."""
+    return {"path": f"{request.script_root}/", "secure": request.is_secure, "httponly": True, "samesite": "Lax"}
 
 
 def drop_session(response: Response) -> Response:
@@ -76,7 +94,7 @@ def drop_session(response: Response) -> Response:
     if session is not None:
         services().storage.remove(session)
     g.pop("new_session", None)
-    response.delete_cookie(COOKIE, path=cookie_path(), httponly=True, samesite="Lax")
+    response.delete_cookie(cookie_name(), **cookie_attributes())
     return response
 
 

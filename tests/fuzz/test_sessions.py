@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 from werkzeug.test import TestResponse
 
 from picasso.app import create_app
-from picasso.web.services import COOKIE, Services
-from tests.conftest import PLUGINS, Visitor, close, fake_settings, picture, png
+from picasso.web.services import Services
+from tests.conftest import COOKIE, PLUGINS, Visitor, close, fake_settings, picture, png
 from tests.fuzz.known import Known
 from tests.test_engine import until
 

@@ -14,8 +14,8 @@ from flask import Flask
 from PIL import Image
 
 from picasso.cli import main
-from picasso.web.services import COOKIE, Services
-from tests.conftest import FAKES, Visitor
+from picasso.web.services import Services
+from tests.conftest import COOKIE, FAKES, Visitor
 from tests.hostile import CASES, FOLDER, Case
 
 FILES = FOLDER / "files"

@@ -18,8 +18,8 @@ from picasso import configuration, files, worker
 from picasso.app import create_app
 from picasso.runs import Run, Spec
 from picasso.storage import Storage
-from picasso.web.services import COOKIE, Services
-from tests.conftest import Visitor, close, fake_settings, finish, png, upload
+from picasso.web.services import Services
+from tests.conftest import COOKIE, Visitor, close, fake_settings, finish, png, upload
 from tests.test_engine import until
 from tests.test_runs import make_run
 from tests.threats import models

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from picasso.web.services import COOKIE, Services
-from tests.conftest import Visitor, finish, png, upload
+from picasso.web.services import Services
+from tests.conftest import COOKIE, Visitor, finish, png, upload
 from tests.threats.conftest import Address
 
 TRICKS = (

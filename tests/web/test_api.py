@@ -15,8 +15,7 @@ from flask.testing import FlaskClient
 from picasso import __version__, explain
 from picasso.session import Session
 from picasso.storage import Storage
-from picasso.web.services import COOKIE
-from tests.conftest import finish, picture, png, upload
+from tests.conftest import COOKIE, finish, picture, png, upload
 from tests.fakes import LinearModel
 
 

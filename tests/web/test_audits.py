@@ -32,8 +32,8 @@ from picasso.errors import NotFound
 from picasso.session import Session
 from picasso.storage import Storage
 from picasso.web import api_audits
-from picasso.web.services import COOKIE, Services
-from tests.conftest import Visitor, close, fake_settings, picture, png, upload
+from picasso.web.services import Services
+from tests.conftest import COOKIE, Visitor, close, fake_settings, picture, png, upload
 from tests.fakes import LinearModel
 from tests.test_engine import until
 

@@ -15,7 +15,7 @@ from picasso import configuration, server
 from picasso.app import create_app
 from picasso.errors import ConfigurationError
 from picasso.web import login
-from tests.conftest import close, fake_settings, upload
+from tests.conftest import COOKIE, close, fake_settings, upload
 from tests.test_engine import until
 
 SECRET = "correct horse ü"  # noqa: S105
@@ -167,7 +167,7 @@ def test_requests_are_logged_without_names(guarded: Flask, caplog: pytest.LogCap
     assert lines[1]["request_id"] == answer.headers["X-Request-Id"]
     assert len({line["request_id"] for line in lines}) == 3
     assert lines[1]["session"] == lines[2]["session"] != None  # noqa: E711 - one of them is a string
-    cookie = client.get_cookie("picasso_session")
+    cookie = client.get_cookie(COOKIE)
     assert cookie
     assert cookie.value not in caplog.text
 

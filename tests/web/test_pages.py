@@ -19,8 +19,8 @@ from werkzeug.test import TestResponse
 from picasso import files
 from picasso.app import create_app
 from picasso.runs import Run, Spec
-from picasso.web.services import COOKIE, Services
-from tests.conftest import close, fake_settings, finish, picture, png, upload
+from picasso.web.services import Services
+from tests.conftest import COOKIE, close, fake_settings, finish, picture, png, upload
 from tests.test_engine import until
 
 

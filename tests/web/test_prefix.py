@@ -6,9 +6,12 @@ import re
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
-from picasso.web.prefix import prefix_of
+from picasso import configuration
+from picasso.errors import ConfigurationError
+from picasso.web.prefix import Prefix, prefix_of
 from tests.conftest import upload
 from tests.web.test_pages import run_page
 
@@ -102,6 +105,60 @@ def test_scripts_ask_below_the_prefix(client: FlaskClient) -> None:
 )
 def test_only_plain_paths_are_prefixes(header: str, prefix: str) -> None:
     assert prefix_of(header) == prefix
+
+
+def served(environ: dict[str, str], **settings: Any) -> tuple[str, str]:
+    """Return under which path an application finds itself, and which of its own is asked for."""
+    app = Flask("inner")
+    for rule in ("/", "/api/", "/runs/<id>"):
+        app.add_url_rule(rule, view_func=lambda: "", endpoint=rule)
+    found = []
+
+    def inner(environ: Any, start_response: Any) -> list[bytes]:
+        found.append((environ["SCRIPT_NAME"], environ["PATH_INFO"]))
+        return []
+
+    app.wsgi_app = inner  # type: ignore[method-assign]
+    prefix: Any = Prefix(app, configuration.build(settings, None))
+    prefix({"SCRIPT_NAME": "", **environ}, None)
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "rest"),
+    [
+        ("/picasso/runs/1", "/runs/1"),
+        ("/runs/1", "/runs/1"),
+        ("/picasso", ""),
+        ("/picassos", "/picassos"),
+        ("/", "/"),
+        ("/picasso/picasso/", "/picasso/"),
+    ],
+)
+@pytest.mark.parametrize("by", ["setting", "header"])
+def test_a_proxy_takes_the_prefix_off_or_leaves_it_on(path: str, rest: str, by: str) -> None:
+    if by == "setting":
+        found = served({"PATH_INFO": path, "HTTP_X_FORWARDED_PREFIX": "/other"}, PREFIX="/picasso/")
+    else:
+        found = served({"PATH_INFO": path, "HTTP_X_FORWARDED_PREFIX": "/picasso"})
+    assert found == ("/picasso", rest)
+
+
+def test_a_header_that_begins_like_an_address_of_our_own_takes_nothing_off() -> None:
+    assert served({"PATH_INFO": "/api/runs", "HTTP_X_FORWARDED_PREFIX": "/api"}) == ("/api", "/api/runs")
+
+
+def test_the_header_counts_on_loopback_and_with_proxies() -> None:
+    named = {"PATH_INFO": "/", "HTTP_X_FORWARDED_PREFIX": "/made-up, /picasso"}
+    assert served(named) == ("/picasso", "/")
+    assert served(named, HOST="0.0.0.0", PROXIES=1) == ("/picasso", "/")  # noqa: S104 - nothing listens
+    assert served(named, HOST="0.0.0.0") == ("", "/")  # noqa: S104
+
+
+@pytest.mark.parametrize("prefix", ["picasso", "//evil.example", "/a b", "/api", "/runs/x", "/..", "http://x/"])
+def test_a_setting_that_is_no_prefix(prefix: str) -> None:
+    with pytest.raises(ConfigurationError, match="PREFIX must be a path such as /picasso"):
+        served({}, PREFIX=prefix)
 
 
 def test_a_prefix_for_another_host_is_not_believed(client: FlaskClient) -> None:

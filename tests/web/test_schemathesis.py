@@ -31,8 +31,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from picasso.registry import Registry
 from picasso.web import api, api_audits, api_pictures, api_questions, api_runs, audits, files, keeping, openapi
-from picasso.web.services import COOKIE
-from tests.conftest import finish, picture, png, upload
+from tests.conftest import COOKIE, finish, picture, png, upload
 from tests.web.test_audits import begin, ended
 
 REQUESTS = int(os.environ.get("PICASSO_FUZZ", "0"))

@@ -1,0 +1,118 @@
+"""What the proxies before the server say of a request: who sent it, by which scheme, host and port."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# A host name or address with or without a port, as far as it can be put into a link.
+HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+# A name and its value in a Forwarded header, and what follows: ";" the same proxy, "," the next one.
+PAIR = re.compile(r"\s*+(?:([A-Za-z]+)=(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s\",;]*)))?\s*+([;,]|$)")
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Claims(NamedTuple):
+    """What proxies say of a request; "" for what they do not say."""
+
+    address: str
+    scheme: str
+    host: str
+    port: str
+
+
+class Proxies:
+    """Takes over what the nearest proxies say, so that everything behind it sees the visitor's request.
+
+    Each proxy adds a value to a header or replaces it, so the last ``count`` values are those of our own proxies. The
+    first of them is about the visitor. Whatever stands before it, the visitor may have made up. A value that can't be
+    read is passed over; then the connection itself counts.
+
+    Args:
+        app: the application.
+        count: how many proxies stand before the server, 1 or more.
+        family: "X-Forwarded" or "Forwarded", see the setting ``PROXY_HEADERS``. The other is never read: a proxy that
+            does not know it passes on what a visitor writes there.
+    """
+
+    def __init__(self, app: WSGIApplication, count: int, family: str) -> None:
+        self._app, self._count = app, count
+        self._read = standard if family == "Forwarded" else customary
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        claims = self._read(environ, self._count)
+        if address := address_of(claims.address):
+            environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = address
+        if (scheme := claims.scheme.lower()) in DEFAULT_PORTS:
+            environ["wsgi.url_scheme"] = scheme
+        if HOST.fullmatch(claims.host):
+            environ["HTTP_HOST"] = claims.host
+        environ["HTTP_HOST"] = with_port(environ.get("HTTP_HOST", ""), claims.port, environ["wsgi.url_scheme"])
+        return self._app(environ, start_response)
+
+
+def customary(environ: Mapping[str, str], count: int) -> Claims:
+    """Read the X-Forwarded headers."""
+
+    def of(name: str) -> str:
+        return environ.get(f"HTTP_X_FORWARDED_{name}", "").split(",")[-count:][0].strip()
+
+    return Claims(of("FOR"), of("PROTO"), of("HOST"), of("PORT"))
+
+
+def standard(environ: Mapping[str, str], count: int) -> Claims:
+    """Read the header Forwarded of RFC 7239; an intermediate proxy need not repeat the scheme and the host."""
+    proxies = elements(environ.get("HTTP_FORWARDED", ""))[-count:]
+
+    def of(name: str) -> str:
+        return next((proxy[name] for proxy in proxies if name in proxy), "")
+
+    return Claims(proxies[0].get("for", "") if proxies else "", of("proto"), of("host"), "")
+
+
+def elements(header: str) -> list[dict[str, str]]:
+    """Return what each proxy says in a Forwarded header; nothing of one that is malformed."""
+    found: list[dict[str, str]] = [{}]
+    place = 0
+    while place < len(header):
+        pair = PAIR.match(header, place)
+        if pair is None:
+            return []
+        name, quoted, plain, end = pair.groups()
+        if name:
+            found[-1][name.lower()] = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        if end == ",":
+            found.append({})
+        place = pair.end()
+    return [proxy for proxy in found if proxy]
+
+
+def address_of(text: str) -> str:
+    """Return an IP address without the port and the brackets that may be around it; "" where it is none."""
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::[0-9]+)?", text)
+    bare = bracketed[1] if bracketed else text.partition(":")[0] if text.count(":") == 1 else text
+    try:
+        address = ipaddress.ip_address(bare.partition("%")[0])
+    except ValueError:
+        return ""
+    # Written in the other family's notation where a proxy listens on both.
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def with_port(host: str, port: str, scheme: str) -> str:
+    """Return a Host header with the port that the visitor used, where it names none and the scheme's is another."""
+    named = re.search(r":[0-9]*$", host) and not host.endswith("]")
+    usable = re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536 and int(port) != DEFAULT_PORTS.get(scheme)
+    return f"{host}:{int(port)}" if host and usable and not named else host
+
+
+def visible_port(host: str, scheme: str) -> int:
+    """Return the port at which the visitor reaches the server, by the Host header and the scheme."""
+    port = re.search(r":([0-9]{1,5})$", host)
+    return int(port[1]) if port else DEFAULT_PORTS.get(scheme, 80)
