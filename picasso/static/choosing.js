@@ -6,6 +6,13 @@ import { ask, counted, duration, every, pause, settled } from "./common.js";
 const AGAIN_MS = 1500;
 const TRIES = 20;
 
+// One after the other: few requests may wait for the model at once, and other visitors have estimates to ask for, too.
+let last = Promise.resolve();
+const askInTurn = (url) => {
+  last = last.catch(() => {}).then(() => ask(url));
+  return last;
+};
+
 const estimate = async (place, tries = TRIES) => {
   const form = place.closest("form");
   const fields = form.querySelector(".fields");
@@ -15,7 +22,7 @@ const estimate = async (place, tries = TRIES) => {
   const ticked = form.querySelectorAll("input[name=picture]");
   const count = ticked.length ? [...ticked].filter((box) => box.checked).length : Number(place.dataset.count);
   try {
-    const { seconds_per_picture: each, seconds_once: once } = await ask(`${place.dataset.estimate}?${query}`);
+    const { seconds_per_picture: each, seconds_once: once } = await askInTurn(`${place.dataset.estimate}?${query}`);
     if (each !== null) {
       const others = form.querySelectorAll("input[name=model]:checked").length;
       const whole = each * Math.max(1, count) * (1 + others) + once;
@@ -38,12 +45,12 @@ document.addEventListener("change", settled(all, 150));
 document.addEventListener("input", ({ target }) => {
   const chooser = target.closest?.("[data-classes]");
   const fields = chooser ? [...chooser.querySelectorAll("input")] : [];
-  const last = fields.at(-1);
-  if (!last?.value) return;
-  const next = last.cloneNode();
+  const lowest = fields.at(-1);
+  if (!lowest?.value) return;
+  const next = lowest.cloneNode();
   next.removeAttribute("id");
   next.value = "";
   next.placeholder = "and another";
   next.setAttribute("aria-label", "another class to look at");
-  last.after(next);
+  lowest.after(next);
 });
