@@ -17,6 +17,7 @@ from picasso.registry import Registry
 from picasso.runner import Runner
 from picasso.storage import Storage
 from picasso.web import (
+    admission,
     api,
     api_audits,
     api_pictures,
@@ -72,7 +73,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     # Algorithms that every browser and every proxy knows; pictures and arrays are compressed already.
     app.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
     Compress(app)
-    for room in (logs, guard, login):
+    for room in (logs, guard, login, admission):
         room.init_app(app, settings)
     errors.init_app(app)
     for module in (

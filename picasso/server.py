@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
+from flask import Flask
 from waitress.server import create_server
 
 from picasso.app import create_app
 from picasso.configuration import Settings
+from picasso.connections import Channel, Limits, Pools
 from picasso.errors import ConfigurationError, ModelError
 from picasso.web import logs
+from picasso.web.admission import Pace
 from picasso.web.guard import is_loopback
 from picasso.web.prefix import prefix_of
 from picasso.web.services import Services
@@ -44,22 +50,12 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
         logs.to_standard_error()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     failure: list[str] = []
+    elsewhere = tempfile.tempdir
     try:
+        # Bodies of requests and answers that are too large for memory lie beside everything else of this server.
+        tempfile.tempdir = str(services.storage.temporary)
         try:
-            # A little above the application's own limit, so that it can answer in its own words.
-            limit = (settings.MAX_UPLOAD_MB + 1) * 1_000_000
-            server = create_server(
-                app,
-                host=settings.HOST,
-                port=settings.PORT,
-                threads=settings.THREADS,
-                max_request_body_size=limit,
-                # Lets a request that waits for a run see that its client has hung up.
-                channel_request_lookahead=1,
-                # The application decides which proxies it believes; see the setting PROXIES.
-                clear_untrusted_proxy_headers=False,
-                ident="picasso",
-            )
+            server = listening(app, settings)
         except OSError as error:
             raise ConfigurationError(
                 f"Can't listen on {settings.HOST}:{settings.PORT}: {error.strerror}. Choose another with --port.",
@@ -72,10 +68,63 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
         threading.Thread(target=watch, args=(services, failure, say), daemon=True).start()
         server.run()
     finally:
+        tempfile.tempdir = elsewhere
         services.runner.close()
         services.storage.close()
     if failure:
         raise ModelError(failure[0])
+
+
+def listening(app: Flask, settings: Settings, limits: Limits | None = None) -> Any:
+    """Return a waitress server that listens, of which every connection is bounded.
+
+    Args:
+        app: the application.
+        settings: where to listen, and with how many threads.
+        limits: of connections; None takes those that fit the machine.
+
+    Raises:
+        OSError: the address can't be listened on.
+    """
+    limits = limits or fitting(settings)
+    sockets: dict[int, Any] = {}
+    server = create_server(
+        app,
+        map=sockets,
+        host=settings.HOST,
+        port=settings.PORT,
+        threads=settings.THREADS,
+        # The limits come first: a server that accepts nobody would be stopped by whoever holds its connections.
+        connection_limit=limits.total + 100,
+        asyncore_use_poll=True,
+        max_request_header_size=64_000,
+        # Never reached: the application says how large each body may be.
+        max_request_body_size=2**62,
+        # No thread waits for a client that does not take its answer: what does not fit into memory goes to a file.
+        outbuf_high_watermark=2**40,
+        # Lets a request that waits for a run see that its client has hung up.
+        channel_request_lookahead=1,
+        # The application decides which proxies it believes; see the setting PROXIES.
+        clear_untrusted_proxy_headers=False,
+        ident="picasso",
+    )
+    pools = Pools(server.task_dispatcher, Pace(app).slow, max(2, settings.THREADS // 4))
+    for one in {server, *sockets.values()}:
+        if hasattr(one, "task_dispatcher"):
+            one.task_dispatcher, one.channel_class = pools, partial(Channel, limits)
+    return server
+
+
+def fitting(settings: Settings) -> Limits:
+    """Return limits of connections that fit how many files may be open, and whether visitors come through a proxy."""
+    total = Limits.total
+    with suppress(ImportError):
+        import resource
+
+        # Each may need a file for what does not fit into memory.
+        total = max(20, min(total, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64) // 2))
+    # Behind a proxy, all visitors come from one address.
+    return Limits(total=total, each=total if settings.PROXIES else total // 2)
 
 
 def watch(services: Services, failure: list[str], say: Callable[[str], Any]) -> None:

@@ -52,6 +52,9 @@ class Storage:
         # Small versions of the samples, which all sessions share.
         self._samples = self.folder / "samples"
         self._samples.mkdir()
+        #: For what is made and thrown away by the process that serves.
+        self.temporary = self.folder / "temporary"
+        self.temporary.mkdir()
         self._settings = settings
         self._quotas = Quotas(self._sessions, settings.SESSION_MB, settings.TOTAL_MB)
         self._lock = threading.Lock()

@@ -11,6 +11,7 @@ import time
 from flask import Flask, Response, g, request
 
 from picasso.configuration import Settings
+from picasso.web.admission import granted
 from picasso.web.services import cookie_name
 
 log = logging.getLogger("picasso.requests")
@@ -25,7 +26,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     def end(response: Response) -> Response:
         # A request that Flask itself refuses may not have begun.
         response.headers["X-Request-Id"] = g.get("request_id") or secrets.token_hex(8)
-        if settings.LOG_REQUESTS:
+        if settings.LOG_REQUESTS and not granted(request.environ):
             log.info("%s", json.dumps(line(response)))
         return response
 
