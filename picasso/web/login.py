@@ -1,48 +1,89 @@
-"""A password for servers that others can reach: HTTP basic authentication, compared in constant time, rate-limited."""
+"""A password for servers that others can reach: HTTP basic authentication, compared in constant time, rate-limited.
+
+Wrong passwords are counted by the network that they come from. The right one is let in however many wrong ones came
+from the same network, so that nobody is locked out by a neighbour, or by anybody behind the same proxy. What bounds
+guessing is that only so many wrong passwords are looked at in a minute. Where more come, whoever has a session already,
+and so has given the right one before, is not held up.
+"""
 
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from flask import Flask, Response, request
 
 from picasso.configuration import Settings
 from picasso.errors import TooMany, Unauthorized
+from picasso.web.services import find_session
 
-# So many wrong passwords from one address in so many seconds, and no other is looked at until that time is over.
-ATTEMPTS, SECONDS = 10, 60.0
-# More addresses than ever guess at once; the oldest is forgotten first.
-ADDRESSES = 10_000
+SECONDS = 60.0
+# So many wrong passwords a minute from one network are answered by asking again, and more by asking to wait.
+MAX_ATTEMPTS = 10
+# So many wrong ones a minute are looked at from one network, and from all of them.
+MAX_CHECKS, MAX_CHECKS_IN_ALL = 300, 1_000
 #: Addresses that say no more than that the server lives, for those who watch over it.
 OPEN_PATHS = ("/healthz", "/readyz")
 
 
-class Attempts:
-    """How often each address was wrong lately."""
+class LoginRateLimiter:
+    """How many passwords from each network were wrong within the last minute.
 
-    def __init__(self) -> None:
-        self._wrong: OrderedDict[str, list[float]] = OrderedDict()
+    Args:
+        clock: tells the seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        # By network, the one whose last wrong password is the longest ago first. Since no more are looked at than
+        # MAX_CHECKS_IN_ALL a minute, they are few.
+        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def too_many(self, address: str) -> bool:
-        """Tell whether an address must wait."""
+    def looks(self, network: str) -> bool:
+        """Tell whether a password from a network is looked at."""
         with self._lock:
-            return len(self._recent(address)) >= ATTEMPTS
+            self._forget()
+            in_all = sum(map(len, self._wrong.values()))
+            return in_all < MAX_CHECKS_IN_ALL and len(self._wrong.get(network, ())) < MAX_CHECKS
 
-    def note(self, address: str) -> None:
-        """Remember a wrong password."""
+    def note(self, network: str) -> bool:
+        """Remember a wrong password; tell whether its network has to wait."""
         with self._lock:
-            self._wrong[address] = [*self._recent(address), time.monotonic()]
-            self._wrong.move_to_end(address)
-            while len(self._wrong) > ADDRESSES:
-                self._wrong.popitem(last=False)
+            self._forget()
+            wrong = self._wrong.setdefault(network, deque())
+            wrong.append(self._clock())
+            self._wrong.move_to_end(network)
+            return len(wrong) > MAX_ATTEMPTS
 
-    def _recent(self, address: str) -> list[float]:
-        oldest = time.monotonic() - SECONDS
-        return [when for when in self._wrong.get(address, []) if when > oldest]
+    def _forget(self) -> None:
+        """Forget what is more than a minute ago."""
+        oldest = self._clock() - SECONDS
+        for network, wrong in list(self._wrong.items()):
+            while wrong and wrong[0] <= oldest:
+                wrong.popleft()
+            if not wrong:
+                del self._wrong[network]
+
+
+def network_of(address: str) -> str:
+    """Return what passwords are counted by: an IPv4 address, or the /64 of an IPv6 address, which one visitor has."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.IPv6Network((parsed, 64), strict=False))
+
+
+def too_many() -> TooMany:
+    """Return the error for whoever has to wait."""
+    return TooMany(f"Too many wrong passwords came from this network; try again in {SECONDS:.0f} seconds.")
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -50,20 +91,19 @@ def init_app(app: Flask, settings: Settings) -> None:
     password = settings.password().encode()
     if not password:
         return
-    attempts = Attempts()
+    limiter = LoginRateLimiter()
 
     def check() -> None:
         if request.path in OPEN_PATHS:
             return
-        address = request.remote_addr or ""
-        if attempts.too_many(address):
-            raise TooMany(f"Too many wrong passwords came from this address; try again in {SECONDS:.0f} seconds.")
         given = request.authorization
         if given is None or given.type != "basic":
             raise Unauthorized("This server asks for a password; the user name may be anything.")
+        network = network_of(request.remote_addr or "")
+        if not limiter.looks(network) and find_session() is None:
+            raise too_many()
         if not hmac.compare_digest((given.password or "").encode(), password):
-            attempts.note(address)
-            raise Unauthorized("This is not the password of this server.")
+            raise too_many() if limiter.note(network) else Unauthorized("This is not the password of this server.")
 
     def invite(response: Response) -> Response:
         if response.status_code == Unauthorized.status:

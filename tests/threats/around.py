@@ -12,6 +12,7 @@ from tests.threats.line import (
     FAULTS,
     GUARD,
     IMAGES,
+    NGINX,
     PAGES,
     RUNS,
     STORAGE,
@@ -167,6 +168,30 @@ LINES: dict[int, Line] = {
             f"{BORDER}::test_models_never_come_in_by_http",
             "models/test_formats.py::test_lambda_layers_are_refused_unless_trusted",
             "models/test_formats.py::test_graphs_that_write_files_are_refused_unless_trusted",
+        ),
+    ),
+    # ---- proxies ----
+    38: Line(
+        "proxies before the server, visitors who claim to be one, guessing from many addresses, servers side by side",
+        "address, scheme, host, port and path are the visitor's; nothing that a visitor claims counts; nobody is "
+        "locked out by others; Secure cookies under https, and a cookie for each port",
+        (
+            f"{NGINX}::test_https_is_known_to_be_https",
+            f"{NGINX}::test_nothing_that_a_visitor_forges_arrives",
+            f"{NGINX}::test_every_link_has_the_path_that_the_proxy_takes_off",
+            f"{NGINX}::test_two_proxies_one_behind_the_other",
+            f"{NGINX}::test_a_path_that_only_the_setting_says",
+            f"{NGINX}::test_a_host_name_that_is_not_trusted_is_told_the_setting",
+            "browser/test_proxy.py::test_everything_works_behind_the_proxy",
+            "browser/test_proxy.py::test_two_visitors_and_one_who_guesses",
+            "web/test_proxies.py::test_customary_headers",
+            "web/test_proxies.py::test_the_standard_header",
+            "web/test_proxies.py::test_servers_on_one_host_keep_their_sessions_apart",
+            "web/test_prefix.py::test_the_header_counts_on_loopback_and_with_proxies",
+            "web/test_prefix.py::test_a_proxy_takes_the_prefix_off_or_leaves_it_on",
+            "web/test_login.py::test_guessing_is_slowed_down_for_one_network_only",
+            "web/test_login.py::test_nobody_behind_a_proxy_that_is_not_declared_is_locked_out",
+            "web/test_login.py::test_however_fast_somebody_guesses_few_passwords_are_looked_at",
         ),
     ),
 }

@@ -57,25 +57,86 @@ def test_without_the_password_nothing_is_shown(guarded: Flask) -> None:
     assert client.get("/api/", headers=basic(SECRET, "")).status_code == 200
 
 
-def test_guessing_is_slowed_down_for_one_address_only(guarded: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guessing_is_slowed_down_for_one_network_only(guarded: Flask) -> None:
     client = guarded.test_client()
-    for _ in range(login.ATTEMPTS):
-        assert client.get("/", headers={**basic("x"), "X-Forwarded-For": "192.0.2.7"}).status_code == 401
-    refused = client.get("/", headers={**basic(SECRET), "X-Forwarded-For": "192.0.2.7"})
+
+    def status(password: str, address: str) -> int:
+        return client.get("/", headers={**basic(password), "X-Forwarded-For": address}).status_code
+
+    # Whoever has an IPv6 network of their own has many addresses.
+    addresses = [f"2001:db8:0:1::{number:x}" for number in range(1, login.MAX_ATTEMPTS + 1)]
+    assert {status("x", address) for address in addresses} == {401}
+    refused = client.get("/", headers={**basic("x"), "X-Forwarded-For": "2001:db8:0:1:ffff::1"})
     assert refused.status_code == 429
     assert refused.headers["Retry-After"] == "60"
-    assert client.get("/", headers={**basic(SECRET), "X-Forwarded-For": "192.0.2.8"}).status_code == 200
-    monkeypatch.setattr(login, "SECONDS", 0.0)
-    assert client.get("/", headers={**basic(SECRET), "X-Forwarded-For": "192.0.2.7"}).status_code == 200
+    assert "Set-Cookie" not in refused.headers
+    assert status("x", "2001:db8:0:2::1") == 401
+    # Nobody who knows the password is locked out by a neighbour, and whoever has not typed one yet is asked for it.
+    assert status(SECRET, "2001:db8:0:1::1") == 200
+    assert client.get("/", headers={"X-Forwarded-For": "2001:db8:0:1::1"}).status_code == 401
 
 
-def test_no_more_addresses_are_remembered_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(login, "ADDRESSES", 3)
-    attempts = login.Attempts()
-    for address in "abcd":
-        for _ in range(login.ATTEMPTS):
-            attempts.note(address)
-    assert [attempts.too_many(address) for address in "abcd"] == [False, True, True, True]
+def test_nobody_behind_a_proxy_that_is_not_declared_is_locked_out() -> None:
+    application = create_app(fake_settings(PASSWORD=SECRET))
+    try:
+        client = application.test_client()
+        statuses = [client.get("/api/", headers=basic(str(number))).status_code for number in range(50)]
+        assert statuses == [401] * login.MAX_ATTEMPTS + [429] * (50 - login.MAX_ATTEMPTS)
+        assert client.get("/api/", headers=basic(SECRET)).status_code == 200
+    finally:
+        close(application)
+
+
+def test_however_fast_somebody_guesses_few_passwords_are_looked_at(
+    guarded: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor, stranger = guarded.test_client(), guarded.test_client()
+    for one in (visitor, stranger):
+        one.environ_base |= {"HTTP_X_FORWARDED_FOR": "192.0.2.77", "HTTP_AUTHORIZATION": basic(SECRET)["Authorization"]}
+    upload(visitor)
+    monkeypatch.setattr(login, "MAX_CHECKS", 5)
+    for _ in range(5):
+        assert stranger.get("/", headers=basic("x")).status_code == 401
+    # Not even the right one is looked at, unless it comes with a session, which nobody has who does not know it.
+    assert stranger.get("/").status_code == 429
+    assert visitor.get("/").status_code == 200
+    assert visitor.get("/", headers=basic("x")).status_code == 401
+    stranger.set_cookie(COOKIE, "0" * 32)
+    assert stranger.get("/").status_code == 429
+
+
+def test_wrong_passwords_are_forgotten_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "MAX_CHECKS", 12)
+    monkeypatch.setattr(login, "MAX_CHECKS_IN_ALL", 14)
+    now = [100.0]
+    limiter = login.LoginRateLimiter(lambda: now[0])
+    assert [limiter.note("a") for _ in range(12)] == [False] * 10 + [True] * 2
+    assert [limiter.looks(network) for network in "ab"] == [False, True]
+    now[0] += 30
+    assert [limiter.note("b") for _ in range(2)] == [False, False]
+    assert [limiter.looks(network) for network in "abc"] == [False] * 3
+    now[0] += 30
+    assert [limiter.looks(network) for network in "abc"] == [True] * 3
+    assert not limiter.note("a")
+    now[0] += 60
+    assert limiter.looks("a")
+    assert not limiter._wrong
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::/64"),
+        ("", ""),
+        ("localhost", "localhost"),
+    ],
+)
+def test_passwords_are_counted_by_network(address: str, network: str) -> None:
+    assert login.network_of(address) == network
 
 
 def test_the_password_of_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
