@@ -82,6 +82,15 @@ MAX_UPLOAD_MB = 64
 # The largest picture, in millions of pixels.
 MAX_MEGAPIXELS = 50
 
+# How many uploaded images are decoded at once.
+DECODE_PROCESSES = 2
+
+# Megabytes that decoding them may take together, and so the most for one of them.
+DECODE_MB = 600
+
+# Seconds of a processor that decoding an uploaded image may take.
+DECODE_SECONDS = 10
+
 # How many pictures a session may hold.
 MAX_PICTURES = 500
 

@@ -7,24 +7,34 @@ import io
 import logging
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from picasso import headers, libwebp
 from picasso.errors import BadRequest, PicassoError, TooLarge, UnsupportedImage
+from picasso.headers.base import MILLION, Header, Limits
+from picasso.headers.tiff import SIGNATURES as TIFF
 
 # An allow-list: decoders for vector and document formats have no business here.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-# How a TIFF begins, and those of its compressions that are decoded; its other decoders have no business here either.
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# The compressions of TIFF that are decoded; its other decoders have no business here either.
 COMPRESSIONS = ("raw", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits")
-TILE_WIDTH, TILE_LENGTH, PHOTOMETRIC, SAMPLE_FORMAT = 322, 323, 262, 339
+PHOTOMETRIC, SAMPLE_FORMAT = 262, 339
 WHITE_IS_0, SIGNED = 0, 2
 MORE = "for more channels or other types, override open_image() in a model class, or save it as 8-bit PNG."
 DEFAULT_MEGAPIXELS = 50
+
+# How many bytes Pillow holds for a pixel, by the mode of an image; four in all others.
+STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
+# Bytes that decoding may take for each pixel that is allowed: 2.2 times what Pillow holds for it.
+MOST_EACH = 2.2 * 4
 
 # How a photograph of a phone begins that is told apart only to say what to do about it.
 HEIC = [b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")]
@@ -41,8 +51,8 @@ logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)
 # White where integers have 16 bits.
 HIGHEST_16_BIT = 65535
 
-# So many values are scaled at once.
-PIECE = 1 << 20
+# So many pixels are changed at once: what is done to an image takes little memory beside it.
+PIECE = 1 << 18
 
 # What turns a picture upright, by its EXIF orientation.
 TURNS = {
@@ -68,6 +78,33 @@ class Decoded:
     notes: tuple[str, ...] = ()
 
 
+@dataclass
+class Opened:
+    """An image file of which the header was read and nothing was decoded.
+
+    Attributes:
+        header: what it says.
+        shown: what the image is called in messages.
+        needs: the most bytes that decoding it takes, with what is kept of the file.
+        image: of Pillow, not loaded; None where libwebp is asked directly.
+    """
+
+    header: Header
+    shown: str
+    needs: int
+    image: Image.Image | None = None
+
+    def decode(self) -> Decoded:
+        """Return the pixels; it can be asked for once. The errors are those of :func:`decode`."""
+        with understood(self.shown):
+            return clean(self._taken(), self.shown, self.header.orientation, ours=True)
+
+    def _taken(self) -> Image.Image:
+        """Hand the image over, so that its pixels are gone as soon as there are others."""
+        image, self.image = self.image, None
+        return image or libwebp.decode(self.header)
+
+
 def read(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Image.Image:
     """Return the image of :func:`decode` alone."""
     return decode(body, name, megapixels).image
@@ -79,6 +116,8 @@ def decode(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Deco
     Transparent pixels are shown on white. The first frame of an animation is taken. Sixteen-bit greys are
     scaled to eight, not clipped. Nothing but pixels passes: no metadata, no appended bytes.
 
+    What visitors send is not decoded in the server but by :mod:`picasso.decoding`, which bounds the time, too.
+
     Args:
         body: the bytes of the file.
         name: what the user calls it, for messages.
@@ -87,24 +126,61 @@ def decode(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Deco
     Raises:
         UnsupportedImage: not a picture in one of :data:`FORMATS`.
         BadRequest: such a picture, but cut off or broken, or its values are of no known range.
-        TooLarge: more pixels than allowed; known from the header, before memory is taken.
+        TooLarge: more pixels, scans or memory than allowed; known from the header, before memory is taken.
     """
+    return opened(body, name, megapixels).decode()
+
+
+def opened(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Opened:
+    """Read the header of an image file and say what decoding it takes; the errors are those of :func:`decode`."""
     shown = display_name(name)
+    with understood(shown, body):
+        header = headers.read(body, Limits(shown, megapixels))
+        image = None
+        if header.form != "WEBP" or not libwebp.found():
+            image = Image.open(io.BytesIO(header.body), formats=(header.form,))
+            if image.size != (header.frame if header.form == "WEBP" else header.size):
+                raise ValueError("two sizes")
+            if header.form == "TIFF" and image.info.get("compression") not in COMPRESSIONS:
+                raise UnsupportedImage(f"{shown} is a TIFF of a kind that can't be read; {MORE}")
+        pixels = memory(image.mode if image else header.mode, header)
+        most = int(MOST_EACH * megapixels * MILLION)
+        if pixels > most:
+            raise TooLarge(
+                f"{shown} takes {pixels / MILLION:,.0f} MB to decode, more than the {most / MILLION:,.0f} that an "
+                f"image of {megapixels} million pixels may take; make it smaller, or save it as PNG or baseline JPEG."
+            )
+        return Opened(header, shown, pixels + len(header.body), image)
+
+
+def memory(mode: str, header: Header) -> int:
+    """Return the most bytes that decoding an image of a mode of Pillow takes, and making it grey or RGB and upright."""
+    pixels = header.size[0] * header.size[1]
+    held = STORED.get(mode, 4) * pixels
+    final = (1 if is_grey(mode) else 4) * pixels
+    made = held if mode in ("L", "RGB") else held + final
+    return max(held + header.working, made, 2 * final if header.orientation in TURNS else 0)
+
+
+@contextmanager
+def understood(shown: str, body: bytes = b"") -> Iterator[None]:
+    """Turn whatever goes wrong with an image file into an error that says it.
+
+    Args:
+        shown: what the image is called.
+        body: of the file, from which it is told what it may be instead.
+    """
     try:
         with warnings.catch_warnings():
             # We compare the size with our own limit; of all else that Pillow warns of, the pixels are what counts.
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(body), formats=FORMATS)
-            if image.width * image.height > megapixels * 1_000_000:
-                pixels = f"{image.width} x {image.height}"
-                raise TooLarge(f"{shown} has {pixels} pixels, more than the {megapixels} million that are allowed.")
-            if image.format == "TIFF":
-                check_tiff(image, shown, megapixels)
-            return from_image(image, name)
+            yield
     except PicassoError:
         raise
     except Image.DecompressionBombError:
-        raise TooLarge(f"{shown} has more pixels than the {megapixels} million that are allowed.") from None
+        raise TooLarge(f"{shown} has more pixels than are allowed.") from None
+    except MemoryError:
+        raise TooLarge(f"{shown} takes more memory to decode than its header tells.") from None
     except UnidentifiedImageError as error:
         if body[4:12] in HEIC:
             raise UnsupportedImage(f"{shown} is a HEIC photograph, which can't be read; save it as JPEG.") from error
@@ -115,26 +191,73 @@ def decode(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Deco
         raise BadRequest(f"{shown} is cut off or broken and can't be read.") from error
 
 
-def check_tiff(image: Image.Image, shown: str, megapixels: int) -> None:
-    """Raise an error where decoding a TIFF takes other decoders than ours, or more memory than its size tells."""
-    if image.info.get("compression") not in COMPRESSIONS:
-        raise UnsupportedImage(f"{shown} is a TIFF of a kind that can't be read; {MORE}")
-    # A tile is decoded as a whole, however few of its pixels belong to the image.
-    tags = image.tag_v2  # type: ignore[attr-defined]
-    tile = tags.get(TILE_WIDTH, 1) * tags.get(TILE_LENGTH, 1)
-    if not isinstance(tile, int) or tile > megapixels * 1_000_000:
-        raise TooLarge(f"{shown} has tiles of more than the {megapixels} million pixels that are allowed.")
-
-
 def from_image(image: Image.Image, name: str) -> Decoded:
     """Return a PIL image as :func:`decode` returns that of a file; the errors are the same."""
-    shown = display_name(name)
+    return clean(image, display_name(name), orientation(image), ours=False)
+
+
+def clean(image: Image.Image, shown: str, stored: int, *, ours: bool) -> Decoded:
+    """Return an image upright, in mode L or RGB, without metadata, and what the user should know of it.
+
+    Args:
+        image: of any mode; it may not be loaded yet.
+        shown: what it is called in messages.
+        stored: how, 1 to 8 as in EXIF.
+        ours: whether its pixels may be changed: nobody else has it.
+    """
     check_samples(image, shown)
     # Known before the pixels are loaded only: of colours, Pillow keeps the upper 8 bits.
     halved = not deep(image) and is_16_bit(image)
-    clean = upright(image, name)
-    found = remarks_of_wide(image, shown) if deep(image) else remarks_of_halved(image, shown) if halved else ()
-    return Decoded(clean, found or remarks(clean, shown))
+    image.load()
+    found: tuple[str, ...] = ()
+    if deep(image):
+        image, found = eight_bits(image, shown)
+    else:
+        found = remarks_of_halved(image, shown) if halved else ()
+        image = flat(image, ours=ours)
+    method = TURNS.get(stored)
+    if method is not None:
+        image = image.transpose(method)
+    upright = bare(image)
+    return Decoded(upright, found or remarks(upright, shown))
+
+
+def upright(image: Image.Image, name: str = "image") -> Image.Image:
+    """Return a picture turned as its EXIF orientation says, in mode L or RGB, without metadata."""
+    return from_image(image, name).image
+
+
+def is_grey(mode: str) -> bool:
+    """Tell whether images of a mode become grey ones."""
+    return mode in ("1", "L", "LA", "La") or mode.startswith(("I", "F"))
+
+
+def flat(image: Image.Image, *, ours: bool) -> Image.Image:
+    """Return a loaded image of 8 bits in mode L or RGB, where it is transparent on white; a new one unless ``ours``."""
+    mode = "L" if is_grey(image.mode) else "RGB"
+    if image.mode not in ("LA", "PA", "RGBA", "La", "RGBa") and "transparency" not in image.info:
+        if image.mode != mode:
+            return image.convert(mode)
+        return image if ours else image.copy()
+    # Each piece is read before it is written, so that an image of this mode can be its own target.
+    target = image if ours and image.mode == mode else Image.new(mode, image.size)
+    for piece, top in pieces(image):
+        coloured = (piece.convert("LA") if piece.mode == "La" else piece).convert("RGBA")
+        white = Image.new("RGBA", coloured.size, "white")
+        target.paste(Image.alpha_composite(white, coloured).convert(mode), (0, top))
+    return target
+
+
+def pieces(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
+    """Yield an image in pieces of about :data:`PIECE` pixels, each with the row at which it begins."""
+    rows = max(1, PIECE // image.width)
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height))), top
+
+
+def bare(image: Image.Image) -> Image.Image:
+    """Return an image without anything but its pixels, which are not copied."""
+    return Image.Image()._new(image.im)
 
 
 def is_16_bit(image: Image.Image) -> bool:
@@ -202,29 +325,25 @@ def bytes_of(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
 
 def check_range(array: NDArray[Any], name: str) -> None:
     """Raise a BadRequest where an array holds values of which nobody knows what is black and what is white."""
-    low, high = array.min(), array.max()
-    if array.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
+    check_bounds(array.min(), array.max(), array.dtype.kind, name)
+
+
+def check_bounds(low: Any, high: Any, kind: str, name: str) -> None:
+    """Do so by the smallest and the largest of the values, and the letter of their type."""
+    if kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
         raise BadRequest(f"{name} holds values that are not finite numbers (NaN or infinity); replace them, as by 0.")
-    if array.dtype.kind == "f" and not (low >= -ROUNDING and high <= 1 + ROUNDING):
+    if kind == "f" and not (low >= -ROUNDING and high <= 1 + ROUNDING):
         raise BadRequest(
             f"{name} holds floats from {low:.4g} to {high:.4g}; floats must lie in 0..1. Divide them, or pass 8-bit "
             "integers. Whatever the model needs, preprocessing makes of them."
         )
-    if array.dtype.kind != "f" and (low < 0 or high > HIGHEST_16_BIT):
+    if kind != "f" and (low < 0 or high > HIGHEST_16_BIT):
         raise BadRequest(f"{name} holds integers from {low} to {high}; they must lie in 0..255 or 0..65535.")
 
 
 def deep(image: Image.Image) -> bool:
     """Tell whether the values of an image are wider than 8 bits."""
     return image.mode.startswith(("I", "F"))
-
-
-def remarks_of_wide(image: Image.Image, shown: str) -> tuple[str, ...]:
-    """Return what the user should know of an image of wide integers: that it uses only the lowest of them."""
-    if not image.mode.startswith("I"):
-        return ()
-    high = int(np.asarray(image).max())
-    return few_bits(high, f"{high:,}", shown) if high < FEW_WIDE else ()
 
 
 def remarks_of_halved(image: Image.Image, shown: str) -> tuple[str, ...]:
@@ -246,8 +365,9 @@ def few_bits(high: int, about: str, shown: str) -> tuple[str, ...]:
 
 def remarks(image: Image.Image, shown: str) -> tuple[str, ...]:
     """Return what the user should know of an 8-bit image: that it uses few of its values."""
-    bands: Any = image.getextrema() if len(image.getbands()) > 1 else [image.getextrema()]
-    low, high = min(one[0] for one in bands), max(one[1] for one in bands)
+    # Unlike getextrema(), a histogram copies no channel.
+    used = np.flatnonzero(np.reshape(image.histogram(), (-1, 256)).any(axis=0))
+    low, high = int(used[0]), int(used[-1])
     # Of a handful of pixels nothing can be said.
     if high - low > FEW or image.width * image.height < 16:
         return ()
@@ -259,25 +379,6 @@ def remarks(image: Image.Image, shown: str) -> tuple[str, ...]:
     )
 
 
-def upright(image: Image.Image, name: str = "image") -> Image.Image:
-    """Return a picture turned as its EXIF orientation says, in mode L or RGB, without metadata."""
-    image.load()
-    method = TURNS.get(orientation(image))
-    turned = eight_bits(image, display_name(name)) if deep(image) else image
-    turned = turned if method is None else turned.transpose(method)
-    if turned.mode == "1":
-        turned = turned.convert("L")
-    if turned.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in turned.info:
-        coloured = turned.convert("RGBA")
-        white = Image.new("RGBA", coloured.size, "white")
-        grey = turned.mode in ("L", "LA", "La")
-        turned = Image.alpha_composite(white, coloured).convert("L" if grey else "RGB")
-    mode = "L" if turned.mode == "L" else "RGB"
-    clean = Image.new(mode, turned.size)
-    clean.paste(turned if turned.mode == mode else turned.convert(mode))
-    return clean
-
-
 def orientation(image: Image.Image) -> int:
     """Return how a loaded picture is stored, 1 to 8; upright (1) where its EXIF does not say so or can't be read."""
     try:
@@ -287,27 +388,33 @@ def orientation(image: Image.Image) -> int:
     return found if isinstance(found, int) else 1
 
 
-def eight_bits(image: Image.Image, shown: str) -> Image.Image:
-    """Scale a picture of wide integers (0..65535) or floats (0..1) to 8 bits.
+def eight_bits(image: Image.Image, shown: str) -> tuple[Image.Image, tuple[str, ...]]:
+    """Scale a picture of wide integers (0..65535) or floats (0..1) to 8 bits; say if it uses only the lowest of them.
 
     Raises:
         BadRequest: its values are not all in that range: nobody knows which of them is white.
     """
-    values = np.asarray(image)
-    check_range(values, shown)
-    span = 1.0 if values.dtype.kind == "f" else 65535.0
-    grey = np.empty(values.shape, np.uint8)
-    flat, target = values.reshape(-1), grey.reshape(-1)
+    bounds, kind = [], ""
+    for piece, _ in pieces(image):
+        values = np.asarray(piece)
+        kind = values.dtype.kind
+        bounds.append((values.min(), values.max()))
+    lows, highs = np.asarray(bounds).T
+    low, high = lows.min(), highs.max()
+    check_bounds(low, high, kind, shown)
+    grey = Image.new("L", image.size)
     # Piece by piece: as floats, a large picture would take eight times the memory.
-    for start in range(0, flat.size, PIECE):
-        piece = slice(start, start + PIECE)
-        target[piece] = np.round(flat[piece] / span * 255)
-    return Image.fromarray(grey)
+    for piece, top in pieces(image):
+        scaled = np.round(np.asarray(piece) / (1 if kind == "f" else HIGHEST_16_BIT) * 255).astype(np.uint8)
+        grey.paste(Image.fromarray(scaled), (0, top))
+    few = kind != "f" and high < FEW_WIDE
+    return grey, few_bits(int(high), f"{int(high):,}", shown) if few else ()
 
 
 def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:
     """Return a picture as WebP bytes, at most ``side`` pixels a side; small ones keep every pixel."""
-    small = image.copy()
+    # Shares the pixels of the other until it is made smaller, which does not touch those.
+    small = bare(image)
     small.thumbnail((side, side))
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", lossless=small.size == image.size, quality=80)
@@ -319,6 +426,11 @@ def encode(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def store(image: Image.Image, target: Path | IO[bytes]) -> None:
+    """Write a picture as a PNG to a file, without having all of that in memory."""
+    image.save(target, "PNG")
 
 
 def data_address(body: bytes, mimetype: str = "image/png") -> str:

@@ -10,11 +10,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from picasso import files, images
 from picasso.audits import Audit
 from picasso.configuration import Settings
+from picasso.decoding import Decoders
 from picasso.errors import NotFound, StorageFull, TooLarge
 from picasso.jobs import Job
 from picasso.quotas import Quotas
@@ -46,8 +47,16 @@ J = TypeVar("J", bound=Job)
 class Session:
     """The folder of one visitor: uploaded pictures, runs and audits."""
 
-    def __init__(self, folder: Path, settings: Settings, lock: threading.Lock, quotas: Quotas, trash: Path) -> None:
-        self._trash = trash
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        lock: threading.Lock,
+        quotas: Quotas,
+        trash: Path,
+        decoders: Decoders,
+    ) -> None:
+        self._trash, self._decoders = trash, decoders
         self.id = folder.name
         self.runs_folder, self.audits_folder = folder / "runs", folder / "audits"
         self._quotas = quotas
@@ -65,17 +74,19 @@ class Session:
 
     # ---- pictures -----------------------------------------------------------------------------------------
 
-    def add_picture(self, body: bytes, name: str) -> StoredPicture:
+    def add_picture(self, source: bytes | IO[bytes], name: str) -> StoredPicture:
         """Decode an upload and store its pixels as a PNG under a generated name.
 
+        Args:
+            source: the bytes of the file, or what they are read from.
+            name: what the visitor calls it.
+
         Raises:
-            UnsupportedImage, BadRequest, TooLarge: see :func:`picasso.images.read`.
+            UnsupportedImage, BadRequest, TooLarge, Busy: see :meth:`picasso.decoding.Decoders.stored`.
             TooLarge: the session holds as many pictures as it may.
         """
         self.check_room()
-        decoded = images.decode(body, name, self._settings.MAX_MEGAPIXELS)
-        pixels, small = images.encode(decoded.image), images.thumbnail(decoded.image)
-        with self._lock, room_on_disk():
+        with self._decoders.stored(source, name) as decoded, self._lock, room_on_disk():
             if sum(1 for _ in self._pictures.glob(DOCUMENTS)) >= self._settings.MAX_PICTURES:
                 raise TooLarge(f"A session holds {self._settings.MAX_PICTURES} pictures at most; remove some first.")
             uid, shown = self._next_uid(), self._name(name)
@@ -88,9 +99,9 @@ class Session:
                 notes=list(decoded.notes),
             )
             try:
-                files.write_bytes(self._pictures / filename, pixels)
-                # Now, while it is in memory: a page of a hundred pictures would wait for a hundred to be read again.
-                files.write_bytes(self._thumbnail(filename), small)
+                decoded.pixels.replace(self._pictures / filename)
+                # Made at once: a page of a hundred pictures would wait for a hundred to be read again.
+                decoded.small.replace(self._thumbnail(filename))
                 files.write_json(self._document(uid), document)
             except OSError:
                 # A full disk has no room for half a picture either.
@@ -218,13 +229,14 @@ class Session:
                 raise TooLarge(f"A session holds {MOST_AUDITS} audits at most; delete some first.")
             return Audit.create(self.audits_folder, class_names)
 
-    def add_audit_picture(self, audit: Audit, target: int, body: bytes, name: str) -> None:
+    def add_audit_picture(self, audit: Audit, target: int, source: bytes | IO[bytes], name: str) -> None:
         """Check an upload and store it as a picture of a class.
 
         Raises:
-            UnsupportedImage, BadRequest, TooLarge: see :func:`picasso.images.read` and :meth:`Audit.add`.
+            UnsupportedImage, BadRequest, TooLarge, Busy: see :meth:`picasso.decoding.Decoders.stored` and
+                :meth:`Audit.add`.
         """
-        images.read(body, name, self._settings.MAX_MEGAPIXELS)
+        body = self._decoders.checked(source, name)
         with self._lock, room_on_disk():
             audit.add(target, body, images.display_name(name))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from picasso import files, images
 from picasso.configuration import Settings
+from picasso.decoding import Decoders
 from picasso.errors import TooMany
 from picasso.quotas import Quotas
 from picasso.session import ID, Session, room_on_disk
@@ -55,6 +56,7 @@ class Storage:
         #: For what is made and thrown away by the process that serves.
         self.temporary = self.folder / "temporary"
         self.temporary.mkdir()
+        self.decoders = Decoders(self.temporary, settings)
         self._settings = settings
         self._quotas = Quotas(self._sessions, settings.SESSION_MB, settings.TOTAL_MB)
         self._lock = threading.Lock()
@@ -66,9 +68,8 @@ class Storage:
         """Return the path of a small version of a sample, made when first asked for."""
         small = self._samples / f"{hashlib.sha256(str(sample).encode()).hexdigest()[:24]}.webp"
         if not small.exists():
-            image = images.read(sample.read_bytes(), sample.name)
-            with room_on_disk():
-                files.write_bytes(small, images.thumbnail(image, images.SAMPLE_SIDE))
+            with files.whole(small) as draft:
+                self.decoders.thumbnail(sample.read_bytes(), sample.name, draft, images.SAMPLE_SIDE)
         return small
 
     def create(self) -> Session:
@@ -90,7 +91,7 @@ class Storage:
         return self._session(folder)
 
     def _session(self, folder: Path) -> Session:
-        return Session(folder, self._settings, self._lock, self._quotas, self._trash)
+        return Session(folder, self._settings, self._lock, self._quotas, self._trash, self.decoders)
 
     def find(self, session_id: str | None) -> Session | None:
         """Return a session by its id, or None if there is none (any more)."""
@@ -143,5 +144,6 @@ class Storage:
         """Delete everything."""
         self._closed.set()
         atexit.unregister(self.close)
+        self.decoders.close()
         self._claim.close()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -208,11 +208,18 @@ def many_bands(bands: int = 13, side: int = 8) -> bytes:
 
 
 def test_a_tiff_with_one_huge_tile_is_refused_before_memory_is_taken() -> None:
-    body = png(Image.new("L", (16, 16)), "TIFF", compression="tiff_lzw", tiffinfo={322: 16, 323: 16, 324: 8, 325: 1})
-    image = Image.open(io.BytesIO(body))
-    image.tag_v2[322], image.tag_v2[323] = 60_000, 60_000  # type: ignore[attr-defined]
+    body = tiff(16, 16, (259, 5), (322, 60_000), (323, 60_000), (324, 8), (325, 1))
     with pytest.raises(TooLarge, match="tiles of more than the 50 million pixels"):
-        images.check_tiff(image, "x.tif", 50)
+        images.opened(body, "x.tif")
+
+
+def tiff(width: int, height: int, *more: tuple[int, int], pixels: bytes = b"") -> bytes:
+    """Return a little TIFF of grey bytes with more tags, each of one long number."""
+    entries = sorted([(256, width), (257, height), (258, 8), (262, 1), (277, 1), *more])
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    return (
+        b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + struct.pack("<H", len(entries)) + directory + bytes(4)
+    )
 
 
 # ---- the range of values ---------------------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def add_audit_pictures(audit_id: str) -> Response:
     refused = []
     for upload in uploads:
         try:
-            session.add_audit_picture(audit, target, upload.read(), upload.filename or "")
+            session.add_audit_picture(audit, target, upload.stream, upload.filename or "")
         except (BadRequest, UnsupportedImage, TooLarge) as error:
             refused.append(error.message)
     audit.note_refused(refused)

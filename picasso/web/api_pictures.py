@@ -19,7 +19,7 @@ def add_image() -> Response:
     uploads = [file for file in request.files.getlist("file") if file.filename]
     if not uploads:
         raise BadRequest("Send one or more pictures as multipart/form-data in the field file.", field="file")
-    stored = [make_session().add_picture(file.read(), file.filename or "") for file in uploads]
+    stored = [make_session().add_picture(file.stream, file.filename or "") for file in uploads]
     return jsonify(ok="true", file=stored[0]["filename"], uid=stored[0]["uid"], images=list(map(described, stored)))
 
 

@@ -92,7 +92,7 @@ def audited(by_class: dict[int, list[FileStorage]], chosen: dict[int, int], refu
             for file in spread(files, chosen[target]):
                 # One that can't be read is no reason to lose the others; without enough of them, it is not started.
                 try:
-                    session.add_audit_picture(audit, target, file.read(), file.filename or "")
+                    session.add_audit_picture(audit, target, file.stream, file.filename or "")
                 except PicassoError as error:
                     refused.append(error.message)
         audit.note_refused(refused)

@@ -67,7 +67,7 @@ def upload() -> BaseResponse:
         errors.append(BadRequest("No pictures were chosen.", field="file"))
     for file in uploads:
         try:
-            make_session().add_picture(file.read(), file.filename or "")
+            make_session().add_picture(file.stream, file.filename or "")
         except PicassoError as error:
             errors.append(error)
     return answer_upload(errors)

@@ -40,7 +40,7 @@ def test_a_session_and_the_server_hold_so_much_and_no_more(narrow: Flask) -> Non
     upload(third)
 
 
-@pytest.mark.parametrize("write", range(4))
+@pytest.mark.parametrize("write", range(2))
 def test_a_disk_that_fills_up_leaves_nothing_half_written(
     narrow: Flask, monkeypatch: pytest.MonkeyPatch, write: int
 ) -> None:

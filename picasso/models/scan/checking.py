@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from picasso import remedies
@@ -19,8 +19,6 @@ READERS: dict[Format, str] = {
     Format.KERAS_ARCHIVE: "keras_archive",
     Format.KERAS_HDF5: "keras_hdf5",
     Format.KERAS_JSON: "keras_config",
-    Format.ONNX: "onnx_file",
-    Format.TFLITE: "tflite_file",
 }
 # With what the files of a format begin: the bytes, and where they stand.
 STARTS = {
@@ -44,19 +42,10 @@ def scan(path: Path | Found, limits: Limits | None = None, known: frozenset[str]
     found = path if isinstance(path, Found) else recognize(path)
     context = Context(limits or Limits(), known)
     try:
-        findings = tuple(first_of_each(findings_of(found, context), context.limits.findings))
+        findings = tuple(islice(findings_of(found, context), context.limits.findings))
     except OSError as error:
         raise ModelError(f"{found.path.name} can't be read: {error.strerror or type(error).__name__}.") from error
     return Report(found.path, found.format, findings)
-
-
-def first_of_each(findings: Iterator[Finding], most: int) -> Iterator[Finding]:
-    """Yield findings, but of each kind at most so many: those that trust lifts must not hide others."""
-    seen: Counter[Kind] = Counter()
-    for one in findings:
-        seen[one.kind] += 1
-        if seen[one.kind] <= most:
-            yield one
 
 
 def findings_of(found: Found, context: Context) -> Iterator[Finding]:

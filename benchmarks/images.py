@@ -1,0 +1,132 @@
+"""What decoding images takes: memory beside their size, by format, and the time that the helper process adds.
+
+``python -m benchmarks.images [MEGAPIXELS]`` writes the largest image that is allowed in each format, decodes each in a
+process of its own, and prints a table for ``docs/reliability.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+MEASURE = """
+import json, re, resource, sys
+from pathlib import Path
+from picasso import images
+from picasso.errors import PicassoError
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+
+body, megapixels = Path(sys.argv[1]).read_bytes(), int(sys.argv[2])
+images.decode(Path(sys.argv[3]).read_bytes(), "small")
+Path("/proc/self/clear_refs").write_text("5")
+before, cpu = peak(), resource.getrusage(resource.RUSAGE_SELF).ru_utime
+try:
+    opened = images.opened(body, "image", megapixels)
+    mode = opened.image.mode if opened.image else opened.header.mode
+    decoded = opened.decode().image
+    held = max(images.STORED.get(mode, 4), 1 if decoded.mode == "L" else 4)
+    found = {"mode": decoded.mode, "pixels": decoded.width * decoded.height, "needs": opened.needs, "held": held}
+except PicassoError as error:
+    found = {"refused": error.message}
+print(json.dumps({**found, "peak": peak() - before, "cpu": resource.getrusage(resource.RUSAGE_SELF).ru_utime - cpu}))
+"""
+
+
+def pixels(side: int) -> np.ndarray:
+    """Return colours with an alpha that are neither flat nor noise, ``(side, side, 4)``."""
+    row = np.arange(side, dtype=np.uint32)
+    shades = ((row[:, None] * 3 + row * 5) >> 4).astype(np.uint8)
+    return np.dstack([shades, shades.T, shades[::-1], shades | 64])
+
+
+def turned() -> Image.Exif:
+    """Return EXIF of an image that lies on its side."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+def cases() -> Iterator[tuple[str, Callable[[Image.Image], Image.Image], str, dict[str, Any]]]:
+    """Yield names of cases, what makes their image of one with alpha, their format, and how it is saved."""
+
+    def mode(name: str) -> Callable[[Image.Image], Image.Image]:
+        return lambda image: image.convert(name)
+
+    def wide(image: Image.Image) -> Image.Image:
+        return Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+
+    def holed(image: Image.Image) -> Image.Image:
+        return image.convert("RGB").quantize(64)
+
+    yield "PNG grey", mode("L"), "PNG", {}
+    yield "PNG grey, 16 bits", wide, "PNG", {}
+    yield "PNG grey with alpha", mode("LA"), "PNG", {}
+    yield "PNG colour", mode("RGB"), "PNG", {}
+    yield "PNG colour with alpha", mode("RGBA"), "PNG", {}
+    yield "PNG palette with transparency", holed, "PNG", {"transparency": 3}
+    yield "PNG 1 bit", mode("1"), "PNG", {}
+    yield "JPEG grey", mode("L"), "JPEG", {}
+    yield "JPEG colour", mode("RGB"), "JPEG", {}
+    yield "JPEG colour, turned by EXIF", mode("RGB"), "JPEG", {"exif": turned()}
+    yield "JPEG colour, progressive", mode("RGB"), "JPEG", {"progressive": True}
+    yield "JPEG colour, progressive, 4:4:4", mode("RGB"), "JPEG", {"progressive": True, "subsampling": 0}
+    yield "JPEG CMYK", mode("CMYK"), "JPEG", {}
+    yield "WebP lossy", mode("RGB"), "WEBP", {"method": 0}
+    yield "WebP lossy with alpha", mode("RGBA"), "WEBP", {"method": 0}
+    yield "WebP lossless", mode("RGB"), "WEBP", {"lossless": True, "method": 0, "quality": 0}
+    yield "WebP lossless with alpha", mode("RGBA"), "WEBP", {"lossless": True, "method": 0, "quality": 0}
+    yield "GIF", holed, "GIF", {}
+    yield "BMP", mode("RGB"), "BMP", {}
+    yield "TIFF", mode("RGB"), "TIFF", {}
+    yield "TIFF grey, 16 bits", wide, "TIFF", {}
+    yield "TIFF floats", lambda image: Image.fromarray(np.asarray(image.convert("L")) / np.float32(255)), "TIFF", {}
+    for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
+        yield f"TIFF colour, {name[5:] or name}", mode("RGB"), "TIFF", {"compression": name}
+    yield "TIFF colour, one strip", mode("RGB"), "TIFF", {"compression": "tiff_lzw", "strip_size": 1 << 30}
+
+
+def measured(name: str, image: Image.Image, form: str, options: dict[str, Any], megapixels: int) -> str:
+    """Return the row of a table for an image."""
+    with tempfile.TemporaryDirectory() as folder:
+        large, small = Path(folder) / "large", Path(folder) / "small"
+        image.save(large, form, **options)
+        image.crop((0, 0, 64, 64)).save(small, form, **options)
+        command = [sys.executable, "-c", MEASURE, str(large), str(megapixels), str(small)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found, size = json.loads(done.stdout), large.stat().st_size
+    if "refused" in found:
+        return f"| {name} | {size / 1e6:.1f} | {found['refused']} | | {found['peak'] / 1e6:.0f} | | | | |"
+    values = found["pixels"] * (1 if found["mode"] == "L" else 3)
+    held, peak = found["pixels"] * found["held"], found["peak"]
+    return (
+        f"| {name} | {size / 1e6:.1f} | {values / 1e6:.0f} | {held / 1e6:.0f} | {peak / 1e6:.0f} | {peak / held:.2f} "
+        f"| {peak / values:.2f} | {found['needs'] / 1e6:.0f} | {found['cpu']:.1f} |"
+    )
+
+
+def main() -> None:
+    """Print the table."""
+    megapixels = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    side = isqrt(megapixels * 1_000_000)
+    image = Image.fromarray(pixels(side))
+    print(
+        "| image | file, MB | values, MB | held, MB | peak, MB | peak / held | peak / values | foreseen, MB | CPU s |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name, make, form, options in cases():
+        print(measured(name, make(image), form, options, megapixels), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,315 @@
+"""One budget for decoding what visitors send: processes, memory and processor time, for the whole server.
+
+The bytes of a visitor never meet a decoder in the server itself: :mod:`picasso.decoder`, a process that can be ended,
+has them. It says from the header how much memory an image takes, and waits until there is so much.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from picasso import decoder, images
+from picasso.configuration import Settings
+from picasso.errors import BadRequest, Busy, PicassoError, TooLarge, error_from
+
+log = logging.getLogger(__name__)
+
+# Seconds that a request waits for its turn, and for the memory.
+PATIENCE = 10.0
+# Seconds after which a process that neither answers nor computes is ended, beside those that it may compute.
+STUCK = 30.0
+MILLION = 1_000_000
+# It computes in one thread, and gives memory back as soon as an image is done.
+ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "262144",
+    "MALLOC_TRIM_THRESHOLD_": "1048576",
+}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An image that was decoded: its pixels as a PNG, a small version as WebP, and what is to say of it."""
+
+    pixels: Path
+    small: Path
+    notes: tuple[str, ...]
+
+
+class Died(Exception):
+    """A process that decodes has ended.
+
+    Attributes:
+        code: its exit code, negative for a signal.
+    """
+
+    def __init__(self, code: int | None) -> None:
+        super().__init__(f"exit code {code}")
+        self.code = code
+
+
+class Helper:
+    """A process that decodes, one image at a time."""
+
+    def __init__(self) -> None:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            # Without the current folder, in which anything may lie.
+            [sys.executable, "-P", "-m", decoder.__name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+        if process.stdin is None or process.stdout is None:
+            raise OSError("no pipes")
+        self.process, self._questions, self._answers = process, process.stdin, process.stdout
+        #: Whether it was ended because it gave no answer.
+        self.stuck = False
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """End the process where the block takes longer."""
+
+        def end() -> None:
+            self.stuck = True
+            self.process.kill()
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def send(self, document: object, body: bytes = b"") -> None:
+        """Send a line, and bytes behind it."""
+        try:
+            self._questions.write(json.dumps(document).encode() + b"\n")
+            self._questions.write(body)
+            self._questions.flush()
+        except (OSError, ValueError):
+            raise Died(self.ended()) from None
+
+    def answer(self) -> dict[str, Any]:
+        """Return the next line, or raise the error that it holds."""
+        line = self._answers.readline()
+        if not line.endswith(b"\n"):
+            raise Died(self.ended())
+        found: dict[str, Any] = json.loads(line)
+        if "error" in found:
+            raise error_from(found["error"])
+        return found
+
+    def ended(self) -> int | None:
+        """Return the exit code of a process that does not answer any more."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.process.wait(timeout=5)
+        return None
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self._questions, self._answers):
+            with suppress(OSError):
+                pipe.close()
+
+
+class Decoders:
+    """The processes that decode, each started when it is first needed.
+
+    Args:
+        folder: in which images lie until somebody takes them.
+        settings: how many processes, how much memory and time, how many pixels.
+        start: starts a process.
+    """
+
+    def __init__(self, folder: Path, settings: Settings, start: Callable[[], Helper] = Helper) -> None:
+        self._folder, self._settings, self._start = folder, settings, start
+        self._changed = threading.Condition()
+        self._idle: list[Helper] = []
+        self._working: set[Helper] = set()
+        # How many images are being decoded, and the bytes that these may take.
+        self._decoding = self._taken = 0
+        self._closed = False
+
+    @contextmanager
+    def stored(self, source: bytes | IO[bytes], name: str) -> Iterator[Stored]:
+        """Decode an image and yield where its pixels and a small version lie; they are gone after the block.
+
+        Args:
+            source: the bytes of the file, or what they are read from when it is their turn.
+            name: what the visitor calls it.
+
+        Raises:
+            UnsupportedImage, BadRequest, TooLarge: see :func:`picasso.images.decode`.
+            TooLarge: it takes more memory or time than an image may.
+            Busy: others are being decoded for longer than :data:`PATIENCE`.
+            StorageFull: there is no room on the disk.
+        """
+        draft = self._folder / secrets.token_hex(8)
+        pixels, small = draft.with_suffix(".png"), draft.with_suffix(".webp")
+        try:
+            _, notes = self._decode(source, name, pixels=str(pixels), small=str(small))
+            yield Stored(pixels, small, notes)
+        finally:
+            pixels.unlink(missing_ok=True)
+            small.unlink(missing_ok=True)
+
+    def checked(self, source: bytes | IO[bytes], name: str) -> bytes:
+        """Return the bytes of an image after it was decoded once; the errors are those of :meth:`stored`."""
+        body, _ = self._decode(source, name)
+        return body
+
+    def thumbnail(self, source: bytes | IO[bytes], name: str, target: Path, side: int) -> None:
+        """Write a small version of an image; the errors are those of :meth:`stored`."""
+        self._decode(source, name, small=str(target), side=side)
+
+    def warm(self) -> None:
+        """Start a process, so that the first visitor does not wait for it."""
+        with self._changed:
+            if self._closed or self._idle or self._decoding:
+                return
+        helper = self._start()
+        with self._changed:
+            self._idle.append(helper)
+
+    def close(self) -> None:
+        """End all processes; what is being decoded fails."""
+        with self._changed:
+            self._closed = True
+            helpers = [*self._idle, *self._working]
+            self._idle.clear()
+            self._changed.notify_all()
+        for helper in helpers:
+            helper.close()
+
+    def _decode(
+        self, source: bytes | IO[bytes], name: str, *, pixels: str = "", small: str = "", side: int = 0
+    ) -> tuple[bytes, tuple[str, ...]]:
+        settings, shown = self._settings, images.display_name(name)
+        with self._turn():
+            # Not before it is its turn: those that wait take no memory.
+            body = source if isinstance(source, bytes) else source.read()
+            asked = {
+                "name": name,
+                "megapixels": settings.MAX_MEGAPIXELS,
+                "seconds": settings.DECODE_SECONDS,
+                "length": len(body),
+                "pixels": pixels,
+                "small": small,
+                "side": side or images.THUMBNAIL_SIDE,
+            }
+            with self._helper(shown) as helper:
+                with helper.within(STUCK + settings.DECODE_SECONDS):
+                    helper.send(asked, body)
+                    needs = helper.answer()["needs"]
+                with self._memory(helper, needs, shown), helper.within(STUCK + 2 * settings.DECODE_SECONDS):
+                    helper.send(True)
+                    return body, tuple(helper.answer()["notes"])
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for the turn of a request."""
+        with self._changed:
+            self._wait(lambda: self._decoding < self._settings.DECODE_PROCESSES)
+            self._decoding += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._decoding -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def _helper(self, shown: str) -> Iterator[Helper]:
+        """Lend a process for one image; one that died is replaced when the next is needed."""
+        with self._changed:
+            helper = self._idle.pop() if self._idle else None
+        if helper and helper.process.poll() is not None:
+            # Somebody else has ended it.
+            helper.close()
+            helper = None
+        try:
+            helper = helper or self._start()
+        except OSError as error:
+            log.warning("the process that decodes images can't be started: %s", error)
+            raise Busy("The server has no room for another process; try again in a few seconds.") from error
+        with self._changed:
+            self._working.add(helper)
+        try:
+            yield helper
+        except PicassoError:
+            # It has said all that there is to say, and waits for the next image.
+            raise
+        except Died as died:
+            log.warning("the process that decodes images has ended (%s); another one takes its place", died)
+            raise self._why(died, helper, shown) from None
+        except BaseException:
+            # What it still says would be taken for an answer to the next one.
+            helper.process.kill()
+            helper.process.wait()
+            raise
+        finally:
+            with self._changed:
+                self._working.discard(helper)
+                well = helper.process.poll() is None and not self._closed
+                if well:
+                    self._idle.append(helper)
+            if not well:
+                helper.close()
+
+    def _why(self, died: Died, helper: Helper, shown: str) -> Exception:
+        """Return what a visitor is told of a process that ended while it had their image."""
+        if self._closed:
+            return Busy("The server ends.")
+        if helper.stuck:
+            return Busy(f"{shown} could not be decoded in time; try again in a few seconds.")
+        if died.code == -getattr(signal, "SIGXCPU", 0):
+            return TooLarge(
+                f"{shown} takes more than {self._settings.DECODE_SECONDS} seconds of a processor to decode, which is "
+                "the limit; make it smaller, or save it anew as PNG or baseline JPEG."
+            )
+        return BadRequest(f"{shown} can't be decoded: the process that does it ended; save it anew, as PNG.")
+
+    @contextmanager
+    def _memory(self, helper: Helper, needs: int, shown: str) -> Iterator[None]:
+        """Take so many bytes of the budget; an image that is refused for them is forgotten by the process."""
+        most = self._settings.DECODE_MB * MILLION
+        try:
+            if needs > most:
+                raise TooLarge(
+                    f"{shown} takes {needs / MILLION:,.0f} MB to decode, more than the {most // MILLION:,} that are "
+                    "allowed; make it smaller."
+                )
+            with self._changed:
+                self._wait(lambda: self._taken + needs <= most)
+                self._taken += needs
+        except (TooLarge, Busy):
+            helper.send(False)
+            raise
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= needs
+                self._changed.notify_all()
+
+    def _wait(self, ready: Callable[[], bool]) -> None:
+        """Wait until something is so; the lock is held."""
+        if not self._changed.wait_for(lambda: self._closed or ready(), PATIENCE) or self._closed:
+            raise Busy("The server is busy decoding other images; try again in a few seconds.")

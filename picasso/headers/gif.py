@@ -1,0 +1,55 @@
+"""GIF: the screen and the first image on it."""
+
+from __future__ import annotations
+
+import struct
+
+from PIL import UnidentifiedImageError
+
+from picasso.headers.base import Header, Limits, joined
+
+MOST_BLOCKS = 100_000
+EXTENSION, IMAGE, CONTROL = 0x21, 0x2C, 0xF9
+
+
+def read(body: bytes, limits: Limits) -> Header:
+    """Return what a GIF says before its first image."""
+    if len(body) < 13:
+        raise UnidentifiedImageError
+    width, height, flags = struct.unpack_from("<HHB", body, 6)
+    limits.check(max(width, 1), max(height, 1))
+    place = 13 + table(flags)
+    ranges = [(0, place)]
+    control: tuple[int, int] | None = None
+    for _ in range(MOST_BLOCKS):
+        kind = body[place]
+        if kind == EXTENSION:
+            end = behind(body, place + 2)
+            control = (place, end) if body[place + 1] == CONTROL else control
+            place = end
+        elif kind == IMAGE:
+            break
+        else:
+            # As decoders do: what is no block is passed over.
+            place += 1
+    else:
+        raise ValueError("too many blocks")
+    left, top, across, down, own = struct.unpack_from("<HHHHB", body, place + 1)
+    # The screen grows with a first image that is larger.
+    size = max(width, left + across), max(height, top + down)
+    limits.check(*size)
+    end = min(behind(body, place + 11 + table(own)), len(body))
+    return Header("GIF", size, joined(body, [*ranges, *([control] if control else []), (place, end)]) + b";")
+
+
+def table(flags: int) -> int:
+    """Return how many bytes a table of colours takes."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def behind(body: bytes, place: int) -> int:
+    """Return the place behind the blocks of data that begin at ``place``, or the end of the file."""
+    last = len(body)
+    while place < last and (length := body[place]):
+        place += 1 + length
+    return min(place + 1, last)
