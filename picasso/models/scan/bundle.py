@@ -1,0 +1,176 @@
+"""The index of a TensorFlow checkpoint (``.index``): which values it holds, read without TensorFlow.
+
+It is a table of sorted keys in blocks, as in LevelDB, each with an entry that says the type and the shape of a tensor
+and where it lies in the ``.data`` files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from picasso.models.scan.findings import Context, Finding, Kind
+from picasso.models.scan.graph_reading import STRING
+from picasso.models.scan.graph_sizes import ITEM_BYTES, MEGABYTE, OBJECTS, USUAL_BYTES
+from picasso.models.scan.quoting import shown
+from picasso.models.scan.wire import BYTES, FIXED32, VARINT, Broken, fields, signed, text, varint
+
+FOOTER, MAGIC, TRAILER = 48, 0xDB4775248B80FB57, 5
+# An index takes some hundred bytes for each variable.
+LARGEST_INDEX = 200 * MEGABYTE
+LONGEST_KEY = 4096
+
+
+class Entry(NamedTuple):
+    """One tensor: its type as a number of TensorFlow, its shape, and where it lies."""
+
+    key: str
+    type: int
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    size: int
+
+    @property
+    def needed(self) -> int:
+        """How many bytes it takes in memory."""
+        return math.prod(self.shape) * ITEM_BYTES.get(self.type, USUAL_BYTES)
+
+
+def scan(prefix: Path, context: Context) -> Iterator[Finding]:
+    """Yield what the index and the data files of a checkpoint must not hold.
+
+    Args:
+        prefix: the path without ``.index``.
+        context: the limits.
+    """
+    index = prefix.with_name(prefix.name + ".index")
+    try:
+        if index.stat().st_size > LARGEST_INDEX:
+            yield Finding(Kind.LIMIT, index.name, f"the index takes more than {LARGEST_INDEX // MEGABYTE} MB")
+            return
+        yield from judge(prefix, index, context)
+    except FileNotFoundError:
+        yield Finding(Kind.BROKEN, index.name, "there is no such file")
+    except OSError as error:
+        yield Finding(Kind.BROKEN, index.name, f"it can't be read ({error.strerror})")
+    except Broken as error:
+        yield Finding(Kind.BROKEN, index.name, f"it is no index of a checkpoint: {error}")
+
+
+def judge(prefix: Path, index: Path, context: Context) -> Iterator[Finding]:
+    """Yield the findings about all entries."""
+    shards, total, count = 1, 0, 0
+    sizes: dict[int, int | None] = {}
+    for key, start, end, data in table(index.read_bytes()):
+        if not key:
+            # The header, which comes first.
+            shards = next((value for number, _, value, _ in fields(data, start, end) if number == 1), 1)
+            continue
+        count += 1
+        if count > context.limits.members:
+            yield Finding(Kind.LIMIT, index.name, f"it lists more than {context.limits.members:,} tensors")
+            return
+        entry = read_entry(key, data, start, end)
+        if entry.shard not in sizes:
+            sizes[entry.shard] = shard_size(prefix, entry.shard, shards)
+        total += entry.needed
+        for kind, what in wrong(entry, sizes[entry.shard]):
+            yield Finding(kind, f"tensor {shown(entry.key)}, {index.name}", what)
+    if total > context.limits.megabytes * MEGABYTE:
+        said = f"its tensors take {total / MEGABYTE:,.0f} MB" if total < 1e15 else "its tensors take an absurd size"
+        yield Finding(Kind.LIMIT, index.name, f"{said}, and the limit is {context.limits.megabytes:,} MB")
+
+
+def wrong(entry: Entry, available: int | None) -> Iterator[tuple[Kind, str]]:
+    """Yield what is wrong with an entry, whose data file has so many bytes."""
+    if entry.type in OBJECTS:
+        yield Kind.CODE, "it is no tensor of numbers or texts but an object"
+    if any(size < 0 for size in entry.shape):
+        yield Kind.BROKEN, "its shape is impossible"
+    # Of a partitioned variable this is the whole, which has no content of its own.
+    elif entry.size and entry.type in ITEM_BYTES and entry.type != STRING and entry.needed != entry.size:
+        yield Kind.BROKEN, "its size is not that of its shape"
+    elif entry.size and available is None:
+        yield Kind.BROKEN, "its data file is missing, or lies outside of the folder"
+    elif entry.size and entry.offset + entry.size > (available or 0):
+        yield Kind.BROKEN, "the data file ends before it; copy the checkpoint again"
+
+
+def shard_name(prefix: Path, shard: int, shards: int) -> str:
+    """Return the name of a data file."""
+    return f"{prefix.name}.data-{shard:05d}-of-{shards:05d}"
+
+
+def shard_size(prefix: Path, shard: int, shards: int) -> int | None:
+    """Return the size of a data file, or None if there is none in the folder of the checkpoint."""
+    if not 0 <= shard < shards <= 100_000:
+        return None
+    file = prefix.with_name(shard_name(prefix, shard, shards))
+    if not file.is_file() or file.resolve().parent != prefix.parent.resolve():
+        return None
+    return file.stat().st_size
+
+
+def read_entry(key: str, data: bytes, at: int, end: int) -> Entry:
+    """Return a BundleEntryProto."""
+    values = {1: 0, 3: 0, 4: 0, 5: 0}
+    shape: list[int] = []
+    for number, kind, start, stop in fields(data, at, end):
+        if number in values and kind == VARINT:
+            values[number] = signed(start)
+        elif number == 2 and kind == BYTES:
+            for inner, wire, first, last in fields(data, start, stop):
+                if inner == 2 and wire == BYTES:
+                    sizes = [signed(value) for one, _, value, _ in fields(data, first, last) if one == 1]
+                    shape.append(sizes[-1] if sizes else 0)
+        elif not (number == 6 and kind == FIXED32) and number != 7:
+            raise Broken(f"it holds a field with the number {number}, which is unknown")
+    if values[4] < 0 or values[5] < 0:
+        raise Broken("a position is negative")
+    return Entry(key, values[1], tuple(shape), values[3], values[4], values[5])
+
+
+def table(data: bytes) -> Iterator[tuple[str, int, int, bytes]]:
+    """Yield the entries of the table: the key, and where in which block the value lies.
+
+    Raises:
+        Broken: it is no table.
+    """
+    if len(data) < FOOTER or int.from_bytes(data[-8:], "little") != MAGIC:
+        raise Broken("it is cut off or of another format")
+    at = len(data) - FOOTER
+    for _ in range(2):
+        _, at = varint(data, at, len(data))
+    start, at = varint(data, at, len(data))
+    size, _ = varint(data, at, len(data))
+    for _, first, last, index in block(data, start, size):
+        place, first = varint(index, first, last)
+        length, _ = varint(index, first, last)
+        for key, begin, end, content in block(data, place, length):
+            yield text(key, 0, len(key)), begin, end, content
+
+
+def block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, int, int, bytes]]:
+    """Yield the keys of a block, and where in it their values lie."""
+    if start + size + TRAILER > len(data) or size < 4:
+        raise Broken("it is cut off")
+    if data[start + size]:
+        raise Broken("it is compressed, which TensorFlow does not do")
+    content = data[start : start + size]
+    restarts = int.from_bytes(content[-4:], "little")
+    end = size - 4 - 4 * restarts
+    at, key = 0, b""
+    while at < end:
+        shared, at = varint(content, at, end)
+        fresh, at = varint(content, at, end)
+        length, at = varint(content, at, end)
+        if shared > len(key) or at + fresh + length > end:
+            raise Broken("it is cut off")
+        if shared + fresh > LONGEST_KEY:
+            raise Broken("the name of a tensor is too long")
+        key = key[:shared] + content[at : at + fresh]
+        at += fresh + length
+        yield key, at - length, at, content

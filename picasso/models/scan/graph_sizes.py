@@ -1,0 +1,291 @@
+"""What a TensorFlow graph costs, as far as its constants tell: large tensors, calls without end, loops without end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from picasso.models.scan.findings import Finding, Kind
+from picasso.models.scan.graph_operations import RANDOM, VARIABLES
+from picasso.models.scan.graph_reading import Function, Graph, Node, Tensor
+from picasso.models.scan.limits import Limits
+from picasso.models.scan.quoting import shown
+
+MEGABYTE = 1 << 20
+# Bytes of a value by the number of its type; a text takes this much beside its letters.
+ITEM_BYTES = {
+    1: 4, 2: 8, 3: 4, 4: 1, 5: 2, 6: 1, 7: 24, 8: 8, 9: 8, 10: 1, 11: 1, 12: 1, 13: 4, 14: 2, 15: 2, 16: 2, 17: 2,
+    18: 16, 19: 2, 22: 4, 23: 8,
+}  # fmt: skip
+USUAL_BYTES = 4
+# Handles of resources, and objects that TensorFlow decodes by functions registered under a name in the file.
+OBJECTS = (20, 21)
+REFERENCE = 100
+
+# Functions may call functions to this depth.
+DEEPEST_CALLS = 200
+# How many steps a constant may be away, and how many operations a condition may have to be looked at.
+STEPS = 6
+CONDITION_SIZE = 500
+COPIES = ("Identity", "Cast", "StopGradient", "Enter")
+
+# Which input says how large the output is: all its sizes, or the number of its values.
+SIZES = {
+    "Fill": 0, "BroadcastTo": 1, "Tile": 1, "ScatterNd": 2, "SparseToDense": 1, "LinSpace": 2, "OneHot": 1,
+    "Bincount": 1, "DenseBincount": 1, "UnsortedSegmentSum": 2, "UnsortedSegmentMax": 2, "UnsortedSegmentMin": 2,
+    "UnsortedSegmentProd": 2, "TensorListReserve": 1, "TensorArrayV3": 0, "TensorListResize": 1, "CropAndResize": 3,
+    "ResizeArea": 1, "ResizeBicubic": 1, "ResizeBilinear": 1, "ResizeNearestNeighbor": 1, "ScaleAndTranslate": 1,
+    "ImageProjectiveTransformV2": 2, "ImageProjectiveTransformV3": 2, "ExtractGlimpse": 1, "ExtractGlimpseV2": 1,
+    "RandomUniform": 0, "RandomStandardNormal": 0, "RandomUniformInt": 0, "TruncatedNormal": 0, "Multinomial": 1,
+    "ParameterizedTruncatedNormal": 0, "RandomGamma": 0, "RandomPoissonV2": 0, "StatelessMultinomial": 1,
+    "StatefulStandardNormal": 1, "StatefulStandardNormalV2": 2, "StatefulTruncatedNormal": 2, "StatefulUniform": 2,
+    "StatefulUniformFullInt": 2, "StatefulUniformInt": 2, "StatelessRandomUniform": 0, "StatelessRandomNormal": 0,
+    "StatelessTruncatedNormal": 0, "StatelessRandomUniformInt": 0, "StatelessRandomUniformFullInt": 0,
+    "StatelessRandomUniformV2": 0, "StatelessRandomNormalV2": 0, "StatelessTruncatedNormalV2": 0,
+    "StatelessRandomUniformIntV2": 0, "StatelessRandomUniformFullIntV2": 0, "StatelessRandomBinomial": 0,
+    "StatelessRandomGammaV2": 0, "StatelessRandomPoisson": 0, "StatelessParameterizedTruncatedNormal": 0,
+    "MatrixDiagV2": 2, "MatrixDiagV3": 2, "EmptyTensorList": 1,
+}  # fmt: skip
+PADDINGS = ("Pad", "PadV2", "SpaceToBatchND")
+
+LOOPS = ("While", "StatelessWhile", "LoopCond")
+STATED = ("Placeholder", "VarHandleOp", "VariableV2", "Variable")
+COSTLY = {*SIZES, *PADDINGS, *LOOPS, *STATED, "Range"}
+
+ENDLESS = "its loop has a condition that never changes, so that it may never end"
+
+Scope = Mapping[str, Node]
+
+
+def base(name: str) -> str:
+    """Return the name of the operation that an input names: ``^a``, ``a:0`` and ``a:output:0`` are all of ``a``."""
+    return name.lstrip("^").partition(":")[0]
+
+
+def costs(graph: Graph, file_bytes: int, limits: Limits, where: str) -> Iterator[Finding]:
+    """Yield what makes a graph larger or slower than the limits allow.
+
+    Args:
+        graph: with its functions.
+        file_bytes: the size of the file that it stands in.
+        limits: the bounds.
+        where: the end of each place, such as ``", saved_model.pb"``, or "".
+    """
+    most = limits.megabytes * MEGABYTE
+    total = 0
+    for nodes, inside in places(graph, where):
+        scope = {node.name: node for node in nodes}
+        for node in nodes:
+            if not (node.tensors or node.operation in COSTLY):
+                continue
+            sizes = [bytes_of(tensor) for tensor in node.tensors] + [result_bytes(node, scope)]
+            total += sum(sizes[:-1])
+            if any(size < 0 for tensor in node.tensors for size in tensor.shape or ()):
+                yield Finding(Kind.BROKEN, place(node, inside), "a constant has an impossible shape")
+            elif max(sizes) > most:
+                yield too_large(place(node, inside), max(sizes), limits)
+            if node.operation in LOOPS and endless(node, scope, graph.functions):
+                yield Finding(Kind.LIMIT, place(node, inside), ENDLESS)
+    free = max(limits.free_megabytes * MEGABYTE, limits.ratio * file_bytes)
+    if total > min(most, free):
+        what = f"its constants take {total / MEGABYTE:,.0f} MB, and the limit is {min(most, free) / MEGABYTE:,.0f} MB"
+        yield Finding(Kind.LIMIT, f"the graph{where}", what)
+    yield from calls(graph, limits, where)
+
+
+def places(graph: Graph, where: str) -> Iterator[tuple[Sequence[Node], str]]:
+    """Yield the operations outside of functions and in each of them, with the end of their place."""
+    yield graph.nodes, where
+    for function in graph.functions.values():
+        yield function.nodes, f", function {shown(function.name)}{where}"
+
+
+def place(node: Node, inside: str) -> str:
+    """Return where an operation stands."""
+    return f"node {shown(node.name)}{inside}"
+
+
+def too_large(where: str, size: int, limits: Limits) -> Finding:
+    """Return the finding about a tensor of so many bytes."""
+    megabytes = size / MEGABYTE
+    said = f"{megabytes:,.0f} MB" if megabytes < 1e9 else "an absurd amount of memory"
+    return Finding(Kind.LIMIT, where, f"its result takes {said}, and the limit is {limits.megabytes:,} MB")
+
+
+def bytes_of(tensor: Tensor) -> int:
+    """Return how many bytes a constant takes in memory."""
+    return math.prod(tensor.shape or ()) * ITEM_BYTES.get(tensor.type, USUAL_BYTES)
+
+
+def result_bytes(node: Node, scope: Scope) -> int:
+    """Return how many bytes the result of an operation takes at least, or 0 where no constant tells."""
+    if node.operation in STATED:
+        shape = node.attributes["shape"].shape if "shape" in node.attributes else None
+        return math.prod(max(size, 1) for size in shape or ()) * USUAL_BYTES
+    if node.operation == "Range":
+        start, limit, step = (constant(node, index, scope) for index in range(3))
+        if start and limit and step and step[0]:
+            return max(0, math.ceil((limit[0] - start[0]) / step[0])) * USUAL_BYTES
+        return 0
+    if node.operation in PADDINGS:
+        sizes = constant(node, 1 if node.operation != "SpaceToBatchND" else 2, scope)
+        pairs = zip(sizes[::2], sizes[1::2], strict=False)
+        return math.prod(max(1, before + after) for before, after in pairs) * USUAL_BYTES
+    if node.operation in SIZES:
+        sizes = constant(node, SIZES[node.operation], scope)
+        return math.prod(max(size, 1) for size in sizes) * USUAL_BYTES if sizes else 0
+    return 0
+
+
+def constant(node: Node, index: int, scope: Scope, steps: int = STEPS) -> tuple[int, ...]:
+    """Return the integers of an input if they are constants, or else none."""
+    if index >= len(node.inputs) or not steps:
+        return ()
+    source = scope.get(base(node.inputs[index]))
+    if source is None:
+        return ()
+    if source.operation == "Const" and "value" in source.attributes:
+        tensors = source.attributes["value"].tensors
+        return filled(tensors[0]) if tensors else ()
+    if source.operation in COPIES:
+        return constant(source, 0, scope, steps - 1)
+    if source.operation in ("Pack", "ConcatV2"):
+        parts = [constant(source, number, scope, steps - 1) for number in range(len(source.inputs))]
+        parts = parts[: -1 if source.operation == "ConcatV2" else None]
+        # A part that is not known, such as the number of images, counts as one.
+        return tuple(value for part in parts for value in part or (1,)) if any(parts) else ()
+    return ()
+
+
+def filled(tensor: Tensor) -> tuple[int, ...]:
+    """Return the values of a constant; the last stands for all that are left out."""
+    count = math.prod(tensor.shape or ())
+    if not tensor.values or count > 64:
+        return ()
+    return tensor.values + tensor.values[-1:] * (count - len(tensor.values))
+
+
+# ---- loops and calls -----------------------------------------------------------------------------------------------
+
+
+def endless(node: Node, scope: Scope, functions: Mapping[str, Function]) -> bool:
+    """Tell whether an operation is a loop whose condition never changes."""
+    if node.operation == "LoopCond":
+        return unchanged_in_frame(node, scope)
+    named = [node.attributes[key].functions for key in ("cond", "body") if key in node.attributes]
+    found = [functions[names[0]] for names in named if names and names[0] in functions]
+    return len(found) == 2 and unchanged(*found)
+
+
+def unchanged(condition: Function, body: Function) -> bool:
+    """Tell whether a condition depends on nothing that the body changes."""
+    scope = {node.name: node for node in condition.nodes}
+    answer = condition.returns.get(condition.outputs[0], "") if condition.outputs else ""
+    waiting, seen, needed = [base(answer)], set[str](), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if name in scope:
+            if scope[name].operation in CHANGING or len(seen) > CONDITION_SIZE:
+                return False
+            waiting += map(base, scope[name].inputs)
+        elif name in condition.arguments:
+            needed.add(name)
+    inner = {node.name: node for node in body.nodes}
+    for name in needed:
+        position = condition.arguments.index(name)
+        if position >= len(body.outputs) or position >= len(body.arguments):
+            return False
+        source = origin(base(body.returns.get(body.outputs[position], "")), inner)
+        if source != body.arguments[position]:
+            return False
+    return True
+
+
+# What gives another value each time.
+CHANGING = frozenset(" ".join((RANDOM, VARIABLES)).split())
+
+
+def origin(name: str, scope: Scope) -> str:
+    """Return where a value comes from that is only handed on."""
+    for _ in range(len(scope) + 1):
+        node = scope.get(name)
+        if node is None or node.operation != "Identity" or not node.inputs:
+            break
+        name = base(node.inputs[0])
+    return name
+
+
+def unchanged_in_frame(condition: Node, scope: Scope) -> bool:
+    """Tell whether the condition of a TensorFlow 1 loop depends on nothing that changes from one round to the next."""
+    waiting, seen = [base(name) for name in condition.inputs], set[str]()
+    while waiting:
+        name = waiting.pop()
+        node = scope.get(name)
+        if name in seen or node is None:
+            continue
+        seen.add(name)
+        if node.operation in CHANGING or len(seen) > CONDITION_SIZE:
+            return False
+        if node.operation in ("Merge", "RefMerge"):
+            if not handed_on(node, scope):
+                return False
+        else:
+            waiting += map(base, node.inputs)
+    return True
+
+
+def handed_on(merge: Node, scope: Scope) -> bool:
+    """Tell whether a variable of a TensorFlow 1 loop is the same in the next round."""
+    for name in merge.inputs:
+        node = scope.get(base(name))
+        if node is None or node.operation not in ("NextIteration", "RefNextIteration") or not node.inputs:
+            continue
+        source = scope.get(origin(base(node.inputs[0]), scope))
+        if source is None or source.operation not in ("Switch", "RefSwitch") or not source.inputs:
+            return False
+        return origin(base(source.inputs[0]), scope) == merge.name
+    return True
+
+
+def called(node: Node, functions: Mapping[str, Function]) -> tuple[str, ...]:
+    """Return the names of the functions that an operation may call."""
+    return (*node.functions, node.operation) if node.operation in functions else node.functions
+
+
+def calls(graph: Graph, limits: Limits, where: str) -> Iterator[Finding]:
+    """Yield functions that call themselves, are nested too deeply, or multiply what there is to compute."""
+    sizes: dict[str, int] = {}
+    depths: dict[str, int] = {}
+    inner = {
+        name: [other for node in function.nodes for other in called(node, graph.functions) if other in graph.functions]
+        for name, function in graph.functions.items()
+    }
+    for root in graph.functions:
+        stack = [(root, iter(inner[root]))] if root not in sizes else []
+        active = {root}
+        while stack:
+            name, rest = stack[-1]
+            following = next((other for other in rest if other not in sizes), None)
+            if following in active:
+                found = f"function {shown(following)}{where}"
+                yield Finding(Kind.LIMIT, found, "it calls itself, so that it may never end")
+                return
+            if following is not None:
+                active.add(following)
+                stack.append((following, iter(inner[following])))
+                continue
+            stack.pop()
+            active.discard(name)
+            sizes[name] = len(graph.functions[name].nodes) + sum(sizes[other] for other in inner[name])
+            depths[name] = 1 + max((depths[other] for other in inner[name]), default=0)
+            if depths[name] > DEEPEST_CALLS:
+                found = f"function {shown(name)}{where}"
+                yield Finding(Kind.LIMIT, found, f"its calls are nested more than {DEEPEST_CALLS} deep")
+                return
+    total = sum(sizes[name] for node in graph.nodes for name in called(node, graph.functions) if name in sizes)
+    if total > 10 * limits.members:
+        what = f"its functions call one another so often that they come to {total:,} operations"
+        yield Finding(Kind.LIMIT, f"the graph{where}", what if total < 10**15 else what.partition(" that they come")[0])

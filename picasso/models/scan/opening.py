@@ -1,0 +1,41 @@
+"""Opening one file of a model for a scan: mapped rather than read, and with findings instead of exceptions."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from picasso.models.scan.findings import Context, Finding, Kind
+from picasso.models.scan.graph_reading import TooLarge
+from picasso.models.scan.wire import Broken, Data
+
+Judge = Callable[[Data, int], Iterator[Finding]]
+
+
+def judged(file: Path, what: str, context: Context, judge: Judge) -> Iterator[Finding]:
+    """Yield the findings of a function that reads a file, and one about a file that can't be read.
+
+    Args:
+        file: a regular file.
+        what: what it should be, with an article, such as ``"a frozen TensorFlow graph"``.
+        context: the limits.
+        judge: takes the content and its size.
+    """
+    try:
+        if not file.is_file():
+            yield Finding(Kind.BROKEN, file.name, "there is no such file")
+            return
+        with file.open("rb") as stream:
+            size = file.stat().st_size
+            if not size:
+                yield Finding(Kind.BROKEN, file.name, "it is empty")
+                return
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                yield from judge(data, len(data))
+    except Broken as error:
+        yield Finding(Kind.BROKEN, file.name, f"it is no {what}: {error}")
+    except TooLarge:
+        yield Finding(Kind.LIMIT, file.name, f"it holds more than {context.limits.members:,} operations")
+    except OSError as error:
+        yield Finding(Kind.BROKEN, file.name, f"it can't be read ({error.strerror or 'it changed meanwhile'})")

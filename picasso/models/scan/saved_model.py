@@ -1,0 +1,84 @@
+"""SavedModel folders: a graph (``saved_model.pb``), variables, and assets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from picasso.models.scan import bundle, meta_graph
+from picasso.models.scan.findings import Context, Finding, Kind
+from picasso.models.scan.graph_rules import ANSWER, Start, foreign_constants, judge, restoring
+from picasso.models.scan.graph_sizes import base, costs
+from picasso.models.scan.meta_graph import MetaGraph
+from picasso.models.scan.opening import judged
+from picasso.models.scan.quoting import shown
+from picasso.models.scan.wire import BYTES, VARINT, Broken, Data, message
+
+FORMAT = "SavedModel folder"
+FILE = "saved_model.pb"
+WHERE = f", {FILE}"
+# The signatures that are taken without being named.
+USUAL = ("serving_default", "serve")
+# Collections and signatures that name what is run when the model is loaded.
+LOADING = ("__saved_model_init_op", "saved_model_main_op", "legacy_init_op")
+
+
+def scan(path: Path, context: Context) -> Iterator[Finding]:
+    """Yield what a SavedModel must not hold.
+
+    Args:
+        path: its folder, or the file ``saved_model.pb`` in it.
+        context: the limits.
+    """
+    folder = path if path.is_dir() else path.parent
+    file = folder / FILE
+
+    def content(data: Data, size: int) -> Iterator[Finding]:
+        graphs = 0
+        for number, start, stop in message(data, 0, size, {1: VARINT, 2: BYTES}, frozenset({2})):
+            if number != 2:
+                continue
+            graphs += 1
+            found = meta_graph.read(data, start, stop, context.limits.members)
+            assets = {base(tensor) for tensor, _ in found.assets}
+            yield from judge(found.graph, starts(found), WHERE, assets)
+            yield from foreign_constants(found.graph, found.bound, WHERE, assets)
+            yield from misplaced(folder, found)
+            yield from costs(found.graph, size, context.limits, WHERE)
+        if not graphs:
+            raise Broken("it holds no graph")
+
+    yield from judged(file, "SavedModel", context, content)
+    index = folder / "variables" / "variables.index"
+    if index.parent.exists() and index.parent.resolve().parent != folder.resolve():
+        yield Finding(Kind.CODE, "variables", "the folder is a link that leads out of the model's folder")
+    elif index.exists():
+        yield from bundle.scan(index.with_suffix(""), context)
+
+
+def starts(found: MetaGraph) -> Iterator[Start]:
+    """Yield what runs when the model is loaded, when it answers, and when its variables are restored."""
+    loading = [name for key in LOADING for name in found.collections.get(key, ())]
+    loading += [name for key in LOADING for name in found.signatures.get(key, ([], []))[1]]
+    yield Start("loading", loading, found.loading, files=True)
+    named = [key for key in found.signatures if not key.startswith("__")]
+    usual = [key for key in named if key in USUAL] or named
+    yield Start(ANSWER, [name for key in usual for name in found.signatures[key][1]])
+    if found.restore:
+        yield restoring(found.restore)
+
+
+def misplaced(folder: Path, found: MetaGraph) -> Iterator[Finding]:
+    """Yield assets that are no files in the folder of assets."""
+    for _, name in found.assets:
+        place = f"asset {shown(name)}{WHERE}"
+        parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
+        if not name or ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
+            yield Finding(Kind.CODE, place, "its name leads out of the folder of the model")
+            continue
+        if "://" in name or "\0" in name:
+            yield Finding(Kind.CODE, place, "its name is an address")
+            continue
+        file = folder / "assets" / name
+        if file.exists() and not file.resolve().is_relative_to(folder.resolve()):
+            yield Finding(Kind.CODE, place, "it is a link that leads out of the folder of the model")
