@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from picasso import remedies
 from picasso.errors import ModelError
-from picasso.models.backend import tf, tf1
+from picasso.models import restoring
+from picasso.models.backend import convert_to_constants, tf, tf1
 from picasso.models.feature_layers import reach, walk
 from picasso.models.outputs import class_count
-
-# Operations that read or write files or call Python. None of them has a place in a classifier, and all of them
-# run as soon as the graph does.
-CODE = {
-    "EagerPyFunc", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile", "WholeFileReader", "WholeFileReaderV2",
-    "MatchingFiles", "PrintV2", "WriteSummary", "WriteImageSummary", "WriteGraphSummary", "CreateSummaryFileWriter",
-    "DebugIdentityV2", "DebugIdentityV3", "FixedLengthRecordReaderV2", "TextLineReaderV2", "TFRecordReaderV2",
-}  # fmt: skip
-# Every SavedModel has these to save itself again; the function that classifies has no use for them.
-SAVING = {"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"}
+from picasso.models.restoring import base
+from picasso.models.scan.graph_operations import ALLOWED, describe
 
 # How many tensors a message lists.
 MAX_LISTED = 8
 PLACEHOLDERS = ("Placeholder", "PlaceholderWithDefault")
+# Numbers the graphs that this process has loaded.
+LOADED = itertools.count(1)
 
 
 def operations_of(definition: Any) -> Iterable[str]:
@@ -34,15 +30,99 @@ def operations_of(definition: Any) -> Iterable[str]:
         yield from (node.op for node in function.node_def)
 
 
-def refuse_code(operations: Iterable[str], label: str, trust: bool, *, saving: bool = False) -> None:
-    """Raise a ModelError if an operation touches files or calls Python, unless the model is trusted.
+def pruned(definition: Any, output: str, source: Any = None) -> Any:
+    """Return what a tensor of a GraphDef depends on, with the functions that are called, and bound to no device.
 
-    With ``saving``, the operations that belong to saving a model are let through.
+    Args:
+        definition: is taken apart.
+        output: the name of the tensor.
+        source: the tensor of a graph that takes the images; what it was computed from is left out.
     """
-    found = sorted((CODE if saving else CODE | SAVING).intersection(operations))
+    nodes = {node.name: node for node in definition.node}
+    if source is not None and source.op.type not in PLACEHOLDERS and len(source.op.outputs) == 1:
+        replaced = nodes[source.op.name]
+        replaced.Clear()
+        replaced.name, replaced.op = source.op.name, "Placeholder"
+        replaced.attr["dtype"].type = source.dtype.as_datatype_enum
+        replaced.attr["shape"].shape.CopyFrom(source.shape.as_proto())
+    waiting, kept = [base(output)], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in nodes and name not in kept:
+            kept.add(name)
+            waiting += map(base, nodes[name].input)
+    result = tf1.GraphDef(versions=definition.versions)
+    result.node.extend(node for node in definition.node if node.name in kept)
+    functions = {function.signature.name: function for function in definition.library.function}
+    nodes_left = list(result.node)
+    while nodes_left:
+        node = nodes_left.pop()
+        for name in (node.op, *(one.name for one in named(node))):
+            if (function := functions.pop(name, None)) is not None:
+                result.library.function.append(function)
+                nodes_left += function.node_def
+    tidy(result)
+    return result
+
+
+def tidy(definition: Any) -> None:
+    """Give the functions of a GraphDef names of their own, and take out what says where and how to run it.
+
+    All functions of a process share their names, and another model, or the same one, may have functions of these names.
+    """
+    number = next(LOADED)
+    renamed = {one.signature.name: f"{one.signature.name}_{number}" for one in definition.library.function}
+    for function in definition.library.function:
+        function.signature.name = renamed[function.signature.name]
+    for node in itertools.chain(definition.node, *(function.node_def for function in definition.library.function)):
+        node.device = ""
+        node.op = renamed.get(node.op, node.op)
+        # What it should lie beside may be gone, and gradients that its writer registered are known there only.
+        for key in ("_class", "_gradient_op_type", "config", "config_proto", "executor_type"):
+            node.attr.pop(key, None)
+        for one in named(node):
+            one.name = renamed.get(one.name, one.name)
+
+
+def named(node: Any) -> Iterator[Any]:
+    """Yield where the attributes of an operation name functions."""
+    for value in node.attr.values():
+        yield from (one for one in (value.func, *value.list.func) if one.name)
+
+
+class Values(convert_to_constants._ConverterData):  # type: ignore[misc]
+    """What TensorFlow's own conversion needs: a graph, and the values of its variables."""
+
+    def __init__(self, definition: Any, values: Mapping[str, Any]) -> None:
+        super().__init__(definition)
+        for name, value in values.items():
+            kind = tf.as_dtype(value.dtype).as_datatype_enum
+            self._tensor_data[name] = convert_to_constants._TensorData(numpy=value, dtype=kind, index=None)
+
+
+def with_values(document: Any, output: str, prefix: Path, label: str, source: Any = None) -> Any:
+    """Return what a tensor of a MetaGraphDef depends on, with its variables turned into constants.
+
+    Args:
+        document: the MetaGraphDef.
+        output: the name of the tensor.
+        prefix: what the names of the checkpoint's files begin with.
+        label: how error messages name the model.
+        source: the tensor that takes the images; what it was computed from is left out.
+    """
+    definition = pruned(document.graph_def, output, source)
+    names = [node.name for node in definition.node if node.op in restoring.VARIABLES]
+    values = restoring.values(document, prefix, names, label)
+    return convert_to_constants._replace_variables_by_constants(Values(definition, values))[0]
+
+
+def refuse_dormant(definition: Any, label: str, trust: bool) -> None:
+    """Raise a ModelError if a graph holds what may lie in a file, but not take part in an answer."""
+    functions = {function.signature.name for function in definition.library.function}
+    found = sorted(set(operations_of(definition)) - ALLOWED - functions)
     if found and not trust:
         raise ModelError(
-            f"{label} contains operations that touch files or run code when the model is used: {', '.join(found)}. "
+            f"{label} was not loaded: {describe(found[0])}, and the output depends on it. "
             f"If you trust the file: {remedies.setting('TRUST_MODEL')}."
         )
 
@@ -55,6 +135,7 @@ def importer(
     input_shape: Sequence[int] | None = None,
     learned: Sequence[int] | None = None,
     constant_feeds: Mapping[str, Any] | None = None,
+    trust: bool = False,
 ) -> Callable[[], tuple[Any, Any]]:
     """Return a function that builds a frozen graph in the default graph and gives its input and output.
 
@@ -66,15 +147,13 @@ def importer(
         input_shape: ``(H, W, C)``, as the user says.
         learned: ``(H, W, C)``, as preprocess() gives it; taken where neither the user nor the placeholder says.
         constant_feeds: values of further placeholders, by tensor name.
+        trust: whether the output may depend on any operation.
 
     Raises:
-        ModelError: a tensor does not exist, or the names can't be guessed.
+        ModelError: a tensor does not exist, the names can't be guessed, or the output depends on code.
     """
     feeds = dict(constant_feeds or {})
     for node in definition.node:
-        # In another process, the registry entry of a silu's custom gradient is gone; it was an optimization only.
-        if node.op == "IdentityN":
-            node.attr.pop("_gradient_op_type", None)
         if node.op in PLACEHOLDERS and "learning_phase" in node.name:
             feeds.setdefault(f"{node.name}:0", 0)
     with tf.Graph().as_default() as graph:
@@ -84,11 +163,16 @@ def importer(
         source = find_tensor(graph, "tf_input_var", input_name)
         find_tensor(graph, "tf_predict_var", output_name)
         types = {name: find_tensor(graph, "constant_feeds", name).dtype for name in feeds}
+    definition = pruned(definition, output_name, source)
+    refuse_dormant(definition, label, trust)
+    # A value that the output does not depend on is not needed.
+    left = {node.name for node in definition.node}
+    types = {name: kind for name, kind in types.items() if base(name) in left}
 
     def build() -> tuple[Any, Any]:
         shape = known_shape(source.shape, input_shape, learned, label)
         pictures = tf1.placeholder(tf.float32, shape, "picasso_input")
-        mapped = {name: tf.cast(value, types[name]) for name, value in feeds.items()}
+        mapped = {name: tf.cast(value, types[name]) for name, value in feeds.items() if name in types}
         mapped[input_name] = tf.cast(pictures, source.dtype)
         (output,) = tf1.import_graph_def(definition, input_map=mapped, return_elements=[output_name], name="")
         unfed = sorted(one.name for one in reach(output.op, up=True) if one.type == "Placeholder")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -11,16 +12,22 @@ from typing import Any
 
 from picasso import remedies
 from picasso.errors import ModelError, reason
+from picasso.models import restoring
 from picasso.models.backend import convert_to_constants, saved_model_pb2, tf, tf1
 from picasso.models.checkpoints import newest
-from picasso.models.frozen import importer, operations_of, refuse_code
+from picasso.models.frozen import importer, pruned, refuse_dormant, with_values
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
+from picasso.models.incremental.inlining import without_calls
 from picasso.models.outputs import choose_output, parse
+from picasso.models.recognizing import Format, Found
+from picasso.models.scan import require
 
 DEFAULT_SIGNATURES = ("serving_default", "serve")
 FILE = "saved_model.pb"
 READ = (FILE, "variables", "assets")
+# What the names of the files of its variables begin with.
+VARIABLES = Path("variables") / "variables"
 # Operations that change a variable and give nothing.
 ASSIGNMENTS = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "ResourceScatterUpdate"}
 CHANGES = (
@@ -31,6 +38,8 @@ LIVE = (
     "The model keeps state that can't be made constant, such as a generator of random numbers. So it is called as it "
     "is: its layers are not seen, and its answers may differ from one time to the next."
 )
+
+Build = Callable[[], tuple[Any, Any]]
 
 log = logging.getLogger(__name__)
 
@@ -67,20 +76,14 @@ class SavedModel(GraphModel):
         """
         self.output_kind = output_kind or self.output_kind
         folder = Path(path) if path else newest(data_dir, (f"*/{FILE}",), "SavedModel").parent
-        document = read(folder)
-        graph = document.meta_graphs[0]
-        # Before anything is loaded: loading already runs the initializer.
-        refuse_code(operations_of(graph.graph_def), folder.name, trust_model, saving=True)
+        require(Found(Format.SAVED_MODEL, folder), trust_model, self.limits)
+        graph = read(folder).meta_graphs[0]
         try:
             modern = graph.HasField("object_graph_def")
             self.format = f"SavedModel of TensorFlow {2 if modern else 1}"
-            if modern:
-                build = self._modern(folder, signature, output, input_shape, trust_model)
-            else:
-                definition, input_name, output_name = freeze_tensorflow_1(folder, graph, signature, output)
-                refuse_code(operations_of(definition), folder.name, trust_model)
-                learned = None if input_shape else self.shape_of_preprocess()
-                build = importer(definition, input_name, output_name, folder.name, input_shape, learned)
+            names = chosen_tensors(graph, signature, output, folder)
+            make = self._modern if modern else self._of_tensorflow_1
+            build = make(folder, graph, *names, input_shape, trust_model)
         except ModelError:
             raise
         except Exception as error:
@@ -91,39 +94,86 @@ class SavedModel(GraphModel):
         # What TensorFlow reads of it; other things may lie there too.
         self.files = tuple(folder / name for name in READ if (folder / name).exists())
 
+    def _of_tensorflow_1(
+        self, folder: Path, graph: Any, source: str, output: str, input_shape: Sequence[int] | None, trust: bool
+    ) -> Build:
+        """Return what builds a graph of TensorFlow 1, from constants."""
+        definition = with_values(graph, output, folder / VARIABLES, folder.name)
+        learned = None if input_shape else self.shape_of_preprocess()
+        return importer(definition, source, output, folder.name, input_shape, learned, trust=trust)
+
     def _modern(
-        self,
-        folder: Path,
-        signature: str | None,
-        output: int | str | None,
-        input_shape: Sequence[int] | None,
-        trust: bool,
-    ) -> Callable[[], tuple[Any, Any]]:
-        """Return what builds a TensorFlow 2 signature: from constants where possible, else by calling it."""
-        # Kept alive until the variables are copied: functions refer to them weakly.
-        loaded = tf.saved_model.load(str(folder))
-        function = loaded.signatures[choose_signature(list(loaded.signatures), signature, folder)]
-        names = sorted(function.structured_outputs)
-        shapes = {name: function.structured_outputs[name].shape for name in names}
-        name = names[choose_output(shapes, output, f"The SavedModel {folder.name}")]
-        refuse_code(operations_of(function.graph.as_graph_def()), folder.name, trust)
-        captured = {id(tensor) for tensor in function.graph.internal_captures}
-        inputs = [tensor for tensor in function.inputs if id(tensor) not in captured]
-        check_one_input([tensor.name for tensor in inputs], folder)
+        self, folder: Path, graph: Any, source: str, output: str, input_shape: Sequence[int] | None, trust: bool
+    ) -> Build:
+        """Return what builds a graph of TensorFlow 2: from constants where possible, else by calling it.
+
+        TensorFlow's own loader runs the initializers of the file and its functions that restore variables. Here the
+        signature alone is taken out of the graph, and its variables are read by name.
+        """
+        live = Live.of(folder, graph, source, output, trust)
         learned = None if input_shape else self.shape_of_preprocess()
         try:
+            function = live.function()
             definition, changing = freeze(function)
-            output_name = function.outputs[names.index(name)].name
-            build = importer(definition, inputs[0].name, output_name, folder.name, input_shape, learned)
+            images, answered = function.inputs[0].name, function.outputs[0].name
+            build = importer(definition, images, answered, folder.name, input_shape, learned, trust=trust)
             build_alone(build)
         except ModelError:
             raise
         except Exception:
             log.info("the SavedModel %s can't be frozen and is called as it is", folder.name, exc_info=True)
             self.notes += (LIVE,)
-            return partial(called, loaded, function, name, input_shape or learned)
+            return partial(called, live, input_shape or learned)
         self.notes += (CHANGES,) if changing else ()
         return build
+
+
+@dataclass(frozen=True)
+class Live:
+    """What an output depends on, with variables that can be changed.
+
+    Attributes:
+        definition: a GraphDef.
+        variables: by the names of the operations that stand for them.
+        source: the name of the tensor that takes the images.
+        output: the name of the tensor of scores.
+        described: the shape and the type of the images.
+    """
+
+    definition: Any
+    variables: dict[str, Any]
+    source: str
+    output: str
+    described: Any
+
+    @classmethod
+    def of(cls, folder: Path, graph: Any, source: str, output: str, trust: bool) -> Live:
+        """Take tensors out of a MetaGraphDef, and read the variables.
+
+        Raises:
+            ModelError: the output depends on code and is not trusted, or a variable has no value.
+        """
+        definition = pruned(graph.graph_def, output)
+        refuse_dormant(definition, folder.name, trust)
+        names = [node.name for node in definition.node if node.op in restoring.VARIABLES]
+        values = restoring.values(graph, folder / VARIABLES, names, folder.name)
+        variables = {name: tf.Variable(value, trainable=False) for name, value in values.items()}
+        placeholder = next(node for node in graph.graph_def.node if node.name == restoring.base(source))
+        described = tf.TensorSpec(placeholder.attr["shape"].shape, placeholder.attr["dtype"].type)
+        return cls(definition, variables, source, output, described)
+
+    def function(self) -> Any:
+        """Return a function from images to scores. It refers to the variables weakly."""
+
+        def build(images: Any) -> Any:
+            here = tf1.get_default_graph()
+            mapped = {f"{name}:0": here.capture(variable.handle) for name, variable in self.variables.items()}
+            (answer,) = tf1.import_graph_def(self.definition, {**mapped, self.source: images}, [self.output], name="")
+            return answer
+
+        function = tf1.wrap_function(build, [self.described])
+        function.graph.variables = list(self.variables.values())
+        return function
 
 
 def freeze(function: Any) -> tuple[Any, bool]:
@@ -156,19 +206,24 @@ def build_alone(build: Callable[[], tuple[Any, Any]]) -> None:
         build()
 
 
-def called(loaded: Any, function: Any, output: str, input_shape: Sequence[int] | None) -> tuple[Any, Any]:
-    """Build a call of a function, and return the tensors of its input and of one of its outputs.
+def called(live: Live, input_shape: Sequence[int] | None) -> tuple[Any, Any]:
+    """Build a graph with its variables, and return the tensors of its input and of its output.
 
     Args:
-        loaded: the SavedModel that it belongs to, whose variables it refers to weakly: whoever may call keeps it alive.
-        function: of its signatures.
-        output: the name of the output.
-        input_shape: ``(H, W, C)``, where the signature does not say.
+        live: the graph.
+        input_shape: ``(H, W, C)``, where the graph does not say.
     """
-    ((argument, described),) = function.structured_input_signature[1].items()
-    shape = [None, *input_shape] if input_shape else described.shape
+    shape = [None, *input_shape] if input_shape else live.described.shape
     images = tf1.placeholder(tf.float32, shape, "picasso_input")
-    return images, function(**{argument: tf.cast(images, described.dtype)})[output]
+    function, here = live.function(), tf1.get_default_graph()
+    # Gradients of a call would need a function that its writer had registered.
+    with function.graph.as_default():
+        definition, output = without_calls(function.graph.as_graph_def(), function.outputs[0].name)
+    left = {node.name for node in definition.node}
+    mapped = {inner.name: here.capture(outer) for outer, inner in function.graph.captures if inner.op.name in left}
+    mapped[function.inputs[0].name] = tf.cast(images, live.described.dtype)
+    (answer,) = tf1.import_graph_def(definition, mapped, [output], name="")
+    return images, answer
 
 
 def read(folder: Path) -> Any:
@@ -208,21 +263,21 @@ def choose_signature(names: Sequence[str], wanted: str | None, folder: Path) -> 
     return choose([name for name in names if not name.startswith("__")], wanted or usual, "signature", folder)
 
 
-def freeze_tensorflow_1(
-    folder: Path, graph: Any, signature: str | None, output: int | str | None
-) -> tuple[Any, str, str]:
-    """Return the frozen graph of a TensorFlow 1 signature, and the names of its input and output tensors."""
+def chosen_tensors(graph: Any, signature: str | None, output: int | str | None, folder: Path) -> tuple[str, str]:
+    """Return the names of the tensors that take the images and that hold the scores.
+
+    Args:
+        graph: a MetaGraphDef.
+        signature: which of its signatures, or None.
+        output: which of its outputs, or None.
+        folder: of the SavedModel.
+    """
     described = graph.signature_def[choose_signature(sorted(graph.signature_def), signature, folder)]
     inputs = [tensor.name for tensor in described.inputs.values()]
     check_one_input(inputs, folder)
     names = sorted(described.outputs)
     outputs = {name: tf.TensorShape(described.outputs[name].tensor_shape) for name in names}
-    tensor = described.outputs[names[choose_output(outputs, output, f"The SavedModel {folder.name}")]].name
-    with tf.Graph().as_default() as imported, tf1.Session() as session:
-        tf1.saved_model.loader.load(session, list(graph.meta_info_def.tags), str(folder))
-        node = tensor.partition(":")[0]
-        frozen = tf1.graph_util.convert_variables_to_constants(session, imported.as_graph_def(), [node])
-    return frozen, inputs[0], tensor
+    return inputs[0], described.outputs[names[choose_output(outputs, output, f"The SavedModel {folder.name}")]].name
 
 
 def check_one_input(names: Sequence[str], folder: Path) -> None:

@@ -10,11 +10,12 @@ from picasso.errors import ModelError, reason
 from picasso.models import recognizing
 from picasso.models.backend import tf, tf1
 from picasso.models.checkpoints import beside
-from picasso.models.frozen import find_tensor, guess_input, guess_output, importer, operations_of, refuse_code
+from picasso.models.frozen import find_tensor, guess_input, guess_output, importer, operations_of, with_values
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
 from picasso.models.outputs import parse
 from picasso.models.recognizing import Format
+from picasso.models.scan import require
 
 
 class TFModel(GraphModel):
@@ -54,6 +55,9 @@ class TFModel(GraphModel):
         self.output_kind = output_kind or self.output_kind
         found = recognizing.tensorflow_1(path, data_dir)
         self.format = found.format
+        if found.format is Format.CHECKPOINT:
+            need_files(found.path)
+        require(found, trust_model, self.limits)
         if found.format is Format.FROZEN_GRAPH:
             file, name = found.path, found.path.name
             files: tuple[Path, ...] = (file,)
@@ -62,9 +66,9 @@ class TFModel(GraphModel):
             file, name = Path(f"{found.path}.index"), found.path.name
             files = beside(found.path, (".meta", ".index", ".data-*-of-*"))
             definition = freeze(found.path, tf_input_var, tf_predict_var, tuple(constant_feeds or ()))
-        refuse_code(operations_of(definition), name, trust_model)
         learned = None if input_shape else self.shape_of_preprocess()
-        build = importer(definition, tf_input_var, tf_predict_var, name, input_shape, learned, constant_feeds)
+        feeds = constant_feeds
+        build = importer(definition, tf_input_var, tf_predict_var, name, input_shape, learned, feeds, trust_model)
         self.adopt(Graph(build, name, said=parse(self.output_kind)), file)
         self.checkpoint, self.files = name, files
 
@@ -85,24 +89,29 @@ def read_frozen(file: Path) -> Any:
     return definition
 
 
+def need_files(prefix: Path) -> None:
+    """Raise a ModelError unless a checkpoint has its graph and its index."""
+    for ending in (".meta", ".index"):
+        if not Path(f"{prefix}{ending}").is_file():
+            raise ModelError(
+                f"There is no {prefix.name}{ending} in {prefix.parent}; a checkpoint has .meta, .index and .data files."
+            )
+
+
 def freeze(prefix: Path, input_name: str, output_name: str, feeds: Sequence[str]) -> Any:
     """Return a checkpoint's graph with its variables turned into constants.
 
     A graph with TensorFlow 1 reference variables can't be cut into functions otherwise.
     """
     meta = prefix.with_name(prefix.name + ".meta")
-    for file in (meta, prefix.with_name(prefix.name + ".index")):
-        if not file.is_file():
-            raise ModelError(
-                f"There is no {file.name} in {file.parent}; a checkpoint has .meta, .index and .data files."
-            )
     try:
-        with tf.Graph().as_default() as graph, tf1.Session() as session:
-            saver = tf1.train.import_meta_graph(str(meta), clear_devices=True)
-            find_tensor(graph, "tf_input_var", input_name or guess_input(graph, dict.fromkeys(feeds), prefix.name))
+        document = tf1.MetaGraphDef.FromString(meta.read_bytes())
+        with tf.Graph().as_default() as graph:
+            tf1.import_graph_def(document.graph_def, name="")
+            chosen = input_name or guess_input(graph, dict.fromkeys(feeds), prefix.name)
+            source = find_tensor(graph, "tf_input_var", chosen)
             output = find_tensor(graph, "tf_predict_var", output_name or guess_output(graph, prefix.name))
-            saver.restore(session, str(prefix))
-            return tf1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), [output.op.name])
+        return with_values(document, output.name, prefix, prefix.name, source)
     except ModelError:
         raise
     except Exception as error:

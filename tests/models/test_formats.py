@@ -213,7 +213,7 @@ def test_graphs_that_write_files_are_refused_unless_trusted(tf: Any, tmp_path: P
     module = Writer()
     tf.saved_model.save(module, str(tmp_path / "evil"), signatures=module.__call__)
     target.unlink(missing_ok=True)
-    with pytest.raises(ModelError, match="evil contains operations that touch files .*: WriteFile.*trust_model=True"):
+    with pytest.raises(ModelError, match="evil was not loaded: the operation WriteFile writes files.*trust_model=True"):
         load_model(tmp_path / "evil")
     assert not target.exists()
     assert load_model(tmp_path / "evil", trust_model=True).num_classes == 3
@@ -367,8 +367,8 @@ def test_saved_models_and_frozen_graphs_of_tensorflow_1(tf: Any, tmp_path: Path)
         load_model(tmp_path / "unfrozen.pb")
     (tmp_path / "broken.pb").write_bytes(b"hello")
     (tmp_path / "empty.pb").write_bytes(b"")
-    for name, message in [("broken.pb", "is no frozen TensorFlow graph"), ("empty.pb", "is empty")]:
-        with pytest.raises(ModelError, match=f"{name} {message}"):
+    for name, message in [("broken.pb", "it is no frozen TensorFlow graph"), ("empty.pb", "it is empty")]:
+        with pytest.raises(ModelError, match=f"{name} was not loaded: {message}"):
             load_model(tmp_path / name)
 
 
@@ -381,7 +381,7 @@ def test_broken_saved_models(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is no SavedModel"):
         load_model(folder)
     (folder / "saved_model.pb").write_bytes(b"")
-    with pytest.raises(ModelError, match="holds no graph"):
+    with pytest.raises(ModelError, match="it is empty"):
         load_model(folder)
 
 

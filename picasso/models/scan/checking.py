@@ -19,6 +19,9 @@ READERS: dict[Format, str] = {
     Format.KERAS_ARCHIVE: "keras_archive",
     Format.KERAS_HDF5: "keras_hdf5",
     Format.KERAS_JSON: "keras_config",
+    Format.SAVED_MODEL: "saved_model",
+    Format.CHECKPOINT: "checkpoint",
+    Format.FROZEN_GRAPH: "graph_def",
 }
 # With what the files of a format begin: the bytes, and where they stand.
 STARTS = {

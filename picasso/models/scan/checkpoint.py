@@ -13,7 +13,6 @@ from picasso.models.scan.graph_sizes import costs
 from picasso.models.scan.opening import judged
 from picasso.models.scan.wire import Data
 
-FORMAT = "TensorFlow 1 checkpoint"
 ENDING = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 
 

@@ -12,8 +12,6 @@ from picasso.models.scan.graph_sizes import costs
 from picasso.models.scan.opening import judged
 from picasso.models.scan.wire import Data
 
-FORMAT = "frozen TensorFlow graph (.pb)"
-
 
 def scan(path: Path, context: Context) -> Iterator[Finding]:
     """Yield what a frozen graph must not hold."""

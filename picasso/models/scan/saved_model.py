@@ -14,7 +14,6 @@ from picasso.models.scan.opening import judged
 from picasso.models.scan.quoting import shown
 from picasso.models.scan.wire import BYTES, VARINT, Broken, Data, message
 
-FORMAT = "SavedModel folder"
 FILE = "saved_model.pb"
 WHERE = f", {FILE}"
 # The signatures that are taken without being named.
