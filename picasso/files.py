@@ -86,13 +86,18 @@ def remove(folder: Path, trash: Path) -> None:
         folder: on the same disk as ``trash``.
         trash: the folder in which it is taken apart.
     """
+    shutil.rmtree(set_aside(folder, trash), ignore_errors=True)
+
+
+def set_aside(folder: Path, trash: Path) -> Path:
+    """Let a folder disappear at once and whole; return where it is, to be taken apart."""
     gone = trash / f"{folder.name}-{secrets.token_hex(4)}"
     try:
         trash.mkdir(exist_ok=True)
         folder.rename(gone)
     except OSError:
         gone = folder
-    shutil.rmtree(gone, ignore_errors=True)
+    return gone
 
 
 def read_json(file: Path) -> Any:

@@ -72,6 +72,15 @@ class Session:
         """Tell whether one of its runs or audits waits or computes."""
         return any(job.at_work() for job in (*self.runs(), *self.audits()))
 
+    def empty(self) -> bool:
+        """Tell whether it holds no picture, no run and no audit."""
+        held = (
+            self._pictures.glob(DOCUMENTS),
+            self.runs_folder.glob(f"*/{Run.document}"),
+            self.audits_folder.glob(f"*/{Audit.document}"),
+        )
+        return not any(any(True for _ in found) for found in held)
+
     # ---- pictures -----------------------------------------------------------------------------------------
 
     def add_picture(self, source: bytes | IO[bytes], name: str) -> StoredPicture:

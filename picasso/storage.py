@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -60,6 +61,10 @@ class Storage:
         self._settings = settings
         self._quotas = Quotas(self._sessions, settings.SESSION_MB, settings.TOTAL_MB)
         self._lock = threading.Lock()
+        # How many requests are about each session: nobody deletes it for want of use meanwhile. Every request needs the
+        # lock, so it is held only for a moment.
+        self._held: Counter[str] = Counter()
+        self._using = threading.Lock()
         self._closed = threading.Event()
         threading.Thread(target=self._sweep, name="picasso-storage", daemon=True).start()
         atexit.register(self.close)
@@ -72,40 +77,74 @@ class Storage:
                 self.decoders.thumbnail(sample.read_bytes(), sample.name, draft, images.SAMPLE_SIDE)
         return small
 
-    def create(self) -> Session:
-        """Make a new session with an id that can't be guessed.
+    def create(self, *, hold: bool = False) -> Session:
+        """Make a new session with an id that can't be guessed; where there are too many, empty ones go for it.
+
+        Args:
+            hold: whether it is in use until :meth:`release`.
 
         Raises:
-            TooMany: the server holds as many sessions as it may.
+            TooMany: the server holds as many sessions as it may, and all of them hold something.
             StorageFull: their files take as much room as they may.
         """
         self.expire()
         self._quotas.check()
         with self._lock, room_on_disk():
-            if sum(1 for _ in self._sessions.iterdir()) >= self._settings.MAX_SESSIONS:
+            if not self._make_room():
                 raise TooMany("The server holds as many sessions as it may; try again later.")
             folder = self._sessions / secrets.token_hex(16)
             with files.whole_folder(folder) as draft:
                 (draft / "pictures").mkdir()
                 (draft / "runs").mkdir()
+            with self._using:
+                self._held[folder.name] += hold
         return self._session(folder)
+
+    def _make_room(self) -> bool:
+        """Delete the empty sessions that were not used for longest, as far as need be; tell whether there is room."""
+        sessions: dict[Path, float] = {}
+        for folder in self._sessions.iterdir():
+            # Its visitor may be deleting it at the same time.
+            with suppress(FileNotFoundError):
+                sessions[folder] = folder.stat().st_mtime
+        excess = len(sessions) - self._settings.MAX_SESSIONS + 1
+        for folder in sorted(sessions, key=sessions.__getitem__):
+            with self._using:
+                if excess > 0 and not self._held[folder.name] and self._session(folder).empty():
+                    files.set_aside(folder, self._trash)
+                    excess -= 1
+        return excess <= 0
+
+    def release(self, session: Session) -> None:
+        """Say that a session that was held is not in use any more."""
+        with self._using:
+            self._held[session.id] -= 1
+            # What is 0 is forgotten.
+            self._held += Counter()
 
     def _session(self, folder: Path) -> Session:
         return Session(folder, self._settings, self._lock, self._quotas, self._trash, self.decoders)
 
-    def find(self, session_id: str | None) -> Session | None:
-        """Return a session by its id, or None if there is none (any more)."""
+    def find(self, session_id: str | None, *, hold: bool = False) -> Session | None:
+        """Return a session by its id, or None if there is none (any more).
+
+        Args:
+            session_id: what the visitor's cookie says.
+            hold: whether it is in use until :meth:`release`, and not deleted for want of use meanwhile.
+        """
         if not session_id or not ID.fullmatch(session_id):
             return None
         folder = self._sessions / session_id
-        if not folder.is_dir():
-            return None
-        session = self._session(folder)
-        try:
-            session.touch()
-        except FileNotFoundError:
-            # It expired in that moment.
-            return None
+        with self._using:
+            if not folder.is_dir():
+                return None
+            session = self._session(folder)
+            try:
+                session.touch()
+            except FileNotFoundError:
+                # Its visitor deleted it in that moment.
+                return None
+            self._held[session_id] += hold
         return session
 
     def remove(self, session: Session) -> None:
@@ -120,14 +159,23 @@ class Storage:
         """Delete the sessions that nobody has used for ``SESSION_MINUTES``; one with work under way is in use."""
         oldest = time.time() - self._settings.SESSION_MINUTES * 60
         for folder in self._sessions.iterdir():
-            # Its visitor may be deleting it at the same time.
+            # Its visitor may be deleting it at the same time. Whoever asks for it meanwhile finds it, or finds it gone.
             with suppress(FileNotFoundError):
-                if folder.stat().st_mtime < oldest:
-                    if (session := self._session(folder)).at_work():
-                        # From now on its visitor has time to look at what comes of it.
-                        session.touch()
-                    else:
-                        files.remove(folder, self._trash)
+                if folder.stat().st_mtime < oldest and (gone := self._unless_used(folder, oldest)):
+                    shutil.rmtree(gone, ignore_errors=True)
+
+    def _unless_used(self, folder: Path, oldest: float) -> Path | None:
+        """Set a session's folder aside, unless it is in use after all."""
+        session = self._session(folder)
+        at_work = session.at_work()
+        with self._using:
+            if at_work:
+                # From now on its visitor has time to look at what comes of it.
+                session.touch()
+            # It may have been asked for, and begun to work, just now.
+            if self._held[folder.name] or folder.stat().st_mtime >= oldest:
+                return None
+            return files.set_aside(folder, self._trash)
 
     def _sweep(self) -> None:
         """Delete expired sessions now and then, also while nobody asks for anything."""

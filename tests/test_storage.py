@@ -72,9 +72,49 @@ def test_quotas(storage: Storage) -> None:
         session.add_picture(png(), "a.png")
     with pytest.raises(TooLarge, match="3 pictures at most"):
         session.add_picture(png(), "a.png")
-    storage.create()
+    storage.create().add_picture(png(), "a.png")
     with pytest.raises(TooMany, match="as many sessions"):
         storage.create()
+
+
+def test_empty_sessions_go_first_where_there_are_too_many(tmp_path: Path) -> None:
+    storage = Storage(configuration.build({"WORK_DIR": str(tmp_path), "MAX_SESSIONS": 4}, None))
+    try:
+        full, newer, older, filled_now = (storage.create() for _ in range(4))
+        full.add_picture(png(), "a.png")
+        for session, seconds in ((full, 90), (newer, 30), (older, 60), (filled_now, 80)):
+            past = time.time() - seconds
+            os.utime(session.runs_folder.parent, (past, past))
+        # A request is about it: its upload is just being decoded.
+        held = storage.find(filled_now.id, hold=True)
+        assert held
+        os.utime(held.runs_folder.parent, (time.time() - 80,) * 2)
+
+        def kept() -> list[bool]:
+            folders = {folder.name for folder in (storage.folder / "sessions").iterdir()}
+            return [one.id in folders for one in (full, newer, older, filled_now)]
+
+        storage.create().add_picture(png(), "b.png")
+        assert kept() == [True, True, False, True]
+        storage.create().new_audit(["a"])
+        assert kept() == [True, False, False, True]
+        with pytest.raises(TooMany):
+            storage.create()
+        storage.release(held)
+        storage.create()
+        assert kept() == [True, False, False, False]
+    finally:
+        storage.close()
+
+
+def test_a_session_that_a_request_is_about_does_not_expire(storage: Storage) -> None:
+    session = storage.create(hold=True)
+    age(session)
+    storage.expire()
+    assert session.runs_folder.is_dir()
+    storage.release(session)
+    storage.expire()
+    assert not session.runs_folder.exists()
 
 
 def test_a_full_disk(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from flask import Flask, Response, request
 from picasso.configuration import Settings
 from picasso.errors import BadRequest, Forbidden
 from picasso.web.login import OPEN_PATHS
-from picasso.web.services import send_cookie
+from picasso.web.services import release_session, send_cookie
 
 POLICY = "; ".join(
     [
@@ -109,6 +109,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
     app.before_request(check)
     app.after_request(protect)
+    app.teardown_request(release_session)
 
 
 def check_origin(proxies: int) -> None:

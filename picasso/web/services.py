@@ -56,7 +56,7 @@ def cookie_name(kind: str = "session") -> str:
 def find_session() -> Session | None:
     """Return the visitor's session, or None if there is none yet."""
     if "session" not in g:
-        g.session = services().storage.find(request.cookies.get(cookie_name()))
+        g.session = services().storage.find(request.cookies.get(cookie_name()), hold=True)
     return cast(Session | None, g.session)
 
 
@@ -72,15 +72,25 @@ def make_session() -> Session:
     """Return the visitor's session, making one if there is none; only what stores something calls this."""
     session = find_session()
     if session is None:
-        session = g.session = g.new_session = services().storage.create()
+        session = g.session = g.new_session = services().storage.create(hold=True)
     return session
 
 
 def send_cookie(response: Response) -> Response:
-    """Tell the browser the id of a session that was made during this request."""
+    """Tell the browser the id of a session that was made during this request; an empty one is deleted instead."""
+    if "new_session" in g and g.new_session.empty():
+        # What was sent was refused, or nothing at all.
+        services().storage.remove(g.pop("new_session"))
     if "new_session" in g:
         response.set_cookie(cookie_name(), g.new_session.id, **cookie_attributes())
     return response
+
+
+def release_session(_: BaseException | None) -> None:
+    """Let go of the session that a request was about."""
+    session = g.pop("session", None)
+    if session is not None:
+        services().storage.release(session)
 
 
 def cookie_attributes() -> CookieAttributes:

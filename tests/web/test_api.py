@@ -281,8 +281,8 @@ def test_a_session_that_is_deleted_during_a_request_is_no_fault_of_the_server(
     upload(client)
     found = Storage.find
 
-    def gone(self: Storage, session_id: str | None) -> Session | None:
-        session = found(self, session_id)
+    def gone(self: Storage, session_id: str | None, **how: bool) -> Session | None:
+        session = found(self, session_id, **how)
         if session:
             self.remove(session)
         return session
@@ -294,3 +294,24 @@ def test_a_session_that_is_deleted_during_a_request_is_no_fault_of_the_server(
         more = {"data": {"file": (io.BytesIO(png()), "a.png")}}
     answer = client.open(address, method=method, **(more if method == "POST" else {}))
     assert answer.status_code in (200, 400, 404), answer.text
+
+
+@pytest.mark.parametrize("address", ["/api/images", "/pictures", "/samples", "/api/audits", "/audit"])
+def test_what_is_refused_leaves_no_session(app: Flask, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    sessions = app.extensions["picasso"].storage.folder / "sessions"
+    client, before = app.test_client(), set(sessions.iterdir())
+    monkeypatch.setattr(app.extensions["picasso"].runner, "no_audits", lambda: "No audit can be done here.")
+    for data in (
+        {},
+        {"file": (io.BytesIO(b"no picture"), "a.png")},
+        {"file": [(io.BytesIO(png()[:60]), "a.png"), (io.BytesIO(b""), "b.png")]},
+        {"file": (io.BytesIO(png()), "ant/a.png")} if "audit" in address else {"sample": "none"},
+    ):
+        answer = client.post(address, data=data)
+        assert answer.status_code >= 400, answer.text
+        assert "Set-Cookie" not in answer.headers
+        assert set(sessions.iterdir()) == before
+    # Looking leaves none either.
+    for looked in ("/", "/api/images", "/api/runs", "/audit", "/model"):
+        assert "Set-Cookie" not in client.get(looked).headers
+    assert set(sessions.iterdir()) == before
