@@ -1,17 +1,19 @@
 # make run     install into .venv and serve the bundled example on http://127.0.0.1:5000
 # make run EXAMPLE=keras-efficientnet-lite     serve another one of picasso/examples, prepared first if it needs it
-# make test    install and run the tests
+# make test    install and run the tests, but for the slow ones
+# make test-all     install and run all tests
 
 VENV := .venv
 PEERS := .venv-peers
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PYTHON ?= python3
 PORT ?= 5000
 EXAMPLE ?=
 CONFIG := $(if $(EXAMPLE),picasso/examples/$(EXAMPLE)/config.py,config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test lint format docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-catalogue bench-peers bench-attributions clean
+.PHONY: install prepare run test test-all lint format docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-catalogue bench-peers bench-attributions clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -29,7 +31,10 @@ run: prepare
 	$(BIN)/picasso serve --config $(CONFIG) --port $(PORT)
 
 test: install
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST) -m "not slow"
+
+test-all: install
+	$(PYTEST)
 
 lint: install
 	$(BIN)/ruff check .

@@ -3,7 +3,7 @@
 Each network of ``keras.applications`` and, where ``keras_hub`` is installed, backbones of KerasHub made from a
 configuration (nothing is downloaded) is saved with random weights, loaded in a process of its own, and explained by
 every visualization. It takes about 40 seconds for each. Words after ``python -m benchmarks.catalogue`` choose
-networks by a part of their name.
+networks by a part of their name; ``--write`` puts the table into docs/formats.md.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import elsewhere, markdown
+from benchmarks.measuring import elsewhere, markdown, put_into_page
 
+PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
 SIDE = 96
 CLASSES = 10
 #: As few samples as the settings allow: what is asked here is whether a method runs.
@@ -171,9 +172,12 @@ def table(names: Sequence[str]) -> list[str]:
 def main() -> None:
     """Measure the networks whose names hold one of the words given, or all."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    words = sys.argv[1:]
+    words = [word for word in sys.argv[1:] if word != "--write"]
     names = [name for name in (*applications(), *hub()) if not words or any(word in name for word in words)]
-    print("\n".join(table(names)))
+    lines = table(names)
+    print("\n".join(lines))
+    if "--write" in sys.argv:
+        put_into_page("catalogue", lines, PAGE)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from picasso.models.arrays import Array
 from picasso.models.outputs import Analysis, Range, choose_output
 from picasso.models.outputs.onnx_graph import ONNXReader
 from picasso.models.predict_only import PredictOnlyModel, of_type, runtime
+from picasso.models.recognizing import Format, Found
+from picasso.models.scan import require
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +39,12 @@ class ONNXModel(PredictOnlyModel):
         trust_model: bool = False,
         output_kind: str = "",
     ) -> None:
-        """Load ``path``; an ONNX file holds no code, so ``trust_model`` changes nothing.
+        """Load ``path``.
 
         Args:
             path: the file.
             output: which of several outputs holds the class scores: its position or its name.
-            trust_model: without meaning here.
+            trust_model: whether custom operations, and values in files that lie elsewhere, are let through.
             input_shape: ``(H, W, C)``, where the file does not say.
             output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
 
@@ -51,6 +53,7 @@ class ONNXModel(PredictOnlyModel):
         """
         file = Path(path)
         self.output_kind = output_kind or self.output_kind
+        require(Found(Format.ONNX, file), trust_model, self.limits)
         onnxruntime = runtime("onnxruntime", "onnx", file)
         try:
             self._session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])

@@ -16,6 +16,8 @@ from picasso.models.arrays import Array
 from picasso.models.outputs import Analysis, Range, choose_output
 from picasso.models.outputs.tflite_graph import TFLiteReader
 from picasso.models.predict_only import PredictOnlyModel, of_type, runtime
+from picasso.models.recognizing import Format, Found
+from picasso.models.scan import require
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +35,12 @@ class TFLiteModel(PredictOnlyModel):
         trust_model: bool = False,
         output_kind: str = "",
     ) -> None:
-        """Load ``path``; a TFLite file holds no code, so ``trust_model`` changes nothing.
+        """Load ``path``.
 
         Args:
             path: the file.
             output: which of several outputs holds the class scores: its position or its name.
-            trust_model: without meaning here.
+            trust_model: whether custom operations are let through; the runtime has to know them.
             output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
 
         Raises:
@@ -46,6 +48,7 @@ class TFLiteModel(PredictOnlyModel):
         """
         file = Path(path)
         self._file, self.output_kind = file, output_kind or self.output_kind
+        require(Found(Format.TFLITE, file), trust_model, self.limits)
         litert = runtime("ai_edge_litert.interpreter", "tflite", file)
         try:
             self._interpreter = litert.Interpreter(model_path=str(file))

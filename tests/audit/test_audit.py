@@ -262,6 +262,7 @@ class Three(Judge):
         return np.concatenate([super().batch_logits(inputs), 8 * (left - 1.3)[:, None]], axis=1)
 
 
+@pytest.mark.slow
 def test_of_several_classes_all_pairs_are_compared_within_the_budget(tmp_path: Path) -> None:
     model = Three()
     model.load()

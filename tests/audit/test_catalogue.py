@@ -43,6 +43,7 @@ INTERVENTIONS = [Half()]
 '''
 
 
+@pytest.mark.slow
 def test_own_ones_are_tried_and_named(tmp_path: Path) -> None:
     (tmp_path / "halves.py").write_text(OWN)
     assert [one.name for one in catalogue([tmp_path / "halves.py"])][len(INTERVENTIONS) :] == ["the upper half"]

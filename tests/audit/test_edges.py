@@ -107,12 +107,14 @@ def test_small_pictures_get_what_fits_them(size: tuple[int, int, int]) -> None:
 # ---- what is kept ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_another_model_without_a_file_does_not_get_the_trials_of_the_first(tmp_path: Path) -> None:
     assert audit(tmp_path, 0.6).exit_code == 1
     assert audit(tmp_path, 0.0).exit_code == 0
     assert audit(tmp_path, 0.6).exit_code == 1
 
 
+@pytest.mark.slow
 def test_a_spoilt_record_is_made_again(tmp_path: Path) -> None:
     assert audit(tmp_path, 0.6).exit_code == 1
     before = (tmp_path / "out" / "report.html").read_bytes()

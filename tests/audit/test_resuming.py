@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from picasso.audit.interventions import INTERVENTIONS
@@ -64,6 +65,7 @@ def tried(folder: Path) -> int:
     return sum(json.loads(file.read_text())["tried"] for file in (folder / "trials").glob("pair-*.json"))
 
 
+@pytest.mark.slow
 def test_killed_in_the_midst_it_goes_on_and_writes_the_same(tmp_path: Path) -> None:
     save(tmp_path)
     assert start(tmp_path, "whole").wait(timeout=300) == 1

@@ -39,6 +39,7 @@ def places(past: Past) -> list[str]:
     return ["/", "/visualizations/PartialOcclusion", occlusion, *others, together, WHAT_IF, "/audit", "/model", NOWHERE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "rules"), [("light", RULES), ("dark", CONTRAST)], ids=["light", "dark"])
 def test_axe_finds_no_violation(
     visitor: Page, past: Past, places: list[str], scheme: Any, rules: Any, faults: list[str], tmp_path: Path
@@ -70,6 +71,7 @@ def test_axe_finds_no_violation(
     assert [f"{place}: {one}" for place, found in wrong.items() for one in found] == []
 
 
+@pytest.mark.slow
 def test_the_keyboard_goes_through_every_page_and_is_never_trapped(returned: Page, places: list[str]) -> None:
     for place in ("/", places[1], places[2], WHAT_IF):
         returned.goto(full(returned, place))

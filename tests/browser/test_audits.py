@@ -71,6 +71,7 @@ def shown(page: Page) -> list[list[str]]:
     return [row.locator("th, td").all_inner_texts() for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "rules"), [("light", RULES), ("dark", CONTRAST)], ids=["light", "dark"])
 def test_from_a_folder_to_the_report(auditor: Page, digits: Path, scheme: Any, rules: Any) -> None:
     auditor.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -214,6 +215,7 @@ def test_sending_that_is_interrupted_goes_on(auditor: Page, digits: Path, faults
     expect(auditor.locator("[data-audit]")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_cancelled_and_gone_on(auditor: Page, digits: Path) -> None:
     choose(auditor, digits)
     start(auditor)
@@ -226,6 +228,7 @@ def test_cancelled_and_gone_on(auditor: Page, digits: Path) -> None:
     expect(auditor.locator(".verdict")).to_be_visible(timeout=60_000)
 
 
+@pytest.mark.slow
 def test_without_javascript(browser: Browser, address: str, digits: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -32,6 +32,7 @@ def comparer(page: Page, comparing: str, faults: list[str]) -> Iterator[Page]:
         yield visitor
 
 
+@pytest.mark.slow
 def test_both_models_their_differences_and_where_they_disagree(comparer: Page) -> None:
     comparer.goto(full(comparer, "/visualizations/PartialOcclusion?Window=0.20&Strides=10"))
     expect(comparer.get_by_label("TensorFlow")).not_to_be_checked()

@@ -94,6 +94,7 @@ def test_names_and_the_output_of_plugins_are_text(page: Page, hostile: str, faul
         assert visitor.evaluate("document.querySelectorAll('img[onerror], svg[onload]').length") == 0
 
 
+@pytest.mark.slow
 def test_every_hostile_file_is_answered_in_words(page: Page, hostile: str, faults: list[str]) -> None:
     with watched(page, hostile, faults) as visitor:
         for file in sorted((FOLDER / "files").iterdir()):

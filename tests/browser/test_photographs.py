@@ -22,6 +22,7 @@ def photographer(page: Page, photographs: str, faults: list[str]) -> Iterator[Pa
         yield visitor
 
 
+@pytest.mark.slow
 def test_a_class_that_was_searched_for_is_looked_at(photographer: Page) -> None:
     expect(photographer.locator("[data-model-state=ready]")).to_be_visible(timeout=60_000)
     photographer.goto(full(photographer, "/visualizations/SaliencyMaps"))

@@ -181,6 +181,7 @@ def test_every_page_is_in_a_table_of_contents() -> None:
     assert names | {"index.md"} == set(PAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("sphinx", "furo", "myst_parser")),
     reason="the documentation's tools are not installed",

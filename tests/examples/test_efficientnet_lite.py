@@ -22,6 +22,7 @@ PREPARED = (LITE / "data" / "efficientnet_lite0.keras").exists() and (preparing.
 needs_weights = pytest.mark.skipif(not PREPARED, reason="run make prepare EXAMPLE=keras-efficientnet-lite first")
 
 
+@pytest.mark.slow
 def test_converted_network_against_numpy(tmp_path: Path) -> None:
     from picasso.examples import efficientnet_lite
 

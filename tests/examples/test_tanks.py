@@ -47,6 +47,7 @@ def audited(name: str, folder: Path, record: Path) -> tuple[float, Verdict]:
     return float(np.mean(right)), auditing.run(Bench(model, pictures), keep=record).verdict
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_accuracy_cannot_tell_them_apart_and_the_audit_can(folder: Path, tmp_path: Path) -> None:
     accuracy, cloudy = audited("cloudy.keras", folder, tmp_path / "cloudy")

@@ -86,6 +86,7 @@ def transformer(k: Any, x: Any) -> Any:
     return k.GlobalAveragePooling1D()(x)
 
 
+@pytest.mark.slow
 def test_a_transformer_has_nothing_to_save_and_says_so(keras: Any) -> None:
     saved, method = gain(keras, transformer)
     assert saved < 1.1
@@ -109,6 +110,7 @@ def late_attention(k: Any, x: Any) -> Any:
     return transformer(k, k.Conv2D(8, 3, padding="same")(x))
 
 
+@pytest.mark.slow
 def test_what_follows_is_counted_too(keras: Any) -> None:
     alone, both = gain(keras, convolutions)[0], gain(keras, late_attention)[0]
     assert both < alone

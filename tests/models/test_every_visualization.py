@@ -214,6 +214,7 @@ def test_cam_is_refused_where_more_than_one_dense_layer_follows(name: str, model
         explain(models(name), picture(1, (20, 15)), "CAM")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["flatten, grey", "mobile", CHECKPOINT])
 @pytest.mark.parametrize("method", METHODS)
 def test_every_kind_of_saliency(name: str, method: str, models: Models) -> None:

@@ -288,6 +288,7 @@ def test_random_networks(seed: int, digits: int, keras: Any, tmp_path: Path, mon
     np.testing.assert_allclose(found, expected, atol=TOLERANCE if digits == 32 else 1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", ["keras", "tensorflow", "keras-efficientnet-lite"])
 def test_trained_networks_at_every_position(example: str) -> None:
     file = EXAMPLES / example / "config.py"

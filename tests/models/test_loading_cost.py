@@ -144,6 +144,7 @@ def keras() -> Iterator[Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_taking_a_model_is_linear_in_the_graph(keras: Any) -> None:
     """Building the graph, finding logits and layers, and cutting out what answers."""
     from picasso.models.keras import KerasModel

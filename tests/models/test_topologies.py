@@ -256,6 +256,7 @@ def test_a_sequential_model_that_was_never_built(keras: Any, tmp_path: Path) -> 
     np.testing.assert_allclose(model.predict(PICTURES), built(PICTURES), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "layer", "field"),
     # The figures of Araujo, Norris & Sim (Distill, 2019) for the last feature maps.

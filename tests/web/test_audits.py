@@ -395,6 +395,7 @@ def kill(application: Flask) -> None:
     os.kill(engine_of(application)._child.process.pid or 0, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_it_outlives_the_process_that_computes(slow: Flask) -> None:
     client = slow.test_client()
     url = begin(client, "ant", "bee", "2")
@@ -409,6 +410,7 @@ def test_it_outlives_the_process_that_computes(slow: Flask) -> None:
     assert whole["seconds"] > 1
 
 
+@pytest.mark.slow
 def test_one_whose_process_dies_again_and_again_fails_and_can_go_on(
     slow: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from picasso import remedies
@@ -22,6 +22,8 @@ READERS: dict[Format, str] = {
     Format.SAVED_MODEL: "saved_model",
     Format.CHECKPOINT: "checkpoint",
     Format.FROZEN_GRAPH: "graph_def",
+    Format.ONNX: "onnx_file",
+    Format.TFLITE: "tflite_file",
 }
 # With what the files of a format begin: the bytes, and where they stand.
 STARTS = {
@@ -45,10 +47,19 @@ def scan(path: Path | Found, limits: Limits | None = None, known: frozenset[str]
     found = path if isinstance(path, Found) else recognize(path)
     context = Context(limits or Limits(), known)
     try:
-        findings = tuple(islice(findings_of(found, context), context.limits.findings))
+        findings = tuple(first_of_each(findings_of(found, context), context.limits.findings))
     except OSError as error:
         raise ModelError(f"{found.path.name} can't be read: {error.strerror or type(error).__name__}.") from error
     return Report(found.path, found.format, findings)
+
+
+def first_of_each(findings: Iterator[Finding], most: int) -> Iterator[Finding]:
+    """Yield findings, but of each kind at most so many: those that trust lifts must not hide others."""
+    seen: Counter[Kind] = Counter()
+    for one in findings:
+        seen[one.kind] += 1
+        if seen[one.kind] <= most:
+            yield one
 
 
 def findings_of(found: Found, context: Context) -> Iterator[Finding]:

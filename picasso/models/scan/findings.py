@@ -64,7 +64,7 @@ class Report:
     Attributes:
         path: what was scanned.
         format: its format in words, such as ``"Keras 3 archive (.keras)"``, or "" where it is unknown.
-        findings: all reasons not to load it, at most :attr:`Limits.findings` of them; none if it is data alone.
+        findings: all reasons not to load it, at most :attr:`Limits.findings` of each kind; none if it is data alone.
     """
 
     path: Path

@@ -39,3 +39,7 @@ class Limits:
             members=round(cls.members * factor),
             json_bytes=round(cls.json_bytes * factor),
         )
+
+
+class TooMuch(Exception):
+    """Reading further would take more than the limits allow; the text is one clause."""

@@ -14,3 +14,14 @@ def shown(value: object) -> str:
     """
     text = "".join(letter if letter.isprintable() else "�" for letter in str(value)[: LONGEST + 1])
     return f'"{text[: LONGEST - 2]}…"' if len(text) > LONGEST else f'"{text}"'
+
+
+def shown_path(value: str) -> str:
+    """Return a path or an address out of a file by its last part only: messages lead to no other place.
+
+    Example:
+        >>> shown_path("/etc/passwd")
+        '"…/passwd"'
+    """
+    last = value.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return shown(value if last == value else f"…/{last}")

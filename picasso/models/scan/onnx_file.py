@@ -1,0 +1,370 @@
+"""ONNX files: every operation from the allow-list, external data beside the model only, sizes within the limits."""
+
+from __future__ import annotations
+
+import mmap
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from picasso.models.scan.findings import Context, Finding, Kind
+from picasso.models.scan.limits import TooMuch
+from picasso.models.scan.onnx_messages import (
+    FUNCTION,
+    GRAPH,
+    MODEL,
+    NEWEST_IR,
+    OPSET,
+    TYPE,
+    Attribute,
+    Kinds,
+    Node,
+    Reader,
+    Span,
+    Tensor,
+)
+from picasso.models.scan.onnx_operations import ALLOWED, STANDARD
+from picasso.models.scan.onnx_sizes import Sizes
+from picasso.models.scan.quoting import shown, shown_path
+from picasso.models.scan.shapes import product
+from picasso.models.scan.wire import BYTES, Broken, signed
+
+# How deeply branches, loops and functions may be nested; exporters need three or four.
+DEEPEST = 16
+# How often the body of a loop may run; loops in loops multiply.
+MOST_PASSES = 1_000_000
+# What a file may say of a tensor that lies in another one.
+EXTERNAL = {"location", "offset", "length", "checksum"}
+# How many fields may be read for each operation that the limits allow.
+FIELDS_EACH = 10
+# The kinds of types by their fields: tensors, sequences, maps and so on; nothing computes with opaque ones.
+TENSOR_TYPES, NESTED_TYPES, OPAQUE_TYPE = (1, 8), {4: 1, 5: 2, 9: 1}, 7
+
+Function = tuple[str, str, str]
+
+
+def scan(path: Path, context: Context) -> Iterator[Finding]:
+    """Yield the findings of an ONNX file."""
+    size = path.stat().st_size
+    if size > context.limits.megabytes * 1_000_000:
+        what = f"it has {size / 1e6:.0f} MB, and {context.limits.megabytes} MB are allowed"
+        yield Finding(Kind.LIMIT, path.name, what)
+        return
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield from Scan(path, data, context).findings()
+
+
+class Scan:
+    """One reading of one file."""
+
+    def __init__(self, path: Path, data: mmap.mmap, context: Context) -> None:
+        self._path, self._data, self._limits = path, data, context.limits
+        self._reader = Reader(data, self._count)
+        self._fields, self._members, self._bytes = 0, 0, 0
+        self._functions: dict[Function, Span] = {}
+        # How often each function calls each other one, and how many operations of its own it has.
+        self._calls: dict[Function | None, Counter[Function]] = {}
+        self._own: Counter[Function | None] = Counter()
+        self._here: Function | None = None
+        # Where the reading is, for what is said about a broken file.
+        self._place = path.name
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what is found."""
+        try:
+            yield from self._model((0, len(self._data)))
+        except Broken as error:
+            yield Finding(Kind.BROKEN, self._place, str(error))
+        except TooMuch as error:
+            yield Finding(Kind.LIMIT, self._place, str(error))
+
+    # ---- bounds -----------------------------------------------------------------------------------------------
+
+    def _count(self) -> None:
+        self._fields += 1
+        if self._fields > FIELDS_EACH * self._limits.members:
+            raise TooMuch(f"it holds more than {FIELDS_EACH * self._limits.members} entries")
+
+    def _member(self) -> None:
+        self._members += 1
+        if self._members > self._limits.members:
+            raise TooMuch(f"it holds more than {self._limits.members} operations and tensors")
+
+    def _take(self, tensor: Tensor) -> None:
+        """Count the memory of a tensor."""
+        self._bytes += tensor.bytes
+        if self._bytes > self._limits.megabytes * 1_000_000:
+            raise TooMuch(
+                f"its tensors take {self._bytes / 1e6:.0f} MB and more, and {self._limits.megabytes} MB are allowed"
+            )
+
+    # ---- the model --------------------------------------------------------------------------------------------
+
+    def _model(self, span: Span) -> Iterator[Finding]:
+        said: dict[int, list[Span]] = {7: [], 8: [], 20: [], 25: []}
+        version = 0
+        for number, _, start, end in self._reader.fields(span, MODEL):
+            if number == 1:
+                version = signed(start)
+            elif number in said:
+                said[number].append((start, end))
+        if not said[7] or version < 1:
+            raise Broken("it holds no graph of ONNX")
+        if version > NEWEST_IR:
+            raise Broken(f"it has the version {version} of the format, and Picasso reads those up to {NEWEST_IR}")
+        for one in said[8]:
+            list(self._reader.fields(one, OPSET))
+        if said[20]:
+            yield Finding(Kind.CODE, f"{self._path.name}, training_info", "it holds graphs for training it further")
+        for one in said[25]:
+            self._declare(one)
+        for name, one in self._functions.items():
+            self._here = name
+            yield from self._function(name, one)
+        self._here = None
+        yield from self._graph(said[7][0], "", Sizes(), 0, 1)
+        self._unfold()
+
+    def _declare(self, span: Span) -> None:
+        """Note the name of a function, so that operations may name it wherever it stands."""
+        said = {n: self._reader.text(a, b) for n, _, a, b in self._reader.fields(span, FUNCTION) if n in (1, 10, 13)}
+        name = (said.get(10, ""), said.get(1, ""), said.get(13, ""))
+        if name in self._functions:
+            raise Broken(f"it holds the function {shown(name[1])} twice")
+        self._functions[name] = span
+
+    def _function(self, name: Function, span: Span) -> Iterator[Finding]:
+        where, sizes = f", function {shown(name[1])}", Sizes()
+        for number, _, start, end in self._reader.fields(span, FUNCTION):
+            if number == 7:
+                yield from self._node((start, end), where, sizes, 0, 1)
+            elif number == 11:
+                yield from self._attribute_tensors((start, end), where)
+
+    def _attribute_tensors(self, span: Span, where: str) -> Iterator[Finding]:
+        """Yield the findings of the default of an attribute of a function."""
+        attribute = self._reader.attribute(span)
+        if attribute.graphs:
+            raise Broken("an attribute of a function has a graph as its default")
+        for one in attribute.tensors:
+            yield from self._tensor(self._reader.tensor(one), f"attribute {shown(attribute.name)}{where}")
+
+    def _unfold(self) -> None:
+        """Raise TooMuch where functions that call functions become too many operations, or never end."""
+        total: dict[Function, int] = {}
+        depth: dict[Function, int] = {}
+        for start in self._functions:
+            stack = [(start, iter(self._calls.get(start, ())))]
+            under_way = {start}
+            while stack:
+                name, called = stack[-1]
+                following = next((one for one in called if one not in total), None)
+                if following is not None:
+                    if following in under_way:
+                        raise TooMuch(f"its function {shown(following[1])} calls itself")
+                    under_way.add(following)
+                    stack.append((following, iter(self._calls.get(following, ()))))
+                    continue
+                stack.pop()
+                under_way.discard(name)
+                calls = self._calls.get(name, Counter())
+                total[name] = self._own[name] + sum(times * total[one] for one, times in calls.items())
+                depth[name] = 1 + max((depth[one] for one in calls), default=0)
+        calls = self._calls.get(None, Counter())
+        whole = self._own[None] + sum(times * total[one] for one, times in calls.items())
+        if max([whole, *total.values()]) > self._limits.members:
+            raise TooMuch(f"its functions become more than {self._limits.members} operations")
+        if max(depth.values(), default=0) > DEEPEST:
+            raise TooMuch(f"its functions are nested in more than {DEEPEST} levels")
+
+    # ---- graphs -----------------------------------------------------------------------------------------------
+
+    def _graph(self, span: Span, where: str, sizes: Sizes, depth: int, passes: int) -> Iterator[Finding]:
+        """Yield the findings of a graph: first its tensors, which say how large others become."""
+        if depth > DEEPEST:
+            raise TooMuch(f"its graphs are nested in more than {DEEPEST} levels")
+        for number, _, start, end in self._reader.fields(span, GRAPH):
+            self._place = f"{self._path.name}{where}"
+            if number == 5:
+                tensor = self._reader.tensor((start, end))
+                sizes.store(tensor.name, tensor)
+                yield from self._tensor(tensor, f"initializer {shown(tensor.name)}{where}")
+            elif number == 15:
+                yield from self._sparse((start, end), f"sparse initializer{where}")
+            elif number in (11, 12, 13):
+                self._member()
+                yield from self._value((start, end), where, sizes if number == 11 else None)
+        for number, _, start, end in self._reader.fields(span, GRAPH):
+            if number == 1:
+                yield from self._node((start, end), where, sizes, depth, passes)
+
+    def _value(self, span: Span, where: str, sizes: Sizes | None) -> Iterator[Finding]:
+        """Yield the findings of an input, an output or a tensor in between."""
+        name, kind = self._reader.value(span)
+        place = f"input {shown(name)}{where}" if sizes else f"value {shown(name)}{where}"
+        if kind is None:
+            return
+        for shape in self._types(kind, 0):
+            if shape is None:
+                yield Finding(Kind.CODE, place, "it is of an opaque type, which only custom code can read")
+                return
+            if sizes:
+                sizes.takes(name, shape)
+                if product(shape) > self._limits.megabytes * 1_000_000:
+                    what = f"it takes {product(shape):.3g} values, and {self._limits.megabytes} MB are allowed"
+                    yield Finding(Kind.LIMIT, place, what)
+
+    def _types(self, span: Span, depth: int) -> Iterator[tuple[int, ...] | None]:
+        """Yield the shapes of the tensors that a type is made of, and None for what is opaque."""
+        if depth > DEEPEST:
+            raise TooMuch(f"its types are nested in more than {DEEPEST} levels")
+        for number, _, start, end in self._reader.fields(span, TYPE):
+            if number in TENSOR_TYPES:
+                yield self._reader.shape((start, end))
+            elif number == OPAQUE_TYPE:
+                yield None
+            elif number in NESTED_TYPES:
+                known: Kinds = {1: (BYTES,)} if number != 5 else {1: (0,), 2: (BYTES,)}
+                for inner, _, first, last in self._reader.fields((start, end), known):
+                    if inner == NESTED_TYPES[number]:
+                        yield from self._types((first, last), depth + 1)
+
+    def _node(self, span: Span, where: str, sizes: Sizes, depth: int, passes: int) -> Iterator[Finding]:
+        self._member()
+        self._place = f"{self._path.name}, operation {self._members}{where}"
+        node = self._reader.node(span)
+        label = shown(node.name or (node.outputs[0] if node.outputs else ""))
+        place = f"node {label} ({shown(node.operation)[1:-1]}){where}"
+        self._place = place
+        passes, findings = self._judged(node, place, sizes, passes)
+        yield from findings
+        graphs = []
+        for attribute in node.attributes.values():
+            yield from self._attribute(attribute, node, place, sizes)
+            graphs += [(f", branch {shown(attribute.name)} of {place}", one) for one in attribute.graphs]
+        values = sizes.follow(node)
+        # Most values have four bytes; those with fewer are not made by the million.
+        if values * 4 > self._limits.megabytes * 1_000_000:
+            what = f"it makes {values:.3g} values, and {self._limits.megabytes} MB are allowed"
+            yield Finding(Kind.LIMIT, place, what)
+        for inner, one in graphs:
+            yield from self._graph(one, inner, Sizes(sizes), depth + 1, passes)
+
+    def _judged(self, node: Node, place: str, sizes: Sizes, passes: int) -> tuple[int, list[Finding]]:
+        """Return what is found of an operation itself, and how often what is inside of it runs."""
+        function = self._called(node)
+        self._own[self._here] += 1
+        if function is not None:
+            self._calls.setdefault(self._here, Counter())[function] += 1
+            return passes, []
+        if node.operation not in ALLOWED.get(node.domain, ()):
+            return passes, [Finding(Kind.CODE, place, refused(node))]
+        if node.operation != "Loop" or node.domain not in STANDARD:
+            return passes, []
+        repeats, endless = self._repeats(node, sizes)
+        if endless or passes * repeats > MOST_PASSES:
+            return passes, [Finding(Kind.LIMIT, place, f"the loop may run more than {MOST_PASSES:,} times")]
+        return passes * repeats, []
+
+    def _attribute(self, attribute: Attribute, node: Node, place: str, sizes: Sizes) -> Iterator[Finding]:
+        """Yield the findings of an attribute, but for the graphs in it."""
+        where = f"attribute {shown(attribute.name)}, {place}"
+        for one in attribute.tensors:
+            tensor = self._reader.tensor(one)
+            yield from self._tensor(tensor, where)
+            if node.operation == "Constant" and node.outputs:
+                sizes.store(node.outputs[0], tensor)
+        for one in attribute.sparse:
+            yield from self._sparse(one, where)
+        if any(None in self._types(one, 0) for one in attribute.types):
+            yield Finding(Kind.CODE, where, "it names an opaque type, which only custom code can read")
+
+    def _called(self, node: Node) -> Function | None:
+        """Return the function of the file that a node calls, or None for an operation."""
+        name = (node.domain, node.operation, node.overload)
+        return name if name in self._functions else None
+
+    def _repeats(self, node: Node, sizes: Sizes) -> tuple[int, bool]:
+        """Return how often a loop runs, as far as it says so, and whether nothing bounds it."""
+        if not node.inputs or not node.inputs[0]:
+            return 1, True
+        said = sizes.values(node.inputs[0])
+        return (max(1, said[0]) if said else 1), False
+
+    # ---- tensors ----------------------------------------------------------------------------------------------
+
+    def _sparse(self, span: Span, where: str) -> Iterator[Finding]:
+        tensors, shape = self._reader.sparse(span)
+        for one in tensors:
+            tensor = self._reader.tensor(one)
+            yield from self._tensor(tensor, where)
+            # Runtimes write it out.
+            self._take(Tensor("", tensor.type, shape))
+
+    def _tensor(self, tensor: Tensor, where: str) -> Iterator[Finding]:
+        self._member()
+        self._place = where
+        if tensor.external is not None:
+            yield from self._external(tensor, tensor.external, where)
+        self._take(tensor)
+
+    def _external(self, tensor: Tensor, said: dict[str, str], where: str) -> Iterator[Finding]:
+        """Yield the findings of a tensor whose values lie in another file."""
+        if unknown := said.keys() - EXTERNAL:
+            yield Finding(Kind.CODE, where, f"its values lie elsewhere, and {shown(min(unknown))} says how")
+            return
+        location = said.get("location", "")
+        if (wrong := misplaced(self._path, location)) is not None:
+            yield Finding(Kind.CODE, where, f"its values lie in {shown_path(location)}, {wrong}")
+            return
+        size = (self._path.parent / location).stat().st_size
+        try:
+            offset, length = (int(said.get(key, usual), 10) for key, usual in (("offset", "0"), ("length", "-1")))
+        except ValueError:
+            raise Broken("where its values lie is said without a number") from None
+        length = tensor.bytes if length == -1 else length
+        if offset < 0 or length != tensor.bytes or offset + length > size or tensor.type not in RAW:
+            raise Broken(f"its values do not lie in {shown(location)}, which has {size} bytes")
+
+
+# The types whose values can lie in another file.
+RAW = frozenset(range(1, 29)) - {8}
+
+
+def refused(node: Node) -> str:
+    """Return why an operation is refused."""
+    name = shown(node.operation)
+    if node.domain in ALLOWED:
+        return f"the operation {name} is not among those that Picasso runs untrusted"
+    return f"the operation {name} of the domain {shown(node.domain)} is code that the file does not hold"
+
+
+def misplaced(model: Path, location: str) -> str | None:
+    """Return why a file of values may not be read, or None: it has to be a plain file beside the model.
+
+    Args:
+        model: the model's file.
+        location: the name of the other one, as the model has it.
+    """
+    # No separator of any system, and no drive; a name alone can't lead elsewhere.
+    if (
+        not location
+        or location in (".", "..")
+        or any(letter in "/\\:" or not letter.isprintable() for letter in location)
+    ):
+        return "which is no name of a file beside the model"
+    file = model.parent / location
+    try:
+        target = file.resolve(strict=True)
+        found = target.stat()
+    except (OSError, RuntimeError):
+        return "which is not there"
+    # The model itself may be a link into a cache, where its values lie beside what it links to.
+    if target.parent not in (model.parent.resolve(), model.resolve().parent):
+        return "a link that leads out of the folder of the model"
+    if not stat.S_ISREG(found.st_mode):
+        return "which is no plain file"
+    if found.st_nlink > 1:
+        return "which is the same file as another one (a hard link)"
+    return None

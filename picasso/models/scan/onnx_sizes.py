@@ -1,0 +1,208 @@
+"""How large the tensors are that an ONNX graph makes, as far as its constants say it.
+
+What depends on the image is not followed. So sizes are lower bounds: what is found too large is too large.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Sequence
+
+from picasso.models.scan.onnx_messages import FEW, Node, Tensor
+from picasso.models.scan.shapes import Shape, cut, multiplied, product, stretched
+
+# Operations that give for each element of their inputs, stretched to one shape, an element.
+ELEMENTWISE = {
+    "Add", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Equal", "Greater", "GreaterOrEqual", "Less",
+    "LessOrEqual", "Max", "Mean", "Min", "Mod", "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "Where", "Xor",
+}  # fmt: skip
+KEEPING = {
+    "Abs", "Cast", "CastLike", "Ceil", "Clip", "Dropout", "Erf", "Exp", "EyeLike", "Floor", "Identity", "Log", "Neg",
+    "Not", "RandomNormalLike", "RandomUniformLike", "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Softmax", "Sqrt",
+    "Tanh",
+}  # fmt: skip
+SAME_VALUES = {"Cast", "CastLike", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}
+WINDOWS = {"BlackmanWindow", "HammingWindow", "HannWindow"}
+ARITHMETIC: dict[str, Callable[[int, int], int]] = {
+    "Add": lambda a, b: a + b,
+    "Mul": lambda a, b: a * b,
+    "Sub": lambda a, b: a - b,
+    "Max": max,
+    "Min": min,
+}
+PADDING = {"AveragePool", "Conv", "LpPool", "MaxPool", "Pad"}
+# No window is larger than this.
+PADDED = 10_000
+# Integers of a tensor have 64 bits.
+LARGEST = 1 << 63
+
+
+class Sizes:
+    """Follows shapes and small constants through the nodes of a graph, in the order of the file."""
+
+    def __init__(self, outer: Sizes | None = None) -> None:
+        self._shapes: ChainMap[str, Shape] = outer._shapes.new_child() if outer else ChainMap()
+        self._values: ChainMap[str, tuple[int, ...]] = outer._values.new_child() if outer else ChainMap()
+        self._scales: ChainMap[str, tuple[float, ...]] = outer._scales.new_child() if outer else ChainMap()
+
+    def store(self, name: str, tensor: Tensor) -> None:
+        """Note a constant."""
+        self._shapes[name] = tensor.shape
+        if tensor.values is not None:
+            self._values[name] = tensor.values
+        if tensor.decimals is not None:
+            self._scales[name] = tensor.decimals
+
+    def takes(self, name: str, shape: Shape) -> None:
+        """Note an input."""
+        self._shapes[name] = shape
+
+    def values(self, name: str) -> tuple[int, ...] | None:
+        """Return the integers of a constant, or None."""
+        return self._values.get(name)
+
+    def follow(self, node: Node) -> int:
+        """Note what a node gives; return how many values that is, at least."""
+        if node.domain not in ("", "ai.onnx") or not node.outputs:
+            return 0
+        values = self._computed(node)
+        if values is not None and len(values) <= FEW and all(-LARGEST <= value < LARGEST for value in values):
+            self._values[node.outputs[0]] = values
+        shape = self._shape(node)
+        if shape is None:
+            return 0
+        self._shapes[node.outputs[0]] = shape
+        return product(shape)
+
+    def _computed(self, node: Node) -> tuple[int, ...] | None:
+        """Return the integers that a node gives, where its inputs are known."""
+        kind = node.operation
+        if kind == "Constant":
+            given = node.attributes.get("value_int")
+            if given is not None and given.number is not None:
+                return (given.number,)
+            return tuple(node.attributes["value_ints"].integers) if "value_ints" in node.attributes else None
+        known = [one for one in map(self._values.get, node.inputs) if one is not None]
+        if kind in SAME_VALUES:
+            return self._values.get(node.inputs[0]) if node.inputs else None
+        if not known or len(known) < len(node.inputs):
+            return None
+        if kind == "Concat":
+            return tuple(value for one in known for value in one)
+        if kind == "ReduceProd":
+            return (product(known[0]),)
+        return calculated(kind, *known) if kind in ARITHMETIC and len(known) == 2 else None
+
+    def _shape(self, node: Node) -> Shape | None:
+        """Return the shape of what a node gives; None where it is not followed."""
+        kind, given = node.operation, [self._shapes.get(name) for name in node.inputs]
+        first = given[0] if given else None
+        if kind in KEEPING:
+            return first
+        if kind in ELEMENTWISE:
+            return stretched([one for one in given if one is not None])
+        if kind == "MatMul" and len(given) == 2:
+            return multiplied_matrices(*given)
+        if kind == "Gemm" and first and len(first) == 2 and (other := given[1] if len(given) > 1 else None):
+            turned = [bool(at.number) if (at := node.attributes.get(one)) else False for one in ("transA", "transB")]
+            return (first[1 if turned[0] else 0], other[0 if turned[1] else -1])
+        if kind in PADDING:
+            return self._padded(node, first)
+        if kind in ("Resize", "Upsample"):
+            return self._resized(node, first)
+        made = self._made(node, first)
+        return made if made is not None or first is None else self._moved(node, first)
+
+    def _made(self, node: Node, first: Shape | None) -> Shape | None:
+        """Return the shape of what an operation makes of a shape that is given as a constant, None for all others."""
+        kind, said = node.operation, [self._values.get(name) for name in node.inputs]
+        if kind in ("RandomNormal", "RandomUniform") and "shape" in node.attributes:
+            return cut(node.attributes["shape"].integers)
+        if kind == "Range":
+            return counted(said)
+        constant = said[0] if kind in ("ConstantOfShape", *WINDOWS) and said else said[1] if len(said) > 1 else None
+        if constant is None:
+            return None
+        if kind == "Expand":
+            return stretched([first or (), cut(constant)])
+        if kind == "Tile":
+            return multiplied(first, constant)
+        if kind == "OneHot":
+            return (*(first or ()), *cut(constant[:1]))
+        # What a Reshape takes over from its input is at least one.
+        return cut(constant) if kind in ("ConstantOfShape", "Reshape", "CenterCropPad", *WINDOWS) else None
+
+    def _moved(self, node: Node, first: Shape) -> Shape | None:
+        """Return the shape behind an operation that only moves values."""
+        kind, given = node.operation, node.attributes
+        if kind == "Transpose":
+            order = given["perm"].integers if "perm" in given else list(reversed(range(len(first))))
+            return tuple(first[at] for at in order) if sorted(order) == list(range(len(first))) else None
+        if kind == "Flatten":
+            axis = given["axis"].number if "axis" in given else 1
+            return (product(first[:axis]), product(first[axis:]))
+        if kind == "Unsqueeze":
+            said = self._values.get(node.inputs[1]) if len(node.inputs) > 1 else None
+            axes = given["axes"].integers if "axes" in given else said
+            rank = len(first) + len(axes or ())
+            places = {axis % rank for axis in axes or ()} if rank else set()
+            if axes is None or len(places) < len(axes):
+                return None
+            rest = iter(first)
+            return tuple(1 if at in places else next(rest) for at in range(rank))
+        return None
+
+    def _padded(self, node: Node, first: Shape | None) -> Shape | None:
+        """Return the shape behind an operation that pads."""
+        said = self._values.get(node.inputs[1]) if node.operation == "Pad" and len(node.inputs) > 1 else None
+        pads = said or (node.attributes["pads"].integers if "pads" in node.attributes else ())
+        half = len(pads) // 2
+        added = [pads[index] + pads[index + half] for index in range(half)]
+        if node.operation == "Pad":
+            sides = first if first is not None and len(first) == half else (0,) * half
+            return tuple(max(0, side + more) for side, more in zip(sides, added, strict=True)) if half else first
+        # A window takes something off again, and strides a part.
+        strides = node.attributes["strides"].integers if "strides" in node.attributes else []
+        steps = [max(1, step) for step in strides] if len(strides) == half else [1] * half
+        if max(added, default=0) <= PADDED:
+            return None
+        return tuple(max(1, more // step) for more, step in zip(added, steps, strict=True))
+
+    def _resized(self, node: Node, first: Shape | None) -> Shape | None:
+        """Return the shape of an image that a node resizes."""
+        sizes = self._values.get(node.inputs[3]) if len(node.inputs) > 3 else None
+        if sizes is not None:
+            return cut(sizes)
+        scales: Sequence[float] = node.attributes["scales"].decimals if "scales" in node.attributes else ()
+        for name in node.inputs[1:3]:
+            scales = scales or self._scales.get(name, ())
+        # A scale that is no number makes the comparison false.
+        factors = [int(min(scale, 1e12)) if scale >= 1 else 1 for scale in scales]
+        if first is None or len(first) != len(factors):
+            return multiplied(None, factors) if factors else None
+        smaller = [side * min(scale, 1e12) if scale > 0 else 1 for side, scale in zip(first, scales, strict=True)]
+        return cut([int(side) for side in smaller])
+
+
+def calculated(kind: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return what arithmetic makes of integers, or None where they do not go together."""
+    size = max(len(a), len(b))
+    if not {len(a), len(b)} <= {1, size} or not a or not b:
+        return None
+    return tuple(map(ARITHMETIC[kind], a * (size // len(a)), b * (size // len(b))))
+
+
+def counted(said: Sequence[tuple[int, ...] | None]) -> Shape | None:
+    """Return the shape of a range from a start to an end in steps, or None where they are not known."""
+    known = [one[0] for one in said if one is not None and len(one) == 1]
+    if len(known) < 3 or not known[2]:
+        return None
+    start, end, step = known
+    return (max(0, -(-(end - start) // step)),)
+
+
+def multiplied_matrices(one: Shape | None, other: Shape | None) -> Shape | None:
+    """Return the shape of a product of matrices, or stacks of them, or None where it is not known."""
+    if one is None or other is None or len(one) < 2 or len(other) < 2:
+        return None
+    return (*stretched([one[:-2], other[:-2]]), one[-2], other[-1])

@@ -1,0 +1,301 @@
+"""TFLite files: every offset checked, every operation from the allow-list, sizes within the limits."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from picasso.models.scan.findings import Context, Finding, Kind
+from picasso.models.scan.flatbuffer import Table, root
+from picasso.models.scan.limits import TooMuch
+from picasso.models.scan.quoting import shown
+from picasso.models.scan.shapes import product
+from picasso.models.scan.tflite_operations import ALLOWED, BITS, CUSTOM, LAST_OPTION, NAMES, RUNNING, VECTORS
+from picasso.models.scan.tflite_sizes import Tensor, made
+from picasso.models.scan.wire import Broken
+
+# The last field of each table, as an offset in its directory.
+MODEL, OPERATION_CODE, GRAPH, TENSOR, BUFFER, OPERATION = 22, 10, 14, 24, 8, 30
+QUANTIZATION, SPARSITY, DIMENSION, SIGNATURE, TENSOR_MAP, METADATA, VARIANT = 16, 8, 14, 12, 6, 6, 8
+DEEPEST = 16
+FIELDS_EACH = 20
+MOST_SIDES = 32
+# The largest constants whose values are looked at: shapes, and how often to repeat.
+FEW = 64
+
+
+@dataclass
+class Graph:
+    """What is kept of a graph: which others it runs, and what would make it endless."""
+
+    outputs: tuple[int, ...]
+    inputs: tuple[int, ...]
+    runs: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    # Tensors that an operation gives.
+    given: set[int] = field(default_factory=set)
+
+
+def scan(path: Path, context: Context) -> Iterator[Finding]:
+    """Yield the findings of a TFLite file."""
+    size = path.stat().st_size
+    if size > context.limits.megabytes * 1_000_000:
+        what = f"it has {size / 1e6:.0f} MB, and {context.limits.megabytes} MB are allowed"
+        yield Finding(Kind.LIMIT, path.name, what)
+        return
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield from Scan(path, data, context).findings()
+
+
+class Scan:
+    """One reading of one file."""
+
+    def __init__(self, path: Path, data: mmap.mmap, context: Context) -> None:
+        self._name, self._data, self._limits = path.name, data, context.limits
+        self._counted = self._members = self._bytes = 0
+        self._place = path.name
+        self._codes: list[int] = []
+        # Where the values of each buffer lie, or None for one without values.
+        self._buffers: list[tuple[int, int] | None] = []
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what is found."""
+        try:
+            yield from self._model()
+        except Broken as error:
+            yield Finding(Kind.BROKEN, self._place, str(error))
+        except TooMuch as error:
+            yield Finding(Kind.LIMIT, self._place, str(error))
+
+    def _count(self, entries: int) -> None:
+        self._counted += entries
+        if self._counted > FIELDS_EACH * self._limits.members:
+            raise TooMuch(f"it holds more than {FIELDS_EACH * self._limits.members} entries")
+
+    def _member(self) -> None:
+        self._members += 1
+        if self._members > self._limits.members:
+            raise TooMuch(f"it holds more than {self._limits.members} operations and tensors")
+
+    def _allowed(self) -> int:
+        return self._limits.megabytes * 1_000_000
+
+    # ---- the model --------------------------------------------------------------------------------------------
+
+    def _model(self) -> Iterator[Finding]:
+        model = root(self._data, MODEL, self._count)
+        if model.number(4, "<I") != 3:
+            raise Broken(f"it has the version {model.number(4, '<I')} of the format, and Picasso reads version 3")
+        for code in model.tables(6, OPERATION_CODE):
+            yield from self._operation_code(code)
+        if model.span(20, 4) is not None or model.span(22, 4) is not None:
+            yield Finding(Kind.CODE, self._name, "the values of its tensors lie in other files")
+        for buffer in model.tables(12, BUFFER):
+            self._member()
+            self._buffers.append(self._buffer(buffer))
+        self._rest(model)
+        graphs = []
+        for index, graph in enumerate(model.tables(8, GRAPH)):
+            found = Graph(graph.numbers(8, "<i"), graph.numbers(6, "<i"))
+            graphs.append(found)
+            yield from self._graph(graph, found, f", graph {index}" if index else "")
+        if not graphs:
+            raise Broken("it holds no graph")
+        for one in model.tables(18, SIGNATURE):
+            if one.number(12, "<I") >= len(graphs):
+                raise Broken("a signature names a graph that is not there")
+        yield from self._runs(graphs)
+
+    def _rest(self, model: Table) -> None:
+        """Check the parts that say nothing about what is computed, since runtimes follow their offsets, too."""
+        model.text(10)
+        model.numbers(14, "<i")
+        for one in model.tables(16, METADATA):
+            one.text(4)
+            if one.number(6, "<I") >= max(1, len(self._buffers)):
+                raise Broken("its metadata names a buffer that is not there")
+        for one in model.tables(18, SIGNATURE):
+            one.text(8)
+            for slot in (4, 6):
+                for mapped in one.tables(slot, TENSOR_MAP):
+                    mapped.text(4)
+
+    def _operation_code(self, code: Table) -> Iterator[Finding]:
+        number = max(code.number(4, "<b"), code.number(10, "<i"))
+        self._codes.append(number)
+        name = NAMES[number] if 0 <= number < len(NAMES) else ""
+        custom = code.text(6)
+        if number == CUSTOM:
+            kind = "an operation of TensorFlow (Flex)" if custom.startswith("Flex") else "a custom operation"
+            yield Finding(Kind.CODE, f"operation {shown(custom)}", f"it is {kind}, code that the file does not hold")
+        elif name not in ALLOWED:
+            label = shown(name or f"number {number}")
+            what = f"the operation {label} is not among those that Picasso runs untrusted"
+            yield Finding(Kind.CODE, f"operation {label}", what)
+
+    def _buffer(self, buffer: Table) -> tuple[int, int] | None:
+        """Return where the values of a buffer begin, and how many bytes they have."""
+        found, offset, size = buffer.span(4), buffer.number(6, "<Q"), buffer.number(8, "<Q")
+        # In files of over 2 GB the values stand behind the tables.
+        if offset > 1:
+            if offset + size > len(self._data):
+                raise Broken("the values of a tensor lie outside of the file")
+            return offset, size
+        return found if found and found[1] else None
+
+    # ---- graphs -----------------------------------------------------------------------------------------------
+
+    def _graph(self, graph: Table, found: Graph, where: str) -> Iterator[Finding]:
+        tensors: list[Tensor] = []
+        graph.text(12)
+        for index, one in enumerate(graph.tables(4, TENSOR)):
+            self._member()
+            self._place = f"tensor {index}{where}"
+            tensor, findings = self._tensor(one, self._place)
+            tensors.append(tensor)
+            yield from findings
+        self._within((*found.inputs, *found.outputs), tensors, 0)
+        for index, one in enumerate(graph.tables(10, OPERATION)):
+            self._member()
+            self._place = f"operation {index}{where}"
+            yield from self._operation(one, tensors, found, self._place)
+
+    def _within(self, numbers: tuple[int, ...], tensors: list[Tensor], least: int) -> None:
+        if any(not least <= number < len(tensors) for number in numbers):
+            raise Broken("it names a tensor that is not there")
+
+    def _tensor(self, table: Table, where: str) -> tuple[Tensor, list[Finding]]:
+        """Return what is kept of a tensor, and what is found of it."""
+        shape, kind, buffer = table.numbers(4, "<i"), table.number(6, "<b"), table.number(8, "<I")
+        table.text(10)
+        if len(shape) > MOST_SIDES or any(side < 0 for side in shape):
+            raise Broken("it has an impossible shape")
+        if kind not in BITS or buffer >= max(1, len(self._buffers)):
+            raise Broken("it has an unknown type, or values that are not there")
+        self._quantization(table.table(12, QUANTIZATION))
+        sparse = self._sparsity(table.table(16, SPARSITY))
+        for one in table.tables(22, VARIANT):
+            one.numbers(4, "<i")
+        if len(table.numbers(18, "<i")) > MOST_SIDES:
+            raise Broken("it has an impossible shape")
+        stored = self._buffers[buffer] if buffer < len(self._buffers) else None
+        size = -(-product(shape) * BITS[kind] // 8)
+        findings = []
+        if table.number(24, "<I"):
+            findings.append(Finding(Kind.CODE, where, "its values lie in another file"))
+        if stored is not None and not sparse and BITS[kind] and stored[1] != size:
+            raise Broken(f"its shape says {size} bytes, and it holds {stored[1]}")
+        if stored is not None:
+            self._bytes += max(size, stored[1])
+        if max(size, self._bytes) > self._allowed():
+            what = f"it takes {max(size, self._bytes) / 1e6:.0f} MB with those before, and"
+            findings.append(Finding(Kind.LIMIT, where, f"{what} {self._limits.megabytes} MB are allowed"))
+        return Tensor(shape, self._values(kind, stored), stored is not None), findings
+
+    def _values(self, kind: int, stored: tuple[int, int] | None) -> tuple[int, ...] | None:
+        """Return the values of a constant of few integers."""
+        code = {2: "i", 4: "q"}.get(kind)
+        if stored is None or code is None or stored[1] > FEW * 8 or stored[1] % struct.calcsize(f"<{code}"):
+            return None
+        return struct.unpack_from(f"<{stored[1] // struct.calcsize(f'<{code}')}{code}", self._data, stored[0])
+
+    def _quantization(self, table: Table | None) -> None:
+        """Check the offsets of how a tensor is quantized."""
+        if table is None:
+            return
+        for slot, size in ((4, 4), (6, 4), (8, 4), (10, 8)):
+            table.span(slot, size)
+        kind, details = table.number(12, "<B"), table.table(14, 10)
+        if kind and details is not None:
+            # The first field of custom details is a vector, and the last one of some others.
+            if kind == 1:
+                details.span(4)
+            else:
+                details.span(10, 4)
+
+    def _sparsity(self, table: Table | None) -> bool:
+        """Check the offsets of how a sparse tensor is stored; return whether it is one."""
+        if table is None:
+            return False
+        table.numbers(4, "<i")
+        table.numbers(6, "<i")
+        sizes = {1: 4, 2: 2, 3: 1}
+        for one in table.tables(8, DIMENSION):
+            for kind, slot in ((8, 10), (12, 14)):
+                vector = one.table(slot, 4)
+                if vector is not None:
+                    vector.span(4, sizes.get(one.number(kind, "<B"), 8))
+        return True
+
+    def _operation(self, table: Table, tensors: list[Tensor], graph: Graph, where: str) -> Iterator[Finding]:
+        code = table.number(4, "<I")
+        if code >= len(self._codes):
+            raise Broken("it names a kind of operation that is not there")
+        number = self._codes[code]
+        name = NAMES[number] if 0 <= number < len(NAMES) else ""
+        inputs, outputs = table.numbers(6, "<i"), table.numbers(8, "<i")
+        # -1 stands for an input that is left out.
+        self._within(inputs, tensors, -1)
+        self._within(outputs, tensors, 0)
+        self._within(table.numbers(20, "<i"), tensors, -1)
+        table.span(14)
+        table.span(18)
+        graph.given.update(outputs)
+        options = self._options(table)
+        if table.number(22, "<Q") + table.number(24, "<Q") > len(self._data):
+            raise Broken("its options lie outside of the file")
+        if name in RUNNING:
+            chosen = tuple(options.number(slot, "<i") if options else 0 for slot in RUNNING[name])
+            graph.runs.append((name, chosen))
+        given = [tensors[index] if index >= 0 else None for index in inputs]
+        size = made(name, given, options)
+        if size * 4 > self._allowed():
+            what = f"it makes {size:.3g} values, and {self._limits.megabytes} MB are allowed"
+            yield Finding(Kind.LIMIT, f"{where} ({name})", what)
+
+    def _options(self, table: Table) -> Table | None:
+        """Return the options of an operation, their offsets checked."""
+        if table.number(26, "<B") or table.table(28, LAST_OPTION) is not None:
+            raise Broken("its options are those of an operation that Picasso does not run")
+        options = table.table(12, LAST_OPTION)
+        if options is not None:
+            for slot, size in VECTORS.get(table.number(10, "<B"), ()):
+                options.span(slot, size)
+        return options
+
+    # ---- graphs that run graphs ---------------------------------------------------------------------------------
+
+    def _runs(self, graphs: list[Graph]) -> Iterator[Finding]:
+        """Yield what is found of graphs that run others: those that are not there, and those that never end."""
+        depths: dict[int, int] = {}
+        for graph in graphs:
+            for name, chosen in graph.runs:
+                if any(not 0 <= one < len(graphs) for one in chosen):
+                    raise Broken("it runs a graph that is not there")
+                if name == "WHILE" and endless(*(graphs[one] for one in chosen)):
+                    yield Finding(Kind.LIMIT, f"graph {chosen[0]}, the condition of a loop", "the loop never ends")
+        # From the inside out: each round settles those graphs whose own are settled.
+        while len(depths) < len(graphs):
+            before = len(depths)
+            for index, graph in enumerate(graphs):
+                own = {one for _, chosen in graph.runs for one in chosen}
+                if index not in depths and own <= depths.keys():
+                    depths[index] = 1 + max((depths[one] for one in own), default=0)
+            if len(depths) == before:
+                raise TooMuch("a graph runs itself")
+            if max(depths.values()) > DEEPEST:
+                raise TooMuch(f"its graphs are nested in more than {DEEPEST} levels")
+
+
+def endless(condition: Graph, body: Graph) -> bool:
+    """Tell whether a loop goes by a condition that nothing changes."""
+    said = condition.outputs[0] if condition.outputs else -1
+    if said in condition.given:
+        return False
+    if said not in condition.inputs:
+        return True
+    place = condition.inputs.index(said)
+    passed = body.outputs[place] if place < len(body.outputs) else -1
+    return passed not in body.given
