@@ -216,6 +216,33 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
 
 
 @main.command()
+@click.argument("files", nargs=-1, required=True, type=Path)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--model-mb", type=click.IntRange(1), help="Megabytes that a file's tensors may take; 4000 by default.")
+@friendly
+@gate
+def scan(files: tuple[Path, ...], as_json: bool, model_mb: int | None) -> None:
+    """Say whether the model FILES are data alone, without loading them: no framework is imported, nothing of them runs.
+
+    Ends with status 0 where all are, 1 where one would be refused, and 2 where one can't be read.
+    """
+    import json
+
+    from picasso import remedies
+    from picasso.models.scan import Limits, reporting
+
+    remedies.use(remedies.Door.COMMAND_LINE)
+    scanned = []
+    for one in reporting.scan_each(files, Limits.of(model_mb) if model_mb else Limits()):
+        scanned.append(one)
+        if not as_json:
+            click.echo("\n".join(one.lines()))
+    if as_json:
+        click.echo(json.dumps([one.as_dict() for one in scanned], indent=1))
+    sys.exit(max(one.verdict for one in scanned))
+
+
+@main.command()
 @CONFIG
 @friendly
 def visualizations(config: Path | None) -> None:

@@ -42,7 +42,8 @@ def gate(command: Command) -> Command:
     def guarded(*arguments: Any, **options: Any) -> Any:
         try:
             return command(*arguments, **options)
-        except PicassoError:
+        # Whoever reads the output may stop reading it.
+        except (PicassoError, BrokenPipeError):
             raise
         except Exception:
             traceback.print_exc()

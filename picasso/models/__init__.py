@@ -1,5 +1,22 @@
-"""Models: one interface, one file for each framework that implements it, and the way to load one."""
+"""Models: one interface, one file for each framework that implements it, and the way to load one.
 
-from picasso.models.loading import load_configured, load_model
+Names are imported when first used, so that a file can be scanned at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from picasso.models.loading import load_configured, load_model
 
 __all__ = ["load_configured", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from the module it lives in."""
+    if name not in __all__:
+        raise AttributeError(f"module 'picasso.models' has no attribute {name!r}")
+    from picasso.models import loading
+
+    return getattr(loading, name)

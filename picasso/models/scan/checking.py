@@ -112,20 +112,20 @@ def require(path: Path | Found, trust: bool, limits: Limits | None = None, known
     lifted = (Kind.CODE, Kind.CUSTOM) if trust else ()
     # What may harm is said before what is merely missing.
     found = sorted((one for one in report if one.kind not in lifted), key=lambda one: one.kind is Kind.CUSTOM)
-    if found and found[0].name:
-        raise ModelError(
-            f"{report.path.name} uses {shown(found[0].name)[1:-1]}, a class or function that is no part of Keras. Hand "
-            f"it over: {remedies.objects(found[0].name)}."
-        )
     if found:
         first, more = found[0], f" ({len(found) - 1} more findings.)" if len(found) > 1 else ""
-        raise ModelError(f"{report.path.name} was not loaded: {first.what}; {first.where}.{more}{advice(first.kind)}")
+        said = f"was not loaded: {first.what}; {first.where}.{more}"
+        if first.name:
+            said = f"uses {shown(first.name)[1:-1]}, a class or function that is no part of Keras."
+        raise ModelError(f"{report.path.name} {said}{advice(first)}")
 
 
-def advice(kind: Kind) -> str:
+def advice(finding: Finding) -> str:
     """Return a sentence that says what to do about a finding, with a space before it; "" where nothing helps."""
-    if kind is Kind.CODE:
+    if finding.name:
+        return f" Hand it over: {remedies.objects(finding.name)}."
+    if finding.kind in (Kind.CODE, Kind.CUSTOM):
         return f" If you trust the file: {remedies.setting('TRUST_MODEL')}."
-    if kind is Kind.LIMIT:
+    if finding.kind is Kind.LIMIT:
         return f" If it may take that much: {remedies.setting('MODEL_MB')}."
     return ""

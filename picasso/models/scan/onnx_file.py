@@ -34,6 +34,7 @@ from picasso.models.scan.wire import BYTES, Broken, signed
 DEEPEST = 16
 # How often the body of a loop may run; loops in loops multiply.
 MOST_PASSES = 1_000_000
+LONGEST_PLACE = 200
 # What a file may say of a tensor that lies in another one.
 EXTERNAL = {"location", "offset", "length", "checksum"}
 # How many fields may be read for each operation that the limits allow.
@@ -151,7 +152,7 @@ class Scan:
             yield from self._tensor(self._reader.tensor(one), f"attribute {shown(attribute.name)}{where}")
 
     def _unfold(self) -> None:
-        """Raise TooMuch where functions that call functions become too many operations, or never end."""
+        """Raise an error where functions that call functions become too many operations, or never end."""
         total: dict[Function, int] = {}
         depth: dict[Function, int] = {}
         for start in self._functions:
@@ -162,7 +163,7 @@ class Scan:
                 following = next((one for one in called if one not in total), None)
                 if following is not None:
                     if following in under_way:
-                        raise TooMuch(f"its function {shown(following[1])} calls itself")
+                        raise Broken(f"its function {shown(following[1])} calls itself")
                     under_way.add(following)
                     stack.append((following, iter(self._calls.get(following, ()))))
                     continue
@@ -176,14 +177,14 @@ class Scan:
         if max([whole, *total.values()]) > self._limits.members:
             raise TooMuch(f"its functions become more than {self._limits.members} operations")
         if max(depth.values(), default=0) > DEEPEST:
-            raise TooMuch(f"its functions are nested in more than {DEEPEST} levels")
+            raise Broken(f"its functions are nested in more than {DEEPEST} levels")
 
     # ---- graphs -----------------------------------------------------------------------------------------------
 
     def _graph(self, span: Span, where: str, sizes: Sizes, depth: int, passes: int) -> Iterator[Finding]:
         """Yield the findings of a graph: first its tensors, which say how large others become."""
         if depth > DEEPEST:
-            raise TooMuch(f"its graphs are nested in more than {DEEPEST} levels")
+            raise Broken(f"its graphs are nested in more than {DEEPEST} levels")
         for number, _, start, end in self._reader.fields(span, GRAPH):
             self._place = f"{self._path.name}{where}"
             if number == 5:
@@ -218,7 +219,7 @@ class Scan:
     def _types(self, span: Span, depth: int) -> Iterator[tuple[int, ...] | None]:
         """Yield the shapes of the tensors that a type is made of, and None for what is opaque."""
         if depth > DEEPEST:
-            raise TooMuch(f"its types are nested in more than {DEEPEST} levels")
+            raise Broken(f"its types are nested in more than {DEEPEST} levels")
         for number, _, start, end in self._reader.fields(span, TYPE):
             if number in TENSOR_TYPES:
                 yield self._reader.shape((start, end))
@@ -242,7 +243,9 @@ class Scan:
         graphs = []
         for attribute in node.attributes.values():
             yield from self._attribute(attribute, node, place, sizes)
-            graphs += [(f", branch {shown(attribute.name)} of {place}", one) for one in attribute.graphs]
+            # Of branches in branches in branches, the innermost say where it is.
+            inner = shorten(f", branch {shown(attribute.name)} of {place}")
+            graphs += [(inner, one) for one in attribute.graphs]
         values = sizes.follow(node)
         # Most values have four bytes; those with fewer are not made by the million.
         if values * 4 > self._limits.megabytes * 1_000_000:
@@ -264,7 +267,7 @@ class Scan:
             return passes, []
         repeats, endless = self._repeats(node, sizes)
         if endless or passes * repeats > MOST_PASSES:
-            return passes, [Finding(Kind.LIMIT, place, f"the loop may run more than {MOST_PASSES:,} times")]
+            return passes, [Finding(Kind.CODE, place, f"the loop may run more than {MOST_PASSES:,} times, or for ever")]
         return passes * repeats, []
 
     def _attribute(self, attribute: Attribute, node: Node, place: str, sizes: Sizes) -> Iterator[Finding]:
@@ -330,6 +333,11 @@ class Scan:
 
 # The types whose values can lie in another file.
 RAW = frozenset(range(1, 29)) - {8}
+
+
+def shorten(where: str) -> str:
+    """Return the beginning of a description of a place."""
+    return where if len(where) <= LONGEST_PLACE else f"{where[:LONGEST_PLACE]}…"
 
 
 def refused(node: Node) -> str:

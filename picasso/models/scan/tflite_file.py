@@ -275,7 +275,7 @@ class Scan:
                 if any(not 0 <= one < len(graphs) for one in chosen):
                     raise Broken("it runs a graph that is not there")
                 if name == "WHILE" and endless(*(graphs[one] for one in chosen)):
-                    yield Finding(Kind.LIMIT, f"graph {chosen[0]}, the condition of a loop", "the loop never ends")
+                    yield Finding(Kind.CODE, f"graph {chosen[0]}, the condition of a loop", "the loop never ends")
         # From the inside out: each round settles those graphs whose own are settled.
         while len(depths) < len(graphs):
             before = len(depths)
@@ -284,9 +284,9 @@ class Scan:
                 if index not in depths and own <= depths.keys():
                     depths[index] = 1 + max((depths[one] for one in own), default=0)
             if len(depths) == before:
-                raise TooMuch("a graph runs itself")
+                raise Broken("a graph runs itself")
             if max(depths.values()) > DEEPEST:
-                raise TooMuch(f"its graphs are nested in more than {DEEPEST} levels")
+                raise Broken(f"its graphs are nested in more than {DEEPEST} levels")
 
 
 def endless(condition: Graph, body: Graph) -> bool:

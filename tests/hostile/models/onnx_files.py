@@ -245,11 +245,11 @@ FILES = [
         writing(lambda: calling([function("f", [custom(), last("inner")])], "f")),
     ),
     Hostile(
-        "onnx_recursion.onnx", "limit", "calls itself",
+        "onnx_recursion.onnx", "broken", "calls itself",
         writing(lambda: calling([function("f", [helper.make_node("f", ["a"], ["b"], domain="own")])], "f")),
     ),
     Hostile("onnx_doubling.onnx", "limit", "its functions become more than", writing(lambda: doubling(40))),
-    Hostile("onnx_nested.onnx", "limit", "nested in more than 16", writing(lambda: nested(30))),
+    Hostile("onnx_nested.onnx", "broken", "nested in more than 16", writing(lambda: nested(30))),
     Hostile("onnx_constant_of_shape.onnx", "limit", MADE, writing(bomb("ConstantOfShape", integers("s", BIG, BIG)))),
     Hostile("onnx_expand.onnx", "limit", MADE, writing(bomb("Expand", integers("s", BIG, BIG), inputs=["x", "s"]))),
     Hostile("onnx_tile.onnx", "limit", MADE, writing(bomb("Tile", integers("s", 1, 1, BIG, BIG), inputs=["x", "s"]))),
@@ -307,11 +307,11 @@ FILES = [
         ),
     ),
     Hostile(
-        "onnx_endless.onnx", "limit", "more than 1,000,000 times",
+        "onnx_endless.onnx", "code", "more than 1,000,000 times",
         writing(lambda: model([looping(""), last("x")])),
     ),
     Hostile(
-        "onnx_loops_in_loops.onnx", "limit", "more than 1,000,000 times",
+        "onnx_loops_in_loops.onnx", "code", "more than 1,000,000 times",
         writing(lambda: model([looping("n", [looping("n", [looping("n")])]), last("x")], [integers("n", 1000)])),
     ),
     Hostile("onnx_shape.onnx", "broken", SIZE, writing(lambda: with_tensor(lambda one: one.dims.append(BIG)))),
