@@ -14,6 +14,7 @@ from flask import Blueprint, Response, current_app, send_file
 
 from picasso import __version__, exporting, images, recipes
 from picasso.errors import BadRequest, NotFound
+from picasso.page_policy import content_security_policy
 from picasso.registry import DEFAULT_TEMPLATE
 from picasso.runs import Run
 from picasso.web.guard import is_loopback
@@ -92,7 +93,9 @@ def made_report(shown: list[Look]) -> str:
     results = [list(inlined(look.run)) for look in shown]
     static = Path(current_app.static_folder or "")
     styles = [(static / name).read_text(encoding="utf-8") for name in STYLES]
-    frame = {"frame": "report.html", "report": {"styles": styles, "made_with": list(made_with(shown, results))}}
+    facts = list(made_with(shown, results))
+    report = {"styles": styles, "policy": content_security_policy(*styles), "made_with": facts}
+    frame = {"frame": "report.html", "report": report}
     try:
         return render(shown, results, **frame)
     except Exception:

@@ -18,6 +18,7 @@ from picasso.audit.reporting import charts, drawing
 from picasso.audit.reporting.document import document
 from picasso.audit.reporting.exhibits import Exhibit
 from picasso.audit.reporting.views import Cluster, Views, look
+from picasso.page_policy import content_security_policy
 
 __all__ = ["document", "write"]
 
@@ -62,8 +63,11 @@ def page(audit: Audit, seen: Views, written: Mapping[str, Any]) -> str:
     environment.filters |= {"percent": percent, "capital": capital}
     names = [str(name) for name in audit.model.class_names()]
     pairs = {pair: made for pair, made in audit.trials.items() if made}
+    style = environment.get_template("audit_style.html").render()
     return environment.get_template("audit.html").render(
         audit=written,
+        style=style,
+        policy=content_security_policy(style),
         forests=[charts.forest(made, pair, audit.verdict, names) for pair, made in pairs.items()],
         bars=[charts.bars(one["histogram"]) for one in written["confounded"]],
         scale=drawing.scale(),
