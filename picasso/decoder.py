@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from picasso import images
-from picasso.errors import PicassoError, StorageFull, document_of
+from picasso.errors import PicassoError, StorageFull, TooLarge, document_of
 from picasso.files import is_full
 
 try:
@@ -88,6 +88,9 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
             say({"notes": decoded.notes})
         except PicassoError as error:
             say({"error": document_of(error)})
+        except MemoryError:
+            shown = images.display_name(asked["name"])
+            say({"error": document_of(TooLarge(f"{shown} takes more memory to decode than its header tells."))})
         # Before the next one comes.
         opened = decoded = None  # type: ignore[assignment]
 

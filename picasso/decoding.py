@@ -63,12 +63,16 @@ class Died(Exception):
 
 
 class Helper:
-    """A process that decodes, one image at a time."""
+    """A process that decodes, one image at a time.
 
-    def __init__(self) -> None:
+    Args:
+        module: what it executes.
+    """
+
+    def __init__(self, module: str = decoder.__name__) -> None:
         process = subprocess.Popen(  # noqa: S603 - our own module
             # Without the current folder, in which anything may lie.
-            [sys.executable, "-P", "-m", decoder.__name__],
+            [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},

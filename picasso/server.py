@@ -130,6 +130,7 @@ def fitting(settings: Settings) -> Limits:
 def watch(services: Services, failure: list[str], say: Callable[[str], Any]) -> None:
     """Say when the model is ready; end the server if it can't be loaded."""
     started = time.monotonic()
+    services.storage.decoders.warm()
     while (status := services.runner.model_status())["state"] == "loading":
         time.sleep(0.1)
     if status["state"] == "ready":

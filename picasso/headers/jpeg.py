@@ -22,7 +22,7 @@ NEEDED = (*FRAMES, HUFFMAN, QUANTIZATION, RESTART, SCAN, END)
 # Two that say how colours are stored, and where metadata is.
 COLOURS = {0xE0: b"JFIF\0", 0xEE: b"Adobe"}
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-MOST_SEGMENTS = 10_000
+MOST_SEGMENTS = 5_000
 # A decoder goes over all pixels once for each scan; the usual progressive file has ten.
 MOST_SCANS = 100
 

@@ -111,6 +111,63 @@ def broken() -> dict[str, bytes]:
     }
 
 
+def costly() -> dict[str, bytes]:
+    """Return small files that would take much time or memory if a decoder were given them as they are."""
+    progressive = saved(photograph(), "JPEG", progressive=True)
+    last = progressive.rindex(b"\xff\xda")
+    plain = saved(photograph(), "JPEG")
+    segment = b"\xff\xeb" + struct.pack(">H", 2)
+    canvas = b"VP8X" + struct.pack("<I", 10) + struct.pack("<I", 2) + (16_382).to_bytes(3, "little") * 2
+    animated = saved(photograph(), "WEBP", lossless=True, save_all=True, append_images=[Image.new("RGB", (16, 16))])
+    small = b"VP8X" + struct.pack("<I", 10) + struct.pack("<I", 2) + (3).to_bytes(3, "little") * 2
+    dot, table = b"\2\2D\1\0", b"\x0a\x0b\x0c\xff\xff\xff"
+    side = struct.pack("<HH", 65_535, 65_535)
+    rows = struct.pack("<IiiHHIIiiII", 40, 50_000_000, 1, 1, 8, 1, 4, 0, 0, 0, 0) + bytes(1024)
+    frames = b"".join(
+        chunk(b"fcTL", struct.pack(">IIIIIHHBB", 2 * number, 4, 3, 0, 0, 1, 100, 0, 0))
+        + chunk(b"fdAT", struct.pack(">I", 2 * number + 1) + zlib.compress(bytes(39)))
+        for number in range(1, 100)
+    )
+    moving = of_array(COLOURS, before=chunk(b"acTL", struct.pack(">II", 100, 0)))
+    profile = chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(2_000_000), 9))
+    return {
+        "scans.jpg": progressive[:-2] + progressive[last:-2] * 200 + b"\xff\xd9",
+        "segments.jpg": plain[:2] + segment * 5_001 + plain[2:],
+        "arithmetic.jpg": progressive.replace(b"\xff\xc2", b"\xff\xca", 1),
+        "several_images.jpg": saved(photograph(), "MPO", save_all=True, append_images=[Image.new("RGB", (16, 16))]),
+        "exif_for_ever.jpg": saved(photograph(), "JPEG", exif=b"Exif\0\0" + overlapping(300, 8_000)),
+        "exif_for_ever.png": of_array(COLOURS, before=chunk(b"eXIf", overlapping(300, 8_000))),
+        "packed_profile.png": of_array(COLOURS, before=profile),
+        "frames.png": moving[:-12] + frames + moving[-12:],
+        "canvas.webp": animated[:12] + canvas + animated[30:],
+        "frame_outside.webp": animated[:12] + small + animated[30:],
+        "canvas.gif": b"GIF89a" + side + b"\x80\0\0" + table + b",\0\0\0\0\1\0\1\0\0" + dot + b";",
+        "frame.gif": b"GIF89a\1\0\1\0\x80\0\0" + table + b",\0\0\0\0" + side + b"\0" + dot + b";",
+        "rows.bmp": b"BM" + struct.pack("<IHHI", 1082, 0, 0, 1078) + rows + b"\0\2\xff\xff\0\1",
+        "strips.tiff": tiff((273, 4, 30_000_000, 8), (279, 4, 30_000_000, 8)),
+        "tags.tiff": tiff(*[(tag, 7, 4_500, 8) for tag in range(40_000, 40_300)], after=bytes(1000)),
+        "next_directory.tiff": tiff(following=8 + 12),
+    }
+
+
+def overlapping(entries: int, length: int) -> bytes:
+    """Return an EXIF block whose entries all hold its last bytes, and whose directories are the first again."""
+    links = struct.pack("<HHII", 0x8769, 4, 1, 8) + struct.pack("<HHII", 0x8825, 4, 1, 8)
+    size = length - 14 - 12 * (entries + 2)
+    values = b"".join(struct.pack("<HHII", 0x9000 + one, 7, size, length - size) for one in range(entries))
+    return b"II*\0" + struct.pack("<IH", 8, entries + 2) + links + values + struct.pack("<I", 8) + bytes(size)
+
+
+def tiff(*more: tuple[int, int, int, int], after: bytes = b"", following: int = 0) -> bytes:
+    """Return a TIFF of 4 x 3 grey pixels with more tags: their number, type, count and value."""
+    plain = {256: 4, 257: 3, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 3, 279: 12}
+    tags = sorted(
+        {**{tag: (tag, 4, 1, value) for tag, value in plain.items()}, **{one[0]: one for one in more}}.values()
+    )
+    directory = b"".join(struct.pack("<HHII", *tag) for tag in tags) + struct.pack("<I", following)
+    return b"II*\0" + struct.pack("<I", 20) + GREYS.tobytes() + struct.pack("<H", len(tags)) + directory + after
+
+
 def of_metadata() -> dict[str, bytes]:
     """Return good pictures that carry more than pixels."""
     text = b"".join(
@@ -200,7 +257,7 @@ def moving() -> dict[str, bytes]:
 
 def make() -> dict[str, bytes]:
     """Return every file of the corpus by its name."""
-    return {**other_formats(), **broken(), **of_metadata(), **of_modes(), **turned(), **moving()}
+    return {**other_formats(), **broken(), **costly(), **of_metadata(), **of_modes(), **turned(), **moving()}
 
 
 def write(folder: Path = FOLDER) -> None:

@@ -1,0 +1,48 @@
+"""A process that decodes as :mod:`picasso.decoder` does, but misbehaves where the name of an image says so.
+
+``python -m tests.decoders``. A file of the same name in the folder ``$PICASSO_TEST_DECODERS`` shows that an image has
+come; one whose name begins with ``hold`` is decoded when the file has gone.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import cast
+
+from picasso import decoder, images
+
+opened = images.opened
+
+
+def misbehave(body: bytes, name: str, megapixels: int = images.DEFAULT_MEGAPIXELS) -> images.Opened:
+    """Do what the name says, and then what is right."""
+    found = opened(body, name, megapixels)
+    word = name.partition("-")[0].partition(".")[0]
+    if word == "spin":
+        while True:
+            pass
+    if word == "die":
+        os.abort()
+    if word == "grow":
+        return cast(images.Opened, bytes(1 << 36))
+    if word == "large":
+        found.needs = 400_000_000
+    if word in ("hold", "large"):
+        mark = Path(os.environ["PICASSO_TEST_DECODERS"]) / name
+        found.decode = lambda: held(mark, found)  # type: ignore[method-assign]
+    return found
+
+
+def held(mark: Path, found: images.Opened) -> images.Decoded:
+    """Decode an image when its mark has gone."""
+    mark.touch()
+    while mark.exists():
+        time.sleep(0.01)
+    return images.Opened.decode(found)
+
+
+if __name__ == "__main__":
+    images.opened = misbehave
+    decoder.main()
