@@ -105,6 +105,8 @@ def build(architecture: Path, custom_objects: Objects | None, trust: bool) -> An
     if document is None:
         raise ModelError(f"{architecture.name} describes no Keras model; write it with model.to_json().")
     generation = generation_of(document)
+    # How it was trained may need functions that nobody has any more; a whole model is read without it, too.
+    document.pop("compile_config", None)
     try:
         with standard(keras):
             if generation == "1":

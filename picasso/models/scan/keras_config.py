@@ -172,10 +172,11 @@ def is_plain(value: Any) -> bool:
 
 
 def elements(value: Any) -> int:
-    """Return how many elements a tensor with these sides has."""
-    if isinstance(value, list):
-        return math.prod(max(1, elements(one)) for one in value)
-    return abs(value) if isinstance(value, int) else 1
+    """Return how many elements a tensor with these sides has, or the largest of several tensors."""
+    if not isinstance(value, list):
+        return abs(value) if isinstance(value, int) else 1
+    sides = [max(1, elements(one)) for one in value]
+    return max(sides) if any(isinstance(one, list) for one in value) else math.prod(sides)
 
 
 def faults_of_object(value: dict[str, Any], context: Context) -> Iterator[Fault]:
@@ -190,12 +191,24 @@ def faults_of_object(value: dict[str, Any], context: Context) -> Iterator[Fault]
             yield Kind.CODE, f"a constant has the type {shown(dtype)}, which is no type of numbers", ""
     elif kind == "function":
         yield from faults_of_function(config, module, registered, context.known)
-    elif kind == "__lambda__":
-        yield Kind.CODE, "the file holds Python code (a lambda)", ""
-    elif (registered or kind) not in context.known:
-        # What is registered under a name is taken, whatever module the file says.
+    elif kind in symbols.REFUSED_STRUCTURES:
+        yield Kind.CODE, symbols.REFUSED_STRUCTURES[kind], ""
+    elif not is_own(value, context.known):
         yield from faults_of_class(kind, config, module, registered)
         yield from faults_of_names(config, context.known)
+
+
+def is_own(value: dict[str, Any], known: frozenset[str]) -> bool:
+    """Tell whether Keras makes a class that the operator has registered of an object.
+
+    Where the file names a module, Keras looks for the registered name first; in files of Keras 1 and 2, which name
+    none, for the class. Some objects are read either way, so what is refused may not hide behind a registered name.
+    """
+    kind = value["class_name"]
+    registered = value.get("registered_name", kind)
+    if kind in known:
+        return "module" not in value or registered in known
+    return "module" in value and registered in known and kind not in symbols.REFUSED_LAYERS
 
 
 def faults_of_class(kind: str, config: Any, module: str | None, registered: str | None) -> Iterator[Fault]:

@@ -14,6 +14,7 @@ from h5py import h5a, h5d, h5g, h5o, h5t, h5z
 
 from picasso.models.scan import keras_config
 from picasso.models.scan.findings import Context, Finding, Kind
+from picasso.models.scan.hdf5_texts import Texts
 from picasso.models.scan.json_reading import Unreadable, parse
 from picasso.models.scan.quoting import shown
 
@@ -37,7 +38,7 @@ def faults_of_stream(stream: IO[bytes], context: Context, where: str) -> Iterato
     stream.seek(0)
     try:
         with h5py.File(stream, "r") as file:
-            found = list(Structure(file, size, context, where).faults())
+            found = list(Structure(file, size, context, where, Texts(stream, where)).faults())
             yield from found
             if not any(one.kind is not Kind.CODE for one in found):
                 yield from faults_of_configs(file, context, where)
@@ -73,10 +74,11 @@ class Structure:
         size: how many bytes it has.
         context: what the operator said.
         where: what the file is called in findings.
+        texts: the texts of the attributes.
     """
 
-    def __init__(self, file: h5py.File, size: int, context: Context, where: str) -> None:
-        self.file, self.size, self.context, self.where = file, size, context, where
+    def __init__(self, file: h5py.File, size: int, context: Context, where: str, texts: Texts) -> None:
+        self.file, self.size, self.context, self.where, self.texts = file, size, context, where, texts
         self.declared = self.stored = 0
 
     def faults(self) -> Iterator[Finding]:
@@ -127,6 +129,8 @@ class Structure:
                 yield self.finding(Kind.BROKEN, name, "the attribute is larger than the file")
             elif len(shape) > 1:
                 yield self.finding(Kind.BROKEN, name, "the attribute has more than one dimension")
+            elif is_text and kind.is_variable_str():
+                self.texts.count(h5o.get_info(thing).addr, attribute.name, math.prod(shape))
 
     def of_dataset(self, place: str, dataset: h5d.DatasetID) -> Iterator[Finding]:
         """Yield what is wrong with a dataset."""
@@ -171,8 +175,9 @@ class Structure:
     def of_totals(self) -> Iterator[Finding]:
         """Yield where the datasets together take more than they hold."""
         limits = self.context.limits
-        if self.stored > self.size:
-            yield Finding(Kind.BROKEN, self.where, f"its datasets share what they store: {self.stored:,} bytes")
+        for what, stored in (("datasets", self.stored), ("attributes", self.texts.total)):
+            if stored > self.size:
+                yield Finding(Kind.BROKEN, self.where, f"its {what} share what they store: {stored:,} bytes")
         free, most = limits.free_megabytes * 1_000_000, limits.megabytes * 1_000_000
         if self.declared > most or (self.declared > free and self.declared > limits.ratio * self.stored):
             what = f"its datasets take {self.declared:,} bytes and store {self.stored:,}"

@@ -179,6 +179,7 @@ OPERATION_LAYERS = names("TFOpLambda SlicingOpLambda")
 PACKAGES = {
     "": MODELS | names("DTypePolicy FloatDTypePolicy"),
     "activations": frozenset[str](),
+    "applications": names("LayerScale"),
     "constraints": CONSTRAINTS,
     "dtype_policies": DTYPE_POLICIES,
     "engine": MODELS | names("InputLayer"),
@@ -211,6 +212,12 @@ BUILTIN_FUNCTIONS = ACTIVATIONS | LOSSES | METRICS
 STRUCTURES = names("""
     TensorShape __bytes__ __ellipsis__ __keras_tensor__ __numpy__ __slice__ __tensor__ __tuple__ slice
 """)
+REFUSED_STRUCTURES = {
+    "CompositeTensor": "a value is of a type that the file names",
+    "TypeSpec": "a value is of a type that the file names",
+    "__lambda__": "the file holds Python code (a lambda)",
+    "__typespec__": "a value is of a type that the file names",
+}
 DTYPES = names("""
     bfloat16 bool complex64 complex128 double float float16 float32 float64 float8_e4m3fn float8_e5m2 half int int4 int8
     int16 int32 int64 string uint4 uint8 uint16 uint32 uint64
