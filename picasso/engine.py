@@ -7,7 +7,6 @@ folder of the run or the audit and the same for every engine. One that spreads t
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import queue
@@ -25,6 +24,7 @@ from picasso.audits import Audit
 from picasso.child import Child
 from picasso.errors import NotReady, WorkerDied, reason
 from picasso.runs import Run
+from picasso.turns import Turns
 from picasso.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,9 @@ BACKOFF_SECONDS, LONGEST_BACKOFF, START_SECONDS = 1.0, 60.0, 60.0
 # A loop that was not seen at work for so long stands still, and so may a worker of which nothing is heard.
 STILL_SECONDS, QUIET_SECONDS = 30.0, 15.0
 
-Queued = tuple[int, int, "Future[None] | None", "Work"]
+Queued = tuple["Future[None] | None", "Work"]
+# What wakes the supervisor comes before any work.
+WAKING = 10**9
 LOADING: Mapping[str, Any] = {"state": "loading"}
 
 
@@ -51,6 +53,11 @@ class Work:
 
     folder: Path
     shard: int | None = None
+
+    @property
+    def owner(self) -> Path:
+        """The folder of the session that wants it: sessions take turns."""
+        return self.folder.parent.parent
 
     @property
     def what(self) -> str:
@@ -76,7 +83,10 @@ class Engine(Protocol):
     """What the queue asks of an engine."""
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
-        """Compute a shard; a higher priority goes first. The future raises WorkerDied if its process ended."""
+        """Compute a shard; a higher priority goes first, and sessions take turns.
+
+        The future raises WorkerDied if the process that computes ended.
+        """
 
     def audit(self, folder: Path) -> Future[None]:
         """Do an audit, or go on with it. The future raises WorkerCrashed if its process ended by itself."""
@@ -118,8 +128,7 @@ class LocalEngine:
         temporary = work_dir / "worker"
         temporary.mkdir()
         self._arguments = (configured, str(temporary))
-        self._order = itertools.count()
-        self._jobs: queue.PriorityQueue[Queued] = queue.PriorityQueue()
+        self._jobs: Turns[Queued] = Turns()
         self._closing = threading.Event()
         self._lock = threading.Lock()
         # Questions that wait for another child.
@@ -152,7 +161,7 @@ class LocalEngine:
 
     def _queue(self, work: Work, priority: int) -> Future[None]:
         future: Future[None] = Future()
-        self._jobs.put((-priority, next(self._order), future, work))
+        self._jobs.put((future, work), work.owner, priority)
         if self._closing.is_set():
             future.cancel()
         return future
@@ -208,7 +217,7 @@ class LocalEngine:
         self._child.close()
         self._fail_held("The server is being stopped.")
         while not self._jobs.empty():
-            future = self._jobs.get()[2]
+            future, _ = self._jobs.get(timeout=0)
             if future:
                 future.cancel()
 
@@ -216,7 +225,7 @@ class LocalEngine:
 
     def _wake(self) -> None:
         """Have the supervisor look at once."""
-        self._jobs.put((-(10**9), next(self._order), None, Work(Path())))
+        self._jobs.put((None, Work(Path())), None, WAKING)
 
     def _supervise(self) -> None:
         """Keep a child alive and give it one job after the other, whatever goes wrong with either."""
@@ -233,7 +242,7 @@ class LocalEngine:
         if not self._child.alive() and (self._known or self._held or self._killed()):
             self._living()
         try:
-            _, _, future, work = self._jobs.get(timeout=WATCH_SECONDS)
+            future, work = self._jobs.get(timeout=WATCH_SECONDS)
         except queue.Empty:
             return
         if self._closing.is_set():

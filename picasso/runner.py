@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +29,20 @@ from picasso.visualizations.settings import Control
 log = logging.getLogger(__name__)
 
 J = TypeVar("J", Run, Audit)
+
+
+@dataclass
+class Active:
+    """A run or an audit that is not done: how many promises of the engine it still has."""
+
+    job: Job
+    left: int
+
+    @property
+    def session(self) -> Path:
+        """The folder of the session that wants it."""
+        return self.job.folder.parent.parent
+
 
 # How long somebody waits for an answer, in seconds.
 PATIENCE = 60
@@ -56,8 +73,8 @@ class Runner:
         self._compared = tuple(compared)
         self._gate = Gate(waiting)
         self._lock = threading.Lock()
-        # Runs with unfinished shards and audits, oldest first, and how many promises of the engine each still has.
-        self._active: dict[str, int] = {}
+        # Runs with unfinished shards and audits, oldest first.
+        self._active: dict[str, Active] = {}
         # What it promised, until that is kept.
         self._promised: dict[Future[None], Job] = {}
 
@@ -148,9 +165,9 @@ class Runner:
         spec = Spec(name, checked, pictures, GROUP, self._configured, time.time(), wanted, others)
         self._withdraw()
         with self._lock, room_on_disk():
-            self._check_capacity()
+            self._check_capacity(parent.parent)
             run = Run.create(parent, spec)
-            self._active[run.id] = spec.shards
+            self._active[run.id] = Active(run, spec.shards)
         for shard in range(spec.shards):
             self._promise(run, self._engine.submit(run.folder, shard), self._settle)
         return run
@@ -167,9 +184,16 @@ class Runner:
 
         future.add_done_callback(kept)
 
-    def _check_capacity(self) -> None:
+    def _check_capacity(self, session: Path) -> None:
+        """Refuse what would be more than the queue holds, or more than one session may have in it: half, or two."""
         if len(self._active) >= self._capacity:
             raise Busy(f"{len(self._active)} runs are waiting already; try again when one of them is done.")
+        share = max(2, -(-self._capacity // 2))
+        if sum(one.session == session for one in self._active.values()) >= share:
+            raise Busy(
+                f"{share} runs of this session are waiting already, which leaves room for those of others; try again "
+                "when one of them is done."
+            )
 
     def start_audit(self, audit: Audit, *, pairs: int, seed: int, budget: float) -> None:
         """Queue an audit whose pictures are there, or let one go on that ended before its time.
@@ -190,9 +214,9 @@ class Runner:
             # Not yet given up by the engine, which may take a moment after it was cancelled.
             if audit.id in self._active and audit.unwanted():
                 raise BadRequest("The audit is just being stopped; try again in a few seconds.")
-            self._check_capacity()
+            self._check_capacity(audit.folder.parent.parent)
             audit.start(Order(self._configured, pairs, seed, budget))
-            self._active[audit.id] = 1
+            self._active[audit.id] = Active(audit, 1)
         self._hand_over(audit)
 
     def _hand_over(self, audit: Audit) -> None:
@@ -249,11 +273,21 @@ class Runner:
         return numbers(self.class_names(), classes) if classes else []
 
     def position(self, run: Run | Audit) -> int:
-        """Return how many runs and audits are before this one; 0 when it is at work or done."""
+        """Return about how many runs and audits are before this one; 0 when it is at work or done.
+
+        Sessions take turns, so before the second one of a session come the first ones of all others.
+        """
         self._withdraw()
         with self._lock:
-            waiting = list(self._active)
-        return waiting.index(run.id) if run.id in waiting else 0
+            active = list(self._active.values())
+        before: Counter[Path] = Counter()
+        turns: list[tuple[int, str]] = []
+        for one in active:
+            turns.append((before[one.session], one.job.id))
+            before[one.session] += 1
+        # Of one turn, in the order in which they came.
+        order = [name for _, name in sorted(turns, key=itemgetter(0))]
+        return order.index(run.id) if run.id in order else 0
 
     def run_and_wait(
         self,
@@ -301,12 +335,11 @@ class Runner:
         finally:
             # Whatever goes wrong here, nothing holds its place in the queue for ever.
             with self._lock:
-                left = self._active.get(run.id, 1) - 1
-                if left > 0:
-                    self._active[run.id] = left
-                else:
+                active = self._active.get(run.id, Active(run, 1))
+                active.left -= 1
+                if active.left <= 0:
                     self._active.pop(run.id, None)
-        if left <= 0 and not future.cancelled():
+        if active.left <= 0 and not future.cancelled():
             end(run)
 
     def _settle_audit(self, audit: Audit, future: Future[None]) -> None:

@@ -1,0 +1,107 @@
+"""Sessions take turns, and none takes the whole queue."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from picasso.engine import LocalEngine
+from picasso.errors import Busy
+from picasso.registry import Registry
+from picasso.runner import Runner
+from picasso.turns import Turns
+from tests.conftest import PLUGINS
+from tests.test_engine import CONFIGURED
+from tests.test_runs import make_run
+
+
+def drained(turns: Turns[str]) -> str:
+    found = ""
+    while not turns.empty():
+        found += turns.get(timeout=0)
+    return found
+
+
+def test_owners_take_turns() -> None:
+    turns: Turns[str] = Turns()
+    for item in "abc":
+        turns.put(item, "first")
+    for item in "xy":
+        turns.put(item, "second")
+    turns.put("1", "third")
+    assert drained(turns) == "ax1byc"
+    with pytest.raises(queue.Empty):
+        turns.get(timeout=0)
+
+
+def test_who_comes_later_waits_for_one_of_each_other() -> None:
+    turns: Turns[str] = Turns()
+    for item in "abcd":
+        turns.put(item, "first")
+    assert turns.get(timeout=0) == "a"
+    turns.put("x", "second")
+    assert drained(turns) == "bxcd"
+
+
+def test_urgent_ones_go_first() -> None:
+    turns: Turns[str] = Turns()
+    for item in "ab":
+        turns.put(item, "first")
+    turns.put("!", "second", priority=1)
+    turns.put("?", "second", priority=-1)
+    assert drained(turns) == "!ab?"
+
+
+def test_one_that_waits_is_woken() -> None:
+    turns: Turns[str] = Turns()
+    found: list[str] = []
+    waiting = threading.Thread(target=lambda: found.append(turns.get(timeout=60)))
+    waiting.start()
+    turns.put("a", "first")
+    waiting.join(60)
+    assert found == ["a"]
+
+
+class Idle(LocalEngine):
+    """An engine that computes nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[Path] = []
+
+    def model_status(self) -> dict[str, Any]:
+        return {"state": "ready"}
+
+    def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
+        self.asked.append(folder)
+        return Future()
+
+
+def test_one_session_leaves_room_for_others(tmp_path: Path) -> None:
+    runner = Runner(Idle(), Registry([PLUGINS]), CONFIGURED, capacity=6)
+    pictures = make_run(tmp_path, count=1).spec().pictures
+    mine, theirs = (tmp_path / name / "runs" for name in ("mine", "theirs"))
+    mine.mkdir(parents=True)
+    theirs.mkdir(parents=True)
+
+    def start(parent: Path) -> Any:
+        return runner.start(parent, "ClassProbabilities", {}, pictures)
+
+    first, second, third = (start(mine) for _ in range(3))
+    with pytest.raises(Busy, match="3 runs of this session are waiting already, which leaves room for those of others"):
+        start(mine)
+    other, another = start(theirs), start(theirs)
+    # The first of each, then the second of each, then the third.
+    assert [runner.position(run) for run in (first, other, second, another, third)] == [0, 1, 2, 3, 4]
+    start(theirs)
+    with pytest.raises(Busy, match="6 runs are waiting already"):
+        start(theirs)
+    # What is not wanted any more makes room at once.
+    second.cancel()
+    runner.position(first)
+    assert runner.position(third) == 2
+    start(mine)
