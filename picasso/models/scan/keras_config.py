@@ -34,6 +34,8 @@ SIZES = symbols.names("""
     intermediate_dim key_dim kernel_size max_tokens n num_bins num_classes num_heads num_tokens output_dim output_shape
     padding pool_size repetition_factor shape size target_shape units value_dim width
 """)
+# A list, since a class may be named by anything.
+MODELS = sorted(symbols.MODELS)
 VALUES_PER_MEGABYTE = 250_000
 # Settings that name a function or class by a text alone.
 NAMED = (
@@ -52,7 +54,7 @@ class Place:
         value: the value.
         above: the place that it stands in, or None for the document itself.
         key: its name or position there.
-        layer: the layer that it belongs to, in words.
+        layer: the object of the layer that it belongs to, or None.
         call: whether it is part of the arguments of a call of a layer.
         trained: whether it only says how the model was trained, which Keras does not get to read.
     """
@@ -60,7 +62,7 @@ class Place:
     value: Any
     above: Place | None = None
     key: str | int = ""
-    layer: str = ""
+    layer: dict[str, Any] | None = None
     call: bool = False
     trained: bool = False
 
@@ -106,21 +108,25 @@ def judge(document: Any, context: Context, where: str, *, trained: bool = False)
         place = places.pop()
         for kind, what, name in faults(place, context):
             if not (name and place.trained):
-                parts = (layer_of(place.value) or place.layer, where, place.path())
+                layer = place.value if is_layer(place.value) else place.layer
+                parts = ("" if layer is None else described(layer), where, place.path())
                 yield Finding(kind, ", ".join(filter(None, parts)), what, name)
         places += reversed(list(within(place)))
 
 
 def within(place: Place) -> Iterator[Place]:
     """Yield the values inside one that are to be judged, too."""
-    value, layer = place.value, layer_of(place.value) or place.layer
+    value, layer = place.value, place.layer
     if isinstance(value, list):
         first = 1 if place.call and is_history(value) else 0
         for position, one in enumerate(value[first:], first):
             if isinstance(one, str | dict | list):
                 yield Place(one, place, position, layer, place.call, place.trained)
     elif isinstance(value, dict):
+        layer = value if is_layer(value) else layer
         for key, one in value.items():
+            if not isinstance(one, str | dict | list) and key not in SIZES:
+                continue
             if key == "vocabulary" or (key == "config" and value.get("class_name") == "__keras_tensor__"):
                 continue
             call = place.call or key == "inbound_nodes"
@@ -128,12 +134,17 @@ def within(place: Place) -> Iterator[Place]:
             yield Place(one, place, key, layer, call, trained)
 
 
-def layer_of(value: Any) -> str:
-    """Return the layer that a value describes, in words, or ""."""
-    kind, config = (value.get("class_name"), value.get("config")) if isinstance(value, dict) else (None, None)
-    if not isinstance(kind, str) or kind in symbols.MODELS or not isinstance(config, dict) or "name" not in config:
-        return ""
-    return f"layer {shown(config['name'])} ({shown(kind)[1:-1]})"
+def is_layer(value: Any) -> bool:
+    """Tell whether a value describes a layer, or another object with a name, that is no model."""
+    if not isinstance(value, dict) or "class_name" not in value or value["class_name"] in MODELS:
+        return False
+    config = value.get("config")
+    return isinstance(config, dict) and "name" in config
+
+
+def described(layer: dict[str, Any]) -> str:
+    """Return a layer in words."""
+    return f"layer {shown(layer['config']['name'])} ({shown(layer['class_name'])[1:-1]})"
 
 
 def is_history(value: list[Any]) -> bool:

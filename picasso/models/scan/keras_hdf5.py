@@ -83,26 +83,28 @@ class Structure:
 
     def faults(self) -> Iterator[Finding]:
         """Yield what is wrong with the structure."""
-        groups: list[tuple[str, Any]] = [("", self.file.id)]
+        root = h5o.open(self.file.id, b"/")
+        groups: list[tuple[str, Any]] = [("", root)]
         # Of each object: where it lies in the file.
-        seen = {h5o.get_info(self.file["/"].id).addr}
-        yield from self.of_attributes("/", self.file["/"].id)
+        seen = {h5o.get_info(root).addr}
+        yield from self.of_attributes("/", root)
         while groups:
             path, group = groups.pop()
-            for name in group:
+            if group.get_num_objs() > self.context.limits.members:
+                raise Unreadable(Kind.LIMIT, self.where, f"a group holds {group.get_num_objs():,} objects")
+            for name, link in links(group):
                 place = f"{path}/{name.decode('utf-8', 'replace')}"
-                link = group.links.get_info(name).type
                 if link != HARD_LINK:
                     kind = {SOFT_LINK: "a soft link", EXTERNAL_LINK: "a link to another file"}.get(link, "a link")
                     yield self.finding(Kind.CODE, place, f"it is {kind}")
                     continue
-                address = h5o.get_info(group, name).addr
+                thing = h5o.open(group, name)
+                address = h5o.get_info(thing).addr
                 if address in seen:
                     continue
                 seen.add(address)
                 if len(seen) > self.context.limits.members:
                     raise Unreadable(Kind.LIMIT, self.where, f"the file holds more than {len(seen) - 1:,} objects")
-                thing = h5o.open(group, name)
                 yield from self.of_attributes(place, thing)
                 if isinstance(thing, h5g.GroupID):
                     groups.append((place, thing))
@@ -182,6 +184,13 @@ class Structure:
         if self.declared > most or (self.declared > free and self.declared > limits.ratio * self.stored):
             what = f"its datasets take {self.declared:,} bytes and store {self.stored:,}"
             yield Finding(Kind.LIMIT, self.where, what)
+
+
+def links(group: h5g.GroupID) -> list[tuple[bytes, int]]:
+    """Return the names in a group, and by what kind of link each leads to its object."""
+    found: list[tuple[bytes, int]] = []
+    group.links.iterate(lambda name, info: found.append((name, info.type)), info=True)
+    return found
 
 
 def is_number(kind: Any) -> bool:
