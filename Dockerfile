@@ -1,11 +1,13 @@
 # Runs as a user without rights; only /tmp need be writable. See docs/serving.md.
-FROM python:3.12-slim
+# The full version; a digest that you have checked is even more: --build-arg BASE=python@sha256:...
+ARG BASE=python:3.12.11-slim-bookworm
+FROM ${BASE}
 
 COPY . /opt/picasso
 # TensorFlow and Keras write a configuration at first use unless they are told where.
 ENV KERAS_HOME=/tmp/keras MPLCONFIGDIR=/tmp/matplotlib PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 RUN pip install --no-cache-dir "/opt/picasso[onnx,regions,tflite]" && rm -rf /opt/picasso \
-    && useradd --no-create-home --shell /usr/sbin/nologin picasso
+    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin picasso
 USER picasso
 WORKDIR /tmp
 EXPOSE 5000

@@ -10,6 +10,9 @@ PORT = 5000
 # What visitors must type; needed to listen on anything but loopback. $PICASSO_PASSWORD is taken first.
 PASSWORD = ""
 
+# A file that holds the password, such as a secret of Docker; it wins over both.
+PASSWORD_FILE = ""
+
 # Whether others may be served without a password.
 OPEN = False
 

@@ -28,6 +28,7 @@ def main() -> None:
 @main.command()
 @click.option("--host", help="Address to listen on (setting HOST).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (setting PORT).")
+@click.option("--password-file", type=Path, help="File that holds the password (setting PASSWORD_FILE).")
 @click.option("--prefix", metavar="PATH", help="Path under which visitors reach it, such as /picasso (setting PREFIX).")
 @configured
 def serve(settings: Settings) -> None:

@@ -99,6 +99,7 @@ def configured(command: Command) -> Command:
             "HOST": options.pop("host", None),
             "PORT": options.pop("port", None),
             "PREFIX": options.pop("prefix", None),
+            "PASSWORD_FILE": str(secret.resolve()) if (secret := options.pop("password_file", None)) else None,
         }
         overrides = {key: value for key, value in chosen.items() if value is not None}
         door = "command line" if model else "settings"

@@ -50,6 +50,7 @@ class Settings:
     PASSWORD: str = setting(
         "", "What visitors must type; needed to listen on anything but loopback. $PICASSO_PASSWORD is taken first."
     )
+    PASSWORD_FILE: str = setting("", "A file that holds the password, such as a secret of Docker; it wins over both.")
     OPEN: bool = setting(False, "Whether others may be served without a password.")
     TRUSTED_HOSTS: list[str] = setting([], "Host names under which the server is reached, besides this machine's own.")
     PROXIES: int = setting(
@@ -119,8 +120,24 @@ class Settings:
     door: str = field(default="settings", metadata={"internal": True})
 
     def password(self) -> str:
-        """Return what visitors must type, or ""; the environment's wins, so that it need not be in a file."""
+        """Return what visitors must type, or ""; what need not be in the settings file wins.
+
+        Raises:
+            ConfigurationError: ``PASSWORD_FILE`` can't be read, or does not hold one line.
+        """
+        if self.PASSWORD_FILE:
+            return read_password(self.path(self.PASSWORD_FILE))
         return os.environ.get(PASSWORD_VARIABLE, self.PASSWORD)
+
+    def asks_for_password(self) -> bool:
+        """Tell whether visitors must type a password."""
+        return bool(self.PASSWORD_FILE or os.environ.get(PASSWORD_VARIABLE, self.PASSWORD))
+
+    def exposed_password_file(self) -> Path | None:
+        """Return the password file if all users of this machine may read it; one of Docker is in a container."""
+        path = self.path(self.PASSWORD_FILE) if self.PASSWORD_FILE else None
+        exposed = path and path.stat().st_mode & 0o007 and not path.is_relative_to("/run/secrets")
+        return path if exposed else None
 
     def path(self, text: str) -> Path:
         """Resolve a path setting as the class docstring says."""
@@ -228,6 +245,29 @@ def load(
         return build({}, None, overrides, door)
     path = path.resolve()
     return build(read(path), path, overrides, door)
+
+
+def read_password(path: Path) -> str:
+    """Return the line that a password file holds, without the end of the line.
+
+    Raises:
+        ConfigurationError: it can't be read, or does not hold one line.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The password file {path} can't be read: {error.strerror}; PASSWORD_FILE or --password-file names it.",
+            field="PASSWORD_FILE",
+        ) from error
+    except UnicodeDecodeError:
+        text = ""
+    password = text.removesuffix("\n").removesuffix("\r")
+    if not password or set(password) & set("\n\r\0"):
+        raise ConfigurationError(
+            f"The password file {path} must hold one line of text, the password.", field="PASSWORD_FILE"
+        )
+    return password
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -63,6 +63,8 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
             ) from error
         if not (is_loopback(settings.HOST) or settings.password()):
             say(f"WARNING: {settings.HOST} can be reached from other machines, and there is no password.")
+        if exposed := settings.exposed_password_file():
+            say(f"WARNING: every user of this machine may read {exposed}; chmod 600 {exposed} mends that.")
         host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
         say(f"Open http://{host}:{settings.PORT}{prefix_of(settings.PREFIX)} in your browser; Ctrl-C ends the server.")
         threading.Thread(target=watch, args=(services, failure, say), daemon=True).start()

@@ -6,6 +6,7 @@ import json
 import logging
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,6 +145,50 @@ def test_the_password_of_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -
     assert settings.password() == "one"
     monkeypatch.setenv("PICASSO_PASSWORD", "two")
     assert settings.password() == "two"
+
+
+@pytest.mark.parametrize(
+    ("body", "password"),
+    [(b"one\n", "one"), (b"one", "one"), (b" one \r\n", " one "), ("zwölf\n".encode(), "zwölf")],
+)
+def test_the_password_of_a_file_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes, password: str
+) -> None:
+    monkeypatch.setenv("PICASSO_PASSWORD", "two")
+    (tmp_path / "password").write_bytes(body)
+    settings = configuration.build({"PASSWORD": "three", "PASSWORD_FILE": "password"}, tmp_path / "config.py")
+    assert settings.password() == password
+    assert settings.asks_for_password()
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "must hold one line"),
+        (b"\n", "must hold one line"),
+        (b"one\ntwo\n", "must hold one line"),
+        (b"one\n\n", "must hold one line"),
+        (b"\xff\xfe", "must hold one line"),
+        (None, "can't be read: No such file or directory; PASSWORD_FILE or --password-file names it."),
+    ],
+)
+def test_a_file_without_a_password_ends_the_start(tmp_path: Path, body: bytes | None, sentence: str) -> None:
+    file = tmp_path / "password"
+    if body is not None:
+        file.write_bytes(body)
+    with pytest.raises(ConfigurationError, match=sentence) as caught:
+        create_app(fake_settings(PASSWORD_FILE=str(file)))
+    assert "one" not in caught.value.message.replace("one line", "")
+
+
+def test_a_password_file_that_everybody_may_read_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("one\n")
+    settings = configuration.build({"PASSWORD_FILE": str(file)}, None)
+    for mode, exposed in ((0o600, None), (0o640, None), (0o644, file), (0o602, file)):
+        file.chmod(mode)
+        assert settings.exposed_password_file() == exposed
+    assert configuration.build({}, None).exposed_password_file() is None
 
 
 def test_the_password_is_not_written_into_runs(guarded: Flask) -> None:
