@@ -206,7 +206,7 @@ class Decoders:
         self, source: bytes | IO[bytes], name: str, *, pixels: str = "", small: str = "", side: int = 0
     ) -> tuple[bytes, tuple[str, ...]]:
         settings, shown = self._settings, images.display_name(name)
-        with self._turn():
+        with self._turn(shown):
             # Not before it is its turn: those that wait take no memory.
             body = source if isinstance(source, bytes) else source.read()
             asked = {
@@ -227,10 +227,10 @@ class Decoders:
                     return body, tuple(helper.answer()["notes"])
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self, shown: str) -> Iterator[None]:
         """Wait for the turn of a request."""
         with self._changed:
-            self._wait(lambda: self._decoding < self._settings.DECODE_PROCESSES)
+            self._wait(lambda: self._decoding < self._settings.DECODE_PROCESSES, shown)
             self._decoding += 1
         try:
             yield
@@ -301,7 +301,7 @@ class Decoders:
                     "allowed; make it smaller."
                 )
             with self._changed:
-                self._wait(lambda: self._taken + needs <= most)
+                self._wait(lambda: self._taken + needs <= most, shown)
                 self._taken += needs
         except (TooLarge, Busy):
             helper.send(False)
@@ -313,7 +313,7 @@ class Decoders:
                 self._taken -= needs
                 self._changed.notify_all()
 
-    def _wait(self, ready: Callable[[], bool]) -> None:
+    def _wait(self, ready: Callable[[], bool], shown: str) -> None:
         """Wait until something is so; the lock is held."""
         if not self._changed.wait_for(lambda: self._closed or ready(), PATIENCE) or self._closed:
-            raise Busy("The server is busy decoding other images; try again in a few seconds.")
+            raise Busy(f"{shown} was not stored: the server is busy with other images; try again in a few seconds.")

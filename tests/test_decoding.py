@@ -160,7 +160,7 @@ def test_who_waits_too_long_is_told_to_come_back(
     until(lambda: len(list(marks.iterdir())) == 2)
     monkeypatch.setattr(decoding, "PATIENCE", 0.0)
     source = io.BytesIO(png())
-    with pytest.raises(Busy, match="busy decoding other images"):
+    with pytest.raises(Busy, match=r"a\.png was not stored: the server is busy with other images"):
         testing.checked(source, "a.png")
     # It was not even read.
     assert source.tell() == 0
@@ -284,3 +284,30 @@ def test_nothing_of_refused_images_stays(served: tuple[Flask, Path]) -> None:
     application, _ = served
     services: Services = application.extensions["picasso"]
     assert list(services.storage.temporary.iterdir()) == []
+
+
+def test_several_that_must_come_back_come_back_whole(
+    served: tuple[Flask, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was stored before the server was busy is not stored a second time when all are sent again."""
+    application, _ = served
+    services: Services = application.extensions["picasso"]
+    client, found = Visitor(application), services.storage.decoders
+    original = found._decode
+
+    def decode(source: Any, name: str, **more: Any) -> Any:
+        if name == "b.png":
+            raise Busy("b.png was not stored.")
+        return original(source, name, **more)
+
+    def several(url: str, **fields: str) -> Any:
+        files = [(io.BytesIO(png()), name) for name in ("a.png", "b.png", "c.png")]
+        return client.post(url, data={"file": files, **fields})
+
+    monkeypatch.setattr(found, "_decode", decode)
+    assert several("/api/images").status_code == 503
+    assert client.get("/api/images").get_json()["images"] == []
+    until(lambda: client.get("/api/app_state").get_json()["state"] == "ready")
+    audit = client.post("/api/audits").get_json()["url"]
+    told = several(f"{audit}/pictures", **{"class": "0"}).get_json()
+    assert (told["stored"], told["refused"]) == (2, ["b.png was not stored."])

@@ -23,6 +23,18 @@ export const ask = async (url, options = {}) => {
   throw error;
 };
 
+// The same of a server that may be busy with the uploads of others: it is asked again for two minutes.
+export const askPatiently = async (url, options) => {
+  for (let left = 60; ; left -= 1) {
+    try {
+      return await ask(url, options);
+    } catch (error) {
+      if (error.status !== 503 || !left) throw error;
+      await pause(2000);
+    }
+  }
+};
+
 // Ask again and again until `done` says so, or what is asked for is gone; a server that does not answer is asked again.
 export const poll = async (url, done) => {
   for (;;) {

@@ -1,6 +1,6 @@
 // The pictures of an audit: a folder is chosen or dropped, its classes and its cost are said, and the pictures are sent.
 
-import { ask, counted, duration, modelLoaded, refresh, root, send, settled } from "./common.js";
+import { ask, askPatiently, counted, duration, modelLoaded, refresh, root, send, settled } from "./common.js";
 import { dropped, isPicture } from "./dropping.js";
 
 // So many pictures, or so many bytes, go with one request.
@@ -129,7 +129,7 @@ const sendBatch = ({ folder, files }) => {
   const body = new FormData();
   body.append("class", folder);
   for (const file of files) body.append("file", file, file.name);
-  return ask(`${begun.url}/pictures`, { method: "POST", body, signal: stopping.signal });
+  return askPatiently(`${begun.url}/pictures`, { method: "POST", body, signal: stopping.signal });
 };
 
 const upload = async () => {

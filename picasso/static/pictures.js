@@ -1,6 +1,6 @@
 // Pictures: drop, paste, files or folders, at once visible and uploaded a few at a time; then moved about and removed.
 
-import { ask, counted, every, refresh, send } from "./common.js";
+import { askPatiently, counted, every, refresh, send } from "./common.js";
 import { dropped, isPicture } from "./dropping.js";
 
 // As many uploads at once; more would only wait in the server.
@@ -62,7 +62,7 @@ const upload = async (chosen) => {
       // The folders tell files of the same name apart.
       body.append("file", file, paths.get(file) || file.webkitRelativePath || file.name);
       try {
-        await ask(url, { method: "POST", body });
+        await askPatiently(url, { method: "POST", body });
       } catch (error) {
         refused.set(error.message, (refused.get(error.message) ?? 0) + 1);
       }

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request, send_file, url_for
 
 from picasso.audits import Audit
-from picasso.errors import BadRequest, NotFound, TooLarge, UnsupportedImage
+from picasso.errors import BadRequest, Busy, NotFound, TooLarge, UnsupportedImage
 from picasso.gathering import PAIRS, taken
 from picasso.labelled import Classes
 from picasso.session import Session
@@ -119,7 +119,10 @@ def add_audit_pictures(audit_id: str) -> Response:
     for upload in uploads:
         try:
             session.add_audit_picture(audit, target, upload.stream, upload.filename or "")
-        except (BadRequest, UnsupportedImage, TooLarge) as error:
+        except (BadRequest, UnsupportedImage, TooLarge, Busy) as error:
+            if isinstance(error, Busy) and upload is uploads[0]:
+                # Nothing was stored, so that all can be sent again.
+                raise
             refused.append(error.message)
     audit.note_refused(refused)
     return jsonify(stored=len(uploads) - len(refused), refused=refused)

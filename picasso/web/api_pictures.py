@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from picasso.errors import BadRequest
+from picasso.errors import BadRequest, Busy
 from picasso.runs import StoredPicture
 from picasso.web.services import find_session, json_body, make_session, need_session
 
@@ -19,7 +19,15 @@ def add_image() -> Response:
     uploads = [file for file in request.files.getlist("file") if file.filename]
     if not uploads:
         raise BadRequest("Send one or more pictures as multipart/form-data in the field file.", field="file")
-    stored = [make_session().add_picture(file.stream, file.filename or "") for file in uploads]
+    session, stored = make_session(), list[StoredPicture]()
+    for file in uploads:
+        try:
+            stored.append(session.add_picture(file.stream, file.filename or ""))
+        except Busy:
+            # Whoever tries again sends all of them again.
+            for picture in stored:
+                session.remove_picture(picture["uid"])
+            raise
     return jsonify(ok="true", file=stored[0]["filename"], uid=stored[0]["uid"], images=list(map(described, stored)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import BROWSER, DIGITS
 from tests.conftest import picture, png
@@ -138,3 +138,22 @@ def test_from_the_first_picture_to_the_first_map_it_takes_one_click(visitor: Pag
     visitor.get_by_role("button", name="Run PartialOcclusion").click()
     expect(visitor.locator("a.map img").first).to_be_visible()
     expect(visitor.locator(".again")).to_be_visible()
+
+
+def test_uploads_wait_for_a_server_that_is_busy_with_others(visitor: Page, faults: list[str]) -> None:
+    answers: list[int] = []
+
+    def busy_once(route: Route) -> None:
+        answers.append(503 if not answers else 200)
+        if answers == [503]:
+            route.fulfill(status=503, json={"ok": False, "error": {"code": "busy", "message": "Try again."}})
+        else:
+            route.continue_()
+
+    visitor.route("**/api/images", busy_once)
+    visitor.locator("#file").set_input_files([file("a.png")])
+    expect(thumbs(visitor)).to_have_count(1)
+    expect(visitor.locator(".notice.wrong")).to_have_count(0)
+    assert answers == [503, 200]
+    assert all("Failed to load resource" in fault for fault in faults)
+    faults.clear()
