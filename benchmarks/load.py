@@ -1,5 +1,8 @@
 """Many clients at once, for minutes: ``python -m benchmarks.load [--clients 50] [--seconds 300]``.
 
+With ``--kill-every 20 --hostile 8 --held 150`` the process that computes is killed every 20 seconds, and others send
+hostile images and hold connections meanwhile.
+
 Each client uploads digits, starts runs, watches them, looks at pages, cancels, and sometimes hangs up in the middle of
 a request. It knows what each of its maps must be, because one client alone asked before.
 """
@@ -14,10 +17,12 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.disturbances import Disturbances
 from benchmarks.measuring import markdown
 from benchmarks.serving import Client, Refused, Server
 
@@ -38,6 +43,14 @@ WARM_UP = 60
 
 
 @dataclass
+class Known:
+    """What one client alone sees: the maps by work and digit, the most probable classes by digit."""
+
+    maps: dict[tuple[int, int], list[bytes]] = field(default_factory=dict)
+    answers: list[Any] = field(default_factory=list)
+
+
+@dataclass
 class Notes:
     """What all clients saw."""
 
@@ -45,7 +58,9 @@ class Notes:
     statuses: Counter[int] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     maps: int = 0
+    answers: int = 0
     runs: int = 0
+    ended: int = 0
     hung_up: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -61,6 +76,36 @@ class Notes:
             self.problems.append(text)
 
 
+def come_back(refused: Refused) -> None:
+    """Wait as a client does who is told to try again; raise anything else."""
+    if refused.status != 503:
+        raise refused
+    time.sleep(random.uniform(1, 3))  # noqa: S311 - no secret depends on it
+
+
+def upload(client: Client, files: Sequence[Path]) -> list[int]:
+    """Upload pictures; where too many others do, try again."""
+    while True:
+        try:
+            return client.upload(files)
+        except Refused as refused:
+            come_back(refused)
+
+
+def ask(client: Client, notes: Notes, known: Known, digits: Sequence[int], uids: Sequence[int]) -> None:
+    """Ask what the model answers where nothing is hidden; where it can't say so now, that is as good."""
+    try:
+        answers = client.json("what if", "POST", "/api/what-if", {"shapes": [], "images": list(uids)})["answers"]
+        client.json("estimate", "GET", "/api/visualizers/PartialOcclusion/estimate?Strides=10&Window=0.2")
+    except Refused as refused:
+        come_back(refused)
+        return
+    for digit, answer in zip(digits, answers, strict=True):
+        notes.answers += 1
+        if answer["before"] != known.answers[digit]:
+            notes.problem(f"the answer for {DIGITS[digit].name} differs from what one client alone sees")
+
+
 def run(client: Client, work: tuple[str, dict[str, Any]], uids: Sequence[int]) -> dict[str, Any]:
     """Start a run, wait for it and return it; while the queue is full, try again."""
     name, settings = work
@@ -70,9 +115,7 @@ def run(client: Client, work: tuple[str, dict[str, Any]], uids: Sequence[int]) -
             started = client.json("start", "POST", "/api/runs", body)
             break
         except Refused as refused:
-            if refused.status != 503:
-                raise
-            time.sleep(random.uniform(1, 3))  # noqa: S311 - no secret depends on it
+            come_back(refused)
     while True:
         state = client.json("poll", "GET", f"{started['url']}?results=false")
         if state["state"] not in ("waiting", "running"):
@@ -89,19 +132,21 @@ def maps(client: Client, state: dict[str, Any]) -> list[list[bytes]]:
     ]
 
 
-def expected(address: str, notes: Notes) -> dict[tuple[int, int], list[bytes]]:
-    """Return the maps of each digit by each work, as one client alone sees them."""
+def expected(address: str, notes: Notes) -> Known:
+    """Return the maps of each digit by each work, and the answers, as one client alone sees them."""
     client = Client(address, notes.note)
     uids = client.upload(DIGITS)
-    found = {}
+    known = Known()
     for number, work in enumerate(WORK):
         for digit, values in enumerate(maps(client, run(client, work, uids))):
-            found[number, digit] = values
+            known.maps[number, digit] = values
+    answers = client.json("what if", "POST", "/api/what-if", {"shapes": [], "images": uids})["answers"]
+    known.answers = [answer["before"] for answer in answers]
     client.close()
-    return found
+    return known
 
 
-def visit(server: Server, notes: Notes, known: dict[tuple[int, int], list[bytes]], until: float, seed: int) -> None:
+def visit(server: Server, notes: Notes, known: Known, until: float, seed: int) -> None:
     """Be one visitor after the other until the time is over."""
     chance = random.Random(seed)  # noqa: S311 - no secret depends on it
     while time.monotonic() < until:
@@ -114,18 +159,18 @@ def visit(server: Server, notes: Notes, known: dict[tuple[int, int], list[bytes]
             client.close()
 
 
-def one_visit(
-    client: Client, notes: Notes, known: dict[tuple[int, int], list[bytes]], chance: random.Random, until: float
-) -> None:
+def one_visit(client: Client, notes: Notes, known: Known, chance: random.Random, until: float) -> None:
     """Upload, run, look, and leave; check every map."""
     client.get("page", "/")
     chosen = chance.sample(range(len(DIGITS)), chance.randint(1, 4))
-    uids = client.upload([DIGITS[index] for index in chosen])
+    uids = upload(client, [DIGITS[index] for index in chosen])
     for _ in range(chance.randint(1, 3)):
         if time.monotonic() > until:
             break
         time.sleep(chance.uniform(*THINKING))
         client.get("page", "/")
+        if chance.random() < 0.3:
+            ask(client, notes, known, chosen, uids)
         number = chance.randrange(len(WORK))
         if chance.random() < 0.1:
             client.hang_up("/api/runs", {"visualization": WORK[number][0], "settings": WORK[number][1]})
@@ -133,13 +178,16 @@ def one_visit(
             continue
         state = run(client, WORK[number], uids)
         client.get("page", state["page"])
+        if state["state"] == "failed" and state["error"]["code"] == "worker_died":
+            notes.ended += 1
+            continue
         if state["state"] != "finished":
             notes.problem(f"a run of {WORK[number][0]} {state['state']}: {state['error']}")
             continue
         notes.runs += 1
         for digit, values in zip(chosen, maps(client, state), strict=True):
             notes.maps += len(values)
-            if values != known[number, digit]:
+            if values != known.maps[number, digit]:
                 notes.problem(f"{WORK[number][0]} of {DIGITS[digit].name} differs from what one client alone sees")
     if chance.random() < 0.5:
         client.get("reset", "/api/reset")
@@ -150,25 +198,27 @@ def percentile(seconds: Sequence[float], share: float) -> float:
     return statistics.quantiles(seconds, n=1000)[round(share * 1000) - 1] if len(seconds) > 1 else seconds[0]
 
 
-def load(server: Server, clients: int, seconds: float) -> tuple[Notes, list[str]]:
+def load(
+    server: Server, clients: int, seconds: float, disturbances: Disturbances, warm_up: float
+) -> tuple[Notes, list[str]]:
     """Let clients loose on a server; return what they saw, and a table of what the server took."""
     known = expected(server.address, Notes())
     server.settle()
     idle = server.measure()
     # The first minute fills what is kept: threads and their memory, templates, compiled functions.
-    crowd(server, clients, WARM_UP, known, Notes())
+    crowd(server, clients, warm_up, known, Notes(), Disturbances())
     before, notes = server.measure(), Notes()
-    peaks = crowd(server, clients, seconds, known, notes)
+    peaks = crowd(server, clients, seconds, known, notes, disturbances)
     after = server.measure()
     rows = [
         (key, *(f"{value:.0f}" for value in (idle[key], before[key], max(peak[key] for peak in peaks), after[key])))
         for key in idle
     ]
-    return notes, markdown(("", "after one client", f"after {WARM_UP} s", "at most", "at the end"), rows)
+    return notes, markdown(("", "after one client", f"after {warm_up:g} s", "at most", "at the end"), rows)
 
 
 def crowd(
-    server: Server, clients: int, seconds: float, known: dict[tuple[int, int], list[bytes]], notes: Notes
+    server: Server, clients: int, seconds: float, known: Known, notes: Notes, disturbances: Disturbances
 ) -> list[dict[str, float]]:
     """Let clients loose on a server for some time; return what it took now and then."""
     until = time.monotonic() + seconds
@@ -178,9 +228,13 @@ def crowd(
     peaks = [server.measure()]
     for thread in threads:
         thread.start()
+    threads += disturbances.start(server, notes.note, until)
     while any(thread.is_alive() for thread in threads):
-        peaks.append(server.measure())
+        # A process that is measured may be killed at that moment.
+        with suppress(OSError, ValueError):
+            peaks.append(server.measure())
         time.sleep(0.5)
+    server.wait_until_ready()
     server.settle()
     return peaks
 
@@ -193,8 +247,9 @@ def report(notes: Notes) -> list[str]:
         for kind, seconds in sorted(notes.seconds.items())
     ]
     return [
-        f"{notes.runs} runs, {notes.maps} maps compared, {notes.hung_up} requests hung up on; answers: {answers}; "
-        f"problems: {len(notes.problems)}.",
+        f"{notes.runs} runs finished, {notes.ended} ended with the process that computed them; "
+        f"{notes.maps} maps and {notes.answers} answers compared, {notes.hung_up} requests hung up on; "
+        f"answers: {answers}; problems: {len(notes.problems)}.",
         "",
         *markdown(("request", "answers", "median, ms", "99th of 100, ms"), rows),
     ]
@@ -205,10 +260,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--warm-up", type=float, default=WARM_UP, help="seconds of load before")
+    parser.add_argument("--kill-every", type=float, default=0, help="seconds between two kills of the worker")
+    parser.add_argument("--hostile", type=int, default=0, help="how many visitors send hostile images")
+    parser.add_argument("--held", type=int, default=0, help="how many connections are held")
     arguments = parser.parse_args()
+    disturbances = Disturbances(arguments.kill_every, arguments.hostile, arguments.held)
     with Server({"MAX_SESSIONS": 1000}) as server:
-        notes, table = load(server, arguments.clients, arguments.seconds)
+        notes, table = load(server, arguments.clients, arguments.seconds, disturbances, arguments.warm_up)
     print("\n".join([*report(notes), "", *table]))
+    print(", ".join(f"{what}: {count}" for what, count in sorted(disturbances.counted.items())))
     print(json.dumps(Counter(notes.problems).most_common(10), indent=1))
 
 

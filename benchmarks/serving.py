@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -46,8 +47,14 @@ class Client:
         if self._cookie:
             headers["Cookie"] = self._cookie
         started = time.perf_counter()
-        self._connection.request(method, path, body or None, headers)
-        answer = self._connection.getresponse()
+        try:
+            self._connection.request(method, path, body or None, headers)
+            answer = self._connection.getresponse()
+        except (http.client.RemoteDisconnected, ConnectionError):
+            # A connection that nobody used for a while may be closed at any time; browsers ask again, too.
+            self._connection.close()
+            self._connection.request(method, path, body or None, headers)
+            answer = self._connection.getresponse()
         text = answer.read()
         self._note(kind, answer.status, time.perf_counter() - started)
         given = answer.headers.get("Set-Cookie", "")
@@ -71,19 +78,23 @@ class Client:
 
     def upload(self, files: Sequence[Path]) -> list[int]:
         """Upload pictures and return their numbers."""
-        boundary = "picture-boundary"
-        parts = b"".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file.name}"\r\n'
-            f"Content-Type: image/png\r\n\r\n".encode()
-            + file.read_bytes()
-            + b"\r\n"
-            for file in files
-        )
-        body = parts + f"--{boundary}--\r\n".encode()
-        status, text = self.request("upload", "POST", "/api/images", body, f"multipart/form-data; boundary={boundary}")
+        status, text = self.upload_parts("upload", [(file.name, file.read_bytes()) for file in files])
         if status >= 400:
             raise Refused(status, text.decode(errors="replace"))
         return [image["uid"] for image in json.loads(text)["images"]]
+
+    def upload_parts(self, kind: str, files: Sequence[tuple[str, bytes]]) -> tuple[int, bytes]:
+        """Upload files of these names and contents; return the status and the body of the answer."""
+        boundary = "picture-boundary"
+        parts = b"".join(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+            f"Content-Type: image/png\r\n\r\n".encode()
+            + content
+            + b"\r\n"
+            for name, content in files
+        )
+        body = parts + f"--{boundary}--\r\n".encode()
+        return self.request(kind, "POST", "/api/images", body, f"multipart/form-data; boundary={boundary}")
 
     def hang_up(self, path: str, body: object) -> None:
         """Send a request and close the connection without waiting for the answer."""
@@ -140,24 +151,29 @@ class Server:
 
     @property
     def worker(self) -> int:
-        """The number of the process that computes."""
+        """The number of the process that computes; ValueError where there is none just now."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        others = [*children, *self._of_threads()]
-        # Python's tracker of resources is a child, too.
-        return max((int(one) for one in others), key=lambda pid: memory(pid))
+        # Those that decode images, and Python's tracker of resources, are children, too.
+        return max(int(one) for one in (*children, *self._of_threads()) if b"spawn_main" in command(int(one)))
 
     def _of_threads(self) -> list[str]:
         """Return the children that other threads than the first have started."""
         found: list[str] = []
         for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            found += (task / "children").read_text().split()
+            # A thread may end at any time.
+            with suppress(OSError):
+                found += (task / "children").read_text().split()
         return found
 
     def settle(self, seconds: float = 60) -> None:
         """Wait until nothing is computed any more."""
         before, deadline = -1.0, time.monotonic() + seconds
         while time.monotonic() < deadline:
-            now = cpu_seconds(self.worker)
+            try:
+                now = cpu_seconds(self.worker)
+            except (OSError, ValueError):
+                # It was killed just now; another one starts.
+                now = before + 1
             if now - before < 0.02:
                 return
             before = now
@@ -174,6 +190,14 @@ class Server:
             "server, threads": sum(1 for _ in Path(f"/proc/{web}/task").iterdir()),
             "worker, threads": sum(1 for _ in Path(f"/proc/{worker}/task").iterdir()),
         }
+
+
+def command(pid: int) -> bytes:
+    """Return the command line of a process, or nothing where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def memory(pid: int) -> float:

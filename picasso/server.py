@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -48,6 +49,8 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
     services: Services = app.extensions["picasso"]
     if settings.LOG_REQUESTS:
         logs.to_standard_error()
+    # Requests wait for a thread now and then, and a busy server would fill its log with saying so.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     failure: list[str] = []
     elsewhere = tempfile.tempdir
