@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from picasso.redaction import redact
+
 
 class ErrorDocument(TypedDict):
     """An error as plain values: its code, its message, and the field that was wrong, if it was one."""
@@ -149,10 +151,12 @@ class Cancelled(BaseException):
 
 
 def reason(error: BaseException, limit: int = 300) -> str:
-    """Return the kind and text of somebody else's error as part of a sentence: one line, of bounded length."""
-    text = " ".join(text_of(error).split()).rstrip(".")
-    shortened = text if len(text) <= limit else f"{text[:limit]}…"
-    return f"{type(error).__name__}: {shortened}" if shortened else type(error).__name__
+    """Return the kind and text of somebody else's error as part of a sentence: one line, of bounded length.
+
+    It holds no path, no content of a file and no trace of a program; see :mod:`picasso.redaction`.
+    """
+    text = redact(text_of(error), limit).rstrip(".")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def text_of(value: object) -> str:

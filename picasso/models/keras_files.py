@@ -210,4 +210,4 @@ def unreadable(file: Path, error: Exception) -> ModelError:
             f"{file.name} uses {own}, a class or function that is no part of Keras. Hand it over: "
             f"{remedies.objects(own)}."
         )
-    return ModelError(f"Keras could not load {file}: {reason(error)}.")
+    return ModelError(f"Keras could not load {file.name}: {reason(error)}.")

@@ -233,7 +233,7 @@ def read(folder: Path) -> Any:
     except FileNotFoundError:
         raise ModelError(f"There is no {FILE} in {folder}.") from None
     except Exception as error:
-        raise ModelError(f"{folder / FILE} is no SavedModel: {reason(error)}.") from error
+        raise ModelError(f"{folder.name}/{FILE} is no SavedModel: {reason(error)}.") from error
     if not document.meta_graphs:
         raise ModelError(f"{folder / FILE} holds no graph.")
     return document

@@ -115,4 +115,4 @@ def freeze(prefix: Path, input_name: str, output_name: str, feeds: Sequence[str]
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"TensorFlow could not load the checkpoint {prefix}: {reason(error)}.") from error
+        raise ModelError(f"TensorFlow could not load the checkpoint {prefix.name}: {reason(error)}.") from error
