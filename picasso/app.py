@@ -33,6 +33,7 @@ from picasso.web import (
     logs,
     openapi,
     pages,
+    reset,
 )
 from picasso.web.prefix import Prefix
 from picasso.web.proxies import Proxies
@@ -88,6 +89,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
         keeping,
         health,
         openapi,
+        reset,
     ):
         app.register_blueprint(module.blueprint)
     app.wsgi_app = Prefix(app, settings)  # type: ignore[method-assign]

@@ -44,6 +44,11 @@ class Quotas:
                 f"The sessions of this server take {self._total_mb} MB, which is the limit; try again later."
             )
 
+    def measure_again(self) -> None:
+        """Measure at the next check: much was deleted."""
+        with self._lock:
+            self._measured = -STALE
+
     def _all(self) -> int:
         """Return how many bytes all sessions took a moment ago."""
         with self._lock:

@@ -11,19 +11,24 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from picasso import files, images
 from picasso.configuration import Settings
 from picasso.decoding import Decoders
-from picasso.errors import TooMany
+from picasso.errors import StorageFull, TooMany
 from picasso.quotas import Quotas
 from picasso.session import ID, Session, room_on_disk
 
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 60
+# For so many seconds a session that its visitor has dropped can be restored.
+UNDO_SECONDS = 60
+# The file in the folder of such a session that holds the time when it was dropped.
+DROPPED = "dropped.json"
 # The folder of a server, and the file in it that the server holds while it lives.
 PREFIX, CLAIM = "picasso-", "claim"
 
@@ -35,10 +40,22 @@ def remove_orphans(parent: Path) -> None:
             shutil.rmtree(claim.parent, ignore_errors=True)
 
 
+def is_dropped(folder: Path) -> bool:
+    """Tell whether the visitor of a session has dropped it."""
+    return (folder / DROPPED).exists()
+
+
+def cancel(session: Session) -> None:
+    """Cancel a session's runs and audits."""
+    for job in (*session.runs(), *session.audits()):
+        job.cancel()
+
+
 class Storage:
     """All sessions of one server, in a temporary folder that is deleted when it ends."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         parent = settings.path(settings.WORK_DIR) if settings.WORK_DIR else None
         if parent:
             parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +105,12 @@ class Storage:
             StorageFull: their files take as much room as they may.
         """
         self.expire()
-        self._quotas.check()
+        try:
+            self._quotas.check()
+        except StorageFull:
+            if not self.forget_dropped():
+                raise
+            self._quotas.check()
         with self._lock, room_on_disk():
             if not self._make_room():
                 raise TooMany("The server holds as many sessions as it may; try again later.")
@@ -101,16 +123,17 @@ class Storage:
         return self._session(folder)
 
     def _make_room(self) -> bool:
-        """Delete the empty sessions that were not used for longest, as far as need be; tell whether there is room."""
+        """Delete dropped sessions, and the empty ones that were not used for longest; tell whether there is room."""
         sessions: dict[Path, float] = {}
         for folder in self._sessions.iterdir():
             # Its visitor may be deleting it at the same time.
             with suppress(FileNotFoundError):
                 sessions[folder] = folder.stat().st_mtime
         excess = len(sessions) - self._settings.MAX_SESSIONS + 1
-        for folder in sorted(sessions, key=sessions.__getitem__):
+        for folder in sorted(sessions, key=lambda folder: (not is_dropped(folder), sessions[folder])):
             with self._using:
-                if excess > 0 and not self._held[folder.name] and self._session(folder).empty():
+                unused = is_dropped(folder) or self._session(folder).empty()
+                if excess > 0 and not self._held[folder.name] and unused:
                     files.set_aside(folder, self._trash)
                     excess -= 1
         return excess <= 0
@@ -136,7 +159,7 @@ class Storage:
             return None
         folder = self._sessions / session_id
         with self._using:
-            if not folder.is_dir():
+            if not folder.is_dir() or is_dropped(folder):
                 return None
             session = self._session(folder)
             try:
@@ -149,11 +172,52 @@ class Storage:
 
     def remove(self, session: Session) -> None:
         """Cancel a session's runs and audits and delete its folder."""
-        for run in session.runs():
-            run.cancel()
-        for audit in session.audits():
-            audit.cancel()
+        cancel(session)
         files.remove(self._sessions / session.id, self._trash)
+
+    def drop(self, session: Session) -> bool:
+        """Cancel a session's runs and audits, and delete it in a minute, until when nothing but its id restores it.
+
+        Where room is needed it goes sooner.
+
+        Returns:
+            Whether it can be restored; one that is empty is deleted at once, and so is any on a full disk.
+        """
+        if not session.empty():
+            cancel(session)
+            with suppress(OSError):
+                files.write_json(self._sessions / session.id / DROPPED, self._clock())
+                return True
+        self.remove(session)
+        return False
+
+    def restorable(self, session_id: str | None) -> bool:
+        """Tell whether this is the id of a session that was dropped less than a minute ago."""
+        if not session_id or not ID.fullmatch(session_id):
+            return False
+        when = files.read_json(self._sessions / session_id / DROPPED)
+        return when is not None and self._clock() < when + UNDO_SECONDS
+
+    def restore(self, session_id: str | None) -> Session | None:
+        """Bring a session back that was dropped less than a minute ago; its runs and audits stay cancelled."""
+        if not session_id or not self.restorable(session_id):
+            return None
+        with self._using:
+            (self._sessions / session_id / DROPPED).unlink(missing_ok=True)
+        return self.find(session_id)
+
+    def forget(self, session_id: str | None) -> None:
+        """Delete a session that was dropped, now."""
+        if session_id and self.restorable(session_id):
+            files.remove(self._sessions / session_id, self._trash)
+
+    def forget_dropped(self) -> bool:
+        """Delete all sessions that were dropped; tell whether there was one."""
+        dropped = [folder for folder in self._sessions.iterdir() if is_dropped(folder)]
+        for folder in dropped:
+            files.remove(folder, self._trash)
+        self._quotas.measure_again()
+        return bool(dropped)
 
     def expire(self) -> None:
         """Delete the sessions that nobody has used for ``SESSION_MINUTES``; one with work under way is in use."""
@@ -161,7 +225,10 @@ class Storage:
         for folder in self._sessions.iterdir():
             # Its visitor may be deleting it at the same time. Whoever asks for it meanwhile finds it, or finds it gone.
             with suppress(FileNotFoundError):
-                if folder.stat().st_mtime < oldest and (gone := self._unless_used(folder, oldest)):
+                if is_dropped(folder):
+                    if not self.restorable(folder.name):
+                        files.remove(folder, self._trash)
+                elif folder.stat().st_mtime < oldest and (gone := self._unless_used(folder, oldest)):
                     shutil.rmtree(gone, ignore_errors=True)
 
     def _unless_used(self, folder: Path, oldest: float) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from picasso import __version__
@@ -17,7 +17,8 @@ from picasso.web.files import sample_file
 from picasso.web.keeping import recipes_of
 from picasso.web.looking import MOST_TOGETHER, Look, class_names, looks, render
 from picasso.web.present import present
-from picasso.web.services import drop_session, find_session, make_session, need_session, services, session_pictures
+from picasso.web.reset import undoable
+from picasso.web.services import find_session, make_session, need_session, services, session_pictures
 
 blueprint = Blueprint("pages", __name__)
 
@@ -49,6 +50,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
         samples=list(services().samples),
         cards=cards,
         errors=errors or [],
+        undoable=undoable(),
     )
 
 
@@ -206,9 +208,3 @@ def remove_run(run_id: str) -> BaseResponse:
 def show_model() -> str:
     """Show what Picasso understood of the model, and its layers."""
     return render_template("model.html", report=services().runner.model_status().get("report"))
-
-
-@blueprint.post("/reset")
-def reset() -> Response:
-    """Delete the session with all its pictures and results, and start over."""
-    return drop_session(make_response(redirect(url_for("pages.index"), 303)))

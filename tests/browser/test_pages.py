@@ -63,8 +63,20 @@ def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
     visitor.locator(".card", has_text="ClassProbabilities").get_by_role("button", name="Run").click()
     expect(visitor.locator("table.probabilities")).to_have_count(2)
     wait_for_pictures(visitor)
-    visitor.get_by_role("button", name="Start over").click()
+    visitor.get_by_role("link", name="Start over").click()
+    expect(visitor.locator(".ask")).to_contain_text("This deletes 2 images, one run and no audits of yours")
+    visitor.get_by_role("link", name="Keep everything").click()
+    expect(thumbs).to_have_count(2)
+    visitor.get_by_role("link", name="Start over").click()
+    visitor.get_by_role("button", name="Delete everything").click()
     expect(thumbs).to_have_count(0)
+    visitor.get_by_role("button", name="Undo").click()
+    expect(thumbs).to_have_count(2)
+    wait_for_pictures(visitor)
+    visitor.get_by_role("link", name="Start over").click()
+    visitor.get_by_role("button", name="Delete everything").click()
+    visitor.get_by_role("button", name="Delete them for good now").click()
+    expect(visitor.get_by_role("button", name="Undo")).to_have_count(0)
 
 
 def test_progress_is_shown_and_a_run_can_be_cancelled(visitor: Page) -> None:

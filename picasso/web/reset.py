@@ -1,0 +1,78 @@
+"""Starting over: whoever wants to is asked first, and has a minute to think better of it."""
+
+from __future__ import annotations
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from picasso.errors import NotFound
+from picasso.storage import UNDO_SECONDS
+from picasso.web.services import cookie_attributes, cookie_name, find_session, services
+
+blueprint = Blueprint("reset", __name__)
+
+# The kind of the cookie that holds the id of the session that was dropped.
+UNDO = "undo"
+
+
+def dropped_id() -> str | None:
+    """Return the id of the session that the visitor has dropped, if any."""
+    return request.cookies.get(cookie_name(UNDO))
+
+
+def undoable() -> bool:
+    """Tell whether the visitor can still undo having started over."""
+    return services().storage.restorable(dropped_id())
+
+
+@blueprint.get("/reset")
+def ask() -> str:
+    """Ask whether to start over, and say what is deleted then."""
+    session = find_session()
+    runs, audits = (session.runs(), session.audits()) if session else ([], [])
+    return render_template(
+        "reset.html",
+        pictures=len(session.pictures()) if session else 0,
+        runs=len(runs),
+        audits=len(audits),
+        at_work=sum(job.at_work() for job in (*runs, *audits)),
+        seconds=UNDO_SECONDS,
+    )
+
+
+@blueprint.post("/reset")
+def start_over() -> Response:
+    """Delete the session with all its pictures and results, and start over; for a minute that can be undone."""
+    response = redirect(url_for("pages.index"), 303)
+    set_aside(response)
+    response.delete_cookie(cookie_name(), **cookie_attributes())
+    return response
+
+
+def set_aside(response: Response) -> None:
+    """Drop the visitor's session and let the browser remember for a minute which one it was."""
+    session = find_session()
+    if session is not None and services().storage.drop(session):
+        response.set_cookie(cookie_name(UNDO), session.id, max_age=UNDO_SECONDS, **cookie_attributes())
+
+
+@blueprint.post("/reset/undo")
+def undo() -> Response:
+    """Bring back what was deleted less than a minute ago; what there is now can be brought back in its stead."""
+    restored = services().storage.restore(dropped_id())
+    if restored is None:
+        raise NotFound("That can't be undone any more: it was deleted more than a minute ago, or room was needed.")
+    response = redirect(url_for("pages.index"), 303)
+    response.delete_cookie(cookie_name(UNDO), **cookie_attributes())
+    set_aside(response)
+    response.set_cookie(cookie_name(), restored.id, **cookie_attributes())
+    return response
+
+
+@blueprint.post("/reset/forget")
+def forget() -> Response:
+    """Delete at once what could still be brought back."""
+    services().storage.forget(dropped_id())
+    response = make_response(redirect(url_for("pages.index"), 303))
+    response.delete_cookie(cookie_name(UNDO), **cookie_attributes())
+    return response
