@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import ipaddress
 import logging
 import socket
 import time
@@ -19,6 +18,7 @@ from waitress.parser import HTTPRequestParser
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from picasso.web.admission import ASKED, BUSY, Admission
+from picasso.web.proxies import network_of
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def __init__(self, limits: Limits, server: Any, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:  # noqa: A002 - its name in waitress
         self.limits = limits
         self.parser_class = partial(Parser, channel=self)
-        self.network = network(addr[0])
+        self.network = network_of(addr[0])
         #: It is closed when the loop comes to it next.
         self.dismissed = False
         #: It has sent what is refused; what still comes is not read any more.
@@ -260,17 +260,6 @@ def dismiss_from(channels: list[Channel], new: Channel, limits: Limits) -> None:
         return
     idle = [one for one in channels if one.network == crowd and not (one.dismissed or one.requests or one is new)]
     min(idle, key=Channel.rank, default=new).dismissed = True
-
-
-def network(address: str) -> str:
-    """Return whom an address is counted to: of IPv6, all addresses of a /64 are taken for one client's."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if parsed.version == 4 or parsed.ipv4_mapped:
-        return address
-    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 class Pools:

@@ -50,8 +50,10 @@ class Quotas:
             self._measured = -STALE
 
     def _all(self) -> int:
-        """Return how many bytes all sessions took a moment ago."""
-        with self._lock:
-            if time.monotonic() - self._measured >= STALE:
+        """Return how many bytes all sessions took a moment ago, or a little longer ago while that is being measured."""
+        if time.monotonic() - self._measured >= STALE and self._lock.acquire(blocking=False):
+            try:
                 self._total, self._measured = files.size(self._sessions), time.monotonic()
-            return self._total
+            finally:
+                self._lock.release()
+        return self._total

@@ -27,6 +27,11 @@ from picasso.web.guard import is_loopback
 from picasso.web.prefix import prefix_of
 from picasso.web.services import Services
 
+log = logging.getLogger(__name__)
+
+# So often the loop of the server goes on after an error, and after so long.
+MOST_FAULTS, PAUSE_SECONDS = 100, 0.1
+
 
 def serve(settings: Settings, say: Callable[[str], Any]) -> None:
     """Serve until told to stop.
@@ -71,7 +76,7 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
         host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
         say(f"Open http://{host}:{settings.PORT}{prefix_of(settings.PREFIX)} in your browser; Ctrl-C ends the server.")
         threading.Thread(target=watch, args=(services, failure, say), daemon=True).start()
-        server.run()
+        keep_running(server)
     finally:
         tempfile.tempdir = elsewhere
         services.runner.close()
@@ -118,6 +123,22 @@ def listening(app: Flask, settings: Settings, limits: Limits | None = None) -> A
         if hasattr(one, "task_dispatcher"):
             one.task_dispatcher, one.channel_class = pools, partial(Channel, limits)
     return server
+
+
+def keep_running(server: Any) -> None:
+    """Serve until told to stop; an error that nobody foresaw is logged, and the connections go on.
+
+    Raises:
+        Exception: what it fails with again and again.
+    """
+    for _ in range(MOST_FAULTS):
+        try:
+            server.run()
+            return
+        except Exception:
+            log.exception("the server goes on after an error")
+            time.sleep(PAUSE_SECONDS)
+    server.run()
 
 
 def fitting(settings: Settings) -> Limits:

@@ -83,7 +83,8 @@ class Storage:
         self._held: Counter[str] = Counter()
         self._using = threading.Lock()
         self._closed = threading.Event()
-        threading.Thread(target=self._sweep, name="picasso-storage", daemon=True).start()
+        self._sweeper = threading.Thread(target=self._sweep, name="picasso-storage", daemon=True)
+        self._sweeper.start()
         atexit.register(self.close)
 
     def sample_thumbnail(self, sample: Path) -> Path:
@@ -243,6 +244,10 @@ class Storage:
             if self._held[folder.name] or folder.stat().st_mtime >= oldest:
                 return None
             return files.set_aside(folder, self._trash)
+
+    def well(self) -> bool:
+        """Tell whether sessions that nobody uses are still looked for."""
+        return self._sweeper.is_alive()
 
     def _sweep(self) -> None:
         """Delete expired sessions now and then, also while nobody asks for anything."""

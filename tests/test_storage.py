@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from flask import Flask
 
 from picasso import configuration, files, worker
 from picasso.errors import NotFound, StorageFull, TooLarge, TooMany
@@ -21,6 +23,7 @@ from picasso.runs import Run
 from picasso.session import Session
 from picasso.storage import Storage, remove_orphans
 from tests.conftest import picture, png
+from tests.test_engine import until
 from tests.test_runs import make_run
 
 
@@ -318,3 +321,14 @@ def test_folders_in_names_are_shown_and_never_followed(storage: Storage, tmp_pat
     assert stored["name"] in ("x.png (2)", "<b>/x.png", "a/x.png")
     assert Path(stored["path"]).is_relative_to(tmp_path / "work")
     assert ".." not in Path(stored["path"]).parts
+
+
+def test_a_server_that_does_not_look_after_its_sessions_is_not_ready(app: Flask) -> None:
+    services = app.extensions["picasso"]
+    client = app.test_client()
+    until(lambda: client.get("/readyz").status_code == 200)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(services.storage, "_sweeper", threading.Thread(target=print))
+        answer = client.get("/readyz")
+        assert (answer.status_code, answer.get_json()) == (503, {"ok": False, "state": "stopped"})
+    assert client.get("/readyz").status_code == 200

@@ -18,7 +18,7 @@ def live() -> Response:
 @blueprint.get("/readyz")
 def ready() -> Response:
     """Say whether what is asked for now is computed; status 503 and a word why where it is not."""
-    state = services().runner.health()
+    state = services().runner.health() if services().storage.well() else "stopped"
     response = jsonify(ok=state == "ready", state=state)
     response.status_code = 200 if state == "ready" else 503
     return response

@@ -9,7 +9,6 @@ and so has given the right one before, is not held up.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import threading
 import time
 from collections import OrderedDict, deque
@@ -19,6 +18,7 @@ from flask import Flask, Response, request
 
 from picasso.configuration import Settings
 from picasso.errors import TooMany, Unauthorized
+from picasso.web.proxies import network_of
 from picasso.web.services import find_session
 
 SECONDS = 60.0
@@ -68,17 +68,6 @@ class LoginRateLimiter:
                 wrong.popleft()
             if not wrong:
                 del self._wrong[network]
-
-
-def network_of(address: str) -> str:
-    """Return what passwords are counted by: an IPv4 address, or the /64 of an IPv6 address, which one visitor has."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    return str(parsed.ipv4_mapped or ipaddress.IPv6Network((parsed, 64), strict=False))
 
 
 def too_many() -> TooMany:

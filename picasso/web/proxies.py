@@ -116,3 +116,14 @@ def visible_port(host: str, scheme: str) -> int:
     """Return the port at which the visitor reaches the server, by the Host header and the scheme."""
     port = re.search(r":([0-9]{1,5})$", host)
     return int(port[1]) if port else DEFAULT_PORTS.get(scheme, 80)
+
+
+def network_of(address: str) -> str:
+    """Return what requests are counted by: an IPv4 address, or the /64 of an IPv6 address, which one visitor has."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.IPv6Network((parsed, 64), strict=False))

@@ -15,7 +15,7 @@ class Line(NamedTuple):
 
 DOORS = "hostile/test_doors.py::test_every_door_answers_alike"
 BOMBS = "hostile/test_files.py::test_bombs_take_no_memory"
-ABUSE, BORDER = "threats/test_abuse.py", "threats/test_border.py"
+ABUSE, BORDER, CONNECTIONS = "threats/test_abuse.py", "threats/test_border.py", "threats/test_connections.py"
 FAULTS, PATHS = "threats/test_faults.py", "threats/test_paths.py"
 AUDITS, NGINX = "web/test_audits.py", "web/test_nginx.py"
 API, GUARD, PAGES = "web/test_api.py", "web/test_guard.py", "web/test_pages.py"

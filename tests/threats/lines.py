@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.threats import around, sent
+from tests.threats import around, crowds, sent
 
-LINES = {**sent.LINES, **around.LINES}
+LINES = {**sent.LINES, **around.LINES, **crowds.LINES}

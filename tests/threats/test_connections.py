@@ -20,8 +20,8 @@ from waitress import wasyncore
 
 from picasso import configuration
 from picasso.app import create_app
-from picasso.connections import Channel, Limits, network
-from picasso.server import fitting, listening
+from picasso.connections import Channel, Limits
+from picasso.server import fitting, keep_running, listening
 from picasso.web.admission import Pace
 from picasso.web.services import Services
 from tests.conftest import close, fake_settings, png
@@ -231,11 +231,43 @@ def test_a_request_that_is_answered_is_not_closed_for_others(app: Flask, monkeyp
         assert others
 
 
-def test_networks() -> None:
-    assert network("203.0.113.9") == "203.0.113.9"
-    assert network("2001:db8:1:2:3::4") == network("2001:db8:1:2:ffff::1") != network("2001:db8:1:3::4")
-    assert network("::ffff:203.0.113.9") != network("::ffff:203.0.113.8")
-    assert network("localhost") == "localhost"
+def test_an_error_of_the_loop_ends_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("picasso.server.PAUSE_SECONDS", 0)
+
+    class Loop:
+        """Fails a few times."""
+
+        def __init__(self, faults: int) -> None:
+            self.faults, self.runs = faults, 0
+
+        def run(self) -> None:
+            self.runs += 1
+            if self.runs <= self.faults:
+                raise RuntimeError("nobody foresaw that")
+
+    loop = Loop(3)
+    keep_running(loop)
+    assert loop.runs == 4
+    with pytest.raises(RuntimeError):
+        keep_running(Loop(1000))
+
+
+def test_a_connection_that_fails_ends_no_other(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    overdue = Channel.overdue
+
+    def fails(channel: Channel) -> bool:
+        if channel.request is not None:
+            raise RuntimeError("nobody foresaw that")
+        return overdue(channel)
+
+    monkeypatch.setattr(Channel, "overdue", fails)
+    with served(app) as server:
+        idle = server.connect()
+        with server.connect("GET / HT") as connection:
+            assert rest(connection) == b""
+        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert rest(idle).startswith(b"HTTP/1.1 200")
+        idle.close()
 
 
 def test_behind_a_proxy_one_address_may_hold_all() -> None:

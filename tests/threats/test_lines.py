@@ -34,6 +34,6 @@ def test_the_tests_exist(number: int) -> None:
 
 def test_every_test_here_belongs_to_a_threat() -> None:
     named = {test for line in LINES.values() for test in line.tests}
-    for file in ("test_paths", "test_abuse", "test_border", "test_faults"):
+    for file in ("test_paths", "test_abuse", "test_border", "test_connections", "test_faults"):
         there = {f"threats/{file}.py::{name}" for name in functions(f"threats/{file}.py") if name.startswith("test_")}
         assert there <= named

@@ -16,6 +16,7 @@ from picasso import configuration, server
 from picasso.app import create_app
 from picasso.errors import ConfigurationError
 from picasso.web import login
+from picasso.web.proxies import network_of
 from tests.conftest import COOKIE, close, fake_settings, upload
 from tests.test_engine import until
 
@@ -137,7 +138,7 @@ def test_wrong_passwords_are_forgotten_after_a_minute(monkeypatch: pytest.Monkey
     ],
 )
 def test_passwords_are_counted_by_network(address: str, network: str) -> None:
-    assert login.network_of(address) == network
+    assert network_of(address) == network
 
 
 def test_the_password_of_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
