@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from picasso.models.scan.findings import Context, Finding, Kind
-from picasso.models.scan.graph_reading import STRING
-from picasso.models.scan.graph_sizes import ITEM_BYTES, MEGABYTE, OBJECTS, USUAL_BYTES
+from picasso.models.scan.graph_reading import MOST_AXES, STRING
+from picasso.models.scan.graph_sizes import ITEM_BYTES, MEGABYTE, OBJECTS, USUAL_BYTES, amount
 from picasso.models.scan.quoting import shown
 from picasso.models.scan.wire import BYTES, FIXED32, VARINT, Broken, fields, signed, text, varint
 
@@ -80,8 +80,8 @@ def judge(prefix: Path, index: Path, context: Context) -> Iterator[Finding]:
         for kind, what in wrong(entry, sizes[entry.shard]):
             yield Finding(kind, f"tensor {shown(entry.key)}, {index.name}", what)
     if total > context.limits.megabytes * MEGABYTE:
-        said = f"its tensors take {total / MEGABYTE:,.0f} MB" if total < 1e15 else "its tensors take an absurd size"
-        yield Finding(Kind.LIMIT, index.name, f"{said}, and the limit is {context.limits.megabytes:,} MB")
+        what = f"its tensors take {amount(total)}, and {context.limits.megabytes:,} MB are allowed"
+        yield Finding(Kind.LIMIT, index.name, what)
 
 
 def wrong(entry: Entry, available: int | None) -> Iterator[tuple[Kind, str]]:
@@ -128,6 +128,8 @@ def read_entry(key: str, data: bytes, at: int, end: int) -> Entry:
                     shape.append(sizes[-1] if sizes else 0)
         elif not (number == 6 and kind == FIXED32) and number != 7:
             raise Broken(f"it holds a field with the number {number}, which is unknown")
+    if len(shape) > MOST_AXES:
+        raise Broken("a shape has too many axes")
     if values[4] < 0 or values[5] < 0:
         raise Broken("a position is negative")
     return Entry(key, values[1], tuple(shape), values[3], values[4], values[5])

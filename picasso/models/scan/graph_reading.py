@@ -16,6 +16,8 @@ from picasso.models.scan.wire import BYTES, FIXED32, VARINT, Broken, Data, field
 DEEPEST = 8
 # Entries of this size are read once, however often they occur; most nodes differ in their names only.
 SHORT = 200
+# No tensor has more axes.
+MOST_AXES = 254
 # Of tensors with more values none is needed.
 FEW = 64
 
@@ -288,6 +290,8 @@ class Reader:
             for inner, _, value, _ in fields(self._data, start, stop):
                 size = signed(value) if inner == 1 else size
             sizes.append(size)
+            if len(sizes) > MOST_AXES:
+                raise Broken("a shape has too many axes")
         return tuple(sizes)
 
     def _tensor(self, at: int, end: int) -> Tensor:

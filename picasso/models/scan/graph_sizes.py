@@ -11,7 +11,7 @@ from picasso.models.scan.graph_reading import Function, Graph, Node, Tensor
 from picasso.models.scan.limits import Limits
 from picasso.models.scan.quoting import shown
 
-MEGABYTE = 1 << 20
+MEGABYTE = 1_000_000
 # Bytes of a value by the number of its type; a text takes this much beside its letters.
 ITEM_BYTES = {
     1: 4, 2: 8, 3: 4, 4: 1, 5: 2, 6: 1, 7: 24, 8: 8, 9: 8, 10: 1, 11: 1, 12: 1, 13: 4, 14: 2, 15: 2, 16: 2, 17: 2,
@@ -88,7 +88,7 @@ def costs(graph: Graph, file_bytes: int, limits: Limits, where: str) -> Iterator
                 yield Finding(Kind.LIMIT, place(node, inside), ENDLESS)
     free = max(limits.free_megabytes * MEGABYTE, limits.ratio * file_bytes)
     if total > min(most, free):
-        what = f"its constants take {total / MEGABYTE:,.0f} MB, and the limit is {min(most, free) / MEGABYTE:,.0f} MB"
+        what = f"its constants take {amount(total)}, and {amount(min(most, free))} are allowed"
         yield Finding(Kind.LIMIT, f"the graph{where}", what)
     yield from calls(graph, limits, where)
 
@@ -107,9 +107,12 @@ def place(node: Node, inside: str) -> str:
 
 def too_large(where: str, size: int, limits: Limits) -> Finding:
     """Return the finding about a tensor of so many bytes."""
-    megabytes = size / MEGABYTE
-    said = f"{megabytes:,.0f} MB" if megabytes < 1e9 else "an absurd amount of memory"
-    return Finding(Kind.LIMIT, where, f"its result takes {said}, and the limit is {limits.megabytes:,} MB")
+    return Finding(Kind.LIMIT, where, f"its result takes {amount(size)}, and {limits.megabytes:,} MB are allowed")
+
+
+def amount(size: int) -> str:
+    """Return a number of bytes in words."""
+    return f"{size // MEGABYTE:,} MB" if size < 10**18 else "more memory than there is"
 
 
 def bytes_of(tensor: Tensor) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from picasso.models.scan.findings import Context, Finding, Kind
 from picasso.models.scan.graph_reading import TooLarge
+from picasso.models.scan.graph_sizes import MEGABYTE, amount
 from picasso.models.scan.wire import Broken, Data
 
 Judge = Callable[[Data, int], Iterator[Finding]]
@@ -30,6 +31,10 @@ def judged(file: Path, what: str, context: Context, judge: Judge) -> Iterator[Fi
             size = file.stat().st_size
             if not size:
                 yield Finding(Kind.BROKEN, file.name, "it is empty")
+                return
+            if size > context.limits.megabytes * MEGABYTE:
+                what = f"it takes {amount(size)}, and {context.limits.megabytes:,} MB are allowed"
+                yield Finding(Kind.LIMIT, file.name, what)
                 return
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 yield from judge(data, len(data))

@@ -11,7 +11,7 @@ from picasso.models.scan.graph_rules import ANSWER, Start, foreign_constants, ju
 from picasso.models.scan.graph_sizes import base, costs
 from picasso.models.scan.meta_graph import MetaGraph
 from picasso.models.scan.opening import judged
-from picasso.models.scan.quoting import shown
+from picasso.models.scan.quoting import shown_path
 from picasso.models.scan.wire import BYTES, VARINT, Broken, Data, message
 
 FILE = "saved_model.pb"
@@ -70,7 +70,7 @@ def starts(found: MetaGraph) -> Iterator[Start]:
 def misplaced(folder: Path, found: MetaGraph) -> Iterator[Finding]:
     """Yield assets that are no files in the folder of assets."""
     for _, name in found.assets:
-        place = f"asset {shown(name)}{WHERE}"
+        place = f"asset {shown_path(name)}{WHERE}"
         parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
         if not name or ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
             yield Finding(Kind.CODE, place, "its name leads out of the folder of the model")
