@@ -100,7 +100,9 @@ class Values(convert_to_constants._ConverterData):  # type: ignore[misc]
             self._tensor_data[name] = convert_to_constants._TensorData(numpy=value, dtype=kind, index=None)
 
 
-def with_values(document: Any, output: str, prefix: Path, label: str, source: Any = None) -> Any:
+def with_values(
+    document: Any, output: str, prefix: Path, label: str, source: Any = None, *, trust: bool = False
+) -> Any:
     """Return what a tensor of a MetaGraphDef depends on, with its variables turned into constants.
 
     Args:
@@ -109,8 +111,13 @@ def with_values(document: Any, output: str, prefix: Path, label: str, source: An
         prefix: what the names of the checkpoint's files begin with.
         label: how error messages name the model.
         source: the tensor that takes the images; what it was computed from is left out.
+        trust: whether the output may depend on any operation.
+
+    Raises:
+        ModelError: it depends on code, or a variable has no value.
     """
     definition = pruned(document.graph_def, output, source)
+    refuse_dormant(definition, label, trust)
     names = [node.name for node in definition.node if node.op in restoring.VARIABLES]
     values = restoring.values(document, prefix, names, label)
     return convert_to_constants._replace_variables_by_constants(Values(definition, values))[0]

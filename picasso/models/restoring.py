@@ -50,7 +50,8 @@ def values(graph: Any, prefix: Path, names: Collection[str], label: str) -> dict
     read = {}
     for name in names:
         shared = nodes[name].attr["shared_name"].s.decode()
-        source = found.get(name) or next((Source(key) for key in (shared, name) if key and reader.has_tensor(key)), None)
+        named = (Source(key) for key in (shared, name) if key and reader.has_tensor(key))
+        source = found.get(name) or next(named, None)
         if source is None or not reader.has_tensor(source.key):
             raise ModelError(f"The checkpoint of {label} holds no value of the variable {name}.")
         read[name] = part_of(reader.get_tensor(source.key), source.part)

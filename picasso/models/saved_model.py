@@ -98,7 +98,7 @@ class SavedModel(GraphModel):
         self, folder: Path, graph: Any, source: str, output: str, input_shape: Sequence[int] | None, trust: bool
     ) -> Build:
         """Return what builds a graph of TensorFlow 1, from constants."""
-        definition = with_values(graph, output, folder / VARIABLES, folder.name)
+        definition = with_values(graph, output, folder / VARIABLES, folder.name, trust=trust)
         learned = None if input_shape else self.shape_of_preprocess()
         return importer(definition, source, output, folder.name, input_shape, learned, trust=trust)
 

@@ -65,7 +65,7 @@ class TFModel(GraphModel):
         else:
             file, name = Path(f"{found.path}.index"), found.path.name
             files = beside(found.path, (".meta", ".index", ".data-*-of-*"))
-            definition = freeze(found.path, tf_input_var, tf_predict_var, tuple(constant_feeds or ()))
+            definition = freeze(found.path, tf_input_var, tf_predict_var, tuple(constant_feeds or ()), trust_model)
         learned = None if input_shape else self.shape_of_preprocess()
         feeds = constant_feeds
         build = importer(definition, tf_input_var, tf_predict_var, name, input_shape, learned, feeds, trust_model)
@@ -98,7 +98,7 @@ def need_files(prefix: Path) -> None:
             )
 
 
-def freeze(prefix: Path, input_name: str, output_name: str, feeds: Sequence[str]) -> Any:
+def freeze(prefix: Path, input_name: str, output_name: str, feeds: Sequence[str], trust: bool) -> Any:
     """Return a checkpoint's graph with its variables turned into constants.
 
     A graph with TensorFlow 1 reference variables can't be cut into functions otherwise.
@@ -111,7 +111,7 @@ def freeze(prefix: Path, input_name: str, output_name: str, feeds: Sequence[str]
             chosen = input_name or guess_input(graph, dict.fromkeys(feeds), prefix.name)
             source = find_tensor(graph, "tf_input_var", chosen)
             output = find_tensor(graph, "tf_predict_var", output_name or guess_output(graph, prefix.name))
-        return with_values(document, output.name, prefix, prefix.name, source)
+        return with_values(document, output.name, prefix, prefix.name, source, trust=trust)
     except ModelError:
         raise
     except Exception as error:
