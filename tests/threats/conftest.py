@@ -49,6 +49,14 @@ class Address:
         lines = [f"GET {path} HTTP/1.1", *(headers or (f"Host: 127.0.0.1:{self.port}",)), "Connection: close", "", ""]
         return self.send("\r\n".join(lines).encode())
 
+    def files(self) -> list[str]:
+        """Return the files that the server's process has open."""
+        found = []
+        for one in Path(f"/proc/{self.process}/fd").iterdir():
+            with suppress(OSError):
+                found.append(str(one.readlink()))
+        return found
+
     def state(self, field: str) -> int:
         """Return a number that the system keeps of the server's process."""
         status = Path(f"/proc/{self.process}/status").read_text()

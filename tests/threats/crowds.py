@@ -35,6 +35,7 @@ LINES: dict[int, Line] = {
             f"{CONNECTIONS}::test_what_is_no_upload_may_not_be_large",
             f"{CONNECTIONS}::test_a_client_that_asks_first_is_told_to_go_on",
             f"{CONNECTIONS}::test_a_large_body_lies_in_the_folder_of_the_server",
+            f"{ABUSE}::test_nothing_lies_outside_the_folder_of_the_server",
             f"{API}::test_what_is_refused_leaves_no_session",
             f"{STORAGE}::test_empty_sessions_go_first_where_there_are_too_many",
             "test_turns.py::test_who_comes_later_waits_for_one_of_each_other",

@@ -165,3 +165,15 @@ def test_requests_that_wait_leave_threads_for_others(server: Address) -> None:
         for connection in waiting:
             connection.close()
         answered(server, "/api/reset", cookie)
+
+
+def test_nothing_lies_outside_the_folder_of_the_server(server: Address) -> None:
+    # What does not fit into memory is a file without a name; only its descriptor tells where it lies.
+    half = request(parts(FILE + png() + bytes(1_400_000)), MULTIPART)
+    with server.connect() as connection:
+        connection.sendall(half[:-10])
+        until(lambda: [file for file in server.files() if "temporary" in file])
+        outside = [file for file in server.files() if "(deleted)" in file and "/work/picasso-" not in file]
+        assert outside == []
+        connection.sendall(half[-10:])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
