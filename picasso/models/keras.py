@@ -68,9 +68,9 @@ class KerasModel(GraphModel):
             keras_files.check_content(file)
         scan.require(found, trust_model, self.limits, keras_files.known_names(custom_objects))
         if architecture:
-            self.model = keras_files.from_architecture(architecture, file, custom_objects, trust_model)
+            self.model = keras_files.from_architecture(architecture, file, custom_objects, trust_model, self.limits)
         else:
-            self.model, notes = keras_files.from_file(file, custom_objects, trust_model, input_shape)
+            self.model, notes = keras_files.from_file(file, custom_objects, trust_model, self.limits, input_shape)
             self.notes += notes
         self.output_kind = output_kind or self.output_kind
         self.format = keras_files.describe(architecture or file, self.model)

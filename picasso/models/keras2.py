@@ -16,6 +16,8 @@ import numpy as np
 
 from picasso.errors import ModelError, reason
 from picasso.models.backend import keras, standard
+from picasso.models.scan import Limits
+from picasso.models.weight_budget import budget
 
 TF_KERAS = "pip install 'picasso-viz[keras2]'"
 
@@ -78,14 +80,14 @@ def is_installed() -> bool:
     return importlib.util.find_spec("tf_keras") is not None
 
 
-def load(tf_keras: Any, file: Path, custom_objects: dict[str, Any] | None) -> Any:
+def load(tf_keras: Any, file: Path, custom_objects: dict[str, Any] | None, limits: Limits) -> Any:
     """Load a whole model with ``tf_keras``."""
-    with standard(tf_keras):
+    with standard(tf_keras), budget(tf_keras, limits, file):
         return tf_keras.models.load_model(file, custom_objects=custom_objects, compile=False)
 
 
 def compared(
-    model: Any, file: Path, custom_objects: dict[str, Any] | None, shape: Sequence[int] | None
+    model: Any, file: Path, custom_objects: dict[str, Any] | None, limits: Limits, shape: Sequence[int] | None
 ) -> tuple[Any, tuple[str, ...]]:
     """Return the model that answers as the file's writer does, and what the user should know.
 
@@ -95,6 +97,7 @@ def compared(
         model: as Keras 3 read it.
         file: where it was read from.
         custom_objects: classes and functions of the user's.
+        limits: how much reading the file may cost.
         shape: ``(H, W, C)`` of the input, where the file does not say.
     """
     layers = ", ".join(dict.fromkeys(always_training(document_of(file))))
@@ -104,7 +107,7 @@ def compared(
         return model, ((calls + advice,) if calls else ())
     tf_keras = importlib.import_module("tf_keras")
     try:
-        writers = load(tf_keras, file, custom_objects)
+        writers = load(tf_keras, file, custom_objects, limits)
         with standard(keras), standard(tf_keras):
             difference = apart(model, writers, shape)
     except Exception:

@@ -18,7 +18,8 @@ from picasso.models import keras2
 from picasso.models.backend import keras, standard
 from picasso.models.keras1 import convert
 from picasso.models.recognizing import decoded
-from picasso.models.scan import keras_symbols
+from picasso.models.scan import Limits, keras_symbols
+from picasso.models.weight_budget import budget
 
 Objects = dict[str, Any]
 
@@ -28,7 +29,11 @@ UNKNOWN = re.compile(r"Unknown [a-z ]+: '?([\w>./-]+)")
 
 
 def from_file(
-    file: Path, custom_objects: Objects | None, trust: bool, input_shape: Sequence[int] | None = None
+    file: Path,
+    custom_objects: Objects | None,
+    trust: bool,
+    limits: Limits,
+    input_shape: Sequence[int] | None = None,
 ) -> tuple[Any, tuple[str, ...]]:
     """Load a whole model from ``.keras``, ``.h5`` or ``.hdf5``; return it with what the user should know.
 
@@ -41,8 +46,10 @@ def from_file(
     generation = written_by(file)
     objects = {**(shims() if generation == "2" else {}), **(custom_objects or {})}
     try:
-        with standard(keras):
+        with standard(keras), budget(keras, limits, file):
             model = keras.models.load_model(file, custom_objects=objects, compile=False, safe_mode=not trust)
+    except ModelError:
+        raise
     except Exception as error:
         if generation == "2" and not (holds_lambda(error) or holds_weights_only(error)):
             # A class that only its author has is not to be had from tf_keras either.
@@ -50,11 +57,15 @@ def from_file(
                 raise unreadable(file, error) from error
             tf_keras = keras2.need_tf_keras(file, error)
             try:
-                return keras2.load(tf_keras, file, custom_objects), ()
+                return keras2.load(tf_keras, file, custom_objects, limits), ()
+            except ModelError:
+                raise
             except Exception as second:
                 raise unreadable(file, second) from second
         raise unreadable(file, error) from error
-    return keras2.compared(model, file, custom_objects, input_shape) if generation == "2" else (model, ())
+    if generation == "2":
+        return keras2.compared(model, file, custom_objects, limits, input_shape)
+    return model, ()
 
 
 def known_names(custom_objects: Objects | None) -> frozenset[str]:
@@ -85,13 +96,15 @@ def check_content(file: Path) -> None:
         raise ModelError(f"{file} holds a {found} file; rename it to {file.with_suffix(found).name}.")
 
 
-def from_architecture(architecture: Path, weights: Path, custom_objects: Objects | None, trust: bool) -> Any:
+def from_architecture(
+    architecture: Path, weights: Path, custom_objects: Objects | None, trust: bool, limits: Limits
+) -> Any:
     """Build a model from a JSON of Keras 1, 2 or 3 and load its weights.
 
     Raises:
         ModelError: the JSON describes no model that Keras knows, or the weights do not fit.
     """
-    model = build(architecture, custom_objects, trust)
+    model = build(architecture, weights, custom_objects, trust, limits)
     try:
         model.load_weights(weights)
     except Exception as error:
@@ -99,8 +112,8 @@ def from_architecture(architecture: Path, weights: Path, custom_objects: Objects
     return model
 
 
-def build(architecture: Path, custom_objects: Objects | None, trust: bool) -> Any:
-    """Return the model that a JSON describes, without its weights."""
+def build(architecture: Path, weights: Path, custom_objects: Objects | None, trust: bool, limits: Limits) -> Any:
+    """Return the model that a JSON describes, with random weights, no more than fit a file of weights."""
     document = decoded(architecture)
     if document is None:
         raise ModelError(f"{architecture.name} describes no Keras model; write it with model.to_json().")
@@ -108,7 +121,7 @@ def build(architecture: Path, custom_objects: Objects | None, trust: bool) -> An
     # How it was trained may need functions that nobody has any more; a whole model is read without it, too.
     document.pop("compile_config", None)
     try:
-        with standard(keras):
+        with standard(keras), budget(keras, limits, architecture, weights):
             if generation == "1":
                 return convert(document)
             if generation == "3":
@@ -119,7 +132,7 @@ def build(architecture: Path, custom_objects: Objects | None, trust: bool) -> An
     except Exception as error:
         raise unreadable(architecture, error) from error
     tf_keras = keras2.need_tf_keras(architecture, None)
-    with standard(tf_keras):
+    with standard(tf_keras), budget(tf_keras, limits, architecture, weights):
         return tf_keras.models.model_from_json(json.dumps(document), custom_objects=custom_objects)
 
 

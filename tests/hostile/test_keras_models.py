@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from picasso.errors import ModelError
 from picasso.models.scan import scan
 from picasso.models.scan.findings import Kind
 from tests.hostile.models import Hostile
-from tests.hostile.models.keras_files import FILES
+from tests.hostile.models.keras_files import FILES, members, packed, weights
 
 LONG_AGO = 1_000_000_000
 MOST_MEGABYTES = 300
@@ -77,6 +78,33 @@ def test_a_bomb_ends_in_little_memory(outside: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", SCANNING], input="\n".join(paths), capture_output=True, text=True, check=True
     )
     assert int(ended.stdout) < MOST_MEGABYTES
+
+
+@pytest.mark.parametrize("name", ["wide.keras", "wide.json", "wide_2.json"])
+def test_a_few_lines_do_not_become_gigabytes_of_weights(name: str, tmp_path: Path) -> None:
+    from picasso.models import load_model
+
+    wide: dict[str, Any] = {"class_name": "Dense", "config": {"units": 30_000}}
+    if name != "wide_2.json":
+        wide = {"module": "keras.layers", "registered_name": None, **wide}
+    layers = [
+        {**wide, "class_name": "InputLayer", "config": {"batch_shape": [None, 8, 8, 3], "name": "i"}},
+        {**wide, "class_name": "Flatten", "config": {"name": "f"}},
+        *({**wide, "config": {**wide["config"], "name": f"d{number}"}} for number in range(2)),
+    ]
+    whole = {**wide, "class_name": "Sequential", "config": {"name": "m", "layers": layers}}
+    if name == "wide_2.json":
+        whole["keras_version"] = "2.15.0"
+        layers[0]["config"] = {"batch_input_shape": [None, 8, 8, 3], "name": "i"}
+    else:
+        whole["module"] = "keras"
+    if name == "wide.keras":
+        (tmp_path / name).write_bytes(packed(members(whole)))
+    else:
+        (tmp_path / name).write_text(json.dumps(whole))
+        (tmp_path / "weights.h5").write_bytes(weights())
+    with pytest.raises(ModelError, match=f"{name} was not loaded: its layers make weights of more than 50 MB"):
+        load_model(tmp_path / name, trust_model=True)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from picasso.models.scan.keras_config import judge
 
 FOLDER = Path(__file__).parent.parent / "zoo"
 FUNCTION = {"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "function"}
+TENSOR = {"class_name": "__keras_tensor__", "config": {"shape": [None, 3], "keras_history": ["/layer", 0, 0]}}
 HARMLESS: list[dict[str, Any]] = [
     {"class_name": "Dense", "config": {"activation": "relu", "kernel_initializer": "glorot_uniform"}},
     {"module": "keras.layers", "class_name": "Dense", "config": {"activation": FUNCTION}, "registered_name": None},
@@ -34,7 +35,8 @@ HARMLESS: list[dict[str, Any]] = [
     {"class_name": "Own", "config": {"activation": "of_my_own"}},
     {"module": "os", "class_name": "Dense", "config": {}, "registered_name": "flowers>Scale"},
     {"module": "builtins", "class_name": "function", "config": "Scale", "registered_name": "flowers>Scale"},
-    {"inbound_nodes": [{"args": ["bij,bjk->bik", "channels_last"], "kwargs": {"axis": -1}}]},
+    {"inbound_nodes": [{"args": [TENSOR, "bij,bjk->bik", "channels_last"], "kwargs": {"axis": -1}}]},
+    {"inbound_nodes": [["_CONSTANT_VALUE", -1, 0.5, {"y": ["c/d", 0, 0]}]]},
     {"inbound_nodes": [[["a/b", 0, 0, {"y": ["c/d", 0, 0], "name": "e/f"}]]]},
     {"value": {"class_name": "__numpy__", "config": {"value": [1.0], "dtype": "float32"}}},
 ]
@@ -75,7 +77,7 @@ CODE: list[tuple[dict[str, Any], str]] = [
     ({"class_name": "__lambda__", "config": {}}, "Python code"),
     ({"class_name": ["Dense"], "config": {}}, "by something else than a text"),
     ({"value": {"class_name": "__numpy__", "config": {"value": [], "dtype": "object"}}}, "no type of numbers"),
-    ({"inbound_nodes": [{"args": ["secrets/key"], "kwargs": {}}]}, "which may be a path"),
+    ({"inbound_nodes": [{"args": [TENSOR, "secrets/key"], "kwargs": {}}]}, "which may be a path"),
 ]
 
 

@@ -36,7 +36,7 @@ def parse(text: bytes, context: Context, where: str) -> Any:
     Raises:
         Unreadable: it is too large or no JSON, repeats a key, or holds NaN or a number of more than 64 bits.
     """
-    needed = len(text) * (1 if text.isascii() else 4) + sum(text.count(sign) * cost for sign, cost in COST.items())
+    needed = len(text) * (3 if text.isascii() else 6) + sum(text.count(sign) * cost for sign, cost in COST.items())
     if len(text) > context.limits.json_bytes or needed > MOST_BYTES:
         raise Unreadable(Kind.LIMIT, where, f"the JSON has {len(text):,} bytes, and reading it may take {needed:,}")
     try:

@@ -28,15 +28,20 @@ PATH = re.compile(
 # What the arguments of a call may say: "channels_last", "float32", "bij,bjk->bik", "b (h w) c -> b h w c".
 ARGUMENT = re.compile(r"[\w ,.()>*+|-]*")
 
-# Settings that are the sides of a tensor.
-SIZES = symbols.names("""
-    batch_input_shape batch_shape build_input_shape crop_to cropping dims filters height input_dim input_shape
-    intermediate_dim key_dim kernel_size max_tokens n num_bins num_classes num_heads num_tokens output_dim output_shape
-    padding pool_size repetition_factor shape size target_shape units value_dim width
-""")
+# Settings that are the sides of a tensor, or how many values one has; in some, it has the square of them.
+SIZES = dict.fromkeys(
+    symbols.names("""
+        batch_input_shape batch_shape build_input_shape crop_to cropping dims filters height input_dim input_shape
+        intermediate_dim key_dim kernel_size max_tokens n num_bins num_heads num_thresholds num_tokens output_dim
+        output_shape padding pool_size repetition_factor shape size target_shape units value_dim width
+    """),
+    1,
+) | {"num_classes": 2}
 # A list, since a class may be named by anything.
 MODELS = sorted(symbols.MODELS)
 VALUES_PER_MEGABYTE = 250_000
+# What holds the calls of a layer, and what a tensor is called in them.
+CALLS, TENSOR = "inbound_nodes", "__keras_tensor__"
 # Settings that name a function or class by a text alone.
 NAMED = (
     (re.compile(r"(?:.*_)?activation"), symbols.ACTIVATIONS),
@@ -56,6 +61,7 @@ class Place:
         key: its name or position there.
         layer: the object of the layer that it belongs to, or None.
         call: whether it is part of the arguments of a call of a layer.
+        names: whether its texts are names of layers.
         trained: whether it only says how the model was trained, which Keras does not get to read.
     """
 
@@ -64,6 +70,7 @@ class Place:
     key: str | int = ""
     layer: dict[str, Any] | None = None
     call: bool = False
+    names: bool = False
     trained: bool = False
 
     def path(self) -> str:
@@ -121,17 +128,15 @@ def within(place: Place) -> Iterator[Place]:
         first = 1 if place.call and is_history(value) else 0
         for position, one in enumerate(value[first:], first):
             if isinstance(one, str | dict | list):
-                yield Place(one, place, position, layer, place.call, place.trained)
+                yield Place(one, place, position, layer, place.call, place.names, place.trained)
     elif isinstance(value, dict):
         layer = value if is_layer(value) else layer
+        tensor = value.get("class_name") == TENSOR
         for key, one in value.items():
-            if not isinstance(one, str | dict | list) and key not in SIZES:
-                continue
-            if key == "vocabulary" or (key == "config" and value.get("class_name") == "__keras_tensor__"):
-                continue
-            call = place.call or key == "inbound_nodes"
-            trained = place.trained or (key == "compile_config" and place.above is None)
-            yield Place(one, place, key, layer, call, trained)
+            if key != "vocabulary" and (isinstance(one, str | dict | list) or key in SIZES):
+                call, names = place.call or key == CALLS, place.names or tensor
+                trained = place.trained or (key == "compile_config" and place.above is None)
+                yield Place(one, place, key, layer, call, names, trained)
 
 
 def is_layer(value: Any) -> bool:
@@ -159,13 +164,17 @@ def faults(place: Place, context: Context) -> Iterator[Fault]:
     """Yield what is wrong with one value by itself: who may lift it, what, and the name of a class that is missing."""
     value, key = place.value, place.key
     if isinstance(value, str):
-        yield from faults_of_text(value, place)
+        if not place.names:
+            yield from faults_of_text(value, place)
     elif isinstance(value, dict):
         if "class_name" in value:
             yield from faults_of_object(value, context)
+        if isinstance(value.get(CALLS), list) and not all(map(holds_tensor, value[CALLS])):
+            # Keras computes such a call at once, before there is a model.
+            yield Kind.CODE, "a call has no tensor among its arguments", ""
         if not is_plain(value.get("vocabulary")):
             yield Kind.CODE, "the vocabulary is no list of words, but may name a file", ""
-    elif key in SIZES and (values := elements(value)) > context.limits.megabytes * VALUES_PER_MEGABYTE:
+    elif key in SIZES and (values := elements(value) ** SIZES[key]) > context.limits.megabytes * VALUES_PER_MEGABYTE:
         yield Kind.LIMIT, f"the setting {key} describes a tensor of {values:,} values", ""
 
 
@@ -175,6 +184,13 @@ def faults_of_text(text: str, place: Place) -> Iterator[Fault]:
         yield Kind.CODE, f"the value {shown(text)} is a path or an address", ""
     elif place.call and place.key != "name" and not ARGUMENT.fullmatch(text):
         yield Kind.CODE, f"the call has the argument {shown(text)}, which may be a path", ""
+
+
+def holds_tensor(call: Any) -> bool:
+    """Tell whether the arguments of a call hold a tensor, as any version of Keras writes them."""
+    if isinstance(call, dict):
+        return call.get("class_name") == TENSOR or any(map(holds_tensor, call.values()))
+    return isinstance(call, list) and (is_history(call) or any(map(holds_tensor, call)))
 
 
 def is_plain(value: Any) -> bool:

@@ -20,8 +20,10 @@ from picasso.models.scan.quoting import shown
 
 HARD_LINK, SOFT_LINK, EXTERNAL_LINK = 0, 1, 64
 CONFIG, TRAINING = "model_config", "training_config"
-# The filters that are part of every HDF5 library; others are loaded from wherever HDF5_PLUGIN_PATH leads.
-FILTERS = (h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32)
+# The filters that may pack a dataset, in this order and each once, so that what they unpack to can be bounded. Others
+# are loaded from wherever HDF5_PLUGIN_PATH leads.
+FILTERS = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32]
+BLOCK = 1 << 20
 # Types that h5py has no own for, such as bfloat16, take one or two bytes.
 LARGEST_OPAQUE = 2
 
@@ -133,6 +135,9 @@ class Structure:
                 yield self.finding(Kind.BROKEN, name, "the attribute has more than one dimension")
             elif is_text and kind.is_variable_str():
                 self.texts.count(h5o.get_info(thing).addr, attribute.name, math.prod(shape))
+                if self.texts.total > self.context.limits.json_bytes:
+                    what = f"the texts of its attributes take {self.texts.total:,} bytes"
+                    raise Unreadable(Kind.LIMIT, self.where, what)
 
     def of_dataset(self, place: str, dataset: h5d.DatasetID) -> Iterator[Finding]:
         """Yield what is wrong with a dataset."""
@@ -147,8 +152,9 @@ class Structure:
         if layout == h5d.VIRTUAL:
             yield self.finding(Kind.CODE, place, "its values lie in other datasets (virtual dataset)")
             return
-        if foreign := [number for number in filters(plan) if number not in FILTERS]:
-            yield self.finding(Kind.CODE, place, f"its values are packed by the filter {foreign[0]}")
+        used = [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
+        if used != [one for one in FILTERS if one in used]:
+            yield self.finding(Kind.CODE, place, f"its values are packed by the filters {used}")
             return
         extent = dataset.shape
         chunk = plan.get_chunk() if layout == h5d.CHUNKED else tuple(max(1, side) for side in extent)
@@ -161,17 +167,18 @@ class Structure:
         else:
             self.declared += declared
             self.stored += dataset.get_storage_size()
-            yield from self.of_chunks(place, dataset, filters(plan), math.prod(chunk) * kind.get_size())
+            if h5z.FILTER_DEFLATE in used:
+                yield from self.of_chunks(place, dataset, math.prod(chunk) * kind.get_size())
 
-    def of_chunks(self, place: str, dataset: h5d.DatasetID, used: list[int], size: int) -> Iterator[Finding]:
+    def of_chunks(self, place: str, dataset: h5d.DatasetID, size: int) -> Iterator[Finding]:
         """Yield whether a packed chunk unpacks to more than its size, which the HDF5 library does not bound."""
-        if h5z.FILTER_DEFLATE not in used:
-            return
         for number in range(dataset.get_num_chunks()):
-            offset = dataset.get_chunk_info(number).chunk_offset
-            skipped, packed = dataset.read_direct_chunk(offset)
-            if not skipped and not unpacks_within(packed, size):
-                yield self.finding(Kind.LIMIT, place, f"a chunk of {len(packed):,} bytes unpacks to more than {size:,}")
+            chunk = dataset.get_chunk_info(number)
+            if chunk.filter_mask:
+                yield self.finding(Kind.BROKEN, place, "a chunk leaves out a filter")
+                return
+            if not unpacks_within(dataset.read_direct_chunk(chunk.chunk_offset)[1], size):
+                yield self.finding(Kind.LIMIT, place, f"a chunk of {chunk.size:,} bytes unpacks to more than {size:,}")
                 return
 
     def of_totals(self) -> Iterator[Finding]:
@@ -203,16 +210,13 @@ def is_number(kind: Any) -> bool:
     return isinstance(kind, h5t.TypeIntegerID | h5t.TypeFloatID | h5t.TypeEnumID | h5t.TypeBitfieldID)
 
 
-def filters(plan: Any) -> list[int]:
-    """Return the numbers of the filters that pack a dataset."""
-    return [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
-
-
 def unpacks_within(packed: bytes, size: int) -> bool:
-    """Tell whether a chunk unpacks to no more bytes than it should."""
-    unpacker = zlib.decompressobj()
+    """Tell whether a chunk unpacks, to no more bytes than it should."""
+    unpacker, found = zlib.decompressobj(), 0
     try:
-        return len(unpacker.decompress(packed, size + 1)) <= size
+        while not unpacker.eof and packed and found <= size:
+            found += len(unpacker.decompress(packed, BLOCK))
+            packed = unpacker.unconsumed_tail
     except zlib.error:
-        # The HDF5 library says so itself.
-        return True
+        return False
+    return found <= size

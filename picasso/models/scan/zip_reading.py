@@ -19,7 +19,7 @@ LOCAL = struct.Struct("<4s5H3L2H")
 # Sizes and offsets of this value stand elsewhere, in 64 bits.
 ELSEWHERE = 0xFFFFFFFF
 # The most that the list of members may take; one takes at least 46 bytes there, and about 700 once it is read.
-MOST_DIRECTORY = 10_000_000
+MOST_DIRECTORY = 4_000_000
 ENCRYPTED, SIZES_FOLLOW = 0x1 | 0x40 | 0x2000, 0x8
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 BLOCK = 1 << 20

@@ -197,6 +197,25 @@ CONFIGURATIONS = [
     ),
     archive("address", "is a path or an address", lambda _: model(layer("Dense", handle="https://127.0.0.1:9/model"))),
     archive(
+        "at_once",
+        "no tensor among",
+        lambda _: model(layer("Tile", "keras.src.ops.numpy", call={"args": [[1.0], [10**11]]})),
+    ),
+    archive(
+        "hidden_in_a_tensor",
+        "a type that the file names",
+        lambda _: model(
+            layer(
+                "ReLU",
+                call={
+                    "args": [
+                        {**TENSOR, "config": {"shape": {"class_name": "TypeSpec", "type_spec": "x", "serialized": []}}}
+                    ]
+                },
+            )
+        ),
+    ),
+    archive(
         "map", "ops.core.Map", lambda _: model(layer("Map", "keras.src.ops.core", function=function("os", "system")))
     ),
     archive("operation", "function.Function", lambda _: model(layer("Function", "keras.src.ops.function"))),
@@ -415,6 +434,22 @@ def chunk_bomb(file: h5py.File, _: Path) -> None:
     dataset.id.write_direct_chunk((0,), zlib.compress(bytes(2_000_000), 9))
 
 
+def packed_twice(file: h5py.File, _: Path) -> None:
+    """Store a chunk that is packed twice, which hides how much it unpacks to."""
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_chunk((100,))
+    plan.set_deflate(9)
+    plan.set_deflate(9)
+    dataset = h5py.h5d.create(file.id, b"kernel", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((100,)), plan)
+    dataset.write_direct_chunk((0,), zlib.compress(zlib.compress(bytes(2_000_000), 9), 9))
+
+
+def unmasked(file: h5py.File, _: Path) -> None:
+    """Store a chunk that says that it leaves out one filter, and holds a bomb for the other."""
+    dataset = file.create_dataset("kernel", (100,), "f4", chunks=(100,), compression="gzip", shuffle=True)
+    dataset.id.write_direct_chunk((0,), zlib.compress(bytes(2_000_000), 9), filter_mask=1)
+
+
 def pair(file: h5py.File, _: Path) -> None:
     """Let a group hold itself, and a dataset that is one of texts."""
     file["layers/again"] = file["layers"]
@@ -475,7 +510,7 @@ WEIGHTS = [
     stored(
         "named_type", "code", "neither a group nor a dataset", lambda file, _: file.__setitem__("kind", np.dtype("f4"))
     ),
-    stored("filter", "code", "packed by the filter", plugged),
+    stored("filter", "code", "packed by the filters", plugged),
     stored(
         "shape_bomb",
         "limit",
@@ -494,8 +529,10 @@ WEIGHTS = [
         "consists of 10,000,000 chunks",
         lambda file, _: file.create_dataset("kernel", (10**7,), "i1", chunks=(1,)),
     ),
+    stored("packed_twice", "code", "packed by the filters", packed_twice),
+    stored("mask_bomb", "broken", "leaves out a filter", unmasked),
     stored("chunk_bomb", "limit", "unpacks to more than 400", chunk_bomb),
-    hostile("shared_texts.h5", "broken", "share what they store", shared_texts),
+    hostile("shared_texts.h5", "limit", "texts of its attributes take 3,000,000,000 bytes", shared_texts),
     hostile("cut_off.h5", "broken", "HDF5 can't be read", lambda _: weights()[:300]),
     zipped("weights_external_storage", "code", "external storage.*model.weights.h5", inside(external)),
     zipped("weights_virtual", "code", "virtual dataset.*model.weights.h5", inside(virtual)),
