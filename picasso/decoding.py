@@ -222,9 +222,13 @@ class Decoders:
                 with helper.within(STUCK + settings.DECODE_SECONDS):
                     helper.send(asked, body)
                     needs = helper.answer()["needs"]
-                with self._memory(helper, needs, shown), helper.within(STUCK + 2 * settings.DECODE_SECONDS):
+                with self._memory(helper, needs, shown), helper.within(self._longest()):
                     helper.send(True)
                     return body, tuple(helper.answer()["notes"])
+
+    def _longest(self) -> float:
+        """Return the seconds after which a process that has not decoded and stored an image is stuck."""
+        return STUCK + 2 * self._settings.DECODE_SECONDS + self._settings.MAX_MEGAPIXELS * MILLION * decoder.STORING
 
     @contextmanager
     def _turn(self, shown: str) -> Iterator[None]:

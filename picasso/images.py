@@ -138,7 +138,7 @@ def opened(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Open
         header = headers.read(body, Limits(shown, megapixels))
         image = None
         if header.form != "WEBP" or not libwebp.found():
-            image = Image.open(io.BytesIO(header.body), formats=(header.form,))
+            image = Image.open(header.body.open(), formats=(header.form,))
             if image.size != (header.frame if header.form == "WEBP" else header.size):
                 raise ValueError("two sizes")
             if header.form == "TIFF" and image.info.get("compression") not in COMPRESSIONS:
@@ -150,7 +150,7 @@ def opened(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Open
                 f"{shown} takes {pixels / MILLION:,.0f} MB to decode, more than the {most / MILLION:,.0f} that an "
                 f"image of {megapixels} million pixels may take; make it smaller, or save it as PNG or baseline JPEG."
             )
-        return Opened(header, shown, pixels + len(header.body), image)
+        return Opened(header, shown, pixels + len(body), image)
 
 
 def memory(mode: str, header: Header) -> int:

@@ -42,12 +42,13 @@ def decode(header: Header) -> Image.Image:
     Raises:
         ValueError: it is cut off or broken.
     """
-    transparent = header.body[12:16] == b"VP8X" or (header.body[12:16] == b"VP8L" and bool(header.body[24] & 0x10))
+    body = bytes(header.body)
+    transparent = body[12:16] == b"VP8X" or (body[12:16] == b"VP8L" and bool(body[24] & 0x10))
     width, height = header.frame
     pixels = np.empty((height, width, 4 if transparent else 3), np.uint8)
     function = library().WebPDecodeRGBAInto if transparent else library().WebPDecodeRGBInto
     place = pixels.ctypes.data
-    if not function(header.body, len(header.body), place, pixels.nbytes, pixels.strides[0]):
+    if not function(body, len(body), place, pixels.nbytes, pixels.strides[0]):
         raise ValueError("libwebp refuses it")
     image = Image.fromarray(pixels)
     if header.frame == header.size:

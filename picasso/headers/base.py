@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import IO, Any
 
 from picasso.errors import TooLarge
 
@@ -15,6 +20,51 @@ XMP = re.compile(rb"tiff:Orientation(?:=\"|>)([1-8])")
 MILLION = 1_000_000
 
 
+class Parts:
+    """Several pieces of a file as if they were one."""
+
+    def __init__(self, pieces: Sequence[memoryview]) -> None:
+        self.pieces = [piece for piece in pieces if len(piece)]
+        self.length = sum(map(len, self.pieces))
+
+    def open(self) -> IO[bytes]:
+        """Return a file to read it from."""
+        return io.BufferedReader(_Reader(self), 1 << 16)
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.pieces)
+
+
+class _Reader(io.RawIOBase):
+    """Reads parts."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts, self._place = parts, 0
+        self._starts = [0, *accumulate(map(len, parts.pieces))]
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._parts.length}[whence]
+        if start + offset < 0:
+            raise ValueError("a place before the file")
+        self._place = start + offset
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        number = bisect_right(self._starts, self._place) - 1
+        if number >= len(self._parts.pieces):
+            return 0
+        piece = self._parts.pieces[number][self._place - self._starts[number] :][: len(buffer)]
+        buffer[: len(piece)] = piece
+        self._place += len(piece)
+        return len(piece)
+
+
 @dataclass(frozen=True)
 class Header:
     """What is known of an image file before anything is decoded.
@@ -22,7 +72,7 @@ class Header:
     Attributes:
         form: what Pillow calls its format.
         size: (width, height) in pixels, as they are stored.
-        body: of the file, what a decoder needs for the pixels of its first frame.
+        body: of the file, what a decoder needs for the pixels of its first frame; it is not copied.
         orientation: how it is stored, 1 to 8 as in EXIF; 1 is upright.
         working: bytes that the decoder takes beside the image that it fills.
         mode: of the image, where the decoder does not tell; else "".
@@ -32,7 +82,7 @@ class Header:
 
     form: str
     size: tuple[int, int]
-    body: bytes
+    body: Parts
     orientation: int = 1
     working: int = 0
     mode: str = ""
@@ -63,10 +113,10 @@ class Limits:
             )
 
 
-def joined(body: bytes, ranges: list[tuple[int, int]]) -> bytes:
-    """Return these ranges of a file, one behind the other."""
+def ranged(body: bytes, ranges: list[tuple[int, int]], *more: bytes) -> Parts:
+    """Return these ranges of a file, one behind the other, and more bytes behind them."""
     view = memoryview(body)
-    return b"".join(view[start:end] for start, end in ranges)
+    return Parts([*(view[start:end] for start, end in ranges), *(memoryview(one) for one in more)])
 
 
 def keep(ranges: list[tuple[int, int]], start: int, end: int) -> None:

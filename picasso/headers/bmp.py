@@ -6,7 +6,7 @@ import struct
 
 from PIL import UnidentifiedImageError
 
-from picasso.headers.base import Header, Limits
+from picasso.headers.base import Header, Limits, ranged
 
 RUN_LENGTHS = (1, 2)
 # The header of OS/2, whose fields are shorter.
@@ -28,4 +28,4 @@ def read(body: bytes, limits: Limits) -> Header:
     limits.check(width, height)
     # Twice the indices as bytes, and one step that may jump over 255 rows.
     working = 2 * width * height + 256 * width if compression in RUN_LENGTHS else 0
-    return Header("BMP", (width, height), body, working=working)
+    return Header("BMP", (width, height), ranged(body, [(0, len(body))]), working=working)

@@ -6,7 +6,7 @@ import struct
 
 from PIL import UnidentifiedImageError
 
-from picasso.headers.base import Header, Limits, joined
+from picasso.headers.base import Header, Limits, ranged
 
 MOST_BLOCKS = 100_000
 EXTENSION, IMAGE, CONTROL = 0x21, 0x2C, 0xF9
@@ -39,7 +39,7 @@ def read(body: bytes, limits: Limits) -> Header:
     size = max(width, left + across), max(height, top + down)
     limits.check(*size)
     end = min(behind(body, place + 11 + table(own)), len(body))
-    return Header("GIF", size, joined(body, [*ranges, *([control] if control else []), (place, end)]) + b";")
+    return Header("GIF", size, ranged(body, [*ranges, *([control] if control else []), (place, end)], b";"))
 
 
 def table(flags: int) -> int:

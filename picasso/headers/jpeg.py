@@ -10,7 +10,7 @@ from math import ceil
 from PIL import UnidentifiedImageError
 
 from picasso.errors import TooLarge, UnsupportedImage
-from picasso.headers.base import Header, Limits, joined, keep, orientation
+from picasso.headers.base import Header, Limits, keep, orientation, ranged
 
 # Behind the data of a scan, what is no escaped byte, no restart marker and no filling.
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -59,7 +59,7 @@ def read(body: bytes, limits: Limits) -> Header:
     kind, width, height, parts = frame
     # Of several scans, all coefficients are kept until the last one was read.
     working = coefficients(width, height, parts) if kind == PROGRESSIVE or scans > 1 else 0
-    return Header("JPEG", (width, height), joined(body, ranges), orientation(exif, xmp), working)
+    return Header("JPEG", (width, height), ranged(body, ranges), orientation(exif, xmp), working)
 
 
 def segments(body: bytes) -> Iterator[tuple[int, int, int]]:

@@ -7,7 +7,7 @@ import zlib
 
 from PIL import UnidentifiedImageError
 
-from picasso.headers.base import Header, Limits, joined, keep, orientation
+from picasso.headers.base import Header, Limits, keep, orientation, ranged
 
 NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 MOST_CHUNKS = 100_000
@@ -43,7 +43,7 @@ def read(body: bytes, limits: Limits) -> Header:
             break
     else:
         raise ValueError("too many chunks")
-    return Header("PNG", size, joined(body, ranges), orientation(exif, xmp))
+    return Header("PNG", size, ranged(body, ranges), orientation(exif, xmp))
 
 
 def unpacked_size(kind: bytes, text: bytes) -> int:

@@ -8,7 +8,7 @@ from math import ceil, prod
 from PIL import UnidentifiedImageError
 
 from picasso.errors import TooLarge
-from picasso.headers.base import MILLION, ORIENTATION, Header, Limits
+from picasso.headers.base import MILLION, ORIENTATION, Header, Limits, Parts
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
@@ -34,10 +34,10 @@ def read(body: bytes, limits: Limits) -> Header:
     except (struct.error, KeyError, IndexError, ValueError):
         raise UnidentifiedImageError from None
     limits.check(width, height)
-    return Header("TIFF", (width, height), patched, turned(tags), working(tags, width, height, limits))
+    return Header("TIFF", (width, height), patched, turned(tags), working(tags, width, height, limits, len(body)))
 
 
-def directory(body: bytes) -> tuple[dict[int, tuple[int, ...]], bytes]:
+def directory(body: bytes) -> tuple[dict[int, tuple[int, ...]], Parts]:
     """Return the values of the tags that are needed, and the file with a directory that has no others."""
     order, big = "<" if body[:2] == b"II" else ">", 43 in body[2:4]
     first, counted, entry, letter = (8, "Q", 20, "Q") if big else (4, "H", 12, "I")
@@ -71,7 +71,7 @@ def directory(body: bytes) -> tuple[dict[int, tuple[int, ...]], bytes]:
     # No further directory follows.
     table = struct.pack(order + counted, len(kept)) + b"".join(kept) + bytes(field)
     view = memoryview(body)
-    return tags, b"".join([view[:start], table, view[start + len(table) :]])
+    return tags, Parts([view[:start], memoryview(table), view[start + len(table) :]])
 
 
 def turned(tags: dict[int, tuple[int, ...]]) -> int:
@@ -80,8 +80,11 @@ def turned(tags: dict[int, tuple[int, ...]]) -> int:
     return found if 1 <= found <= 8 else 1
 
 
-def working(tags: dict[int, tuple[int, ...]], width: int, height: int, limits: Limits) -> int:
-    """Return the bytes that a strip or a tile takes; each is unpacked as a whole, however little of it is needed."""
+def working(tags: dict[int, tuple[int, ...]], width: int, height: int, limits: Limits, length: int) -> int:
+    """Return the bytes that a strip or a tile takes; each is unpacked as a whole, however little of it is needed.
+
+    What unpacks them wants the whole file at once, of so many bytes as ``length`` says.
+    """
     across, down = first(tags, TILE_WIDTH, width), first(tags, TILE_HEIGHT, height)
     if TILES not in tags:
         across, down = width, min(first(tags, ROWS, height), height)
@@ -97,7 +100,7 @@ def working(tags: dict[int, tuple[int, ...]], width: int, height: int, limits: L
     each = max(bits) if first(tags, PLANAR, 1) == SEPARATE else together
     if first(tags, PHOTOMETRIC, 1) == YCBCR:
         each += 32
-    return ceil(prod((pixels, each)) / 8)
+    return length + ceil(prod((pixels, each)) / 8)
 
 
 def first(tags: dict[int, tuple[int, ...]], tag: int, default: int) -> int:

@@ -6,7 +6,7 @@ import struct
 
 from PIL import UnidentifiedImageError
 
-from picasso.headers.base import Header, Limits, orientation
+from picasso.headers.base import Header, Limits, Parts, orientation
 
 MOST_CHUNKS = 10_000
 ALPHA = 0x10
@@ -45,7 +45,7 @@ def read(body: bytes, limits: Limits) -> Header:
     return Header(
         "WEBP",
         size,
-        alone(name, parts, frame, alpha=alpha),
+        Parts([memoryview(alone(name, parts, frame, alpha=alpha))]),
         orientation(exif, xmp),
         # Where the image is filled, the decoder has ended; more of the two counts.
         pixels * max(channels, channels + inner - 4),
