@@ -25,6 +25,7 @@ from typing import Any
 from picasso.errors import PicassoError
 from tests.fuzz.doors import DOORS, Door
 from tests.fuzz.mutations import Mutator
+from tests.fuzz.structured import StructuredMutator
 from tests.hostile import FOLDER
 
 MOST_SECONDS = 2.0
@@ -42,7 +43,13 @@ class Fuzzer:
 
     def __init__(self, door: Door, seed: int, folder: Path) -> None:
         self._door, self._folder = door, folder
-        self._sources = {suffix: Mutator(bodies, seed, door.most) for suffix, bodies in door.seeds.items()}
+        self._sources: dict[str, Mutator | StructuredMutator] = {
+            suffix: StructuredMutator(suffix, bodies, seed, door.most)
+            if door.structured
+            else Mutator(bodies, seed, door.most)
+            for suffix, bodies in door.seeds.items()
+        }
+        self.megabytes = door.megabytes
         self.kinds: Counter[str] = Counter()
         self.found: dict[str, str] = {}
         self.slowest = 0.0
@@ -105,6 +112,7 @@ def child(door: str, inputs: int, seconds: float, seed: int) -> None:
         first, started = peak(), time.monotonic()
         done = fuzzer.run(inputs, seconds)
         report = {"done": done, "seconds": time.monotonic() - started, "kinds": fuzzer.kinds, "found": fuzzer.found}
+        report["megabytes"] = fuzzer.megabytes
         print(json.dumps({**report, "first": first, "peak": peak(), "slowest": fuzzer.slowest}))
 
 
@@ -144,7 +152,8 @@ def fuzz(door: str, inputs: int, seconds: float, seed: int, processes: int) -> b
     found = {kind: name for report in reports for kind, name in report["found"].items()}
     for line in [*(f"{kind}: {name}" for kind, name in found.items()), *crashes]:
         print(f"  FOUND {line}")
-    return not found and not crashes and memory < MOST_MEGABYTES
+    bounded = highest < max((report["megabytes"] or highest + 1 for report in reports), default=0)
+    return not found and not crashes and memory < MOST_MEGABYTES and bounded
 
 
 def single(file: Path) -> bool:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import types
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from picasso.errors import ModelError
+from tests.fuzz import structured
 from tests.hostile import CASES, FOLDER
 
 ROOT = Path(__file__).parents[2]
 ZOO = ROOT / "tests" / "zoo"
 SAMPLES = ROOT / "picasso" / "examples" / "samples"
+LARGEST_SEED = 100_000
 LABELS = {
     "list.json": b'["ant", "bee", "cat"]',
     "index.json": b'{"0": ["n01440764", "tench"], "1": ["n01443537", "goldfish"]}',
@@ -32,6 +36,10 @@ class Door:
     seeds: dict[str, list[bytes]]
     enter: Callable[[bytes, Path], object]
     most: int = 300_000
+    # Whether files are spoilt in their structure rather than anywhere.
+    structured: bool = False
+    # How much memory the whole process may take, where that is bounded.
+    megabytes: int | None = None
 
 
 def pictures() -> Door:
@@ -55,7 +63,6 @@ def model_files() -> Door:
     stand_in = types.ModuleType("picasso.models.backend")
     stand_in.keras = stand_in.standard = None  # type: ignore[attr-defined]
     sys.modules.setdefault("picasso.models.backend", stand_in)
-    from picasso.errors import ModelError
     from picasso.models import formats, keras_files, label_files, recognizing
 
     def architecture(file: Path) -> None:
@@ -89,4 +96,52 @@ def model_files() -> Door:
     return Door("model files", seeds, enter, most=16_000)
 
 
-DOORS: dict[str, Callable[[], Door]] = {"pictures": pictures, "models": model_files}
+def scan() -> Door:
+    """Return the door of the scan, which reads model files of every format before any framework does."""
+    from picasso.models.scan import require
+
+    checkpoint = ROOT / "picasso" / "examples" / "tensorflow" / "data" / "mnist.ckpt"
+    whole = {ending: checkpoint.with_name(f"mnist.ckpt{ending}").read_bytes() for ending in (".meta", ".index")}
+    seeds = {ending: [body] for ending, body in whole.items()} | model_seeds()
+    graph = next(value for number, _, value, _ in structured.parsed(whole[".meta"]) or () if number == 2)
+    # A frozen graph, and what a SavedModel of TensorFlow 1 has.
+    seeds.setdefault(".pb", []).extend([graph, structured.message([(1, 0, 1, None), (2, 2, whole[".meta"], None)])])
+
+    def enter(body: bytes, file: Path) -> None:
+        file.write_bytes(body)
+        if file.suffix in whole:
+            for ending, good in whole.items():
+                file.with_suffix(ending).write_bytes(body if file.suffix == ending else good)
+        if file.suffix == ".json":
+            file.with_suffix(".h5").write_bytes(seeds[".h5"][0])
+        if file.suffix == ".pb":
+            folder = file.with_name("saved")
+            folder.mkdir(exist_ok=True)
+            (folder / "saved_model.pb").write_bytes(body)
+            with suppress(ModelError):
+                require(folder, trust=False)
+        require(file.with_suffix("") if file.suffix in whole else file, trust=False)
+
+    return Door("scan", seeds, enter, structured=True, megabytes=300)
+
+
+def model_seeds() -> dict[str, list[bytes]]:
+    """Return the model files of the zoo, and hostile ones that are not broken: they hold what is worth spoiling."""
+    from tests.hostile import make_models
+
+    seeds: dict[str, list[bytes]] = {}
+    for found in sorted(ZOO.rglob("*")):
+        if found.suffix in (".h5", ".keras", ".onnx", ".tflite") or found.name == "model.json":
+            seeds.setdefault(found.suffix, []).append(found.read_bytes())
+    with tempfile.TemporaryDirectory() as folder:
+        outside = Path(folder) / "outside" / "secret.txt"
+        outside.parent.mkdir()
+        outside.write_text("marker")
+        for hostile in make_models.every():
+            if hostile.name.endswith((".onnx", ".tflite", ".keras", ".pb")) and hostile.kind not in ("broken", "limit"):
+                body = make_models.write(hostile, Path(folder), outside).read_bytes()
+                seeds.setdefault(Path(hostile.name).suffix, []).append(body)
+    return {suffix: [body for body in bodies if len(body) < LARGEST_SEED] for suffix, bodies in seeds.items()}
+
+
+DOORS: dict[str, Callable[[], Door]] = {"pictures": pictures, "models": model_files, "scan": scan}

@@ -9,6 +9,7 @@ import pytest
 
 from tests.fuzz.doors import DOORS
 from tests.fuzz.mutations import SIGNATURE, Mutator, chunks, joined
+from tests.fuzz.structured import StructuredMutator, message, parsed
 from tests.hostile import FOLDER
 
 ROOT = FOLDER.parents[1]
@@ -31,6 +32,19 @@ def test_the_same_seed_gives_the_same_files() -> None:
     first = [one.next() for _ in range(100)]
     assert first == [two.next() for _ in range(100)]
     assert first != [other.next() for _ in range(100)]
+
+
+def test_structures_are_whole_again() -> None:
+    meta = ROOT / "picasso" / "examples" / "tensorflow" / "data" / "mnist.ckpt.meta"
+    fields = parsed(meta.read_bytes())
+    assert fields is not None
+    assert message(fields) == meta.read_bytes()
+    good = (ROOT / "tests" / "zoo" / "logits.onnx").read_bytes()
+    one, two = (StructuredMutator(".onnx", [good], 3, 100_000) for _ in range(2))
+    made = [one.next() for _ in range(50)]
+    assert made == [two.next() for _ in range(50)]
+    assert len(set(made)) > 40
+    assert sum(parsed(body) is not None for body in made) > 35
 
 
 def test_chunks_are_taken_apart_and_put_together() -> None:
