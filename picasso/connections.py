@@ -17,13 +17,18 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
-from picasso.web.admission import ASKED, BUSY, Admission
+from picasso.turns import Turns
+from picasso.web.admission import ASKED, BUSY, Admission, Kind
 from picasso.web.proxies import network_of
 
 log = logging.getLogger(__name__)
 
 # So many requests may wait that take a while to answer; each of them keeps its connection.
 MOST_SLOW = 100
+# So many connections are accepted at once.
+MOST_AT_ONCE = 100
+# So often it is looked whether a connection took too long, in seconds.
+LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         #: It has sent what is refused; what still comes is not read any more.
         self.refused = False
         self._lingers_until: float | None = None
-        self._quiet_since = limits.clock()
+        self._quiet_since, self._next_look = limits.clock(), 0.0
         # How many bytes were sent; how many of them before the answer that is on its way, and since when that is.
         self._sent = 0
         self._answer: tuple[int, float] | None = None
@@ -148,7 +153,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def readable(self) -> bool:
         """Tell whether it wants to read; close it before that where it took too long."""
         try:
-            if self.dismissed or self.overdue():
+            if self.dismissed or self._looked_at_overdue():
                 self.handle_close()
         except Exception:
             # Whatever goes wrong with one connection, the loop goes on.
@@ -159,6 +164,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def writable(self) -> bool:
         """Tell whether it wants to write."""
         return self.connected and self._lingers_until is None and bool(super().writable())
+
+    def _looked_at_overdue(self) -> bool:
+        """Look now and then whether it is overdue; the loop comes by hundreds of times a second."""
+        if time.monotonic() < self._next_look:
+            return False
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        return self.overdue()
 
     def overdue(self) -> bool:
         """Tell whether the client is slower than it may be with what it is at."""
@@ -238,8 +250,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def rank(self) -> tuple[int, float]:
         """Return how far it is: the first to be closed is the one that has not sent a whole head for longest."""
-        if self._answer is not None:
-            return 2, self._answer[1]
+        if self.total_outbufs_len:
+            return 2, self._answer[1] if self._answer else self.limits.clock()
         if self.request is None:
             return 0, self._quiet_since
         return int(self.request.headers_finished), self.request.begun
@@ -258,33 +270,85 @@ def dismiss_from(channels: list[Channel], new: Channel, limits: Limits) -> None:
         crowd = held.most_common(1)[0][0]
     else:
         return
-    idle = [one for one in channels if one.network == crowd and not (one.dismissed or one.requests or one is new)]
+    theirs = (one for one in channels if one.network == crowd and not one.dismissed and one is not new)
+    # Whoever asks on before they take an answer is slow, not at work.
+    idle = [one for one in theirs if one.total_outbufs_len or not one.requests]
     min(idle, key=Channel.rank, default=new).dismissed = True
 
 
-class Pools:
-    """Two pools of threads: requests that take a while have their own, so that they never keep others waiting.
+class Door:
+    """Accepts the connections of a server, as many at once as wait.
 
     Args:
-        quick: answers most requests.
-        slow: tells by its method and path whether a request takes a while.
-        threads: how many threads answer those.
+        server: of waitress.
+        limits: of each connection.
     """
 
-    def __init__(self, quick: ThreadedTaskDispatcher, slow: Callable[[str, str], bool], threads: int) -> None:
-        self._quick, self._slow, self._is_slow = quick, ThreadedTaskDispatcher(), slow
-        self._slow.set_thread_count(threads)
+    def __init__(self, server: Any, limits: Limits) -> None:
+        self._accept_one, self._limits = server.handle_accept, limits
+        self._came = False
+        server.handle_accept, server.channel_class = self.accept, self.channel
 
-    def add_task(self, channel: Any) -> None:
+    def channel(self, *arguments: Any, **named: Any) -> Channel:
+        """Return a new connection."""
+        self._came = True
+        return Channel(self._limits, *arguments, **named)
+
+    def accept(self) -> None:
+        """Accept what waits: before each turn of the loop all connections are looked at, which takes a while."""
+        for _ in range(MOST_AT_ONCE):
+            self._came = False
+            self._accept_one()
+            if not self._came:
+                return
+
+
+class Fair:
+    """The queue of a pool, in which networks take turns; it has those methods of a deque that waitress uses."""
+
+    def __init__(self) -> None:
+        self._turns: Turns[Channel] = Turns()
+
+    def append(self, channel: Channel) -> None:
+        """Add a connection whose request is to be answered."""
+        self._turns.put(channel, channel.network)
+
+    def popleft(self) -> Channel:
+        """Take the next one."""
+        return self._turns.get(timeout=0)
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+
+class Pools:
+    """Pools of threads: what takes a while keeps nothing else waiting, and those who watch are always answered.
+
+    Args:
+        kind: tells by its method and path what kind of request one is.
+        threads: how many threads answer the requests of each kind.
+    """
+
+    def __init__(self, kind: Callable[[str, str], Kind], threads: dict[Kind, int]) -> None:
+        self._kind, self._pools = kind, {one: ThreadedTaskDispatcher() for one in threads}
+        for one, count in threads.items():
+            self._pools[one].queue = Fair()
+            self._pools[one].set_thread_count(count)
+
+    def waiting(self, kind: Kind) -> int:
+        """Return how many requests of a kind wait."""
+        return len(self._pools[kind].queue)
+
+    def add_task(self, channel: Channel) -> None:
         """Have the first request of a connection answered."""
         request = channel.requests[0]
-        slow = not request.error and self._is_slow(request.command, request.path)
-        if slow and len(self._slow.queue) >= MOST_SLOW:
+        kind: Kind = "quick" if request.error else self._kind(request.command, request.path)
+        if kind == "slow" and self.waiting(kind) >= MOST_SLOW:
             # It is told so, which takes no time.
-            slow, request.busy = False, True
-        (self._slow if slow else self._quick).add_task(channel)
+            kind, request.busy = "quick", True
+        self._pools[kind].add_task(channel)
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
         """End the threads."""
-        ended = [pool.shutdown(cancel_pending, timeout) for pool in (self._quick, self._slow)]
+        ended = [pool.shutdown(cancel_pending, timeout) for pool in self._pools.values()]
         return any(ended)

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -19,7 +18,7 @@ from waitress.server import create_server
 
 from picasso.app import create_app
 from picasso.configuration import Settings
-from picasso.connections import Channel, Limits, Pools
+from picasso.connections import Door, Limits, Pools
 from picasso.errors import ConfigurationError, ModelError
 from picasso.web import logs
 from picasso.web.admission import Pace
@@ -103,7 +102,8 @@ def listening(app: Flask, settings: Settings, limits: Limits | None = None) -> A
         map=sockets,
         host=settings.HOST,
         port=settings.PORT,
-        threads=settings.THREADS,
+        # It has the threads of the pools below.
+        threads=0,
         # The limits come first: a server that accepts nobody would be stopped by whoever holds its connections.
         connection_limit=limits.total + 100,
         asyncore_use_poll=True,
@@ -118,10 +118,12 @@ def listening(app: Flask, settings: Settings, limits: Limits | None = None) -> A
         clear_untrusted_proxy_headers=False,
         ident="picasso",
     )
-    pools = Pools(server.task_dispatcher, Pace(app).slow, max(2, settings.THREADS // 4))
+    pools = Pools(Pace(app).kind, {"watch": 1, "quick": settings.THREADS, "slow": max(2, settings.THREADS // 4)})
     for one in {server, *sockets.values()}:
         if hasattr(one, "task_dispatcher"):
-            one.task_dispatcher, one.channel_class = pools, partial(Channel, limits)
+            one.task_dispatcher = pools
+        if hasattr(one, "channel_class"):
+            Door(one, limits)
     return server
 
 

@@ -52,5 +52,9 @@ class Turns(Generic[T]):
 
     def empty(self) -> bool:
         """Tell whether nothing waits."""
+        return len(self) == 0
+
+    def __len__(self) -> int:
+        """Return how many items wait."""
         with self._changed:
-            return not self._waiting
+            return sum(len(items) for owners in self._waiting.values() for items in owners.values())

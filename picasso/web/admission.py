@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -24,6 +24,9 @@ BUSY = "picasso.busy"
 # The views that take pictures. No other body needs more than this many bytes.
 UPLOADS = frozenset({"api_pictures.add_image", "pages.upload", "audits.start", "api_audits.add_audit_pictures"})
 LARGEST_OTHER = 4_000_000
+# Those who watch over a server ask for these.
+WATCH = frozenset({"health.live", "health.ready"})
+Kind = Literal["watch", "quick", "slow"]
 # So many segments of an address may stand before our own.
 MOST_BEFORE = 8
 # They decode pictures, or put together files of many megabytes.
@@ -72,13 +75,13 @@ def granted(environ: Mapping[str, Any]) -> bool:
 
 
 class Pace:
-    """Tells which requests take a while, by their address."""
+    """Tells which requests take a while, and which those who watch over the server send, by their address."""
 
     def __init__(self, app: Flask) -> None:
         self._addresses: MapAdapter = app.url_map.bind("")
 
-    def slow(self, method: str, path: str) -> bool:
-        """Tell whether a request takes a while to answer; of an address that nobody knows, not."""
+    def kind(self, method: str, path: str) -> Kind:
+        """Return of what kind a request is; one to an address that nobody knows is quick."""
         segments = path.split("/")
         # A proxy may have left the path on under which it serves this.
         for first in range(1, min(len(segments), MOST_BEFORE)):
@@ -86,5 +89,5 @@ class Pace:
                 endpoint, _ = self._addresses.match("/" + "/".join(segments[first:]), method)
             except HTTPException:
                 continue
-            return endpoint in SLOW
-        return False
+            return "slow" if endpoint in SLOW else "watch" if endpoint in WATCH else "quick"
+        return "quick"

@@ -6,7 +6,6 @@ import base64
 import socket
 import tempfile
 import threading
-from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -61,11 +60,6 @@ class Served:
     def channels(self) -> list[Channel]:
         """Return the connections that the server keeps."""
         return [one for one in list(self.server._map.values()) if isinstance(one, Channel)]
-
-    def slow_queue(self) -> deque[Any]:
-        """Return the connections that wait for one of the threads for what takes a while."""
-        queue: deque[Any] = self.server.task_dispatcher._slow.queue
-        return queue
 
     def came(self) -> int:
         """Return how many bytes of a body have come on the first connection."""
@@ -218,11 +212,9 @@ def test_a_request_that_is_answered_is_not_closed_for_others(app: Flask, monkeyp
         go_on.wait(60)
         return "answered"
 
-    monkeypatch.setitem(app.view_functions, "health.ready", waits)
+    monkeypatch.setitem(app.view_functions, "api.root", waits)
     with served(app, total=4, each=4) as server, ExitStack() as held:
-        first = held.enter_context(
-            server.connect("GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        )
+        first = held.enter_context(server.connect("GET /api/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
         assert at_work.wait(60)
         others = [held.enter_context(server.connect()) for _ in range(10)]
         assert server.get("/healthz").startswith(b"HTTP/1.1 200")
@@ -371,7 +363,7 @@ def test_a_large_body_lies_in_the_folder_of_the_server(
 
 
 def test_requests_that_take_a_while_are_known_by_their_address(app: Flask) -> None:
-    slow = Pace(app).slow
+    kind = Pace(app).kind
     for method, path in (
         ("POST", "/api/images"),
         ("POST", "/pictures"),
@@ -379,9 +371,8 @@ def test_requests_that_take_a_while_are_known_by_their_address(app: Flask) -> No
         ("GET", "/api/runs/0123/results.zip"),
         ("GET", "/user/ann/proxy/5000/api/runs/0123/report.html"),
     ):
-        assert slow(method, path), path
+        assert kind(method, path) == "slow", path
     for method, path in (
-        ("GET", "/healthz"),
         ("GET", "/"),
         ("GET", "/api/images"),
         ("GET", "/api/visualize"),
@@ -390,7 +381,8 @@ def test_requests_that_take_a_while_are_known_by_their_address(app: Flask) -> No
         ("GET", "/a" * 30_000),
         ("GET", "*"),
     ):
-        assert not slow(method, path), path
+        assert kind(method, path) == "quick", path
+    assert kind("GET", "/healthz") == kind("GET", "/picasso/readyz") == "watch"
 
 
 def test_uploads_at_work_keep_no_page_waiting(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,7 +400,7 @@ def test_uploads_at_work_keep_no_page_waiting(app: Flask, monkeypatch: pytest.Mo
     with served(app) as server, ExitStack() as held:
         uploads = [held.enter_context(server.connect(sent)) for _ in range(12)]
         until(lambda: len(begun) == 2)
-        until(lambda: len(server.slow_queue()) == 10)
+        until(lambda: server.server.task_dispatcher.waiting("slow") == 10)
         # One more than may wait is told when to come back, and pages are served.
         with server.connect(sent) as one_more:
             answer = rest(one_more)
