@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from picasso.models.scan.findings import Context, Finding, Kind
-from picasso.models.scan.graph_reading import Reader
+from picasso.models.scan.graph_reading import Budget, Reader
 from picasso.models.scan.graph_rules import answers, judge
 from picasso.models.scan.graph_sizes import costs
 from picasso.models.scan.opening import judged
@@ -17,7 +17,7 @@ def scan(path: Path, context: Context) -> Iterator[Finding]:
     """Yield what a frozen graph must not hold."""
 
     def content(data: Data, size: int) -> Iterator[Finding]:
-        graph = Reader(data, context.limits.members).graph(0, size)
+        graph = Reader(data, Budget(context.limits.members)).graph(0, size)
         if not graph.nodes:
             yield Finding(Kind.BROKEN, path.name, "it is empty; a frozen graph has operations")
             return

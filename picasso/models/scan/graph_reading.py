@@ -16,6 +16,8 @@ from picasso.models.scan.wire import BYTES, FIXED32, VARINT, Broken, Data, field
 DEEPEST = 8
 # Entries of this size are read once, however often they occur; most nodes differ in their names only.
 SHORT = 200
+# How many names and values there may be for each operation that there may be.
+ENTRIES = 5
 # No tensor has more axes.
 MOST_AXES = 254
 # Of tensors with more values none is needed.
@@ -94,7 +96,39 @@ class Graph:
 
 
 class TooLarge(Exception):
-    """There are more operations than the limits allow."""
+    """There is more than the limits allow; the text is one clause."""
+
+
+class Budget:
+    """How much of a file may be kept in memory: so many operations and functions, and inputs, names and values.
+
+    Args:
+        members: the most operations and functions together.
+    """
+
+    def __init__(self, members: int) -> None:
+        self._members = self._left = members
+        self._entries = ENTRIES * members
+
+    def member(self) -> None:
+        """Count an operation, a function or an object.
+
+        Raises:
+            TooLarge: there are too many.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise TooLarge(f"it holds more than {self._members:,} operations, functions or objects")
+
+    def entry(self) -> None:
+        """Count anything else.
+
+        Raises:
+            TooLarge: there is too much.
+        """
+        self._entries -= 1
+        if self._entries < 0:
+            raise TooLarge(f"it holds more than {ENTRIES * self._members:,} names and values")
 
 
 class Reader:
@@ -102,11 +136,11 @@ class Reader:
 
     Args:
         data: the file.
-        members: the most operations that all graphs and functions together may have.
+        budget: how much may be kept of it.
     """
 
-    def __init__(self, data: Data, members: int) -> None:
-        self._data, self._left = data, members
+    def __init__(self, data: Data, budget: Budget) -> None:
+        self._data, self._budget = data, budget
         self._entries: dict[bytes, tuple[str, Attribute]] = {}
         self._operations: dict[str, str] = {}
 
@@ -132,6 +166,7 @@ class Reader:
 
     def _library(self, graph: Graph, at: int, end: int) -> None:
         for number, start, stop in message(self._data, at, end, LIBRARY, frozenset({1, 2, 3})):
+            self._budget.member()
             if number == 1:
                 function = self._function(start, stop)
                 if function.name in graph.functions:
@@ -152,6 +187,7 @@ class Reader:
             elif number == 3:
                 nodes.append(self.node(start, stop))
             elif number == 4:
+                self._budget.entry()
                 named = dict(self._texts(start, stop, GRADIENT))
                 returns[named.get(1, "")] = named.get(2, "")
             elif number == 5:
@@ -162,6 +198,7 @@ class Reader:
         """Return the name, the arguments and the outputs in an OpDef."""
         name, lists = "", {2: list[str](), 3: list[str]()}
         for number, _, start, stop in fields(self._data, at, end):
+            self._budget.entry()
             if number == 1:
                 name = text(self._data, start, stop)
             elif number in lists:
@@ -179,9 +216,7 @@ class Reader:
 
     def node(self, at: int, end: int) -> Node:
         """Return the NodeDef between two positions."""
-        self._left -= 1
-        if self._left < 0:
-            raise TooLarge
+        self._budget.member()
         data = self._data
         named: dict[int, str] = {}
         inputs: list[str] = []
@@ -195,6 +230,7 @@ class Reader:
                     raise Broken("an operation has an attribute twice")
                 attributes[key] = value
             elif number == 3:
+                self._budget.entry()
                 inputs.append(text(data, start, stop))
             elif number <= 2:
                 if number in named:
@@ -212,10 +248,12 @@ class Reader:
     def _entry(self, at: int, end: int, depth: int = 0) -> tuple[str, Attribute]:
         """Return one entry of a map of attributes."""
         if end - at > SHORT:
+            self._budget.entry()
             return self._read_entry(at, end, depth)
         raw = self._data[at:end]
         found = self._entries.get(raw)
         if found is None:
+            self._budget.entry()
             found = self._read_entry(at, end, depth)
             if len(self._entries) < 10_000:
                 self._entries[raw] = found
@@ -262,6 +300,7 @@ class Reader:
         tensors: list[Tensor] = []
         functions: list[str] = []
         for number, kind, start, stop in fields(self._data, at, end):
+            self._budget.entry()
             if number == 8 and kind == BYTES:
                 tensors.append(self._tensor(start, stop))
             elif number == 9 and kind == BYTES:
@@ -302,6 +341,7 @@ class Reader:
         strings: list[bytes] = []
         is_object = False
         for number, kind, start, stop in fields(data, at, end):
+            self._budget.entry()
             if number in TENSOR:
                 if number in single or TENSOR[number] != kind:
                     raise Broken(f"a constant holds the field with the number {number} twice, or of the wrong kind")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from picasso.models.scan.findings import Finding, Kind
 from picasso.models.scan.graph_operations import ALLOWED, DORMANT, FEEDING, TEXT_FILE, describe
-from picasso.models.scan.graph_reading import STRING, Graph, Node
+from picasso.models.scan.graph_reading import STRING, Function, Graph, Node
 from picasso.models.scan.graph_sizes import OBJECTS, REFERENCE, base, called, place, places
 from picasso.models.scan.quoting import shown
 
@@ -75,38 +75,39 @@ def unknown(graph: Graph, where: str) -> Iterator[Finding]:
 
 def dormant(graph: Graph, start: Start, where: str, assets: Collection[str]) -> Iterator[tuple[Finding, str]]:
     """Yield what a start depends on that may only lie in the file, each with the name of the operation."""
-    for node, inside, outside in reached(graph, start):
+    for node, function in reached(graph, start):
+        inside = f", function {shown(function)}{where}" if function else where
         for name in node.functions:
             if name not in graph.functions:
-                yield Finding(Kind.BROKEN, place(node, inside + where), MISSING.format(shown(name))), name
+                yield Finding(Kind.BROKEN, place(node, inside), MISSING.format(shown(name))), name
         if node.operation not in DORMANT or node.operation in start.tolerated:
             continue
         if node.operation in TEXT_FILE and start.files:
-            named = base(node.inputs[1]) if len(node.inputs) > 1 else ""
-            # In a function it has to come from outside; what is handed in from there is looked at there.
-            if named in assets or (not outside and all(other != named for other in inner_names(graph, inside))):
+            if given(node, graph.functions.get(function), assets):
                 continue
             what = f"the operation {node.operation} reads a file that is no asset of the model"
         else:
             what = f"{describe(node.operation)}, and {start.what} depends on it"
-        yield Finding(Kind.CODE, place(node, inside + where), what), node.operation
+        yield Finding(Kind.CODE, place(node, inside), what), node.operation
     if start.files:
         yield from foreign_files(graph, start, where, assets)
 
 
-def inner_names(graph: Graph, inside: str) -> Iterator[str]:
-    """Yield the names of the operations in the function of a place."""
-    for function in graph.functions.values():
-        if inside == within(function.name):
-            yield from (node.name for node in function.nodes)
+def given(node: Node, function: Function | None, assets: Collection[str]) -> bool:
+    """Tell whether what fills a table takes the name of its file from an asset, or from whoever calls its function.
+
+    What is handed to a function is looked at where it is called.
+    """
+    named = base(node.inputs[1]) if len(node.inputs) > 1 else ""
+    return named in assets if function is None else named in function.arguments
 
 
 def foreign_files(graph: Graph, start: Start, where: str, assets: Collection[str]) -> Iterator[tuple[Finding, str]]:
     """Yield the texts that are handed to functions which fill tables from files, and that name no asset."""
     filling = fillers(graph)
-    scope = {node.name: node for node in graph.nodes}
-    for node, _, outside in reached(graph, start):
-        if outside and filling.intersection(called(node, graph.functions)):
+    scope = {node.name: node for node in graph.nodes} if filling else {}
+    for node, function in reached(graph, start) if filling else ():
+        if not function and filling.intersection(called(node, graph.functions)):
             for name in map(base, node.inputs):
                 source = scope.get(name)
                 if source and source.name not in assets and is_text(source):
@@ -129,22 +130,25 @@ def is_text(node: Node) -> bool:
 
 def fillers(graph: Graph) -> set[str]:
     """Return the names of functions that fill tables from files, or call one that does."""
+    callers: dict[str, list[str]] = {}
+    waiting: list[str] = []
+    for name, function in graph.functions.items():
+        for node in function.nodes:
+            if node.operation in TEXT_FILE:
+                waiting.append(name)
+            for other in called(node, graph.functions):
+                callers.setdefault(other, []).append(name)
     found: set[str] = set()
-    grown = True
-    while grown:
-        before = len(found)
-        for name, function in graph.functions.items():
-            if any(
-                node.operation in TEXT_FILE or not found.isdisjoint(called(node, graph.functions))
-                for node in function.nodes
-            ):
-                found.add(name)
-        grown = len(found) > before
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += callers.get(name, ())
     return found
 
 
-def reached(graph: Graph, start: Start) -> Iterator[tuple[Node, str, bool]]:
-    """Yield all operations that a start depends on: each, the end of its place, and whether it is in no function."""
+def reached(graph: Graph, start: Start) -> Iterator[tuple[Node, str]]:
+    """Yield all operations that a start depends on, each with the name of its function, or ""."""
     scope = {node.name: node for node in graph.nodes}
     waiting, seen = [base(name) for name in start.nodes], set[str]()
     functions = list(start.functions)
@@ -154,7 +158,7 @@ def reached(graph: Graph, start: Start) -> Iterator[tuple[Node, str, bool]]:
             continue
         seen.add(name)
         node = scope[name]
-        yield node, "", True
+        yield node, ""
         waiting += map(base, node.inputs)
         functions += called(node, graph.functions)
     functions += graph.gradients
@@ -167,13 +171,8 @@ def reached(graph: Graph, start: Start) -> Iterator[tuple[Node, str, bool]]:
         function = graph.functions[name]
         functions += function.functions
         for node in function.nodes:
-            yield node, within(name), False
+            yield node, name
             functions += called(node, graph.functions)
-
-
-def within(function: str) -> str:
-    """Return the end of a place in a function."""
-    return f", function {shown(function)}"
 
 
 def answers(graph: Graph) -> Start:

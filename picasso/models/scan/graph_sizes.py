@@ -27,6 +27,7 @@ DEEPEST_CALLS = 200
 # How many steps a constant may be away, and how many operations a condition may have to be looked at.
 STEPS = 6
 CONDITION_SIZE = 500
+COPIED = 50
 COPIES = ("Identity", "Cast", "StopGradient", "Enter")
 
 # Which input says how large the output is: all its sizes, or the number of its values.
@@ -73,6 +74,7 @@ def costs(graph: Graph, file_bytes: int, limits: Limits, where: str) -> Iterator
     """
     most = limits.megabytes * MEGABYTE
     total = 0
+    scopes: dict[str, Scope] = {}
     for nodes, inside in places(graph, where):
         scope = {node.name: node for node in nodes}
         for node in nodes:
@@ -84,7 +86,7 @@ def costs(graph: Graph, file_bytes: int, limits: Limits, where: str) -> Iterator
                 yield Finding(Kind.BROKEN, place(node, inside), "a constant has an impossible shape")
             elif max(sizes) > most:
                 yield too_large(place(node, inside), max(sizes), limits)
-            if node.operation in LOOPS and endless(node, scope, graph.functions):
+            if node.operation in LOOPS and endless(node, scope, graph.functions, scopes):
                 yield Finding(Kind.LIMIT, place(node, inside), ENDLESS)
     free = max(limits.free_megabytes * MEGABYTE, limits.ratio * file_bytes)
     if total > min(most, free):
@@ -171,18 +173,21 @@ def filled(tensor: Tensor) -> tuple[int, ...]:
 # ---- loops and calls -----------------------------------------------------------------------------------------------
 
 
-def endless(node: Node, scope: Scope, functions: Mapping[str, Function]) -> bool:
-    """Tell whether an operation is a loop whose condition never changes."""
+def endless(node: Node, scope: Scope, functions: Mapping[str, Function], scopes: dict[str, Scope]) -> bool:
+    """Tell whether an operation is a loop whose condition never changes; ``scopes`` keeps what was looked up."""
     if node.operation == "LoopCond":
         return unchanged_in_frame(node, scope)
     named = [node.attributes[key].functions for key in ("cond", "body") if key in node.attributes]
     found = [functions[names[0]] for names in named if names and names[0] in functions]
-    return len(found) == 2 and unchanged(*found)
+    for function in found:
+        if function.name not in scopes:
+            scopes[function.name] = {one.name: one for one in function.nodes}
+    return len(found) == 2 and unchanged(found[0], found[1], scopes)
 
 
-def unchanged(condition: Function, body: Function) -> bool:
+def unchanged(condition: Function, body: Function, scopes: Mapping[str, Scope]) -> bool:
     """Tell whether a condition depends on nothing that the body changes."""
-    scope = {node.name: node for node in condition.nodes}
+    scope, inner = scopes[condition.name], scopes[body.name]
     answer = condition.returns.get(condition.outputs[0], "") if condition.outputs else ""
     waiting, seen, needed = [base(answer)], set[str](), set[str]()
     while waiting:
@@ -194,11 +199,11 @@ def unchanged(condition: Function, body: Function) -> bool:
             if scope[name].operation in CHANGING or len(seen) > CONDITION_SIZE:
                 return False
             waiting += map(base, scope[name].inputs)
-        elif name in condition.arguments:
+        elif name:
             needed.add(name)
-    inner = {node.name: node for node in body.nodes}
+    positions = {name: position for position, name in enumerate(condition.arguments)} if needed else {}
     for name in needed:
-        position = condition.arguments.index(name)
+        position = positions.get(name, len(body.outputs))
         if position >= len(body.outputs) or position >= len(body.arguments):
             return False
         source = origin(base(body.returns.get(body.outputs[position], "")), inner)
@@ -213,7 +218,7 @@ CHANGING = frozenset(" ".join((RANDOM, VARIABLES)).split())
 
 def origin(name: str, scope: Scope) -> str:
     """Return where a value comes from that is only handed on."""
-    for _ in range(len(scope) + 1):
+    for _ in range(COPIED):
         node = scope.get(name)
         if node is None or node.operation != "Identity" or not node.inputs:
             break

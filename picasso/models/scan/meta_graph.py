@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from picasso.models.scan.graph_reading import Graph, Reader
+from picasso.models.scan.graph_reading import Budget, Graph, Reader
 from picasso.models.scan.wire import BYTES, VARINT, Broken, Data, fields, message, text, varint
 
 META_GRAPH = dict.fromkeys(range(1, 8), BYTES)
@@ -56,24 +56,27 @@ def read(data: Data, at: int, end: int, members: int) -> MetaGraph:
         Broken: it is none.
         TooLarge: it has too many operations.
     """
-    found = MetaGraph()
+    found, budget = MetaGraph(), Budget(members)
     for number, start, stop in message(data, at, end, META_GRAPH, frozenset({4, 5, 6})):
         if number == 2:
-            found.graph = Reader(data, members).graph(start, stop)
+            found.graph = Reader(data, budget).graph(start, stop)
         elif number == 3:
             saver = dict(texts(data, start, stop, (1, 3)))
             found.filename, found.restore = saver.get(1, ""), saver.get(3, "")
         elif number == 4:
+            budget.entry()
             name, inner = entry(data, start, stop)
-            found.collections[name] = list(listed(data, *inner))
+            found.collections[name] = list(listed(data, *inner, budget))
         elif number == 5:
+            budget.entry()
             name, inner = entry(data, start, stop)
-            found.signatures[name] = signature(data, *inner)
+            found.signatures[name] = signature(data, *inner, budget)
         elif number == 6:
+            budget.member()
             found.assets.append(asset(data, start, stop))
         elif number == 7:
             found.modern = True
-            objects(data, start, stop, members, found)
+            objects(data, start, stop, budget, found)
     return found
 
 
@@ -103,20 +106,22 @@ def entry(data: Data, at: int, end: int) -> tuple[str, tuple[int, int]]:
     return key, value
 
 
-def listed(data: Data, at: int, end: int) -> Iterator[str]:
+def listed(data: Data, at: int, end: int, budget: Budget) -> Iterator[str]:
     """Yield the names in a CollectionDef that lists nodes."""
     for number, kind, start, stop in fields(data, at, end):
         if number == 1 and kind == BYTES:
             for inner, wire, first, last in fields(data, start, stop):
+                budget.entry()
                 if inner == 1 and wire == BYTES:
                     yield text(data, first, last)
 
 
-def signature(data: Data, at: int, end: int) -> tuple[list[str], list[str]]:
+def signature(data: Data, at: int, end: int, budget: Budget) -> tuple[list[str], list[str]]:
     """Return the names of the tensors of a SignatureDef: of its inputs, and of its outputs."""
     lists: dict[int, list[str]] = {1: [], 2: []}
     for number, kind, start, stop in fields(data, at, end):
         if number in lists and kind == BYTES:
+            budget.entry()
             lists[number] += tensors(data, *entry(data, start, stop)[1])
     return lists[1], lists[2]
 
@@ -145,18 +150,20 @@ def asset(data: Data, at: int, end: int) -> tuple[str, str]:
     return tensor, name
 
 
-def objects(data: Data, at: int, end: int, members: int, found: MetaGraph) -> None:
+def objects(data: Data, at: int, end: int, budget: Budget, found: MetaGraph) -> None:
     """Find the functions that loading calls in a SavedObjectGraph, and what they are given."""
     nodes: list[Object] = []
     bound: dict[str, list[int]] = {}
     for number, kind, start, stop in fields(data, at, end):
         if number == 1 and kind == BYTES:
+            budget.member()
             nodes.append(read_object(data, start, stop))
-            if len(nodes) > members:
-                raise Broken(f"it holds more than {members:,} objects")
         elif number == 2 and kind == BYTES:
             name, inner = entry(data, start, stop)
-            bound[name] = list(numbers(data, *inner))
+            bound[name] = []
+            for one in numbers(data, *inner):
+                budget.entry()
+                bound[name].append(one)
     called = {child for node in nodes for child in node.called if child < len(nodes)}
     found.loading = {name for child in called for name in nodes[child].functions}
     given = {one for name in found.loading for one in bound.get(name, ()) if one < len(nodes)}

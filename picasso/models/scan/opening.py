@@ -40,7 +40,7 @@ def judged(file: Path, what: str, context: Context, judge: Judge) -> Iterator[Fi
                 yield from judge(data, len(data))
     except Broken as error:
         yield Finding(Kind.BROKEN, file.name, f"it is no {what}: {error}")
-    except TooLarge:
-        yield Finding(Kind.LIMIT, file.name, f"it holds more than {context.limits.members:,} operations")
+    except TooLarge as error:
+        yield Finding(Kind.LIMIT, file.name, str(error))
     except OSError as error:
         yield Finding(Kind.BROKEN, file.name, f"it can't be read ({error.strerror or 'it changed meanwhile'})")
