@@ -36,6 +36,9 @@ STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 # Bytes that decoding may take for each pixel that is allowed: 2.2 times what Pillow holds for it.
 MOST_EACH = 2.2 * 4
 
+# How many more it takes for a pixel of WebP where libwebp can't be asked directly.
+WEBP_OF_PILLOW = 12
+
 # How a photograph of a phone begins that is told apart only to say what to do about it.
 HEIC = [b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")]
 
@@ -144,13 +147,15 @@ def opened(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Open
             if header.form == "TIFF" and image.info.get("compression") not in COMPRESSIONS:
                 raise UnsupportedImage(f"{shown} is a TIFF of a kind that can't be read; {MORE}")
         pixels = memory(image.mode if image else header.mode, header)
+        if header.form == "WEBP" and image:
+            pixels += WEBP_OF_PILLOW * header.size[0] * header.size[1]
         most = int(MOST_EACH * megapixels * MILLION)
         if pixels > most:
             raise TooLarge(
                 f"{shown} takes {pixels / MILLION:,.0f} MB to decode, more than the {most / MILLION:,.0f} that an "
                 f"image of {megapixels} million pixels may take; make it smaller, or save it as PNG or baseline JPEG."
             )
-        return Opened(header, shown, pixels + len(body), image)
+        return Opened(header, shown, pixels + len(body) * (2 if header.whole else 1), image)
 
 
 def memory(mode: str, header: Header) -> int:

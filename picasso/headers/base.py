@@ -75,6 +75,7 @@ class Header:
         body: of the file, what a decoder needs for the pixels of its first frame; it is not copied.
         orientation: how it is stored, 1 to 8 as in EXIF; 1 is upright.
         working: bytes that the decoder takes beside the image that it fills.
+        whole: whether the decoder wants the whole file at once, and so a copy of it.
         mode: of the image, where the decoder does not tell; else "".
         offset: (left, top) of the frame in the image, where it is smaller.
         frame: (width, height) of the frame.
@@ -85,6 +86,7 @@ class Header:
     body: Parts
     orientation: int = 1
     working: int = 0
+    whole: bool = False
     mode: str = ""
     offset: tuple[int, int] = (0, 0)
     frame: tuple[int, int] = (0, 0)

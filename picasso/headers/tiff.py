@@ -34,7 +34,14 @@ def read(body: bytes, limits: Limits) -> Header:
     except (struct.error, KeyError, IndexError, ValueError):
         raise UnidentifiedImageError from None
     limits.check(width, height)
-    return Header("TIFF", (width, height), patched, turned(tags), working(tags, width, height, limits, len(body)))
+    return Header(
+        "TIFF",
+        (width, height),
+        patched,
+        turned(tags),
+        working(tags, width, height, limits),
+        whole=first(tags, COMPRESSION, UNCOMPRESSED) != UNCOMPRESSED,
+    )
 
 
 def directory(body: bytes) -> tuple[dict[int, tuple[int, ...]], Parts]:
@@ -80,11 +87,8 @@ def turned(tags: dict[int, tuple[int, ...]]) -> int:
     return found if 1 <= found <= 8 else 1
 
 
-def working(tags: dict[int, tuple[int, ...]], width: int, height: int, limits: Limits, length: int) -> int:
-    """Return the bytes that a strip or a tile takes; each is unpacked as a whole, however little of it is needed.
-
-    What unpacks them wants the whole file at once, of so many bytes as ``length`` says.
-    """
+def working(tags: dict[int, tuple[int, ...]], width: int, height: int, limits: Limits) -> int:
+    """Return the bytes that a strip or a tile takes; each is unpacked as a whole, however little of it is needed."""
     across, down = first(tags, TILE_WIDTH, width), first(tags, TILE_HEIGHT, height)
     if TILES not in tags:
         across, down = width, min(first(tags, ROWS, height), height)
@@ -100,7 +104,7 @@ def working(tags: dict[int, tuple[int, ...]], width: int, height: int, limits: L
     each = max(bits) if first(tags, PLANAR, 1) == SEPARATE else together
     if first(tags, PHOTOMETRIC, 1) == YCBCR:
         each += 32
-    return length + ceil(prod((pixels, each)) / 8)
+    return ceil(prod((pixels, each)) / 8)
 
 
 def first(tags: dict[int, tuple[int, ...]], tag: int, default: int) -> int:

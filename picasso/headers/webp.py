@@ -49,9 +49,9 @@ def read(body: bytes, limits: Limits) -> Header:
         orientation(exif, xmp),
         # Where the image is filled, the decoder has ended; more of the two counts.
         pixels * max(channels, channels + inner - 4),
-        "RGBA" if alpha or frame != size else "RGB",
-        offset,
-        frame,
+        mode="RGBA" if alpha or frame != size else "RGB",
+        offset=offset,
+        frame=frame,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.threats.line import ABUSE, API, CONNECTIONS, GUARD, STORAGE
+from tests.threats.line import ABUSE, API, CONNECTIONS, DECODING, GUARD, STORAGE
 
 PROMISES: dict[str, tuple[str, ...]] = {
     "Whatever another site makes a browser send is refused, by any method; only links to pages are followed from "
@@ -30,6 +30,25 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "What does not fit into memory lies in the folder of the server, `WORK_DIR`, and nowhere else.": (
         f"{CONNECTIONS}::test_a_large_body_lies_in_the_folder_of_the_server",
         f"{ABUSE}::test_nothing_lies_outside_the_folder_of_the_server",
+    ),
+    "A picture is decoded by a process of its own, which the system ends where it takes more time than "
+    "`DECODE_SECONDS` or more memory than its header says; others go on.": (
+        f"{DECODING}::test_an_image_that_takes_too_long_is_refused_and_others_go_on",
+        f"{DECODING}::test_one_that_takes_more_memory_than_its_header_says_is_refused",
+        f"{DECODING}::test_one_that_crashes_its_decoder_is_refused_and_others_go_on",
+        f"{DECODING}::test_while_eight_hostile_images_are_decoded_everything_else_is_answered",
+    ),
+    "All that are decoded share `DECODE_PROCESSES` and `DECODE_MB`.": (
+        f"{DECODING}::test_so_many_are_decoded_at_once",
+        f"{DECODING}::test_large_images_wait_for_each_other",
+        f"{DECODING}::test_pictures_of_audits_have_the_same_bounds",
+    ),
+    "The size, the scans of a JPEG, and what a decoder will take are read from the file first, and bounded; a decoder "
+    "is given only what pixels are made of.": (
+        "hostile/test_doors.py::test_every_door_answers_alike",
+        "hostile/test_files.py::test_bombs_take_no_memory",
+        "test_headers.py::test_a_decoder_is_given_only_what_pixels_are_made_of",
+        "test_headers.py::test_no_image_takes_more_memory_than_its_header_says",
     ),
     "A refused upload leaves no session.": (f"{API}::test_what_is_refused_leaves_no_session",),
     "Where there are too many sessions, empty ones give way.": (
