@@ -12,6 +12,7 @@ from flask import Flask, Response, request
 from picasso.configuration import Settings
 from picasso.errors import BadRequest, Forbidden
 from picasso.web.login import OPEN_PATHS
+from picasso.web.proxies import CONNECTED
 from picasso.web.services import release_session, send_cookie
 
 POLICY = "; ".join(
@@ -90,6 +91,9 @@ def init_app(app: Flask, settings: Settings) -> None:
     def check() -> None:
         # With proxies, this is the name that the visitor typed.
         header = request.headers.get("Host", "")
+        # A page that rebinds its name to loopback comes past the proxy, and can write any header but this one.
+        connected = request.environ.get(CONNECTED, header) if is_loopback(settings.HOST) else header
+        header = header if served(connected) else connected
         if not (served(header) or request.path in OPEN_PATHS):
             name = host_name(header)
             setting = f'TRUSTED_HOSTS = ["{name}"]' if HOST.fullmatch(name) else "TRUSTED_HOSTS"

@@ -34,7 +34,8 @@ def recipes_of(look: Look) -> dict[str, str]:
     settings = services().settings
     names = list(class_names().values())
     # The folders of this machine are only the business of those who sit at it.
-    open_hearted = is_loopback(settings.HOST) and not (settings.asks_for_password() or settings.PROXIES)
+    others = settings.asks_for_password() or settings.PROXIES or settings.TRUSTED_HOSTS
+    open_hearted = is_loopback(settings.HOST) and not others
     return {
         title: write(settings, look.spec, services().registry, names=names, full_paths=open_hearted)
         for title, write in (("In Python", recipes.as_python), ("On the command line", recipes.as_command))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 # A name and its value in a Forwarded header, and what follows: ";" the same proxy, "," the next one.
 PAIR = re.compile(r"\s*+(?:([A-Za-z]+)=(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s\",;]*)))?\s*+([;,]|$)")
+#: Where the Host header stays that came with the connection itself.
+CONNECTED = "picasso.connected_host"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -47,6 +49,7 @@ class Proxies:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         claims = self._read(environ, self._count)
+        environ[CONNECTED] = environ.get("HTTP_HOST", "")
         if address := address_of(claims.address):
             environ["REMOTE_ADDR"] = environ["REMOTE_HOST"] = address
         if (scheme := claims.scheme.lower()) in DEFAULT_PORTS:

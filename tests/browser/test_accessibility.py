@@ -36,7 +36,18 @@ def places(past: Past) -> list[str]:
     """The address of every kind of page, of a visitor with pictures and runs."""
     occlusion, finer, *others = past.runs.values()
     together = f"{occlusion},{finer.rsplit('/', 1)[1]}"
-    return ["/", "/visualizations/PartialOcclusion", occlusion, *others, together, WHAT_IF, "/audit", "/model", NOWHERE]
+    return [
+        "/",
+        "/visualizations/PartialOcclusion",
+        occlusion,
+        *others,
+        together,
+        WHAT_IF,
+        "/audit",
+        "/model",
+        "/reset",
+        NOWHERE,
+    ]
 
 
 @pytest.mark.slow

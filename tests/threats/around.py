@@ -185,6 +185,7 @@ LINES: dict[int, Line] = {
             "browser/test_proxy.py::test_everything_works_behind_the_proxy",
             "browser/test_proxy.py::test_two_visitors_and_one_who_guesses",
             "web/test_proxies.py::test_customary_headers",
+            "web/test_proxies.py::test_folders_of_the_machine_are_not_shown_to_others",
             "web/test_proxies.py::test_the_standard_header",
             "web/test_proxies.py::test_servers_on_one_host_keep_their_sessions_apart",
             "web/test_prefix.py::test_the_header_counts_on_loopback_and_with_proxies",

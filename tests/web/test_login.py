@@ -211,6 +211,9 @@ def test_the_password_is_not_written_into_runs(guarded: Flask) -> None:
         # One proxy stands before the server, and what it says of the name counts.
         ({"Host": "localhost", "X-Forwarded-Host": "picasso.example"}, 200),
         ({"Host": "localhost", "X-Forwarded-Host": "evil.com"}, 400),
+        # A page that rebinds its name to this machine can write that header, but not this one.
+        ({"Host": "evil.com", "X-Forwarded-Host": "localhost"}, 400),
+        ({"Host": "evil.com", "X-Forwarded-Host": "picasso.example"}, 400),
         ({"Host": "localhost", "X-Forwarded-Host": "picasso.example, evil.com"}, 400),
     ],
 )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from picasso import configuration
+from picasso import configuration, recipes
 from picasso.errors import ConfigurationError
+from picasso.web import keeping
 from picasso.web.proxies import Proxies, address_of, elements, visible_port
 from picasso.web.services import Services
+from tests.conftest import fake_settings
 
 
 def seen(headers: dict[str, str], count: int = 1, family: str = "X-Forwarded") -> tuple[str, str, str]:
@@ -118,3 +122,19 @@ def test_an_action_behind_a_proxy_that_is_not_declared_is_told_the_setting(app: 
     assert refused.status_code == 403
     assert "PROXIES = 1" in refused.get_json()["error"]["message"]
     assert "PROXIES" not in app.test_client().post("/reset", headers={"Origin": "https://a.example"}).text
+
+
+@pytest.mark.parametrize("more", [{"PROXIES": 1}, {"TRUSTED_HOSTS": ["a.example"]}, {"PASSWORD": "x"}, {}])
+def test_folders_of_the_machine_are_not_shown_to_others(
+    app: Flask, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    for name in ("as_command", "as_python"):
+        monkeypatch.setattr(recipes, name, lambda *_, full_paths, **options: asked.append(full_paths))
+    services: Services = app.extensions["picasso"]
+    changed = replace(services, settings=configuration.build(fake_settings(**more), None))
+    monkeypatch.setitem(app.extensions, "picasso", changed)
+    look: Any = SimpleNamespace(spec=None)
+    with app.app_context():
+        keeping.recipes_of(look)
+    assert asked == [not more, not more]
