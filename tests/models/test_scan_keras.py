@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,35 @@ def test_the_files_of_earlier_keras_are_data() -> None:
     for pattern in ("*.h5", "*.keras", "*/*.json", "*/*5"):
         for file in FOLDER.glob(pattern):
             assert scan(file).is_data, file
+
+
+def test_what_keras_writes_is_read_without_the_hdf5_library_and_in_the_same_way() -> None:
+    from picasso.models.scan import hdf5_library
+    from picasso.models.scan.hdf5_plain import PlainFile
+
+    for pattern in ("*.h5", "*/*5"):
+        for file in FOLDER.glob(pattern):
+            size, names = file.stat().st_size, ("model_config", "training_config")
+            with file.open("rb") as stream:
+                plain = PlainFile(stream, size, Context(), file.name)
+                found = list(plain.faults()), {name: plain.text(name) for name in names if name in plain.attributes}
+                assert found == hdf5_library.read(stream, size, Context(), file.name, names)
+    code = "import sys; from pathlib import Path; from picasso.models.scan import scan\n"
+    code += "print(scan(Path(sys.argv[1])).is_data, {'h5py', 'numpy', 'keras'} & set(sys.modules))"
+    file = FOLDER / "keras2_zip.keras"
+    ended = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
+    assert ended.stdout == "True set()\n"
+
+
+def test_other_programs_may_pack_what_they_store(tmp_path: Path) -> None:
+    import h5py
+
+    for version in ("earliest", "latest"):
+        with h5py.File(tmp_path / "weights.h5", "w", libver=version) as file:
+            file.attrs["layer_names"] = ["dense"]
+            options = {"compression": "gzip", "shuffle": True, "fletcher32": True, "chunks": (10, 10)}
+            file.create_dataset("dense/kernel", data=[[float(number) for number in range(25)]] * 25, **options)
+        assert scan(tmp_path / "weights.h5").findings == (), version
 
 
 def test_a_finding_names_layer_file_and_path(tmp_path: Path) -> None:

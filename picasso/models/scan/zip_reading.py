@@ -47,6 +47,8 @@ class Slice(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Read as much as fits, up to the end of the part."""
         most = max(0, min(len(buffer), self.size - self.at))
+        if not most:
+            return 0
         self.stream.seek(self.start + self.at)
         found = self.stream.read(most)
         buffer[: len(found)] = found
@@ -156,7 +158,9 @@ def faults_of_places(archive: zipfile.ZipFile, stream: IO[bytes], where: str) ->
 
 def content_start(info: zipfile.ZipInfo, stream: IO[bytes]) -> int | None:
     """Return where the content of a member begins, or None if its header does not agree with the list of members."""
-    stream.seek(max(0, info.header_offset))
+    if not 0 <= info.header_offset <= stream.seek(0, io.SEEK_END):
+        return None
+    stream.seek(info.header_offset)
     head = stream.read(LOCAL.size)
     if len(head) < LOCAL.size:
         return None
