@@ -19,5 +19,6 @@ ABUSE, BORDER, CONNECTIONS = "threats/test_abuse.py", "threats/test_border.py", 
 FAULTS, PATHS = "threats/test_faults.py", "threats/test_paths.py"
 AUDITS, NGINX = "web/test_audits.py", "web/test_nginx.py"
 API, GUARD, PAGES = "web/test_api.py", "web/test_guard.py", "web/test_pages.py"
+LOGIN = "web/test_login.py"
 DECODING = "test_decoding.py"
 IMAGES, STORAGE, ENGINE, RUNS = "test_images.py", "test_storage.py", "test_engine.py", "test_runs.py"

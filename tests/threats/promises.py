@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.threats.line import ABUSE, API, CONNECTIONS, DECODING, GUARD, STORAGE
+from tests.threats.line import ABUSE, API, BORDER, CONNECTIONS, DECODING, GUARD, LOGIN, NGINX, STORAGE
 
 PROMISES: dict[str, tuple[str, ...]] = {
     "Whatever another site makes a browser send is refused, by any method; only links to pages are followed from "
@@ -57,5 +57,58 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "Sessions take turns in the queue, and none may have more than half of it.": (
         "test_turns.py::test_owners_take_turns",
         "test_turns.py::test_one_session_leaves_room_for_others",
+    ),
+    "The server listens on `127.0.0.1` unless the setting `HOST` says otherwise; it does so only with a password, or "
+    "where `OPEN` says that none is wanted.": (
+        f"{BORDER}::test_nothing_is_open_by_default",
+        f"{LOGIN}::test_others_are_served_only_if_that_is_said",
+        f"{LOGIN}::test_without_the_password_nothing_is_shown",
+    ),
+    "Passwords are compared in constant time, and so many wrong ones a minute are looked at and no more; the right one "
+    "is let in whoever guesses beside it.": (
+        f"{LOGIN}::test_passwords_are_compared_in_constant_time",
+        f"{LOGIN}::test_guessing_is_slowed_down_for_one_network_only",
+        f"{LOGIN}::test_however_fast_somebody_guesses_few_passwords_are_looked_at",
+        f"{LOGIN}::test_nobody_behind_a_proxy_that_is_not_declared_is_locked_out",
+    ),
+    "Bound to loopback, it serves loopback names and the `TRUSTED_HOSTS` only (DNS rebinding), behind a proxy too.": (
+        f"{GUARD}::test_other_names_are_refused_and_leave_nothing",
+        f"{BORDER}::test_other_hosts_over_the_wire",
+        f"{LOGIN}::test_names_behind_a_proxy",
+        f"{NGINX}::test_a_host_name_that_is_not_trusted_is_told_the_setting",
+    ),
+    "Forwarded headers are believed only where `PROXIES` says so, and of those only what that many proxies have "
+    "added.": (
+        f"{LOGIN}::test_without_proxies_forwarded_headers_say_nothing",
+        f"{NGINX}::test_nothing_that_a_visitor_forges_arrives",
+        f"{NGINX}::test_two_proxies_one_behind_the_other",
+        "web/test_proxies.py::test_customary_headers",
+        "web/test_proxies.py::test_the_standard_header",
+    ),
+    "A well-formed `X-Forwarded-Prefix` is believed on loopback too: it changes the paths of links, and of the cookie, "
+    "in the answer to whoever sent it, which no cache may keep for others, and cannot lead to another host.": (
+        f"{BORDER}::test_no_prefix_leads_to_another_host",
+        f"{NGINX}::test_every_link_has_the_path_that_the_proxy_takes_off",
+        "web/test_prefix.py::test_only_plain_paths_are_prefixes",
+        "web/test_prefix.py::test_the_header_counts_on_loopback_and_with_proxies",
+    ),
+    "Cookies are `HttpOnly` and `SameSite=Lax`, under https `Secure`; servers on several ports of a host keep theirs "
+    "apart.": (
+        f"{API}::test_the_cookie_holds_an_id_and_nothing_else",
+        f"{NGINX}::test_https_is_known_to_be_https",
+        "web/test_proxies.py::test_servers_on_one_host_keep_their_sessions_apart",
+    ),
+    "Reports that are kept as files say the same of themselves, wherever they are opened.": (
+        "browser/test_reports.py::test_a_report_on_disk_looks_as_it_should",
+        "browser/test_reports.py::test_whatever_got_into_a_report_runs_and_fetches_nothing",
+    ),
+    "What *Start over* deletes only its visitor's browser can bring back, for a minute; then it is deleted from the "
+    "disk.": (
+        "web/test_reset.py::test_within_a_minute_it_is_undone",
+        "web/test_reset.py::test_after_a_minute_it_is_gone",
+        "web/test_reset.py::test_nothing_is_restored_by_a_made_up_id",
+    ),
+    "Logs of requests hold no names of pictures and no session ids.": (
+        f"{LOGIN}::test_requests_are_logged_without_names",
     ),
 }

@@ -59,6 +59,21 @@ def test_without_the_password_nothing_is_shown(guarded: Flask) -> None:
     assert client.get("/api/", headers=basic(SECRET, "")).status_code == 200
 
 
+def test_passwords_are_compared_in_constant_time(guarded: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+
+    def compare(given: bytes, password: bytes) -> bool:
+        compared.append((given, password))
+        return False
+
+    # Nothing else decides: not the length, and not what the password begins with.
+    monkeypatch.setattr("picasso.web.login.hmac.compare_digest", compare)
+    for given in (SECRET, "", "correct", "x" * 1000):
+        headers = {**basic(given), "X-Forwarded-For": f"192.0.2.{len(compared) + 100}"}
+        assert guarded.test_client().get("/", headers=headers).status_code == 401
+    assert compared == [(given.encode(), SECRET.encode()) for given in (SECRET, "", "correct", "x" * 1000)]
+
+
 def test_guessing_is_slowed_down_for_one_network_only(guarded: Flask) -> None:
     client = guarded.test_client()
 
