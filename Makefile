@@ -1,10 +1,12 @@
 # make run     install into .venv and serve the bundled example on http://127.0.0.1:5000
 # make run EXAMPLE=keras-efficientnet-lite     serve another one of picasso/examples, prepared first if it needs it
 # make test    install and run the tests, but for the slow ones
+# make test-floors  run the tests of model files with the oldest versions that pyproject.toml allows
 # make test-all     install and run all tests
 
 VENV := .venv
 PEERS := .venv-peers
+FLOORS := .venv-floors
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 PYTHON ?= python3
@@ -13,7 +15,7 @@ EXAMPLE ?=
 CONFIG := $(if $(EXAMPLE),picasso/examples/$(EXAMPLE)/config.py,config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test test-all lint format docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-catalogue bench-peers bench-attributions clean
+.PHONY: install prepare run test test-all test-floors lint format docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-catalogue bench-peers bench-attributions clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -35,6 +37,18 @@ test: install
 
 test-all: install
 	$(PYTEST)
+
+$(FLOORS)/installed: pyproject.toml tests/floors.py
+	$(PYTHON) -m venv $(FLOORS)
+	$(FLOORS)/bin/python -m tests.floors > $(FLOORS)/constraints.txt
+	$(FLOORS)/bin/pip install --quiet --disable-pip-version-check --constraint $(FLOORS)/constraints.txt \
+		--editable '.[keras2,onnx,tflite]' pytest pytest-xdist hypothesis
+	touch $@
+
+# Old versions warn of what new ones of other packages no longer have.
+test-floors: $(FLOORS)/installed
+	$(FLOORS)/bin/python -m pytest --quiet -W ignore --numprocesses 2 --dist loadfile $(wildcard tests/models/test_scan_*.py) \
+		tests/models/test_recognizing.py tests/models/test_versions.py tests/test_redaction.py
 
 lint: install
 	$(BIN)/ruff check .
@@ -85,4 +99,4 @@ bench-attributions: $(PEERS)/installed
 	$(PEERS)/bin/python -m benchmarks.attributions
 
 clean:
-	rm -rf $(VENV) $(PEERS) docs/_build build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) $(FLOORS) docs/_build build dist *.egg-info

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from picasso.errors import ModelError, reason
-from picasso.models.environment import choose_tensorflow
+from picasso.models.environment import choose_tensorflow, require_versions
 
+require_versions("tensorflow", "keras", "h5py")
 choose_tensorflow()
 # oneDNN is off by default on many CPUs and always faster here.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

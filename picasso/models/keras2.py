@@ -16,6 +16,7 @@ import numpy as np
 
 from picasso.errors import ModelError, reason
 from picasso.models.backend import keras, standard
+from picasso.models.environment import require_versions
 from picasso.models.scan import Limits
 from picasso.models.weight_budget import budget
 
@@ -67,6 +68,7 @@ def need_tf_keras(file: Path, error: Exception | None) -> Any:
         ModelError: it is not installed; says what to do.
     """
     if is_installed():
+        require_versions("tf_keras")
         return importlib.import_module("tf_keras")
     why = f" ({reason(error, 120)})" if error else ""
     raise ModelError(
@@ -105,6 +107,7 @@ def compared(
     if not is_installed():
         advice = f"Its writer's answers differ; to have them, install tf_keras ({TF_KERAS})."
         return model, ((calls + advice,) if calls else ())
+    require_versions("tf_keras")
     tf_keras = importlib.import_module("tf_keras")
     try:
         writers = load(tf_keras, file, custom_objects, limits)

@@ -15,6 +15,7 @@ from picasso.errors import ModelError
 from picasso.models.arrays import Array, fill_up
 from picasso.models.base import Model
 from picasso.models.checkpoints import beside, written
+from picasso.models.environment import require_versions
 from picasso.models.outputs import (
     OutputKind,
     Range,
@@ -28,6 +29,9 @@ from picasso.models.outputs import (
 )
 
 log = logging.getLogger(__name__)
+
+# What an extra installs.
+PACKAGES = {"onnx": ("onnx", "onnxruntime"), "tflite": ("ai-edge-litert",)}
 
 
 class PredictOnlyModel(Model):
@@ -109,8 +113,9 @@ def runtime(module: str, extra: str, file: Path) -> Any:
     """Import the runtime that an extra installs.
 
     Raises:
-        ModelError: it is not installed; says how to install it.
+        ModelError: it is not installed, or too old; says how to install it.
     """
+    require_versions(*PACKAGES[extra])
     try:
         return importlib.import_module(module)
     except ImportError as error:
