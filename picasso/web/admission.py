@@ -29,8 +29,14 @@ WATCH = frozenset({"health.live", "health.ready"})
 Kind = Literal["watch", "quick", "slow"]
 # So many segments of an address may stand before our own.
 MOST_BEFORE = 8
-# They decode pictures, or put together files of many megabytes.
-SLOW = UPLOADS | {"pages.add_samples", "keeping.results_zip", "keeping.results_csv", "keeping.report"}
+# They decode images, wait for their turn to do so, or put together files of many megabytes.
+SLOW = UPLOADS | {
+    "pages.add_samples",
+    "files.sample_thumbnail",
+    "keeping.results_zip",
+    "keeping.results_csv",
+    "keeping.report",
+}
 
 
 @dataclass

@@ -368,6 +368,7 @@ def test_requests_that_take_a_while_are_known_by_their_address(app: Flask) -> No
         ("POST", "/api/images"),
         ("POST", "/pictures"),
         ("POST", "/audit"),
+        ("GET", "/thumbnails/samples/0-00003.png"),
         ("GET", "/api/runs/0123/results.zip"),
         ("GET", "/user/ann/proxy/5000/api/runs/0123/report.html"),
     ):
