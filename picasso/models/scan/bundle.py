@@ -15,7 +15,7 @@ from picasso.models.scan.findings import Context, Finding, Kind
 from picasso.models.scan.graph_reading import MOST_AXES, STRING
 from picasso.models.scan.graph_sizes import ITEM_BYTES, MEGABYTE, OBJECTS, USUAL_BYTES, amount
 from picasso.models.scan.quoting import shown
-from picasso.models.scan.wire import BYTES, FIXED32, VARINT, Broken, fields, signed, text, varint
+from picasso.models.scan.wire import BYTES, FIXED32, VARINT, Broken, fields, signed, varint
 
 FOOTER, MAGIC, TRAILER = 48, 0xDB4775248B80FB57, 5
 # An index takes some hundred bytes for each variable.
@@ -152,7 +152,8 @@ def table(data: bytes) -> Iterator[tuple[str, int, int, bytes]]:
         place, first = varint(index, first, last)
         length, _ = varint(index, first, last)
         for key, begin, end, content in block(data, place, length):
-            yield text(key, 0, len(key)), begin, end, content
+            # The parts of partitioned variables have names that are no text.
+            yield key.decode("utf-8", "replace"), begin, end, content
 
 
 def block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, int, int, bytes]]:

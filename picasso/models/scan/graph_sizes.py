@@ -28,6 +28,8 @@ DEEPEST_CALLS = 200
 STEPS = 6
 CONDITION_SIZE = 500
 COPIED = 50
+# A condition that depends on more arguments is taken for one that changes.
+MOST_NEEDED = 20
 COPIES = ("Identity", "Cast", "StopGradient", "Enter")
 
 # Which input says how large the output is: all its sizes, or the number of its values.
@@ -74,7 +76,7 @@ def costs(graph: Graph, file_bytes: int, limits: Limits, where: str) -> Iterator
     """
     most = limits.megabytes * MEGABYTE
     total = 0
-    scopes: dict[str, Scope] = {}
+    loops = Loops(graph.functions)
     for nodes, inside in places(graph, where):
         scope = {node.name: node for node in nodes}
         for node in nodes:
@@ -86,7 +88,7 @@ def costs(graph: Graph, file_bytes: int, limits: Limits, where: str) -> Iterator
                 yield Finding(Kind.BROKEN, place(node, inside), "a constant has an impossible shape")
             elif max(sizes) > most:
                 yield too_large(place(node, inside), max(sizes), limits)
-            if node.operation in LOOPS and endless(node, scope, graph.functions, scopes):
+            if node.operation in LOOPS and loops.endless(node, scope):
                 yield Finding(Kind.LIMIT, place(node, inside), ENDLESS)
     free = max(limits.free_megabytes * MEGABYTE, limits.ratio * file_bytes)
     if total > min(most, free):
@@ -173,23 +175,43 @@ def filled(tensor: Tensor) -> tuple[int, ...]:
 # ---- loops and calls -----------------------------------------------------------------------------------------------
 
 
-def endless(node: Node, scope: Scope, functions: Mapping[str, Function], scopes: dict[str, Scope]) -> bool:
-    """Tell whether an operation is a loop whose condition never changes; ``scopes`` keeps what was looked up."""
-    if node.operation == "LoopCond":
-        return unchanged_in_frame(node, scope)
-    named = [node.attributes[key].functions for key in ("cond", "body") if key in node.attributes]
-    found = [functions[names[0]] for names in named if names and names[0] in functions]
-    for function in found:
-        if function.name not in scopes:
-            scopes[function.name] = {one.name: one for one in function.nodes}
-    return len(found) == 2 and unchanged(found[0], found[1], scopes)
+class Loops:
+    """Which loops of a graph have a condition that never changes; functions are looked at once.
+
+    Args:
+        functions: by name.
+    """
+
+    def __init__(self, functions: Mapping[str, Function]) -> None:
+        self._functions = functions
+        self._scopes: dict[str, Scope] = {}
+        self._needed: dict[str, tuple[int, ...] | None] = {}
+
+    def endless(self, node: Node, scope: Scope) -> bool:
+        """Tell whether an operation is a loop whose condition never changes."""
+        if node.operation == "LoopCond":
+            return unchanged_in_frame(node, scope)
+        named = [node.attributes[key].functions for key in ("cond", "body") if key in node.attributes]
+        found = [self._functions[names[0]] for names in named if names and names[0] in self._functions]
+        if len(found) != 2:
+            return False
+        condition, body = found
+        if condition.name not in self._needed:
+            self._needed[condition.name] = needed_by(condition, self._scope(condition))
+        needed, scope = self._needed[condition.name], self._scope(body)
+        return needed is not None and all(kept(body, position, scope) for position in needed)
+
+    def _scope(self, function: Function) -> Scope:
+        if function.name not in self._scopes:
+            self._scopes[function.name] = {node.name: node for node in function.nodes}
+        return self._scopes[function.name]
 
 
-def unchanged(condition: Function, body: Function, scopes: Mapping[str, Scope]) -> bool:
-    """Tell whether a condition depends on nothing that the body changes."""
-    scope, inner = scopes[condition.name], scopes[body.name]
+def needed_by(condition: Function, scope: Scope) -> tuple[int, ...] | None:
+    """Return the positions of the arguments that a condition depends on; None if it may change by itself."""
     answer = condition.returns.get(condition.outputs[0], "") if condition.outputs else ""
-    waiting, seen, needed = [base(answer)], set[str](), set[str]()
+    positions = {name: position for position, name in enumerate(condition.arguments)}
+    waiting, seen, needed = [base(answer)], set[str](), []
     while waiting:
         name = waiting.pop()
         if name in seen:
@@ -197,19 +219,18 @@ def unchanged(condition: Function, body: Function, scopes: Mapping[str, Scope]) 
         seen.add(name)
         if name in scope:
             if scope[name].operation in CHANGING or len(seen) > CONDITION_SIZE:
-                return False
+                return None
             waiting += map(base, scope[name].inputs)
-        elif name:
-            needed.add(name)
-    positions = {name: position for position, name in enumerate(condition.arguments)} if needed else {}
-    for name in needed:
-        position = positions.get(name, len(body.outputs))
-        if position >= len(body.outputs) or position >= len(body.arguments):
-            return False
-        source = origin(base(body.returns.get(body.outputs[position], "")), inner)
-        if source != body.arguments[position]:
-            return False
-    return True
+        elif name in positions:
+            needed.append(positions[name])
+    return tuple(needed) if len(needed) <= MOST_NEEDED else None
+
+
+def kept(body: Function, position: int, scope: Scope) -> bool:
+    """Tell whether the body of a loop hands an argument on as it is."""
+    if position >= min(len(body.outputs), len(body.arguments)):
+        return False
+    return origin(base(body.returns.get(body.outputs[position], "")), scope) == body.arguments[position]
 
 
 # What gives another value each time.
