@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from picasso import files
@@ -20,9 +21,13 @@ class Quotas:
         sessions: the folder that holds the folders of all sessions.
         session_mb: megabytes for one of them.
         total_mb: megabytes for all.
+        make_room: deletes what nobody needs where all take too much; tells whether there was anything.
     """
 
-    def __init__(self, sessions: Path, session_mb: int, total_mb: int) -> None:
+    def __init__(
+        self, sessions: Path, session_mb: int, total_mb: int, make_room: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._make_room = make_room
         self._sessions, self._session_mb, self._total_mb = sessions, session_mb, total_mb
         self._lock = threading.Lock()
         self._total, self._measured = 0, -STALE
@@ -39,15 +44,16 @@ class Quotas:
                 f"The pictures and results of this session take {self._session_mb} MB, which is the limit; delete some "
                 "runs, audits or pictures first."
             )
-        if self._all() >= self._total_mb * 1_000_000:
+        if self._full() and not (self._make_room() and not self._full(measure=True)):
             raise StorageFull(
                 f"The sessions of this server take {self._total_mb} MB, which is the limit; try again later."
             )
 
-    def measure_again(self) -> None:
-        """Measure at the next check: much was deleted."""
-        with self._lock:
+    def _full(self, *, measure: bool = False) -> bool:
+        """Tell whether all sessions take as much room as they may; ``measure`` where much was deleted just now."""
+        if measure:
             self._measured = -STALE
+        return self._all() >= self._total_mb * 1_000_000
 
     def _all(self) -> int:
         """Return how many bytes all sessions took a moment ago, or a little longer ago while that is being measured."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from picasso import files, images
 from picasso.configuration import Settings
 from picasso.decoding import Decoders
-from picasso.errors import StorageFull, TooMany
+from picasso.errors import TooMany
 from picasso.quotas import Quotas
 from picasso.session import ID, Session, room_on_disk
 
@@ -76,7 +76,7 @@ class Storage:
         self.temporary.mkdir()
         self.decoders = Decoders(self.temporary, settings)
         self._settings = settings
-        self._quotas = Quotas(self._sessions, settings.SESSION_MB, settings.TOTAL_MB)
+        self._quotas = Quotas(self._sessions, settings.SESSION_MB, settings.TOTAL_MB, self.forget_dropped)
         self._lock = threading.Lock()
         # How many requests are about each session: nobody deletes it for want of use meanwhile. Every request needs the
         # lock, so it is held only for a moment.
@@ -106,12 +106,7 @@ class Storage:
             StorageFull: their files take as much room as they may.
         """
         self.expire()
-        try:
-            self._quotas.check()
-        except StorageFull:
-            if not self.forget_dropped():
-                raise
-            self._quotas.check()
+        self._quotas.check()
         with self._lock, room_on_disk():
             if not self._make_room():
                 raise TooMany("The server holds as many sessions as it may; try again later.")
@@ -217,7 +212,6 @@ class Storage:
         dropped = [folder for folder in self._sessions.iterdir() if is_dropped(folder)]
         for folder in dropped:
             files.remove(folder, self._trash)
-        self._quotas.measure_again()
         return bool(dropped)
 
     def expire(self) -> None:
