@@ -18,6 +18,7 @@ from picasso.errors import BadRequest, reason
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Prediction
+from picasso.pixels import HIGHEST_16_BIT
 from picasso.visualizations.base import Input
 
 UNFAITHFUL = (
@@ -122,9 +123,9 @@ def as_array(source: Any) -> NDArray[Any]:
 
 def of_one_range(batch: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """Yield the images of a batch so that a dark one of 16-bit integers, none above 255, is not taken for 8-bit."""
-    wide = batch.dtype.kind in "iu" and batch.size and 255 < batch.max() <= door.HIGHEST_16_BIT and batch.min() >= 0
+    wide = batch.dtype.kind in "iu" and batch.size and 255 < batch.max() <= HIGHEST_16_BIT and batch.min() >= 0
     for image in batch:
-        yield image / np.float64(door.HIGHEST_16_BIT) if wide and image.max() <= 255 else image
+        yield image / np.float64(HIGHEST_16_BIT) if wide and image.max() <= 255 else image
 
 
 def is_batch(array: NDArray[Any], model: Model | None) -> bool:

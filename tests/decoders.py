@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from picasso import decoder, images
+from picasso.pixels import Decoded
 
 opened = images.opened
 
@@ -35,7 +36,7 @@ def misbehave(body: bytes, name: str, megapixels: int = images.DEFAULT_MEGAPIXEL
     return found
 
 
-def held(mark: Path, found: images.Opened) -> images.Decoded:
+def held(mark: Path, found: images.Opened) -> Decoded:
     """Decode an image when its mark has gone."""
     mark.touch()
     while mark.exists():

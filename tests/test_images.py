@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
 from picasso import images
+from picasso import pixels as pixel_code
 from picasso.errors import BadRequest, TooLarge, UnsupportedImage
 from tests.conftest import picture, png
 from tests.hostile import FOLDER
@@ -143,7 +144,7 @@ def test_metadata_that_cannot_be_read_costs_nothing_but_itself() -> None:
 def test_wide_integers_are_scaled_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.linspace(0, 65_535, 70_000).astype(np.int32).reshape(100, 700)
     whole = np.asarray(images.upright(Image.fromarray(values)))
-    monkeypatch.setattr(images, "PIECE", 7)
+    monkeypatch.setattr(pixel_code, "PIECE", 7)
     np.testing.assert_array_equal(np.asarray(images.upright(Image.fromarray(values))), whole)
     assert (whole[0, 0], whole[-1, -1]) == (0, 255)
 
