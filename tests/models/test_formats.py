@@ -182,6 +182,12 @@ def test_classes_of_somebodys_own_are_named_in_full(keras: Any, tmp_path: Path) 
             assert caught.value.message == f"{name}{suffix} {said}"
     for suffix in (".keras", ".h5"):
         assert load_model(tmp_path / f"scale{suffix}", custom_objects={"flowers>Scale": Scale}).num_classes == CLASSES
+    # What the operator's own code registers is his, too.
+    keras.saving.register_keras_serializable(package="flowers")(Scale)
+    try:
+        assert load_model(tmp_path / "scale.keras").num_classes == CLASSES
+    finally:
+        del keras.saving.get_custom_objects()["flowers>Scale"]
 
 
 # ---- code inside model files ------------------------------------------------------------------------------------
