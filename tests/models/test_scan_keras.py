@@ -64,7 +64,7 @@ CODE: list[tuple[dict[str, Any], str]] = [
     ({"class_name": "TensorFlowOpLayer", "config": {"node_def": ""}}, "runs an operation"),
     ({"class_name": "StringLookup", "config": {"vocabulary": "words.txt"}}, "may name a file"),
     ({"class_name": "StringLookup", "config": {"vocabulary": {"class_name": "__bytes__"}}}, "may name a file"),
-    ({"class_name": "Dense", "config": {"units": "/etc/passwd"}}, '"/etc/passwd" is a path or an address'),
+    ({"class_name": "Dense", "config": {"units": "/etc/passwd"}}, '"…/passwd" is a path or an address'),
     ({"class_name": "Dense", "config": {"units": "hf://somebody/x"}}, "is a path or an address"),
     ({"module": "os", "class_name": "Dense", "config": {}}, 'is taken from the module "os"'),
     ({"module": "os", "class_name": "popen", "config": {}}, 'is taken from the module "os"'),

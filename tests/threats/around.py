@@ -170,6 +170,31 @@ LINES: dict[int, Line] = {
             "models/test_formats.py::test_graphs_that_write_files_are_refused_unless_trusted",
         ),
     ),
+    34: Line(
+        "model files of every format that hold code, name files, or cost far more than their bytes",
+        "read against lists of what is allowed before anything of them runs; bounded by us",
+        (
+            "hostile/test_models.py::test_each_is_refused_for_its_reason",
+            "hostile/test_models.py::test_nothing_else_is_opened_and_nothing_is_run",
+            "hostile/test_models.py::test_bombs_take_little_memory",
+            "models/test_scan_keras.py::test_code_files_and_addresses_are_found_with_their_place",
+            "models/test_scan_onnx_tflite.py::test_hostile_files_are_refused",
+            "models/test_scan_tensorflow.py::test_hostile_files_are_refused",
+            "models/test_loading_tensorflow.py::test_hostile_files_are_not_loaded",
+            "models/test_scan_command.py::test_no_framework_is_imported",
+            "fuzz/test_doors.py::test_spoilt_files",
+        ),
+    ),
+    39: Line(
+        "messages of libraries",
+        "no path, no content of a file, no traceback reaches a visitor",
+        (
+            "test_redaction.py::test_what_is_left_of_messages",
+            "test_redaction.py::test_a_traceback_in_a_message_becomes_its_last_line",
+            "test_redaction.py::test_the_kind_of_an_error_is_kept",
+            "hostile/test_models.py::test_messages_hold_no_path_and_no_content",
+        ),
+    ),
     # ---- proxies ----
     38: Line(
         "proxies before the server, visitors who claim to be one, guessing from many addresses, servers side by side",

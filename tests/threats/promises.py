@@ -4,7 +4,68 @@ from __future__ import annotations
 
 from tests.threats.line import ABUSE, API, BORDER, CONNECTIONS, DECODING, GUARD, LOGIN, NGINX, STORAGE
 
+MODELS, TENSORFLOW = "hostile/test_models.py", "models/test_loading_tensorflow.py"
+
 PROMISES: dict[str, tuple[str, ...]] = {
+    "A model file that holds code, or names a file, a link or an address outside of it, is refused before anything of "
+    "it runs, and nothing that it names is opened.": (
+        f"{MODELS}::test_each_is_refused_for_its_reason",
+        f"{MODELS}::test_nothing_else_is_opened_and_nothing_is_run",
+        "models/test_scan_onnx_tflite.py::test_hostile_files_are_refused",
+        f"{TENSORFLOW}::test_hostile_files_are_not_loaded",
+        f"{TENSORFLOW}::test_no_path_of_a_hostile_file_is_opened",
+    ),
+    "In Keras' files every layer and every function has to be one that is known to compute only; a layer that runs "
+    "Python of the file is not.": (
+        "models/test_scan_keras.py::test_what_computes_only_is_not_found",
+        "models/test_scan_keras.py::test_code_files_and_addresses_are_found_with_their_place",
+        "models/test_formats.py::test_lambda_layers_are_refused_unless_trusted",
+    ),
+    "A class of your own is taken from what you hand over, never from the file.": (
+        "models/test_scan_keras.py::test_classes_of_somebodys_own_are_asked_for",
+        "models/test_formats.py::test_classes_of_somebodys_own_are_named_in_full",
+    ),
+    "In TensorFlow's files every operation that an answer or an initializer depends on has to be one that classifiers "
+    "need.": (
+        "models/test_scan_tensorflow.py::test_hostile_files_are_refused",
+        f"{TENSORFLOW}::test_hostile_files_are_not_loaded",
+    ),
+    "Variables are read by name: no restore operation and no initializer of a file runs.": (
+        f"{TENSORFLOW}::test_a_checkpoint_restored_by_name",
+        f"{TENSORFLOW}::test_hostile_files_are_not_loaded",
+    ),
+    "ONNX and TFLite files may use known operations only.": (
+        "models/test_scan_onnx_tflite.py::test_hostile_files_are_refused",
+    ),
+    "Values of an ONNX file may lie beside it, as plain files, and nowhere else; every offset in a TFLite file is "
+    "checked.": (
+        "models/test_scan_onnx_tflite.py::test_hostile_files_are_refused",
+        "models/test_scan_onnx_tflite.py::test_values_beside_the_model_are_read",
+        "fuzz/test_doors.py::test_spoilt_files",
+    ),
+    "Reading a hostile file ends in a sentence and takes less than 300 MB, however much it claims to hold: `MODEL_MB` "
+    "bounds what its tensors take, and trust does not lift that.": (
+        f"{MODELS}::test_bombs_take_little_memory",
+        "models/test_scan_onnx_tflite.py::test_the_limits_are_those_of_the_setting",
+        "models/test_scan_onnx_tflite.py::test_trust_lifts_code_only",
+        "fuzz/test_doors.py::test_spoilt_files",
+    ),
+    "`serve`, `explain`, `check` and `audit` load nothing that `picasso scan` would refuse.": (
+        "models/test_scan_command.py::test_verdicts_and_statuses",
+        "models/test_scan_onnx_tflite.py::test_hostile_files_are_refused",
+        f"{TENSORFLOW}::test_hostile_files_are_not_loaded",
+        "models/test_formats.py::test_lambda_layers_are_refused_unless_trusted",
+        "models/test_recognizing.py::test_what_lies_where",
+    ),
+    "Versions of the frameworks that are older than those tested are refused by name.": (
+        "models/test_versions.py::test_the_bounds_are_those_of_the_project",
+        "models/test_versions.py::test_older_versions_are_refused_by_name",
+        "models/test_versions.py::test_the_runtime_is_asked_for_its_version",
+    ),
+    "Messages of libraries are shown without paths, addresses, contents of files and stack traces.": (
+        "test_redaction.py::test_what_is_left_of_messages",
+        "test_redaction.py::test_a_traceback_in_a_message_becomes_its_last_line",
+    ),
     "Whatever another site makes a browser send is refused, by any method; only links to pages are followed from "
     "there, and those start no work.": (
         f"{GUARD}::test_other_sites_cannot_act",

@@ -14,7 +14,7 @@ from typing import Any
 from picasso.models.scan import keras_symbols as symbols
 from picasso.models.scan.findings import Context, Finding, Kind
 from picasso.models.scan.json_reading import Unreadable, parse
-from picasso.models.scan.quoting import shown
+from picasso.models.scan.quoting import shown, shown_path
 
 # "keras.src.layers.core.dense" is of the package "layers"; the package of "keras" alone is "".
 KERAS_MODULE = re.compile(r"(?:tf_)?keras(?:\.src)?(?:\.(?P<package>[a-z_]+)(?:\.[a-z0-9_]+)*)?")
@@ -181,7 +181,7 @@ def faults(place: Place, context: Context) -> Iterator[Fault]:
 def faults_of_text(text: str, place: Place) -> Iterator[Fault]:
     """Yield what is wrong with a text."""
     if PATH.match(text) or "://" in text:
-        yield Kind.CODE, f"the value {shown(text)} is a path or an address", ""
+        yield Kind.CODE, f"the value {shown_path(text)} is a path or an address", ""
     elif place.call and place.key != "name" and not ARGUMENT.fullmatch(text):
         yield Kind.CODE, f"the call has the argument {shown(text)}, which may be a path", ""
 
