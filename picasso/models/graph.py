@@ -19,6 +19,7 @@ from picasso.models import input_values, integer_inputs, outputs, value_range
 from picasso.models.arrays import Array, Classes, Shape, fill_up
 from picasso.models.backend import tf, tf1
 from picasso.models.card import Layer, Place
+from picasso.models.cutting import Cutter
 from picasso.models.feature_layers import describe, feature_layers
 from picasso.models.guided import RECTIFIERS
 from picasso.models.incremental.inlining import has_calls, inlined
@@ -87,6 +88,7 @@ class Graph:
         self._derivatives: dict[str, Any] = {}
         self._maps: dict[str, Any] = {}
         self._wrapped = tf1.wrap_function(self._assemble, [])
+        self._cutter = Cutter(self._wrapped)
         with self._wrapped.graph.as_default():
             reader = GraphReader(self._input.op, evaluator(self._wrapped))
             self._scores = find_scores(self._answered, reader, self._count)
@@ -295,9 +297,7 @@ class Graph:
 
     def _cut(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         """Return the part of the graph between two lists of tensors, compiled."""
-        # Without a signature of its own, each call is first tried as one of the whole graph, which fails slowly.
-        taken = tuple(tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs)
-        return self._wrapped.prune(list(inputs), list(outputs), input_signature=(taken, {}))
+        return self._cutter.cut(inputs, outputs)
 
     def _call(self, function: Any, inputs: Array, *others: Classes) -> list[Array]:
         return [tensor.numpy() for tensor in function(self._fed(inputs), *map(tf.constant, others))]
