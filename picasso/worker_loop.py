@@ -26,6 +26,8 @@ from picasso.messages import PULSE_SECONDS, Answer, Message, Pulse, Request, Sta
 
 log = logging.getLogger(__name__)
 
+# How much less urgent it is than the server, where processes of both want a processor.
+NICENESS = 5
 # How long a worker whose server is gone may take to notice by itself.
 ORPHAN_SECONDS = 10.0
 # How long nobody must have wanted anything before what may be wanted next is got ready.
@@ -157,6 +159,9 @@ def main(connection: Connection, configured: dict[str, Any], temporary: str) -> 
     """
     # Ctrl-C goes to the whole group; the server decides when its worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        # It gives way to the server, which answers meanwhile.
+        os.nice(NICENESS)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     tempfile.tempdir = temporary
     os.environ["TMPDIR"] = temporary

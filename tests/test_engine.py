@@ -17,6 +17,7 @@ from picasso.engine import LOAD_TRIES, LocalEngine
 from picasso.errors import Busy, NotReady, WorkerDied
 from picasso.registry import Registry
 from picasso.runner import Runner
+from picasso.worker_loop import NICENESS
 from tests.conftest import PLUGINS, fake_settings
 from tests.test_runs import make_run
 
@@ -45,6 +46,14 @@ def test_shards_are_computed_in_another_process(engine: LocalEngine, tmp_path: P
     assert run.state()["state"] == "finished"
     status = engine.model_status()
     assert (status["state"], status["card"]["name"]) == ("ready", "LinearModel")
+
+
+def test_the_worker_gives_way_to_the_server(engine: LocalEngine) -> None:
+    until(lambda: engine.model_status()["state"] == "ready")
+    pid = engine._child.process.pid
+    assert pid is not None
+    ours, theirs = (os.getpriority(os.PRIO_PROCESS, one) for one in (0, pid))
+    assert theirs == min(19, ours + NICENESS)
 
 
 def test_a_killed_worker_fails_one_shard_and_is_replaced(engine: LocalEngine, tmp_path: Path) -> None:

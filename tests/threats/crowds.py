@@ -12,6 +12,7 @@ LINES: dict[int, Line] = {
             "test_gate.py::test_the_fifth_question_is_told_to_come_back",
             "test_gate.py::test_a_question_whose_process_dies_is_told_to_come_back",
             f"{ABUSE}::test_requests_that_wait_leave_threads_for_others",
+            f"{ENGINE}::test_the_worker_gives_way_to_the_server",
             f"{CONNECTIONS}::test_uploads_at_work_keep_no_page_waiting",
             f"{CONNECTIONS}::test_requests_that_take_a_while_are_known_by_their_address",
             f"{GUARD}::test_every_route_is_closed_to_other_sites_unless_it_is_named",
