@@ -179,7 +179,7 @@ OPERATION_LAYERS = names("TFOpLambda SlicingOpLambda")
 PACKAGES = {
     "": MODELS | names("DTypePolicy FloatDTypePolicy"),
     "activations": frozenset[str](),
-    "applications": names("CustomScaleLayer LayerScale"),
+    "applications": names("CustomScaleLayer LayerScale StochasticDepth"),
     "constraints": CONSTRAINTS,
     "dtype_policies": DTYPE_POLICIES,
     "engine": MODELS | names("InputLayer"),
