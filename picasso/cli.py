@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 import click
 
 from picasso import __version__
-from picasso.cli_options import CONFIG, configured, free_folder, friendly, gate, parse_pairs, parse_time, progress_bar
+from picasso.cli_options import (
+    CONFIG,
+    configured,
+    free_folder,
+    friendly,
+    gate,
+    loading_in_time,
+    parse_pairs,
+    parse_time,
+    progress_bar,
+)
 from picasso.errors import BadRequest, PicassoError
 
 if TYPE_CHECKING:
@@ -80,7 +90,8 @@ def explain(
             raise BadRequest(f"There is no model {name} in the setting COMPARE; there are: {known}.", field="compare")
     files = list(expand(pictures))
     good = readable(files, settings)
-    loaded = {name: models.load_configured(settings.compared(name)) for name in ("", *compare)}
+    with loading_in_time():
+        loaded = {name: models.load_configured(settings.compared(name)) for name in ("", *compare)}
     notes: dict[str, None] = {}
     for name, own in wanted.items():
         with progress_bar(name) as progress:
@@ -151,7 +162,8 @@ def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, o
 
     shown = list(expand(pictures or list(settings.sample_files(10).values())))
     good = readable(shown, settings)
-    model = models.load_configured(settings)
+    with loading_in_time():
+        model = models.load_configured(settings)
     named = zip(good, names_of(good), strict=True)
     opened = (picture_from(file, index, name, model) for index, (file, name) in enumerate(named))
 
@@ -195,7 +207,8 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     from picasso.audit.trials import Bench
 
     seconds, interventions = parse_time(budget), catalogue(settings.intervention_files())
-    model = models.load_configured(settings)
+    with loading_in_time():
+        model = models.load_configured(settings)
     with progress_bar("reading") as progress:
         pictures = read(model, labelled.find(model, folder), progress)
     if pictures.left_out:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -165,3 +167,26 @@ def parse_time(text: str) -> float:
     except (KeyError, ValueError):
         raise BadRequest(f"--budget must be a time such as 90s, 5m or 1h, not {text[:20]!r}.", field="budget") from None
     return seconds
+
+
+@contextmanager
+def loading_in_time() -> Iterator[None]:
+    """End the process with a sentence if a model is not loaded in time: what computes without end can't be stopped.
+
+    The server does the same with its worker.
+    """
+    from picasso.engine import LOAD_SECONDS
+
+    def give_up() -> None:
+        minutes = LOAD_SECONDS / 60
+        message = f"The model was not loaded after {minutes:g} minutes, so that was given up. The file may be spoilt."
+        click.secho(f"picasso: {message}", fg="red", err=True)
+        os._exit(2)
+
+    timer = threading.Timer(LOAD_SECONDS, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -6,8 +6,10 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from PIL import Image
 
 from picasso import __version__
 from picasso.cli import main
+from picasso.errors import ModelError
 from tests.conftest import FAKES, PLUGINS, picture, png
 
 
@@ -335,3 +338,24 @@ def test_explain_runs_several_visualizations_with_the_settings_that_each_has(con
     wrong = run("explain", tmp_path / "a.png", "--config", config, *several, "--set", "Window=0.1")
     assert wrong.exit_code == 2
     assert "There is no setting 'Window' here; the settings are: Rectified, Transparency, Layer." in wrong.output
+
+
+def test_a_model_that_is_never_loaded_ends_the_command(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    said: list[int] = []
+
+    def leave(status: int) -> None:
+        said.append(status)
+        ended.set()
+
+    monkeypatch.setattr("picasso.cli_options.os._exit", leave)
+    monkeypatch.setattr("picasso.engine.LOAD_SECONDS", 0.01)
+    # Computes until somebody ends the process.
+    monkeypatch.setattr("picasso.models.load_configured", lambda settings: ended.wait(60) and never())
+    result = run("check", "--config", config)
+    assert said == [2]
+    assert "was not loaded after" in result.stderr
+
+
+def never() -> NoReturn:
+    raise ModelError("ended")

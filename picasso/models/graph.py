@@ -242,6 +242,9 @@ class Graph:
             try:
                 with np.errstate(all="ignore"):
                     answer = self._call(function, fill_up(some, size))
+            # Other images would not take less memory.
+            except tf.errors.ResourceExhaustedError:
+                raise
             except tf.errors.OpError:
                 log.warning("%s fails on test images", self._label, exc_info=True)
                 answer = [np.full((len(some), self._count), np.nan, np.float32)] * count

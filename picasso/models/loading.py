@@ -15,6 +15,7 @@ from PIL import Image
 from picasso import configuration, remedies
 from picasso.configuration import Settings
 from picasso.errors import ConfigurationError, ModelCodeError, PicassoError, reason
+from picasso.models import bounding
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.environment import choose_tensorflow
@@ -146,8 +147,9 @@ def prepare(
         )
     model.output_kind = kind or ""
     try:
-        model.load(**arguments)
-        model.warm_up()
+        with bounding.memory(model.limits.megabytes):
+            model.load(**arguments)
+            model.warm_up()
         # Now, while the files are those that were loaded: somebody may train on and write them again.
         _ = model.fingerprint
     except PicassoError:

@@ -13,11 +13,13 @@ import pytest
 
 from picasso.errors import ModelError
 from picasso.models import load_model
+from picasso.models.scan import scan
 from tests.hostile.make_models import write
 from tests.hostile.models import Hostile, tensorflow_files
 from tests.hostile.models.tensorflow_graphs import (
     CLASSES,
     FLOAT,
+    INT32,
     SERVING,
     SIDE,
     STRING,
@@ -27,6 +29,7 @@ from tests.hostile.models.tensorflow_graphs import (
     constant,
     function,
     graph,
+    integers,
     kind,
     kinds,
     meta_graph,
@@ -128,6 +131,22 @@ def test_no_path_of_a_hostile_file_is_opened(tmp_path: Path, outside: Path) -> N
         one for one in calls for name in ("secret.txt", "written", "words.txt", "sa_family=AF_INET") if name in one
     ]
     assert any("tf_write.pb" in one for one in calls)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux only")
+def test_a_size_that_a_graph_computes(tf: Any, tmp_path: Path) -> None:
+    """No scan sees it; it ends in a sentence all the same."""
+    nodes = [
+        integers("sides", 1 << 16, 1 << 16),
+        node("dims", "Mul", "sides", "axes", T=kind(INT32)),
+        node("huge", "RandomUniform", "dims", T=kind(INT32), dtype=kind(FLOAT)),
+        integers("both", 0, 1),
+        node("small", "Max", "huge", "both", T=kind(FLOAT), Tidx=kind(INT32)),
+    ]
+    (tmp_path / "a.pb").write_bytes(graph(classifier(*nodes, extra="small")))
+    assert scan(tmp_path / "a.pb").is_data
+    with pytest.raises(ModelError, match="takes more memory than there is|OOM when allocating"):
+        load_model(tmp_path / "a.pb", model_mb=100)
 
 
 # ---- harmless files, made from nothing -----------------------------------------------------------------------------
