@@ -113,7 +113,8 @@ def require(path: Path | Found, trust: bool, limits: Limits | None = None, known
     # What may harm is said before what is merely missing.
     found = sorted((one for one in report if one.kind not in lifted), key=lambda one: one.kind is Kind.CUSTOM)
     if found:
-        first, more = found[0], f" ({len(found) - 1} more findings.)" if len(found) > 1 else ""
+        first, others = found[0], len(found) - 1
+        more = f" ({others} more finding{'s' if others > 1 else ''}.)" if others else ""
         said = f"was not loaded: {first.what}; {first.where}.{more}"
         if first.name:
             said = f"uses {shown(first.name)[1:-1]}, a class or function that is no part of Keras."
