@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import random
@@ -115,8 +116,9 @@ def closed(connection: socket.socket) -> bool:
     return True
 
 
+@functools.cache
 def hostile_images() -> dict[str, bytes]:
-    """Return small files that would take seconds or gigabytes to decode."""
+    """Return small files that would take seconds or gigabytes to decode; making them takes seconds, too."""
     buffer = io.BytesIO()
     Image.new("L", (4000, 4000)).save(buffer, "JPEG", progressive=True)
     progressive = buffer.getvalue()

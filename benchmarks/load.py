@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.disturbances import Disturbances
+from benchmarks.disturbances import Disturbances, hostile_images
 from benchmarks.measuring import markdown
 from benchmarks.serving import Client, Refused, Server
 
@@ -266,6 +266,9 @@ def main() -> None:
     parser.add_argument("--held", type=int, default=0, help="how many connections are held")
     arguments = parser.parse_args()
     disturbances = Disturbances(arguments.kill_every, arguments.hostile, arguments.held)
+    if arguments.hostile:
+        # Not while others measure.
+        hostile_images()
     with Server({"MAX_SESSIONS": 1000}) as server:
         notes, table = load(server, arguments.clients, arguments.seconds, disturbances, arguments.warm_up)
     print("\n".join([*report(notes), "", *table]))
