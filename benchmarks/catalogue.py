@@ -58,9 +58,9 @@ def hub() -> dict[str, Callable[[], Any]]:
     shape = (SIDE, SIDE, 3)
     transformer: dict[str, Any] = {"num_layers": 3, "num_heads": 4, "hidden_dim": 64}
     residual: dict[str, Any] = {
-        "input_conv_filters": [32],
+        "input_conv_filters": [64],
         "input_conv_kernel_sizes": [7],
-        "stackwise_num_filters": [32, 64, 128],
+        "stackwise_num_filters": [64, 64, 128],
         "stackwise_num_blocks": [2, 2, 2],
         "stackwise_num_strides": [1, 2, 2],
     }
@@ -75,6 +75,9 @@ def hub() -> dict[str, Callable[[], Any]]:
         "hidden_dims": [16, 32, 64, 128],
     }
     partial: dict[str, Any] = {
+        "stage_type": "csp",
+        "bottle_ratio": [0.5],
+        "block_ratio": [0.5],
         "stem_filters": 32,
         "stem_kernel_size": 3,
         "stem_strides": 2,
