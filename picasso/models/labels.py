@@ -11,6 +11,8 @@ from picasso.errors import BadRequest
 #: The number of a class, or those of two: the first rather than the second.
 Wanted = int | Sequence[int]
 AGAINST = " vs "
+# As many classes can be named at once, and names may have so many characters around them, such as blanks.
+MOST_WANTED, SLACK = 1_000, 100
 
 
 def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[Wanted]:
@@ -19,12 +21,19 @@ def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[Wanted]:
     "a vs b" stands for two classes, the first rather than the second.
 
     Raises:
-        BadRequest: there is no such class, and which names are close; or several have the name.
+        BadRequest: there is no such class, and which names are close; or several have the name; or these are more than
+            :data:`MOST_WANTED`.
     """
+    if len(wanted) > MOST_WANTED:
+        raise BadRequest(f"Name at most {MOST_WANTED:,} classes; none takes the most probable ones.", field="class")
     known = by_name(names)
+    # No two names with the word between them are longer. Reading a text in all ways takes the square of its length.
+    longest = 2 * max(map(len, names), default=0) + SLACK
     found: dict[Wanted, None] = {}
     for one in wanted:
         text = str(one)
+        if len(text) > longest:
+            raise BadRequest(f"The model has no class {text[:60]}...; no name is as long as that.", field="class")
         if isinstance(one, int) or AGAINST not in text or text.strip() in known:
             found[number(names, known, one)] = None
             continue

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from picasso.errors import BadRequest, Busy
 from picasso.runs import StoredPicture
-from picasso.web.services import find_session, json_body, make_session, need_session
+from picasso.web.services import find_session, json_body, make_session, need_session, picture_numbers
 
 blueprint = Blueprint("api_pictures", __name__, url_prefix="/api")
 
@@ -56,7 +56,5 @@ def delete_image(uid: str) -> Response:
 def arrange_images() -> Response:
     """Put pictures into an order: ``images``, a list of numbers; those left out follow as they were."""
     uids = json_body('{"images": [2, 0, 1]}', "images").get("images")
-    if not isinstance(uids, list):
-        raise BadRequest("images must be a list of picture numbers, in the order that you want.", field="images")
-    need_session().arrange(uids)
+    need_session().arrange(picture_numbers(uids))
     return list_images()

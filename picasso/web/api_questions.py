@@ -19,10 +19,11 @@ def what_if() -> Response:
     """Hide parts of pictures and return what the model answers then, beside what it answered before."""
     body = json_body('{"shapes": [{"box": [0, 0, 0.5, 0.5]}]}', "shapes")
     session = need_session()
-    pictures = session_pictures(session, body.get("images"))
+    uids = body.get("images")
+    pictures = session_pictures(session, uids)
     if not pictures:
         raise BadRequest("There are no pictures to ask about; upload some first.", field="images")
-    if len(pictures) > MOST_PICTURES:
+    if len(pictures if uids is None else uids) > MOST_PICTURES:
         raise BadRequest(f"Ask about at most {MOST_PICTURES} pictures at once; name them in images.", field="images")
     shapes, fill = body.get("shapes", []), body.get("fill", "grey")
     Hidden.parse(shapes, fill)

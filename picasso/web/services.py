@@ -120,9 +120,18 @@ def json_body(example: str, field: str) -> dict[str, Any]:
 
 
 def session_pictures(session: Session, uids: object) -> list[StoredPicture]:
-    """Return the pictures of these numbers, or all of the session if ``uids`` is None."""
+    """Return the pictures of these numbers, each once, or all of the session if ``uids`` is None."""
     if uids is None:
         return session.pictures()
-    if not isinstance(uids, list):
+    found = (session.picture(uid) for uid in picture_numbers(uids))
+    return list({picture["uid"]: picture for picture in found}.values())
+
+
+def picture_numbers(uids: object) -> list[int | str]:
+    """Return numbers of pictures from the body of a request; each is looked up on the disk, so they are not many."""
+    most = services().settings.MAX_PICTURES
+    if not isinstance(uids, list) or not all(isinstance(uid, int | str) for uid in uids):
         raise BadRequest("images must be a list of picture numbers.", field="images")
-    return [session.picture(uid) for uid in uids]
+    if len(uids) > most:
+        raise BadRequest(f"images names {len(uids):,} pictures; a session holds {most:,} at most.", field="images")
+    return uids

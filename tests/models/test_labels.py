@@ -186,6 +186,17 @@ def test_of_two_classes_with_one_name_the_user_chooses() -> None:
     assert choices(names) == [("0", "crane (0)"), ("maillot", "maillot"), ("2", "crane (2)")]
 
 
+def test_what_is_longer_than_two_names_and_more_than_anybody_looks_at_is_refused_before_it_is_read() -> None:
+    names = ["cat", "dog", "a vs b"]
+    # Read in all ways, the first would take terabytes.
+    for wanted in ("a vs " * 800_000, "x" * 4_000_000):
+        with pytest.raises(BadRequest, match="no name is as long as that"):
+            numbers(names, [wanted])
+    with pytest.raises(BadRequest, match="Name at most 1,000 classes"):
+        numbers(names, ["cat"] * 1_001)
+    assert numbers(names, ["   a vs b vs dog   "]) == [(2, 1)]
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
@@ -197,7 +208,7 @@ def test_of_two_classes_with_one_name_the_user_chooses() -> None:
         (True, "no class True. Write"),
         (1.5, "no class 1.5. Write"),
         ("\u00b2", "no class \u00b2. Write"),
-        ("9" * 10_000, f"no class {'9' * 60}. Write"),
+        ("9" * 100, f"no class {'9' * 60}. Write"),
     ],
 )
 def test_unknown_classes_are_refused_with_what_is_close(wanted: str | int, message: str) -> None:

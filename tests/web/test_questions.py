@@ -44,6 +44,27 @@ def test_another_picture_shows_through(client: FlaskClient, linear: LinearModel)
     assert answer["after"][0]["prob"] == pytest.approx(float(expected.max()), abs=1e-6)
 
 
+@pytest.mark.parametrize("uids", [[0] * 501, [[0]], [{}], [1.5], "0", {"0": 0}])
+@pytest.mark.parametrize(
+    ("method", "address"), [("PUT", "/api/images/order"), ("POST", "/api/runs"), ("POST", "/api/what-if")]
+)
+def test_a_list_of_images_is_as_long_as_a_session_at_most(
+    client: FlaskClient, method: str, address: str, uids: Any
+) -> None:
+    # Each number is looked up on the disk: a million of them would keep a thread for minutes.
+    upload(client)
+    question = {"visualization": "ClassProbabilities", "shapes": ALL, "images": uids}
+    answer = client.open(address, method=method, json=question)
+    assert (answer.status_code, answer.get_json()["error"]["field"]) == (400, "images")
+
+
+def test_an_image_that_is_named_twice_is_computed_once(client: FlaskClient) -> None:
+    upload(client, 2)
+    run = client.post("/api/runs", json={"visualization": "ClassProbabilities", "images": [1, "1", 0, "01"]})
+    results = finish(client, run.get_json()["id"])["results"]
+    assert [one["uid"] for one in results] == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("question", "field"),
     [
