@@ -44,6 +44,12 @@ def values(graph: Any, prefix: Path, names: Collection[str], label: str) -> dict
     """
     if not names:
         return {}
+    # Without an index, TensorFlow looks for files of an older format, which nobody has scanned.
+    if not Path(f"{prefix}.index").is_file():
+        raise ModelError(
+            f"The values of the variables of {label} are missing: there is no {prefix.name}.index; copy the model "
+            "again."
+        )
     found = sources(graph.graph_def, graph.saver_def.restore_op_name)
     reader = tf1.train.NewCheckpointReader(str(prefix))
     nodes = {node.name: node for node in graph.graph_def.node}
@@ -109,9 +115,9 @@ def sources(definition: Any, operation: str) -> dict[str, Source]:
 
 def assigned(node: Any, nodes: Nodes) -> Iterator[tuple[str, Source]]:
     """Yield the variable that an operation assigns to, and where its value lies, if it comes from a checkpoint."""
-    restored = node.input[1]
-    while (source := nodes.get(base(restored))) is not None and source.op in BETWEEN:
-        restored = source.input[0]
+    if len(node.input) < 2:
+        return
+    restored, source = followed(node.input[1], nodes, BETWEEN)
     if source is None or source.op != "RestoreV2":
         return
     # As ``save/RestoreV2:3``, or in a function ``RestoreV2:tensors:3``.
@@ -132,9 +138,17 @@ def texts(node: Any) -> list[str]:
 
 def origin(name: str, nodes: Nodes) -> str:
     """Return the operation whose result is handed on under a name."""
-    while (node := nodes.get(name)) is not None and node.op == "Identity":
-        name = base(node.input[0])
-    return name
+    return base(followed(name, nodes, ("Identity",))[0])
+
+
+def followed(name: str, nodes: Nodes, between: Collection[str]) -> tuple[str, Any]:
+    """Return the tensor that is handed on by operations of some kinds, and the operation that gives it, if any."""
+    seen = set[str]()
+    # A file may hold a circle.
+    while (node := nodes.get(base(name))) is not None and node.op in between and node.input and node.name not in seen:
+        seen.add(node.name)
+        name = node.input[0]
+    return name, node
 
 
 def base(name: str) -> str:

@@ -127,3 +127,27 @@ def test_the_list_of_operations_against_all_that_tensorflow_has(tf: Any) -> None
     assert telling == set()
     # Less than a third of all is let in.
     assert len(graph_operations.ALLOWED) < len(names) / 3
+
+
+def test_circles_in_what_restores_variables_end() -> None:
+    from picasso.models import restoring
+    from picasso.models.backend import tf1
+
+    graph = tf1.GraphDef()
+    for name, operation, *inputs in (
+        ("a", "Identity", "b"), ("b", "Identity", "a"), ("empty", "Identity"), ("bare", "Assign"),
+        ("first", "AssignVariableOp", "a", "b"), ("second", "Assign", "empty", "a"),
+        ("all", "NoOp", "^first", "^second", "^bare"),
+    ):  # fmt: skip
+        graph.node.add(name=name, op=operation, input=inputs)
+    assert restoring.sources(graph, "all") == {}
+    assert restoring.origin("a", {node.name: node for node in graph.node}) in ("a", "b")
+
+
+def test_values_without_an_index_are_not_looked_for(tmp_path: Path) -> None:
+    from picasso.models import restoring
+    from picasso.models.backend import tf1
+
+    (tmp_path / "variables").write_bytes(b"a checkpoint of an older format")
+    with pytest.raises(ModelError, match=r"of flowers are missing: there is no variables\.index"):
+        restoring.values(tf1.MetaGraphDef(), tmp_path / "variables", ["w"], "flowers")

@@ -15,7 +15,7 @@ from picasso.models.scan.findings import Context, Finding, Kind
 from picasso.models.scan.graph_reading import MOST_AXES, STRING
 from picasso.models.scan.graph_sizes import ITEM_BYTES, MEGABYTE, OBJECTS, USUAL_BYTES, amount
 from picasso.models.scan.quoting import shown
-from picasso.models.scan.wire import BYTES, FIXED32, VARINT, Broken, fields, signed, varint
+from picasso.models.scan.wire import BYTES, FIXED32, VARINT, Broken, choice, fields, message, signed, varint
 
 FOOTER, MAGIC, TRAILER = 48, 0xDB4775248B80FB57, 5
 # An index takes some hundred bytes for each variable.
@@ -66,8 +66,8 @@ def judge(prefix: Path, index: Path, context: Context) -> Iterator[Finding]:
     sizes: dict[int, int | None] = {}
     for key, start, end, data in table(index.read_bytes()):
         if not key:
-            # The header, which comes first.
-            shards = next((value for number, _, value, _ in fields(data, start, end) if number == 1), 1)
+            # Keys ascend, so it is the first one, and there is no other.
+            shards = header(data, start, end)
             continue
         count += 1
         if count > context.limits.members:
@@ -114,13 +114,29 @@ def shard_size(prefix: Path, shard: int, shards: int) -> int | None:
     return file.stat().st_size
 
 
+def header(data: bytes, at: int, end: int) -> int:
+    """Return how many data files there are, from a BundleHeaderProto.
+
+    Raises:
+        Broken: it is none, or one of values in an order of bytes that no common machine has.
+    """
+    values = {1: 0, 2: 0}
+    for number, start, _ in message(data, at, end, {1: VARINT, 2: VARINT, 3: BYTES}):
+        if number in values:
+            values[number] = choice(start)
+    if values[2]:
+        raise Broken("its values are stored in an order of bytes that no common machine has")
+    return values[1]
+
+
 def read_entry(key: str, data: bytes, at: int, end: int) -> Entry:
     """Return a BundleEntryProto."""
     values = {1: 0, 3: 0, 4: 0, 5: 0}
     shape: list[int] = []
     for number, kind, start, stop in fields(data, at, end):
         if number in values and kind == VARINT:
-            values[number] = signed(start)
+            # Places have 64 bits, a type and the number of a file 32.
+            values[number] = signed(start) if number in (4, 5) else choice(start)
         elif number == 2 and kind == BYTES:
             for inner, wire, first, last in fields(data, start, stop):
                 if inner == 2 and wire == BYTES:
@@ -130,6 +146,8 @@ def read_entry(key: str, data: bytes, at: int, end: int) -> Entry:
             raise Broken(f"it holds a field with the number {number}, which is unknown")
     if len(shape) > MOST_AXES:
         raise Broken("a shape has too many axes")
+    if values[1] not in ITEM_BYTES and values[1] not in OBJECTS:
+        raise Broken(f"a tensor has the type {values[1]}, which is unknown")
     if values[4] < 0 or values[5] < 0:
         raise Broken("a position is negative")
     return Entry(key, values[1], tuple(shape), values[3], values[4], values[5])
@@ -148,10 +166,17 @@ def table(data: bytes) -> Iterator[tuple[str, int, int, bytes]]:
         _, at = varint(data, at, len(data))
     start, at = varint(data, at, len(data))
     size, _ = varint(data, at, len(data))
+    last_key: bytes | None = None
     for _, first, last, index in block(data, start, size):
         place, first = varint(index, first, last)
         length, _ = varint(index, first, last)
         for key, begin, end, content in block(data, place, length):
+            # TensorFlow looks for a key by halving, and finds another one than a reader in order where they are not.
+            if last_key is not None and key <= last_key:
+                raise Broken("its keys do not ascend")
+            if last_key is None and key:
+                raise Broken("it does not begin with its header")
+            last_key = key
             # The parts of partitioned variables have names that are no text.
             yield key.decode("utf-8", "replace"), begin, end, content
 
@@ -165,8 +190,16 @@ def block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, int, int,
     content = data[start : start + size]
     restarts = int.from_bytes(content[-4:], "little")
     end = size - 4 - 4 * restarts
+    if end < 0:
+        raise Broken("it is cut off")
+    # TensorFlow begins to read at these places, which therefore have to be those of entries with whole keys.
+    begins = {int.from_bytes(content[place : place + 4], "little") for place in range(end, size - 4, 4)} - {end}
     at, key = 0, b""
     while at < end:
+        whole, is_begin = content[at] == 0, at in begins
+        begins.discard(at)
+        if is_begin and not whole:
+            raise Broken("an entry that may be read by itself has half a key")
         shared, at = varint(content, at, end)
         fresh, at = varint(content, at, end)
         length, at = varint(content, at, end)
@@ -177,3 +210,5 @@ def block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, int, int,
         key = key[:shared] + content[at : at + fresh]
         at += fresh + length
         yield key, at - length, at, content
+    if begins:
+        raise Broken("it names a place to begin at where no entry begins")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from picasso.models.scan.wire import BYTES, FIXED32, VARINT, Broken, Data, fields, message, signed, text, varint
+from picasso.models.scan.wire import BYTES, FIXED32, VARINT, Broken, Data, choice, fields, message, signed, text, varint
 
 # Attributes nest in functions that attributes name, and nothing needs more than two levels.
 DEEPEST = 8
@@ -281,7 +281,9 @@ class Reader:
 
     def _value(self, number: int, start: int, stop: int, depth: int) -> Attribute:
         """Return what one field of an AttrValue says."""
-        if number in (3, 5, 6):
+        if number == 6:
+            return Attribute(number=choice(start))
+        if number in (3, 5):
             return Attribute(number=signed(start))
         if number == 1:
             return self._list(start, stop, depth)
@@ -352,7 +354,7 @@ class Reader:
                 strings.append(data[start : min(stop, start + 1000)])
             # A handle of a resource, or an object that TensorFlow decodes by a registered function.
             is_object = is_object or number in (14, 15)
-        kind = single.get(1, (0, 0))[0]
+        kind = choice(single.get(1, (0, 0))[0])
         start, stop = single.get(4, (0, 0))
         size = {INT32: 4, INT64: 8}.get(kind, 0)
         if size and 0 < stop - start <= FEW * size:

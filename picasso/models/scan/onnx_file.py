@@ -37,6 +37,8 @@ MOST_PASSES = 1_000_000
 LONGEST_PLACE = 200
 # What a file may say of a tensor that lies in another one.
 EXTERNAL = {"location", "offset", "length", "checksum"}
+# How the domains begin whose operations are those of ONNX or its runtime.
+RUNTIMES = ("ai.onnx.", "com.microsoft", "com.ms.", "org.pytorch.aten")
 # How many fields may be read for each operation that the limits allow.
 FIELDS_EACH = 10
 # The kinds of types by their fields: tensors, sequences, maps and so on; nothing computes with opaque ones.
@@ -133,6 +135,9 @@ class Scan:
         name = (said.get(10, ""), said.get(1, ""), said.get(13, ""))
         if name in self._functions:
             raise Broken(f"it holds the function {shown(name[1])} twice")
+        if is_runtimes(name[0]) and name[1] not in ALLOWED.get(name[0], ()):
+            # The runtime may run its own operation of this name instead.
+            raise Broken(f"its function {shown(name[1])} is of a domain that belongs to ONNX or its runtime")
         self._functions[name] = span
 
     def _function(self, name: Function, span: Span) -> Iterator[Finding]:
@@ -333,6 +338,11 @@ class Scan:
 
 # The types whose values can lie in another file.
 RAW = frozenset(range(1, 29)) - {8}
+
+
+def is_runtimes(domain: str) -> bool:
+    """Tell whether a domain is one whose operations ONNX or its runtime defines."""
+    return domain in STANDARD or domain.startswith(RUNTIMES)
 
 
 def shorten(where: str) -> str:

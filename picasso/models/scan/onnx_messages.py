@@ -220,6 +220,8 @@ class Reader:
         shape = [side for part in said.get(1, ()) for side in self.integers(*part)]
         check_sides(shape)
         (_, kind, _), (_, *name), (_, outside, _) = (said.get(n, [(0, 0, 0)])[0] for n in (2, 8, 14))
+        if outside not in (0, 1):
+            raise Broken(f"where the values of a tensor lie is said by the unknown number {outside}")
         if kind != STRING and kind not in BITS:
             raise Broken(f"a tensor has the unknown type {kind}")
         if 3 in said:

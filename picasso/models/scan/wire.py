@@ -14,6 +14,8 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 KINDS = {VARINT: -1, FIXED64: 8, BYTES: -1, FIXED32: 4}
 # A varint of 64 bits takes no more bytes.
 MOST_BYTES = 10
+# Libraries keep 29 bits of a field's number, and 32 of a choice: of a larger one they would read another.
+MOST_FIELDS, MOST_CHOICES = 1 << 29, 1 << 31
 
 Data = bytes | mmap
 
@@ -62,7 +64,7 @@ def fields(data: Data, at: int, end: int) -> Iterator[tuple[int, int, int, int]]
         if tag > 127:
             tag, at = varint(data, at - 1, end)
         kind, number = tag & 7, tag >> 3
-        if not number or kind not in KINDS:
+        if not 0 < number < MOST_FIELDS or kind not in KINDS:
             raise Broken("it holds a kind of field that no writer produces")
         start, length = at, KINDS[kind]
         if length < 0:
@@ -92,6 +94,17 @@ def text(data: Data, start: int, end: int) -> str:
 def signed(value: int) -> int:
     """Return an unsigned integer of 64 bits as the signed one with the same bits."""
     return value - (1 << 64) if value >> 63 else value
+
+
+def choice(value: int) -> int:
+    """Return the number of one of several things, such as a type.
+
+    Raises:
+        Broken: it is none that every library reads alike.
+    """
+    if value >= MOST_CHOICES:
+        raise Broken("a type is given by a number that none has")
+    return value
 
 
 def message(

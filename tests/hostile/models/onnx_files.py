@@ -10,6 +10,7 @@ from typing import Any
 from onnx import TensorProto, helper
 
 from tests.hostile.models import Hostile
+from tests.hostile.models.protobuf import field
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
@@ -78,9 +79,9 @@ def calling(functions: Sequence[Any], first: str) -> Any:
     return model([node], functions=list(functions))
 
 
-def function(name: str, nodes: Sequence[Any], domain: str = "own") -> Any:
-    """Return a function of the file from a to b, whose operations are of a domain."""
-    return helper.make_function("own", name, ["a"], ["b"], list(nodes), [helper.make_opsetid(domain, 13)])
+def function(name: str, nodes: Sequence[Any], domain: str = "own", made_in: str = "own") -> Any:
+    """Return a function of the file from a to b, whose operations are of a domain, and itself of another."""
+    return helper.make_function(made_in, name, ["a"], ["b"], list(nodes), [helper.make_opsetid(domain, 13)])
 
 
 def doubling(levels: int) -> Any:
@@ -124,6 +125,12 @@ def with_tensor(change: Callable[[Any], object]) -> Any:
     made = model([helper.make_node("Add", ["x", "w"], ["y"])], [helper.make_tensor("w", FLOAT, [4], [0.0] * 4)])
     change(made.graph.initializer[0])
     return made
+
+
+def truncated_choice() -> bytes:
+    """Return a model that says where values lie by a number whose last 32 bits are those of another file."""
+    whole: bytes = with_tensor(lambda one: setattr(one, "doc_string", "abcd")).SerializeToString()
+    return whole.replace(field(12, "abcd"), field(14, (1 << 32) + TensorProto.EXTERNAL))
 
 
 def opaque() -> Any:
@@ -209,6 +216,14 @@ FILES = [
     Hostile("onnx_fifo.onnx", "code", "which is no plain file", outside(beside, fifo)),
     Hostile("onnx_hard_link.onnx", "code", "a hard link", outside(beside, hard_link)),
     Hostile("onnx_missing.onnx", "code", "which is not there", outside(beside)),
+    Hostile(
+        "onnx_truncated_choice.onnx", "broken", "the unknown number 4294967297",
+        writing(truncated_choice),
+    ),
+    Hostile(
+        "onnx_function_of_the_runtime.onnx", "broken", "a domain that belongs to ONNX or its runtime",
+        writing(lambda: model([last("x")], functions=[function("EPContext", [], made_in="com.microsoft")])),
+    ),
     Hostile("onnx_unknown_key.onnx", "code", '"basepath" says how', outside(beside, plain, basepath="/")),
     Hostile("onnx_behind_the_end.onnx", "broken", "has 16 bytes", outside(beside, plain, offset="8")),
     Hostile("onnx_no_number.onnx", "broken", "without a number", outside(beside, plain, offset="x")),

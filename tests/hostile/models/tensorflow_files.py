@@ -21,6 +21,8 @@ from tests.hostile.models.tensorflow_graphs import (
     VARIANT,
     answer,
     asset,
+    block,
+    block_of,
     call,
     calls,
     checkpoint,
@@ -447,6 +449,10 @@ def hostile_list() -> list[Hostile]:
             "evil", tensor(RESOURCE, (), b"", field(14, field(1, "cpu:0"))), RESOURCE)))),
         ("variant", code, "is no tensor of numbers or texts but an object", lambda _: graph(classifier(constant(
             "evil", tensor(VARIANT, (), b"", field(15, field(1, "tensorflow::DatasetVariantWrapper"))), VARIANT)))),
+        ("truncated_type", broken, "a number that none has", lambda _: graph(classifier(constant(
+            "evil", tensor((1 << 32) + VARIANT, (), b"x"), VARIANT)))),
+        ("truncated_field", broken, "no writer produces", lambda _: graph(classifier(constant(
+            "evil", tensor(FLOAT, (), bytes(4), field((1 << 29) + 1, VARIANT)), FLOAT)))),
         ("call", code, 'WriteFile.*function "harmful"', hidden(
             "PartitionedCall", f=calls("inner"), Tin=kinds(FLOAT), Tout=kinds(FLOAT))),
         ("direct", code, 'WriteFile.*function "harmful"', hidden("inner")),
@@ -509,6 +515,7 @@ def hostile_list() -> list[Hostile]:
         ("signatures", code, "WriteFile", folder_of(lambda mark: saved(
             graph(classifier(*writing(mark))), signatures=SERVING + entry(5, "z", signature({"p": "evil:0"}))))),
     ]  # fmt: skip
+    header, plain = field(1, 1) + field(3, field(1, 1)), {"w": stored(FLOAT, (3,), 0, 12)}
     huge = {"w": stored(FLOAT, (1 << 20, 1 << 20), 0, 12)}
     checkpoints: list[tuple[str, str, str, Write]] = [
         ("restoring", code, "WriteFile writes files", saver_of(restoring)),
@@ -521,6 +528,18 @@ def hostile_list() -> list[Hostile]:
             plain_meta, entries={"w": stored(FLOAT, (3,), 1 << 40, 12)})),
         ("no_data", broken, "its data file is missing", saver_of(
             plain_meta, entries={"w": stored(FLOAT, (3,), 0, 12, shard=7)})),
+        ("truncated_type", broken, "a number that none has", saver_of(
+            plain_meta, entries={"w": stored((1 << 32) + VARIANT, (), 0, 12)})),
+        ("unknown_type", broken, "the type 99, which is unknown", saver_of(
+            plain_meta, entries={"w": stored(99, (), 0, 12)})),
+        ("two_counts", broken, "the number 1 twice", saver_of(
+            plain_meta, listed=block_of(plain, header + field(1, 2)))),
+        ("two_headers", broken, "its keys do not ascend", saver_of(plain_meta, listed=block(
+            [(b"", field(1, 2)), (b"", header), (b"w", plain["w"])]))),
+        ("no_header", broken, "does not begin with its header", saver_of(
+            plain_meta, listed=block([(b"w", plain["w"])]))),
+        ("hidden_entry", broken, "where no entry begins", saver_of(
+            plain_meta, listed=block_of(plain)[:-8] + struct.pack("<III", 0, 14, 2))),
     ]  # fmt: skip
     return [
         *(Hostile(f"tf_{name}.pb", of, said, frozen(make)) for name, of, said, make in graphs),

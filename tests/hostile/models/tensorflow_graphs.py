@@ -204,10 +204,14 @@ def block(entries: Sequence[tuple[bytes, bytes]]) -> bytes:
     return body + struct.pack("<II", 0, 1)
 
 
-def index(entries: Mapping[str, bytes], shards: int = 1) -> bytes:
-    """Return the index of a checkpoint, whose entries are BundleEntryProtos."""
-    header = (b"", field(1, shards) + field(3, field(1, 1)))
-    data = block([header, *((key.encode(), one) for key, one in sorted(entries.items()))])
+def block_of(entries: Mapping[str, bytes], header: bytes = b"") -> bytes:
+    """Return the block of an index that holds a header, by default that of one data file, and BundleEntryProtos."""
+    header = header or field(1, 1) + field(3, field(1, 1))
+    return block([(b"", header), *((key.encode(), one) for key, one in sorted(entries.items()))])
+
+
+def index(data: bytes) -> bytes:
+    """Return the index of a checkpoint with one block of entries."""
     places = block([(b"~", varint(0) + varint(len(data)))])
     empty = block([])
     content = b"".join(part + b"\0" + checksum(part + b"\0") for part in (data, empty, places))
@@ -222,11 +226,13 @@ def stored(of: int, sizes: Sequence[int], offset: int, size: int, shard: int = 0
     return field(1, of) + field(2, shape(*sizes)) + place + varint(6 << 3 | 5) + checksum(content)
 
 
-def checkpoint(prefix: Path, meta: bytes, entries: Mapping[str, bytes] | None = None, data: bytes = bytes(12)) -> None:
-    """Write the three files of a checkpoint."""
+def checkpoint(
+    prefix: Path, meta: bytes, entries: Mapping[str, bytes] | None = None, data: bytes = bytes(12), listed: bytes = b""
+) -> None:
+    """Write the three files of a checkpoint; ``listed`` is a block of the index instead of the one for the entries."""
     known = {"w": stored(FLOAT, (3,), 0, 12, content=data)} if entries is None else entries
     prefix.with_name(f"{prefix.name}.meta").write_bytes(meta)
-    prefix.with_name(f"{prefix.name}.index").write_bytes(index(known))
+    prefix.with_name(f"{prefix.name}.index").write_bytes(index(listed or block_of(known)))
     prefix.with_name(f"{prefix.name}.data-00000-of-00001").write_bytes(data)
 
 
