@@ -64,6 +64,7 @@ class KerasModel(GraphModel):
         found = recognizing.keras_model(path, data_dir, weights)
         architecture = found.path if found.format is Format.KERAS_JSON else None
         file = found.weights or found.path
+        keras_files.check_ending(file)
         if not architecture:
             keras_files.check_content(file)
         scan.require(found, trust_model, self.limits, keras_files.known_names(custom_objects))

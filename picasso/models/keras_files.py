@@ -76,6 +76,19 @@ def known_names(custom_objects: Objects | None) -> frozenset[str]:
     return frozenset(name for registry in registries for name in registry)
 
 
+def check_ending(file: Path) -> None:
+    """Refuse a name that Keras and its predecessors take for one of another format than Picasso does.
+
+    Raises:
+        ModelError: its ending has capital letters.
+    """
+    if file.suffix != file.suffix.lower():
+        name = file.with_suffix(file.suffix.lower()).name
+        raise ModelError(
+            f"Keras knows the ending {file.suffix.lower()} in small letters only: rename {file} to {name}."
+        )
+
+
 def check_content(file: Path) -> None:
     """Compare how a file begins and ends with what its suffix promises; Keras itself goes by the suffix alone.
 
@@ -218,7 +231,12 @@ def unreadable(file: Path, error: Exception) -> ModelError:
             f"{file.name} holds weights only. Put the architecture beside it as JSON (model.to_json()) and name the "
             ".json as the model, or save the whole model."
         )
-    if own := missing_class(error):
+    if (own := missing_class(error)) in keras_symbols.OPERATIONS:
+        return ModelError(
+            f"{file.name} uses {own}, an operation of keras.ops, which Keras can't read from a file of this kind: save "
+            "the whole model as .keras."
+        )
+    if own:
         return ModelError(
             f"{file.name} uses {own}, a class or function that is no part of Keras. Hand it over: "
             f"{remedies.objects(own)}."

@@ -156,6 +156,9 @@ def keras_model(
     file = Path(path) if path else newest(str(data_dir or ""), KERAS_FILES, "Keras model")
     if not file.exists():
         raise ModelError(f"There is no model file {file}.")
+    if not file.is_file():
+        # Opening a pipe may never end.
+        raise ModelError(f"{file} is no file; name a model file or a folder.")
     suffix = file.suffix.lower()
     if suffix == ".keras":
         return Found(Format.KERAS_ARCHIVE, file)
@@ -173,7 +176,13 @@ def decoded(file: Path) -> dict[str, Any] | None:
     try:
         if not file.is_file() or file.stat().st_size > LARGEST_JSON:
             return None
-        document: Any = json.loads(file.read_text(encoding="utf-8"))
+        # Not above: what scans a file asks here what the file is.
+        from picasso.models.scan import json_reading
+
+        text = file.read_bytes()
+        if json_reading.memory_of(text) > json_reading.MOST_BYTES:
+            return None
+        document: Any = json.loads(text.decode("utf-8"))
         # Keras 1 encoded its JSON twice.
         while isinstance(document, str):
             document = json.loads(document)

@@ -424,3 +424,11 @@ def test_broken_files_and_missing_runtimes(
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ModelError, match=rf"needs another package: pip install 'picasso-viz\[{extra}\]'"):
         load_model(good)
+
+
+@pytest.mark.parametrize("name", ["keras2_plain.H5", "keras2_zip.KERAS"])
+def test_endings_in_capital_letters(name: str, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.write_bytes((FOLDER / name.lower()).read_bytes())
+    with pytest.raises(ModelError, match=f"rename .* to {name.lower()}"):
+        load_model(file)

@@ -99,3 +99,22 @@ def test_content_that_contradicts_the_name(tmp_path: Path, name: str, content: b
     (finding,) = report
     assert (finding.kind, report.is_data) == ("broken", False)
     assert finding.what == said
+
+
+def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.keras")
+    with pytest.raises(ModelError, match=r"a\.keras is no file"):
+        open_file(tmp_path)
+
+
+def test_the_pipe_of_an_index_is_not_opened(tmp_path: Path) -> None:
+    write(tmp_path, "model.meta")
+    os.mkfifo(tmp_path / "model.index")
+    assert "it is no file" in [one.what for one in scan(tmp_path / "model.meta")]
+
+
+def test_a_json_that_takes_much_memory_is_no_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "a.json", "a.h5")
+    assert keras_model(data_dir=tmp_path).format is Format.KERAS_JSON
+    monkeypatch.setattr("picasso.models.scan.json_reading.MOST_BYTES", 100)
+    assert keras_model(data_dir=tmp_path) == Found(Format.KERAS_HDF5, tmp_path / "a.h5")

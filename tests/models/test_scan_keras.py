@@ -111,6 +111,12 @@ def test_classes_of_somebodys_own_are_asked_for(part: dict[str, Any], name: str)
     assert list(judge({**around({}), "compile_config": {"loss": part}}, Context(), "config.json")) == []
 
 
+def test_operations_in_a_format_that_has_none() -> None:
+    (finding,) = judge(around({"class_name": "GetItem", "config": {"name": "g"}}), Context(), "x")
+    assert finding.kind is Kind.BROKEN
+    assert "save the whole model as .keras" in finding.what
+
+
 def test_the_files_of_earlier_keras_are_data() -> None:
     for pattern in ("*.h5", "*.keras", "*/*.json", "*/*5"):
         for file in FOLDER.glob(pattern):

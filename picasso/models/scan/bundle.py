@@ -48,6 +48,9 @@ def scan(prefix: Path, context: Context) -> Iterator[Finding]:
     """
     index = prefix.with_name(prefix.name + ".index")
     try:
+        if index.exists() and not index.is_file():
+            yield Finding(Kind.BROKEN, index.name, "it is no file")
+            return
         if index.stat().st_size > LARGEST_INDEX:
             yield Finding(Kind.LIMIT, index.name, f"the index takes more than {LARGEST_INDEX // MEGABYTE} MB")
             return

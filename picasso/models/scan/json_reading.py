@@ -36,7 +36,7 @@ def parse(text: bytes, context: Context, where: str) -> Any:
     Raises:
         Unreadable: it is too large or no JSON, repeats a key, or holds NaN or a number of more than 64 bits.
     """
-    needed = len(text) * (3 if text.isascii() else 6) + sum(text.count(sign) * cost for sign, cost in COST.items())
+    needed = memory_of(text)
     if len(text) > context.limits.json_bytes or needed > MOST_BYTES:
         raise Unreadable(Kind.LIMIT, where, f"the JSON has {len(text):,} bytes, and reading it may take {needed:,}")
     try:
@@ -57,6 +57,11 @@ def parse(text: bytes, context: Context, where: str) -> Any:
         if depth(value, context.limits.json_depth) <= context.limits.json_depth:
             return value
     raise Unreadable(Kind.LIMIT, where, f"the JSON is nested more than {context.limits.json_depth} levels deep")
+
+
+def memory_of(text: bytes) -> int:
+    """Return how many bytes reading a JSON document may take, roughly."""
+    return len(text) * (3 if text.isascii() else 6) + sum(text.count(sign) * cost for sign, cost in COST.items())
 
 
 def depth(value: Any, most: int) -> int:

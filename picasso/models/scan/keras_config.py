@@ -248,7 +248,10 @@ def faults_of_class(kind: str, config: Any, module: str | None, registered: str 
         if not isinstance(function, str) or function not in symbols.TENSORFLOW_FUNCTIONS:
             yield Kind.CODE, f"the function {shown(function)} of TensorFlow is not known to compute only", ""
     elif module is None:
-        if kind not in symbols.BARE or registered not in (None, kind):
+        if kind in symbols.OPERATIONS - symbols.BARE and registered in (None, kind):
+            what = f"{shown(kind)} is an operation of keras.ops, which Keras can't read from a file of this kind"
+            yield Kind.BROKEN, f"{what}: save the whole model as .keras", ""
+        elif kind not in symbols.BARE or registered not in (None, kind):
             yield missing(whole)
     elif package is None:
         foreign = kind in symbols.BARE or is_foreign(module)
