@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypedDict
 
 from picasso.redaction import redact
+
+# Letters in a message about a model: in all, and of one word, which may be a path.
+LONGEST_MESSAGE, LONGEST_WORD = 5_000, 500
+LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
 
 class ErrorDocument(TypedDict):
@@ -114,9 +119,15 @@ class ConfigurationError(PicassoError):
 
 
 class ModelError(PicassoError):
-    """The model can't be loaded, or answered something that is no classification."""
+    """The model can't be loaded, or answered something that is no classification.
+
+    Its message may hold names out of a model file: it is shown on one line, without control characters, and bounded.
+    """
 
     code = "model"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(presentable(message), field=field)
 
 
 class ModelCodeError(ModelError):
@@ -148,6 +159,13 @@ class Cancelled(BaseException):
 
     Not an Exception, so that a visualization that catches those does not go on with an unwanted run.
     """
+
+
+def presentable(message: str) -> str:
+    """Return a message without line breaks and control characters, its words and itself of a bounded length."""
+    line = LONG_WORD.sub(lambda found: f"{found[0][:LONGEST_WORD]}…", message[: 2 * LONGEST_MESSAGE])
+    line = "".join(letter if letter.isprintable() else " " if letter.isspace() else "\ufffd" for letter in line)
+    return line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]}…"
 
 
 def reason(error: BaseException, limit: int = 300) -> str:

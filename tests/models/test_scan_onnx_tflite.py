@@ -170,3 +170,15 @@ def test_many_fields_end_the_reading(tmp_path: Path) -> None:
     file.write_bytes(content)
     (finding,) = scan(file, Limits(members=1000))
     assert (finding.kind, finding.what) == ("limit", "it holds more than 10000 entries")
+
+
+def test_names_of_a_file_do_not_control_the_terminal(tmp_path: Path) -> None:
+    evil = "\x1b[2J\n" + "y" * 20_000
+    file = tmp_path / "a.onnx"
+    made = model([last("x"), helper.make_node("Identity", ["y"], [evil])])
+    made.graph.output.append(value(evil))
+    file.write_bytes(made.SerializeToString())
+    with pytest.raises(ModelError, match="has 2 outputs") as caught:
+        ONNXModel().load(path=str(file))
+    assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 3_000
