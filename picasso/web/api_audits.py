@@ -15,7 +15,7 @@ from picasso.gathering import PAIRS, taken
 from picasso.labelled import Classes
 from picasso.session import Session
 from picasso.web.present import present_audit
-from picasso.web.services import find_session, json_body, make_session, need_session, services
+from picasso.web.services import find_session, in_time, json_body, make_session, need_session, services
 
 blueprint = Blueprint("api_audits", __name__, url_prefix="/api")
 
@@ -115,17 +115,21 @@ def add_audit_pictures(audit_id: str) -> Response:
     target = Classes(audit.class_names).innermost(folder)
     audit.check_open()
     session.check_room()
-    refused = []
-    for upload in uploads:
-        try:
-            session.add_audit_picture(audit, target, upload.stream, upload.filename or "")
-        except (BadRequest, UnsupportedImage, TooLarge, Busy) as error:
-            if isinstance(error, Busy) and upload is uploads[0]:
-                # Nothing was stored, so that all can be sent again.
-                raise
-            refused.append(error.message)
+    refused, stored = [], 0
+    try:
+        for upload in in_time(uploads):
+            try:
+                session.add_audit_picture(audit, target, upload.stream, upload.filename or "")
+                stored += 1
+            except (BadRequest, UnsupportedImage, TooLarge, Busy) as error:
+                if isinstance(error, Busy) and upload is uploads[0]:
+                    # Nothing was stored, so that all can be sent again.
+                    raise
+                refused.append(error.message)
+    except TooLarge as error:
+        refused.append(error.message)
     audit.note_refused(refused)
-    return jsonify(stored=len(uploads) - len(refused), refused=refused)
+    return jsonify(stored=stored, refused=refused)
 
 
 @blueprint.post("/audits/<audit_id>/start")

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from picasso.errors import BadRequest, Busy
 from picasso.runs import StoredPicture
-from picasso.web.services import find_session, json_body, make_session, need_session, picture_numbers
+from picasso.web.services import find_session, in_time, json_body, make_session, need_session, picture_numbers
 
 blueprint = Blueprint("api_pictures", __name__, url_prefix="/api")
 
@@ -20,7 +20,7 @@ def add_image() -> Response:
     if not uploads:
         raise BadRequest("Send one or more pictures as multipart/form-data in the field file.", field="file")
     session, stored = make_session(), list[StoredPicture]()
-    for file in uploads:
+    for file in in_time(uploads):
         try:
             stored.append(session.add_picture(file.stream, file.filename or ""))
         except Busy:

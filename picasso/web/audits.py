@@ -18,7 +18,7 @@ from picasso.gathering import FEWEST, MOST, PAIRS, left_out, spread, taken
 from picasso.images import display_name
 from picasso.labelled import Classes
 from picasso.web.api_audits import LARGEST, document, documents, need_audit
-from picasso.web.services import find_session, make_session, need_session, services
+from picasso.web.services import find_session, in_time, make_session, need_session, services
 
 blueprint = Blueprint("audits", __name__)
 
@@ -88,13 +88,13 @@ def audited(by_class: dict[int, list[FileStorage]], chosen: dict[int, int], refu
     session = make_session()
     audit = session.new_audit(services().runner.class_names())
     try:
-        for target, files in by_class.items():
-            for file in spread(files, chosen[target]):
-                # One that can't be read is no reason to lose the others; without enough of them, it is not started.
-                try:
-                    session.add_audit_picture(audit, target, file.stream, file.filename or "")
-                except PicassoError as error:
-                    refused.append(error.message)
+        images = [(target, file) for target, files in by_class.items() for file in spread(files, chosen[target])]
+        for target, file in in_time(images):
+            # One that can't be read is no reason to lose the others; without enough of them, it is not started.
+            try:
+                session.add_audit_picture(audit, target, file.stream, file.filename or "")
+            except PicassoError as error:
+                refused.append(error.message)
         audit.note_refused(refused)
         pairs = request.form.get("pairs", PAIRS, type=int)
         services().runner.start_audit(audit, pairs=max(0, pairs), seed=0, budget=budget())

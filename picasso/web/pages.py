@@ -8,7 +8,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response as BaseResponse
 
 from picasso import __version__
-from picasso.errors import BadRequest, PicassoError
+from picasso.errors import BadRequest, PicassoError, TooLarge
 from picasso.hiding import FILLS
 from picasso.models.labels import choices
 from picasso.rendering import DIVERGING, SEQUENTIAL
@@ -18,7 +18,7 @@ from picasso.web.keeping import recipes_of
 from picasso.web.looking import MOST_TOGETHER, Look, class_names, looks, render
 from picasso.web.present import present
 from picasso.web.reset import undoable
-from picasso.web.services import find_session, make_session, need_session, services, session_pictures
+from picasso.web.services import find_session, in_time, make_session, need_session, services, session_pictures
 
 blueprint = Blueprint("pages", __name__)
 
@@ -67,11 +67,14 @@ def upload() -> BaseResponse:
     errors: list[PicassoError] = []
     if not uploads:
         errors.append(BadRequest("No pictures were chosen.", field="file"))
-    for file in uploads:
-        try:
-            make_session().add_picture(file.stream, file.filename or "")
-        except PicassoError as error:
-            errors.append(error)
+    try:
+        for file in in_time(uploads):
+            try:
+                make_session().add_picture(file.stream, file.filename or "")
+            except PicassoError as error:
+                errors.append(error)
+    except TooLarge as error:
+        errors.append(error)
     return answer_upload(errors)
 
 
@@ -79,7 +82,7 @@ def upload() -> BaseResponse:
 def add_samples() -> BaseResponse:
     """Add bundled samples to the session."""
     chosen = request.form.getlist("sample")
-    for name in chosen:
+    for name in in_time(chosen):
         file = sample_file(name)
         make_session().add_picture(file.read_bytes(), file.name)
     return answer_upload([] if chosen else [BadRequest("No samples were chosen.", field="sample")])

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict, TypeVar, cast
 
 from flask import Response, current_app, g, request
 
 from picasso.configuration import Settings
-from picasso.errors import BadRequest, NotFound
+from picasso.errors import BadRequest, NotFound, TooLarge
 from picasso.registry import Registry
 from picasso.runner import Runner
 from picasso.runs import StoredPicture
 from picasso.session import Session
 from picasso.storage import Storage
 from picasso.web.proxies import visible_port
+
+T = TypeVar("T")
+
+# So long one upload may keep its thread from those of others, in seconds.
+UPLOAD_SECONDS = 60.0
+clock = time.monotonic
 
 
 class CookieAttributes(TypedDict):
@@ -135,3 +143,20 @@ def picture_numbers(uids: object) -> list[int | str]:
     if len(uids) > most:
         raise BadRequest(f"images names {len(uids):,} pictures; a session holds {most:,} at most.", field="images")
     return uids
+
+
+def in_time(images: Sequence[T]) -> Iterator[T]:
+    """Yield the images of one upload as long as it has time: few threads decode, and others wait for them.
+
+    Raises:
+        TooLarge: decoding those before took longer than :data:`UPLOAD_SECONDS`.
+    """
+    begun = clock()
+    for place, image in enumerate(images):
+        if clock() - begun > UPLOAD_SECONDS:
+            raise TooLarge(
+                f"Decoding took longer than the {UPLOAD_SECONDS:.0f} seconds that one upload may take, so the last "
+                f"{len(images) - place} of {len(images)} images were not stored; send fewer at once.",
+                field="file",
+            )
+        yield image
