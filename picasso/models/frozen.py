@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from picasso import remedies
-from picasso.errors import ModelError
+from picasso.errors import ModelError, reason
 from picasso.models import restoring
 from picasso.models.backend import convert_to_constants, tf, tf1
 from picasso.models.feature_layers import reach, walk
@@ -164,7 +164,10 @@ def importer(
         if node.op in PLACEHOLDERS and "learning_phase" in node.name:
             feeds.setdefault(f"{node.name}:0", 0)
     with tf.Graph().as_default() as graph:
-        tf1.import_graph_def(definition, name="")
+        try:
+            tf1.import_graph_def(definition, name="")
+        except Exception as error:
+            raise ModelError(f"TensorFlow could not build the graph of {label}: {reason(error)}.") from error
         input_name = input_name or guess_input(graph, feeds, label)
         output_name = output_name or guess_output(graph, label)
         source = find_tensor(graph, "tf_input_var", input_name)

@@ -12,6 +12,7 @@ import pytest
 from picasso.errors import ModelError
 from picasso.models import load_model
 from picasso.models.scan import graph_operations, scan
+from tests.hostile.models import tensorflow_graphs as graphs
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -151,3 +152,12 @@ def test_values_without_an_index_are_not_looked_for(tmp_path: Path) -> None:
     (tmp_path / "variables").write_bytes(b"a checkpoint of an older format")
     with pytest.raises(ModelError, match=r"of flowers are missing: there is no variables\.index"):
         restoring.values(tf1.MetaGraphDef(), tmp_path / "variables", ["w"], "flowers")
+
+
+def test_a_graph_that_tensorflow_can_not_build(tmp_path: Path) -> None:
+    circle = [graphs.node(name, "Identity", other, T=graphs.kind(graphs.FLOAT)) for name, other in ("ab", "ba")]
+    (tmp_path / "a.pb").write_bytes(graphs.graph(graphs.classifier(*circle)))
+    with pytest.raises(
+        ModelError, match=r"TensorFlow could not build the graph of a\.pb: ValueError: 2 nodes in a cycle"
+    ):
+        load_model(tmp_path / "a.pb")

@@ -7,7 +7,7 @@ and where it lies in the ``.data`` files.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,22 +39,27 @@ class Entry(NamedTuple):
         return math.prod(self.shape) * ITEM_BYTES.get(self.type, USUAL_BYTES)
 
 
-def scan(prefix: Path, context: Context) -> Iterator[Finding]:
+def scan(prefix: Path, context: Context, model: Path) -> Iterator[Finding]:
     """Yield what the index and the data files of a checkpoint must not hold.
 
     Args:
         prefix: the path without ``.index``.
         context: the limits.
+        model: the file of the graph; it may be a link into a cache, where the others lie beside what it links to.
     """
     index = prefix.with_name(prefix.name + ".index")
+    folders = {prefix.parent.resolve(), model.resolve().parent}
     try:
+        if index.exists() and index.resolve().parent not in folders:
+            yield Finding(Kind.CODE, index.name, "it is a link that leads out of the model's folder")
+            return
         if index.exists() and not index.is_file():
             yield Finding(Kind.BROKEN, index.name, "it is no file")
             return
         if index.stat().st_size > LARGEST_INDEX:
             yield Finding(Kind.LIMIT, index.name, f"the index takes more than {LARGEST_INDEX // MEGABYTE} MB")
             return
-        yield from judge(prefix, index, context)
+        yield from judge(prefix, index, context, folders)
     except FileNotFoundError:
         yield Finding(Kind.BROKEN, index.name, "there is no such file")
     except OSError as error:
@@ -63,7 +68,7 @@ def scan(prefix: Path, context: Context) -> Iterator[Finding]:
         yield Finding(Kind.BROKEN, index.name, f"it is no index of a checkpoint: {error}")
 
 
-def judge(prefix: Path, index: Path, context: Context) -> Iterator[Finding]:
+def judge(prefix: Path, index: Path, context: Context, folders: Collection[Path]) -> Iterator[Finding]:
     """Yield the findings about all entries."""
     shards, total, count = 1, 0, 0
     sizes: dict[int, int | None] = {}
@@ -78,7 +83,7 @@ def judge(prefix: Path, index: Path, context: Context) -> Iterator[Finding]:
             return
         entry = read_entry(key, data, start, end)
         if entry.shard not in sizes:
-            sizes[entry.shard] = shard_size(prefix, entry.shard, shards)
+            sizes[entry.shard] = shard_size(prefix, entry.shard, shards, folders)
         total += entry.needed
         for kind, what in wrong(entry, sizes[entry.shard]):
             yield Finding(kind, f"tensor {shown(entry.key)}, {index.name}", what)
@@ -107,12 +112,12 @@ def shard_name(prefix: Path, shard: int, shards: int) -> str:
     return f"{prefix.name}.data-{shard:05d}-of-{shards:05d}"
 
 
-def shard_size(prefix: Path, shard: int, shards: int) -> int | None:
-    """Return the size of a data file, or None if there is none in the folder of the checkpoint."""
+def shard_size(prefix: Path, shard: int, shards: int, folders: Collection[Path]) -> int | None:
+    """Return the size of a data file, or None if there is none in one of the folders."""
     if not 0 <= shard < shards <= 100_000:
         return None
     file = prefix.with_name(shard_name(prefix, shard, shards))
-    if not file.is_file() or file.resolve().parent != prefix.parent.resolve():
+    if not file.is_file() or file.resolve().parent not in folders:
         return None
     return file.stat().st_size
 

@@ -39,4 +39,4 @@ def scan(path: Path, context: Context) -> Iterator[Finding]:
         yield from costs(found.graph, size, context.limits, where)
 
     yield from judged(file, "graph of a TensorFlow 1 checkpoint", context, content)
-    yield from bundle.scan(prefix, context)
+    yield from bundle.scan(prefix, context, file)

@@ -52,7 +52,7 @@ def scan(path: Path, context: Context) -> Iterator[Finding]:
     if index.parent.exists() and index.parent.resolve().parent != folder.resolve():
         yield Finding(Kind.CODE, "variables", "the folder is a link that leads out of the model's folder")
     elif index.exists():
-        yield from bundle.scan(index.with_suffix(""), context)
+        yield from bundle.scan(index.with_suffix(""), context, file)
 
 
 def starts(found: MetaGraph) -> Iterator[Start]:
@@ -79,5 +79,6 @@ def misplaced(folder: Path, found: MetaGraph) -> Iterator[Finding]:
             yield Finding(Kind.CODE, place, "its name is an address")
             continue
         file = folder / "assets" / name
-        if file.exists() and not file.resolve().is_relative_to(folder.resolve()):
+        beside = file.resolve().parent == (folder / FILE).resolve().parent
+        if file.exists() and not beside and not file.resolve().is_relative_to(folder.resolve()):
             yield Finding(Kind.CODE, place, "it is a link that leads out of the folder of the model")

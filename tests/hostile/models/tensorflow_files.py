@@ -287,6 +287,12 @@ def link_asset(model: Path, mark: Path) -> None:
     (model / "assets" / "words.txt").symlink_to(mark)
 
 
+def link_index(model: Path, mark: Path) -> None:
+    """Let the index of the variables be a link to another file."""
+    (model / "variables").mkdir()
+    (model / "variables" / "variables.index").symlink_to(mark)
+
+
 def link_data(folder: Path, mark: Path) -> None:
     """Write a checkpoint whose data file is a link to another file."""
     saver_of(plain_meta)(folder, mark)
@@ -508,6 +514,8 @@ def hostile_list() -> list[Hostile]:
             lambda _: table("file", "words.txt", asset("file:0", "words.txt")), link_asset)),
         ("variables_link", code, "is a link that leads out", folder_of(
             lambda _: saved(graph(classifier())), link_variables)),
+        ("index_link", code, "is a link that leads out", folder_of(
+            lambda _: saved(graph(classifier())), link_index)),
         ("serving", code, "SaveV2 writes files, and an answer depends on it", folder_of(lambda mark: saved(graph(
             classifier(string("path", written(mark)), string("key", "w"), string("part", ""),
                        node("evil", "SaveV2", "path", "key", "part", "zero", dtypes=kinds(FLOAT)), waits=["evil"]))))),
