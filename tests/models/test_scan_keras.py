@@ -111,6 +111,15 @@ def test_classes_of_somebodys_own_are_asked_for(part: dict[str, Any], name: str)
     assert list(judge({**around({}), "compile_config": {"loss": part}}, Context(), "config.json")) == []
 
 
+@pytest.mark.parametrize("said", [1 << 30, [2, 1 << 30], 1e12])
+@pytest.mark.parametrize("setting", ["num_oov_indices", "ngrams"])
+def test_layers_that_make_too_many_objects(setting: str, said: Any) -> None:
+    layer = {"class_name": "StringLookup", "config": {"name": "s", "vocabulary": ["a"], setting: said}}
+    (finding,) = judge(around(layer), Context(), "x")
+    assert finding.kind is Kind.LIMIT
+    assert f"the setting {setting} is 1," in finding.what
+
+
 def test_operations_in_a_format_that_has_none() -> None:
     (finding,) = judge(around({"class_name": "GetItem", "config": {"name": "g"}}), Context(), "x")
     assert finding.kind is Kind.BROKEN

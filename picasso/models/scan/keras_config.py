@@ -37,6 +37,8 @@ SIZES = dict.fromkeys(
     """),
     1,
 ) | {"num_classes": 2}
+# Settings that say how many objects of Python a layer makes, or how often it repeats something.
+COUNTS = symbols.names("chain_depth ngrams num_chains num_oov_indices num_ops")
 # A list, since a class may be named by anything.
 MODELS = sorted(symbols.MODELS)
 VALUES_PER_MEGABYTE = 250_000
@@ -133,7 +135,7 @@ def within(place: Place) -> Iterator[Place]:
         layer = value if is_layer(value) else layer
         tensor = value.get("class_name") == TENSOR
         for key, one in value.items():
-            if key != "vocabulary" and (isinstance(one, str | dict | list) or key in SIZES):
+            if key != "vocabulary" and (isinstance(one, str | dict | list) or key in SIZES or key in COUNTS):
                 call, names = place.call or key == CALLS, place.names or tensor
                 trained = place.trained or (key == "compile_config" and place.above is None)
                 yield Place(one, place, key, layer, call, names, trained)
@@ -174,6 +176,8 @@ def faults(place: Place, context: Context) -> Iterator[Fault]:
             yield Kind.CODE, "a call has no tensor among its arguments", ""
         if not is_plain(value.get("vocabulary")):
             yield Kind.CODE, "the vocabulary is no list of words, but may name a file", ""
+    elif key in COUNTS and (count := largest(value)) > context.limits.members:
+        yield Kind.LIMIT, f"the setting {key} is {count:,}, and {context.limits.members:,} are allowed", ""
     elif key in SIZES and (values := elements(value) ** SIZES[key]) > context.limits.megabytes * VALUES_PER_MEGABYTE:
         yield Kind.LIMIT, f"the setting {key} describes a tensor of {values:,} values", ""
 
@@ -204,6 +208,13 @@ def elements(value: Any) -> int:
         return abs(value) if isinstance(value, int) else 1
     sides = [max(1, elements(one)) for one in value]
     return max(sides) if any(isinstance(one, list) for one in value) else math.prod(sides)
+
+
+def largest(value: Any) -> int:
+    """Return a number, or the largest one of a list."""
+    if isinstance(value, list):
+        return max(map(largest, value), default=0)
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
 
 
 def faults_of_object(value: dict[str, Any], context: Context) -> Iterator[Fault]:
