@@ -16,6 +16,7 @@ from typing import Any
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.utilities import BadRequest
 
 from picasso.turns import Turns
 from picasso.web.admission import ASKED, BUSY, Admission, Kind
@@ -29,6 +30,8 @@ MOST_SLOW = 100
 MOST_AT_ONCE = 100
 # So often it is looked whether a connection took too long, in seconds.
 LOOK_SECONDS = 0.5
+# So many bytes may stand between two chunks of a body, or behind the last one.
+LONGEST_LINE = 16_000
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,14 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
     def received(self, data: bytes) -> int:
         """Take bytes and return how many of them belong to this request; all of them where it is refused."""
         in_head = not self.headers_finished
-        taken: int = super().received(data)
+        try:
+            taken: int = super().received(data)
+        except ValueError:
+            # A length of thousands of digits.
+            taken, self.completed, self.error = len(data), True, BadRequest("Malformed request")
+        if self.chunked and not self.error and self._malformed():
+            self.completed, self.expect_continue, self.error = True, False, BadRequest("Malformed chunks")
+            self.close()
         if in_head and self.headers_finished and not self.completed:
             self.begun = self._channel.limits.clock()
             self._ask()
@@ -93,6 +103,11 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             self._channel.refused = True
             return len(data)
         return taken
+
+    def _malformed(self) -> bool:
+        """Tell whether a length is given twice, in two ways, or a line between chunks does not end."""
+        lines = len(self.body_rcv.control_line) + len(self.body_rcv.trailer)
+        return lines > LONGEST_LINE or (not self.completed and "CONTENT_LENGTH" in self.headers)
 
     def _ask(self) -> None:
         self._most, self.error = self._channel.ask(self)

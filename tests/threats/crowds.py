@@ -32,6 +32,7 @@ LINES: dict[int, Line] = {
             f"{CONNECTIONS}::test_behind_a_proxy_one_address_may_hold_all",
             f"{CONNECTIONS}::test_a_body_is_refused_before_it_comes",
             f"{CONNECTIONS}::test_what_follows_a_refused_head_is_no_request",
+            f"{CONNECTIONS}::test_malformed_bodies_are_refused_and_what_follows_is_no_request",
             f"{CONNECTIONS}::test_chunks_that_are_too_many_are_refused_in_our_own_words",
             f"{CONNECTIONS}::test_what_is_no_upload_may_not_be_large",
             f"{CONNECTIONS}::test_a_client_that_asks_first_is_told_to_go_on",

@@ -313,6 +313,26 @@ def test_what_follows_a_refused_head_is_no_request(locked: Flask) -> None:
         assert answer.count(b"HTTP/1.1") == 1
 
 
+MALFORMED = {
+    "two lengths": "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n",
+    "a length of many digits": f"Content-Length: {'9' * 5_000}\r\n\r\n",
+    "a chunk whose size does not end": "Transfer-Encoding: chunked\r\n\r\n" + "0" * 40_000,
+    "a trailer that does not end": "Transfer-Encoding: chunked\r\n\r\n0\r\n" + "a" * 40_000,
+}
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_malformed_bodies_are_refused_and_what_follows_is_no_request(
+    locked: Flask, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(locked) as server, server.connect(f"{HEAD}{authorization()}{MULTIPART}{MALFORMED[kind]}") as connection:
+        answer = rest(connection)
+        assert server.get("/healthz").startswith(b"HTTP/1.1 200")
+    assert answer.startswith(b"HTTP/1.1 400"), answer
+    assert answer.count(b"HTTP/1.1") == 1
+    assert "exception" not in caplog.text
+
+
 def test_chunks_that_are_too_many_are_refused_in_our_own_words(locked: Flask) -> None:
     head = f"{HEAD}{authorization()}{MULTIPART}Transfer-Encoding: chunked\r\n\r\n"
     with served(locked) as server, server.connect(head) as connection:
