@@ -57,7 +57,7 @@ class Runner:
         configured: where the worker finds the model; see :func:`picasso.worker.reference`.
         capacity: how many runs may wait or compute at once.
         compared: the names of the models that a run may be compared with.
-        waiting: how many callers of :meth:`ask` and :meth:`run_and_wait` may wait at once.
+        waiting: how many callers of :meth:`ask` and :meth:`run_and_wait` may wait at once; half as many of the latter.
     """
 
     def __init__(
@@ -71,7 +71,8 @@ class Runner:
     ) -> None:
         self._engine, self._registry, self._configured, self._capacity = engine, registry, configured, capacity
         self._compared = tuple(compared)
-        self._gate = Gate(waiting)
+        # Questions take a moment, whole runs may take minutes: half of the places are left to the questions.
+        self._gate, self._runs_gate = Gate(waiting), Gate(max(1, waiting // 2))
         self._lock = threading.Lock()
         # Runs with unfinished shards and audits, oldest first.
         self._active: dict[str, Active] = {}
@@ -304,7 +305,7 @@ class Runner:
         Raises:
             Busy: as many requests as may wait do so already; nothing was queued.
         """
-        with self._gate.place():
+        with self._runs_gate.place(), self._gate.place():
             run = self.start(parent, name, settings, pictures)
             self.wait(run, timeout, gone)
             return run

@@ -65,6 +65,32 @@ def test_the_fifth_question_is_told_to_come_back(app: Flask, monkeypatch: pytest
     client.post("/reset")
 
 
+def test_questions_are_answered_while_others_wait_for_whole_runs(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    services: Services = app.extensions["picasso"]
+    until(lambda: services.runner.model_status()["state"] == "ready")
+    client = Visitor(app)
+    upload(client)
+    begun, done = threading.Semaphore(0), threading.Event()
+
+    def wait(*_: object) -> None:
+        begun.release()
+        assert done.wait(60)
+
+    monkeypatch.setattr(services.runner, "wait", wait)
+    call = "/api/visualize?image=0&visualizer=ClassProbabilities"
+    with ThreadPoolExecutor(2) as others:
+        for _ in range(2):
+            others.submit(client.get, call)
+        assert begun.acquire(timeout=60)
+        assert begun.acquire(timeout=60)
+        refused: Any = client.get(call)
+        assert (refused.status_code, refused.get_json()["error"]["code"]) == (503, "busy")
+        assert Visitor(app).get(ESTIMATE).status_code == 200
+        assert client.post("/api/what-if", json=QUESTION).status_code == 200
+        done.set()
+    client.post("/reset")
+
+
 def test_a_question_whose_process_dies_is_told_to_come_back(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     services: Services = app.extensions["picasso"]
     until(lambda: services.runner.model_status()["state"] == "ready")
