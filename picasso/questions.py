@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from picasso import images
-from picasso.errors import RunError
+from picasso.errors import NotFound, RunError
 from picasso.estimating import compiling, seconds_per_picture
 from picasso.hiding import Hidden
 from picasso.inputs import Picture, prepare, stored
@@ -107,7 +107,7 @@ def prepared(model: Model, path: str) -> tuple[Input, Array]:
     try:
         image = stored(path, model)
     except FileNotFoundError:
-        raise RunError("The picture was removed meanwhile.") from None
+        raise NotFound("The picture was removed meanwhile.") from None
     (picture,) = prepare(model, [Picture("", image)])
     # The picture as uploaded may be large, and is not needed any more.
     return replace(picture, image=picture.view), model.predict(picture.array[None])[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -19,7 +20,7 @@ from waitress.server import create_server
 from picasso.app import create_app
 from picasso.configuration import Settings
 from picasso.connections import Door, Limits, Pools
-from picasso.errors import ConfigurationError, ModelError
+from picasso.errors import ConfigurationError, ModelError, PicassoError
 from picasso.web import logs
 from picasso.web.admission import Pace
 from picasso.web.guard import is_loopback
@@ -158,7 +159,9 @@ def fitting(settings: Settings) -> Limits:
 def watch(services: Services, failure: list[str], say: Callable[[str], Any]) -> None:
     """Say when the model is ready; end the server if it can't be loaded."""
     started = time.monotonic()
-    services.storage.decoders.warm()
+    # The first visitor is told in words why none can be started.
+    with contextlib.suppress(OSError, PicassoError):
+        services.storage.decoders.warm()
     while (status := services.runner.model_status())["state"] == "loading":
         time.sleep(0.1)
     if status["state"] == "ready":

@@ -157,9 +157,9 @@ def test_pictures_are_prepared_once_and_kept_small(tmp_path: Path, monkeypatch: 
 def test_what_cannot_be_answered_is_said(patch: PatchModel, tmp_path: Path) -> None:
     paths = store(tmp_path, picture(1))
     cases: list[tuple[dict[str, Any], type[Exception], str]] = [
-        ({"paths": [str(tmp_path / "gone.png")]}, RunError, "^The picture was removed meanwhile.$"),
+        ({"paths": [str(tmp_path / "gone.png")]}, NotFound, "^The picture was removed meanwhile.$"),
         ({"fill": "picture"}, BadRequest, "needs another picture"),
-        ({"fill": "picture", "other": str(tmp_path / "gone.png")}, RunError, "removed meanwhile"),
+        ({"fill": "picture", "other": str(tmp_path / "gone.png")}, NotFound, "removed meanwhile"),
         ({"fill": "pink"}, BadRequest, "fill must be one of"),
         ({"shapes": [{"box": [0]}]}, BadRequest, "A shape is"),
         ({"kind": "why"}, RunError, "no question of the kind why"),

@@ -114,7 +114,7 @@ class Unheard(Nameless):
     ("interventions", "sentence"),
     [
         ([Unheard()], "whose kind is one of mark, property"),
-        ([Nameless()], "A Nameless must be an Intervention with a name, .*: KeyError: 'kind'"),
+        ([Nameless()], "A Nameless must be an Intervention with a name, .*: KeyError: kind"),
         (["brightness"], "'brightness' must be an Intervention"),
         ([INTERVENTIONS[0], INTERVENTIONS[0]], "Two interventions are called"),
     ],

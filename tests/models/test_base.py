@@ -159,7 +159,7 @@ def test_decode_prob_of_the_users_own_is_checked() -> None:
     model.answer = [[{"index": 3, "name": "dog", "prob": "0.171"}]] * 2
     assert model.best_classes(probabilities) == [({"index": 3, "name": "dog", "prob": 0.171},)] * 2
     cases: list[tuple[Any, str]] = [
-        ([[{"index": 3, "name": "dog"}]] * 2, "a list of index, name and prob for each picture: KeyError: 'prob'"),
+        ([[{"index": 3, "name": "dog"}]] * 2, "a list of index, name and prob for each picture: KeyError: prob"),
         (None, "for each picture: TypeError"),
         ([[{"index": 3, "name": "dog", "prob": "x"}]] * 2, "ValueError"),
         ([[{"index": 3, "name": "dog", "prob": 1}]], "gave 1 lists for 2 pictures"),

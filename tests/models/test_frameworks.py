@@ -343,7 +343,7 @@ def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
         ("hello.keras", b"hello", "begins like neither a .keras nor an .h5 file"),
         ("hello.h5", b"hello", "begins like neither a .keras nor an .h5 file"),
         ("cut.keras", whole[0][:-100], "cut.keras is cut off: .* copy it again"),
-        ("cut.h5", whole[1][:-100], "Keras could not load .*cut.h5: .*truncated"),
+        ("cut.h5", whole[1][:-100], "cut.h5 was not loaded: it is cut off: it has"),
         ("other.h5", whole[0], "other.h5 holds a .keras file; rename it to other.keras"),
         ("other.keras", whole[1], "other.keras holds a .h5 file; rename it to other.h5"),
     ]:
@@ -445,7 +445,7 @@ def test_a_preprocess_function_of_the_users_own(keras: Any, tmp_path: Path, monk
         assert model.card().notes == ()
     for name, error, message in [
         ("wrong", ModelError, r"gave an array of shape \(1, 2, 3\), not \(1, 12, 16, 3\)"),
-        ("fails", ModelError, "failed: KeyError: 'x'"),
+        ("fails", ModelError, "failed: KeyError: x"),
         ("none", ConfigurationError, "has no function none"),
     ]:
         with pytest.raises(error, match=message):

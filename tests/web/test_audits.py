@@ -534,7 +534,13 @@ def test_those_that_are_deleted_meanwhile_are_not_listed(visitor: FlaskClient, m
 def test_pictures_of_an_audit_that_is_deleted_meanwhile(visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     url, session = begin(visitor), session_of(visitor)
     audit = session.audits()[0]
-    monkeypatch.setattr("picasso.session.images.read", lambda *rest: session.remove_audit(audit))
+    checked = session._decoders.checked
+
+    def removing(source: Any, name: str) -> bytes:
+        session.remove_audit(audit)
+        return checked(source, name)
+
+    monkeypatch.setattr(session._decoders, "checked", removing)
     answer = visitor.post(f"{url}/pictures", data={"class": "ant", "file": pictures(0, 2)})
     assert "no such audit" in sentence(answer, 404)
     assert not audit.folder.exists()
