@@ -127,11 +127,17 @@ class Storage:
                 sessions[folder] = folder.stat().st_mtime
         excess = len(sessions) - self._settings.MAX_SESSIONS + 1
         for folder in sorted(sessions, key=lambda folder: (not is_dropped(folder), sessions[folder])):
-            with self._using:
-                unused = is_dropped(folder) or self._session(folder).empty()
-                if excess > 0 and not self._held[folder.name] and unused:
-                    files.set_aside(folder, self._trash)
-                    excess -= 1
+            if excess <= 0:
+                break
+            try:
+                with self._using:
+                    unused = is_dropped(folder) or self._session(folder).empty()
+                    if not self._held[folder.name] and unused:
+                        files.set_aside(folder, self._trash)
+                        excess -= 1
+            except FileNotFoundError:
+                # Its visitor deleted it between two looks at it.
+                excess -= 1
         return excess <= 0
 
     def release(self, session: Session) -> None:

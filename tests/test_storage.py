@@ -80,6 +80,24 @@ def test_quotas(storage: Storage) -> None:
         storage.create()
 
 
+def test_a_session_that_is_deleted_while_room_is_made_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage(configuration.build({"WORK_DIR": str(tmp_path), "MAX_SESSIONS": 1}, None))
+    first = storage.create()
+
+    def deleted(session: Session) -> bool:
+        monkeypatch.undo()
+        storage.remove(first)
+        raise FileNotFoundError(session.id)
+
+    monkeypatch.setattr(Session, "empty", deleted)
+    second = storage.create()
+    assert storage.find(first.id) is None
+    assert storage.find(second.id) is not None
+    storage.close()
+
+
 def test_empty_sessions_go_first_where_there_are_too_many(tmp_path: Path) -> None:
     storage = Storage(configuration.build({"WORK_DIR": str(tmp_path), "MAX_SESSIONS": 4}, None))
     try:
