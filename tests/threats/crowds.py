@@ -5,6 +5,18 @@ from __future__ import annotations
 from tests.threats.line import ABUSE, API, CONNECTIONS, ENGINE, FAULTS, GUARD, STORAGE, Line
 
 LINES: dict[int, Line] = {
+    35: Line(
+        "images that take far more time or memory to decode than their bytes, eight of them at once",
+        "413, or 503 with Retry-After, within one budget of processes, memory and time; everything else is answered",
+        (
+            "test_decoding.py::test_an_image_that_takes_too_long_is_refused_and_others_go_on",
+            "test_decoding.py::test_one_that_takes_more_memory_than_its_header_says_is_refused",
+            "test_decoding.py::test_large_images_wait_for_each_other",
+            "test_decoding.py::test_while_eight_hostile_images_are_decoded_everything_else_is_answered",
+            "test_decoding.py::test_every_upload_is_bounded",
+            "test_headers.py::test_no_image_takes_more_memory_than_its_header_says",
+        ),
+    ),
     36: Line(
         "requests that wait for the model, uploads that take long, work that another site starts",
         "503 with Retry-After beyond half of the threads; pages, polls and /healthz are answered; 403",
