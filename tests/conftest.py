@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,22 +28,6 @@ PLUGINS = Path(__file__).parent / "plugins"
 # How fast a machine is and what day it is change no answer of a test.
 settings.register_profile("picasso", deadline=None, derandomize=True)
 settings.load_profile("picasso")
-
-
-# Folders whose tests take longest, which begin first: what is left for the end is then soon done on every process.
-LONGEST = ("browser", "examples", "audit", "models", "web")
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Run one process more than there are cores: many tests wait for a server, a worker process or a browser."""
-    return (os.cpu_count() or 1) + 1
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the folders of :data:`LONGEST` first, in this order; within a folder, files keep theirs."""
-    here = Path(__file__).parent
-    places = {folder: place for place, folder in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.relative_to(here).parts[0], len(LONGEST)))
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (9, 6), mode: str = "RGB") -> Image.Image:
