@@ -240,8 +240,16 @@ class Run(Job):
             return arrays[name] if name in arrays.files else None
 
     def file(self, place: str, name: str) -> Path | None:
-        """Return a file of one picture's result, or of a preview of it, or None if there is none of that name."""
+        """Return a file of one picture's result, or of a preview of it, or None if there is none of that name.
+
+        A page may ask for a preview that is gone by then: it gets what is known of the picture now.
+        """
         if not PLACE.fullmatch(place):
             return None
-        folder = self.folder / "previews" / place if "p" in place else self.result_folder(int(place))
-        return files.child(folder, name)
+        position, preview, _ = place.partition("p")
+        folders = [self.result_folder(int(position))]
+        if preview:
+            # The result last: it is saved before the previews are deleted.
+            folders = [self.folder / "previews" / place, *reversed(self._previews(int(position))), *folders]
+        found = (files.child(folder, name) for folder in folders)
+        return next((file for file in found if file is not None), None)

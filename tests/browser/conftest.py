@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Dialog, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect
 
 from tests.test_cli import free_port
 
@@ -29,7 +29,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "picasso" / "examples"
 DIGITS = EXAMPLES / "samples" / "mnist"
 
 # What a page shows is looked at, and not how soon: another program may keep the machine busy.
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=180_000)
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", *QUIET]
 
@@ -131,14 +131,18 @@ def watched(page: Page, address: str, faults: list[str]) -> Iterator[Page]:
         faults.append(dialog.message)
         dialog.dismiss()
 
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            faults.append(f"{message.text} {message.location['url']}")
+
+    page.on("console", note)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("dialog", refuse)
     page.on(
         "request",
         lambda request: None if request.url.startswith((address, f"blob:{address}")) else faults.append(request.url),
     )
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(180_000)
     page.goto(address)
     yield page
     assert faults == []
