@@ -3,7 +3,7 @@
 Each network of ``keras.applications`` and, where ``keras_hub`` is installed, backbones of KerasHub made from a
 configuration (nothing is downloaded) is saved with random weights, loaded in a process of its own, and explained by
 every visualization. It takes about 40 seconds for each. Words after ``python -m benchmarks.catalogue`` choose
-networks by a part of their name; ``--write`` puts the table into docs/formats.md.
+networks by a part of their name.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import elsewhere, markdown, put_into_page
+from benchmarks.measuring import elsewhere, markdown
 
-PAGE = Path(__file__).parents[1] / "docs" / "formats.md"
 SIDE = 96
 CLASSES = 10
 #: As few samples as the settings allow: what is asked here is whether a method runs.
@@ -175,12 +174,9 @@ def table(names: Sequence[str]) -> list[str]:
 def main() -> None:
     """Measure the networks whose names hold one of the words given, or all."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    words = [word for word in sys.argv[1:] if word != "--write"]
+    words = sys.argv[1:]
     names = [name for name in (*applications(), *hub()) if not words or any(word in name for word in words)]
-    lines = table(names)
-    print("\n".join(lines))
-    if "--write" in sys.argv:
-        put_into_page("catalogue", lines, PAGE)
+    print("\n".join(table(names)))
 
 
 if __name__ == "__main__":
