@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -274,12 +276,23 @@ def serve(config: Path, port: int) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+PORTS = itertools.count()
+
+
 def free_port() -> int:
+    """Return a port that the system gives to nobody by itself, so that it is still free when a server wants it."""
     import socket
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    # Each process of the tests begins at another one.
+    for number in itertools.count(os.getpid() * 97):
+        port = 20_000 + (number + next(PORTS)) % 12_000
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("there is no end of numbers")
 
 
 def test_serve_answers_and_ends_clean(config: Path, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def serving(*options: str) -> Iterator[str]:
     server = subprocess.Popen([sys.executable, "-m", "picasso", "serve", "--port", str(port), *options])
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while True:
             try:
                 urllib.request.urlopen(url).close()

@@ -419,8 +419,10 @@ def test_uploads_at_work_keep_no_page_waiting(app: Flask, monkeypatch: pytest.Mo
     monkeypatch.setattr("picasso.connections.MOST_SLOW", 10)
     sent = f"{HEAD}Connection: close\r\nContent-Length: 2\r\n\r\n{{}}"
     with served(app) as server, ExitStack() as held:
-        uploads = [held.enter_context(server.connect(sent)) for _ in range(12)]
+        uploads = [held.enter_context(server.connect(sent)) for _ in range(2)]
         until(lambda: len(begun) == 2)
+        # As many as may wait, now that these two do not wait any more.
+        uploads += [held.enter_context(server.connect(sent)) for _ in range(10)]
         until(lambda: server.server.task_dispatcher.waiting("slow") == 10)
         # One more than may wait is told when to come back, and pages are served.
         with server.connect(sent) as one_more:
