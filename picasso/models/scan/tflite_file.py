@@ -11,6 +11,7 @@ from pathlib import Path
 from picasso.models.scan.findings import Context, Finding, Kind
 from picasso.models.scan.flatbuffer import Table, root
 from picasso.models.scan.limits import TooMuch
+from picasso.models.scan.mapping import read_mapped
 from picasso.models.scan.quoting import shown
 from picasso.models.scan.shapes import product
 from picasso.models.scan.tflite_operations import ALLOWED, BITS, CUSTOM, LAST_OPTION, NAMES, RUNNING, VECTORS
@@ -40,13 +41,7 @@ class Graph:
 
 def scan(path: Path, context: Context) -> Iterator[Finding]:
     """Yield the findings of a TFLite file."""
-    size = path.stat().st_size
-    if size > context.limits.megabytes * 1_000_000:
-        what = f"it has {size / 1e6:.0f} MB, and {context.limits.megabytes} MB are allowed"
-        yield Finding(Kind.LIMIT, path.name, what)
-        return
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        yield from Scan(path, data, context).findings()
+    yield from read_mapped(path, context, lambda data: Scan(path, data, context).findings())
 
 
 class Scan:
