@@ -23,6 +23,10 @@ PLACEHOLDERS = ("Placeholder", "PlaceholderWithDefault")
 LOADED = itertools.count(1)
 
 
+class GraphError(ModelError):
+    """TensorFlow can't build a graph."""
+
+
 def operations_of(definition: Any) -> Iterable[str]:
     """Yield the types of all operations of a GraphDef, those inside its functions included."""
     yield from (node.op for node in definition.node)
@@ -157,6 +161,7 @@ def importer(
         trust: whether the output may depend on any operation.
 
     Raises:
+        GraphError: TensorFlow can't build the graph.
         ModelError: a tensor does not exist, the names can't be guessed, or the output depends on code.
     """
     feeds = dict(constant_feeds or {})
@@ -167,7 +172,7 @@ def importer(
         try:
             tf1.import_graph_def(definition, name="")
         except Exception as error:
-            raise ModelError(f"TensorFlow could not build the graph of {label}: {reason(error)}.") from error
+            raise GraphError(f"TensorFlow could not build the graph of {label}: {reason(error)}.") from error
         input_name = input_name or guess_input(graph, feeds, label)
         output_name = output_name or guess_output(graph, label)
         source = find_tensor(graph, "tf_input_var", input_name)

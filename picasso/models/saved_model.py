@@ -15,7 +15,7 @@ from picasso.errors import ModelError, reason
 from picasso.models import restoring
 from picasso.models.backend import convert_to_constants, saved_model_pb2, tf, tf1
 from picasso.models.checkpoints import newest
-from picasso.models.frozen import importer, pruned, refuse_dormant, with_values
+from picasso.models.frozen import GraphError, importer, pruned, refuse_dormant, with_values
 from picasso.models.graph import Graph
 from picasso.models.graph_model import GraphModel
 from picasso.models.incremental.inlining import without_calls
@@ -118,9 +118,9 @@ class SavedModel(GraphModel):
             images, answered = function.inputs[0].name, function.outputs[0].name
             build = importer(definition, images, answered, folder.name, input_shape, learned, trust=trust)
             build_alone(build)
-        except ModelError:
-            raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, ModelError) and not isinstance(error, GraphError):
+                raise
             log.info("the SavedModel %s can't be frozen and is called as it is", folder.name, exc_info=True)
             self.notes += (LIVE,)
             return partial(called, live, input_shape or learned)
