@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +93,11 @@ class KerasModel(GraphModel):
 
         def build() -> tuple[Any, Any]:
             picture = tf1.placeholder("float32", shape, "picasso_input")
-            with standard(keras):
+            with standard(keras), valid_names(self.model):
                 return picture, chosen_output(self.model, self.model(picture, training=False), output, file)
 
         layers = list(all_layers(self.model))
-        names = {layer.name for layer in layers}
+        names = {valid_name(layer.name) for layer in layers}
         said, trained = parse(self.output_kind), None if in_memory else training_of(file)
         graph = Graph(build, f"The model in {file.name}", names, said=said, trained=trained)
         self.adopt(graph, file, in_memory=in_memory)
@@ -107,6 +109,26 @@ def all_layers(model: Any) -> Iterator[Any]:
         yield layer
         if hasattr(layer, "layers"):
             yield from all_layers(layer)
+
+
+def valid_name(name: str) -> str:
+    """Return a layer's name as TensorFlow's graphs take it: Keras itself allows spaces and any letters."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", re.sub(r"^[^A-Za-z0-9.]", "x_", name))
+
+
+@contextmanager
+def valid_names(model: Any) -> Iterator[None]:
+    """Give a model and its layers names that TensorFlow's graphs take, and afterwards their own again."""
+    # Layers inside of a user's own layers are among them, too.
+    named = {layer: layer.name for layer in model._flatten_layers()}
+    changed = {layer: name for layer, name in named.items() if valid_name(name) != name}
+    for layer, name in changed.items():
+        layer.name = valid_name(name)
+    try:
+        yield
+    finally:
+        for layer, name in changed.items():
+            layer.name = name
 
 
 def input_shape_of(

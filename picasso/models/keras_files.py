@@ -85,7 +85,7 @@ def check_ending(file: Path) -> None:
     if file.suffix != file.suffix.lower():
         name = file.with_suffix(file.suffix.lower()).name
         raise ModelError(
-            f"Keras knows the ending {file.suffix.lower()} in small letters only: rename {file} to {name}."
+            f"Keras knows the ending {file.suffix.lower()} in small letters only: rename {file.name} to {name}."
         )
 
 
@@ -100,13 +100,13 @@ def check_content(file: Path) -> None:
     found = ".keras" if start.startswith(b"PK\x03\x04") else ".h5" if start == b"\x89HDF\r\n\x1a\n" else ""
     promised = ".keras" if file.suffix.lower() == ".keras" else ".h5"
     if not start:
-        raise ModelError(f"{file} is empty; copy the model again, or save it again.")
+        raise ModelError(f"{file.name} is empty; copy the model again, or save it again.")
     if not found:
-        raise ModelError(f"{file} is no Keras model: what it holds begins like neither a .keras nor an .h5 file.")
+        raise ModelError(f"{file.name} is no Keras model: what it holds begins like neither a .keras nor an .h5 file.")
     if found == ".keras" and not zipfile.is_zipfile(file):
-        raise ModelError(f"{file} is cut off: it begins like a .keras file and has no end; copy it again.")
+        raise ModelError(f"{file.name} is cut off: it begins like a .keras file and has no end; copy it again.")
     if found != promised:
-        raise ModelError(f"{file} holds a {found} file; rename it to {file.with_suffix(found).name}.")
+        raise ModelError(f"{file.name} holds a {found} file; rename it to {file.with_suffix(found).name}.")
 
 
 def from_architecture(

@@ -85,6 +85,23 @@ def test_files_of_keras_2_that_hold_code_need_trust(tmp_path: Path) -> None:
         load_model(tmp_path / "model.json")
 
 
+@pytest.mark.parametrize("name", ["a layer", "größe", "lay:er", "_first", " "])
+def test_layers_may_have_names_that_graphs_do_not_take(tf: Any, tmp_path: Path, name: str) -> None:
+    import keras
+
+    inputs = keras.Input(SHAPE, name=f"{name} in")
+    features = keras.Sequential([keras.layers.Conv2D(4, 3, name=name)], name=f"{name} nested")(inputs)
+    head = keras.layers.Dense(CLASSES, "softmax", name=f"{name} out")
+    model = keras.Model(inputs, head(keras.layers.GlobalMaxPooling2D()(features)), name=f"{name} model")
+    model.save(tmp_path / "named.keras")
+    loaded = load_model(tmp_path / "named.keras", preprocess="0..1")
+    np.testing.assert_allclose(loaded.predict(PICTURES), np.asarray(model(PICTURES)), atol=1e-6)
+    assert len(loaded.layers()) == 1
+    load_model(model, preprocess="0..1")
+    assert [layer.name for layer in model.layers][::3] == [f"{name} in", f"{name} out"]
+    assert model.name == f"{name} model"
+
+
 @pytest.fixture(scope="module")
 def always_training(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """Write a file of Keras 2 whose normalization always uses the statistics of the batch; return its answers too."""
