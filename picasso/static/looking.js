@@ -58,7 +58,11 @@ const drawAll = () => maps().forEach((map) => {
 
 // ---- rows ---------------------------------------------------------------------------------------------------
 
-const by = (key, direction = 1) => (one, two) => direction * (Number(one.dataset[key]) - Number(two.dataset[key]));
+const by = (key, direction = 1) => (one, two) => {
+  // Rows that lack the number come last: maps that are flat have no agreement, for instance.
+  if (!(key in one.dataset && key in two.dataset)) return (key in two.dataset) - (key in one.dataset);
+  return direction * (Number(one.dataset[key]) - Number(two.dataset[key]));
+};
 const ORDERS = {
   given: by("position"),
   sure: by("probability", -1),
