@@ -188,9 +188,15 @@ class Decoders:
         with self._changed:
             if self._closed or self._idle or self._decoding:
                 return
-        helper = self._start()
+        self._keep(self._start())
+
+    def _keep(self, helper: Helper) -> None:
+        """Put a process by for the next image; end it where the server has ended meanwhile."""
         with self._changed:
-            self._idle.append(helper)
+            if not self._closed:
+                self._idle.append(helper)
+                return
+        helper.close()
 
     def close(self) -> None:
         """End all processes; what is being decoded fails."""
