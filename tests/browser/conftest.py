@@ -77,7 +77,8 @@ def serving(*options: str) -> Iterator[str]:
         server.wait(timeout=20)
 
 
-@pytest.fixture(scope="package")
+# Once for all that one process tests: between two modules of this folder it may come to others.
+@pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """Serve the bundled Keras example."""
     with serving() as url:
@@ -100,14 +101,14 @@ def config_to_compare(folder: Path) -> Path:
     return config
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def comparing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve the bundled Keras example, with the TensorFlow one to compare it with."""
     with serving("--config", str(config_to_compare(tmp_path_factory.mktemp("comparing")))) as url:
         yield url
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def photographs() -> Iterator[str]:
     """Serve the example that looks at photographs, where it has been prepared."""
     example = EXAMPLES / "keras-efficientnet-lite"
@@ -167,7 +168,7 @@ FINER = "PartialOcclusion?Window=0.10&Strides=10&Show=probability"
 DROPS = "PartialOcclusion?Strides=5"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def past(browser: Browser, address: str) -> Past:
     """Three digits, and runs of every visualization on them; for tests that only look."""
     context = browser.new_context()
@@ -185,11 +186,11 @@ def past(browser: Browser, address: str) -> Past:
 
 
 @pytest.fixture
-def returned(visitor: Page, address: str, past: Past) -> Page:
+def returned(page: Page, address: str, past: Past, faults: list[str]) -> Iterator[Page]:
     """A visitor who has been there before."""
-    visitor.context.add_cookies(past.cookies)
-    visitor.goto(address)
-    return visitor
+    page.context.add_cookies(past.cookies)
+    with watched(page, address, faults) as visitor:
+        yield visitor
 
 
 def wait_for_pictures(page: Page) -> None:

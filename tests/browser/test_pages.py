@@ -16,7 +16,7 @@ pytestmark = BROWSER
 
 
 def test_the_page_answers_while_the_model_loads(visitor: Page) -> None:
-    # The first test of this module: the server has only just started.
+    # The server may only just have started.
     expect(visitor.locator(".model")).to_contain_text("KerasMNISTModel")
     expect(visitor.locator(".model")).to_contain_text("mnist.keras", timeout=240_000)
 

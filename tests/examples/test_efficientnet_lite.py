@@ -45,6 +45,7 @@ def test_weights_of_another_network() -> None:
         efficientnet_lite.convert(state)
 
 
+@pytest.mark.slow
 @needs_weights
 def test_photographs_are_recognized_and_logits_are_right() -> None:
     model = load_model(LITE / "config.py")

@@ -212,6 +212,7 @@ class Sessions(RuleBasedStateMachine):
             self.answer(known.client.get("/"), 200)
 
 
+@pytest.mark.slow
 def test_two_visitors_in_any_order(small: Flask) -> None:
     """The same orders each time, so that nothing fails by chance; ``make fuzz`` tries many others."""
     examples = int(os.environ.get("PICASSO_FUZZ_EXAMPLES", "0"))

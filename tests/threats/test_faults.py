@@ -187,6 +187,7 @@ def test_two_servers_on_one_folder_leave_each_other_alone(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_fifty_sessions_and_storages_leak_nothing(tmp_path: Path) -> None:
     settings = configuration.build({"WORK_DIR": str(tmp_path)}, None)
     descriptors = Path("/proc/self/fd")
