@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +32,15 @@ MOST_AT_ONCE = 100
 LOOK_SECONDS = 0.5
 # So many bytes may stand between two chunks of a body, or behind the last one.
 LONGEST_LINE = 16_000
+
+
+# The headers have names such as X_FORWARDED_FOR.
+Visitor = Callable[[str, Mapping[str, str]], str]
+
+
+def connected(address: str, headers: Mapping[str, str]) -> str:
+    """Return the address of a connection: where no proxy stands before the server, it is the visitor's."""
+    return address
 
 
 @dataclass(frozen=True)
@@ -142,6 +151,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     # Those of waitress that are used here.
     requests: list[Parser]
     request: Parser | None
+    addr: Any
     connected: bool
     close_when_flushed: bool
     total_outbufs_len: int
@@ -319,14 +329,19 @@ class Door:
 
 
 class Fair:
-    """The queue of a pool, in which networks take turns; it has those methods of a deque that waitress uses."""
+    """The queue of a pool, in which networks take turns; it has those methods of a deque that waitress uses.
 
-    def __init__(self) -> None:
+    Args:
+        visitor: tells by the address of a connection and the headers of its request who sent it.
+    """
+
+    def __init__(self, visitor: Visitor) -> None:
+        self._visitor = visitor
         self._turns: Turns[Channel] = Turns()
 
     def append(self, channel: Channel) -> None:
         """Add a connection whose request is to be answered."""
-        self._turns.put(channel, channel.network)
+        self._turns.put(channel, network_of(self._visitor(channel.addr[0], channel.requests[0].headers)))
 
     def popleft(self) -> Channel:
         """Take the next one."""
@@ -342,12 +357,15 @@ class Pools:
     Args:
         kind: tells by its method and path what kind of request one is.
         threads: how many threads answer the requests of each kind.
+        visitor: tells by the address of a connection and the headers of its request who sent it.
     """
 
-    def __init__(self, kind: Callable[[str, str], Kind], threads: dict[Kind, int]) -> None:
+    def __init__(
+        self, kind: Callable[[str, str], Kind], threads: dict[Kind, int], visitor: Visitor = connected
+    ) -> None:
         self._kind, self._pools = kind, {one: ThreadedTaskDispatcher() for one in threads}
         for one, count in threads.items():
-            self._pools[one].queue = Fair()
+            self._pools[one].queue = Fair(visitor)
             self._pools[one].set_thread_count(count)
 
     def waiting(self, kind: Kind) -> int:

@@ -303,9 +303,9 @@ class Runner:
         """Queue a run as :meth:`start` does and return it when it has ended as :meth:`wait` says.
 
         Raises:
-            Busy: as many requests as may wait do so already; nothing was queued.
+            Busy: as many requests as may wait, or as many of one session, do so already; nothing was queued.
         """
-        with self._runs_gate.place(), self._gate.place():
+        with self._runs_gate.place(parent.parent), self._gate.place():
             run = self.start(parent, name, settings, pictures)
             self.wait(run, timeout, gone)
             return run

@@ -25,6 +25,7 @@ from picasso.web import logs
 from picasso.web.admission import Pace
 from picasso.web.guard import is_loopback
 from picasso.web.prefix import prefix_of
+from picasso.web.proxies import visitor_behind
 from picasso.web.services import Services
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,11 @@ def listening(app: Flask, settings: Settings, limits: Limits | None = None) -> A
         clear_untrusted_proxy_headers=False,
         ident="picasso",
     )
-    pools = Pools(Pace(app).kind, {"watch": 1, "quick": settings.THREADS, "slow": max(2, settings.THREADS // 4)})
+    pools = Pools(
+        Pace(app).kind,
+        {"watch": 1, "quick": settings.THREADS, "slow": max(2, settings.THREADS // 4)},
+        visitor_behind(settings.PROXIES, settings.PROXY_HEADERS),
+    )
     for one in {server, *sockets.values()}:
         if hasattr(one, "task_dispatcher"):
             one.task_dispatcher = pools

@@ -30,6 +30,19 @@ def test_places_are_given_back_whatever_happens() -> None:
         pass
 
 
+def test_one_owner_leaves_a_place_where_there_are_several() -> None:
+    gate = Gate(2)
+    with gate.place("a"):
+        with pytest.raises(Busy, match="earlier request of yours"), gate.place("a"):
+            pass
+        with gate.place("b"), pytest.raises(Busy, match="2 requests wait"), gate.place("c"):
+            pass
+    with gate.place("a"), gate.place():
+        pass
+    with Gate(1).place("a"):
+        pass
+
+
 def test_the_fifth_question_is_told_to_come_back(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     services: Services = app.extensions["picasso"]
     until(lambda: services.runner.model_status()["state"] == "ready")
@@ -65,11 +78,12 @@ def test_the_fifth_question_is_told_to_come_back(app: Flask, monkeypatch: pytest
     client.post("/reset")
 
 
-def test_questions_are_answered_while_others_wait_for_whole_runs(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_session_leaves_others_a_place_for_whole_runs(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     services: Services = app.extensions["picasso"]
     until(lambda: services.runner.model_status()["state"] == "ready")
-    client = Visitor(app)
+    client, another = Visitor(app), Visitor(app)
     upload(client)
+    upload(another)
     begun, done = threading.Semaphore(0), threading.Event()
 
     def wait(*_: object) -> None:
@@ -79,8 +93,34 @@ def test_questions_are_answered_while_others_wait_for_whole_runs(app: Flask, mon
     monkeypatch.setattr(services.runner, "wait", wait)
     call = "/api/visualize?image=0&visualizer=ClassProbabilities"
     with ThreadPoolExecutor(2) as others:
-        for _ in range(2):
-            others.submit(client.get, call)
+        others.submit(client.get, call)
+        assert begun.acquire(timeout=60)
+        refused: Any = client.get(call)
+        assert (refused.status_code, refused.get_json()["error"]["code"]) == (503, "busy")
+        others.submit(another.get, call)
+        assert begun.acquire(timeout=60)
+        done.set()
+    client.post("/reset")
+    another.post("/reset")
+
+
+def test_questions_are_answered_while_others_wait_for_whole_runs(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    services: Services = app.extensions["picasso"]
+    until(lambda: services.runner.model_status()["state"] == "ready")
+    client, another = Visitor(app), Visitor(app)
+    upload(client)
+    upload(another)
+    begun, done = threading.Semaphore(0), threading.Event()
+
+    def wait(*_: object) -> None:
+        begun.release()
+        assert done.wait(60)
+
+    monkeypatch.setattr(services.runner, "wait", wait)
+    call = "/api/visualize?image=0&visualizer=ClassProbabilities"
+    with ThreadPoolExecutor(2) as others:
+        others.submit(client.get, call)
+        others.submit(another.get, call)
         assert begun.acquire(timeout=60)
         assert begun.acquire(timeout=60)
         refused: Any = client.get(call)
@@ -89,6 +129,7 @@ def test_questions_are_answered_while_others_wait_for_whole_runs(app: Flask, mon
         assert client.post("/api/what-if", json=QUESTION).status_code == 200
         done.set()
     client.post("/reset")
+    another.post("/reset")
 
 
 def test_a_question_whose_process_dies_is_told_to_come_back(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

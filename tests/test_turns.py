@@ -6,15 +6,18 @@ import queue
 import threading
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from picasso.connections import Fair
 from picasso.engine import LocalEngine
 from picasso.errors import Busy
 from picasso.registry import Registry
 from picasso.runner import Runner
 from picasso.turns import Turns
+from picasso.web.proxies import visitor_behind
 from tests.conftest import PLUGINS
 from tests.test_engine import CONFIGURED
 from tests.test_runs import make_run
@@ -105,3 +108,22 @@ def test_one_session_leaves_room_for_others(tmp_path: Path) -> None:
     runner.position(first)
     assert runner.position(third) == 2
     start(mine)
+
+
+def answered_in_order(visitor: Any, *forwarded: str) -> list[str]:
+    """Return in which order requests are answered that came through one proxy, each with what it says of its sender."""
+    queued = Fair(visitor)
+    for number, address in enumerate(forwarded):
+        request = SimpleNamespace(headers={"X_FORWARDED_FOR": address, "X_NUMBER": str(number)})
+        queued.append(SimpleNamespace(addr=("10.0.0.1", 1), requests=[request]))  # type: ignore[arg-type]
+    return [queued.popleft().requests[0].headers["X_NUMBER"] for _ in range(len(queued))]
+
+
+def test_visitors_take_turns_behind_a_proxy_too() -> None:
+    crowd = ["192.0.2.1", "192.0.2.1", "192.0.2.1", "198.51.100.7"]
+    assert answered_in_order(visitor_behind(1, "X-Forwarded"), *crowd) == ["0", "3", "1", "2"]
+    # What stands before the value of the proxy is made up by the visitor.
+    made_up = [f"203.0.113.{number}, {address}" for number, address in enumerate(crowd)]
+    assert answered_in_order(visitor_behind(1, "X-Forwarded"), *made_up) == ["0", "3", "1", "2"]
+    # Without a proxy the header says nothing.
+    assert answered_in_order(visitor_behind(0, "X-Forwarded"), *crowd) == ["0", "1", "2", "3"]

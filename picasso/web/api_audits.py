@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, send_file, url_for
 
 from picasso.audits import Audit
-from picasso.errors import BadRequest, Busy, NotFound, TooLarge, UnsupportedImage
+from picasso.errors import BadRequest, Busy, TooLarge, UnsupportedImage
 from picasso.gathering import PAIRS, taken
 from picasso.labelled import Classes
 from picasso.session import Session
 from picasso.web.present import present_audit
-from picasso.web.services import find_session, in_time, json_body, make_session, need_session, services
+from picasso.web.services import each, find_session, in_time, json_body, make_session, need_session, services
 
 blueprint = Blueprint("api_audits", __name__, url_prefix="/api")
 
@@ -49,12 +48,7 @@ def document(audit: Audit) -> dict[str, Any]:
 
 def documents(session: Session | None) -> list[dict[str, Any]]:
     """Return the audits of a session as JSON, the newest first."""
-    found = []
-    for audit in session.audits() if session else []:
-        # It may be deleted while this reads.
-        with suppress(NotFound):
-            found.append(document(audit))
-    return found
+    return each(session.audits(), document) if session else []
 
 
 def whole(body: dict[str, Any], field: str, default: int) -> int:

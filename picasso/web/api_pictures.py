@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from picasso.errors import BadRequest, Busy
+from picasso.errors import BadRequest, Busy, NotFound
 from picasso.runs import StoredPicture
 from picasso.web.services import find_session, in_time, json_body, make_session, need_session, picture_numbers
 
@@ -26,7 +27,9 @@ def add_image() -> Response:
         except Busy:
             # Whoever tries again sends all of them again.
             for picture in stored:
-                session.remove_picture(picture["uid"])
+                # Somebody may have removed it in another tab.
+                with suppress(NotFound):
+                    session.remove_picture(picture["uid"])
             raise
     return jsonify(ok="true", file=stored[0]["filename"], uid=stored[0]["uid"], images=list(map(described, stored)))
 

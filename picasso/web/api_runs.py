@@ -8,8 +8,9 @@ import numpy as np
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from picasso.errors import BadRequest, NotFound
+from picasso.runs import Run
 from picasso.web.present import present_run
-from picasso.web.services import find_session, json_body, need_session, services, session_pictures
+from picasso.web.services import each, find_session, json_body, need_session, services, session_pictures
 
 blueprint = Blueprint("api_runs", __name__, url_prefix="/api")
 
@@ -47,8 +48,12 @@ def start_run() -> tuple[Response, int, dict[str, str]]:
 def list_runs() -> Response:
     """List the session's runs, the newest first, without their results."""
     session = find_session()
-    runs = session.runs() if session else []
-    return jsonify(runs=[{"id": run.id, "visualization": run.spec().visualization, **run.state()} for run in runs])
+    return jsonify(runs=each(session.runs() if session else [], described))
+
+
+def described(run: Run) -> dict[str, Any]:
+    """Return what a list of runs says of one."""
+    return {"id": run.id, "visualization": run.spec().visualization, **run.state()}
 
 
 @blueprint.get("/runs/<run_id>")

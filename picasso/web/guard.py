@@ -11,8 +11,8 @@ from flask import Flask, Response, request
 
 from picasso.configuration import Settings
 from picasso.errors import BadRequest, Forbidden
+from picasso.web import proxies
 from picasso.web.login import OPEN_PATHS
-from picasso.web.proxies import CONNECTED
 from picasso.web.services import release_session, send_cookie
 
 POLICY = "; ".join(
@@ -53,6 +53,8 @@ LINKABLE = frozenset(
         "openapi.show_docs",
     }
 )
+# What starts work or deletes something when it is asked for by GET, as the original has it.
+ACTING = frozenset({"api.visualize", "api.reset", "api_questions.estimate"})
 
 
 def is_loopback(host: str) -> bool:
@@ -91,8 +93,11 @@ def init_app(app: Flask, settings: Settings) -> None:
     def check() -> None:
         # With proxies, this is the name that the visitor typed.
         header = request.headers.get("Host", "")
+        if not proxies.HOST.fullmatch(header) and request.path not in OPEN_PATHS:
+            # Also where there are two of them: who reads the one may not be who reads the other.
+            raise BadRequest("The request needs one Host header, of a host name or an address and perhaps a port.")
         # A page that rebinds its name to loopback comes past the proxy, and can write any header but this one.
-        connected = request.environ.get(CONNECTED, header) if is_loopback(settings.HOST) else header
+        connected = request.environ.get(proxies.CONNECTED, header) if is_loopback(settings.HOST) else header
         header = header if served(connected) else connected
         if not (served(header) or request.path in OPEN_PATHS):
             name = host_name(header)
@@ -123,7 +128,10 @@ def check_origin(proxies: int) -> None:
     """
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is None:
-        ours = origin is None or origin == f"{request.scheme}://{request.host}"
+        # Over plain http, browsers do not say where a link comes from. They send the cookie with what opens in a tab,
+        # for which they ask as a page. Our own pages link to nothing that starts work, and programs ask for no page.
+        link = request.endpoint in ACTING and "text/html" in request.headers.get("Accept", "")
+        ours = not link and (origin is None or origin == f"{request.scheme}://{request.host}")
     else:
         ours = site in ("same-origin", "none")
     if not (ours or follows_a_link()):

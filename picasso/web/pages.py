@@ -18,7 +18,7 @@ from picasso.web.keeping import recipes_of
 from picasso.web.looking import MOST_TOGETHER, Look, class_names, looks, render
 from picasso.web.present import present
 from picasso.web.reset import undoable
-from picasso.web.services import find_session, in_time, make_session, need_session, services, session_pictures
+from picasso.web.services import each, find_session, in_time, make_session, need_session, services, session_pictures
 
 blueprint = Blueprint("pages", __name__)
 
@@ -46,7 +46,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
     return render_template(
         "home.html",
         pictures=session.pictures() if session else [],
-        history=[Look.at(run) for run in session.runs()] if session else [],
+        history=each(session.runs(), Look.at) if session else [],
         samples=list(services().samples),
         cards=cards,
         errors=errors or [],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -58,6 +58,22 @@ class Proxies:
             environ["HTTP_HOST"] = claims.host
         environ["HTTP_HOST"] = with_port(environ.get("HTTP_HOST", ""), claims.port, environ["wsgi.url_scheme"])
         return self._app(environ, start_response)
+
+
+def visitor_behind(count: int, family: str) -> Callable[[str, Mapping[str, str]], str]:
+    """Return what tells who sent a request, by the address of its connection and its headers.
+
+    Args:
+        count: how many proxies stand before the server, 0 or more.
+        family: "X-Forwarded" or "Forwarded".
+    """
+    read = standard if family == "Forwarded" else customary
+
+    def visitor(address: str, headers: Mapping[str, str]) -> str:
+        said = {f"HTTP_{name}": value for name, value in headers.items()}
+        return (address_of(read(said, count).address) if count else "") or address
+
+    return visitor
 
 
 def customary(environ: Mapping[str, str], count: int) -> Claims:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, cast
@@ -12,6 +13,7 @@ from flask import Response, current_app, g, request
 
 from picasso.configuration import Settings
 from picasso.errors import BadRequest, NotFound, TooLarge
+from picasso.jobs import Job
 from picasso.registry import Registry
 from picasso.runner import Runner
 from picasso.runs import StoredPicture
@@ -19,6 +21,7 @@ from picasso.session import Session
 from picasso.storage import Storage
 from picasso.web.proxies import visible_port
 
+J = TypeVar("J", bound=Job)
 T = TypeVar("T")
 
 # So long one upload may keep its thread from those of others, in seconds.
@@ -133,6 +136,15 @@ def session_pictures(session: Session, uids: object) -> list[StoredPicture]:
         return session.pictures()
     found = (session.picture(uid) for uid in picture_numbers(uids))
     return list({picture["uid"]: picture for picture in found}.values())
+
+
+def each(jobs: Iterable[J], describe: Callable[[J], T]) -> list[T]:
+    """Return what is to be said of runs or audits; one that is deleted while this reads is left out."""
+    found = []
+    for job in jobs:
+        with suppress(NotFound):
+            found.append(describe(job))
+    return found
 
 
 def picture_numbers(uids: object) -> list[int | str]:

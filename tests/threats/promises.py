@@ -159,6 +159,13 @@ PROMISES: dict[str, tuple[str, ...]] = {
         f"{NGINX}::test_https_is_known_to_be_https",
         "web/test_proxies.py::test_servers_on_one_host_keep_their_sessions_apart",
     ),
+    "Over plain http a browser does not say where a link comes from; what starts work or deletes something by GET is "
+    "then refused to whoever asks for it as for a page.": (
+        "web/test_guard.py::test_over_http_a_link_of_another_site_starts_no_work",
+    ),
+    "One session leaves others a place for runs that are waited for.": (
+        "test_gate.py::test_one_session_leaves_others_a_place_for_whole_runs",
+    ),
     "Reports that are kept as files say the same of themselves, wherever they are opened.": (
         "browser/test_reports.py::test_a_report_on_disk_looks_as_it_should",
         "browser/test_reports.py::test_whatever_got_into_a_report_runs_and_fetches_nothing",

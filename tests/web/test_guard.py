@@ -130,6 +130,24 @@ def test_our_own_pages_and_programs_can(client: FlaskClient, headers: dict[str, 
     assert client.get("/api/reset", headers=headers).status_code == 200
 
 
+def test_over_http_a_link_of_another_site_starts_no_work(client: FlaskClient) -> None:
+    # A browser says nothing of where a link comes from, and sends the cookie along.
+    link = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    upload(client)
+    acting = [
+        "/api/visualize?image=0&visualizer=ClassProbabilities",
+        "/api/visualizers/PartialOcclusion/estimate",
+        "/api/reset",
+    ]
+    for address in acting:
+        assert client.get(address, headers=link).status_code == 403
+    assert len(client.get("/api/images").get_json()["images"]) == 1
+    assert client.get("/api/runs").get_json()["runs"] == []
+    # Where the browser says that somebody typed it, and for programs, it is as ever.
+    assert client.get(acting[1], headers={**link, "Sec-Fetch-Site": "none"}).status_code == 200
+    assert [client.get(address).status_code for address in acting] == [200, 200, 200]
+
+
 @pytest.mark.parametrize("address", ["/", "/nope", "/api/", "/api/nope", "/static/picasso.css", "/samples/0-00003.png"])
 def test_every_answer_is_protected(client: FlaskClient, address: str) -> None:
     headers = client.get(address).headers
