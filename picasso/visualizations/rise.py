@@ -22,7 +22,7 @@ from picasso.visualizations import BaseVisualization, Panel, Task, Visualization
 class RISESettings(VisualizationSettings):
     """Settings of :class:`RISE`."""
 
-    masks: int = number(600, minimum=50, maximum=20000, help="How many masks are tried.")
+    masks: int = number(400, minimum=50, maximum=20000, help="How many masks are tried.")
     cells: int = number(7, minimum=2, maximum=32, help="Cells along each side of a mask.")
     shown: float = slider(0.5, minimum=0.1, maximum=0.9, step=0.05, help="The share of the cells that is shown.")
     fill: str = choice("black", "grey", "white", "mean", "blur", "noise", help="What is seen where a mask hides.")
