@@ -10,8 +10,8 @@ import jinja2
 from flask import Flask
 from flask_compress import Compress
 
-from picasso import configuration, worker
-from picasso.configuration import Settings
+from picasso import config, worker
+from picasso.config import Settings
 from picasso.engine import LocalEngine
 from picasso.registry import Registry
 from picasso.runner import Runner
@@ -45,13 +45,13 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
 
     Args:
         settings: checked settings, or values that win over those of the settings file (see
-            :func:`picasso.configuration.load`).
+            :func:`picasso.config.load`).
 
     Raises:
         ConfigurationError: a setting is wrong, or a plugin folder is missing.
     """
     if not isinstance(settings, Settings):
-        settings = configuration.load(overrides=settings)
+        settings = config.load(overrides=settings)
     registry = Registry(settings.plugin_dirs())
     storage = Storage(settings)
     configured = worker.reference(settings)

@@ -26,7 +26,7 @@ from picasso.audit.trials import Bench, Pair, Trial
 from picasso.audit.verdict import Suspect, verdict
 from picasso.audit_documents import Direction, Finding, Progress
 from picasso.audits import Audit
-from picasso.configuration import Settings
+from picasso.config import Settings
 from picasso.errors import Cancelled, ConfigurationError
 from picasso.estimating import PACES
 from picasso.labelled import Labelled

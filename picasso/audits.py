@@ -31,7 +31,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from picasso import files
+from picasso import fileio
 from picasso.audit_documents import AT_WORK, Finding, Findings, Order, Progress, StateName
 from picasso.errors import BadRequest, NotFound, PicassoError, TooLarge
 from picasso.gathering import MOST, MOST_PICTURES, taken
@@ -57,13 +57,13 @@ class Audit(Job):
         """Make the folder of a new audit with an id that can't be guessed."""
         audit = cls(parent / secrets.token_hex(8))
         parent.mkdir(exist_ok=True)
-        with files.whole_folder(audit.folder) as draft:
+        with fileio.whole_folder(audit.folder) as draft:
             (draft / "pictures").mkdir()
-            files.write_json(draft / cls.document, {"created": time.time(), "classes": list(class_names)})
+            fileio.write_json(draft / cls.document, {"created": time.time(), "classes": list(class_names)})
         return audit
 
     def _document(self) -> dict[str, Any]:
-        document: dict[str, Any] | None = files.read_json(self.folder / self.document)
+        document: dict[str, Any] | None = fileio.read_json(self.folder / self.document)
         if document is None:
             raise NotFound(self.gone)
         return document
@@ -109,9 +109,9 @@ class Audit(Job):
         counts[target] += 1
         with self.unless_deleted(NotFound(self.gone)):
             try:
-                files.write_json(file.with_suffix(".json"), name)
-                files.write_bytes(file, body)
-                files.write_json(self.folder / "counts.json", counts)
+                fileio.write_json(file.with_suffix(".json"), name)
+                fileio.write_bytes(file, body)
+                fileio.write_json(self.folder / "counts.json", counts)
             except OSError:
                 file.unlink(missing_ok=True)
                 file.with_suffix(".json").unlink(missing_ok=True)
@@ -129,11 +129,11 @@ class Audit(Job):
 
     def name_of(self, picture: str) -> str:
         """Return what the visitor calls a picture."""
-        return str(files.read_json(self.folder / "pictures" / f"{picture}.json") or picture)
+        return str(fileio.read_json(self.folder / "pictures" / f"{picture}.json") or picture)
 
     def counts(self) -> Counter[int]:
         """Return how many pictures there are of each class."""
-        counted: dict[str, int] = files.read_json(self.folder / "counts.json") or {}
+        counted: dict[str, int] = fileio.read_json(self.folder / "counts.json") or {}
         return Counter({int(target): count for target, count in counted.items()})
 
     def note_refused(self, sentences: Sequence[str]) -> None:
@@ -142,11 +142,11 @@ class Audit(Job):
         new = [one for one in dict.fromkeys(sentences) if one not in known]
         if new and len(known) < MOST_REFUSED:
             with self.unless_deleted(NotFound(self.gone)):
-                files.write_json(self.folder / "refused.json", [*known, *new][:MOST_REFUSED])
+                fileio.write_json(self.folder / "refused.json", [*known, *new][:MOST_REFUSED])
 
     def refused(self) -> list[str]:
         """Return what was said of pictures that were not taken, and of classes that were left out."""
-        sentences: list[str] = files.read_json(self.folder / "refused.json") or []
+        sentences: list[str] = fileio.read_json(self.folder / "refused.json") or []
         return sentences
 
     # ---- starting and stopping ----------------------------------------------------------------------------
@@ -166,13 +166,13 @@ class Audit(Job):
             if (found := self.findings())["verdict"]:
                 self.find(found["suspects"])
             # Before the marks go: where the disk is full, it stays as it is and is not taken for one that waits.
-            files.write_json(self.folder / "start.json", asdict(order))
+            fileio.write_json(self.folder / "start.json", asdict(order))
             for mark in ("progress.json", "interrupted.json", "error.json", "cancel"):
                 (self.folder / mark).unlink(missing_ok=True)
 
     def order(self) -> Order:
         """Return how it is to be done."""
-        document = files.read_json(self.folder / "start.json")
+        document = fileio.read_json(self.folder / "start.json")
         if document is None:
             raise NotFound("The audit was not started, or deleted meanwhile.")
         return Order(**document)
@@ -180,11 +180,11 @@ class Audit(Job):
     def interrupted(self) -> bool:
         """Note that the process that computed it died; tell whether to take it up again."""
         file = self.folder / "interrupted.json"
-        before: int = files.read_json(file) or 0
+        before: int = fileio.read_json(file) or 0
         if before >= RESUMPTIONS or self.unwanted() or self.state() == "finished":
             return False
         try:
-            files.write_json(file, before + 1)
+            fileio.write_json(file, before + 1)
         except OSError:
             # Deleted meanwhile, or no room on the disk: without the count it might be taken up for ever.
             return False
@@ -194,11 +194,11 @@ class Audit(Job):
 
     def report(self, progress: Progress) -> None:
         """Note what is being done."""
-        files.write_json(self.folder / "progress.json", asdict(progress))
+        fileio.write_json(self.folder / "progress.json", asdict(progress))
 
     def find(self, suspects: Sequence[Finding], verdict: str | None = None) -> None:
         """Note what was found so far, and at last the verdict."""
-        files.write_json(self.folder / "findings.json", {"suspects": suspects, "verdict": verdict})
+        fileio.write_json(self.folder / "findings.json", {"suspects": suspects, "verdict": verdict})
 
     def finish(self) -> None:
         """Note that everything is there."""
@@ -225,11 +225,11 @@ class Audit(Job):
 
     def progress(self) -> Progress:
         """Return what was being done when it was last heard of."""
-        return Progress(**(files.read_json(self.folder / "progress.json") or {}))
+        return Progress(**(fileio.read_json(self.folder / "progress.json") or {}))
 
     def findings(self) -> Findings:
         """Return what was found so far."""
-        return files.read_json(self.folder / "findings.json") or Findings(suspects=[], verdict=None)
+        return fileio.read_json(self.folder / "findings.json") or Findings(suspects=[], verdict=None)
 
     def computed(self) -> float:
         """Return how many seconds it took so far."""

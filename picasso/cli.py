@@ -26,7 +26,7 @@ from picasso.errors import BadRequest, PicassoError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from picasso.configuration import Settings
+    from picasso.config import Settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -261,7 +261,7 @@ def scan(files: tuple[Path, ...], as_json: bool, model_mb: int | None) -> None:
 @friendly
 def visualizations(config: Path | None) -> None:
     """List the visualizations and their settings."""
-    from picasso import configuration
+    from picasso import config as configuration
     from picasso.registry import Registry
 
     for entry in Registry(configuration.load(config).plugin_dirs()).entries():

@@ -80,7 +80,7 @@ def configured(command: Command) -> Command:
         load_args: tuple[str, ...],
         **options: Any,
     ) -> Any:
-        from picasso import configuration
+        from picasso import config as configuration
 
         # Paths on a command line are relative to where it is typed, not to the settings file.
         if preprocess and preprocess.partition(":")[0].endswith(".py"):

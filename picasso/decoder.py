@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from picasso import images
 from picasso.errors import PicassoError, StorageFull, TooLarge, document_of
-from picasso.files import is_full
+from picasso.fileio import is_full
 
 try:
     import resource

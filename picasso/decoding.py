@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from picasso import decoder, images
-from picasso.configuration import Settings
+from picasso.config import Settings
 from picasso.errors import BadRequest, Busy, PicassoError, TooLarge, error_from
 
 log = logging.getLogger(__name__)

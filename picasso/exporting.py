@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from picasso import files
+from picasso import fileio
 from picasso.comparing import own_name
 from picasso.errors import NotFound, PicassoError
 from picasso.models.card import ModelCard
@@ -100,7 +100,7 @@ def archive(run: Run, target: BinaryIO, extra: Mapping[str, bytes]) -> None:
         PicassoError: an extra name is none that a file of the archive can have.
     """
     for name in extra:
-        if not files.NAME.fullmatch(name) or name in (TABLE, RESULTS, RUN):
+        if not fileio.NAME.fullmatch(name) or name in (TABLE, RESULTS, RUN):
             raise PicassoError(f"A file in an archive can't be called {name!r}.")
     try:
         spec, documents = run.spec(), list(run.results())
@@ -125,7 +125,7 @@ def archive(run: Run, target: BinaryIO, extra: Mapping[str, bytes]) -> None:
                 packed.writestr(described(name, when), body)
             for position, folder in folders.items():
                 for file in sorted(run.result_folder(position).iterdir()):
-                    if files.child(file.parent, file.name):
+                    if fileio.child(file.parent, file.name):
                         copy(packed, described(f"{folder}/{file.name}", when), file)
     except FileNotFoundError:
         raise NotFound("The run was removed while its archive was written.") from None

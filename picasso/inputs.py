@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso import images as door
-from picasso.configuration import PICTURES
+from picasso.config import PICTURES
 from picasso.errors import BadRequest, reason
 from picasso.models.arrays import Array
 from picasso.models.base import Model

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from picasso import files
+from picasso import fileio
 from picasso.errors import PicassoError, document_of
 
 
@@ -50,7 +50,7 @@ class Job:
             return
         try:
             document = document_of(error)
-            files.write_json(self.folder / "error.json", {"code": document["code"], "message": document["message"]})
+            fileio.write_json(self.folder / "error.json", {"code": document["code"], "message": document["message"]})
         except FileNotFoundError:
             pass
         except OSError:
@@ -60,5 +60,5 @@ class Job:
 
     def error(self) -> dict[str, str] | None:
         """Return why it failed."""
-        error: dict[str, str] | None = files.read_json(self.folder / "error.json")
+        error: dict[str, str] | None = fileio.read_json(self.folder / "error.json")
         return error

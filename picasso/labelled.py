@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from picasso import images
-from picasso.configuration import PICTURES
+from picasso.config import PICTURES
 from picasso.errors import BadRequest, ModelError, PicassoError
 from picasso.inputs import picture_from
 from picasso.models.base import Model

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from picasso import files
+from picasso import fileio
 from picasso.errors import ErrorDocument, PicassoError
 
 
@@ -82,7 +82,7 @@ def pack(message: Message) -> bytes:
         # Requests name folders, which must stay as they are.
         if isinstance(message, Request):
             return json.dumps(document, allow_nan=False).encode()
-        return files.readable_json(document)
+        return fileio.readable_json(document)
     except (TypeError, ValueError, RecursionError) as error:
         raise PicassoError(f"What was computed can't be sent: {error}.") from error
 

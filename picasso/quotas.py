@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from picasso import files
+from picasso import fileio
 from picasso.errors import StorageFull, TooLarge
 
 # For so many seconds the room that all sessions take is not measured again: there may be very many files.
@@ -39,7 +39,7 @@ class Quotas:
             TooLarge: the session takes as much room as it may.
             StorageFull: all sessions together do.
         """
-        if session and files.size(session) >= self._session_mb * 1_000_000:
+        if session and fileio.size(session) >= self._session_mb * 1_000_000:
             raise TooLarge(
                 f"The pictures and results of this session take {self._session_mb} MB, which is the limit; delete some "
                 "runs, audits or pictures first."
@@ -59,7 +59,7 @@ class Quotas:
         """Return how many bytes all sessions took a moment ago, or a little longer ago while that is being measured."""
         if time.monotonic() - self._measured >= STALE and self._lock.acquire(blocking=False):
             try:
-                self._total, self._measured = files.size(self._sessions), time.monotonic()
+                self._total, self._measured = fileio.size(self._sessions), time.monotonic()
             finally:
                 self._lock.release()
         return self._total

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from picasso.configuration import DEFAULTS, MODEL_SETTINGS, Settings
+from picasso.config import DEFAULTS, MODEL_SETTINGS, Settings
 from picasso.models.labels import AGAINST, Wanted
 from picasso.models.loading import SETTINGS_SUFFIXES
 from picasso.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
@@ -114,7 +114,7 @@ def as_python(
 def configured(settings: Settings, chosen: Mapping[str, Any], full_paths: bool) -> tuple[str, str]:
     """Return an import, and the Python code with which it makes the settings of the server."""
     if not settings.source:
-        return "from picasso.configuration import Settings", bracketed("Settings(", keywords(chosen), ")")
+        return "from picasso.config import Settings", bracketed("Settings(", keywords(chosen), ")")
     parts = [literal(source(settings, full_paths))]
     if chosen:
         pairs = (f"{literal(key)}: {literal(value)}" for key, value in chosen.items())

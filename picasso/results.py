@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso import files, images, rendering
+from picasso import fileio, images, rendering
 from picasso.models.card import ModelCard, Prediction
 from picasso.panels import Panel
 
@@ -82,7 +82,7 @@ class Result:
         appears whole or not at all: it is written under another name and then renamed.
         """
         document = self.as_dict()
-        with files.whole_folder(Path(folder)) as draft:
+        with fileio.whole_folder(Path(folder)) as draft:
             self._write(draft, document)
 
     def _write(self, draft: Path, document: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ class Result:
         rendering.enlarge(self.view).save(draft / VIEW)
         arrays = {f"panel_{index}": panel.array for index, panel in enumerate(self.panels)}
         np.savez_compressed(draft / ARRAYS, allow_pickle=False, view=self.view, **arrays)
-        (draft / DOCUMENT).write_bytes(files.readable_json(document, indent=1))
+        (draft / DOCUMENT).write_bytes(fileio.readable_json(document, indent=1))
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

@@ -26,7 +26,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso import files
+from picasso import fileio
 from picasso.errors import NotFound
 from picasso.jobs import Job
 from picasso.models.labels import Wanted
@@ -111,14 +111,14 @@ class Run(Job):
     def create(cls, parent: Path, spec: Spec) -> Run:
         """Make the folder of a new run with an id that can't be guessed."""
         run = cls(parent / secrets.token_hex(8))
-        with files.whole_folder(run.folder) as draft:
+        with fileio.whole_folder(run.folder) as draft:
             (draft / "results").mkdir()
-            files.write_json(draft / cls.document, asdict(spec))
+            fileio.write_json(draft / cls.document, asdict(spec))
         return run
 
     def spec(self) -> Spec:
         """Return what the run is to do, or raise NotFound if the run was deleted meanwhile."""
-        document = files.read_json(self.folder / self.document)
+        document = fileio.read_json(self.folder / self.document)
         if document is None:
             raise NotFound(self.gone)
         return Spec(**document)
@@ -132,11 +132,11 @@ class Run(Job):
 
     def report(self, shard: int, fraction: float, seconds: float, compiling: float = 0.0) -> None:
         """Note how much of a shard is done, 0..1, how long that took, and how much of it was, or is, for compiling."""
-        files.write_json(self.folder / f"progress-{shard}", [round(fraction, 4), seconds, round(compiling, 3)])
+        fileio.write_json(self.folder / f"progress-{shard}", [round(fraction, 4), seconds, round(compiling, 3)])
 
     def finish(self, shard: int, seconds: float) -> None:
         """Note that a shard is done and how long it took."""
-        files.write_json(self.folder / f"done-{shard}", [1.0, seconds, 0.0])
+        fileio.write_json(self.folder / f"done-{shard}", [1.0, seconds, 0.0])
 
     def finished(self, shard: int) -> bool:
         """Tell whether a shard is done."""
@@ -211,7 +211,7 @@ class Run(Job):
     def _report(self, shard: int) -> tuple[float, float, float] | None:
         """Return the fraction and the seconds of a shard, and those for compiling, or None if it was not begun."""
         for name in ("done", "progress"):
-            report = files.read_json(self.folder / f"{name}-{shard}")
+            report = fileio.read_json(self.folder / f"{name}-{shard}")
             if report is not None:
                 return report[0], report[1], report[2]
         return None
@@ -224,9 +224,9 @@ class Run(Job):
         """
         pictures = self.spec().pictures
         for position, picture in enumerate(pictures):
-            place, document = str(position), files.read_json(self.result_folder(position) / DOCUMENT)
+            place, document = str(position), fileio.read_json(self.result_folder(position) / DOCUMENT)
             if document is None and previews and (shown := self._previews(position)):
-                place, document = shown[-1].name, files.read_json(shown[-1] / DOCUMENT)
+                place, document = shown[-1].name, fileio.read_json(shown[-1] / DOCUMENT)
             if document is not None:
                 stored = {"uid": picture["uid"], "filename": picture["filename"]}
                 yield {**document, "position": position, "place": place, **stored}
@@ -251,5 +251,5 @@ class Run(Job):
         if preview:
             # The result last: it is saved before the previews are deleted.
             folders = [self.folder / "previews" / place, *reversed(self._previews(int(position))), *folders]
-        found = (files.child(folder, name) for folder in folders)
+        found = (fileio.child(folder, name) for folder in folders)
         return next((file for file in found if file is not None), None)

@@ -18,7 +18,7 @@ from flask import Flask
 from waitress.server import create_server
 
 from picasso.app import create_app
-from picasso.configuration import Settings
+from picasso.config import Settings
 from picasso.connections import Door, Limits, Pools
 from picasso.errors import ConfigurationError, ModelError, PicassoError
 from picasso.web import logs

@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
-from picasso import files, images
+from picasso import fileio, images
 from picasso.audits import Audit
-from picasso.configuration import Settings
+from picasso.config import Settings
 from picasso.decoding import Decoders
 from picasso.errors import NotFound, StorageFull, TooLarge
 from picasso.jobs import Job
@@ -36,7 +36,7 @@ def room_on_disk() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if files.is_full(error):
+        if fileio.is_full(error):
             raise StorageFull("The server's disk is full; nothing was stored.") from error
         raise
 
@@ -111,7 +111,7 @@ class Session:
                 decoded.pixels.replace(self._pictures / filename)
                 # Made at once: a page of a hundred pictures would wait for a hundred to be read again.
                 decoded.small.replace(self._thumbnail(filename))
-                files.write_json(self._document(uid), document)
+                fileio.write_json(self._document(uid), document)
             except OSError:
                 # A full disk has no room for half a picture either.
                 self._forget(document)
@@ -127,7 +127,7 @@ class Session:
         if "/" not in path.replace("\\", "/"):
             return name
         # By the path, since the same one may be sent again.
-        names: dict[str, str] = files.read_json(known) or {}
+        names: dict[str, str] = fileio.read_json(known) or {}
         # What was removed again is not forgotten, so there must be an end.
         names = names if len(names) < 2 * self._settings.MAX_PICTURES else {}
         if path not in names:
@@ -135,7 +135,7 @@ class Session:
             full = images.path_name(path)
             numbered = (f"{full} ({number})" for number in itertools.count(2))
             names[path] = next(one for one in itertools.chain((name, full), numbered) if one not in taken)
-            files.write_json(known, names)
+            fileio.write_json(known, names)
         return names[path]
 
     def check_room(self) -> None:
@@ -145,14 +145,14 @@ class Session:
     def _next_uid(self) -> int:
         """Count up; a removed picture's number is not used again."""
         counter = self._folder / "next_uid"
-        uid: int = files.read_json(counter) or 0
-        files.write_json(counter, uid + 1)
+        uid: int = fileio.read_json(counter) or 0
+        fileio.write_json(counter, uid + 1)
         return uid
 
     def pictures(self) -> list[StoredPicture]:
         """Return the pictures in the order that :meth:`arrange` gave them, later ones in the order of their upload."""
-        documents = (files.read_json(file) for file in self._pictures.glob(DOCUMENTS))
-        order = {uid: place for place, uid in enumerate(files.read_json(self._order) or [])}
+        documents = (fileio.read_json(file) for file in self._pictures.glob(DOCUMENTS))
+        order = {uid: place for place, uid in enumerate(fileio.read_json(self._order) or [])}
         known = [document for document in documents if document]
         return sorted(known, key=lambda document: (order.get(document["uid"], len(order)), int(document["uid"])))
 
@@ -161,7 +161,7 @@ class Session:
         first = [self.picture(uid)["uid"] for uid in uids]
         rest = [picture["uid"] for picture in self.pictures() if picture["uid"] not in first]
         with room_on_disk():
-            files.write_json(self._order, [*dict.fromkeys(first), *rest])
+            fileio.write_json(self._order, [*dict.fromkeys(first), *rest])
 
     def move(self, uid: int | str, places: int) -> None:
         """Move a picture towards the end by so many places, or towards the beginning if ``places`` is negative."""
@@ -177,7 +177,7 @@ class Session:
         number = str(uid)
         stored: StoredPicture | None = None
         if NUMBER.fullmatch(number):
-            stored = files.read_json(self._document(int(number)))
+            stored = fileio.read_json(self._document(int(number)))
         if stored is None:
             raise NotFound("There is no picture of that number in this session.", field="image")
         return stored
@@ -197,7 +197,7 @@ class Session:
 
     def picture_file(self, filename: str) -> Path:
         """Return the path of a stored picture, or raise NotFound."""
-        file = files.child(self._pictures, filename)
+        file = fileio.child(self._pictures, filename)
         if file is None or file.suffix != ".png":
             raise NotFound("There is no such picture in this session.")
         return file
@@ -222,7 +222,7 @@ class Session:
     def remove_run(self, run: Run) -> None:
         """Cancel a run and delete its files."""
         run.cancel()
-        files.remove(run.folder, self._trash)
+        fileio.remove(run.folder, self._trash)
 
     # ---- audits -------------------------------------------------------------------------------------------
 
@@ -276,4 +276,4 @@ class Session:
     def remove_audit(self, audit: Audit) -> None:
         """Cancel an audit and delete its files."""
         audit.cancel()
-        files.remove(audit.folder, self._trash)
+        fileio.remove(audit.folder, self._trash)

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from picasso import files, images
-from picasso.configuration import Settings
+from picasso import fileio, images
+from picasso.config import Settings
 from picasso.decoding import Decoders
 from picasso.errors import TooMany
 from picasso.quotas import Quotas
@@ -36,7 +36,7 @@ PREFIX, CLAIM = "picasso-", "claim"
 def remove_orphans(parent: Path) -> None:
     """Delete the folders of servers that ended without doing it, as one that is killed does."""
     for claim in parent.glob(f"{PREFIX}*/{CLAIM}"):
-        if files.is_unclaimed(claim):
+        if fileio.is_unclaimed(claim):
             shutil.rmtree(claim.parent, ignore_errors=True)
 
 
@@ -62,7 +62,7 @@ class Storage:
         remove_orphans(parent or Path(tempfile.gettempdir()))
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         # Held as long as this process lives, however it ends.
-        self._claim = files.claim(self.folder / CLAIM)
+        self._claim = fileio.claim(self.folder / CLAIM)
         self._sessions = self.folder / "sessions"
         self._sessions.mkdir()
         # Where folders are taken apart that are being deleted.
@@ -91,7 +91,7 @@ class Storage:
         """Return the path of a small version of a sample, made when first asked for."""
         small = self._samples / f"{hashlib.sha256(str(sample).encode()).hexdigest()[:24]}.webp"
         if not small.exists():
-            with files.whole(small) as draft:
+            with fileio.whole(small) as draft:
                 self.decoders.thumbnail(sample.read_bytes(), sample.name, draft, images.SAMPLE_SIDE)
         return small
 
@@ -111,7 +111,7 @@ class Storage:
             if not self._make_room():
                 raise TooMany("The server holds as many sessions as it may; try again later.")
             folder = self._sessions / secrets.token_hex(16)
-            with files.whole_folder(folder) as draft:
+            with fileio.whole_folder(folder) as draft:
                 (draft / "pictures").mkdir()
                 (draft / "runs").mkdir()
             with self._using:
@@ -133,7 +133,7 @@ class Storage:
                 with self._using:
                     unused = is_dropped(folder) or self._session(folder).empty()
                     if not self._held[folder.name] and unused:
-                        files.set_aside(folder, self._trash)
+                        fileio.set_aside(folder, self._trash)
                         excess -= 1
             except FileNotFoundError:
                 # Its visitor deleted it between two looks at it.
@@ -175,7 +175,7 @@ class Storage:
     def remove(self, session: Session) -> None:
         """Cancel a session's runs and audits and delete its folder."""
         cancel(session)
-        files.remove(self._sessions / session.id, self._trash)
+        fileio.remove(self._sessions / session.id, self._trash)
 
     def drop(self, session: Session) -> bool:
         """Cancel a session's runs and audits, and delete it in a minute, until when nothing but its id restores it.
@@ -188,7 +188,7 @@ class Storage:
         if not session.empty():
             cancel(session)
             with suppress(OSError):
-                files.write_json(self._sessions / session.id / DROPPED, self._clock())
+                fileio.write_json(self._sessions / session.id / DROPPED, self._clock())
                 return True
         self.remove(session)
         return False
@@ -197,7 +197,7 @@ class Storage:
         """Tell whether this is the id of a session that was dropped less than a minute ago."""
         if not session_id or not ID.fullmatch(session_id):
             return False
-        when = files.read_json(self._sessions / session_id / DROPPED)
+        when = fileio.read_json(self._sessions / session_id / DROPPED)
         return when is not None and self._clock() < when + UNDO_SECONDS
 
     def restore(self, session_id: str | None) -> Session | None:
@@ -211,13 +211,13 @@ class Storage:
     def forget(self, session_id: str | None) -> None:
         """Delete a session that was dropped, now."""
         if session_id and self.restorable(session_id):
-            files.remove(self._sessions / session_id, self._trash)
+            fileio.remove(self._sessions / session_id, self._trash)
 
     def forget_dropped(self) -> bool:
         """Delete all sessions that were dropped; tell whether there was one."""
         dropped = [folder for folder in self._sessions.iterdir() if is_dropped(folder)]
         for folder in dropped:
-            files.remove(folder, self._trash)
+            fileio.remove(folder, self._trash)
         return bool(dropped)
 
     def expire(self) -> None:
@@ -228,7 +228,7 @@ class Storage:
             with suppress(FileNotFoundError):
                 if is_dropped(folder):
                     if not self.restorable(folder.name):
-                        files.remove(folder, self._trash)
+                        fileio.remove(folder, self._trash)
                 elif folder.stat().st_mtime < oldest and (gone := self._unless_used(folder, oldest)):
                     shutil.rmtree(gone, ignore_errors=True)
 
@@ -243,7 +243,7 @@ class Storage:
             # It may have been asked for, and begun to work, just now.
             if self._held[folder.name] or folder.stat().st_mtime >= oldest:
                 return None
-            return files.set_aside(folder, self._trash)
+            return fileio.set_aside(folder, self._trash)
 
     def well(self) -> bool:
         """Tell whether sessions that nobody uses are still looked for."""

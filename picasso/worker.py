@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from picasso import checking, comparing, configuration, estimating, files, questions
+from picasso import checking, comparing, config, estimating, fileio, questions
 from picasso.audits import Audit
-from picasso.configuration import Settings
+from picasso.config import Settings
 from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, StorageFull, document_of, reason
 from picasso.inputs import Picture, stored
 from picasso.jobs import Job
@@ -45,8 +45,8 @@ def settings_of(where: dict[str, Any]) -> Settings:
     """Return the settings that a :func:`reference` stands for."""
     door = where.get("door", "settings")
     if where["file"]:
-        return configuration.load(where["file"], where["overrides"], door)
-    return configuration.build({}, None, where["overrides"], door)
+        return config.load(where["file"], where["overrides"], door)
+    return config.build({}, None, where["overrides"], door)
 
 
 @functools.lru_cache(maxsize=1)
@@ -118,7 +118,7 @@ def told(work: Job, what: str) -> Iterator[None]:
     except OSError as error:
         log.exception("%s %s failed", what, work.id)
         full = StorageFull("The server's disk is full; delete runs that you do not need, and try again.")
-        work.fail(full if files.is_full(error) else RunError(f"The {what} failed: {reason(error)}."))
+        work.fail(full if fileio.is_full(error) else RunError(f"The {what} failed: {reason(error)}."))
     # Plugins may raise anything, also what is no Exception.
     except BaseException as error:
         log.exception("%s %s failed", what, work.id)

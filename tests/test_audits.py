@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from picasso import auditor, audits, configuration, files, worker
+from picasso import auditor, audits, config, fileio, worker
 from picasso.audit.reporting import report
 from picasso.audit_documents import Order, Progress
 from picasso.audits import Audit
@@ -48,7 +48,7 @@ def gathered(folder: Path, *others: tuple[bytes, str]) -> Audit:
 def ordered(folder: Path, *others: tuple[bytes, str], **settings: Any) -> Audit:
     """Return one that waits for a worker."""
     audit = gathered(folder, *others)
-    where = worker.reference(configuration.build({}, None, fake_settings(**settings)))
+    where = worker.reference(config.build({}, None, fake_settings(**settings)))
     audit.start(Order(where, 10, 0, 1e9))
     return audit
 
@@ -156,12 +156,12 @@ def test_a_full_disk_when_it_starts_or_its_process_dies(
     begin(runner, audit)
     audit.cancel()
     with monkeypatch.context() as patched:
-        patched.setattr(files, "write_json", full)
+        patched.setattr(fileio, "write_json", full)
         with pytest.raises(StorageFull):
             begin(runner, audit)
     assert (audit.state(), runner._active) == ("cancelled", {})
     future = at_work(held, audit)
-    monkeypatch.setattr(files, "write_json", full)
+    monkeypatch.setattr(fileio, "write_json", full)
     future.set_exception(WorkerCrashed("It crashed."))
     # There is no room for the reason either, but it does not seem to be at work.
     assert (audit.state(), runner._active) == ("cancelled", {})
@@ -182,7 +182,7 @@ def test_adding_pictures_does_not_list_them(tmp_path: Path, monkeypatch: pytest.
 def test_a_picture_for_which_there_is_no_room_is_not_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: int
 ) -> None:
-    audit, original, written = gathered(tmp_path), files.write_bytes, count()
+    audit, original, written = gathered(tmp_path), fileio.write_bytes, count()
 
     def narrow(file: Path, body: bytes) -> None:
         if next(written) >= write:
@@ -191,7 +191,7 @@ def test_a_picture_for_which_there_is_no_room_is_not_counted(
 
     before = {file.name for file in audit.folder.rglob("*")}
     with monkeypatch.context() as patched:
-        patched.setattr(files, "write_bytes", narrow)
+        patched.setattr(fileio, "write_bytes", narrow)
         with pytest.raises(OSError, match="No space"):
             audit.add(0, png(), "more.png")
     assert {file.name for file in audit.folder.rglob("*")} == before
@@ -215,7 +215,7 @@ def test_one_that_was_deleted_is_not_started(tmp_path: Path, monkeypatch: pytest
 
 
 def test_what_is_written_while_it_is_deleted_does_not_keep_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage = Storage(configuration.build({"WORK_DIR": str(tmp_path)}, None))
+    storage = Storage(config.build({"WORK_DIR": str(tmp_path)}, None))
     try:
         session: Session = storage.create()
         audit = gathered(session.audits_folder)
@@ -227,10 +227,10 @@ def test_what_is_written_while_it_is_deleted_does_not_keep_it(tmp_path: Path, mo
             remove(folder, **options)
 
         with monkeypatch.context() as patched:
-            patched.setattr("picasso.files.shutil.rmtree", late)
+            patched.setattr("picasso.fileio.shutil.rmtree", late)
             session.remove_audit(audit)
         assert isinstance(session._quotas, Quotas)
-        assert files.size(session.audits_folder.parent) == 0
+        assert fileio.size(session.audits_folder.parent) == 0
     finally:
         storage.close()
 
@@ -319,7 +319,7 @@ def test_files_of_interventions_are_executed_once(
     own, runs = tmp_path / "own.py", tmp_path / "runs"
     own.write_text(f"with open({str(runs)!r}, 'a') as runs:\n    runs.write('x')\nINTERVENTIONS = {listed}\n")
     settings = {"INTERVENTIONS": [str(own)]}
-    configured = worker.reference(configuration.build({}, None, fake_settings(**settings)))
+    configured = worker.reference(config.build({}, None, fake_settings(**settings)))
     assert worker.initialize(configured)["state"] == "ready"
     # The operator is told at once, and where; visitors are told neither.
     assert (f"{own} has no list INTERVENTIONS: ZeroDivisionError" in caplog.text) is bool(said)

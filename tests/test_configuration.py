@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from picasso import configuration
+from picasso import config
 from picasso.errors import ConfigurationError
 
 ROOT = Path(__file__).parent.parent
@@ -15,9 +15,9 @@ ROOT = Path(__file__).parent.parent
 
 def test_the_bundled_file_shows_every_key_with_its_default() -> None:
     text = (ROOT / "config.py").read_text(encoding="utf-8")
-    assert configuration.as_python() in text
+    assert config.as_python() in text
     values = {key: value for key, value in runpy.run_path(str(ROOT / "config.py")).items() if key.isupper()}
-    assert values == configuration.DEFAULTS
+    assert values == config.DEFAULTS
 
 
 def test_named_file_wins_over_environment_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,11 +25,11 @@ def test_named_file_wins_over_environment_and_folder(tmp_path: Path, monkeypatch
         sep = ": " if name.endswith("yaml") else " = "
         (tmp_path / name).write_text(f'APP_TITLE{sep}"{name}"\n')
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(configuration.ENVIRONMENT_VARIABLE, raising=False)
-    assert configuration.load().APP_TITLE == "config.py"
-    monkeypatch.setenv(configuration.ENVIRONMENT_VARIABLE, "environment.py")
-    assert configuration.load().APP_TITLE == "environment.py"
-    settings = configuration.load("named.yaml", {"PORT": 81})
+    monkeypatch.delenv(config.ENVIRONMENT_VARIABLE, raising=False)
+    assert config.load().APP_TITLE == "config.py"
+    monkeypatch.setenv(config.ENVIRONMENT_VARIABLE, "environment.py")
+    assert config.load().APP_TITLE == "environment.py"
+    settings = config.load("named.yaml", {"PORT": 81})
     assert (settings.APP_TITLE, settings.PORT) == ("named.yaml", 81)
     assert settings.source == tmp_path / "named.yaml"
     assert str(tmp_path) in settings.describe_source()
@@ -37,8 +37,8 @@ def test_named_file_wins_over_environment_and_folder(tmp_path: Path, monkeypatch
 
 def test_defaults_without_any_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(configuration.ENVIRONMENT_VARIABLE, raising=False)
-    assert configuration.load() == configuration.Settings()
+    monkeypatch.delenv(config.ENVIRONMENT_VARIABLE, raising=False)
+    assert config.load() == config.Settings()
 
 
 def test_paths_are_relative_to_the_settings_file(tmp_path: Path) -> None:
@@ -50,10 +50,10 @@ def test_paths_are_relative_to_the_settings_file(tmp_path: Path) -> None:
         'MODEL_LOAD_ARGS = {"data_dir": "data", "n": "x"}',
     ]
     file.write_text("\n".join(lines))
-    settings = configuration.load(file)
+    settings = config.load(file)
     assert settings.path(settings.MODEL_CLS_PATH) == tmp_path / "sub" / "model.py"
     assert settings.model_load_args() == {"data_dir": str(tmp_path / "data"), "n": "x"}
-    assert settings.path("{picasso}/cli.py") == configuration.PACKAGE / "cli.py"
+    assert settings.path("{picasso}/cli.py") == config.PACKAGE / "cli.py"
 
 
 @pytest.mark.parametrize(
@@ -77,33 +77,33 @@ def test_a_wrong_file_is_refused_in_one_sentence(tmp_path: Path, text: str, expe
     file = tmp_path / "config.py"
     file.write_text(text + "\n")
     with pytest.raises(ConfigurationError, match=expected) as caught:
-        configuration.load(file)
+        config.load(file)
     assert str(file) in caught.value.message
     assert "\n" not in caught.value.message
 
 
 def test_every_replaced_key_says_what_to_write(tmp_path: Path) -> None:
-    for key in configuration.REPLACED:
+    for key in config.REPLACED:
         with pytest.raises(ConfigurationError, match=f"{key}.* now (derive|override|write) "):
-            configuration.build({key: "x"}, tmp_path / "config.py")
+            config.build({key: "x"}, tmp_path / "config.py")
 
 
 def test_missing_and_malformed_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="There is no settings file"):
-        configuration.load(tmp_path / "nowhere.py")
+        config.load(tmp_path / "nowhere.py")
     (tmp_path / "list.yaml").write_text("- 1\n- 2\n")
     with pytest.raises(ConfigurationError, match="does not hold a mapping"):
-        configuration.load(tmp_path / "list.yaml")
+        config.load(tmp_path / "list.yaml")
     (tmp_path / "bad.yaml").write_text("a: [1\n")
     with pytest.raises(ConfigurationError, match="can't be read"):
-        configuration.load(tmp_path / "bad.yaml")
+        config.load(tmp_path / "bad.yaml")
     (tmp_path / "empty.yaml").write_text("")
-    assert configuration.load(tmp_path / "empty.yaml").PORT == 5000
+    assert config.load(tmp_path / "empty.yaml").PORT == 5000
 
 
 def test_mutable_defaults_are_not_shared() -> None:
-    configuration.Settings().PLUGIN_DIRS.append("x")
-    assert configuration.Settings().PLUGIN_DIRS == []
+    config.Settings().PLUGIN_DIRS.append("x")
+    assert config.Settings().PLUGIN_DIRS == []
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_mutable_defaults_are_not_shared() -> None:
 )
 def test_models_to_compare_with_are_checked(tmp_path: Path, compared: object, expected: str) -> None:
     with pytest.raises(ConfigurationError, match=expected) as caught:
-        configuration.build({"COMPARE": compared}, tmp_path / "config.py")
+        config.build({"COMPARE": compared}, tmp_path / "config.py")
     assert "\n" not in caught.value.message
 
 
@@ -131,7 +131,7 @@ def test_a_model_to_compare_with_differs_in_what_its_entry_says(tmp_path: Path) 
         "MODEL: epoch-20.keras\nLABELS: names.txt\nPREPROCESS: torch\nCOMPARE:\n"
         "  epoch 1: {MODEL: epoch-1.keras}\n  other: {MODEL: b.onnx, PREPROCESS: -1..1, LABELS: ''}\n"
     )
-    settings = configuration.load(file, {"TOP_CLASSES": 3})
+    settings = config.load(file, {"TOP_CLASSES": 3})
     assert list(settings.COMPARE) == ["epoch 1", "other"]
     assert settings.compared("") is settings
     one, other = settings.compared("epoch 1"), settings.compared("other")
@@ -139,7 +139,7 @@ def test_a_model_to_compare_with_differs_in_what_its_entry_says(tmp_path: Path) 
     assert (other.MODEL, other.LABELS, other.PREPROCESS) == ("b.onnx", "", "-1..1")
     assert one.path(one.MODEL) == tmp_path / "epoch-1.keras", "paths are relative to the same file"
     # What was said on the command line for the model itself does not replace that of another one.
-    chosen = configuration.load(file, {"MODEL": "/mine.keras"})
+    chosen = config.load(file, {"MODEL": "/mine.keras"})
     assert (chosen.MODEL, chosen.compared("epoch 1").MODEL) == ("/mine.keras", "epoch-1.keras")
 
 
@@ -155,4 +155,4 @@ def test_a_model_to_compare_with_differs_in_what_its_entry_says(tmp_path: Path) 
     ],
 )
 def test_what_a_model_is_called_before_it_is_loaded(model: str, name: str) -> None:
-    assert configuration.build({"MODEL": model}, None).model_name() == name
+    assert config.build({"MODEL": model}, None).model_name() == name

@@ -15,7 +15,7 @@ from flask import Flask
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso import configuration, decoder, decoding, images
+from picasso import config, decoder, decoding, images
 from picasso.app import create_app
 from picasso.decoding import Decoders, Helper
 from picasso.errors import BadRequest, Busy, StorageFull, TooLarge
@@ -24,7 +24,7 @@ from tests.conftest import Visitor, close, fake_settings, picture, png
 
 
 def decoders(folder: Path, module: str = "tests.decoders", **settings: Any) -> Decoders:
-    return Decoders(folder, configuration.build(settings, None), lambda: Helper(module))
+    return Decoders(folder, config.build(settings, None), lambda: Helper(module))
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_no_room_for_a_process_is_said(tmp_path: Path) -> None:
         raise BlockingIOError("no room")
 
     with pytest.raises(Busy, match="no room for another process"):
-        Decoders(tmp_path, configuration.build({}, None), start).checked(png(), "a.png")
+        Decoders(tmp_path, config.build({}, None), start).checked(png(), "a.png")
 
 
 def test_the_end_of_the_server_ends_what_is_decoded(testing: Decoders, marks: Path) -> None:

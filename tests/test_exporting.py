@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import picasso
 from picasso import comparing, images, worker
-from picasso.configuration import PACKAGE
+from picasso.config import PACKAGE
 from picasso.errors import NotFound, PicassoError
 from picasso.exporting import COLUMNS, FORMULA, archive, folder_of, table
 from picasso.panels import Panel

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from picasso import configuration, files, quotas
+from picasso import config, fileio, quotas
 from picasso.errors import StorageFull, TooLarge
 from picasso.quotas import Quotas
 from picasso.storage import Storage
@@ -18,8 +18,8 @@ def test_the_size_of_a_folder_is_that_of_its_files(tmp_path: Path) -> None:
     (tmp_path / "one").write_bytes(b"x" * 10)
     (tmp_path / "a" / "b" / "two").write_bytes(b"x" * 5)
     (tmp_path / "a" / "link").symlink_to(tmp_path)
-    assert files.size(tmp_path) == 15 + (tmp_path / "a" / "link").lstat().st_size
-    assert files.size(tmp_path / "nowhere") == 0
+    assert fileio.size(tmp_path) == 15 + (tmp_path / "a" / "link").lstat().st_size
+    assert fileio.size(tmp_path / "nowhere") == 0
 
 
 def test_a_session_and_all_of_them_have_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,14 +45,14 @@ def test_the_room_of_all_is_not_measured_each_time(tmp_path: Path) -> None:
 
 
 def test_an_upload_beyond_the_limit_leaves_nothing(tmp_path: Path) -> None:
-    storage = Storage(configuration.build({"WORK_DIR": str(tmp_path), "SESSION_MB": 1}, None))
+    storage = Storage(config.build({"WORK_DIR": str(tmp_path), "SESSION_MB": 1}, None))
     try:
         session = storage.create()
         session.add_picture(png(picture(1)), "a.png")
         (session.runs_folder / "large").write_bytes(bytes(1_000_000))
-        before = files.size(session.runs_folder.parent)
+        before = fileio.size(session.runs_folder.parent)
         with pytest.raises(TooLarge):
             session.add_picture(png(picture(2)), "b.png")
-        assert files.size(session.runs_folder.parent) == before
+        assert fileio.size(session.runs_folder.parent) == before
     finally:
         storage.close()

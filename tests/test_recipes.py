@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import picasso
-from picasso import comparing, configuration, images
+from picasso import comparing, config, images
 from picasso.cli import main
-from picasso.configuration import Settings
+from picasso.config import Settings
 from picasso.models import load_configured
 from picasso.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
 from picasso.recipes import as_command, as_python, by_name
@@ -48,7 +48,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "means.py").write_text((PLUGINS / "means.py").read_text())
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(configuration.ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.delenv(config.ENVIRONMENT_VARIABLE, raising=False)
     return tmp_path
 
 
@@ -107,7 +107,7 @@ def both(settings: Settings, spec: Spec, expected: Sequence[Result], **options: 
 def test_with_a_settings_file(home: Path, linear: LinearModel) -> None:
     spec = spec_of(settings={"Window": 0.2, "Strides": 20, "Occlusion": "black"}, classes=[2])
     expected = picasso.explain(linear, "7.png", classes=[2], Window=0.2, Strides=20, Occlusion="black")
-    command, python = both(configuration.load(), spec, expected, names=NAMES)
+    command, python = both(config.load(), spec, expected, names=NAMES)
     assert command == (
         "picasso explain 7.png --config config.py --visualization PartialOcclusion \\\n"
         "    --set Window=0.20 --set Strides=20 --set Occlusion=black --class 'cat <b>'"
@@ -130,7 +130,7 @@ def test_with_a_settings_file(home: Path, linear: LinearModel) -> None:
 
 
 def test_from_anywhere_with_full_paths(home: Path, linear: LinearModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = configuration.load("config.py")
+    settings = config.load("config.py")
     (home / "elsewhere").mkdir()
     monkeypatch.chdir(home / "elsewhere")
     spec = spec_of(visualization="Means", settings={"Weight": 1.5, "Rows": 3, "Invert": True, "Word": "fancy"})
@@ -144,21 +144,21 @@ def test_from_anywhere_with_full_paths(home: Path, linear: LinearModel, monkeypa
 
 def test_plugins_without_their_folder(home: Path, linear: LinearModel) -> None:
     expected = picasso.explain(linear, "7.png", "Means", plugin_dirs=[PLUGINS]) if spec_of() else []
-    _, python = both(configuration.load(), spec_of(visualization="Means", settings={}), expected)
+    _, python = both(config.load(), spec_of(visualization="Means", settings={}), expected)
     assert 'plugin_dirs=["plugins"]' in python
 
 
 def test_hostile_names(home: Path, linear: LinearModel) -> None:
     spec = spec_of(HOSTILE, "ClassProbabilities", settings={})
     expected = picasso.explain(linear, HOSTILE, "ClassProbabilities")
-    command, _ = both(configuration.load(), spec, expected)
+    command, _ = both(config.load(), spec, expected)
     assert " ./--help " in command
 
 
 @pytest.mark.parametrize("models", [["epoch 1"], ["epoch 1", "-2"]])
 @pytest.mark.parametrize("classes", [[], [4, 0]])
 def test_compared_models(models: list[str], classes: list[int], home: Path) -> None:
-    settings = configuration.load()
+    settings = config.load()
     spec = spec_of(["7.png", "8.png"], models=models, classes=classes)
     loaded = {name: load_configured(settings.compared(name)) for name in ("", *models)}
     expected = list(comparing.explain_each(loaded, ["7.png", "8.png"], classes=classes, Window=0.2, Strides=5))
@@ -166,7 +166,7 @@ def test_compared_models(models: list[str], classes: list[int], home: Path) -> N
     assert set(expected[0].compared) == set(models)
     assert "--compare 'epoch 1'" in command
     # Settings that differ from the file's.
-    over = configuration.load("config.py", {"TOP_CLASSES": 2})
+    over = config.load("config.py", {"TOP_CLASSES": 2})
     loaded = {name: load_configured(over.compared(name)) for name in ("", *models)}
     expected = list(comparing.explain_each(loaded, ["7.png", "8.png"], classes=classes, Window=0.2, Strides=5))
     same(by_python(as_python(over, spec, Registry())), expected)
@@ -206,7 +206,7 @@ def model_options(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("full_paths", [False, True])
 def test_with_a_model_file(home: Path, with_file: bool, full_paths: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides = model_options(home / "far away")
-    settings = configuration.load("config.py", overrides) if with_file else configuration.build({}, None, overrides)
+    settings = config.load("config.py", overrides) if with_file else config.build({}, None, overrides)
     (home / "here").mkdir()
     monkeypatch.chdir(home / "here")
     if not full_paths:
@@ -234,7 +234,7 @@ def test_the_model_of_the_defaults(home: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("picasso.models.loading.find_class", lambda settings: Unloaded)
     spec = spec_of()
     expected = picasso.explain(load_configured(Settings()), "7.png", Window=0.2, Strides=5)
-    command, python = both(configuration.load(), spec, expected)
+    command, python = both(config.load(), spec, expected)
     assert "--config" not in command
     assert "model = load_configured(Settings())" in python
 
@@ -261,7 +261,7 @@ def test_what_a_program_configured(home: Path) -> None:
         "MAX_PICTURES": 3,
     }
     (home / "config.py").unlink()
-    settings = configuration.build({}, None, overrides)
+    settings = config.build({}, None, overrides)
     spec = spec_of(visualization="Means", settings={})
     command = as_command(settings, spec, Registry(settings.plugin_dirs()), full_paths=True)
     remarks = [line for line in command.splitlines() if line.startswith("# ")]
@@ -279,7 +279,7 @@ def test_what_a_program_configured(home: Path) -> None:
 
 def test_settings_files_that_load_model_would_take_for_models(home: Path, linear: LinearModel) -> None:
     (home / "config.py").rename(home / "settings.conf")
-    settings = configuration.load("settings.conf", {"TOP_CLASSES": 3})
+    settings = config.load("settings.conf", {"TOP_CLASSES": 3})
     spec = spec_of()
     python = as_python(settings, spec, Registry())
     expected = picasso.explain(load_configured(settings), "7.png", Window=0.2, Strides=5)
@@ -288,7 +288,7 @@ def test_settings_files_that_load_model_would_take_for_models(home: Path, linear
 
 @pytest.mark.parametrize("arguments", [{"path": "x"}, {"not a name": 1}, {"class": 1}, {"labels": 1}])
 def test_arguments_that_load_model_can_not_be_told(arguments: dict[str, Any], home: Path) -> None:
-    settings = configuration.build({}, None, {"MODEL": "m.onnx", "MODEL_LOAD_ARGS": arguments})
+    settings = config.build({}, None, {"MODEL": "m.onnx", "MODEL_LOAD_ARGS": arguments})
     python = as_python(settings, spec_of(), Registry())
     assert "load_configured(Settings(" in python
     ast.parse(python)
@@ -315,7 +315,7 @@ def test_folders_of_the_server_stay_there(home: Path) -> None:
         "PLUGIN_DIRS": [f"{home}/plugins"],
     }
     for file in (None, "config.py"):
-        settings = configuration.load(file, overrides) if file else configuration.build({}, None, overrides)
+        settings = config.load(file, overrides) if file else config.build({}, None, overrides)
         registry = Registry(settings.plugin_dirs())
         for name, models in (("Means", []), ("PartialOcclusion", ["other"])):
             spec = spec_of(visualization=name, settings={}, models=models)
@@ -405,7 +405,7 @@ def test_classes_are_named_so_that_they_are_found(names: list[str]) -> None:
 def test_any_name_is_one_word_of_the_recipes(pictures: list[str], names: list[str]) -> None:
     stored = [StoredPicture(uid=0, name=name, filename="", path="") for name in pictures]
     spec = Spec("ClassProbabilities", {}, stored, 4, {}, 0.0, classes=[0, 3])
-    settings = configuration.build({}, None, {})
+    settings = config.build({}, None, {})
     words = shell_words(as_command(settings, spec, Registry(), names=names))
     chosen = main.commands["explain"].make_context("explain", words[1:]).params
     assert [str(file) for file in chosen["pictures"]] == [str(Path(name)) for name in pictures]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from picasso import configuration, remedies, worker
+from picasso import config as configuration
+from picasso import remedies, worker
 from picasso.errors import ConfigurationError
 from picasso.models import load_model
 from picasso.remedies import Door

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from picasso import configuration, files, images, worker
+from picasso import config, fileio, images, worker
 from picasso.errors import NotFound, RunError
 from picasso.results import Result
 from picasso.runs import Run, Spec, StoredPicture
@@ -205,7 +205,7 @@ def test_each_model_is_loaded_once(tmp_path: Path) -> None:
     """By whoever asks for it: the start, a run, one that compares, a question, an audit."""
     model, loads = counting_model(tmp_path)
     overrides = fake_settings(**model, COMPARE={"other": {"MODEL_LOAD_ARGS": {"called": "y"}}})
-    configured = worker.reference(configuration.build({}, None, overrides))
+    configured = worker.reference(config.build({}, None, overrides))
     key = json.dumps(configured, sort_keys=True)
     assert worker.initialize(configured)["state"] == "ready"
     assert worker.model_of(key) is worker.model_of(key, "")
@@ -256,7 +256,7 @@ def test_a_run_ends_even_if_there_is_no_room_for_the_reason(tmp_path: Path, monk
     def full(file: Path, document: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files, "write_json", full)
+    monkeypatch.setattr(fileio, "write_json", full)
     run.fail(RunError("It failed."))
     assert run.state()["state"] == "cancelled"
 

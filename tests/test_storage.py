@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from flask import Flask
 
-from picasso import configuration, files, worker
+from picasso import config, fileio, worker
 from picasso.errors import NotFound, StorageFull, TooLarge, TooMany
 from picasso.runs import Run
 from picasso.session import Session
@@ -30,7 +30,7 @@ from tests.test_runs import make_run
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[Storage]:
     limits = {"WORK_DIR": str(tmp_path / "work"), "MAX_PICTURES": 3, "MAX_SESSIONS": 2, "SESSION_MINUTES": 1}
-    storage = Storage(configuration.build(limits, None))
+    storage = Storage(config.build(limits, None))
     yield storage
     storage.close()
 
@@ -83,7 +83,7 @@ def test_quotas(storage: Storage) -> None:
 def test_a_session_that_is_deleted_while_room_is_made_makes_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage = Storage(configuration.build({"WORK_DIR": str(tmp_path), "MAX_SESSIONS": 1}, None))
+    storage = Storage(config.build({"WORK_DIR": str(tmp_path), "MAX_SESSIONS": 1}, None))
     first = storage.create()
 
     def deleted(session: Session) -> bool:
@@ -99,7 +99,7 @@ def test_a_session_that_is_deleted_while_room_is_made_makes_room(
 
 
 def test_empty_sessions_go_first_where_there_are_too_many(tmp_path: Path) -> None:
-    storage = Storage(configuration.build({"WORK_DIR": str(tmp_path), "MAX_SESSIONS": 4}, None))
+    storage = Storage(config.build({"WORK_DIR": str(tmp_path), "MAX_SESSIONS": 4}, None))
     try:
         full, newer, older, filled_now = (storage.create() for _ in range(4))
         full.add_picture(png(), "a.png")
@@ -145,7 +145,7 @@ def test_a_full_disk(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(files, "write_bytes", full)
+        patched.setattr(fileio, "write_bytes", full)
         with pytest.raises(StorageFull, match="disk is full; nothing was stored"):
             session.add_picture(png(), "a.png")
     assert session.add_picture(png(), "a.png")["uid"] == 0
@@ -214,7 +214,7 @@ def test_what_is_deleted_is_gone_at_once_though_a_worker_writes_into_it(
         remove(folder / "left", **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr("picasso.files.shutil.rmtree", late)
+        patched.setattr("picasso.fileio.shutil.rmtree", late)
         if whole:
             storage.remove(session)
         else:
@@ -233,7 +233,7 @@ def test_a_full_disk_leaves_no_half_run_session_or_result(
     session, run = storage.create(), make_run(tmp_path, "ClassProbabilities", count=1)
     before = sorted(storage.folder.rglob("*"))
     with monkeypatch.context() as patched:
-        patched.setattr(files, "write_json", full)
+        patched.setattr(fileio, "write_json", full)
         with pytest.raises(OSError, match="No space"):
             Run.create(session.runs_folder, run.spec())
         with pytest.raises(StorageFull):
@@ -267,7 +267,7 @@ def test_a_server_that_is_just_starting_is_no_orphan(tmp_path: Path, monkeypatch
         lock(file, how)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    storage = Storage(configuration.build({"WORK_DIR": str(tmp_path)}, None))
+    storage = Storage(config.build({"WORK_DIR": str(tmp_path)}, None))
     monkeypatch.undo()
     assert made == [1]
     remove_orphans(tmp_path)
@@ -288,7 +288,7 @@ def test_closing_deletes_everything(storage: Storage) -> None:
 
 
 def test_folders_of_servers_that_were_killed_are_removed(tmp_path: Path) -> None:
-    settings = configuration.build({"WORK_DIR": str(tmp_path)}, None)
+    settings = config.build({"WORK_DIR": str(tmp_path)}, None)
     code = (
         "import os; from picasso import configuration; from picasso.storage import Storage; "
         f"storage = Storage(configuration.build({{'WORK_DIR': {str(tmp_path)!r}}}, None)); "

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from picasso import configuration, worker
+from picasso import config, worker
 from picasso.engine import LocalEngine
 from picasso.errors import NotReady, PicassoError, RunError, WorkerDied
 from picasso.registry import Registry
@@ -24,7 +24,7 @@ from tests.test_engine import until
 from tests.test_runs import counting_model, make_run
 
 FAULTY = Path(__file__).parent / "faulty"
-CONFIGURED = worker.reference(configuration.build({}, None, fake_settings(PLUGIN_DIRS=[str(PLUGINS), str(FAULTY)])))
+CONFIGURED = worker.reference(config.build({}, None, fake_settings(PLUGIN_DIRS=[str(PLUGINS), str(FAULTY)])))
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +223,7 @@ def test_a_run_that_is_cancelled_while_it_waits_leaves_the_queue_at_once(engine:
 
 def test_a_real_worker_loads_its_model_once(tmp_path: Path) -> None:
     model, loads = counting_model(tmp_path)
-    configured = worker.reference(configuration.build({}, None, fake_settings(**model)))
+    configured = worker.reference(config.build({}, None, fake_settings(**model)))
     engine = LocalEngine(configured, tmp_path)
     try:
         pictures = make_run(tmp_path, count=1).spec().pictures

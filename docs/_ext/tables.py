@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from picasso import configuration
+from picasso import config
 from picasso.registry import Registry
 from picasso.visualizations import BaseVisualization
 
@@ -32,20 +32,20 @@ def with_code(sentence: str) -> str:
 def settings() -> str:
     """Return the table of all settings."""
     rows = [
-        (code(name), type(default).__name__, code(configuration.format_value(default)), with_code(help_of(name)))
-        for name, default in configuration.DEFAULTS.items()
+        (code(name), type(default).__name__, code(config.format_value(default)), with_code(help_of(name)))
+        for name, default in config.DEFAULTS.items()
     ]
     return table(("Setting", "Type", "Default", "What it is"), rows)
 
 
 def help_of(name: str) -> str:
     """Return the sentence that documents a setting."""
-    return str(configuration.FIELDS[name].metadata["help"])
+    return str(config.FIELDS[name].metadata["help"])
 
 
 def replaced() -> str:
     """Return the table of the original's keys that changed."""
-    rows = [(code(key), with_code(now)) for key, now in configuration.REPLACED.items()]
+    rows = [(code(key), with_code(now)) for key, now in config.REPLACED.items()]
     return table(("Key of the original", "Now"), rows)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from picasso import __version__, files
+from picasso import __version__, fileio
 from picasso.audit.interventions import Intervention
 from picasso.audit.properties import Property
 from picasso.audit.statistics import Effect
@@ -34,7 +34,7 @@ class Record:
     def read(self, pair: Pair) -> tuple[list[Trial], int]:
         """Return what is known of a pair: its trials, and how many of the interventions were tried."""
         try:
-            document = files.read_json(self._file(pair))
+            document = fileio.read_json(self._file(pair))
             if document is None or document["key"] != self.key:
                 return [], 0
             trials = [Trial(**{**one, "effect": Effect(**one["effect"])}) for one in document["trials"]]
@@ -48,7 +48,7 @@ class Record:
         # Without its parents: an audit that was deleted meanwhile must not come back.
         self.folder.mkdir(exist_ok=True)
         kept = {"key": self.key, "tried": tried, "trials": [asdict(one) for one in made]}
-        files.write_json(self._file(pair), kept)
+        fileio.write_json(self._file(pair), kept)
 
     def _file(self, pair: Pair) -> Path:
         return self.folder / f"pair-{pair[0]}-{pair[1]}.json"

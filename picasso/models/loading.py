@@ -12,8 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from picasso import configuration, remedies
-from picasso.configuration import Settings
+from picasso import config, remedies
+from picasso.config import Settings
 from picasso.errors import ConfigurationError, ModelCodeError, PicassoError, reason
 from picasso.models import bounding
 from picasso.models.arrays import Array
@@ -72,7 +72,7 @@ def load_model(
     file = Path(path)
     if file.suffix in SETTINGS_SUFFIXES:
         said = {} if model_mb is None else {"MODEL_MB": model_mb}
-        settings = configuration.load(file, {**said, **options})
+        settings = config.load(file, {**said, **options})
         return load_configured(settings, labels=names, preprocess=preprocess, output_kind=output_kind)
     model, arguments = open_file(file)
     if model_mb is not None:

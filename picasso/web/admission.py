@@ -14,7 +14,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import MapAdapter
 
-from picasso.configuration import Settings
+from picasso.config import Settings
 from picasso.errors import Busy
 
 #: Where the server puts an :class:`Admission` into the WSGI environment of a request that it only asks about.

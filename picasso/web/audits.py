@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from picasso.audit_documents import AT_WORK
 from picasso.audits import MOST_REFUSED
-from picasso.configuration import PICTURES
+from picasso.config import PICTURES
 from picasso.errors import BadRequest, NotReady, PicassoError
 from picasso.gathering import FEWEST, MOST, PAIRS, left_out, spread, taken
 from picasso.images import display_name

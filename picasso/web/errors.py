@@ -10,7 +10,7 @@ from flask import Flask, Response, g, jsonify, make_response, render_template, r
 from werkzeug.exceptions import HTTPException
 
 from picasso.errors import NotFound, PicassoError, StorageFull
-from picasso.files import is_full
+from picasso.fileio import is_full
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 
-from picasso.configuration import Settings
+from picasso.config import Settings
 from picasso.errors import BadRequest, Forbidden
 from picasso.web import proxies
 from picasso.web.login import OPEN_PATHS

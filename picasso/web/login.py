@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from flask import Flask, Response, request
 
-from picasso.configuration import Settings
+from picasso.config import Settings
 from picasso.errors import TooMany, Unauthorized
 from picasso.web.proxies import network_of
 from picasso.web.services import find_session

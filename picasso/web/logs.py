@@ -10,7 +10,7 @@ import time
 
 from flask import Flask, Response, g, request
 
-from picasso.configuration import Settings
+from picasso.config import Settings
 from picasso.web.admission import granted
 from picasso.web.services import cookie_name
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from flask import Flask
 
-from picasso.configuration import Settings
+from picasso.config import Settings
 from picasso.errors import ConfigurationError
 from picasso.web.guard import is_loopback, served_hosts
 

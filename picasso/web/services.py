@@ -11,7 +11,7 @@ from typing import Any, TypedDict, TypeVar, cast
 
 from flask import Response, current_app, g, request
 
-from picasso.configuration import Settings
+from picasso.config import Settings
 from picasso.errors import BadRequest, NotFound, TooLarge
 from picasso.jobs import Job
 from picasso.registry import Registry

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from picasso import configuration, inputs
+from picasso import config, inputs
 from picasso.models.base import Model
 from tests.conftest import picture
 from tests.docs.blocks import BLOCKS, PAGES, ROOT, Block, marked, readme, run_page, section
@@ -41,7 +41,7 @@ def test_examples_compile(block: Block) -> None:
 def test_settings_files_are_valid(block: Block, tmp_path: Path) -> None:
     file = tmp_path / f"config.{'py' if block.language == 'python' else block.language}"
     file.write_text(block.text, encoding="utf-8")
-    settings = configuration.load(file)
+    settings = config.load(file)
     assert settings.source == file.resolve()
     assert settings.model_load_args() or settings.MODEL
 

@@ -18,7 +18,7 @@ import pytest
 from flask import Flask
 
 import picasso
-from picasso import configuration, visualizations
+from picasso import config, visualizations
 from picasso.models.card import Capability
 from picasso.panels import Panel
 from picasso.registry import Registry
@@ -41,9 +41,9 @@ def test_every_setting_is_described() -> None:
     made: dict[str, str] = load_tables().substitutions()
     assert "{{ settings }}" in PAGES["settings.md"]
     assert "{{ replaced }}" in PAGES["settings.md"]
-    for key, default in configuration.DEFAULTS.items():
+    for key, default in config.DEFAULTS.items():
         assert f"| `{key}` | {type(default).__name__} |" in made["settings"]
-    for key in configuration.REPLACED:
+    for key in config.REPLACED:
         assert f"| `{key}` |" in made["replaced"]
     assert not re.search(r"\n\n|\{\{", made["settings"] + made["replaced"])
 

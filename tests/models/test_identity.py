@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso import __version__, checking, configuration
+from picasso import __version__, checking, config
 from picasso.errors import ModelError
 from picasso.models import identity, load_configured
 from picasso.models.card import ModelCard
@@ -23,7 +23,7 @@ from picasso.models.checkpoints import beside
 from picasso.models.identity import fingerprint, versions
 from tests.fakes import LinearModel
 
-PACKAGE = Path(configuration.PACKAGE)
+PACKAGE = Path(config.PACKAGE)
 ZOO = Path(__file__).parents[1] / "zoo"
 
 
@@ -126,7 +126,7 @@ def load(file: Path, tmp_path: Path) -> FileModel:
     code = tmp_path / "model.py"
     code.write_text("from tests.models.test_identity import FileModel\n")
     settings = {"MODEL_CLS_PATH": str(code), "MODEL_CLS_NAME": "FileModel", "MODEL_LOAD_ARGS": {"path": str(file)}}
-    model = load_configured(configuration.build({}, None, settings))
+    model = load_configured(config.build({}, None, settings))
     assert type(model) is FileModel
     return model
 

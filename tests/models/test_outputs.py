@@ -315,10 +315,10 @@ def test_the_word_in_settings_on_load_and_for_classes_of_ones_own(keras: Any, tm
     assert said.output_kind is OutputKind.LOGITS
     report = checking.check(said, [])
     assert ("output", "logits, which a softmax makes probabilities (as you say)") in report.lines()
-    from picasso import configuration
+    from picasso import config
     from picasso.models import load_configured
 
-    compared = load_configured(configuration.load(tmp_path / "config.py").compared("labels"))
+    compared = load_configured(config.load(tmp_path / "config.py").compared("labels"))
     assert compared.output_kind is OutputKind.SIGMOID_LOGITS
     silent = load_model(tmp_path / "m.keras")
     assert any('Confirm it: OUTPUT = "logits"' in warning for warning in checking.check(silent, []).warnings)

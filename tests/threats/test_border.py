@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from picasso import configuration
+from picasso import config
 from picasso.app import create_app
 from tests.conftest import Visitor, close, fake_settings, upload
 from tests.threats.conftest import Address
@@ -87,7 +87,7 @@ def test_answers_to_everything_are_protected(visitor: Visitor, method: str, path
 
 
 def test_nothing_is_open_by_default(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert configuration.Settings().HOST == "127.0.0.1"
+    assert config.Settings().HOST == "127.0.0.1"
     assert not app.debug
     # The cookie is a random id, which needs no key: there is none that could leak or be lost.
     assert app.secret_key is None

@@ -17,7 +17,7 @@ import pytest
 from flask import Flask
 from waitress import wasyncore
 
-from picasso import configuration
+from picasso import config
 from picasso.app import create_app
 from picasso.connections import Channel, Limits
 from picasso.server import fitting, keep_running, listening
@@ -91,7 +91,7 @@ def rest(connection: socket.socket) -> bytes:
 def served(app: Flask, **limits: Any) -> Iterator[Served]:
     """Serve an application in this process."""
     clock, port = Clock(), free_port()
-    settings = configuration.build(fake_settings(PORT=port), None)
+    settings = config.build(fake_settings(PORT=port), None)
     server = listening(app, settings, Limits(clock=clock, **limits))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -263,7 +263,7 @@ def test_a_connection_that_fails_ends_no_other(app: Flask, monkeypatch: pytest.M
 
 
 def test_behind_a_proxy_one_address_may_hold_all() -> None:
-    alone, behind = (fitting(configuration.build(fake_settings(PROXIES=count), None)) for count in (0, 1))
+    alone, behind = (fitting(config.build(fake_settings(PROXIES=count), None)) for count in (0, 1))
     assert alone.each < alone.total
     assert behind.each == behind.total == alone.total
 

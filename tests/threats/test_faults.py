@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from picasso import configuration, files, worker
+from picasso import config, fileio, worker
 from picasso.app import create_app
 from picasso.runs import Run, Spec
 from picasso.storage import Storage
@@ -49,7 +49,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(
     upload(client)
     folder = session_folder(narrow, client)
     before = {file.name for file in folder.rglob("*")}
-    original, written = files.write_bytes, iter(range(100))
+    original, written = fileio.write_bytes, iter(range(100))
 
     def full(file: Path, body: bytes) -> None:
         if next(written) >= write:
@@ -57,7 +57,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(
         original(file, body)
 
     with monkeypatch.context() as patched:
-        patched.setattr(files, "write_bytes", full)
+        patched.setattr(fileio, "write_bytes", full)
         answer: Any = client.post("/api/images", data={"file": (io.BytesIO(png()), "b.png")})
     assert answer.status_code == 507
     assert answer.json["error"]["code"] == "storage_full"
@@ -189,7 +189,7 @@ def test_two_servers_on_one_folder_leave_each_other_alone(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_fifty_sessions_and_storages_leak_nothing(tmp_path: Path) -> None:
-    settings = configuration.build({"WORK_DIR": str(tmp_path)}, None)
+    settings = config.build({"WORK_DIR": str(tmp_path)}, None)
     descriptors = Path("/proc/self/fd")
 
     def cycle() -> None:

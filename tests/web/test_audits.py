@@ -319,7 +319,7 @@ def test_an_audit_and_a_session_take_no_more_than_they_may(
     assert answer["refused"] == ["An audit takes at most 5 pictures; leave out some classes."]
     monkeypatch.setattr("picasso.session.MOST_AUDITS", 1)
     assert "holds 1 audits at most" in sentence(visitor.post("/api/audits"), 413)
-    monkeypatch.setattr("picasso.files.size", lambda folder: 10**10)
+    monkeypatch.setattr("picasso.fileio.size", lambda folder: 10**10)
     assert "delete some runs, audits or pictures" in sentence(
         visitor.post(f"{url}/pictures", data={"class": "bee", "file": pictures(1, 1)}), 413
     )
@@ -503,7 +503,7 @@ def test_a_full_disk_leaves_an_audit_as_it_was(visitor: FlaskClient, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("picasso.files.write_json", full)
+        patched.setattr("picasso.fileio.write_json", full)
         assert "disk is full" in sentence(visitor.post(f"{url}/start", json={}), 507)
     assert look(visitor, url)["state"] == "cancelled"
     assert visitor.post(f"{url}/start", json={}).status_code == 202

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from picasso import configuration, server
+from picasso import config, server
 from picasso.app import create_app
 from picasso.errors import ConfigurationError
 from picasso.web import login
@@ -157,7 +157,7 @@ def test_passwords_are_counted_by_network(address: str, network: str) -> None:
 
 
 def test_the_password_of_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = configuration.build({"PASSWORD": "one"}, None)
+    settings = config.build({"PASSWORD": "one"}, None)
     assert settings.password() == "one"
     monkeypatch.setenv("PICASSO_PASSWORD", "two")
     assert settings.password() == "two"
@@ -172,7 +172,7 @@ def test_the_password_of_a_file_wins(
 ) -> None:
     monkeypatch.setenv("PICASSO_PASSWORD", "two")
     (tmp_path / "password").write_bytes(body)
-    settings = configuration.build({"PASSWORD": "three", "PASSWORD_FILE": "password"}, tmp_path / "config.py")
+    settings = config.build({"PASSWORD": "three", "PASSWORD_FILE": "password"}, tmp_path / "config.py")
     assert settings.password() == password
     assert settings.asks_for_password()
 
@@ -200,11 +200,11 @@ def test_a_file_without_a_password_ends_the_start(tmp_path: Path, body: bytes | 
 def test_a_password_file_that_everybody_may_read_is_noticed(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("one\n")
-    settings = configuration.build({"PASSWORD_FILE": str(file)}, None)
+    settings = config.build({"PASSWORD_FILE": str(file)}, None)
     for mode, exposed in ((0o600, None), (0o640, None), (0o644, file), (0o602, file)):
         file.chmod(mode)
         assert settings.exposed_password_file() == exposed
-    assert configuration.build({}, None).exposed_password_file() is None
+    assert config.build({}, None).exposed_password_file() is None
 
 
 def test_the_password_is_not_written_into_runs(guarded: Flask) -> None:
@@ -299,4 +299,4 @@ def test_requests_are_logged_without_names(guarded: Flask, caplog: pytest.LogCap
 
 def test_others_are_served_only_if_that_is_said() -> None:
     with pytest.raises(ConfigurationError, match="Set PASSWORD, or OPEN = True"):
-        server.serve(configuration.build(fake_settings(HOST="0.0.0.0"), None), print)  # noqa: S104
+        server.serve(config.build(fake_settings(HOST="0.0.0.0"), None), print)  # noqa: S104

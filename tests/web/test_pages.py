@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
-from picasso import files
+from picasso import fileio
 from picasso.app import create_app
 from picasso.runs import Run, Spec
 from picasso.web.services import Services
@@ -341,7 +341,7 @@ def test_what_the_worker_said_of_the_model_is_kept_and_not_read_again(
     until(lambda: services.runner.model_status()["state"] == "ready")
     assert services.runner.model_status() is services.runner.model_status()
     read: list[Path] = []
-    monkeypatch.setattr(files, "read_json", lambda file: read.append(file))
+    monkeypatch.setattr(fileio, "read_json", lambda file: read.append(file))
     monkeypatch.setattr(json, "loads", lambda *rest, **more: read.append(Path("loads")))
     for page in ("/", "/model", "/audit", "/visualizations/PartialOcclusion"):
         assert client.get(page).status_code == 200

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from picasso import configuration
+from picasso import config
 from picasso.errors import ConfigurationError
 from picasso.web.prefix import Prefix, prefix_of
 from tests.conftest import upload
@@ -119,7 +119,7 @@ def served(environ: dict[str, str], **settings: Any) -> tuple[str, str]:
         return []
 
     app.wsgi_app = inner  # type: ignore[method-assign]
-    prefix: Any = Prefix(app, configuration.build(settings, None))
+    prefix: Any = Prefix(app, config.build(settings, None))
     prefix({"SCRIPT_NAME": "", **environ}, None)
     return found[0]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from picasso import configuration, recipes
+from picasso import config, recipes
 from picasso.errors import ConfigurationError
 from picasso.web import keeping
 from picasso.web.proxies import Proxies, address_of, elements, visible_port
@@ -101,7 +101,7 @@ def test_addresses_and_ports() -> None:
 
 def test_only_known_headers_can_be_chosen() -> None:
     with pytest.raises(ConfigurationError, match='must be "X-Forwarded" or "Forwarded", but is \'X-Real-IP\''):
-        configuration.build({"PROXY_HEADERS": "X-Real-IP"}, None)
+        config.build({"PROXY_HEADERS": "X-Real-IP"}, None)
 
 
 def test_servers_on_one_host_keep_their_sessions_apart(app: Flask) -> None:
@@ -132,7 +132,7 @@ def test_folders_of_the_machine_are_not_shown_to_others(
     for name in ("as_command", "as_python"):
         monkeypatch.setattr(recipes, name, lambda *_, full_paths, **options: asked.append(full_paths))
     services: Services = app.extensions["picasso"]
-    changed = replace(services, settings=configuration.build(fake_settings(**more), None))
+    changed = replace(services, settings=config.build(fake_settings(**more), None))
     monkeypatch.setitem(app.extensions, "picasso", changed)
     look: Any = SimpleNamespace(spec=None)
     with app.app_context():

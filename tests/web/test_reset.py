@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from picasso import files
+from picasso import fileio
 from picasso.app import create_app
 from picasso.storage import UNDO_SECONDS, Storage
 from tests.conftest import COOKIE, Visitor, close, fake_settings, finish, upload
@@ -140,7 +140,7 @@ def test_on_a_full_disk_it_is_deleted_at_once(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(files, "write_json", full)
+        patched.setattr(fileio, "write_json", full)
         assert client.post("/reset").status_code == 303
     assert not folder.exists()
 
