@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from picasso import class_order, images, labelled, remedies
+from picasso import class_order, labelled, remedies
 from picasso.errors import PicassoError
+from picasso.imaging import decode
 from picasso.inputs import Picture, as_seen, picture_from
 from picasso.labelled import Accuracy, abridged
 from picasso.models.arrays import Array
@@ -136,7 +137,7 @@ def check(
         array, view = as_seen(model, picture)
         seen.append((picture.name, array))
         warnings += picture.notes
-        first = first or images.data_address(images.encode(view))
+        first = first or decode.data_address(decode.encode(view))
         show(picture.name, view)
     answers: tuple[Answer, ...] = ()
     if seen:

@@ -77,7 +77,8 @@ def explain(
 
     Ends with status 2 where a picture could not be read; the others are done all the same.
     """
-    from picasso import comparing, images, models
+    from picasso import comparing, models
+    from picasso.imaging import decode
     from picasso.inputs import expand
     from picasso.registry import Registry
 
@@ -105,7 +106,7 @@ def explain(
                 **own,
             )
             for result in explained:
-                called = images.without_ending(result.picture).replace("/", "-")
+                called = decode.without_ending(result.picture).replace("/", "-")
                 folder = free_folder(out, f"{called}-{name}")
                 result.save(folder)
                 best = result.predictions[0]
@@ -123,7 +124,7 @@ def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
     A model class that opens images itself is not second-guessed. Ends the command if there were some files, and none of
     them can be read.
     """
-    from picasso.images import display_name
+    from picasso.imaging.decode import display_name
     from picasso.inputs import picture_from
     from picasso.models.loading import opens_images
 
@@ -157,7 +158,8 @@ def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, o
     """
     import json
 
-    from picasso import checking, images, models
+    from picasso import checking, models
+    from picasso.imaging import decode
     from picasso.inputs import expand, names_of, picture_from
 
     shown = list(expand(pictures or list(settings.sample_files(10).values())))
@@ -169,7 +171,7 @@ def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, o
 
     def show(name: str, view: Image.Image) -> None:
         if out:
-            view.save(free_folder(out, images.without_ending(name).replace("/", "-"), ".png"))
+            view.save(free_folder(out, decode.without_ending(name).replace("/", "-"), ".png"))
 
     with progress_bar("measuring", hidden=not folder) as progress:
         report = checking.check(model, opened, folder, progress, show)

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso import images as door
 from picasso.config import PICTURES
 from picasso.errors import BadRequest, reason
+from picasso.imaging import decode as door
+from picasso.imaging.pixels import HIGHEST_16_BIT
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Prediction
-from picasso.pixels import HIGHEST_16_BIT
 from picasso.visualizations.base import Input
 
 UNFAITHFUL = (
@@ -146,7 +146,7 @@ def picture_from(source: Source, index: int, name: str | None = None, model: Mod
         model: where it opens images itself, it is asked.
 
     Raises:
-        BadRequest, UnsupportedImage, TooLarge: see :func:`picasso.images.decode`.
+        BadRequest, UnsupportedImage, TooLarge: see :func:`picasso.imaging.decode.decode`.
         ModelCodeError: ``open_image`` of the model failed.
     """
     called = f"picture {index}"

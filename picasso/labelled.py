@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from picasso import images
 from picasso.config import PICTURES
 from picasso.errors import BadRequest, ModelError, PicassoError
+from picasso.imaging import decode
 from picasso.inputs import picture_from
 from picasso.models.base import Model
 from picasso.models.labels import by_name
@@ -102,7 +102,7 @@ class Classes:
         same = self._as_written.get(folder) or self._by_name.get(plain(folder)) or []
         if len(same) > 1:
             raise BadRequest(
-                f"The folder {images.display_name(folder)} has the name of {len(same)} classes: "
+                f"The folder {decode.display_name(folder)} has the name of {len(same)} classes: "
                 f"{', '.join(map(str, same[:10]))}. Call it by the number of the right one.",
                 field="folder",
             )
@@ -123,7 +123,7 @@ class Classes:
         for part in reversed(path.split("/")):
             if (target := self.target(part)) is not None:
                 return target
-        raise self.unknown(images.display_name(path))
+        raise self.unknown(decode.display_name(path))
 
     def unknown(self, folder: Path | str, folders: Sequence[str] = ()) -> BadRequest:
         """Return the error that a folder is named after no class.

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from picasso import images
 from picasso.errors import NotFound, RunError
 from picasso.estimating import compiling, seconds_per_picture
-from picasso.hiding import Hidden
+from picasso.imaging import decode
+from picasso.imaging.masking import Hidden
 from picasso.inputs import Picture, prepare, stored
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -49,7 +49,7 @@ def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         model: the model.
-        question: ``paths`` of the pictures, ``shapes`` and ``fill`` as :class:`~picasso.hiding.Hidden` reads them,
+        question: ``paths`` of the pictures, ``shapes`` and ``fill`` as :class:`~picasso.imaging.masking.Hidden` reads them,
             ``other``, the path of the picture that the fill "picture" shows, or None, and ``show``, whether the
             pictures as the model then sees them are wanted.
 
@@ -74,7 +74,7 @@ def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
             "flipped": picture.predictions[0]["index"] != best[0]["index"],
         }
         if question["show"]:
-            document["view"] = images.data_address(images.encode(view))
+            document["view"] = decode.data_address(decode.encode(view))
         answers.append(document)
     return {"answers": answers}
 

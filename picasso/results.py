@@ -11,7 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso import fileio, images, rendering
+from picasso import fileio, rendering
+from picasso.imaging import decode
 from picasso.models.card import ModelCard, Prediction
 from picasso.panels import Panel
 
@@ -121,7 +122,7 @@ class Result:
         """Draw the result in a notebook: the picture, then each panel under its title."""
 
         def figure(image: Any, caption: str) -> str:
-            address = images.data_address(images.encode(image))
+            address = decode.data_address(decode.encode(image))
             style = "display:inline-block;margin:4px;text-align:center"
             picture = f'<img width="180" src="{address}">'
             return f'<figure style="{style}">{picture}<figcaption>{escape(caption)}</figcaption></figure>'

@@ -12,11 +12,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
-from picasso import fileio, images
+from picasso import fileio
 from picasso.audits import Audit
 from picasso.config import Settings
-from picasso.decoding import Decoders
 from picasso.errors import NotFound, StorageFull, TooLarge
+from picasso.imaging import decode
+from picasso.imaging.decoders import Decoders
 from picasso.jobs import Job
 from picasso.quotas import Quotas
 from picasso.runs import Run, StoredPicture
@@ -91,7 +92,7 @@ class Session:
             name: what the visitor calls it.
 
         Raises:
-            UnsupportedImage, BadRequest, TooLarge, Busy: see :meth:`picasso.decoding.Decoders.stored`.
+            UnsupportedImage, BadRequest, TooLarge, Busy: see :meth:`picasso.imaging.decoders.Decoders.stored`.
             TooLarge: the session holds as many pictures as it may.
         """
         self.check_room()
@@ -123,7 +124,7 @@ class Session:
 
         Browsers send the paths of what lies in a folder that was chosen or dropped as a whole.
         """
-        name, known = images.display_name(path), self._folder / "names.json"
+        name, known = decode.display_name(path), self._folder / "names.json"
         if "/" not in path.replace("\\", "/"):
             return name
         # By the path, since the same one may be sent again.
@@ -132,7 +133,7 @@ class Session:
         names = names if len(names) < 2 * self._settings.MAX_PICTURES else {}
         if path not in names:
             taken = set(names.values())
-            full = images.path_name(path)
+            full = decode.path_name(path)
             numbered = (f"{full} ({number})" for number in itertools.count(2))
             names[path] = next(one for one in itertools.chain((name, full), numbered) if one not in taken)
             fileio.write_json(known, names)
@@ -242,12 +243,12 @@ class Session:
         """Check an upload and store it as a picture of a class.
 
         Raises:
-            UnsupportedImage, BadRequest, TooLarge, Busy: see :meth:`picasso.decoding.Decoders.stored` and
+            UnsupportedImage, BadRequest, TooLarge, Busy: see :meth:`picasso.imaging.decoders.Decoders.stored` and
                 :meth:`Audit.add`.
         """
         body = self._decoders.checked(source, name)
         with self._lock, room_on_disk():
-            audit.add(target, body, images.display_name(name))
+            audit.add(target, body, decode.display_name(name))
 
     def audit(self, audit_id: str) -> Audit:
         """Return one of the session's audits, or raise NotFound."""

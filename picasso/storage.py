@@ -15,10 +15,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from picasso import fileio, images
+from picasso import fileio
 from picasso.config import Settings
-from picasso.decoding import Decoders
 from picasso.errors import TooMany
+from picasso.imaging import decode
+from picasso.imaging.decoders import Decoders
 from picasso.quotas import Quotas
 from picasso.session import ID, Session, room_on_disk
 
@@ -92,7 +93,7 @@ class Storage:
         small = self._samples / f"{hashlib.sha256(str(sample).encode()).hexdigest()[:24]}.webp"
         if not small.exists():
             with fileio.whole(small) as draft:
-                self.decoders.thumbnail(sample.read_bytes(), sample.name, draft, images.SAMPLE_SIDE)
+                self.decoders.thumbnail(sample.read_bytes(), sample.name, draft, decode.SAMPLE_SIDE)
         return small
 
     def create(self, *, hold: bool = False) -> Session:

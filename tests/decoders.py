@@ -1,4 +1,4 @@
-"""A process that decodes as :mod:`picasso.decoder` does, but misbehaves where the name of an image says so.
+"""A process that decodes as :mod:`picasso.imaging.decoder_process` does, but misbehaves where the name of an image says so.
 
 ``python -m tests.decoders``. A file of the same name in the folder ``$PICASSO_TEST_DECODERS`` shows that an image has
 come; one whose name begins with ``hold`` is decoded when the file has gone.
@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 from typing import cast
 
-from picasso import decoder, images
-from picasso.pixels import Decoded
+from picasso.imaging import decode, decoder_process
+from picasso.imaging.pixels import Decoded
 
-opened = images.opened
+opened = decode.opened
 
 
-def misbehave(body: bytes, name: str, megapixels: int = images.DEFAULT_MEGAPIXELS) -> images.Opened:
+def misbehave(body: bytes, name: str, megapixels: int = decode.DEFAULT_MEGAPIXELS) -> decode.Opened:
     """Do what the name says, and then what is right."""
     found = opened(body, name, megapixels)
     word = name.partition("-")[0].partition(".")[0]
@@ -27,7 +27,7 @@ def misbehave(body: bytes, name: str, megapixels: int = images.DEFAULT_MEGAPIXEL
     if word == "die":
         os.abort()
     if word == "grow":
-        return cast(images.Opened, bytes(1 << 36))
+        return cast(decode.Opened, bytes(1 << 36))
     if word == "large":
         found.needs = 400_000_000
     if word in ("hold", "large"):
@@ -36,14 +36,14 @@ def misbehave(body: bytes, name: str, megapixels: int = images.DEFAULT_MEGAPIXEL
     return found
 
 
-def held(mark: Path, found: images.Opened) -> Decoded:
+def held(mark: Path, found: decode.Opened) -> Decoded:
     """Decode an image when its mark has gone."""
     mark.touch()
     while mark.exists():
         time.sleep(0.01)
-    return images.Opened.decode(found)
+    return decode.Opened.decode(found)
 
 
 if __name__ == "__main__":
-    images.opened = misbehave
-    decoder.main()
+    decode.opened = misbehave
+    decoder_process.main()

@@ -15,10 +15,13 @@ from flask import Flask
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso import config, decoder, decoding, images
+from picasso import config
 from picasso.app import create_app
-from picasso.decoding import Decoders, Helper
 from picasso.errors import BadRequest, Busy, StorageFull, TooLarge
+from picasso.imaging import decode as images
+from picasso.imaging import decoder_process
+from picasso.imaging import decoders as decoding
+from picasso.imaging.decoders import Decoders, Helper
 from picasso.web.services import Services
 from tests.conftest import Visitor, close, fake_settings, picture, png
 
@@ -70,7 +73,7 @@ def until(ready: Callable[[], bool]) -> None:
 
 
 def test_the_pixels_are_those_of_the_same_door_in_process(tmp_path: Path) -> None:
-    found = decoders(tmp_path, decoder.__name__)
+    found = decoders(tmp_path, decoder_process.__name__)
     try:
         for number, body in enumerate((png(), png(picture(3, (40, 30)), "JPEG"), png(Image.new("L", (9, 9), 7)))):
             with found.stored(io.BytesIO(body), f"{number}.png") as stored:
@@ -200,7 +203,7 @@ def test_the_end_of_the_server_ends_what_is_decoded(testing: Decoders, marks: Pa
 def test_a_full_disk_is_said() -> None:
     for asked in ({"pixels": "/dev/full", "small": ""}, {"pixels": "", "small": "/dev/full"}):
         with pytest.raises(StorageFull):
-            decoder.keep(picture(0, (300, 300)), {**asked, "side": 200})
+            decoder_process.keep(picture(0, (300, 300)), {**asked, "side": 200})
 
 
 # ---- through the web -------------------------------------------------------------------------------------------------

@@ -18,10 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import picasso
-from picasso import comparing, images, worker
+from picasso import comparing, worker
 from picasso.config import PACKAGE
 from picasso.errors import NotFound, PicassoError
 from picasso.exporting import COLUMNS, FORMULA, archive, folder_of, table
+from picasso.imaging import decode
 from picasso.panels import Panel
 from picasso.results import Result
 from picasso.runs import Run, Spec, StoredPicture
@@ -36,7 +37,7 @@ def make_run(folder: Path, names: list[str], visualization: str = "PartialOcclus
     pictures = []
     for uid, name in enumerate(names):
         file = folder / f"{uid}.png"
-        file.write_bytes(images.encode(picture(uid)))
+        file.write_bytes(decode.encode(picture(uid)))
         pictures.append(StoredPicture(uid=uid, name=name, filename=file.name, path=str(file)))
     compare = {"patch": {"MODEL_CLS_NAME": "PatchModel"}}
     configured = {"file": None, "overrides": fake_settings(PLUGIN_DIRS=[str(PLUGINS)], COMPARE=compare)}

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from benchmarks.images import cases, interlaced, measured, pixels, tiled
-from picasso import headers, images, libwebp
-from picasso import pixels as pixel_code
 from picasso.errors import TooLarge, UnsupportedImage
-from picasso.headers import jpeg
-from picasso.headers.base import Limits, Parts, orientation
+from picasso.imaging import decode, headers, libwebp
+from picasso.imaging import pixels as pixel_code
+from picasso.imaging.headers import jpeg
+from picasso.imaging.headers.base import Limits, Parts, orientation
 from tests.conftest import picture, png
 from tests.hostile import CASES, FOLDER
 from tests.hostile.make_files import SCRIPT, exif
@@ -43,7 +43,7 @@ def test_the_pixels_are_those_of_pillow_alone(name: str, monkeypatch: pytest.Mon
     # Several pieces even of a small image.
     monkeypatch.setattr(pixel_code, "PIECE", 1000)
     body = CASES_OF_FORMATS[name](Image.fromarray(pixels(131)).crop((0, 0, 131, 77)))
-    found = np.asarray(images.read(body, "x"))
+    found = np.asarray(decode.read(body, "x"))
     if name == "PNG colour, interlaced" or "tile" in name:
         assert found.shape[:2] == (77, 131)
     np.testing.assert_array_equal(found, expected(body))
@@ -59,9 +59,9 @@ def test_the_size_is_that_of_the_file(name: str) -> None:
 
 def test_what_pillow_does_not_write_is_what_it_should_be() -> None:
     array = np.random.default_rng(0).integers(0, 256, (21, 13, 3), np.uint8)
-    np.testing.assert_array_equal(np.asarray(images.read(interlaced(array), "x")), array)
+    np.testing.assert_array_equal(np.asarray(decode.read(interlaced(array), "x")), array)
     for side in (16, 32):
-        np.testing.assert_array_equal(np.asarray(images.read(tiled(array[..., 0], side), "x")), array[..., 0])
+        np.testing.assert_array_equal(np.asarray(decode.read(tiled(array[..., 0], side), "x")), array[..., 0])
 
 
 COSTLY = [
@@ -106,7 +106,7 @@ def test_the_second_frame_reaches_no_decoder() -> None:
         one = png(frames[0], form, **options)
         three = png(frames[0], form, save_all=True, append_images=frames[1:], **options)
         assert len(given(three)) < 1.1 * len(one) < len(three) / 2
-        np.testing.assert_array_equal(np.asarray(images.read(three, "x")), np.asarray(images.read(one, "x")))
+        np.testing.assert_array_equal(np.asarray(decode.read(three, "x")), np.asarray(decode.read(one, "x")))
 
 
 def test_a_frame_that_is_smaller_than_its_canvas_lies_on_white() -> None:
@@ -116,7 +116,7 @@ def test_a_frame_that_is_smaller_than_its_canvas_lies_on_white() -> None:
     frame = b"ANMF" + struct.pack("<I", 16 + len(inner)) + place + inner
     canvas = b"VP8X" + struct.pack("<I", 10) + b"\2\0\0\0\7\0\0\5\0\0" + b"ANIM" + struct.pack("<I", 6) + bytes(6)
     body = b"WEBP" + canvas + frame
-    found = np.asarray(images.read(b"RIFF" + struct.pack("<I", len(body)) + body, "x"))
+    found = np.asarray(decode.read(b"RIFF" + struct.pack("<I", len(body)) + body, "x"))
     assert found.shape == (6, 8, 3)
     assert found[2:5, 2:6].reshape(-1, 3).tolist() == [[10, 20, 30]] * 12
     found = found.copy()
@@ -134,7 +134,7 @@ def test_the_orientation_is_found_in_exif_and_in_xmp(form: str) -> None:
             continue
         body = png(picture(0, (20, 10)), form, **options)
         assert headers.read(body, Limits("x", 1)).orientation == stored
-        np.testing.assert_array_equal(np.asarray(images.read(body, "x")), expected(body))
+        np.testing.assert_array_equal(np.asarray(decode.read(body, "x")), expected(body))
 
 
 def test_the_orientation_of_torn_exif_is_upright() -> None:
@@ -147,7 +147,7 @@ def test_an_orientation_in_tiff_is_heeded_once() -> None:
     block = Image.Exif()
     block[0x0112] = 6
     body = png(picture(0, (20, 10)), "TIFF", exif=block)
-    np.testing.assert_array_equal(np.asarray(images.read(body, "x")), expected(body))
+    np.testing.assert_array_equal(np.asarray(decode.read(body, "x")), expected(body))
 
 
 # ---- what is counted -------------------------------------------------------------------------------------------------
@@ -171,33 +171,33 @@ def test_as_many_scans_as_are_allowed() -> None:
     def of(count: int) -> bytes:
         return body[:-2] + body[last:-2] * (count - scans) + body[-2:]
 
-    assert images.read(of(jpeg.MOST_SCANS), "x").size == (16, 16)
+    assert decode.read(of(jpeg.MOST_SCANS), "x").size == (16, 16)
     with pytest.raises(TooLarge, match=f"x is a JPEG of {jpeg.MOST_SCANS + 1} scans"):
-        images.read(of(jpeg.MOST_SCANS + 1), "x")
+        decode.read(of(jpeg.MOST_SCANS + 1), "x")
 
 
 @pytest.mark.parametrize("kind", [0xC3, 0xC5, 0xC7, 0xC9, 0xCA, 0xCD, 0xCF])
 def test_other_kinds_of_jpeg_are_refused(kind: int) -> None:
     body = png(picture(0, (16, 16)), "JPEG").replace(b"\xff\xc0", bytes([0xFF, kind]), 1)
     with pytest.raises(UnsupportedImage, match="x is a JPEG of a kind that can't be read"):
-        images.read(body, "x")
+        decode.read(body, "x")
 
 
 def test_an_image_that_takes_more_than_others_of_its_size_is_refused() -> None:
     """10 bytes for each pixel: six of coefficients, four of the image."""
     body = png(picture(0, (1000, 1000)), "JPEG", progressive=True, subsampling=0)
     with pytest.raises(TooLarge, match="x takes 10 MB to decode, more than the 9 that an image of 1 million pixels"):
-        images.opened(body, "x", 1)
-    assert images.opened(body, "x", 2).needs > 10_000_000
+        decode.opened(body, "x", 1)
+    assert decode.opened(body, "x", 2).needs > 10_000_000
 
 
 def test_webp_is_read_without_its_library_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then Pillow decodes the frame, which takes more memory, and that is known, too."""
     body = png(picture(0, (30, 20)), "WEBP", lossless=True)
-    direct, needs = images.read(body, "x"), images.opened(body, "x").needs
+    direct, needs = decode.read(body, "x"), decode.opened(body, "x").needs
     monkeypatch.setattr(libwebp, "library", lambda: None)
-    np.testing.assert_array_equal(np.asarray(images.read(body, "x")), np.asarray(direct))
-    assert images.opened(body, "x").needs > 2 * needs
+    np.testing.assert_array_equal(np.asarray(decode.read(body, "x")), np.asarray(direct))
+    assert decode.opened(body, "x").needs > 2 * needs
 
 
 def test_parts_are_read_as_one_file() -> None:
@@ -215,4 +215,4 @@ def test_a_tag_of_tiff_outside_of_the_file_is_refused() -> None:
     bits = struct.pack("<HHI", 258, 3, 3)
     assert body.count(bits) == 1
     with pytest.raises(UnsupportedImage, match="TIFF of a kind that can't be read"):
-        images.read(body.replace(bits, struct.pack("<HHI", 258, 3, 90_000)), "x")
+        decode.read(body.replace(bits, struct.pack("<HHI", 258, 3, 90_000)), "x")

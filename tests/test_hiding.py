@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.errors import BadRequest
-from picasso.hiding import FILLS, MOST_POINTS, MOST_SHAPES, MOST_TOGETHER, Hidden, Shape, blurred
+from picasso.imaging.masking import FILLS, MOST_POINTS, MOST_SHAPES, MOST_TOGETHER, Hidden, Shape, blurred
 from tests.conftest import picture
 
 Mask = NDArray[np.bool_]

@@ -13,7 +13,7 @@ from PIL import Image
 
 from picasso import estimating, questions
 from picasso.errors import BadRequest, NotFound, RunError
-from picasso.hiding import FILLS, Hidden, blurred
+from picasso.imaging.masking import FILLS, Hidden, blurred
 from picasso.models.arrays import Array
 from picasso.registry import Registry
 from tests.conftest import picture, png

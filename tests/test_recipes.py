@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import picasso
-from picasso import comparing, config, images
+from picasso import comparing, config
 from picasso.cli import main
 from picasso.config import Settings
+from picasso.imaging import decode
 from picasso.models import load_configured
 from picasso.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
 from picasso.recipes import as_command, as_python, by_name
@@ -55,7 +56,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def spec_of(names: Sequence[str] = ("7.png",), visualization: str = "PartialOcclusion", **more: Any) -> Spec:
     """Return a run of pictures, which are written into the current folder under their names."""
     for seed, name in enumerate(names):
-        Path(name).write_bytes(images.encode(picture(seed)))
+        Path(name).write_bytes(decode.encode(picture(seed)))
     pictures = [StoredPicture(uid=uid, name=name, filename="", path="/secret/x") for uid, name in enumerate(names)]
     chosen = more.pop("settings", {"Window": 0.2, "Strides": 5})
     return Spec(visualization, chosen, pictures, 4, {}, 0.0, **more)

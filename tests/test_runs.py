@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from picasso import config, fileio, images, worker
+from picasso import config, fileio, worker
 from picasso.errors import NotFound, RunError
+from picasso.imaging import decode
 from picasso.results import Result
 from picasso.runs import Run, Spec, StoredPicture
 from picasso.web.present import remaining
@@ -22,7 +23,7 @@ def make_run(folder: Path, visualization: str = "PartialOcclusion", count: int =
     pictures = []
     for uid in range(count):
         file = folder / f"{uid}.png"
-        file.write_bytes(images.encode(picture(uid)))
+        file.write_bytes(decode.encode(picture(uid)))
         pictures.append(StoredPicture(uid=uid, name=f"p{uid}", filename=file.name, path=str(file)))
     configured = {"file": None, "overrides": fake_settings(PLUGIN_DIRS=[str(PLUGINS)])}
     return Run.create(folder, Spec(visualization, settings, pictures, 2, configured, time.time()))

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso import images
 from picasso.audit.properties import Pictures
 from picasso.audit.statistics import Margins
 from picasso.errors import BadRequest, ModelError, PicassoError
 from picasso.gathering import FEWEST, left_out, spread, taken
+from picasso.imaging import decode
 from picasso.labelled import Labelled
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -70,8 +70,8 @@ def read(
     pictures: Sequence[Labelled],
     progress: Callable[[float], None],
     *,
-    limit: int = images.DEFAULT_MEGAPIXELS,
-    called: Callable[[str], str] = images.display_name,
+    limit: int = decode.DEFAULT_MEGAPIXELS,
+    called: Callable[[str], str] = decode.display_name,
 ) -> Folder:
     """Read as many pictures of each class as :func:`picasso.gathering.taken` says, and ask the model about them.
 
@@ -107,7 +107,7 @@ def read(
         for file in found:
             done += 1
             try:
-                view = model.view(images.read(file.read_bytes(), called(file.name), limit))
+                view = model.view(decode.read(file.read_bytes(), called(file.name), limit))
             except OSError as error:
                 # Without its path, which visitors of a server have no business to know.
                 unreadable.append(f"{called(file.name)} can't be read: {error.strerror or type(error).__name__}.")

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso import images, remedies
+from picasso import remedies
 from picasso.errors import ModelCodeError, ModelError, PicassoError, reason
+from picasso.imaging import decode
 from picasso.models import identity, odds
 from picasso.models.arrays import Array, Classes, Shape, fill_up
 from picasso.models.card import Capability, Layer, ModelCard, Prediction, as_prediction
@@ -96,7 +97,7 @@ class Model(Framework):
             source: all bytes of the file, or the array.
             name: what the user calls it, for messages.
         """
-        return images.read(source, name) if isinstance(source, bytes) else images.from_array(source, name).image
+        return decode.read(source, name) if isinstance(source, bytes) else decode.from_array(source, name).image
 
     def opens_images(self) -> bool:
         """Tell whether :meth:`open_image` is a method of the user's."""
@@ -113,7 +114,7 @@ class Model(Framework):
         except PicassoError:
             raise
         except Exception as error:
-            why = f"open_image() of the model failed on {images.display_name(name)}: {reason(error)}."
+            why = f"open_image() of the model failed on {decode.display_name(name)}: {reason(error)}."
             raise ModelCodeError(why) from error
 
     def view(self, image: Image.Image) -> Image.Image:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from picasso.attribution.covering import Covering
-from picasso.hiding import filling, painted
+from picasso.imaging.masking import filling, painted
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Capability, Prediction
@@ -56,7 +56,7 @@ class Input:
 
         Args:
             model: the model.
-            fill: one of :data:`picasso.hiding.FILLS` but "picture".
+            fill: one of :data:`picasso.imaging.masking.FILLS` but "picture".
             seed: for the fill "noise".
         """
         # Where the view is only the numbers made visible, the numbers themselves are averaged or blurred; and where the

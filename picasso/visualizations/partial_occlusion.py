@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from picasso.attribution.covering import Covering
 from picasso.attribution.occlusion_scores import Answers, filled
-from picasso.hiding import filling
+from picasso.imaging.masking import filling
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.card import Prediction

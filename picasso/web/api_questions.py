@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 
 from picasso.errors import BadRequest
-from picasso.hiding import Hidden
+from picasso.imaging.masking import Hidden
 from picasso.web.services import json_body, need_session, services, session_pictures
 
 blueprint = Blueprint("api_questions", __name__, url_prefix="/api")

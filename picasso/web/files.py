@@ -8,8 +8,8 @@ from typing import BinaryIO
 
 from flask import Blueprint, Response, send_file
 
-from picasso import images
 from picasso.errors import NotFound
+from picasso.imaging import decode
 from picasso.rendering import DIVERGING, SEQUENTIAL, strip
 from picasso.web.present import output_file
 from picasso.web.services import need_session, services
@@ -64,7 +64,7 @@ def colour_map(name: str) -> Response:
     """Serve the 256 colours of a colour map as a strip, from which the page draws maps and legends."""
     if name not in (*SEQUENTIAL, *DIVERGING):
         raise NotFound("There is no colour map of that name.")
-    return send(io.BytesIO(images.encode(strip(name))), "image/png")
+    return send(io.BytesIO(decode.encode(strip(name))), "image/png")
 
 
 @blueprint.get("/inputs/<name>")

@@ -12,8 +12,9 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, send_file
 
-from picasso import __version__, exporting, images, recipes
+from picasso import __version__, exporting, recipes
 from picasso.errors import BadRequest, NotFound
+from picasso.imaging import decode
 from picasso.page_policy import content_security_policy
 from picasso.registry import DEFAULT_TEMPLATE
 from picasso.runs import Run
@@ -114,7 +115,7 @@ def inlined(run: Run) -> Iterator[dict[str, Any]]:
         file = run.file(place, name)
         if file is None:
             raise NotFound("The results were deleted meanwhile.")
-        return images.data_address(file.read_bytes()) if file.suffix == ".png" else ""
+        return decode.data_address(file.read_bytes()) if file.suffix == ".png" else ""
 
     for document in run.results():
         shown = with_addresses(document, document.pop("place"), address)
@@ -124,7 +125,7 @@ def inlined(run: Run) -> Iterator[dict[str, Any]]:
 def thumbnail(filename: str) -> str:
     """Return the data address of a small picture, or "" where it was removed from the session after the run."""
     try:
-        return images.data_address(need_session().thumbnail_file(filename).read_bytes(), "image/webp")
+        return decode.data_address(need_session().thumbnail_file(filename).read_bytes(), "image/webp")
     except (NotFound, FileNotFoundError):
         return ""
 

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from picasso import __version__
 from picasso.errors import BadRequest, PicassoError, TooLarge
-from picasso.hiding import FILLS
+from picasso.imaging.masking import FILLS
 from picasso.models.labels import choices
 from picasso.rendering import DIVERGING, SEQUENTIAL
 from picasso.runs import Run

@@ -11,7 +11,7 @@ from PIL import Image
 
 from picasso import explain
 from picasso.attribution.covering import Covering, blend
-from picasso.hiding import FILLS, filling
+from picasso.imaging.masking import FILLS, filling
 from picasso.inputs import Picture, prepare
 from picasso.models.arrays import Array
 from picasso.models.contrasted import contrasted

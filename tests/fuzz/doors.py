@@ -44,7 +44,7 @@ class Door:
 
 def pictures() -> Door:
     """Return the door of pictures."""
-    from picasso import images
+    from picasso.imaging import decode
 
     # What is no picture at all seldom becomes one.
     files = [FOLDER / "files" / name for name, case in CASES.items() if case.status != 415]
@@ -53,7 +53,7 @@ def pictures() -> Door:
     return Door(
         "pictures",
         {".png": [body for body in bodies if len(body) < 60_000]},
-        lambda body, _: images.read(body, "x.png", megapixels=2),
+        lambda body, _: decode.read(body, "x.png", megapixels=2),
     )
 
 

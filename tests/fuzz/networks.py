@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from picasso import explain
-from picasso.hiding import filling
+from picasso.imaging.masking import filling
 from picasso.models.arrays import Array
 from picasso.models.incremental import checked
 from picasso.models.keras import KerasModel

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from picasso.examples import mnist, preparing
-from picasso.hiding import filling
+from picasso.imaging.masking import filling
 from picasso.models import load_model
 from picasso.models.arrays import Array
 from picasso.models.base import Model

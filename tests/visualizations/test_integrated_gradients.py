@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from picasso import explain
-from picasso.hiding import filling
+from picasso.imaging.masking import filling
 from picasso.visualizations.integrated_gradients import SEVERAL, gap
 from tests.conftest import picture
 from tests.fakes import LinearModel, PatchModel

@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from picasso import comparing, explain
 from picasso.attribution.occlusion_scores import filled
-from picasso.hiding import filling
+from picasso.imaging.masking import filling
 from picasso.inputs import Picture, prepare
 from picasso.models.arrays import Array
 from picasso.models.card import Capability

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso import images, rendering
+from picasso import rendering
 from picasso.audit.folder import pixels
 from picasso.audit.properties import Pictures
 from picasso.audit.reporting.mean_attention import cells
+from picasso.imaging import decode
 from picasso.panels import Panel
 
 # Photographs are drawn with at most so many pixels a side, twice those of the page, and maps with so many cells.
@@ -26,7 +27,7 @@ Drawn = dict[str, Any]
 def photograph(view: Pictures) -> Drawn:
     """Return a picture ``(H, W, C)`` of values from 0 to 1."""
     image = Image.fromarray(pixels(view))
-    return drawn(images.data_address(images.thumbnail(image, PHOTOGRAPH), "image/webp"), image.size)
+    return drawn(decode.data_address(decode.thumbnail(image, PHOTOGRAPH), "image/webp"), image.size)
 
 
 def heat_map(values: NDArray[np.floating[Any]], high: float | None = None) -> Drawn:
@@ -34,13 +35,13 @@ def heat_map(values: NDArray[np.floating[Any]], high: float | None = None) -> Dr
     coarse = cells(np.asarray(values, np.float32)[None], MAP)[0] if max(values.shape) > MAP else values
     top = float(coarse.max()) if high is None else high
     panel = Panel("", np.asarray(coarse, np.float32), value_range=(0.0, top))
-    body = images.encode(Image.fromarray(rendering.paint(panel)))
-    return {**drawn(images.data_address(body), values.shape[::-1]), "pixels": True, "high": top}
+    body = decode.encode(Image.fromarray(rendering.paint(panel)))
+    return {**drawn(decode.data_address(body), values.shape[::-1]), "pixels": True, "high": top}
 
 
 def scale() -> str:
     """Return the address of the colours of a heat map, low to high."""
-    return images.data_address(images.encode(rendering.strip(rendering.SEQUENTIAL[0])))
+    return decode.data_address(decode.encode(rendering.strip(rendering.SEQUENTIAL[0])))
 
 
 def drawn(address: str, size: Sequence[int]) -> Drawn:

@@ -6,7 +6,7 @@ import struct
 
 from PIL import UnidentifiedImageError
 
-from picasso.headers.base import Header, Limits, ranged
+from picasso.imaging.headers.base import Header, Limits, ranged
 
 RUN_LENGTHS = (1, 2)
 # The header of OS/2, whose fields are shorter.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from picasso.headers.base import Header
+from picasso.imaging.headers.base import Header
 
 
 @cache

@@ -10,7 +10,7 @@ from math import ceil
 from PIL import UnidentifiedImageError
 
 from picasso.errors import TooLarge, UnsupportedImage
-from picasso.headers.base import Header, Limits, keep, orientation, ranged
+from picasso.imaging.headers.base import Header, Limits, keep, orientation, ranged
 
 # Behind the data of a scan, what is no escaped byte, no restart marker and no filling.
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")

@@ -1,6 +1,6 @@
 """One budget for decoding what visitors send: processes, memory and processor time, for the whole server.
 
-The bytes of a visitor never meet a decoder in the server itself: :mod:`picasso.decoder`, a process that can be ended,
+The bytes of a visitor never meet a decoder in the server itself: :mod:`picasso.imaging.decoder_process`, a process that can be ended,
 has them. It says from the header how much memory an image takes, and waits until there is so much.
 """
 
@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from picasso import decoder, images
 from picasso.config import Settings
 from picasso.errors import BadRequest, Busy, PicassoError, TooLarge, error_from
+from picasso.imaging import decode, decoder_process
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Helper:
         module: what it executes.
     """
 
-    def __init__(self, module: str = decoder.__name__) -> None:
+    def __init__(self, module: str = decoder_process.__name__) -> None:
         process = subprocess.Popen(  # noqa: S603 - our own module
             # Without the current folder, in which anything may lie.
             [sys.executable, "-P", "-m", module],
@@ -160,7 +160,7 @@ class Decoders:
             name: what the visitor calls it.
 
         Raises:
-            UnsupportedImage, BadRequest, TooLarge: see :func:`picasso.images.decode`.
+            UnsupportedImage, BadRequest, TooLarge: see :func:`picasso.imaging.decode.decode`.
             TooLarge: it takes more memory or time than an image may.
             Busy: others are being decoded for longer than :data:`PATIENCE`.
             StorageFull: there is no room on the disk.
@@ -211,7 +211,7 @@ class Decoders:
     def _decode(
         self, source: bytes | IO[bytes], name: str, *, pixels: str = "", small: str = "", side: int = 0
     ) -> tuple[bytes, tuple[str, ...]]:
-        settings, shown = self._settings, images.display_name(name)
+        settings, shown = self._settings, decode.display_name(name)
         with self._turn(shown):
             # Not before it is its turn: those that wait take no memory.
             body = source if isinstance(source, bytes) else source.read()
@@ -222,7 +222,7 @@ class Decoders:
                 "length": len(body),
                 "pixels": pixels,
                 "small": small,
-                "side": side or images.THUMBNAIL_SIDE,
+                "side": side or decode.THUMBNAIL_SIDE,
             }
             with self._helper(shown) as helper:
                 with helper.within(STUCK + settings.DECODE_SECONDS):
@@ -234,7 +234,11 @@ class Decoders:
 
     def _longest(self) -> float:
         """Return the seconds after which a process that has not decoded and stored an image is stuck."""
-        return STUCK + 2 * self._settings.DECODE_SECONDS + self._settings.MAX_MEGAPIXELS * MILLION * decoder.STORING
+        return (
+            STUCK
+            + 2 * self._settings.DECODE_SECONDS
+            + self._settings.MAX_MEGAPIXELS * MILLION * decoder_process.STORING
+        )
 
     @contextmanager
     def _turn(self, shown: str) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """The process that decodes what visitors send, one image after the other, each within bounds of time and memory.
 
 It imports nothing but Pillow and NumPy, and ends with the server: when there is nobody to ask it any more. Lines of
-JSON go in and out; :mod:`picasso.decoding` is the other side.
+JSON go in and out; :mod:`picasso.imaging.decoders` is the other side.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from picasso import images
 from picasso.errors import PicassoError, StorageFull, TooLarge, document_of
 from picasso.fileio import is_full
+from picasso.imaging import decode
 
 try:
     import resource
@@ -77,7 +77,7 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         bounds.memory(3 * asked["length"])
         bounds.seconds(asked["seconds"])
         try:
-            opened = images.opened(requests.read(asked["length"]), asked["name"], asked["megapixels"])
+            opened = decode.opened(requests.read(asked["length"]), asked["name"], asked["megapixels"])
             say({"needs": opened.needs})
             if not json.loads(requests.readline() or b"false"):
                 continue
@@ -90,7 +90,7 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         except PicassoError as error:
             say({"error": document_of(error)})
         except MemoryError:
-            shown = images.display_name(asked["name"])
+            shown = decode.display_name(asked["name"])
             say({"error": document_of(TooLarge(f"{shown} takes more memory to decode than its header tells."))})
         # Before the next one comes.
         opened = decoded = None  # type: ignore[assignment]
@@ -100,9 +100,9 @@ def keep(image: Any, asked: Mapping[str, Any]) -> None:
     """Write an image where it is asked for: its pixels as ``pixels``, and a small version as ``small``."""
     try:
         if asked["pixels"]:
-            images.store(image, Path(asked["pixels"]))
+            decode.store(image, Path(asked["pixels"]))
         if asked["small"]:
-            Path(asked["small"]).write_bytes(images.thumbnail(image, asked["side"]))
+            Path(asked["small"]).write_bytes(decode.thumbnail(image, asked["side"]))
     except OSError as error:
         if is_full(error):
             raise StorageFull("The server's disk is full; nothing was stored.") from error

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from picasso import headers, libwebp
 from picasso.errors import BadRequest, PicassoError, TooLarge, UnsupportedImage
-from picasso.headers.base import MILLION, Header, Limits
-from picasso.headers.tiff import SIGNATURES as TIFF
-from picasso.pixels import (
+from picasso.imaging import headers, libwebp
+from picasso.imaging.headers.base import MILLION, Header, Limits
+from picasso.imaging.headers.tiff import SIGNATURES as TIFF
+from picasso.imaging.pixels import (
     FEW_WIDE,
     HIGHEST_16_BIT,
     MORE,
@@ -98,7 +98,7 @@ def decode(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Deco
     Transparent pixels are shown on white. The first frame of an animation is taken. Sixteen-bit greys are
     scaled to eight, not clipped. Nothing but pixels passes: no metadata, no appended bytes.
 
-    What visitors send is not decoded in the server but by :mod:`picasso.decoding`, which bounds the time, too.
+    What visitors send is not decoded in the server but by :mod:`picasso.imaging.decoders`, which bounds the time, too.
 
     Args:
         body: the bytes of the file.

@@ -6,7 +6,7 @@ import struct
 
 from PIL import UnidentifiedImageError
 
-from picasso.headers.base import Header, Limits, Parts, orientation
+from picasso.imaging.headers.base import Header, Limits, Parts, orientation
 
 MOST_CHUNKS = 10_000
 ALPHA = 0x10

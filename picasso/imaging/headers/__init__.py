@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from PIL import UnidentifiedImageError
 
-from picasso.headers import bmp, gif, jpeg, png, tiff, webp
-from picasso.headers.base import Header, Limits
+from picasso.imaging.headers import bmp, gif, jpeg, png, tiff, webp
+from picasso.imaging.headers.base import Header, Limits
 
 # How the files of each format begin.
 READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes, Limits], Header]], ...] = (

@@ -6,7 +6,7 @@ import struct
 
 from PIL import UnidentifiedImageError
 
-from picasso.headers.base import Header, Limits, ranged
+from picasso.imaging.headers.base import Header, Limits, ranged
 
 MOST_BLOCKS = 100_000
 EXTENSION, IMAGE, CONTROL = 0x21, 0x2C, 0xF9

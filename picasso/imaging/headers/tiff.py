@@ -8,7 +8,7 @@ from math import ceil, prod
 from PIL import UnidentifiedImageError
 
 from picasso.errors import TooLarge
-from picasso.headers.base import MILLION, ORIENTATION, Header, Limits, Parts
+from picasso.imaging.headers.base import MILLION, ORIENTATION, Header, Limits, Parts
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262

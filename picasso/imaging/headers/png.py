@@ -7,7 +7,7 @@ import zlib
 
 from PIL import UnidentifiedImageError
 
-from picasso.headers.base import Header, Limits, keep, orientation, ranged
+from picasso.imaging.headers.base import Header, Limits, keep, orientation, ranged
 
 NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 MOST_CHUNKS = 100_000
