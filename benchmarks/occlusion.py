@@ -13,9 +13,9 @@ import numpy as np
 from benchmarks import networks
 from benchmarks.measuring import elsewhere, interleaved, markdown, peak
 from picasso.models.arrays import Array
-from picasso.models.backend import tf
 from picasso.models.base import Model
 from picasso.models.occlusion import Box, covered
+from picasso.models.tf.runtime import tf
 from picasso.visualizations.partial_occlusion import spans
 
 # So many windows of the baseline are measured; all of them take the same time.

@@ -17,7 +17,7 @@ from picasso.inputs import Picture, as_seen, picture_from
 from picasso.labelled import Accuracy, abridged
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.card import Capability, Layer, ModelCard, Prediction
+from picasso.models.info import Capability, Layer, ModelCard, Prediction
 from picasso.models.outputs import OutputKind
 
 # Fewer pictures than this say nothing about a model that always answers the same.

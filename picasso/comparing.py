@@ -13,7 +13,7 @@ from picasso import pipeline
 from picasso.agreement import rank_correlation
 from picasso.inputs import Picture, Source
 from picasso.models.base import Model
-from picasso.models.card import ModelCard
+from picasso.models.info import ModelCard
 from picasso.models.labels import Wanted
 from picasso.panels import NETWORK_ROUNDING, Panel
 from picasso.pipeline import Preview, Report

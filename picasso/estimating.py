@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from picasso.models.base import Model
-from picasso.models.card import Capability
+from picasso.models.info import Capability
 from picasso.visualizations.base import BaseVisualization
 
 # Seconds that one picture takes to go through each model, once that was measured.

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from picasso import fileio
 from picasso.comparing import own_name
 from picasso.errors import NotFound, PicassoError
-from picasso.models.card import ModelCard
+from picasso.models.info import ModelCard
 from picasso.runs import Run
 
 COLUMNS = (

@@ -18,7 +18,7 @@ from picasso.imaging import decode as door
 from picasso.imaging.pixels import HIGHEST_16_BIT
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.card import Prediction
+from picasso.models.info import Prediction
 from picasso.visualizations.base import Input
 
 UNFAITHFUL = (

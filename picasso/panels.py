@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.agreement import ROUNDING, is_flat
-from picasso.models.card import Prediction
+from picasso.models.info import Prediction
 
 # What a network computes is off by more than one rounding; of a quantity of size 1, by about this.
 NETWORK_ROUNDING = 1e-6

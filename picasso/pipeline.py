@@ -12,7 +12,7 @@ import numpy as np
 from picasso.errors import BadRequest, ModelError, PicassoError, RunError, reason
 from picasso.inputs import Picture, Source, expand, named, picture_from, prepare
 from picasso.models.base import Model
-from picasso.models.contrasted import contrasted
+from picasso.models.contrast import contrasted
 from picasso.models.labels import Wanted, numbers
 from picasso.panels import Panel
 from picasso.registry import Registry

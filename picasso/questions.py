@@ -20,7 +20,7 @@ from picasso.imaging.masking import Hidden
 from picasso.inputs import Picture, prepare, stored
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.card import Prediction
+from picasso.models.info import Prediction
 from picasso.registry import Registry
 from picasso.visualizations.base import Input
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from picasso import fileio, rendering
 from picasso.imaging import decode
-from picasso.models.card import ModelCard, Prediction
+from picasso.models.info import ModelCard, Prediction
 from picasso.panels import Panel
 
 DOCUMENT = "result.json"

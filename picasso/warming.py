@@ -18,7 +18,7 @@ from picasso import estimating, pipeline
 from picasso.errors import Cancelled, PicassoError
 from picasso.inputs import Picture
 from picasso.models.base import Model
-from picasso.models.card import Capability
+from picasso.models.info import Capability
 from picasso.registry import Registry
 from picasso.results import Result
 from picasso.visualizations.base import BaseVisualization

@@ -9,7 +9,7 @@ import numpy as np
 
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
-from picasso.models.card import Capability, Layer, Place
+from picasso.models.info import Capability, Layer, Place
 from picasso.models.preprocessing import Preprocessing
 
 HEIGHT, WIDTH, CHANNELS, CLASSES = 6, 9, 3, 7

@@ -10,7 +10,7 @@ import pytest
 from picasso import estimating, warming
 from picasso.errors import Cancelled
 from picasso.models.arrays import Array, Classes
-from picasso.models.card import Capability
+from picasso.models.info import Capability
 from picasso.registry import Registry
 from picasso.visualizations.grad_cam import GradCAM
 from picasso.visualizations.partial_occlusion import PartialOcclusion

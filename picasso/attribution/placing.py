@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.models.arrays import Array
-from picasso.models.card import Layer, Place
+from picasso.models.info import Layer, Place
 
 #: How far from its place a cell may be drawn, as a fraction of a cell, for the map to be kept as it is.
 TOLERANCE = 0.5

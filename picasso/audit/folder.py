@@ -18,7 +18,7 @@ from picasso.imaging import decode
 from picasso.labelled import Labelled
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.card import Capability
+from picasso.models.info import Capability
 
 # Probabilities nearer to 0 or 1 than this give no larger logits.
 NEAREST = 1e-6

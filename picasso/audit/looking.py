@@ -10,7 +10,7 @@ from scipy import ndimage
 from picasso.audit.folder import encoded, logits
 from picasso.audit.properties import Maps, Pictures, blurred
 from picasso.models.base import Model
-from picasso.models.card import Capability
+from picasso.models.info import Capability
 
 # A model without gradients is asked about so many cells along each side.
 CELLS = 6

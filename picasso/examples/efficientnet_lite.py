@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.errors import ModelError
-from picasso.models.backend import keras
+from picasso.models.tf.runtime import keras
 
 SIDE = 224
 CLASSES = 1000

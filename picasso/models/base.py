@@ -17,10 +17,10 @@ from PIL import Image
 from picasso import remedies
 from picasso.errors import ModelCodeError, ModelError, PicassoError, reason
 from picasso.imaging import decode
-from picasso.models import identity, odds
+from picasso.models import odds, provenance
 from picasso.models.arrays import Array, Classes, Shape, fill_up
-from picasso.models.card import Capability, Layer, ModelCard, Prediction, as_prediction
 from picasso.models.framework import Framework
+from picasso.models.info import Capability, Layer, ModelCard, Prediction, as_prediction
 from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.models.preprocessing import Preprocessing, guess
 from picasso.models.scan import Limits
@@ -329,7 +329,7 @@ class Model(Framework):
     @cached_property
     def fingerprint(self) -> str:
         """The SHA-256 of :attr:`files` as they were when this was first asked; "" where load() named none."""
-        return identity.fingerprint(self.files)
+        return provenance.fingerprint(self.files)
 
     def card(self) -> ModelCard:
         """Return what pages, the API and results show of this model."""
@@ -347,7 +347,7 @@ class Model(Framework):
             preprocessing=self.describe_preprocessing(),
             notes=self.notes + self.doubts(),
             fingerprint=self.fingerprint,
-            versions=identity.versions(),
+            versions=provenance.versions(),
         )
 
     def preprocesses_by_name(self) -> bool:
@@ -380,7 +380,7 @@ class Model(Framework):
             ModelError: preprocess() fails, or the number of class names differs from the number of classes.
         """
         # Here, because it takes a model.
-        from picasso.models import chance
+        from picasso.models import determinism
 
         height, width, _ = self.input_shape
         if self.opens_images():
@@ -388,7 +388,7 @@ class Model(Framework):
             probe = np.zeros((1, *self.input_shape), np.float32)
         else:
             # Not an empty one: models that divide by an image's own maximum or deviation have no answer to it.
-            probe = self.inputs_of(chance.probes(width, height)[:1])
+            probe = self.inputs_of(determinism.probes(width, height)[:1])
         self.predict(probe)
         if Capability.GRADIENTS in self.capabilities:
             self.input_gradients(probe, [0])
@@ -403,18 +403,18 @@ class Model(Framework):
     def _look_for_chance(self) -> None:
         """Find out whether the same image is answered alike, and note where it is not."""
         # Here, because it takes a model.
-        from picasso.models import chance
+        from picasso.models import determinism
 
         height, width, _ = self.input_shape
         try:
-            inputs = self.inputs_of(chance.probes(width, height))
-            self.noise, self.logit_noise = chance.differences(self, inputs)
+            inputs = self.inputs_of(determinism.probes(width, height))
+            self.noise, self.logit_noise = determinism.differences(self, inputs)
         except PicassoError:
             # A function of the user's may refuse such images.
             log.info("whether the model answers alike could not be found out", exc_info=True)
             return
         if self.noise or self.logit_noise:
-            self.notes += (chance.sentence(self.noise, self.logit_noise),)
+            self.notes += (determinism.sentence(self.noise, self.logit_noise),)
 
     def _batched(self, answer: Callable[..., Array], inputs: Array, *others: NDArray[Any]) -> Array:
         """Answer any number of inputs in batches of bounded size; one of a fixed size is filled up and cut."""

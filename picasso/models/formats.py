@@ -7,7 +7,7 @@ from typing import Any
 
 from picasso.errors import ModelError
 from picasso.models.base import Model
-from picasso.models.recognizing import ACCEPTED, Format, recognize
+from picasso.models.recognition import ACCEPTED, Format, recognize
 
 
 def open_file(path: Path) -> tuple[Model, dict[str, Any]]:

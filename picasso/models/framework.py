@@ -8,7 +8,7 @@ import numpy as np
 
 from picasso.errors import ModelError
 from picasso.models.arrays import Array, Classes
-from picasso.models.card import Capability
+from picasso.models.info import Capability
 
 
 class Framework(ABC):

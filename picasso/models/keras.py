@@ -10,13 +10,14 @@ from typing import Any
 
 from picasso import remedies
 from picasso.errors import ModelError
-from picasso.models import keras_files, recognizing, scan
-from picasso.models.backend import keras, standard, tf1
-from picasso.models.graph import Graph
-from picasso.models.graph_model import GraphModel
+from picasso.models import recognition, scan
 from picasso.models.outputs import choose_output, parse
-from picasso.models.recognizing import Format
-from picasso.models.training_loss import training_of
+from picasso.models.recognition import Format
+from picasso.models.tf import keras_files
+from picasso.models.tf.graph import Graph
+from picasso.models.tf.graph_model import GraphModel
+from picasso.models.tf.runtime import keras, standard, tf1
+from picasso.models.tf.training_loss import training_of
 
 
 class KerasModel(GraphModel):
@@ -63,7 +64,7 @@ class KerasModel(GraphModel):
             self.model, self.format = model, "Keras model in memory"
             self.use(Path(str(model.name)), output, input_shape, in_memory=True)
             return
-        found = recognizing.keras_model(path, data_dir, weights)
+        found = recognition.keras_model(path, data_dir, weights)
         architecture = found.path if found.format is Format.KERAS_JSON else None
         file = found.weights or found.path
         keras_files.check_ending(file)

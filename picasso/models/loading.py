@@ -15,7 +15,7 @@ from PIL import Image
 from picasso import config, remedies
 from picasso.config import Settings
 from picasso.errors import ConfigurationError, ModelCodeError, PicassoError, reason
-from picasso.models import bounding
+from picasso.models import memory_limit
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.environment import choose_tensorflow
@@ -147,7 +147,7 @@ def prepare(
         )
     model.output_kind = kind or ""
     try:
-        with bounding.memory(model.limits.megabytes):
+        with memory_limit.memory(model.limits.megabytes):
             model.load(**arguments)
             model.warm_up()
         # Now, while the files are those that were loaded: somebody may train on and write them again.

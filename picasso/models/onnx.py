@@ -17,7 +17,7 @@ from picasso.models.arrays import Array
 from picasso.models.outputs import Analysis, Range, choose_output
 from picasso.models.outputs.onnx_graph import ONNXReader
 from picasso.models.predict_only import PredictOnlyModel, of_type, runtime
-from picasso.models.recognizing import Format, Found
+from picasso.models.recognition import Format, Found
 from picasso.models.scan import require
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """What an ONNX graph computes of its input first, and which pixel values it therefore was made for.
 
-As :mod:`picasso.models.input_values` for TensorFlow: the first operations are run alone, on constant images.
+As :mod:`picasso.models.tf.input_values` for TensorFlow: the first operations are run alone, on constant images.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from picasso.errors import ModelError
 from picasso.models.arrays import Array, fill_up
 from picasso.models.base import Model
-from picasso.models.checkpoints import beside, written
 from picasso.models.environment import require_versions
+from picasso.models.newest import beside, written
 from picasso.models.outputs import (
     OutputKind,
     Range,

@@ -12,16 +12,16 @@ from typing import Any
 
 from picasso import remedies
 from picasso.errors import ModelError, reason
-from picasso.models import restoring
-from picasso.models.backend import convert_to_constants, saved_model_pb2, tf, tf1
-from picasso.models.checkpoints import newest
-from picasso.models.frozen import GraphError, importer, pruned, refuse_dormant, with_values
-from picasso.models.graph import Graph
-from picasso.models.graph_model import GraphModel
-from picasso.models.incremental.inlining import without_calls
+from picasso.models.newest import newest
 from picasso.models.outputs import choose_output, parse
-from picasso.models.recognizing import Format, Found
+from picasso.models.recognition import Format, Found
 from picasso.models.scan import require
+from picasso.models.tf import variables as restoring
+from picasso.models.tf.frozen_graph import GraphError, importer, pruned, refuse_dormant, with_values
+from picasso.models.tf.graph import Graph
+from picasso.models.tf.graph_model import GraphModel
+from picasso.models.tf.incremental.inlining import without_calls
+from picasso.models.tf.runtime import convert_to_constants, saved_model_pb2, tf, tf1
 
 DEFAULT_SIGNATURES = ("serving_default", "serve")
 FILE = "saved_model.pb"

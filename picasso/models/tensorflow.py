@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from picasso.errors import ModelError, reason
-from picasso.models import recognizing
-from picasso.models.backend import tf, tf1
-from picasso.models.checkpoints import beside
-from picasso.models.frozen import find_tensor, guess_input, guess_output, importer, operations_of, with_values
-from picasso.models.graph import Graph
-from picasso.models.graph_model import GraphModel
+from picasso.models import recognition
+from picasso.models.newest import beside
 from picasso.models.outputs import parse
-from picasso.models.recognizing import Format
+from picasso.models.recognition import Format
 from picasso.models.scan import require
+from picasso.models.tf.frozen_graph import find_tensor, guess_input, guess_output, importer, operations_of, with_values
+from picasso.models.tf.graph import Graph
+from picasso.models.tf.graph_model import GraphModel
+from picasso.models.tf.runtime import tf, tf1
 
 
 class TFModel(GraphModel):
@@ -53,7 +53,7 @@ class TFModel(GraphModel):
             ModelError: the files are missing or broken, or a tensor name is not in the graph.
         """
         self.output_kind = output_kind or self.output_kind
-        found = recognizing.tensorflow_1(path, data_dir)
+        found = recognition.tensorflow_1(path, data_dir)
         self.format = found.format
         if found.format is Format.CHECKPOINT:
             need_files(found.path)

@@ -1,6 +1,6 @@
 """What a TFLite graph computes of its input first, and which pixel values it therefore was made for.
 
-As :mod:`picasso.models.input_values` for TensorFlow: what the first operations make of constant images is looked at.
+As :mod:`picasso.models.tf.input_values` for TensorFlow: what the first operations make of constant images is looked at.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 What a visualization of your own needs can be imported from here.
 """
 
-from picasso.models.card import Capability
+from picasso.models.info import Capability
 from picasso.panels import Panel
 from picasso.visualizations.base import BaseVisualization, Input, Task
 from picasso.visualizations.settings import VisualizationSettings, choice, layer, number, slider, toggle

@@ -14,7 +14,7 @@ from picasso.attribution.covering import Covering
 from picasso.imaging.masking import filling, painted
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.card import Capability, Prediction
+from picasso.models.info import Capability, Prediction
 from picasso.panels import Panel
 from picasso.visualizations.settings import VisualizationSettings
 

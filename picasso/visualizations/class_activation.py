@@ -12,7 +12,7 @@ import numpy as np
 from picasso.attribution.placing import Canvas
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.card import Prediction
+from picasso.models.info import Prediction
 from picasso.visualizations import (
     BaseVisualization,
     Capability,

@@ -18,7 +18,7 @@ from picasso.attribution.occlusion_scores import Answers, filled
 from picasso.imaging.masking import filling
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.card import Prediction
+from picasso.models.info import Prediction
 from picasso.models.occlusion import Box, Occlusion, Part, batches
 from picasso.panels import rounding
 from picasso.visualizations import BaseVisualization, Capability, Input, Panel, Task, VisualizationSettings, choice

@@ -13,7 +13,7 @@ import numpy as np
 
 from picasso.attribution.masks import MaskedMeans, random_mask
 from picasso.models.base import Model
-from picasso.models.card import Prediction
+from picasso.models.info import Prediction
 from picasso.panels import rounding
 from picasso.visualizations import BaseVisualization, Panel, Task, VisualizationSettings, choice, number, slider
 

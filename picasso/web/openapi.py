@@ -17,7 +17,7 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, render_templ
 from werkzeug.routing import Rule
 
 from picasso import __version__, audit_documents, errors
-from picasso.models.card import Place
+from picasso.models.info import Place
 from picasso.web import schemas, schemas_audits, schemas_questions, schemas_runs
 from picasso.web.errors import RETRY, SENTENCES
 from picasso.web.operations import IN_ADDRESSES, OPERATIONS, TAGS, Operation

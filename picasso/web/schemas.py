@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 from msgspec import Meta
 
 from picasso.checking import Answer
-from picasso.models.card import Capability, Layer, ModelCard
+from picasso.models.info import Capability, Layer, ModelCard
 
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Number = Annotated[int, Meta(ge=0, le=999_999_999)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NotRequired, TypedDict
 from msgspec import Meta
 
 from picasso.imaging.masking import FILLS, MOST_POINTS, MOST_SHAPES
-from picasso.models.card import Prediction
+from picasso.models.info import Prediction
 from picasso.web.api_questions import MOST_PICTURES
 from picasso.web.schemas import Fraction, Number, Uid
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from picasso.models.card import ModelCard, Prediction
+from picasso.models.info import ModelCard, Prediction
 from picasso.runs import State
 from picasso.web.schemas import Done, Fraction, Number, Uid
 

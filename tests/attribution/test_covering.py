@@ -14,7 +14,7 @@ from picasso.attribution.covering import Covering, blend
 from picasso.imaging.masking import FILLS, filling
 from picasso.inputs import Picture, prepare
 from picasso.models.arrays import Array
-from picasso.models.contrasted import contrasted
+from picasso.models.contrast import contrasted
 from picasso.models.occlusion import Box
 from picasso.models.preprocessing import RANGES, Preprocessing
 from tests.conftest import picture

@@ -25,7 +25,7 @@ from picasso.errors import BadRequest
 from picasso.gathering import MOST_PICTURES, taken
 from picasso.labelled import Labelled
 from picasso.models.arrays import Array, Classes
-from picasso.models.card import Capability, Layer
+from picasso.models.info import Capability, Layer
 from picasso.models.preprocessing import Preprocessing
 from tests.fakes import LinearModel, softmax
 

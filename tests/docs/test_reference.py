@@ -19,7 +19,7 @@ from flask import Flask
 
 import picasso
 from picasso import config, visualizations
-from picasso.models.card import Capability
+from picasso.models.info import Capability
 from picasso.panels import Panel
 from picasso.registry import Registry
 from picasso.visualizations import BaseVisualization, Input, Task, choice, layer, number, slider, toggle

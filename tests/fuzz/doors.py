@@ -60,13 +60,14 @@ def pictures() -> Door:
 def model_files() -> Door:
     """Return the door of model files and labels."""
     # The framework itself is not what is tested, and would take seconds and a gigabyte.
-    stand_in = types.ModuleType("picasso.models.backend")
+    stand_in = types.ModuleType("picasso.models.tf.runtime")
     stand_in.keras = stand_in.standard = None  # type: ignore[attr-defined]
-    sys.modules.setdefault("picasso.models.backend", stand_in)
-    from picasso.models import formats, keras_files, label_files, recognizing
+    sys.modules.setdefault("picasso.models.tf.runtime", stand_in)
+    from picasso.models import formats, label_files, recognition
+    from picasso.models.tf import keras_files
 
     def architecture(file: Path) -> None:
-        document = recognizing.decoded(file)
+        document = recognition.decoded(file)
         if document is not None:
             keras_files.generation_of(document)
             keras_files.describe(file, None)

@@ -24,9 +24,9 @@ from PIL import Image
 from picasso import explain
 from picasso.imaging.masking import filling
 from picasso.models.arrays import Array
-from picasso.models.incremental import checked
 from picasso.models.keras import KerasModel
 from picasso.models.preprocessing import Preprocessing
+from picasso.models.tf.incremental import checked
 from picasso.visualizations.partial_occlusion import FILLS, REMAINS, OcclusionSettings, boxes
 
 TOLERANCE = 5e-5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from picasso.models.incremental import checked
+from picasso.models.tf.incremental import checked
 from tests.fuzz.networks import TOLERANCE, compare
 
 pytestmark = pytest.mark.filterwarnings("ignore")

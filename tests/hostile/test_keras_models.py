@@ -112,7 +112,7 @@ def test_a_few_lines_do_not_become_gigabytes_of_weights(name: str, tmp_path: Pat
 @pytest.mark.slow
 def test_no_hostile_file_is_loaded(outside: Path, tmp_path: Path) -> None:
     from picasso.models import load_model
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     for hostile in FILES:
         file = written(hostile, tmp_path, outside)

@@ -11,8 +11,8 @@ from PIL import Image
 
 from picasso.errors import ConfigurationError, ModelError
 from picasso.models.arrays import Array
-from picasso.models.card import Capability, ModelCard
 from picasso.models.framework import Framework
+from picasso.models.info import Capability, ModelCard
 from picasso.models.loading import prepare
 from tests.conftest import picture
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel

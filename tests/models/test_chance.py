@@ -12,7 +12,7 @@ from picasso import explain
 from picasso.checking import check
 from picasso.models import load_model
 from picasso.models.arrays import Array
-from picasso.models.contrasted import contrasted
+from picasso.models.contrast import contrasted
 from tests.conftest import picture
 from tests.fakes import BlackBoxModel, LinearModel, PatchModel, softmax
 
@@ -140,7 +140,7 @@ def test_an_effect_larger_than_chance_stays() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_dropout_of_keras_that_is_left_on(tmp_path: Path) -> None:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     layers = keras.layers
 

@@ -10,10 +10,10 @@ import pytest
 
 from picasso.errors import Cancelled
 from picasso.models.arrays import Array
-from picasso.models.incremental.checked import Checked
-from picasso.models.incremental.plan import Chunk, Plan
-from picasso.models.incremental.steps import Unsupported
 from picasso.models.occlusion import Box, Part, covered
+from picasso.models.tf.incremental.checked import Checked
+from picasso.models.tf.incremental.plan import Chunk, Plan
+from picasso.models.tf.incremental.steps import Unsupported
 from tests.fakes import LinearModel
 
 BOXES: list[Box] = [(x, y, x + 2, y + 2) for y in range(4) for x in range(7)]

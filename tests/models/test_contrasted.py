@@ -9,7 +9,7 @@ import pytest
 
 from picasso import explain
 from picasso.errors import BadRequest
-from picasso.models.contrasted import Contrasted, contrasted
+from picasso.models.contrast import Contrasted, contrasted
 from picasso.models.labels import numbers
 from picasso.registry import Registry
 from tests.conftest import picture

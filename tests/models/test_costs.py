@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso.models.incremental.checked import ENOUGH
-from picasso.models.incremental.products import convolution, einstein, matrices, transposed
+from picasso.models.tf.incremental.checked import ENOUGH
+from picasso.models.tf.incremental.products import convolution, einstein, matrices, transposed
 
 
 class Operation:

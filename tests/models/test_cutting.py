@@ -13,8 +13,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.fixture(scope="module")
 def cutter() -> tuple[Any, dict[str, Any]]:
     """A cutter and the tensors of a graph with a variable, a loop, a called function and a control dependency."""
-    from picasso.models.backend import tf, tf1
-    from picasso.models.cutting import Cutter
+    from picasso.models.tf.cutting import Cutter
+    from picasso.models.tf.runtime import tf, tf1
 
     weight = tf.Variable([1.0, 2.0, 3.0])
     tensors: dict[str, Any] = {}
@@ -62,7 +62,7 @@ def test_it_begins_in_the_middle_and_may_end_where_it_begins(cutter: tuple[Any, 
 
 
 def test_it_sees_what_was_added_later_and_what_variables_hold_now(cutter: tuple[Any, dict[str, Any]]) -> None:
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     cut, tensors = cutter
     function = cut.cut([tensors["input"]], [tensors["called"]])
@@ -77,7 +77,7 @@ def test_it_sees_what_was_added_later_and_what_variables_hold_now(cutter: tuple[
 
 
 def test_an_operation_may_be_placed_beside_one_that_is_left_out(cutter: tuple[Any, dict[str, Any]]) -> None:
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     cut, tensors = cutter
     with tensors["input"].graph.as_default():

@@ -31,7 +31,7 @@ print(model.predict(np.load(sys.argv[2])).tolist(), keras.backend.backend(), ker
 
 
 def test_settings_of_keras_change_nothing_that_is_read_from_a_file(tmp_path: Path) -> None:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     layers = keras.layers
     inputs = keras.Input(SHAPE)

@@ -15,7 +15,7 @@ from picasso.errors import ModelError
 from picasso.examples import mnist
 from picasso.models import load_model
 from picasso.models.base import Model
-from picasso.models.card import Capability
+from picasso.models.info import Capability
 from picasso.models.preprocessing import Preprocessing
 from picasso.registry import Registry
 from picasso.results import Result
@@ -154,8 +154,8 @@ Models = Callable[[str], Model]
 
 @pytest.fixture(scope="module")
 def models() -> Iterator[Models]:
-    from picasso.models.backend import keras
     from picasso.models.keras import KerasModel
+    from picasso.models.tf.runtime import keras
 
     keras.utils.set_random_seed(5)
     loaded: dict[str, Model] = {}

@@ -14,7 +14,7 @@ import pytest
 from picasso import explain
 from picasso.errors import ModelError
 from picasso.models import load_model
-from picasso.models.card import Capability
+from picasso.models.info import Capability
 from tests.conftest import picture
 from tests.zoo.make_files import CLASSES, FOLDER, SHAPE
 
@@ -27,7 +27,7 @@ PICTURES = EXPECTED["pictures"]
 
 @pytest.fixture(scope="module")
 def keras() -> Iterator[Any]:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     keras.utils.set_random_seed(5)
     yield keras
@@ -36,7 +36,7 @@ def keras() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def tf() -> Any:
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     return tf
 
@@ -68,7 +68,7 @@ def test_files_of_earlier_keras(name: str, path: str, trust: bool) -> None:
     "path", ["keras2_nested.h5", "keras2_operation.h5", "keras2_zip.keras", "keras2_split/model.json"]
 )
 def test_what_keras_3_refuses_says_what_to_do(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("picasso.models.keras2.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("picasso.models.tf.keras2.importlib.util.find_spec", lambda name: None)
     needed = r"install it \(pip install 'picasso-viz\[keras2\]'\)"
     with pytest.raises(ModelError, match=f"written by Keras 2, .* tf_keras can: {needed}. Or save it again") as caught:
         load_model(FOLDER / path)
@@ -129,7 +129,7 @@ def test_a_file_of_keras_2_is_read_as_its_writer_reads_it(
     assert note.startswith("The file calls norm with training=True, which Keras 3 leaves out. On noise, what Keras 3")
     assert load_model(FOLDER / "keras2_plain.h5").format == "Keras 2 file (.h5)"
     # Without the package that wrote it, the difference is known and said.
-    monkeypatch.setattr("picasso.models.keras2.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("picasso.models.tf.keras2.importlib.util.find_spec", lambda name: None)
     model = load_model(file)
     assert np.abs(model.predict(PICTURES) - expected).max() > 0.01
     (note,) = [note for note in model.notes if "tf_keras" in note]
@@ -155,7 +155,7 @@ def test_weights_alone_and_json_that_is_no_model(tmp_path: Path) -> None:
 
 
 def test_keras_1_models_that_cannot_be_converted(keras: Any) -> None:
-    from picasso.models.keras1 import convert
+    from picasso.models.tf.keras1 import convert
 
     for document, message in [
         ({"class_name": "Model", "config": []}, "is a Model of Keras 1; only Sequential"),

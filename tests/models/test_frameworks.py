@@ -24,7 +24,7 @@ PROBE = np.random.default_rng(1).random((5, HEIGHT, WIDTH, CHANNELS), np.float32
 
 @pytest.fixture(scope="module")
 def keras() -> Iterator[Any]:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     keras.utils.set_random_seed(5)
     yield keras
@@ -94,7 +94,7 @@ def load(keras: Any, build: Build, folder: Path, suffix: str = ".keras") -> tupl
 @pytest.mark.parametrize("build", [convolutional, linear, separate_softmax])
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_answers_are_those_of_the_framework(keras: Any, build: Build, suffix: str, tmp_path: Path) -> None:
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     original, model = load(keras, build, tmp_path, suffix)
     assert (model.input_shape, model.num_classes) == ((HEIGHT, WIDTH, CHANNELS), CLASSES)
@@ -215,7 +215,7 @@ def weights() -> tuple[Any, Any]:
 
 def checkpoint(folder: Path, shape: list[int | None] | None, keep: bool) -> Any:
     """Save a TensorFlow 1 graph and return the probabilities it gives for PROBE."""
-    from picasso.models.backend import tf, tf1
+    from picasso.models.tf.runtime import tf, tf1
 
     with tf.Graph().as_default(), tf1.Session() as session:
         inputs = tf1.placeholder(tf.float32, shape, "pictures")
@@ -239,7 +239,7 @@ def test_a_tensorflow_1_checkpoint(keras: Any, tmp_path: Path) -> None:
         model = load_model(tmp_path / path, **NAMES)
         assert model.checkpoint == "tiny.ckpt"
         np.testing.assert_allclose(model.predict(PROBE), expected, atol=1e-6)
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     kernel, dense = weights()
     with tf.GradientTape() as tape:
@@ -274,7 +274,7 @@ class Own(TFModel):
 
 
 def test_a_checkpoint_in_the_style_of_the_original(keras: Any, tmp_path: Path) -> None:
-    from picasso.models.backend import tf, tf1
+    from picasso.models.tf.runtime import tf, tf1
 
     with tf.Graph().as_default(), tf1.Session() as session:
         given = tf1.placeholder(tf.float32, name="images")

@@ -17,10 +17,10 @@ import pytest
 
 from picasso import __version__, checking, config
 from picasso.errors import ModelError
-from picasso.models import identity, load_configured
-from picasso.models.card import ModelCard
-from picasso.models.checkpoints import beside
-from picasso.models.identity import fingerprint, versions
+from picasso.models import load_configured, provenance
+from picasso.models.info import ModelCard
+from picasso.models.newest import beside
+from picasso.models.provenance import fingerprint, versions
 from tests.fakes import LinearModel
 
 PACKAGE = Path(config.PACKAGE)
@@ -157,7 +157,7 @@ def test_a_card_survives_json_and_old_cards_can_be_read(linear: LinearModel) -> 
 
 
 def test_versions_are_of_what_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in set(identity.COMPUTING) - {"numpy"}:
+    for name in set(provenance.COMPUTING) - {"numpy"}:
         monkeypatch.delitem(sys.modules, name, raising=False)
     least = {"python": platform.python_version(), "picasso": __version__, "numpy": np.__version__}
     assert versions() == least
@@ -165,7 +165,7 @@ def test_versions_are_of_what_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None
     torch.__version__ = "9.8.7"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setitem(sys.modules, "silent_runtime", silent)
-    monkeypatch.setattr(identity, "COMPUTING", ("numpy", "torch", "silent_runtime"))
+    monkeypatch.setattr(provenance, "COMPUTING", ("numpy", "torch", "silent_runtime"))
     assert versions() == {**least, "torch": "9.8.7"}
 
 

@@ -19,12 +19,12 @@ from picasso.imaging.masking import filling
 from picasso.models import load_model
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.graph_model import GraphModel
-from picasso.models.incremental import winograd
-from picasso.models.incremental.intervals import behind
-from picasso.models.incremental.steps import Slide
 from picasso.models.keras import KerasModel
 from picasso.models.occlusion import Box, batches, covered
+from picasso.models.tf.graph_model import GraphModel
+from picasso.models.tf.incremental import winograd
+from picasso.models.tf.incremental.intervals import behind
+from picasso.models.tf.incremental.steps import Slide
 from picasso.visualizations.partial_occlusion import spans
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -158,7 +158,7 @@ def reshaped(k: Any, x: Any) -> Any:
 
     class Halved(k.layers.Layer):  # type: ignore[misc]
         def call(self, inputs: Any) -> Any:
-            from picasso.models.backend import tf
+            from picasso.models.tf.runtime import tf
 
             height, width, channels = tf.unstack(tf.shape(inputs, tf.int64)[1:])
             flat = tf.reshape(inputs, tf.stack([-1, height * width // 2, 2 * channels]))
@@ -213,7 +213,7 @@ def test_what_is_recomputed_is_what_whole_pictures_give(
     build: Callable[[Any, Any], Any], keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However little it saves.
-    monkeypatch.setattr("picasso.models.incremental.checked.ENOUGH", 0)
+    monkeypatch.setattr("picasso.models.tf.incremental.checked.ENOUGH", 0)
     model = load(keras, build, tmp_path)
     picture, fill = pictures(SHAPE)
     for fraction, count in [(0.05, 7), (0.2, 5), (0.5, 3)]:
@@ -226,7 +226,7 @@ def test_what_is_recomputed_is_what_whole_pictures_give(
 
 
 def test_windows_of_any_shape_at_any_place(keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("picasso.models.incremental.checked.ENOUGH", 0)
+    monkeypatch.setattr("picasso.models.tf.incremental.checked.ENOUGH", 0)
     model = load(keras, branches, tmp_path)
     picture, fill = pictures(SHAPE)
     generator = np.random.default_rng(3)
@@ -273,7 +273,7 @@ def random_network(seed: int) -> Callable[[Any, Any], Any]:
 
 @pytest.mark.parametrize(("seed", "digits"), [(seed, 64 if seed % 3 == 2 else 32) for seed in range(12)])
 def test_random_networks(seed: int, digits: int, keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("picasso.models.incremental.checked.ENOUGH", 0)
+    monkeypatch.setattr("picasso.models.tf.incremental.checked.ENOUGH", 0)
     keras.config.set_dtype_policy(f"float{digits}")
     try:
         model = load(keras, random_network(seed), tmp_path)
@@ -311,7 +311,7 @@ def test_trained_networks_at_every_position(example: str) -> None:
 def test_random_numbers_are_not_computed_apart(keras: Any, tmp_path: Path) -> None:
     class Noisy(keras.layers.Layer):  # type: ignore[misc]
         def call(self, inputs: Any) -> Any:
-            from picasso.models.backend import tf
+            from picasso.models.tf.runtime import tf
 
             return inputs + 1e-7 * tf.random.normal(inputs.shape[1:])
 
@@ -324,12 +324,12 @@ def test_the_rest_of_the_process_computes_as_before(
     keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other threads answer meanwhile, so nothing is switched that is common to all."""
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     def refuse(*_: Any) -> None:
         raise AssertionError("a switch of the whole process")
 
-    monkeypatch.setattr("picasso.models.incremental.checked.ENOUGH", 0)
+    monkeypatch.setattr("picasso.models.tf.incremental.checked.ENOUGH", 0)
     model = load(keras, grouped, tmp_path)
     monkeypatch.setattr(tf.config, "run_functions_eagerly", refuse)
     monkeypatch.setattr(tf.config.optimizer, "set_experimental_options", refuse)
@@ -371,7 +371,7 @@ def test_a_fixed_batch_takes_whole_pictures(keras: Any, tmp_path: Path) -> None:
 def test_wrong_parts_are_noticed(
     keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("picasso.models.incremental.checked.ENOUGH", 0)
+    monkeypatch.setattr("picasso.models.tf.incremental.checked.ENOUGH", 0)
     model = load(keras, plain, tmp_path)
     picture, fill = pictures(SHAPE)
     boxes = grid(SHAPE, 0.1, 6)

@@ -23,7 +23,7 @@ MEAN, DEVIATION = np.array([0.485, 0.456, 0.406], "f"), np.array([0.229, 0.224, 
 
 @pytest.fixture(scope="module")
 def keras() -> Any:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     keras.utils.set_random_seed(7)
     return keras
@@ -31,7 +31,7 @@ def keras() -> Any:
 
 @pytest.fixture(scope="module")
 def tf() -> Any:
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     return tf
 
@@ -104,8 +104,8 @@ FIRST: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
 
 @pytest.mark.parametrize("name", FIRST)
 def test_the_first_operations_tell_the_range(name: str, keras: Any) -> None:
-    from picasso.models.backend import tf1
-    from picasso.models.graph import Graph
+    from picasso.models.tf.graph import Graph
+    from picasso.models.tf.runtime import tf1
 
     first, expected = FIRST[name]
     model = model_of(keras, first)
@@ -119,8 +119,8 @@ def test_the_first_operations_tell_the_range(name: str, keras: Any) -> None:
 
 def test_a_learned_normalization_tells_nothing(keras: Any) -> None:
     """Its factor and offset are trained: they would say -1..1 of 0..1 data here."""
-    from picasso.models.backend import tf1
-    from picasso.models.graph import Graph
+    from picasso.models.tf.graph import Graph
+    from picasso.models.tf.runtime import tf1
 
     model = model_of(keras, lambda keras, x: keras.layers.BatchNormalization()(x))
     model.layers[1].set_weights([np.full(3, value, "f") for value in (0.5, 0.3, 0.45, 0.0625)])
@@ -142,7 +142,7 @@ def test_every_format_of_tensorflow_answers_as_the_framework(kind: str, keras: A
         path = tmp_path / "saved"
         original.export(path, verbose=False)
     else:
-        from picasso.models.backend import convert_variables_to_constants_v2
+        from picasso.models.tf.runtime import convert_variables_to_constants_v2
 
         path = tmp_path / "frozen.pb"
         function = tf.function(lambda x: original(x, training=False))

@@ -39,7 +39,7 @@ PACKAGES = """
 
 @pytest.mark.parametrize("package", PACKAGES.split())
 def test_every_symbol_of_keras_is_allowed_or_refused_for_a_reason(package: str) -> None:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     module = getattr(keras, package)
     names = {name for name in dir(module) if not name.startswith("_") and not inspect.ismodule(getattr(module, name))}
@@ -55,7 +55,7 @@ def test_every_symbol_of_keras_is_allowed_or_refused_for_a_reason(package: str) 
 
 
 def test_every_schedule_is_allowed() -> None:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     schedules = {name for name in dir(keras.optimizers.schedules) if name[0].isupper()} - {"LearningRateSchedule"}
     assert schedules <= symbols.OPTIMIZERS
@@ -143,7 +143,7 @@ def half(keras: Any) -> Any:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("build", [operations, preprocessing, quantized, half])
 def test_what_keras_writes_is_data(build: Any, tmp_path: Path) -> None:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     model = build(keras)
     model.save(tmp_path / "model.keras")
@@ -159,7 +159,7 @@ def test_what_keras_writes_is_data(build: Any, tmp_path: Path) -> None:
 
 
 def test_every_layer_that_keras_applications_brings_is_allowed() -> None:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     source = importlib.import_module("keras.src.applications")
     names = [one.name for one in pkgutil.iter_modules(source.__path__) if not one.name.endswith("_test")]
@@ -177,7 +177,7 @@ def test_every_layer_that_keras_applications_brings_is_allowed() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ConvNeXtTiny", "InceptionResNetV2", "MobileNetV3Small", "NASNetMobile"])
 def test_networks_of_keras_applications_are_data(name: str) -> None:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     network = getattr(keras.applications, name)(weights=None)
     assert list(judge(json.loads(network.to_json()), Context(), name)) == []

@@ -25,7 +25,7 @@ INPUT = np.asarray(np.asarray(PICTURE, np.float32) / 255, np.float32)
 
 @pytest.fixture(scope="module")
 def keras() -> Iterator[Any]:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     keras.utils.set_random_seed(6)
     yield keras

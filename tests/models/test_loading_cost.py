@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from picasso.models.feature_layers import describe, feature_layers
-from picasso.models.incremental.steps import Kind, Network, Step
+from picasso.models.tf.feature_layers import describe, feature_layers
+from picasso.models.tf.incremental.steps import Kind, Network, Step
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -137,7 +137,7 @@ def calls(function: Callable[[], Any]) -> int:
 
 @pytest.fixture(scope="module")
 def keras() -> Iterator[Any]:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     yield keras
     keras.backend.clear_session()

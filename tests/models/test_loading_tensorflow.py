@@ -53,7 +53,7 @@ EFFECTIVE = ("tf_write.pb", "tf_record.pb")
 
 @pytest.fixture(scope="module")
 def tf() -> Any:
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     return tf
 

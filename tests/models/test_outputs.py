@@ -14,7 +14,7 @@ from picasso.errors import ConfigurationError, ModelError
 from picasso.models import load_model
 from picasso.models.keras import KerasModel
 from picasso.models.outputs import Decision, OutputKind, Range, contradictions, decide
-from picasso.models.training_loss import training_of
+from picasso.models.tf.training_loss import training_of
 from tests.conftest import picture
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -26,7 +26,7 @@ Truth = Callable[[Any], Any]
 
 @pytest.fixture(scope="module")
 def keras() -> Iterator[Any]:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     keras.utils.set_random_seed(5)
     yield keras
@@ -58,13 +58,13 @@ def network(keras: Any, head: Callable[[Any], Any]) -> Any:
 
 def two(answer: Any) -> Any:
     """Return the probabilities of "not" and "is"."""
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     return tf.concat([1 - answer, answer], 1)
 
 
 def softmax(answer: Any) -> Any:
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     return tf.nn.softmax(answer)
 
@@ -168,7 +168,7 @@ def mixing(shape: tuple[int, int], dtype: Any = None) -> Any:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_kinds_of_outputs(name: str, keras: Any) -> None:
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     head, truth, kind, found = KINDS[name]
     original = network(keras, lambda x: head(keras, x))
@@ -289,7 +289,7 @@ def test_real_images_contradict_a_guess(keras: Any) -> None:
 
 
 def test_the_users_word_comes_first(keras: Any) -> None:
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     original = network(keras, lambda x: dense(keras, 3)(x))
     answer = original(IMAGES)
@@ -347,7 +347,7 @@ def test_outputs_by_the_names_of_their_layers(keras: Any) -> None:
 
 
 def test_what_a_compiled_function_hides_is_seen(keras: Any) -> None:
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     class Hidden(keras.layers.Layer):  # type: ignore[misc]
         @tf.function  # type: ignore[untyped-decorator]
@@ -361,7 +361,7 @@ def test_what_a_compiled_function_hides_is_seen(keras: Any) -> None:
 
 
 def test_results_of_tensorflow_1_graphs(keras: Any, tmp_path: Path) -> None:
-    from picasso.models.backend import tf, tf1
+    from picasso.models.tf.runtime import tf, tf1
 
     with tf.Graph().as_default() as graph:
         images = tf1.placeholder(tf.float32, [None, *SHAPE], "images")

@@ -13,10 +13,10 @@ from PIL import Image
 from picasso import explain
 from picasso.attribution.placing import Canvas, Side
 from picasso.models.arrays import Array
-from picasso.models.card import Layer, Place
-from picasso.models.layouts import COLUMNS, ROWS, Factor, Layout, joined, place_of, plain, reshaped
+from picasso.models.info import Layer, Place
 from picasso.models.preprocessing import Preprocessing
-from picasso.models.probing import tried
+from picasso.models.tf.layouts import COLUMNS, ROWS, Factor, Layout, joined, place_of, plain, reshaped
+from picasso.models.tf.probing import tried
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -27,7 +27,7 @@ TOP, LEFT = 8, 10
 
 @pytest.fixture(scope="module")
 def keras() -> Iterator[Any]:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     yield keras
     keras.backend.clear_session()

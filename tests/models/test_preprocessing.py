@@ -146,7 +146,7 @@ def test_the_filters_of_keras_load_img(method: str, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("size", [(50, 31), (24, 20), (7, 5), (300, 11)])
 def test_bilinear_without_antialiasing_is_what_image_dataset_from_directory_does(size: tuple[int, int]) -> None:
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     image = picture(3, size)
     theirs = tf.image.resize(np.asarray(image, np.float32), (20, 24), "bilinear").numpy()

@@ -9,7 +9,7 @@ import pytest
 
 from picasso.errors import ModelError
 from picasso.models.formats import open_file
-from picasso.models.recognizing import Format, Found, keras_model, recognize, tensorflow_1
+from picasso.models.recognition import Format, Found, keras_model, recognize, tensorflow_1
 from picasso.models.scan import scan
 
 ARCHITECTURE = '{"class_name": "Sequential", "config": []}'

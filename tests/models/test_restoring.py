@@ -23,7 +23,7 @@ FACTORS = np.random.default_rng(7).normal(size=(3, CLASSES)).astype(np.float32)
 
 @pytest.fixture(scope="module")
 def tf() -> Any:
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     return tf
 
@@ -131,8 +131,8 @@ def test_the_list_of_operations_against_all_that_tensorflow_has(tf: Any) -> None
 
 
 def test_circles_in_what_restores_variables_end() -> None:
-    from picasso.models import restoring
-    from picasso.models.backend import tf1
+    from picasso.models.tf import variables
+    from picasso.models.tf.runtime import tf1
 
     graph = tf1.GraphDef()
     for name, operation, *inputs in (
@@ -141,17 +141,17 @@ def test_circles_in_what_restores_variables_end() -> None:
         ("all", "NoOp", "^first", "^second", "^bare"),
     ):  # fmt: skip
         graph.node.add(name=name, op=operation, input=inputs)
-    assert restoring.sources(graph, "all") == {}
-    assert restoring.origin("a", {node.name: node for node in graph.node}) in ("a", "b")
+    assert variables.sources(graph, "all") == {}
+    assert variables.origin("a", {node.name: node for node in graph.node}) in ("a", "b")
 
 
 def test_values_without_an_index_are_not_looked_for(tmp_path: Path) -> None:
-    from picasso.models import restoring
-    from picasso.models.backend import tf1
+    from picasso.models.tf import variables
+    from picasso.models.tf.runtime import tf1
 
     (tmp_path / "variables").write_bytes(b"a checkpoint of an older format")
     with pytest.raises(ModelError, match=r"of flowers are missing: there is no variables\.index"):
-        restoring.values(tf1.MetaGraphDef(), tmp_path / "variables", ["w"], "flowers")
+        variables.values(tf1.MetaGraphDef(), tmp_path / "variables", ["w"], "flowers")
 
 
 def test_a_graph_that_tensorflow_can_not_build(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ GUESSED = "log of the probabilities"
 
 @pytest.fixture(scope="module")
 def keras() -> Iterator[Any]:
-    from picasso.models.backend import keras
+    from picasso.models.tf.runtime import keras
 
     keras.utils.set_random_seed(5)
     yield keras
@@ -104,7 +104,7 @@ ZOO: dict[str, tuple[Callable[[Any], Any], str]] = {
 
 def log_odds_gradients(function: Callable[[Any], Any], sigmoid: bool) -> Any:
     """Return the gradients of logit 0 - logit 1, from the probabilities alone."""
-    from picasso.models.backend import tf
+    from picasso.models.tf.runtime import tf
 
     with tf.GradientTape() as tape:
         inputs = tf.constant(PICTURES)

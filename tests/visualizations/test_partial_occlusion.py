@@ -19,7 +19,7 @@ from picasso.attribution.occlusion_scores import filled
 from picasso.imaging.masking import filling
 from picasso.inputs import Picture, prepare
 from picasso.models.arrays import Array
-from picasso.models.card import Capability
+from picasso.models.info import Capability
 from picasso.visualizations.partial_occlusion import FILLS, OcclusionSettings, PartialOcclusion, boxes, sketch, spans
 from tests.conftest import picture
 from tests.fakes import LinearModel, PatchModel

@@ -51,7 +51,7 @@ def main(weights: Path | None, wheels: tuple[Path, ...]) -> None:
     if not MODEL.exists():
         DATA.mkdir(exist_ok=True)
         file = find(weights)
-        from picasso.models.backend import keras
+        from picasso.models.tf.runtime import keras
 
         preparing.save(keras.applications.VGG16(weights=str(file)), MODEL)
     preparing.photographs(wheels)

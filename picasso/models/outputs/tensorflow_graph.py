@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.models.backend import tf
-from picasso.models.feature_layers import reach
 from picasso.models.outputs.kinds import Functions
 from picasso.models.outputs.ranges import Operation
+from picasso.models.tf.feature_layers import reach
+from picasso.models.tf.runtime import tf
 
 FUNCTIONS = Functions(tf.nn.softmax, tf.sigmoid, tf.exp)
 # Operations that pass their first input on unchanged, on the way back from the output.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from picasso import remedies
 from picasso.errors import ModelError
-from picasso.models.recognizing import SUFFIXES, Format, Found, recognize
+from picasso.models.recognition import SUFFIXES, Format, Found, recognize
 from picasso.models.scan.findings import Context, Finding, Kind, Report
 from picasso.models.scan.limits import Limits
 from picasso.models.scan.quoting import shown
@@ -37,7 +37,7 @@ def scan(path: Path | Found, limits: Limits | None = None, known: frozenset[str]
     """Read a model file, folder or checkpoint prefix as data, and report what it must not hold.
 
     Args:
-        path: what :func:`picasso.models.load_model` takes, or what :mod:`picasso.models.recognizing` found there.
+        path: what :func:`picasso.models.load_model` takes, or what :mod:`picasso.models.recognition` found there.
         limits: the bounds on memory and time.
         known: names of layers and functions that the operator's own code registers.
 

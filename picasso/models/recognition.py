@@ -1,0 +1,196 @@
+"""Of which format a path is: decided here alone, for what loads it and for what scans it.
+
+The name decides, as it does for the frameworks; whether the content fits is the scan's question.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from picasso.errors import ModelError
+from picasso.models.newest import modified, newest
+
+# What the names of a TensorFlow 1 checkpoint's files end with.
+CHECKPOINT = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
+SAVED_MODEL = "saved_model.pb"
+KERAS_FILES = ("*.keras", "*.h5", "*.hdf5")
+ACCEPTED = (
+    "Keras files (.keras, .h5, .hdf5, .json with weights), SavedModel folders, TensorFlow 1 checkpoints and frozen "
+    "graphs (.pb), .onnx and .tflite"
+)
+# A larger JSON beside a model is not looked at.
+LARGEST_JSON = 100_000_000
+
+
+class Format(StrEnum):
+    """The formats of models, in words."""
+
+    KERAS_ARCHIVE = "Keras archive (.keras)"
+    KERAS_HDF5 = "Keras file (.h5)"
+    KERAS_JSON = "Keras architecture (.json) and weights"
+    SAVED_MODEL = "SavedModel"
+    CHECKPOINT = "TensorFlow 1 checkpoint"
+    FROZEN_GRAPH = "frozen TensorFlow graph (.pb)"
+    ONNX = "ONNX"
+    TFLITE = "TFLite"
+
+
+# How a name ends, for the formats of one file.
+SUFFIXES = {
+    ".keras": Format.KERAS_ARCHIVE,
+    ".h5": Format.KERAS_HDF5,
+    ".hdf5": Format.KERAS_HDF5,
+    ".json": Format.KERAS_JSON,
+    ".pb": Format.FROZEN_GRAPH,
+    ".onnx": Format.ONNX,
+    ".tflite": Format.TFLITE,
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies at a path.
+
+    Attributes:
+        format: which it is.
+        path: the file; the folder of a SavedModel; what the names of a checkpoint's files begin with.
+        weights: the file of weights that belongs to a Keras architecture, or None.
+    """
+
+    format: Format
+    path: Path
+    weights: Path | None = None
+
+
+def recognize(path: Path) -> Found:
+    """Return what :func:`picasso.models.load_model` finds at a path.
+
+    Args:
+        path: a file, a folder or what the names of a checkpoint's files begin with.
+
+    Raises:
+        ModelError: there is nothing at the path, or nothing that Picasso can load.
+    """
+    if path.is_dir():
+        return in_folder(path)
+    if (checkpoint := checkpoint_at(path)) is not None:
+        return checkpoint
+    if not path.exists():
+        raise ModelError(f"There is no model file {path}.")
+    if not path.is_file():
+        raise ModelError(f"{path} is no file; name a model file or a folder.")
+    if path.name == SAVED_MODEL:
+        return Found(Format.SAVED_MODEL, path.parent)
+    found = SUFFIXES.get(path.suffix.lower())
+    if found is None:
+        raise ModelError(f"{path} is no model that Picasso can load: it takes {ACCEPTED}.")
+    # Where none lies beside an architecture, an argument may still name the weights.
+    alone = found is not Format.KERAS_JSON or not any(any(path.parent.glob(one)) for one in KERAS_FILES[1:])
+    return Found(found, path) if alone else keras_model(path)
+
+
+def in_folder(folder: Path) -> Found:
+    """Return the newest model in a folder.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if (folder / SAVED_MODEL).is_file():
+        return Found(Format.SAVED_MODEL, folder)
+    if (version := served(folder)) is not None:
+        return Found(Format.SAVED_MODEL, version)
+    if any(any(folder.glob(pattern)) for pattern in KERAS_FILES):
+        return keras_model(data_dir=folder)
+    if any(folder.glob("*.index")):
+        return tensorflow_1(data_dir=folder)
+    raise ModelError(f"There is no model in the folder {folder}: Picasso takes {ACCEPTED}.")
+
+
+def served(folder: Path) -> Path | None:
+    """Return the newest version of a model in TensorFlow Serving's layout, such as ``flowers/2``, or None."""
+    versions = [path for path in folder.glob(f"*/{SAVED_MODEL}") if path.parent.name.isdecimal()]
+    # By number, as TensorFlow Serving takes them: 10 is newer than 9.
+    return max((path.parent for path in versions), key=lambda path: int(path.name[:30]), default=None)
+
+
+def checkpoint_at(path: Path) -> Found | None:
+    """Return the TensorFlow 1 checkpoint that a path names one file of, or the beginning of; None for none."""
+    prefix = Path(CHECKPOINT.sub("", str(path)))
+    lies = any(Path(f"{prefix}{ending}").is_file() for ending in (".index", ".meta"))
+    return Found(Format.CHECKPOINT, prefix) if lies else None
+
+
+def tensorflow_1(path: str | Path | None = None, data_dir: str | Path | None = None) -> Found:
+    """Return the checkpoint or frozen graph at ``path``, or the newest checkpoint in ``data_dir``.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if not path:
+        index = newest(str(data_dir or ""), ("*.index",), "TensorFlow checkpoint")
+        return Found(Format.CHECKPOINT, index.with_suffix(""))
+    if (checkpoint := checkpoint_at(Path(path))) is not None:
+        return checkpoint
+    frozen = Path(path).suffix.lower() == ".pb"
+    return Found(Format.FROZEN_GRAPH if frozen else Format.CHECKPOINT, Path(path))
+
+
+def keras_model(
+    path: str | Path | None = None, data_dir: str | Path | None = None, weights: str | Path | None = None
+) -> Found:
+    """Return the Keras model at ``path``, or the newest one in ``data_dir``.
+
+    Args:
+        path: a model, or an architecture as ``.json``.
+        data_dir: a folder; where a ``.json`` that describes a model lies beside an ``.h5``, that has its weights.
+        weights: the file of weights of an architecture; by default the newest beside it.
+
+    Raises:
+        ModelError: there is none.
+    """
+    file = Path(path) if path else newest(str(data_dir or ""), KERAS_FILES, "Keras model")
+    if not file.exists():
+        raise ModelError(f"There is no model file {file}.")
+    if not file.is_file():
+        # Opening a pipe may never end.
+        raise ModelError(f"{file} is no file; name a model file or a folder.")
+    suffix = file.suffix.lower()
+    if suffix == ".keras":
+        return Found(Format.KERAS_ARCHIVE, file)
+    if suffix == ".json":
+        beside = Path(weights) if weights else newest(str(file.parent), KERAS_FILES[1:], "file of weights")
+        return Found(Format.KERAS_JSON, file, beside)
+    architectures = [] if path else sorted(filter(is_architecture, file.parent.glob("*.json")), key=modified)
+    if architectures:
+        return Found(Format.KERAS_JSON, architectures[-1], Path(weights) if weights else file)
+    return Found(Format.KERAS_HDF5, file)
+
+
+def decoded(file: Path) -> dict[str, Any] | None:
+    """Return the document in a JSON that describes a model, or None for any other file."""
+    try:
+        if not file.is_file() or file.stat().st_size > LARGEST_JSON:
+            return None
+        # Not above: what scans a file asks here what the file is.
+        from picasso.models.scan import json_reading
+
+        text = file.read_bytes()
+        if json_reading.memory_of(text) > json_reading.MOST_BYTES:
+            return None
+        document: Any = json.loads(text.decode("utf-8"))
+        # Keras 1 encoded its JSON twice.
+        while isinstance(document, str):
+            document = json.loads(document)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) and {"class_name", "config"} <= document.keys() else None
+
+
+def is_architecture(file: Path) -> bool:
+    """Tell whether a JSON describes a model; a file of labels does not."""
+    return decoded(file) is not None

@@ -1,0 +1,83 @@
+"""Cutting a function out of a large TensorFlow graph.
+
+TensorFlow's own ``WrappedFunction.prune`` copies operation by operation in Python, which takes longer than everything
+else that loading a deep network does. Here the operations between two lists of tensors are copied as one message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from picasso.models.tf.runtime import tf, tf1
+
+# Under this name the copied operations stand, so that they do not meet the function's own inputs.
+SCOPE = "cut"
+
+
+class Cutter:
+    """Cuts functions out of one graph, which may grow in between.
+
+    Args:
+        wrapped: what ``tf.compat.v1.wrap_function`` returned; kept alive with the variables that it captured.
+    """
+
+    def __init__(self, wrapped: Any) -> None:
+        self._wrapped = wrapped
+        self._version = -1
+        self._definition: Any = None
+        self._nodes: dict[str, Any] = {}
+
+    def cut(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
+        """Return the part of the graph between two lists of tensors as a function.
+
+        Args:
+            inputs: tensors of the graph, which become the arguments.
+            outputs: tensors of the graph that depend on nothing but the inputs, constants and captured variables.
+
+        Returns:
+            a concrete function that returns a list of tensors, in the order of ``outputs``.
+        """
+        graph = self._wrapped.graph
+        if graph.version != self._version:
+            self._definition, self._version = graph.as_graph_def(), graph.version
+            self._nodes = {node.name: node for node in self._definition.node}
+        captured = {inner.name: outer for outer, inner in graph.captures}
+        fed = [tensor.name for tensor in inputs]
+        definition, used = self._between(
+            {*fed, *captured}, [tensor.op.name for tensor in outputs if tensor.name not in fed]
+        )
+
+        def build(*given: Any) -> list[Any]:
+            into, places = tf1.get_default_graph(), dict(zip(fed, given, strict=True))
+            mapped = {name: places[name] for name in used & places.keys()}
+            mapped |= {name: into.capture(captured[name]) for name in used & captured.keys()}
+            wanted = [tensor.name for tensor in outputs if tensor.name not in places]
+            made = iter(tf1.import_graph_def(definition, mapped, wanted, name=SCOPE))
+            return [places[tensor.name] if tensor.name in places else next(made) for tensor in outputs]
+
+        return tf1.wrap_function(build, [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs])
+
+    def _between(self, given: set[str], targets: Sequence[str]) -> tuple[Any, set[str]]:
+        """Return a GraphDef of the operations that lead from given tensors to operations, and the tensors that it uses.
+
+        Args:
+            given: the names of tensors behind which nothing is needed.
+            targets: the names of the operations.
+        """
+        names, waiting, used = set(targets), list(targets), set[str]()
+        while waiting:
+            for source in self._nodes[waiting.pop()].input:
+                tensor = source if ":" in source else f"{source}:0"
+                if tensor in given:
+                    used.add(tensor)
+                elif (name := source.lstrip("^").partition(":")[0]) not in names:
+                    names.add(name)
+                    waiting.append(name)
+        whole = self._definition
+        part = tf1.GraphDef(versions=whole.versions, library=whole.library)
+        part.node.extend(node for node in whole.node if node.name in names)
+        for node in part.node:
+            # It may name an operation that is left out, and everything computes on one device.
+            node.attr.pop("_class", None)
+        return part, used

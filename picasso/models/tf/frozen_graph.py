@@ -1,0 +1,303 @@
+"""TensorFlow graphs whose variables have become constants: which code they hold, and how they are imported."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from picasso import remedies
+from picasso.errors import ModelError, reason
+from picasso.models.outputs import class_count
+from picasso.models.scan.graph_operations import ALLOWED, describe
+from picasso.models.tf import variables
+from picasso.models.tf.feature_layers import reach, walk
+from picasso.models.tf.runtime import convert_to_constants, tf, tf1
+from picasso.models.tf.variables import base
+
+# How many tensors a message lists.
+MAX_LISTED = 8
+PLACEHOLDERS = ("Placeholder", "PlaceholderWithDefault")
+# Numbers the graphs that this process has loaded.
+LOADED = itertools.count(1)
+
+
+class GraphError(ModelError):
+    """TensorFlow can't build a graph."""
+
+
+def operations_of(definition: Any) -> Iterable[str]:
+    """Yield the types of all operations of a GraphDef, those inside its functions included."""
+    yield from (node.op for node in definition.node)
+    for function in definition.library.function:
+        yield from (node.op for node in function.node_def)
+
+
+def pruned(definition: Any, output: str, source: Any = None) -> Any:
+    """Return what a tensor of a GraphDef depends on, with the functions that are called, and bound to no device.
+
+    Args:
+        definition: is taken apart.
+        output: the name of the tensor.
+        source: the tensor of a graph that takes the images; what it was computed from is left out.
+    """
+    nodes = {node.name: node for node in definition.node}
+    if source is not None and source.op.type not in PLACEHOLDERS and len(source.op.outputs) == 1:
+        replaced = nodes[source.op.name]
+        replaced.Clear()
+        replaced.name, replaced.op = source.op.name, "Placeholder"
+        replaced.attr["dtype"].type = source.dtype.as_datatype_enum
+        replaced.attr["shape"].shape.CopyFrom(source.shape.as_proto())
+    waiting, kept = [base(output)], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in nodes and name not in kept:
+            kept.add(name)
+            waiting += map(base, nodes[name].input)
+    result = tf1.GraphDef(versions=definition.versions)
+    result.node.extend(node for node in definition.node if node.name in kept)
+    functions = {function.signature.name: function for function in definition.library.function}
+    nodes_left = list(result.node)
+    while nodes_left:
+        node = nodes_left.pop()
+        for name in (node.op, *(one.name for one in named(node))):
+            if (function := functions.pop(name, None)) is not None:
+                result.library.function.append(function)
+                nodes_left += function.node_def
+    tidy(result)
+    return result
+
+
+def tidy(definition: Any) -> None:
+    """Give the functions of a GraphDef names of their own, and take out what says where and how to run it.
+
+    All functions of a process share their names, and another model, or the same one, may have functions of these names.
+    """
+    number = next(LOADED)
+    renamed = {one.signature.name: f"{one.signature.name}_{number}" for one in definition.library.function}
+    for function in definition.library.function:
+        function.signature.name = renamed[function.signature.name]
+    for node in itertools.chain(definition.node, *(function.node_def for function in definition.library.function)):
+        node.device = ""
+        node.op = renamed.get(node.op, node.op)
+        # What it should lie beside may be gone, and gradients that its writer registered are known there only.
+        for key in ("_class", "_gradient_op_type", "config", "config_proto", "executor_type"):
+            node.attr.pop(key, None)
+        for one in named(node):
+            one.name = renamed.get(one.name, one.name)
+
+
+def named(node: Any) -> Iterator[Any]:
+    """Yield where the attributes of an operation name functions."""
+    for value in node.attr.values():
+        yield from (one for one in (value.func, *value.list.func) if one.name)
+
+
+class Values(convert_to_constants._ConverterData):  # type: ignore[misc]
+    """What TensorFlow's own conversion needs: a graph, and the values of its variables."""
+
+    def __init__(self, definition: Any, values: Mapping[str, Any]) -> None:
+        super().__init__(definition)
+        for name, value in values.items():
+            kind = tf.as_dtype(value.dtype).as_datatype_enum
+            self._tensor_data[name] = convert_to_constants._TensorData(numpy=value, dtype=kind, index=None)
+
+
+def with_values(
+    document: Any, output: str, prefix: Path, label: str, source: Any = None, *, trust: bool = False
+) -> Any:
+    """Return what a tensor of a MetaGraphDef depends on, with its variables turned into constants.
+
+    Args:
+        document: the MetaGraphDef.
+        output: the name of the tensor.
+        prefix: what the names of the checkpoint's files begin with.
+        label: how error messages name the model.
+        source: the tensor that takes the images; what it was computed from is left out.
+        trust: whether the output may depend on any operation.
+
+    Raises:
+        ModelError: it depends on code, or a variable has no value.
+    """
+    definition = pruned(document.graph_def, output, source)
+    refuse_dormant(definition, label, trust)
+    names = [node.name for node in definition.node if node.op in variables.VARIABLES]
+    values = variables.values(document, prefix, names, label)
+    return convert_to_constants._replace_variables_by_constants(Values(definition, values))[0]
+
+
+def refuse_dormant(definition: Any, label: str, trust: bool) -> None:
+    """Raise a ModelError if a graph holds what may lie in a file, but not take part in an answer."""
+    functions = {function.signature.name for function in definition.library.function}
+    found = sorted(set(operations_of(definition)) - ALLOWED - functions)
+    if found and not trust:
+        raise ModelError(
+            f"{label} was not loaded: {describe(found[0])}, and the output depends on it. "
+            f"If you trust the file: {remedies.setting('TRUST_MODEL')}."
+        )
+
+
+def importer(
+    definition: Any,
+    input_name: str,
+    output_name: str,
+    label: str,
+    input_shape: Sequence[int] | None = None,
+    learned: Sequence[int] | None = None,
+    constant_feeds: Mapping[str, Any] | None = None,
+    trust: bool = False,
+) -> Callable[[], tuple[Any, Any]]:
+    """Return a function that builds a frozen graph in the default graph and gives its input and output.
+
+    Args:
+        definition: a GraphDef without variables.
+        input_name: the tensor that takes the pictures, or "" for the only placeholder there is.
+        output_name: the tensor of class scores, or "" for the only softmax or sigmoid that nothing follows.
+        label: how error messages name the model.
+        input_shape: ``(H, W, C)``, as the user says.
+        learned: ``(H, W, C)``, as preprocess() gives it; taken where neither the user nor the placeholder says.
+        constant_feeds: values of further placeholders, by tensor name.
+        trust: whether the output may depend on any operation.
+
+    Raises:
+        GraphError: TensorFlow can't build the graph.
+        ModelError: a tensor does not exist, the names can't be guessed, or the output depends on code.
+    """
+    feeds = dict(constant_feeds or {})
+    for node in definition.node:
+        if node.op in PLACEHOLDERS and "learning_phase" in node.name:
+            feeds.setdefault(f"{node.name}:0", 0)
+    with tf.Graph().as_default() as graph:
+        try:
+            tf1.import_graph_def(definition, name="")
+        except Exception as error:
+            raise GraphError(f"TensorFlow could not build the graph of {label}: {reason(error)}.") from error
+        input_name = input_name or guess_input(graph, feeds, label)
+        output_name = output_name or guess_output(graph, label)
+        source = find_tensor(graph, "tf_input_var", input_name)
+        find_tensor(graph, "tf_predict_var", output_name)
+        types = {name: find_tensor(graph, "constant_feeds", name).dtype for name in feeds}
+    definition = pruned(definition, output_name, source)
+    refuse_dormant(definition, label, trust)
+    # A value that the output does not depend on is not needed.
+    left = {node.name for node in definition.node}
+    types = {name: kind for name, kind in types.items() if base(name) in left}
+
+    def build() -> tuple[Any, Any]:
+        shape = known_shape(source.shape, input_shape, learned, label)
+        pictures = tf1.placeholder(tf.float32, shape, "picasso_input")
+        mapped = {name: tf.cast(value, types[name]) for name, value in feeds.items() if name in types}
+        mapped[input_name] = tf.cast(pictures, source.dtype)
+        (output,) = tf1.import_graph_def(definition, input_map=mapped, return_elements=[output_name], name="")
+        unfed = sorted(one.name for one in reach(output.op, up=True) if one.type == "Placeholder")
+        missing = [f"{name}:0" for name in unfed if name != pictures.op.name]
+        if missing:
+            values = remedies.argument("constant_feeds", dict.fromkeys(missing, 1.0))
+            raise ModelError(
+                f"{label} needs more than an image: give a value for {', '.join(missing)}, such as {values}.",
+                field="constant_feeds",
+            )
+        return pictures, output
+
+    return build
+
+
+def known_shape(described: Any, given: Sequence[int] | None, learned: Sequence[int] | None, label: str) -> Any:
+    """Return the shape ``[N or None, H, W, C]`` of an input.
+
+    Args:
+        described: what the graph says.
+        given: ``(H, W, C)``, as the user says.
+        learned: ``(H, W, C)``, as preprocess() gives it.
+        label: how error messages name the model.
+
+    Raises:
+        ModelError: nobody says.
+    """
+    if given:
+        return [None, *given]
+    known = described.rank is not None and None not in described.as_list()[1:]
+    if learned and not known:
+        return [None, *learned]
+    if described.rank is None or (described.rank == 4 and not known):
+        how = remedies.argument("input_shape", [224, 224, 3])
+        raise ModelError(
+            f"The input of {label} has no known size; say its height, width and channels, such as {how}, or override "
+            "preprocess() in a model class.",
+            field="input_shape",
+        )
+    return described
+
+
+def find_tensor(graph: Any, key: str, name: str) -> Any:
+    """Return a tensor by name, or raise a ModelError that lists likely ones."""
+    try:
+        return graph.get_tensor_by_name(name)
+    except (KeyError, ValueError, TypeError) as error:
+        kinds = ("Softmax", "Sigmoid") if key == "tf_predict_var" else PLACEHOLDERS
+        tensors = [operation.outputs[0] for operation in graph.get_operations() if operation.type in kinds]
+        likely = [tensor.name for tensor in tensors if key != "tf_input_var" or tensor.shape.rank in (None, 4)]
+        hint = f"likely ones are {', '.join(likely)}" if likely else "name it as operation:0"
+        raise ModelError(f"{key} = {name!r} is no tensor of this graph; {hint}.", field=key) from error
+
+
+def guess_input(graph: Any, feeds: Mapping[str, Any], label: str) -> str:
+    """Return the name of the only placeholder that could take pictures."""
+    names = [
+        tensor.name
+        for operation in graph.get_operations()
+        if operation.type == "Placeholder" and (tensor := operation.outputs[0]).name not in feeds
+        and tensor.shape.rank in (None, 4)
+    ]  # fmt: skip
+    return only(names, "tf_input_var", "placeholders", label)
+
+
+def guess_output(graph: Any, label: str) -> str:
+    """Return the name of the only softmax or sigmoid that nothing but copies follows, or else of the only result.
+
+    Results are what depends on a placeholder for images, is used by nothing, and has the shape of class scores.
+    """
+    names = [
+        operation.outputs[0].name
+        for operation in graph.get_operations()
+        if operation.type in ("Softmax", "Sigmoid")
+        and all(other.type == "Identity" for other in walk(operation, up=False) if other is not operation)
+    ]
+    if len(names) == 1:
+        return str(names[0])
+    results = list(results_of(graph))
+    if not names and len(results) == 1:
+        return str(results[0].name)
+    likely = {tensor.name: tensor.shape for tensor in map(graph.get_tensor_by_name, names)}
+    likely |= {tensor.name: tensor.shape for tensor in results}
+    listed = ", ".join(f"{name} {shape}" for name, shape in itertools.islice(likely.items(), MAX_LISTED)) or "none"
+    how = remedies.argument("tf_predict_var", next(iter(likely), "operation:0"))
+    raise ModelError(
+        f"{label} has no single tensor that could hold the class scores; likely ones are: {listed}. Name the right "
+        f"one, such as {how}.",
+        field="tf_predict_var",
+    )
+
+
+def results_of(graph: Any) -> Iterator[Any]:
+    """Yield the tensors of fractions that depend on images, that nothing uses, and that may be class scores."""
+    placeholders = [one for one in graph.get_operations() if one.type in PLACEHOLDERS]
+    images = [one for one in placeholders if one.outputs[0].shape.rank in (None, 4)]
+    seen = {operation for image in images for operation in walk(image, up=False)} - set(images)
+    for operation in graph.get_operations():
+        if operation not in seen or any(tensor.consumers() for tensor in operation.outputs):
+            continue
+        for tensor in operation.outputs:
+            scores = tensor.shape.rank and class_count(tensor.shape.as_list(), None)
+            if tensor.dtype.is_floating and scores:
+                yield tensor
+
+
+def only(names: Sequence[str], key: str, what: str, label: str) -> str:
+    """Return the one name there is, or raise a ModelError that asks for a choice."""
+    if len(names) == 1:
+        return names[0]
+    found = f"has {len(names)} {what} ({', '.join(names)})" if names else f"has no {what}"
+    how = remedies.argument(key, names[0] if names else "operation:0")
+    raise ModelError(f"{label} {found}; name the right tensor, such as {how}.", field=key)

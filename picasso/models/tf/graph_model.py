@@ -1,0 +1,123 @@
+"""What Keras models and TensorFlow graphs share: all answers come from one compiled graph."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from picasso.models.arrays import Array, Classes
+from picasso.models.base import Model
+from picasso.models.info import Capability, Layer
+from picasso.models.newest import written
+from picasso.models.occlusion import Box, Occlusion
+from picasso.models.outputs import contradictions
+from picasso.models.tf.graph import Graph
+from picasso.models.tf.incremental.checked import Checked
+
+log = logging.getLogger(__name__)
+
+
+class GraphModel(Model):
+    """A model whose answers come from a :class:`~picasso.models.tf.graph.Graph`."""
+
+    reads_output_kind = True
+    _graph: Graph
+
+    def adopt(self, graph: Graph, file: Path, *, in_memory: bool = False) -> None:
+        """Take the answers from ``graph`` and name the model after the checkpoint ``file``.
+
+        Args:
+            graph: the graph.
+            file: the checkpoint.
+            in_memory: there is no such file; it is only what the model is called.
+        """
+        self._graph = graph
+        self.input_shape, self.num_classes = graph.input_shape, graph.num_classes
+        self.fixed_batch = graph.fixed_batch
+        self.logits_found, self.notes = graph.found, self.notes + graph.notes
+        self.output_found = graph.decision.describe()
+        if in_memory:
+            self.checkpoint, self.checkpoint_time, self.files = f"{file.name} (in memory)", "", ()
+        else:
+            self.checkpoint, self.checkpoint_time, self.files = file.name, written(file), (file,)
+        self.capabilities = frozenset({Capability.PREDICTIONS})
+        if graph.differentiable:
+            self.capabilities |= {Capability.GRADIENTS}
+        if graph.differentiable and graph.layers():
+            self.capabilities |= {Capability.FEATURE_MAPS}
+        if graph.integers:
+            self.takes_integers(graph.integers)
+        elif found := graph.value_range():
+            self.takes_values(found, "the model rescales its input itself")
+
+    def check_output(self, inputs: Array) -> tuple[str, ...]:
+        """Look at the values of the output, where they are taken for logits without proof."""
+        return contradictions(self._graph.decision, lambda: self.logits(inputs)[:, -self._graph.decision.count :])
+
+    def occlude(self, picture: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
+        """Compute only what each window changes, where the graph allows it and it saves enough."""
+        return self._occluder.occlude(picture, fill, boxes)
+
+    def occlusion_passes(self, boxes: Sequence[Box]) -> float:
+        """Return how many whole pictures the windows are worth, less where only what changes is computed."""
+        return self._occluder.passes(boxes)
+
+    @cached_property
+    def _occluder(self) -> Checked:
+        """What computes occlusion maps faster where that is possible; it is built when this is first asked."""
+        memory = self.occlusion_mb * 1_000_000
+        return Checked(self.checkpoint, self._graph.incremental, super().occlude, self.predict, self._probe, memory)
+
+    def _probe(self) -> tuple[Array, Array]:
+        """Return two pictures of noise as the model takes them, one of them with large contrasts."""
+        height, width, channels = self.input_shape
+        generator = np.random.default_rng(0)
+        try:
+            small = generator.integers(0, 256, (2, 8, 8, 3), np.uint8)
+            images = [Image.fromarray(one).resize((width, height), Image.Resampling.NEAREST) for one in small]
+            picture, fill = self.inputs_of(images)
+        except Exception:
+            log.warning("preprocess() failed on a picture of noise; the fast occlusion is tried on plain numbers")
+            picture, fill = generator.random((2, height, width, channels), np.float32)
+        return picture, fill
+
+    def layers(self) -> Sequence[Layer]:
+        """Return the layers of the graph that have feature maps."""
+        return self._graph.layers()
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        """Ask the compiled graph."""
+        return self._graph.probabilities(inputs)
+
+    def batch_logits(self, inputs: Array) -> Array:
+        """Ask the compiled graph."""
+        return self._graph.logits(inputs)
+
+    def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
+        """Ask the compiled graph."""
+        return self._graph.input_gradients(inputs, classes)
+
+    def batch_class_gradients(self, inputs: Array, classes: Classes) -> Array:
+        """Ask the compiled graph."""
+        return self._graph.class_gradients(inputs, classes)
+
+    def batch_guided_gradients(self, inputs: Array, classes: Classes) -> Array:
+        """Ask a second graph, whose rectifiers are guided; it is built when this is first asked."""
+        return self._guided.class_gradients(inputs, classes)
+
+    @cached_property
+    def _guided(self) -> Graph:
+        return self._graph.guided()
+
+    def batch_feature_maps(self, inputs: Array, layer: str) -> Array:
+        """Ask the compiled graph."""
+        return self._graph.feature_maps(inputs, layer)
+
+    def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
+        """Ask the compiled graph."""
+        return self._graph.feature_gradients(inputs, classes, layer)

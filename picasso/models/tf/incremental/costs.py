@@ -1,0 +1,135 @@
+"""What steps cost: all of their work, in multiply-adds of a dense convolution; NumPy only.
+
+Products are counted, and so are the numbers that are moved, for most operations of a network only read and write. The
+weights of one against the other were measured: see ``python -m benchmarks costs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+from picasso.models.tf.incremental import winograd
+from picasso.models.tf.incremental.intervals import Rectangles
+from picasso.models.tf.incremental.steps import BY_PLACE, Kind, Network, Step
+
+# Reading or writing a number takes as long as so many multiply-adds of a dense convolution.
+MOVED = 13.0
+# And so many where it is taken from a table, for rectangles are copied into the table before.
+GATHERED = 40.0
+# One multiply-add of a convolution by single channels, or by small groups of them, takes as long as so many of others.
+THIN = 4.0
+# With fewer channels to sum over, a convolution counts as thin.
+FEW_CHANNELS = 8
+# Where a place of a rectangle comes from is looked up in a table that has to be made.
+LOOKED_UP = 900.0
+# Starting the operations of a step, which all windows of a chunk share. Whole images come in batches that are so large
+# that this is nothing.
+STARTED = 3e6
+
+
+class Costs:
+    """The cost of each step of a network.
+
+    Args:
+        network: the steps.
+        shapes: of the tensors for one image, with the axis of images, where they are known.
+    """
+
+    def __init__(self, network: Network, shapes: Mapping[str, Sequence[int]]) -> None:
+        self._network, self._shapes = network, shapes
+        self._whole = {step.output: self._computed_whole(step) for step in network.steps}
+        #: What one whole image costs.
+        self.whole = sum(self._whole.values())
+
+    def window(self, rows: Rectangles, columns: Rectangles) -> float:
+        """Return what one window costs, apart from what it shares with the others of its chunk."""
+        return sum(self._step(step, rows, columns) for step in self._network.steps)
+
+    def shared(self) -> float:
+        """Return what a chunk costs apart from its windows: starting operations, and copying clean maps."""
+        network, total = self._network, 0.0
+        for step in network.steps:
+            total += STARTED
+            for name in step.inputs:
+                if name in network.places and self._gathers(step, name):
+                    total += GATHERED * self._size(name)
+        return total
+
+    def _step(self, step: Step, rows: Rectangles, columns: Rectangles) -> float:
+        """Return what a step costs for one window."""
+        network = self._network
+        held = step.output in network.places
+        if step.kind is Kind.COUNT or (step.kind is Kind.PAD and held):
+            return 0.0
+
+        def area(name: str) -> int:
+            place = network.places[name]
+            return rows[place][1] * columns[place][1]
+
+        def channels(name: str) -> int:
+            return network.shapes[name][-1]
+
+        gathered = 0.0
+        for name in step.inputs:
+            if name not in network.places or not self._gathers(step, name):
+                continue
+            places = area(name)
+            if step.kind is not Kind.MEAN:
+                places = self._needed(step, name, rows, columns)
+            gathered += LOOKED_UP * places + GATHERED * channels(name) * (places + area(name))
+        if step.kind is Kind.MEAN and step.inputs[0] in network.places:
+            return gathered + 2 * MOVED * channels(step.inputs[0]) * area(step.inputs[0])
+        if not held:
+            return gathered + self._whole[step.output]
+        place = network.places[step.output]
+        height, width = rows[place][1], columns[place][1]
+        if step.tile:
+            inputs, filters = network.shapes[step.inputs[0]][-1], step.shape[-1]
+            return gathered + winograd.cost(step.tile, height, width, inputs, filters) / 2
+        share = height * width / max(1, step.shape[0] * step.shape[1])
+        return gathered + share * self._computed(step, behind=False)
+
+    def _needed(self, step: Step, name: str, rows: Rectangles, columns: Rectangles) -> int:
+        """Return how many places of an input a step gathers for one window."""
+        network = self._network
+        if step.output not in network.places:
+            height, width, _ = network.shapes[name]
+            return height * width
+        place = network.places[step.output]
+        height, width = rows[place][1], columns[place][1]
+        if step.slides:
+            down, across = step.slides
+            return ((height - 1) * down.stride + down.reach) * ((width - 1) * across.stride + across.reach)
+        return height * width
+
+    def _gathers(self, step: Step, name: str) -> bool:
+        """Tell whether a step takes an input from a table rather than as it is held."""
+        network = self._network
+        if step.kind is Kind.MEAN:
+            return True
+        if step.kind in (Kind.COUNT, Kind.PAD) and step.output in network.places:
+            return False
+        moves = step.slides is not None and step.slides != BY_PLACE and step.output in network.places
+        return moves or not network.aligned(step, name)
+
+    def _computed_whole(self, step: Step) -> float:
+        """Return what a step costs for a whole image, with the normalizations that it took in."""
+        if step.kind is Kind.COUNT:
+            return 0.0
+        return self._computed(step, behind=True)
+
+    def _computed(self, step: Step, *, behind: bool) -> float:
+        """Return what a step costs for all of its output."""
+        size = self._size(step.output)
+        moved = size + sum(self._size(name) for name in step.inputs) + (2 * size * step.behind if behind else 0)
+        products = step.macs * (size // max(1, step.shape[-1])) if step.macs else 0
+        shapes = [self._shapes.get(name) for name in (*step.inputs, step.output)]
+        if step.count and None not in shapes:
+            products = step.count(shapes[:-1], shapes[-1])
+        return MOVED * moved + (THIN if step.thin else 1.0) * products
+
+    def _size(self, name: str) -> int:
+        """Return how many numbers a tensor has for one image; unknown sides count as 1."""
+        known = self._shapes.get(name)
+        return prod(known) if known else prod(max(1, side) for side in self._network.shapes[name])

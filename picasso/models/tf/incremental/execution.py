@@ -1,0 +1,214 @@
+"""Computing a chunk of windows in TensorFlow: changed rectangles, taken from and put between clean feature maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from picasso.models.arrays import Array
+from picasso.models.tf.incremental import winograd
+from picasso.models.tf.incremental.steps import BY_PLACE, Kind, Network, Step
+from picasso.models.tf.incremental.tables import Table
+from picasso.models.tf.runtime import tf
+
+
+class Executor:
+    """The compiled computation of chunks.
+
+    Args:
+        network: the steps.
+        tables: those of any chunk, for their types.
+    """
+
+    def __init__(self, network: Network, tables: Sequence[Sequence[Table]]) -> None:
+        self._network = network
+        #: The tensors whose clean maps are needed.
+        self.clean = clean_names(network)
+        signature = (
+            spec(network, network.source),
+            spec(network, network.source),
+            [spec(network, name) for name in self.clean],
+            [[tf.TensorSpec([None] * table.ndim, table.dtype) for table in each] for each in tables],
+        )
+        # One trace for chunks of every size.
+        self._compiled = tf.function(self._compute, signature, autograph=False)
+        self._neck = network.neck
+        features = network.steps[self._neck - 1].output
+        self._head = tf.function(self._finish, [spec(network, features, many=True)], autograph=False)
+
+    def finish(self, features: Array) -> Array:
+        """Return the outputs ``(n, K)`` for what :meth:`__call__` gave for any number of windows."""
+        answer: Array = self._head(tf.constant(features)).numpy()
+        return answer
+
+    def __call__(self, picture: Any, fill: Any, clean: Sequence[Any], tables: Sequence[Sequence[Table]]) -> Array:
+        """Return what the head of the network takes, for the windows of a chunk.
+
+        Args:
+            picture: the clean input ``(H, W, C)``.
+            fill: what is seen in a window, ``(H, W, C)``.
+            clean: the maps of the clean input that :attr:`clean` names, ``(H, W, C)`` each.
+            tables: those of the input, then those of each step.
+        """
+        tensors = [[tf.constant(table) for table in each] for each in tables]
+        answer: Array = self._compiled(picture, fill, clean, tensors).numpy()
+        return answer
+
+    def _compute(self, picture: Any, fill: Any, clean: Sequence[Any], tables: Sequence[Sequence[Any]]) -> Any:
+        network, (covered, *of_steps) = self._network, tables
+        values = {network.source: tf.gather(tf.concat([flat(picture), flat(fill)], 0), covered[0])}
+        maps = {network.source: picture, **dict(zip(self.clean, clean, strict=True))}
+        for step, own in zip(network.steps[: self._neck], of_steps, strict=False):
+            values[step.output] = Work(network, maps, values, own).take(step)
+        return values[network.steps[self._neck - 1].output]
+
+    def _finish(self, features: Any) -> Any:
+        values = {self._network.steps[self._neck - 1].output: features}
+        for step in self._network.steps[self._neck :]:
+            values[step.output] = Work(self._network, {}, values, ()).take(step)
+        return values[self._network.target]
+
+
+class Work:
+    """One step for one chunk.
+
+    Args:
+        network: all steps.
+        clean: the clean maps of those tensors that are held as rectangles, ``(H, W, C)``.
+        values: the tensors so far, by name: rectangles ``(P, h, w, C)``, or whole.
+        tables: the step's own, in the order in which they are used.
+    """
+
+    def __init__(
+        self, network: Network, clean: Mapping[str, Any], values: Mapping[str, Any], tables: Sequence[Any]
+    ) -> None:
+        self._network, self._clean, self._values, self._tables = network, clean, values, iter(tables)
+
+    def take(self, step: Step) -> Any:
+        """Return what the step gives."""
+        inputs, held = step.inputs, self._network.places
+        if step.kind is Kind.COUNT and inputs[0] in held:
+            kind = self._network.types[step.output]
+            shape = tf.constant(self._network.shapes[inputs[0]], kind)
+            return tf.concat([tf.shape(self._values[inputs[0]], kind)[:1], shape], 0)
+        if step.kind is Kind.PAD and step.output in held:
+            return self._values[inputs[0]]
+        if step.tile:
+            return self._tiles(step, step.tile)
+        if step.kind is Kind.MEAN and inputs[0] in held:
+            return self._mean(step)
+        if step.output in held and step.slides and step.slides != BY_PLACE:
+            output = step.run([self._gather(inputs[0], step.outside)], valid=True)
+            return output * tf.cast(next(self._tables), output.dtype) if step.partial else output
+        aligned = self._network.aligned
+        return step.run([self._values[name] if aligned(step, name) else self._placed(name) for name in inputs])
+
+    def _placed(self, name: str) -> Any:
+        """Return what a table names, which may be all that is held."""
+        table, held = next(self._tables), self._values[name]
+        # Moving the widest maps of a residual network costs as much as its products; most need not move.
+        return tf.cond(tf.size(table) == 0, lambda: held, lambda: tf.gather(self._source(name), table))
+
+    def _gather(self, name: str, outside: float = 0.0) -> Any:
+        """Return what a table names."""
+        return tf.gather(self._source(name, outside), next(self._tables))
+
+    def _source(self, name: str, outside: float = 0.0) -> Any:
+        """Return what the tables of a tensor refer to."""
+        channels = self._network.shapes[name][-1]
+        clean = [flat(self._clean[name])] if name in self._network.places else []
+        return tf.concat(
+            [
+                tf.fill([1, channels], tf.constant(outside, self._network.types[name])),
+                *clean,
+                tf.reshape(self._values[name], [-1, channels]),
+            ],
+            0,
+        )
+
+    def _mean(self, step: Step) -> Any:
+        """Return the mean of a clean map, corrected by what changed."""
+        name = step.inputs[0]
+        clean, height, width = self._clean[name], *self._network.shapes[name][:2]
+        change = self._values[name] - tf.gather(flat(clean), next(self._tables))
+        mean = tf.reduce_mean(clean, [0, 1]) + tf.reduce_sum(change, [1, 2]) / (height * width)
+        return mean[:, None, None, :] if step.keeps else mean
+
+    def _tiles(self, step: Step, tile: int) -> Any:
+        """Convolve three by three by Winograd's tiles, which are gathered as such."""
+        kernel, bias = step.kernel
+        outputs = tf.nn.bias_add(product(self._gather(step.inputs[0]), kernel, tile), bias)
+        count, high, wide, rows, columns = tf.unstack(next(self._tables), 5)
+        outputs = tf.reshape(outputs, [tile, tile, count, high, wide, step.shape[-1]])
+        outputs = tf.transpose(outputs, [2, 3, 0, 4, 1, 5])
+        outputs = tf.reshape(outputs, [count, high * tile, wide * tile, step.shape[-1]])
+        return outputs[:, :rows, :columns]
+
+
+class CleanMaps:
+    """The compiled computation of some tensors for one input: the same steps, for a whole picture.
+
+    Args:
+        network: the steps.
+        names: the tensors.
+
+    Attributes:
+        shapes: of every tensor of the network for one input, where TensorFlow knows it.
+    """
+
+    def __init__(self, network: Network, names: Sequence[str]) -> None:
+        self._network, self._names = network, names
+        self.shapes: dict[str, list[int]] = {}
+        kind = network.types[network.source]
+        one = tf.TensorSpec([1, *network.shapes[network.source]], kind)
+        # Traced at once, for planning asks for the shapes.
+        self._compiled = tf.function(self._compute, [one], autograph=False).get_concrete_function()
+
+    def __call__(self, picture: Any) -> list[Any]:
+        """Return the tensors for one input ``(H, W, C)``, without the axis of inputs."""
+        return [maps[0] for maps in self._compiled(picture[None])]
+
+    def _compute(self, inputs: Any) -> list[Any]:
+        values = {self._network.source: inputs}
+        for step in self._network.steps:
+            values[step.output] = step.run([values[name] for name in step.inputs])
+        for name, value in values.items():
+            if value.shape.rank is not None and None not in value.shape.as_list():
+                self.shapes[name] = value.shape.as_list()
+        return [values[name] for name in self._names]
+
+
+def clean_names(network: Network) -> list[str]:
+    """Return the tensors whose clean maps are needed: those that a step does not take as they are held."""
+    return sorted({name for step in network.steps for name in step.inputs if needs_clean(network, step, name)})
+
+
+def spec(network: Network, name: str, *, many: bool = False) -> Any:
+    """Return what TensorFlow must know of a tensor, or of any number of them."""
+    return tf.TensorSpec([None] * many + [side or None for side in network.shapes[name]], network.types[name])
+
+
+def needs_clean(network: Network, step: Step, name: str) -> bool:
+    """Tell whether a step needs the clean map of an input, around what is held of it or to compare with."""
+    if name == network.source or name not in network.places or step.kind in (Kind.COUNT, Kind.PAD):
+        return False
+    moves = step.slides is not None and step.slides != BY_PLACE
+    return moves or step.kind is Kind.MEAN or not network.aligned(step, name)
+
+
+def flat(maps: Any) -> Any:
+    """Return the places of a map in a row, ``(H * W, C)``."""
+    return tf.reshape(maps, [-1, maps.shape[-1]])
+
+
+def product(inputs: Any, kernel: Any, tile: int) -> Any:
+    """Convolve tiles ``((tile + 2)², T, C)`` with a filter ``(3, 3, C, K)``: ``(tile², T, K)``."""
+    back, _, forth = (tf.constant(np.kron(one, one), tf.float32) for one in winograd.matrices(tile))
+    with tf.init_scope():
+        weights = tf.constant(winograd.transformed(kernel.numpy(), tile), tf.float32)
+    side, (channels, filters) = (tile + 2) ** 2, kernel.shape[2:]
+    values = tf.reshape(tf.matmul(forth, tf.reshape(inputs, [side, -1])), [side, -1, channels])
+    products = tf.matmul(values, weights)
+    return tf.reshape(tf.matmul(back, tf.reshape(products, [side, -1])), [tile**2, -1, filters])

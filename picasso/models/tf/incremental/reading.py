@@ -1,0 +1,228 @@
+"""Taking a TensorFlow graph apart into steps, whatever framework or format it came from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from picasso.models.tf.feature_layers import reach
+from picasso.models.tf.incremental.building import builder
+from picasso.models.tf.incremental.folding import Convolution, affine
+from picasso.models.tf.incremental.products import counter
+from picasso.models.tf.incremental.steps import Kind, Network, Slide, Step, Unsupported
+from picasso.models.tf.runtime import tf
+
+# Operations that pass their inputs on unchanged.
+TRANSPARENT = {"Identity", "IdentityN", "StopGradient", "PreventGradient", "CheckNumerics", "EnsureShape"}
+CONVOLUTIONS = {"Conv2D", "DepthwiseConv2dNative"}
+POOLINGS = {"MaxPool", "AvgPool"}
+POINTWISE = {
+    "Abs", "Add", "AddN", "AddV2", "BiasAdd", "Elu", "Erf", "Erfc", "Exp", "Expm1", "FusedBatchNormV3", "LeakyRelu",
+    "Log", "Log1p", "Maximum", "Minimum", "Mul", "Neg", "Pow", "RealDiv", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid",
+    "Softmax", "Softplus", "Softsign", "Sqrt", "Square", "SquaredDifference", "Sub", "Tanh",
+}  # fmt: skip
+# Operations with a state that stays the same while answers are computed.
+VARIABLES = {"Placeholder", "ReadVariableOp", "VarHandleOp", "VariableV2"}
+# A convolution that sums over fewer channels takes longer for each multiply-add.
+FEW_CHANNELS = 8
+# Smaller than any value of a network, and finite, so that nothing becomes NaN.
+LOWEST = -3e38
+
+Evaluate = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+def read(source: Any, target: Any, evaluate: Evaluate) -> Network:
+    """Return the steps from ``source`` to ``target``, two tensors of one graph.
+
+    Args:
+        source: the input ``(N, H, W, C)``.
+        target: the output, one row for each input.
+        evaluate: gives the values of tensors that do not depend on the input.
+
+    Raises:
+        Unsupported: an operation can't be built again by itself.
+    """
+    downstream = reach(source.op, up=False)
+    wanted = downstream & reach(target.op, up=True)
+    path = [one for one in source.graph.get_operations() if one in wanted and one is not source.op]
+    refuse(path, downstream)
+    static = {tensor.name: tensor for one in path for tensor in one.inputs if tensor.op not in downstream}
+    values = dict(zip(static, evaluate(list(static.values())), strict=True))
+    reader = Reader(source, values, path)
+    for operation in path:
+        if operation.type not in TRANSPARENT:
+            reader.add(operation)
+    return Network(reader.finish(), source.name, reader.name(target), reader.shapes, reader.types)
+
+
+def refuse(path: Sequence[Any], downstream: Collection[Any]) -> None:
+    """Raise where operations can't be computed apart: those with a state, such as random numbers or look-up tables.
+
+    Args:
+        path: the operations between input and output.
+        downstream: all operations that depend on the input.
+
+    Raises:
+        Unsupported: names one of them.
+    """
+    seen: set[Any] = set()
+    waiting = list(path)
+    while waiting:
+        operation = waiting.pop()
+        if operation in seen:
+            continue
+        seen.add(operation)
+        if operation.op_def.is_stateful and operation.type not in VARIABLES:
+            raise Unsupported(f"it has the operation {operation.type}")
+        for tensor in operation.inputs:
+            if tensor.op not in downstream:
+                waiting.append(tensor.op)
+                if operation in downstream and tensor.dtype in (tf.resource, tf.variant, tf.string):
+                    raise Unsupported(f"it has the operation {operation.type}")
+
+
+class Reader:
+    """Turns operations into steps, one after the other.
+
+    Args:
+        source: the input.
+        values: the tensors that do not depend on it, by name.
+        path: all operations that will be added, and the transparent ones between them.
+    """
+
+    def __init__(self, source: Any, values: Mapping[str, Any], path: Sequence[Any]) -> None:
+        self.values = values
+        self.shapes: dict[str, tuple[int, ...]] = {source.name: static_shape(source)}
+        self.types: dict[str, str] = {source.name: source.dtype.name}
+        self._steps: list[Step] = []
+        self._convolutions: dict[str, Convolution] = {}
+        self._aliases: dict[str, str] = {}
+        for operation in path:
+            if operation.type in TRANSPARENT:
+                for before, after in zip(operation.inputs, operation.outputs, strict=True):
+                    self._aliases[after.name] = self.name(before)
+        opaque = [one for one in path if one.type not in TRANSPARENT]
+        self._uses = Counter(self.name(tensor) for one in opaque for tensor in one.inputs)
+
+    def name(self, tensor: Any) -> str:
+        """Return the name under which a tensor is known: that of the one it is a copy of."""
+        known: str = tensor.name
+        return self._aliases.get(known, known)
+
+    def finish(self) -> list[Step]:
+        """Return the steps."""
+        for convolution in self._convolutions.values():
+            convolution.finish()
+        return self._steps
+
+    def add(self, operation: Any) -> None:
+        """Add an operation as steps of their own, one for each output, or to the convolution before it."""
+        for index, output in enumerate(operation.outputs):
+            if index == 0 or self._uses[output.name]:
+                self._add(operation, output, index)
+
+    def _add(self, operation: Any, output: Any, index: int) -> None:
+        """Add what gives one output of an operation."""
+        dynamic = [tensor for tensor in operation.inputs if tensor.name not in self.values]
+        names = tuple(self.name(tensor) for tensor in dynamic)
+        shape = self.shapes[output.name] = static_shape(output)
+        self.types[output.name] = output.dtype.name
+        if self._folds(operation, names):
+            return
+        step = Step(Kind.WHOLE, output.name, names, shape, builder(operation, self.values, index))
+        self._steps.append(step)
+        step.count = counter(operation, self.values)
+        if operation.type == "Shape":
+            step.kind = Kind.COUNT
+        elif operation.type == "Mean" and is_map(dynamic[0]) and self._axes(operation.inputs[1]) == [1, 2]:
+            step.kind, step.keeps = Kind.MEAN, bool(operation.get_attr("keep_dims"))
+        elif is_map(output) and all(is_map(tensor) for tensor in dynamic):
+            self._describe(step, operation)
+
+    def _folds(self, operation: Any, names: Sequence[str]) -> bool:
+        """Let the convolution that an affine operation follows do its work, if nothing else needs its output."""
+        before = self._convolutions.get(names[0]) if len(names) == 1 and self._uses[names[0]] == 1 else None
+        behind = affine(operation, self.values, before.step.shape[-1]) if before else None
+        if not before or not behind:
+            return False
+        output = operation.outputs[0].name
+        before.take_in(behind, output)
+        self._convolutions[output] = self._convolutions.pop(names[0])
+        return True
+
+    def _describe(self, step: Step, operation: Any) -> None:
+        """Say what a step does with rectangles, where that is known."""
+        kind, dynamic = operation.type, len(step.inputs)
+        sides = {self.shapes[name][:2] for name in (*step.inputs, step.output)}
+        slides = kind in POOLINGS or (kind in CONVOLUTIONS and operation.inputs[1].name in self.values)
+        if slides and channels_last(operation):
+            self._slide(step, operation)
+            if kind in CONVOLUTIONS:
+                self._convolutions[step.output] = Convolution(step, operation, self.values)
+        elif (kind == "FusedBatchNormV3" and operation.get_attr("is_training")) or not channels_last(operation):
+            # It takes in the statistics of all places, or has its channels elsewhere.
+            return
+        elif kind in POINTWISE and len(sides) == 1 and all(self._uniform(one) for one in operation.inputs):
+            step.kind = Kind.POINTWISE if dynamic == 1 else Kind.JOIN
+        elif kind == "ConcatV2" and len(sides) == 1 and dynamic == len(operation.inputs) - 1:
+            if self._axes(operation.inputs[-1]) in ([3], [-1]):
+                step.kind = Kind.JOIN
+        elif kind == "Pad" and dynamic == 1:
+            paddings = self.values[operation.inputs[1].name].numpy()
+            if not paddings[[0, 3]].any():
+                step.kind, step.shift = Kind.PAD, (int(paddings[1, 0]), int(paddings[2, 0]))
+
+    def _slide(self, step: Step, operation: Any) -> None:
+        """Describe a convolution or a pooling."""
+        strides, padding = operation.get_attr("strides")[1:3], operation.get_attr("padding")
+        if operation.type in CONVOLUTIONS:
+            kernel = self.values[operation.inputs[1].name]
+            sides, gaps = kernel.shape[:2], operation.get_attr("dilations")[1:3]
+            # A filter by single channels has the multiplier where others have the number of outputs.
+            thin = operation.type == "DepthwiseConv2dNative"
+            step.macs = int(np.prod(kernel.shape))
+            step.thin = thin or kernel.shape[2] < FEW_CHANNELS
+        else:
+            sides, gaps = operation.get_attr("ksize")[1:3], (1, 1)
+            step.outside = LOWEST if operation.type == "MaxPool" else 0.0
+            step.partial = operation.type == "AvgPool" and padding == b"SAME"
+        slides = []
+        for axis in (0, 1):
+            span = (sides[axis] - 1) * gaps[axis] + 1
+            before = 0
+            if padding == b"SAME":
+                length = self.shapes[step.inputs[0]][axis]
+                before = max(0, (step.shape[axis] - 1) * strides[axis] + span - length) // 2
+            elif padding == b"EXPLICIT":
+                before = int(operation.get_attr("explicit_paddings")[2 + 2 * axis])
+            slides.append(Slide(int(span), int(strides[axis]), before))
+        step.kind, step.slides = Kind.WINDOW, (slides[0], slides[1])
+
+    def _uniform(self, tensor: Any) -> bool:
+        """Tell whether an operand is the same at all places: one that is static must not have sides of its own."""
+        value = self.values.get(tensor.name)
+        return value is None or value.shape.rank < 3 or all(side == 1 for side in value.shape[-3:-1])
+
+    def _axes(self, tensor: Any) -> list[int]:
+        """Return the axes that a static operand names, sorted."""
+        value = self.values.get(tensor.name)
+        return [] if value is None else sorted(int(axis) for axis in np.ravel(value.numpy()))
+
+
+def channels_last(operation: Any) -> bool:
+    """Tell whether an operation takes maps ``(N, H, W, C)``, not ``(N, C, H, W)``."""
+    has_format = any(attribute.name == "data_format" for attribute in operation.op_def.attr)
+    return not has_format or bool(operation.get_attr("data_format") == b"NHWC")
+
+
+def is_map(tensor: Any) -> bool:
+    """Tell whether a tensor holds feature maps ``(N, H, W, C)`` whose size is known."""
+    return bool(tensor.shape.rank == 4 and None not in tensor.shape.as_list()[1:] and tensor.dtype.is_floating)
+
+
+def static_shape(tensor: Any) -> tuple[int, ...]:
+    """Return a tensor's shape without the batch; sides that are not known are 0."""
+    return tuple(side or 0 for side in tensor.shape.as_list()[1:]) if tensor.shape.rank else ()

@@ -1,0 +1,161 @@
+"""What the axes of a tensor stand for: rows and columns of the image, whatever they were reshaped into."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import chain
+
+from picasso.models.info import Place
+
+ROWS, COLUMNS = 0, 1
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Part of an axis: ``size`` values, at steps of ``step`` pixels over one side of the image.
+
+    A value's place along a side is the sum of what all factors of that side say: a row of windows starts at the centre
+    of the first window, and the rows within a window from its centre on.
+
+    Attributes:
+        size: how many; None for the batch.
+        side: ROWS, COLUMNS, or None for channels and all else.
+        start: the place of the first value in pixels.
+        step: from one to the next in pixels.
+    """
+
+    size: int | None
+    side: int | None = None
+    start: float = 0.0
+    step: float = 0.0
+
+    def moved(self, cells: float, scale: float, size: int) -> Factor:
+        """Return the factor whose value i lies where this one has the value ``cells + i * scale``."""
+        return replace(self, size=size, start=self.start + cells * self.step, step=self.step * scale)
+
+
+#: The factors of one axis, the outermost first; one of size 1 has none.
+Axis = tuple[Factor, ...]
+Layout = tuple[Axis, ...]
+
+
+def plain(size: int | None) -> Axis:
+    """Return an axis that stands for nothing in the image."""
+    return () if size == 1 else (Factor(size),)
+
+
+def single(axis: Axis, size: int | None) -> Factor:
+    """Return an axis as one factor; one without a side where its values do not lie in a row."""
+    return reduce(merged, axis) if axis else Factor(size)
+
+
+def merged(outer: Factor, inner: Factor) -> Factor:
+    """Return two factors as one."""
+    if outer.size is None or inner.size is None:
+        return Factor(None)
+    size = outer.size * inner.size
+    if outer.side is not None and inner.side is None:
+        # Each value was repeated, or holds several that lie next to each other: they share its cell.
+        step = outer.step / inner.size
+        return Factor(size, outer.side, outer.start - outer.step / 2 + step / 2, step)
+    if outer.side == inner.side is not None and math.isclose(outer.step, inner.step * inner.size):
+        return Factor(size, outer.side, outer.start + inner.start, inner.step)
+    return Factor(size)
+
+
+def split(factor: Factor, inner: int) -> tuple[Factor, Factor]:
+    """Return one factor as two, the second of ``inner`` values, around whose centre the first one counts."""
+    centre = (inner - 1) / 2 * factor.step
+    outer = Factor((factor.size or 1) // inner, factor.side, factor.start + centre, factor.step * inner)
+    return outer, Factor(inner, factor.side, -centre, factor.step)
+
+
+def reshaped(layout: Layout, shape: Sequence[int | None]) -> Layout | None:
+    """Return the layout of the same values in another shape, or None where it can't be told."""
+    factors = [factor for factor in chain.from_iterable(layout) if factor.size != 1]
+    after: list[Axis] = []
+    sizes = list(shape)
+    # The batch comes first, and with it whatever was folded into it; all else is counted from the end.
+    front = sizes.index(None) if None in sizes else -1
+    if sizes.count(None) > 1 or front > 0:
+        return None
+    for size in reversed(sizes[front + 1 :]):
+        taken = take(factors, size or 1)
+        if taken is None:
+            return None
+        after.insert(0, taken)
+    if front == 0:
+        after.insert(0, tuple(factors))
+        factors = []
+    return None if factors else tuple(after)
+
+
+def take(factors: list[Factor], size: int) -> Axis | None:
+    """Take factors of so many values from the end of a list, or return None if they can't be parted so."""
+    found: list[Factor] = []
+    while size > 1:
+        if not factors or factors[-1].size is None:
+            return None
+        factor = factors.pop()
+        count = factor.size or 1
+        if size % count == 0:
+            found.insert(0, factor)
+            size //= count
+        elif count % size == 0:
+            outer, inner = split(factor, size)
+            factors.append(outer)
+            found.insert(0, inner)
+            size = 1
+        else:
+            return None
+    return tuple(found)
+
+
+def joined(layouts: Sequence[Layout], rank: int) -> Layout | None:
+    """Return what the axes stand for where tensors are joined value by value, the smaller ones repeated."""
+    return tuple(
+        common([layout[axis - rank] for layout in layouts if len(layout) >= rank - axis]) for axis in range(rank)
+    )
+
+
+def common(axes: Sequence[Axis]) -> Axis:
+    """Return what an axis stands for in all of some tensors; where they lie within a cell of each other, the mean."""
+    largest = max(map(values, axes))
+    known = [axis for axis in axes if values(axis) == largest and any(factor.side is not None for factor in axis)]
+    if not known:
+        return max(axes, key=values)
+    if any(len(axis) != len(known[0]) for axis in known):
+        return plain(largest)
+    return tuple(mean(factors) for factors in zip(*known, strict=True))
+
+
+def values(axis: Axis) -> int:
+    """Return how many values an axis has; the batch counts as one."""
+    return math.prod(factor.size or 1 for factor in axis)
+
+
+def mean(factors: Sequence[Factor]) -> Factor:
+    """Return the factor in the middle of some, or one that stands for nothing where they are not alike."""
+    first = factors[0]
+    starts = [factor.start for factor in factors]
+    alike = all(
+        (one.size, one.side) == (first.size, first.side) and math.isclose(one.step, first.step) for one in factors
+    )
+    if not alike or max(starts) - min(starts) > abs(first.step) + 1e-6:
+        return Factor(first.size)
+    return replace(first, start=sum(starts) / len(starts))
+
+
+def place_of(layout: Layout | None, shape: Sequence[int | None]) -> Place | None:
+    """Return where the cells of feature maps ``(N, h, w, c)`` lie, or None."""
+    if layout is None or len(layout) != 4:
+        return None
+    down, right = (single(axis, size) for axis, size in zip(layout[1:3], shape[1:3], strict=True))
+    if {down.side, right.side} != {ROWS, COLUMNS} or not (down.step and right.step):
+        return None
+    if down.side == COLUMNS:
+        return Place((right.start, down.start), (right.step, down.step), transposed=True)
+    return Place((down.start, right.start), (down.step, right.step))

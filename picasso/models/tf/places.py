@@ -1,0 +1,94 @@
+"""Where in the image the cells of feature maps lie, followed from the input through strides, padding and cropping.
+
+The recursion of the starts and steps is that of Araujo, Norris & Sim, *Computing receptive fields of convolutional
+neural networks*, Distill 2019, for more operations than convolutions and pooling. Where an operation before the first
+weights is not known, such as a crop that depends on a condition, where its values come from is tried.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from picasso.models.info import Place
+from picasso.models.tf.layouts import COLUMNS, ROWS, Factor, place_of, plain
+from picasso.models.tf.place_operations import OF_ALL, OF_ONE, PRODUCTS, Known, sizes
+
+log = logging.getLogger(__name__)
+
+#: Tries where the cells of a tensor ``(N, h, w, c)`` come from.
+Probe = Callable[[Any], Place | None]
+
+# Operations with weights: what lies behind them is too large to be tried.
+WEIGHTED = {"Conv2D", "Conv2DBackpropInput", "DepthwiseConv2dNative", "Einsum", *PRODUCTS}
+
+
+def places(inputs: Any, downstream: Iterable[Any], tensors: Mapping[str, Any], probe: Probe) -> dict[str, Place | None]:
+    """Return where the cells of feature maps lie in the image; None where that is not known.
+
+    Args:
+        inputs: the operation that takes the images.
+        downstream: all operations that depend on it, in any order.
+        tensors: the feature maps ``(N, h, w, c)`` by name.
+        probe: tries it, for tensors before the first weights.
+    """
+    dependent = set(downstream)
+    walk = Walk(inputs, probe)
+    for operation in inputs.graph.get_operations():
+        if operation in dependent and operation is not inputs:
+            walk.take(operation)
+    return {name: place_of(walk.layout(tensor), sizes(tensor)) for name, tensor in tensors.items()}
+
+
+class Walk:
+    """The layouts of the tensors behind an input, one operation after the other."""
+
+    def __init__(self, inputs: Any, probe: Probe) -> None:
+        self._probe = probe
+        batch, height, width, channels = sizes(inputs.outputs[0])
+        image = (Factor(height, ROWS, 0.5, 1.0),), (Factor(width, COLUMNS, 0.5, 1.0),)
+        self._layouts: dict[Any, list[Known]] = {inputs: [(plain(batch), *image, plain(channels))]}
+        self._weighted: set[Any] = set()
+
+    def layout(self, tensor: Any) -> Known:
+        """Return the layout of a tensor, or None where it has none."""
+        found = self._layouts.get(tensor.op)
+        return found[tensor.value_index] if found else None
+
+    def take(self, operation: Any) -> None:
+        """Find the layouts of what an operation gives."""
+        if operation.type in WEIGHTED or any(tensor.op in self._weighted for tensor in operation.inputs):
+            self._weighted.add(operation)
+        try:
+            found = self._follow(operation)
+        except (AttributeError, LookupError, ValueError, TypeError, ArithmeticError) as error:
+            # Operands that are not as they should be: then nothing is known, and loading goes on.
+            log.debug("where the values of %s lie is not known: %r", operation.name, error)
+            found = None
+        if not isinstance(found, list):
+            found = [found, *[None] * len(operation.outputs)][: len(operation.outputs)]
+        if operation not in self._weighted:
+            found = [one or self._tried(tensor) for one, tensor in zip(found, operation.outputs, strict=True)]
+        self._layouts[operation] = found
+
+    def _tried(self, tensor: Any) -> Known:
+        """Return the layout of a tensor before the first weights by trying."""
+        shape = sizes(tensor)
+        if len(shape) != 4 or None in shape[1:] or shape[1] * shape[2] == 1 or not tensor.dtype.is_floating:  # type: ignore[operator]
+            return None
+        place = self._probe(tensor)
+        if place is None:
+            return None
+        axes = zip(shape[1:3], (ROWS, COLUMNS), place.start, place.step, strict=True)
+        return (plain(shape[0]), *((Factor(*axis),) for axis in axes), plain(shape[3]))
+
+    def _follow(self, operation: Any) -> Known | list[Known]:
+        """Return the layout of the first output, or of all; None where they can't be told."""
+        before = [self.layout(tensor) for tensor in operation.inputs]
+        if operation.type in OF_ALL:
+            return OF_ALL[operation.type](operation, before)
+        known = next((layout for layout in before if layout is not None), None)
+        if known is None or operation.type not in OF_ONE:
+            return None
+        return OF_ONE[operation.type](operation, known)

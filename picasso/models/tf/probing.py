@@ -1,0 +1,82 @@
+"""Where a tensor's values come from, tried: rows and columns of an image are changed, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.models.arrays import Array, Shape, fill_up
+from picasso.models.info import Place
+
+# Into how many bands an image is parted along each side, and how many images are tried at once.
+BANDS, AT_ONCE = 64, 16
+# The largest denominator of a step that is taken for exact.
+DENOMINATOR = 8
+# Pixel values up to which the images go; a layer that cuts values off at 1 may not see the first.
+SCALES = (255.0, 1.0)
+
+
+def tried(answer: Callable[[Array], Array], shape: Shape, batch: int | None) -> Place | None:
+    """Return where the cells of a tensor lie in the image, or None where they do not lie in straight rows.
+
+    Args:
+        answer: gives the tensor ``(n, h, w, c)`` for some inputs ``(n, H, W, C)``.
+        shape: ``(H, W, C)``.
+        batch: how many inputs are answered at once, or None for any number.
+    """
+    for scale in SCALES:
+        lines = [line(*one) for one in changes(answer, shape, batch, scale)]
+        if lines[0] and lines[1]:
+            (down, step), (right, wide) = lines[0], lines[1]
+            return Place((down, right), (step, wide))
+    return None
+
+
+def changes(
+    answer: Callable[[Array], Array], shape: Shape, batch: int | None, scale: float
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Yield for rows and columns the centres of the bands ``(b,)``, and how much each changes each cell, ``(b, h)``."""
+    generator = np.random.default_rng(0)
+    image, other = (np.asarray(scale * generator.random(shape), np.float32) for _ in range(2))
+
+    def ask(images: Array) -> NDArray[np.float64]:
+        answers = answer(fill_up(images, batch) if batch else images)[: len(images)]
+        return np.asarray(answers, np.float64)
+
+    clean, size = ask(image[None]), batch or AT_ONCE
+    for axis in (0, 1):
+        bands = np.array_split(np.arange(shape[axis]), min(BANDS, shape[axis]))
+        found = []
+        for start in range(0, len(bands), size):
+            some = bands[start : start + size]
+            images = np.repeat(image[None], len(some), axis=0)
+            for one, band in zip(np.moveaxis(images, 1 + axis, 1), some, strict=True):
+                one[band] = np.moveaxis(other, axis, 0)[band]
+            found.append(np.abs(ask(images) - clean).sum(axis=(2 - axis, 3)))
+        yield np.array([band.mean() + 0.5 for band in bands]), np.concatenate(found)
+
+
+def line(centres: NDArray[np.float64], changed: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Return the place of the first cell and the step to the next, in pixels, or None where they are on no line."""
+    total = changed.sum(axis=0)
+    seen = np.flatnonzero(total > 1e-3 * total.max(initial=0)) if np.isfinite(total).all() else np.zeros(0, int)
+    # At the ends values are cut off or mirrored, so that their centres are not those of whole windows.
+    ends = len(seen) // 8
+    seen = seen[ends : len(seen) - ends]
+    if len(seen) < 2:
+        return None
+    places = centres @ changed[:, seen] / total[seen]
+    step, start = np.polyfit(seen, places, 1)
+    width = centres[-1] - centres[-2] if len(centres) > 1 else 1.0
+    # Nearly all steps are simple fractions; the bands are too wide to tell them from their neighbours.
+    simple = float(Fraction(step).limit_denominator(DENOMINATOR))
+    if abs(simple - step) * len(seen) < width / 2:
+        step, start = simple, float(np.mean(places - simple * seen))
+        start = round(start * 4) / 4 if abs(start * 4 - round(start * 4)) < width / 4 else start
+    off = np.abs(start + step * seen - places).max()
+    if abs(step) * (len(seen) - 1) < 0.5 or off > max(abs(step), width):
+        return None
+    return float(start), float(step)
