@@ -22,7 +22,7 @@ from xplique.attributions import GradCAM, GradCAMPP, GradientInput, GuidedBackpr
 
 from benchmarks import networks
 from picasso import explain
-from picasso.agreement import rank_correlation
+from picasso.attribution.rank_agreement import rank_correlation
 from picasso.models.arrays import Array
 from picasso.models.keras import KerasModel
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from picasso import pipeline
-from picasso.agreement import rank_correlation
+from picasso.attribution.rank_agreement import rank_correlation
 from picasso.inputs import Picture, Source
 from picasso.models.base import Model
 from picasso.models.info import ModelCard

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.agreement import ROUNDING, is_flat
+from picasso.attribution.rank_agreement import ROUNDING, is_flat
 from picasso.models.info import Prediction
 
 # What a network computes is off by more than one rounding; of a quantity of size 1, by about this.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from picasso.agreement import rank_correlation, ranks
+from picasso.attribution.rank_agreement import rank_correlation, ranks
 
 
 def test_the_same_order_of_places_agrees_whatever_the_values() -> None:

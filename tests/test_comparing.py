@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from picasso import comparing, worker
-from picasso.agreement import rank_correlation
+from picasso.attribution.rank_agreement import rank_correlation
 from picasso.errors import ModelError
 from picasso.inputs import Picture
 from picasso.panels import Panel

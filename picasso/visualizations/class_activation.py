@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from picasso.attribution.placing import Canvas
+from picasso.attribution.placement import Canvas
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Prediction

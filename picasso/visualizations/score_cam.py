@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso.attribution.placing import Canvas
+from picasso.attribution.placement import Canvas
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.visualizations import BaseVisualization, Capability, Input, Panel, Task, choice

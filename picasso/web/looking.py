@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import render_template
 
-from picasso.agreement import rank_correlation
+from picasso.attribution.rank_agreement import rank_correlation
 from picasso.comparing import mean
 from picasso.errors import BadRequest
 from picasso.models.labels import AGAINST, Wanted

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from picasso import explain
-from picasso.attribution.placing import Canvas, Side
+from picasso.attribution.placement import Canvas, Side
 from picasso.models.arrays import Array
 from picasso.models.info import Layer, Place
 from picasso.models.preprocessing import Preprocessing
