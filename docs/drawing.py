@@ -17,8 +17,8 @@ import picasso
 from picasso import rendering
 from picasso.models import load_model
 from picasso.models.base import Model
-from picasso.panels import Panel
 from picasso.results import Result
+from picasso.visualizations.panel import Panel
 
 PACKAGE = Path(picasso.__file__).parent
 PHOTOGRAPH = PACKAGE / "examples" / "samples" / "photographs" / "coffee.png"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from picasso.app import create_app
     from picasso.audit.start import audit_model
-    from picasso.panels import Panel
     from picasso.pipeline import explain
     from picasso.results import Result
+    from picasso.visualizations.panel import Panel
 
 __version__ = "1.0.0.dev0"
 __all__ = ["Panel", "Result", "__version__", "audit_model", "create_app", "explain"]
@@ -23,7 +23,7 @@ HOMES = {
     "audit_model": "picasso.audit.start",
     "create_app": "picasso.app",
     "explain": "picasso.pipeline",
-    "Panel": "picasso.panels",
+    "Panel": "picasso.visualizations.panel",
     "Result": "picasso.results",
 }
 

@@ -15,10 +15,10 @@ from picasso.inputs import Picture, Source
 from picasso.models.base import Model
 from picasso.models.info import ModelCard
 from picasso.models.labels import Wanted
-from picasso.panels import NETWORK_ROUNDING, Panel
 from picasso.pipeline import Preview, Report
 from picasso.results import Result
 from picasso.visualizations.base import BaseVisualization
+from picasso.visualizations.panel import NETWORK_ROUNDING, Panel
 
 # Below a difference; such a pair counts nothing for the agreement, which is that of the other pairs.
 FLAT = "One of the two maps is flat, so they have no agreement."

@@ -14,10 +14,10 @@ from picasso.inputs import Picture, Source, expand, named, picture_from, prepare
 from picasso.models.base import Model
 from picasso.models.contrast import contrasted
 from picasso.models.labels import Wanted, numbers
-from picasso.panels import Panel
 from picasso.registry import Registry
 from picasso.results import Result
 from picasso.visualizations.base import BaseVisualization, Input, Task
+from picasso.visualizations.panel import Panel
 
 Report = Callable[[float], None]
 Preview = Callable[[int, Callable[[], Result]], None]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso.panels import Panel
+from picasso.visualizations.panel import Panel
 
 # Perceptually uniform (but grey, for print), readable by colour-blind people; the first is the default. The second
 # line is for signed maps: zero is the middle, and white.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from picasso import fileio, rendering
 from picasso.imaging import decode
 from picasso.models.info import ModelCard, Prediction
-from picasso.panels import Panel
+from picasso.visualizations.panel import Panel
 
 DOCUMENT = "result.json"
 ARRAYS = "arrays.npz"

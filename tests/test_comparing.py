@@ -14,10 +14,10 @@ from picasso import comparing, worker
 from picasso.attribution.rank_agreement import rank_correlation
 from picasso.errors import ModelError
 from picasso.inputs import Picture
-from picasso.panels import Panel
 from picasso.registry import Registry
 from picasso.results import Result
 from picasso.runs import Run, Spec
+from picasso.visualizations.panel import Panel
 from tests.conftest import fake_settings, picture
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel
 from tests.test_runs import make_run

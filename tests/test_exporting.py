@@ -23,9 +23,9 @@ from picasso.config import PACKAGE
 from picasso.errors import NotFound, PicassoError
 from picasso.exporting import COLUMNS, FORMULA, archive, folder_of, table
 from picasso.imaging import decode
-from picasso.panels import Panel
 from picasso.results import Result
 from picasso.runs import Run, Spec, StoredPicture
+from picasso.visualizations.panel import Panel
 from tests.conftest import PLUGINS, fake_settings, picture
 from tests.fakes import LinearModel, PatchModel
 

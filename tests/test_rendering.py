@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from picasso import rendering
-from picasso.panels import Panel, rounding
+from picasso.visualizations.panel import Panel, rounding
 
 VIEW = np.zeros((6, 9), np.uint8)
 

@@ -21,7 +21,7 @@ def rank_correlation(one: NDArray[Any], two: NDArray[Any], noise: tuple[float, f
     Args:
         one: the values of a map ``(h, w)``.
         two: those of another.
-        noise: how far the values of each may be off by rounding; see :attr:`picasso.panels.Panel.noise`.
+        noise: how far the values of each may be off by rounding; see :attr:`picasso.visualizations.panel.Panel.noise`.
     """
     height, width = (min(sides) for sides in zip(one.shape, two.shape, strict=True))
     values = [resized(each, width, height).ravel() for each in (one, two)]

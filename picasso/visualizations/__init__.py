@@ -4,8 +4,8 @@ What a visualization of your own needs can be imported from here.
 """
 
 from picasso.models.info import Capability
-from picasso.panels import Panel
 from picasso.visualizations.base import BaseVisualization, Input, Task
+from picasso.visualizations.panel import Panel
 from picasso.visualizations.settings import VisualizationSettings, choice, layer, number, slider, toggle
 
 __all__ = [

@@ -15,7 +15,7 @@ from picasso.imaging.masking import filling, painted
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability, Prediction
-from picasso.panels import Panel
+from picasso.visualizations.panel import Panel
 from picasso.visualizations.settings import VisualizationSettings
 
 SettingsT = TypeVar("SettingsT", bound=VisualizationSettings)

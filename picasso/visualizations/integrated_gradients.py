@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from picasso.attribution.paths import from_several
 from picasso.models.base import Model
-from picasso.panels import rounding
 from picasso.visualizations import (
     BaseVisualization,
     Capability,
@@ -24,6 +23,7 @@ from picasso.visualizations import (
     choice,
     number,
 )
+from picasso.visualizations.panel import rounding
 
 SEVERAL = ("black", "grey", "white", "blur", "noise")
 

@@ -13,9 +13,9 @@ import numpy as np
 from picasso.attribution.regions import answers, painted, superpixels
 from picasso.attribution.surrogates import kernel_shap, shap_design
 from picasso.models.base import Model
-from picasso.panels import rounding
 from picasso.visualizations import BaseVisualization, Panel, Task, choice
 from picasso.visualizations.lime import LIMESettings, covering_regions, regions_panel
+from picasso.visualizations.panel import rounding
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from picasso.attribution.covering import Covering
 from picasso.attribution.regions import Labels, answers, painted, pixels, region_means, superpixels
 from picasso.attribution.surrogates import lime, lime_coalitions
 from picasso.models.base import Model
-from picasso.panels import rounding
 from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice, number
+from picasso.visualizations.panel import rounding
 
 # The side of the picture that shows the regions, at least, and the colour of their boundaries.
 SHOWN_SIDE, BOUNDARY = 448, (220, 60, 40)

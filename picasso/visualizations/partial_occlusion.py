@@ -20,8 +20,8 @@ from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Prediction
 from picasso.models.occlusion import Box, Occlusion, Part, batches
-from picasso.panels import rounding
 from picasso.visualizations import BaseVisualization, Capability, Input, Panel, Task, VisualizationSettings, choice
+from picasso.visualizations.panel import rounding
 
 FILLS = ("grey", "black", "white", "mean", "blur", "noise")
 ALL = "all"

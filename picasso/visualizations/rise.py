@@ -14,8 +14,8 @@ import numpy as np
 from picasso.attribution.masks import MaskedMeans, random_mask
 from picasso.models.base import Model
 from picasso.models.info import Prediction
-from picasso.panels import rounding
 from picasso.visualizations import BaseVisualization, Panel, Task, VisualizationSettings, choice, number, slider
+from picasso.visualizations.panel import rounding
 
 
 @dataclass(frozen=True)

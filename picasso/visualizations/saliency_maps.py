@@ -17,7 +17,6 @@ from picasso.attribution import paths
 from picasso.attribution.samples import Samples
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.panels import rounding
 from picasso.visualizations import (
     BaseVisualization,
     Capability,
@@ -29,6 +28,7 @@ from picasso.visualizations import (
     number,
     slider,
 )
+from picasso.visualizations.panel import rounding
 
 GRADIENT, TIMES_INPUT, SMOOTH, VARIANCE, GUIDED = METHODS = (
     "gradient",

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from picasso.attribution.paths import from_several
 from picasso.attribution.regions import FEWEST, greedy_density, relative_area, segments
 from picasso.models.base import Model
-from picasso.panels import rounding
 from picasso.visualizations import (
     BaseVisualization,
     Capability,
@@ -25,6 +24,7 @@ from picasso.visualizations import (
     choice,
     number,
 )
+from picasso.visualizations.panel import rounding
 
 # What integrated gradients start from; their mean is taken, so that neither dark nor bright pixels count for nothing.
 BASELINES = ("black", "white")

@@ -20,9 +20,9 @@ from flask import Flask
 import picasso
 from picasso import config, visualizations
 from picasso.models.info import Capability
-from picasso.panels import Panel
 from picasso.registry import Registry
 from picasso.visualizations import BaseVisualization, Input, Task, choice, layer, number, slider, toggle
+from picasso.visualizations.panel import Panel
 from tests.conftest import picture
 from tests.docs.blocks import DOCS, PAGES, PLUGINS, ROOT, Array, section
 from tests.fakes import LinearModel

@@ -12,9 +12,9 @@ from picasso import explain
 from picasso.attribution.surrogates import Floats
 from picasso.errors import RunError
 from picasso.models.base import Model
-from picasso.panels import Panel
 from picasso.visualizations import kernel_shap
 from picasso.visualizations.kernel_shap import KernelSHAP, KernelSHAPSettings
+from picasso.visualizations.panel import Panel
 from tests.conftest import picture
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel, PatchModel
 from tests.visualizations.test_lime import BLOCKS

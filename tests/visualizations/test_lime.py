@@ -13,9 +13,9 @@ from picasso.attribution.surrogates import lime_coalitions, lime_weights
 from picasso.errors import BadRequest
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.panels import Panel
 from picasso.visualizations import lime
 from picasso.visualizations.lime import LIME, LIMESettings, regions_panel
+from picasso.visualizations.panel import Panel
 from tests.conftest import picture
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel, PatchModel
 

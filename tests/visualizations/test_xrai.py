@@ -11,8 +11,8 @@ from PIL import Image
 from picasso import explain
 from picasso.errors import ModelError
 from picasso.models.base import Model
-from picasso.panels import Panel
 from picasso.visualizations import xrai
+from picasso.visualizations.panel import Panel
 from picasso.visualizations.xrai import XRAI, XRAISettings
 from tests.conftest import picture
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel, PatchModel

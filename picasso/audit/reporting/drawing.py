@@ -14,7 +14,7 @@ from picasso.audit.folder import pixels
 from picasso.audit.properties import Pictures
 from picasso.audit.reporting.mean_attention import cells
 from picasso.imaging import decode
-from picasso.panels import Panel
+from picasso.visualizations.panel import Panel
 
 # Photographs are drawn with at most so many pixels a side, twice those of the page, and maps with so many cells.
 PHOTOGRAPH, MAP = 192, 64
