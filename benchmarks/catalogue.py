@@ -121,9 +121,9 @@ def measure(name: str) -> dict[str, Any]:
     import keras
 
     from picasso import checking, explain
-    from picasso.inputs import picture_from
+    from picasso.explanation.inputs import picture_from
+    from picasso.explanation.registry import Registry
     from picasso.models import load_model
-    from picasso.registry import Registry
 
     keras.utils.set_random_seed(0)
     network = {**applications(), **hub()}[name]()

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks import networks
 from benchmarks.measuring import elsewhere, markdown, put_into_page
 from picasso import explain
-from picasso.registry import Registry
+from picasso.explanation.registry import Registry
 
 SAMPLES = networks.EXAMPLES / "samples"
 PICTURES = {"MNIST example": "mnist/8-00061.png", "EfficientNet-Lite0": "photographs/chelsea.png"}

@@ -10,7 +10,7 @@ import sys
 import drawing
 from PIL import Image, ImageDraw
 
-from picasso.results import Result
+from picasso.explanation.result import Result
 
 CARDS = drawing.PACKAGE / "static" / "cards"
 SIDE = 144

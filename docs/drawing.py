@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 
 import picasso
-from picasso import rendering
+from picasso.explanation import render
+from picasso.explanation.result import Result
 from picasso.models import load_model
 from picasso.models.base import Model
-from picasso.results import Result
 from picasso.visualizations.panel import Panel
 
 PACKAGE = Path(picasso.__file__).parent
@@ -82,7 +82,7 @@ def drawn(method: Method, result: Result) -> Image.Image:
     if panel.signed:
         # Red and blue are the map's; those of the photograph would be taken for them.
         view = np.asarray(Image.fromarray(view).convert("L").convert("RGB"))
-    return rendering.draw(replace(panel, transparency=method.transparency, value_range=span(panel, method)), view)
+    return render.draw(replace(panel, transparency=method.transparency, value_range=span(panel, method)), view)
 
 
 def span(panel: Panel, method: Method) -> tuple[float, float]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from picasso.app import create_app
     from picasso.audit.start import audit_model
-    from picasso.pipeline import explain
-    from picasso.results import Result
+    from picasso.explanation.pipeline import explain
+    from picasso.explanation.result import Result
     from picasso.visualizations.panel import Panel
 
 __version__ = "1.0.0.dev0"
@@ -22,9 +22,9 @@ __all__ = ["Panel", "Result", "__version__", "audit_model", "create_app", "expla
 HOMES = {
     "audit_model": "picasso.audit.start",
     "create_app": "picasso.app",
-    "explain": "picasso.pipeline",
+    "explain": "picasso.explanation.pipeline",
     "Panel": "picasso.visualizations.panel",
-    "Result": "picasso.results",
+    "Result": "picasso.explanation.result",
 }
 
 

@@ -13,7 +13,7 @@ from flask_compress import Compress
 from picasso import config, worker
 from picasso.config import Settings
 from picasso.engine import LocalEngine
-from picasso.registry import Registry
+from picasso.explanation.registry import Registry
 from picasso.runner import Runner
 from picasso.storage import Storage
 from picasso.web import (

@@ -12,8 +12,8 @@ from PIL import Image
 
 from picasso import class_order, labelled, remedies
 from picasso.errors import PicassoError
+from picasso.explanation.inputs import Picture, as_seen, picture_from
 from picasso.imaging import decode
-from picasso.inputs import Picture, as_seen, picture_from
 from picasso.labelled import Accuracy, abridged
 from picasso.models.arrays import Array
 from picasso.models.base import Model

@@ -77,10 +77,11 @@ def explain(
 
     Ends with status 2 where a picture could not be read; the others are done all the same.
     """
-    from picasso import comparing, models
+    from picasso import models
+    from picasso.explanation import comparison
+    from picasso.explanation.inputs import expand
+    from picasso.explanation.registry import Registry
     from picasso.imaging import decode
-    from picasso.inputs import expand
-    from picasso.registry import Registry
 
     chosen = parse_pairs(pairs, "--set", "Window=0.1")
     # Whatever can be wrong is found before the model takes its seconds to load.
@@ -96,7 +97,7 @@ def explain(
     notes: dict[str, None] = {}
     for name, own in wanted.items():
         with progress_bar(name) as progress:
-            explained = comparing.explain_each(
+            explained = comparison.explain_each(
                 loaded,
                 good,
                 name,
@@ -124,8 +125,8 @@ def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
     A model class that opens images itself is not second-guessed. Ends the command if there were some files, and none of
     them can be read.
     """
+    from picasso.explanation.inputs import picture_from
     from picasso.imaging.decode import display_name
-    from picasso.inputs import picture_from
     from picasso.models.loading import opens_images
 
     good: list[Path] = []
@@ -159,8 +160,8 @@ def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, o
     import json
 
     from picasso import checking, models
+    from picasso.explanation.inputs import expand, names_of, picture_from
     from picasso.imaging import decode
-    from picasso.inputs import expand, names_of, picture_from
 
     shown = list(expand(pictures or list(settings.sample_files(10).values())))
     good = readable(shown, settings)
@@ -264,7 +265,7 @@ def scan(files: tuple[Path, ...], as_json: bool, model_mb: int | None) -> None:
 def visualizations(config: Path | None) -> None:
     """List the visualizations and their settings."""
     from picasso import config as configuration
-    from picasso.registry import Registry
+    from picasso.explanation.registry import Registry
 
     for entry in Registry(configuration.load(config).plugin_dirs()).entries():
         if entry.cls is None:

@@ -92,7 +92,7 @@ class Engine(Protocol):
         """Do an audit, or go on with it. The future raises WorkerCrashed if its process ended by itself."""
 
     def ask(self, question: dict[str, Any]) -> Future[Any]:
-        """Have a :mod:`picasso.questions` answered as soon as possible, before any shard that waits."""
+        """Have a :mod:`picasso.explanation.questions` answered as soon as possible, before any shard that waits."""
 
     def model_status(self) -> Mapping[str, Any]:
         """Return ``state`` (loading, ready or failed) with the model's ``card`` or an ``error``."""

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from picasso import fileio
-from picasso.comparing import own_name
 from picasso.errors import NotFound, PicassoError
+from picasso.explanation.comparison import own_name
 from picasso.models.info import ModelCard
 from picasso.runs import Run
 
@@ -43,7 +43,7 @@ def table(documents: Iterable[Mapping[str, Any]]) -> str:
     Numbers have all their digits. A text that a spreadsheet would take for a formula begins with an apostrophe.
 
     Args:
-        documents: what :meth:`picasso.results.Result.as_dict` or :meth:`picasso.runs.Run.results` gives; the column
+        documents: what :meth:`picasso.explanation.result.Result.as_dict` or :meth:`picasso.runs.Run.results` gives; the column
             ``uid`` is empty for the former.
     """
     text = io.StringIO(newline="")
@@ -87,7 +87,7 @@ def archive(run: Run, target: BinaryIO, extra: Mapping[str, bytes]) -> None:
     """Write a zip of everything that a run has made so far.
 
     It holds ``results.csv`` and ``results.json`` (all results), ``run.json`` (what was asked for), and for each
-    picture a folder, such as ``0001-rose``, as :meth:`picasso.results.Result.load` reads it. Nothing in it tells
+    picture a folder, such as ``0001-rose``, as :meth:`picasso.explanation.result.Result.load` reads it. Nothing in it tells
     where the server keeps its files. The same results give the same bytes, whenever it is made.
 
     Args:

@@ -14,8 +14,8 @@ import numpy as np
 
 from picasso.config import PICTURES
 from picasso.errors import BadRequest, ModelError, PicassoError
+from picasso.explanation.inputs import picture_from
 from picasso.imaging import decode
-from picasso.inputs import picture_from
 from picasso.models.base import Model
 from picasso.models.labels import by_name
 from picasso.models.preprocessing import RANGES

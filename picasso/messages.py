@@ -21,7 +21,7 @@ class Request:
 
     Attributes:
         number: the answer has the same.
-        kind: a shard of a run, an audit, or a question of :mod:`picasso.questions`.
+        kind: a shard of a run, an audit, or a question of :mod:`picasso.explanation.questions`.
         folder: of the run or the audit.
         shard: its number.
         question: the question.

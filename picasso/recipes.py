@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from picasso.config import DEFAULTS, MODEL_SETTINGS, Settings
+from picasso.explanation.registry import Registry
 from picasso.models.labels import AGAINST, Wanted
 from picasso.models.loading import SETTINGS_SUFFIXES
 from picasso.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
-from picasso.registry import Registry
 from picasso.runs import Spec
 
 # What decides on the results; the other settings are about the server.

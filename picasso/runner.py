@@ -17,11 +17,11 @@ from picasso.audit_documents import Order
 from picasso.audits import Audit
 from picasso.engine import Engine
 from picasso.errors import BadRequest, Busy, ConfigurationError, NotReady, PicassoError, RunError, WorkerCrashed, reason
+from picasso.explanation.pipeline import GROUP
+from picasso.explanation.registry import Entry, Registry
 from picasso.gate import Gate
 from picasso.jobs import Job
 from picasso.models.labels import Wanted, numbers
-from picasso.pipeline import GROUP
-from picasso.registry import Entry, Registry
 from picasso.runs import Run, Spec, StoredPicture
 from picasso.session import room_on_disk
 from picasso.visualizations.settings import Control
@@ -94,7 +94,7 @@ class Runner:
         return self._compared
 
     def ask(self, question: dict[str, Any]) -> Any:
-        """Return the answer to one of :mod:`picasso.questions`; it is given between two chunks of a run.
+        """Return the answer to one of :mod:`picasso.explanation.questions`; it is given between two chunks of a run.
 
         Raises:
             Busy: as many requests as may wait do so already.

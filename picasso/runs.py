@@ -6,7 +6,7 @@ engine carries them to a worker, and a run outlives either side.
 ==================  ==============================================================================
 ``run.json``        :class:`Spec`: the visualization, its settings, the pictures
 ``progress-N``      the fraction of shard N that is done, the seconds it took so far, and those for compiling
-``results/NNNNN/``  the saved :class:`~picasso.results.Result` of picture N
+``results/NNNNN/``  the saved :class:`~picasso.explanation.result.Result` of picture N
 ``done-N``          shard N is finished, and the seconds it took
 ``cancel``          somebody no longer wants the run
 ``error.json``      why it failed
@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 
 from picasso import fileio
 from picasso.errors import NotFound
+from picasso.explanation.result import ARRAYS, DOCUMENT, Result
 from picasso.jobs import Job
 from picasso.models.labels import Wanted
-from picasso.results import ARRAYS, DOCUMENT, Result
 
 # The picture's position, and the number of the preview if it is one.
 PLACE = re.compile(r"\d{1,6}(p\d{1,6})?")
@@ -219,7 +219,7 @@ class Run(Job):
     def results(self, *, previews: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the documents of the results that are there, in the order of the pictures.
 
-        Each is :meth:`picasso.results.Result.as_dict` and the stored picture it belongs to. With ``previews``, so
+        Each is :meth:`picasso.explanation.result.Result.as_dict` and the stored picture it belongs to. With ``previews``, so
         is what is known of the results that are not there yet.
         """
         pictures = self.spec().pictures

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from picasso import estimating, pipeline
 from picasso.errors import Cancelled, PicassoError
-from picasso.inputs import Picture
+from picasso.explanation import cost_model, pipeline
+from picasso.explanation.inputs import Picture
+from picasso.explanation.registry import Registry
+from picasso.explanation.result import Result
 from picasso.models.base import Model
 from picasso.models.info import Capability
-from picasso.registry import Registry
-from picasso.results import Result
 from picasso.visualizations.base import BaseVisualization
 
 log = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ def steps(
     # Nobody can ask for anything yet.
     for visualization in todo[:1]:
         once(model, visualization, temporary, lambda: None)
-        alone = estimating.seconds_per_picture(model, visualization, {}) or 0.0
-        estimating.took(model, max(0.0, time.perf_counter() - started - alone))
+        alone = cost_model.seconds_per_picture(model, visualization, {}) or 0.0
+        cost_model.took(model, max(0.0, time.perf_counter() - started - alone))
     del todo[:1]
     yield
     while todo:
@@ -74,7 +74,7 @@ def steps(
 def measure(model: Model) -> None:
     """Find out how fast the model is."""
     try:
-        estimating.measure(model)
+        cost_model.measure(model)
     except PicassoError:
         log.warning("the model's pace could not be measured", exc_info=True)
 
@@ -127,4 +127,4 @@ def once(
         log.warning("%s could not be got ready", visualization.__name__, exc_info=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    estimating.compiled(model, visualization)
+    cost_model.compiled(model, visualization)

@@ -15,16 +15,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from picasso import checking, comparing, config, estimating, fileio, questions
+from picasso import checking, config, fileio
 from picasso.audits import Audit
 from picasso.config import Settings
 from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, StorageFull, document_of, reason
-from picasso.inputs import Picture, stored
+from picasso.explanation import comparison, cost_model, questions
+from picasso.explanation.inputs import Picture, stored
+from picasso.explanation.registry import Registry
+from picasso.explanation.result import Result
 from picasso.jobs import Job
 from picasso.models.base import Model
 from picasso.models.loading import load_configured
-from picasso.registry import Registry
-from picasso.results import Result
 from picasso.runs import Run, StoredPicture
 
 log = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None])
     key = json.dumps(spec.configuration, sort_keys=True)
     models = {name: model_of(key, name) for name in ("", *spec.models)}
     visualization = visualizations(key).get(spec.visualization).require()
-    pace = estimating.Pace(sum(estimating.compiling(model, visualization) for model in models.values()))
+    pace = cost_model.Pace(sum(cost_model.compiling(model, visualization) for model in models.values()))
     run.report(shard, 0.0, 0.0, pace.expected)
     todo = [(position, picture) for position, picture in spec.shard(shard) if not run.result_folder(position).exists()]
     for position, _ in todo:
@@ -154,12 +155,12 @@ def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None])
             run.preview(todo[index][0], make())
             shown = time.monotonic()
 
-    results = comparing.run(models, visualization, spec.settings, pictures, report, preview, classes=spec.classes)
+    results = comparison.run(models, visualization, spec.settings, pictures, report, preview, classes=spec.classes)
     for (position, _), result in zip(todo, results, strict=True):
         result.save(run.result_folder(position))
         run.forget_previews(position)
     for model in models.values():
-        estimating.compiled(model, visualization)
+        cost_model.compiled(model, visualization)
 
 
 def load_picture(picture: StoredPicture, model: Model) -> Picture:
@@ -171,7 +172,7 @@ def load_picture(picture: StoredPicture, model: Model) -> Picture:
 
 
 def reply(key: str, question: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the answer to a question of :mod:`picasso.questions`, or what an audit costs.
+    """Return the answer to a question of :mod:`picasso.explanation.questions`, or what an audit costs.
 
     Raises:
         PicassoError: it can't be answered.

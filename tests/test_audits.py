@@ -22,8 +22,8 @@ from picasso.audit_documents import Order, Progress
 from picasso.audits import Audit
 from picasso.engine import Engine
 from picasso.errors import BadRequest, Busy, ConfigurationError, NotFound, StorageFull, WorkerCrashed, WorkerDied
+from picasso.explanation.registry import Registry
 from picasso.quotas import Quotas
-from picasso.registry import Registry
 from picasso.runner import Runner
 from picasso.session import Session
 from picasso.storage import Storage

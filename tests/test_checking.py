@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from picasso import checking
-from picasso.inputs import Picture
+from picasso.explanation.inputs import Picture
 from picasso.models.arrays import Array
 from picasso.models.preprocessing import Preprocessing
 from tests.conftest import picture, png

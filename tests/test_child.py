@@ -16,8 +16,8 @@ import pytest
 from picasso import worker_loop
 from picasso.engine import LocalEngine
 from picasso.errors import BadRequest, NotReady, RunError, WorkerDied
+from picasso.explanation.registry import Registry
 from picasso.messages import Request, pack
-from picasso.registry import Registry
 from picasso.runner import Runner
 from picasso.runs import Run
 from tests.test_engine import CONFIGURED, until

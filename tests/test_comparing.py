@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso import comparing, worker
+from picasso import worker
 from picasso.attribution.rank_agreement import rank_correlation
 from picasso.errors import ModelError
-from picasso.inputs import Picture
-from picasso.registry import Registry
-from picasso.results import Result
+from picasso.explanation import comparison
+from picasso.explanation.inputs import Picture
+from picasso.explanation.registry import Registry
+from picasso.explanation.result import Result
 from picasso.runs import Run, Spec
 from picasso.visualizations.panel import Panel
 from tests.conftest import fake_settings, picture
@@ -41,7 +42,7 @@ def compare(
     seen: list[float] = []
     pictures = [Picture(f"p{seed}", picture(seed)) for seed in range(count)]
     visualization = Registry().get(name).require()
-    return list(comparing.run(models, visualization, {}, pictures, seen.append, classes=classes)), seen
+    return list(comparison.run(models, visualization, {}, pictures, seen.append, classes=classes)), seen
 
 
 def groups(result: Result) -> dict[str, list[Panel]]:
@@ -105,13 +106,13 @@ def test_a_pair_of_which_one_map_is_flat_has_no_agreement_and_says_so() -> None:
     ((result,), _) = compare({"": loaded(), "same": loaded(), "blind": blind})
     assert result.agreement == 1
     found = groups(result)
-    assert {panel.note.endswith(comparing.FLAT) for panel in found["blind minus linear.npz"]} == {True}
+    assert {panel.note.endswith(comparison.FLAT) for panel in found["blind minus linear.npz"]} == {True}
     assert {panel.note for panel in found["same minus linear.npz"]} == {"probability +0.000"}
 
 
 def test_a_change_that_is_rounded_to_nothing_has_no_sign() -> None:
     one, two = [Panel("a", np.ones((2, 2), np.float32), class_index=0, probability=sure) for sure in (1.0, 0.9999)]
-    assert comparing.difference(one, two, "b minus a").note == "probability +0.000"
+    assert comparison.difference(one, two, "b minus a").note == "probability +0.000"
 
 
 def test_each_pair_of_maps_counts_alike_for_the_agreement() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from picasso.engine import LOAD_TRIES, LocalEngine
 from picasso.errors import Busy, NotReady, WorkerDied
-from picasso.registry import Registry
+from picasso.explanation.registry import Registry
 from picasso.runner import Runner
 from picasso.worker_loop import NICENESS
 from tests.conftest import PLUGINS, fake_settings

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from picasso import estimating
 from picasso.errors import BadRequest
+from picasso.explanation import cost_model
+from picasso.explanation.registry import Registry
 from picasso.models.arrays import Array
-from picasso.registry import Registry
 from picasso.visualizations.base import BaseVisualization
 from picasso.visualizations.partial_occlusion import PartialOcclusion
 from picasso.visualizations.saliency_maps import SaliencyMaps
@@ -37,18 +37,18 @@ def test_a_pace_is_measured_in_full_batches() -> None:
             return super().batch_probabilities(inputs)
 
     model = loaded(Sleepy)
-    estimating.measure(model)
-    assert sizes == [10] * (1 + estimating.ROUNDS)
-    assert 0.002 <= estimating.PACES[model] < 0.03
+    cost_model.measure(model)
+    assert sizes == [10] * (1 + cost_model.ROUNDS)
+    assert 0.002 <= cost_model.PACES[model] < 0.03
 
 
 def test_a_pace_goes_with_its_model() -> None:
     model = loaded()
-    estimating.measure(model)
-    count = len(estimating.PACES)
+    cost_model.measure(model)
+    count = len(cost_model.PACES)
     del model
     gc.collect()
-    assert len(estimating.PACES) == count - 1
+    assert len(cost_model.PACES) == count - 1
 
 
 def test_passes_of_the_built_in_visualizations() -> None:
@@ -66,12 +66,12 @@ def test_seconds_are_the_pace_times_the_passes(
     visualization: type[BaseVisualization[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = loaded()
-    assert estimating.seconds_per_picture(model, visualization, {}) is None
-    monkeypatch.setitem(estimating.PACES, model, 0.5)
+    assert cost_model.seconds_per_picture(model, visualization, {}) is None
+    monkeypatch.setitem(cost_model.PACES, model, 0.5)
     passes = visualization.passes(model, visualization.ALLOWED_SETTINGS.parse({}))
-    assert estimating.seconds_per_picture(model, visualization, {}) == passes / 2
+    assert cost_model.seconds_per_picture(model, visualization, {}) == passes / 2
 
 
 def test_wrong_settings_are_refused_even_before_anything_is_known() -> None:
     with pytest.raises(BadRequest, match="Window must be one of"):
-        estimating.seconds_per_picture(loaded(), PartialOcclusion, {"Window": 3})
+        cost_model.seconds_per_picture(loaded(), PartialOcclusion, {"Window": 3})

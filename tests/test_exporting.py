@@ -18,12 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import picasso
-from picasso import comparing, worker
+from picasso import worker
 from picasso.config import PACKAGE
 from picasso.errors import NotFound, PicassoError
+from picasso.explanation import comparison
+from picasso.explanation.result import Result
 from picasso.exporting import COLUMNS, FORMULA, archive, folder_of, table
 from picasso.imaging import decode
-from picasso.results import Result
 from picasso.runs import Run, Spec, StoredPicture
 from picasso.visualizations.panel import Panel
 from tests.conftest import PLUGINS, fake_settings, picture
@@ -92,7 +93,7 @@ def test_every_prediction_and_map_has_a_row_with_all_digits(linear: LinearModel)
 
 
 def test_rows_of_compared_models(linear: LinearModel, patch: PatchModel) -> None:
-    (result,) = comparing.explain_each(
+    (result,) = comparison.explain_each(
         {"": linear, "patch": patch}, picture(), "PartialOcclusion", classes=["elk"], Strides=5
     )
     found = rows(table([result.as_dict()]))

@@ -14,7 +14,7 @@ from PIL import Image
 
 from picasso import checking, explain
 from picasso.errors import BadRequest, ModelCodeError
-from picasso.inputs import expand, names_of, picture_from
+from picasso.explanation.inputs import expand, names_of, picture_from
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from tests.conftest import picture, png

@@ -12,9 +12,9 @@ from PIL import Image
 
 from picasso import explain
 from picasso.errors import BadRequest, Cancelled, ModelError, NotFound, RunError
-from picasso.inputs import UNFAITHFUL, Picture, prepare
+from picasso.explanation.inputs import UNFAITHFUL, Picture, prepare
+from picasso.explanation.registry import Registry
 from picasso.models.arrays import Array
-from picasso.registry import Registry
 from tests.conftest import PLUGINS, picture, png
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel, PooledModel
 

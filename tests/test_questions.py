@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from picasso import estimating, questions
 from picasso.errors import BadRequest, NotFound, RunError
+from picasso.explanation import cost_model, questions
+from picasso.explanation.registry import Registry
 from picasso.imaging.masking import FILLS, Hidden, blurred
 from picasso.models.arrays import Array
-from picasso.registry import Registry
 from tests.conftest import picture, png
 from tests.fakes import CLASSES, GreyModel, LinearModel, PatchModel, softmax
 from tests.test_pipeline import Cropping
@@ -178,7 +178,7 @@ def estimate(model: LinearModel, name: str, **settings: object) -> float | None:
 def test_estimates_grow_with_the_work() -> None:
     model = loaded(LinearModel)
     assert estimate(model, "PartialOcclusion") is None, "nothing was measured yet"
-    estimating.measure(model)
+    cost_model.measure(model)
     seconds = [estimate(model, "PartialOcclusion", Strides=strides) or 0 for strides in (2, 5, 10, 20, 30)]
     assert seconds == sorted(seconds)
     assert seconds[0] > 0

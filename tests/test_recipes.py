@@ -17,15 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import picasso
-from picasso import comparing, config
+from picasso import config
 from picasso.cli import main
 from picasso.config import Settings
+from picasso.explanation import comparison
+from picasso.explanation.registry import Registry
+from picasso.explanation.result import Result
 from picasso.imaging import decode
 from picasso.models import load_configured
 from picasso.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
 from picasso.recipes import as_command, as_python, by_name
-from picasso.registry import Registry
-from picasso.results import Result
 from picasso.runs import Spec, StoredPicture
 from tests.conftest import FAKES, PLUGINS, picture
 from tests.fakes import LinearModel
@@ -162,14 +163,14 @@ def test_compared_models(models: list[str], classes: list[int], home: Path) -> N
     settings = config.load()
     spec = spec_of(["7.png", "8.png"], models=models, classes=classes)
     loaded = {name: load_configured(settings.compared(name)) for name in ("", *models)}
-    expected = list(comparing.explain_each(loaded, ["7.png", "8.png"], classes=classes, Window=0.2, Strides=5))
+    expected = list(comparison.explain_each(loaded, ["7.png", "8.png"], classes=classes, Window=0.2, Strides=5))
     command, _ = both(settings, spec, expected, names=NAMES)
     assert set(expected[0].compared) == set(models)
     assert "--compare 'epoch 1'" in command
     # Settings that differ from the file's.
     over = config.load("config.py", {"TOP_CLASSES": 2})
     loaded = {name: load_configured(over.compared(name)) for name in ("", *models)}
-    expected = list(comparing.explain_each(loaded, ["7.png", "8.png"], classes=classes, Window=0.2, Strides=5))
+    expected = list(comparison.explain_each(loaded, ["7.png", "8.png"], classes=classes, Window=0.2, Strides=5))
     same(by_python(as_python(over, spec, Registry())), expected)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from picasso import explain, scaffold
 from picasso.errors import BadRequest, ConfigurationError, NotFound
-from picasso.registry import BUILT_IN, FAMILIES, TEMPLATES, Registry
+from picasso.explanation.registry import BUILT_IN, FAMILIES, TEMPLATES, Registry
 from tests.conftest import PLUGINS, picture
 from tests.fakes import LinearModel
 

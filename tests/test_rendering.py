@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from picasso import rendering
+from picasso.explanation import render
 from picasso.visualizations.panel import Panel, rounding
 
 VIEW = np.zeros((6, 9), np.uint8)
@@ -17,7 +17,7 @@ def colour(name: str, value: float) -> list[int]:
 
 
 def test_the_ends_of_the_scale_have_the_ends_of_the_colour_map() -> None:
-    painted = rendering.paint(Panel("x", np.array([[0.0, 1.0, 2.0]], np.float32), value_range=(0.0, 1.0)))
+    painted = render.paint(Panel("x", np.array([[0.0, 1.0, 2.0]], np.float32), value_range=(0.0, 1.0)))
     low, high = colour("viridis", 0.0), colour("viridis", 1.0)
     np.testing.assert_allclose(painted[0], [low, high, high], atol=1)
 
@@ -25,7 +25,7 @@ def test_the_ends_of_the_scale_have_the_ends_of_the_colour_map() -> None:
 def test_signed_maps_have_zero_in_the_middle() -> None:
     panel = Panel("x", np.array([[-1.0, 0.0, 4.0]], np.float32), signed=True)
     assert panel.scale() == (-4.0, 4.0)
-    painted = rendering.paint(panel)
+    painted = render.paint(panel)
     np.testing.assert_allclose(painted[0, 1], colour("RdBu_r", 0.5), atol=2)
 
 
@@ -36,14 +36,14 @@ def test_scales_of_magnitudes_start_at_zero() -> None:
 @pytest.mark.parametrize("value", [0.0, -2.5, 7.0])
 def test_flat_maps_are_drawn_and_labelled(value: float) -> None:
     panel = Panel("x", np.full((3, 3), value, np.float32))
-    assert rendering.draw(panel, VIEW).size == (315, 210)
+    assert render.draw(panel, VIEW).size == (315, 210)
     assert panel.describe()["flat"] is True
 
 
 def test_a_map_covers_exactly_the_picture() -> None:
     array = np.zeros((2, 3), np.float32)
     array[1, 2] = 1
-    drawn = np.asarray(rendering.draw(Panel("x", array), VIEW))
+    drawn = np.asarray(render.draw(Panel("x", array), VIEW))
     assert drawn.shape == (210, 315, 3)
     bright = (drawn == drawn[-1, -1]).all(axis=-1)
     assert bright[105:, 210:].all()
@@ -53,19 +53,19 @@ def test_a_map_covers_exactly_the_picture() -> None:
 def test_transparency_lets_the_picture_through() -> None:
     view = np.full((6, 9), 200, np.uint8)
     array = np.array([[0.0, 1.0]], np.float32)
-    opaque, half = (np.asarray(rendering.draw(Panel("x", array, transparency=t), view), float) for t in (0.0, 0.5))
+    opaque, half = (np.asarray(render.draw(Panel("x", array, transparency=t), view), float) for t in (0.0, 0.5))
     np.testing.assert_allclose(half, (opaque + 200) / 2, atol=1)
 
 
 def test_pictures_are_drawn_as_they_are() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
-    drawn = np.asarray(rendering.draw(Panel("x", pixels), VIEW))
+    drawn = np.asarray(render.draw(Panel("x", pixels), VIEW))
     assert drawn.shape == (256, 320, 3)
     np.testing.assert_array_equal(drawn[::64, ::64], pixels)
 
 
 def test_the_colour_bar_runs_from_low_to_high() -> None:
-    bar = np.asarray(rendering.colour_bar(Panel("x", np.zeros((1, 1), np.float32))))
+    bar = np.asarray(render.colour_bar(Panel("x", np.zeros((1, 1), np.float32))))
     assert bar.shape == (12, 256, 3)
     np.testing.assert_allclose(bar[0, [0, -1]], [colour("viridis", 0.0), colour("viridis", 1.0)], atol=1)
 
@@ -76,7 +76,7 @@ MIDDLE = (matplotlib.colormaps["RdBu_r"](0.5, bytes=True))[:3]
 @pytest.mark.parametrize("noise", [None, 0.0, 1e-6])
 def test_a_signed_map_of_nothing_has_the_colour_of_zero(noise: float | None) -> None:
     panel = Panel("x", np.zeros((3, 3), np.float32), signed=True, noise=noise)
-    np.testing.assert_array_equal(rendering.paint(panel), np.broadcast_to(MIDDLE, (3, 3, 3)))
+    np.testing.assert_array_equal(render.paint(panel), np.broadcast_to(MIDDLE, (3, 3, 3)))
     assert panel.describe()["flat"]
 
 
@@ -85,10 +85,10 @@ def test_rounding_is_pale_and_said_to_be_nothing(span: tuple[float, float] | Non
     values = np.array([[2e-9, -2e-9, 0.0, 1e-9]], np.float32)
     panel = Panel("x", values, signed=True, value_range=span)
     assert (panel.flat, panel.empty) == (True, True)
-    assert np.abs(rendering.paint(panel).astype(int) - MIDDLE).max() < 20
+    assert np.abs(render.paint(panel).astype(int) - MIDDLE).max() < 20
     magnitudes = Panel("x", np.abs(values))
     low = matplotlib.colormaps["viridis"](0, bytes=True)[:3]
-    assert np.abs(rendering.paint(magnitudes).astype(int) - low).max() < 20
+    assert np.abs(render.paint(magnitudes).astype(int) - low).max() < 20
     assert magnitudes.empty
 
 
@@ -111,4 +111,4 @@ def test_a_probability_that_moves_by_rounding_only_is_flat_but_not_empty() -> No
 def test_a_constant_that_is_not_zero_keeps_its_colour() -> None:
     panel = Panel("x", np.full((2, 2), 0.7, np.float32), signed=True)
     assert panel.flat
-    np.testing.assert_allclose(rendering.paint(panel)[0, 0], colour("RdBu_r", 1.0), atol=1)
+    np.testing.assert_allclose(render.paint(panel)[0, 0], colour("RdBu_r", 1.0), atol=1)

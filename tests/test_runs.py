@@ -12,8 +12,8 @@ import pytest
 
 from picasso import config, fileio, worker
 from picasso.errors import NotFound, RunError
+from picasso.explanation.result import Result
 from picasso.imaging import decode
-from picasso.results import Result
 from picasso.runs import Run, Spec, StoredPicture
 from picasso.web.present import remaining
 from tests.conftest import PLUGINS, fake_settings, picture
@@ -129,7 +129,7 @@ def test_a_run_that_is_deleted_while_it_computes_does_not_come_back(
 ) -> None:
     import shutil
 
-    from picasso.results import Result
+    from picasso.explanation.result import Result
 
     run, save = make_run(tmp_path), Result.save
 

@@ -14,7 +14,7 @@ import pytest
 from picasso.connections import Fair
 from picasso.engine import LocalEngine
 from picasso.errors import Busy
-from picasso.registry import Registry
+from picasso.explanation.registry import Registry
 from picasso.runner import Runner
 from picasso.turns import Turns
 from picasso.web.proxies import visitor_behind

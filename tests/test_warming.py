@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from picasso import estimating, warming
+from picasso import warming
 from picasso.errors import Cancelled
+from picasso.explanation import cost_model
+from picasso.explanation.registry import Registry
 from picasso.models.arrays import Array, Classes
 from picasso.models.info import Capability
-from picasso.registry import Registry
 from picasso.visualizations.grad_cam import GradCAM
 from picasso.visualizations.partial_occlusion import PartialOcclusion
 from picasso.visualizations.rise import RISE
@@ -38,11 +39,11 @@ def test_each_is_computed_once_and_leaves_nothing(tmp_path: Path) -> None:
     model, registry = loaded(), Registry()
     steps = warming.steps(model, registry, tmp_path)
     next(steps)
-    assert estimating.PACES[model] > 0
-    assert estimating.COMPILED[model] == {"PartialOcclusion"}
+    assert cost_model.PACES[model] > 0
+    assert cost_model.COMPILED[model] == {"PartialOcclusion"}
     rest = len(list(steps))
     assert rest == len(warming.plan(model, registry)) - 1
-    assert estimating.COMPILED[model] == {cls.__name__ for cls in warming.plan(model, registry)}
+    assert cost_model.COMPILED[model] == {cls.__name__ for cls in warming.plan(model, registry)}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -56,7 +57,7 @@ def test_what_gives_way_is_done_later(tmp_path: Path) -> None:
 
     planned = len(warming.plan(model, Registry()))
     assert len(list(warming.steps(model, Registry(), tmp_path, give_way))) == planned + 2
-    assert len(estimating.COMPILED[model]) == planned
+    assert len(cost_model.COMPILED[model]) == planned
 
 
 def test_of_a_slow_model_no_more_is_computed_than_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,13 +73,13 @@ def test_of_a_slow_model_no_more_is_computed_than_is_needed(tmp_path: Path, monk
     warming.once(loaded(Asked), PartialOcclusion, tmp_path, lambda: None)
     many = len(asked)
     monkeypatch.setattr(warming, "FIRST_SECONDS", 0.0)
-    monkeypatch.setattr(estimating, "LONG_SECONDS", 0.0)
+    monkeypatch.setattr(cost_model, "LONG_SECONDS", 0.0)
     asked.clear()
     slow = loaded(Asked)
     warming.once(slow, PartialOcclusion, tmp_path, lambda: None)
     assert 0 < len(asked) < many
     asked.clear()
-    estimating.measure(slow)
+    cost_model.measure(slow)
     assert len(asked) == 2
 
 
@@ -93,21 +94,21 @@ def test_a_model_that_fails_is_got_ready_all_the_same(tmp_path: Path, caplog: py
 
 def test_what_was_not_compiled_is_counted_until_it_is() -> None:
     model = loaded()
-    assert estimating.compiling(model, SaliencyMaps) == 0, "not known yet"
-    estimating.took(model, 3.0)
-    assert estimating.compiling(model, SaliencyMaps) == 3.0
-    assert estimating.compiling(model, RISE) == 0, "predictions are compiled at the start"
-    estimating.compiled(model, SaliencyMaps)
-    assert estimating.compiling(model, SaliencyMaps) == 0
+    assert cost_model.compiling(model, SaliencyMaps) == 0, "not known yet"
+    cost_model.took(model, 3.0)
+    assert cost_model.compiling(model, SaliencyMaps) == 3.0
+    assert cost_model.compiling(model, RISE) == 0, "predictions are compiled at the start"
+    cost_model.compiled(model, SaliencyMaps)
+    assert cost_model.compiling(model, SaliencyMaps) == 0
 
 
 def test_compiling_says_nothing_of_the_pace() -> None:
-    pace = estimating.Pace(5.0)
+    pace = cost_model.Pace(5.0)
     assert pace.compiling(0.0, 1.0) == 5.0
     assert pace.compiling(0.1, 6.0) == 6.0
     # Nine tenths more take nine seconds, so the first tenth took one, and the rest was compiling.
     assert pace.compiling(1.0, 15.0) == pytest.approx(5.0)
-    assert estimating.Pace(0.0).compiling(0.5, 3.0) == 0
+    assert cost_model.Pace(0.0).compiling(0.5, 3.0) == 0
 
 
 def test_one_thread_calls_the_model(tmp_path: Path) -> None:

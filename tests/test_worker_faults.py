@@ -16,7 +16,7 @@ import pytest
 from picasso import config, worker
 from picasso.engine import LocalEngine
 from picasso.errors import NotReady, PicassoError, RunError, WorkerDied
-from picasso.registry import Registry
+from picasso.explanation.registry import Registry
 from picasso.runner import Runner
 from picasso.runs import Run, Spec
 from tests.conftest import PLUGINS, fake_settings

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from picasso import config
-from picasso.registry import Registry
+from picasso.explanation.registry import Registry
 from picasso.visualizations import BaseVisualization
 
 # What is code in a sentence of the configuration: an assignment, a dotted name, a call, a key.

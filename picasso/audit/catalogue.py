@@ -7,7 +7,7 @@ from pathlib import Path
 
 from picasso.audit.interventions import INTERVENTIONS, KINDS, Intervention
 from picasso.errors import BadRequest, ConfigurationError, reason
-from picasso.registry import import_file
+from picasso.explanation.registry import import_file
 
 
 def catalogue(files: Sequence[Path] = ()) -> tuple[Intervention, ...]:

@@ -9,8 +9,8 @@ from typing import BinaryIO
 from flask import Blueprint, Response, send_file
 
 from picasso.errors import NotFound
+from picasso.explanation.render import DIVERGING, SEQUENTIAL, strip
 from picasso.imaging import decode
-from picasso.rendering import DIVERGING, SEQUENTIAL, strip
 from picasso.web.present import output_file
 from picasso.web.services import need_session, services
 

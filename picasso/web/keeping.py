@@ -14,9 +14,9 @@ from flask import Blueprint, Response, current_app, send_file
 
 from picasso import __version__, exporting, recipes
 from picasso.errors import BadRequest, NotFound
+from picasso.explanation.registry import DEFAULT_TEMPLATE
 from picasso.imaging import decode
 from picasso.page_policy import content_security_policy
-from picasso.registry import DEFAULT_TEMPLATE
 from picasso.runs import Run
 from picasso.web.guard import is_loopback
 from picasso.web.looking import Look, class_names, looks, render

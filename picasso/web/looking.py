@@ -13,10 +13,10 @@ from typing import Any
 from flask import render_template
 
 from picasso.attribution.rank_agreement import rank_correlation
-from picasso.comparing import mean
 from picasso.errors import BadRequest
+from picasso.explanation.comparison import mean
+from picasso.explanation.registry import Entry
 from picasso.models.labels import AGAINST, Wanted
-from picasso.registry import Entry
 from picasso.runs import Run, Spec, State
 from picasso.session import Session
 from picasso.web.present import remaining

@@ -9,9 +9,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from picasso import __version__
 from picasso.errors import BadRequest, PicassoError, TooLarge
+from picasso.explanation.render import DIVERGING, SEQUENTIAL
 from picasso.imaging.masking import FILLS
 from picasso.models.labels import choices
-from picasso.rendering import DIVERGING, SEQUENTIAL
 from picasso.runs import Run
 from picasso.web.files import sample_file
 from picasso.web.keeping import recipes_of

@@ -13,8 +13,8 @@ from flask import Response, current_app, g, request
 
 from picasso.config import Settings
 from picasso.errors import BadRequest, NotFound, TooLarge
+from picasso.explanation.registry import Registry
 from picasso.jobs import Job
-from picasso.registry import Registry
 from picasso.runner import Runner
 from picasso.runs import StoredPicture
 from picasso.session import Session

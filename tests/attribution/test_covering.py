@@ -11,8 +11,8 @@ from PIL import Image
 
 from picasso import explain
 from picasso.attribution.covering import Covering, blend
+from picasso.explanation.inputs import Picture, prepare
 from picasso.imaging.masking import FILLS, filling
-from picasso.inputs import Picture, prepare
 from picasso.models.arrays import Array
 from picasso.models.contrast import contrasted
 from picasso.models.occlusion import Box

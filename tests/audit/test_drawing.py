@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from picasso.audit.reporting import charts, drawing
-from picasso.rendering import strip
+from picasso.explanation.render import strip
 
 
 def test_a_scale_draws_what_is_beyond_it_at_its_edge() -> None:

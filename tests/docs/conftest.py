@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from flask import Flask
 
-from picasso import checking, estimating, inputs, models, worker
+from picasso import checking, models, worker
 from picasso.app import create_app
+from picasso.explanation import cost_model, inputs
 from tests.conftest import close, fake_settings, picture
 from tests.docs.blocks import PAGES, PLUGINS, ROOT
 from tests.fakes import LinearModel
@@ -55,7 +56,7 @@ class InlineEngine:
     def __init__(self, configured: dict[str, Any], work_dir: Path, limit: float, stall: float) -> None:
         self._key = json.dumps(configured, sort_keys=True)
         self._model = worker.model_of(self._key)
-        estimating.measure(self._model)
+        cost_model.measure(self._model)
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
         worker.run_shard(str(folder), shard)

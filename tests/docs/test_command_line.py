@@ -9,8 +9,8 @@ import click
 import pytest
 
 from picasso.cli import main
+from picasso.explanation.registry import Registry
 from picasso.models.preprocessing import Preprocessing
-from picasso.registry import Registry
 from tests.docs.blocks import PAGES, PLUGINS, ROOT, commands, readme, section
 
 README_COMMANDS = [

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from picasso import config, inputs
+from picasso import config
+from picasso.explanation import inputs
 from picasso.models.base import Model
 from tests.conftest import picture
 from tests.docs.blocks import BLOCKS, PAGES, ROOT, Block, marked, readme, run_page, section

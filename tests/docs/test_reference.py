@@ -19,8 +19,8 @@ from flask import Flask
 
 import picasso
 from picasso import config, visualizations
+from picasso.explanation.registry import Registry
 from picasso.models.info import Capability
-from picasso.registry import Registry
 from picasso.visualizations import BaseVisualization, Input, Task, choice, layer, number, slider, toggle
 from picasso.visualizations.panel import Panel
 from tests.conftest import picture

@@ -9,9 +9,9 @@ import pytest
 
 from picasso import explain
 from picasso.errors import BadRequest
+from picasso.explanation.registry import Registry
 from picasso.models.contrast import Contrasted, contrasted
 from picasso.models.labels import numbers
-from picasso.registry import Registry
 from tests.conftest import picture
 from tests.fakes import BlackBoxModel, LinearModel, PooledModel
 

@@ -13,12 +13,12 @@ from PIL import Image
 from picasso import explain
 from picasso.errors import ModelError
 from picasso.examples import mnist
+from picasso.explanation.registry import Registry
+from picasso.explanation.result import Result
 from picasso.models import load_model
 from picasso.models.base import Model
 from picasso.models.info import Capability
 from picasso.models.preprocessing import Preprocessing
-from picasso.registry import Registry
-from picasso.results import Result
 from tests.conftest import picture
 from tests.zoo.make_files import FOLDER
 

@@ -9,8 +9,8 @@ import pytest
 
 from picasso import explain
 from picasso.errors import ModelError
-from picasso.registry import Registry
-from picasso.results import Result
+from picasso.explanation.registry import Registry
+from picasso.explanation.result import Result
 from picasso.visualizations.class_activation import ClassActivation
 from picasso.visualizations.grad_cam import GradCAM
 from picasso.visualizations.grad_cam_plus_plus import GradCAMPlusPlus

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from picasso import comparing, explain
+from picasso import explain
 from picasso.attribution.occlusion_scores import filled
+from picasso.explanation import comparison
+from picasso.explanation.inputs import Picture, prepare
 from picasso.imaging.masking import filling
-from picasso.inputs import Picture, prepare
 from picasso.models.arrays import Array
 from picasso.models.info import Capability
 from picasso.visualizations.partial_occlusion import FILLS, OcclusionSettings, PartialOcclusion, boxes, sketch, spans
@@ -345,7 +346,7 @@ def test_what_is_said_above_the_maps_follows_the_settings() -> None:
 def test_models_are_compared_by_the_same_quantity(linear: LinearModel) -> None:
     source = picture(11)
     for first, second in ((linear, made(Steep)), (made(Steep), linear)):
-        (result,) = comparing.explain_each({"": first, "other": second}, source, Strides=5)
+        (result,) = comparison.explain_each({"": first, "other": second}, source, Strides=5)
         panels = [panel for panel in result.panels if panel.kind == "map"]
         assert len(panels) == 15
         assert {panel.quantity.removeprefix("difference of ") for panel in panels} == {panels[0].quantity}

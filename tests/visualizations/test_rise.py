@@ -10,8 +10,8 @@ import pytest
 
 from picasso import explain
 from picasso.errors import Cancelled
+from picasso.explanation.result import Result
 from picasso.models.arrays import Array
-from picasso.results import Result
 from picasso.visualizations import rise
 from tests.conftest import picture
 from tests.fakes import CLASSES, LinearModel, PatchModel

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from picasso.app import create_app
-from picasso.registry import TEMPLATES, Registry
+from picasso.explanation.registry import TEMPLATES, Registry
 from tests.conftest import PLUGINS, Visitor, close, fake_settings, finish, upload
 from tests.test_engine import until
 

@@ -29,7 +29,7 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi import checks
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
-from picasso.registry import Registry
+from picasso.explanation.registry import Registry
 from picasso.web import api, api_audits, api_pictures, api_questions, api_runs, audits, files, keeping, openapi
 from tests.conftest import COOKIE, finish, picture, png, upload
 from tests.web.test_audits import begin, ended

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso import rendering
 from picasso.audit.folder import pixels
 from picasso.audit.properties import Pictures
 from picasso.audit.reporting.mean_attention import cells
+from picasso.explanation import render
 from picasso.imaging import decode
 from picasso.visualizations.panel import Panel
 
@@ -35,13 +35,13 @@ def heat_map(values: NDArray[np.floating[Any]], high: float | None = None) -> Dr
     coarse = cells(np.asarray(values, np.float32)[None], MAP)[0] if max(values.shape) > MAP else values
     top = float(coarse.max()) if high is None else high
     panel = Panel("", np.asarray(coarse, np.float32), value_range=(0.0, top))
-    body = decode.encode(Image.fromarray(rendering.paint(panel)))
+    body = decode.encode(Image.fromarray(render.paint(panel)))
     return {**drawn(decode.data_address(body), values.shape[::-1]), "pixels": True, "high": top}
 
 
 def scale() -> str:
     """Return the address of the colours of a heat map, low to high."""
-    return decode.data_address(decode.encode(rendering.strip(rendering.SEQUENTIAL[0])))
+    return decode.data_address(decode.encode(render.strip(render.SEQUENTIAL[0])))
 
 
 def drawn(address: str, size: Sequence[int]) -> Drawn:

@@ -11,13 +11,13 @@ from xml.sax.saxutils import quoteattr
 
 import jinja2
 
-from picasso import rendering
 from picasso.audit.auditing import Audit
 from picasso.audit.folder import pixels
 from picasso.audit.reporting import charts, drawing
 from picasso.audit.reporting.document import document
 from picasso.audit.reporting.exhibits import Exhibit
 from picasso.audit.reporting.views import Cluster, Views, look
+from picasso.explanation import render
 from picasso.imaging import decode
 from picasso.page_policy import content_security_policy
 
@@ -48,7 +48,7 @@ def evidence(number: int, one: Exhibit, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for index, shown in enumerate(one.shown):
         for when, view in (("before", shown.before), ("after", shown.after)):
-            body = decode.encode(rendering.enlarge(pixels(view), SIDE))
+            body = decode.encode(render.enlarge(pixels(view), SIDE))
             (folder / f"{number}-{index}-{when}.png").write_bytes(body)
 
 

@@ -11,7 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso import fileio, rendering
+from picasso import fileio
+from picasso.explanation import render
 from picasso.imaging import decode
 from picasso.models.info import ModelCard, Prediction
 from picasso.visualizations.panel import Panel
@@ -89,10 +90,10 @@ class Result:
     def _write(self, draft: Path, document: dict[str, Any]) -> None:
         """Write the files of :meth:`save`."""
         for index, (panel, described) in enumerate(zip(self.panels, document["panels"], strict=True)):
-            rendering.draw(panel, self.view).save(draft / described["file"])
+            render.draw(panel, self.view).save(draft / described["file"])
             if panel.kind == "map":
-                rendering.colour_bar(panel).save(draft / f"legend-{index}.png")
-        rendering.enlarge(self.view).save(draft / VIEW)
+                render.colour_bar(panel).save(draft / f"legend-{index}.png")
+        render.enlarge(self.view).save(draft / VIEW)
         arrays = {f"panel_{index}": panel.array for index, panel in enumerate(self.panels)}
         np.savez_compressed(draft / ARRAYS, allow_pickle=False, view=self.view, **arrays)
         (draft / DOCUMENT).write_bytes(fileio.readable_json(document, indent=1))
@@ -128,8 +129,8 @@ class Result:
             return f'<figure style="{style}">{picture}<figcaption>{escape(caption)}</figcaption></figure>'
 
         best = ", ".join(f"{p['name']} {p['prob']:.3f}" for p in self.predictions)
-        figures = [figure(rendering.enlarge(self.view), self.picture)]
+        figures = [figure(render.enlarge(self.view), self.picture)]
         for panel in self.panels:
             probability = "" if panel.probability is None else f" {panel.probability:.3f}"
-            figures.append(figure(rendering.draw(panel, self.view), panel.title + probability))
+            figures.append(figure(render.draw(panel, self.view), panel.title + probability))
         return f"<p><b>{escape(self.visualization)}</b> {escape(best)}</p>{''.join(figures)}"

@@ -14,14 +14,14 @@ import numpy as np
 from PIL import Image
 
 from picasso.errors import NotFound, RunError
-from picasso.estimating import compiling, seconds_per_picture
+from picasso.explanation.cost_model import compiling, seconds_per_picture
+from picasso.explanation.inputs import Picture, prepare, stored
+from picasso.explanation.registry import Registry
 from picasso.imaging import decode
 from picasso.imaging.masking import Hidden
-from picasso.inputs import Picture, prepare, stored
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Prediction
-from picasso.registry import Registry
 from picasso.visualizations.base import Input
 
 # Enough for somebody who goes to and fro between pictures.

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from picasso.errors import BadRequest, ModelError, PicassoError, RunError, reason
-from picasso.inputs import Picture, Source, expand, named, picture_from, prepare
+from picasso.explanation.inputs import Picture, Source, expand, named, picture_from, prepare
+from picasso.explanation.registry import Registry
+from picasso.explanation.result import Result
 from picasso.models.base import Model
 from picasso.models.contrast import contrasted
 from picasso.models.labels import Wanted, numbers
-from picasso.registry import Registry
-from picasso.results import Result
 from picasso.visualizations.base import BaseVisualization, Input, Task
 from picasso.visualizations.panel import Panel
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from picasso import pipeline
 from picasso.attribution.rank_agreement import rank_correlation
-from picasso.inputs import Picture, Source
+from picasso.explanation import pipeline
+from picasso.explanation.inputs import Picture, Source
+from picasso.explanation.pipeline import Preview, Report
+from picasso.explanation.result import Result
 from picasso.models.base import Model
 from picasso.models.info import ModelCard
 from picasso.models.labels import Wanted
-from picasso.pipeline import Preview, Report
-from picasso.results import Result
 from picasso.visualizations.base import BaseVisualization
 from picasso.visualizations.panel import NETWORK_ROUNDING, Panel
 
@@ -58,7 +58,7 @@ def run(
     """Yield one result for each picture, with the panels of each model and their differences.
 
     All models are asked for the same classes: those chosen, or else those that are the most probable for the first
-    model. With one model this is :func:`picasso.pipeline.run`.
+    model. With one model this is :func:`picasso.explanation.pipeline.run`.
 
     Args:
         models: by name; the first is the one that the others are compared with.
@@ -66,7 +66,7 @@ def run(
         settings: not checked yet.
         pictures: any number.
         report: called with the fraction done.
-        preview: see :func:`picasso.pipeline.run`; only asked for with one model.
+        preview: see :func:`picasso.explanation.pipeline.run`; only asked for with one model.
         classes: the classes to look at; none takes the most probable.
     """
     (first, model), *others = models.items()
