@@ -120,7 +120,8 @@ def measure(name: str) -> dict[str, Any]:
     """
     import keras
 
-    from picasso import checking, explain
+    from picasso import explain
+    from picasso.evaluation import model_check
     from picasso.explanation.inputs import picture_from
     from picasso.explanation.registry import Registry
     from picasso.models import load_model
@@ -134,7 +135,7 @@ def measure(name: str) -> dict[str, Any]:
         model = load_model(file)
         seconds = time.process_time() - started
         image = picture_from(np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), np.uint8), 0)
-        report = checking.check(model, [image])
+        report = model_check.check(model, [image])
         inputs = model.inputs_of([image.image])
         own = np.asarray(network(inputs, training=False), np.float64)
         if np.abs(own.sum(axis=1) - 1).max() > TOLERANCE:

@@ -28,8 +28,8 @@ from picasso.audit_documents import Direction, Finding, Progress
 from picasso.audits import Audit
 from picasso.config import Settings
 from picasso.errors import Cancelled, ConfigurationError
+from picasso.evaluation.labeled_folder import Labelled
 from picasso.explanation.cost_model import PACES
-from picasso.labelled import Labelled
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
 

@@ -159,7 +159,8 @@ def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, o
     """
     import json
 
-    from picasso import checking, models
+    from picasso import models
+    from picasso.evaluation import model_check
     from picasso.explanation.inputs import expand, names_of, picture_from
     from picasso.imaging import decode
 
@@ -175,7 +176,7 @@ def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, o
             view.save(free_folder(out, decode.without_ending(name).replace("/", "-"), ".png"))
 
     with progress_bar("measuring", hidden=not folder) as progress:
-        report = checking.check(model, opened, folder, progress, show)
+        report = model_check.check(model, opened, folder, progress, show)
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=1))
     else:
@@ -202,18 +203,19 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
 
     Ends with status 0 where nothing was found, 1 where something was, and 2 where it could not run.
     """
-    from picasso import labelled, models
+    from picasso import models
     from picasso.audit import auditing
     from picasso.audit.catalogue import catalogue
     from picasso.audit.folder import read
     from picasso.audit.reporting import report
     from picasso.audit.trials import Bench
+    from picasso.evaluation import labeled_folder
 
     seconds, interventions = parse_time(budget), catalogue(settings.intervention_files())
     with loading_in_time():
         model = models.load_configured(settings)
     with progress_bar("reading") as progress:
-        pictures = read(model, labelled.find(model, folder), progress)
+        pictures = read(model, labeled_folder.find(model, folder), progress)
     if pictures.left_out:
         click.secho(pictures.left_out, fg="yellow")
     bench = Bench(model, pictures, seed, interventions)

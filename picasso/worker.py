@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from picasso import checking, config, fileio
+from picasso import config, fileio
 from picasso.audits import Audit
 from picasso.config import Settings
 from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, StorageFull, document_of, reason
+from picasso.evaluation import model_check
 from picasso.explanation import comparison, cost_model, questions
 from picasso.explanation.inputs import Picture, stored
 from picasso.explanation.registry import Registry
@@ -206,10 +207,10 @@ def initialize(configured: dict[str, Any]) -> dict[str, Any]:
             from picasso import auditor
 
             no_audits = "" if auditor.catalogued(own) else auditor.UNUSABLE
-        samples, problems = checking.read(settings.sample_files(10), model)
+        samples, problems = model_check.read(settings.sample_files(10), model)
         for problem in problems:
             log.warning("A sample is left out. %s", problem)
-        report = checking.check(model, samples)
+        report = model_check.check(model, samples)
         unsuitable = visualizations(key).unsuitable(model)
         return {
             "state": "ready",

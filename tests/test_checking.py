@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from picasso import checking
+from picasso.evaluation import model_check
 from picasso.explanation.inputs import Picture
 from picasso.models.arrays import Array
 from picasso.models.preprocessing import Preprocessing
@@ -34,7 +34,7 @@ class Labels(LinearModel):
 
 
 def test_a_sound_model_in_ten_lines(linear: LinearModel) -> None:
-    report = checking.check(linear, PICTURES)
+    report = model_check.check(linear, PICTURES)
     assert report.warnings == ()
     lines = dict(report.lines())
     assert list(lines) == [
@@ -51,7 +51,7 @@ def test_a_sound_model_in_ten_lines(linear: LinearModel) -> None:
 def test_what_a_model_lacks_is_said() -> None:
     model = BlackBoxModel()
     model.load()
-    lines = dict(checking.check(model, []).lines())
+    lines = dict(model_check.check(model, []).lines())
     assert (lines["can give"], lines["can't give"]) == ("predictions", "feature maps, gradients")
 
 
@@ -62,23 +62,23 @@ def test_what_a_model_lacks_is_said() -> None:
 def test_smells(cls: type[LinearModel], warning: str) -> None:
     model = cls()
     model.load()
-    (found,) = checking.check(model, PICTURES).warnings
+    (found,) = model_check.check(model, PICTURES).warnings
     assert found.startswith(warning)
-    assert checking.check(model, PICTURES[:0]).warnings == ()
+    assert model_check.check(model, PICTURES[:0]).warnings == ()
 
 
 def test_labels_that_can_hold_together_need_no_sum_once_somebody_says_so() -> None:
     model = Labels()
     model.load()
     model.output_kind = "sigmoid"
-    assert checking.check(model, PICTURES).warnings == ()
+    assert model_check.check(model, PICTURES).warnings == ()
 
 
 def test_a_guessed_range_is_said() -> None:
     model = LinearModel()
     model.load()
     model.preprocessing = Preprocessing()
-    (found,) = checking.check(model, PICTURES).warnings
+    (found,) = model_check.check(model, PICTURES).warnings
     assert "is a guess" in found
 
 
@@ -90,10 +90,10 @@ def test_a_labelled_folder(linear: LinearModel, tmp_path: Path) -> None:
             file = folder / names[(target + shift) % len(names)] / one.name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(png(one.image))
-    report = checking.check(linear, [], tmp_path / "right")
+    report = model_check.check(linear, [], tmp_path / "right")
     assert report.warnings == ()
     assert ("accuracy", "1.000: 6 of 6 pictures are answered right") in report.lines()
-    report = checking.check(linear, [], tmp_path / "shifted")
+    report = model_check.check(linear, [], tmp_path / "shifted")
     assert report.as_dict()["accuracy"]["right"] == 0
     assert report.warnings[0].startswith("0 of 6 right is what guessing among 7 classes gives")
 
@@ -125,10 +125,10 @@ def shades(folder: Path) -> Path:
 def test_an_order_is_named_rather_than_a_value_range(tmp_path: Path) -> None:
     model, folder = Shade(), shades(tmp_path)
     model.load()
-    assert checking.check(model, [], folder).warnings == ()
+    assert model_check.check(model, [], folder).warnings == ()
     # Labels in another order: whatever a value range would gain by chance, the order explains more.
     model.places = (5, 6, 3, 4, 0, 2, 1)
-    report = checking.check(model, [], folder)
+    report = model_check.check(model, [], folder)
     (warning,) = report.warnings
     assert warning.startswith("The labels are in another order than the model's outputs: output 0 is 5 (labelled 0)")
     assert report.as_dict()["accuracy"]["label_order"] == ["5", "6", "3", "4", "0", "2", "1"]
@@ -138,11 +138,11 @@ def test_a_value_range_is_advised_where_it_explains_all_and_both_where_neither_d
     model, folder = Shade(), shades(tmp_path)
     model.load()
     model.preprocessing = Preprocessing()
-    report = checking.check(model, [], folder)
+    report = model_check.check(model, [], folder)
     assert report.label_order == ()
     assert report.warnings[-1].endswith('right, instead of 14%: try preprocess="0..255" for load_model().')
     model.places = (5, 6, 3, 4, 0, 2, 1)
-    report = checking.check(model, [], folder)
+    report = model_check.check(model, [], folder)
     assert report.warnings[-1].startswith('With values 0..255 (preprocess="0..255" for load_model()): The labels are')
     assert report.label_order == ("5", "6", "3", "4", "0", "2", "1")
 
@@ -151,6 +151,6 @@ def test_unreadable_samples_are_told_and_left_out(tmp_path: Path) -> None:
     good, bad = tmp_path / "a.png", tmp_path / "b.png"
     good.write_bytes(png(picture()))
     bad.write_bytes(b"")
-    pictures, problems = checking.read({"bee/a.png": good, "b.png": bad}, LinearModel())
+    pictures, problems = model_check.read({"bee/a.png": good, "b.png": bad}, LinearModel())
     assert [one.name for one in pictures] == ["bee/a.png"]
     assert problems == ["b.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF."]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from picasso import class_order
-from picasso.class_order import AS_TEXT
+from picasso.evaluation import class_order
+from picasso.evaluation.class_order import AS_TEXT
 
 
 def answers(places: Sequence[int], each: int, right: float = 1.0, seed: int = 0) -> list[tuple[int, int]]:

@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso import checking, explain
+from picasso import explain
 from picasso.errors import BadRequest, ModelCodeError
+from picasso.evaluation import model_check
 from picasso.explanation.inputs import expand, names_of, picture_from
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -145,7 +146,7 @@ def test_notes_of_the_door_reach_the_result_and_the_check(linear: LinearModel) -
     dark = np.linspace(3, 9, 162).astype(np.uint8).reshape(6, 9, 3)
     (result,) = explain(linear, dark, "ClassProbabilities")
     assert result.notes[0].startswith("Picture 0 uses only the values 3 to 9 of 0 to 255")
-    report = checking.check(linear, [picture_from(dark, 0)])
+    report = model_check.check(linear, [picture_from(dark, 0)])
     assert result.notes[0] in report.warnings
 
 
@@ -191,7 +192,7 @@ def test_a_class_gets_the_array_or_the_bytes_of_the_file(tmp_path: Path) -> None
         assert result.notes == ()
     for name in ("PartialOcclusion", "SaliencyMaps", "IntegratedGradients"):
         assert explain(model, bands, name)
-    report = checking.check(model, [picture_from(bands, 0, model=model)])
+    report = model_check.check(model, [picture_from(bands, 0, model=model)])
     assert report.answers[0].predictions[0]["prob"] == pytest.approx(expected.max())
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from picasso import labelled
 from picasso.errors import BadRequest, ModelError
-from picasso.labelled import Accuracy, Share
+from picasso.evaluation import labeled_folder
+from picasso.evaluation.labeled_folder import Accuracy, Share
 from picasso.models.arrays import Array
 from picasso.models.preprocessing import Preprocessing
 from tests.fakes import LinearModel
@@ -47,7 +47,7 @@ def test_counts_by_class(model: Brightness, tmp_path: Path) -> None:
     (tmp_path / "Bee" / "notes.txt").write_text("not looked at")
     (tmp_path / ".hidden").mkdir()
     seen: list[float] = []
-    accuracy = labelled.measure(model, labelled.find(model, tmp_path), seen.append)
+    accuracy = labeled_folder.measure(model, labeled_folder.find(model, tmp_path), seen.append)
     assert accuracy.classes == (Share("bee", 4, 3, "fox"), Share("fox", 2, 2))
     assert (accuracy.right, accuracy.pictures, accuracy.fraction) == (5, 6, 5 / 6)
     assert accuracy.unreadable == (
@@ -57,13 +57,13 @@ def test_counts_by_class(model: Brightness, tmp_path: Path) -> None:
 
 
 def test_names_that_people_write_in_many_ways() -> None:
-    names = {labelled.plain(name) for name in ("Golden_Retriever", "golden  retriever", "golden-retriever")}
+    names = {labeled_folder.plain(name) for name in ("Golden_Retriever", "golden  retriever", "golden-retriever")}
     assert names == {"golden retriever"}
-    assert labelled.abridged([str(index) for index in range(10)]) == "0, 1, 2, 3, 4, 5, ... 9"
+    assert labeled_folder.abridged([str(index) for index in range(10)]) == "0, 1, 2, 3, 4, 5, ... 9"
 
 
 def test_names_that_differ_in_case_and_those_of_two_classes() -> None:
-    classes = labelled.Classes(["Apple", "apple", "crane", "crane", "black bear"])
+    classes = labeled_folder.Classes(["Apple", "apple", "crane", "crane", "black bear"])
     assert [classes.target(folder) for folder in ("Apple", "apple", "3", "Black_bear")] == [0, 1, 3, 4]
     for folder, numbers in (("crane", "2, 3"), ("APPLE", "0, 1")):
         with pytest.raises(BadRequest, match=f"The folder {folder} has the name of 2 classes: {numbers}. Call it by"):
@@ -71,7 +71,7 @@ def test_names_that_differ_in_case_and_those_of_two_classes() -> None:
 
 
 def test_paths_that_no_system_has_are_refused() -> None:
-    classes = labelled.Classes(["ant", "bee"])
+    classes = labeled_folder.Classes(["ant", "bee"])
     assert classes.innermost("/" * 3_990 + "bee") == 1
     with pytest.raises(BadRequest, match="The path of a folder has at most 4,000 characters"):
         classes.innermost("/" * 2_000_000)
@@ -79,16 +79,16 @@ def test_paths_that_no_system_has_are_refused() -> None:
 
 def test_folders_that_do_not_fit(model: Brightness, tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="There is no folder"):
-        labelled.find(model, tmp_path / "none")
+        labeled_folder.find(model, tmp_path / "none")
     with pytest.raises(BadRequest, match="There are no pictures in subfolders of"):
-        labelled.find(model, tmp_path)
+        labeled_folder.find(model, tmp_path)
     write(tmp_path / "whale" / "0.png", 3)
     with pytest.raises(BadRequest, match="whale is named after no class; the classes are ant, bee, cat <b>, dog"):
-        labelled.find(model, tmp_path)
+        labeled_folder.find(model, tmp_path)
     (tmp_path / "whale").rename(tmp_path / "gnu")
     (tmp_path / "gnu" / "0.png").write_bytes(b"")
     with pytest.raises(ModelError, match=r"None of the 1 pictures can be read: 0\.png is not a picture"):
-        labelled.measure(model, labelled.find(model, tmp_path))
+        labeled_folder.measure(model, labeled_folder.find(model, tmp_path))
 
 
 def test_folders_of_a_model_without_labels_are_listed_as_keras_sorts_them(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_folders_of_a_model_without_labels_are_listed_as_keras_sorts_them(tmp_pa
     for name in ("apple", "Banana", "cherry", "10", "9", "Zebra", "yak"):
         write(tmp_path / name / "0.png", 3)
     with pytest.raises(BadRequest, match="No labels are known. .* order 10, 9, Banana, Zebra, apple, cherry, yak"):
-        labelled.find(model, tmp_path)
+        labeled_folder.find(model, tmp_path)
 
 
 @pytest.mark.parametrize(("right", "near"), [(0, True), (10, True), (16, True), (17, False), (100, False)])
@@ -115,8 +115,8 @@ def test_a_better_value_range_is_found_and_nothing_is_changed(model: Brightness,
         value = target if target < 2 else target + 1
         for index in range(8):
             write(tmp_path / name / f"{index}.png", 10 * value + index % 3)
-    pictures = labelled.find(model, tmp_path)
-    assert labelled.better_values(labelled.by_values(model, pictures)) is None
+    pictures = labeled_folder.find(model, tmp_path)
+    assert labeled_folder.better_values(labeled_folder.by_values(model, pictures)) is None
     model.preprocessing = Preprocessing("", "crop")
-    assert labelled.better_values(labelled.by_values(model, pictures)) == ("0..255", 1.0, 1 / 6)
+    assert labeled_folder.better_values(labeled_folder.by_values(model, pictures)) == ("0..255", 1.0, 1 / 6)
     assert model.preprocessing == Preprocessing("", "crop")

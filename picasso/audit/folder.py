@@ -13,9 +13,9 @@ from PIL import Image
 from picasso.audit.properties import Pictures
 from picasso.audit.statistics import Margins
 from picasso.errors import BadRequest, ModelError, PicassoError
+from picasso.evaluation.labeled_folder import Labelled
 from picasso.gathering import FEWEST, left_out, spread, taken
 from picasso.imaging import decode
-from picasso.labelled import Labelled
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from picasso import labelled
 from picasso.audit import auditing
 from picasso.audit.auditing import Audit, silently
 from picasso.audit.catalogue import checked
@@ -13,6 +12,7 @@ from picasso.audit.folder import read
 from picasso.audit.interventions import INTERVENTIONS, Intervention
 from picasso.audit.reporting import report
 from picasso.audit.trials import Bench
+from picasso.evaluation import labeled_folder
 from picasso.gathering import PAIRS
 from picasso.models.base import Model
 
@@ -46,7 +46,7 @@ def audit_model(
             known kind.
     """
     tried = checked(interventions)
-    pictures = read(model, labelled.find(model, Path(folder)), silently)
+    pictures = read(model, labeled_folder.find(model, Path(folder)), silently)
     bench, keep = Bench(model, pictures, seed, tried), None
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)

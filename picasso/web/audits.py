@@ -14,9 +14,9 @@ from picasso.audit_documents import AT_WORK
 from picasso.audits import MOST_REFUSED
 from picasso.config import PICTURES
 from picasso.errors import BadRequest, NotReady, PicassoError
+from picasso.evaluation.labeled_folder import Classes
 from picasso.gathering import FEWEST, MOST, PAIRS, left_out, spread, taken
 from picasso.imaging.decode import display_name
-from picasso.labelled import Classes
 from picasso.web.api_audits import LARGEST, document, documents, need_audit
 from picasso.web.services import find_session, in_time, make_session, need_session, services
 

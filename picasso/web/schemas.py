@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from picasso.checking import Answer
+from picasso.evaluation.model_check import Answer
 from picasso.models.info import Capability, Layer, ModelCard
 
 Fraction = Annotated[float, Meta(ge=0, le=1)]

@@ -22,8 +22,8 @@ from picasso.audit.trials import Bench
 from picasso.audit.verdict import Verdict
 from picasso.cli import main
 from picasso.errors import BadRequest
+from picasso.evaluation.labeled_folder import Labelled
 from picasso.gathering import MOST_PICTURES, taken
-from picasso.labelled import Labelled
 from picasso.models.arrays import Array, Classes
 from picasso.models.info import Capability, Layer
 from picasso.models.preprocessing import Preprocessing

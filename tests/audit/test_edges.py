@@ -18,7 +18,7 @@ from picasso.audit.reporting import report
 from picasso.audit.reporting.duplicates import MOST, twins
 from picasso.audit.trials import Bench
 from picasso.errors import BadRequest, ModelError
-from picasso.labelled import Labelled
+from picasso.evaluation.labeled_folder import Labelled
 from picasso.models.arrays import Array
 from tests.audit.test_audit import COUNT, Judge, audit, pictures
 

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from flask import Flask
 
-from picasso import checking, models, worker
+from picasso import models, worker
 from picasso.app import create_app
+from picasso.evaluation import model_check
 from picasso.explanation import cost_model, inputs
 from tests.conftest import close, fake_settings, picture
 from tests.docs.blocks import PAGES, PLUGINS, ROOT
@@ -76,7 +77,7 @@ class InlineEngine:
         return future
 
     def model_status(self) -> dict[str, Any]:
-        report = checking.check(self._model, [inputs.Picture("one", picture())])
+        report = model_check.check(self._model, [inputs.Picture("one", picture())])
         return {"state": "ready", "card": self._model.card().as_dict(), "report": report.as_dict()}
 
     def health(self) -> str:

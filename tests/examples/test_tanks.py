@@ -11,9 +11,9 @@ from picasso.audit import auditing
 from picasso.audit.folder import read
 from picasso.audit.trials import Bench
 from picasso.audit.verdict import Verdict
+from picasso.evaluation.labeled_folder import find
 from picasso.examples import tanks
 from picasso.examples.tanks.scenes import CLASSES, HEIGHT, WIDTH, save, scenes
-from picasso.labelled import find
 from picasso.models import load_model
 
 DATA = Path(tanks.__file__).parent / "data"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from picasso import explain
-from picasso.checking import check
+from picasso.evaluation.model_check import check
 from picasso.models import load_model
 from picasso.models.arrays import Array
 from picasso.models.contrast import contrasted

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso import checking, explain
+from picasso import explain
 from picasso.errors import ConfigurationError, ModelError
+from picasso.evaluation import model_check
 from picasso.models import load_model
 from picasso.models.base import Model
 from picasso.visualizations.partial_occlusion import spans
@@ -463,7 +464,7 @@ def test_a_model_in_memory(keras: Any) -> None:
     (result,) = explain(model, image, "SaliencyMaps")
     card = result.model
     assert (card.checkpoint, card.checkpoint_time, card.fingerprint) == (f"{original.name} (in memory)", "", "")
-    assert dict(checking.check(model, []).lines())["checkpoint"] == f"{original.name} (in memory)"
+    assert dict(model_check.check(model, []).lines())["checkpoint"] == f"{original.name} (in memory)"
     for wrong in (None, object(), {"layers": []}):
         with pytest.raises(ModelError, match=r"is no model that Picasso can load: pass a keras.Model, or the path"):
             load_model(wrong)

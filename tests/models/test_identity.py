@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso import __version__, checking, config
+from picasso import __version__, config
 from picasso.errors import ModelError
+from picasso.evaluation import model_check
 from picasso.models import load_configured, provenance
 from picasso.models.info import ModelCard
 from picasso.models.newest import beside
@@ -138,12 +139,12 @@ def test_a_model_keeps_the_hash_of_what_was_loaded(tmp_path: Path) -> None:
     file.write_bytes(b"2")
     assert model.card().fingerprint == hashlib.sha256(b"1").hexdigest()
     assert load(file, tmp_path).card().fingerprint == hashlib.sha256(b"2").hexdigest()
-    assert ("sha256", hashlib.sha256(b"1").hexdigest()[:12]) in checking.check(model, []).lines()
+    assert ("sha256", hashlib.sha256(b"1").hexdigest()[:12]) in model_check.check(model, []).lines()
 
 
 def test_a_model_that_names_no_file_has_no_hash(linear: LinearModel) -> None:
     assert linear.card().fingerprint == ""
-    assert "sha256" not in dict(checking.check(linear, []).lines())
+    assert "sha256" not in dict(model_check.check(linear, []).lines())
 
 
 def test_a_card_survives_json_and_old_cards_can_be_read(linear: LinearModel) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso import checking, explain
+from picasso import explain
 from picasso.errors import ConfigurationError, ModelError
+from picasso.evaluation import model_check
 from picasso.models import load_model
 from picasso.models.keras import KerasModel
 from picasso.models.outputs import Decision, OutputKind, Range, contradictions, decide
@@ -313,7 +314,7 @@ def test_the_word_in_settings_on_load_and_for_classes_of_ones_own(keras: Any, tm
     (tmp_path / "config.py").write_text(settings)
     said = load_model(tmp_path / "config.py")
     assert said.output_kind is OutputKind.LOGITS
-    report = checking.check(said, [])
+    report = model_check.check(said, [])
     assert ("output", "logits, which a softmax makes probabilities (as you say)") in report.lines()
     from picasso import config
     from picasso.models import load_configured
@@ -321,7 +322,7 @@ def test_the_word_in_settings_on_load_and_for_classes_of_ones_own(keras: Any, tm
     compared = load_configured(config.load(tmp_path / "config.py").compared("labels"))
     assert compared.output_kind is OutputKind.SIGMOID_LOGITS
     silent = load_model(tmp_path / "m.keras")
-    assert any('Confirm it: OUTPUT = "logits"' in warning for warning in checking.check(silent, []).warnings)
+    assert any('Confirm it: OUTPUT = "logits"' in warning for warning in model_check.check(silent, []).warnings)
     with pytest.raises(ConfigurationError, match="no kind of output 'nonsense'"):
         load_model(tmp_path / "m.keras", output_kind="nonsense")
     (tmp_path / "own.py").write_text(

@@ -21,7 +21,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from picasso import audits, labelled
+from picasso import audits
 from picasso.app import create_app
 from picasso.audit import auditing, folder
 from picasso.audit.interventions import INTERVENTIONS
@@ -29,6 +29,7 @@ from picasso.audit.trials import Bench
 from picasso.audit_documents import AT_WORK
 from picasso.engine import LocalEngine
 from picasso.errors import NotFound
+from picasso.evaluation import labeled_folder
 from picasso.session import Session
 from picasso.storage import Storage
 from picasso.web import api_audits
@@ -138,7 +139,7 @@ def test_from_a_folder_to_the_report_as_on_the_command_line(
         for index, (body, _) in enumerate(pictures(target)):
             file = tmp_path / f"{target}-{index}.png"
             file.write_bytes(body.getvalue())
-            found.append(labelled.Labelled(file, target))
+            found.append(labeled_folder.Labelled(file, target))
     same = auditing.run(Bench(linear, folder.read(linear, found, auditing.silently), 3))
     assert audit["verdict"] == same.verdict.sentence()
     names = list(linear.class_names())

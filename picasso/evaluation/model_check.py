@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from picasso import class_order, labelled, remedies
+from picasso import remedies
 from picasso.errors import PicassoError
+from picasso.evaluation import class_order, labeled_folder
+from picasso.evaluation.labeled_folder import Accuracy, abridged
 from picasso.explanation.inputs import Picture, as_seen, picture_from
 from picasso.imaging import decode
-from picasso.labelled import Accuracy, abridged
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability, Layer, ModelCard, Prediction
@@ -112,7 +113,7 @@ def check(
     model: Model,
     pictures: Iterable[Picture],
     folder: Path | None = None,
-    progress: labelled.Progress = lambda fraction: None,
+    progress: labeled_folder.Progress = lambda fraction: None,
     show: Callable[[str, Image.Image], None] = lambda name, view: None,
 ) -> Report:
     """Describe a loaded model, look at its predictions for some pictures, and measure it on a labelled folder.
@@ -148,8 +149,8 @@ def check(
         warnings += [*model.check_output(inputs), *smells(probabilities, names, model.output_kind)]
     accuracy, order = None, None
     if folder:
-        found = labelled.find(model, folder)
-        accuracy = labelled.measure(model, found, progress)
+        found = labeled_folder.find(model, folder)
+        accuracy = labeled_folder.measure(model, found, progress)
         order, doubtful = doubts(model, found, accuracy)
         warnings += [*accuracy.unreadable, *doubtful]
     ordered = order.names if order else ()
@@ -178,7 +179,7 @@ def smells(probabilities: Array, names: Sequence[str], said: str = "") -> list[s
 
 
 def doubts(
-    model: Model, pictures: Sequence[labelled.Labelled], accuracy: Accuracy
+    model: Model, pictures: Sequence[labeled_folder.Labelled], accuracy: Accuracy
 ) -> tuple[class_order.Reordering | None, list[str]]:
     """Return what a labelled folder reveals: labels in another order, a better value range, or accuracy near chance.
 
@@ -187,8 +188,8 @@ def doubts(
     names = [str(name) for name in model.class_names()]
     near_chance = accuracy.near_chance(model.num_classes)
     order = class_order.find(names, accuracy.answered)
-    tried = labelled.by_values(model, pictures) if near_chance or not model.preprocessing.values else {}
-    better = labelled.better_values(tried)
+    tried = labeled_folder.by_values(model, pictures) if near_chance or not model.preprocessing.values else {}
+    better = labeled_folder.better_values(tried)
     values = ""
     if near_chance and not order and not better:
         orders = {value: class_order.find(names, one.answered) for value, one in tried.items()}
