@@ -17,13 +17,14 @@ from typing import Any, cast
 
 import numpy as np
 
-from picasso.audit import auditing, folder
+from picasso.audit import audit as auditing
+from picasso.audit import dataset
 from picasso.audit.catalogue import catalogue
+from picasso.audit.checkpoint import record_of
+from picasso.audit.findings import Suspect, verdict
 from picasso.audit.interventions import Intervention
-from picasso.audit.records import record_of
 from picasso.audit.reporting import report
-from picasso.audit.trials import Bench, Pair, Trial
-from picasso.audit.verdict import Suspect, verdict
+from picasso.audit.trial import Bench, Pair, Trial
 from picasso.audit_documents import Direction, Finding, Progress
 from picasso.audits import Audit
 from picasso.config import Settings
@@ -153,7 +154,7 @@ def conduct(audit: Audit, settings: Settings, load: Callable[[], Model], meanwhi
     model, tried = cast(Model, Patient(load(), diary.give_way)), interventions(settings)
     names = [str(name) for name in model.class_names()]
     stored = [Labelled(file, target) for target, file in audit.pictures()]
-    pictures = folder.read(
+    pictures = dataset.read(
         model,
         stored,
         lambda fraction: diary.note(fraction=round(fraction, 4)),
@@ -222,7 +223,7 @@ def cost(model: Model, settings: Settings, counts: Mapping[int, int], pairs: int
         pairs: how many pairs of classes will be looked at; 0 for all.
 
     Returns:
-        The ``sentence`` of :class:`picasso.audit.auditing.Plan` and about how many ``seconds`` that takes, or None
+        The ``sentence`` of :class:`picasso.audit.audit.Plan` and about how many ``seconds`` that takes, or None
         while the model's pace is not known. Which pairs are suspect is seen later, so those count that cost most.
     """
     every = sorted(combinations(sorted(counts), 2), key=lambda pair: -counts[pair[0]] - counts[pair[1]])

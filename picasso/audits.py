@@ -32,9 +32,9 @@ from pathlib import Path
 from typing import Any
 
 from picasso import fileio
+from picasso.audit.selection import MOST, MOST_PICTURES, taken
 from picasso.audit_documents import AT_WORK, Finding, Findings, Order, Progress, StateName
 from picasso.errors import BadRequest, NotFound, PicassoError, TooLarge
-from picasso.gathering import MOST, MOST_PICTURES, taken
 from picasso.jobs import Job
 
 # So often an audit is taken up again by itself where the process that computed it died.

@@ -204,11 +204,11 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     Ends with status 0 where nothing was found, 1 where something was, and 2 where it could not run.
     """
     from picasso import models
-    from picasso.audit import auditing
+    from picasso.audit import audit
     from picasso.audit.catalogue import catalogue
-    from picasso.audit.folder import read
+    from picasso.audit.dataset import read
     from picasso.audit.reporting import report
-    from picasso.audit.trials import Bench
+    from picasso.audit.trial import Bench
     from picasso.evaluation import labeled_folder
 
     seconds, interventions = parse_time(budget), catalogue(settings.intervention_files())
@@ -219,11 +219,11 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     if pictures.left_out:
         click.secho(pictures.left_out, fg="yellow")
     bench = Bench(model, pictures, seed, interventions)
-    plan = auditing.plan(bench, pairs)
+    plan = audit.plan(bench, pairs)
     click.echo(plan.sentence())
     out.mkdir(parents=True, exist_ok=True)
     with progress_bar("changing pictures") as progress:
-        audited = auditing.run(bench, plan, keep=out / "trials", budget=seconds, progress=progress)
+        audited = audit.run(bench, plan, keep=out / "trials", budget=seconds, progress=progress)
     report.write(audited, out)
     found, names = audited.verdict, [str(name) for name in model.class_names()]
     click.secho(found.sentence(), bold=True)

@@ -19,9 +19,9 @@ import numpy as np
 
 from benchmarks.audit.models import Entry, entries, folder_of, one_thread
 from benchmarks.audit.scenes import DIGITS
-from picasso.audit import auditing
-from picasso.audit.folder import Folder, logits
-from picasso.audit.trials import Bench
+from picasso.audit import audit as auditing
+from picasso.audit.dataset import Folder, logits
+from picasso.audit.trial import Bench
 from picasso.models import load_model
 from picasso.models.base import Model
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from benchmarks.audit.audits import opened
 from benchmarks.audit.models import entries
-from picasso.audit.folder_checks import confounded
+from picasso.audit.confounders import confounded
 from picasso.audit.reporting.clustering import clusters
 from picasso.audit.reporting.mean_attention import mean_attention
-from picasso.audit.trials import Bench
+from picasso.audit.trial import Bench
 
 PICTURES = 50
 # From here on, a share of the outermost eighths of each side is taken for a sign.

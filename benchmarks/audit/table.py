@@ -22,9 +22,9 @@ from benchmarks.audit.audits import file_of
 from benchmarks.audit.models import Entry, entries
 from benchmarks.audit.proxies import PROXIES
 from benchmarks.measuring import markdown, put_into_page
+from picasso.audit.findings import Verdict, verdict
 from picasso.audit.statistics import LEVEL, Effect, interval
-from picasso.audit.trials import Pair, Trial
-from picasso.audit.verdict import Verdict, verdict
+from picasso.audit.trial import Pair, Trial
 
 # A model goes by its proxy, if its reliance is at least that; below the second, it does not; between them is neither.
 STRONG, WEAK, NONE = 0.30, 0.10, 0.05

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from picasso.audit import auditing
-from picasso.audit.auditing import Audit, silently
+from picasso.audit import audit as auditing
+from picasso.audit.audit import Audit, silently
 from picasso.audit.catalogue import checked
-from picasso.audit.folder import read
+from picasso.audit.dataset import read
 from picasso.audit.interventions import INTERVENTIONS, Intervention
 from picasso.audit.reporting import report
-from picasso.audit.trials import Bench
+from picasso.audit.selection import PAIRS
+from picasso.audit.trial import Bench
 from picasso.evaluation import labeled_folder
-from picasso.gathering import PAIRS
 from picasso.models.base import Model
 
 

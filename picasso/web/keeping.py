@@ -13,10 +13,10 @@ from typing import Any
 from flask import Blueprint, Response, current_app, send_file
 
 from picasso import __version__, exporting, recipes
+from picasso.audit.reporting.page_policy import content_security_policy
 from picasso.errors import BadRequest, NotFound
 from picasso.explanation.registry import DEFAULT_TEMPLATE
 from picasso.imaging import decode
-from picasso.page_policy import content_security_policy
 from picasso.runs import Run
 from picasso.web.guard import is_loopback
 from picasso.web.looking import Look, class_names, looks, render

@@ -8,9 +8,9 @@ from typing import Any
 
 from flask import url_for
 
+from picasso.audit.selection import left_out
 from picasso.audits import Audit
 from picasso.errors import NotFound
-from picasso.gathering import left_out
 from picasso.runs import Run
 from picasso.session import Session
 

@@ -9,8 +9,8 @@ from typing import Annotated, NotRequired, TypedDict
 
 from msgspec import Meta
 
+from picasso.audit.selection import MOST, MOST_PICTURES
 from picasso.audit_documents import Finding, StateName
-from picasso.gathering import MOST, MOST_PICTURES
 from picasso.web.schemas import Done, ErrorDetail, Fraction, Number
 from picasso.web.schemas_runs import Address
 

@@ -12,18 +12,18 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from picasso.audit import auditing
-from picasso.audit.folder import Folder, Stored, logits, read
+from picasso.audit import audit as auditing
+from picasso.audit.checkpoint import Record
+from picasso.audit.dataset import Folder, Stored, logits, read
+from picasso.audit.findings import Verdict
 from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.properties import Pictures, light
-from picasso.audit.records import Record
 from picasso.audit.reporting import report
-from picasso.audit.trials import Bench
-from picasso.audit.verdict import Verdict
+from picasso.audit.selection import MOST_PICTURES, taken
+from picasso.audit.trial import Bench
 from picasso.cli import main
 from picasso.errors import BadRequest
 from picasso.evaluation.labeled_folder import Labelled
-from picasso.gathering import MOST_PICTURES, taken
 from picasso.models.arrays import Array, Classes
 from picasso.models.info import Capability, Layer
 from picasso.models.preprocessing import Preprocessing

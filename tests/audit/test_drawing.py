@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from picasso.audit.reporting import charts, drawing
+from picasso.audit.reporting import charts, inline_images
 from picasso.explanation.render import strip
 
 
@@ -18,15 +18,15 @@ def test_a_scale_draws_what_is_beyond_it_at_its_edge() -> None:
 
 
 def test_a_heat_map_has_the_colours_of_its_scale() -> None:
-    drawn = drawing.heat_map(np.array([[0.0, 0.5], [1.0, 2.0]]), high=1.0)
+    drawn = inline_images.heat_map(np.array([[0.0, 0.5], [1.0, 2.0]]), high=1.0)
     assert (drawn["high"], drawn["ratio"], drawn["pixels"]) == (1.0, 1.0, True)
     colours = np.asarray(strip("viridis"))[0]
     pixels = np.asarray(_image(drawn["src"]))
     assert pixels[0, 0].tolist() == colours[0].tolist()
     assert pixels[1, 0].tolist() == pixels[1, 1].tolist() == colours[255].tolist()
     # Large maps are drawn coarser, not heavier.
-    large = drawing.heat_map(np.random.default_rng(0).random((448, 224)))
-    assert _image(large["src"]).size == (drawing.MAP, drawing.MAP)
+    large = inline_images.heat_map(np.random.default_rng(0).random((448, 224)))
+    assert _image(large["src"]).size == (inline_images.MAP, inline_images.MAP)
     assert large["ratio"] == 0.5
 
 

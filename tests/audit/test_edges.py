@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from picasso.audit import auditing
-from picasso.audit.folder import Folder, logits, read
-from picasso.audit.folder_checks import confounded, separations
+from picasso.audit import audit as auditing
+from picasso.audit.confounders import confounded, separations
+from picasso.audit.dataset import Folder, logits, read
 from picasso.audit.properties import Pictures
 from picasso.audit.reporting import report
-from picasso.audit.reporting.duplicates import MOST, twins
-from picasso.audit.trials import Bench
+from picasso.audit.reporting.near_duplicates import MOST, twins
+from picasso.audit.trial import Bench
 from picasso.errors import BadRequest, ModelError
 from picasso.evaluation.labeled_folder import Labelled
 from picasso.models.arrays import Array

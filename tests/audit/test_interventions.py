@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from picasso.audit.interventions import INTERVENTIONS, Case
+from picasso.audit.interventions.background import Background, ColourLayout, covers
 from picasso.audit.interventions.base import matched
-from picasso.audit.interventions.layers import Background, ColourLayout, covers
-from picasso.audit.interventions.marks import MovingMark, found
-from picasso.audit.interventions.regions import regions
-from picasso.audit.interventions.things import CORE, Place, Size, ThingColour, centres, colours, spreads, zoomed
+from picasso.audit.interventions.foreground import CORE, Place, Size, ThingColour, centres, colours, spreads, zoomed
+from picasso.audit.interventions.region_swap import regions
+from picasso.audit.interventions.watermark import MovingMark, found
 from picasso.audit.properties import Maps, Pictures, light
 
 HEIGHT, WIDTH, COUNT = 40, 48, 24

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso.audit.folder import Folder
+from picasso.audit.dataset import Folder
 from picasso.audit.reporting import performance
 from picasso.models.arrays import Array
 from tests.fakes import LinearModel

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso.audit import auditing
-from picasso.audit.folder import Folder, logits
+from picasso.audit import audit
+from picasso.audit.dataset import Folder, logits
+from picasso.audit.findings import Suspect
 from picasso.audit.properties import Pictures, light
-from picasso.audit.reporting.remainders import remainder
-from picasso.audit.trials import Bench
-from picasso.audit.verdict import Suspect
+from picasso.audit.reporting.residual_effects import remainder
+from picasso.audit.trial import Bench
 from picasso.models.arrays import Array
 from tests.audit.test_audit import COUNT, Judge, pictures
 
@@ -40,7 +40,7 @@ def suspects(corner: float) -> tuple[Bench, dict[str, Suspect]]:
     views[1][:, :4, :4] = np.minimum(1, views[1][:, :4, :4] + 0.3)
     answers = {target: logits(model, some) for target, some in views.items()}
     bench = Bench(model, Folder(views, answers, {0: ("",) * COUNT, 1: ("",) * COUNT}))
-    return bench, {one.there.intervention: one for one in auditing.run(bench).verdict.alarms}
+    return bench, {one.there.intervention: one for one in audit.run(bench).verdict.alarms}
 
 
 def test_other_light_is_the_brightness_and_the_corner_is_not() -> None:

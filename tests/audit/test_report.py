@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso.audit import auditing
-from picasso.audit.auditing import Audit
-from picasso.audit.folder import Folder, logits
+from picasso.audit import audit as auditing
+from picasso.audit.audit import Audit
+from picasso.audit.dataset import Folder, logits
 from picasso.audit.interventions import INTERVENTIONS, KINDS
-from picasso.audit.reporting import advice, charts, report
+from picasso.audit.reporting import charts, recommendations, report
 from picasso.audit.reporting.document import document
 from picasso.audit.reporting.views import look
-from picasso.audit.trials import Bench
+from picasso.audit.trial import Bench
 from picasso.models.arrays import Array, Classes
 from tests.audit.test_audit import COUNT, HEIGHT, WIDTH, Judge, pictures
 from tests.fakes import softmax
@@ -236,11 +236,11 @@ def test_the_forest_lies_where_its_numbers_say(audit: Audit) -> None:
 
 
 def test_there_is_advice_for_everything_that_is_tried() -> None:
-    assert set(advice.TO_DO) == set(advice.BY_HAND) == set(KINDS)
+    assert set(recommendations.TO_DO) == set(recommendations.BY_HAND) == set(KINDS)
     # Advice for what is no longer tried is forgotten advice.
-    assert set(advice.IN_PARTICULAR) <= {one.name for one in INTERVENTIONS}
+    assert set(recommendations.IN_PARTICULAR) <= {one.name for one in INTERVENTIONS}
     for one in INTERVENTIONS:
-        assert advice.to_do(one.kind, one.name).endswith(".")
+        assert recommendations.to_do(one.kind, one.name).endswith(".")
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from picasso.audit.findings import Suspect
 from picasso.audit.properties import Maps, Pictures
 from picasso.audit.reporting.clustering import clusters
-from picasso.audit.reporting.duplicates import twins
-from picasso.audit.reporting.exhibits import Exhibit, flips
+from picasso.audit.reporting.evidence import Exhibit, flips
 from picasso.audit.reporting.mean_attention import border, cells, mean_attention
+from picasso.audit.reporting.near_duplicates import twins
 from picasso.audit.statistics import Effect
-from picasso.audit.trials import Trial
-from picasso.audit.verdict import Suspect
+from picasso.audit.trial import Trial
 
 
 def looks(count: int, row: float, column: float, seed: int, noise: float = 0.3, side: int = 24) -> Maps:

@@ -12,9 +12,9 @@ import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import Page
 
-from picasso.audit.auditing import Audit
+from picasso.audit.audit import Audit
 from picasso.audit.reporting import report
-from picasso.page_policy import content_security_policy
+from picasso.audit.reporting.page_policy import content_security_policy
 from tests.audit import test_report
 from tests.browser.conftest import BROWSER
 from tests.conftest import finish, upload

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 
 from picasso import errors
-from picasso.gathering import FEWEST
+from picasso.audit.selection import FEWEST
 from picasso.web.errors import SENTENCES
 from tests.docs.blocks import ADDRESS, GENERATED, PAGES, ROOT, read_blocks, section, shell_lines
 

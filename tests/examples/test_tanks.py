@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from picasso.audit import auditing
-from picasso.audit.folder import read
-from picasso.audit.trials import Bench
-from picasso.audit.verdict import Verdict
+from picasso.audit import audit
+from picasso.audit.dataset import read
+from picasso.audit.findings import Verdict
+from picasso.audit.trial import Bench
 from picasso.evaluation.labeled_folder import find
 from picasso.examples import tanks
 from picasso.examples.tanks.scenes import CLASSES, HEIGHT, WIDTH, save, scenes
@@ -44,7 +44,7 @@ def audited(name: str, folder: Path, record: Path) -> tuple[float, Verdict]:
     model = load_model(DATA / name, labels=CLASSES, preprocess="0..255")
     pictures = read(model, find(model, folder), lambda fraction: None)
     right = [(answers.argmax(axis=1) == target).mean() for target, answers in pictures.logits.items()]
-    return float(np.mean(right)), auditing.run(Bench(model, pictures), keep=record).verdict
+    return float(np.mean(right)), audit.run(Bench(model, pictures), keep=record).verdict
 
 
 @pytest.mark.slow

@@ -23,9 +23,10 @@ from PIL import Image
 
 from picasso import audits
 from picasso.app import create_app
-from picasso.audit import auditing, folder
+from picasso.audit import audit as auditing
+from picasso.audit import dataset as folder
 from picasso.audit.interventions import INTERVENTIONS
-from picasso.audit.trials import Bench
+from picasso.audit.trial import Bench
 from picasso.audit_documents import AT_WORK
 from picasso.engine import LocalEngine
 from picasso.errors import NotFound

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from picasso.gathering import FEWEST
+from picasso.audit.selection import FEWEST
 from picasso.web import services
 from tests.conftest import picture, png
 from tests.test_engine import until

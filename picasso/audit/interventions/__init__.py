@@ -1,11 +1,11 @@
 """What an audit tries: a new intervention is a class with ``change`` and ``words``; add one of it to the list."""
 
+from picasso.audit.interventions.background import Background, ColourLayout
 from picasso.audit.interventions.base import KINDS, Case, Changed, Intervention
-from picasso.audit.interventions.layers import Background, ColourLayout
-from picasso.audit.interventions.marks import MovingMark
-from picasso.audit.interventions.matching import PropertyChange
-from picasso.audit.interventions.regions import regions
-from picasso.audit.interventions.things import Place, Size, ThingColour
+from picasso.audit.interventions.foreground import Place, Size, ThingColour
+from picasso.audit.interventions.quantile_match import PropertyChange
+from picasso.audit.interventions.region_swap import regions
+from picasso.audit.interventions.watermark import MovingMark
 from picasso.audit.properties import PROPERTIES
 
 __all__ = ["INTERVENTIONS", "KINDS", "Case", "Changed", "Intervention"]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.audit.folder_checks import Confounded
+from picasso.audit.confounders import Confounded
+from picasso.audit.findings import Verdict
 from picasso.audit.properties import PROPERTIES, Pictures
-from picasso.audit.trials import Pair, Trial
-from picasso.audit.verdict import Verdict
+from picasso.audit.trial import Pair, Trial
 
 # Effects beyond these are drawn at the edge, and said in numbers.
 LEAST, MOST = -0.5, 1.5

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from picasso import __version__
-from picasso.audit.auditing import Audit
-from picasso.audit.folder_checks import confounded
+from picasso.audit.audit import Audit
+from picasso.audit.confounders import confounded
 from picasso.audit.interventions.base import FLOOR
-from picasso.audit.reporting import advice, charts, performance
-from picasso.audit.reporting.exhibits import Exhibit
+from picasso.audit.reporting import charts, performance, recommendations
+from picasso.audit.reporting.evidence import Exhibit
 from picasso.audit.reporting.mean_attention import MeanAttention, cells
 from picasso.audit.reporting.views import Views, look
 from picasso.audit.statistics import LEVEL
@@ -110,8 +110,8 @@ def suspect(number: int, one: Exhibit, names: Sequence[str]) -> dict[str, Any]:
         "sentence": of.sentence(names),
         "p": of.p,
         "floor": of.there.floor,
-        "advice": advice.to_do(of.there.kind, of.there.intervention),
-        "by_hand": advice.by_hand(of.there.kind, of.there.intervention),
+        "advice": recommendations.to_do(of.there.kind, of.there.intervention),
+        "by_hand": recommendations.by_hand(of.there.kind, of.there.intervention),
         "directions": [
             {
                 "of": names[trial.ours],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.audit.folder import Folder, encoded
+from picasso.audit.dataset import Folder, encoded
 from picasso.audit.statistics import interval
 from picasso.models.arrays import Array
 from picasso.models.base import Model

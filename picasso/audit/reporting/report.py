@@ -11,15 +11,15 @@ from xml.sax.saxutils import quoteattr
 
 import jinja2
 
-from picasso.audit.auditing import Audit
-from picasso.audit.folder import pixels
-from picasso.audit.reporting import charts, drawing
+from picasso.audit.audit import Audit
+from picasso.audit.dataset import pixels
+from picasso.audit.reporting import charts, inline_images
 from picasso.audit.reporting.document import document
-from picasso.audit.reporting.exhibits import Exhibit
+from picasso.audit.reporting.evidence import Exhibit
+from picasso.audit.reporting.page_policy import content_security_policy
 from picasso.audit.reporting.views import Cluster, Views, look
 from picasso.explanation import render
 from picasso.imaging import decode
-from picasso.page_policy import content_security_policy
 
 __all__ = ["document", "write"]
 
@@ -71,7 +71,7 @@ def page(audit: Audit, seen: Views, written: Mapping[str, Any]) -> str:
         policy=content_security_policy(style),
         forests=[charts.forest(made, pair, audit.verdict, names) for pair, made in pairs.items()],
         bars=[charts.bars(one["histogram"]) for one in written["confounded"]],
-        scale=drawing.scale(),
+        scale=inline_images.scale(),
         exhibits=[exhibit(one, seen) for one in seen.exhibits],
         **drawn_views(audit, seen),
     )
@@ -83,11 +83,11 @@ def exhibit(one: Exhibit, seen: Views) -> dict[str, Any]:
     high = max(float(ours.mean.max()), float(theirs.mean.max()))
     return {
         "pairs": [
-            {"before": drawing.photograph(shown.before), "after": drawing.photograph(shown.after)}
+            {"before": inline_images.photograph(shown.before), "after": inline_images.photograph(shown.after)}
             for shown in one.shown
         ],
-        "where": drawing.heat_map(one.where),
-        "attention": [drawing.heat_map(of.mean, high) for of in (ours, theirs)],
+        "where": inline_images.heat_map(one.where),
+        "attention": [inline_images.heat_map(of.mean, high) for of in (ours, theirs)],
     }
 
 
@@ -98,22 +98,22 @@ def drawn_views(audit: Audit, seen: Views) -> dict[str, Any]:
 
     def cluster(target: int, one: Cluster) -> dict[str, Any]:
         """Return a cluster's map, and its most typical pictures."""
-        some = [drawing.photograph(view) for view in folder.views[target][one.members[:IN_CLUSTER]]]
-        return {"map": drawing.heat_map(one.attention.mean), "pictures": some}
+        some = [inline_images.photograph(view) for view in folder.views[target][one.members[:IN_CLUSTER]]]
+        return {"map": inline_images.heat_map(one.attention.mean), "pictures": some}
 
     return {
         "attention": [
             {
-                "picture": drawing.photograph(folder.views[target].mean(axis=0)),
-                "map": drawing.heat_map(one.mean, high),
+                "picture": inline_images.photograph(folder.views[target].mean(axis=0)),
+                "map": inline_images.heat_map(one.mean, high),
             }
             for target, one in seen.attention.items()
         ],
         "clusters": [[cluster(target, one) for one in found] for target, found in seen.clusters.items()],
-        "flips": [drawing.photograph(folder.views[one.target][one.index]) for one in seen.flips[:FLIPS]],
+        "flips": [inline_images.photograph(folder.views[one.target][one.index]) for one in seen.flips[:FLIPS]],
         "twins": [
             [
-                drawing.photograph(folder.views[target][index])
+                inline_images.photograph(folder.views[target][index])
                 for target, index in ((one.one, one.first), (one.other, one.second))
             ]
             for one in seen.twins[:TWINS]

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.audit.auditing import Audit
+from picasso.audit.audit import Audit
 from picasso.audit.reporting.clustering import clusters
-from picasso.audit.reporting.duplicates import Twins, twins
-from picasso.audit.reporting.exhibits import Exhibit, Flip, exhibit, flips
+from picasso.audit.reporting.evidence import Exhibit, Flip, exhibit, flips
 from picasso.audit.reporting.mean_attention import MeanAttention, mean_attention
+from picasso.audit.reporting.near_duplicates import Twins, twins
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import ndimage
 
-from picasso.audit.folder import encoded, logits
+from picasso.audit.dataset import encoded, logits
 from picasso.audit.properties import Maps, Pictures, blurred
 from picasso.models.base import Model
 from picasso.models.info import Capability

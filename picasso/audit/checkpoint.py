@@ -16,7 +16,7 @@ from picasso import __version__, fileio
 from picasso.audit.interventions import Intervention
 from picasso.audit.properties import Property
 from picasso.audit.statistics import Effect
-from picasso.audit.trials import Bench, Pair, Trial
+from picasso.audit.trial import Bench, Pair, Trial
 
 
 @dataclass(frozen=True)

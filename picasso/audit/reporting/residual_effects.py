@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from picasso.audit.findings import Suspect
 from picasso.audit.interventions import Changed
-from picasso.audit.interventions.matching import PropertyChange
-from picasso.audit.trials import Bench
-from picasso.audit.verdict import Suspect
+from picasso.audit.interventions.quantile_match import PropertyChange
+from picasso.audit.trial import Bench
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from picasso.audit.folder import Folder, logits, margins
+from picasso.audit.attention import attention
+from picasso.audit.dataset import Folder, logits, margins
 from picasso.audit.interventions import INTERVENTIONS, Case, Changed, Intervention
-from picasso.audit.looking import attention
 from picasso.audit.properties import Maps
 from picasso.audit.statistics import LEVEL, Effect, apart, effect
 from picasso.errors import BadRequest

@@ -7,9 +7,9 @@ from itertools import combinations
 
 import numpy as np
 
-from picasso.audit.folder import Folder, margins
-from picasso.audit.folder_checks import separations
-from picasso.audit.trials import Pair
+from picasso.audit.confounders import separations
+from picasso.audit.dataset import Folder, margins
+from picasso.audit.trial import Pair
 
 
 def ordered(folder: Folder) -> list[Pair]:

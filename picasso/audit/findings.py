@@ -11,7 +11,7 @@ import numpy as np
 from picasso.audit.interventions import KINDS
 from picasso.audit.interventions.base import FLOOR
 from picasso.audit.statistics import LEVEL, both_ways, smallest_visible
-from picasso.audit.trials import Pair, Trial
+from picasso.audit.trial import Pair, Trial
 
 # What is named first is the most specific of those that have at least this part of the largest effect.
 COMPARABLE = 0.5

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from picasso.audit.interventions.background import covers
 from picasso.audit.interventions.base import (
     Case,
     Changed,
@@ -19,7 +20,6 @@ from picasso.audit.interventions.base import (
     matched,
     matched_within,
 )
-from picasso.audit.interventions.layers import covers
 from picasso.audit.properties import Maps, Pictures, Values, light
 
 # The farthest that a picture is moved, as a fraction of its side.

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from picasso.audit.folder import Folder
-from picasso.audit.looking import looks
-from picasso.audit.pairs import ordered
-from picasso.audit.records import Record, record_of
-from picasso.audit.trials import Bench, Pair, Trial
-from picasso.audit.verdict import Verdict, verdict
-from picasso.gathering import PAIRS
+from picasso.audit.attention import looks
+from picasso.audit.checkpoint import Record, record_of
+from picasso.audit.class_pairs import ordered
+from picasso.audit.dataset import Folder
+from picasso.audit.findings import Verdict, verdict
+from picasso.audit.selection import PAIRS
+from picasso.audit.trial import Bench, Pair, Trial
 from picasso.models.base import Model
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso.audit.folder import pixels
+from picasso.audit.dataset import pixels
 from picasso.audit.properties import Pictures
 
 # Pictures are compared at so many pixels a side; a thumbnail of each, so that size and compression do not matter.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso.audit.folder import pixels
+from picasso.audit.dataset import pixels
 from picasso.audit.properties import Pictures
 from picasso.audit.reporting.mean_attention import cells
 from picasso.explanation import render

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.audit.folder import encoded, logits, margins
+from picasso.audit.dataset import encoded, logits, margins
+from picasso.audit.findings import Suspect
 from picasso.audit.properties import Maps, Pictures
-from picasso.audit.reporting.remainders import Remainder, remainder
-from picasso.audit.trials import Bench, Trial
-from picasso.audit.verdict import Suspect
+from picasso.audit.reporting.residual_effects import Remainder, remainder
+from picasso.audit.trial import Bench, Trial
 
 # How many pictures of each direction are shown before and after; both directions together make ten.
 SHOWN = 5

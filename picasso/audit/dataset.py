@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.audit.properties import Pictures
+from picasso.audit.selection import FEWEST, left_out, spread, taken
 from picasso.audit.statistics import Margins
 from picasso.errors import BadRequest, ModelError, PicassoError
 from picasso.evaluation.labeled_folder import Labelled
-from picasso.gathering import FEWEST, left_out, spread, taken
 from picasso.imaging import decode
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -73,7 +73,7 @@ def read(
     limit: int = decode.DEFAULT_MEGAPIXELS,
     called: Callable[[str], str] = decode.display_name,
 ) -> Folder:
-    """Read as many pictures of each class as :func:`picasso.gathering.taken` says, and ask the model about them.
+    """Read as many pictures of each class as :func:`picasso.audit.selection.taken` says, and ask the model about them.
 
     Args:
         model: the model.
