@@ -10,11 +10,12 @@ import jinja2
 from flask import Flask
 from flask_compress import Compress
 
-from picasso import config, worker
+from picasso import config
 from picasso.config import Settings
-from picasso.engine import LocalEngine
 from picasso.explanation.registry import Registry
-from picasso.runner import Runner
+from picasso.jobs import worker
+from picasso.jobs.engine import LocalEngine
+from picasso.jobs.job_queue import Runner
 from picasso.storage import Storage
 from picasso.web import (
     admission,

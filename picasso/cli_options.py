@@ -175,7 +175,7 @@ def loading_in_time() -> Iterator[None]:
 
     The server does the same with its worker.
     """
-    from picasso.engine import LOAD_SECONDS
+    from picasso.jobs.engine import LOAD_SECONDS
 
     def give_up() -> None:
         minutes = LOAD_SECONDS / 60

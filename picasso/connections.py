@@ -18,7 +18,7 @@ from waitress.parser import HTTPRequestParser
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest
 
-from picasso.turns import Turns
+from picasso.jobs.turns import Turns
 from picasso.web.admission import ASKED, BUSY, Admission, Kind
 from picasso.web.proxies import network_of
 

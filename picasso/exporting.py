@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 from picasso import fileio
 from picasso.errors import NotFound, PicassoError
 from picasso.explanation.comparison import own_name
+from picasso.jobs.run import Run
 from picasso.models.info import ModelCard
-from picasso.runs import Run
 
 COLUMNS = (
     "picture", "uid", "visualization", "model", "kind", "rank", "class_index", "class", "probability", "group", "title",
@@ -43,7 +43,7 @@ def table(documents: Iterable[Mapping[str, Any]]) -> str:
     Numbers have all their digits. A text that a spreadsheet would take for a formula begins with an apostrophe.
 
     Args:
-        documents: what :meth:`picasso.explanation.result.Result.as_dict` or :meth:`picasso.runs.Run.results` gives; the column
+        documents: what :meth:`picasso.explanation.result.Result.as_dict` or :meth:`picasso.jobs.run.Run.results` gives; the column
             ``uid`` is empty for the former.
     """
     text = io.StringIO(newline="")

@@ -9,10 +9,10 @@ from typing import Any
 
 from picasso.config import DEFAULTS, MODEL_SETTINGS, Settings
 from picasso.explanation.registry import Registry
+from picasso.jobs.run import Spec
 from picasso.models.labels import AGAINST, Wanted
 from picasso.models.loading import SETTINGS_SUFFIXES
 from picasso.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
-from picasso.runs import Spec
 
 # What decides on the results; the other settings are about the server.
 DECISIVE = (*MODEL_SETTINGS, "TOP_CLASSES")

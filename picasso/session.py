@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from picasso import fileio
-from picasso.audits import Audit
 from picasso.config import Settings
 from picasso.errors import NotFound, StorageFull, TooLarge
 from picasso.imaging import decode
 from picasso.imaging.decoders import Decoders
-from picasso.jobs import Job
+from picasso.jobs.audit_job import Audit
+from picasso.jobs.base import Job
+from picasso.jobs.run import Run, StoredPicture
 from picasso.quotas import Quotas
-from picasso.runs import Run, StoredPicture
 
 # The descriptions of a session's pictures, one JSON file each.
 DOCUMENTS = "[0-9]*.json"

@@ -16,15 +16,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from picasso import auditor, audits, config, fileio, worker
+from picasso import config, fileio
 from picasso.audit.reporting import report
-from picasso.audit_documents import Order, Progress
-from picasso.audits import Audit
-from picasso.engine import Engine
 from picasso.errors import BadRequest, Busy, ConfigurationError, NotFound, StorageFull, WorkerCrashed, WorkerDied
 from picasso.explanation.registry import Registry
+from picasso.jobs import audit_job, auditor, worker
+from picasso.jobs.audit_documents import Order, Progress
+from picasso.jobs.audit_job import Audit
+from picasso.jobs.engine import Engine
+from picasso.jobs.job_queue import Runner
 from picasso.quotas import Quotas
-from picasso.runner import Runner
 from picasso.session import Session
 from picasso.storage import Storage
 from tests.conftest import fake_settings, picture, png
@@ -208,7 +209,7 @@ def test_starting_again_takes_a_verdict_back(tmp_path: Path) -> None:
 
 def test_one_that_was_deleted_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     audit = gathered(tmp_path)
-    monkeypatch.setattr(audits, "taken", lambda counts, names: shutil.rmtree(audit.folder))
+    monkeypatch.setattr(audit_job, "taken", lambda counts, names: shutil.rmtree(audit.folder))
     with pytest.raises(NotFound):
         audit.start(Order({}, 10, 0, 1e9))
     assert not audit.folder.exists()

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from picasso import worker_loop
-from picasso.engine import LocalEngine
 from picasso.errors import BadRequest, NotReady, RunError, WorkerDied
 from picasso.explanation.registry import Registry
-from picasso.messages import Request, pack
-from picasso.runner import Runner
-from picasso.runs import Run
+from picasso.jobs import worker_loop
+from picasso.jobs.engine import LocalEngine
+from picasso.jobs.job_queue import Runner
+from picasso.jobs.messages import Request, pack
+from picasso.jobs.run import Run
 from tests.test_engine import CONFIGURED, until
 from tests.test_runs import make_run
 
@@ -105,7 +105,7 @@ def test_the_runner_asks_for_pages(engine: LocalEngine, tmp_path: Path, monkeypa
     estimate = {"kind": "estimate", "visualization": "PartialOcclusion", "settings": {"Strides": 5}}
     until(lambda: runner.ask(estimate)["seconds"] is not None)
     assert 0 < runner.ask(estimate)["seconds"] < 10
-    monkeypatch.setattr("picasso.runner.PATIENCE", 0.1)
+    monkeypatch.setattr("picasso.jobs.job_queue.PATIENCE", 0.1)
     os.kill(engine._child.process.pid or 0, signal.SIGSTOP)
     with pytest.raises(NotReady, match="no answer within 0.1 seconds"):
         runner.ask(what_if(run))

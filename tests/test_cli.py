@@ -362,7 +362,7 @@ def test_a_model_that_is_never_loaded_ends_the_command(config: Path, monkeypatch
         ended.set()
 
     monkeypatch.setattr("picasso.cli_options.os._exit", leave)
-    monkeypatch.setattr("picasso.engine.LOAD_SECONDS", 0.01)
+    monkeypatch.setattr("picasso.jobs.engine.LOAD_SECONDS", 0.01)
     # Computes until somebody ends the process.
     monkeypatch.setattr("picasso.models.load_configured", lambda settings: ended.wait(60) and never())
     result = run("check", "--config", config)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso import worker
 from picasso.attribution.rank_agreement import rank_correlation
 from picasso.errors import ModelError
 from picasso.explanation import comparison
 from picasso.explanation.inputs import Picture
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
-from picasso.runs import Run, Spec
+from picasso.jobs import worker
+from picasso.jobs.run import Run, Spec
 from picasso.visualizations.panel import Panel
 from tests.conftest import fake_settings, picture
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel

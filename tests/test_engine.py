@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from picasso.engine import LOAD_TRIES, LocalEngine
 from picasso.errors import Busy, NotReady, WorkerDied
 from picasso.explanation.registry import Registry
-from picasso.runner import Runner
-from picasso.worker_loop import NICENESS
+from picasso.jobs.engine import LOAD_TRIES, LocalEngine
+from picasso.jobs.job_queue import Runner
+from picasso.jobs.worker_loop import NICENESS
 from tests.conftest import PLUGINS, fake_settings
 from tests.test_runs import make_run
 
@@ -78,7 +78,7 @@ def test_a_killed_worker_fails_one_shard_and_is_replaced(engine: LocalEngine, tm
 def test_a_run_that_hangs_is_ended_and_the_queue_goes_on(
     cancelled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("picasso.engine.GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("picasso.jobs.engine.GRACE_SECONDS", 0.5)
     engine = LocalEngine(CONFIGURED, tmp_path, 1e9 if cancelled else 2.0)
     try:
         until(lambda: engine.model_status()["state"] == "ready")
@@ -100,7 +100,7 @@ def test_a_run_that_hangs_is_ended_and_the_queue_goes_on(
 
 
 def test_a_model_that_never_loads_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("picasso.engine.LOAD_SECONDS", 1.0)
+    monkeypatch.setattr("picasso.jobs.engine.LOAD_SECONDS", 1.0)
     (tmp_path / "model.py").write_text("while True:\n    pass\n")
     overrides = {"MODEL_CLS_PATH": str(tmp_path / "model.py"), "MODEL_CLS_NAME": "Any", "MODEL_LOAD_ARGS": {}}
     engine = LocalEngine({"file": None, "overrides": overrides}, tmp_path)

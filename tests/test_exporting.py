@@ -18,14 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import picasso
-from picasso import worker
 from picasso.config import PACKAGE
 from picasso.errors import NotFound, PicassoError
 from picasso.explanation import comparison
 from picasso.explanation.result import Result
 from picasso.exporting import COLUMNS, FORMULA, archive, folder_of, table
 from picasso.imaging import decode
-from picasso.runs import Run, Spec, StoredPicture
+from picasso.jobs import worker
+from picasso.jobs.run import Run, Spec, StoredPicture
 from picasso.visualizations.panel import Panel
 from tests.conftest import PLUGINS, fake_settings, picture
 from tests.fakes import LinearModel, PatchModel

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from picasso.errors import Busy, WorkerCrashed
-from picasso.gate import Gate
+from picasso.jobs.gate import Gate
 from picasso.web.services import Services
 from tests.conftest import Visitor, upload
 from tests.test_engine import until

@@ -18,7 +18,7 @@ from picasso.errors import (
     error_from,
     reason,
 )
-from picasso.messages import Answer, Message, Pulse, Request, Status, pack, unpack
+from picasso.jobs.messages import Answer, Message, Pulse, Request, Status, pack, unpack
 from tests.faulty.faulty import Demanding, Nameless, Silent
 
 

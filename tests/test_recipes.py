@@ -24,10 +24,10 @@ from picasso.explanation import comparison
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
 from picasso.imaging import decode
+from picasso.jobs.run import Spec, StoredPicture
 from picasso.models import load_configured
 from picasso.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
 from picasso.recipes import as_command, as_python, by_name
-from picasso.runs import Spec, StoredPicture
 from tests.conftest import FAKES, PLUGINS, picture
 from tests.fakes import LinearModel
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from picasso import config as configuration
-from picasso import remedies, worker
+from picasso import remedies
 from picasso.errors import ConfigurationError
+from picasso.jobs import worker
 from picasso.models import load_model
 from picasso.remedies import Door
 from tests.fakes import LinearModel

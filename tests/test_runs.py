@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from picasso import config, fileio, worker
+from picasso import config, fileio
 from picasso.errors import NotFound, RunError
 from picasso.explanation.result import Result
 from picasso.imaging import decode
-from picasso.runs import Run, Spec, StoredPicture
+from picasso.jobs import worker
+from picasso.jobs.run import Run, Spec, StoredPicture
 from picasso.web.present import remaining
 from tests.conftest import PLUGINS, fake_settings, picture
 

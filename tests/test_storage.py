@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from flask import Flask
 
-from picasso import config, fileio, worker
+from picasso import config, fileio
 from picasso.errors import NotFound, StorageFull, TooLarge, TooMany
-from picasso.runs import Run
+from picasso.jobs import worker
+from picasso.jobs.run import Run
 from picasso.session import Session
 from picasso.storage import Storage, remove_orphans
 from tests.conftest import picture, png

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from picasso import warming
 from picasso.errors import Cancelled
 from picasso.explanation import cost_model
 from picasso.explanation.registry import Registry
+from picasso.jobs import warm_up
 from picasso.models.arrays import Array, Classes
 from picasso.models.info import Capability
 from picasso.visualizations.grad_cam import GradCAM
@@ -28,7 +28,7 @@ def loaded(cls: type[LinearModel] = PooledModel) -> LinearModel:
 
 
 def test_the_first_map_comes_first_and_plugins_do_not_come() -> None:
-    planned = warming.plan(loaded(), Registry([PLUGINS]))
+    planned = warm_up.plan(loaded(), Registry([PLUGINS]))
     assert planned[0] is PartialOcclusion
     assert {SaliencyMaps, GradCAM} < set(planned)
     assert all(cls.NEEDS - {Capability.PREDICTIONS} for cls in planned[1:])
@@ -37,13 +37,13 @@ def test_the_first_map_comes_first_and_plugins_do_not_come() -> None:
 
 def test_each_is_computed_once_and_leaves_nothing(tmp_path: Path) -> None:
     model, registry = loaded(), Registry()
-    steps = warming.steps(model, registry, tmp_path)
+    steps = warm_up.steps(model, registry, tmp_path)
     next(steps)
     assert cost_model.PACES[model] > 0
     assert cost_model.COMPILED[model] == {"PartialOcclusion"}
     rest = len(list(steps))
-    assert rest == len(warming.plan(model, registry)) - 1
-    assert cost_model.COMPILED[model] == {cls.__name__ for cls in warming.plan(model, registry)}
+    assert rest == len(warm_up.plan(model, registry)) - 1
+    assert cost_model.COMPILED[model] == {cls.__name__ for cls in warm_up.plan(model, registry)}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -55,8 +55,8 @@ def test_what_gives_way_is_done_later(tmp_path: Path) -> None:
             wanted.pop()
             raise Cancelled
 
-    planned = len(warming.plan(model, Registry()))
-    assert len(list(warming.steps(model, Registry(), tmp_path, give_way))) == planned + 2
+    planned = len(warm_up.plan(model, Registry()))
+    assert len(list(warm_up.steps(model, Registry(), tmp_path, give_way))) == planned + 2
     assert len(cost_model.COMPILED[model]) == planned
 
 
@@ -70,13 +70,13 @@ def test_of_a_slow_model_no_more_is_computed_than_is_needed(tmp_path: Path, monk
             asked.append(len(inputs))
             return super().batch_logits(inputs)
 
-    warming.once(loaded(Asked), PartialOcclusion, tmp_path, lambda: None)
+    warm_up.once(loaded(Asked), PartialOcclusion, tmp_path, lambda: None)
     many = len(asked)
-    monkeypatch.setattr(warming, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(warm_up, "FIRST_SECONDS", 0.0)
     monkeypatch.setattr(cost_model, "LONG_SECONDS", 0.0)
     asked.clear()
     slow = loaded(Asked)
-    warming.once(slow, PartialOcclusion, tmp_path, lambda: None)
+    warm_up.once(slow, PartialOcclusion, tmp_path, lambda: None)
     assert 0 < len(asked) < many
     asked.clear()
     cost_model.measure(slow)
@@ -88,7 +88,7 @@ def test_a_model_that_fails_is_got_ready_all_the_same(tmp_path: Path, caplog: py
         def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
             raise ValueError("no gradients today")
 
-    list(warming.steps(loaded(Failing), Registry(), tmp_path))
+    list(warm_up.steps(loaded(Failing), Registry(), tmp_path))
     assert "GradCAM could not be got ready" in caplog.text
 
 
@@ -119,5 +119,5 @@ def test_one_thread_calls_the_model(tmp_path: Path) -> None:
             threads.add(threading.get_ident())
             return super().batch_logits(inputs)
 
-    list(warming.steps(loaded(Watched), Registry(), tmp_path))
+    list(warm_up.steps(loaded(Watched), Registry(), tmp_path))
     assert threads == {threading.get_ident()}

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from picasso import watchdog
-from picasso.messages import Pulse
-from picasso.watchdog import Signs, Watchdog
+from picasso.jobs import watchdog
+from picasso.jobs.messages import Pulse
+from picasso.jobs.watchdog import Signs, Watchdog
 
 
 def watched(

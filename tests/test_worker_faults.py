@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from picasso import config, worker
-from picasso.engine import LocalEngine
+from picasso import config
 from picasso.errors import NotReady, PicassoError, RunError, WorkerDied
 from picasso.explanation.registry import Registry
-from picasso.runner import Runner
-from picasso.runs import Run, Spec
+from picasso.jobs import worker
+from picasso.jobs.engine import LocalEngine
+from picasso.jobs.job_queue import Runner
+from picasso.jobs.run import Run, Spec
 from tests.conftest import PLUGINS, fake_settings
 from tests.test_engine import until
 from tests.test_runs import counting_model, make_run
@@ -92,9 +93,9 @@ def test_one_that_hangs_is_replaced(
     # Of this worker only; the next one has its time.
     engine._watchdog._stall = 3.0 if kind == "spin" else 1e9
     if limit:
-        monkeypatch.setattr(f"picasso.watchdog.{limit}", 1.5)
+        monkeypatch.setattr(f"picasso.jobs.watchdog.{limit}", 1.5)
         # A loaded machine gives a thread that waits no less of its processor.
-        monkeypatch.setattr("picasso.watchdog.IDLE_SHARE", 0.5)
+        monkeypatch.setattr("picasso.jobs.watchdog.IDLE_SHARE", 0.5)
     before, run = pid(engine), run_of(tmp_path, "Faulty", Kind=kind)
     with pytest.raises(WorkerDied, match=words):
         engine.submit(run.folder, 0).result(timeout=60)
@@ -107,8 +108,8 @@ def test_one_that_is_stopped_is_replaced_though_nobody_wants_anything(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     before = pid(engine)
-    monkeypatch.setattr("picasso.engine.QUIET_SECONDS", 0.0)
-    monkeypatch.setattr("picasso.watchdog.SILENT_SECONDS", 4.0)
+    monkeypatch.setattr("picasso.jobs.engine.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("picasso.jobs.watchdog.SILENT_SECONDS", 4.0)
     os.kill(before, signal.SIGSTOP)
     until(lambda: engine.health() != "ready")
     until(lambda: pid(engine) != before)
@@ -119,7 +120,7 @@ def test_one_that_is_stopped_is_replaced_though_nobody_wants_anything(
 def test_one_that_is_stopped_while_it_loads_its_model_is_replaced(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("picasso.watchdog.STARTING_SILENT_SECONDS", 4.0)
+    monkeypatch.setattr("picasso.jobs.watchdog.STARTING_SILENT_SECONDS", 4.0)
     first = pid(engine)
     os.kill(first, signal.SIGKILL)
     until(lambda: pid(engine) != first)
@@ -148,7 +149,7 @@ def no_memory(monkeypatch: pytest.MonkeyPatch, times: int) -> list[None]:
 def test_without_memory_for_another_process_the_queue_waits_and_goes_on(
     engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("picasso.engine.BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr("picasso.jobs.engine.BACKOFF_SECONDS", 0.01)
     refused, before = no_memory(monkeypatch, 4), pid(engine)
     os.kill(before, signal.SIGKILL)
     until(lambda: len(refused) == 4)
@@ -160,8 +161,8 @@ def test_where_there_never_is_memory_who_waits_is_told(
     engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("picasso.engine.BACKOFF_SECONDS", 0.01)
-        patched.setattr("picasso.engine.START_SECONDS", 0.2)
+        patched.setattr("picasso.jobs.engine.BACKOFF_SECONDS", 0.01)
+        patched.setattr("picasso.jobs.engine.START_SECONDS", 0.2)
         refused = no_memory(patched, 10**9)
         os.kill(pid(engine), signal.SIGKILL)
         until(lambda: len(refused) > 1)
@@ -197,7 +198,7 @@ def test_the_supervisor_outlives_its_own_errors(
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr("picasso.engine.Work.computed", broken)
+        patched.setattr("picasso.jobs.engine.Work.computed", broken)
         with pytest.raises(OSError, match="Input/output"):
             engine.submit(run_of(tmp_path).folder, 0).result(timeout=30)
     with monkeypatch.context() as patched:
@@ -246,7 +247,7 @@ def test_a_server_whose_loop_has_ended_or_stands_still_is_not_ready(
         patched.setattr(engine, "_thread", threading.Thread())
         assert engine.health() == "stopped"
     with monkeypatch.context() as patched:
-        patched.setattr("picasso.engine.STILL_SECONDS", -1.0)
+        patched.setattr("picasso.jobs.engine.STILL_SECONDS", -1.0)
         assert engine.health() == "stopped"
 
 

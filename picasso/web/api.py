@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from picasso import __version__
 from picasso.errors import BadRequest, NotReady, error_from
-from picasso.runs import Run
+from picasso.jobs.run import Run
 from picasso.web.present import output_name
 from picasso.web.services import drop_session, need_session, services
 

@@ -8,7 +8,7 @@ import numpy as np
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from picasso.errors import BadRequest, NotFound
-from picasso.runs import Run
+from picasso.jobs.run import Run
 from picasso.web.present import present_run
 from picasso.web.services import each, find_session, json_body, need_session, services, session_pictures
 

@@ -11,12 +11,12 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from picasso.audit.selection import FEWEST, MOST, PAIRS, left_out, spread, taken
-from picasso.audit_documents import AT_WORK
-from picasso.audits import MOST_REFUSED
 from picasso.config import PICTURES
 from picasso.errors import BadRequest, NotReady, PicassoError
 from picasso.evaluation.labeled_folder import Classes
 from picasso.imaging.decode import display_name
+from picasso.jobs.audit_documents import AT_WORK
+from picasso.jobs.audit_job import MOST_REFUSED
 from picasso.web.api_audits import LARGEST, document, documents, need_audit
 from picasso.web.services import find_session, in_time, make_session, need_session, services
 

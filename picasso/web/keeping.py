@@ -17,7 +17,7 @@ from picasso.audit.reporting.page_policy import content_security_policy
 from picasso.errors import BadRequest, NotFound
 from picasso.explanation.registry import DEFAULT_TEMPLATE
 from picasso.imaging import decode
-from picasso.runs import Run
+from picasso.jobs.run import Run
 from picasso.web.guard import is_loopback
 from picasso.web.looking import Look, class_names, looks, render
 from picasso.web.present import with_addresses

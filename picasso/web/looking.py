@@ -16,8 +16,8 @@ from picasso.attribution.rank_agreement import rank_correlation
 from picasso.errors import BadRequest
 from picasso.explanation.comparison import mean
 from picasso.explanation.registry import Entry
+from picasso.jobs.run import Run, Spec, State
 from picasso.models.labels import AGAINST, Wanted
-from picasso.runs import Run, Spec, State
 from picasso.session import Session
 from picasso.web.present import remaining
 from picasso.web.services import services

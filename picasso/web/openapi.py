@@ -16,7 +16,8 @@ from apispec import APISpec
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, request
 from werkzeug.routing import Rule
 
-from picasso import __version__, audit_documents, errors
+from picasso import __version__, errors
+from picasso.jobs import audit_documents
 from picasso.models.info import Place
 from picasso.web import schemas, schemas_audits, schemas_questions, schemas_runs
 from picasso.web.errors import RETRY, SENTENCES

@@ -11,8 +11,8 @@ from picasso import __version__
 from picasso.errors import BadRequest, PicassoError, TooLarge
 from picasso.explanation.render import DIVERGING, SEQUENTIAL
 from picasso.imaging.masking import FILLS
+from picasso.jobs.run import Run
 from picasso.models.labels import choices
-from picasso.runs import Run
 from picasso.web.files import sample_file
 from picasso.web.keeping import recipes_of
 from picasso.web.looking import MOST_TOGETHER, Look, class_names, looks, render

@@ -9,9 +9,9 @@ from typing import Any
 from flask import url_for
 
 from picasso.audit.selection import left_out
-from picasso.audits import Audit
 from picasso.errors import NotFound
-from picasso.runs import Run
+from picasso.jobs.audit_job import Audit
+from picasso.jobs.run import Run
 from picasso.session import Session
 
 # Says under which address a reader finds a file of one picture's result: (place, file name).

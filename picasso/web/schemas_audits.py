@@ -10,7 +10,7 @@ from typing import Annotated, NotRequired, TypedDict
 from msgspec import Meta
 
 from picasso.audit.selection import MOST, MOST_PICTURES
-from picasso.audit_documents import Finding, StateName
+from picasso.jobs.audit_documents import Finding, StateName
 from picasso.web.schemas import Done, ErrorDetail, Fraction, Number
 from picasso.web.schemas_runs import Address
 

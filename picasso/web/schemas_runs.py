@@ -9,8 +9,8 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
+from picasso.jobs.run import State
 from picasso.models.info import ModelCard, Prediction
-from picasso.runs import State
 from picasso.web.schemas import Done, Fraction, Number, Uid
 
 Value = str | int | float | bool

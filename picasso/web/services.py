@@ -14,9 +14,9 @@ from flask import Response, current_app, g, request
 from picasso.config import Settings
 from picasso.errors import BadRequest, NotFound, TooLarge
 from picasso.explanation.registry import Registry
-from picasso.jobs import Job
-from picasso.runner import Runner
-from picasso.runs import StoredPicture
+from picasso.jobs.base import Job
+from picasso.jobs.job_queue import Runner
+from picasso.jobs.run import StoredPicture
 from picasso.session import Session
 from picasso.storage import Storage
 from picasso.web.proxies import visible_port

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from flask import Flask
 
-from picasso import models, worker
+from picasso import models
 from picasso.app import create_app
 from picasso.evaluation import model_check
 from picasso.explanation import cost_model, inputs
+from picasso.jobs import worker
 from tests.conftest import close, fake_settings, picture
 from tests.docs.blocks import PAGES, PLUGINS, ROOT
 from tests.fakes import LinearModel

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from picasso import config, fileio, worker
+from picasso import config, fileio
 from picasso.app import create_app
-from picasso.runs import Run, Spec
+from picasso.jobs import worker
+from picasso.jobs.run import Run, Spec
 from picasso.storage import Storage
 from picasso.web.services import Services
 from tests.conftest import COOKIE, Visitor, close, fake_settings, finish, png, upload

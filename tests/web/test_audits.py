@@ -21,16 +21,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from picasso import audits
 from picasso.app import create_app
 from picasso.audit import audit as auditing
 from picasso.audit import dataset as folder
 from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.trial import Bench
-from picasso.audit_documents import AT_WORK
-from picasso.engine import LocalEngine
 from picasso.errors import NotFound
 from picasso.evaluation import labeled_folder
+from picasso.jobs import audit_job
+from picasso.jobs.audit_documents import AT_WORK
+from picasso.jobs.engine import LocalEngine
 from picasso.session import Session
 from picasso.storage import Storage
 from picasso.web import api_audits
@@ -312,8 +312,8 @@ def test_pictures_that_cannot_be_read_are_refused_and_the_others_kept(visitor: F
 def test_an_audit_and_a_session_take_no_more_than_they_may(
     visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audits, "MOST", 3)
-    monkeypatch.setattr(audits, "MOST_PICTURES", 5)
+    monkeypatch.setattr(audit_job, "MOST", 3)
+    monkeypatch.setattr(audit_job, "MOST_PICTURES", 5)
     url = begin(visitor)
     answer: Any = visitor.post(f"{url}/pictures", data={"class": "ant", "file": pictures(0, 4)}).json
     assert (answer["stored"], answer["refused"]) == (3, ["An audit takes at most 3 pictures of a class; ant has them."])
@@ -416,7 +416,7 @@ def test_it_outlives_the_process_that_computes(slow: Flask) -> None:
 def test_one_whose_process_dies_again_and_again_fails_and_can_go_on(
     slow: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audits, "RESUMPTIONS", 0)
+    monkeypatch.setattr(audit_job, "RESUMPTIONS", 0)
     client = slow.test_client()
     url = begin(client, "ant", "bee")
     client.post(f"{url}/start", json={})
@@ -514,19 +514,19 @@ def test_a_full_disk_leaves_an_audit_as_it_was(visitor: FlaskClient, monkeypatch
 
 def test_those_that_are_deleted_meanwhile_are_not_listed(visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     gone, seen, kept = (begin(visitor).rpartition("/")[2] for _ in range(3))
-    original, document = audits.Audit._document, api_audits.document
+    original, document = audit_job.Audit._document, api_audits.document
 
-    def read(audit: audits.Audit) -> dict[str, Any]:
+    def read(audit: audit_job.Audit) -> dict[str, Any]:
         if audit.id == gone:
-            raise NotFound(audits.Audit.gone)
+            raise NotFound(audit_job.Audit.gone)
         return original(audit)
 
-    def shown(audit: audits.Audit) -> dict[str, Any]:
+    def shown(audit: audit_job.Audit) -> dict[str, Any]:
         if audit.id == seen:
-            raise NotFound(audits.Audit.gone)
+            raise NotFound(audit_job.Audit.gone)
         return document(audit)
 
-    monkeypatch.setattr(audits.Audit, "_document", read)
+    monkeypatch.setattr(audit_job.Audit, "_document", read)
     monkeypatch.setattr(api_audits, "document", shown)
     listed: Any = visitor.get("/api/audits").json
     assert [one["id"] for one in listed["audits"]] == [kept]

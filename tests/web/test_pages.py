@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 
 from picasso import fileio
 from picasso.app import create_app
-from picasso.runs import Run, Spec
+from picasso.jobs.run import Run, Spec
 from picasso.web.services import Services
 from tests.conftest import COOKIE, close, fake_settings, finish, picture, png, upload
 from tests.test_engine import until

@@ -184,7 +184,7 @@ CONFIGURATIONS = [
     archive(
         "process", 'module "subprocess"', lambda outside: model(layer("Popen", "subprocess", args=f"touch {outside}"))
     ),
-    archive("own_code", 'module "picasso', lambda _: model(layer("Process", "picasso.child", name="x"))),
+    archive("own_code", 'module "picasso', lambda _: model(layer("Process", "picasso.jobs.worker_process", name="x"))),
     archive("alias", "is registered as", lambda _: model({**layer("Dense"), "registered_name": "os>system"})),
     archive("words", "vocabulary", lambda outside: model(layer("StringLookup", vocabulary=str(outside)))),
     archive("relative_words", "vocabulary", lambda _: model(layer("TextVectorization", vocabulary="words.txt"))),

@@ -1,6 +1,6 @@
 """Doing an audit that somebody watches: it says what it tries and finds, gives way to questions, and can be stopped.
 
-What an audit is, :mod:`picasso.audit` knows; here it is tied to the folder of :class:`picasso.audits.Audit`.
+What an audit is, :mod:`picasso.audit` knows; here it is tied to the folder of :class:`picasso.jobs.audit_job.Audit`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from picasso.audit.findings import Suspect, verdict
 from picasso.audit.interventions import Intervention
 from picasso.audit.reporting import report
 from picasso.audit.trial import Bench, Pair, Trial
-from picasso.audit_documents import Direction, Finding, Progress
-from picasso.audits import Audit
 from picasso.config import Settings
 from picasso.errors import Cancelled, ConfigurationError
 from picasso.evaluation.labeled_folder import Labelled
 from picasso.explanation.cost_model import PACES
+from picasso.jobs.audit_documents import Direction, Finding, Progress
+from picasso.jobs.audit_job import Audit
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
 

@@ -2,7 +2,7 @@
 
 An engine submits shards and audits, asks questions, and closes; progress, cancelling and results are files in the
 folder of the run or the audit and the same for every engine. One that spreads them over machines has to call
-:func:`picasso.worker.run_shard` and :func:`picasso.worker.run_audit` there.
+:func:`picasso.jobs.worker.run_shard` and :func:`picasso.jobs.worker.run_audit` there.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from picasso.audits import Audit
-from picasso.child import Child
 from picasso.errors import NotReady, WorkerDied, reason
-from picasso.runs import Run
-from picasso.turns import Turns
-from picasso.watchdog import Watchdog
+from picasso.jobs.audit_job import Audit
+from picasso.jobs.run import Run
+from picasso.jobs.turns import Turns
+from picasso.jobs.watchdog import Watchdog
+from picasso.jobs.worker_process import Child
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class LocalEngine:
     for too long or does not stop when it should.
 
     Args:
-        configured: where the worker finds the model; see :func:`picasso.worker.reference`.
+        configured: where the worker finds the model; see :func:`picasso.jobs.worker.reference`.
         work_dir: a folder for the child's files.
         limit: how many seconds a run may compute.
         stall: how many seconds it may compute without coming any further.

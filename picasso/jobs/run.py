@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from picasso import fileio
 from picasso.errors import NotFound
 from picasso.explanation.result import ARRAYS, DOCUMENT, Result
-from picasso.jobs import Job
+from picasso.jobs.base import Job
 from picasso.models.labels import Wanted
 
 # The picture's position, and the number of the preview if it is one.

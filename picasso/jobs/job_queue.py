@@ -13,16 +13,16 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from picasso.audit_documents import Order
-from picasso.audits import Audit
-from picasso.engine import Engine
 from picasso.errors import BadRequest, Busy, ConfigurationError, NotReady, PicassoError, RunError, WorkerCrashed, reason
 from picasso.explanation.pipeline import GROUP
 from picasso.explanation.registry import Entry, Registry
-from picasso.gate import Gate
-from picasso.jobs import Job
+from picasso.jobs.audit_documents import Order
+from picasso.jobs.audit_job import Audit
+from picasso.jobs.base import Job
+from picasso.jobs.engine import Engine
+from picasso.jobs.gate import Gate
+from picasso.jobs.run import Run, Spec, StoredPicture
 from picasso.models.labels import Wanted, numbers
-from picasso.runs import Run, Spec, StoredPicture
 from picasso.session import room_on_disk
 from picasso.visualizations.settings import Control
 
@@ -54,7 +54,7 @@ class Runner:
     Args:
         engine: carries the shards to a worker.
         registry: the visualizations that may be asked for.
-        configured: where the worker finds the model; see :func:`picasso.worker.reference`.
+        configured: where the worker finds the model; see :func:`picasso.jobs.worker.reference`.
         capacity: how many runs may wait or compute at once.
         compared: the names of the models that a run may be compared with.
         waiting: how many callers of :meth:`ask` and :meth:`run_and_wait` may wait at once; half as many of the latter.

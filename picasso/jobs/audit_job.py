@@ -1,4 +1,4 @@
-"""An audit as a folder, as :mod:`picasso.runs` has it of a run: what to do, how far it is, what was found so far.
+"""An audit as a folder, as :mod:`picasso.jobs.run` has it of a run: what to do, how far it is, what was found so far.
 
 The web server gathers the pictures, the process that computes tries things on them; they share nothing but these files.
 
@@ -7,8 +7,8 @@ The web server gathers the pictures, the process that computes tries things on t
 ``pictures/``       picture N of class T as ``T-N``, and its name in ``T-N.json``
 ``refused.json``    a sentence for each picture that was not taken, and for the classes that were left out
 ``counts.json``     how many there are of each class, so that nobody has to list thousands for each that comes
-``start.json``      :class:`~picasso.audit_documents.Order`: it waits for its turn; written anew where it is to go on
-``progress.json``   :class:`~picasso.audit_documents.Progress`: what is being done, and what it costs
+``start.json``      :class:`~picasso.jobs.audit_documents.Order`: it waits for its turn; written anew where it is to go on
+``progress.json``   :class:`~picasso.jobs.audit_documents.Progress`: what is being done, and what it costs
 ``findings.json``   the suspects so far, and at last the verdict
 ``trials/``         what was tried so far, so that it goes on after any interruption
 ``out/``            the report, JSON, JUnit, and the evidence
@@ -17,7 +17,7 @@ The web server gathers the pictures, the process that computes tries things on t
 ``error.json``      why it failed
 ==================  ==============================================================================
 
-What tries things, :mod:`picasso.auditor`, needs SciPy and a model; the web server imports neither.
+What tries things, :mod:`picasso.jobs.auditor`, needs SciPy and a model; the web server imports neither.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from typing import Any
 
 from picasso import fileio
 from picasso.audit.selection import MOST, MOST_PICTURES, taken
-from picasso.audit_documents import AT_WORK, Finding, Findings, Order, Progress, StateName
 from picasso.errors import BadRequest, NotFound, PicassoError, TooLarge
-from picasso.jobs import Job
+from picasso.jobs.audit_documents import AT_WORK, Finding, Findings, Order, Progress, StateName
+from picasso.jobs.base import Job
 
 # So often an audit is taken up again by itself where the process that computed it died.
 RESUMPTIONS = 2

@@ -12,10 +12,10 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Literal
 
-from picasso import worker_loop
 from picasso.errors import WorkerCrashed, WorkerDied, error_from
-from picasso.messages import Answer, Pulse, Request, Status, pack, unpack
-from picasso.watchdog import Signs
+from picasso.jobs import worker_loop
+from picasso.jobs.messages import Answer, Pulse, Request, Status, pack, unpack
+from picasso.jobs.watchdog import Signs
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +28,12 @@ LIKELY = {
 
 
 class Child:
-    """A spawned process that runs :func:`picasso.worker_loop.main`, and the thread that takes its answers.
+    """A spawned process that runs :func:`picasso.jobs.worker_loop.main`, and the thread that takes its answers.
 
     A child is never forked: TensorFlow would hang in it.
 
     Args:
-        arguments: those of :func:`picasso.worker_loop.main`, without the connection.
+        arguments: those of :func:`picasso.jobs.worker_loop.main`, without the connection.
 
     Raises:
         OSError: the system has no room for another process.
@@ -79,7 +79,7 @@ class Child:
         """Ask for something; the future raises WorkerDied if the process ends before it answers.
 
         Args:
-            kind: see :class:`picasso.messages.Request`.
+            kind: see :class:`picasso.jobs.messages.Request`.
             folder: of the run or the audit.
             shard: the number of the run's shard.
             question: a small document.

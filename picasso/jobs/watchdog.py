@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from picasso.messages import Pulse
+from picasso.jobs.messages import Pulse
 
 # Code that holds Python's lock gives no sign of life either, but not for so long.
 SILENT_SECONDS = 60.0

@@ -1,4 +1,4 @@
-"""What the files in the folder of an audit hold; see :mod:`picasso.audits`."""
+"""What the files in the folder of an audit hold; see :mod:`picasso.jobs.audit_job`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Order:
     """How an audit is to be done.
 
     Attributes:
-        configuration: where the worker finds the model; see :func:`picasso.worker.reference`.
+        configuration: where the worker finds the model; see :func:`picasso.jobs.worker.reference`.
         pairs: how many pairs of classes are looked at, the most suspect first; 0 takes all.
         seed: for whatever is drawn at random.
         budget: seconds after which no further pair is begun.

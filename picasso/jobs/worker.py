@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from picasso import config, fileio
-from picasso.audits import Audit
 from picasso.config import Settings
 from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, StorageFull, document_of, reason
 from picasso.evaluation import model_check
@@ -24,10 +23,11 @@ from picasso.explanation import comparison, cost_model, questions
 from picasso.explanation.inputs import Picture, stored
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
-from picasso.jobs import Job
+from picasso.jobs.audit_job import Audit
+from picasso.jobs.base import Job
+from picasso.jobs.run import Run, StoredPicture
 from picasso.models.base import Model
 from picasso.models.loading import load_configured
-from picasso.runs import Run, StoredPicture
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def run_audit(folder: str, meanwhile: Callable[[], None] = lambda: None) -> None
         return
     with told(audit, "audit"), audit.unless_deleted(Cancelled()):
         # Only here, because it brings SciPy, of which the web server, which imports this file too, makes no use.
-        from picasso import auditor
+        from picasso.jobs import auditor
 
         where = audit.order().configuration
         load = functools.partial(model_of, json.dumps(where, sort_keys=True))
@@ -180,7 +180,7 @@ def reply(key: str, question: Mapping[str, Any]) -> dict[str, Any]:
     """
     try:
         if question["kind"] == "audit":
-            from picasso import auditor
+            from picasso.jobs import auditor
 
             # JSON knows no numbers as names.
             counts = {int(target): count for target, count in question["counts"].items()}
@@ -204,7 +204,7 @@ def initialize(configured: dict[str, Any]) -> dict[str, Any]:
         visualizations(key)
         no_audits = ""
         if own := tuple(settings.intervention_files()):
-            from picasso import auditor
+            from picasso.jobs import auditor
 
             no_audits = "" if auditor.catalogued(own) else auditor.UNUSABLE
         samples, problems = model_check.read(settings.sample_files(10), model)

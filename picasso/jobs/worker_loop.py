@@ -20,9 +20,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from picasso import warming, worker
 from picasso.errors import Cancelled, PicassoError, RunError, document_of, reason
-from picasso.messages import PULSE_SECONDS, Answer, Message, Pulse, Request, Status, pack, unpack
+from picasso.jobs import warm_up, worker
+from picasso.jobs.messages import PULSE_SECONDS, Answer, Message, Pulse, Request, Status, pack, unpack
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Loop:
 
     Args:
         connection: to the server.
-        configured: the :func:`picasso.worker.reference` whose model is loaded at once.
+        configured: the :func:`picasso.jobs.worker.reference` whose model is loaded at once.
         temporary: a folder for what is made and thrown away.
     """
 
@@ -62,7 +62,7 @@ class Loop:
         status = worker.initialize(self._configured)
         later: Iterator[None] = iter(())
         if status["state"] == "ready":
-            later = warming.steps(
+            later = warm_up.steps(
                 worker.model_of(self._key), worker.visualizations(self._key), self._temporary, self._unless_wanted
             )
             # What the first map needs is compiled before anybody is told that the model is ready.
@@ -153,8 +153,8 @@ def main(connection: Connection, configured: dict[str, Any], temporary: str) -> 
     """Compute and answer questions until the other end of ``connection`` closes: the body of a child process.
 
     Args:
-        connection: receives and sends :mod:`picasso.messages`.
-        configured: the :func:`picasso.worker.reference` whose model is loaded at once.
+        connection: receives and sends :mod:`picasso.jobs.messages`.
+        configured: the :func:`picasso.jobs.worker.reference` whose model is loaded at once.
         temporary: a folder for whatever libraries leave behind.
     """
     # Ctrl-C goes to the whole group; the server decides when its worker ends.
