@@ -16,7 +16,7 @@ from picasso.explanation.registry import Registry
 from picasso.jobs import worker
 from picasso.jobs.engine import LocalEngine
 from picasso.jobs.job_queue import Runner
-from picasso.storage import Storage
+from picasso.storage.store import Storage
 from picasso.web import (
     admission,
     api,

@@ -25,9 +25,9 @@ from picasso.jobs.audit_documents import Order, Progress
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.engine import Engine
 from picasso.jobs.job_queue import Runner
-from picasso.quotas import Quotas
-from picasso.session import Session
-from picasso.storage import Storage
+from picasso.storage.quota import Quotas
+from picasso.storage.session import Session
+from picasso.storage.store import Storage
 from tests.conftest import fake_settings, picture, png
 from tests.fakes import LinearModel
 from tests.web.test_audits import pictures

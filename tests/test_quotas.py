@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from picasso import config, fileio, quotas
+from picasso import config, fileio
 from picasso.errors import StorageFull, TooLarge
-from picasso.quotas import Quotas
-from picasso.storage import Storage
+from picasso.storage import quota
+from picasso.storage.quota import Quotas
+from picasso.storage.store import Storage
 from tests.conftest import picture, png
 
 
@@ -23,7 +24,7 @@ def test_the_size_of_a_folder_is_that_of_its_files(tmp_path: Path) -> None:
 
 
 def test_a_session_and_all_of_them_have_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quotas, "STALE", 0.0)
+    monkeypatch.setattr(quota, "STALE", 0.0)
     session = tmp_path / "one"
     session.mkdir()
     limits = Quotas(tmp_path, 1, 2)

@@ -21,8 +21,8 @@ from picasso import config, fileio
 from picasso.errors import NotFound, StorageFull, TooLarge, TooMany
 from picasso.jobs import worker
 from picasso.jobs.run import Run
-from picasso.session import Session
-from picasso.storage import Storage, remove_orphans
+from picasso.storage.session import Session
+from picasso.storage.store import Storage, remove_orphans
 from tests.conftest import picture, png
 from tests.test_engine import until
 from tests.test_runs import make_run
@@ -291,7 +291,7 @@ def test_closing_deletes_everything(storage: Storage) -> None:
 def test_folders_of_servers_that_were_killed_are_removed(tmp_path: Path) -> None:
     settings = config.build({"WORK_DIR": str(tmp_path)}, None)
     code = (
-        "import os; from picasso import configuration; from picasso.storage import Storage; "
+        "import os; from picasso import configuration; from picasso.storage.store import Storage; "
         f"storage = Storage(configuration.build({{'WORK_DIR': {str(tmp_path)!r}}}, None)); "
         "print(storage.folder, flush=True); os.kill(os.getpid(), 9)"
     )

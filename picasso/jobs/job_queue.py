@@ -23,7 +23,7 @@ from picasso.jobs.engine import Engine
 from picasso.jobs.gate import Gate
 from picasso.jobs.run import Run, Spec, StoredPicture
 from picasso.models.labels import Wanted, numbers
-from picasso.session import room_on_disk
+from picasso.storage.session import room_on_disk
 from picasso.visualizations.settings import Control
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from picasso.audit.selection import PAIRS, taken
 from picasso.errors import BadRequest, Busy, TooLarge, UnsupportedImage
 from picasso.evaluation.labeled_folder import Classes
 from picasso.jobs.audit_job import Audit
-from picasso.session import Session
+from picasso.storage.session import Session
 from picasso.web.present import present_audit
 from picasso.web.services import each, find_session, in_time, json_body, make_session, need_session, services
 

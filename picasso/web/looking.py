@@ -18,7 +18,7 @@ from picasso.explanation.comparison import mean
 from picasso.explanation.registry import Entry
 from picasso.jobs.run import Run, Spec, State
 from picasso.models.labels import AGAINST, Wanted
-from picasso.session import Session
+from picasso.storage.session import Session
 from picasso.web.present import remaining
 from picasso.web.services import services
 

@@ -12,7 +12,7 @@ from picasso.audit.selection import left_out
 from picasso.errors import NotFound
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.run import Run
-from picasso.session import Session
+from picasso.storage.session import Session
 
 # Says under which address a reader finds a file of one picture's result: (place, file name).
 Address = Callable[[str, str], str]

@@ -6,7 +6,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from picasso.errors import NotFound
-from picasso.storage import UNDO_SECONDS
+from picasso.storage.store import UNDO_SECONDS
 from picasso.web.services import cookie_attributes, cookie_name, find_session, services
 
 blueprint = Blueprint("reset", __name__)

@@ -17,8 +17,8 @@ from picasso.explanation.registry import Registry
 from picasso.jobs.base import Job
 from picasso.jobs.job_queue import Runner
 from picasso.jobs.run import StoredPicture
-from picasso.session import Session
-from picasso.storage import Storage
+from picasso.storage.session import Session
+from picasso.storage.store import Storage
 from picasso.web.proxies import visible_port
 
 J = TypeVar("J", bound=Job)

@@ -18,7 +18,7 @@ from picasso import config, fileio
 from picasso.app import create_app
 from picasso.jobs import worker
 from picasso.jobs.run import Run, Spec
-from picasso.storage import Storage
+from picasso.storage.store import Storage
 from picasso.web.services import Services
 from tests.conftest import COOKIE, Visitor, close, fake_settings, finish, png, upload
 from tests.test_engine import until

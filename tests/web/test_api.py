@@ -13,8 +13,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from picasso import __version__, explain
-from picasso.session import Session
-from picasso.storage import Storage
+from picasso.storage.session import Session
+from picasso.storage.store import Storage
 from tests.conftest import COOKIE, finish, picture, png, upload
 from tests.fakes import LinearModel
 

@@ -31,8 +31,8 @@ from picasso.evaluation import labeled_folder
 from picasso.jobs import audit_job
 from picasso.jobs.audit_documents import AT_WORK
 from picasso.jobs.engine import LocalEngine
-from picasso.session import Session
-from picasso.storage import Storage
+from picasso.storage.session import Session
+from picasso.storage.store import Storage
 from picasso.web import api_audits
 from picasso.web.services import Services
 from tests.conftest import COOKIE, Visitor, close, fake_settings, picture, png, upload
@@ -319,7 +319,7 @@ def test_an_audit_and_a_session_take_no_more_than_they_may(
     assert (answer["stored"], answer["refused"]) == (3, ["An audit takes at most 3 pictures of a class; ant has them."])
     answer = visitor.post(f"{url}/pictures", data={"class": "bee", "file": pictures(1, 3)}).json
     assert answer["refused"] == ["An audit takes at most 5 pictures; leave out some classes."]
-    monkeypatch.setattr("picasso.session.MOST_AUDITS", 1)
+    monkeypatch.setattr("picasso.storage.session.MOST_AUDITS", 1)
     assert "holds 1 audits at most" in sentence(visitor.post("/api/audits"), 413)
     monkeypatch.setattr("picasso.fileio.size", lambda folder: 10**10)
     assert "delete some runs, audits or pictures" in sentence(

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from picasso import fileio
 from picasso.app import create_app
-from picasso.storage import UNDO_SECONDS, Storage
+from picasso.storage.store import UNDO_SECONDS, Storage
 from tests.conftest import COOKIE, Visitor, close, fake_settings, finish, upload
 
 UNDO = COOKIE.replace("session", "undo")

@@ -20,8 +20,8 @@ from picasso.config import Settings
 from picasso.errors import TooMany
 from picasso.imaging import decode
 from picasso.imaging.decoders import Decoders
-from picasso.quotas import Quotas
-from picasso.session import ID, Session, room_on_disk
+from picasso.storage.quota import Quotas
+from picasso.storage.session import ID, Session, room_on_disk
 
 log = logging.getLogger(__name__)
 

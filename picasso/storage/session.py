@@ -20,7 +20,7 @@ from picasso.imaging.decoders import Decoders
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
 from picasso.jobs.run import Run, StoredPicture
-from picasso.quotas import Quotas
+from picasso.storage.quota import Quotas
 
 # The descriptions of a session's pictures, one JSON file each.
 DOCUMENTS = "[0-9]*.json"
@@ -140,7 +140,7 @@ class Session:
         return names[path]
 
     def check_room(self) -> None:
-        """Raise TooLarge or StorageFull where no more may be stored; see :class:`picasso.quotas.Quotas`."""
+        """Raise TooLarge or StorageFull where no more may be stored; see :class:`picasso.storage.quota.Quotas`."""
         self._quotas.check(self._folder)
 
     def _next_uid(self) -> int:
