@@ -10,18 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from picasso.app import create_app
     from picasso.audit.start import audit_model
     from picasso.explanation.pipeline import explain
     from picasso.explanation.result import Result
     from picasso.visualizations.panel import Panel
+    from picasso.web.app import create_app
 
 __version__ = "1.0.0.dev0"
 __all__ = ["Panel", "Result", "__version__", "audit_model", "create_app", "explain"]
 
 HOMES = {
     "audit_model": "picasso.audit.start",
-    "create_app": "picasso.app",
+    "create_app": "picasso.web.app",
     "explain": "picasso.explanation.pipeline",
     "Panel": "picasso.visualizations.panel",
     "Result": "picasso.explanation.result",

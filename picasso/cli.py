@@ -43,7 +43,7 @@ def main() -> None:
 @configured
 def serve(settings: Settings) -> None:
     """Serve the pages and the API until Ctrl-C."""
-    from picasso import server
+    from picasso.web import server
 
     click.echo(f"Picasso {__version__}, {settings.describe_source()}")
     server.serve(settings, click.echo)

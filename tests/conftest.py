@@ -16,8 +16,8 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from picasso import remedies
-from picasso.app import create_app
-from picasso.web.services import Services
+from picasso.web.app import create_app
+from picasso.web.context import Services
 from tests.fakes import LinearModel, PatchModel
 
 # The cookie of visitors of an application under test: its port by default, and the one in the address of a test client.

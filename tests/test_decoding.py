@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso import config
-from picasso.app import create_app
 from picasso.errors import BadRequest, Busy, StorageFull, TooLarge
 from picasso.imaging import decode as images
 from picasso.imaging import decoder_process
 from picasso.imaging import decoders as decoding
 from picasso.imaging.decoders import Decoders, Helper
-from picasso.web.services import Services
+from picasso.web.app import create_app
+from picasso.web.context import Services
 from tests.conftest import Visitor, close, fake_settings, picture, png
 
 

@@ -22,11 +22,11 @@ from picasso.config import PACKAGE
 from picasso.errors import NotFound, PicassoError
 from picasso.explanation import comparison
 from picasso.explanation.result import Result
-from picasso.exporting import COLUMNS, FORMULA, archive, folder_of, table
 from picasso.imaging import decode
 from picasso.jobs import worker
 from picasso.jobs.run import Run, Spec, StoredPicture
 from picasso.visualizations.panel import Panel
+from picasso.web.exporting import COLUMNS, FORMULA, archive, folder_of, table
 from tests.conftest import PLUGINS, fake_settings, picture
 from tests.fakes import LinearModel, PatchModel
 
@@ -295,7 +295,7 @@ def test_a_run_that_is_removed_meanwhile(run: Run, tmp_path: Path, monkeypatch: 
         shutil.rmtree(copy)
         return ""
 
-    monkeypatch.setattr("picasso.exporting.table", remove)
+    monkeypatch.setattr("picasso.web.exporting.table", remove)
     with pytest.raises(NotFound, match="removed while its archive was written"):
         packed(Run(copy))
 

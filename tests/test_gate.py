@@ -11,7 +11,7 @@ from flask import Flask
 
 from picasso.errors import Busy, WorkerCrashed
 from picasso.jobs.gate import Gate
-from picasso.web.services import Services
+from picasso.web.context import Services
 from tests.conftest import Visitor, upload
 from tests.test_engine import until
 

@@ -27,7 +27,7 @@ from picasso.imaging import decode
 from picasso.jobs.run import Spec, StoredPicture
 from picasso.models import load_configured
 from picasso.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
-from picasso.recipes import as_command, as_python, by_name
+from picasso.web.recipes import as_command, as_python, by_name
 from tests.conftest import FAKES, PLUGINS, picture
 from tests.fakes import LinearModel
 

@@ -16,7 +16,7 @@ from picasso.explanation.result import Result
 from picasso.imaging import decode
 from picasso.jobs import worker
 from picasso.jobs.run import Run, Spec, StoredPicture
-from picasso.web.present import remaining
+from picasso.web.presentation import remaining
 from tests.conftest import PLUGINS, fake_settings, picture
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from picasso.connections import Fair
 from picasso.errors import Busy
 from picasso.explanation.registry import Registry
 from picasso.jobs.engine import LocalEngine
 from picasso.jobs.job_queue import Runner
 from picasso.jobs.turns import Turns
+from picasso.web.connections import Fair
 from picasso.web.proxies import visitor_behind
 from tests.conftest import PLUGINS
 from tests.test_engine import CONFIGURED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify
 
-from picasso.web.services import services
+from picasso.web.context import services
 
 blueprint = Blueprint("health", __name__)
 

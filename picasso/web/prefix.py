@@ -11,7 +11,7 @@ from flask import Flask
 
 from picasso.config import Settings
 from picasso.errors import ConfigurationError
-from picasso.web.guard import is_loopback, served_hosts
+from picasso.web.security import is_loopback, served_hosts
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

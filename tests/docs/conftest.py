@@ -16,10 +16,10 @@ import pytest
 from flask import Flask
 
 from picasso import models
-from picasso.app import create_app
 from picasso.evaluation import model_check
 from picasso.explanation import cost_model, inputs
 from picasso.jobs import worker
+from picasso.web.app import create_app
 from tests.conftest import close, fake_settings, picture
 from tests.docs.blocks import PAGES, PLUGINS, ROOT
 from tests.fakes import LinearModel
@@ -91,7 +91,7 @@ class InlineEngine:
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """The application with a NumPy model, no worker process, and the plugin of the pages."""
-    monkeypatch.setattr("picasso.app.LocalEngine", InlineEngine)
+    monkeypatch.setattr("picasso.web.app.LocalEngine", InlineEngine)
     application = create_app(fake_settings(PLUGIN_DIRS=[str(PLUGINS)], COMPARE={"epoch 1": {"MODEL_LOAD_ARGS": {}}}))
     yield application
     close(application)

@@ -12,7 +12,7 @@ from flask import Flask
 
 from picasso import errors
 from picasso.audit.selection import FEWEST
-from picasso.web.errors import SENTENCES
+from picasso.web.error_handlers import SENTENCES
 from tests.docs.blocks import ADDRESS, GENERATED, PAGES, ROOT, read_blocks, section, shell_lines
 
 

@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 )
 from werkzeug.test import TestResponse
 
-from picasso.app import create_app
-from picasso.web.services import Services
+from picasso.web.app import create_app
+from picasso.web.context import Services
 from tests.conftest import COOKIE, PLUGINS, Visitor, close, fake_settings, picture, png
 from tests.fuzz.known import Known
 from tests.test_engine import until

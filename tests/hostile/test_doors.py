@@ -14,7 +14,7 @@ from flask import Flask
 from PIL import Image
 
 from picasso.cli import main
-from picasso.web.services import Services
+from picasso.web.context import Services
 from tests.conftest import COOKIE, FAKES, Visitor
 from tests.hostile import CASES, FOLDER, Case
 

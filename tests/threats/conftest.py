@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from picasso.app import create_app
+from picasso.web.app import create_app
 from tests.conftest import FAKES, PLUGINS, Visitor, close, fake_settings
 from tests.test_cli import free_port
 from tests.test_engine import until

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from picasso import config
-from picasso.app import create_app
+from picasso.web.app import create_app
 from tests.conftest import Visitor, close, fake_settings, upload
 from tests.threats.conftest import Address
 
@@ -95,7 +95,7 @@ def test_nothing_is_open_by_default(app: Flask, monkeypatch: pytest.MonkeyPatch)
     application = create_app(fake_settings())
     try:
         client = Visitor(application)
-        monkeypatch.setattr("picasso.web.pages.find_session", lambda: 1 / 0)
+        monkeypatch.setattr("picasso.web.pages.home.find_session", lambda: 1 / 0)
         answer = client.get("/?__debugger__=yes&cmd=resource&f=debugger.js")
         assert answer.status_code == 500
         assert "ZeroDivisionError" not in answer.text

@@ -18,11 +18,11 @@ from flask import Flask
 from waitress import wasyncore
 
 from picasso import config
-from picasso.app import create_app
-from picasso.connections import Channel, Limits
-from picasso.server import fitting, keep_running, listening
 from picasso.web.admission import Pace
-from picasso.web.services import Services
+from picasso.web.app import create_app
+from picasso.web.connections import Channel, Limits
+from picasso.web.context import Services
+from picasso.web.server import fitting, keep_running, listening
 from tests.conftest import close, fake_settings, png
 from tests.test_cli import free_port
 from tests.test_engine import until
@@ -224,7 +224,7 @@ def test_a_request_that_is_answered_is_not_closed_for_others(app: Flask, monkeyp
 
 
 def test_an_error_of_the_loop_ends_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("picasso.server.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("picasso.web.server.PAUSE_SECONDS", 0)
 
     class Loop:
         """Fails a few times."""
@@ -416,7 +416,7 @@ def test_uploads_at_work_keep_no_page_waiting(app: Flask, monkeypatch: pytest.Mo
         return "done"
 
     monkeypatch.setitem(app.view_functions, "api_pictures.add_image", decodes)
-    monkeypatch.setattr("picasso.connections.MOST_SLOW", 10)
+    monkeypatch.setattr("picasso.web.connections.MOST_SLOW", 10)
     sent = f"{HEAD}Connection: close\r\nContent-Length: 2\r\n\r\n{{}}"
     with served(app) as server, ExitStack() as held:
         uploads = [held.enter_context(server.connect(sent)) for _ in range(2)]

@@ -15,11 +15,11 @@ import pytest
 from flask import Flask
 
 from picasso import config, fileio
-from picasso.app import create_app
 from picasso.jobs import worker
 from picasso.jobs.run import Run, Spec
 from picasso.storage.store import Storage
-from picasso.web.services import Services
+from picasso.web.app import create_app
+from picasso.web.context import Services
 from tests.conftest import COOKIE, Visitor, close, fake_settings, finish, png, upload
 from tests.test_engine import until
 from tests.test_runs import make_run

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from picasso.web.services import Services
+from picasso.web.context import Services
 from tests.conftest import COOKIE, Visitor, finish, png, upload
 from tests.threats.conftest import Address
 

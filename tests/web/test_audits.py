@@ -21,7 +21,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from picasso.app import create_app
 from picasso.audit import audit as auditing
 from picasso.audit import dataset as folder
 from picasso.audit.interventions import INTERVENTIONS
@@ -33,8 +32,9 @@ from picasso.jobs.audit_documents import AT_WORK
 from picasso.jobs.engine import LocalEngine
 from picasso.storage.session import Session
 from picasso.storage.store import Storage
-from picasso.web import api_audits
-from picasso.web.services import Services
+from picasso.web.api import audits
+from picasso.web.app import create_app
+from picasso.web.context import Services
 from tests.conftest import COOKIE, Visitor, close, fake_settings, picture, png, upload
 from tests.fakes import LinearModel
 from tests.test_engine import until
@@ -514,7 +514,7 @@ def test_a_full_disk_leaves_an_audit_as_it_was(visitor: FlaskClient, monkeypatch
 
 def test_those_that_are_deleted_meanwhile_are_not_listed(visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     gone, seen, kept = (begin(visitor).rpartition("/")[2] for _ in range(3))
-    original, document = audit_job.Audit._document, api_audits.document
+    original, document = audit_job.Audit._document, audits.document
 
     def read(audit: audit_job.Audit) -> dict[str, Any]:
         if audit.id == gone:
@@ -527,7 +527,7 @@ def test_those_that_are_deleted_meanwhile_are_not_listed(visitor: FlaskClient, m
         return document(audit)
 
     monkeypatch.setattr(audit_job.Audit, "_document", read)
-    monkeypatch.setattr(api_audits, "document", shown)
+    monkeypatch.setattr(audits, "document", shown)
     listed: Any = visitor.get("/api/audits").json
     assert [one["id"] for one in listed["audits"]] == [kept]
     assert visitor.get("/audit").status_code == 200
@@ -553,5 +553,5 @@ def test_pictures_of_an_audit_that_is_deleted_meanwhile(visitor: FlaskClient, mo
 
 def test_the_web_process_needs_no_scipy() -> None:
     slow = {"scipy", "tensorflow", "picasso.audit"}
-    code = f"import sys, picasso.app; sys.exit(' '.join({slow} & set(sys.modules)) or 0)"
+    code = f"import sys, picasso.web.app; sys.exit(' '.join({slow} & set(sys.modules)) or 0)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from picasso.app import create_app
 from picasso.explanation.registry import TEMPLATES, Registry
+from picasso.web.app import create_app
 from tests.conftest import PLUGINS, Visitor, close, fake_settings, finish, upload
 from tests.test_engine import until
 

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
-from picasso.web.services import Services
+from picasso.web.context import Services
 from tests.conftest import finish, upload
 
 
@@ -166,7 +166,7 @@ def test_an_unforeseen_error_is_a_friendly_page(app: Flask, monkeypatch: pytest.
     def broken(*_: object) -> None:
         raise RuntimeError("secret /path")
 
-    monkeypatch.setattr("picasso.web.pages.find_session", broken)
+    monkeypatch.setattr("picasso.web.pages.home.find_session", broken)
     page = client.get("/")
     assert page.status_code == 500
     assert "Something went wrong on our side" in page.text
@@ -177,7 +177,7 @@ def test_a_full_disk_is_said(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Non
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("picasso.web.pages.find_session", full)
+    monkeypatch.setattr("picasso.web.pages.home.find_session", full)
     page = app.test_client().get("/")
     assert page.status_code == 507
     assert "disk is full; delete runs" in page.text

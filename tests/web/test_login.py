@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from picasso import config, server
-from picasso.app import create_app
+from picasso import config
 from picasso.errors import ConfigurationError
-from picasso.web import login
+from picasso.web import auth, server
+from picasso.web.app import create_app
 from picasso.web.proxies import network_of
 from tests.conftest import COOKIE, close, fake_settings, upload
 from tests.test_engine import until
@@ -67,7 +67,7 @@ def test_passwords_are_compared_in_constant_time(guarded: Flask, monkeypatch: py
         return False
 
     # Nothing else decides: not the length, and not what the password begins with.
-    monkeypatch.setattr("picasso.web.login.hmac.compare_digest", compare)
+    monkeypatch.setattr("picasso.web.auth.hmac.compare_digest", compare)
     for given in (SECRET, "", "correct", "x" * 1000):
         headers = {**basic(given), "X-Forwarded-For": f"192.0.2.{len(compared) + 100}"}
         assert guarded.test_client().get("/", headers=headers).status_code == 401
@@ -81,7 +81,7 @@ def test_guessing_is_slowed_down_for_one_network_only(guarded: Flask) -> None:
         return client.get("/", headers={**basic(password), "X-Forwarded-For": address}).status_code
 
     # Whoever has an IPv6 network of their own has many addresses.
-    addresses = [f"2001:db8:0:1::{number:x}" for number in range(1, login.MAX_ATTEMPTS + 1)]
+    addresses = [f"2001:db8:0:1::{number:x}" for number in range(1, auth.MAX_ATTEMPTS + 1)]
     assert {status("x", address) for address in addresses} == {401}
     refused = client.get("/", headers={**basic("x"), "X-Forwarded-For": "2001:db8:0:1:ffff::1"})
     assert refused.status_code == 429
@@ -98,7 +98,7 @@ def test_nobody_behind_a_proxy_that_is_not_declared_is_locked_out() -> None:
     try:
         client = application.test_client()
         statuses = [client.get("/api/", headers=basic(str(number))).status_code for number in range(50)]
-        assert statuses == [401] * login.MAX_ATTEMPTS + [429] * (50 - login.MAX_ATTEMPTS)
+        assert statuses == [401] * auth.MAX_ATTEMPTS + [429] * (50 - auth.MAX_ATTEMPTS)
         assert client.get("/api/", headers=basic(SECRET)).status_code == 200
     finally:
         close(application)
@@ -111,7 +111,7 @@ def test_however_fast_somebody_guesses_few_passwords_are_looked_at(
     for one in (visitor, stranger):
         one.environ_base |= {"HTTP_X_FORWARDED_FOR": "192.0.2.77", "HTTP_AUTHORIZATION": basic(SECRET)["Authorization"]}
     upload(visitor)
-    monkeypatch.setattr(login, "MAX_CHECKS", 5)
+    monkeypatch.setattr(auth, "MAX_CHECKS", 5)
     for _ in range(5):
         assert stranger.get("/", headers=basic("x")).status_code == 401
     # Not even the right one is looked at, unless it comes with a session, which nobody has who does not know it.
@@ -123,10 +123,10 @@ def test_however_fast_somebody_guesses_few_passwords_are_looked_at(
 
 
 def test_wrong_passwords_are_forgotten_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(login, "MAX_CHECKS", 12)
-    monkeypatch.setattr(login, "MAX_CHECKS_IN_ALL", 14)
+    monkeypatch.setattr(auth, "MAX_CHECKS", 12)
+    monkeypatch.setattr(auth, "MAX_CHECKS_IN_ALL", 14)
     now = [100.0]
-    limiter = login.LoginRateLimiter(lambda: now[0])
+    limiter = auth.LoginRateLimiter(lambda: now[0])
     assert [limiter.note("a") for _ in range(12)] == [False] * 10 + [True] * 2
     assert [limiter.looks(network) for network in "ab"] == [False, True]
     now[0] += 30

@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from picasso.web.errors import SENTENCES
-from picasso.web.openapi import api_operations
-from picasso.web.operations import OPERATIONS
+from picasso.web.api.openapi import api_operations
+from picasso.web.api.operations import OPERATIONS
+from picasso.web.error_handlers import SENTENCES
 from tests.conftest import finish, picture, png, upload
 from tests.docs.blocks import PAGES
 

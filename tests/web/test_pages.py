@@ -17,9 +17,9 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from picasso import fileio
-from picasso.app import create_app
 from picasso.jobs.run import Run, Spec
-from picasso.web.services import Services
+from picasso.web.app import create_app
+from picasso.web.context import Services
 from tests.conftest import COOKIE, close, fake_settings, finish, picture, png, upload
 from tests.test_engine import until
 

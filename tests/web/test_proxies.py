@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from picasso import config, recipes
+from picasso import config
 from picasso.errors import ConfigurationError
-from picasso.web import keeping
+from picasso.web import recipes
+from picasso.web.context import Services
+from picasso.web.pages import downloads
 from picasso.web.proxies import Proxies, address_of, elements, visible_port
-from picasso.web.services import Services
 from tests.conftest import fake_settings
 
 
@@ -136,5 +137,5 @@ def test_folders_of_the_machine_are_not_shown_to_others(
     monkeypatch.setitem(app.extensions, "picasso", changed)
     look: Any = SimpleNamespace(spec=None)
     with app.app_context():
-        keeping.recipes_of(look)
+        downloads.recipes_of(look)
     assert asked == [not more, not more]

@@ -11,8 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from picasso import fileio
-from picasso.app import create_app
 from picasso.storage.store import UNDO_SECONDS, Storage
+from picasso.web.app import create_app
 from tests.conftest import COOKIE, Visitor, close, fake_settings, finish, upload
 
 UNDO = COOKIE.replace("session", "undo")

@@ -30,7 +30,10 @@ from schemathesis.specs.openapi import checks
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from picasso.explanation.registry import Registry
-from picasso.web import api, api_audits, api_pictures, api_questions, api_runs, audits, files, keeping, openapi
+from picasso.web.api import application, openapi, questions, runs
+from picasso.web.api import audits as api_audits
+from picasso.web.api import images as api_pictures
+from picasso.web.pages import audits, downloads, files
 from tests.conftest import COOKIE, finish, picture, png, upload
 from tests.web.test_audits import begin, ended
 
@@ -135,7 +138,7 @@ class Later:
 def operations() -> OpenApiSchema:
     """Describe the blueprints; a test says that the application has no others."""
     bare = Flask("picasso")
-    for module in (audits, api, api_pictures, api_runs, api_audits, api_questions, files, keeping, openapi):
+    for module in (audits, application, api_pictures, runs, api_audits, questions, files, downloads, openapi):
         bare.register_blueprint(module.blueprint)
     schemathesis.openapi.format("binary", st.sampled_from(FILES) | st.binary(max_size=64))
     made = schemathesis.openapi.from_dict(json.loads(json.dumps(openapi.described(bare))))

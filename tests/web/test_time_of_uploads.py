@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from picasso.audit.selection import FEWEST
-from picasso.web import services
+from picasso.web import context
 from tests.conftest import picture, png
 from tests.test_engine import until
 
@@ -21,10 +21,10 @@ LATE = "the last 2 of 4 images were not stored; send fewer at once"
 @pytest.fixture(autouse=True)
 def slow(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each image take more than a third of the time that an upload has."""
-    rooms: services.Services = app.extensions["picasso"]
+    rooms: context.Services = app.extensions["picasso"]
     until(lambda: rooms.runner.model_status()["state"] == "ready")
-    times = itertools.count(step=0.4 * services.UPLOAD_SECONDS)
-    monkeypatch.setattr(services, "clock", lambda: next(times))
+    times = itertools.count(step=0.4 * context.UPLOAD_SECONDS)
+    monkeypatch.setattr(context, "clock", lambda: next(times))
 
 
 def four(prefix: str = "") -> list[Any]:

@@ -12,7 +12,7 @@ from flask import Flask, Response, g, request
 
 from picasso.config import Settings
 from picasso.web.admission import granted
-from picasso.web.services import cookie_name
+from picasso.web.context import cookie_name
 
 log = logging.getLogger("picasso.requests")
 

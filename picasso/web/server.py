@@ -17,16 +17,16 @@ from typing import Any
 from flask import Flask
 from waitress.server import create_server
 
-from picasso.app import create_app
 from picasso.config import Settings
-from picasso.connections import Door, Limits, Pools
 from picasso.errors import ConfigurationError, ModelError, PicassoError
-from picasso.web import logs
+from picasso.web import request_log
 from picasso.web.admission import Pace
-from picasso.web.guard import is_loopback
+from picasso.web.app import create_app
+from picasso.web.connections import Door, Limits, Pools
+from picasso.web.context import Services
 from picasso.web.prefix import prefix_of
 from picasso.web.proxies import visitor_behind
-from picasso.web.services import Services
+from picasso.web.security import is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
     app = create_app(settings)
     services: Services = app.extensions["picasso"]
     if settings.LOG_REQUESTS:
-        logs.to_standard_error()
+        request_log.to_standard_error()
     # Requests wait for a thread now and then, and a busy server would fill its log with saying so.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))

@@ -13,12 +13,12 @@ from picasso.explanation.render import DIVERGING, SEQUENTIAL
 from picasso.imaging.masking import FILLS
 from picasso.jobs.run import Run
 from picasso.models.labels import choices
-from picasso.web.files import sample_file
-from picasso.web.keeping import recipes_of
-from picasso.web.looking import MOST_TOGETHER, Look, class_names, looks, render
-from picasso.web.present import present
-from picasso.web.reset import undoable
-from picasso.web.services import each, find_session, in_time, make_session, need_session, services, session_pictures
+from picasso.web.context import each, find_session, in_time, make_session, need_session, services, session_pictures
+from picasso.web.pages.downloads import recipes_of
+from picasso.web.pages.files import sample_file
+from picasso.web.pages.reset import undoable
+from picasso.web.pages.run_view import MOST_TOGETHER, Look, class_names, looks, render
+from picasso.web.presentation import present
 
 blueprint = Blueprint("pages", __name__)
 

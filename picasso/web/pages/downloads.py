@@ -12,16 +12,17 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, send_file
 
-from picasso import __version__, exporting, recipes
+from picasso import __version__
 from picasso.audit.reporting.page_policy import content_security_policy
 from picasso.errors import BadRequest, NotFound
 from picasso.explanation.registry import DEFAULT_TEMPLATE
 from picasso.imaging import decode
 from picasso.jobs.run import Run
-from picasso.web.guard import is_loopback
-from picasso.web.looking import Look, class_names, looks, render
-from picasso.web.present import with_addresses
-from picasso.web.services import need_session, services
+from picasso.web import exporting, recipes
+from picasso.web.context import need_session, services
+from picasso.web.pages.run_view import Look, class_names, looks, render
+from picasso.web.presentation import with_addresses
+from picasso.web.security import is_loopback
 
 log = logging.getLogger(__name__)
 

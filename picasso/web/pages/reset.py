@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from picasso.errors import NotFound
 from picasso.storage.store import UNDO_SECONDS
-from picasso.web.services import cookie_attributes, cookie_name, find_session, services
+from picasso.web.context import cookie_attributes, cookie_name, find_session, services
 
 blueprint = Blueprint("reset", __name__)
 

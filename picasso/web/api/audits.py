@@ -13,8 +13,8 @@ from picasso.errors import BadRequest, Busy, TooLarge, UnsupportedImage
 from picasso.evaluation.labeled_folder import Classes
 from picasso.jobs.audit_job import Audit
 from picasso.storage.session import Session
-from picasso.web.present import present_audit
-from picasso.web.services import each, find_session, in_time, json_body, make_session, need_session, services
+from picasso.web.context import each, find_session, in_time, json_body, make_session, need_session, services
+from picasso.web.presentation import present_audit
 
 blueprint = Blueprint("api_audits", __name__, url_prefix="/api")
 

@@ -9,8 +9,8 @@ from flask import Blueprint, Response, jsonify, request
 from picasso import __version__
 from picasso.errors import BadRequest, NotReady, error_from
 from picasso.jobs.run import Run
-from picasso.web.present import output_name
-from picasso.web.services import drop_session, need_session, services
+from picasso.web.context import drop_session, need_session, services
+from picasso.web.presentation import output_name
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 

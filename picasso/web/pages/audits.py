@@ -17,8 +17,8 @@ from picasso.evaluation.labeled_folder import Classes
 from picasso.imaging.decode import display_name
 from picasso.jobs.audit_documents import AT_WORK
 from picasso.jobs.audit_job import MOST_REFUSED
-from picasso.web.api_audits import LARGEST, document, documents, need_audit
-from picasso.web.services import find_session, in_time, make_session, need_session, services
+from picasso.web.api.audits import LARGEST, document, documents, need_audit
+from picasso.web.context import find_session, in_time, make_session, need_session, services
 
 blueprint = Blueprint("audits", __name__)
 

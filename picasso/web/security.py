@@ -12,8 +12,8 @@ from flask import Flask, Response, request
 from picasso.config import Settings
 from picasso.errors import BadRequest, Forbidden
 from picasso.web import proxies
-from picasso.web.login import OPEN_PATHS
-from picasso.web.services import release_session, send_cookie
+from picasso.web.auth import OPEN_PATHS
+from picasso.web.context import release_session, send_cookie
 
 POLICY = "; ".join(
     [

@@ -1,4 +1,4 @@
-"""The JSON documents of runs and results as types; see :mod:`picasso.web.schemas`.
+"""The JSON documents of runs and results as types; see :mod:`picasso.web.api.schemas`.
 
 Predictions, the model's card and a run's state are the types that the rest of Picasso computes with.
 """
@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from picasso.jobs.run import State
 from picasso.models.info import ModelCard, Prediction
-from picasso.web.schemas import Done, Fraction, Number, Uid
+from picasso.web.api.schemas import Done, Fraction, Number, Uid
 
 Value = str | int | float | bool
 Address = Annotated[str, Meta(extra_json_schema={"format": "uri-reference"})]

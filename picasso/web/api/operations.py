@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from picasso.web import schemas, schemas_audits, schemas_questions, schemas_runs
+from picasso.web.api import schemas, schemas_audits, schemas_questions, schemas_runs
 
 TAGS = {
     "The application": "What runs here, and its model.",

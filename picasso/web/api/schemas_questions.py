@@ -1,4 +1,4 @@
-"""The JSON documents of questions as types; see :mod:`picasso.web.schemas`."""
+"""The JSON documents of questions as types; see :mod:`picasso.web.api.schemas`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from picasso.imaging.masking import FILLS, MOST_POINTS, MOST_SHAPES
 from picasso.models.info import Prediction
-from picasso.web.api_questions import MOST_PICTURES
-from picasso.web.schemas import Fraction, Number, Uid
+from picasso.web.api.questions import MOST_PICTURES
+from picasso.web.api.schemas import Fraction, Number, Uid
 
 
 class Estimate(TypedDict):

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from picasso.errors import BadRequest
 from picasso.imaging.masking import Hidden
-from picasso.web.services import json_body, need_session, services, session_pictures
+from picasso.web.context import json_body, need_session, services, session_pictures
 
 blueprint = Blueprint("api_questions", __name__, url_prefix="/api")
 

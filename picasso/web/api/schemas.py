@@ -1,8 +1,8 @@
-"""The JSON documents of the REST API as types, from which :mod:`picasso.web.openapi` makes their schemas.
+"""The JSON documents of the REST API as types, from which :mod:`picasso.web.api.openapi` makes their schemas.
 
 The model's card and its layers are the types that the rest of Picasso computes with; here is what views put together
 from them. The lines below ``Attributes:`` become the descriptions of the fields. Those of runs and
-questions are in :mod:`picasso.web.schemas_runs` and :mod:`picasso.web.schemas_questions`.
+questions are in :mod:`picasso.web.api.schemas_runs` and :mod:`picasso.web.api.schemas_questions`.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from flask import Blueprint, Response, jsonify, request, url_for
 
 from picasso.errors import BadRequest, NotFound
 from picasso.jobs.run import Run
-from picasso.web.present import present_run
-from picasso.web.services import each, find_session, json_body, need_session, services, session_pictures
+from picasso.web.context import each, find_session, json_body, need_session, services, session_pictures
+from picasso.web.presentation import present_run
 
 blueprint = Blueprint("api_runs", __name__, url_prefix="/api")
 

@@ -11,8 +11,8 @@ from flask import Blueprint, Response, send_file
 from picasso.errors import NotFound
 from picasso.explanation.render import DIVERGING, SEQUENTIAL, strip
 from picasso.imaging import decode
-from picasso.web.present import output_file
-from picasso.web.services import need_session, services
+from picasso.web.context import need_session, services
+from picasso.web.presentation import output_file
 
 blueprint = Blueprint("files", __name__, static_folder=None)
 

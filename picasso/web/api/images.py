@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from picasso.errors import BadRequest, Busy, NotFound
 from picasso.jobs.run import StoredPicture
-from picasso.web.services import find_session, in_time, json_body, make_session, need_session, picture_numbers
+from picasso.web.context import find_session, in_time, json_body, make_session, need_session, picture_numbers
 
 blueprint = Blueprint("api_pictures", __name__, url_prefix="/api")
 

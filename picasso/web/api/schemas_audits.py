@@ -1,4 +1,4 @@
-"""The JSON documents of audits as types; see :mod:`picasso.web.schemas`.
+"""The JSON documents of audits as types; see :mod:`picasso.web.api.schemas`.
 
 What is found is of the types that the rest of Picasso computes with.
 """
@@ -11,8 +11,8 @@ from msgspec import Meta
 
 from picasso.audit.selection import MOST, MOST_PICTURES
 from picasso.jobs.audit_documents import Finding, StateName
-from picasso.web.schemas import Done, ErrorDetail, Fraction, Number
-from picasso.web.schemas_runs import Address
+from picasso.web.api.schemas import Done, ErrorDetail, Fraction, Number
+from picasso.web.api.schemas_runs import Address
 
 Taken = Annotated[int, Meta(ge=0, le=MOST)]
 

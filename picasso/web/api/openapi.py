@@ -19,10 +19,10 @@ from werkzeug.routing import Rule
 from picasso import __version__, errors
 from picasso.jobs import audit_documents
 from picasso.models.info import Place
-from picasso.web import schemas, schemas_audits, schemas_questions, schemas_runs
-from picasso.web.errors import RETRY, SENTENCES
-from picasso.web.operations import IN_ADDRESSES, OPERATIONS, TAGS, Operation
-from picasso.web.services import cookie_name
+from picasso.web.api import schemas, schemas_audits, schemas_questions, schemas_runs
+from picasso.web.api.operations import IN_ADDRESSES, OPERATIONS, TAGS, Operation
+from picasso.web.context import cookie_name
+from picasso.web.error_handlers import RETRY, SENTENCES
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/api")
 

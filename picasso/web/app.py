@@ -17,28 +17,13 @@ from picasso.jobs import worker
 from picasso.jobs.engine import LocalEngine
 from picasso.jobs.job_queue import Runner
 from picasso.storage.store import Storage
-from picasso.web import (
-    admission,
-    api,
-    api_audits,
-    api_pictures,
-    api_questions,
-    api_runs,
-    audits,
-    errors,
-    files,
-    guard,
-    health,
-    keeping,
-    login,
-    logs,
-    openapi,
-    pages,
-    reset,
-)
+from picasso.web import admission, auth, error_handlers, health, request_log, security
+from picasso.web.api import application, images, openapi, questions, runs
+from picasso.web.api import audits as api_audits
+from picasso.web.context import Services
+from picasso.web.pages import audits, downloads, files, home, reset
 from picasso.web.prefix import Prefix
 from picasso.web.proxies import Proxies
-from picasso.web.services import Services
 
 
 def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
@@ -75,19 +60,19 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     # Algorithms that every browser and every proxy knows; pictures and arrays are compressed already.
     app.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
     Compress(app)
-    for room in (logs, guard, login, admission):
+    for room in (request_log, security, auth, admission):
         room.init_app(app, settings)
-    errors.init_app(app)
+    error_handlers.init_app(app)
     for module in (
-        pages,
+        home,
         audits,
         files,
-        api,
-        api_pictures,
-        api_runs,
+        application,
+        images,
+        runs,
         api_audits,
-        api_questions,
-        keeping,
+        questions,
+        downloads,
         health,
         openapi,
         reset,

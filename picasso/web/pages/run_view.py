@@ -19,8 +19,8 @@ from picasso.explanation.registry import Entry
 from picasso.jobs.run import Run, Spec, State
 from picasso.models.labels import AGAINST, Wanted
 from picasso.storage.session import Session
-from picasso.web.present import remaining
-from picasso.web.services import services
+from picasso.web.context import services
+from picasso.web.presentation import remaining
 
 log = logging.getLogger(__name__)
 

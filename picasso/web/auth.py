@@ -18,8 +18,8 @@ from flask import Flask, Response, request
 
 from picasso.config import Settings
 from picasso.errors import TooMany, Unauthorized
+from picasso.web.context import find_session
 from picasso.web.proxies import network_of
-from picasso.web.services import find_session
 
 SECONDS = 60.0
 # So many wrong passwords a minute from one network are answered by asking again, and more by asking to wait.
