@@ -1,5 +1,5 @@
 """``python -m picasso`` is the ``picasso`` command."""
 
-from picasso.cli import main
+from picasso.cli.command import main
 
 main(prog_name="picasso")

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from picasso import __version__
-from picasso.cli import main
+from picasso.cli.command import main
 from picasso.errors import ModelError
 from tests.conftest import FAKES, PLUGINS, picture, png
 
@@ -42,7 +42,7 @@ def run(*arguments: object) -> Result:
 def test_help_and_version_need_nothing_slow() -> None:
     code = """
 import sys
-from picasso.cli import main
+from picasso.cli.command import main
 try:
     main(["--help"])
 finally:
@@ -361,7 +361,7 @@ def test_a_model_that_is_never_loaded_ends_the_command(config: Path, monkeypatch
         said.append(status)
         ended.set()
 
-    monkeypatch.setattr("picasso.cli_options.os._exit", leave)
+    monkeypatch.setattr("picasso.cli.options.os._exit", leave)
     monkeypatch.setattr("picasso.jobs.engine.LOAD_SECONDS", 0.01)
     # Computes until somebody ends the process.
     monkeypatch.setattr("picasso.models.load_configured", lambda settings: ended.wait(60) and never())

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import picasso
 from picasso import config
-from picasso.cli import main
+from picasso.cli.command import main
 from picasso.config import Settings
 from picasso.explanation import comparison
 from picasso.explanation.registry import Registry

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from picasso import explain, scaffold
+from picasso import explain
+from picasso.cli import scaffold
 from picasso.errors import BadRequest, ConfigurationError, NotFound
 from picasso.explanation.registry import BUILT_IN, FAMILIES, TEMPLATES, Registry
 from tests.conftest import PLUGINS, picture

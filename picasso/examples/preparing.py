@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import click
 
 from picasso import fileio
-from picasso.cli_options import progress_bar
+from picasso.cli.options import progress_bar
 from picasso.errors import ModelError, PicassoError, reason
 from picasso.examples.wheels import Source, fetch
 

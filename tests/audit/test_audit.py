@@ -21,7 +21,7 @@ from picasso.audit.properties import Pictures, light
 from picasso.audit.reporting import report
 from picasso.audit.selection import MOST_PICTURES, taken
 from picasso.audit.trial import Bench
-from picasso.cli import main
+from picasso.cli.command import main
 from picasso.errors import BadRequest
 from picasso.evaluation.labeled_folder import Labelled
 from picasso.models.arrays import Array, Classes

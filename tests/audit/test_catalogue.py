@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from picasso.audit.catalogue import catalogue
 from picasso.audit.interventions import INTERVENTIONS, Case, Changed, Intervention
 from picasso.audit.start import audit_model
-from picasso.cli import main
+from picasso.cli.command import main
 from picasso.errors import BadRequest, ConfigurationError
 from tests.audit.test_audit import audit
 from tests.fakes import LinearModel

@@ -8,7 +8,7 @@ import shlex
 import click
 import pytest
 
-from picasso.cli import main
+from picasso.cli.command import main
 from picasso.explanation.registry import Registry
 from picasso.models.preprocessing import Preprocessing
 from tests.docs.blocks import PAGES, PLUGINS, ROOT, commands, readme, section

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from picasso.cli import main
+from picasso.cli.command import main
 from tests.docs.blocks import ROOT, commands
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from flask import Flask
 from PIL import Image
 
-from picasso.cli import main
+from picasso.cli.command import main
 from picasso.web.context import Services
 from tests.conftest import COOKIE, FAKES, Visitor
 from tests.hostile import CASES, FOLDER, Case

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import helper
 
-from picasso.cli import main
+from picasso.cli.command import main
 from tests.hostile.make_models import every
 from tests.hostile.models.onnx_files import custom, last, model
 from tests.zoo.make_files import FOLDER
@@ -87,7 +87,7 @@ def test_the_limit_is_an_option(tmp_path: Path) -> None:
 def test_no_framework_is_imported() -> None:
     files = [str(FOLDER / name) for name in ("logits.onnx", "float.tflite", "keras2_plain.h5", "keras2_zip.keras")]
     code = (
-        "import sys; from picasso.cli import main\n"
+        "import sys; from picasso.cli.command import main\n"
         f"try: main(['scan', *{files!r}])\n"
         "except SystemExit as ended: assert ended.code == 0\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules}))"

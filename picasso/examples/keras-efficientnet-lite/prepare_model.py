@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from picasso.cli_options import friendly
+from picasso.cli.options import friendly
 from picasso.examples import preparing, torch_file
 from picasso.examples.wheels import Source, fetch
 

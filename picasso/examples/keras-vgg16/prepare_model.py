@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from picasso.cli_options import friendly
+from picasso.cli.options import friendly
 from picasso.errors import ModelError
 from picasso.examples import preparing
 

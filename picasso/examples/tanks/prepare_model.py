@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from picasso.cli_options import friendly
+from picasso.cli.options import friendly
 from picasso.examples.tanks.scenes import save, scenes
 
 PICTURES = Path(__file__).resolve().parent / "pictures"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from picasso import __version__
-from picasso.cli_options import (
+from picasso.cli.options import (
     CONFIG,
     configured,
     free_folder,
@@ -285,7 +285,7 @@ def visualizations(config: Path | None) -> None:
 @friendly
 def new_visualization(name: str, folder: Path) -> None:
     """Write a working visualization NAME (such as FunViz) and its template to start from."""
-    from picasso import scaffold
+    from picasso.cli import scaffold
 
     for file in scaffold.write(name, folder):
         click.echo(f"wrote {file}")
