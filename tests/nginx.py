@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 import trustme
 
+from tests.cli.test_command import free_port
 from tests.conftest import FAKES
 from tests.docs.blocks import BLOCKS
-from tests.test_cli import free_port
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 

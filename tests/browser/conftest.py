@@ -20,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect
 
-from tests.test_cli import free_port
+from tests.cli.test_command import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

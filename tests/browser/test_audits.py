@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import BROWSER, DIGITS, full
 from tests.browser.test_accessibility import CONTRAST, RULES, violations
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 pytestmark = BROWSER
 

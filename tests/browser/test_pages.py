@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import BROWSER, wait_for_pictures
 from tests.conftest import picture, png
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 pytestmark = BROWSER
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import BROWSER, full, run_of, values_of, watched
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 pytestmark = BROWSER
 

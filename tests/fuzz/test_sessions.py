@@ -25,7 +25,7 @@ from picasso.web.app import create_app
 from picasso.web.context import Services
 from tests.conftest import COOKIE, PLUGINS, Visitor, close, fake_settings, picture, png
 from tests.fuzz.known import Known
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 MOST_PICTURES, QUEUE = 4, 3
 PICTURES = [png(picture(seed)) for seed in range(6)]

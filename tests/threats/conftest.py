@@ -14,9 +14,9 @@ import pytest
 from flask import Flask
 
 from picasso.web.app import create_app
+from tests.cli.test_command import free_port
 from tests.conftest import FAKES, PLUGINS, Visitor, close, fake_settings
-from tests.test_cli import free_port
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 UPLOAD_MB = 2
 

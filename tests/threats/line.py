@@ -18,7 +18,12 @@ BOMBS = "hostile/test_files.py::test_bombs_take_no_memory"
 ABUSE, BORDER, CONNECTIONS = "threats/test_abuse.py", "threats/test_border.py", "threats/test_connections.py"
 FAULTS, PATHS = "threats/test_faults.py", "threats/test_paths.py"
 AUDITS, NGINX = "web/test_audits.py", "web/test_nginx.py"
-API, GUARD, PAGES = "web/test_api.py", "web/test_guard.py", "web/test_pages.py"
-LOGIN = "web/test_login.py"
-DECODING = "test_decoding.py"
-IMAGES, STORAGE, ENGINE, RUNS = "test_images.py", "test_storage.py", "test_engine.py", "test_runs.py"
+API, GUARD, PAGES = "web/test_api.py", "web/test_security.py", "web/test_pages.py"
+LOGIN = "web/test_auth.py"
+DECODING = "imaging/test_decoders.py"
+IMAGES, STORAGE, ENGINE, RUNS = (
+    "imaging/test_decode.py",
+    "storage/test_store.py",
+    "jobs/test_engine.py",
+    "jobs/test_run.py",
+)

@@ -55,7 +55,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "models/test_scan_onnx_tflite.py::test_hostile_files_are_refused",
         f"{TENSORFLOW}::test_hostile_files_are_not_loaded",
         "models/test_formats.py::test_lambda_layers_are_refused_unless_trusted",
-        "models/test_recognizing.py::test_what_lies_where",
+        "models/test_recognition.py::test_what_lies_where",
     ),
     "Versions of the frameworks that are older than those tested are refused by name.": (
         "models/test_versions.py::test_the_bounds_are_those_of_the_project",
@@ -77,7 +77,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         f"{CONNECTIONS}::test_uploads_at_work_keep_no_page_waiting",
     ),
     "Whoever finds no place is told with status 503 when to come back; pages and `/healthz` are answered meanwhile.": (
-        "test_gate.py::test_the_fifth_question_is_told_to_come_back",
+        "jobs/test_gate.py::test_the_fifth_question_is_told_to_come_back",
         f"{CONNECTIONS}::test_uploads_at_work_keep_no_page_waiting",
     ),
     "Connections are bounded in number, for each network too, and in time, whether they send slowly or read slowly.": (
@@ -108,16 +108,16 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "is given only what pixels are made of.": (
         "hostile/test_doors.py::test_every_door_answers_alike",
         "hostile/test_files.py::test_bombs_take_no_memory",
-        "test_headers.py::test_a_decoder_is_given_only_what_pixels_are_made_of",
-        "test_headers.py::test_no_image_takes_more_memory_than_its_header_says",
+        "imaging/test_headers.py::test_a_decoder_is_given_only_what_pixels_are_made_of",
+        "imaging/test_headers.py::test_no_image_takes_more_memory_than_its_header_says",
     ),
     "A refused upload leaves no session.": (f"{API}::test_what_is_refused_leaves_no_session",),
     "Where there are too many sessions, empty ones give way.": (
         f"{STORAGE}::test_empty_sessions_go_first_where_there_are_too_many",
     ),
     "Sessions take turns in the queue, and none may have more than half of it.": (
-        "test_turns.py::test_owners_take_turns",
-        "test_turns.py::test_one_session_leaves_room_for_others",
+        "jobs/test_turns.py::test_owners_take_turns",
+        "jobs/test_turns.py::test_one_session_leaves_room_for_others",
     ),
     "The server listens on `127.0.0.1` unless the setting `HOST` says otherwise; it does so only with a password, or "
     "where `OPEN` says that none is wanted.": (
@@ -161,10 +161,10 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ),
     "Over plain http a browser does not say where a link comes from; what starts work or deletes something by GET is "
     "then refused to whoever asks for it as for a page.": (
-        "web/test_guard.py::test_over_http_a_link_of_another_site_starts_no_work",
+        "web/test_security.py::test_over_http_a_link_of_another_site_starts_no_work",
     ),
     "One session leaves others a place for runs that are waited for.": (
-        "test_gate.py::test_one_session_leaves_others_a_place_for_whole_runs",
+        "jobs/test_gate.py::test_one_session_leaves_others_a_place_for_whole_runs",
     ),
     "Reports that are kept as files say the same of themselves, wherever they are opened.": (
         "browser/test_reports.py::test_a_report_on_disk_looks_as_it_should",

@@ -46,7 +46,7 @@ LINES: dict[int, Line] = {
         "404, the same answer as for an id that never was",
         (
             f"{API}::test_nothing_of_one_session_is_seen_from_another",
-            "web/test_keeping.py::test_nobody_else_can_keep_a_run",
+            "web/test_downloads.py::test_nobody_else_can_keep_a_run",
             "fuzz/test_sessions.py::test_two_visitors_in_any_order",
             f"{AUDITS}::test_nobody_else_sees_an_audit",
         ),
@@ -68,7 +68,7 @@ LINES: dict[int, Line] = {
             f"{PATHS}::test_settings_out_of_range_name_the_field_and_what_is_allowed",
             f"{PATHS}::test_json_may_hold_what_no_form_can",
             f"{API}::test_errors_have_one_shape",
-            "test_registry.py::test_unknown_names",
+            "explanation/test_registry.py::test_unknown_names",
         ),
     ),
     7: Line(
@@ -111,7 +111,7 @@ LINES: dict[int, Line] = {
         (
             f"{ABUSE}::test_too_much_is_refused_at_once",
             f"{ABUSE}::test_dashes_within_the_limit",
-            "test_quotas.py::test_an_upload_beyond_the_limit_leaves_nothing",
+            "storage/test_quota.py::test_an_upload_beyond_the_limit_leaves_nothing",
         ),
     ),
     14: Line(
@@ -132,7 +132,7 @@ LINES: dict[int, Line] = {
             f"{FAULTS}::test_a_disk_that_fills_up_leaves_nothing_half_written",
             f"{STORAGE}::test_quotas",
             f"{STORAGE}::test_a_full_disk",
-            "test_quotas.py::test_a_session_and_all_of_them_have_limits",
+            "storage/test_quota.py::test_a_session_and_all_of_them_have_limits",
             f"{RUNS}::test_a_run_ends_even_if_there_is_no_room_for_the_reason",
         ),
     ),

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Visitor, png
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 from tests.threats.conftest import UPLOAD_MB, Address
 
 MEGABYTE = 1_000_000

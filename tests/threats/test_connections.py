@@ -23,9 +23,9 @@ from picasso.web.app import create_app
 from picasso.web.connections import Channel, Limits
 from picasso.web.context import Services
 from picasso.web.server import fitting, keep_running, listening
+from tests.cli.test_command import free_port
 from tests.conftest import close, fake_settings, png
-from tests.test_cli import free_port
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 UPLOAD_MB = 2
 HEAD = "POST /api/images HTTP/1.1\r\nHost: localhost\r\n"

@@ -21,8 +21,8 @@ from picasso.storage.store import Storage
 from picasso.web.app import create_app
 from picasso.web.context import Services
 from tests.conftest import COOKIE, Visitor, close, fake_settings, finish, png, upload
-from tests.test_engine import until
-from tests.test_runs import make_run
+from tests.jobs.test_engine import until
+from tests.jobs.test_run import make_run
 from tests.threats import models
 from tests.threats.test_paths import session_folder
 

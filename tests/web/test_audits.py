@@ -37,7 +37,7 @@ from picasso.web.app import create_app
 from picasso.web.context import Services
 from tests.conftest import COOKIE, Visitor, close, fake_settings, picture, png, upload
 from tests.fakes import LinearModel
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 Parts = list[tuple[io.BytesIO, str]]
 

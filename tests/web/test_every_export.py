@@ -14,7 +14,7 @@ import pytest
 from picasso.explanation.registry import TEMPLATES, Registry
 from picasso.web.app import create_app
 from tests.conftest import PLUGINS, Visitor, close, fake_settings, finish, upload
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 TEMPLATED = Path(__file__).parents[1] / "plugins_of_templates"
 FOLDERS = [PLUGINS, TEMPLATED]

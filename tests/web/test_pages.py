@@ -21,7 +21,7 @@ from picasso.jobs.run import Run, Spec
 from picasso.web.app import create_app
 from picasso.web.context import Services
 from tests.conftest import COOKIE, close, fake_settings, finish, picture, png, upload
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 
 def run_page(client: FlaskClient, name: str, **form: object) -> TestResponse:

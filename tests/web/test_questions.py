@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from tests.conftest import finish, picture, upload
 from tests.fakes import LinearModel
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 ALL = [{"box": [0, 0, 1, 1]}]
 

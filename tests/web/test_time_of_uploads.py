@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from picasso.audit.selection import FEWEST
 from picasso.web import context
 from tests.conftest import picture, png
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 LATE = "the last 2 of 4 images were not stored; send fewer at once"
 

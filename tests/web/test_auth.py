@@ -18,7 +18,7 @@ from picasso.web import auth, server
 from picasso.web.app import create_app
 from picasso.web.proxies import network_of
 from tests.conftest import COOKIE, close, fake_settings, upload
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 SECRET = "correct horse ü"  # noqa: S105
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import BROWSER, DIGITS
 from tests.conftest import picture, png
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 pytestmark = BROWSER
 

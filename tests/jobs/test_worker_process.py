@@ -20,8 +20,8 @@ from picasso.jobs.engine import LocalEngine
 from picasso.jobs.job_queue import Runner
 from picasso.jobs.messages import Request, pack
 from picasso.jobs.run import Run
-from tests.test_engine import CONFIGURED, until
-from tests.test_runs import make_run
+from tests.jobs.test_engine import CONFIGURED, until
+from tests.jobs.test_run import make_run
 
 PATCH = {"box": [5 / 9, 2 / 6, 8 / 9, 4 / 6]}
 

@@ -21,8 +21,8 @@ from picasso.jobs.engine import LocalEngine
 from picasso.jobs.job_queue import Runner
 from picasso.jobs.run import Run, Spec
 from tests.conftest import PLUGINS, fake_settings
-from tests.test_engine import until
-from tests.test_runs import counting_model, make_run
+from tests.jobs.test_engine import until
+from tests.jobs.test_run import counting_model, make_run
 
 FAULTY = Path(__file__).parent / "faulty"
 CONFIGURED = worker.reference(config.build({}, None, fake_settings(PLUGIN_DIRS=[str(PLUGINS), str(FAULTY)])))

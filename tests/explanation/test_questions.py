@@ -17,8 +17,8 @@ from picasso.explanation.registry import Registry
 from picasso.imaging.masking import FILLS, Hidden, blurred
 from picasso.models.arrays import Array
 from tests.conftest import picture, png
+from tests.explanation.test_pipeline import Cropping
 from tests.fakes import CLASSES, GreyModel, LinearModel, PatchModel, softmax
-from tests.test_pipeline import Cropping
 
 ALL = {"box": [0, 0, 1, 1]}
 #: The patch that PatchModel reads: rows 2 and 3, columns 5 to 7, of 6 x 9 pixels.

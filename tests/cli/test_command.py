@@ -103,7 +103,7 @@ def test_check_writes_pictures_as_the_model_sees_them(config: Path, tmp_path: Pa
 
 def test_a_class_of_its_own_opens_what_nobody_else_can(tmp_path: Path) -> None:
     (tmp_path / "bands.py").write_text(
-        "import numpy as np\nfrom PIL import Image\nfrom tests.test_inputs import Bands as Base\n\n"
+        "import numpy as np\nfrom PIL import Image\nfrom tests.explanation.test_inputs import Bands as Base\n\n"
         "class Bands(Base):\n    pass\n"
     )
     config = tmp_path / "settings.py"

@@ -20,7 +20,7 @@ from picasso.models.arrays import Array
 from picasso.models.base import Model
 from tests.conftest import picture, png
 from tests.fakes import GreyModel, LinearModel
-from tests.test_images import many_bands
+from tests.imaging.test_decode import many_bands
 
 PIXELS = np.asarray(picture())
 

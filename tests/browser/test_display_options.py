@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import BROWSER, DROPS, FINER, OCCLUSION, Past, full, run_of, values_of
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 pytestmark = BROWSER
 

@@ -24,8 +24,8 @@ from picasso.jobs.run import Run
 from picasso.storage.session import Session
 from picasso.storage.store import Storage, remove_orphans
 from tests.conftest import picture, png
-from tests.test_engine import until
-from tests.test_runs import make_run
+from tests.jobs.test_engine import until
+from tests.jobs.test_run import make_run
 
 
 @pytest.fixture

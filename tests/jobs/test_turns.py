@@ -19,8 +19,8 @@ from picasso.jobs.turns import Turns
 from picasso.web.connections import Fair
 from picasso.web.proxies import visitor_behind
 from tests.conftest import PLUGINS
-from tests.test_engine import CONFIGURED
-from tests.test_runs import make_run
+from tests.jobs.test_engine import CONFIGURED
+from tests.jobs.test_run import make_run
 
 
 def drained(turns: Turns[str]) -> str:

@@ -13,7 +13,7 @@ from picasso.errors import Busy, WorkerCrashed
 from picasso.jobs.gate import Gate
 from picasso.web.context import Services
 from tests.conftest import Visitor, upload
-from tests.test_engine import until
+from tests.jobs.test_engine import until
 
 ESTIMATE = "/api/visualizers/PartialOcclusion/estimate?Strides=2"
 QUESTION = {"shapes": [{"box": [0, 0, 1, 1]}]}

@@ -125,7 +125,7 @@ class FileModel(LinearModel):
 
 def load(file: Path, tmp_path: Path) -> FileModel:
     code = tmp_path / "model.py"
-    code.write_text("from tests.models.test_identity import FileModel\n")
+    code.write_text("from tests.models.test_provenance import FileModel\n")
     settings = {"MODEL_CLS_PATH": str(code), "MODEL_CLS_NAME": "FileModel", "MODEL_LOAD_ARGS": {"path": str(file)}}
     model = load_configured(config.build({}, None, settings))
     assert type(model) is FileModel

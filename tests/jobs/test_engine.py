@@ -19,7 +19,7 @@ from picasso.jobs.engine import LOAD_TRIES, LocalEngine
 from picasso.jobs.job_queue import Runner
 from picasso.jobs.worker_loop import NICENESS
 from tests.conftest import PLUGINS, fake_settings
-from tests.test_runs import make_run
+from tests.jobs.test_run import make_run
 
 CONFIGURED: dict[str, Any] = {"file": None, "overrides": fake_settings(PLUGIN_DIRS=[str(PLUGINS)])}
 

@@ -21,7 +21,7 @@ from picasso.jobs.run import Run, Spec
 from picasso.visualizations.panel import Panel
 from tests.conftest import fake_settings, picture
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel
-from tests.test_runs import make_run
+from tests.jobs.test_run import make_run
 
 
 def loaded(seed: int = 3, cls: type[LinearModel] = LinearModel, classes: int = 7, **arguments: Any) -> LinearModel:
