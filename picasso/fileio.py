@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from picasso.errors import StorageFull
+
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows has no such locks
@@ -39,6 +41,21 @@ def readable_json(document: Any, indent: int | None = None) -> bytes:
 def is_full(error: OSError) -> bool:
     """Tell whether an error says that the disk, or what one may use of it, is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def room_on_disk() -> Iterator[None]:
+    """Turn "no space left" into an error that the user can understand.
+
+    Raises:
+        StorageFull: the disk is full, or what one may use of it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise StorageFull("The server's disk is full; nothing was stored.") from error
+        raise
 
 
 def write_json(file: Path, document: Any) -> None:

@@ -1,4 +1,4 @@
-"""A process that decodes as :mod:`picasso.imaging.decoder_process` does, but misbehaves where the name of an image says so.
+"""A process that decodes as :mod:`picasso.imaging.decoder_process` does, but misbehaves where an image is named for it.
 
 ``python -m tests.decoders``. A file of the same name in the folder ``$PICASSO_TEST_DECODERS`` shows that an image has
 come; one whose name begins with ``hold`` is decoded when the file has gone.

@@ -1,1 +1,1 @@
-"""The mathematics that attribution methods share, in NumPy: averages over samples, paths, masks, regions."""
+"""The mathematics that attribution methods share, in NumPy: samples, paths, masks, regions."""

@@ -1,1 +1,1 @@
-"""What a model has learned in place of the thing: pictures are changed in one respect, and predictions counted."""
+"""Which shortcut a model has learned: images are changed, and the effect on predictions is measured."""

@@ -1,0 +1,1 @@
+"""The command line: ``picasso serve``, ``check``, ``scan``, ``explain``, ``audit`` and ``new``."""

@@ -1,0 +1,1 @@
+"""Labeled folders of images: accuracy, the order of classes, and the check of a loaded model."""

@@ -49,8 +49,8 @@ def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         model: the model.
-        question: ``paths`` of the pictures, ``shapes`` and ``fill`` as :class:`~picasso.imaging.masking.Hidden` reads them,
-            ``other``, the path of the picture that the fill "picture" shows, or None, and ``show``, whether the
+        question: ``paths`` of the pictures, ``shapes`` and ``fill`` as :class:`~picasso.imaging.masking.Hidden` reads
+            them, ``other``, the path of the picture that the fill "picture" shows, or None, and ``show``, whether the
             pictures as the model then sees them are wanted.
 
     Returns:

@@ -12,17 +12,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from picasso.config import PACKAGE
 from picasso.errors import BadRequest, ConfigurationError, NotFound, reason
 from picasso.models.base import Model
 from picasso.visualizations.base import BaseVisualization
 
 log = logging.getLogger(__name__)
 
-BUILT_IN = Path(__file__).parent / "visualizations"
-TEMPLATES = Path(__file__).parent / "templates"
-CARDS = Path(__file__).parent / "static" / "cards"
+BUILT_IN = PACKAGE / "visualizations"
+TEMPLATES = PACKAGE / "templates"
+CARDS = PACKAGE / "static" / "cards"
 # The files in the built-in folder that are no visualizations.
-SUPPORT = {"__init__", "base", "settings"}
+SUPPORT = {"__init__", "base", "panel", "settings"}
 DEFAULT_TEMPLATE = "default.html"
 # The order of families; others, which plugins may make up, follow.
 FAMILIES = ("Answers", "Perturbation", "Gradients", "Class activation", "Regions")

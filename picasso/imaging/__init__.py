@@ -1,0 +1,1 @@
+"""Images: the one door through which bytes become pixels, headers, and masking."""

@@ -1,7 +1,7 @@
 """One budget for decoding what visitors send: processes, memory and processor time, for the whole server.
 
-The bytes of a visitor never meet a decoder in the server itself: :mod:`picasso.imaging.decoder_process`, a process that can be ended,
-has them. It says from the header how much memory an image takes, and waits until there is so much.
+The bytes of a visitor never meet a decoder in the server itself: :mod:`picasso.imaging.decoder_process`, a process that
+can be ended, has them. It says from the header how much memory an image takes, and waits until there is so much.
 """
 
 from __future__ import annotations

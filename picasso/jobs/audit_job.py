@@ -7,7 +7,7 @@ The web server gathers the pictures, the process that computes tries things on t
 ``pictures/``       picture N of class T as ``T-N``, and its name in ``T-N.json``
 ``refused.json``    a sentence for each picture that was not taken, and for the classes that were left out
 ``counts.json``     how many there are of each class, so that nobody has to list thousands for each that comes
-``start.json``      :class:`~picasso.jobs.audit_documents.Order`: it waits for its turn; written anew where it is to go on
+``start.json``      :class:`~picasso.jobs.audit_documents.Order`: it waits for its turn; written anew to go on
 ``progress.json``   :class:`~picasso.jobs.audit_documents.Progress`: what is being done, and what it costs
 ``findings.json``   the suspects so far, and at last the verdict
 ``trials/``         what was tried so far, so that it goes on after any interruption

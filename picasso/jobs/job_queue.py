@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from picasso.errors import BadRequest, Busy, ConfigurationError, NotReady, PicassoError, RunError, WorkerCrashed, reason
 from picasso.explanation.pipeline import GROUP
 from picasso.explanation.registry import Entry, Registry
+from picasso.fileio import room_on_disk
 from picasso.jobs.audit_documents import Order
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
@@ -23,7 +24,6 @@ from picasso.jobs.engine import Engine
 from picasso.jobs.gate import Gate
 from picasso.jobs.run import Run, Spec, StoredPicture
 from picasso.models.labels import Wanted, numbers
-from picasso.storage.session import room_on_disk
 from picasso.visualizations.settings import Control
 
 log = logging.getLogger(__name__)

@@ -219,8 +219,8 @@ class Run(Job):
     def results(self, *, previews: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the documents of the results that are there, in the order of the pictures.
 
-        Each is :meth:`picasso.explanation.result.Result.as_dict` and the stored picture it belongs to. With ``previews``, so
-        is what is known of the results that are not there yet.
+        Each is :meth:`picasso.explanation.result.Result.as_dict` and the stored image it belongs to. With ``previews``,
+        so is what is known of the results that are not there yet.
         """
         pictures = self.spec().pictures
         for position, picture in enumerate(pictures):

@@ -1,4 +1,4 @@
-"""Models: one interface, one file for each framework that implements it, and the way to load one.
+"""Models: one interface, one file per format that implements it, and the way to load one.
 
 Names are imported when first used, so that a file can be scanned at once.
 """

@@ -1,0 +1,1 @@
+"""What visitors store: sessions, their folders, and how much room they may take."""

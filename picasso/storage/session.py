@@ -7,14 +7,14 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
 from picasso import fileio
 from picasso.config import Settings
-from picasso.errors import NotFound, StorageFull, TooLarge
+from picasso.errors import NotFound, TooLarge
 from picasso.imaging import decode
 from picasso.imaging.decoders import Decoders
 from picasso.jobs.audit_job import Audit
@@ -29,17 +29,6 @@ NUMBER = re.compile(r"[0-9]{1,9}")
 ID = re.compile(r"[0-9A-Za-z]{1,64}")
 # Their folders are small as long as they hold no pictures, but there should not be any number of them.
 MOST_AUDITS = 20
-
-
-@contextmanager
-def room_on_disk() -> Iterator[None]:
-    """Turn "no space left" into an error that the user can understand."""
-    try:
-        yield
-    except OSError as error:
-        if fileio.is_full(error):
-            raise StorageFull("The server's disk is full; nothing was stored.") from error
-        raise
 
 
 J = TypeVar("J", bound=Job)
@@ -96,7 +85,7 @@ class Session:
             TooLarge: the session holds as many pictures as it may.
         """
         self.check_room()
-        with self._decoders.stored(source, name) as decoded, self._lock, room_on_disk():
+        with self._decoders.stored(source, name) as decoded, self._lock, fileio.room_on_disk():
             if sum(1 for _ in self._pictures.glob(DOCUMENTS)) >= self._settings.MAX_PICTURES:
                 raise TooLarge(f"A session holds {self._settings.MAX_PICTURES} pictures at most; remove some first.")
             uid, shown = self._next_uid(), self._name(name)
@@ -161,7 +150,7 @@ class Session:
         """Put the pictures of these numbers first, in this order; the others follow as they were."""
         first = [self.picture(uid)["uid"] for uid in uids]
         rest = [picture["uid"] for picture in self.pictures() if picture["uid"] not in first]
-        with room_on_disk():
+        with fileio.room_on_disk():
             fileio.write_json(self._order, [*dict.fromkeys(first), *rest])
 
     def move(self, uid: int | str, places: int) -> None:
@@ -234,7 +223,7 @@ class Session:
             TooLarge: the session holds as many audits, or as much, as it may.
         """
         self.check_room()
-        with self._lock, room_on_disk():
+        with self._lock, fileio.room_on_disk():
             if sum(1 for _ in self.audits()) >= MOST_AUDITS:
                 raise TooLarge(f"A session holds {MOST_AUDITS} audits at most; delete some first.")
             return Audit.create(self.audits_folder, class_names)
@@ -247,7 +236,7 @@ class Session:
                 :meth:`Audit.add`.
         """
         body = self._decoders.checked(source, name)
-        with self._lock, room_on_disk():
+        with self._lock, fileio.room_on_disk():
             audit.add(target, body, decode.display_name(name))
 
     def audit(self, audit_id: str) -> Audit:

@@ -21,7 +21,7 @@ from picasso.errors import TooMany
 from picasso.imaging import decode
 from picasso.imaging.decoders import Decoders
 from picasso.storage.quota import Quotas
-from picasso.storage.session import ID, Session, room_on_disk
+from picasso.storage.session import ID, Session
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class Storage:
         """
         self.expire()
         self._quotas.check()
-        with self._lock, room_on_disk():
+        with self._lock, fileio.room_on_disk():
             if not self._make_room():
                 raise TooMany("The server holds as many sessions as it may; try again later.")
             folder = self._sessions / secrets.token_hex(16)

@@ -1,4 +1,4 @@
-"""Visualizations, one file each; a file dropped in here, with a class in it, appears on the page.
+"""Visualizations, one file each; a class in a file dropped in here appears on the page.
 
 What a visualization of your own needs can be imported from here.
 """

@@ -1,1 +1,1 @@
-"""The web server: pages for people, an API for programs, and a guard in front of both."""
+"""The web server: pages for people, an API for programs, and the security checks in front of both."""

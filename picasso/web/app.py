@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -51,7 +50,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     # A plugin's template lies beside its class; it can't replace one of ours.
     plugins = jinja2.FileSystemLoader([str(folder) for folder in registry.plugin_dirs])
-    templates = jinja2.FileSystemLoader(str(Path(__file__).parent / "templates"))
+    templates = jinja2.FileSystemLoader(str(config.PACKAGE / "templates"))
     app.jinja_loader = jinja2.ChoiceLoader([templates, plugins])
     app.jinja_env.undefined = jinja2.StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -63,20 +62,9 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     for room in (request_log, security, auth, admission):
         room.init_app(app, settings)
     error_handlers.init_app(app)
-    for module in (
-        home,
-        audits,
-        files,
-        application,
-        images,
-        runs,
-        api_audits,
-        questions,
-        downloads,
-        health,
-        openapi,
-        reset,
-    ):
+    pages = (home, audits, downloads, files, reset)
+    api = (application, images, runs, api_audits, questions, openapi)
+    for module in (*pages, *api, health):
         app.register_blueprint(module.blueprint)
     app.wsgi_app = Prefix(app, settings)  # type: ignore[method-assign]
     if settings.PROXIES:

@@ -43,8 +43,8 @@ def table(documents: Iterable[Mapping[str, Any]]) -> str:
     Numbers have all their digits. A text that a spreadsheet would take for a formula begins with an apostrophe.
 
     Args:
-        documents: what :meth:`picasso.explanation.result.Result.as_dict` or :meth:`picasso.jobs.run.Run.results` gives; the column
-            ``uid`` is empty for the former.
+        documents: what :meth:`picasso.explanation.result.Result.as_dict` or :meth:`picasso.jobs.run.Run.results` gives;
+            the column ``uid`` is empty for the former.
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\r\n")
@@ -87,8 +87,8 @@ def archive(run: Run, target: BinaryIO, extra: Mapping[str, bytes]) -> None:
     """Write a zip of everything that a run has made so far.
 
     It holds ``results.csv`` and ``results.json`` (all results), ``run.json`` (what was asked for), and for each
-    picture a folder, such as ``0001-rose``, as :meth:`picasso.explanation.result.Result.load` reads it. Nothing in it tells
-    where the server keeps its files. The same results give the same bytes, whenever it is made.
+    picture a folder, such as ``0001-rose``, as :meth:`picasso.explanation.result.Result.load` reads it. Nothing in it
+    tells where the server keeps its files. The same results give the same bytes, whenever it is made.
 
     Args:
         run: the run; what it makes meanwhile is left out.

@@ -32,7 +32,7 @@ def config(tmp_path: Path) -> Path:
     return file
 
 
-ONNX = Path(__file__).parent / "zoo" / "logits.onnx"
+ONNX = Path(__file__).parents[1] / "zoo" / "logits.onnx"
 
 
 def run(*arguments: object) -> Result:

@@ -28,8 +28,8 @@ from tests.docs.blocks import DOCS, PAGES, PLUGINS, ROOT, Array, section
 from tests.fakes import LinearModel
 
 
-def load_tables() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tables_of_the_docs", DOCS / "_ext" / "tables.py")
+def load(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"{file.stem}_of_the_docs", file)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -38,7 +38,7 @@ def load_tables() -> ModuleType:
 
 
 def test_every_setting_is_described() -> None:
-    made: dict[str, str] = load_tables().substitutions()
+    made: dict[str, str] = load(DOCS / "_ext" / "tables.py").substitutions()
     assert "{{ settings }}" in PAGES["settings.md"]
     assert "{{ replaced }}" in PAGES["settings.md"]
     for key, default in config.DEFAULTS.items():
@@ -49,7 +49,7 @@ def test_every_setting_is_described() -> None:
 
 
 def test_tables_of_the_pages_exist() -> None:
-    made = load_tables().substitutions()
+    made = load(DOCS / "_ext" / "tables.py").substitutions()
     used = [name for text in PAGES.values() for name in re.findall(r"^\{\{ (\w+) \}\}$", text, re.MULTILINE)]
     assert sorted(used) == sorted(made)
 
@@ -153,13 +153,19 @@ def test_the_plugin_of_the_pages_appears_and_renders(app: Flask) -> None:
     assert "drop of the logit" in page
 
 
-def test_every_module_is_in_the_architecture() -> None:
-    package = ROOT / "picasso"
+def test_every_package_is_in_the_architecture_and_its_files_exist() -> None:
+    package, text = ROOT / "picasso", PAGES["architecture.md"]
     modules = [file.name for file in package.glob("*.py") if not file.name.startswith("__")]
-    modules += [file.name for file in package.glob("models/*.py") if not file.name.startswith("__")]
     folders = [f"{file.parent.name}/" for file in package.glob("*/__init__.py")]
-    text = section("architecture.md", "## Modules")
     assert [name for name in modules + folders if f"`{name}`" not in text] == []
+    named = set(re.findall(r"`([a-z_/]+\.py)`", text))
+    assert named
+    assert [name for name in named if not any(file.match(name) for file in package.rglob("*.py"))] == []
+
+
+def test_the_drawing_of_the_packages_is_that_of_the_imports() -> None:
+    packages = load(DOCS / "packages.py")
+    assert packages.DRAWING.read_text(encoding="utf-8") == packages.drawing(), "run python docs/packages.py"
 
 
 @pytest.mark.parametrize("name", PAGES)

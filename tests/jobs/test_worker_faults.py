@@ -24,7 +24,7 @@ from tests.conftest import PLUGINS, fake_settings
 from tests.jobs.test_engine import until
 from tests.jobs.test_run import counting_model, make_run
 
-FAULTY = Path(__file__).parent / "faulty"
+FAULTY = Path(__file__).parents[1] / "faulty"
 CONFIGURED = worker.reference(config.build({}, None, fake_settings(PLUGIN_DIRS=[str(PLUGINS), str(FAULTY)])))
 
 

@@ -32,7 +32,7 @@ from picasso.jobs.audit_documents import AT_WORK
 from picasso.jobs.engine import LocalEngine
 from picasso.storage.session import Session
 from picasso.storage.store import Storage
-from picasso.web.api import audits
+from picasso.web.api import audits as api_audits
 from picasso.web.app import create_app
 from picasso.web.context import Services
 from tests.conftest import COOKIE, Visitor, close, fake_settings, picture, png, upload
@@ -514,7 +514,7 @@ def test_a_full_disk_leaves_an_audit_as_it_was(visitor: FlaskClient, monkeypatch
 
 def test_those_that_are_deleted_meanwhile_are_not_listed(visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     gone, seen, kept = (begin(visitor).rpartition("/")[2] for _ in range(3))
-    original, document = audit_job.Audit._document, audits.document
+    original, document = audit_job.Audit._document, api_audits.document
 
     def read(audit: audit_job.Audit) -> dict[str, Any]:
         if audit.id == gone:
@@ -527,7 +527,7 @@ def test_those_that_are_deleted_meanwhile_are_not_listed(visitor: FlaskClient, m
         return document(audit)
 
     monkeypatch.setattr(audit_job.Audit, "_document", read)
-    monkeypatch.setattr(audits, "document", shown)
+    monkeypatch.setattr(api_audits, "document", shown)
     listed: Any = visitor.get("/api/audits").json
     assert [one["id"] for one in listed["audits"]] == [kept]
     assert visitor.get("/audit").status_code == 200

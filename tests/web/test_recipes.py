@@ -39,7 +39,7 @@ MODEL_LOAD_ARGS = {{}}
 PLUGIN_DIRS = ["plugins"]
 COMPARE = {{"epoch 1": {{"MODEL_CLS_NAME": "PatchModel"}}, "-2": {{"MODEL_CLS_NAME": "BlackBoxModel"}}}}
 """
-ONNX = Path(__file__).parent / "zoo" / "logits.onnx"
+ONNX = Path(__file__).parents[1] / "zoo" / "logits.onnx"
 HOSTILE = ["7.png", "-x.png", "--help", 'it\'s "quoted" $(reboot) `x` \\.png', "日本 語.png", "#1;&|>.png", "~", "=a b"]
 
 

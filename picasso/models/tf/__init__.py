@@ -1,0 +1,1 @@
+"""Models that TensorFlow computes: Keras files, SavedModels, checkpoints and frozen graphs."""
