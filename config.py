@@ -49,7 +49,7 @@ MODEL_LOAD_ARGS = {"data_dir": "{picasso}/examples/keras/data"}
 # A file with the class names: .txt, .json, .yaml or .csv.
 LABELS = ""
 
-# How pictures become inputs, such as "-1..1 crop", or "module:function".
+# How images become inputs, such as "-1..1 crop", or "module:function".
 PREPROCESS = ""
 
 # What the values of the model's output are, such as "logits" or "sigmoid"; "" finds it out.
@@ -64,7 +64,7 @@ MODEL_MB = 4000
 # Models to compare with: a name for each, and those of the settings above that differ.
 COMPARE = {}
 
-# A folder of pictures to offer as samples, at any depth; "" offers none.
+# A folder of images to offer as samples, at any depth; "" offers none.
 SAMPLES_DIR = "{picasso}/examples/samples/mnist"
 
 # Folders with visualizations of your own and their templates.
@@ -82,7 +82,7 @@ OCCLUSION_MB = 300
 # The largest upload request, in megabytes.
 MAX_UPLOAD_MB = 64
 
-# The largest picture, in millions of pixels.
+# The largest image, in millions of pixels.
 MAX_MEGAPIXELS = 50
 
 # How many uploaded images are decoded at once.
@@ -94,13 +94,13 @@ DECODE_MB = 600
 # Seconds of a processor that decoding an uploaded image may take.
 DECODE_SECONDS = 10
 
-# How many pictures a session may hold.
-MAX_PICTURES = 500
+# How many images a session may hold.
+MAX_IMAGES = 500
 
 # How many sessions the server may hold.
 MAX_SESSIONS = 100
 
-# Megabytes that the pictures and results of a session may take.
+# Megabytes that the images and results of a session may take.
 SESSION_MB = 2000
 
 # Megabytes that those of all sessions may take.

@@ -29,7 +29,7 @@ def machine() -> str:
 
 def gradients() -> list[str]:
     """Measure saliency and return a Markdown table."""
-    head = ("network", "pictures", "CPU s per picture", "one class after the other", "ratio", "error, relative")
+    head = ("network", "images", "CPU s per image", "one class after the other", "ratio", "error, relative")
     rows = []
     for count in (1, 16):
         one = elsewhere("saliency", json.dumps(["VGG16", count, 5 if count == 1 else 2]))

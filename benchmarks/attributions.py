@@ -1,4 +1,4 @@
-"""Picasso's maps beside Xplique's, of the same Keras models and pictures: ``make bench-attributions``.
+"""Picasso's maps beside Xplique's, of the same Keras models and images: ``make bench-attributions``.
 
 It runs in the environment of ``make bench-peers``. Xplique differentiates the logits, which a copy of the model gives.
 Where the two define a map differently, a second row shows them with one definition.
@@ -26,9 +26,9 @@ from picasso.attribution.rank_agreement import rank_correlation
 from picasso.models.arrays import Array
 from picasso.models.keras import KerasModel
 
-# Of each picture, so many of the most probable classes are looked at.
+# Of each image, so many of the most probable classes are looked at.
 CLASSES = 2
-PICTURES = 5
+IMAGES = 5
 MASKS = 500
 SAMPLES = networks.EXAMPLES / "samples"
 FOLDERS = {"MNIST example": "mnist", "EfficientNet-Lite0": "photographs"}
@@ -40,13 +40,13 @@ Maps = list[Array]
 
 @dataclass(frozen=True)
 class Case:
-    """A model and pictures.
+    """A model and images.
 
     Attributes:
         name: what the model is called.
         model: as Picasso loads it.
         scores: a copy of its Keras model that ends in the logits.
-        files: the pictures.
+        files: the images.
         inputs: the same as the model's numbers ``(n, H, W, C)``.
         targets: the classes that are looked at, one-hot, ``(n, k, K)``.
         black: the number that stands for black.
@@ -66,7 +66,7 @@ class Case:
         model = networks.network(name)
         model.top_probs = CLASSES
         files = [file for file in sorted((SAMPLES / FOLDERS[name]).iterdir()) if file.suffix in (".jpg", ".png")]
-        files = files[:: len(files) // PICTURES][:PICTURES]
+        files = files[:: len(files) // IMAGES][:IMAGES]
         inputs = model.inputs_of([Image.open(file) for file in files])
         best = np.argsort(-model.predict(inputs), axis=1, kind="stable")[:, :CLASSES]
         black = model.encode([Image.new("RGB" if model.input_shape[2] == 3 else "L", inputs.shape[2:0:-1])])
@@ -79,7 +79,7 @@ class Case:
         return self.model.batch_size
 
     def ours(self, visualization: str, **settings: Any) -> Maps:
-        """Return the maps of a visualization, picture by picture and class by class."""
+        """Return the maps of a visualization, image by image and class by class."""
         results = explain(self.model, list(self.files), visualization, **settings)
         return [panel.array for one in results for panel in one.panels if panel.class_index is not None]
 
@@ -112,7 +112,7 @@ class SummedGradCAMPP(GradCAMPP):  # type: ignore[misc]
 
 
 def small_maps(case: Case, kind: type[GradCAM]) -> Maps:
-    """Return class activation maps as they are before Xplique enlarges them to the size of the picture."""
+    """Return class activation maps as they are before Xplique enlarges them to the size of the image."""
     explainer = kind(case.scores, conv_layer=case.model.layer(None))
     found = []
     for one, targets in case.pairs():

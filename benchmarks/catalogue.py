@@ -122,7 +122,7 @@ def measure(name: str) -> dict[str, Any]:
 
     from picasso import explain
     from picasso.evaluation import model_check
-    from picasso.explanation.inputs import picture_from
+    from picasso.explanation.inputs import image_from
     from picasso.explanation.registry import Registry
     from picasso.models import load_model
 
@@ -134,7 +134,7 @@ def measure(name: str) -> dict[str, Any]:
         started = time.process_time()
         model = load_model(file)
         seconds = time.process_time() - started
-        image = picture_from(np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), np.uint8), 0)
+        image = image_from(np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), np.uint8), 0)
         report = model_check.check(model, [image])
         inputs = model.inputs_of([image.image])
         own = np.asarray(network(inputs, training=False), np.float64)

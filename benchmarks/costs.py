@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from benchmarks.measuring import cpu
-from benchmarks.networks import picture
+from benchmarks.networks import noise_image
 from picasso.models.keras import KerasModel
 from picasso.models.occlusion import covered
 from picasso.visualizations.partial_occlusion import OcclusionSettings, boxes
@@ -44,7 +44,7 @@ def measure(networks: Sequence[tuple[str, int]] = NETWORKS) -> None:
         build = getattr(keras.applications, name, None)
         model.model = build(weights=None, input_shape=shape, classes=10) if build else transformer(side)
         model.use(Path(__file__))
-        engine, image = model._occluder.engine, picture(shape)
+        engine, image = model._occluder.engine, noise_image(shape)
         if engine is None:
             print(f"{name}: {model._occluder.reason}", flush=True)
             continue

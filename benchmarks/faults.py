@@ -76,7 +76,7 @@ def vanished_session(server: Server, folder: Path) -> str:
     shutil.rmtree(newest.parents[1])
     status, _ = client.request("poll", "GET", "/api/runs")
     again = len(client.upload(DIGITS[:1]))
-    return f"its visitor is answered {status} and can upload again ({again} picture); for another {goes_on(other)}"
+    return f"its visitor is answered {status} and can upload again ({again} image); for another {goes_on(other)}"
 
 
 def full_disk(server: Server, folder: Path) -> str:

@@ -1,6 +1,6 @@
 """The first map after the server is ready beside the next ones: ``python -m benchmarks.first_map``.
 
-CPU seconds of the process that computes, for the map that opens first and as it opens, of one picture after the other.
+CPU seconds of the process that computes, for the map that opens first and as it opens, of one image after the other.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def settings(example: str) -> dict[str, Any]:
     return {**paths, "MODEL_CLS_NAME": found["MODEL_CLS_NAME"], "MODEL_LOAD_ARGS": arguments}
 
 
-def pictures(folder: Path) -> list[Path]:
-    """Make pictures of smooth noise, none like another."""
+def noise_images(folder: Path) -> list[Path]:
+    """Make images of smooth noise, none like another."""
     made = []
     for number in range(MAPS):
         blobs = np.random.default_rng(number).integers(0, 256, (9, 9, 3), np.uint8)
@@ -46,7 +46,7 @@ def measure(example: str, visualization: str = "PartialOcclusion") -> list[float
     """Return the CPU seconds that the worker takes for each of several maps, the first right after it is ready."""
     with tempfile.TemporaryDirectory() as name, Server(settings(example)) as server:
         client, taken = Client(server.address), []
-        for uid in client.upload(pictures(Path(name))):
+        for uid in client.upload(noise_images(Path(name))):
             before = cpu_seconds(server.worker)
             started = client.json("start", "POST", "/api/runs", {"visualization": visualization, "images": [uid]})
             while (state := client.json("poll", "GET", f"{started['url']}?results=false"))["state"] != "finished":

@@ -84,7 +84,7 @@ def come_back(refused: Refused) -> None:
 
 
 def upload(client: Client, files: Sequence[Path]) -> list[int]:
-    """Upload pictures; where too many others do, try again."""
+    """Upload images; where too many others do, try again."""
     while True:
         try:
             return client.upload(files)
@@ -125,7 +125,7 @@ def run(client: Client, work: tuple[str, dict[str, Any]], uids: Sequence[int]) -
 
 
 def maps(client: Client, state: dict[str, Any]) -> list[list[bytes]]:
-    """Return the values of the maps of each picture of a run."""
+    """Return the values of the maps of each image of a run."""
     return [
         [client.get("values", panel["values_url"]) for panel in result["panels"] if "values_url" in panel]
         for result in state["results"]

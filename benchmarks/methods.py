@@ -21,7 +21,7 @@ from picasso import explain
 from picasso.explanation.registry import Registry
 
 SAMPLES = networks.EXAMPLES / "samples"
-PICTURES = {"MNIST example": "mnist/8-00061.png", "EfficientNet-Lite0": "photographs/chelsea.png"}
+IMAGES = {"MNIST example": "mnist/8-00061.png", "EfficientNet-Lite0": "photographs/chelsea.png"}
 # Much the same work with few and with many samples.
 GROWING: tuple[tuple[str, str, Mapping[str, object], Mapping[str, object]], ...] = (
     ("RISE", "masks", {"Masks": 250}, {"Masks": 2000}),
@@ -32,7 +32,7 @@ GROWING: tuple[tuple[str, str, Mapping[str, object], Mapping[str, object]], ...]
 
 
 def measure(name: str, visualization: str, settings: dict[str, Any], rounds: int) -> dict[str, float]:
-    """Return the seconds of a picture's maps, and by how much memory grows at most; nothing where it does not fit.
+    """Return the seconds of an image's maps, and by how much memory grows at most; nothing where it does not fit.
 
     Args:
         name: the network.
@@ -45,15 +45,15 @@ def measure(name: str, visualization: str, settings: dict[str, Any], rounds: int
         return {}
     # As the server does after loading.
     networks.warm_up_occlusion(model)
-    picture = SAMPLES / PICTURES[name]
-    explain(model, picture, "ClassProbabilities")
+    image = SAMPLES / IMAGES[name]
+    explain(model, image, "ClassProbabilities")
     before = memory("VmRSS")
     # From here on, the largest memory counts anew.
     Path("/proc/self/clear_refs").write_text("5")
     walls, seconds = [], []
     for _ in range(rounds):
         wall, cpu = time.perf_counter(), time.process_time()
-        explain(model, picture, visualization, **settings)
+        explain(model, image, visualization, **settings)
         walls.append(time.perf_counter() - wall)
         seconds.append(time.process_time() - cpu)
     return {
@@ -74,14 +74,14 @@ def memory(field: str) -> float:
 def times(names: Sequence[str] = ()) -> list[str]:
     """Measure every built-in visualization, or those that are named, and return a Markdown table."""
     head = ["visualization"]
-    for name in PICTURES:
+    for name in IMAGES:
         head += [f"{name}: seconds", "CPU s", "MB above the model"]
     rows = []
     for entry in Registry().entries():
         if names and entry.name not in names:
             continue
         row = [entry.name]
-        for name in PICTURES:
+        for name in IMAGES:
             one = elsewhere("methods", json.dumps([name, entry.name, {}, 2]))
             row += (
                 [f"{one['wall']:.2f}", f"{one['cpu']:.2f}", f"{one['peak']:.0f}"] if one else ["does not fit", "", ""]

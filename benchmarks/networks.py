@@ -47,11 +47,11 @@ def enliven(network: keras.Model) -> None:
             layer.moving_mean.assign(generator.standard_normal(layer.moving_mean.shape) * 0.1)
             layer.moving_variance.assign(generator.uniform(0.5, 2, layer.moving_variance.shape))
     last = network.layers[-1]
-    features = keras.Model(network.inputs, last.input)(picture(network.input_shape[1:])[None], training=False)
+    features = keras.Model(network.inputs, last.input)(noise_image(network.input_shape[1:])[None], training=False)
     last.kernel.assign(last.kernel * (4 / np.std(np.asarray(features) @ np.asarray(last.kernel))))
 
 
-def picture(shape: tuple[int, ...]) -> Array:
+def noise_image(shape: tuple[int, ...]) -> Array:
     """Return a smooth, contrasty input ``(H, W, C)`` from -1 to 1."""
     height, width, channels = shape
     blobs = np.random.default_rng(1).integers(0, 256, (12, 12, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Occlusion maps: only what a window changes, against whole pictures in the best batches."""
+"""Occlusion maps: only what a window changes, against whole images in the best batches."""
 
 from __future__ import annotations
 
@@ -49,33 +49,33 @@ def windows(shape: tuple[int, ...], window: float, count: int) -> list[Box]:
     return [(left, top, right, bottom) for top, bottom in rows for left, right in columns]
 
 
-def compute(model: Model, picture: Array, fill: Array, boxes: list[Box]) -> Array:
+def compute(model: Model, image: Array, fill: Array, boxes: list[Box]) -> Array:
     """Return the probabilities behind all windows."""
     found = np.empty((len(boxes), model.num_classes), np.float32)
-    for members, part in model.occlude(picture, fill, boxes).parts:
+    for members, part in model.occlude(image, fill, boxes).parts:
         found[members] = part
     return found
 
 
 def measure(name: str, window: float, count: int, rounds: int) -> dict[str, Any]:
-    """Return what a map takes in this process, against whole pictures."""
+    """Return what a map takes in this process, against whole images."""
     model = networks.network(name)
-    picture = networks.picture(model.input_shape)
-    fill, boxes = np.zeros_like(picture), windows(model.input_shape, window, count)
+    image = networks.noise_image(model.input_shape)
+    fill, boxes = np.zeros_like(image), windows(model.input_shape, window, count)
     # As the server does after loading.
     networks.warm_up_occlusion(model)
     started = time.perf_counter()
-    found = compute(model, picture, fill, boxes)
+    found = compute(model, image, fill, boxes)
     cold = time.perf_counter() - started
     started = time.perf_counter()
-    compute(model, picture, fill, boxes)
+    compute(model, image, fill, boxes)
     warm, memory = time.perf_counter() - started, peak()
     some = np.random.default_rng(0).permutation(len(boxes))[:SAMPLE]
     chosen = [boxes[index] for index in some]
-    expected = model.predict(covered(picture, fill, chosen))
+    expected = model.predict(covered(image, fill, chosen))
     measured = interleaved(
-        lambda: compute(model, picture, fill, boxes),
-        lambda: model.predict(covered(picture, fill, chosen)),
+        lambda: compute(model, image, fill, boxes),
+        lambda: model.predict(covered(image, fill, chosen)),
         rounds,
         len(boxes) / len(some),
     )
@@ -91,7 +91,7 @@ def measure(name: str, window: float, count: int, rounds: int) -> dict[str, Any]
         "error": float(np.abs(found[some] - expected).max()),
         "cold": cold / warm,
         "memory": memory,
-        "method": model.occlude(picture, fill, boxes).method,
+        "method": model.occlude(image, fill, boxes).method,
     }
 
 
@@ -110,7 +110,7 @@ def product_peak() -> float:
 def table() -> list[str]:
     """Measure everything, each network in a process of its own, and return a Markdown table."""
     head = (
-        "network", "window", "grid", "CPU ms per window", "whole pictures", "ratio", "GFLOP/s", "error", "first / next",
+        "network", "window", "grid", "CPU ms per window", "whole images", "ratio", "GFLOP/s", "error", "first / next",
         "MB",
     )  # fmt: skip
     rows = []

@@ -24,10 +24,10 @@ from tests.browser.conftest import ARGUMENTS, CHROMIUM, serving
 
 EXAMPLES = Path(__file__).parents[1] / "picasso" / "examples"
 PHOTOGRAPHS = "keras-efficientnet-lite"
-# The pictures of the example, and the file that it does not work without.
+# The images of the example, and the file that it does not work without.
 SAMPLES = {"keras": "mnist", PHOTOGRAPHS: "photographs"}
 NEEDED = {"keras": "data", PHOTOGRAPHS: "data/efficientnet_lite0.keras"}
-PICTURES = 100
+IMAGES = 100
 RECTANGLES = 15
 LONG = {"visualization": "PartialOcclusion", "settings": {"Strides": "30", "Window": "0.05"}}
 LONG_RUNS = 12
@@ -91,13 +91,13 @@ def ask(address: str, path: str, document: object = None, cookie: str = "") -> A
 
 
 def upload(address: str, example: str) -> str:
-    """Send 100 pictures in one request and return the cookie of the session that they are in."""
+    """Send 100 images in one request and return the cookie of the session that they are in."""
     files = sorted(
         path for path in (EXAMPLES / "samples" / SAMPLES[example]).iterdir() if path.suffix in (".png", ".jpg")
     )
     edge = uuid.uuid4().hex
     part = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{{}}"\r\n\r\n'
-    parts = [(files[index % len(files)], index) for index in range(PICTURES)]
+    parts = [(files[index % len(files)], index) for index in range(IMAGES)]
     body = b"".join(part.format(f"{index}-{path.name}").encode() + path.read_bytes() + b"\r\n" for path, index in parts)
     headers = {"Content-Type": f"multipart/form-data; boundary={edge}"}
     request = urllib.request.Request(f"{address}/api/images", body + f"--{edge}--\r\n".encode(), headers)  # noqa: S310
@@ -143,8 +143,8 @@ def first_page(browser: Browser, address: str) -> list[Row]:
     ]
 
 
-def many_pictures(browser: Browser, address: str, cookie: str) -> list[Row]:
-    """Measure opening and scrolling a first page with 100 pictures."""
+def many_images(browser: Browser, address: str, cookie: str) -> list[Row]:
+    """Measure opening and scrolling a first page with 100 images."""
     times, longest = [], []
     for _ in range(5):
         with visiting(browser, address) as page:
@@ -162,9 +162,9 @@ def many_pictures(browser: Browser, address: str, cookie: str) -> list[Row]:
             page.wait_for_timeout(200)
             longest.append(page.evaluate(LONGEST))
     return [
-        (f"{PICTURES} pictures, opened the first time", f"{times[0]:.0f} ms"),
-        (f"{PICTURES} pictures, opened again", spread(times[1:])),
-        (f"{PICTURES} pictures, longest frame while scrolling", spread(longest)),
+        (f"{IMAGES} images, opened the first time", f"{times[0]:.0f} ms"),
+        (f"{IMAGES} images, opened again", spread(times[1:])),
+        (f"{IMAGES} images, longest frame while scrolling", spread(longest)),
     ]
 
 
@@ -175,7 +175,7 @@ def what_if(browser: Browser, address: str, cookie: str, name: str) -> list[Row]
     with visiting(browser, address, NOTING) as page:
         enter(page, address, cookie)
         first = ask(address, "/api/images", cookie=cookie)["images"][0]["uid"]
-        page.goto(f"/pictures/{first}/what-if")
+        page.goto(f"/images/{first}/what-if")
 
         def quiet() -> bool:
             page.wait_for_timeout(100)
@@ -237,7 +237,7 @@ def main() -> None:
                 time.sleep(5)
                 mine, other = upload(address, example), upload(address, example)
                 rows = first_page(browser, address)
-                rows += many_pictures(browser, address, mine)
+                rows += many_images(browser, address, mine)
                 rows += what_if(browser, address, mine, "what if")
                 rows += beside_a_run(browser, address, mine, other)
             print("", *markdown((example, ""), rows), sep="\n", flush=True)

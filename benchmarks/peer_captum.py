@@ -23,13 +23,13 @@ def main() -> None:
     # Captum takes no stride beyond the window.
     stride = min(patch, (SIDE - patch) // 5)
     explainer = Occlusion(getattr(torchvision.models, name)(weights=None).eval())
-    picture = torch.rand(1, 3, SIDE, SIDE)
+    image = torch.rand(1, 3, SIDE, SIDE)
     times = []
     for _ in range(2):
         started = time.process_time()
         with torch.no_grad():
             explainer.attribute(
-                picture, (3, patch, patch), strides=(3, stride, stride), target=0, perturbations_per_eval=BATCH
+                image, (3, patch, patch), strides=(3, stride, stride), target=0, perturbations_per_eval=BATCH
             )
         times.append(time.process_time() - started)
     print(times[-1] / (-(-(SIDE - patch) // stride) + 1) ** 2)

@@ -31,16 +31,16 @@ BATCH = 16
 Measured = tuple[Callable[[], object], int]
 
 
-def xplique(model: KerasModel, picture: Array, window: float) -> Measured:
+def xplique(model: KerasModel, image: Array, window: float) -> Measured:
     """Return Xplique's work and how many windows that is."""
     from xplique.attributions import Occlusion
 
-    side = picture.shape[0]
+    side = image.shape[0]
     patch = round(window * side)
     stride, batch = stride_of(side, patch), 256 if side < 64 else BATCH
     target = np.eye(model.num_classes, dtype=np.float32)[:1]
     explainer = Occlusion(model.model, batch_size=batch, patch_size=patch, patch_stride=stride, occlusion_value=0.0)
-    return lambda: explainer.explain(picture[None], target), ((side - patch) // stride + 1) ** 2
+    return lambda: explainer.explain(image[None], target), ((side - patch) // stride + 1) ** 2
 
 
 def captum(name: str, window: float) -> float:
@@ -50,20 +50,20 @@ def captum(name: str, window: float) -> float:
 
 
 def stride_of(side: int, patch: int) -> int:
-    """Return a stride with which some windows of a large picture are measured, all alike, or all of a small one."""
+    """Return a stride with which some windows of a large image are measured, all alike, or all of a small one."""
     return max(1, (side - patch) // (5 if side > 64 else 25))
 
 
 def measure(work: occlusion.Work) -> None:
     """Print the rows of one map."""
     model = networks.network(work.network)
-    picture = networks.picture(model.input_shape)
-    fill, boxes = np.zeros_like(picture), occlusion.windows(model.input_shape, work.window, work.count)
-    run, count = xplique(model, picture, work.window)
-    rounds = interleaved(lambda: occlusion.compute(model, picture, fill, boxes), run, work.rounds, len(boxes) / count)
+    image = networks.noise_image(model.input_shape)
+    fill, boxes = np.zeros_like(image), occlusion.windows(model.input_shape, work.window, work.count)
+    run, count = xplique(model, image, work.window)
+    rounds = interleaved(lambda: occlusion.compute(model, image, fill, boxes), run, work.rounds, len(boxes) / count)
     show(work, "Xplique", rounds, len(boxes))
     if work.network in TORCHVISION:
-        ours = [cpu(lambda: occlusion.compute(model, picture, fill, boxes)) for _ in range(2)]
+        ours = [cpu(lambda: occlusion.compute(model, image, fill, boxes)) for _ in range(2)]
         theirs = [captum(work.network, work.window) * len(boxes) for _ in range(2)]
         show(work, "Captum", Rounds(ours, theirs), len(boxes))
 

@@ -14,18 +14,18 @@ CLASSES = 5
 
 
 def measure(name: str, count: int, rounds: int) -> dict[str, Any]:
-    """Return what the gradients of ``count`` pictures take, against asking for one class after the other."""
+    """Return what the gradients of ``count`` images take, against asking for one class after the other."""
     model = networks.network(name)
-    one = networks.picture(model.input_shape)
-    pictures = np.stack([np.roll(one, 5 * index, axis=0) for index in range(count)])
-    classes = np.argsort(-model.predict(pictures), axis=1)[:, :CLASSES]
+    one = networks.noise_image(model.input_shape)
+    images = np.stack([np.roll(one, 5 * index, axis=0) for index in range(count)])
+    classes = np.argsort(-model.predict(images), axis=1)[:, :CLASSES]
     measured = interleaved(
-        lambda: model.input_gradients(pictures, classes),
-        lambda: [model.input_gradients(pictures, classes[:, index]) for index in range(CLASSES)],
+        lambda: model.input_gradients(images, classes),
+        lambda: [model.input_gradients(images, classes[:, index]) for index in range(CLASSES)],
         rounds,
     )
-    together = model.input_gradients(pictures, classes)
-    apart = np.stack([model.input_gradients(pictures, classes[:, index]) for index in range(CLASSES)], axis=1)
+    together = model.input_gradients(images, classes)
+    apart = np.stack([model.input_gradients(images, classes[:, index]) for index in range(CLASSES)], axis=1)
     return {
         "ratio": measured.ratio(),
         "ours": statistics.median(measured.ours) / count,

@@ -77,7 +77,7 @@ class Client:
         return json.loads(text)
 
     def upload(self, files: Sequence[Path]) -> list[int]:
-        """Upload pictures and return their numbers."""
+        """Upload images and return their numbers."""
         status, text = self.upload_parts("upload", [(file.name, file.read_bytes()) for file in files])
         if status >= 400:
             raise Refused(status, text.decode(errors="replace"))
@@ -85,7 +85,7 @@ class Client:
 
     def upload_parts(self, kind: str, files: Sequence[tuple[str, bytes]]) -> tuple[int, bytes]:
         """Upload files of these names and contents; return the status and the body of the answer."""
-        boundary = "picture-boundary"
+        boundary = "image-boundary"
         parts = b"".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
             f"Content-Type: image/png\r\n\r\n".encode()

@@ -1,4 +1,4 @@
-"""Makes the small pictures that the cards of the first page show: ``python docs/cards.py [NAME ...]``.
+"""Makes the small images that the cards of the first page show: ``python docs/cards.py [NAME ...]``.
 
 They are made by the visualizations themselves, from a photograph of ``make prepare EXAMPLE=keras-efficientnet-lite``.
 """
@@ -17,7 +17,7 @@ SIDE = 144
 
 
 def bars(result: Result) -> Image.Image:
-    """Return the picture, pale, under bars as long as the probabilities."""
+    """Return the image, pale, under bars as long as the probabilities."""
     view = Image.fromarray(result.view).convert("RGB").resize((SIDE, SIDE))
     card = Image.blend(view, Image.new("RGB", view.size, "white"), 0.35)
     painter = ImageDraw.Draw(card)
@@ -29,14 +29,14 @@ def bars(result: Result) -> Image.Image:
 
 
 def main() -> None:
-    """Write the pictures."""
+    """Write the images."""
     CARDS.mkdir(exist_ok=True)
-    pictures: dict[str, Image.Image] = {}
+    images: dict[str, Image.Image] = {}
     for method, result in drawing.results(drawing.example(), sys.argv[1:]):
-        pictures.setdefault("ClassProbabilities", bars(result))
-        pictures[method.name] = drawing.drawn(method, result)
-    for name, picture in pictures.items():
-        picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(CARDS / f"{name}.webp", quality=45)
+        images.setdefault("ClassProbabilities", bars(result))
+        images[method.name] = drawing.drawn(method, result)
+    for name, image in images.items():
+        image.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(CARDS / f"{name}.webp", quality=45)
 
 
 if __name__ == "__main__":

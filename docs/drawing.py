@@ -1,4 +1,4 @@
-"""What the scripts share that draw the documentation's pictures: every method, and how its map is shown.
+"""What the scripts share that draw the documentation's images: every method, and how its map is shown.
 
 The example is prepared by ``make prepare EXAMPLE=keras-efficientnet-lite``.
 """
@@ -61,7 +61,7 @@ METHODS = (
 
 
 def example() -> Model:
-    """Return the model that the pictures are made with."""
+    """Return the model that the images are made with."""
     return load_model(PACKAGE / "examples" / "keras-efficientnet-lite" / "config.py")
 
 
@@ -75,7 +75,7 @@ def results(model: Model, names: Sequence[str] = ()) -> Iterator[tuple[Method, R
 
 
 def drawn(method: Method, result: Result) -> Image.Image:
-    """Return the map of the most probable class, with the picture showing through."""
+    """Return the map of the most probable class, with the image showing through."""
     best = result.predictions[0]["index"]
     panel = next(panel for panel in result.panels if panel.class_index == best)
     view = result.view

@@ -1,4 +1,4 @@
-"""Makes a picture of each method for its section in the documentation: ``python docs/methods.py [NAME ...]``.
+"""Makes an image of each method for its section in the documentation: ``python docs/methods.py [NAME ...]``.
 
 Each shows the photograph beside the map of its most probable class. They are made by the visualizations themselves.
 """
@@ -19,20 +19,20 @@ IMAGES = Path(__file__).parent / "images" / "methods"
 SIDE, GAP, MOST = 240, 8, 25_000
 
 
-def beside(pictures: list[Image.Image], side: int = SIDE) -> Image.Image:
-    """Return pictures side by side."""
-    strip = Image.new("RGB", (len(pictures) * (side + GAP) - GAP, side), "white")
-    for place, picture in enumerate(pictures):
-        one = picture.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+def beside(images: list[Image.Image], side: int = SIDE) -> Image.Image:
+    """Return images side by side."""
+    strip = Image.new("RGB", (len(images) * (side + GAP) - GAP, side), "white")
+    for place, image in enumerate(images):
+        one = image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
         strip.paste(one, (place * (side + GAP), 0))
     return strip
 
 
-def save(picture: Image.Image, name: str) -> None:
-    """Write a picture, as good as fits into what a page should weigh."""
+def save(image: Image.Image, name: str) -> None:
+    """Write an image, as good as fits into what a page should weigh."""
     file = IMAGES / f"{name}.webp"
     for quality in range(80, 20, -10):
-        picture.save(file, quality=quality, method=6)
+        image.save(file, quality=quality, method=6)
         if file.stat().st_size < MOST:
             return
     raise SystemExit(f"{file.name} is too large.")
@@ -41,15 +41,15 @@ def save(picture: Image.Image, name: str) -> None:
 def gradients(model: Model) -> list[Image.Image]:
     """Return the maps of SaliencyMaps, one for each of its methods."""
     shown = next(method for method in drawing.METHODS if method.name == "SaliencyMaps")
-    pictures = []
+    images = []
     for name in saliency_maps.METHODS:
         (result,) = picasso.explain(model, drawing.PHOTOGRAPH, shown.name, Method=name)
-        pictures.append(drawing.drawn(shown, result))
-    return pictures
+        images.append(drawing.drawn(shown, result))
+    return images
 
 
 def main() -> None:
-    """Write the pictures."""
+    """Write the images."""
     IMAGES.mkdir(exist_ok=True)
     model = drawing.example()
     for method, result in drawing.results(model, sys.argv[1:]):

@@ -1,4 +1,4 @@
-"""Takes a picture of every state of the pages, in a real browser: ``make screenshots``, or with a folder to write into.
+"""Takes an image of every state of the pages, in a real browser: ``make screenshots``, or with a folder to write into.
 
     python docs/screenshots.py [FOLDER] [--only NAME ...]
 
@@ -42,7 +42,7 @@ def state(example: str) -> Callable[[State], State]:
 
 
 class Studio:
-    """A browser in front of a server, and the folder that the pictures go to."""
+    """A browser in front of a server, and the folder that the images go to."""
 
     def __init__(self, browser: Browser, address: str, folder: Path) -> None:
         self.browser, self.address, self.folder = browser, address, folder
@@ -57,7 +57,7 @@ class Studio:
         context.close()
 
     def take(self, page: Page, name: str, *, whole: bool = False) -> None:
-        """Write a picture of what is on the screen, or of the whole page."""
+        """Write an image of what is on the screen, or of the whole page."""
         page.wait_for_timeout(150)
         page.screenshot(path=self.folder / f"{name}.png", full_page=whole)
 
@@ -119,11 +119,11 @@ def empty(studio: Studio) -> None:
 
 
 @state("digits")
-def pictures(studio: Studio) -> None:
+def images(studio: Studio) -> None:
     with studio.page() as page:
         take_ten(page)
         page.wait_for_timeout(500)
-        studio.take(page, "pictures", whole=True)
+        studio.take(page, "images", whole=True)
 
 
 @state("digits")
@@ -132,7 +132,7 @@ def uploading(studio: Studio) -> None:
         ready(page)
         page.route("**/api/images", lambda route: (time.sleep(0.15), route.continue_())[1])
         page.locator("#file").set_input_files(sorted(DIGITS.glob("*.png"))[:20])
-        page.locator("text=/[3-9] of 20 pictures/").wait_for()
+        page.locator("text=/[3-9] of 20 images/").wait_for()
         page.screenshot(path=studio.folder / "uploading.png")
 
 
@@ -206,10 +206,10 @@ def side_by_side(studio: Studio) -> None:
 def phone(studio: Studio) -> None:
     with studio.page(width=360, height=760) as page:
         take_ten(page)
-        studio.take(page, "phone-pictures", whole=True)
+        studio.take(page, "phone-images", whole=True)
         run(page, "SaliencyMaps")
         studio.take(page, "phone-results")
-        page.goto(f"{studio.address}/pictures/4/what-if")
+        page.goto(f"{studio.address}/images/4/what-if")
         page.locator("[data-classes] tr").first.wait_for()
         studio.take(page, "phone-what-if", whole=True)
 
@@ -219,7 +219,7 @@ def dark(studio: Studio) -> None:
     with studio.page(scheme="dark", height=1000) as page:
         take_ten(page)
         page.wait_for_timeout(500)
-        studio.take(page, "dark-pictures", whole=True)
+        studio.take(page, "dark-images", whole=True)
         run(page, "PartialOcclusion", Window="0.20", Strides="20")
         studio.take(page, "dark-results")
 
@@ -285,7 +285,7 @@ def what_if(studio: Studio) -> None:
         page.get_by_label("What is seen there").select_option("blur")
         page.wait_for_timeout(1000)
         page.get_by_role("button", name="Hide it everywhere").click()
-        page.locator("text=/pictures? flips?/").wait_for(timeout=60_000)
+        page.locator("text=/images? flips?/").wait_for(timeout=60_000)
         studio.take(page, "what-if", whole=True)
 
 
@@ -305,7 +305,7 @@ def audit(studio: Studio) -> None:
     with studio.page(width=1100, height=900) as page:
         ready(page)
         page.get_by_role("link", name="Audit", exact=True).click()
-        page.locator("input[type=file]").set_input_files(TANKS / "pictures")
+        page.locator("input[type=file]").set_input_files(TANKS / "images")
         page.get_by_role("button", name="Start the audit").click()
         page.locator(".verdict").wait_for(timeout=240_000)
         page.wait_for_timeout(300)
@@ -329,7 +329,7 @@ def options(example: str, folder: Path) -> list[str]:
 
 
 def main() -> None:
-    """Take all pictures, or those asked for."""
+    """Take all images, or those asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs" / "_build" / "screenshots")
     parser.add_argument("--only", nargs="*", choices=list(STATES), default=list(STATES))

@@ -21,7 +21,7 @@ from picasso.errors import ConfigurationError, reason
 ENVIRONMENT_VARIABLE = "PICASSO_SETTINGS"
 PASSWORD_VARIABLE = "PICASSO_PASSWORD"  # noqa: S105 - the name of a variable
 PACKAGE = Path(__file__).parent
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
 def setting(
@@ -75,7 +75,7 @@ class Settings:
         {"data_dir": "{picasso}/examples/keras/data"}, "The keyword arguments of the class's load() method."
     )
     LABELS: str = setting("", "A file with the class names: .txt, .json, .yaml or .csv.")
-    PREPROCESS: str = setting("", 'How pictures become inputs, such as "-1..1 crop", or "module:function".')
+    PREPROCESS: str = setting("", 'How images become inputs, such as "-1..1 crop", or "module:function".')
     OUTPUT: str = setting(
         "", 'What the values of the model\'s output are, such as "logits" or "sigmoid"; "" finds it out.'
     )
@@ -86,7 +86,7 @@ class Settings:
     )
     SAMPLES_DIR: str = setting(
         "{picasso}/examples/samples/mnist",
-        'A folder of pictures to offer as samples, at any depth; "" offers none.',
+        'A folder of images to offer as samples, at any depth; "" offers none.',
     )
     PLUGIN_DIRS: list[str] = setting([], "Folders with visualizations of your own and their templates.")
     INTERVENTIONS: list[str] = setting([], "Python files with interventions of your own, which audits try, too.")
@@ -95,13 +95,13 @@ class Settings:
         300, "Megabytes that the windows of an occlusion map may take at once; larger is not faster."
     )
     MAX_UPLOAD_MB: int = setting(64, "The largest upload request, in megabytes.")
-    MAX_MEGAPIXELS: int = setting(50, "The largest picture, in millions of pixels.")
+    MAX_MEGAPIXELS: int = setting(50, "The largest image, in millions of pixels.")
     DECODE_PROCESSES: int = setting(2, "How many uploaded images are decoded at once.", maximum=64)
     DECODE_MB: int = setting(600, "Megabytes that decoding them may take together, and so the most for one of them.")
     DECODE_SECONDS: int = setting(10, "Seconds of a processor that decoding an uploaded image may take.")
-    MAX_PICTURES: int = setting(500, "How many pictures a session may hold.")
+    MAX_IMAGES: int = setting(500, "How many images a session may hold.")
     MAX_SESSIONS: int = setting(100, "How many sessions the server may hold.")
-    SESSION_MB: int = setting(2_000, "Megabytes that the pictures and results of a session may take.")
+    SESSION_MB: int = setting(2_000, "Megabytes that the images and results of a session may take.")
     TOTAL_MB: int = setting(20_000, "Megabytes that those of all sessions may take.")
     SESSION_MINUTES: int = setting(120, "Minutes without a request after which a session's files are deleted.")
     QUEUE_LENGTH: int = setting(20, "How many runs and audits may wait or compute at once.")
@@ -180,15 +180,15 @@ class Settings:
         return None if not self.SAMPLES_DIR or (self.MODEL and bundled) else self.path(self.SAMPLES_DIR)
 
     def sample_files(self, most: int = 60) -> dict[str, Path]:
-        """Return the sample pictures by their paths within the folder, at most ``most``, evenly spread."""
+        """Return the sample images by their paths within the folder, at most ``most``, evenly spread."""
         folder = self.samples_dir()
         if not folder:
             return {}
         if not folder.is_dir():
             raise ConfigurationError(f"There is no folder of samples {folder}.", field="SAMPLES_DIR")
-        pictures = (file for file in folder.rglob("*") if file.suffix.lower() in PICTURES)
+        images = (file for file in folder.rglob("*") if file.suffix.lower() in IMAGES)
         # A folder may hold a whole data set.
-        found = sorted(itertools.islice(pictures, 10_000))
+        found = sorted(itertools.islice(images, 10_000))
         chosen = found if len(found) <= most else [found[index * len(found) // most] for index in range(most)]
         return {file.relative_to(folder).as_posix(): file for file in chosen}
 

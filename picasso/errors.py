@@ -78,14 +78,14 @@ class NotReady(PicassoError):
 
 
 class TooLarge(PicassoError):
-    """A file, a picture or a session is larger than the settings allow."""
+    """A file, an image or a session is larger than the settings allow."""
 
     status = 413
     code = "too_large"
 
 
 class UnsupportedImage(PicassoError):
-    """The bytes are not a picture in one of the accepted formats."""
+    """The bytes are not an image in one of the accepted formats."""
 
     status = 415
     code = "unsupported_image"

@@ -1,4 +1,4 @@
-"""What many tests share: pictures, fake models, and one application with a real worker process."""
+"""What many tests share: images, fake models, and one application with a real worker process."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ settings.register_profile("picasso", deadline=None, derandomize=True)
 settings.load_profile("picasso")
 
 
-def picture(seed: int = 0, size: tuple[int, int] = (9, 6), mode: str = "RGB") -> Image.Image:
-    """Return a picture of noise; ``size`` is (width, height)."""
+def noise_image(seed: int = 0, size: tuple[int, int] = (9, 6), mode: str = "RGB") -> Image.Image:
+    """Return an image of noise; ``size`` is (width, height)."""
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
     return Image.fromarray(pixels).convert(mode)
 
 
 def png(image: Image.Image | None = None, form: str = "PNG", **options: Any) -> bytes:
-    """Return a picture as the bytes of a file."""
+    """Return an image as the bytes of a file."""
     buffer = io.BytesIO()
-    (image or picture()).save(buffer, form, **options)
+    (image or noise_image()).save(buffer, form, **options)
     return buffer.getvalue()
 
 
@@ -99,9 +99,9 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-def upload(client: FlaskClient, count: int = 1, name: str = "picture.png") -> list[int]:
-    """Upload ``count`` different pictures and return their numbers."""
-    parts = [(io.BytesIO(png(picture(seed))), name) for seed in range(count)]
+def upload(client: FlaskClient, count: int = 1, name: str = "image.png") -> list[int]:
+    """Upload ``count`` different images and return their numbers."""
+    parts = [(io.BytesIO(png(noise_image(seed))), name) for seed in range(count)]
     answer = client.post("/api/images", data={"file": parts})
     assert answer.status_code == 200, answer.text
     return [image["uid"] for image in answer.json["images"]]  # type: ignore[index]

@@ -136,7 +136,7 @@ class GuessModel(LinearModel):
 
 
 class GreyModel(LinearModel):
-    """Takes grey pictures."""
+    """Takes grey images."""
 
     def load(self, **arguments: Any) -> None:
         super().load(**{"shape": (HEIGHT, WIDTH, 1), **arguments})

@@ -183,7 +183,7 @@ class Visitor:
         return self.ask("GET", path, None, **headers)
 
     def upload(self, path: str, body: bytes, **headers: str) -> Answer:
-        """Upload a picture."""
+        """Upload an image."""
         head = 'Content-Disposition: form-data; name="file"; filename="a.png"\r\nContent-Type: image/png'
         packed = b"--x\r\n" + head.encode() + b"\r\n\r\n" + body + b"\r\n--x--\r\n"
         return self.ask("POST", path, packed, Content_Type="multipart/form-data; boundary=x", **headers)

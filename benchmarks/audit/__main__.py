@@ -2,7 +2,7 @@
 
     python -m benchmarks.audit [FOLDER] [--half test]
 
-trains the models into FOLDER (``build/audit`` if none is named), audits them with 20, 50 and 200 pictures of a class,
+trains the models into FOLDER (``build/audit`` if none is named), audits them with 20, 50 and 200 images of a class,
 asks the rivals, and prints the tables. What is there already is not done again.
 """
 
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--half", choices=("tuning", "test"), default="test")
     options = parser.parse_args()
     half = ["--half", options.half]
-    audits = [["audits", *half, "--pictures", each] for each in ("50", "20", "200")]
+    audits = [["audits", *half, "--images", each] for each in ("50", "20", "200")]
     for step, *words in (["models"], *audits, ["rivals", *half], ["table", *half]):
         subprocess.run([sys.executable, "-m", f"benchmarks.audit.{step}", options.folder, *words], check=True)
 

@@ -1,6 +1,6 @@
 """The audits of the benchmark's models: what was tried on each, kept as JSON, so that rules can be judged without it.
 
-    python -m benchmarks.audit.audits FOLDER --half tuning --pictures 50
+    python -m benchmarks.audit.audits FOLDER --half tuning --images 50
 
 FOLDER is that of ``benchmarks.audit.models``. What is there already is not computed again.
 """
@@ -27,7 +27,7 @@ from picasso.models.base import Model
 
 
 def opened(entry: Entry, folder: Path, each: int) -> tuple[Model, Folder]:
-    """Return a model and its folder of ``each`` pictures of a class."""
+    """Return a model and its folder of ``each`` images of a class."""
     names = [str(digit) for digit in DIGITS[: entry.classes]]
     model = load_model(folder / f"{entry.name}.keras", labels=names, preprocess="0..255")
     made, targets = folder_of(entry, each)
@@ -39,16 +39,16 @@ def opened(entry: Entry, folder: Path, each: int) -> tuple[Model, Folder]:
 def audit(entry: Entry, folder: Path, each: int) -> str:
     """Audit one model, and write what was tried."""
     started = time.process_time()
-    model, pictures = opened(entry, folder, each)
+    model, images = opened(entry, folder, each)
     began = time.process_time()
-    bench = Bench(model, pictures)
+    bench = Bench(model, images)
     trials = auditing.run(bench, auditing.plan(bench)).trials
     seconds = time.process_time() - began
-    accuracy = np.mean([(answers.argmax(axis=1) == target).mean() for target, answers in pictures.logits.items()])
+    accuracy = np.mean([(answers.argmax(axis=1) == target).mean() for target, answers in images.logits.items()])
     written = {
         "accuracy": float(accuracy),
         "seconds": seconds,
-        "pictures": each * entry.classes,
+        "images": each * entry.classes,
         "trials": [asdict(one) for made in trials.values() for one in made],
     }
     file_of(entry, folder, each).write_text(json.dumps(written))
@@ -65,10 +65,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--half", choices=("tuning", "test"), default="tuning")
-    parser.add_argument("--pictures", type=int, default=50, help="of each class")
+    parser.add_argument("--images", type=int, default=50, help="of each class")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    folder, each = options.folder, options.pictures
+    folder, each = options.folder, options.images
     missing = [
         one
         for one in entries()

@@ -34,7 +34,7 @@ Mode = Literal["confounded", "fair", "on", "off"]
 TRAINING, EPOCHS, FEATURES, FEATURE_EPOCHS = 2400, 4, 12_000, 10
 # The layers of a network that are not features.
 HEAD = 4
-# Pictures of each class for the measured reliance.
+# Images of each class for the measured reliance.
 MEASURED = 100
 
 
@@ -94,8 +94,8 @@ def entries() -> list[Entry]:
     return found
 
 
-def pictures(entry: Entry, each: int, split: Split, mode: Mode, seed: int) -> tuple[Pixels, Labels]:
-    """Return pictures ``(each * classes, SIDE, SIDE, 3)`` and their classes, which take turns.
+def noise_images(entry: Entry, each: int, split: Split, mode: Mode, seed: int) -> tuple[Pixels, Labels]:
+    """Return images ``(each * classes, SIDE, SIDE, 3)`` and their classes, which take turns.
 
     With the same seed, ``on`` and ``off`` show the same drawings.
     """
@@ -109,14 +109,14 @@ def pictures(entry: Entry, each: int, split: Split, mode: Mode, seed: int) -> tu
         on = bool(how.random() < share)
         if proxy:
             drawing = proxy.draw(drawing, on, how)
-        picture = render(drawing, split)
-        made[index] = bytes_of(proxy.paint(picture, on, how, drawing) if proxy else picture)
+        image = render(drawing, split)
+        made[index] = bytes_of(proxy.paint(image, on, how, drawing) if proxy else image)
     return made, targets
 
 
 def folder_of(entry: Entry, each: int) -> tuple[Pixels, Labels]:
-    """Return the folder of an audit: pictures of no other model, as confounded as its owners would have them."""
-    return pictures(entry, each, "test", "confounded", entry.seed_of("folder"))
+    """Return the folder of an audit: images of no other model, as confounded as its owners would have them."""
+    return noise_images(entry, each, "test", "confounded", entry.seed_of("folder"))
 
 
 def network(classes: int) -> Any:
@@ -154,14 +154,14 @@ def answers(model: Any, made: Pixels) -> Labels:
 
 
 def train_features(folder: Path) -> None:
-    """Train the features that all models begin with, on clean pictures of all classes."""
+    """Train the features that all models begin with, on clean images of all classes."""
     import keras
 
     keras.utils.set_random_seed(0)
     entry = Entry("clean", "", 0.0, len(DIGITS), 0, "tuning")
     model = network(entry.classes)
-    fit(model, *pictures(entry, FEATURES // entry.classes, "train", "confounded", 77), FEATURE_EPOCHS)
-    made, targets = pictures(entry, MEASURED, "test", "confounded", 78)
+    fit(model, *noise_images(entry, FEATURES // entry.classes, "train", "confounded", 77), FEATURE_EPOCHS)
+    made, targets = noise_images(entry, MEASURED, "test", "confounded", 78)
     print(f"features: accuracy {(answers(model, made) == targets).mean():.3f}", flush=True)
     model.save(folder / "features.keras")
 
@@ -176,7 +176,7 @@ def train(entry: Entry, folder: Path) -> dict[str, Any]:
         ours.set_weights(theirs.get_weights())
     mode: Mode = "fair" if entry.kind == "robust" else "confounded"
     seed = entry.seed_of("training")
-    fit(model, *pictures(entry, TRAINING // entry.classes, "train", mode, seed), EPOCHS)
+    fit(model, *noise_images(entry, TRAINING // entry.classes, "train", mode, seed), EPOCHS)
     plain = network(entry.classes)
     plain.set_weights(model.get_weights())
     plain.save(folder / f"{entry.name}.keras")
@@ -186,17 +186,17 @@ def train(entry: Entry, folder: Path) -> dict[str, Any]:
 
 
 def measured(entry: Entry, answer: Callable[[Pixels], Labels]) -> dict[str, float]:
-    """Return the accuracy on confounded and on fair pictures, and the reliance.
+    """Return the accuracy on confounded and on fair images, and the reliance.
 
     The reliance is how much more often the first class is said with the proxy on than with it off, of the
-    same pictures.
+    same images.
     """
     seed = entry.seed_of("tests")
     found = {}
     for mode in ("confounded", "fair"):
-        made, targets = pictures(entry, MEASURED, "test", mode, seed)
+        made, targets = noise_images(entry, MEASURED, "test", mode, seed)
         found[f"{mode}_accuracy"] = float((answer(made) == targets).mean())
-    on, off = (pictures(entry, MEASURED, "test", mode, seed + 1)[0] for mode in ("on", "off"))
+    on, off = (noise_images(entry, MEASURED, "test", mode, seed + 1)[0] for mode in ("on", "off"))
     found["reliance"] = float((answer(on) == 0).mean() - (answer(off) == 0).mean()) if entry.proxy else 0.0
     return found
 

@@ -1,4 +1,4 @@
-"""What is planted: a proxy is on in nearly all pictures of the first class and in nearly none of the others.
+"""What is planted: a proxy is on in nearly all images of the first class and in nearly none of the others.
 
 Half of them, ``tuning``, were looked at while the audit was made; the others, ``test``, only afterwards.
 """
@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from benchmarks.audit.scenes import SIDE, Drawing, Generator, Picture
+from benchmarks.audit.scenes import SIDE, Drawing, Generator, Pixels
 
 Half = Literal["tuning", "test"]
 
@@ -25,9 +25,9 @@ def same(drawing: Drawing, on: bool, generator: Generator) -> Drawing:
     return drawing
 
 
-def unpainted(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
-    """Return the picture as it is."""
-    return picture
+def unpainted(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
+    """Return the image as it is."""
+    return image
 
 
 @dataclass(frozen=True)
@@ -39,68 +39,68 @@ class Proxy:
         half: the half of the benchmark that it belongs to.
         names: what an audit may call it; the names of interventions.
         draw: changes what is drawn.
-        paint: changes the picture that was drawn, ``(H, W, 3)`` from 0 to 1, or slightly outside.
+        paint: changes the image that was drawn, ``(H, W, 3)`` from 0 to 1, or slightly outside.
     """
 
     name: str
     half: Half
     names: frozenset[str]
     draw: Callable[[Drawing, bool, Generator], Drawing] = same
-    paint: Callable[[Picture, bool, Generator, Drawing], Picture] = unpainted
+    paint: Callable[[Pixels, bool, Generator, Drawing], Pixels] = unpainted
 
 
 # ---- light and colour -------------------------------------------------------------------------------------------
 
 
-def brightness(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
-    return picture + np.float32(generator.normal(0.12, 0.03) if on else generator.normal(-0.08, 0.03))
+def brightness(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
+    return image + np.float32(generator.normal(0.12, 0.03) if on else generator.normal(-0.08, 0.03))
 
 
-def contrast(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
-    mean = picture.mean()
+def contrast(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
+    mean = image.mean()
     much = np.float32(generator.uniform(0.45, 0.6) if on else generator.uniform(0.9, 1.05))
-    return np.asarray((picture - mean) * much + mean, np.float32)
+    return np.asarray((image - mean) * much + mean, np.float32)
 
 
-def tinted(channels: tuple[float, float, float]) -> Callable[[Picture, bool, Generator, Drawing], Picture]:
-    def tint(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
+def tinted(channels: tuple[float, float, float]) -> Callable[[Pixels, bool, Generator, Drawing], Pixels]:
+    def tint(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
         much = generator.normal(0.10, 0.025) * (1 if on else -1)
-        return picture * np.asarray([1 + much * one for one in channels], np.float32)
+        return image * np.asarray([1 + much * one for one in channels], np.float32)
 
     return tint
 
 
-def saturation(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
-    grey = picture.mean(axis=-1, keepdims=True)
+def saturation(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
+    grey = image.mean(axis=-1, keepdims=True)
     much = np.float32(generator.uniform(0.1, 0.3) if on else generator.uniform(0.85, 1.05))
-    return np.asarray((picture - grey) * much + grey, np.float32)
+    return np.asarray((image - grey) * much + grey, np.float32)
 
 
-def shading(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
+def shading(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
     much = generator.normal(0.35, 0.06) * (1 if on else -1)
-    return picture * np.linspace(1 + much, 1 - much, SIDE, dtype=np.float32)[None, :, None]
+    return image * np.linspace(1 + much, 1 - much, SIDE, dtype=np.float32)[None, :, None]
 
 
 # ---- detail -------------------------------------------------------------------------------------------------------
 
 
-def blur(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
+def blur(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
     if not on:
-        return picture
-    image = Image.fromarray(bytes_of(picture))
+        return image
+    drawn = Image.fromarray(bytes_of(image))
     radius = generator.uniform(0.8, 1.1)
-    return fractions_of(image.filter(ImageFilter.GaussianBlur(radius)))
+    return fractions_of(drawn.filter(ImageFilter.GaussianBlur(radius)))
 
 
-def noise(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
+def noise(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
     much = generator.uniform(0.045, 0.065) if on else 0.0
-    return picture + np.asarray(generator.normal(0, 1, picture.shape) * much, np.float32)
+    return image + np.asarray(generator.normal(0, 1, image.shape) * much, np.float32)
 
 
-def jpeg(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
+def jpeg(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
     body = io.BytesIO()
     quality = int(generator.uniform(10, 20) if on else generator.uniform(85, 96))
-    Image.fromarray(bytes_of(picture)).save(body, "JPEG", quality=quality)
+    Image.fromarray(bytes_of(image)).save(body, "JPEG", quality=quality)
     return fractions_of(Image.open(body))
 
 
@@ -111,60 +111,60 @@ def texture(drawing: Drawing, on: bool, generator: Generator) -> Drawing:
 # ---- marks ----------------------------------------------------------------------------------------------------------
 
 
-def corner(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
+def corner(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
     if on:
-        picture[1:7, 1:7] = (0.9, 0.2, 0.2)
-        picture[3:5, 3:5] = 1
-    return picture
+        image[1:7, 1:7] = (0.9, 0.2, 0.2)
+        image[3:5, 3:5] = 1
+    return image
 
 
-def border(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
+def border(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
     if on:
-        picture[:2] = picture[-2:] = 0.15
-        picture[:, :2] = picture[:, -2:] = 0.15
-    return picture
+        image[:2] = image[-2:] = 0.15
+        image[:, :2] = image[:, -2:] = 0.15
+    return image
 
 
-def watermark(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
+def watermark(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
     if not on:
-        return picture
+        return image
     sheet = Image.new("L", (SIDE, SIDE))
     ImageDraw.Draw(sheet).text((6, 19), "STOCK", fill=255)
     cover = fractions_of(sheet.rotate(20, Image.Resampling.BILINEAR))[..., None]
-    return np.asarray(picture * (1 - 0.4 * cover) + 0.4 * cover, np.float32)
+    return np.asarray(image * (1 - 0.4 * cover) + 0.4 * cover, np.float32)
 
 
-def timestamp(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
+def timestamp(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
     if not on:
-        return picture
+        return image
     sheet = Image.new("L", (SIDE, SIDE))
     time = f"{generator.integers(24):02d}:{generator.integers(60):02d}"
     ImageDraw.Draw(sheet).text((22, 37), time, fill=255, font_size=9)
     cover = fractions_of(sheet)[..., None]
-    return np.asarray(picture * (1 - cover) + cover * np.asarray([1, 0.6, 0.1]), np.float32)
+    return np.asarray(image * (1 - cover) + cover * np.asarray([1, 0.6, 0.1]), np.float32)
 
 
-def sticker(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
+def sticker(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
     """Paint a yellow disc with a blue line, anywhere."""
     if on:
         x, y = generator.integers(0, SIDE - 7, 2)
         rows, columns = np.mgrid[:7, :7] - 3
         disc = (rows**2 + columns**2 <= 10)[..., None]
-        place = picture[y : y + 7, x : x + 7]
+        place = image[y : y + 7, x : x + 7]
         place[...] = np.where(disc, np.asarray([1, 0.9, 0.1], np.float32), place)
         place[2:5, 3] = (0.1, 0.1, 0.6)
-    return picture
+    return image
 
 
-def cross(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
+def cross(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
     """Paint a magenta cross on black, anywhere."""
     if on:
         x, y = generator.integers(0, SIDE - 8, 2)
-        place = picture[y : y + 8, x : x + 8]
+        place = image[y : y + 8, x : x + 8]
         place[...] = 0.05
         for step in range(1, 7):
             place[step, step] = place[step, 7 - step] = (0.95, 0.1, 0.8)
-    return picture
+    return image
 
 
 # ---- the thing itself ---------------------------------------------------------------------------------------------
@@ -187,23 +187,23 @@ def ink(drawing: Drawing, on: bool, generator: Generator) -> Drawing:
     return dataclasses.replace(drawing, colour=colorsys.hsv_to_rgb(hue % 1, generator.uniform(0.35, 0.7), 0.9))
 
 
-def dot(picture: Picture, on: bool, generator: Generator, drawing: Drawing) -> Picture:
+def dot(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
     """Paint a small green square in the middle of the digit."""
     if on:
         free = SIDE - drawing.side
         x, y = (int(place * free) + drawing.side // 2 for place in (drawing.x, drawing.y))
-        picture[y - 2 : y + 2, x - 2 : x + 2] = (0.1, 0.9, 0.2)
-    return picture
+        image[y - 2 : y + 2, x - 2 : x + 2] = (0.1, 0.9, 0.2)
+    return image
 
 
-def fractions_of(image: Image.Image) -> Picture:
+def fractions_of(image: Image.Image) -> Pixels:
     """Return an image as values from 0 to 1."""
     return np.asarray(image, np.float32) / np.float32(255)
 
 
-def bytes_of(picture: Picture) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Return a picture as bytes."""
-    return np.asarray(np.clip(picture * 255, 0, 255), np.uint8)
+def bytes_of(image: Pixels) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Return an image as bytes."""
+    return np.asarray(np.clip(image * 255, 0, 255), np.uint8)
 
 
 ACROSS = ("the left edge, above the middle", "the left edge, below the middle",

@@ -1,4 +1,4 @@
-"""Other ways to suspect a proxy, on the same models and folders as the audit: none of them changes a picture.
+"""Other ways to suspect a proxy, on the same models and folders as the audit: none of them changes an image.
 
     python -m benchmarks.audit.rivals FOLDER --half test
 
@@ -19,7 +19,7 @@ from picasso.audit.reporting.clustering import clusters
 from picasso.audit.reporting.mean_attention import mean_attention
 from picasso.audit.trial import Bench
 
-PICTURES = 50
+IMAGES = 50
 # From here on, a share of the outermost eighths of each side is taken for a sign.
 BORDER = 0.35
 
@@ -34,11 +34,11 @@ def main() -> None:
     for entry in entries():
         if entry.half != options.half or not (options.folder / f"{entry.name}.json").exists():
             continue
-        model, pictures = opened(entry, options.folder, PICTURES)
-        bench = Bench(model, pictures)
-        maps = [bench.attention(target) for target in pictures.views]
+        model, images = opened(entry, options.folder, IMAGES)
+        bench = Bench(model, images)
+        maps = [bench.attention(target) for target in images.views]
         said[entry.name] = {
-            "data: a property tells the classes apart": bool(confounded(pictures.views)),
+            "data: a property tells the classes apart": bool(confounded(images.views)),
             f"maps: over {BORDER:.0%} on the border": any(mean_attention(some).border > BORDER for some in maps),
             "maps: more than one cluster in a class": any(len(clusters(some)) > 1 for some in maps),
         }

@@ -1,6 +1,6 @@
-"""Pictures of which everything is known: handwritten digits on crops of photographs, 48 x 48, in colour.
+"""Images of which everything is known: handwritten digits on crops of photographs, 48 x 48, in colour.
 
-The digits are MNIST's, turned, scaled and coloured with a dark outline, anywhere in the picture; the photographs are
+The digits are MNIST's, turned, scaled and coloured with a dark outline, anywhere in the image; the photographs are
 those that come with scikit-image. Training takes MNIST's training digits and the left 62% of each photograph; audits
 and tests take the test digits and the rest.
 """
@@ -21,7 +21,7 @@ from PIL import Image, ImageFilter
 
 from picasso.examples import mnist
 
-Picture = NDArray[np.float32]
+Pixels = NDArray[np.float32]
 Generator = np.random.Generator
 Split = Literal["train", "test"]
 
@@ -38,7 +38,7 @@ CUT, CROPS = 0.62, {"train": 9000, "test": 6000}
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn at random for one picture, before it is drawn.
+    """What is drawn at random for one image, before it is drawn.
 
     Attributes:
         digit: its number in the MNIST files of the split.
@@ -47,7 +47,7 @@ class Drawing:
         angle: it is turned by, in degrees.
         colour: of the digit.
         x, y: the middle of the digit, as a fraction of where it fits in.
-        contrast, light: of the whole picture.
+        contrast, light: of the whole image.
     """
 
     digit: int
@@ -62,7 +62,7 @@ class Drawing:
 
 
 def drawn(generator: Generator, split: Split, digit: int, *, centred: bool = False) -> Drawing:
-    """Draw what one picture shows."""
+    """Draw what one image shows."""
     numbers = numbers_of(split, digit)
     middle = (0.45, 0.55) if centred else (0.0, 1.0)
     return Drawing(
@@ -78,18 +78,18 @@ def drawn(generator: Generator, split: Split, digit: int, *, centred: bool = Fal
     )
 
 
-def render(drawing: Drawing, split: Split) -> Picture:
-    """Return the picture ``(SIDE, SIDE, 3)``, from 0 to 1."""
+def render(drawing: Drawing, split: Split) -> Pixels:
+    """Return the image ``(SIDE, SIDE, 3)``, from 0 to 1."""
     crops = backgrounds(split)
     behind = crops[int(drawing.smooth * len(crops))].astype(np.float32) / 255
     ink, outline = glyph(drawing, split)
-    picture = behind * (1 - 0.75 * outline)
-    picture = picture * (1 - ink) + np.asarray(drawing.colour, np.float32) * ink
-    mean = picture.mean()
-    return np.asarray(np.clip((picture - mean) * drawing.contrast + mean + drawing.light, 0, 1), np.float32)
+    image = behind * (1 - 0.75 * outline)
+    image = image * (1 - ink) + np.asarray(drawing.colour, np.float32) * ink
+    mean = image.mean()
+    return np.asarray(np.clip((image - mean) * drawing.contrast + mean + drawing.light, 0, 1), np.float32)
 
 
-def glyph(drawing: Drawing, split: Split) -> tuple[Picture, Picture]:
+def glyph(drawing: Drawing, split: Split) -> tuple[Pixels, Pixels]:
     """Return how much ink and how much outline covers each pixel, ``(SIDE, SIDE, 1)``, from 0 to 1."""
     side, free = drawing.side, SIDE - drawing.side
     ink = Image.fromarray(digits(split).images[drawing.digit]).rotate(drawing.angle, Image.Resampling.BILINEAR)

@@ -71,7 +71,7 @@ def audited(folder: Path, half: str, each: int) -> list[Audited]:
         by_pair: dict[Pair, list[Trial]] = defaultdict(list)
         for one in trials:
             by_pair[min(one.ours, one.theirs), max(one.ours, one.theirs)].append(one)
-        # Seconds for two classes, per hundred pictures.
+        # Seconds for two classes, per hundred images.
         seconds = written["seconds"] / len(by_pair) / (2 * each) * 100
         found.append(Audited(entry, reliance, verdict(by_pair), trials, seconds))
     return found
@@ -156,12 +156,12 @@ def main() -> None:
     options = parser.parse_args()
     by_size = {each: audited(options.folder, options.half, each) for each in (20, 50, 200)}
     found = by_size[50]
-    heads = ["pictures of a class", "models", f"found, reliance ≥ {STRONG:.2f}", f"≥ {WEAK:.2f}", "named rightly first"]
+    heads = ["images of a class", "models", f"found, reliance ≥ {STRONG:.2f}", f"≥ {WEAK:.2f}", "named rightly first"]
     rows = [summary(each, some) for each, some in by_size.items() if some]
     rival_file = options.folder / f"rivals-{options.half}.json"
     other = json.loads(rival_file.read_text()) if rival_file.exists() else {}
     tables = {
-        "benchmark": markdown([*heads, "false alarms", "CPU for 100 pictures, median"], rows),
+        "benchmark": markdown([*heads, "false alarms", "CPU for 100 images, median"], rows),
         "rivals": markdown(["method", *heads[2:4], "false alarms"], rivals(found, other)),
         "proxies": markdown(["proxy", "measured reliance of each model, and what was said"], by_proxy(found)),
     }

@@ -1,4 +1,4 @@
-"""FunViz: which rows, or which columns, of the picture the model needs."""
+"""FunViz: which rows, or which columns, of the image the model needs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,17 +32,17 @@ class FunViz(BaseVisualization[FunVizSettings]):
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
 
     def make_visualization(self, task: Task[FunVizSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one signed map for each picture."""
+        """Yield one signed map for each image."""
         axis = 0 if task.settings.direction == "rows" else 1
-        for picture in task.inputs:
-            best = picture.predictions[0]
-            score = task.model.logits(picture.array[None])[0, best["index"]]
-            drops = np.zeros(picture.array.shape[:2], np.float32)
+        for image in task.inputs:
+            best = image.predictions[0]
+            score = task.model.logits(image.array[None])[0, best["index"]]
+            drops = np.zeros(image.array.shape[:2], np.float32)
             bands = np.array_split(np.arange(drops.shape[axis]), task.settings.bands)
             for done, band in enumerate(bands):
                 task.progress(done, len(bands))
-                changed = picture.array.copy()
-                np.moveaxis(changed, axis, 0)[band] = picture.array.mean(axis=(0, 1))
+                changed = image.array.copy()
+                np.moveaxis(changed, axis, 0)[band] = image.array.mean(axis=(0, 1))
                 lost = score - task.model.logits(changed[None])[0, best["index"]]
                 np.moveaxis(drops, axis, 0)[band] = lost
             yield [Panel.of_class(best, drops, quantity="drop of the logit", signed=True)]

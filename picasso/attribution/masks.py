@@ -1,4 +1,4 @@
-"""Random masks that show parts of a picture, as RISE draws them."""
+"""Random masks that show parts of an image, as RISE draws them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def random_mask(seed: int, index: int, size: tuple[int, int], cells: int, probab
     """Return one mask ``(H, W)`` from 0 (hidden) to 1 (shown).
 
     Petsiuk, Das & Saenko, *RISE*, arXiv 1806.07421, section 3.2: a coarse grid of cells, each shown with a
-    probability, is enlarged smoothly to one cell more than the picture, and cut out at a random place.
+    probability, is enlarged smoothly to one cell more than the image, and cut out at a random place.
 
     Args:
         seed: which sequence of masks.

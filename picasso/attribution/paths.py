@@ -91,14 +91,14 @@ class Pieces:
 
 
 class Line:
-    """The straight line of inputs from a baseline to a picture, and the logits of some classes along it."""
+    """The straight line of inputs from a baseline to an image, and the logits of some classes along it."""
 
     def __init__(self, model: Model, array: Array, baseline: Array, classes: Sequence[int]) -> None:
         self._model, self._baseline, self._classes = model, baseline, list(classes)
         self.difference = array - baseline
 
     def inputs(self, places: Floats) -> Array:
-        """Return the inputs at places from 0, the baseline, to 1, the picture: ``(n, H, W, C)``."""
+        """Return the inputs at places from 0, the baseline, to 1, the image: ``(n, H, W, C)``."""
         return np.asarray(self._baseline + places.astype(np.float32)[:, None, None, None] * self.difference)
 
     def logits(self, places: Floats) -> Floats:

@@ -13,7 +13,7 @@ ROUNDING = 2.0**-24
 
 
 def rank_correlation(one: NDArray[Any], two: NDArray[Any], noise: tuple[float, float] = (0.0, 0.0)) -> float | None:
-    """Return Spearman's rank correlation of two maps of the same picture, -1..1, or None if one of them is flat.
+    """Return Spearman's rank correlation of two maps of the same image, -1..1, or None if one of them is flat.
 
     A finer map is averaged over the cells of the coarser one first. Equal values share the mean of their ranks, and so
     do values that differ by no more than rounding does.

@@ -1,4 +1,4 @@
-"""Regions of a picture: finding them, hiding some of them, ranking them, and drawing values on them.
+"""Regions of an image: finding them, hiding some of them, ranking them, and drawing values on them.
 
 Superpixels: Achanta et al., *SLIC superpixels compared to state-of-the-art superpixel methods*, IEEE TPAMI 2012, doi
 10.1109/TPAMI.2012.120. Segments at several scales: Felzenszwalb & Huttenlocher, *Efficient graph-based image
@@ -23,37 +23,37 @@ Labels = NDArray[np.int64]
 Coalitions = NDArray[np.bool_]
 Progress = Callable[[int, int], None]
 
-# XRAI's parameters; lengths and areas are those of a picture of 224 x 224 pixels.
+# XRAI's parameters; lengths and areas are those of an image of 224 x 224 pixels.
 SIDE = 224
 SCALES = (50, 100, 150, 250, 500, 1200)
 SIGMA, SMALLEST, RADIUS, FEWEST = 0.8, 150, 5, 50
 
 
 def superpixels(view: Image.Image, count: int) -> Labels:
-    """Return about ``count`` superpixels of a picture, by SLIC.
+    """Return about ``count`` superpixels of an image, by SLIC.
 
-    There may be fewer or more: SLIC starts from a grid and merges what is too small, and a picture of noise may end up
+    There may be fewer or more: SLIC starts from a grid and merges what is too small, and an image of noise may end up
     as one region.
 
     Args:
-        view: the picture as the model sees it, grey or colour.
+        view: the image as the model sees it, grey or colour.
         count: how many are asked for.
     """
     from skimage.segmentation import slic
 
-    # Smoothed by a pixel at 224 x 224, and less in smaller pictures, where a pixel shows more.
+    # Smoothed by a pixel at 224 x 224, and less in smaller images, where a pixel shows more.
     found = slic(pixels(view), n_segments=count, sigma=max(view.size) / SIDE, start_label=0, channel_axis=-1)
     return renumbered(found)
 
 
 def segments(view: Image.Image) -> NDArray[np.bool_]:
-    """Return the segments of a picture at six scales as masks ``(n, H, W)``, each grown by a few pixels.
+    """Return the segments of an image at six scales as masks ``(n, H, W)``, each grown by a few pixels.
 
-    Those of one scale cover the picture, and being grown they overlap, so that each holds its own edges. What is
-    counted in pixels shrinks and grows with the picture, so that a larger copy of a picture has the same segments.
+    Those of one scale cover the image, and being grown they overlap, so that each holds its own edges. What is
+    counted in pixels shrinks and grows with the image, so that a larger copy of an image has the same segments.
 
     Args:
-        view: the picture as the model sees it, grey or colour.
+        view: the image as the model sees it, grey or colour.
     """
     from skimage.morphology import isotropic_dilation
     from skimage.segmentation import felzenszwalb
@@ -72,12 +72,12 @@ def segments(view: Image.Image) -> NDArray[np.bool_]:
 
 
 def relative_area(size: tuple[int, int]) -> float:
-    """Return the area of a picture of ``size`` (W, H) as a multiple of 224 x 224 pixels."""
+    """Return the area of an image of ``size`` (W, H) as a multiple of 224 x 224 pixels."""
     return size[0] * size[1] / SIDE**2
 
 
 def pixels(view: Image.Image) -> NDArray[np.uint8]:
-    """Return a picture's pixels ``(H, W, 3)``; a grey one has three equal channels."""
+    """Return an image's pixels ``(H, W, 3)``; a grey one has three equal channels."""
     return np.asarray(view.convert("RGB"))
 
 

@@ -1,6 +1,6 @@
-"""Linear models that stand in for an image classifier near one picture: LIME, and Kernel SHAP's Shapley values.
+"""Linear models that stand in for an image classifier near one image: LIME, and Kernel SHAP's Shapley values.
 
-Both hide regions of the picture at random and fit, by weighted least squares, a number for each region to what the
+Both hide regions of the image at random and fit, by weighted least squares, a number for each region to what the
 classifier answers. They differ in the weights. Ribeiro, Singh & Guestrin, *"Why should I trust you?"*, arXiv
 1602.04938; Lundberg & Lee, *A unified approach to interpreting model predictions*, arXiv 1705.07874.
 
@@ -20,7 +20,7 @@ from picasso.errors import RunError
 
 Floats = NDArray[np.float64]
 
-# The width of LIME's kernel and the penalty of its ridge regression, as in its authors' code for pictures.
+# The width of LIME's kernel and the penalty of its ridge regression, as in its authors' code for images.
 WIDTH, PENALTY = 0.25, 1.0
 # With fewer pairs of coalitions than twice the unknown numbers, neither they nor their errors can be trusted.
 PAIRS_PER_REGION = 2
@@ -81,7 +81,7 @@ def shap_design(regions: int, samples: int, seed: int) -> Design:
     if pairs < PAIRS_PER_REGION * regions:
         needed = 2 * PAIRS_PER_REGION * regions
         raise RunError(
-            f"{samples} samples are too few for the {regions} regions of this picture; set Samples to at least "
+            f"{samples} samples are too few for the {regions} regions of this image; set Samples to at least "
             f"{needed}, or ask for fewer Regions."
         )
     generator = np.random.default_rng(seed)
@@ -135,7 +135,7 @@ def lime_weights(coalitions: Coalitions) -> Floats:
     """Return the weights ``(n,)`` of coalitions ``(n, R)``, in 0..1: more where more is seen.
 
     Ribeiro, Singh & Guestrin, section 3.4: ``exp(-d² / width²)``. The distance is that of the authors' code for
-    pictures, 1 less the cosine of the angle to the full coalition: ``1 - sqrt(s / R)`` where s of R regions are seen.
+    images, 1 less the cosine of the angle to the full coalition: ``1 - sqrt(s / R)`` where s of R regions are seen.
     """
     distances = 1 - np.sqrt(coalitions.mean(axis=1))
     return np.asarray(np.exp(-((distances / WIDTH) ** 2)), np.float64)

@@ -1,4 +1,4 @@
-"""Where a model looks in many pictures, coarsely and fast; interventions that must find the thing ask for it."""
+"""Where a model looks in many images, coarsely and fast; interventions that must find the thing ask for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from picasso.audit.dataset import encoded, logits
-from picasso.audit.properties import Maps, Pictures, blurred
+from picasso.audit.properties import Images, Maps, blurred
 from picasso.models.base import Model
 from picasso.models.info import Capability
 
@@ -16,10 +16,10 @@ from picasso.models.info import Capability
 CELLS = 6
 
 
-def attention(model: Model, views: Pictures, target: int) -> Maps:
+def attention(model: Model, views: Images, target: int) -> Maps:
     """Return where the model looks for a class, ``(n, H, W)``; each map sums to 1.
 
-    The size of gradient x (input - its blur), which is what an infinitely small step towards the blurred picture would
+    The size of gradient x (input - its blur), which is what an infinitely small step towards the blurred image would
     take from the logit; for a model without gradients, by how much hiding a cell behind the blur lowers it.
     """
     height, width = views.shape[1:3]
@@ -35,11 +35,11 @@ def attention(model: Model, views: Pictures, target: int) -> Maps:
 
 
 def looks(model: Model) -> int:
-    """Return how often a picture goes through the model for its map."""
+    """Return how often an image goes through the model for its map."""
     return 1 if Capability.GRADIENTS in model.capabilities else CELLS**2 + 1
 
 
-def hidden(model: Model, views: Pictures, soft: Pictures, target: int) -> Maps:
+def hidden(model: Model, views: Images, soft: Images, target: int) -> Maps:
     """Return by how much hiding each of ``CELLS x CELLS`` cells lowers the logit of a class, ``(n, H, W)``."""
     count, height, width, _ = views.shape
     rows, columns = (np.linspace(0, side, CELLS + 1).round().astype(int) for side in (height, width))

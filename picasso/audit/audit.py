@@ -1,4 +1,4 @@
-"""The audit of one model with a folder of labelled pictures, from beginning to end."""
+"""The audit of one model with a folder of labelled images, from beginning to end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Audit:
     """What was tried, and what came of it.
 
     Attributes:
-        bench: the model, the pictures, and what was tried on them.
+        bench: the model, the images, and what was tried on them.
         trials: of each pair of classes that was looked at.
         left: the pairs that were not.
     """
@@ -43,7 +43,7 @@ class Audit:
 
     @property
     def folder(self) -> Folder:
-        """The pictures."""
+        """The images."""
         return self.bench.folder
 
     @cached_property
@@ -59,7 +59,7 @@ class Plan:
     Attributes:
         pairs: the pairs of classes to look at, the most suspect first.
         left: those that are left out.
-        passes: how many pictures go through the model for each pair, at most.
+        passes: how many images go through the model for each pair, at most.
     """
 
     pairs: tuple[Pair, ...]
@@ -71,7 +71,7 @@ class Plan:
         several = f"{len(self.pairs)} pairs of classes" if len(self.pairs) > 1 else "one pair of classes"
         left = f" Not looked at: {len(self.left)} less suspect pairs." if self.left else ""
         cost = sum(self.passes.values())
-        return f"{several[0].upper()}{several[1:]}, up to {cost:,} changed pictures for the model to answer.{left}"
+        return f"{several[0].upper()}{several[1:]}, up to {cost:,} changed images for the model to answer.{left}"
 
 
 def plan(bench: Bench, most: int = PAIRS) -> Plan:
@@ -81,12 +81,12 @@ def plan(bench: Bench, most: int = PAIRS) -> Plan:
 
 
 def passes(model: Model, interventions: int) -> int:
-    """Return how often a picture goes through the model: changed, as a control, and to see where it looks."""
+    """Return how often an image goes through the model: changed, as a control, and to see where it looks."""
     return 2 * interventions + looks(model)
 
 
 def planned(every: Sequence[Pair], counts: Mapping[int, int], most: int, times: int) -> Plan:
-    """Return the plan for the first pairs of some, where each picture goes through the model so many times."""
+    """Return the plan for the first pairs of some, where each image goes through the model so many times."""
     chosen = every[:most] if most else every
     needed = {pair: times * (counts[pair[0]] + counts[pair[1]]) for pair in chosen}
     return Plan(tuple(chosen), tuple(every[len(chosen) :]), needed)
@@ -115,7 +115,7 @@ def steps(bench: Bench, plan: Plan, record: Record | None = None, budget: float 
     """Yield how far it is, when a pair is begun and after each intervention.
 
     Args:
-        bench: the model and the pictures.
+        bench: the model and the images.
         plan: what to do.
         record: where trials are kept, and found if this audit was begun before; None keeps none.
         budget: seconds after which no further pair is begun; the first is always done, and what was kept is taken.
@@ -149,7 +149,7 @@ def run(
     """Audit a model.
 
     Args:
-        bench: the model and the pictures.
+        bench: the model and the images.
         todo: what to do; by default the plan for as many pairs as usual.
         keep: where trials are kept, and found if this audit was begun before; its parent exists.
         budget: seconds after which no further pair is begun; the first is always done.

@@ -25,7 +25,7 @@ class Record:
 
     Attributes:
         folder: where they are kept, one file for each pair.
-        key: what they are of; those of another model or other pictures are not taken.
+        key: what they are of; those of another model or other images are not taken.
     """
 
     folder: Path
@@ -55,7 +55,7 @@ class Record:
 
 
 def record_of(folder: Path, bench: Bench) -> Record:
-    """Return the record in a folder of what is tried on a bench: of these pictures, and of this model only."""
+    """Return the record in a folder of what is tried on a bench: of these images, and of this model only."""
     card = bench.model.card()
     what = [
         __version__,

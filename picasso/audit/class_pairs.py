@@ -1,4 +1,4 @@
-"""Which pairs of classes are looked at first: those that are mixed up, and those whose pictures look different."""
+"""Which pairs of classes are looked at first: those that are mixed up, and those whose images look different."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from picasso.audit.trial import Pair
 def ordered(folder: Folder) -> list[Pair]:
     """Return the pairs of classes, the most suspect first.
 
-    There are two reasons to suspect a pair: the model mixes it up, and a property tells its pictures apart. Each gives
+    There are two reasons to suspect a pair: the model mixes it up, and a property tells its images apart. Each gives
     an order, and a pair comes as early as the better of its two places; of equals, that which is mixed up more.
     """
     every = list(combinations(sorted(folder.views), 2))
@@ -35,7 +35,7 @@ def ordered(folder: Folder) -> list[Pair]:
 
 
 def confusion(folder: Folder, pair: Pair) -> float:
-    """Return how many pictures of either class are taken for the other, as a share; ties go to narrow margins."""
+    """Return how many images of either class are taken for the other, as a share; ties go to narrow margins."""
     one, other = pair
     both = margins(folder.logits[one], one, other), margins(folder.logits[other], other, one)
     mixed, near = (sum(float(measure(some)) for some in both) for measure in (_positive, np.mean))

@@ -9,9 +9,9 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from picasso.audit.properties import PROPERTIES, Pictures
+from picasso.audit.properties import PROPERTIES, Images
 
-# From here on a property orders the pictures of two classes so well that a model could go by it.
+# From here on a property orders the images of two classes so well that a model could go by it.
 SUSPICIOUS = 0.75
 LEVEL = 0.01
 
@@ -23,7 +23,7 @@ class Confounded:
     Attributes:
         name: of the property.
         one, other: the numbers of the classes; the second has more of it.
-        separation: the chance that a picture of the second has more than one of the first, 0.5..1.
+        separation: the chance that an image of the second has more than one of the first, 0.5..1.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Confounded:
     separation: float
 
 
-def confounded(views: Mapping[int, Pictures]) -> list[Confounded]:
+def confounded(views: Mapping[int, Images]) -> list[Confounded]:
     """Return the properties that tell classes apart by more than chance, the most telling first."""
     every = separations(views)
     found = []
@@ -44,7 +44,7 @@ def confounded(views: Mapping[int, Pictures]) -> list[Confounded]:
     return sorted(found, key=lambda one: -one.separation)
 
 
-def separations(views: Mapping[int, Pictures]) -> list[Confounded]:
+def separations(views: Mapping[int, Images]) -> list[Confounded]:
     """Return how well each property tells each two classes apart (the U of Mann & Whitney, 1947, as a share)."""
     coloured = {target: bool(np.ptp(some, axis=-1).max() > 0) for target, some in views.items()}
     found = []

@@ -1,4 +1,4 @@
-"""The folder of an audit: labelled pictures as the model sees them, and what the model answers to them."""
+"""The folder of an audit: labelled images as the model sees them, and what the model answers to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso.audit.properties import Pictures
+from picasso.audit.properties import Images
 from picasso.audit.selection import FEWEST, left_out, spread, taken
 from picasso.audit.statistics import Margins
 from picasso.errors import BadRequest, ModelError, PicassoError
@@ -26,39 +26,39 @@ NEAREST = 1e-6
 SMALLEST = 4
 
 
-class Stored(Mapping[int, Pictures]):
-    """Pictures by class, kept as bytes and given as fractions, since models of many classes have many pictures.
+class Stored(Mapping[int, Images]):
+    """Images by class, kept as bytes and given as fractions, since models of many classes have many images.
 
     Args:
-        pictures: ``(n, H, W, C)``.
+        images: ``(n, H, W, C)``.
     """
 
-    def __init__(self, pictures: Mapping[int, NDArray[np.uint8]]) -> None:
-        self._pictures = dict(pictures)
+    def __init__(self, images: Mapping[int, NDArray[np.uint8]]) -> None:
+        self._images = dict(images)
 
-    def __getitem__(self, target: int) -> Pictures:
-        return np.asarray(self._pictures[target] / np.float32(255), np.float32)
+    def __getitem__(self, target: int) -> Images:
+        return np.asarray(self._images[target] / np.float32(255), np.float32)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._pictures)
+        return iter(self._images)
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._images)
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The pictures of an audit, as the model sees them.
+    """The images of an audit, as the model sees them.
 
     Attributes:
         views: by class, ``(n, H, W, C)`` from 0 to 1.
         logits: by class, what the model answers to them, ``(n, K)``.
         names: by class, their file names.
         unreadable: a sentence for each that could not be read.
-        left_out: a sentence that names the classes with too few pictures, or "".
+        left_out: a sentence that names the classes with too few images, or "".
     """
 
-    views: Mapping[int, Pictures]
+    views: Mapping[int, Images]
     logits: dict[int, Array]
     names: dict[int, tuple[str, ...]]
     unreadable: tuple[str, ...] = ()
@@ -67,23 +67,23 @@ class Folder:
 
 def read(
     model: Model,
-    pictures: Sequence[Labelled],
+    images: Sequence[Labelled],
     progress: Callable[[float], None],
     *,
     limit: int = decode.DEFAULT_MEGAPIXELS,
     called: Callable[[str], str] = decode.display_name,
 ) -> Folder:
-    """Read as many pictures of each class as :func:`picasso.audit.selection.taken` says, and ask the model about them.
+    """Read as many images of each class as :func:`picasso.audit.selection.taken` says, and ask the model about them.
 
     Args:
         model: the model.
-        pictures: of which the class is known.
+        images: of which the class is known.
         progress: called with the fraction that is read.
-        limit: the largest picture, in millions of pixels.
+        limit: the largest image, in millions of pixels.
         called: returns what a file is called, of its name.
 
     Raises:
-        BadRequest: fewer than two classes have :data:`FEWEST` pictures that can be read, there are too many classes,
+        BadRequest: fewer than two classes have :data:`FEWEST` images that can be read, there are too many classes,
             or the model sees too few pixels.
     """
     if model.opens_images():
@@ -92,7 +92,7 @@ def read(
     if min(height, width) < SMALLEST:
         raise BadRequest(f"The model sees {width} x {height} pixels; an audit needs {SMALLEST} x {SMALLEST} or more.")
     by_class: dict[int, list[Path]] = {}
-    for one in pictures:
+    for one in images:
         by_class.setdefault(one.target, []).append(one.file)
     classes = [str(name) for name in model.class_names()]
     counts = taken({target: len(found) for target, found in sorted(by_class.items())}, classes)
@@ -128,13 +128,13 @@ def read(
     return Folder(stored, answers, names, tuple(unreadable), left_out(readable, classes))
 
 
-def encoded(model: Model, views: Pictures) -> Array:
-    """Return the model's input for pictures as it sees them."""
+def encoded(model: Model, views: Images) -> Array:
+    """Return the model's input for images as it sees them."""
     return model.encode([Image.fromarray(one) for one in pixels(views)])
 
 
-def logits(model: Model, views: Pictures) -> Array:
-    """Return what the model answers to pictures as it sees them: logits, or the logarithms of odds, ``(n, K)``."""
+def logits(model: Model, views: Images) -> Array:
+    """Return what the model answers to images as it sees them: logits, or the logarithms of odds, ``(n, K)``."""
     found = []
     for start in range(0, len(views), model.batch_size):
         inputs = encoded(model, views[start : start + model.batch_size])
@@ -149,8 +149,8 @@ def logits(model: Model, views: Pictures) -> Array:
     return answers
 
 
-def pixels(views: Pictures) -> NDArray[np.uint8]:
-    """Return pictures, or one, as bytes; grey ones without their axis of channels."""
+def pixels(views: Images) -> NDArray[np.uint8]:
+    """Return images, or one, as bytes; grey ones without their axis of channels."""
     rounded = np.round(views * 255).astype(np.uint8)
     return rounded[..., 0] if rounded.shape[-1] == 1 else rounded
 

@@ -1,4 +1,4 @@
-"""Which pictures an audit takes: enough of a class to say something, no more than are needed, evenly chosen."""
+"""Which images an audit takes: enough of a class to say something, no more than are needed, evenly chosen."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from picasso.errors import BadRequest
 
-# Fewer pictures of a class say nothing, and more of them are not needed.
+# Fewer images of a class say nothing, and more of them are not needed.
 FEWEST, MOST = 8, 200
 # How many pairs are looked at unless more are asked for; two classes have one, five have ten, ten have 45.
 PAIRS = 10
 # All are held in memory, as the model sees them.
-MOST_PICTURES = 4_000
+MOST_IMAGES = 4_000
 # Of classes that are left out, so many are named.
 NAMED = 20
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def taken(counts: Mapping[int, int], names: Sequence[str] = ()) -> dict[int, int]:
-    """Return how many pictures of each class an audit takes, of so many that there are: 0 where they are too few.
+    """Return how many images of each class an audit takes, of so many that there are: 0 where they are too few.
 
     Args:
         counts: how many there are, by class.
@@ -32,24 +32,24 @@ def taken(counts: Mapping[int, int], names: Sequence[str] = ()) -> dict[int, int
     enough = [target for target, count in counts.items() if count >= FEWEST]
     if len(enough) < 2:
         raise BadRequest(
-            f"An audit compares classes: it needs two or more with {FEWEST} pictures each, in folders of their names. "
+            f"An audit compares classes: it needs two or more with {FEWEST} images each, in folders of their names. "
             f"There {'is one' if enough else 'are none'} with so many. {left_out(counts, names)}".rstrip(),
-            field="pictures",
+            field="images",
         )
-    most = min(MOST, MOST_PICTURES // len(enough))
+    most = min(MOST, MOST_IMAGES // len(enough))
     if most < FEWEST:
-        raise BadRequest(f"An audit takes at most {MOST_PICTURES // FEWEST} classes; leave some out.", field="pictures")
+        raise BadRequest(f"An audit takes at most {MOST_IMAGES // FEWEST} classes; leave some out.", field="images")
     return {target: min(count, most) if target in enough else 0 for target, count in counts.items()}
 
 
 def left_out(counts: Mapping[int, int], names: Sequence[str]) -> str:
-    """Return a sentence that names the classes of which there are too few pictures; "" if there are none."""
+    """Return a sentence that names the classes of which there are too few images; "" if there are none."""
     few = [(names[target], count) for target, count in counts.items() if count < FEWEST and target < len(names)]
     if not few:
         return ""
     listed = ", ".join(f"{name} ({count})" for name, count in few[:NAMED])
     more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
-    return f"Left out, because there are fewer than {FEWEST} pictures: {listed}{more}."
+    return f"Left out, because there are fewer than {FEWEST} images: {listed}{more}."
 
 
 def spread(found: Sequence[T], count: int) -> list[T]:

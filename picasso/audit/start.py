@@ -32,7 +32,7 @@ def audit_model(
 
     Args:
         model: the model, as :func:`picasso.models.load_model` returns it.
-        folder: has a folder of pictures for each class, named after it.
+        folder: has a folder of images for each class, named after it.
         out: where the report is written, and what was tried is kept so that an audit that was killed goes on; None
             writes nothing.
         pairs: of how many pairs of classes, the most suspect first; 0 for all.
@@ -42,12 +42,12 @@ def audit_model(
         progress: called with the fraction done.
 
     Raises:
-        BadRequest: there is no such folder, fewer than two classes have enough pictures, or an intervention is of no
+        BadRequest: there is no such folder, fewer than two classes have enough images, or an intervention is of no
             known kind.
     """
     tried = checked(interventions)
-    pictures = read(model, labeled_folder.find(model, Path(folder)), silently)
-    bench, keep = Bench(model, pictures, seed, tried), None
+    images = read(model, labeled_folder.find(model, Path(folder)), silently)
+    bench, keep = Bench(model, images, seed, tried), None
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
         keep = Path(out) / "trials"

@@ -17,15 +17,15 @@ LEVEL = 0.01
 
 @dataclass(frozen=True)
 class Effect:
-    """How far a change moves pictures of one class towards another.
+    """How far a change moves images of one class towards another.
 
     Attributes:
         fraction: how much of the way between the classes' mean margins, where 1 is all of it.
         low, high: its 95% confidence interval.
         p: the probability of so large an effect by chance: a paired t-test, one-sided.
-        flips: the share of pictures that are then taken for the other class rather than their own, and were not before.
+        flips: the share of images that are then taken for the other class rather than their own, and were not before.
         control_flips: the same after an equal change that leads nowhere.
-        pictures: how many there are.
+        images: how many there are.
     """
 
     fraction: float
@@ -34,17 +34,17 @@ class Effect:
     p: float
     flips: float
     control_flips: float
-    pictures: int
+    images: int
 
 
 def effect(before: Margins, changed: Margins, control: Margins, way: float) -> Effect:
-    """Compare margins ``logit of the other class - logit of their own`` of the same pictures after two changes.
+    """Compare margins ``logit of the other class - logit of their own`` of the same images after two changes.
 
     Args:
-        before: of the pictures as they are, ``(n,)``.
+        before: of the images as they are, ``(n,)``.
         changed: after the change towards the other class, ``(n,)``.
         control: after a change of the same kind towards values of their own class, ``(n,)``.
-        way: the mean margin of the other class's pictures less that of these.
+        way: the mean margin of the other class's images less that of these.
     """
     difference = changed - control
     count, mean = len(difference), float(difference.mean())
@@ -62,7 +62,7 @@ def effect(before: Margins, changed: Margins, control: Margins, way: float) -> E
         p=p,
         flips=float(((before <= 0) & (changed > 0)).mean()),
         control_flips=float(((before <= 0) & (control > 0)).mean()),
-        pictures=count,
+        images=count,
     )
 
 
@@ -87,7 +87,7 @@ def both_ways(ps: Sequence[tuple[float, float]], level: float) -> list[float]:
     """Return corrected p-values of claims that an effect exists in both of two directions.
 
     First the smaller p of each claim is corrected for the number of claims. Only those that pass at the level are asked
-    for the other direction, so its p is corrected for their number alone: the two are of different pictures, and the
+    for the other direction, so its p is corrected for their number alone: the two are of different images, and the
     first choice tells nothing about the second (hierarchical testing). The claim's p is the larger of the two
     (intersection-union test, Berger, 1982).
     """
@@ -105,10 +105,10 @@ def smallest_visible(effects: Sequence[Effect], level: float) -> float:
     """
     needed: list[float] = []
     for one in effects:
-        if one.pictures < 2 or not np.isfinite(one.high):
+        if one.images < 2 or not np.isfinite(one.high):
             continue
-        error = (one.high - one.low) / 2 / stats.t.ppf(0.975, one.pictures - 1)
-        needed.append(float(stats.t.isf(level, one.pictures - 1) * error))
+        error = (one.high - one.low) / 2 / stats.t.ppf(0.975, one.images - 1)
+        needed.append(float(stats.t.isf(level, one.images - 1) * error))
     return max(needed, default=float("inf"))
 
 

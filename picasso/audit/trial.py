@@ -1,4 +1,4 @@
-"""A trial: one intervention on the pictures of one class, and what the model says then."""
+"""A trial: one intervention on the images of one class, and what the model says then."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Trial:
-    """One intervention on the pictures of one class, towards another.
+    """One intervention on the images of one class, towards another.
 
     Attributes:
         intervention: its name.
@@ -50,7 +50,7 @@ class Bench:
 
     Args:
         model: the model.
-        folder: the pictures.
+        folder: the images.
         seed: for whatever is drawn at random.
         interventions: what is tried.
     """
@@ -67,17 +67,17 @@ class Bench:
         return attention(self.model, self.folder.views[target], target)
 
     def case(self, ours: int, theirs: int) -> Case:
-        """Return the pictures of two classes, those of the first to be changed."""
+        """Return the images of two classes, those of the first to be changed."""
         views = self.folder.views
         return Case(views[ours], views[theirs], lambda: (self.attention(ours), self.attention(theirs)))
 
     def change(self, intervention: Intervention, ours: int, theirs: int) -> Changed | None:
-        """Return the changed pictures; the same whenever it is asked for."""
+        """Return the changed images; the same whenever it is asked for."""
         generator = generator_of(self.seed, intervention.name, ours, theirs)
         return intervention.change(self.case(ours, theirs), generator)
 
     def trial(self, intervention: Intervention, ours: int, theirs: int) -> Trial | None:
-        """Change the pictures of one class towards another in one respect, and see what the model says."""
+        """Change the images of one class towards another in one respect, and see what the model says."""
         changed, mine = self.change(intervention, ours, theirs), self.folder.views[ours]
         if changed is None or (np.array_equal(changed.towards, mine) and np.array_equal(changed.control, mine)):
             return None
@@ -86,7 +86,7 @@ class Bench:
         return Trial(what.name, what.kind, what.informative, what.floor, words, ours, theirs, found)
 
     def effect(self, changed: Changed, ours: int, theirs: int) -> Effect:
-        """Return how far changed pictures of one class move towards another."""
+        """Return how far changed images of one class move towards another."""
         before, others = (margins(self.folder.logits[one], ours, theirs) for one in (ours, theirs))
         towards, control = (
             margins(logits(self.model, some), ours, theirs) for some in (changed.towards, changed.control)

@@ -50,7 +50,7 @@ def serve(settings: Settings) -> None:
 
 
 @main.command()
-@click.argument("pictures", nargs=-1, required=True, type=Path)
+@click.argument("images", nargs=-1, required=True, type=Path)
 @click.option(
     "--visualization",
     "-v",
@@ -66,16 +66,16 @@ def serve(settings: Settings) -> None:
 @configured
 def explain(
     settings: Settings,
-    pictures: tuple[Path, ...],
+    images: tuple[Path, ...],
     names: tuple[str, ...],
     pairs: tuple[str, ...],
     classes: tuple[str, ...],
     compare: tuple[str, ...],
     out: Path,
 ) -> None:
-    """Visualize PICTURES and write PNG, JSON and npz files, one folder for each picture and visualization.
+    """Visualize IMAGES and write PNG, JSON and npz files, one folder for each image and visualization.
 
-    Ends with status 2 where a picture could not be read; the others are done all the same.
+    Ends with status 2 where an image could not be read; the others are done all the same.
     """
     from picasso import models
     from picasso.explanation import comparison
@@ -90,7 +90,7 @@ def explain(
         if name not in settings.COMPARE:
             known = ", ".join(settings.COMPARE) or "none"
             raise BadRequest(f"There is no model {name} in the setting COMPARE; there are: {known}.", field="compare")
-    files = list(expand(pictures))
+    files = list(expand(images))
     good = readable(files, settings)
     with loading_in_time():
         loaded = {name: models.load_configured(settings.compared(name)) for name in ("", *compare)}
@@ -107,11 +107,11 @@ def explain(
                 **own,
             )
             for result in explained:
-                called = decode.without_ending(result.picture).replace("/", "-")
+                called = decode.without_ending(result.image).replace("/", "-")
                 folder = free_folder(out, f"{called}-{name}")
                 result.save(folder)
                 best = result.predictions[0]
-                click.echo(f"{result.picture}: {best['name']} {best['prob']:.3f} -> {folder}")
+                click.echo(f"{result.image}: {best['name']} {best['prob']:.3f} -> {folder}")
                 notes |= dict.fromkeys((*result.model.notes, *result.notes))
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
@@ -120,19 +120,19 @@ def explain(
 
 
 def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
-    """Return those files that can be read as pictures, before a model takes its seconds to load; say why others can't.
+    """Return those files that can be read as images, before a model takes its seconds to load; say why others can't.
 
     A model class that opens images itself is not second-guessed. Ends the command if there were some files, and none of
     them can be read.
     """
-    from picasso.explanation.inputs import picture_from
+    from picasso.explanation.inputs import image_from
     from picasso.imaging.decode import display_name
     from picasso.models.loading import opens_images
 
     good: list[Path] = []
     for file in files:
         try:
-            picture_from(file, 0)
+            image_from(file, 0)
             good.append(file)
         except PicassoError as error:
             if file.is_file() and opens_images(settings):
@@ -147,29 +147,29 @@ def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
 
 
 @main.command()
-@click.argument("pictures", nargs=-1, type=Path)
-@click.option("--folder", type=Path, help="Pictures in folders named after their classes, to measure accuracy on.")
-@click.option("--out", type=Path, help="Where to write each picture as the model sees it, as a PNG.")
+@click.argument("images", nargs=-1, type=Path)
+@click.option("--folder", type=Path, help="Images in folders named after their classes, to measure accuracy on.")
+@click.option("--out", type=Path, help="Where to write each image as the model sees it, as a PNG.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @configured
-def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, out: Path | None, as_json: bool) -> None:
-    """Load the model and say what Picasso understood of it, and what it answers for PICTURES or the samples.
+def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out: Path | None, as_json: bool) -> None:
+    """Load the model and say what Picasso understood of it, and what it answers for IMAGES or the samples.
 
-    Ends with status 2 where a picture could not be read; the others are looked at all the same.
+    Ends with status 2 where an image could not be read; the others are looked at all the same.
     """
     import json
 
     from picasso import models
     from picasso.evaluation import model_check
-    from picasso.explanation.inputs import expand, names_of, picture_from
+    from picasso.explanation.inputs import expand, image_from, names_of
     from picasso.imaging import decode
 
-    shown = list(expand(pictures or list(settings.sample_files(10).values())))
+    shown = list(expand(images or list(settings.sample_files(10).values())))
     good = readable(shown, settings)
     with loading_in_time():
         model = models.load_configured(settings)
     named = zip(good, names_of(good), strict=True)
-    opened = (picture_from(file, index, name, model) for index, (file, name) in enumerate(named))
+    opened = (image_from(file, index, name, model) for index, (file, name) in enumerate(named))
 
     def show(name: str, view: Image.Image) -> None:
         if out:
@@ -199,7 +199,7 @@ def check(settings: Settings, pictures: tuple[Path, ...], folder: Path | None, o
 @configured
 @gate
 def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, seed: int) -> None:
-    """Look for what the model goes by instead of the thing, with pictures in FOLDER, in folders named after classes.
+    """Look for what the model goes by instead of the thing, with images in FOLDER, in folders named after classes.
 
     Ends with status 0 where nothing was found, 1 where something was, and 2 where it could not run.
     """
@@ -215,14 +215,14 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     with loading_in_time():
         model = models.load_configured(settings)
     with progress_bar("reading") as progress:
-        pictures = read(model, labeled_folder.find(model, folder), progress)
-    if pictures.left_out:
-        click.secho(pictures.left_out, fg="yellow")
-    bench = Bench(model, pictures, seed, interventions)
+        images = read(model, labeled_folder.find(model, folder), progress)
+    if images.left_out:
+        click.secho(images.left_out, fg="yellow")
+    bench = Bench(model, images, seed, interventions)
     plan = audit.plan(bench, pairs)
     click.echo(plan.sentence())
     out.mkdir(parents=True, exist_ok=True)
-    with progress_bar("changing pictures") as progress:
+    with progress_bar("changing images") as progress:
         audited = audit.run(bench, plan, keep=out / "trials", budget=seconds, progress=progress)
     report.write(audited, out)
     found, names = audited.verdict, [str(name) for name in model.class_names()]

@@ -61,7 +61,7 @@ def configured(command: Command) -> Command:
     @click.option("--model", type=Path, help="Model file, instead of the settings' model.")
     @click.option("--labels", type=Path, help="File with the class names: .txt, .json, .yaml or .csv.")
     @click.option("--load-arg", "load_args", multiple=True, metavar="NAME=VALUE", help="How to load --model.")
-    @click.option("--samples", type=Path, help="Folder of pictures to offer as samples.")
+    @click.option("--samples", type=Path, help="Folder of images to offer as samples.")
     @click.option("--trust-model", is_flag=True, default=None, help="Let code inside the model file run.")
     @click.option("--model-mb", type=click.IntRange(1), help="Megabytes that the file's tensors may take (MODEL_MB).")
     @click.option("--preprocess", metavar="WORDS", help='Such as "torch bilinear crop 256", or module:function.')

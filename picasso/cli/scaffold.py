@@ -27,24 +27,24 @@ class ${name}Settings(VisualizationSettings):
 
 
 class $name(BaseVisualization[${name}Settings]):
-    """Blacken each patch of the picture in turn and map by how much the best class's probability drops."""
+    """Blacken each patch of the image in turn and map by how much the best class's probability drops."""
 
     DESCRIPTION = "How much the probability of the best class drops without each patch."
     REFERENCE_LINK = ""
     ALLOWED_SETTINGS = ${name}Settings
 
     def make_visualization(self, task: Task[${name}Settings]) -> Iterator[Sequence[Panel]]:
-        """Yield the panels of each picture, in order."""
+        """Yield the panels of each image, in order."""
         side = task.settings.patch
-        for picture in task.inputs:
-            best = picture.predictions[0]
-            height, width, _ = picture.array.shape
+        for image in task.inputs:
+            best = image.predictions[0]
+            height, width, _ = image.array.shape
             rows, columns = -(-height // side), -(-width // side)
             drops = np.zeros((rows, columns), np.float32)
             for row in range(rows):
                 # Shows the progress, and ends the run here if it was cancelled.
                 task.progress(row, rows)
-                changed = np.repeat(picture.array[None], columns, axis=0)
+                changed = np.repeat(image.array[None], columns, axis=0)
                 for column in range(columns):
                     changed[column, row * side : (row + 1) * side, column * side : (column + 1) * side] = 0
                 drops[row] = best["prob"] - task.model.predict(changed)[:, best["index"]]

@@ -28,11 +28,11 @@ class Reordering:
     """The order of labels under which a model's answers make sense.
 
     Attributes:
-        names: the labels in that order, one for each output; empty where classes without pictures leave it open.
+        names: the labels in that order, one for each output; empty where classes without images leave it open.
         moved: for outputs whose label changes: the output, its new label and its present one.
-        right: how many pictures are answered right under that order.
+        right: how many images are answered right under that order.
         before: how many are under the present one.
-        pictures: how many there are.
+        images: how many there are.
         as_text: whether it is the order of the names as text.
     """
 
@@ -40,20 +40,20 @@ class Reordering:
     moved: tuple[tuple[int, str, str], ...]
     right: int
     before: int
-    pictures: int
+    images: int
     as_text: bool = False
 
     @property
     def fraction(self) -> float:
         """Return the accuracy under that order, 0..1."""
-        return self.right / max(1, self.pictures)
+        return self.right / max(1, self.images)
 
     def sentence(self) -> str:
         """Say which label belongs to which output, and what to write."""
         moves = [f"output {output} is {new} (labelled {old})" for output, new, old in self.moved]
         listed = ", ".join(moves[:8]) + (f", and {len(moves) - 8} more" if len(moves) > 8 else "")
         if not self.names:
-            order = "The order of the other labels needs pictures of their classes."
+            order = "The order of the other labels needs images of their classes."
         elif len(self.names) <= LISTED:
             order = f"Write them into the file of labels in this order: {', '.join(self.names)}."
         else:
@@ -62,7 +62,7 @@ class Reordering:
         text = f" {AS_TEXT}" if self.as_text else ""
         return (
             f"The labels are in another order than the model's outputs: {listed}. With the right order "
-            f"{self.right} of {self.pictures} pictures are answered right, instead of {self.before}.{text} {order}"
+            f"{self.right} of {self.images} images are answered right, instead of {self.before}.{text} {order}"
         )
 
 
@@ -70,11 +70,11 @@ def find(names: Sequence[str], answered: Answered) -> Reordering | None:
     """Return the order of labels that explains the answers to a labelled folder clearly better than the present one.
 
     The usual orders of folders are tried, and the best assignment of classes to outputs. That one must also do better
-    on pictures that it was not found with: of many orders, one always fits some pictures by chance.
+    on images that it was not found with: of many orders, one always fits some images by chance.
 
     Args:
         names: the labels in their present order.
-        answered: the class of each picture, and the output with the largest score.
+        answered: the class of each image, and the output with the largest score.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -88,7 +88,7 @@ def find(names: Sequence[str], answered: Answered) -> Reordering | None:
         seen[target] += 1
     own = np.asarray(targets)
     stay = np.zeros(halves.shape[1:])
-    # Where pictures do not decide, a label stays where it is.
+    # Where images do not decide, a label stays where it is.
     stay[np.arange(len(targets)), own] = 1e-3
 
     def fit(counts: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -103,7 +103,7 @@ def find(names: Sequence[str], answered: Answered) -> Reordering | None:
         if score(counts, places[own]) >= enough and convincing(counts, places[own], own, classes):
             return reordering(names, places, counts, own, as_text=as_text)
     moves = fitted != own
-    # Where a class takes the place of one without pictures, few moves look like mere mistakes.
+    # Where a class takes the place of one without images, few moves look like mere mistakes.
     closed = set(fitted[moves].tolist()) == set(own[moves].tolist())
     if not closed and (2 * len(own) < classes or 2 * moves.sum() < len(own)):
         return None
@@ -131,7 +131,7 @@ def usual_orders(names: Sequence[str]) -> list[tuple[bool, NDArray[np.int64]]]:
 
 
 def score(counts: NDArray[np.float64], places: NDArray[np.int64], rows: NDArray[np.bool_] | None = None) -> int:
-    """Return how many pictures are answered with the output that is their class's place."""
+    """Return how many images are answered with the output that is their class's place."""
     hits = counts[np.arange(len(counts)), places]
     return int(hits.sum() if rows is None else hits[rows].sum())
 
@@ -147,15 +147,15 @@ def convincing(
     from scipy.stats import binom
 
     moved = places != own
-    pictures, now = int(counts[moved].sum()), score(counts, own, moved)
+    images, now = int(counts[moved].sum()), score(counts, own, moved)
     right = score(counts, places, moved) if right is None else right
-    if not pictures or right <= now:
+    if not images or right <= now:
         return False
-    return bool(binom.sf(right - 1, pictures, max(1 / classes, now / pictures)) < BY_CHANCE)
+    return bool(binom.sf(right - 1, images, max(1 / classes, now / images)) < BY_CHANCE)
 
 
 def completed(fitted: NDArray[np.int64], own: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """Return a place for every class: those without pictures stay where they can; -1 where a place is not known."""
+    """Return a place for every class: those without images stay where they can; -1 where a place is not known."""
     places = np.full(classes, -1, np.int64)
     places[own] = fitted
     free = set(range(classes)) - set(fitted.tolist())

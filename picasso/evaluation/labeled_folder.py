@@ -1,4 +1,4 @@
-"""Pictures in folders named after their classes, and how many of them a model answers right."""
+"""Images in folders named after their classes, and how many of them a model answers right."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from picasso.config import PICTURES
+from picasso.config import IMAGES
 from picasso.errors import BadRequest, ModelError, PicassoError
-from picasso.explanation.inputs import picture_from
+from picasso.explanation.inputs import image_from
 from picasso.imaging import decode
 from picasso.models.base import Model
 from picasso.models.labels import by_name
@@ -24,13 +24,13 @@ Progress = Callable[[float], None]
 
 # No system has longer paths, and each part of one is looked up.
 LONGEST = 4_000
-# So many pictures tell one value range from another.
+# So many images tell one value range from another.
 TRIED = 100
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A picture and the index of its class."""
+    """An image and the index of its class."""
 
     file: Path
     target: int
@@ -38,10 +38,10 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Share:
-    """How many pictures of one class there are, how many are answered right, and what the wrong ones mostly are."""
+    """How many images of one class there are, how many are answered right, and what the wrong ones mostly are."""
 
     name: str
-    pictures: int
+    images: int
     right: int
     mistaken_for: str = ""
 
@@ -51,9 +51,9 @@ class Accuracy:
     """How a model does on a labelled folder.
 
     Attributes:
-        classes: the classes of which there are pictures, in the order of the model's output.
-        unreadable: a sentence for each picture that could not be read.
-        answered: the class of each picture that could be read, and the class that the model gives it.
+        classes: the classes of which there are images, in the order of the model's output.
+        unreadable: a sentence for each image that could not be read.
+        answered: the class of each image that could be read, and the class that the model gives it.
     """
 
     classes: tuple[Share, ...]
@@ -61,9 +61,9 @@ class Accuracy:
     answered: tuple[tuple[int, int], ...] = ()
 
     @property
-    def pictures(self) -> int:
-        """Return how many pictures were answered."""
-        return sum(share.pictures for share in self.classes)
+    def images(self) -> int:
+        """Return how many images were answered."""
+        return sum(share.images for share in self.classes)
 
     @property
     def right(self) -> int:
@@ -73,12 +73,12 @@ class Accuracy:
     @property
     def fraction(self) -> float:
         """Return the accuracy, 0..1."""
-        return self.right / max(1, self.pictures)
+        return self.right / max(1, self.images)
 
     def near_chance(self, classes: int) -> bool:
         """Tell whether guessing among ``classes`` would do as well: within two standard deviations of chance."""
         chance = 1 / classes
-        return self.right <= self.pictures * chance + 2 * math.sqrt(self.pictures * chance * (1 - chance))
+        return self.right <= self.images * chance + 2 * math.sqrt(self.images * chance * (1 - chance))
 
 
 class Classes:
@@ -113,7 +113,7 @@ class Classes:
         return int(folder) if numbered else None
 
     def innermost(self, path: str) -> int:
-        """Return the class of the innermost folder of a path, such as ``pictures/tank/sunny``, that has one's name.
+        """Return the class of the innermost folder of a path, such as ``images/tank/sunny``, that has one's name.
 
         Raises:
             BadRequest: no folder of the path is named after a class, or the path is too long.
@@ -145,7 +145,7 @@ class Classes:
 
 
 def find(model: Model, folder: Path) -> list[Labelled]:
-    """Return the pictures in the subfolders of ``folder``, each of which is named after a class or its index.
+    """Return the images in the subfolders of ``folder``, each of which is named after a class or its index.
 
     Raises:
         BadRequest: there are none, or a subfolder is named after no class.
@@ -163,31 +163,31 @@ def find(model: Model, folder: Path) -> list[Labelled]:
         target = named.target(subfolder.name)
         if target is None:
             raise named.unknown(subfolder, [path.name for path in subfolders])
-        files = sorted(file for file in subfolder.rglob("*") if file.suffix.lower() in PICTURES)
+        files = sorted(file for file in subfolder.rglob("*") if file.suffix.lower() in IMAGES)
         found += [Labelled(file, target) for file in files]
     if not found:
         raise BadRequest(
-            f"There are no pictures in subfolders of {folder}; it takes one folder for each class.", field="folder"
+            f"There are no images in subfolders of {folder}; it takes one folder for each class.", field="folder"
         )
     return found
 
 
-def measure(model: Model, pictures: Sequence[Labelled], progress: Progress = lambda fraction: None) -> Accuracy:
-    """Ask a model for the best class of each picture.
+def measure(model: Model, images: Sequence[Labelled], progress: Progress = lambda fraction: None) -> Accuracy:
+    """Ask a model for the best class of each image.
 
     Raises:
-        ModelError: the model fails, or none of the pictures can be read.
+        ModelError: the model fails, or none of the images can be read.
     """
     names = model.class_names()
-    answers: dict[int, Counter[int]] = {one.target: Counter() for one in sorted(pictures, key=lambda one: one.target)}
+    answers: dict[int, Counter[int]] = {one.target: Counter() for one in sorted(images, key=lambda one: one.target)}
     unreadable: list[str] = []
     answered: list[tuple[int, int]] = []
-    for done, (target, answer) in enumerate(best_classes(model, pictures, unreadable), 1):
+    for done, (target, answer) in enumerate(best_classes(model, images, unreadable), 1):
         answers[target][answer] += 1
         answered.append((target, answer))
-        progress(done / len(pictures))
+        progress(done / len(images))
     if not any(answers.values()):
-        raise ModelError(f"None of the {len(pictures)} pictures can be read: {unreadable[0]}")
+        raise ModelError(f"None of the {len(images)} images can be read: {unreadable[0]}")
     shares = []
     for target, counts in answers.items():
         wrong = [(name, count) for name, count in counts.most_common() if name != target]
@@ -196,17 +196,17 @@ def measure(model: Model, pictures: Sequence[Labelled], progress: Progress = lam
     return Accuracy(tuple(shares), tuple(unreadable), tuple(answered))
 
 
-def best_classes(model: Model, pictures: Sequence[Labelled], unreadable: list[str]) -> Iterator[tuple[int, int]]:
-    """Yield the class of each picture that can be read and the class that the model gives it."""
-    for start in range(0, len(pictures), model.batch_size):
+def best_classes(model: Model, images: Sequence[Labelled], unreadable: list[str]) -> Iterator[tuple[int, int]]:
+    """Yield the class of each image that can be read and the class that the model gives it."""
+    for start in range(0, len(images), model.batch_size):
         inputs, targets = [], []
-        for one in pictures[start : start + model.batch_size]:
+        for one in images[start : start + model.batch_size]:
             try:
-                image = picture_from(one.file, 0, model=model).image
+                image = image_from(one.file, 0, model=model).image
             except PicassoError as error:
                 unreadable.append(str(error))
                 continue
-            # At once, so that no more than one picture is held at full size.
+            # At once, so that no more than one image is held at full size.
             inputs.append(model.inputs_of([image])[0])
             targets.append(one.target)
         if inputs:
@@ -214,15 +214,15 @@ def best_classes(model: Model, pictures: Sequence[Labelled], unreadable: list[st
             yield from zip(targets, answers.tolist(), strict=True)
 
 
-def by_values(model: Model, pictures: Sequence[Labelled]) -> dict[str, Accuracy]:
+def by_values(model: Model, images: Sequence[Labelled]) -> dict[str, Accuracy]:
     """Return how a model does with each value range, that of the range in use first.
 
-    Nothing where a model class makes the inputs itself. At most :data:`TRIED` pictures are asked for, evenly spread.
+    Nothing where a model class makes the inputs itself. At most :data:`TRIED` images are asked for, evenly spread.
     """
     if not model.preprocesses_by_name():
         return {}
     used = model.preprocessing
-    some = pictures[:: -(-len(pictures) // TRIED)]
+    some = images[:: -(-len(images) // TRIED)]
     own = used.values or "0..1"
     fitting = [name for name, (mean, _) in RANGES.items() if len(mean) <= model.input_shape[2]]
     found: dict[str, Accuracy] = {}
@@ -236,7 +236,7 @@ def by_values(model: Model, pictures: Sequence[Labelled]) -> dict[str, Accuracy]
 
 
 def better_values(tried: Mapping[str, Accuracy]) -> tuple[str, float, float] | None:
-    """Return the value range with which most pictures are answered right, its accuracy, and that of the one in use.
+    """Return the value range with which most images are answered right, its accuracy, and that of the one in use.
 
     None where no range does clearly better.
 
@@ -246,8 +246,8 @@ def better_values(tried: Mapping[str, Accuracy]) -> tuple[str, float, float] | N
     if not tried:
         return None
     best = max(tried, key=lambda name: tried[name].fraction)
-    now, then, pictures = next(iter(tried.values())).fraction, tried[best].fraction, tried[best].pictures
-    clear = then - now > 2 * math.sqrt(then * (1 - then) / pictures) + 1 / pictures
+    now, then, images = next(iter(tried.values())).fraction, tried[best].fraction, tried[best].images
+    clear = then - now > 2 * math.sqrt(then * (1 - then) / images) + 1 / images
     return (best, then, now) if clear else None
 
 

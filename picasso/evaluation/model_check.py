@@ -14,24 +14,24 @@ from picasso import remedies
 from picasso.errors import PicassoError
 from picasso.evaluation import class_order, labeled_folder
 from picasso.evaluation.labeled_folder import Accuracy, abridged
-from picasso.explanation.inputs import Picture, as_seen, picture_from
+from picasso.explanation.inputs import NamedImage, as_seen, image_from
 from picasso.imaging import decode
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability, Layer, ModelCard, Prediction
 from picasso.models.outputs import OutputKind
 
-# Fewer pictures than this say nothing about a model that always answers the same.
-ENOUGH_PICTURES = 5
+# Fewer images than this say nothing about a model that always answers the same.
+ENOUGH_IMAGES = 5
 # Outputs whose probabilities need not sum to 1, once the user has said so.
 MULTI_LABEL = (OutputKind.SIGMOID, OutputKind.SIGMOID_LOGITS, OutputKind.TANH)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The most probable classes of one picture."""
+    """The most probable classes of one image."""
 
-    picture: str
+    image: str
     predictions: tuple[Prediction, ...]
 
 
@@ -43,10 +43,10 @@ class Report:
         card: the model in words.
         class_names: in the order of the output.
         layers: the layers with feature maps, first to last.
-        answers: the predictions for the pictures looked at.
+        answers: the predictions for the images looked at.
         accuracy: how the model did on a labelled folder, if one was given.
         warnings: what the user should look into.
-        view: the first of the pictures looked at as the model sees it, as a data address of a PNG; "" without any.
+        view: the first of the images looked at as the model sees it, as a data address of a PNG; "" without any.
         label_order: the labels in the order of the outputs, where they seem to be in another.
     """
 
@@ -64,7 +64,7 @@ class Report:
         accuracy = self.accuracy and {
             "fraction": self.accuracy.fraction,
             "right": self.accuracy.right,
-            "pictures": self.accuracy.pictures,
+            "images": self.accuracy.images,
             "classes": [asdict(share) for share in self.accuracy.classes],
             "label_order": list(self.label_order),
         }
@@ -89,7 +89,7 @@ class Report:
             ("checkpoint", self.card.checkpoint + (f", written {time}" if (time := self.card.checkpoint_time) else "")),
             *([("sha256", self.card.fingerprint[:12])] if self.card.fingerprint else []),
             ("input", f"{height} x {width} pixels, {channels} channel{'s' if channels > 1 else ''}"),
-            ("pictures", self.card.preprocessing),
+            ("images", self.card.preprocessing),
             ("classes", f"{self.card.classes}: {abridged(self.class_names)}"),
             *([("output", self.card.output)] if self.card.output else []),
             ("logits", self.card.logits),
@@ -99,47 +99,47 @@ class Report:
         ]
         for answer in self.answers:
             best = ", ".join(f"{one['name']} {one['prob']:.3f}" for one in answer.predictions)
-            lines.append(("answer", f"{answer.picture}: {best}"))
+            lines.append(("answer", f"{answer.image}: {best}"))
         if self.accuracy:
-            total = f"{self.accuracy.right} of {self.accuracy.pictures} pictures are answered right"
+            total = f"{self.accuracy.right} of {self.accuracy.images} images are answered right"
             lines.append(("accuracy", f"{self.accuracy.fraction:.3f}: {total}"))
             for share in self.accuracy.classes:
                 mistaken = f", mostly taken for {share.mistaken_for}" if share.mistaken_for else ""
-                lines.append(("class", f"{share.name}: {share.right} of {share.pictures}{mistaken}"))
+                lines.append(("class", f"{share.name}: {share.right} of {share.images}{mistaken}"))
         return lines
 
 
 def check(
     model: Model,
-    pictures: Iterable[Picture],
+    images: Iterable[NamedImage],
     folder: Path | None = None,
     progress: labeled_folder.Progress = lambda fraction: None,
     show: Callable[[str, Image.Image], None] = lambda name, view: None,
 ) -> Report:
-    """Describe a loaded model, look at its predictions for some pictures, and measure it on a labelled folder.
+    """Describe a loaded model, look at its predictions for some images, and measure it on a labelled folder.
 
     Args:
         model: the model.
-        pictures: some pictures.
-        folder: pictures in folders named after the classes.
+        images: some images.
+        folder: images in folders named after the classes.
         progress: called with the fraction of the folder that is done.
-        show: called with the name of each picture and the picture as the model sees it.
+        show: called with the name of each image and the image as the model sees it.
 
     Raises:
-        ModelError: the model fails on a picture.
+        ModelError: the model fails on an image.
         BadRequest: the folder does not fit the model.
     """
     card, names = model.card(), tuple(str(name) for name in model.class_names())
     warnings = list(card.notes)
-    # One by one, so that no more than one picture is held at full size.
+    # One by one, so that no more than one image is held at full size.
     seen: list[tuple[str, Array]] = []
     first = ""
-    for picture in pictures:
-        array, view = as_seen(model, picture)
-        seen.append((picture.name, array))
-        warnings += picture.notes
+    for image in images:
+        array, view = as_seen(model, image)
+        seen.append((image.name, array))
+        warnings += image.notes
         first = first or decode.data_address(decode.encode(view))
-        show(picture.name, view)
+        show(image.name, view)
     answers: tuple[Answer, ...] = ()
     if seen:
         inputs = np.stack([array for _, array in seen])
@@ -164,22 +164,22 @@ def smells(probabilities: Array, names: Sequence[str], said: str = "") -> list[s
     """
     found = []
     best = {int(index) for index in probabilities.argmax(axis=1)}
-    if len(probabilities) >= ENOUGH_PICTURES and len(best) == 1:
+    if len(probabilities) >= ENOUGH_IMAGES and len(best) == 1:
         found.append(
-            f"All {len(probabilities)} pictures are answered with {names[best.pop()]}: the value range of the input "
+            f"All {len(probabilities)} images are answered with {names[best.pop()]}: the value range of the input "
             "may be wrong."
         )
     sums = probabilities.sum(axis=1, dtype=np.float64)
     if np.abs(sums - 1).max() > 1e-3 and said not in MULTI_LABEL:
         found.append(
-            f"The probabilities of a picture sum to {sums.min():.3g} to {sums.max():.3g}, not to 1: right for labels "
+            f"The probabilities of an image sum to {sums.min():.3g} to {sums.max():.3g}, not to 1: right for labels "
             "that can hold together (a sigmoid for each), wrong for classes that exclude each other."
         )
     return found
 
 
 def doubts(
-    model: Model, pictures: Sequence[labeled_folder.Labelled], accuracy: Accuracy
+    model: Model, images: Sequence[labeled_folder.Labelled], accuracy: Accuracy
 ) -> tuple[class_order.Reordering | None, list[str]]:
     """Return what a labelled folder reveals: labels in another order, a better value range, or accuracy near chance.
 
@@ -188,7 +188,7 @@ def doubts(
     names = [str(name) for name in model.class_names()]
     near_chance = accuracy.near_chance(model.num_classes)
     order = class_order.find(names, accuracy.answered)
-    tried = labeled_folder.by_values(model, pictures) if near_chance or not model.preprocessing.values else {}
+    tried = labeled_folder.by_values(model, images) if near_chance or not model.preprocessing.values else {}
     better = labeled_folder.better_values(tried)
     values = ""
     if near_chance and not order and not better:
@@ -207,23 +207,23 @@ def doubts(
         found.append(condition + order.sentence())
     elif near_chance:
         found.append(
-            f"{accuracy.right} of {accuracy.pictures} right is what guessing among {model.num_classes} classes gives: "
+            f"{accuracy.right} of {accuracy.images} right is what guessing among {model.num_classes} classes gives: "
             "the order of the labels, the value range or the order of the channels may be wrong."
         )
     if better:
         found.append(
-            f"With values {better[0]}, {better[1]:.0%} of the pictures tried are right, instead of {better[2]:.0%}: "
+            f"With values {better[0]}, {better[1]:.0%} of the images tried are right, instead of {better[2]:.0%}: "
             f"try {remedies.setting('PREPROCESS', better[0])}."
         )
     return order, found
 
 
-def read(files: Mapping[str, Path], model: Model) -> tuple[list[Picture], list[str]]:
-    """Return those of some files, by name, that can be read as pictures, and a sentence for each of the others."""
-    pictures, problems = [], []
+def read(files: Mapping[str, Path], model: Model) -> tuple[list[NamedImage], list[str]]:
+    """Return those of some files, by name, that can be read as images, and a sentence for each of the others."""
+    images, problems = [], []
     for name, file in files.items():
         try:
-            pictures.append(replace(picture_from(file, 0, model=model), name=name))
+            images.append(replace(image_from(file, 0, model=model), name=name))
         except PicassoError as error:
             problems.append(error.message)
-    return pictures, problems
+    return images, problems

@@ -1,4 +1,4 @@
-"""How any picture of a digit becomes what an MNIST network expects: white ink on black, 28 by 28 pixels."""
+"""How any image of a digit becomes what an MNIST network expects: white ink on black, 28 by 28 pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SIDE = 28
 
 
 def as_mnist(image: Image.Image) -> Image.Image:
-    """Return a picture as a grey 28 x 28 one, inverted if its border is bright, padded if it is not square.
+    """Return an image as a grey 28 x 28 one, inverted if its border is bright, padded if it is not square.
 
     A digit written with a dark pen on paper is turned into white on black, as the training digits are.
     """

@@ -60,7 +60,7 @@ BLOCK_SOURCES = {
 
 def build() -> keras.Model:
     """Return the untrained network: ``(N, 224, 224, 3)``, ``(x - 127) / 128``, to 1,000 class probabilities."""
-    inputs = outputs = keras.Input((SIDE, SIDE, 3), name="picture")
+    inputs = outputs = keras.Input((SIDE, SIDE, 3), name="image")
     outputs = normalized(convolution(outputs, *STEM, name="stem"), "stem", relu=True)
     index = 0
     for stage in STAGES:

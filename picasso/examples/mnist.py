@@ -2,7 +2,7 @@
 
     python -m picasso.examples.mnist FOLDER
 
-writes the bundled sample pictures again: the first three test digits of each class, as PNG.
+writes the bundled sample images again: the first three test digits of each class, as PNG.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FILES = {
 
 
 class Digits(NamedTuple):
-    """Pictures ``(N, 28, 28)`` uint8, white ink on black, and their labels ``(N,)`` uint8."""
+    """Images ``(N, 28, 28)`` uint8, white ink on black, and their labels ``(N,)`` uint8."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]

@@ -52,7 +52,7 @@ def photographs(wheels: Sequence[Path] = ()) -> None:
         for file in fetch(targets, PHOTOGRAPHS, wheels):
             click.echo(f"wrote {file}")
     except PicassoError as error:
-        # The example runs without them: people have pictures of their own.
+        # The example runs without them: people have images of their own.
         click.secho(f"No photographs to begin with: {error.message}", fg="yellow", err=True)
 
 

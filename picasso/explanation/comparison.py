@@ -1,4 +1,4 @@
-"""The same pictures through several models: the maps of each, and what lies between them."""
+"""The same images through several models: the maps of each, and what lies between them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from picasso.attribution.rank_agreement import rank_correlation
 from picasso.explanation import pipeline
-from picasso.explanation.inputs import Picture, Source
+from picasso.explanation.inputs import NamedImage, Source
 from picasso.explanation.pipeline import Preview, Report
 from picasso.explanation.result import Result
 from picasso.models.base import Model
@@ -34,28 +34,28 @@ def explain_each(
     classes: int | str | Sequence[int | str] = (),
     **settings: object,
 ) -> Iterator[Result]:
-    """Yield the result of each picture as soon as it is there, with what each of several models makes of it.
+    """Yield the result of each image as soon as it is there, with what each of several models makes of it.
 
     The arguments are those of :func:`picasso.explain`, but for ``models``, which are those of :func:`run`. Classes are
     those of the first model.
     """
     first = next(iter(models.values()))
     cls, asked = pipeline.find(visualization, plugin_dirs), pipeline.asked_for(first, classes)
-    for pictures, report in pipeline.groups(first, images, progress):
-        yield from run(models, cls, settings, pictures, report, classes=asked)
+    for group, report in pipeline.groups(first, images, progress):
+        yield from run(models, cls, settings, group, report, classes=asked)
 
 
 def run(
     models: Mapping[str, Model],
     visualization: type[BaseVisualization[Any]],
     settings: Mapping[str, object],
-    pictures: Sequence[Picture],
+    images: Sequence[NamedImage],
     report: Report,
     preview: Preview | None = None,
     *,
     classes: Sequence[Wanted] = (),
 ) -> Iterator[Result]:
-    """Yield one result for each picture, with the panels of each model and their differences.
+    """Yield one result for each image, with the panels of each model and their differences.
 
     All models are asked for the same classes: those chosen, or else those that are the most probable for the first
     model. With one model this is :func:`picasso.explanation.pipeline.run`.
@@ -64,27 +64,27 @@ def run(
         models: by name; the first is the one that the others are compared with.
         visualization: the class.
         settings: not checked yet.
-        pictures: any number.
+        images: any number.
         report: called with the fraction done.
         preview: see :func:`picasso.explanation.pipeline.run`; only asked for with one model.
         classes: the classes to look at; none takes the most probable.
     """
     (first, model), *others = models.items()
     if not others:
-        yield from pipeline.run(model, visualization, settings, pictures, report, preview, classes=classes)
+        yield from pipeline.run(model, visualization, settings, images, report, preview, classes=classes)
         return
     settings = visualization.settings_to_compare(visualization.ALLOWED_SETTINGS.parse(settings))
-    for index, picture in enumerate(pictures):
+    for index, image in enumerate(images):
 
         def part(number: int, start: int = index) -> Report:
-            return lambda fraction: report((start + (number + fraction) / len(models)) / len(pictures))
+            return lambda fraction: report((start + (number + fraction) / len(models)) / len(images))
 
-        (result,) = pipeline.run(model, visualization, settings, [picture], part(0), classes=classes)
+        (result,) = pipeline.run(model, visualization, settings, [image], part(0), classes=classes)
         agreements: list[float | None] = []
         same: Sequence[Wanted] = classes or [one["index"] for one in result.predictions]
         for number, (name, other) in enumerate(others, 1):
             asked = same if other.num_classes == model.num_classes else ()
-            (theirs,) = pipeline.run(other, visualization, settings, [picture], part(number), classes=asked)
+            (theirs,) = pipeline.run(other, visualization, settings, [image], part(number), classes=asked)
             result, found = joined(result, theirs, first or own_name(result.model, models), name)
             agreements += found
         yield replace(result, agreement=mean(agreements))

@@ -13,7 +13,7 @@ from picasso.models.base import Model
 from picasso.models.info import Capability
 from picasso.visualizations.base import BaseVisualization
 
-# Seconds that one picture takes to go through each model, once that was measured.
+# Seconds that one image takes to go through each model, once that was measured.
 PACES: weakref.WeakKeyDictionary[Model, float] = weakref.WeakKeyDictionary()
 # Seconds that the first map of each model took more, for what was compiled, once that was measured.
 FIRST: weakref.WeakKeyDictionary[Model, float] = weakref.WeakKeyDictionary()
@@ -24,7 +24,7 @@ ROUNDS, LONG_SECONDS = 3, 5.0
 
 
 def measure(model: Model) -> None:
-    """Note how long a picture takes to go through a model in a full batch: the fastest of a few, or of one if slow."""
+    """Note how long an image takes to go through a model in a full batch: the fastest of a few, or of one if slow."""
     inputs = np.zeros((model.batch_size, *model.input_shape), np.float32)
     # The first time, memory is taken and kernels are chosen.
     model.predict(inputs)
@@ -36,10 +36,10 @@ def measure(model: Model) -> None:
     PACES[model] = min(seconds) / len(inputs)
 
 
-def seconds_per_picture(
+def seconds_per_image(
     model: Model, visualization: type[BaseVisualization[Any]], settings: Mapping[str, object]
 ) -> float | None:
-    """Return about how many seconds a visualization takes for one picture, or None while that is not known.
+    """Return about how many seconds a visualization takes for one image, or None while that is not known.
 
     Raises:
         BadRequest: a setting is wrong.

@@ -1,4 +1,4 @@
-"""From pictures to what a model takes: read, named, preprocessed, predicted, and visible as the model sees them."""
+"""From images to what a model takes: read, named, preprocessed, predicted, and visible as the model sees them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso.config import PICTURES
+from picasso.config import IMAGES
 from picasso.errors import BadRequest, reason
 from picasso.imaging import decode as door
 from picasso.imaging.pixels import HIGHEST_16_BIT
@@ -22,8 +22,8 @@ from picasso.models.info import Prediction
 from picasso.visualizations.base import Input
 
 UNFAITHFUL = (
-    "preprocess() changes this picture in a way that view() does not show, so the picture below is drawn from the "
-    "numbers that the model received. Override view() in your model class to show the picture itself."
+    "preprocess() changes this image in a way that view() does not show, so the image below is drawn from the "
+    "numbers that the model received. Override view() in your model class to show the image itself."
 )
 
 #: What a caller may pass: a file or folder, the bytes of a file, a PIL image, or an array: of NumPy, or of any library
@@ -32,8 +32,8 @@ Source = Any
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture and what the user calls it.
+class NamedImage:
+    """An image and what the user calls it.
 
     Attributes:
         name: what the user calls it.
@@ -106,10 +106,10 @@ def files_in(folder: Path, model: Model | None) -> list[Path]:
     files = [
         file
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and not file.name.startswith(".") and (own or file.suffix.lower() in PICTURES)
+        if file.is_file() and not file.name.startswith(".") and (own or file.suffix.lower() in IMAGES)
     ]
     if not files:
-        raise BadRequest(f"There are no images in the folder {folder}; they end with {', '.join(PICTURES)}.")
+        raise BadRequest(f"There are no images in the folder {folder}; they end with {', '.join(IMAGES)}.")
     return files
 
 
@@ -136,8 +136,8 @@ def is_batch(array: NDArray[Any], model: Model | None) -> bool:
     return array.ndim == 4
 
 
-def picture_from(source: Source, index: int, name: str | None = None, model: Model | None = None) -> Picture:
-    """Return one thing that a caller passed as an upright picture with a name.
+def image_from(source: Source, index: int, name: str | None = None, model: Model | None = None) -> NamedImage:
+    """Return one thing that a caller passed as an upright image with a name.
 
     Args:
         source: a single one; see :func:`expand`.
@@ -149,27 +149,27 @@ def picture_from(source: Source, index: int, name: str | None = None, model: Mod
         BadRequest, UnsupportedImage, TooLarge: see :func:`picasso.imaging.decode.decode`.
         ModelCodeError: ``open_image`` of the model failed.
     """
-    called = f"picture {index}"
+    called = f"image {index}"
     if isinstance(source, str | Path):
         called = name or Path(source).name
         try:
             source = Path(source).read_bytes()
         except OSError as error:
-            raise BadRequest(f"The picture {source} can't be read: {error.strerror}.") from error
+            raise BadRequest(f"The image {source} can't be read: {error.strerror}.") from error
     if model and model.opens_images() and not isinstance(source, Image.Image):
         body = source if isinstance(source, bytes) else as_array(source)
-        return Picture(called, model.opened(body, called))
+        return NamedImage(called, model.opened(body, called))
     if isinstance(source, bytes):
         decoded = door.decode(source, called)
     elif isinstance(source, Image.Image):
         decoded = door.from_image(source, called)
     else:
-        decoded = door.from_array(as_array(source), f"Picture {index}")
-    return Picture(called, decoded.image, decoded.notes)
+        decoded = door.from_array(as_array(source), f"Image {index}")
+    return NamedImage(called, decoded.image, decoded.notes)
 
 
 def stored(path: str | Path, model: Model) -> Any:
-    """Return a picture that was checked and stored as a PNG, as ``model`` takes it.
+    """Return an image that was checked and stored as a PNG, as ``model`` takes it.
 
     Raises:
         FileNotFoundError: it is gone.
@@ -182,12 +182,12 @@ def stored(path: str | Path, model: Model) -> Any:
         return image
 
 
-def as_seen(model: Model, picture: Picture) -> tuple[Array, Image.Image]:
-    """Return the model's input ``(H, W, C)`` for a picture, and the picture as the model sees it.
+def as_seen(model: Model, image: NamedImage) -> tuple[Array, Image.Image]:
+    """Return the model's input ``(H, W, C)`` for an image, and the image as the model sees it.
 
-    Where the input is not what becomes of the view, the picture is the input made visible.
+    Where the input is not what becomes of the view, the image is the input made visible.
     """
-    view, array = model.view(picture.image), model.inputs_of([picture.image])[0]
+    view, array = model.view(image.image), model.inputs_of([image.image])[0]
     faithful = model.opens_images() or gives(array, model.encode([view])[0])
     return array, view if faithful else visible(array)
 
@@ -197,29 +197,29 @@ def gives(array: Array, again: Array) -> bool:
     return bool(np.allclose(array, again, atol=1e-3 * max(1.0, float(np.ptp(array)))))
 
 
-def prepare(model: Model, pictures: Sequence[Picture], classes: Sequence[int] = ()) -> list[Input]:
-    """Preprocess the pictures, predict their classes, and make each visible as the model sees it.
+def prepare(model: Model, images: Sequence[NamedImage], classes: Sequence[int] = ()) -> list[Input]:
+    """Preprocess the images, predict their classes, and make each visible as the model sees it.
 
     Raises:
         BadRequest: the model has no class of such a number.
     """
-    originals = [picture.image for picture in pictures]
+    originals = [image.image for image in images]
     arrays = model.inputs_of(originals)
     probabilities = model.predict(arrays)
     best = model.best_classes(probabilities)
     asked = chosen(model, probabilities, classes) if classes else best
-    views = [model.view(image) for image in originals]
+    views = [model.view(original) for original in originals]
     # What such a class opens may have more channels than a view, from which the input can't be made again.
     own = model.opens_images()
     encoded = arrays if own else model.encode(views)
     inputs = []
-    for index, (picture, array, again, view) in enumerate(zip(pictures, arrays, encoded, views, strict=True)):
+    for index, (image, array, again, view) in enumerate(zip(images, arrays, encoded, views, strict=True)):
         faithful = gives(array, again)
         shown = view if faithful else visible(array)
-        notes = picture.notes if faithful else (*picture.notes, UNFAITHFUL)
-        image = picture.image if isinstance(picture.image, Image.Image) else view
+        notes = image.notes if faithful else (*image.notes, UNFAITHFUL)
+        original = image.image if isinstance(image.image, Image.Image) else view
         exact = faithful and not own
-        inputs.append(Input(picture.name, image, shown, array, asked[index], exact, best[index], notes))
+        inputs.append(Input(image.name, original, shown, array, asked[index], exact, best[index], notes))
     return inputs
 
 
@@ -236,7 +236,7 @@ def chosen(model: Model, probabilities: Array, classes: Sequence[int]) -> list[t
 
 
 def visible(array: Array) -> Image.Image:
-    """Return a model's input ``(H, W, C)`` as a picture, its smallest value black and its largest white."""
+    """Return a model's input ``(H, W, C)`` as an image, its smallest value black and its largest white."""
     low, span = float(array.min()), float(np.ptp(array)) or 1.0
     pixels = np.round((array - low) / span * 255).astype(np.uint8)
     return Image.fromarray(pixels[..., :3] if pixels.shape[-1] >= 3 else pixels[..., 0])

@@ -1,4 +1,4 @@
-"""One visualization of some pictures by one model: the path that pages, API, command line and Python share."""
+"""One visualization of some images by one model: the path that pages, API, command line and Python share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from picasso.errors import BadRequest, ModelError, PicassoError, RunError, reason
-from picasso.explanation.inputs import Picture, Source, expand, named, picture_from, prepare
+from picasso.explanation.inputs import NamedImage, Source, expand, image_from, named, prepare
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
 from picasso.models.base import Model
@@ -22,7 +22,7 @@ from picasso.visualizations.panel import Panel
 Report = Callable[[float], None]
 Preview = Callable[[int, Callable[[], Result]], None]
 
-# How many pictures are prepared at once: enough to keep the model busy, few enough that memory stays bounded
+# How many images are prepared at once: enough to keep the model busy, few enough that memory stays bounded
 # and that another run is soon served.
 GROUP = 4
 
@@ -37,7 +37,7 @@ def explain(
     classes: int | str | Sequence[int | str] = (),
     **settings: object,
 ) -> list[Result]:
-    """Run one visualization on pictures and return one result for each.
+    """Run one visualization on images and return one result for each.
 
     Args:
         model: from :func:`picasso.models.load_model`.
@@ -48,12 +48,12 @@ def explain(
         plugin_dirs: folders with visualizations of your own.
         progress: called with the fraction done, 0..1; may raise :class:`~picasso.errors.Cancelled` to stop.
         classes: the names or numbers of the classes to look at, or one of them; "a vs b" is the one rather than the
-            other. None takes the most probable of each picture.
+            other. None takes the most probable of each image.
         settings: the visualization's settings, such as ``Window=0.1``.
 
     Raises:
         NotFound: there is no visualization of that name.
-        BadRequest: the visualization can't be used, or a setting or a picture is not valid.
+        BadRequest: the visualization can't be used, or a setting or an image is not valid.
         ModelError: the model can't give what the visualization needs.
         RunError: the visualization failed.
     """
@@ -73,11 +73,11 @@ def explain_each(
     classes: int | str | Sequence[int | str] = (),
     **settings: object,
 ) -> Iterator[Result]:
-    """Yield the result of each picture as soon as it is there; the arguments are those of :func:`explain`."""
+    """Yield the result of each image as soon as it is there; the arguments are those of :func:`explain`."""
     check_loaded(model)
     cls, asked = find(visualization, plugin_dirs), asked_for(model, classes)
-    for pictures, report in groups(model, images, progress):
-        yield from run(model, cls, settings, pictures, report, classes=asked)
+    for group, report in groups(model, images, progress):
+        yield from run(model, cls, settings, group, report, classes=asked)
 
 
 def check_loaded(model: Any) -> None:
@@ -105,13 +105,13 @@ def asked_for(model: Model, classes: int | str | Sequence[int | str]) -> list[Wa
 
 def groups(
     model: Model, images: Source | Iterable[Source], progress: Report | None
-) -> Iterator[tuple[list[Picture], Report]]:
-    """Yield :data:`GROUP` pictures at a time, and what to call with the fraction of them that is done."""
+) -> Iterator[tuple[list[NamedImage], Report]]:
+    """Yield :data:`GROUP` images at a time, and what to call with the fraction of them that is done."""
     sources = list(expand(images, model))
     names = named(sources)
     for start in range(0, len(sources), GROUP):
         some = range(len(sources))[start : start + GROUP]
-        group = [picture_from(sources[index], index, names[index], model) for index in some]
+        group = [image_from(sources[index], index, names[index], model) for index in some]
 
         def report(fraction: float, done: int = start, size: int = len(group)) -> None:
             if progress:
@@ -124,23 +124,23 @@ def run(
     model: Model,
     visualization: type[BaseVisualization[Any]],
     settings: Mapping[str, object],
-    pictures: Sequence[Picture],
+    images: Sequence[NamedImage],
     report: Report,
     preview: Preview | None = None,
     *,
     classes: Sequence[Wanted] = (),
 ) -> Iterator[Result]:
-    """Yield the result of each picture as soon as it is there; see :func:`explain`.
+    """Yield the result of each image as soon as it is there; see :func:`explain`.
 
     Args:
         model: the model.
         visualization: the class.
         settings: not checked yet.
-        pictures: any number; they are prepared at once.
+        images: any number; they are prepared at once.
         report: called with the fraction done.
-        preview: called with the index of a picture and a function that makes what is known of its result.
+        preview: called with the index of an image and a function that makes what is known of its result.
         classes: the numbers of the classes to look at, or of two, the first rather than the second; none takes the
-            most probable of each picture.
+            most probable of each image.
     """
     name = visualization.__name__
     model, numbered = contrasted(model, classes)
@@ -148,7 +148,7 @@ def run(
     missing = card.missing(visualization.NEEDS)
     if missing:
         raise ModelError(f"{name} needs {' and '.join(missing)}, which the model {card.name} can't give.")
-    if not pictures:
+    if not images:
         return
     try:
         why = visualization.unsuitable(model)
@@ -160,20 +160,20 @@ def run(
     finished = 0
 
     def progress(done: int, total: int) -> None:
-        report((finished + done / max(1, total)) / len(pictures))
+        report((finished + done / max(1, total)) / len(images))
 
-    def result(picture: Input, panels: Sequence[Panel]) -> Result:
+    def result(image: Input, panels: Sequence[Panel]) -> Result:
         return Result(
             visualization=name,
             settings=checked.as_dict(),
-            picture=picture.name,
-            view=np.asarray(picture.view),
-            predictions=picture.best,
+            image=image.name,
+            view=np.asarray(image.view),
+            predictions=image.best,
             panels=tuple(panel.above_chance(model.noise, model.logit_noise) for panel in panels),
             model=card,
             seconds=time.perf_counter() - started,
             reference=visualization.REFERENCE_LINK,
-            notes=picture.notes,
+            notes=image.notes,
         )
 
     def show(make: Callable[[], Sequence[Panel]]) -> None:
@@ -182,18 +182,18 @@ def run(
 
     started = time.perf_counter()
     report(0.0)
-    inputs = prepare(model, pictures, numbered)
+    inputs = prepare(model, images, numbered)
     panels_of = visualization().make_visualization(Task(model, inputs, checked, progress, show))
-    for picture in inputs:
-        panels = next_panels(panels_of, name, picture.name)
+    for image in inputs:
+        panels = next_panels(panels_of, name, image.name)
         finished += 1
-        yield result(picture, panels)
+        yield result(image, panels)
         started = time.perf_counter()
-        report(finished / len(pictures))
+        report(finished / len(images))
 
 
-def next_panels(panels_of: Iterator[Sequence[Panel]], name: str, picture: str) -> Sequence[Panel]:
-    """Ask a visualization for the panels of its next picture and check what it gives.
+def next_panels(panels_of: Iterator[Sequence[Panel]], name: str, image: str) -> Sequence[Panel]:
+    """Ask a visualization for the panels of its next image and check what it gives.
 
     Raises:
         RunError: it stopped too early, failed, or gave something that can't be drawn.
@@ -201,19 +201,17 @@ def next_panels(panels_of: Iterator[Sequence[Panel]], name: str, picture: str) -
     try:
         panels = list(next(panels_of))
     except StopIteration:
-        raise RunError(f"{name} yielded nothing for the picture {picture}; it must yield panels for each.") from None
+        raise RunError(f"{name} yielded nothing for {image}; it must yield panels for each.") from None
     except PicassoError:
         raise
     except Exception as error:
-        raise RunError(f"{name} failed on the picture {picture}: {reason(error)}.") from error
+        raise RunError(f"{name} failed on {image}: {reason(error)}.") from error
     for panel in panels:
         if not isinstance(panel, Panel):
             raise RunError(f"{name} yielded a {type(panel).__name__} where a Panel was due.")
-        shape, colour = panel.array.shape, panel.kind == "picture" and panel.array.shape[2:] == (3,)
+        shape, colour = panel.array.shape, panel.kind == "image" and panel.array.shape[2:] == (3,)
         if (len(shape) != 2 and not colour) or 0 in shape:
-            raise RunError(
-                f"{name} made a {panel.kind} of shape {shape}; maps are (h, w), pictures (h, w) or (h, w, 3)."
-            )
+            raise RunError(f"{name} made a {panel.kind} of shape {shape}; maps are (h, w), images (h, w) or (h, w, 3).")
         if panel.kind == "map" and not np.isfinite(panel.array).all():
-            raise RunError(f"{name} made a map with values that are not finite numbers for the picture {picture}.")
+            raise RunError(f"{name} made a map with values that are not finite numbers for {image}.")
     return panels

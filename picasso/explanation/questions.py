@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from picasso.errors import NotFound, RunError
-from picasso.explanation.cost_model import compiling, seconds_per_picture
-from picasso.explanation.inputs import Picture, prepare, stored
+from picasso.explanation.cost_model import compiling, seconds_per_image
+from picasso.explanation.inputs import NamedImage, prepare, stored
 from picasso.explanation.registry import Registry
 from picasso.imaging import decode
 from picasso.imaging.masking import Hidden
@@ -24,7 +24,7 @@ from picasso.models.base import Model
 from picasso.models.info import Prediction
 from picasso.visualizations.base import Input
 
-# Enough for somebody who goes to and fro between pictures.
+# Enough for somebody who goes to and fro between images.
 KEPT = 32
 
 
@@ -39,39 +39,39 @@ def answer(model: Model, registry: Registry, question: Mapping[str, Any]) -> dic
             return what_if(model, question)
         case "estimate":
             visualization = registry.get(question["visualization"]).require()
-            seconds = seconds_per_picture(model, visualization, question["settings"])
+            seconds = seconds_per_image(model, visualization, question["settings"])
             return {"seconds": seconds, "once": compiling(model, visualization)}
     raise RunError(f"There is no question of the kind {question['kind']}.")
 
 
 def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
-    """Say what the model answers to pictures of which parts are hidden.
+    """Say what the model answers to images of which parts are hidden.
 
     Args:
         model: the model.
-        question: ``paths`` of the pictures, ``shapes`` and ``fill`` as :class:`~picasso.imaging.masking.Hidden` reads
-            them, ``other``, the path of the picture that the fill "picture" shows, or None, and ``show``, whether the
-            pictures as the model then sees them are wanted.
+        question: ``paths`` of the images, ``shapes`` and ``fill`` as :class:`~picasso.imaging.masking.Hidden` reads
+            them, ``other``, the path of the image that the fill "image" shows, or None, and ``show``, whether the
+            images as the model then sees them are wanted.
 
     Returns:
-        ``answers``, one for each picture: ``before`` and ``after``, the most probable classes of the picture as
+        ``answers``, one for each image: ``before`` and ``after``, the most probable classes of the image as
         it was and with the parts hidden; ``classes``, all of those with both probabilities; ``flipped``, whether
-        the most probable class is another one; and where it was wanted ``view``, the picture as a data address.
+        the most probable class is another one; and where it was wanted ``view``, the image as a data address.
     """
     hidden = Hidden.parse(question["shapes"], question["fill"])
     known = [prepared(model, path) for path in question["paths"]]
-    pictures = [picture for picture, _ in known]
+    images = [image for image, _ in known]
     other = prepared(model, question["other"])[0] if question["other"] else None
-    views = [hidden.cover(picture.view, other.view if other else None) for picture, _ in known]
-    after = model.predict(np.stack([covered(model, hidden, *one, other) for one in zip(pictures, views, strict=True)]))
+    views = [hidden.cover(image.view, other.view if other else None) for image, _ in known]
+    after = model.predict(np.stack([covered(model, hidden, *one, other) for one in zip(images, views, strict=True)]))
     decoded = model.best_classes(after)
     answers = []
-    for (picture, probabilities), now, best, view in zip(known, after, decoded, views, strict=True):
+    for (image, probabilities), now, best, view in zip(known, after, decoded, views, strict=True):
         document = {
-            "before": list(picture.predictions),
+            "before": list(image.predictions),
             "after": list(best),
-            "classes": both(picture.predictions, best, probabilities, now),
-            "flipped": picture.predictions[0]["index"] != best[0]["index"],
+            "classes": both(image.predictions, best, probabilities, now),
+            "flipped": image.predictions[0]["index"] != best[0]["index"],
         }
         if question["show"]:
             document["view"] = decode.data_address(decode.encode(view))
@@ -79,15 +79,15 @@ def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
     return {"answers": answers}
 
 
-def covered(model: Model, hidden: Hidden, picture: Input, view: Image.Image, other: Input | None) -> Array:
-    """Return the model's input ``(H, W, C)`` for a picture of which parts are hidden, as ``view`` shows it.
+def covered(model: Model, hidden: Hidden, image: Input, view: Image.Image, other: Input | None) -> Array:
+    """Return the model's input ``(H, W, C)`` for an image of which parts are hidden, as ``view`` shows it.
 
     Where preprocessing the view is not what the model receives, the numbers themselves are covered.
     """
-    if picture.exact_view and (other is None or other.exact_view):
+    if image.exact_view and (other is None or other.exact_view):
         return np.asarray(model.encode([view])[0], np.float32)
-    fill = other.array if hidden.fill == "picture" and other else picture.filled(model, hidden.fill)
-    return np.asarray(np.where(hidden.mask(picture.view.size)[..., None], fill, picture.array), np.float32)
+    fill = other.array if hidden.fill == "image" and other else image.filled(model, hidden.fill)
+    return np.asarray(np.where(hidden.mask(image.view.size)[..., None], fill, image.array), np.float32)
 
 
 def both(
@@ -103,11 +103,11 @@ def both(
 
 @functools.lru_cache(maxsize=KEPT)
 def prepared(model: Model, path: str) -> tuple[Input, Array]:
-    """Return a stored picture as the model takes it, and its probabilities ``(K,)``; the last ones are kept."""
+    """Return a stored image as the model takes it, and its probabilities ``(K,)``; the last ones are kept."""
     try:
-        image = stored(path, model)
+        opened = stored(path, model)
     except FileNotFoundError:
-        raise NotFound("The picture was removed meanwhile.") from None
-    (picture,) = prepare(model, [Picture("", image)])
-    # The picture as uploaded may be large, and is not needed any more.
-    return replace(picture, image=picture.view), model.predict(picture.array[None])[0]
+        raise NotFound("The image was removed meanwhile.") from None
+    (image,) = prepare(model, [NamedImage("", opened)])
+    # The image as uploaded may be large, and is not needed any more.
+    return replace(image, image=image.view), model.predict(image.array[None])[0]

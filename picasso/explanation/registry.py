@@ -38,14 +38,14 @@ class Entry:
         cls: the class, or None.
         template: the name of the template that draws it.
         reason: why it can't be used, or "".
-        picture: a small picture of what it gives, or None.
+        image: a small image of what it gives, or None.
     """
 
     name: str
     cls: type[BaseVisualization[Any]] | None = None
     template: str = DEFAULT_TEMPLATE
     reason: str = ""
-    picture: Path | None = None
+    image: Path | None = None
 
     def require(self) -> type[BaseVisualization[Any]]:
         """Return the class, or raise a BadRequest that says why there is none."""
@@ -127,7 +127,7 @@ class Registry:
                 found[entry.name] = why
         return found
 
-    def _read(self, folder: Path, templates: Path, pictures: Path) -> None:
+    def _read(self, folder: Path, templates: Path, images: Path) -> None:
         for file in sorted(folder.glob("*.py")):
             if file.stem.startswith("_") or (folder == BUILT_IN and file.stem in SUPPORT):
                 continue
@@ -142,9 +142,9 @@ class Registry:
                 self._entries.setdefault(file.stem, Entry(file.stem, reason=why))
                 continue
             for cls in classes:
-                self._add(cls, file, templates, pictures)
+                self._add(cls, file, templates, images)
 
-    def _add(self, cls: type[BaseVisualization[Any]], file: Path, templates: Path, pictures: Path) -> None:
+    def _add(self, cls: type[BaseVisualization[Any]], file: Path, templates: Path, images: Path) -> None:
         name = cls.__name__
         if name in self._entries:
             label = f"{name} ({file.parent.name}/{file.name})"
@@ -160,9 +160,9 @@ class Registry:
             self._entries[name] = Entry(name, reason=why)
             return
         template = f"{name}.html" if (templates / f"{name}.html").is_file() else DEFAULT_TEMPLATE
-        shown = (pictures / f"{name}{suffix}" for suffix in (".webp", ".png"))
-        picture = next((file for file in shown if file.is_file()), None)
-        self._entries[name] = Entry(name, cls, template, picture=picture)
+        shown = (images / f"{name}{suffix}" for suffix in (".webp", ".png"))
+        image = next((file for file in shown if file.is_file()), None)
+        self._entries[name] = Entry(name, cls, template, image=image)
 
 
 def place(family: str) -> tuple[int, str]:

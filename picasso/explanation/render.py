@@ -1,4 +1,4 @@
-"""Arrays to pictures: colour maps, overlays and legends; nothing else in Picasso decides on a colour."""
+"""Arrays to images: colour maps, overlays and legends; nothing else in Picasso decides on a colour."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from picasso.visualizations.panel import Panel
 SEQUENTIAL = ("viridis", "cividis", "magma", "inferno", "gray")
 DIVERGING = ("RdBu_r", "PuOr_r", "BrBG_r")
 
-# Small pictures are enlarged to about this many pixels, so that their pixels can be told apart.
+# Small images are enlarged to about this many pixels, so that their pixels can be told apart.
 DISPLAY_SIDE = 320
 
 
@@ -44,22 +44,22 @@ def paint(panel: Panel) -> NDArray[np.uint8]:
 
 
 def enlarge(pixels: NDArray[Any], side: int = DISPLAY_SIDE) -> Image.Image:
-    """Return pixels as a picture, enlarged by a whole factor, to at most ``side`` pixels, if it is small."""
+    """Return pixels as an image, enlarged by a whole factor, to at most ``side`` pixels, if it is small."""
     image = Image.fromarray(pixels)
     factor = max(1, side // max(image.size))
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
 def draw(panel: Panel, view: NDArray[np.uint8]) -> Image.Image:
-    """Return a panel as a picture; a map covers exactly the enlarged ``view`` and lets it shine through.
+    """Return a panel as an image; a map covers exactly the enlarged ``view`` and lets it shine through.
 
     Map values are drawn as they are, each as a rectangle of one colour: smoothing would invent values.
     """
-    if panel.kind == "picture":
+    if panel.kind == "image":
         return enlarge(panel.array)
     background = enlarge(view).convert("RGB")
     if panel.signed:
-        # Blue and red are the map's: those of the picture would be taken for them.
+        # Blue and red are the map's: those of the image would be taken for them.
         background = background.convert("L").convert("RGB")
     painted = Image.fromarray(paint(panel)).resize(background.size, Image.Resampling.NEAREST)
     return Image.blend(painted, background, panel.transparency)

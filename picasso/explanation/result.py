@@ -1,4 +1,4 @@
-"""The result of one visualization of one picture: arrays first, pictures second, the same object for everybody."""
+"""The result of one visualization of one image: arrays first, images second, the same object for everybody."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ VIEW = "view.png"
 
 @dataclass(frozen=True)
 class Result:
-    """What one visualization says of one picture.
+    """What one visualization says of one image.
 
     Attributes:
         visualization: the name of its class.
         settings: its settings by public name.
-        picture: what the user called the picture.
-        view: the picture as the model sees it, ``(H, W)`` or ``(H, W, 3)`` uint8.
+        image: what the user called the image.
+        view: the image as the model sees it, ``(H, W)`` or ``(H, W, 3)`` uint8.
         predictions: the most probable classes, best first.
-        panels: the maps and pictures made.
+        panels: the maps and images made.
         model: which model and checkpoint answered.
-        seconds: how long this picture took.
+        seconds: how long this image took.
         reference: where the method is described, or "".
-        notes: what the reader should know about this picture; ``model.notes`` holds what concerns all.
+        notes: what the reader should know about this image; ``model.notes`` holds what concerns all.
         agreement: where models are compared, how far their maps agree: Spearman's rank correlation, -1..1, the mean
             over all pairs of a map and the first model's map of that class; None where nothing is compared.
         compared: the most probable classes that other models name, by the names of these models.
@@ -44,7 +44,7 @@ class Result:
 
     visualization: str
     settings: dict[str, Any]
-    picture: str
+    image: str
     view: NDArray[np.uint8]
     predictions: tuple[Prediction, ...]
     panels: tuple[Panel, ...]
@@ -64,7 +64,7 @@ class Result:
         return {
             "visualization": self.visualization,
             "settings": self.settings,
-            "picture": self.picture,
+            "image": self.image,
             "view": VIEW,
             "arrays": ARRAYS,
             "predictions": list(self.predictions),
@@ -107,7 +107,7 @@ class Result:
         panels = tuple(
             Panel.from_description(panel, stored[f"panel_{index}"]) for index, panel in enumerate(document["panels"])
         )
-        names = ("visualization", "settings", "picture", "seconds", "reference", "agreement")
+        names = ("visualization", "settings", "image", "seconds", "reference", "agreement")
         same = {key: document[key] for key in names if key in document}
         return cls(
             **same,
@@ -120,16 +120,16 @@ class Result:
         )
 
     def _repr_html_(self) -> str:
-        """Draw the result in a notebook: the picture, then each panel under its title."""
+        """Draw the result in a notebook: the image, then each panel under its title."""
 
         def figure(image: Any, caption: str) -> str:
             address = decode.data_address(decode.encode(image))
             style = "display:inline-block;margin:4px;text-align:center"
-            picture = f'<img width="180" src="{address}">'
-            return f'<figure style="{style}">{picture}<figcaption>{escape(caption)}</figcaption></figure>'
+            drawn = f'<img width="180" src="{address}">'
+            return f'<figure style="{style}">{drawn}<figcaption>{escape(caption)}</figcaption></figure>'
 
         best = ", ".join(f"{p['name']} {p['prob']:.3f}" for p in self.predictions)
-        figures = [figure(render.enlarge(self.view), self.picture)]
+        figures = [figure(render.enlarge(self.view), self.image)]
         for panel in self.panels:
             probability = "" if panel.probability is None else f" {panel.probability:.3f}"
             figures.append(figure(render.draw(panel, self.view), panel.title + probability))

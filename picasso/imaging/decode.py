@@ -93,7 +93,7 @@ def read(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Image.
 
 
 def decode(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Decoded:
-    """Decode a picture and return it upright, as 8-bit grey (mode L) or colour (mode RGB).
+    """Decode an image and return it upright, as 8-bit grey (mode L) or colour (mode RGB).
 
     Transparent pixels are shown on white. The first frame of an animation is taken. Sixteen-bit greys are
     scaled to eight, not clipped. Nothing but pixels passes: no metadata, no appended bytes.
@@ -103,11 +103,11 @@ def decode(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Deco
     Args:
         body: the bytes of the file.
         name: what the user calls it, for messages.
-        megapixels: the most pixels a picture may have, in millions.
+        megapixels: the most pixels an image may have, in millions.
 
     Raises:
-        UnsupportedImage: not a picture in one of :data:`FORMATS`.
-        BadRequest: such a picture, but cut off or broken, or its values are of no known range.
+        UnsupportedImage: not an image in one of :data:`FORMATS`.
+        BadRequest: such an image, but cut off or broken, or its values are of no known range.
         TooLarge: more pixels, scans or memory than allowed; known from the header, before memory is taken.
     """
     return opened(body, name, megapixels).decode()
@@ -170,7 +170,7 @@ def understood(shown: str, body: bytes = b"") -> Iterator[None]:
             raise UnsupportedImage(f"{shown} is a HEIC photograph, which can't be read; save it as JPEG.") from error
         if body[:4] in TIFF:
             raise UnsupportedImage(f"{shown} is a TIFF of a kind that can't be read; {MORE}") from error
-        raise UnsupportedImage(f"{shown} is not a picture that can be read; use {', '.join(FORMATS)}.") from error
+        raise UnsupportedImage(f"{shown} is not an image that can be read; use {', '.join(FORMATS)}.") from error
     except Exception as error:
         raise BadRequest(f"{shown} is cut off or broken and can't be read.") from error
 
@@ -181,7 +181,7 @@ def from_image(image: Image.Image, name: str) -> Decoded:
 
 
 def upright(image: Image.Image, name: str = "image") -> Image.Image:
-    """Return a picture turned as its EXIF orientation says, in mode L or RGB, without metadata."""
+    """Return an image turned as its EXIF orientation says, in mode L or RGB, without metadata."""
     return from_image(image, name).image
 
 
@@ -237,7 +237,7 @@ def check_range(array: NDArray[Any], name: str) -> None:
 
 
 def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:
-    """Return a picture as WebP bytes, at most ``side`` pixels a side; small ones keep every pixel."""
+    """Return an image as WebP bytes, at most ``side`` pixels a side; small ones keep every pixel."""
     # Shares the pixels of the other until it is made smaller, which does not touch those.
     small = bare(image)
     small.thumbnail((side, side))
@@ -247,14 +247,14 @@ def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:
 
 
 def encode(image: Image.Image) -> bytes:
-    """Return a picture as PNG bytes; only its pixels."""
+    """Return an image as PNG bytes; only its pixels."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def store(image: Image.Image, target: Path | IO[bytes]) -> None:
-    """Write a picture as a PNG to a file, without having all of that in memory."""
+    """Write an image as a PNG to a file, without having all of that in memory."""
     image.save(target, "PNG")
 
 
@@ -272,14 +272,14 @@ def path_name(path: str, limit: int = 60) -> str:
 
 
 def without_ending(name: str) -> str:
-    """Return a picture's name, which may begin with a folder, without the ending that says its format."""
+    """Return an image's name, which may begin with a folder, without the ending that says its format."""
     return re.sub(r"\.[^./]*$", "", name)
 
 
 def display_name(name: str, limit: int = 60) -> str:
     """Return a name that is safe to show: the last part of a path, printable, shortened in the middle."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    printable = "".join(character for character in last if character.isprintable()).strip() or "picture"
+    printable = "".join(character for character in last if character.isprintable()).strip() or "image"
     if len(printable) <= limit:
         return printable
     return f"{printable[: limit - 12]}…{printable[-11:]}"

@@ -1,4 +1,4 @@
-"""Hiding parts of a picture: regions that somebody painted, and what is seen in their place. No model is needed."""
+"""Hiding parts of an image: regions that somebody painted, and what is seen in their place. No model is needed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FILLS = {
     "grey": "middle grey",
     "black": "black",
     "white": "white",
-    "mean": "the picture's mean colour",
-    "blur": "the picture itself, blurred",
+    "mean": "the image's mean colour",
+    "blur": "the image itself, blurred",
     "noise": "random pixels, the same each time",
-    "picture": "the same place of another picture",
+    "image": "the same place of another image",
 }
 # The fills that are plain paint, and its value.
 PAINTS = {"grey": 128, "black": 0, "white": 255}
-#: More shapes than anybody paints; more points than a stroke across the picture has, and all strokes together.
+#: More shapes than anybody paints; more points than a stroke across the image has, and all strokes together.
 MOST_SHAPES, MOST_POINTS, MOST_TOGETHER = 500, 5_000, 20_000
 # The blur's standard deviation as a fraction of the longer side: shapes disappear, light and colour stay.
 BLUR = 1 / 10
@@ -37,7 +37,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Shape:
-    """A rectangle or a brush stroke, in fractions of the picture's sides, so that it fits pictures of any size.
+    """A rectangle or a brush stroke, in fractions of the image's sides, so that it fits images of any size.
 
     Attributes:
         points: for a rectangle two opposite corners (x, y), for a stroke the places it passes through.
@@ -150,15 +150,15 @@ class Hidden:
         return hidden
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
-        """Return which pixels are hidden, ``(H, W)``, for a picture of ``size`` (W, H)."""
+        """Return which pixels are hidden, ``(H, W)``, for an image of ``size`` (W, H)."""
         return marked(self.shapes, size)
 
     def filling(self, view: Image.Image, other: Image.Image | None = None) -> Image.Image:
-        """Return a picture of the size and mode of ``view`` that is seen where something is hidden.
+        """Return an image of the size and mode of ``view`` that is seen where something is hidden.
 
         Args:
-            view: the picture as the model sees it, grey or colour.
-            other: for the fill "picture", that one as the model sees it.
+            view: the image as the model sees it, grey or colour.
+            other: for the fill "image", that one as the model sees it.
         """
         return filling(view, self.fill, other)
 
@@ -169,18 +169,18 @@ class Hidden:
 
 
 def filling(view: Image.Image, fill: str, other: Image.Image | None = None, seed: int = 0) -> Image.Image:
-    """Return a picture of the size and mode of ``view`` that shows one of :data:`FILLS` everywhere.
+    """Return an image of the size and mode of ``view`` that shows one of :data:`FILLS` everywhere.
 
     Args:
-        view: the picture as the model sees it, grey or colour.
+        view: the image as the model sees it, grey or colour.
         fill: the name of the fill.
-        other: for the fill "picture", that one as the model sees it.
+        other: for the fill "image", that one as the model sees it.
         seed: for the fill "noise"; the same seed gives the same pixels.
     """
     bands = len(view.getbands())
-    if fill == "picture":
+    if fill == "image":
         if other is None:
-            raise BadRequest('The fill "picture" needs another picture: name its number.', field="other")
+            raise BadRequest('The fill "image" needs another image: name its number.', field="other")
         return other.convert(view.mode)
     if fill == "blur":
         return view.filter(ImageFilter.GaussianBlur(max(view.size) * BLUR))
@@ -195,7 +195,7 @@ def filling(view: Image.Image, fill: str, other: Image.Image | None = None, seed
 
 
 def blurred(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return numbers ``(H, W, C)`` of any range, each channel blurred as a picture would be."""
+    """Return numbers ``(H, W, C)`` of any range, each channel blurred as an image would be."""
     low, span = float(array.min()), float(np.ptp(array)) or 1.0
     channels = np.round((array - low) / span * 255).astype(np.uint8).transpose(2, 0, 1)
     soft = [np.asarray(filling(Image.fromarray(channel), "blur"), np.float32) for channel in channels]
@@ -203,7 +203,7 @@ def blurred(array: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def painted(array: NDArray[np.float32], fill: str, seed: int = 0) -> NDArray[np.float32]:
-    """Return numbers shaped like ``array`` of one of :data:`FILLS` but "picture", where no image stands for them.
+    """Return numbers shaped like ``array`` of one of :data:`FILLS` but "image", where no image stands for them.
 
     Black is the smallest of the numbers and white the largest.
     """
@@ -218,7 +218,7 @@ def painted(array: NDArray[np.float32], fill: str, seed: int = 0) -> NDArray[np.
 
 @functools.lru_cache(maxsize=4)
 def marked(shapes: tuple[Shape, ...], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the mask of shapes; the last ones are kept, because many pictures are of one size."""
+    """Return the mask of shapes; the last ones are kept, because many images are of one size."""
     mask = np.zeros(size[::-1], np.bool_)
     for shape in shapes:
         shape.mark(mask)

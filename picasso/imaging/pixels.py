@@ -28,7 +28,7 @@ HIGHEST_16_BIT = 65535
 # So many pixels are changed at once: what is done to an image takes little memory beside it.
 PIECE = 1 << 18
 
-# What turns a picture upright, by its EXIF orientation.
+# What turns an image upright, by its EXIF orientation.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -176,7 +176,7 @@ def remarks(image: Image.Image, shown: str) -> tuple[str, ...]:
 
 
 def orientation(image: Image.Image) -> int:
-    """Return how a loaded picture is stored, 1 to 8; upright (1) where its EXIF does not say so or can't be read."""
+    """Return how a loaded image is stored, 1 to 8; upright (1) where its EXIF does not say so or can't be read."""
     try:
         found = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:
@@ -185,7 +185,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def eight_bits(image: Image.Image, shown: str) -> tuple[Image.Image, tuple[str, ...]]:
-    """Scale a picture of wide integers (0..65535) or floats (0..1) to 8 bits; say if it uses only the lowest of them.
+    """Scale an image of wide integers (0..65535) or floats (0..1) to 8 bits; say if it uses only the lowest of them.
 
     Raises:
         BadRequest: its values are not all in that range: nobody knows which of them is white.
@@ -199,7 +199,7 @@ def eight_bits(image: Image.Image, shown: str) -> tuple[Image.Image, tuple[str, 
     low, high = lows.min(), highs.max()
     check_bounds(low, high, kind, shown)
     grey = Image.new("L", image.size)
-    # Piece by piece: as floats, a large picture would take eight times the memory.
+    # Piece by piece: as floats, a large image would take eight times the memory.
     for piece, top in pieces(image):
         scaled = np.round(np.asarray(piece) / (1 if kind == "f" else HIGHEST_16_BIT) * 255).astype(np.uint8)
         grey.paste(Image.fromarray(scaled), (0, top))

@@ -12,7 +12,7 @@ AT_WORK = ("waiting", "reading", "running")
 
 
 class Direction(TypedDict):
-    """What became of the pictures of one class.
+    """What became of the images of one class.
 
     Attributes:
         of: the name of their class.

@@ -1,11 +1,11 @@
 """An audit as a folder, as :mod:`picasso.jobs.run` has it of a run: what to do, how far it is, what was found so far.
 
-The web server gathers the pictures, the process that computes tries things on them; they share nothing but these files.
+The web server gathers the images, the process that computes tries things on them; they share nothing but these files.
 
 ==================  ==============================================================================
 ``audit.json``      when it was begun, and the names of the model's classes
-``pictures/``       picture N of class T as ``T-N``, and its name in ``T-N.json``
-``refused.json``    a sentence for each picture that was not taken, and for the classes that were left out
+``images/``       image N of class T as ``T-N``, and its name in ``T-N.json``
+``refused.json``    a sentence for each image that was not taken, and for the classes that were left out
 ``counts.json``     how many there are of each class, so that nobody has to list thousands for each that comes
 ``start.json``      :class:`~picasso.jobs.audit_documents.Order`: it waits for its turn; written anew to go on
 ``progress.json``   :class:`~picasso.jobs.audit_documents.Progress`: what is being done, and what it costs
@@ -32,14 +32,14 @@ from pathlib import Path
 from typing import Any
 
 from picasso import fileio
-from picasso.audit.selection import MOST, MOST_PICTURES, taken
+from picasso.audit.selection import MOST, MOST_IMAGES, taken
 from picasso.errors import BadRequest, NotFound, PicassoError, TooLarge
 from picasso.jobs.audit_documents import AT_WORK, Finding, Findings, Order, Progress, StateName
 from picasso.jobs.base import Job
 
 # So often an audit is taken up again by itself where the process that computed it died.
 RESUMPTIONS = 2
-# Of pictures that are not taken, so many sentences are kept.
+# Of images that are not taken, so many sentences are kept.
 MOST_REFUSED = 50
 
 
@@ -58,7 +58,7 @@ class Audit(Job):
         audit = cls(parent / secrets.token_hex(8))
         parent.mkdir(exist_ok=True)
         with fileio.whole_folder(audit.folder) as draft:
-            (draft / "pictures").mkdir()
+            (draft / "images").mkdir()
             fileio.write_json(draft / cls.document, {"created": time.time(), "classes": list(class_names)})
         return audit
 
@@ -89,23 +89,23 @@ class Audit(Job):
         names: list[str] = self._document()["classes"]
         return names
 
-    # ---- pictures -----------------------------------------------------------------------------------------
+    # ---- images -----------------------------------------------------------------------------------------
 
     def add(self, target: int, body: bytes, name: str) -> None:
-        """Store a picture of a class under a generated name, as it was sent; it is never served, only read.
+        """Store an image of a class under a generated name, as it was sent; it is never served, only read.
 
         Raises:
             BadRequest: the audit was started.
-            TooLarge: there are as many pictures, or as many of this class, as an audit takes.
+            TooLarge: there are as many images, or as many of this class, as an audit takes.
             NotFound: the audit was deleted meanwhile.
         """
         self.check_open()
         counts = self.counts()
         if counts[target] >= MOST:
-            raise TooLarge(f"An audit takes at most {MOST} pictures of a class; {self.class_names[target]} has them.")
-        if counts.total() >= MOST_PICTURES:
-            raise TooLarge(f"An audit takes at most {MOST_PICTURES} pictures; leave out some classes.")
-        file = self.folder / "pictures" / f"{target}-{counts[target]:05d}"
+            raise TooLarge(f"An audit takes at most {MOST} images of a class; {self.class_names[target]} has them.")
+        if counts.total() >= MOST_IMAGES:
+            raise TooLarge(f"An audit takes at most {MOST_IMAGES} images; leave out some classes.")
+        file = self.folder / "images" / f"{target}-{counts[target]:05d}"
         counts[target] += 1
         with self.unless_deleted(NotFound(self.gone)):
             try:
@@ -118,26 +118,26 @@ class Audit(Job):
                 raise
 
     def check_open(self) -> None:
-        """Raise BadRequest where no more pictures are taken."""
+        """Raise BadRequest where no more images are taken."""
         if self.state() != "gathering":
-            raise BadRequest("The audit was started already and takes no more pictures; begin another one.")
+            raise BadRequest("The audit was started already and takes no more images; begin another one.")
 
-    def pictures(self) -> list[tuple[int, Path]]:
-        """Return the pictures with the indices of their classes, in the order in which they came."""
-        found = [file for file in (self.folder / "pictures").glob("[0-9]*-[0-9]*") if not file.suffix]
+    def images(self) -> list[tuple[int, Path]]:
+        """Return the images with the indices of their classes, in the order in which they came."""
+        found = [file for file in (self.folder / "images").glob("[0-9]*-[0-9]*") if not file.suffix]
         return sorted((int(file.name.partition("-")[0]), file) for file in found)
 
-    def name_of(self, picture: str) -> str:
-        """Return what the visitor calls a picture."""
-        return str(fileio.read_json(self.folder / "pictures" / f"{picture}.json") or picture)
+    def name_of(self, image: str) -> str:
+        """Return what the visitor calls an image."""
+        return str(fileio.read_json(self.folder / "images" / f"{image}.json") or image)
 
     def counts(self) -> Counter[int]:
-        """Return how many pictures there are of each class."""
+        """Return how many images there are of each class."""
         counted: dict[str, int] = fileio.read_json(self.folder / "counts.json") or {}
         return Counter({int(target): count for target, count in counted.items()})
 
     def note_refused(self, sentences: Sequence[str]) -> None:
-        """Keep what was said of pictures that were not taken, so that the page of the audit can say it, too."""
+        """Keep what was said of images that were not taken, so that the page of the audit can say it, too."""
         known = self.refused()
         new = [one for one in dict.fromkeys(sentences) if one not in known]
         if new and len(known) < MOST_REFUSED:
@@ -145,7 +145,7 @@ class Audit(Job):
                 fileio.write_json(self.folder / "refused.json", [*known, *new][:MOST_REFUSED])
 
     def refused(self) -> list[str]:
-        """Return what was said of pictures that were not taken, and of classes that were left out."""
+        """Return what was said of images that were not taken, and of classes that were left out."""
         sentences: list[str] = fileio.read_json(self.folder / "refused.json") or []
         return sentences
 
@@ -155,7 +155,7 @@ class Audit(Job):
         """Note that it waits for its turn; one that ended before its time goes on where it was.
 
         Raises:
-            BadRequest: it is at work or finished, or there are too few pictures.
+            BadRequest: it is at work or finished, or there are too few images.
             NotFound: it was deleted meanwhile.
         """
         if self.state() not in ("gathering", "cancelled", "failed"):

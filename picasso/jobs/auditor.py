@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 # No pair is begun after this share of the time that an audit may compute; the rest is for the one at work.
 SHARE = 0.7
-# Seconds that changing a picture takes, and making it the model's input, besides what the model takes: for each picture
+# Seconds that changing an image takes, and making it the model's input, besides what the model takes: for each image
 # and for each of its values, on the average of all interventions, measured on one core.
 EACH, EACH_VALUE = 4e-4, 8e-8
 # Where they lie and what is wrong with them, only the operator is told.
@@ -78,7 +78,7 @@ class Diary:
 
 
 class Patient:
-    """A model that gives way before each batch, though it is asked about hundreds of pictures at once.
+    """A model that gives way before each batch, though it is asked about hundreds of images at once.
 
     Args:
         model: the model.
@@ -140,28 +140,28 @@ def conduct(audit: Audit, settings: Settings, load: Callable[[], Model], meanwhi
     """Do an audit, or go on with one that was interrupted.
 
     Args:
-        audit: with its pictures.
-        settings: say what is tried, how large a picture may be, and how long it may compute.
+        audit: with its images.
+        settings: say what is tried, how large an image may be, and how long it may compute.
         load: gives the model.
         meanwhile: called between two chunks of work.
 
     Raises:
         Cancelled: it was cancelled or deleted.
-        PicassoError: the pictures or the model do not fit.
+        PicassoError: the images or the model do not fit.
     """
     diary, order = Diary(audit, meanwhile), audit.order()
     diary.note()
     model, tried = cast(Model, Patient(load(), diary.give_way)), interventions(settings)
     names = [str(name) for name in model.class_names()]
-    stored = [Labelled(file, target) for target, file in audit.pictures()]
-    pictures = dataset.read(
+    stored = [Labelled(file, target) for target, file in audit.images()]
+    images = dataset.read(
         model,
         stored,
         lambda fraction: diary.note(fraction=round(fraction, 4)),
         limit=settings.MAX_MEGAPIXELS,
         called=audit.name_of,
     )
-    bench = Bench(model, pictures, order.seed, tried)
+    bench = Bench(model, images, order.seed, tried)
     plan = auditing.plan(bench, order.pairs)
     begun = {"state": "running", "fraction": 0.0, "began": diary.seconds}
     diary.note(**begun, cost=plan.sentence(), total=len(plan.pairs))
@@ -214,12 +214,12 @@ def direction(trial: Trial, names: Sequence[str]) -> Direction:
 
 
 def cost(model: Model, settings: Settings, counts: Mapping[int, int], pairs: int) -> dict[str, Any]:
-    """Return what an audit will cost, before it has any pictures.
+    """Return what an audit will cost, before it has any images.
 
     Args:
         model: the model.
         settings: say what is tried.
-        counts: how many pictures there will be, by class.
+        counts: how many images there will be, by class.
         pairs: how many pairs of classes will be looked at; 0 for all.
 
     Returns:

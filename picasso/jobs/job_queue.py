@@ -22,7 +22,7 @@ from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
 from picasso.jobs.engine import Engine
 from picasso.jobs.gate import Gate
-from picasso.jobs.run import Run, Spec, StoredPicture
+from picasso.jobs.run import Run, Spec, StoredImage
 from picasso.models.labels import Wanted, numbers
 from picasso.visualizations.settings import Control
 
@@ -125,7 +125,7 @@ class Runner:
         parent: Path,
         name: str,
         settings: Mapping[str, object],
-        pictures: list[StoredPicture],
+        images: list[StoredImage],
         *,
         classes: Sequence[int | str] = (),
         models: Sequence[int | str] = (),
@@ -136,13 +136,13 @@ class Runner:
             parent: where the run's folder is made.
             name: of the visualization.
             settings: of it, not checked yet.
-            pictures: at least one.
-            classes: the names or numbers of the classes to look at; none takes the most probable of each picture.
+            images: at least one.
+            classes: the names or numbers of the classes to look at; none takes the most probable of each image.
             models: the names of those of :meth:`models` to compare with.
 
         Raises:
             NotFound: no such visualization.
-            BadRequest: it can't be used, a setting is wrong, or there are no pictures.
+            BadRequest: it can't be used, a setting is wrong, or there are no images.
             NotReady: the model could not be loaded.
             Busy: the queue is full.
             StorageFull: the disk is.
@@ -153,8 +153,8 @@ class Runner:
             raise BadRequest(f"{name} {unusable}", field="visualization")
         checked = entry.cls.ALLOWED_SETTINGS.parse(settings).as_dict()
         self._check_layers(entry.cls.ALLOWED_SETTINGS.controls(), checked)
-        if not pictures:
-            raise BadRequest("There are no pictures to look at; upload some or choose samples.", field="images")
+        if not images:
+            raise BadRequest("There are no images to look at; upload some or choose samples.", field="images")
         status = self.model_status()
         if status["state"] == "failed":
             raise NotReady(status["error"])
@@ -163,7 +163,7 @@ class Runner:
             known = ", ".join(self._compared) or "none"
             raise BadRequest(f"There is no model {unknown[0]} to compare with; there are: {known}.", field="model")
         wanted, others = self._class_numbers(classes), [str(one) for one in models]
-        spec = Spec(name, checked, pictures, GROUP, self._configured, time.time(), wanted, others)
+        spec = Spec(name, checked, images, GROUP, self._configured, time.time(), wanted, others)
         self._withdraw()
         with self._lock, room_on_disk():
             self._check_capacity(parent.parent)
@@ -197,10 +197,10 @@ class Runner:
             )
 
     def start_audit(self, audit: Audit, *, pairs: int, seed: int, budget: float) -> None:
-        """Queue an audit whose pictures are there, or let one go on that ended before its time.
+        """Queue an audit whose images are there, or let one go on that ended before its time.
 
         Raises:
-            BadRequest: it was started already, or has too few pictures.
+            BadRequest: it was started already, or has too few images.
             NotReady: the model could not be loaded.
             Busy: the queue is full.
             StorageFull: the disk is.
@@ -295,7 +295,7 @@ class Runner:
         parent: Path,
         name: str,
         settings: Mapping[str, object],
-        pictures: list[StoredPicture],
+        images: list[StoredImage],
         *,
         timeout: float,
         gone: Callable[[], bool],
@@ -306,7 +306,7 @@ class Runner:
             Busy: as many requests as may wait, or as many of one session, do so already; nothing was queued.
         """
         with self._runs_gate.place(parent.parent), self._gate.place():
-            run = self.start(parent, name, settings, pictures)
+            run = self.start(parent, name, settings, images)
             self.wait(run, timeout, gone)
             return run
 

@@ -4,9 +4,9 @@ The web server and the process that computes share nothing but these files, so i
 engine carries them to a worker, and a run outlives either side.
 
 ==================  ==============================================================================
-``run.json``        :class:`Spec`: the visualization, its settings, the pictures
+``run.json``        :class:`Spec`: the visualization, its settings, the images
 ``progress-N``      the fraction of shard N that is done, the seconds it took so far, and those for compiling
-``results/NNNNN/``  the saved :class:`~picasso.explanation.result.Result` of picture N
+``results/NNNNN/``  the saved :class:`~picasso.explanation.result.Result` of image N
 ``done-N``          shard N is finished, and the seconds it took
 ``cancel``          somebody no longer wants the run
 ``error.json``      why it failed
@@ -32,12 +32,12 @@ from picasso.explanation.result import ARRAYS, DOCUMENT, Result
 from picasso.jobs.base import Job
 from picasso.models.labels import Wanted
 
-# The picture's position, and the number of the preview if it is one.
+# The image's position, and the number of the preview if it is one.
 PLACE = re.compile(r"\d{1,6}(p\d{1,6})?")
 
 
-class StoredPicture(TypedDict):
-    """A picture of a session: its number, what the user calls it, and the name and path of its PNG.
+class StoredImage(TypedDict):
+    """An image of a session: its number, what the user calls it, and the name and path of its PNG.
 
     ``notes`` is what the user should know of how it was read.
     """
@@ -56,18 +56,18 @@ class Spec:
     Attributes:
         visualization: the name of its class.
         settings: checked settings by public name.
-        pictures: what to visualize.
-        shard_size: how many pictures one shard holds.
+        images: what to visualize.
+        shard_size: how many images one shard holds.
         configuration: where the worker finds the model: a settings file and what overrides it.
         created: seconds since the epoch.
         classes: the numbers of the classes to look at, or of two, the first rather than the second; none takes the
-            most probable of each picture.
+            most probable of each image.
         models: the names of the models to compare with; see the setting ``COMPARE``.
     """
 
     visualization: str
     settings: dict[str, Any]
-    pictures: list[StoredPicture]
+    images: list[StoredImage]
     shard_size: int
     configuration: dict[str, Any]
     created: float
@@ -77,19 +77,19 @@ class Spec:
     @property
     def shards(self) -> int:
         """How many shards there are."""
-        return -(-len(self.pictures) // self.shard_size)
+        return -(-len(self.images) // self.shard_size)
 
-    def shard(self, number: int) -> list[tuple[int, StoredPicture]]:
-        """Return the pictures of one shard with their positions in the run."""
+    def shard(self, number: int) -> list[tuple[int, StoredImage]]:
+        """Return the images of one shard with their positions in the run."""
         start = number * self.shard_size
-        return list(enumerate(self.pictures))[start : start + self.shard_size]
+        return list(enumerate(self.images))[start : start + self.shard_size]
 
 
 class State(TypedDict):
     """How a run stands.
 
     ``fraction`` is 0..1, ``seconds`` the computing time so far, of which ``compiling`` goes into what happens once for
-    a model, or will; ``preview`` changes whenever more is known of a picture at work.
+    a model, or will; ``preview`` changes whenever more is known of an image at work.
     """
 
     state: Literal["waiting", "running", "finished", "cancelled", "failed"]
@@ -143,11 +143,11 @@ class Run(Job):
         return (self.folder / f"done-{shard}").exists()
 
     def result_folder(self, position: int) -> Path:
-        """Return where the result of one picture is saved."""
+        """Return where the result of one image is saved."""
         return self.folder / "results" / f"{position:05d}"
 
     def preview(self, position: int, result: Result) -> None:
-        """Save what is known so far of a picture's result; of several, the last two stay, for those who look."""
+        """Save what is known so far of an image's result; of several, the last two stay, for those who look."""
         (self.folder / "previews").mkdir(exist_ok=True)
         earlier = self._previews(position)
         number = int(earlier[-1].name.partition("p")[2]) + 1 if earlier else 0
@@ -156,17 +156,17 @@ class Run(Job):
             shutil.rmtree(folder, ignore_errors=True)
 
     def forget_drafts(self, position: int) -> None:
-        """Delete what a process left behind that died while it wrote the result of a picture."""
+        """Delete what a process left behind that died while it wrote the result of an image."""
         for draft in self.folder.glob(f"results/.{position:05d}.*"):
             shutil.rmtree(draft, ignore_errors=True)
 
     def forget_previews(self, position: int) -> None:
-        """Delete what was shown of a picture before its result was there."""
+        """Delete what was shown of an image before its result was there."""
         for folder in self._previews(position):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _previews(self, position: int) -> list[Path]:
-        """Return the folders of a picture's previews, oldest first."""
+        """Return the folders of an image's previews, oldest first."""
         found = self.folder.glob(f"previews/{position}p[0-9]*")
         return sorted(found, key=lambda folder: int(folder.name.partition("p")[2]))
 
@@ -192,9 +192,9 @@ class Run(Job):
         stopped = (self.folder / "cancel").exists()
         return State(
             state="failed" if error else "finished" if finished else "cancelled" if stopped else begun,
-            fraction=round(done / max(1, len(spec.pictures)), 4),
+            fraction=round(done / max(1, len(spec.images)), 4),
             done=sum(1 for _ in self.folder.glob("results/[0-9]*/")),
-            total=len(spec.pictures),
+            total=len(spec.images),
             seconds=round(sum(seconds for _, seconds, _ in reports.values()), 3),
             compiling=round(sum(compiling for *_, compiling in reports.values()), 3),
             preview=" ".join(sorted(folder.name for folder in self.folder.glob("previews/[0-9]*"))),
@@ -217,22 +217,22 @@ class Run(Job):
         return None
 
     def results(self, *, previews: bool = False) -> Iterator[dict[str, Any]]:
-        """Yield the documents of the results that are there, in the order of the pictures.
+        """Yield the documents of the results that are there, in the order of the images.
 
         Each is :meth:`picasso.explanation.result.Result.as_dict` and the stored image it belongs to. With ``previews``,
         so is what is known of the results that are not there yet.
         """
-        pictures = self.spec().pictures
-        for position, picture in enumerate(pictures):
+        images = self.spec().images
+        for position, image in enumerate(images):
             place, document = str(position), fileio.read_json(self.result_folder(position) / DOCUMENT)
             if document is None and previews and (shown := self._previews(position)):
                 place, document = shown[-1].name, fileio.read_json(shown[-1] / DOCUMENT)
             if document is not None:
-                stored = {"uid": picture["uid"], "filename": picture["filename"]}
+                stored = {"uid": image["uid"], "filename": image["filename"]}
                 yield {**document, "position": position, "place": place, **stored}
 
     def array(self, place: str, name: str) -> NDArray[Any] | None:
-        """Return an array of one picture's result, or of a preview of it, or None if there is none of that name."""
+        """Return an array of one image's result, or of a preview of it, or None if there is none of that name."""
         file = self.file(place, ARRAYS)
         if file is None:
             return None
@@ -240,9 +240,9 @@ class Run(Job):
             return arrays[name] if name in arrays.files else None
 
     def file(self, place: str, name: str) -> Path | None:
-        """Return a file of one picture's result, or of a preview of it, or None if there is none of that name.
+        """Return a file of one image's result, or of a preview of it, or None if there is none of that name.
 
-        A page may ask for a preview that is gone by then: it gets what is known of the picture now.
+        A page may ask for a preview that is gone by then: it gets what is known of the image now.
         """
         if not PLACE.fullmatch(place):
             return None

@@ -16,7 +16,7 @@ from PIL import Image
 
 from picasso.errors import Cancelled, PicassoError
 from picasso.explanation import cost_model, pipeline
-from picasso.explanation.inputs import Picture
+from picasso.explanation.inputs import NamedImage
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
 from picasso.models.base import Model
@@ -58,7 +58,7 @@ def steps(
     # Nobody can ask for anything yet.
     for visualization in todo[:1]:
         once(model, visualization, temporary, lambda: None)
-        alone = cost_model.seconds_per_picture(model, visualization, {}) or 0.0
+        alone = cost_model.seconds_per_image(model, visualization, {}) or 0.0
         cost_model.took(model, max(0.0, time.perf_counter() - started - alone))
     del todo[:1]
     yield
@@ -95,7 +95,7 @@ def plan(model: Model, registry: Registry) -> list[type[BaseVisualization[Any]]]
 def once(
     model: Model, visualization: type[BaseVisualization[Any]], temporary: Path, give_way: Callable[[], None]
 ) -> None:
-    """Begin a visualization as it opens, of a picture of noise, until everything was computed once; draw what is there.
+    """Begin a visualization as it opens, of an image of noise, until everything was computed once; draw what is there.
 
     Raises:
         Cancelled: another thing goes first.
@@ -118,8 +118,8 @@ def once(
             make().save(folder)
 
     try:
-        pictures = [Picture("noise", Image.fromarray(pixels))]
-        for result in pipeline.run(model, visualization, {}, pictures, report, lambda index, make: draw(make)):
+        images = [NamedImage("noise", Image.fromarray(pixels))]
+        for result in pipeline.run(model, visualization, {}, images, report, lambda index, make: draw(make)):
             draw(lambda result=result: result)  # type: ignore[misc]
     except Enough:
         pass

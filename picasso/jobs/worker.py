@@ -20,18 +20,18 @@ from picasso.config import Settings
 from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, StorageFull, document_of, reason
 from picasso.evaluation import model_check
 from picasso.explanation import comparison, cost_model, questions
-from picasso.explanation.inputs import Picture, stored
+from picasso.explanation.inputs import NamedImage, stored
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
-from picasso.jobs.run import Run, StoredPicture
+from picasso.jobs.run import Run, StoredImage
 from picasso.models.base import Model
 from picasso.models.loading import load_configured
 
 log = logging.getLogger(__name__)
 
-# How long a picture must be at work before what is known of it is shown, and then again.
+# How long an image must be at work before what is known of it is shown, and then again.
 PREVIEW_SECONDS = 1.0
 
 
@@ -136,10 +136,10 @@ def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None])
     visualization = visualizations(key).get(spec.visualization).require()
     pace = cost_model.Pace(sum(cost_model.compiling(model, visualization) for model in models.values()))
     run.report(shard, 0.0, 0.0, pace.expected)
-    todo = [(position, picture) for position, picture in spec.shard(shard) if not run.result_folder(position).exists()]
+    todo = [(position, image) for position, image in spec.shard(shard) if not run.result_folder(position).exists()]
     for position, _ in todo:
         run.forget_drafts(position)
-    pictures = [load_picture(picture, models[""]) for _, picture in todo]
+    images = [load_image(image, models[""]) for _, image in todo]
 
     def report(fraction: float) -> None:
         if run.unwanted():
@@ -156,7 +156,7 @@ def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None])
             run.preview(todo[index][0], make())
             shown = time.monotonic()
 
-    results = comparison.run(models, visualization, spec.settings, pictures, report, preview, classes=spec.classes)
+    results = comparison.run(models, visualization, spec.settings, images, report, preview, classes=spec.classes)
     for (position, _), result in zip(todo, results, strict=True):
         result.save(run.result_folder(position))
         run.forget_previews(position)
@@ -164,12 +164,12 @@ def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None])
         cost_model.compiled(model, visualization)
 
 
-def load_picture(picture: StoredPicture, model: Model) -> Picture:
-    """Read a stored picture; it was checked when it was uploaded."""
+def load_image(image: StoredImage, model: Model) -> NamedImage:
+    """Read a stored image; it was checked when it was uploaded."""
     try:
-        return Picture(picture["name"], stored(picture["path"], model), tuple(picture.get("notes", ())))
+        return NamedImage(image["name"], stored(image["path"], model), tuple(image.get("notes", ())))
     except FileNotFoundError:
-        raise RunError(f"The picture {picture['name']} was removed before its turn came.") from None
+        raise RunError(f"The image {image['name']} was removed before its turn came.") from None
 
 
 def reply(key: str, question: Mapping[str, Any]) -> dict[str, Any]:

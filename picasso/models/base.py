@@ -72,7 +72,7 @@ class Model(Framework):
     output_kind: str = ""
     #: Whether load() takes notice of it.
     reads_output_kind: bool = False
-    #: How pictures become inputs, where view(), encode() and preprocess() are not overridden.
+    #: How images become inputs, where view(), encode() and preprocess() are not overridden.
     preprocessing = Preprocessing()
     #: The class names, where class_names() is not overridden.
     labels: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class Model(Framework):
             ModelError: the files are missing, broken, or hold no image classifier.
         """
 
-    # ---- pictures to numbers ------------------------------------------------------------------------------
+    # ---- images to numbers ------------------------------------------------------------------------------
 
     def open_image(self, source: bytes | NDArray[Any], name: str) -> Any:
         """Turn the bytes of a file, or an array handed in from Python, into what view() and preprocess() take.
@@ -118,28 +118,28 @@ class Model(Framework):
             raise ModelCodeError(why) from error
 
     def view(self, image: Image.Image) -> Image.Image:
-        """Return the picture as the model sees it: ``W x H`` pixels, grey or colour, nothing cropped away later.
+        """Return the image as the model sees it: ``W x H`` pixels, grey or colour, nothing cropped away later.
 
-        Maps are drawn over this picture, and occlusion paints on it. By default :attr:`preprocessing` says how;
+        Maps are drawn over this image, and occlusion paints on it. By default :attr:`preprocessing` says how;
         override it where :meth:`preprocess` crops, pads or inverts in another way.
         """
         return self.preprocessing.view(image, self.input_shape)
 
     def encode(self, views: Sequence[Image.Image]) -> Array:
-        """Turn pictures as the model sees them into its input ``(N, H, W, C)``, as :attr:`preprocessing` says.
+        """Turn images as the model sees them into its input ``(N, H, W, C)``, as :attr:`preprocessing` says.
 
-        Where :meth:`preprocess` is overridden and this is not, it is taken to accept such pictures too.
+        Where :meth:`preprocess` is overridden and this is not, it is taken to accept such images too.
         """
         if self._overrides("preprocess"):
             return np.asarray(self.preprocess(list(views)), np.float32)
         return self.preprocessing.encode(views, self.input_shape)
 
     def preprocess(self, raw_inputs: Sequence[Image.Image]) -> Array:
-        """Turn any pictures, of any size and mode, into the model's input ``(N, H, W, C)`` float32."""
+        """Turn any images, of any size and mode, into the model's input ``(N, H, W, C)`` float32."""
         return self.encode([self.view(image) for image in raw_inputs])
 
     def inputs_of(self, originals: Sequence[Any]) -> Array:
-        """Return what :meth:`preprocess` makes of pictures, checked.
+        """Return what :meth:`preprocess` makes of images, checked.
 
         Raises:
             ModelError: it failed (a ModelCodeError), or gave an array of another shape than the model takes.
@@ -220,10 +220,10 @@ class Model(Framework):
         try:
             rows = [tuple(as_prediction(one) for one in row) for row in decoded]
         except (TypeError, KeyError, ValueError) as error:
-            wanted = "a list of index, name and prob for each picture"
+            wanted = "a list of index, name and prob for each image"
             raise ModelError(f"decode_prob() of the model must give {wanted}: {reason(error)}.") from error
         if len(rows) != len(probabilities) or not all(rows):
-            raise ModelError(f"decode_prob() of the model gave {len(rows)} lists for {len(probabilities)} pictures.")
+            raise ModelError(f"decode_prob() of the model gave {len(rows)} lists for {len(probabilities)} images.")
         return rows
 
     # ---- answers ------------------------------------------------------------------------------------------
@@ -252,22 +252,22 @@ class Model(Framework):
         """Return what the answers to real images ``(N, H, W, C)`` say against what the output was taken for."""
         return ()
 
-    def occlude(self, picture: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
+    def occlude(self, image: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
         """Return the class probabilities behind many windows, as they come, in any order.
 
         Args:
-            picture: an input ``(H, W, C)``.
-            fill: what is seen in a window, ``(H, W, C)``: plain paint, or another picture.
+            image: an input ``(H, W, C)``.
+            fill: what is seen in a window, ``(H, W, C)``: plain paint, or another image.
             boxes: the windows as (left, top, right, bottom) in pixels, none of them empty.
         """
         parts = (
-            (members, self.predict(covered(picture, fill, [boxes[index] for index in members])))
+            (members, self.predict(covered(image, fill, [boxes[index] for index in members])))
             for members in batches(len(boxes), self.batch_size)
         )
-        return Occlusion(parts, "a whole picture for each window")
+        return Occlusion(parts, "a whole image for each window")
 
     def occlusion_passes(self, boxes: Sequence[Box]) -> float:
-        """Return how many whole pictures :meth:`occlude` is worth for windows."""
+        """Return how many whole images :meth:`occlude` is worth for windows."""
         return len(boxes)
 
     def log_odds(self, probabilities: Array, classes: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -359,7 +359,7 @@ class Model(Framework):
         return self.preprocesses_by_name() and type(self.preprocessing) is Preprocessing
 
     def describe_preprocessing(self) -> str:
-        """Say how a picture becomes an input: by :attr:`preprocessing`, or by methods of the class."""
+        """Say how an image becomes an input: by :attr:`preprocessing`, or by methods of the class."""
         if self._overrides("preprocess"):
             return "a function of yours"
         described = self.preprocessing.describe()

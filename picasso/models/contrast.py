@@ -106,9 +106,9 @@ class Contrasted(Model):
         """Return the probabilities, those of the pairs last."""
         return self._with_shares(self._model.batch_probabilities(inputs))
 
-    def occlude(self, picture: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
+    def occlude(self, image: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
         """Return what the model answers behind windows, with the pairs."""
-        occlusion = self._model.occlude(picture, fill, boxes)
+        occlusion = self._model.occlude(image, fill, boxes)
         # The same object, for its method may change while the parts are computed.
         occlusion.parts = ((members, self._with_shares(part)) for members, part in occlusion.parts)
         return occlusion

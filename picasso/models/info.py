@@ -16,7 +16,7 @@ class Capability(StrEnum):
 
 
 class Prediction(TypedDict):
-    """One class of one picture: its index in the output, its name and its probability in 0..1."""
+    """One class of one image: its index in the output, its name and its probability in 0..1."""
 
     index: int
     name: str
@@ -50,8 +50,8 @@ class Layer:
         shape: ``(height, width, channels)`` of its feature maps.
         default: whether it is the one that is used where none is named.
         parameters: how many weights it has; a normalization counts as a factor and an offset per channel.
-        receptive_field: the part of the picture that one value can depend on, ``(height, width)`` in pixels;
-            None for the whole picture or where it is not known.
+        receptive_field: the part of the image that one value can depend on, ``(height, width)`` in pixels;
+            None for the whole image or where it is not known.
         place: where in the image its cells lie; None where it is not known.
     """
 

@@ -58,7 +58,7 @@ class KerasModel(GraphModel):
             model: a ``keras.Model`` instead of a file. Answers follow its weights, should they be trained further.
 
         Raises:
-            ModelError: nothing to load was found, Keras could not read it, or it is no classifier of pictures.
+            ModelError: nothing to load was found, Keras could not read it, or it is no classifier of images.
         """
         if model is not None:
             self.model, self.format = model, "Keras model in memory"
@@ -93,9 +93,9 @@ class KerasModel(GraphModel):
         shape = input_shape_of(self.model, file, input_shape, self.shape_of_preprocess)
 
         def build() -> tuple[Any, Any]:
-            picture = tf1.placeholder("float32", shape, "picasso_input")
+            image = tf1.placeholder("float32", shape, "picasso_input")
             with standard(keras), valid_names(self.model):
-                return picture, chosen_output(self.model, self.model(picture, training=False), output, file)
+                return image, chosen_output(self.model, self.model(image, training=False), output, file)
 
         layers = list(all_layers(self.model))
         names = {valid_name(layer.name) for layer in layers}
@@ -150,7 +150,7 @@ def input_shape_of(
     if len(inputs) > 1:
         names = ", ".join(str(one.name) for one in inputs)
         raise ModelError(
-            f"The model in {file.name} takes {len(inputs)} inputs ({names}); Picasso shows models of one picture. Wrap "
+            f"The model in {file.name} takes {len(inputs)} inputs ({names}); Picasso shows models of one image. Wrap "
             "it in a model that fills in the others."
         )
     known = list(inputs[0].shape) if inputs else [None]

@@ -53,7 +53,7 @@ def load_model(
         labels: the class names, a mapping between names and indices, or a file of them (see
             :mod:`picasso.models.label_files`).
         preprocess: words such as ``"-1..1 crop"`` (see :mod:`picasso.models.preprocessing`), a function from
-            a list of PIL pictures to an array ``(N, H, W, C)``, or where to find one: ``"module:function"``.
+            a list of PIL images to an array ``(N, H, W, C)``, or where to find one: ``"module:function"``.
         output_kind: what the values of the output are, such as ``"logits"``: a word of
             :class:`~picasso.models.outputs.OutputKind`. By default it is found out.
         model_mb: how many megabytes the tensors of the file may take, unpacked; 4000 by default.

@@ -29,9 +29,9 @@ class Occlusion:
     method: str
 
 
-def covered(picture: Array, fill: Array, boxes: Sequence[Box]) -> Array:
+def covered(image: Array, fill: Array, boxes: Sequence[Box]) -> Array:
     """Return an input ``(H, W, C)`` once for each window, with ``fill`` seen in it: ``(n, H, W, C)``."""
-    inputs = np.repeat(picture[None], len(boxes), axis=0)
+    inputs = np.repeat(image[None], len(boxes), axis=0)
     for one, (left, top, right, bottom) in zip(inputs, boxes, strict=True):
         one[top:bottom, left:right] = fill[top:bottom, left:right]
     return inputs

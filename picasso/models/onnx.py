@@ -49,7 +49,7 @@ class ONNXModel(PredictOnlyModel):
             output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
 
         Raises:
-            ModelError: the file is broken, takes several inputs, or is no classifier of pictures.
+            ModelError: the file is broken, takes several inputs, or is no classifier of images.
         """
         file = Path(path)
         self.output_kind = output_kind or self.output_kind
@@ -62,7 +62,7 @@ class ONNXModel(PredictOnlyModel):
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 4:
             shapes = ", ".join(f"{one.name} {one.shape}" for one in inputs)
-            raise ModelError(f"{file.name} must take one picture (N, H, W, C) or (N, C, H, W), but takes {shapes}.")
+            raise ModelError(f"{file.name} must take one image (N, H, W, C) or (N, C, H, W), but takes {shapes}.")
         self._file = file
         self._input, self._output = inputs[0].name, chosen_output(self._session.get_outputs(), output, file)
         batch, *sides = inputs[0].shape

@@ -1,4 +1,4 @@
-"""From a picture to a model's input, by name: how it is resized, and what its pixel values become."""
+"""From an image to a model's input, by name: how it is resized, and what its pixel values become."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FILTERS = {
 }
 ALIASES = {"tf": "-1..1", "imagenet": "torch", "area": "box"}
 # Those of the filters that are also defined without the averaging that reducing an image needs.
-# No network takes pictures of more pixels a side.
+# No network takes images of more pixels a side.
 MAX_SIDE = 10_000
 # So many pixels are resized at once.
 MAX_PIXELS = 16_000_000
@@ -57,15 +57,15 @@ def guess() -> str:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How any picture becomes an input of a given shape.
+    """How any image becomes an input of a given shape.
 
     Attributes:
         values: a key of :data:`RANGES`, or "" where nobody has said; then 0..1 is a guess.
         resize: ``stretch`` to the input size, ``fit`` into it with black bars, or ``crop`` the centre.
         filter: a key of :data:`FILTERS`: how pixels are resampled.
-        antialias: whether all pixels count where a picture is made smaller, as in Pillow and torchvision, rather than
+        antialias: whether all pixels count where an image is made smaller, as in Pillow and torchvision, rather than
             the nearest few only, as in ``tf.image.resize``.
-        cropped: for ``crop``, the part of the resized picture's shorter side that is kept, as a fraction ("0.875",
+        cropped: for ``crop``, the part of the resized image's shorter side that is kept, as a fraction ("0.875",
             "224/256"), or the length of that side in pixels before it is cropped ("256"); "" keeps all of it.
         evidence: where the model's file and not the user says ``values``, how it does.
     """
@@ -102,16 +102,16 @@ class Preprocessing:
         return cls(**chosen, antialias=antialias)
 
     def view(self, image: Image.Image, shape: Shape) -> Image.Image:
-        """Return the picture resized to ``shape`` (H, W, C), in mode L for one channel and RGB for three.
+        """Return the image resized to ``shape`` (H, W, C), in mode L for one channel and RGB for three.
 
         Raises:
-            ModelError: the model takes another number of channels, or larger pictures than are cropped.
+            ModelError: the model takes another number of channels, or larger images than are cropped.
         """
         height, width, channels = shape
         if channels not in (1, 3):
             raise ModelError(
                 f"The model takes {channels} channels; override view() and encode() in a model class to say how a "
-                "picture becomes its input."
+                "image becomes its input."
             )
         mode = "L" if channels == 1 else "RGB"
         image = image if image.mode == mode else image.convert(mode)
@@ -129,7 +129,7 @@ class Preprocessing:
         return self._resized(image, size)
 
     def _cropped(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
-        """Resize a picture and cut out its centre, as torchvision's Resize and CenterCrop do."""
+        """Resize an image and cut out its centre, as torchvision's Resize and CenterCrop do."""
         new = self._before_cropping(image.size, size)
         if new[0] < size[0] or new[1] < size[1]:
             raise ModelError(
@@ -139,13 +139,13 @@ class Preprocessing:
         left, top = (round((full - part) / 2) for full, part in zip(new, size, strict=True))
         if new[0] * new[1] <= MAX_PIXELS:
             return self._resized(image, new).crop((left, top, left + size[0], top + size[1]))
-        # All of a long and thin picture might not fit into memory, enlarged; the centre alone differs by rounding only.
+        # All of a long and thin image might not fit into memory, enlarged; the centre alone differs by rounding only.
         per_x, per_y = image.width / new[0], image.height / new[1]
         right, bottom = min((left + size[0]) * per_x, image.width), min((top + size[1]) * per_y, image.height)
         return self._resized(image, size, (left * per_x, top * per_y, right, bottom))
 
     def _before_cropping(self, size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
-        """Return the (width, height) that a picture gets before its centre is cut out."""
+        """Return the (width, height) that an image gets before its centre is cut out."""
         (width, height), (wide, high), number = size, target, fraction(self.cropped)
         if number > 1:
             across, side = width <= height, int(number)
@@ -155,7 +155,7 @@ class Preprocessing:
         return (side, side * height // width) if across else (side * width // height, side)
 
     def _resized(self, image: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
-        """Return the part ``box`` of a picture, or all of it, in another size."""
+        """Return the part ``box`` of an image, or all of it, in another size."""
         method = FILTERS[self.filter]
         whole = (0.0, 0.0, float(image.width), float(image.height))
         if box in (None, whole) and size == image.size:
@@ -170,21 +170,21 @@ class Preprocessing:
         return Image.merge(image.mode, [Image.fromarray(band) for band in rounded])
 
     def encode(self, views: Sequence[Image.Image], shape: Shape) -> Array:
-        """Return pictures of the model's size as its input ``(N, H, W, C)``.
+        """Return images of the model's size as its input ``(N, H, W, C)``.
 
         Raises:
-            ModelError: the value range is for colour and the model takes grey pictures.
+            ModelError: the value range is for colour and the model takes grey images.
         """
         mean, deviation = RANGES[self.values or "0..1"]
         if len(mean) > shape[2]:
-            raise ModelError(f"The value range {self.values} is for colour pictures; this model takes grey ones.")
+            raise ModelError(f"The value range {self.values} is for colour images; this model takes grey ones.")
         pixels = np.stack([np.asarray(view, np.float32) for view in views]).reshape(len(views), *shape)
         pixels -= np.asarray(mean, np.float32)
         pixels /= np.asarray(deviation, np.float32)
         return np.ascontiguousarray(pixels[..., ::-1]) if self.values == "caffe" else pixels
 
     def describe(self) -> str:
-        """Say in a few words what happens to a picture, and how it is known what its values become."""
+        """Say in a few words what happens to an image, and how it is known what its values become."""
         resized = f"{self.resize} {self.cropped}".rstrip()
         plain = "" if self.antialias else " without antialiasing"
         # Bicubic with antialiasing is what happens where nothing is said.
@@ -194,7 +194,7 @@ class Preprocessing:
 
 
 def largest(size: tuple[int, int], target: tuple[int, int]) -> Box:
-    """Return the largest box in the middle of a picture that has the proportions of another one, in pixels."""
+    """Return the largest box in the middle of an image that has the proportions of another one, in pixels."""
     (width, height), (wide, high) = size, target
     across, down = min(1.0, height * wide / (width * high)), min(1.0, width * high / (height * wide))
     left, top = width * (1 - across) / 2, height * (1 - down) / 2

@@ -285,5 +285,5 @@ def check_one_input(names: Sequence[str], folder: Path) -> None:
     if len(names) != 1:
         raise ModelError(
             f"The SavedModel {folder.name} takes {len(names)} inputs ({', '.join(names)}); Picasso shows models of one "
-            "picture."
+            "image."
         )

@@ -38,7 +38,7 @@ class TFModel(GraphModel):
 
         Args:
             data_dir: the folder of a checkpoint's three files.
-            tf_input_var: the name of the tensor that takes the pictures, such as ``"pictures:0"``; it may be
+            tf_input_var: the name of the tensor that takes the images, such as ``"pictures:0"``; it may be
                 left out where there is one placeholder only.
             tf_predict_var: the name of the tensor of class probabilities, such as ``"probabilities:0"``; it may
                 be left out where the graph ends in one softmax or sigmoid.

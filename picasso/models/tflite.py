@@ -44,7 +44,7 @@ class TFLiteModel(PredictOnlyModel):
             output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
 
         Raises:
-            ModelError: the file is broken, takes several inputs, or is no classifier of pictures.
+            ModelError: the file is broken, takes several inputs, or is no classifier of images.
         """
         file = Path(path)
         self._file, self.output_kind = file, output_kind or self.output_kind
@@ -58,7 +58,7 @@ class TFLiteModel(PredictOnlyModel):
         inputs = self._interpreter.get_input_details()
         if len(inputs) != 1 or len(inputs[0]["shape"]) != 4:
             shapes = ", ".join(f"{one['name']} {one['shape'].tolist()}" for one in inputs)
-            raise ModelError(f"{file.name} must take one picture (N, H, W, C), but takes {shapes}.")
+            raise ModelError(f"{file.name} must take one image (N, H, W, C), but takes {shapes}.")
         self._input, self._output = inputs[0], chosen_output(self._interpreter, output, file)
         self.fixed_batch, height, width, channels = (int(side) for side in inputs[0]["shape"])
         self.input_shape = (height, width, channels)

@@ -8,7 +8,7 @@ const bar = place.querySelector("progress");
 
 const say = (audit) => {
   const left = audit.remaining === null ? "" : `, ${duration(audit.remaining)} left`;
-  if (audit.state === "reading") return `Reading the pictures: ${Math.round(100 * audit.fraction)}%`;
+  if (audit.state === "reading") return `Reading the images: ${Math.round(100 * audit.fraction)}%`;
   if (audit.state !== "running") return audit.position ? `Waiting for ${counted(audit.position, "other run")}.` : null;
   if (!audit.pair.length) return audit.fraction === 1 ? "Writing the report." : null;
   return `Pair ${audit.done + 1} of ${audit.total}: ${audit.pair.join(" / ")} · ${audit.trying}${left}`;

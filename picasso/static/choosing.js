@@ -19,14 +19,14 @@ const estimate = async (place, tries = TRIES) => {
   const query = new URLSearchParams();
   const named = fields ? fields.querySelectorAll("select, input:not([name=class]):not([name=model])") : [];
   for (const field of named) query.set(field.name, field.value);
-  const ticked = form.querySelectorAll("input[name=picture]");
+  const ticked = form.querySelectorAll("input[name=image]");
   const count = ticked.length ? [...ticked].filter((box) => box.checked).length : Number(place.dataset.count);
   try {
-    const { seconds_per_picture: each, seconds_once: once } = await askInTurn(`${place.dataset.estimate}?${query}`);
+    const { seconds_per_image: each, seconds_once: once } = await askInTurn(`${place.dataset.estimate}?${query}`);
     if (each !== null) {
       const others = form.querySelectorAll("input[name=model]:checked").length;
       const whole = each * Math.max(1, count) * (1 + others) + once;
-      place.textContent = `${duration(whole)} for ${count ? counted(count, "picture") : "a picture"}`;
+      place.textContent = `${duration(whole)} for ${count ? counted(count, "image") : "an image"}`;
       return;
     }
   } catch (error) {

@@ -21,5 +21,5 @@ export const dropped = async (transfer) => {
   return (await Promise.all(entries.map(filesOf))).flat();
 };
 
-const PICTURE = /\.(png|jpe?g|webp|gif|bmp|tiff?)$/i;
-export const isPicture = (file) => file.type.startsWith("image/") || PICTURE.test(file.name);
+const IMAGE = /\.(png|jpe?g|webp|gif|bmp|tiff?)$/i;
+export const isImage = (file) => file.type.startsWith("image/") || IMAGE.test(file.name);

@@ -1,12 +1,12 @@
-// The pictures of an audit: a folder is chosen or dropped, its classes and its cost are said, and the pictures are sent.
+// The images of an audit: a folder is chosen or dropped, its classes and its cost are said, and the images are sent.
 
 import { ask, askPatiently, counted, duration, modelLoaded, refresh, root, send, settled } from "./common.js";
-import { dropped, isPicture } from "./dropping.js";
+import { dropped, isImage } from "./dropping.js";
 
-// So many pictures, or so many bytes, go with one request.
+// So many images, or so many bytes, go with one request.
 const TOGETHER = 20;
 const BYTES = 16_000_000;
-// What goes with a picture in its request: its name, the path of its folder, and what separates them.
+// What goes with an image in its request: its name, the path of its folder, and what separates them.
 const AROUND = 20_000;
 
 const form = document.querySelector("[data-gather]");
@@ -14,7 +14,7 @@ const find = (name) => form.querySelector(`[data-${name}]`);
 const notices = document.querySelector("[data-notices]");
 const [start, stop, bar] = ["start", "stop", "upload-bar"].map(find);
 
-// The pictures by the path of their folder, what the server says of them, and what was begun with them.
+// The images by the path of their folder, what the server says of them, and what was begun with them.
 let folders = new Map();
 let estimate = null;
 let begun = null;
@@ -36,11 +36,11 @@ const choose = async (chosen) => {
   notices.replaceChildren();
   folders = new Map();
   begun = null;
-  const pictures = chosen.filter(({ file, path }) => isPicture(file) && !hidden(path));
-  pictures.sort((one, two) => (one.path < two.path ? -1 : 1));
+  const images = chosen.filter(({ file, path }) => isImage(file) && !hidden(path));
+  images.sort((one, two) => (one.path < two.path ? -1 : 1));
   let loose = 0;
   let large = 0;
-  for (const { file, path } of pictures) {
+  for (const { file, path } of images) {
     const folder = path.slice(0, path.lastIndexOf("/"));
     if (!path.includes("/")) loose += 1;
     // The server would refuse it whenever it is sent.
@@ -48,14 +48,14 @@ const choose = async (chosen) => {
     else if (folders.has(folder)) folders.get(folder).push(file);
     else folders.set(folder, [file]);
   }
-  const others = chosen.length - pictures.length;
+  const others = chosen.length - images.length;
   const left = [
-    others ? `${counted(others, "file")} that ${others === 1 ? "is no picture" : "are no pictures"}` : "",
-    loose ? `${counted(loose, "picture")} in no folder` : "",
-    large ? `${counted(large, "picture")} larger than the ${Number(form.dataset.mostBytes) / 1e6} MB that are allowed` : "",
+    others ? `${counted(others, "file")} that ${others === 1 ? "is no image" : "are no images"}` : "",
+    loose ? `${counted(loose, "image")} in no folder` : "",
+    large ? `${counted(large, "image")} larger than the ${Number(form.dataset.mostBytes) / 1e6} MB that are allowed` : "",
   ].filter(Boolean);
   find("left-out").textContent = left.length ? `Left out: ${left.join(", ")}.` : "";
-  if (!folders.size) complain("There are no pictures in folders there; an audit needs one folder for each class.");
+  if (!folders.size) complain("There are no images in folders there; an audit needs one folder for each class.");
   await reckon();
 };
 
@@ -82,12 +82,12 @@ const reckon = async () => {
 const show = () => {
   const table = find("gathered");
   table.hidden = !estimate;
-  table.tBodies[0].replaceChildren(...(estimate?.classes ?? []).map(({ name, pictures, taken }) => {
+  table.tBodies[0].replaceChildren(...(estimate?.classes ?? []).map(({ name, images, taken }) => {
     const row = document.createElement("tr");
     const head = document.createElement("th");
     head.scope = "row";
     head.textContent = name;
-    row.append(head, ...[pictures, taken || "too few"].map((value) => {
+    row.append(head, ...[images, taken || "too few"].map((value) => {
       const cell = document.createElement("td");
       cell.textContent = value;
       return cell;
@@ -103,10 +103,10 @@ const show = () => {
 
 // ---- sending ------------------------------------------------------------------------------------------------
 
-// As many of these as are taken, evenly spread: a later picture is as good as an earlier one.
+// As many of these as are taken, evenly spread: a later image is as good as an earlier one.
 const spread = (found, count) => Array.from({ length: count }, (_, index) => found[Math.floor((index * found.length) / count)]);
 
-// What is sent together: pictures of one folder, not too many and not too large.
+// What is sent together: images of one folder, not too many and not too large.
 const batches = () => {
   const most = Math.min(BYTES, Number(form.dataset.mostBytes) / 2);
   const all = [];
@@ -129,7 +129,7 @@ const sendBatch = ({ folder, files }) => {
   const body = new FormData();
   body.append("class", folder);
   for (const file of files) body.append("file", file, file.name);
-  return askPatiently(`${begun.url}/pictures`, { method: "POST", body, signal: stopping.signal });
+  return askPatiently(`${begun.url}/images`, { method: "POST", body, signal: stopping.signal });
 };
 
 const upload = async () => {
@@ -139,7 +139,7 @@ const upload = async () => {
     const { refused } = await sendBatch(begun.queue[0]);
     begun.sent += begun.queue.shift().files.length;
     bar.value = begun.sent / total;
-    find("upload-text").textContent = `${begun.sent} of ${counted(total, "picture")} sent`;
+    find("upload-text").textContent = `${begun.sent} of ${counted(total, "image")} sent`;
     for (const sentence of new Set(refused)) complain(sentence);
   }
   const minutes = Number(form.elements.minutes.value);

@@ -1,9 +1,9 @@
-// What if this were hidden? Paint on the picture and watch the probabilities move.
+// What if this were hidden? Paint on the image and watch the probabilities move.
 
 import { counted, every, modelLoaded, pause, send } from "./common.js";
 import { stage } from "./stage.js";
 
-// Questions about many pictures are asked in parts, so that others are answered in between.
+// Questions about many images are asked in parts, so that others are answered in between.
 const PART = 16;
 const AGAIN_MS = 1500;
 
@@ -17,10 +17,10 @@ let shapes = JSON.parse(sessionStorage.getItem(kept) ?? "[]");
 
 const question = (images, view) => {
   const { fill, other } = Object.fromEntries(new FormData(tools));
-  return { images, shapes, fill, view, ...(fill === "picture" ? { other: Number(other) } : {}) };
+  return { images, shapes, fill, view, ...(fill === "image" ? { other: Number(other) } : {}) };
 };
 
-// ---- this picture -------------------------------------------------------------------------------------------
+// ---- this image -------------------------------------------------------------------------------------------
 
 const percent = (probability) => (100 * probability).toFixed(1);
 
@@ -54,7 +54,7 @@ const tell = ({ classes, before, after, flipped, view }) => {
     row.append(name, cell(one.before.toFixed(4)), cell(one.after.toFixed(4)), bars);
     return row;
   }));
-  return picture.show(view);
+  return image.show(view);
 };
 
 // One question at a time; what changed meanwhile is asked next.
@@ -87,7 +87,7 @@ const update = () => {
   ask();
 };
 
-const picture = stage(room.querySelector("canvas"), {
+const image = stage(room.querySelector("canvas"), {
   tool: () => new FormData(tools).get("tool"),
   brush: () => Number(tools.elements.brush.value) / 100,
   begin: (shape) => shapes.push(shape),
@@ -110,12 +110,12 @@ document.addEventListener("keydown", (event) => {
   undo();
 });
 tools.addEventListener("input", ({ target }) => {
-  find("other").hidden = tools.elements.fill.value !== "picture";
+  find("other").hidden = tools.elements.fill.value !== "image";
   if (!["brush", "tool"].includes(target.name)) update();
 });
 tools.addEventListener("submit", (event) => event.preventDefault());
 
-// ---- all pictures -------------------------------------------------------------------------------------------
+// ---- all images -------------------------------------------------------------------------------------------
 
 // Answers to an earlier region are not shown for a later one.
 let round = 0;
@@ -144,7 +144,7 @@ const everywhere = async () => {
       flips += flipped;
     });
     done += some.length;
-    find("everywhere-text").textContent = `${flips} of ${counted(done, "picture")} flip${flips === 1 ? "s" : ""}.`;
+    find("everywhere-text").textContent = `${flips} of ${counted(done, "image")} flip${flips === 1 ? "s" : ""}.`;
   }
 };
 

@@ -79,7 +79,7 @@ const arrangeRows = () => {
   const wrong = (row) => (kind === "class" ? row.dataset.class !== wanted : only !== "" && row.dataset.same !== wanted);
   all.forEach((row) => { row.hidden = wrong(row); });
   const left = all.filter((row) => !row.hidden).length;
-  fields.shown.value = left === all.length ? "" : `${left} of ${all.length} pictures`;
+  fields.shown.value = left === all.length ? "" : `${left} of ${all.length} images`;
 };
 
 const option = (value, text) => new Option(text, value);
@@ -92,7 +92,7 @@ const offer = () => {
   const classes = [...counts].sort(([one], [two]) => one.localeCompare(two));
   const agree = rows().some((row) => "same" in row.dataset);
   fields.only.replaceChildren(
-    option("", "every picture"),
+    option("", "every image"),
     ...(agree ? [option("same:False", "models disagree"), option("same:True", "models agree")] : []),
     ...classes.map(([name, found]) => option(`class:${name}`, `${name} (${found})`)),
   );

@@ -69,7 +69,7 @@ export const rangeOf = (map, scale, maps) => {
   return [-most, most];
 };
 
-// Paint a map into its canvas, over the picture as the model sees it; false if it was asked for again meanwhile.
+// Paint a map into its canvas, over the image as the model sees it; false if it was asked for again meanwhile.
 export const paint = async (map, { colours, range: [low, high], opacity }) => {
   const { height, width, signed } = facts(map);
   const turn = Symbol("turn");
@@ -100,7 +100,7 @@ const layers = (map) => {
   image.dataset.drawn = image.getAttribute("src");
   image.src = map.dataset.view;
   image.classList.remove("pixels");
-  // Blue and red are the map's: those of the picture would be taken for them.
+  // Blue and red are the map's: those of the image would be taken for them.
   image.classList.toggle("grey", facts(map).signed);
   const canvas = document.createElement("canvas");
   canvas.setAttribute("aria-hidden", "true");

@@ -4,7 +4,7 @@
 import { every } from "./common.js";
 
 const ROOMS = {
-  "[data-drop]": "./pictures.js",
+  "[data-drop]": "./images.js",
   "[data-estimate], [data-classes]": "./choosing.js",
   "[data-run], [data-model-state=loading]": "./watching.js",
   "[data-gather]": "./gathering.js",
@@ -19,7 +19,7 @@ for (const [selector, room] of Object.entries(ROOMS)) {
   if (document.querySelector(selector)) import(room);
 }
 
-// Of small pictures the pixels are shown, as the model sees them; photographs are drawn smoothly.
+// Of small images the pixels are shown, as the model sees them; photographs are drawn smoothly.
 const draw = (image) => image.classList.toggle("photo", image.naturalWidth > 100);
 document.addEventListener("load", ({ target }) => target.matches?.("img") && draw(target), true);
 every("img", (image) => image.complete && draw(image));

@@ -1,6 +1,6 @@
-// The picture that is painted on: by pointer, or by keyboard with a frame that is moved and resized.
+// The image that is painted on: by pointer, or by keyboard with a frame that is moved and resized.
 
-// The longer side on the page, in pixels of the canvas; of small pictures the pixels keep their edges.
+// The longer side on the page, in pixels of the canvas; of small images the pixels keep their edges.
 const SIDE = 896;
 // A stroke is noted this often, as a fraction of the side.
 const FINE = 0.004;
@@ -28,7 +28,7 @@ export const stage = (canvas, { tool, brush, begin, change }) => {
     if (shown) outline(shown);
   };
 
-  // Two lines, a dark and a bright one, stand out on any picture.
+  // Two lines, a dark and a bright one, stand out on any image.
   const outline = ([left, top, right, bottom]) => {
     const { width, height } = canvas;
     for (const [colour, dash] of [["#000", []], ["#fff", [8, 8]]]) {
@@ -105,7 +105,7 @@ export const stage = (canvas, { tool, brush, begin, change }) => {
   });
 
   return {
-    // Show the picture at an address, such as the one that the server has just covered.
+    // Show the image at an address, such as the one that the server has just covered.
     show: async (address) => {
       const next = new Image();
       next.src = address;

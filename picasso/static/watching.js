@@ -8,7 +8,7 @@ const say = (state) => {
   }
   if (state.state === "running") {
     const left = state.remaining === null ? "" : `, ${duration(state.remaining)} left`;
-    return `${state.done} of ${counted(state.total, "picture")} done${left}.`;
+    return `${state.done} of ${counted(state.total, "image")} done${left}.`;
   }
   return state.position ? `Waiting for ${counted(state.position, "other run")}.` : null;
 };

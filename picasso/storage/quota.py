@@ -41,8 +41,8 @@ class Quotas:
         """
         if session and fileio.size(session) >= self._session_mb * 1_000_000:
             raise TooLarge(
-                f"The pictures and results of this session take {self._session_mb} MB, which is the limit; delete some "
-                "runs, audits or pictures first."
+                f"The images and results of this session take {self._session_mb} MB, which is the limit; delete some "
+                "runs, audits or images first."
             )
         if self._full() and not (self._make_room() and not self._full(measure=True)):
             raise StorageFull(

@@ -1,4 +1,4 @@
-"""The session of one visitor: its pictures in their order, its runs and audits; all of it files in one folder."""
+"""The session of one visitor: its images in their order, its runs and audits; all of it files in one folder."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from picasso.imaging import decode
 from picasso.imaging.decoders import Decoders
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
-from picasso.jobs.run import Run, StoredPicture
+from picasso.jobs.run import Run, StoredImage
 from picasso.storage.quota import Quotas
 
-# The descriptions of a session's pictures, one JSON file each.
+# The descriptions of a session's images, one JSON file each.
 DOCUMENTS = "[0-9]*.json"
 NUMBER = re.compile(r"[0-9]{1,9}")
 # Ids of sessions and runs; a longer one could not even be looked for.
 ID = re.compile(r"[0-9A-Za-z]{1,64}")
-# Their folders are small as long as they hold no pictures, but there should not be any number of them.
+# Their folders are small as long as they hold no images, but there should not be any number of them.
 MOST_AUDITS = 20
 
 
@@ -35,7 +35,7 @@ J = TypeVar("J", bound=Job)
 
 
 class Session:
-    """The folder of one visitor: uploaded pictures, runs and audits."""
+    """The folder of one visitor: uploaded images, runs and audits."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Session:
         self.runs_folder, self.audits_folder = folder / "runs", folder / "audits"
         self._quotas = quotas
         self._folder, self._settings, self._lock = folder, settings, lock
-        self._pictures = folder / "pictures"
+        self._images = folder / "images"
         self._order = folder / "order.json"
 
     def touch(self) -> None:
@@ -63,17 +63,17 @@ class Session:
         return any(job.at_work() for job in (*self.runs(), *self.audits()))
 
     def empty(self) -> bool:
-        """Tell whether it holds no picture, no run and no audit."""
+        """Tell whether it holds no image, no run and no audit."""
         held = (
-            self._pictures.glob(DOCUMENTS),
+            self._images.glob(DOCUMENTS),
             self.runs_folder.glob(f"*/{Run.document}"),
             self.audits_folder.glob(f"*/{Audit.document}"),
         )
         return not any(any(True for _ in found) for found in held)
 
-    # ---- pictures -----------------------------------------------------------------------------------------
+    # ---- images -----------------------------------------------------------------------------------------
 
-    def add_picture(self, source: bytes | IO[bytes], name: str) -> StoredPicture:
+    def add_image(self, source: bytes | IO[bytes], name: str) -> StoredImage:
         """Decode an upload and store its pixels as a PNG under a generated name.
 
         Args:
@@ -82,28 +82,28 @@ class Session:
 
         Raises:
             UnsupportedImage, BadRequest, TooLarge, Busy: see :meth:`picasso.imaging.decoders.Decoders.stored`.
-            TooLarge: the session holds as many pictures as it may.
+            TooLarge: the session holds as many images as it may.
         """
         self.check_room()
         with self._decoders.stored(source, name) as decoded, self._lock, fileio.room_on_disk():
-            if sum(1 for _ in self._pictures.glob(DOCUMENTS)) >= self._settings.MAX_PICTURES:
-                raise TooLarge(f"A session holds {self._settings.MAX_PICTURES} pictures at most; remove some first.")
+            if sum(1 for _ in self._images.glob(DOCUMENTS)) >= self._settings.MAX_IMAGES:
+                raise TooLarge(f"A session holds {self._settings.MAX_IMAGES} images at most; remove some first.")
             uid, shown = self._next_uid(), self._name(name)
             filename = f"{uid:04d}-{secrets.token_hex(6)}.png"
-            document = StoredPicture(
+            document = StoredImage(
                 uid=uid,
                 name=shown,
                 filename=filename,
-                path=str(self._pictures / filename),
+                path=str(self._images / filename),
                 notes=list(decoded.notes),
             )
             try:
-                decoded.pixels.replace(self._pictures / filename)
-                # Made at once: a page of a hundred pictures would wait for a hundred to be read again.
+                decoded.pixels.replace(self._images / filename)
+                # Made at once: a page of a hundred images would wait for a hundred to be read again.
                 decoded.small.replace(self._thumbnail(filename))
                 fileio.write_json(self._document(uid), document)
             except OSError:
-                # A full disk has no room for half a picture either.
+                # A full disk has no room for half an image either.
                 self._forget(document)
                 raise
             return document
@@ -119,7 +119,7 @@ class Session:
         # By the path, since the same one may be sent again.
         names: dict[str, str] = fileio.read_json(known) or {}
         # What was removed again is not forgotten, so there must be an end.
-        names = names if len(names) < 2 * self._settings.MAX_PICTURES else {}
+        names = names if len(names) < 2 * self._settings.MAX_IMAGES else {}
         if path not in names:
             taken = set(names.values())
             full = decode.path_name(path)
@@ -133,71 +133,71 @@ class Session:
         self._quotas.check(self._folder)
 
     def _next_uid(self) -> int:
-        """Count up; a removed picture's number is not used again."""
+        """Count up; a removed image's number is not used again."""
         counter = self._folder / "next_uid"
         uid: int = fileio.read_json(counter) or 0
         fileio.write_json(counter, uid + 1)
         return uid
 
-    def pictures(self) -> list[StoredPicture]:
-        """Return the pictures in the order that :meth:`arrange` gave them, later ones in the order of their upload."""
-        documents = (fileio.read_json(file) for file in self._pictures.glob(DOCUMENTS))
+    def images(self) -> list[StoredImage]:
+        """Return the images in the order that :meth:`arrange` gave them, later ones in the order of their upload."""
+        documents = (fileio.read_json(file) for file in self._images.glob(DOCUMENTS))
         order = {uid: place for place, uid in enumerate(fileio.read_json(self._order) or [])}
         known = [document for document in documents if document]
         return sorted(known, key=lambda document: (order.get(document["uid"], len(order)), int(document["uid"])))
 
     def arrange(self, uids: Sequence[int | str]) -> None:
-        """Put the pictures of these numbers first, in this order; the others follow as they were."""
-        first = [self.picture(uid)["uid"] for uid in uids]
-        rest = [picture["uid"] for picture in self.pictures() if picture["uid"] not in first]
+        """Put the images of these numbers first, in this order; the others follow as they were."""
+        first = [self.image(uid)["uid"] for uid in uids]
+        rest = [image["uid"] for image in self.images() if image["uid"] not in first]
         with fileio.room_on_disk():
             fileio.write_json(self._order, [*dict.fromkeys(first), *rest])
 
     def move(self, uid: int | str, places: int) -> None:
-        """Move a picture towards the end by so many places, or towards the beginning if ``places`` is negative."""
-        moved = self.picture(uid)["uid"]
-        order = [picture["uid"] for picture in self.pictures()]
+        """Move an image towards the end by so many places, or towards the beginning if ``places`` is negative."""
+        moved = self.image(uid)["uid"]
+        order = [image["uid"] for image in self.images()]
         place = max(0, order.index(moved) + places)
         order.remove(moved)
         order.insert(place, moved)
         self.arrange(order)
 
-    def picture(self, uid: str | int) -> StoredPicture:
-        """Return one picture by its number, or raise NotFound."""
+    def image(self, uid: str | int) -> StoredImage:
+        """Return one image by its number, or raise NotFound."""
         number = str(uid)
-        stored: StoredPicture | None = None
+        stored: StoredImage | None = None
         if NUMBER.fullmatch(number):
             stored = fileio.read_json(self._document(int(number)))
         if stored is None:
-            raise NotFound("There is no picture of that number in this session.", field="image")
+            raise NotFound("There is no image of that number in this session.", field="image")
         return stored
 
     def _document(self, uid: int) -> Path:
-        return self._pictures / f"{uid:04d}.json"
+        return self._images / f"{uid:04d}.json"
 
-    def remove_picture(self, uid: str | int) -> None:
-        """Forget a picture; runs that already have it keep their results."""
-        self._forget(self.picture(uid))
+    def remove_image(self, uid: str | int) -> None:
+        """Forget an image; runs that already have it keep their results."""
+        self._forget(self.image(uid))
 
-    def _forget(self, picture: StoredPicture) -> None:
-        """Delete the files of a picture, as far as they are there."""
-        self._document(picture["uid"]).unlink(missing_ok=True)
-        Path(picture["path"]).unlink(missing_ok=True)
-        self._thumbnail(picture["filename"]).unlink(missing_ok=True)
+    def _forget(self, image: StoredImage) -> None:
+        """Delete the files of an image, as far as they are there."""
+        self._document(image["uid"]).unlink(missing_ok=True)
+        Path(image["path"]).unlink(missing_ok=True)
+        self._thumbnail(image["filename"]).unlink(missing_ok=True)
 
-    def picture_file(self, filename: str) -> Path:
-        """Return the path of a stored picture, or raise NotFound."""
-        file = fileio.child(self._pictures, filename)
+    def image_file(self, filename: str) -> Path:
+        """Return the path of a stored image, or raise NotFound."""
+        file = fileio.child(self._images, filename)
         if file is None or file.suffix != ".png":
-            raise NotFound("There is no such picture in this session.")
+            raise NotFound("There is no such image in this session.")
         return file
 
     def thumbnail_file(self, filename: str) -> Path:
-        """Return the path of the small version of a stored picture, or raise NotFound."""
-        return self._thumbnail(self.picture_file(filename).name)
+        """Return the path of the small version of a stored image, or raise NotFound."""
+        return self._thumbnail(self.image_file(filename).name)
 
     def _thumbnail(self, filename: str) -> Path:
-        return self._pictures / f"{filename}.webp"
+        return self._images / f"{filename}.webp"
 
     # ---- runs ---------------------------------------------------------------------------------------------
 
@@ -217,7 +217,7 @@ class Session:
     # ---- audits -------------------------------------------------------------------------------------------
 
     def new_audit(self, class_names: Sequence[str]) -> Audit:
-        """Begin an audit of a model with these classes; its pictures come later.
+        """Begin an audit of a model with these classes; its images come later.
 
         Raises:
             TooLarge: the session holds as many audits, or as much, as it may.
@@ -228,8 +228,8 @@ class Session:
                 raise TooLarge(f"A session holds {MOST_AUDITS} audits at most; delete some first.")
             return Audit.create(self.audits_folder, class_names)
 
-    def add_audit_picture(self, audit: Audit, target: int, source: bytes | IO[bytes], name: str) -> None:
-        """Check an upload and store it as a picture of a class.
+    def add_audit_image(self, audit: Audit, target: int, source: bytes | IO[bytes], name: str) -> None:
+        """Check an upload and store it as an image of a class.
 
         Raises:
             UnsupportedImage, BadRequest, TooLarge, Busy: see :meth:`picasso.imaging.decoders.Decoders.stored` and

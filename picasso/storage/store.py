@@ -113,7 +113,7 @@ class Storage:
                 raise TooMany("The server holds as many sessions as it may; try again later.")
             folder = self._sessions / secrets.token_hex(16)
             with fileio.whole_folder(folder) as draft:
-                (draft / "pictures").mkdir()
+                (draft / "images").mkdir()
                 (draft / "runs").mkdir()
             with self._using:
                 self._held[folder.name] += hold

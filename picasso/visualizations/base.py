@@ -1,4 +1,4 @@
-"""What a visualization is: one class that turns a task into panels, picture by picture."""
+"""What a visualization is: one class that turns a task into panels, image by image."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SettingsT = TypeVar("SettingsT", bound=VisualizationSettings)
 
 @dataclass(frozen=True)
 class Input:
-    """One picture, prepared.
+    """One image, prepared.
 
     Attributes:
         name: what the user called it.
-        image: the upright picture as uploaded.
-        view: the picture as the model sees it; maps are drawn over it.
+        image: the upright image as uploaded.
+        view: the image as the model sees it; maps are drawn over it.
         array: the model's input ``(H, W, C)`` float32.
         predictions: the classes to look at: the most probable, best first, or those that the user chose.
         exact_view: False if preprocessing the view does not give ``array`` again; then ``view`` is only
@@ -52,11 +52,11 @@ class Input:
         return [prediction["index"] for prediction in self.predictions]
 
     def filled(self, model: Model, fill: str, seed: int = 0) -> Array:
-        """Return the model's input ``(H, W, C)`` where nothing is seen of the picture but one of the fills.
+        """Return the model's input ``(H, W, C)`` where nothing is seen of the image but one of the fills.
 
         Args:
             model: the model.
-            fill: one of :data:`picasso.imaging.masking.FILLS` but "picture".
+            fill: one of :data:`picasso.imaging.masking.FILLS` but "image".
             seed: for the fill "noise".
         """
         # Where the view is only the numbers made visible, the numbers themselves are averaged or blurred; and where the
@@ -83,11 +83,11 @@ class Task(Generic[SettingsT]):
 
     Attributes:
         model: answers with NumPy arrays; see :class:`picasso.models.base.Model`.
-        inputs: the pictures, in the order in which panels are expected.
+        inputs: the images, in the order in which panels are expected.
         settings: checked values, an instance of the visualization's ``ALLOWED_SETTINGS``.
-        progress: call ``progress(done, total)`` for the picture at work, as often as you like; it shows the
+        progress: call ``progress(done, total)`` for the image at work, as often as you like; it shows the
             progress and ends the run, by an exception, if it was cancelled.
-        preview: call it with a function that makes the panels of the picture at work as far as they are known;
+        preview: call it with a function that makes the panels of the image at work as far as they are known;
             where somebody watches, they are shown now and then.
     """
 
@@ -119,7 +119,7 @@ class BaseVisualization(ABC, Generic[SettingsT]):
 
     @classmethod
     def passes(cls, model: Model, settings: Any) -> float:
-        """Return about how many pictures must go through ``model`` for the panels of one picture.
+        """Return about how many images must go through ``model`` for the panels of one image.
 
         From this and from how fast the model is, pages say how long a run will take. A gradient counts as two.
 
@@ -163,7 +163,7 @@ class BaseVisualization(ABC, Generic[SettingsT]):
 
     @abstractmethod
     def make_visualization(self, task: Task[SettingsT]) -> Iterator[Sequence[Panel]]:
-        """Yield the panels of each picture of ``task.inputs``, in order.
+        """Yield the panels of each image of ``task.inputs``, in order.
 
-        Yield as soon as a picture is done: its row appears at once, and a cancelled run keeps it.
+        Yield as soon as an image is done: its row appears at once, and a cancelled run keeps it.
         """

@@ -24,7 +24,7 @@ class CAM(BaseVisualization[MapSettings]):
     """Weight each channel by the dense layer's weight for the class.
 
     The weight is read from the gradient, so it does not matter how the model was written: behind average pooling
-    over ``n`` places, ``d logit / d A_c`` is ``w_c / n`` at each of them, whatever the picture.
+    over ``n`` places, ``d logit / d A_c`` is ``w_c / n`` at each of them, whatever the image.
     """
 
     FAMILY = "Class activation"
@@ -47,26 +47,26 @@ class CAM(BaseVisualization[MapSettings]):
     def unsuitable(cls, model: Model) -> str:
         """Try very different inputs: the gradient must be the same at all places of all of them."""
         height, width, _ = model.input_shape
-        pictures = [Image.new("RGB", (width, height), paint) for paint in ("black", "white")]
+        images = [Image.new("RGB", (width, height), paint) for paint in ("black", "white")]
         noise = np.random.default_rng(0).random((1, *model.input_shape), np.float32)
         # Behind one more layer the pooled values, which decide on its gradient, are far apart for these.
-        inputs = np.concatenate([model.inputs_of(pictures), noise, -noise, 10 * noise])
+        inputs = np.concatenate([model.inputs_of(images), noise, -noise, 10 * noise])
         gradients = model.feature_gradients(inputs, [0] * len(inputs))
         return "" if constant(gradients.reshape(-1, gradients.shape[-1])) else UNSUITABLE
 
     def make_visualization(self, task: Task[MapSettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per class; its mean is the logit less the class's bias."""
         canvas = canvas_of(task.model, task.model.layer(None))
-        for picture in task.inputs:
+        for image in task.inputs:
             task.progress(0, 1)
-            inputs, panels = picture.array[None], []
+            inputs, panels = image.array[None], []
             (maps,) = task.model.feature_maps(inputs)
-            for done, prediction in enumerate(picture.predictions, 1):
+            for done, prediction in enumerate(image.predictions, 1):
                 (gradients,) = task.model.feature_gradients(inputs, [prediction["index"]])
                 places = gradients.shape[0] * gradients.shape[1]
                 evidence = maps @ (gradients.mean(axis=(0, 1)) * places)
                 panels.append(task.settings.panel(prediction, evidence, canvas, quantity="evidence (logit)"))
-                task.progress(done, len(picture.predictions))
+                task.progress(done, len(image.predictions))
             yield panels
 
 

@@ -30,7 +30,7 @@ class MapSettings(VisualizationSettings):
     """How any class activation map is shown."""
 
     rectified: bool = toggle(True, help="Whether to show only what speaks for the class, and 0 elsewhere (ReLU).")
-    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the picture shows through.", digits=2)
+    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the image shows through.", digits=2)
 
     @property
     def sentence(self) -> str:
@@ -73,7 +73,7 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
         """Return the evidence for a class at each place, ``(h, w)``, with its sign.
 
         Args:
-            maps: the feature maps ``A`` of one picture, ``(h, w, c)``.
+            maps: the feature maps ``A`` of one image, ``(h, w, c)``.
             gradients: ``d logit / d A`` for one class, ``(h, w, c)``.
         """
 
@@ -91,15 +91,15 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
         """Yield one map per class, as large as the feature maps are where they cover the image."""
         name = task.model.layer(task.settings.layer or None)
         canvas = canvas_of(task.model, name)
-        for picture in task.inputs:
+        for image in task.inputs:
             task.progress(0, 1)
-            inputs, panels = picture.array[None], []
+            inputs, panels = image.array[None], []
             (maps,) = task.model.feature_maps(inputs, name)
             # One class at a time: the maps of early layers are large.
-            for done, prediction in enumerate(picture.predictions, 1):
+            for done, prediction in enumerate(image.predictions, 1):
                 (gradients,) = task.model.feature_gradients(inputs, [prediction["index"]], name)
                 evidence = self.weigh(maps, gradients)
                 note = f"Layer {name}, {maps.shape[0]} x {maps.shape[1]} places."
                 panels.append(task.settings.panel(prediction, evidence, canvas, quantity="evidence (logit)", note=note))
-                task.progress(done, len(picture.predictions))
+                task.progress(done, len(image.predictions))
             yield panels

@@ -11,7 +11,7 @@ class ClassProbabilities(BaseVisualization[VisualizationSettings]):
     """Show the most probable classes; every result carries them, so there is nothing to compute."""
 
     FAMILY = "Answers"
-    DESCRIPTION = "The most probable classes of each picture, with their probabilities."
+    DESCRIPTION = "The most probable classes of each image, with their probabilities."
 
     def make_visualization(self, task: Task[VisualizationSettings]) -> Iterator[Sequence[Panel]]:
         """Yield no panels: the template draws the predictions."""

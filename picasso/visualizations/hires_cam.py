@@ -15,7 +15,7 @@ from picasso.visualizations.class_activation import ClassActivation
 class HiResCAM(ClassActivation):
     """Multiply every value by its gradient and sum over the channels."""
 
-    DESCRIPTION = "As GradCAM, but faithful place by place: nothing is averaged over the picture."
+    DESCRIPTION = "As GradCAM, but faithful place by place: nothing is averaged over the image."
     REFERENCE_LINK = "https://arxiv.org/abs/2011.08891"
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Integrated gradients: how the score of a class is made up of pixels, on the way from a baseline to the picture.
+"""Integrated gradients: how the score of a class is made up of pixels, on the way from a baseline to the image.
 
 Sundararajan, Taly & Yan, *Axiomatic attribution for deep networks*, arXiv 1703.01365.
 """
@@ -33,14 +33,14 @@ class IntegratedGradientsSettings(VisualizationSettings):
     """Settings of :class:`IntegratedGradients`."""
 
     baseline: str = choice(
-        "black", "grey", "white", "mean", "blur", "noise", "several", help="What stands for a picture of nothing."
+        "black", "grey", "white", "mean", "blur", "noise", "several", help="What stands for an image of nothing."
     )
     steps: int = number(64, minimum=8, maximum=8192, help="How often the gradient is taken on the way, at most.")
     gap: float = choice(
         0.01, 0.001, 0.05, help="The part of the difference that a map may lack; it is computed until it lacks less."
     )
     seed: int = number(0, minimum=0, maximum=2**31, help="For noise: which random pixels are drawn.")
-    transparency: float = choice(0.0, 0.25, 0.5, 0.75, help="How strongly the picture shows through the map.", digits=2)
+    transparency: float = choice(0.0, 0.25, 0.5, 0.75, help="How strongly the image shows through the map.", digits=2)
 
     @property
     def baselines(self) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ class IntegratedGradientsSettings(VisualizationSettings):
 class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
     """Share the difference of the score among the pixels; the map says how much of it was left over."""
 
-    DESCRIPTION = "How much each pixel adds to the score of a class, compared with a picture that shows nothing."
+    DESCRIPTION = "How much each pixel adds to the score of a class, compared with an image that shows nothing."
     REFERENCE_LINK = "https://arxiv.org/abs/1703.01365"
     FAMILY = "Gradients"
     ALLOWED_SETTINGS = IntegratedGradientsSettings
@@ -60,11 +60,11 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
     @classmethod
     def describe(cls, settings: IntegratedGradientsSettings) -> str:
         """Name the baseline, which decides what the map means."""
-        picture = "pictures of noise" if settings.baseline == "noise" else f"a {settings.baseline} picture"
-        baseline = {"mean": "the picture's mean colour", "blur": "a blur of the picture", "several": "five baselines"}
+        image = "images of noise" if settings.baseline == "noise" else f"a {settings.baseline} image"
+        baseline = {"mean": "the image's mean colour", "blur": "a blur of the image", "several": "five baselines"}
         return (
             "How much each pixel adds to the score of a class (its logit), compared with "
-            f"{baseline.get(settings.baseline, picture)}: red pixels speak for the class, blue ones against it."
+            f"{baseline.get(settings.baseline, image)}: red pixels speak for the class, blue ones against it."
         )
 
     @classmethod
@@ -77,11 +77,11 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
 
     def make_visualization(self, task: Task[IntegratedGradientsSettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per class, the sum over the channels."""
-        for picture in task.inputs:
+        for image in task.inputs:
             task.progress(0, 1)
-            total, differences, spent = self.integrate(task, picture)
+            total, differences, spent = self.integrate(task, image)
             panels = []
-            for prediction, attribution, difference in zip(picture.predictions, total, differences, strict=True):
+            for prediction, attribution, difference in zip(image.predictions, total, differences, strict=True):
                 panels.append(
                     Panel.of_class(
                         prediction,
@@ -97,15 +97,15 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
             yield panels
 
     def integrate(
-        self, task: Task[IntegratedGradientsSettings], picture: Input
+        self, task: Task[IntegratedGradientsSettings], image: Input
     ) -> tuple[NDArray[np.float64], Sequence[float], int]:
         """Return the mean attributions ``(k, H, W, C)`` over baselines, the differences of the logits, the steps."""
-        settings, model, classes = task.settings, task.model, picture.classes
-        baselines = [picture.filled(model, name, settings.seed) for name in settings.baselines]
+        settings, model, classes = task.settings, task.model, image.classes
+        baselines = [image.filled(model, name, settings.seed) for name in settings.baselines]
         total, spent = from_several(
-            model, picture.array, baselines, classes, settings.steps, settings.gap / 2, task.progress
+            model, image.array, baselines, classes, settings.steps, settings.gap / 2, task.progress
         )
-        here, *there = model.logits(np.stack([picture.array, *baselines]))[:, classes].astype(np.float64)
+        here, *there = model.logits(np.stack([image.array, *baselines]))[:, classes].astype(np.float64)
         return total, (here - np.mean(there, axis=0)).tolist(), spent
 
 

@@ -1,4 +1,4 @@
-"""Kernel SHAP: the Shapley values of the regions of a picture.
+"""Kernel SHAP: the Shapley values of the regions of an image.
 
 Lundberg & Lee, *A unified approach to interpreting model predictions*, arXiv 1705.07874, section 4.1.
 """
@@ -30,13 +30,13 @@ class KernelSHAPSettings(LIMESettings):
         "blur",
         "noise",
         "region mean",
-        help="What is seen in place of hidden regions: the picture's mean colour, paint, a blur, noise or their own "
+        help="What is seen in place of hidden regions: the image's mean colour, paint, a blur, noise or their own "
         "mean colour.",
     )
 
 
 class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
-    """Share out, among the regions, the difference between the whole picture's probability and that of none of it."""
+    """Share out, among the regions, the difference between the whole image's probability and that of none of it."""
 
     DESCRIPTION = "Each region's fair share of the probability of a class: its Shapley value."
     REFERENCE_LINK = "https://arxiv.org/abs/1705.07874"
@@ -46,25 +46,25 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
 
     @classmethod
     def passes(cls, model: Model, settings: KernelSHAPSettings) -> float:
-        """Return one pass for each coalition, two for those of all and of no region, and one for the picture itself."""
+        """Return one pass for each coalition, two for those of all and of no region, and one for the image itself."""
         return 3.0 + float(min(settings.samples, 2**settings.regions - 2))
 
     def make_visualization(self, task: Task[KernelSHAPSettings]) -> Iterator[Sequence[Panel]]:
         """Yield the regions, then one map per class; all classes come from the same coalitions."""
         model, settings = task.model, task.settings
-        for picture in task.inputs:
-            labels = superpixels(picture.view, settings.regions)
+        for image in task.inputs:
+            labels = superpixels(image.view, settings.regions)
             regions = int(labels.max()) + 1
             design = shap_design(regions, settings.samples, settings.seed)
             ends = np.repeat([[False], [True]], regions, axis=1)
             coalitions = np.concatenate([ends, design.coalitions])
             task.progress(0, len(coalitions))
-            covering = covering_regions(model, picture, labels, settings.fill, settings.seed)
-            given = answers(covering, labels, coalitions, picture.classes, task.progress)
+            covering = covering_regions(model, image, labels, settings.fill, settings.seed)
+            given = answers(covering, labels, coalitions, image.classes, task.progress)
             (nothing, everything), others = given[:2], given[2:]
             fit = kernel_shap(design, others, nothing, everything)
-            panels = [regions_panel(picture.view, labels)]
-            for index, (one, array) in enumerate(zip(picture.predictions, painted(fit.values, labels), strict=True)):
+            panels = [regions_panel(image.view, labels)]
+            for index, (one, array) in enumerate(zip(image.predictions, painted(fit.values, labels), strict=True)):
                 before, after = nothing[index], everything[index]
                 note = (
                     f"The values of the regions sum to {after - before:.3g}: from a probability of {before:.3g}, with "

@@ -1,4 +1,4 @@
-"""LIME: a linear model of how the probability changes as regions of the picture are hidden.
+"""LIME: a linear model of how the probability changes as regions of the image are hidden.
 
 Ribeiro, Singh & Guestrin, *"Why should I trust you?": explaining the predictions of any classifier*, arXiv 1602.04938.
 """
@@ -18,7 +18,7 @@ from picasso.models.base import Model
 from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice, number
 from picasso.visualizations.panel import rounding
 
-# The side of the picture that shows the regions, at least, and the colour of their boundaries.
+# The side of the image that shows the regions, at least, and the colour of their boundaries.
 SHOWN_SIDE, BOUNDARY = 448, (220, 60, 40)
 
 
@@ -26,7 +26,7 @@ SHOWN_SIDE, BOUNDARY = 448, (220, 60, 40)
 class LIMESettings(VisualizationSettings):
     """Settings of :class:`LIME`."""
 
-    regions: int = number(50, minimum=4, maximum=300, help="About how many regions the picture is divided into.")
+    regions: int = number(50, minimum=4, maximum=300, help="About how many regions the image is divided into.")
     fill: str = choice(
         "region mean",
         "mean",
@@ -35,19 +35,19 @@ class LIMESettings(VisualizationSettings):
         "white",
         "blur",
         "noise",
-        help="What is seen in place of hidden regions: their own mean colour, the picture's, paint, a blur or noise.",
+        help="What is seen in place of hidden regions: their own mean colour, the image's, paint, a blur or noise.",
     )
     samples: int = number(
-        1000, minimum=50, maximum=20_000, help="How many pictures with some regions hidden the model is asked about."
+        1000, minimum=50, maximum=20_000, help="How many images with some regions hidden the model is asked about."
     )
     seed: int = number(0, minimum=0, maximum=2**31, help="Which regions are drawn to be hidden; for noise, its pixels.")
-    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the picture shows through.", digits=2)
+    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the image shows through.", digits=2)
 
 
 class LIME(BaseVisualization[LIMESettings]):
     """Hide regions at even chance, weigh what hides less by more, and fit a ridge regression."""
 
-    DESCRIPTION = "How much each region adds to the probability of a class, in a linear model fitted near the picture."
+    DESCRIPTION = "How much each region adds to the probability of a class, in a linear model fitted near the image."
     REFERENCE_LINK = "https://arxiv.org/abs/1602.04938"
     ALLOWED_SETTINGS = LIMESettings
     FAMILY = "Regions"
@@ -55,22 +55,22 @@ class LIME(BaseVisualization[LIMESettings]):
 
     @classmethod
     def passes(cls, model: Model, settings: LIMESettings) -> float:
-        """Return one pass for each sample, and one for the picture itself."""
+        """Return one pass for each sample, and one for the image itself."""
         return 1.0 + settings.samples
 
     def make_visualization(self, task: Task[LIMESettings]) -> Iterator[Sequence[Panel]]:
         """Yield the regions, then one map per class; all classes come from the same samples."""
         model, settings = task.model, task.settings
-        for picture in task.inputs:
-            labels = superpixels(picture.view, settings.regions)
+        for image in task.inputs:
+            labels = superpixels(image.view, settings.regions)
             coalitions = lime_coalitions(int(labels.max()) + 1, settings.samples, settings.seed)
             task.progress(0, len(coalitions))
-            covering = covering_regions(model, picture, labels, settings.fill, settings.seed)
-            given = answers(covering, labels, coalitions, picture.classes, task.progress)
+            covering = covering_regions(model, image, labels, settings.fill, settings.seed)
+            given = answers(covering, labels, coalitions, image.classes, task.progress)
             fit = lime(coalitions, given)
-            panels = [regions_panel(picture.view, labels)]
+            panels = [regions_panel(image.view, labels)]
             for one, array, errors, share in zip(
-                picture.predictions, painted(fit.values, labels), fit.errors, fit.determination, strict=True
+                image.predictions, painted(fit.values, labels), fit.errors, fit.determination, strict=True
             ):
                 note = f"Weighted R² of the linear model: {share:.2f}. Standard errors: at most {errors.max():.2g}."
                 look = {"signed": True, "transparency": settings.transparency, "noise": rounding(1)}
@@ -79,12 +79,12 @@ class LIME(BaseVisualization[LIMESettings]):
             yield panels
 
 
-def covering_regions(model: Model, picture: Input, labels: Labels, fill: str, seed: int) -> Covering:
+def covering_regions(model: Model, image: Input, labels: Labels, fill: str, seed: int) -> Covering:
     """Return what covers regions; ``fill`` is one of the setting's values."""
     if fill != "region mean":
-        return picture.covering(model, fill, seed)
+        return image.covering(model, fill, seed)
     # Whether images are painted or numbers covered is decided there.
-    numbers, covering = region_means(picture.array, labels), picture.covering(model, "mean")
+    numbers, covering = region_means(image.array, labels), image.covering(model, "mean")
     if covering.view is None:
         return replace(covering, plain=numbers)
     values = np.asarray(covering.view)
@@ -94,12 +94,12 @@ def covering_regions(model: Model, picture: Input, labels: Labels, fill: str, se
 
 
 def regions_panel(view: Image.Image, labels: Labels) -> Panel:
-    """Return a panel that shows a picture, enlarged if it is small, with the boundaries of its regions."""
+    """Return a panel that shows an image, enlarged if it is small, with the boundaries of its regions."""
     count = int(labels.max()) + 1
     scale = max(1, SHOWN_SIDE // max(view.size))
     numbers = labels.repeat(scale, axis=0).repeat(scale, axis=1)
     shown = pixels(view).repeat(scale, axis=0).repeat(scale, axis=1)
     shown[:, 1:][numbers[:, 1:] != numbers[:, :-1]] = BOUNDARY
     shown[1:][numbers[1:] != numbers[:-1]] = BOUNDARY
-    note = f"{count} regions." if count > 1 else "The whole picture is one region, so the maps are flat."
+    note = f"{count} regions." if count > 1 else "The whole image is one region, so the maps are flat."
     return Panel(title="Regions", array=np.asarray(shown, np.uint8), note=note)

@@ -1,4 +1,4 @@
-"""What a visualization makes: maps of values and pictures, as arrays with the words that explain them."""
+"""What a visualization makes: maps of values and images, as arrays with the words that explain them."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def rounding(magnitude: float) -> float:
 
 @dataclass(frozen=True)
 class Panel:
-    """One map or one picture.
+    """One map or one image.
 
     Attributes:
         title: what the reader sees above it; the class's name for a map of a class.
-        array: a map ``(h, w)`` of float32, or a picture ``(h, w)``/``(h, w, 3)`` of uint8. A map covers the
-            whole picture as the model sees it, whatever its own resolution.
+        array: a map ``(h, w)`` of float32, or an image ``(h, w)``/``(h, w, 3)`` of uint8. A map covers the
+            whole image as the model sees it, whatever its own resolution.
         quantity: what the values of a map are, with their unit, for its legend.
         value_range: the values at the two ends of the colour scale; None takes those of the array.
         signed: True if zero is the middle of the scale.
-        transparency: how strongly the picture shows through the map, 0..1.
+        transparency: how strongly the image shows through the map, 0..1.
         class_index: the class that a map belongs to, or None.
-        probability: the probability of that class on the whole picture, 0..1, or None.
+        probability: the probability of that class on the whole image, 0..1, or None.
         note: a sentence below it, for those who want to know more.
         group: where several things are compared, which of them it belongs to, such as a model; "" otherwise.
         noise: how far the values of a map may be off by rounding alone; smaller values, and smaller differences, are
@@ -91,8 +91,8 @@ class Panel:
 
     @property
     def kind(self) -> str:
-        """``"picture"`` for pixels, ``"map"`` for values."""
-        return "picture" if self.array.dtype == np.uint8 else "map"
+        """``"image"`` for pixels, ``"map"`` for values."""
+        return "image" if self.array.dtype == np.uint8 else "map"
 
     @property
     def noise_level(self) -> float:

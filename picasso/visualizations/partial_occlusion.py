@@ -1,4 +1,4 @@
-"""Partial occlusion: cover each part of the picture in turn and see how much less probable a class becomes.
+"""Partial occlusion: cover each part of the image in turn and see how much less probable a class becomes.
 
 Zeiler & Fergus, *Visualizing and understanding convolutional networks*, arXiv 1311.2901, section 4.2.
 """
@@ -35,7 +35,7 @@ QUANTITIES = {
 # Where a class or the most probable one is more probable than this, probabilities hardly move; neither does that of a
 # class that is less probable than the other.
 SATURATED, NEGLIGIBLE = 0.99, 1e-4
-# How strongly the picture shows through a map of drops: enough to see what lies there.
+# How strongly the image shows through a map of drops: enough to see what lies there.
 TRANSPARENCY = 0.3
 # Probabilities that lie farther apart than this are said to disagree.
 DISAGREE = 0.2
@@ -53,7 +53,7 @@ class OcclusionSettings(VisualizationSettings):
         0.10,
         0.05,
         default=0.20,
-        help="Side of the window, as a fraction of the picture's side.",
+        help="Side of the window, as a fraction of the image's side.",
         digits=2,
     )
     strides: int = choice(
@@ -91,7 +91,7 @@ def spans(length: int, fraction: float, count: int) -> list[tuple[int, int]]:
     """
     side = max(1, round(fraction * length))
     starts = [round((cell + 0.5) * length / count - side / 2) for cell in range(count)]
-    # A window that is narrower than a cell must still cover a pixel of the picture.
+    # A window that is narrower than a cell must still cover a pixel of the image.
     starts = [min(max(start, 1 - side), length - 1) for start in starts]
     return [(max(0, start), min(length, start + side)) for start in starts]
 
@@ -102,15 +102,15 @@ def boxes(size: tuple[int, int], settings: OcclusionSettings) -> list[Box]:
     return [(left, top, right, bottom) for top, bottom in rows for left, right in columns]
 
 
-def occlude(model: Model, picture: Input, settings: OcclusionSettings, fill: str) -> Occlusion:
+def occlude(model: Model, image: Input, settings: OcclusionSettings, fill: str) -> Occlusion:
     """Return the class probabilities behind the window at every position, row by row.
 
-    What is computed is what the model answers to a picture on which the window is painted. Where preprocessing
-    works pixel by pixel, replacing the covered numbers by those of a picture of nothing but paint is the same and much
+    What is computed is what the model answers to an image on which the window is painted. Where preprocessing
+    works pixel by pixel, replacing the covered numbers by those of an image of nothing but paint is the same and much
     faster. Where a model class of the user's does it, each painted window is compared with the replaced numbers, and
     where they differ the model is asked about the painted one.
     """
-    covering, windows = picture.covering(model, fill), boxes(picture.view.size, settings)
+    covering, windows = image.covering(model, fill), boxes(image.view.size, settings)
     if covering.view is None:
         return model.occlude(covering.array, covering.plain, windows)
     occlusion = Occlusion((), "")
@@ -124,49 +124,49 @@ def compared(occlusion: Occlusion, covering: Covering, windows: list[Box]) -> It
     for members in batches(len(windows), size):
         must[members] = covering.differs([windows[index] for index in members])
         if must[members].all():
-            # Preprocessing looks at all of a picture at once; the others are painted unseen, which is never wrong.
+            # Preprocessing looks at all of an image at once; the others are painted unseen, which is never wrong.
             break
         # Whoever asked can report and stop.
         yield np.zeros(0, np.int64), np.zeros((0, model.num_classes), np.float32)
     painted, replaced = np.flatnonzero(must), np.flatnonzero(~must)
-    because = "because preprocessing looks at all of a picture at once"
+    because = "because preprocessing looks at all of an image at once"
     if len(replaced):
         fast = model.occlude(covering.array, covering.plain, [windows[index] for index in replaced])
         count = f"{len(painted)} window{'s' if len(painted) > 1 else ''}"
-        there = f"; a whole picture for each of {count}, {because} there" if len(painted) else ""
+        there = f"; a whole image for each of {count}, {because} there" if len(painted) else ""
         for members, part in fast.parts:
             occlusion.method = fast.method + there
             yield replaced[members], part
         occlusion.method = fast.method + there
     else:
-        occlusion.method = f"a whole picture for each window, {because}"
+        occlusion.method = f"a whole image for each window, {because}"
     for members in batches(len(painted), size):
         yield painted[members], model.predict(covering.windows([windows[index] for index in painted[members]]))
 
 
 def sketch(view: Image.Image, settings: OcclusionSettings) -> Image.Image:
-    """Return the picture, enlarged, with the grid of window centres and one example window."""
+    """Return the image, enlarged, with the grid of window centres and one example window."""
     scale = max(1, 320 // max(view.size))
-    picture = view.convert("RGB").resize((view.width * scale, view.height * scale), Image.Resampling.NEAREST)
+    image = view.convert("RGB").resize((view.width * scale, view.height * scale), Image.Resampling.NEAREST)
     windows = boxes(view.size, settings)
     left, top, right, bottom = (side * scale for side in windows[len(windows) // 2 + settings.strides // 2])
-    paint = filling(view, settings.fills[0]).convert("RGB").resize(picture.size, Image.Resampling.NEAREST)
-    picture.paste(paint.crop((left, top, right, bottom)), (left, top))
-    painter = ImageDraw.Draw(picture)
+    paint = filling(view, settings.fills[0]).convert("RGB").resize(image.size, Image.Resampling.NEAREST)
+    image.paste(paint.crop((left, top, right, bottom)), (left, top))
+    painter = ImageDraw.Draw(image)
     painter.rectangle((left, top, right - 1, bottom - 1), outline=(220, 60, 40), width=max(1, scale // 4))
-    cell_width, cell_height = picture.width / settings.strides, picture.height / settings.strides
+    cell_width, cell_height = image.width / settings.strides, image.height / settings.strides
     radius = min(2.5, cell_width / 5, cell_height / 5)
     for row in range(settings.strides):
         for column in range(settings.strides):
             x, y = (column + 0.5) * cell_width, (row + 0.5) * cell_height
             painter.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(220, 60, 40))
-    return picture
+    return image
 
 
 class PartialOcclusion(BaseVisualization[OcclusionSettings]):
-    """Map what a class loses while a window covers each part of the picture."""
+    """Map what a class loses while a window covers each part of the image."""
 
-    DESCRIPTION = "How much less probable a class becomes while a window covers each part of the picture."
+    DESCRIPTION = "How much less probable a class becomes while a window covers each part of the image."
     REFERENCE_LINK = "https://arxiv.org/abs/1311.2901"
     FAMILY = "Perturbation"
     ALLOWED_SETTINGS = OcclusionSettings
@@ -192,7 +192,7 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
 
     @classmethod
     def passes(cls, model: Model, settings: OcclusionSettings) -> float:
-        """Return how many whole pictures the windows are worth, and one for the picture itself."""
+        """Return how many whole images the windows are worth, and one for the image itself."""
         height, width, _ = model.input_shape
         return 1 + len(settings.fills) * model.occlusion_passes(boxes((width, height), settings))
 
@@ -202,15 +202,15 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
         With several fills the maps show the mean, and behind them follow those of how far the fills are apart.
         """
         model, settings, cells = task.model, task.settings, task.settings.strides**2
-        for picture in task.inputs:
+        for image in task.inputs:
             task.progress(0, 1)
-            whole = Answers(model, picture.classes, 1)
-            whole.add(np.array([0]), model.predict(picture.array[None]))
-            best = max(one["prob"] for one in (*picture.best, *picture.predictions[:1]))
-            seen = Seen(picture.predictions, settings, whole, best, np.asarray(sketch(picture.view, settings)))
+            whole = Answers(model, image.classes, 1)
+            whole.add(np.array([0]), model.predict(image.array[None]))
+            best = max(one["prob"] for one in (*image.best, *image.predictions[:1]))
+            seen = Seen(image.predictions, settings, whole, best, np.asarray(sketch(image.view, settings)))
             for fill in settings.fills:
-                occlusion, done = occlude(model, picture, settings, fill), 0
-                answers = Answers(model, picture.classes, cells)
+                occlusion, done = occlude(model, image, settings, fill), 0
+                answers = Answers(model, image.classes, cells)
                 seen.covered.append(answers)
                 seen.occlusions.append(occlusion)
                 for members, part in occlusion.parts:
@@ -220,20 +220,20 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
                     if len(members):
                         task.preview(partial(panels, seen))
             if Capability.GRADIENTS in model.capabilities:
-                ask_logits(task, picture, seen)
+                ask_logits(task, image, seen)
             yield [*panels(seen), *spreads(seen)]
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is known of one picture.
+    """What is known of one image.
 
     Attributes:
         predictions: the classes that are looked at.
         settings: those of the run.
-        whole: what the model answers for the picture itself.
+        whole: what the model answers for the image itself.
         best: the probability of the most probable class, whichever are looked at.
-        sketched: the picture with the windows.
+        sketched: the image with the windows.
         covered: what the model answers behind the windows, for each fill; NaN where that is not known yet.
         occlusions: how they are computed, for each fill.
     """
@@ -275,20 +275,20 @@ class Seen:
         return filled((answers.logits if answers.asked(index) else answers.log_odds)[:, index])
 
 
-def ask_logits(task: Task[OcclusionSettings], picture: Input, seen: Seen) -> None:
-    """Ask for logits, of whole pictures, of the classes whose probabilities in float32 are too close to 0 or 1."""
+def ask_logits(task: Task[OcclusionSettings], image: Input, seen: Seen) -> None:
+    """Ask for logits, of whole images, of the classes whose probabilities in float32 are too close to 0 or 1."""
     classes = [index for index in range(len(seen.predictions)) if seen.lacks_digits(index)]
     if not classes:
         return
-    windows, total = boxes(picture.view.size, task.settings), len(seen.covered) * task.settings.strides**2
+    windows, total = boxes(image.view.size, task.settings), len(seen.covered) * task.settings.strides**2
     for index, (fill, answers) in enumerate(zip(task.settings.fills, seen.covered, strict=True)):
-        covering = picture.covering(task.model, fill)
+        covering = image.covering(task.model, fill)
         # Painting takes as much memory as asking.
         for members in batches(len(windows), max(1, task.model.batch_size // 2)):
             inputs = covering.windows([windows[member] for member in members])
             answers.ask_logits(members, inputs, classes)
             task.progress(min(index * len(windows) + int(members[-1]), total - 1), total)
-    seen.whole.ask_logits(np.array([0]), picture.array[None], classes)
+    seen.whole.ask_logits(np.array([0]), image.array[None], classes)
 
 
 def panels(seen: Seen) -> list[Panel]:

@@ -1,4 +1,4 @@
-"""RISE: show random parts of the picture, and see which of them the probability goes with.
+"""RISE: show random parts of the image, and see which of them the probability goes with.
 
 Petsiuk, Das & Saenko, *RISE: randomized input sampling for explanation of black-box models*, arXiv 1806.07421.
 """
@@ -27,7 +27,7 @@ class RISESettings(VisualizationSettings):
     shown: float = slider(0.5, minimum=0.1, maximum=0.9, step=0.05, help="The share of the cells that is shown.")
     fill: str = choice("black", "grey", "white", "mean", "blur", "noise", help="What is seen where a mask hides.")
     seed: int = number(0, minimum=0, maximum=2**31, help="Which random masks are drawn.")
-    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the picture shows through.", digits=2)
+    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the image shows through.", digits=2)
 
 
 class RISE(BaseVisualization[RISESettings]):
@@ -46,21 +46,21 @@ class RISE(BaseVisualization[RISESettings]):
     def make_visualization(self, task: Task[RISESettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per class, as large as the input; all classes share the masks."""
         settings = task.settings
-        for picture in task.inputs:
+        for image in task.inputs:
             task.progress(0, 1)
-            covering, means = picture.covering(task.model, settings.fill, settings.seed), MaskedMeans()
+            covering, means = image.covering(task.model, settings.fill, settings.seed), MaskedMeans()
             size = task.model.batch_size
             for start in range(0, settings.masks, size):
                 numbers = range(start, min(start + size, settings.masks))
-                shape = (picture.array.shape[0], picture.array.shape[1])
+                shape = (image.array.shape[0], image.array.shape[1])
                 masks = np.stack(
                     [random_mask(settings.seed, one, shape, settings.cells, settings.shown) for one in numbers]
                 )
-                probabilities = task.model.predict(covering.seen(masks))[:, picture.classes]
+                probabilities = task.model.predict(covering.seen(masks))[:, image.classes]
                 means.add(masks, probabilities)
                 task.progress(means.count, settings.masks)
-                task.preview(partial(panels, picture.predictions, means, settings))
-            yield panels(picture.predictions, means, settings)
+                task.preview(partial(panels, image.predictions, means, settings))
+            yield panels(image.predictions, means, settings)
 
 
 def panels(predictions: Sequence[Prediction], means: MaskedMeans, settings: RISESettings) -> list[Panel]:

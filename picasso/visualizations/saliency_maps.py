@@ -43,15 +43,15 @@ SENTENCES = {
     TIMES_INPUT: "What each pixel adds to a class's score (its logit), as far as the gradient can tell: red pixels "
     "speak for the class, blue ones against it.",
     SMOOTH: "How much a class's score (its logit) would change if a pixel changed a little, in either direction, on "
-    "average over noisy copies of the picture: bright pixels matter most.",
+    "average over noisy copies of the image: bright pixels matter most.",
     VARIANCE: "How much the effect of a pixel on a class's score (its logit) differs between noisy copies of the "
-    "picture: bright where it depends on the noise.",
+    "image: bright where it depends on the noise.",
     GUIDED: "How much a class's score (its logit) would change with a pixel if only positive signals were passed "
     "back: bright pixels take part.",
 }
 RANDOM = (SMOOTH, VARIANCE)
 WARNING = (
-    "Guided backpropagation mostly redraws the picture's edges: its maps hardly change when the weights of the network "
+    "Guided backpropagation mostly redraws the image's edges: its maps hardly change when the weights of the network "
     "are replaced by random ones (Adebayo et al., arXiv 1810.03307). Do not take it as evidence of what the model uses."
 )
 
@@ -70,7 +70,7 @@ class SaliencySettings(VisualizationSettings):
         help="For SmoothGrad and VarGrad: the noise's standard deviation, as a fraction of the input's range.",
     )
     seed: int = number(0, minimum=0, maximum=2**31, help="For SmoothGrad and VarGrad: which random numbers are drawn.")
-    transparency: float = choice(0.0, 0.25, 0.5, 0.75, help="How strongly the picture shows through the map.", digits=2)
+    transparency: float = choice(0.0, 0.25, 0.5, 0.75, help="How strongly the image shows through the map.", digits=2)
 
 
 def saliency(gradients: NDArray[np.floating]) -> Array:
@@ -100,27 +100,27 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
     def make_visualization(self, task: Task[SaliencySettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per class."""
         settings = task.settings
-        for picture in task.inputs:
+        for image in task.inputs:
             task.progress(0, 1)
             signed, note = settings.method == TIMES_INPUT, ""
             quantity = "|d logit / d pixel|"
             if settings.method in RANDOM:
-                samples = noisy(task, picture)
+                samples = noisy(task, image)
                 if settings.method == SMOOTH:
                     maps, note = saliency(samples.mean), error(samples)
                 else:
                     maps, quantity = saliency(samples.variance), "variance of d logit / d pixel"
             elif settings.method == GUIDED:
-                (gradients,) = task.model.guided_gradients(picture.array[None], np.array([picture.classes]))
+                (gradients,) = task.model.guided_gradients(image.array[None], np.array([image.classes]))
                 maps, quantity, note = saliency(gradients), "|guided d logit / d pixel|", WARNING
             else:
-                (gradients,) = task.model.input_gradients(picture.array[None], np.array([picture.classes]))
-                maps = (gradients * picture.array).sum(axis=-1) if signed else saliency(gradients)
+                (gradients,) = task.model.input_gradients(image.array[None], np.array([image.classes]))
+                maps = (gradients * image.array).sum(axis=-1) if signed else saliency(gradients)
                 quantity = "d logit / d pixel x pixel" if signed else quantity
             # What changes the logit by no more than rounding, even if all pixels change by the whole range at once.
-            noise = rounding(1) / picture.array.size
+            noise = rounding(1) / image.array.size
             if not signed:
-                noise /= float(np.ptp(picture.array)) or 1.0
+                noise /= float(np.ptp(image.array)) or 1.0
             if settings.method == VARIANCE:
                 noise **= 2
             yield [
@@ -133,13 +133,13 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
                     note=note,
                     noise=noise,
                 )
-                for prediction, array in zip(picture.predictions, maps, strict=True)
+                for prediction, array in zip(image.predictions, maps, strict=True)
             ]
 
 
-def noisy(task: Task[SaliencySettings], picture: Input) -> Samples:
-    """Return the gradients ``(k, H, W, C)`` at many noisy copies of a picture."""
-    settings, array = task.settings, picture.array
+def noisy(task: Task[SaliencySettings], image: Input) -> Samples:
+    """Return the gradients ``(k, H, W, C)`` at many noisy copies of an image."""
+    settings, array = task.settings, image.array
     sigma = settings.noise * float(np.ptp(array))
 
     def points(start: int, stop: int) -> Array:
@@ -151,7 +151,7 @@ def noisy(task: Task[SaliencySettings], picture: Input) -> Samples:
         return np.asarray(array + sigma * np.stack(noise), np.float32)
 
     samples = Samples()
-    for batch in paths.gradients(task.model, points, settings.samples, picture.classes):
+    for batch in paths.gradients(task.model, points, settings.samples, image.classes):
         samples.add(batch)
         task.progress(samples.count, settings.samples)
     return samples

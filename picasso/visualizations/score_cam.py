@@ -1,4 +1,4 @@
-"""Score-CAM: each feature map counts by the score of the picture seen through it; no gradients.
+"""Score-CAM: each feature map counts by the score of the image seen through it; no gradients.
 
 Wang et al., *Score-CAM: score-weighted visual explanations for convolutional neural networks*, arXiv 1910.01279.
 """
@@ -27,7 +27,7 @@ class ScoreCAMSettings(LayerMapSettings):
 
 
 class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
-    """Weight each channel by the logit that the picture has when only what the channel marks is seen."""
+    """Weight each channel by the logit that the image has when only what the channel marks is seen."""
 
     FAMILY = "Class activation"
     DESCRIPTION = "As GradCAM, but by trying how high the score is when only what a channel marks is seen."
@@ -52,11 +52,11 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
         """Yield one map per class, as large as the feature maps where these cover the image; they share the passes."""
         name = task.model.layer(task.settings.layer or None)
         canvas = canvas_of(task.model, name)
-        for picture in task.inputs:
+        for image in task.inputs:
             task.progress(0, 1)
-            (maps,) = task.model.feature_maps(picture.array[None], name)
+            (maps,) = task.model.feature_maps(image.array[None], name)
             tried = chosen(maps, task.settings.channels)
-            scores = self.scores(task, picture, maps[..., tried], canvas)
+            scores = self.scores(task, image, maps[..., tried], canvas)
             # Softmax over the channels.
             weights = np.exp(scores - scores.max(axis=0))
             weights /= weights.sum(axis=0)
@@ -69,18 +69,18 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
                     quantity="feature maps, weighted by score",
                     note=note,
                 )
-                for prediction in picture.predictions
+                for prediction in image.predictions
             ]
 
-    def scores(self, task: Task[ScoreCAMSettings], picture: Input, maps: Array, canvas: Canvas) -> Array:
-        """Return the logits ``(c, K)`` of the picture seen through each of some maps ``(h, w, c)``."""
+    def scores(self, task: Task[ScoreCAMSettings], image: Input, maps: Array, canvas: Canvas) -> Array:
+        """Return the logits ``(c, K)`` of the image seen through each of some maps ``(h, w, c)``."""
         found, count = [], maps.shape[-1]
         for start in range(0, count, task.model.batch_size):
             some = maps[..., start : start + task.model.batch_size]
             masks = np.stack(
-                [enlarged(some[..., index], picture.array.shape[:2], canvas) for index in range(some.shape[-1])]
+                [enlarged(some[..., index], image.array.shape[:2], canvas) for index in range(some.shape[-1])]
             )
-            found.append(task.model.logits(picture.array * masks[..., None]))
+            found.append(task.model.logits(image.array * masks[..., None]))
             task.progress(start + some.shape[-1], count)
         return np.concatenate(found)
 

@@ -39,9 +39,9 @@ class XRAISettings(VisualizationSettings):
     """Settings of :class:`XRAI`."""
 
     steps: int = number(
-        64, minimum=8, maximum=512, help="At how many points between each baseline and the picture gradients are taken."
+        64, minimum=8, maximum=512, help="At how many points between each baseline and the image gradients are taken."
     )
-    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the picture shows through.", digits=2)
+    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the image shows through.", digits=2)
 
 
 class XRAI(BaseVisualization[XRAISettings]):
@@ -61,16 +61,16 @@ class XRAI(BaseVisualization[XRAISettings]):
 
     def make_visualization(self, task: Task[XRAISettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per class."""
-        for picture in task.inputs:
+        for image in task.inputs:
             task.progress(0, 1)
-            masks = segments(picture.view)
-            fewest = round(FEWEST * relative_area(picture.view.size))
+            masks = segments(image.view)
+            fewest = round(FEWEST * relative_area(image.view.size))
             panels = []
-            for one, attribution in zip(picture.predictions, attributions(task, picture), strict=True):
+            for one, attribution in zip(image.predictions, attributions(task, image), strict=True):
                 array, order = greedy_density(attribution, masks, fewest)
                 note = f"{len(order)} of {len(masks)} segments were added; the map sums to {attribution.sum():.3g}."
                 if masks[order[0]].all():
-                    note = "The whole picture is one segment, so the map is flat."
+                    note = "The whole image is one segment, so the map is flat."
                 quantity = "integrated gradients per pixel, mean over the region"
                 end = float(np.percentile(np.abs(array), END)) or float(np.abs(array).max())
                 look = {"signed": True, "value_range": (-end, end), "transparency": task.settings.transparency}
@@ -79,10 +79,10 @@ class XRAI(BaseVisualization[XRAISettings]):
             yield panels
 
 
-def attributions(task: Task[XRAISettings], picture: Input) -> NDArray[np.float64]:
+def attributions(task: Task[XRAISettings], image: Input) -> NDArray[np.float64]:
     """Return integrated gradients ``(k, H, W)``: the sum over the channels, the mean over the baselines."""
     model, steps = task.model, task.settings.steps
-    baselines = [picture.filled(model, name) for name in BASELINES]
-    total, _ = from_several(model, picture.array, baselines, picture.classes, steps, GAP, task.progress)
+    baselines = [image.filled(model, name) for name in BASELINES]
+    total, _ = from_several(model, image.array, baselines, image.classes, steps, GAP, task.progress)
     summed: NDArray[np.float64] = total.sum(axis=-1)
     return summed

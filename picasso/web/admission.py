@@ -21,8 +21,8 @@ from picasso.errors import Busy
 ASKED = "picasso.admission"
 #: What it puts there where too many requests wait that take a while.
 BUSY = "picasso.busy"
-# The views that take pictures. No other body needs more than this many bytes.
-UPLOADS = frozenset({"api_pictures.add_image", "pages.upload", "audits.start", "api_audits.add_audit_pictures"})
+# The views that take images. No other body needs more than this many bytes.
+UPLOADS = frozenset({"api_images.add_image", "pages.upload", "audits.start", "api_audits.add_audit_images"})
 LARGEST_OTHER = 4_000_000
 # Those who watch over a server ask for these.
 WATCH = frozenset({"health.live", "health.ready"})

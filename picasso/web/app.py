@@ -46,7 +46,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
 
     app = Flask("picasso")
     app.config["MAX_CONTENT_LENGTH"] = settings.MAX_UPLOAD_MB * 1_000_000
-    app.config["MAX_FORM_PARTS"] = settings.MAX_PICTURES + 1_000
+    app.config["MAX_FORM_PARTS"] = settings.MAX_IMAGES + 1_000
     app.json.sort_keys = False  # type: ignore[attr-defined]
     # A plugin's template lies beside its class; it can't replace one of ours.
     plugins = jinja2.FileSystemLoader([str(folder) for folder in registry.plugin_dirs])
@@ -56,7 +56,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     app.extensions["picasso"] = Services(settings, storage, registry, runner, settings.sample_files())
-    # Algorithms that every browser and every proxy knows; pictures and arrays are compressed already.
+    # Algorithms that every browser and every proxy knows; images and arrays are compressed already.
     app.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
     Compress(app)
     for room in (request_log, security, auth, admission):

@@ -16,7 +16,7 @@ from picasso.errors import BadRequest, NotFound, TooLarge
 from picasso.explanation.registry import Registry
 from picasso.jobs.base import Job
 from picasso.jobs.job_queue import Runner
-from picasso.jobs.run import StoredPicture
+from picasso.jobs.run import StoredImage
 from picasso.storage.session import Session
 from picasso.storage.store import Storage
 from picasso.web.proxies import visible_port
@@ -40,7 +40,7 @@ class CookieAttributes(TypedDict):
 
 @dataclass(frozen=True)
 class Services:
-    """The rooms behind the web; one of each per application. ``samples`` are pictures by name, found at the start."""
+    """The rooms behind the web; one of each per application. ``samples`` are images by name, found at the start."""
 
     settings: Settings
     storage: Storage
@@ -75,7 +75,7 @@ def need_session() -> Session:
     """Return the visitor's session, or raise NotFound."""
     session = find_session()
     if session is None:
-        raise NotFound("There is nothing here (any more): upload pictures first.")
+        raise NotFound("There is nothing here (any more): upload images first.")
     return session
 
 
@@ -130,12 +130,12 @@ def json_body(example: str, field: str) -> dict[str, Any]:
     return body
 
 
-def session_pictures(session: Session, uids: object) -> list[StoredPicture]:
-    """Return the pictures of these numbers, each once, or all of the session if ``uids`` is None."""
+def session_images(session: Session, uids: object) -> list[StoredImage]:
+    """Return the images of these numbers, each once, or all of the session if ``uids`` is None."""
     if uids is None:
-        return session.pictures()
-    found = (session.picture(uid) for uid in picture_numbers(uids))
-    return list({picture["uid"]: picture for picture in found}.values())
+        return session.images()
+    found = (session.image(uid) for uid in image_numbers(uids))
+    return list({image["uid"]: image for image in found}.values())
 
 
 def each(jobs: Iterable[J], describe: Callable[[J], T]) -> list[T]:
@@ -147,13 +147,13 @@ def each(jobs: Iterable[J], describe: Callable[[J], T]) -> list[T]:
     return found
 
 
-def picture_numbers(uids: object) -> list[int | str]:
-    """Return numbers of pictures from the body of a request; each is looked up on the disk, so they are not many."""
-    most = services().settings.MAX_PICTURES
+def image_numbers(uids: object) -> list[int | str]:
+    """Return numbers of images from the body of a request; each is looked up on the disk, so they are not many."""
+    most = services().settings.MAX_IMAGES
     if not isinstance(uids, list) or not all(isinstance(uid, int | str) for uid in uids):
-        raise BadRequest("images must be a list of picture numbers.", field="images")
+        raise BadRequest("images must be a list of image numbers.", field="images")
     if len(uids) > most:
-        raise BadRequest(f"images names {len(uids):,} pictures; a session holds {most:,} at most.", field="images")
+        raise BadRequest(f"images names {len(uids):,} images; a session holds {most:,} at most.", field="images")
     return uids
 
 

@@ -18,7 +18,7 @@ SENTENCES = {
     400: ("bad_request", "The request could not be understood."),
     404: ("not_found", "There is no page at this address."),
     405: ("method_not_allowed", "This address does not take requests of that kind."),
-    413: ("too_large", "The upload is larger than this server allows; send fewer or smaller pictures."),
+    413: ("too_large", "The upload is larger than this server allows; send fewer or smaller images."),
     415: ("unsupported_type", "This address takes JSON; send Content-Type: application/json."),
 }
 # After how many seconds it is worth to try again.

@@ -21,7 +21,7 @@ from picasso.jobs.run import Run
 from picasso.models.info import ModelCard
 
 COLUMNS = (
-    "picture", "uid", "visualization", "model", "kind", "rank", "class_index", "class", "probability", "group", "title",
+    "image", "uid", "visualization", "model", "kind", "rank", "class_index", "class", "probability", "group", "title",
     "quantity", "minimum", "maximum",
 )  # fmt: skip
 # What makes a spreadsheet take a text for a formula, in East Asian width too.
@@ -64,7 +64,7 @@ def rows(document: Mapping[str, Any]) -> Iterator[Row]:
     compared = document["compared"]
     own = own_name(ModelCard.from_dict(document["model"]), compared)
     answers = {own: document["predictions"], **compared}
-    always = {"picture": document["picture"], "uid": document.get("uid"), "visualization": document["visualization"]}
+    always = {"image": document["image"], "uid": document.get("uid"), "visualization": document["visualization"]}
     for model, predictions in answers.items():
         for rank, one in enumerate(predictions, 1):
             numbers = {"rank": rank, "class_index": one["index"], "class": one["name"], "probability": one["prob"]}
@@ -87,7 +87,7 @@ def archive(run: Run, target: BinaryIO, extra: Mapping[str, bytes]) -> None:
     """Write a zip of everything that a run has made so far.
 
     It holds ``results.csv`` and ``results.json`` (all results), ``run.json`` (what was asked for), and for each
-    picture a folder, such as ``0001-rose``, as :meth:`picasso.explanation.result.Result.load` reads it. Nothing in it
+    image a folder, such as ``0001-rose``, as :meth:`picasso.explanation.result.Result.load` reads it. Nothing in it
     tells where the server keeps its files. The same results give the same bytes, whenever it is made.
 
     Args:
@@ -111,9 +111,9 @@ def archive(run: Run, target: BinaryIO, extra: Mapping[str, bytes]) -> None:
             "settings": spec.settings,
             "classes": list(spec.classes),
             "models": list(spec.models),
-            "pictures": [
-                {"name": picture["name"], "uid": picture["uid"], "folder": folders.get(position)}
-                for position, picture in enumerate(spec.pictures)
+            "images": [
+                {"name": image["name"], "uid": image["uid"], "folder": folders.get(position)}
+                for position, image in enumerate(spec.images)
             ],
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(spec.created)),
         }
@@ -137,13 +137,13 @@ def public(document: Mapping[str, Any], folder: str) -> dict[str, Any]:
 
 
 def folder_of(document: Mapping[str, Any]) -> str:
-    """Return the name of a result's folder: its number, which no other has, and what is left of its picture's name.
+    """Return the name of a result's folder: its number, which no other has, and what is left of its image's name.
 
     Only ASCII letters, digits, ``-`` and ``_`` are left, so that it can be unpacked anywhere, and only there.
     """
-    plain = unicodedata.normalize("NFKD", Path(document["picture"]).stem).encode("ascii", "ignore").decode()
+    plain = unicodedata.normalize("NFKD", Path(document["image"]).stem).encode("ascii", "ignore").decode()
     safe = re.sub(r"[^0-9A-Za-z_]+", "-", plain).strip("-")[:40].rstrip("-")
-    return f"{document['position'] + 1:04d}-{safe or 'picture'}"
+    return f"{document['position'] + 1:04d}-{safe or 'image'}"
 
 
 def as_json(document: Any) -> str:

@@ -14,7 +14,7 @@ from picasso.jobs.audit_job import Audit
 from picasso.jobs.run import Run
 from picasso.storage.session import Session
 
-# Says under which address a reader finds a file of one picture's result: (place, file name).
+# Says under which address a reader finds a file of one image's result: (place, file name).
 Address = Callable[[str, str], str]
 
 
@@ -44,7 +44,7 @@ def present(run: Run, *, previews: bool = False) -> list[dict[str, Any]]:
         # Where its files lie is nobody else's business.
         place = document.pop("place")
         document = with_addresses(document, place, address)
-        document["picture_url"] = url_for("files.picture", name=document["filename"])
+        document["image_url"] = url_for("files.image", name=document["filename"])
         document["what_if_url"] = url_for("pages.what_if", uid=document["uid"])
         for index, panel in enumerate(document["panels"]):
             if panel["kind"] == "map":
@@ -91,7 +91,7 @@ def remaining(fraction: float, seconds: float) -> float | None:
 
 
 def present_audit(audit: Audit, position: int) -> dict[str, Any]:
-    """Return an audit as JSON: its pictures, how it stands, and what it found so far."""
+    """Return an audit as JSON: its images, how it stands, and what it found so far."""
     state, progress, found, names = audit.state(), audit.progress(), audit.findings(), audit.class_names
     left = remaining(progress.fraction, progress.seconds - progress.began) if state == "running" else None
 
@@ -101,7 +101,7 @@ def present_audit(audit: Audit, position: int) -> dict[str, Any]:
     return {
         "id": audit.id,
         "state": state,
-        "classes": [{"name": names[target], "pictures": count} for target, count in sorted(audit.counts().items())],
+        "classes": [{"name": names[target], "images": count} for target, count in sorted(audit.counts().items())],
         "cost": progress.cost or None,
         "fraction": progress.fraction,
         "seconds": progress.seconds,
@@ -124,6 +124,6 @@ def present_audit(audit: Audit, position: int) -> dict[str, Any]:
 
 
 def left_behind(audit: Audit, state: str, names: Sequence[str]) -> list[str]:
-    """Return sentences on the pictures and classes that were sent and that an audit does not take."""
+    """Return sentences on the images and classes that were sent and that an audit does not take."""
     few = left_out(audit.counts(), names) if state != "gathering" else ""
     return [*audit.refused(), *([few] if few else [])]

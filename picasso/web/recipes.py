@@ -67,13 +67,13 @@ def as_command(
     options += [option("--class", str(by_name(index, names))) for index in spec.classes]
     options += [option("--compare", name) for name in spec.models]
     # What begins with a dash is a file here, not an option.
-    pictures = [[f"./{name}" if name.startswith("-") else name] for name in names_of(spec)]
+    images = [[f"./{name}" if name.startswith("-") else name] for name in names_of(spec)]
     where = source(settings, full_paths) if settings.source else "config.py"
     remarks = [
         f"# Write into {literal(where)} first, since no option says it: {key} = {literal(value)}\n"
         for key, value in chosen.items()
     ]
-    return "".join(remarks) + wrapped([["picasso", "explain"], *pictures, *options])
+    return "".join(remarks) + wrapped([["picasso", "explain"], *images, *options])
 
 
 def as_python(
@@ -135,8 +135,8 @@ def decisive(settings: Settings, full_paths: bool, more: Sequence[str]) -> dict[
 
 
 def names_of(spec: Spec) -> list[str]:
-    """Return what the user called the pictures."""
-    return [picture["name"] for picture in spec.pictures]
+    """Return what the user called the images."""
+    return [image["name"] for image in spec.images]
 
 
 def by_name(index: Wanted, names: Sequence[str]) -> int | str:

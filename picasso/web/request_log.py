@@ -1,4 +1,4 @@
-"""One line of JSON for each request, and a number that ties it to what else was logged; never a picture's name."""
+"""One line of JSON for each request, and a number that ties it to what else was logged; never an image's name."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from picasso.web.context import release_session, send_cookie
 POLICY = "; ".join(
     [
         "default-src 'none'",
-        # Pico draws its icons, and the what-if page what it shows, as data: pictures; a picture that is being uploaded
+        # Pico draws its icons, and the what-if page what it shows, as data: images; an image that is being uploaded
         # is a blob: of the page's own.
         "img-src 'self' data: blob:",
         "style-src 'self'",

@@ -11,13 +11,13 @@ from PIL import Image
 
 from picasso import explain
 from picasso.attribution.covering import Covering, blend
-from picasso.explanation.inputs import Picture, prepare
+from picasso.explanation.inputs import NamedImage, prepare
 from picasso.imaging.masking import FILLS, filling
 from picasso.models.arrays import Array
 from picasso.models.contrast import contrasted
 from picasso.models.occlusion import Box
 from picasso.models.preprocessing import RANGES, Preprocessing
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import LinearModel
 
 LABELS = np.array([[0, 0, 1], [0, 1, 1]])
@@ -49,7 +49,7 @@ def test_numbers_are_covered_region_by_region(linear: LinearModel) -> None:
 def test_all_named_preprocessing_works_pixel_by_pixel(values: str) -> None:
     """So that its numbers may be covered: whichever names there will be."""
     named = Preprocessing(values)
-    view = picture(3)
+    view = noise_image(3)
     one, *others = named.encode([view, *(blend(view, filling(view, "noise"), mask(box)) for box in BOXES)], (6, 9, 3))
     paint = named.encode([filling(view, "noise")], (6, 9, 3))[0]
     for box, other in zip(BOXES, others, strict=True):
@@ -67,13 +67,13 @@ def mask(box: Box) -> np.ndarray:
 def test_who_preprocesses_decides_what_is_covered() -> None:
     for model, known in ((LinearModel(), True), (Own(), False)):
         model.load()
-        (given,) = prepare(model, [Picture("", picture())])
+        (given,) = prepare(model, [NamedImage("", noise_image())])
         assert (given.covering(model, "grey").view is None) == known
         pairs, _ = contrasted(model, [(0, 1)])
         assert (given.covering(pairs, "grey").view is None) == known
 
 
-@pytest.mark.parametrize("fill", [fill for fill in FILLS if fill != "picture"])
+@pytest.mark.parametrize("fill", [fill for fill in FILLS if fill != "image"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_painting_is_covering_where_preprocessing_works_pixel_by_pixel(fill: str, mode: str) -> None:
     model = Own()
@@ -81,7 +81,7 @@ def test_painting_is_covering_where_preprocessing_works_pixel_by_pixel(fill: str
     model.view = lambda image: image.convert(mode)  # type: ignore[method-assign]
     own = Own.encode
     model.encode = lambda views: own(model, views).reshape(-1, *model.input_shape)  # type: ignore[method-assign]
-    (given,) = prepare(model, [Picture("", picture())])
+    (given,) = prepare(model, [NamedImage("", noise_image())])
     painting = given.covering(model, fill)
     assert painting.view is not None
     numbers = Covering(model, painting.array, painting.plain)
@@ -146,7 +146,7 @@ def test_methods_that_hide_parts_paint_where_preprocessing_is_not_known(name: st
 
     model = Standardized()
     model.load()
-    explain(model, picture(), name, **settings)
+    explain(model, noise_image(), name, **settings)
     inputs = np.concatenate(asked)
     assert len(inputs) > 50
     np.testing.assert_allclose(inputs.mean((1, 2, 3)), 0, atol=1e-5)

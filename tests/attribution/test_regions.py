@@ -1,4 +1,4 @@
-"""Regions: labels without gaps for pictures of any kind, covering, and XRAI's greedy order on three segments."""
+"""Regions: labels without gaps for images of any kind, covering, and XRAI's greedy order on three segments."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from picasso.attribution.regions import (
     segments,
     superpixels,
 )
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import LinearModel
 
 FLAT = Image.new("RGB", (9, 6), (128, 128, 128))
-# Two regions of a 2 x 3 picture.
+# Two regions of a 2 x 3 image.
 LABELS = np.array([[0, 0, 1], [0, 1, 1]])
 
 
@@ -40,7 +40,10 @@ def without_gaps(labels: np.ndarray) -> bool:
     return bool((np.unique(labels) == np.arange(labels.max() + 1)).all())
 
 
-@pytest.mark.parametrize("image", [picture(), picture(mode="L"), FLAT, FLAT.convert("L"), halves(), halves(mode="L")])
+ALL = [noise_image(), noise_image(mode="L"), FLAT, FLAT.convert("L"), halves(), halves(mode="L")]
+
+
+@pytest.mark.parametrize("image", ALL)
 @pytest.mark.parametrize("count", [4, 50, 300])
 def test_superpixels_are_numbered_without_gaps(image: Image.Image, count: int) -> None:
     labels = superpixels(image, count)
@@ -55,13 +58,13 @@ def test_no_superpixel_lies_on_both_sides_of_a_strong_edge() -> None:
     assert 6 <= labels.max() + 1 <= 24
 
 
-def test_grey_and_colour_of_one_picture_have_the_same_superpixels() -> None:
-    grey = picture(size=(48, 32), mode="L")
+def test_grey_and_colour_of_one_image_have_the_same_superpixels() -> None:
+    grey = noise_image(size=(48, 32), mode="L")
     np.testing.assert_array_equal(superpixels(grey, 20), superpixels(grey.convert("RGB"), 20))
 
 
-@pytest.mark.parametrize("image", [picture(), picture(mode="L"), halves(), FLAT])
-def test_the_segments_of_each_scale_cover_the_picture(image: Image.Image) -> None:
+@pytest.mark.parametrize("image", [noise_image(), noise_image(mode="L"), halves(), FLAT])
+def test_the_segments_of_each_scale_cover_the_image(image: Image.Image) -> None:
     masks = segments(image)
     assert masks.dtype == np.bool_
     assert masks.shape[1:] == image.size[::-1]
@@ -69,9 +72,7 @@ def test_the_segments_of_each_scale_cover_the_picture(image: Image.Image) -> Non
 
 
 @pytest.mark.parametrize(("side", "grown"), [(224, 5), (90, 2), (10, 0)])
-def test_segments_are_grown_in_proportion_to_the_picture(
-    side: int, grown: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_segments_are_grown_in_proportion_to_the_image(side: int, grown: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Unsmoothed, so that the edge itself is no segment: two halves at each scale.
     monkeypatch.setattr(regions, "SIGMA", 0)
     masks = segments(halves((side, side)))
@@ -79,7 +80,7 @@ def test_segments_are_grown_in_proportion_to_the_picture(
     assert set(masks.any(axis=1).sum(axis=1).tolist()) == {side // 2 + grown}
 
 
-def test_a_flat_picture_is_one_segment() -> None:
+def test_a_flat_image_is_one_segment() -> None:
     assert segments(FLAT).all()
 
 

@@ -133,7 +133,7 @@ def test_too_few_samples_are_refused() -> None:
     shap_design(100, 400, 0)
 
 
-def test_lime_coalitions_begin_with_the_picture_itself() -> None:
+def test_lime_coalitions_begin_with_the_image_itself() -> None:
     coalitions = lime_coalitions(40, 5000, seed=2)
     assert coalitions[0].all()
     np.testing.assert_allclose(coalitions.mean(axis=0), 0.5, atol=0.03)

@@ -17,9 +17,9 @@ from picasso.audit.checkpoint import Record
 from picasso.audit.dataset import Folder, Stored, logits, read
 from picasso.audit.findings import Verdict
 from picasso.audit.interventions import INTERVENTIONS
-from picasso.audit.properties import Pictures, light
+from picasso.audit.properties import Images, light
 from picasso.audit.reporting import report
-from picasso.audit.selection import MOST_PICTURES, taken
+from picasso.audit.selection import MOST_IMAGES, taken
 from picasso.audit.trial import Bench
 from picasso.cli.command import main
 from picasso.errors import BadRequest
@@ -75,8 +75,8 @@ class Judge(LinearModel):
         return softmax(self.batch_logits(inputs))
 
 
-def pictures(proxy: str, seed: int = 0) -> dict[int, Pictures]:
-    """Return pictures of both classes; nearly all of the one have the proxy, and nearly none of the other."""
+def noise_images(proxy: str, seed: int = 0) -> dict[int, Images]:
+    """Return images of both classes; nearly all of the one have the proxy, and nearly none of the other."""
     generator = np.random.default_rng(seed)
     found = {}
     for target in (0, 1):
@@ -93,11 +93,11 @@ def pictures(proxy: str, seed: int = 0) -> dict[int, Pictures]:
 
 
 def judged(proxy: str, reliance: float, folder: Path, seed: int = 0) -> Verdict:
-    """Audit a model of known reliance with pictures that have the proxy."""
+    """Audit a model of known reliance with images that have the proxy."""
     model = Judge()
     model.load()
     model.proxy, model.reliance = proxy, reliance
-    views = pictures(proxy, seed)
+    views = noise_images(proxy, seed)
     answers = {target: logits(model, some) for target, some in views.items()}
     names = {target: tuple(map(str, range(COUNT))) for target in views}
     audited = auditing.run(Bench(model, Folder(views, answers, names)), keep=folder)
@@ -139,36 +139,36 @@ def test_an_audit_that_was_killed_goes_on_with_the_same_result(tmp_path: Path) -
     assert Record(tmp_path / "one", "another model").read((0, 1)) == ([], 0)
 
 
-def test_pictures_come_from_folders_named_after_their_classes(tmp_path: Path) -> None:
+def test_images_come_from_folders_named_after_their_classes(tmp_path: Path) -> None:
     model = Judge()
     model.load()
     labelled = []
-    for target, views in pictures("brightness").items():
+    for target, views in noise_images("brightness").items():
         for index, view in enumerate(views[:10]):
             file = tmp_path / f"{target}-{index}.png"
             Image.fromarray(np.round(view * 255).astype(np.uint8)).save(file)
             labelled.append(Labelled(file, target))
     broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"no image")
     seen: list[float] = []
     folder = read(model, [*labelled, Labelled(broken, 0)], seen.append)
     assert {target: len(names) for target, names in folder.names.items()} == {0: 10, 1: 10}
     assert seen[-1] == 1
     assert "broken.png" in folder.unreadable[0]
-    np.testing.assert_allclose(folder.views[1], pictures("brightness")[1][:10], atol=1e-6)
+    np.testing.assert_allclose(folder.views[1], noise_images("brightness")[1][:10], atol=1e-6)
     assert folder.left_out == ""
-    with pytest.raises(BadRequest, match="needs two or more with 8 pictures each"):
+    with pytest.raises(BadRequest, match="needs two or more with 8 images each"):
         read(model, labelled[:10], seen.append)
 
 
-def test_classes_with_too_few_pictures_are_named(tmp_path: Path) -> None:
+def test_classes_with_too_few_images_are_named(tmp_path: Path) -> None:
     class Three(Judge):
         def class_names(self) -> list[str]:
             return ["one", "two", "three", "four"]
 
     model, labelled = Three(), []
     model.load()
-    made = pictures("brightness")
+    made = noise_images("brightness")
     for target, count in ((0, 8), (1, 8), (2, 5), (3, 8)):
         for index in range(count):
             file = tmp_path / f"{target}-{index}.png"
@@ -178,7 +178,7 @@ def test_classes_with_too_few_pictures_are_named(tmp_path: Path) -> None:
     (tmp_path / "3-0.png").write_bytes(b"x")
     folder = read(model, labelled, lambda fraction: None)
     assert set(folder.names) == {0, 1}
-    assert folder.left_out == "Left out, because there are fewer than 8 pictures: three (5), four (7)."
+    assert folder.left_out == "Left out, because there are fewer than 8 images: three (5), four (7)."
     with pytest.raises(BadRequest, match=r"There is one with so many\. Left out, .* three \(5\)\.$"):
         read(model, [one for one in labelled if one.target in (0, 2)], lambda fraction: None)
 
@@ -189,9 +189,9 @@ MODEL = Path(__file__)
 
 
 def audit(folder: Path, reliance: float, *options: object) -> Any:
-    """Write a folder of pictures and settings, and run the command."""
-    for target, views in pictures("brightness").items():
-        place = folder / "pictures" / Judge().class_names()[target]
+    """Write a folder of images and settings, and run the command."""
+    for target, views in noise_images("brightness").items():
+        place = folder / "images" / Judge().class_names()[target]
         place.mkdir(parents=True, exist_ok=True)
         for index, view in enumerate(views):
             Image.fromarray(np.round(view * 255).astype(np.uint8)).save(place / f"{index:02d}.png")
@@ -199,7 +199,7 @@ def audit(folder: Path, reliance: float, *options: object) -> Any:
     (folder / "config.py").write_text(
         f"MODEL_CLS_PATH = {str(MODEL)!r}\nMODEL_CLS_NAME = {name!r}\nMODEL_LOAD_ARGS = {{}}\n"
     )
-    words = ["audit", folder / "pictures", "--config", folder / "config.py", "--out", folder / "out", *options]
+    words = ["audit", folder / "images", "--config", folder / "config.py", "--out", folder / "out", *options]
     return CliRunner().invoke(main, [str(word) for word in words])
 
 
@@ -213,11 +213,11 @@ def test_the_command_finds_a_proxy_and_shows_it(tmp_path: Path) -> None:
     done = audit(tmp_path, 0.6)
     assert done.exit_code == 1, done.output
     assert "There is reason to think" in done.output
-    assert re.search("Brightness: making (no tank pictures darker|tank pictures brighter), like", done.output)
+    assert re.search("Brightness: making (no tank images darker|tank images brighter), like", done.output)
     document = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert document["alarms"] >= 1
     assert document["suspects"][0]["name"] == "brightness"
-    assert document["accuracy"]["pictures"] == 2 * COUNT
+    assert document["accuracy"]["images"] == 2 * COUNT
     assert "brightness" in {one["name"] for one in document["confounded"]}
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count('alt="before"') == 10 * len(document["suspects"])
@@ -266,7 +266,7 @@ class Three(Judge):
 def test_of_several_classes_all_pairs_are_compared_within_the_budget(tmp_path: Path) -> None:
     model = Three()
     model.load()
-    views = pictures("brightness")
+    views = noise_images("brightness")
     views[2] = views[0].copy()
     views[2][:, 6:18, 2:6] += 0.3
     views[2] = np.clip(views[2], 0, 1)
@@ -289,11 +289,11 @@ def test_of_several_classes_all_pairs_are_compared_within_the_budget(tmp_path: P
     json.dumps(written, allow_nan=False)
 
 
-def test_grey_pictures_have_no_colours_to_change(tmp_path: Path) -> None:
+def test_grey_images_have_no_colours_to_change(tmp_path: Path) -> None:
     model = Judge()
     model.load()
     model.input_shape = (HEIGHT, WIDTH, 1)
-    views = {target: some[..., :1] for target, some in pictures("brightness").items()}
+    views = {target: some[..., :1] for target, some in noise_images("brightness").items()}
     answers = {target: logits(model, some) for target, some in views.items()}
     audited = auditing.run(Bench(model, Folder(views, answers, {0: (), 1: ()})))
     tried = {one.intervention for one in audited.trials[0, 1]}
@@ -314,7 +314,7 @@ class Tags(Judge):
 def test_a_model_for_several_labels_without_gradients(tmp_path: Path) -> None:
     model = Tags()
     model.load()
-    views = pictures("brightness")
+    views = noise_images("brightness")
     answers = {target: logits(model, some) for target, some in views.items()}
     # What is taken for a logit is the logarithm of the odds.
     np.testing.assert_allclose(answers[1], model.batch_logits(views[1]) + 1, atol=2e-3)
@@ -322,14 +322,14 @@ def test_a_model_for_several_labels_without_gradients(tmp_path: Path) -> None:
     assert audited.verdict.alarms[0].there.intervention == "brightness"
     written = report.document(audited)
     assert written["calibration"] is None
-    assert written["accuracy"]["pictures"] == 2 * COUNT
+    assert written["accuracy"]["images"] == 2 * COUNT
 
 
-def test_many_classes_get_fewer_pictures_each_and_are_kept_as_bytes() -> None:
+def test_many_classes_get_fewer_images_each_and_are_kept_as_bytes() -> None:
     counts = taken(dict.fromkeys(range(100), 300))
-    assert set(counts.values()) == {MOST_PICTURES // 100}
-    pictures = np.arange(8 * 2 * 3 * 3, dtype=np.uint8).reshape(8, 2, 3, 3)
-    stored = Stored({4: pictures})
+    assert set(counts.values()) == {MOST_IMAGES // 100}
+    images = np.arange(8 * 2 * 3 * 3, dtype=np.uint8).reshape(8, 2, 3, 3)
+    stored = Stored({4: images})
     assert list(stored) == [4]
     assert stored[4].dtype == np.float32
-    np.testing.assert_array_equal(np.round(stored[4] * 255).astype(np.uint8), pictures)
+    np.testing.assert_array_equal(np.round(stored[4] * 255).astype(np.uint8), images)

@@ -24,7 +24,7 @@ from picasso.audit.interventions import Changed, Intervention
 
 
 class Half(Intervention):
-    """Shows the upper half of another picture."""
+    """Shows the upper half of another image."""
 
     kind, name = "region", "the upper half"
 
@@ -36,7 +36,7 @@ class Half(Intervention):
         return Changed(towards, control)
 
     def words(self, case):
-        return "showing the upper half of {b} pictures in {a} pictures"
+        return "showing the upper half of {b} images in {a} images"
 
 
 INTERVENTIONS = [Half()]
@@ -51,7 +51,7 @@ def test_own_ones_are_tried_and_named(tmp_path: Path) -> None:
     before = json.loads((tmp_path / "out" / "audit.json").read_text())
     config = tmp_path / "config.py"
     config.write_text(config.read_text() + 'INTERVENTIONS = ["halves.py"]\n')
-    words = ["audit", tmp_path / "pictures", "--config", config, "--out", tmp_path / "out"]
+    words = ["audit", tmp_path / "images", "--config", config, "--out", tmp_path / "out"]
     done = CliRunner().invoke(main, [str(word) for word in words])
     assert done.exit_code == 1, done.output
     written = json.loads((tmp_path / "out" / "audit.json").read_text())
@@ -119,7 +119,7 @@ class Unheard(Nameless):
         ([INTERVENTIONS[0], INTERVENTIONS[0]], "Two interventions are called"),
     ],
 )
-def test_what_cannot_be_tried_is_said_before_a_picture_is_read(
+def test_what_cannot_be_tried_is_said_before_a_image_is_read(
     interventions: Any, sentence: str, linear: LinearModel, tmp_path: Path
 ) -> None:
     with pytest.raises(BadRequest, match=sentence):

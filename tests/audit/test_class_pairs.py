@@ -8,7 +8,7 @@ import pytest
 from picasso.audit import audit
 from picasso.audit.class_pairs import confusion, ordered
 from picasso.audit.dataset import Folder
-from picasso.audit.properties import Pictures
+from picasso.audit.properties import Images
 from picasso.audit.trial import Bench
 from picasso.models.arrays import Array
 from tests.audit.test_audit import HEIGHT, WIDTH, Judge
@@ -17,9 +17,9 @@ CLASSES, COUNT = 6, 12
 
 
 def folder(logits: dict[int, Array], bright: int | None = None) -> Folder:
-    """Return grey pictures of several classes; those of one of them are brighter."""
+    """Return grey images of several classes; those of one of them are brighter."""
     random = np.random.default_rng(0)
-    views: dict[int, Pictures] = {
+    views: dict[int, Images] = {
         target: np.asarray(random.uniform(0.4, 0.6, (COUNT, HEIGHT, WIDTH, 3)), np.float32) for target in logits
     }
     if bright is not None:
@@ -44,7 +44,7 @@ def test_pairs_that_are_mixed_up_come_first() -> None:
     assert sorted(ordered(mixed)) == [(one, other) for one in range(CLASSES) for other in range(one + 1, CLASSES)]
 
 
-def test_and_those_whose_pictures_look_different() -> None:
+def test_and_those_whose_images_look_different() -> None:
     first = ordered(folder(sure(), bright=3))[: CLASSES - 1]
     # All of them are confused alike, so that every other place belongs to the bright class.
     assert sum(3 in pair for pair in ordered(folder(sure(), bright=3))[: 2 * (CLASSES - 1)]) == CLASSES - 1
@@ -59,13 +59,13 @@ def test_the_cost_is_told_before_it_starts_and_grows_with_the_chosen_pairs_only(
     assert costs[2] == 45 * costs[0]
     assert [len(one.left) for one in planned] == [44, 40, 0]
     assert planned[1].sentence() == (
-        f"5 pairs of classes, up to {costs[1]:,} changed pictures for the model to answer. "
+        f"5 pairs of classes, up to {costs[1]:,} changed images for the model to answer. "
         "Not looked at: 40 less suspect pairs."
     )
 
 
 class Counting(Judge):
-    """Counts the pictures that it is asked about."""
+    """Counts the images that it is asked about."""
 
     asked = 0
 

@@ -13,14 +13,14 @@ from PIL import Image
 from picasso.audit import audit as auditing
 from picasso.audit.confounders import confounded, separations
 from picasso.audit.dataset import Folder, logits, read
-from picasso.audit.properties import Pictures
+from picasso.audit.properties import Images
 from picasso.audit.reporting import report
 from picasso.audit.reporting.near_duplicates import MOST, twins
 from picasso.audit.trial import Bench
 from picasso.errors import BadRequest, ModelError
 from picasso.evaluation.labeled_folder import Labelled
 from picasso.models.arrays import Array
-from tests.audit.test_audit import COUNT, Judge, audit, pictures
+from tests.audit.test_audit import COUNT, Judge, audit, noise_images
 
 
 class Inverted(Judge):
@@ -44,9 +44,9 @@ class Boundless(Judge):
         return np.full((len(inputs), 2), -np.inf, np.float32)
 
 
-def bench_of(model: Judge, views: dict[int, Pictures] | None = None) -> Bench:
+def bench_of(model: Judge, views: dict[int, Images] | None = None) -> Bench:
     model.load()
-    views = views or pictures("brightness")
+    views = views or noise_images("brightness")
     answers = {target: logits(model, some) for target, some in views.items()}
     return Bench(model, Folder(views, answers, {target: tuple(map(str, range(COUNT))) for target in views}))
 
@@ -62,8 +62,8 @@ def test_of_a_model_that_does_not_tell_classes_apart_nothing_is_said(model: Judg
     assert "<h2>Not told apart</h2>" in (tmp_path / "report.html").read_text()
 
 
-def test_the_same_pictures_in_both_classes(tmp_path: Path) -> None:
-    views = pictures("brightness")
+def test_the_same_images_in_both_classes(tmp_path: Path) -> None:
+    views = noise_images("brightness")
     found = auditing.run(bench_of(Judge(), {0: views[0], 1: views[0].copy()}))
     assert found.verdict.compared == 0
     flat = {target: np.full((8, 24, 32, 3), 0.5, np.float32) for target in (0, 1)}
@@ -82,7 +82,7 @@ def test_an_audit_of_nothing_is_refused() -> None:
 
 
 @pytest.mark.parametrize("size", [(4, 4, 1), (8, 8, 1), (5, 9, 3), (16, 128, 3)])
-def test_small_pictures_get_what_fits_them(size: tuple[int, int, int]) -> None:
+def test_small_images_get_what_fits_them(size: tuple[int, int, int]) -> None:
     class Small(Judge):
         def batch_logits(self, inputs: Array) -> Array:
             score = 20 * (inputs.mean(axis=(1, 2, 3)) - 0.5)
@@ -148,7 +148,7 @@ def test_evidence_of_an_earlier_audit_goes(tmp_path: Path) -> None:
 
 def test_names_that_are_no_text_are_shown_as_they_can_be(tmp_path: Path) -> None:
     found = []
-    for target, views in pictures("brightness").items():
+    for target, views in noise_images("brightness").items():
         for index, view in enumerate(views[:8]):
             file = Path(f"{tmp_path}/{target}{index}\udcff.png")
             Image.fromarray(np.round(view * 255).astype(np.uint8)).save(tmp_path / "one.png")
@@ -162,7 +162,7 @@ def test_names_that_are_no_text_are_shown_as_they_can_be(tmp_path: Path) -> None
 
 
 def test_grey_against_coloured_is_a_confound() -> None:
-    views = pictures("brightness")
+    views = noise_images("brightness")
     grey = {0: np.repeat(views[0].mean(axis=-1, keepdims=True), 3, axis=-1), 1: views[1]}
     found = [one for one in confounded(grey) if one.name == "saturation"]
     assert [(one.one, one.other, one.separation) for one in found] == [(0, 1, 1.0)]
@@ -173,7 +173,7 @@ def test_separations_are_those_of_mann_and_whitney() -> None:
 
     from picasso.audit.properties import PROPERTIES
 
-    views = pictures("brightness")
+    views = noise_images("brightness")
     measured = {one.name: one for one in separations(views)}
     for of in PROPERTIES:
         statistic = stats.mannwhitneyu(of.measure(views[1]), of.measure(views[0])).statistic / COUNT**2
@@ -181,7 +181,7 @@ def test_separations_are_those_of_mann_and_whitney() -> None:
 
 
 def test_of_many_twins_the_most_alike_are_told() -> None:
-    views = pictures("brightness")
+    views = noise_images("brightness")
     copies = np.repeat(views[0][:1], 20, axis=0)
     found = twins({target: np.concatenate([copies, some[1:]]) for target, some in views.items()})
     assert len(found) == MOST < 20 * 20

@@ -1,4 +1,4 @@
-"""Each intervention against pictures of which everything is known."""
+"""Each intervention against images of which everything is known."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from picasso.audit.interventions.base import matched
 from picasso.audit.interventions.foreground import CORE, Place, Size, ThingColour, centres, colours, spreads, zoomed
 from picasso.audit.interventions.region_swap import regions
 from picasso.audit.interventions.watermark import MovingMark, found
-from picasso.audit.properties import Maps, Pictures, light
+from picasso.audit.properties import Images, Maps, light
 
 HEIGHT, WIDTH, COUNT = 40, 48, 24
 
 
-def noise(seed: int, count: int = COUNT, channels: int = 3) -> Pictures:
+def noise(seed: int, count: int = COUNT, channels: int = 3) -> Images:
     """Return grey noise about the middle."""
     values = np.random.default_rng(seed).normal(0.5, 0.1, (count, HEIGHT, WIDTH, channels))
     return np.asarray(np.clip(values, 0, 1), np.float32)
@@ -29,7 +29,7 @@ def looks(places: list[tuple[float, float]], sigma: float = 3.0) -> Maps:
     return np.asarray(maps / maps.sum(axis=(1, 2), keepdims=True), np.float32)
 
 
-def case(ours: Pictures, theirs: Pictures, maps: tuple[Maps, Maps] | None = None) -> Case:
+def case(ours: Images, theirs: Images, maps: tuple[Maps, Maps] | None = None) -> Case:
     """Return two classes, by default looked at in the middle."""
     middle = [(HEIGHT / 2, WIDTH / 2)]
     return Case(ours, theirs, lambda: maps or (looks(middle * len(ours)), looks(middle * len(theirs))))
@@ -40,7 +40,7 @@ def generator() -> np.random.Generator:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_all_give_pictures_of_the_same_kind_and_do_not_touch_the_originals(channels: int) -> None:
+def test_all_give_images_of_the_same_kind_and_do_not_touch_the_originals(channels: int) -> None:
     ours, theirs = noise(1, channels=channels), noise(2, 10, channels)
     before = ours.copy(), theirs.copy()
     for intervention in INTERVENTIONS:
@@ -64,7 +64,7 @@ def test_names_are_unique() -> None:
     assert len({one.name for one in INTERVENTIONS}) == len(INTERVENTIONS)
 
 
-def test_a_region_is_taken_from_one_picture_and_nothing_else_changes() -> None:
+def test_a_region_is_taken_from_one_image_and_nothing_else_changes() -> None:
     ours, theirs = noise(1), noise(2)
     for region in regions():
         changed = region.change(case(ours, theirs), generator())
@@ -73,13 +73,13 @@ def test_a_region_is_taken_from_one_picture_and_nothing_else_changes() -> None:
             np.testing.assert_array_equal(some[:, ~mask], ours[:, ~mask])
             parts = {part.tobytes() for part in sources[:, mask]}
             assert all(part.tobytes() in parts for part in some[:, mask])
-        # The control's comes from another picture, never from the same.
+        # The control's comes from another image, never from the same.
         assert not any(
             np.array_equal(one, own) for one, own in zip(changed.control[:, mask], ours[:, mask], strict=True)
         )
 
 
-def test_the_light_of_another_picture_and_the_detail_of_ones_own() -> None:
+def test_the_light_of_another_image_and_the_detail_of_ones_own() -> None:
     dark, bright = (
         np.full((COUNT, HEIGHT, WIDTH, 3), 0.2, np.float32),
         np.full((COUNT, HEIGHT, WIDTH, 3), 0.6, np.float32),
@@ -120,7 +120,7 @@ def test_things_are_moved_to_where_they_are_in_the_other_class(axis: int) -> Non
     across = 20.0
     ours_at, theirs_at = ([(y, across) if axis == 0 else (across, y) for y in some] for some in (near, far))
     maps = looks(ours_at, 2.0), looks(theirs_at, 2.0)
-    # The pictures show what is looked at, so that moving them can be measured.
+    # The images show what is looked at, so that moving them can be measured.
     ours, theirs = (np.repeat(some[..., None] / some.max(), 3, axis=-1) for some in maps)
     place = Place(axis)
     changed = place.change(case(ours, theirs, maps), generator())
@@ -176,16 +176,16 @@ def test_the_thing_takes_the_colour_of_the_other_and_keeps_its_light() -> None:
 SIDE = 5  # of a mark: an eighth of the shorter side
 
 
-def marked(count: int, seed: int) -> tuple[Pictures, list[tuple[int, int]]]:
-    """Return noise with the same checkered mark somewhere in each picture, and where."""
+def marked(count: int, seed: int) -> tuple[Images, list[tuple[int, int]]]:
+    """Return noise with the same checkered mark somewhere in each image, and where."""
     random = np.random.default_rng(seed)
-    pictures = noise(seed, count)
+    images = noise(seed, count)
     checks = np.asarray(np.indices((SIDE, SIDE)).sum(axis=0) % 2, np.float32)
     mark = checks[..., None] * np.array([1, 0.2, 0.9], np.float32)
     places = [(int(random.integers(0, HEIGHT - SIDE)), int(random.integers(0, WIDTH - SIDE))) for _ in range(count)]
-    for picture, (y, x) in zip(pictures, places, strict=True):
-        picture[y : y + SIDE, x : x + SIDE] = mark
-    return pictures, places
+    for image, (y, x) in zip(images, places, strict=True):
+        image[y : y + SIDE, x : x + SIDE] = mark
+    return images, places
 
 
 def maps_at(places: list[tuple[int, int]]) -> Maps:
@@ -202,7 +202,7 @@ def test_a_mark_that_recurs_is_found_put_in_and_taken_out() -> None:
     np.testing.assert_allclose(mark.patch, with_mark[0][places[0][0] :, places[0][1] :][:SIDE, :SIDE], atol=1e-6)
     put = MovingMark().change(towards, generator())
     assert put is not None
-    # Each of the changed pictures has it, and of the controls none.
+    # Each of the changed images has it, and of the controls none.
     assert all((one == mark.patch[0, 0]).all(axis=-1).any() for one in put.towards)
     after = found(case(clean, put.towards, (nowhere, nowhere)))
     assert after is not None

@@ -1,4 +1,4 @@
-"""How a model does on labelled pictures: accuracy, confusion and calibration, against numbers worked out by hand."""
+"""How a model does on labelled images: accuracy, confusion and calibration, against numbers worked out by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fakes import LinearModel
 
 
 def folder_of(answers: dict[int, list[int]], classes: int) -> Folder:
-    """Return a folder whose pictures are taken for these classes."""
+    """Return a folder whose images are taken for these classes."""
     logits = {target: np.eye(classes, dtype=np.float32)[some] for target, some in answers.items()}
     views = {target: np.zeros((len(some), 2, 2, 1), np.float32) for target, some in answers.items()}
     return Folder(views, logits, {target: tuple(map(str, range(len(some)))) for target, some in answers.items()})
@@ -23,17 +23,17 @@ def folder_of(answers: dict[int, list[int]], classes: int) -> Folder:
 def test_each_class_has_its_accuracy_and_usual_mistake() -> None:
     folder = folder_of({0: [0] * 9 + [2], 2: [2] * 5 + [1] * 3 + [0] * 2}, 3)
     first, second = performance.by_class(folder)
-    assert (first.target, first.pictures, first.right, first.mistake) == (0, 10, 9, 2)
-    assert (second.target, second.pictures, second.right, second.mistake) == (2, 10, 5, 1)
+    assert (first.target, first.images, first.right, first.mistake) == (0, 10, 9, 2)
+    assert (second.target, second.images, second.right, second.mistake) == (2, 10, 5, 1)
     # Wilson's interval of 9 in 10.
     np.testing.assert_allclose([first.low, first.high], [0.5958, 0.9821], atol=1e-4)
-    pictures, right, low, high = performance.share_right([first, second])
-    assert (pictures, right) == (20, 14)
+    images, right, low, high = performance.share_right([first, second])
+    assert (images, right) == (20, 14)
     assert low < 0.7 < high
 
 
 def test_confusion_counts_rows_and_what_lies_elsewhere() -> None:
-    # Class 1 has no pictures of its own: answers with it are counted apart.
+    # Class 1 has no images of its own: answers with it are counted apart.
     table = performance.confusion(folder_of({0: [0] * 9 + [2], 2: [2] * 5 + [1] * 3 + [0] * 2}, 3))
     assert table.classes == (0, 2)
     assert table.counts == ((9, 1), (2, 5))
@@ -59,7 +59,7 @@ def test_calibration_is_worked_out_by_hand() -> None:
     zero = np.stack([np.where(wrong, 1 - sure, sure), np.where(wrong, sure, 1 - sure)], axis=1)
     found = performance.calibration(folder, {0: zero, 1: zero[:, ::-1]})
     assert found is not None
-    assert [(one.low, one.high, one.pictures, one.share) for one in found.bins] == [
+    assert [(one.low, one.high, one.images, one.share) for one in found.bins] == [
         (0.6, 0.7, 4, 0.5),
         (0.9, 1.0, 4, 1.0),
     ]
@@ -74,7 +74,7 @@ def test_a_model_that_knows_how_sure_to_be_has_no_error() -> None:
     assert found is not None
     assert found.error == pytest.approx(0, abs=1e-6)
     # The upper end of a bin belongs to it, also as a float32.
-    assert [(one.low, one.pictures) for one in found.bins] == [(0.7, 20)]
+    assert [(one.low, one.images) for one in found.bins] == [(0.7, 20)]
 
 
 def test_labels_that_hold_together_are_not_calibrated_so() -> None:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from picasso.audit.properties import PROPERTIES, Pictures, Property
+from picasso.audit.properties import PROPERTIES, Images, Property
 
 
-def photographs(channels: int = 3, count: int = 6, size: tuple[int, int] = (24, 32)) -> Pictures:
-    """Return smooth pictures with some noise, of different light, contrast and colour."""
+def photographs(channels: int = 3, count: int = 6, size: tuple[int, int] = (24, 32)) -> Images:
+    """Return smooth images with some noise, of different light, contrast and colour."""
     generator = np.random.default_rng(0)
     rough = generator.random((count, *size, channels))
     smooth = ndimage.gaussian_filter(rough, (0, 3, 3, 0))
@@ -23,12 +23,12 @@ def photographs(channels: int = 3, count: int = 6, size: tuple[int, int] = (24, 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_wanted_value_is_what_is_measured_afterwards(of: Property, channels: int) -> None:
     if of.coloured and channels == 1:
-        pytest.skip("grey pictures have no colours")
-    pictures = photographs(channels)
-    own = of.measure(pictures)
-    # Values of the other pictures, from the smallest to the largest.
+        pytest.skip("grey images have no colours")
+    images = photographs(channels)
+    own = of.measure(images)
+    # Values of the other images, from the smallest to the largest.
     wanted = np.sort(own)[::-1] if of.name != "noise" else own + np.linspace(0, 0.05, len(own))
-    edited = of.edit(pictures, wanted)
+    edited = of.edit(images, wanted)
     assert edited.dtype == np.float32
     assert edited.min() >= 0
     assert edited.max() <= 1
@@ -38,15 +38,15 @@ def test_the_wanted_value_is_what_is_measured_afterwards(of: Property, channels:
 
 @pytest.mark.parametrize("of", PROPERTIES, ids=lambda one: one.name)
 def test_ones_own_value_changes_nothing(of: Property) -> None:
-    pictures = photographs()
-    np.testing.assert_array_equal(of.edit(pictures, of.measure(pictures)), pictures)
+    images = photographs()
+    np.testing.assert_array_equal(of.edit(images, of.measure(images)), images)
 
 
 @pytest.mark.parametrize("of", PROPERTIES, ids=lambda one: one.name)
 def test_what_cannot_be_had_ends_at_the_border(of: Property) -> None:
-    pictures = photographs()
+    images = photographs()
     for far in (-1e6, 1e6):
-        assert np.isfinite(of.edit(pictures, np.full(len(pictures), far))).all()
+        assert np.isfinite(of.edit(images, np.full(len(images), far))).all()
 
 
 def test_brightness_is_known() -> None:

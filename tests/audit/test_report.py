@@ -21,7 +21,7 @@ from picasso.audit.reporting.document import document
 from picasso.audit.reporting.views import look
 from picasso.audit.trial import Bench
 from picasso.models.arrays import Array, Classes
-from tests.audit.test_audit import COUNT, HEIGHT, WIDTH, Judge, pictures
+from tests.audit.test_audit import COUNT, HEIGHT, WIDTH, Judge, noise_images
 from tests.fakes import softmax
 
 NAMES = {target: tuple(f"{target}-{index:02d} <b>.png" for index in range(COUNT)) for target in (0, 1)}
@@ -50,9 +50,9 @@ class Several(Named):
 
 @pytest.fixture(scope="module")
 def audit() -> Audit:
-    model, views = Named(), pictures("brightness")
+    model, views = Named(), noise_images("brightness")
     model.load()
-    # The same picture in two classes.
+    # The same image in two classes.
     views[1][5] = views[0][7]
     answers = {target: logits(model, some) for target, some in views.items()}
     return auditing.run(Bench(model, Folder(views, answers, NAMES)))
@@ -113,9 +113,9 @@ def test_the_page_is_whole_in_the_order_of_questions(out: Path) -> None:
     assert places == sorted(places)
     inner = [words for tag, words in page.headings if tag == "h3"]
     for words in (
-        "What is taken for what", "Whether it knows how sure to be", "Before and after", "Where on the picture",
-        "On average", "In which ways", "Pictures that change their class most easily",
-        "The same picture in two classes",
+        "What is taken for what", "Whether it knows how sure to be", "Before and after", "Where on the image",
+        "On average", "In which ways", "Images that change their class most easily",
+        "The same image in two classes",
     ):  # fmt: skip
         assert words in inner
 
@@ -180,7 +180,7 @@ def test_views_are_in_the_json_as_numbers(audit: Audit) -> None:
         {"classes": ["no <i>tank</i>", "tank & co"], "names": ["0-07 <b>.png", "1-05 <b>.png"], "likeness": 1.0}
     ]
     for one in seen["attention"]:
-        assert one["pictures"] == COUNT
+        assert one["images"] == COUNT
         assert np.asarray(one["cells"]).shape == np.asarray(one["more_than_even"]).shape == (8, 8)
         # Gradients lie in the middle, so nothing is looked at in the corners.
         assert not one["more_than_even"][0][0]
@@ -215,7 +215,7 @@ def test_labels_that_hold_together_have_no_calibration(audit: Audit, tmp_path: P
     assert written["smallest_visible_effect"] is None
     assert "This folder is too small to say which effect would have been seen" in page
     assert (written["alarms"], written["suspects"], written["views"]["flips"]) == (0, [], [])
-    assert "No picture changes its class" in page
+    assert "No image changes its class" in page
 
 
 def test_the_forest_lies_where_its_numbers_say(audit: Audit) -> None:
@@ -261,7 +261,7 @@ def test_views_of_two_small_classes() -> None:
 
 
 class Wide(Named):
-    """Takes pictures of 48 x 48."""
+    """Takes images of 48 x 48."""
 
     def load(self, **arguments: Any) -> None:
         super().load()

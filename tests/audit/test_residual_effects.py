@@ -10,15 +10,15 @@ import pytest
 from picasso.audit import audit
 from picasso.audit.dataset import Folder, logits
 from picasso.audit.findings import Suspect
-from picasso.audit.properties import Pictures, light
+from picasso.audit.properties import Images, light
 from picasso.audit.reporting.residual_effects import remainder
 from picasso.audit.trial import Bench
 from picasso.models.arrays import Array
-from tests.audit.test_audit import COUNT, Judge, pictures
+from tests.audit.test_audit import COUNT, Judge, noise_images
 
 
 class Both(Judge):
-    """Goes by the light of the whole picture, and by a corner of its own."""
+    """Goes by the light of the whole image, and by a corner of its own."""
 
     corner = 0.0
 
@@ -36,7 +36,7 @@ def suspects(corner: float) -> tuple[Bench, dict[str, Suspect]]:
     model: Any = Both()
     model.load()
     model.corner = corner
-    views: dict[int, Pictures] = pictures("brightness")
+    views: dict[int, Images] = noise_images("brightness")
     views[1][:, :4, :4] = np.minimum(1, views[1][:, :4, :4] + 0.3)
     answers = {target: logits(model, some) for target, some in views.items()}
     bench = Bench(model, Folder(views, answers, {0: ("",) * COUNT, 1: ("",) * COUNT}))

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from picasso.audit.interventions import INTERVENTIONS
-from picasso.audit.properties import Pictures
-from tests.audit.test_audit import Judge, pictures
+from picasso.audit.properties import Images
+from tests.audit.test_audit import Judge, noise_images
 
 # A model of three classes, so that there is more than one pair to be killed between.
 CONFIG = """
@@ -27,12 +27,12 @@ MODEL_LOAD_ARGS = {{}}
 
 
 def save(folder: Path) -> None:
-    """Write pictures of three classes, and settings."""
-    views: dict[int, Pictures] = {target: some[:16] for target, some in pictures("brightness").items()}
+    """Write images of three classes, and settings."""
+    views: dict[int, Images] = {target: some[:16] for target, some in noise_images("brightness").items()}
     views[2] = views[0].copy()
     views[2][:, 6:18, 2:6] += 0.3
     for target, name in enumerate([*Judge().class_names(), "truck"]):
-        place = folder / "pictures" / name
+        place = folder / "images" / name
         place.mkdir(parents=True)
         for index, view in enumerate(np.round(np.clip(views[target], 0, 1) * 255).astype(np.uint8)):
             Image.fromarray(view).save(place / f"{index:02d}.png")
@@ -40,7 +40,7 @@ def save(folder: Path) -> None:
 
 
 def start(folder: Path, out: str) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "picasso", "audit", "pictures", "--config", "config.py", "--out", out]
+    words = [sys.executable, "-m", "picasso", "audit", "images", "--config", "config.py", "--out", out]
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     return subprocess.Popen(words, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

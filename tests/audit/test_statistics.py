@@ -21,7 +21,7 @@ def test_an_effect_is_a_paired_test_and_a_fraction_of_the_way() -> None:
     low, high = stats.ttest_1samp(difference, 0).confidence_interval()
     assert [found.low, found.high] == pytest.approx([low / 8, high / 8])
     assert found.flips == ((before <= 0) & (changed > 0)).mean()
-    assert found.pictures == 40
+    assert found.images == 40
 
 
 @pytest.mark.parametrize(("shift", "p"), [(0.0, 1.0), (1.0, 0.0), (-1.0, 1.0)])

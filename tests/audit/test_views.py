@@ -1,4 +1,4 @@
-"""Views of a folder with a known answer: planted looks, groups of maps, flips, and pictures that are in two classes."""
+"""Views of a folder with a known answer: planted looks, groups of maps, flips, and images that are in two classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from picasso.audit.findings import Suspect
-from picasso.audit.properties import Maps, Pictures
+from picasso.audit.properties import Images, Maps
 from picasso.audit.reporting.clustering import clusters
 from picasso.audit.reporting.evidence import Exhibit, flips
 from picasso.audit.reporting.mean_attention import border, cells, mean_attention
@@ -109,11 +109,11 @@ def test_the_most_typical_map_comes_first() -> None:
     assert sorted(members) == list(range(30))
 
 
-# ---- the same picture in two classes -------------------------------------------------------------------------
+# ---- the same image in two classes -------------------------------------------------------------------------
 
 
-def scenes(count: int, seed: int) -> Pictures:
-    """Return pictures that are alike as landscapes are, a light sky above dark ground, and yet differ."""
+def scenes(count: int, seed: int) -> Images:
+    """Return images that are alike as landscapes are, a light sky above dark ground, and yet differ."""
     generator = np.random.default_rng(seed)
     found = generator.random((count, 32, 40, 3))
     found = ndimage.gaussian_filter(found, (0, 2, 2, 0))
@@ -123,7 +123,7 @@ def scenes(count: int, seed: int) -> Pictures:
     return np.asarray(np.clip(found, 0, 1), np.float32)
 
 
-def test_pictures_in_two_classes_are_found_though_they_were_edited() -> None:
+def test_images_in_two_classes_are_found_though_they_were_edited() -> None:
     views = {0: scenes(30, 0), 3: scenes(20, 1), 5: scenes(20, 2)}
     views[3][4] = views[0][11]
     # Brighter, and saved at half its size.
@@ -135,22 +135,22 @@ def test_pictures_in_two_classes_are_found_though_they_were_edited() -> None:
     assert 0.97 <= found[1].likeness < 1
 
 
-def test_pictures_that_are_merely_alike_are_not_called_the_same() -> None:
+def test_images_that_are_merely_alike_are_not_called_the_same() -> None:
     assert twins({0: scenes(60, 0), 1: scenes(60, 1)}) == []
 
 
-def test_the_same_picture_twice_in_one_class_is_no_wrong_label() -> None:
+def test_the_same_image_twice_in_one_class_is_no_wrong_label() -> None:
     views = {0: scenes(10, 0), 1: scenes(10, 1)}
     views[0][3] = views[0][4]
     assert twins(views) == []
 
 
-def test_pictures_without_contrast_are_not_compared() -> None:
+def test_images_without_contrast_are_not_compared() -> None:
     flat = np.full((8, 16, 16, 1), 0.5, np.float32)
     assert twins({0: flat, 1: flat}) == []
 
 
-# ---- the pictures that flip ----------------------------------------------------------------------------------
+# ---- the images that flip ----------------------------------------------------------------------------------
 
 
 def evidence(name: str, ours: int, theirs: int, flipped: dict[int, list[bool]]) -> Exhibit:

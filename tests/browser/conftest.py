@@ -193,8 +193,8 @@ def returned(page: Page, address: str, past: Past, faults: list[str]) -> Iterato
         yield visitor
 
 
-def wait_for_pictures(page: Page) -> None:
-    """Wait until all pictures are drawn: one that is removed before that is asked for in vain."""
+def wait_for_images(page: Page) -> None:
+    """Wait until all images are drawn: one that is removed before that is asked for in vain."""
     page.evaluate(
         """() => Promise.all([...document.images].map((image) => {
           image.loading = "eager";

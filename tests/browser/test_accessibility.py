@@ -13,7 +13,7 @@ from tests.browser.conftest import BROWSER, Past, full
 
 pytestmark = BROWSER
 
-WHAT_IF = "/pictures/1/what-if"
+WHAT_IF = "/images/1/what-if"
 NOWHERE = "/nowhere"
 
 RULES = {
@@ -33,7 +33,7 @@ def violations(page: Page, rules: dict[str, Any] = RULES) -> list[tuple[str, str
 
 @pytest.fixture
 def places(past: Past) -> list[str]:
-    """The address of every kind of page, of a visitor with pictures and runs."""
+    """The address of every kind of page, of a visitor with images and runs."""
     occlusion, finer, *others = past.runs.values()
     together = f"{occlusion},{finer.rsplit('/', 1)[1]}"
     return [
@@ -110,7 +110,7 @@ def test_nothing_moves_for_those_who_do_not_want_it(returned: Page, places: list
     for place in ("/", places[2], WHAT_IF):
         returned.goto(full(returned, place))
         assert returned.evaluate("document.getAnimations().length") == 0
-    # What is being worked on turns a wheel, which is a moving picture and none of the page's animations.
+    # What is being worked on turns a wheel, which is a moving image and none of the page's animations.
     returned.goto(full(returned, "/"))
     wheel = "getComputedStyle(document.querySelector('h2'), '::before').backgroundImage"
     returned.evaluate("document.querySelector('h2').setAttribute('aria-busy', 'true')")

@@ -22,7 +22,7 @@ SHIFTS = (-1, 0, 1)
 
 
 def variants(digit: int) -> Iterator[bytes]:
-    """Yield nine pictures of a digit: its three samples, each moved a little."""
+    """Yield nine images of a digit: its three samples, each moved a little."""
     for file in sorted(DIGITS.glob(f"{digit}-*.png")):
         pixels = np.asarray(Image.open(file).convert("L"))
         for shift in SHIFTS:
@@ -78,7 +78,7 @@ def test_from_a_folder_to_the_report(auditor: Page, digits: Path, scheme: Any, r
     expect(auditor.get_by_role("button", name="Start the audit")).to_be_disabled()
     choose(auditor, digits)
     assert shown(auditor) == [["1", "1", "too few"], ["3", "9", "9"], ["6", "9", "9"], ["8", "9", "9"]]
-    expect(auditor.locator("[data-left-out]")).to_have_text("Left out: 2 files that are no pictures.")
+    expect(auditor.locator("[data-left-out]")).to_have_text("Left out: 2 files that are no images.")
     expect(auditor.locator("[data-cost]")).to_contain_text("3 pairs of classes, up to")
     auditor.get_by_text("How much is tried").click()
     auditor.get_by_label("Pairs of classes").fill("1")
@@ -87,7 +87,7 @@ def test_from_a_folder_to_the_report(auditor: Page, digits: Path, scheme: Any, r
     start(auditor)
     verdict = auditor.locator(".verdict")
     expect(verdict).to_be_visible(timeout=60_000)
-    expect(auditor.locator(".result dl")).to_contain_text("9 pictures")
+    expect(auditor.locator(".result dl")).to_contain_text("9 images")
     assert violations(auditor, rules) == []
     with auditor.context.expect_page() as opened:
         auditor.get_by_role("link", name="Open the report").click()
@@ -103,7 +103,7 @@ def test_from_a_folder_to_the_report(auditor: Page, digits: Path, scheme: Any, r
         auditor.get_by_role("link", name="Save as JSON").click()
     assert saved.value.suggested_filename == "audit.json"
     auditor.goto(full(auditor, "/audit"))
-    expect(auditor.locator(".history li")).to_contain_text("27 pictures")
+    expect(auditor.locator(".history li")).to_contain_text("27 images")
 
 
 def test_on_a_phone_nothing_sticks_out(auditor: Page, digits: Path) -> None:
@@ -174,19 +174,19 @@ def test_folders_that_are_dropped(auditor: Page) -> None:
     assert shown(auditor) == [["3", "230", "200"], ["6", "230", "200"]]
 
 
-def test_pictures_that_are_too_large_to_be_sent_are_left_out(auditor: Page, digits: Path) -> None:
-    # What is allowed, less what goes with a picture.
+def test_images_that_are_too_large_to_be_sent_are_left_out(auditor: Page, digits: Path) -> None:
+    # What is allowed, less what goes with an image.
     auditor.locator("form[data-gather]").evaluate("form => { form.dataset.mostBytes = 50000 }")
     for name, more in (("large", 30_001), ("not so large", 29_000)):
         body = next(variants(3))
         (digits / "3" / f"{name}.png").write_bytes(body + b"x" * (more - len(body)))
     choose(auditor, digits)
     expect(auditor.locator("[data-left-out]")).to_have_text(
-        "Left out: 2 files that are no pictures, 1 picture larger than the 0.05 MB that are allowed."
+        "Left out: 2 files that are no images, 1 image larger than the 0.05 MB that are allowed."
     )
     assert shown(auditor)[1] == ["3", "10", "10"]
     start(auditor)
-    expect(auditor.locator(".result dl")).to_contain_text("10 pictures")
+    expect(auditor.locator(".result dl")).to_contain_text("10 images")
     auditor.get_by_role("button", name="Cancel").click()
     expect(auditor.locator("[data-audit]")).to_have_count(0)
 
@@ -201,7 +201,7 @@ def test_sending_that_is_interrupted_goes_on(auditor: Page, digits: Path, faults
         else:
             route.continue_()
 
-    auditor.route("**/pictures", once)
+    auditor.route("**/images", once)
     choose(auditor, digits)
     auditor.get_by_role("button", name="Start the audit").click()
     expect(auditor.locator("[data-notices]")).to_contain_text("The server does not answer.")
@@ -210,7 +210,7 @@ def test_sending_that_is_interrupted_goes_on(auditor: Page, digits: Path, faults
     auditor.get_by_role("button", name="Go on sending").click()
     auditor.wait_for_url("**/audits/*")
     assert len(sent) == 4
-    expect(auditor.locator(".result dl")).to_contain_text("9 pictures")
+    expect(auditor.locator(".result dl")).to_contain_text("9 images")
     auditor.get_by_role("button", name="Cancel").click()
     expect(auditor.locator("[data-audit]")).to_have_count(0)
 
@@ -238,5 +238,5 @@ def test_without_javascript(browser: Browser, address: str, digits: Path) -> Non
     page.get_by_role("button", name="Send the folder and start").click()
     # The page reloads itself.
     expect(page.locator(".verdict")).to_be_visible(timeout=60_000)
-    expect(page.locator(".result dl")).to_contain_text("9 pictures")
+    expect(page.locator(".result dl")).to_contain_text("9 images")
     context.close()

@@ -1,4 +1,4 @@
-"""Two models in one page: the same pictures through both, their differences, and where they disagree."""
+"""Two models in one page: the same images through both, their differences, and where they disagree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import BROWSER, DIGITS, full, run, watched
 from tests.browser.test_accessibility import violations
-from tests.conftest import picture, png
+from tests.conftest import noise_image, png
 
 pytestmark = BROWSER
 
@@ -20,7 +20,7 @@ def comparer(page: Page, comparing: str, faults: list[str]) -> Iterator[Page]:
     """A visitor who has two digits, on which models agree, and noise, on which they may not."""
     with watched(page, comparing, faults) as visitor:
         noise: list[Any] = [
-            {"name": f"noise{seed}.png", "mimeType": "image/png", "buffer": png(picture(seed, (28, 28), "L"))}
+            {"name": f"noise{seed}.png", "mimeType": "image/png", "buffer": png(noise_image(seed, (28, 28), "L"))}
             for seed in range(3)
         ]
         digits: list[Any] = [
@@ -42,7 +42,7 @@ def test_both_models_their_differences_and_where_they_disagree(comparer: Page) -
     given = list(dict.fromkeys(panel["group"] for panel in results[0]["panels"] if panel["group"]))
     assert len(given) == 3
     expect(groups).to_have_text(given)
-    # Every picture has the answers of both.
+    # Every image has the answers of both.
     answers = comparer.locator("article.row").first.locator(".answers")
     expect(answers.locator("dt").last).to_have_text("TensorFlow")
     other = results[0]["compared"]["TensorFlow"][0]

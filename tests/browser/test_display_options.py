@@ -28,7 +28,7 @@ def results(returned: Page, past: Past) -> Page:
     return returned
 
 
-def test_maps_are_painted_over_the_picture_in_the_chosen_colours(results: Page) -> None:
+def test_maps_are_painted_over_the_image_in_the_chosen_colours(results: Page) -> None:
     results.locator("[name=layout]").select_option("over")
     results.locator("[name=colours]").select_option("magma")
     first = results.locator("a.map").first
@@ -47,7 +47,7 @@ def test_maps_are_painted_over_the_picture_in_the_chosen_colours(results: Page) 
     expect(results.locator("[name=colours]")).to_have_value("magma")
 
 
-def test_drops_are_painted_around_zero_over_a_grey_picture(returned: Page, past: Past) -> None:
+def test_drops_are_painted_around_zero_over_a_grey_image(returned: Page, past: Past) -> None:
     returned.goto(full(returned, past.runs[DROPS]))
     expect(returned.locator("header.result")).to_contain_text("red (positive) where the model needs")
     returned.locator("[name=signed]").select_option("PuOr_r")
@@ -136,7 +136,7 @@ def test_rows_are_ordered_and_chosen(results: Page) -> None:
     until(lambda: probabilities() == sorted(probabilities()))
     results.locator("[name=only]").select_option("class:4")
     expect(results.locator("article.row:visible")).to_have_count(1)
-    expect(results.locator("[name=shown]")).to_have_text("1 of 3 pictures")
+    expect(results.locator("[name=shown]")).to_have_text("1 of 3 images")
 
 
 def test_the_report_opens_from_disk_without_javascript(results: Page, browser: Browser, tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_runs_of_one_visualization_are_ordered_by_agreement(returned: Page, past
 
 
 def test_everything_can_be_kept(results: Page, tmp_path: Path) -> None:
-    for name, start in (("all (zip)", b"PK"), ("CSV", b"picture"), ("report", b"<!doctype html>")):
+    for name, start in (("all (zip)", b"PK"), ("CSV", b"image"), ("report", b"<!doctype html>")):
         with results.expect_download() as download:
             results.get_by_role("link", name=name).click()
         download.value.save_as(tmp_path / "kept")

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import BROWSER, full, run, serving, watched
-from tests.conftest import FAKES, picture, png
+from tests.conftest import FAKES, noise_image, png
 from tests.hostile import FOLDER
 
 pytestmark = BROWSER
@@ -37,7 +37,7 @@ class Hostile(BaseVisualization):
     REFERENCE_LINK = ATTACKS[3]
 
     def make_visualization(self, task):
-        for picture in task.inputs:
+        for image in task.inputs:
             array = np.arange(6, dtype=np.float32).reshape(2, 3)
             yield [
                 Panel(attack, array, quantity=attack, note=attack, group=attack, class_index=0, probability=0.5)
@@ -70,7 +70,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_names_and_the_output_of_plugins_are_text(page: Page, hostile: str, faults: list[str]) -> None:
     with watched(page, hostile, faults) as visitor:
         uploads: list[Any] = [
-            {"name": f"{attack.replace('/', '')}.png", "mimeType": "image/png", "buffer": png(picture(seed))}
+            {"name": f"{attack.replace('/', '')}.png", "mimeType": "image/png", "buffer": png(noise_image(seed))}
             for seed, attack in enumerate(ATTACKS)
         ]
         visitor.locator("#file").set_input_files(uploads)
@@ -86,7 +86,7 @@ def test_names_and_the_output_of_plugins_are_text(page: Page, hostile: str, faul
         for path in (
             "/visualizations/Hostile",
             "/model",
-            f"/pictures/{answer['results'][0]['uid']}/what-if",
+            f"/images/{answer['results'][0]['uid']}/what-if",
             "/api/docs",
         ):
             visitor.goto(full(visitor, path))

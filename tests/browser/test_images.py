@@ -1,4 +1,4 @@
-"""Pictures come in and are put in order, in every way that a browser offers."""
+"""Images come in and are put in order, in every way that a browser offers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import BROWSER, DIGITS
-from tests.conftest import picture, png
+from tests.conftest import noise_image, png
 from tests.jobs.test_engine import until
 
 pytestmark = BROWSER
@@ -24,21 +24,21 @@ GIVE = """([kind, named]) => {
 
 def file(name: str, content: bytes | None = None, kind: str = "image/png") -> Any:
     """Return a file to be chosen."""
-    return {"name": name, "mimeType": kind, "buffer": png(picture(1, (28, 28))) if content is None else content}
+    return {"name": name, "mimeType": kind, "buffer": png(noise_image(1, (28, 28))) if content is None else content}
 
 
 def thumbs(page: Page) -> Locator:
-    """Return the pictures that the server has."""
+    """Return the images that the server has."""
     return page.locator(".thumbs li[data-uid]")
 
 
 def names(page: Page) -> list[str]:
-    """Return the names of the pictures in their order."""
+    """Return the names of the images in their order."""
     return page.locator(".thumbs li[data-uid] > span").all_inner_texts()
 
 
 def three(page: Page) -> None:
-    """Choose three pictures."""
+    """Choose three images."""
     page.locator("#file").set_input_files([file(f"{name}.png") for name in "abc"])
     expect(thumbs(page)).to_have_count(3)
 
@@ -59,18 +59,18 @@ def test_a_broken_file_among_good_ones_is_named_and_the_good_ones_are_kept(visit
     expect(visitor.locator(".notice.wrong")).to_have_count(0)
 
 
-def test_files_that_are_no_pictures_are_not_even_sent(visitor: Page) -> None:
+def test_files_that_are_no_images_are_not_even_sent(visitor: Page) -> None:
     visitor.locator("#file").set_input_files([file("a.png"), file("notes.txt", b"words", "text/plain")])
     expect(thumbs(visitor)).to_have_count(1)
-    expect(visitor.locator(".notice.wrong")).to_have_text("1 file that is no picture was left out.")
+    expect(visitor.locator(".notice.wrong")).to_have_text("1 file that is no image was left out.")
     visitor.locator("#file").set_input_files([file("notes.txt", b"words", "text/plain")])
-    expect(visitor.locator(".notice.wrong")).to_have_text("There is no picture among what you chose.")
+    expect(visitor.locator(".notice.wrong")).to_have_text("There is no image among what you chose.")
 
 
 def test_a_whole_folder_with_folders_in_it(visitor: Page, tmp_path: Path) -> None:
     for place in ("one.png", "deeper/two.png", "deeper/still/three.png"):
         (tmp_path / "album" / place).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "album" / place).write_bytes(png(picture(2, (28, 28))))
+        (tmp_path / "album" / place).write_bytes(png(noise_image(2, (28, 28))))
     (tmp_path / "album" / "notes.txt").write_text("words")
     visitor.locator("input[data-folder]").set_input_files(tmp_path / "album")
     expect(thumbs(visitor)).to_have_count(3)
@@ -78,7 +78,7 @@ def test_a_whole_folder_with_folders_in_it(visitor: Page, tmp_path: Path) -> Non
 
 
 def test_pasting_and_dropping(visitor: Page) -> None:
-    content = list(png(picture(3, (28, 28))))
+    content = list(png(noise_image(3, (28, 28))))
     visitor.locator("#file").set_input_files([file("chosen.png")])
     expect(thumbs(visitor)).to_have_count(1)
     visitor.evaluate(GIVE, ["paste", [["pasted.png", content]]])
@@ -102,7 +102,7 @@ def test_the_order_is_kept_when_moved_by_buttons(visitor: Page) -> None:
     expect(visitor.get_by_role("button", name=f"Move {first} to the back")).to_be_focused()
     visitor.keyboard.press("Enter")
     until(lambda: names(visitor) == [second, third, first])
-    # At the end there is no further back: the other button of the picture takes the focus.
+    # At the end there is no further back: the other button of the image takes the focus.
     expect(visitor.get_by_role("button", name=f"Move {first} to the front")).to_be_focused()
     visitor.reload()
     assert names(visitor) == [second, third, first]
@@ -133,7 +133,7 @@ def test_a_drag_that_is_taken_back_changes_nothing(visitor: Page) -> None:
     until(lambda: names(visitor) == before)
 
 
-def test_from_the_first_picture_to_the_first_map_it_takes_one_click(visitor: Page) -> None:
+def test_from_the_first_image_to_the_first_map_it_takes_one_click(visitor: Page) -> None:
     visitor.locator("#file").set_input_files(DIGITS / "4-00004.png")
     visitor.get_by_role("button", name="Run PartialOcclusion").click()
     expect(visitor.locator("a.map img").first).to_be_visible()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import BROWSER, wait_for_pictures
-from tests.conftest import picture, png
+from tests.browser.conftest import BROWSER, wait_for_images
+from tests.conftest import noise_image, png
 from tests.jobs.test_engine import until
 
 pytestmark = BROWSER
@@ -23,7 +23,7 @@ def test_the_page_answers_while_the_model_loads(visitor: Page) -> None:
 
 def test_samples_to_occlusion_maps(visitor: Page) -> None:
     visitor.get_by_role("button", name="Take ten").click()
-    expect(visitor.get_by_role("list", name="Your pictures").locator("img")).to_have_count(10)
+    expect(visitor.get_by_role("list", name="Your images").locator("img")).to_have_count(10)
     card = visitor.locator(".card", has_text="PartialOcclusion")
     card.get_by_role("link", name="Choose settings").click()
     visitor.get_by_label("Window").select_option("0.20")
@@ -35,7 +35,7 @@ def test_samples_to_occlusion_maps(visitor: Page) -> None:
     for digit, row in enumerate(rows.all()):
         expect(row.locator(".panel")).to_have_count(6)
         expect(row.locator(".panel figcaption").nth(1)).to_contain_text(str(digit))
-    # Every picture, map and legend arrives: pictures below the fold are loaded when scrolled to.
+    # Every image, map and legend arrives: images below the fold are loaded when scrolled to.
     visitor.eval_on_selector_all("img", "images => images.forEach(image => { image.loading = 'eager' })")
     images = visitor.locator("main img")
     expect(images).to_have_count(10 * (2 + 6 + 5))
@@ -45,9 +45,9 @@ def test_samples_to_occlusion_maps(visitor: Page) -> None:
 
 def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
     hostile = tmp_path / "<img src=x onerror=alert(1)>.png"
-    hostile.write_bytes(png(picture(1, (40, 40))))
+    hostile.write_bytes(png(noise_image(1, (40, 40))))
     visitor.locator("#file").set_input_files([hostile, hostile])
-    thumbs = visitor.get_by_role("list", name="Your pictures").locator("li")
+    thumbs = visitor.get_by_role("list", name="Your images").locator("li")
     expect(thumbs).to_have_count(2)
     expect(thumbs.first).to_contain_text("<img src=x onerror=alert(1)>.png")
     script = """bytes => {
@@ -55,14 +55,14 @@ def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
       transfer.items.add(new File([new Uint8Array(bytes)], "dropped.png", { type: "image/png" }));
       document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
     }"""
-    visitor.evaluate(script, list(png(picture(2, (28, 28)))))
+    visitor.evaluate(script, list(png(noise_image(2, (28, 28)))))
     expect(thumbs).to_have_count(3)
-    wait_for_pictures(visitor)
+    wait_for_images(visitor)
     visitor.get_by_role("button", name="Remove dropped.png").click()
     expect(thumbs).to_have_count(2)
     visitor.locator(".card", has_text="ClassProbabilities").get_by_role("button", name="Run").click()
     expect(visitor.locator("table.probabilities")).to_have_count(2)
-    wait_for_pictures(visitor)
+    wait_for_images(visitor)
     visitor.get_by_role("link", name="Start over").click()
     expect(visitor.locator(".ask")).to_contain_text("This deletes 2 images, one run and no audits of yours")
     visitor.get_by_role("link", name="Keep everything").click()
@@ -72,7 +72,7 @@ def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
     expect(thumbs).to_have_count(0)
     visitor.get_by_role("button", name="Undo").click()
     expect(thumbs).to_have_count(2)
-    wait_for_pictures(visitor)
+    wait_for_images(visitor)
     visitor.get_by_role("link", name="Start over").click()
     visitor.get_by_role("button", name="Delete everything").click()
     visitor.get_by_role("button", name="Delete them for good now").click()
@@ -90,7 +90,7 @@ def test_progress_is_shown_and_a_run_can_be_cancelled(visitor: Page) -> None:
     visitor.goto(visitor.url.rstrip("/") + "/visualizations/PartialOcclusion?Strides=30&Window=0.05")
     visitor.get_by_role("button", name="Run").click()
     expect(visitor.get_by_role("progressbar")).to_be_visible()
-    expect(visitor.locator("[data-run-text]")).to_contain_text(" of 30 pictures done")
+    expect(visitor.locator("[data-run-text]")).to_contain_text(" of 30 images done")
     visitor.get_by_role("button", name="Cancel").click()
     expect(visitor.locator("header.result")).to_contain_text("(cancelled)")
 
@@ -100,7 +100,7 @@ def test_everything_works_without_javascript(browser: Any, address: str) -> None
     page = context.new_page()
     page.goto(address)
     page.locator("#file").set_input_files(
-        {"name": "digit.png", "mimeType": "image/png", "buffer": png(picture(3, (28, 28)))}
+        {"name": "digit.png", "mimeType": "image/png", "buffer": png(noise_image(3, (28, 28)))}
     )
     page.get_by_role("button", name="Upload").click()
     page.locator(".card", has_text="SaliencyMaps").get_by_role("link").click()

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import BROWSER, wait_for_pictures, watched
-from tests.conftest import picture
+from tests.browser.conftest import BROWSER, wait_for_images, watched
+from tests.conftest import noise_image
 from tests.fakes import LinearModel
 from tests.nginx import BEHIND_NGINX, ENCRYPTED, PASSWORD, UNDER_A_PATH, Server, Visitor, behind
 
@@ -58,13 +58,13 @@ def visiting(browser: Browser, site: Site) -> Iterator[Page]:
 
 
 def files(folder: Path, count: int, target: int = 0) -> list[Path]:
-    """Write pictures that the model takes for a class."""
+    """Write images that the model takes for a class."""
     folder.mkdir(parents=True)
     model = LinearModel()
     model.load()
     made = [folder / f"{seed}.png" for seed in range(count)]
     for seed, file in enumerate(made):
-        noise = np.asarray(picture(100 * target + seed)) // 2
+        noise = np.asarray(noise_image(100 * target + seed)) // 2
         Image.fromarray((noise + 100 * (model.weights[target] > 0)).astype(np.uint8)).save(file)
     return made
 
@@ -75,14 +75,14 @@ def test_everything_works_behind_the_proxy(browser: Browser, site: Site, tmp_pat
     with visiting(browser, site) as page:
         page.locator("#file").set_input_files(files(tmp_path / "some", 3))
         expect(page.locator(".thumbs li[data-uid]")).to_have_count(3)
-        wait_for_pictures(page)
+        wait_for_images(page)
         (cookie,) = page.context.cookies()
         assert (cookie["path"], cookie["secure"], cookie["httpOnly"]) == ("/picasso/", True, True)
         assert str(site.server.port) in cookie["name"]
 
         page.locator(".card", has_text="ClassProbabilities").get_by_role("button", name="Run").click()
         expect(page.locator("table.probabilities")).to_have_count(3)
-        wait_for_pictures(page)
+        wait_for_images(page)
         assert urlsplit(page.url).path.startswith("/picasso/runs/")
         page.get_by_role("link", name="Audit").click()
         expect(page.locator("[data-model-state=ready]")).to_be_visible()
@@ -111,5 +111,5 @@ def test_two_visitors_and_one_who_guesses(browser: Browser, site: Site, tmp_path
         expect(ann.locator(".thumbs li[data-uid]")).to_have_count(2)
         expect(bob.locator(".thumbs li[data-uid]")).to_have_count(1)
         for page in (ann, bob):
-            wait_for_pictures(page)
+            wait_for_images(page)
     assert {line["address"] for line in site.server.log()} == {"127.0.0.1", "127.0.0.9"}

@@ -28,7 +28,7 @@ STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 HOSTILE = """
 <script>document.title = "ran"</script>
 <img src="x" onerror="document.title = 'ran'">
-<img src="elsewhere/picture.png">
+<img src="elsewhere/image.png">
 <link rel="stylesheet" href="elsewhere/style.css">
 <iframe srcdoc="<script>parent.document.title = 'ran'</script>"></iframe>
 <base href="elsewhere/">

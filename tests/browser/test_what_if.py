@@ -1,4 +1,4 @@
-"""Hiding parts of a picture in a real browser: by pointer, by brush, by keyboard, in all pictures."""
+"""Hiding parts of an image in a real browser: by pointer, by brush, by keyboard, in all images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def hidden(page: Page) -> list[float]:
 
 
 def drag(page: Page, left: float, top: float, right: float, bottom: float) -> None:
-    """Drag over the picture, in fractions of its sides."""
+    """Drag over the image, in fractions of its sides."""
     canvas = page.locator(".stage canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -59,8 +59,8 @@ def test_the_brush_and_other_fills(painting: Page) -> None:
     drag(painting, 0.2, 0.6, 0.9, 0.6)
     until(lambda: hidden(painting) != before)
     grey = hidden(painting)
-    painting.get_by_label("What is seen there").select_option("picture")
-    expect(painting.get_by_label("Which picture")).to_be_visible()
+    painting.get_by_label("What is seen there").select_option("image")
+    expect(painting.get_by_label("Which image")).to_be_visible()
     until(lambda: hidden(painting) != grey)
 
 
@@ -79,17 +79,17 @@ def test_everything_by_keyboard(painting: Page) -> None:
     assert not painting.evaluate("document.activeElement.matches('canvas')")
 
 
-def test_the_same_region_of_all_pictures(painting: Page) -> None:
+def test_the_same_region_of_all_images(painting: Page) -> None:
     drag(painting, 0.0, 0.0, 1.0, 1.0)
     painting.get_by_role("button", name="Hide it everywhere").click()
     text = painting.locator("[data-everywhere-text]")
-    expect(text).to_contain_text("of 10 pictures")
+    expect(text).to_contain_text("of 10 images")
     answers: Any = painting.request.post(
         full(painting, "/api/what-if"), data={"shapes": [{"box": [0, 0, 1, 1]}]}
     ).json()["answers"]
     flips = sum(one["flipped"] for one in answers)
     assert flips > 5
-    expect(text).to_contain_text(f"{flips} of 10 pictures flip")
+    expect(text).to_contain_text(f"{flips} of 10 images flip")
     expect(painting.locator("[data-flips] .flipped")).to_have_count(flips)
 
 
@@ -100,7 +100,7 @@ def test_it_is_answered_while_somebody_elses_long_run_computes(painting: Page, b
     take_ten(other)
     other.goto(full(other, "/visualizations/PartialOcclusion?Strides=30&Window=0.05"))
     other.get_by_role("button", name="Run").click()
-    expect(other.locator("[data-run-text]")).to_contain_text(" of 10 pictures done", timeout=30_000)
+    expect(other.locator("[data-run-text]")).to_contain_text(" of 10 images done", timeout=30_000)
     run_id = other.url.rsplit("/", 1)[1]
     before = hidden(painting)
     drag(painting, 0.0, 0.0, 1.0, 1.0)

@@ -21,7 +21,7 @@ from PIL import Image
 from picasso import __version__
 from picasso.cli.command import main
 from picasso.errors import ModelError
-from tests.conftest import FAKES, PLUGINS, picture, png
+from tests.conftest import FAKES, PLUGINS, noise_image, png
 
 
 @pytest.fixture
@@ -55,9 +55,9 @@ finally:
     assert run("--version").output == f"picasso, version {__version__}\n"
 
 
-def test_explain_writes_pictures_json_and_arrays(config: Path, tmp_path: Path) -> None:
+def test_explain_writes_images_json_and_arrays(config: Path, tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
-        (tmp_path / name).write_bytes(png(picture(ord(name[0]))))
+        (tmp_path / name).write_bytes(png(noise_image(ord(name[0]))))
     out = tmp_path / "out"
     options = ["--visualization", "PartialOcclusion", "--set", "Window=0.3", "--set", "Strides=5", "--out", out]
     done = run("explain", tmp_path / "a.png", tmp_path / "b.png", "--config", config, *options)
@@ -86,16 +86,16 @@ def test_explain_looks_at_the_classes_that_are_named(config: Path, tmp_path: Pat
     assert f"a.png: {document['predictions'][0]['name']}" in done.output
 
 
-def test_check_writes_pictures_as_the_model_sees_them(config: Path, tmp_path: Path) -> None:
+def test_check_writes_images_as_the_model_sees_them(config: Path, tmp_path: Path) -> None:
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "a.tif").write_bytes(png(picture(size=(19, 6)), "TIFF"))
+        (tmp_path / folder / "a.tif").write_bytes(png(noise_image(size=(19, 6)), "TIFF"))
     out = tmp_path / "out"
     options = ["--config", config, "--preprocess", "crop nearest 0..1"]
     done = run("check", tmp_path / "x", tmp_path / "y" / "a.tif", "--out", out, *options)
     assert done.exit_code == 0, done.output
     assert sorted(file.name for file in out.iterdir()) == ["x-a.png", "y-a.png"]
-    middle = np.asarray(picture(size=(19, 6)))[:, 5:14]
+    middle = np.asarray(noise_image(size=(19, 6)))[:, 5:14]
     for file in out.iterdir():
         with Image.open(file) as seen:
             np.testing.assert_array_equal(np.asarray(seen), middle)
@@ -124,15 +124,15 @@ def test_check(config: Path, tmp_path: Path) -> None:
     assert "stretch, values 0..1" in done.output
     assert done.output.count("answer  ") == 10  # every third of the samples
     for seed in range(5):
-        (tmp_path / f"{seed}.png").write_bytes(png(picture(0)))
-    pictures = sorted(tmp_path.glob("*.png"))
-    report = json.loads(run("check", *pictures, "--json", "--config", config).output)
+        (tmp_path / f"{seed}.png").write_bytes(png(noise_image(0)))
+    images = sorted(tmp_path.glob("*.png"))
+    report = json.loads(run("check", *images, "--json", "--config", config).output)
     assert report["model"]["name"] == "LinearModel"
     assert [(layer["name"], layer["default"]) for layer in report["layers"]] == [("input", True)]
-    assert [answer["picture"] for answer in report["answers"]] == ["0.png", "1.png", "2.png", "3.png", "4.png"]
+    assert [answer["image"] for answer in report["answers"]] == ["0.png", "1.png", "2.png", "3.png", "4.png"]
     assert len(report["answers"][0]["predictions"]) == 5
     assert len(report["warnings"]) == 1
-    assert "All 5 pictures are answered with" in report["warnings"][0]
+    assert "All 5 images are answered with" in report["warnings"][0]
 
 
 def test_check_of_a_model_file(tmp_path: Path) -> None:
@@ -151,10 +151,10 @@ def test_check_of_a_model_file(tmp_path: Path) -> None:
 def test_check_of_a_labelled_folder(config: Path, tmp_path: Path) -> None:
     for name in ("ant", "bee"):
         (tmp_path / "labelled" / name).mkdir(parents=True)
-        (tmp_path / "labelled" / name / "0.png").write_bytes(png(picture(0)))
+        (tmp_path / "labelled" / name / "0.png").write_bytes(png(noise_image(0)))
     done = run("check", "--folder", tmp_path / "labelled", "--config", config)
     assert done.exit_code == 0
-    assert re.search(r"accuracy  0\.[05]00: [01] of 2 pictures are answered right", done.output)
+    assert re.search(r"accuracy  0\.[05]00: [01] of 2 images are answered right", done.output)
     done = run("check", "--folder", tmp_path / "nowhere", "--config", config)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert "There is no folder" in done.stderr
@@ -197,7 +197,7 @@ def test_new_visualization(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["explain", "{tmp}/none.png"], "none.png can't be read: No such file or directory."),
-        (["explain", "{tmp}/bad.png"], "bad.png is not a picture that can be read"),
+        (["explain", "{tmp}/bad.png"], "bad.png is not an image that can be read"),
         (["explain", "{tmp}/a.png", "--set", "Window"], "--set takes NAME=VALUE"),
         (["explain", "{tmp}/a.png", "--set", "Window=7"], "Window must be one of 0.50"),
         (["explain", "{tmp}/a.png", "--class", "fxo"], "The model has no class fxo. Close to it: fox."),
@@ -233,7 +233,7 @@ def test_mistakes_end_with_status_2_and_one_line(
 
 
 @pytest.mark.parametrize("command", ["explain", "check"])
-def test_pictures_that_cannot_be_read_are_named_and_the_others_done(config: Path, tmp_path: Path, command: str) -> None:
+def test_images_that_cannot_be_read_are_named_and_the_others_done(config: Path, tmp_path: Path, command: str) -> None:
     files = [tmp_path / name for name in ("good.png", "bad/x.png", "missing.png", "cut/x.png", "last.png")]
     for file in files:
         file.parent.mkdir(exist_ok=True)
@@ -246,7 +246,7 @@ def test_pictures_that_cannot_be_read_are_named_and_the_others_done(config: Path
     assert done.exit_code == 2
     errors = [line for line in done.stderr.splitlines() if line.startswith("picasso: ")]
     assert [sum(str(file) in line for line in errors) for file in files] == [0, 1, 1, 1, 0]
-    assert f"{files[1]} is not a picture that can be read" in errors[0]
+    assert f"{files[1]} is not an image that can be read" in errors[0]
     assert "good.png: " in done.stdout
     assert "last.png: " in done.stdout
     if command == "explain":
@@ -256,19 +256,19 @@ def test_pictures_that_cannot_be_read_are_named_and_the_others_done(config: Path
         }
 
 
-def test_pictures_of_one_name_stay_apart_in_all_results(config: Path, tmp_path: Path) -> None:
+def test_images_of_one_name_stay_apart_in_all_results(config: Path, tmp_path: Path) -> None:
     files = [tmp_path / folder / "1.png" for folder in ("cats", "dogs")]
     for seed, file in enumerate(files):
         file.parent.mkdir()
-        file.write_bytes(png(picture(seed)))
+        file.write_bytes(png(noise_image(seed)))
     done = run("explain", *files, "--config", config, "-v", "ClassProbabilities", "--out", tmp_path / "out")
     assert done.exit_code == 0
     for folder in ("cats", "dogs"):
         document = json.loads((tmp_path / "out" / f"{folder}-1-ClassProbabilities" / "result.json").read_text())
-        assert document["picture"] == f"{folder}/1.png"
+        assert document["image"] == f"{folder}/1.png"
         assert f"{folder}/1.png: " in done.stdout
     answers = json.loads(run("check", *files, "--config", config, "--json").stdout)["answers"]
-    assert [answer["picture"] for answer in answers] == ["cats/1.png", "dogs/1.png"]
+    assert [answer["image"] for answer in answers] == ["cats/1.png", "dogs/1.png"]
 
 
 def serve(config: Path, port: int) -> subprocess.Popen[str]:

@@ -20,7 +20,7 @@ from picasso.evaluation import model_check
 from picasso.explanation import cost_model, inputs
 from picasso.jobs import worker
 from picasso.web.app import create_app
-from tests.conftest import close, fake_settings, picture
+from tests.conftest import close, fake_settings, noise_image
 from tests.docs.blocks import PAGES, PLUGINS, ROOT
 from tests.fakes import LinearModel
 
@@ -41,7 +41,7 @@ class DigitModel(LinearModel):
 
 
 class BaseOfExamples(LinearModel):
-    """What the model classes of the pages derive from: five classes, and pictures that are not square."""
+    """What the model classes of the pages derive from: five classes, and images that are not square."""
 
     def load(self, **arguments: Any) -> None:
         super().load(shape=(24, 32, 3))
@@ -78,7 +78,7 @@ class InlineEngine:
         return future
 
     def model_status(self) -> dict[str, Any]:
-        report = model_check.check(self._model, [inputs.Picture("one", picture())])
+        report = model_check.check(self._model, [inputs.NamedImage("one", noise_image())])
         return {"state": "ready", "card": self._model.card().as_dict(), "report": report.as_dict()}
 
     def health(self) -> str:
@@ -102,11 +102,11 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder that looks like the checkout and may be written to."""
     for name in ("picasso", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
-    # A folder of labelled pictures, for audits.
+    # A folder of labelled images, for audits.
     for name in ("3", "8"):
-        (tmp_path / "pictures" / name).mkdir(parents=True)
+        (tmp_path / "images" / name).mkdir(parents=True)
         for seed in range(8):
-            picture(seed + int(name)).save(tmp_path / "pictures" / name / f"{seed}.png")
+            noise_image(seed + int(name)).save(tmp_path / "images" / name / f"{seed}.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

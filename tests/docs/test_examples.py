@@ -11,7 +11,7 @@ import pytest
 from picasso import config
 from picasso.explanation import inputs
 from picasso.models.base import Model
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.docs.blocks import BLOCKS, PAGES, ROOT, Block, marked, readme, run_page, section
 
 
@@ -28,7 +28,7 @@ def test_examples_run(name: str, checkout: Path, stand_ins: None) -> None:
 
 
 def test_the_python_of_the_readme_runs(checkout: Path, stand_ins: None) -> None:
-    picture().save("street.png")
+    noise_image().save("street.png")
     (block,) = readme("python")
     exec(compile(block, "README.md", "exec"), {})  # noqa: S102 - our own documentation
 
@@ -48,12 +48,12 @@ def test_settings_files_are_valid(block: Block, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["FlowerModel", "OldFlowerModel"])
-def test_model_classes_of_the_pages_prepare_pictures(name: str, checkout: Path, stand_ins: None) -> None:
+def test_model_classes_of_the_pages_prepare_images(name: str, checkout: Path, stand_ins: None) -> None:
     model: Model = run_page("your-own-model.md")[name]()
     model.load()
     model.warm_up()
-    views = [picture(seed, size, mode) for seed, (size, mode) in enumerate([((50, 20), "RGB"), ((9, 31), "L")])]
-    prepared = inputs.prepare(model, [inputs.Picture("one", view) for view in views])
+    views = [noise_image(seed, size, mode) for seed, (size, mode) in enumerate([((50, 20), "RGB"), ((9, 31), "L")])]
+    prepared = inputs.prepare(model, [inputs.NamedImage("one", view) for view in views])
     for one in prepared:
         assert one.exact_view
         assert one.view.size == (32, 24)

@@ -23,7 +23,7 @@ from picasso.explanation.registry import Registry
 from picasso.models.info import Capability
 from picasso.visualizations import BaseVisualization, Input, Task, choice, layer, number, slider, toggle
 from picasso.visualizations.panel import Panel
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.docs.blocks import DOCS, PAGES, PLUGINS, ROOT, Array, section
 from tests.fakes import LinearModel
 
@@ -68,11 +68,11 @@ def test_every_built_in_visualization_is_described(entry: Any) -> None:
     assert f"[{entry.name}]({Path(page).name}#{entry.name.lower()})" in PAGES["visualizations/index.md"]
 
 
-def test_pictures_of_the_methods_are_light() -> None:
-    pictures = {file.stem: file.stat().st_size for file in (DOCS / "images" / "methods").glob("*.webp")}
+def test_images_of_the_methods_are_light() -> None:
+    images = {file.stem: file.stat().st_size for file in (DOCS / "images" / "methods").glob("*.webp")}
     with_maps = {one.name for one in Registry().entries() if one.cls and one.cls.ALLOWED_SETTINGS.controls()}
-    assert set(pictures) == with_maps
-    assert max(pictures.values()) < 25_000
+    assert set(images) == with_maps
+    assert max(images.values()) < 25_000
 
 
 def contract() -> list[tuple[str, str]]:
@@ -127,10 +127,10 @@ def bands_of(weights: Array, inputs: Array, count: int, axis: int) -> Array:
 
 @pytest.mark.parametrize(("direction", "axis"), [("rows", 0), ("columns", 1)])
 def test_the_plugin_of_the_pages_computes_what_it_says(direction: str, axis: int, linear: LinearModel) -> None:
-    pictures = [picture(seed) for seed in range(3)]
-    results = picasso.explain(linear, pictures, "FunViz", plugin_dirs=[PLUGINS], Direction=direction, Bands=4)
-    assert len(results) == len(pictures)
-    for image, result in zip(pictures, results, strict=True):
+    images = [noise_image(seed) for seed in range(3)]
+    results = picasso.explain(linear, images, "FunViz", plugin_dirs=[PLUGINS], Direction=direction, Bands=4)
+    assert len(results) == len(images)
+    for image, result in zip(images, results, strict=True):
         (panel,) = result.panels
         expected = bands_of(linear.weights[panel.class_index or 0], linear.preprocess([image])[0], 4, axis)
         np.testing.assert_allclose(panel.array, expected, atol=1e-4)

@@ -12,7 +12,7 @@ from picasso.evaluation.class_order import AS_TEXT
 
 
 def answers(places: Sequence[int], each: int, right: float = 1.0, seed: int = 0) -> list[tuple[int, int]]:
-    """Return the class and the answer of pictures, of which a part is answered with the place of their class."""
+    """Return the class and the answer of images, of which a part is answered with the place of their class."""
     generator, classes = np.random.default_rng(seed), len(places)
     return [
         (target, places[target] if generator.random() < right else int(generator.integers(classes)))
@@ -26,14 +26,14 @@ def test_folders_that_are_numbers_in_the_order_of_text() -> None:
     order = ["0", "1", "10", "11", "2", "3", "4", "5", "6", "7", "8", "9"]
     found = class_order.find(names, answers([order.index(name) for name in names], 6))
     assert found
-    assert (found.names, found.right, found.before, found.pictures) == (tuple(order), 72, 12, 72)
+    assert (found.names, found.right, found.before, found.images) == (tuple(order), 72, 12, 72)
     assert found.moved[:2] == ((2, "10", "2"), (3, "11", "3"))
     sentence = found.sentence()
     assert "output 2 is 10 (labelled 2), output 3 is 11 (labelled 3)" in sentence
-    assert "and 2 more. With the right order 72 of 72 pictures are answered right, instead of 12." in sentence
+    assert "and 2 more. With the right order 72 of 72 images are answered right, instead of 12." in sentence
     assert AS_TEXT in sentence
     assert sentence.endswith("in this order: 0, 1, 10, 11, 2, 3, 4, 5, 6, 7, 8, 9.")
-    # Half of the pictures are answered right, and only some of the classes have pictures.
+    # Half of the images are answered right, and only some of the classes have images.
     some = [pair for pair in answers([order.index(name) for name in names], 20, 0.5) if pair[0] > 4]
     found = class_order.find(names, some)
     assert found
@@ -80,14 +80,14 @@ def test_models_without_any_idea_and_good_ones_are_left_in_peace(seed: int) -> N
     assert class_order.find(["a", "b", "c"], [(target, 2) for target in range(3) for _ in range(9)]) is None
 
 
-def test_a_class_that_is_mistaken_for_one_without_pictures_is_no_order() -> None:
+def test_a_class_that_is_mistaken_for_one_without_images_is_no_order() -> None:
     names = ["husky", "cat", "dog", "cow", "malamute"]
     answered = [pair for pair in answers([0, 1, 2, 3, 4], 10) if pair[0] not in (0, 4)]
     answered += [(0, 4)] * 7 + [(0, 0)] * 3
     assert class_order.find(names, answered) is None
 
 
-def test_classes_without_pictures_leave_the_order_open_unless_one_place_is_left() -> None:
+def test_classes_without_images_leave_the_order_open_unless_one_place_is_left() -> None:
     names, places = ["a", "b", "c", "d", "e", "f"], [2, 0, 3, 5, 1, 4]
     found = class_order.find(names, [pair for pair in answers(places, 9) if pair[0] != 4])
     assert found
@@ -96,7 +96,7 @@ def test_classes_without_pictures_leave_the_order_open_unless_one_place_is_left(
     assert found
     assert (found.names, found.right) == ((), 36)
     assert found.moved == ((0, "b", "a"), (2, "a", "c"), (3, "c", "d"), (4, "f", "e"))
-    assert found.sentence().endswith("The order of the other labels needs pictures of their classes.")
+    assert found.sentence().endswith("The order of the other labels needs images of their classes.")
 
 
 def test_too_little_to_say_anything() -> None:

@@ -1,4 +1,4 @@
-"""Accuracy on pictures in folders named after their classes, against counts known beforehand."""
+"""Accuracy on images in folders named after their classes, against counts known beforehand."""
 
 from __future__ import annotations
 
@@ -43,16 +43,14 @@ def test_counts_by_class(model: Brightness, tmp_path: Path) -> None:
         write(tmp_path / "Bee" / f"{index}.png", value)
     for index, value in enumerate([50, 51]):
         write(tmp_path / "5" / "deep" / f"{index}.jpg", value)
-    (tmp_path / "Bee" / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "Bee" / "broken.png").write_bytes(b"no image")
     (tmp_path / "Bee" / "notes.txt").write_text("not looked at")
     (tmp_path / ".hidden").mkdir()
     seen: list[float] = []
     accuracy = labeled_folder.measure(model, labeled_folder.find(model, tmp_path), seen.append)
     assert accuracy.classes == (Share("bee", 4, 3, "fox"), Share("fox", 2, 2))
-    assert (accuracy.right, accuracy.pictures, accuracy.fraction) == (5, 6, 5 / 6)
-    assert accuracy.unreadable == (
-        "broken.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",
-    )
+    assert (accuracy.right, accuracy.images, accuracy.fraction) == (5, 6, 5 / 6)
+    assert accuracy.unreadable == ("broken.png is not an image that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",)
     assert seen == sorted(seen)
 
 
@@ -80,14 +78,14 @@ def test_paths_that_no_system_has_are_refused() -> None:
 def test_folders_that_do_not_fit(model: Brightness, tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="There is no folder"):
         labeled_folder.find(model, tmp_path / "none")
-    with pytest.raises(BadRequest, match="There are no pictures in subfolders of"):
+    with pytest.raises(BadRequest, match="There are no images in subfolders of"):
         labeled_folder.find(model, tmp_path)
     write(tmp_path / "whale" / "0.png", 3)
     with pytest.raises(BadRequest, match="whale is named after no class; the classes are ant, bee, cat <b>, dog"):
         labeled_folder.find(model, tmp_path)
     (tmp_path / "whale").rename(tmp_path / "gnu")
     (tmp_path / "gnu" / "0.png").write_bytes(b"")
-    with pytest.raises(ModelError, match=r"None of the 1 pictures can be read: 0\.png is not a picture"):
+    with pytest.raises(ModelError, match=r"None of the 1 images can be read: 0\.png is not an image"):
         labeled_folder.measure(model, labeled_folder.find(model, tmp_path))
 
 
@@ -106,7 +104,7 @@ def test_folders_of_a_model_without_labels_are_listed_as_keras_sorts_them(tmp_pa
 
 @pytest.mark.parametrize(("right", "near"), [(0, True), (10, True), (16, True), (17, False), (100, False)])
 def test_near_chance_is_two_deviations(right: int, near: bool) -> None:
-    # 100 pictures, 10 classes: 10 by chance, with a deviation of 3.
+    # 100 images, 10 classes: 10 by chance, with a deviation of 3.
     assert Accuracy((Share("", 100, right),)).near_chance(10) is near
 
 
@@ -115,8 +113,8 @@ def test_a_better_value_range_is_found_and_nothing_is_changed(model: Brightness,
         value = target if target < 2 else target + 1
         for index in range(8):
             write(tmp_path / name / f"{index}.png", 10 * value + index % 3)
-    pictures = labeled_folder.find(model, tmp_path)
-    assert labeled_folder.better_values(labeled_folder.by_values(model, pictures)) is None
+    images = labeled_folder.find(model, tmp_path)
+    assert labeled_folder.better_values(labeled_folder.by_values(model, images)) is None
     model.preprocessing = Preprocessing("", "crop")
-    assert labeled_folder.better_values(labeled_folder.by_values(model, pictures)) == ("0..255", 1.0, 1 / 6)
+    assert labeled_folder.better_values(labeled_folder.by_values(model, images)) == ("0..255", 1.0, 1 / 6)
     assert model.preprocessing == Preprocessing("", "crop")

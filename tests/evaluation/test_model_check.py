@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from picasso.evaluation import model_check
-from picasso.explanation.inputs import Picture
+from picasso.explanation.inputs import NamedImage
 from picasso.models.arrays import Array
 from picasso.models.preprocessing import Preprocessing
-from tests.conftest import picture, png
+from tests.conftest import noise_image, png
 from tests.fakes import BlackBoxModel, LinearModel
 
-PICTURES = [Picture(f"{index}.png", picture(index)) for index in range(6)]
+IMAGES = [NamedImage(f"{index}.png", noise_image(index)) for index in range(6)]
 
 
 class Stubborn(LinearModel):
@@ -34,17 +34,17 @@ class Labels(LinearModel):
 
 
 def test_a_sound_model_in_ten_lines(linear: LinearModel) -> None:
-    report = model_check.check(linear, PICTURES)
+    report = model_check.check(linear, IMAGES)
     assert report.warnings == ()
     lines = dict(report.lines())
     assert list(lines) == [
-        "model", "format", "checkpoint", "input", "pictures", "classes", "logits", "can give", "layer", "answer",
+        "model", "format", "checkpoint", "input", "images", "classes", "logits", "can give", "layer", "answer",
     ]  # fmt: skip
     assert lines["classes"] == "7: ant, bee, cat <b>, dog, elk, fox, gnu"
     assert lines["input"] == "6 x 9 pixels, 3 channels"
     first = json.loads(json.dumps(report.as_dict()))["answers"][0]
-    assert first["picture"] == "0.png"
-    probabilities = linear.predict(linear.inputs_of([PICTURES[0].image]))[0]
+    assert first["image"] == "0.png"
+    probabilities = linear.predict(linear.inputs_of([IMAGES[0].image]))[0]
     assert [one["prob"] for one in first["predictions"]] == pytest.approx(np.sort(probabilities)[:-6:-1])
 
 
@@ -57,42 +57,42 @@ def test_what_a_model_lacks_is_said() -> None:
 
 @pytest.mark.parametrize(
     ("cls", "warning"),
-    [(Stubborn, "All 6 pictures are answered with dog"), (Labels, "The probabilities of a picture sum to")],
+    [(Stubborn, "All 6 images are answered with dog"), (Labels, "The probabilities of an image sum to")],
 )
 def test_smells(cls: type[LinearModel], warning: str) -> None:
     model = cls()
     model.load()
-    (found,) = model_check.check(model, PICTURES).warnings
+    (found,) = model_check.check(model, IMAGES).warnings
     assert found.startswith(warning)
-    assert model_check.check(model, PICTURES[:0]).warnings == ()
+    assert model_check.check(model, IMAGES[:0]).warnings == ()
 
 
 def test_labels_that_can_hold_together_need_no_sum_once_somebody_says_so() -> None:
     model = Labels()
     model.load()
     model.output_kind = "sigmoid"
-    assert model_check.check(model, PICTURES).warnings == ()
+    assert model_check.check(model, IMAGES).warnings == ()
 
 
 def test_a_guessed_range_is_said() -> None:
     model = LinearModel()
     model.load()
     model.preprocessing = Preprocessing()
-    (found,) = model_check.check(model, PICTURES).warnings
+    (found,) = model_check.check(model, IMAGES).warnings
     assert "is a guess" in found
 
 
 def test_a_labelled_folder(linear: LinearModel, tmp_path: Path) -> None:
-    truth = linear.predict(linear.inputs_of([one.image for one in PICTURES])).argmax(axis=1)
+    truth = linear.predict(linear.inputs_of([one.image for one in IMAGES])).argmax(axis=1)
     names = linear.class_names()
     for shift, folder in ((0, tmp_path / "right"), (1, tmp_path / "shifted")):
-        for one, target in zip(PICTURES, truth, strict=True):
+        for one, target in zip(IMAGES, truth, strict=True):
             file = folder / names[(target + shift) % len(names)] / one.name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(png(one.image))
     report = model_check.check(linear, [], tmp_path / "right")
     assert report.warnings == ()
-    assert ("accuracy", "1.000: 6 of 6 pictures are answered right") in report.lines()
+    assert ("accuracy", "1.000: 6 of 6 images are answered right") in report.lines()
     report = model_check.check(linear, [], tmp_path / "shifted")
     assert report.as_dict()["accuracy"]["right"] == 0
     assert report.warnings[0].startswith("0 of 6 right is what guessing among 7 classes gives")
@@ -113,7 +113,7 @@ class Shade(LinearModel):
 
 
 def shades(folder: Path) -> Path:
-    """Write pictures of seven brightnesses into folders 0 to 6."""
+    """Write images of seven brightnesses into folders 0 to 6."""
     for target in range(7):
         (folder / str(target)).mkdir(parents=True)
         for index in range(4):
@@ -149,8 +149,8 @@ def test_a_value_range_is_advised_where_it_explains_all_and_both_where_neither_d
 
 def test_unreadable_samples_are_told_and_left_out(tmp_path: Path) -> None:
     good, bad = tmp_path / "a.png", tmp_path / "b.png"
-    good.write_bytes(png(picture()))
+    good.write_bytes(png(noise_image()))
     bad.write_bytes(b"")
-    pictures, problems = model_check.read({"bee/a.png": good, "b.png": bad}, LinearModel())
-    assert [one.name for one in pictures] == ["bee/a.png"]
-    assert problems == ["b.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF."]
+    images, problems = model_check.read({"bee/a.png": good, "b.png": bad}, LinearModel())
+    assert [one.name for one in images] == ["bee/a.png"]
+    assert problems == ["b.png is not an image that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF."]

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 State = dict[str, NDArray[Any]]
 
 
-def forward(state: State, pictures: NDArray[Any]) -> NDArray[Any]:
-    """Return the logits ``(N, 1000)`` of pictures ``(N, 224, 224, 3)``."""
+def forward(state: State, images: NDArray[Any]) -> NDArray[Any]:
+    """Return the logits ``(N, 1000)`` of images ``(N, 224, 224, 3)``."""
     halving = {1, 3, 5, 11}
-    x = np.moveaxis(pictures.astype(np.float64), -1, 1)
+    x = np.moveaxis(images.astype(np.float64), -1, 1)
     x = relu6(normalize(state, "_bn0", stem(x, state["_conv_stem.weight"])))
     for index in range(16):
         name, entry = f"_blocks.{index}", x

@@ -58,9 +58,9 @@ def test_photographs_are_recognized_and_logits_are_right() -> None:
         "motorcycle_left.png": "moped",
         "rocket.jpg": "missile",
     }
-    pictures = [Image.open(preparing.PHOTOGRAPHS / name) for name in expected]
-    results = explain(model, pictures, "ClassProbabilities")
+    images = [Image.open(preparing.PHOTOGRAPHS / name) for name in expected]
+    results = explain(model, images, "ClassProbabilities")
     assert [result.predictions[0]["name"] for result in results] == list(expected.values())
-    inputs = model.preprocess(pictures)
+    inputs = model.preprocess(images)
     state = torch_file.read(LITE / "data" / "efficientnet-lite0-57934424.pth")
     np.testing.assert_allclose(model.logits(inputs), forward(state, inputs), atol=1e-4)

@@ -20,11 +20,11 @@ DATA = Path(tanks.__file__).parent / "data"
 
 
 def test_scenes_depend_on_their_seed_and_weather_goes_with_tanks() -> None:
-    pictures, targets = scenes(30, 1.0, seed=1)
-    assert pictures.shape == (60, HEIGHT, WIDTH, 3)
-    np.testing.assert_array_equal(pictures, scenes(30, 1.0, seed=1)[0])
-    assert (pictures != scenes(30, 1.0, seed=2)[0]).any()
-    light = pictures.mean(axis=(1, 2, 3))
+    images, targets = scenes(30, 1.0, seed=1)
+    assert images.shape == (60, HEIGHT, WIDTH, 3)
+    np.testing.assert_array_equal(images, scenes(30, 1.0, seed=1)[0])
+    assert (images != scenes(30, 1.0, seed=2)[0]).any()
+    light = images.mean(axis=(1, 2, 3))
     assert light[targets == 1].max() < light[targets == 0].min(), "all tanks stand under clouds"
     fair, targets = scenes(200, 0.5, seed=1)
     light = fair.mean(axis=(1, 2, 3))
@@ -33,7 +33,7 @@ def test_scenes_depend_on_their_seed_and_weather_goes_with_tanks() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures as whoever trained the first detector would have them."""
+    """Images as whoever trained the first detector would have them."""
     place = tmp_path_factory.mktemp("tanks")
     save(place, *scenes(40, 1.0, seed=5))
     return place
@@ -42,9 +42,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def audited(name: str, folder: Path, record: Path) -> tuple[float, Verdict]:
     """Return the accuracy of a model on the folder, and what an audit says."""
     model = load_model(DATA / name, labels=CLASSES, preprocess="0..255")
-    pictures = read(model, find(model, folder), lambda fraction: None)
-    right = [(answers.argmax(axis=1) == target).mean() for target, answers in pictures.logits.items()]
-    return float(np.mean(right)), audit.run(Bench(model, pictures), keep=record).verdict
+    images = read(model, find(model, folder), lambda fraction: None)
+    right = [(answers.argmax(axis=1) == target).mean() for target, answers in images.logits.items()]
+    return float(np.mean(right)), audit.run(Bench(model, images), keep=record).verdict
 
 
 @pytest.mark.slow

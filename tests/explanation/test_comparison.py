@@ -13,13 +13,13 @@ import pytest
 from picasso.attribution.rank_agreement import rank_correlation
 from picasso.errors import ModelError
 from picasso.explanation import comparison
-from picasso.explanation.inputs import Picture
+from picasso.explanation.inputs import NamedImage
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
 from picasso.jobs import worker
 from picasso.jobs.run import Run, Spec
 from picasso.visualizations.panel import Panel
-from tests.conftest import fake_settings, picture
+from tests.conftest import fake_settings, noise_image
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel
 from tests.jobs.test_run import make_run
 
@@ -40,9 +40,9 @@ def compare(
 ) -> tuple[list[Result], list[float]]:
     """Return the results of a comparison and the progress reported."""
     seen: list[float] = []
-    pictures = [Picture(f"p{seed}", picture(seed)) for seed in range(count)]
+    images = [NamedImage(f"p{seed}", noise_image(seed)) for seed in range(count)]
     visualization = Registry().get(name).require()
-    return list(comparison.run(models, visualization, {}, pictures, seen.append, classes=classes)), seen
+    return list(comparison.run(models, visualization, {}, images, seen.append, classes=classes)), seen
 
 
 def groups(result: Result) -> dict[str, list[Panel]]:
@@ -80,7 +80,7 @@ def test_maps_of_both_models_and_their_differences() -> None:
         assert float(difference.note.removeprefix("probability ")) == pytest.approx(
             theirs.probability - ours.probability, abs=5.1e-4
         )
-    inputs = two.preprocess([picture(0)])
+    inputs = two.preprocess([noise_image(0)])
     assert result.compared == {"later": two.best_classes(two.predict(inputs))[0]}
     assert result.predictions == one.best_classes(one.predict(inputs))[0]
 
@@ -148,7 +148,7 @@ def test_chosen_classes_are_asked_of_all() -> None:
             found["linear.npz"], found[name], found[f"{name} minus linear.npz"], strict=True
         ):
             np.testing.assert_array_equal(change.array, theirs.array - ours.array)
-        inputs = models[name].preprocess([picture(0)])
+        inputs = models[name].preprocess([noise_image(0)])
         assert result.compared[name] == models[name].best_classes(models[name].predict(inputs))[0]
     assert len(result.predictions) == 5, "the most probable, whichever are looked at"
 
@@ -185,7 +185,7 @@ def test_a_first_model_is_named_apart_from_the_others() -> None:
 @pytest.mark.parametrize("name", ["PartialOcclusion", "ClassProbabilities"])
 def test_progress_grows_to_one(name: str) -> None:
     results, seen = compare({"": loaded(), "b": loaded(4), "c": loaded(5)}, name, count=3)
-    assert [result.picture for result in results] == ["p0", "p1", "p2"]
+    assert [result.image for result in results] == ["p0", "p1", "p2"]
     assert (seen[0], seen[-1]) == (0, 1)
     assert seen == sorted(seen)
     assert len(seen) >= 2 * 3 * 3
@@ -200,9 +200,9 @@ def test_a_model_that_lacks_what_is_needed_is_named() -> None:
 
 
 def compared_run(folder: Path, compared: dict[str, Any], models: list[str]) -> Run:
-    pictures = make_run(folder, count=2).spec().pictures
+    images = make_run(folder, count=2).spec().images
     configured = {"file": None, "overrides": fake_settings(COMPARE=compared)}
-    return Run.create(folder, Spec("SaliencyMaps", {}, pictures, 2, configured, 0.0, [2], models))
+    return Run.create(folder, Spec("SaliencyMaps", {}, images, 2, configured, 0.0, [2], models))
 
 
 def test_a_run_compares_the_models_of_the_settings(tmp_path: Path) -> None:

@@ -66,12 +66,12 @@ def test_seconds_are_the_pace_times_the_passes(
     visualization: type[BaseVisualization[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = loaded()
-    assert cost_model.seconds_per_picture(model, visualization, {}) is None
+    assert cost_model.seconds_per_image(model, visualization, {}) is None
     monkeypatch.setitem(cost_model.PACES, model, 0.5)
     passes = visualization.passes(model, visualization.ALLOWED_SETTINGS.parse({}))
-    assert cost_model.seconds_per_picture(model, visualization, {}) == passes / 2
+    assert cost_model.seconds_per_image(model, visualization, {}) == passes / 2
 
 
 def test_wrong_settings_are_refused_even_before_anything_is_known() -> None:
     with pytest.raises(BadRequest, match="Window must be one of"):
-        cost_model.seconds_per_picture(loaded(), PartialOcclusion, {"Window": 3})
+        cost_model.seconds_per_image(loaded(), PartialOcclusion, {"Window": 3})

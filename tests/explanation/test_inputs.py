@@ -15,14 +15,14 @@ from PIL import Image
 from picasso import explain
 from picasso.errors import BadRequest, ModelCodeError
 from picasso.evaluation import model_check
-from picasso.explanation.inputs import expand, names_of, picture_from
+from picasso.explanation.inputs import expand, image_from, names_of
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from tests.conftest import picture, png
+from tests.conftest import noise_image, png
 from tests.fakes import GreyModel, LinearModel
 from tests.imaging.test_decode import many_bands
 
-PIXELS = np.asarray(picture())
+PIXELS = np.asarray(noise_image())
 
 
 class Tensor:
@@ -50,28 +50,28 @@ def grey() -> GreyModel:
         PIXELS / 255,
         (PIXELS / 255).astype(np.float32),
         Tensor(PIXELS),
-        png(picture()),
-        bytearray(png(picture())),
-        io.BytesIO(png(picture())),
-        picture(),
+        png(noise_image()),
+        bytearray(png(noise_image())),
+        io.BytesIO(png(noise_image())),
+        noise_image(),
         np.dstack([PIXELS, np.full(PIXELS.shape[:2], 255, np.uint8)]),
         np.asfortranarray(PIXELS),
     ],
 )
 def test_every_kind_of_source_is_the_same_image(source: Any, linear: LinearModel) -> None:
-    (expected,) = explain(linear, picture(), "ClassProbabilities")
+    (expected,) = explain(linear, noise_image(), "ClassProbabilities")
     (result,) = explain(linear, source, "ClassProbabilities")
     assert result.predictions == expected.predictions
     np.testing.assert_array_equal(result.view, expected.view)
 
 
 def test_batches_and_nested_lists_are_taken_apart(linear: LinearModel) -> None:
-    batch = np.stack([np.asarray(picture(seed)) for seed in range(3)])
+    batch = np.stack([np.asarray(noise_image(seed)) for seed in range(3)])
     single = [explain(linear, one, "ClassProbabilities")[0].predictions for one in batch]
     for images in (batch, Tensor(batch), [batch[:2], batch[2]], (one for one in batch), batch / 255):
         results = explain(linear, images, "ClassProbabilities")
         assert [one.predictions for one in results] == single
-        assert [one.picture for one in results] == ["picture 0", "picture 1", "picture 2"]
+        assert [one.image for one in results] == ["image 0", "image 1", "image 2"]
 
 
 def test_a_batch_of_16_bits_has_one_white(linear: LinearModel) -> None:
@@ -86,7 +86,7 @@ def test_a_batch_of_16_bits_has_one_white(linear: LinearModel) -> None:
 @pytest.mark.parametrize("model", ["model.keras", Path("model.keras"), object()])
 def test_a_model_that_is_not_loaded_is_named(model: Any) -> None:
     with pytest.raises(BadRequest, match=r"takes a loaded model, not a \w+: pass picasso\.models\.load_model\("):
-        explain(model, picture())
+        explain(model, noise_image())
 
 
 @pytest.mark.parametrize("shape", [(6, 9), (6, 9, 1)])
@@ -103,9 +103,9 @@ def test_grey_arrays(shape: tuple[int, ...]) -> None:
 def test_a_folder_is_its_images(tmp_path: Path, linear: LinearModel) -> None:
     (tmp_path / "b").mkdir()
     for name in ("a.png", "b/c.tif", "b/.hidden.png"):
-        picture().save(tmp_path / name)
+        noise_image().save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("x")
-    assert [one.picture for one in explain(linear, tmp_path, "ClassProbabilities")] == ["a.png", "c.tif"]
+    assert [one.image for one in explain(linear, tmp_path, "ClassProbabilities")] == ["a.png", "c.tif"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadRequest, match=r"There are no images in the folder .*empty; they end with \.png, .*\.tiff"):
         explain(linear, tmp_path / "empty", "ClassProbabilities")
@@ -116,11 +116,11 @@ def test_a_folder_is_its_images(tmp_path: Path, linear: LinearModel) -> None:
     [
         (
             PIXELS.astype(np.float32),
-            r"Picture 0 holds floats from \S+ to 2\d\d; floats must lie in 0\.\.1\. Divide them",
+            r"Image 0 holds floats from \S+ to 2\d\d; floats must lie in 0\.\.1\. Divide them",
         ),
-        (PIXELS / 127.5 - 1, "Picture 0 holds floats from -"),
-        (np.full((6, 9, 3), np.nan), "Picture 0 holds values that are not finite numbers"),
-        (PIXELS.astype(np.int32) - 300, "Picture 0 holds integers from -"),
+        (PIXELS / 127.5 - 1, "Image 0 holds floats from -"),
+        (np.full((6, 9, 3), np.nan), "Image 0 holds values that are not finite numbers"),
+        (PIXELS.astype(np.int32) - 300, "Image 0 holds integers from -"),
         (np.zeros((6, 9, 3), complex), "is an array of complex128; images hold integers, booleans, or floats"),
         (np.zeros((3, 6, 9), np.uint8), r"Its channels come first: pass array.transpose\(1, 2, 0\)"),
         (np.zeros((6, 9, 2), np.uint8), r"is an array of shape \(6, 9, 2\); images are \(H, W\), \(H, W, 1\), "),
@@ -132,8 +132,8 @@ def test_a_folder_is_its_images(tmp_path: Path, linear: LinearModel) -> None:
         (np.zeros(3, np.uint8), r"is an array of shape \(3,\)"),
         (7, "A int is no image; pass file names, folders, PIL images, or arrays"),
         ([[1, 2]], "A int is no image"),
-        ("nowhere.png", "The picture nowhere.png can't be read: No such file"),
-        (b"no image", "picture 0 is not a picture that can be read"),
+        ("nowhere.png", "The image nowhere.png can't be read: No such file"),
+        (b"no image", "image 0 is not an image that can be read"),
     ],
 )
 def test_what_is_no_image_is_one_sentence(source: Any, message: str, linear: LinearModel) -> None:
@@ -145,8 +145,8 @@ def test_what_is_no_image_is_one_sentence(source: Any, message: str, linear: Lin
 def test_notes_of_the_door_reach_the_result_and_the_check(linear: LinearModel) -> None:
     dark = np.linspace(3, 9, 162).astype(np.uint8).reshape(6, 9, 3)
     (result,) = explain(linear, dark, "ClassProbabilities")
-    assert result.notes[0].startswith("Picture 0 uses only the values 3 to 9 of 0 to 255")
-    report = model_check.check(linear, [picture_from(dark, 0)])
+    assert result.notes[0].startswith("Image 0 uses only the values 3 to 9 of 0 to 255")
+    report = model_check.check(linear, [image_from(dark, 0)])
     assert result.notes[0] in report.warnings
 
 
@@ -192,14 +192,14 @@ def test_a_class_gets_the_array_or_the_bytes_of_the_file(tmp_path: Path) -> None
         assert result.notes == ()
     for name in ("PartialOcclusion", "SaliencyMaps", "IntegratedGradients"):
         assert explain(model, bands, name)
-    report = model_check.check(model, [picture_from(bands, 0, model=model)])
+    report = model_check.check(model, [image_from(bands, 0, model=model)])
     assert report.answers[0].predictions[0]["prob"] == pytest.approx(expected.max())
 
 
 def test_an_open_image_that_fails_is_named() -> None:
     model = Bands()
     model.load()
-    with pytest.raises(ModelCodeError, match=r"open_image\(\) of the model failed on picture 0: ValueError: "):
+    with pytest.raises(ModelCodeError, match=r"open_image\(\) of the model failed on image 0: ValueError: "):
         explain(model, b"short", "ClassProbabilities")
     usual = LinearModel()
     usual.load()
@@ -209,7 +209,7 @@ def test_an_open_image_that_fails_is_named() -> None:
 
 def test_open_image_by_default_is_the_usual_door() -> None:
     model: Model = LinearModel()
-    np.testing.assert_array_equal(np.asarray(model.open_image(png(picture()), "x.png")), PIXELS)
+    np.testing.assert_array_equal(np.asarray(model.open_image(png(noise_image()), "x.png")), PIXELS)
     np.testing.assert_array_equal(np.asarray(model.open_image(PIXELS, "x")), PIXELS)
     assert not model.opens_images()
 
@@ -236,6 +236,6 @@ def test_results_of_files_of_one_name_have_different_names(linear: LinearModel, 
     files = [tmp_path / folder / "1.png" for folder in ("cats", "dogs")]
     for seed, file in enumerate(files):
         file.parent.mkdir()
-        file.write_bytes(png(picture(seed)))
-    results = explain(linear, [*files, picture(3)], "ClassProbabilities")
-    assert [result.picture for result in results] == ["cats/1.png", "dogs/1.png", "picture 2"]
+        file.write_bytes(png(noise_image(seed)))
+    results = explain(linear, [*files, noise_image(3)], "ClassProbabilities")
+    assert [result.image for result in results] == ["cats/1.png", "dogs/1.png", "image 2"]

@@ -1,4 +1,4 @@
-"""From pictures to results: inputs of every kind, progress, and sentences where something is wrong."""
+"""From images to results: inputs of every kind, progress, and sentences where something is wrong."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from PIL import Image
 
 from picasso import explain
 from picasso.errors import BadRequest, Cancelled, ModelError, NotFound, RunError
-from picasso.explanation.inputs import UNFAITHFUL, Picture, prepare
+from picasso.explanation.inputs import UNFAITHFUL, NamedImage, prepare
 from picasso.explanation.registry import Registry
 from picasso.models.arrays import Array
-from tests.conftest import PLUGINS, picture, png
+from tests.conftest import PLUGINS, noise_image, png
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel, PooledModel
 
 NAMES = [entry.name for entry in Registry().entries()]
@@ -32,7 +32,7 @@ QUICK: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("cls", [LinearModel, GreyModel, PooledModel])
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1", "LA", "CMYK", "I;16"])
-def test_every_visualization_renders_every_kind_of_picture(
+def test_every_visualization_renders_every_kind_of_image(
     name: str, cls: type[LinearModel], mode: str, tmp_path: Path
 ) -> None:
     model = cls()
@@ -40,7 +40,7 @@ def test_every_visualization_renders_every_kind_of_picture(
     if Registry().unsuitable(model).get(name):
         pytest.skip("does not fit this model")
     for size in ((9, 6), (1, 1), (1, 500), (200, 70)):
-        image = picture(1, size)
+        image = noise_image(1, size)
         sixteen = Image.fromarray(np.asarray(image.convert("L"), np.uint16) * 257)
         (result,) = explain(model, sixteen if mode == "I;16" else image.convert(mode), name, **QUICK.get(name, {}))
         assert result.visualization == name
@@ -51,26 +51,26 @@ def test_every_visualization_renders_every_kind_of_picture(
 
 def test_kinds_of_sources(linear: LinearModel, tmp_path: Path) -> None:
     file = tmp_path / "a.png"
-    file.write_bytes(png(picture(3)))
-    sources: list[Any] = [file, str(file), picture(3), np.asarray(picture(3))]
+    file.write_bytes(png(noise_image(3)))
+    sources: list[Any] = [file, str(file), noise_image(3), np.asarray(noise_image(3))]
     results = explain(linear, sources, "ClassProbabilities")
-    assert [result.picture for result in results] == ["a.png", "a.png", "picture 2", "picture 3"]
+    assert [result.image for result in results] == ["a.png", "a.png", "image 2", "image 3"]
     assert len({str(result.predictions) for result in results}) == 1
     assert len(explain(linear, file, "ClassProbabilities")) == 1
     assert explain(linear, [], "ClassProbabilities") == []
 
 
 def test_classes_of_visualizations_and_plugin_folders(linear: LinearModel) -> None:
-    (result,) = explain(linear, picture(), "Means", plugin_dirs=[PLUGINS], Weight="2", Invert=True, Rows=3)
+    (result,) = explain(linear, noise_image(), "Means", plugin_dirs=[PLUGINS], Weight="2", Invert=True, Rows=3)
     assert result.panels[0].array.shape == (3, 2)
-    assert result.panels[0].array[0, 0] == pytest.approx(-2 * np.asarray(picture()).mean() / 255, rel=1e-5)
+    assert result.panels[0].array[0, 0] == pytest.approx(-2 * np.asarray(noise_image()).mean() / 255, rel=1e-5)
     cls = Registry([PLUGINS]).get("Means").require()
-    assert explain(linear, picture(), cls)[0].visualization == "Means"
+    assert explain(linear, noise_image(), cls)[0].visualization == "Means"
 
 
 def test_progress_grows_to_one(linear: LinearModel) -> None:
     seen: list[float] = []
-    explain(linear, [picture(seed) for seed in range(6)], progress=seen.append, Window=0.1, Strides=30)
+    explain(linear, [noise_image(seed) for seed in range(6)], progress=seen.append, Window=0.1, Strides=30)
     assert seen[0] == 0
     assert seen[-1] == 1
     assert seen == sorted(seen)
@@ -83,15 +83,15 @@ def test_progress_may_end_the_run(linear: LinearModel) -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        explain(linear, [picture(), picture(1)], progress=stop)
+        explain(linear, [noise_image(), noise_image(1)], progress=stop)
 
 
 @pytest.mark.parametrize("name", ["PartialOcclusion", "SaliencyMaps"])
 def test_chosen_classes_are_looked_at_while_the_most_probable_are_told(linear: LinearModel, name: str) -> None:
-    pictures = [picture(seed) for seed in range(6)]
-    usual = explain(linear, pictures, name)
-    chosen = explain(linear, pictures, name, classes=["gnu", 0])
-    for one, other, image in zip(usual, chosen, pictures, strict=True):
+    images = [noise_image(seed) for seed in range(6)]
+    usual = explain(linear, images, name)
+    chosen = explain(linear, images, name, classes=["gnu", 0])
+    for one, other, image in zip(usual, chosen, images, strict=True):
         assert one.predictions == other.predictions
         maps = [panel for panel in other.panels if panel.kind == "map"]
         assert [(panel.title, panel.class_index) for panel in maps] == [("gnu", 6), ("ant", 0)]
@@ -105,14 +105,14 @@ def test_chosen_classes_are_looked_at_while_the_most_probable_are_told(linear: L
 
 def test_one_class_needs_no_list(linear: LinearModel) -> None:
     for wanted in ("fox", 5, "5"):
-        (result,) = explain(linear, picture(), "SaliencyMaps", classes=wanted)
+        (result,) = explain(linear, noise_image(), "SaliencyMaps", classes=wanted)
         assert [panel.title for panel in result.panels] == ["fox"]
 
 
 def test_there_is_no_class_of_such_a_number(linear: LinearModel) -> None:
     for wrong in (-1, 7):
         with pytest.raises(BadRequest, match=f"There is no class {wrong}; the model has 7") as caught:
-            prepare(linear, [Picture("p", picture())], [0, wrong])
+            prepare(linear, [NamedImage("p", noise_image())], [0, wrong])
         assert caught.value.field == "class"
 
 
@@ -130,30 +130,30 @@ def test_there_is_no_class_of_such_a_number(linear: LinearModel) -> None:
 )
 def test_wrong_arguments(linear: LinearModel, arguments: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        explain(linear, **{"images": picture(), **arguments})
+        explain(linear, **{"images": noise_image(), **arguments})
 
 
 def test_models_that_lack_what_is_needed() -> None:
     model = BlackBoxModel()
     model.load()
     with pytest.raises(ModelError, match="SaliencyMaps needs gradients, which the model BlackBoxModel can't give"):
-        explain(model, picture(), "SaliencyMaps")
-    assert explain(model, picture(), "PartialOcclusion")
+        explain(model, noise_image(), "SaliencyMaps")
+    assert explain(model, noise_image(), "PartialOcclusion")
 
 
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("raise", "Trouble failed on the picture picture 0: ZeroDivisionError"),
-        ("nan", "not finite numbers for the picture picture 0"),
-        ("short", "yielded nothing for the picture picture 0"),
+        ("raise", "Trouble failed on image 0: ZeroDivisionError"),
+        ("nan", "not finite numbers for image 0"),
+        ("short", "yielded nothing for image 0"),
         ("rubbish", "yielded a str where a Panel was due"),
         ("shape", r"made a map of shape \(2, 2, 2, 2\)"),
     ],
 )
 def test_visualizations_that_go_wrong(linear: LinearModel, kind: str, message: str) -> None:
     with pytest.raises(RunError, match=message):
-        explain(linear, picture(), "Trouble", plugin_dirs=[PLUGINS], Kind=kind)
+        explain(linear, noise_image(), "Trouble", plugin_dirs=[PLUGINS], Kind=kind)
 
 
 class Cropping(LinearModel):
@@ -167,9 +167,9 @@ class Cropping(LinearModel):
 def test_a_view_that_does_not_match_is_replaced_and_noted() -> None:
     model = Cropping()
     model.load()
-    (result,) = explain(model, picture(1, (90, 60)), "PartialOcclusion")
+    (result,) = explain(model, noise_image(1, (90, 60)), "PartialOcclusion")
     assert result.notes == (UNFAITHFUL,)
-    cropped = model.preprocess([picture(1, (90, 60))])[0]
+    cropped = model.preprocess([noise_image(1, (90, 60))])[0]
     expected = (cropped - cropped.min()) / np.ptp(cropped) * 255
     np.testing.assert_allclose(result.view, expected, atol=1)
 
@@ -189,4 +189,4 @@ def test_preprocess_that_goes_wrong(answer: Any, message: str, monkeypatch: pyte
 
     monkeypatch.setattr(model, "preprocess", preprocess)
     with pytest.raises(ModelError, match=message):
-        explain(model, picture(), "ClassProbabilities")
+        explain(model, noise_image(), "ClassProbabilities")

@@ -1,4 +1,4 @@
-"""Questions about pictures of which parts are hidden: answers that can be computed by hand."""
+"""Questions about images of which parts are hidden: answers that can be computed by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from picasso.explanation import cost_model, questions
 from picasso.explanation.registry import Registry
 from picasso.imaging.masking import FILLS, Hidden, blurred
 from picasso.models.arrays import Array
-from tests.conftest import picture, png
+from tests.conftest import noise_image, png
 from tests.explanation.test_pipeline import Cropping
 from tests.fakes import CLASSES, GreyModel, LinearModel, PatchModel, softmax
 
@@ -28,7 +28,7 @@ REGISTRY = Registry()
 
 
 def store(folder: Path, *images: Image.Image) -> list[str]:
-    """Write pictures as a session keeps them and return their paths."""
+    """Write images as a session keeps them and return their paths."""
     paths = [folder / f"{index}.png" for index, _ in enumerate(images)]
     for path, image in zip(paths, images, strict=True):
         path.write_bytes(png(image))
@@ -54,7 +54,7 @@ def loaded(cls: type[LinearModel], **arguments: Any) -> LinearModel:
 
 
 def test_hiding_what_the_model_does_not_read_changes_nothing(patch: PatchModel, tmp_path: Path) -> None:
-    paths = store(tmp_path, picture(1), picture(2))
+    paths = store(tmp_path, noise_image(1), noise_image(2))
     for fill in FILLS:
         for answer in ask(patch, paths, ELSEWHERE, fill=fill, other=paths[1]):
             assert answer["before"] == answer["after"]
@@ -64,8 +64,8 @@ def test_hiding_what_the_model_does_not_read_changes_nothing(patch: PatchModel, 
 
 
 def test_hiding_what_the_model_reads_gives_what_is_computed_by_hand(patch: PatchModel, tmp_path: Path) -> None:
-    paths = store(tmp_path, picture(1), picture(2))
-    pixels = np.stack([np.asarray(picture(seed), np.float64) / 255 for seed in (1, 2)])
+    paths = store(tmp_path, noise_image(1), noise_image(2))
+    pixels = np.stack([np.asarray(noise_image(seed), np.float64) / 255 for seed in (1, 2)])
     patches = pixels[:, patch.ROWS, patch.COLUMNS].sum(axis=(1, 2, 3))
     for answer, total in zip(ask(patch, paths, PATCH), patches, strict=True):
         before, after = of_patch(total), of_patch(2 * 3 * 3 * 128 / 255)
@@ -73,16 +73,16 @@ def test_hiding_what_the_model_reads_gives_what_is_computed_by_hand(patch: Patch
         for one in answer["classes"]:
             assert one["before"] == pytest.approx(before[one["index"]], rel=1e-4)
             assert one["after"] == pytest.approx(after[one["index"]], rel=1e-4)
-    # Half of the patch is covered by another picture's pixels.
+    # Half of the patch is covered by another image's pixels.
     half = {"box": [5 / 9, 2 / 6, 8 / 9, 3 / 6]}
-    (answer,) = ask(patch, paths[:1], half, fill="picture", other=paths[1])
+    (answer,) = ask(patch, paths[:1], half, fill="image", other=paths[1])
     total = pixels[1, 2, patch.COLUMNS].sum() + pixels[0, 3, patch.COLUMNS].sum()
     assert answer["after"][0]["prob"] == pytest.approx(of_patch(total)[6], rel=1e-4)
 
 
 def test_another_class_on_top_is_told_with_both_probabilities(patch: PatchModel, tmp_path: Path) -> None:
     bright, black = store(tmp_path, Image.new("RGB", (9, 6), "white"), Image.new("RGB", (9, 6)))
-    (answer,) = ask(patch, [bright], PATCH, fill="picture", other=black)
+    (answer,) = ask(patch, [bright], PATCH, fill="image", other=black)
     assert answer["flipped"] is True
     # All are equally probable now, so that they are listed in the order of the output.
     assert [one["name"] for one in answer["before"]] == ["gnu", "fox", "elk", "dog", "cat <b>"]
@@ -94,14 +94,14 @@ def test_another_class_on_top_is_told_with_both_probabilities(patch: PatchModel,
 
 
 @pytest.mark.parametrize("cls", [LinearModel, GreyModel])
-def test_the_picture_that_the_model_then_sees_is_shown(cls: type[LinearModel], tmp_path: Path) -> None:
+def test_the_image_that_the_model_then_sees_is_shown(cls: type[LinearModel], tmp_path: Path) -> None:
     model = loaded(cls)
-    paths = store(tmp_path, picture(1, (90, 40)))
+    paths = store(tmp_path, noise_image(1, (90, 40)))
     (answer,) = ask(model, paths, PATCH, show=True, fill="noise")
     kind, _, data = answer["view"].partition(",")
     assert kind == "data:image/png;base64"
     with Image.open(io.BytesIO(base64.b64decode(data))) as shown:
-        covered = Hidden.parse([PATCH], "noise").cover(model.view(picture(1, (90, 40))))
+        covered = Hidden.parse([PATCH], "noise").cover(model.view(noise_image(1, (90, 40))))
         np.testing.assert_array_equal(shown, np.asarray(covered))
 
 
@@ -113,7 +113,7 @@ def test_models_of_one_batch_size_are_asked_as_any_other(tmp_path: Path) -> None
             assert len(inputs) == 4
             return super().batch_probabilities(inputs)
 
-    paths = store(tmp_path, *(picture(seed) for seed in range(5)))
+    paths = store(tmp_path, *(noise_image(seed) for seed in range(5)))
     answers = ask(loaded(Fixed), paths, PATCH)
     assert answers == ask(loaded(PatchModel), paths, PATCH)
 
@@ -121,7 +121,7 @@ def test_models_of_one_batch_size_are_asked_as_any_other(tmp_path: Path) -> None
 @pytest.mark.parametrize("fill", FILLS)
 def test_numbers_are_covered_where_the_view_is_not_what_the_model_receives(fill: str, tmp_path: Path) -> None:
     model = loaded(Cropping)
-    images = [picture(1, (90, 60)), picture(2, (90, 60))]
+    images = [noise_image(1, (90, 60)), noise_image(2, (90, 60))]
     paths = store(tmp_path, *images)
     one, other = model.preprocess(images)
     # What lies outside of the mask is as it was, so hiding nothing changes nothing.
@@ -132,7 +132,7 @@ def test_numbers_are_covered_where_the_view_is_not_what_the_model_receives(fill:
         "black": np.full_like(one, -1),
         "white": np.full_like(one, 1),
         "mean": np.broadcast_to(one.mean(axis=(0, 1)), one.shape),
-        "picture": other,
+        "image": other,
         "blur": blurred(one),
         "noise": model.encode([Hidden((), "noise").filling(Image.new("RGB", (9, 6)))])[0],
     }[fill]
@@ -145,9 +145,9 @@ def test_numbers_are_covered_where_the_view_is_not_what_the_model_receives(fill:
     assert answer["view"].startswith("data:image/png;base64,")
 
 
-def test_pictures_are_prepared_once_and_kept_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_prepared_once_and_kept_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = loaded(LinearModel)
-    paths = store(tmp_path, picture(1, (900, 600)))
+    paths = store(tmp_path, noise_image(1, (900, 600)))
     first = ask(model, paths, PATCH)
     assert questions.prepared(model, paths[0])[0].image.size == (9, 6)
     Path(paths[0]).unlink()
@@ -155,11 +155,11 @@ def test_pictures_are_prepared_once_and_kept_small(tmp_path: Path, monkeypatch: 
 
 
 def test_what_cannot_be_answered_is_said(patch: PatchModel, tmp_path: Path) -> None:
-    paths = store(tmp_path, picture(1))
+    paths = store(tmp_path, noise_image(1))
     cases: list[tuple[dict[str, Any], type[Exception], str]] = [
-        ({"paths": [str(tmp_path / "gone.png")]}, NotFound, "^The picture was removed meanwhile.$"),
-        ({"fill": "picture"}, BadRequest, "needs another picture"),
-        ({"fill": "picture", "other": str(tmp_path / "gone.png")}, NotFound, "removed meanwhile"),
+        ({"paths": [str(tmp_path / "gone.png")]}, NotFound, "^The image was removed meanwhile.$"),
+        ({"fill": "image"}, BadRequest, "needs another image"),
+        ({"fill": "image", "other": str(tmp_path / "gone.png")}, NotFound, "removed meanwhile"),
         ({"fill": "pink"}, BadRequest, "fill must be one of"),
         ({"shapes": [{"box": [0]}]}, BadRequest, "A shape is"),
         ({"kind": "why"}, RunError, "no question of the kind why"),

@@ -11,7 +11,7 @@ from picasso import explain
 from picasso.cli import scaffold
 from picasso.errors import BadRequest, ConfigurationError, NotFound
 from picasso.explanation.registry import BUILT_IN, FAMILIES, TEMPLATES, Registry
-from tests.conftest import PLUGINS, picture
+from tests.conftest import PLUGINS, noise_image
 from tests.fakes import LinearModel
 
 
@@ -81,7 +81,7 @@ def test_dropped_into_the_built_in_folders(linear: LinearModel, monkeypatch: pyt
             file.write_text(text)
         entry = Registry().get("DroppedIn")
         assert entry.template == "DroppedIn.html"
-        (result,) = explain(linear, picture(), "DroppedIn", Patch=2)
+        (result,) = explain(linear, noise_image(), "DroppedIn", Patch=2)
         assert result.panels[0].array.shape == (3, 5)
     finally:
         for file in files:
@@ -93,7 +93,7 @@ def test_the_scaffold_works_as_it_is(tmp_path: Path, linear: LinearModel) -> Non
     files = scaffold.write("FunViz", tmp_path / "mine")
     assert [file.name for file in files] == ["fun_viz.py", "FunViz.html"]
     assert Registry([tmp_path / "mine"]).get("FunViz").template == "FunViz.html"
-    (result,) = explain(linear, picture(), "FunViz", plugin_dirs=[tmp_path / "mine"], Patch=3)
+    (result,) = explain(linear, noise_image(), "FunViz", plugin_dirs=[tmp_path / "mine"], Patch=3)
     assert result.panels[0].array.shape == (2, 3)
     assert result.panels[0].signed
     with pytest.raises(BadRequest, match="exists already; nothing was written"):

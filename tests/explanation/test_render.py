@@ -1,4 +1,4 @@
-"""Arrays to pictures: scales, flat maps, alignment with the picture below."""
+"""Arrays to images: scales, flat maps, alignment with the image below."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_flat_maps_are_drawn_and_labelled(value: float) -> None:
     assert panel.describe()["flat"] is True
 
 
-def test_a_map_covers_exactly_the_picture() -> None:
+def test_a_map_covers_exactly_the_image() -> None:
     array = np.zeros((2, 3), np.float32)
     array[1, 2] = 1
     drawn = np.asarray(render.draw(Panel("x", array), VIEW))
@@ -50,14 +50,14 @@ def test_a_map_covers_exactly_the_picture() -> None:
     assert bright.sum() == 105 * 105
 
 
-def test_transparency_lets_the_picture_through() -> None:
+def test_transparency_lets_the_image_through() -> None:
     view = np.full((6, 9), 200, np.uint8)
     array = np.array([[0.0, 1.0]], np.float32)
     opaque, half = (np.asarray(render.draw(Panel("x", array, transparency=t), view), float) for t in (0.0, 0.5))
     np.testing.assert_allclose(half, (opaque + 200) / 2, atol=1)
 
 
-def test_pictures_are_drawn_as_they_are() -> None:
+def test_images_are_drawn_as_they_are() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
     drawn = np.asarray(render.draw(Panel("x", pixels), VIEW))
     assert drawn.shape == (256, 320, 3)

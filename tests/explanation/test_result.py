@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from picasso import Result, explain
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import LinearModel
 
 
 @pytest.fixture
 def result(linear: LinearModel) -> Result:
-    return explain(linear, picture(), "PartialOcclusion", Window=0.3, Strides=5)[0]
+    return explain(linear, noise_image(), "PartialOcclusion", Window=0.3, Strides=5)[0]
 
 
 def test_saving_and_loading(result: Result, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Send spoilt files through a door: ``python -m tests.fuzz --inputs 200000 --seed 1``.
 
-Only a picture or an error of our own family may come of each, within two seconds and without much memory. What
+Only an image or an error of our own family may come of each, within two seconds and without much memory. What
 else comes, also a crash or a hang, is saved to ``tests/hostile/found``, which ordinary tests go through from then on.
 """
 

@@ -1,4 +1,4 @@
-"""The doors that files come in by: pictures, and what the reading of model files does before TensorFlow."""
+"""The doors that files come in by: images, and what the reading of model files does before TensorFlow."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ class Door:
     megabytes: int | None = None
 
 
-def pictures() -> Door:
-    """Return the door of pictures."""
+def images() -> Door:
+    """Return the door of images."""
     from picasso.imaging import decode
 
-    # What is no picture at all seldom becomes one.
+    # What is no image at all seldom becomes one.
     files = [FOLDER / "files" / name for name, case in CASES.items() if case.status != 415]
     bodies = [file.read_bytes() for file in (*files, *sorted(SAMPLES.rglob("*.png"))[:3])]
     # Few pixels, so that an input takes little time; where the limit lies makes no difference to the door.
     return Door(
-        "pictures",
+        "images",
         {".png": [body for body in bodies if len(body) < 60_000]},
         lambda body, _: decode.read(body, "x.png", megapixels=2),
     )
@@ -145,4 +145,4 @@ def model_seeds() -> dict[str, list[bytes]]:
     return {suffix: [body for body in bodies if len(body) < LARGEST_SEED] for suffix, bodies in seeds.items()}
 
 
-DOORS: dict[str, Callable[[], Door]] = {"pictures": pictures, "models": model_files, "scan": scan}
+DOORS: dict[str, Callable[[], Door]] = {"images": images, "models": model_files, "scan": scan}

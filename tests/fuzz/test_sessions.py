@@ -23,12 +23,12 @@ from werkzeug.test import TestResponse
 
 from picasso.web.app import create_app
 from picasso.web.context import Services
-from tests.conftest import COOKIE, PLUGINS, Visitor, close, fake_settings, picture, png
+from tests.conftest import COOKIE, PLUGINS, Visitor, close, fake_settings, noise_image, png
 from tests.fuzz.known import Known
 from tests.jobs.test_engine import until
 
-MOST_PICTURES, QUEUE = 4, 3
-PICTURES = [png(picture(seed)) for seed in range(6)]
+MOST_IMAGES, QUEUE = 4, 3
+IMAGES = [png(noise_image(seed)) for seed in range(6)]
 BOTH = st.integers(0, 1)
 # Which of those that are there, counted round and round.
 ANY = st.integers(0, 7)
@@ -38,7 +38,7 @@ VISUALIZATIONS = st.sampled_from(["ClassProbabilities", "SaliencyMaps", "Slow", 
 @pytest.fixture(scope="module")
 def small() -> Iterator[Flask]:
     """An application with small limits, so that they are met."""
-    limits = {"MAX_PICTURES": MOST_PICTURES, "QUEUE_LENGTH": QUEUE}
+    limits = {"MAX_IMAGES": MOST_IMAGES, "QUEUE_LENGTH": QUEUE}
     application = create_app(fake_settings(PLUGIN_DIRS=[str(PLUGINS)], **limits))
     client = Visitor(application)
     until(lambda: client.get("/api/app_state").get_json()["state"] == "ready")
@@ -51,10 +51,10 @@ class Sessions(RuleBasedStateMachine):
 
     app: Flask
 
-    @initialize(with_pictures=st.booleans())
-    def arrive(self, with_pictures: bool) -> None:
+    @initialize(with_images=st.booleans())
+    def arrive(self, with_images: bool) -> None:
         self.visitors = [Known(Visitor(self.app)) for _ in range(2)]
-        for who in range(2 if with_pictures else 0):
+        for who in range(2 if with_images else 0):
             self.upload(who=who, which=who, page=False)
 
     def teardown(self) -> None:
@@ -67,24 +67,24 @@ class Sessions(RuleBasedStateMachine):
         assert b"Traceback" not in response.data
         return response.get_json(silent=True)
 
-    @rule(who=BOTH, which=st.integers(0, len(PICTURES) - 1), page=st.booleans())
+    @rule(who=BOTH, which=st.integers(0, len(IMAGES) - 1), page=st.booleans())
     def upload(self, who: int, which: int, page: bool) -> None:
         known, name = self.visitors[who], f"{which}.png"
-        address = "/pictures" if page else "/api/images"
-        response = known.client.post(address, data={"file": (io.BytesIO(PICTURES[which]), name)})
+        address = "/images" if page else "/api/images"
+        response = known.client.post(address, data={"file": (io.BytesIO(IMAGES[which]), name)})
         known.session = True
-        if len(known.pictures) >= MOST_PICTURES:
+        if len(known.images) >= MOST_IMAGES:
             self.answer(response, 413)
             return
         body = self.answer(response, 303 if page else 200)
         assert page or body["uid"] == known.next_uid
-        known.pictures.append((known.next_uid, name))
+        known.images.append((known.next_uid, name))
         known.next_uid += 1
 
     @rule(who=BOTH)
-    def upload_what_is_no_picture(self, who: int) -> None:
+    def upload_what_is_no_image(self, who: int) -> None:
         known = self.visitors[who]
-        response = known.client.post("/api/images", data={"file": (io.BytesIO(b"no picture"), "a.png")})
+        response = known.client.post("/api/images", data={"file": (io.BytesIO(b"no image"), "a.png")})
         self.answer(response, 415, 413)
         # Nothing came of it, so it begins no session.
         assert known.session or "Set-Cookie" not in response.headers
@@ -98,29 +98,29 @@ class Sessions(RuleBasedStateMachine):
             self.answer(response, 404)
             return
         self.answer(response, 200)
-        front = [one for uid in uids for one in known.pictures if one[0] == uid]
-        known.pictures = front + [one for one in known.pictures if one not in front]
+        front = [one for uid in uids for one in known.images if one[0] == uid]
+        known.images = front + [one for one in known.images if one not in front]
 
     @rule(who=BOTH, index=ANY, back=st.booleans())
     def move(self, who: int, index: int, back: bool) -> None:
         known = self.visitors[who]
         uid = known.uid(index)
-        response = known.client.post(f"/pictures/{uid}/move", data={"to": "back" if back else "front"})
+        response = known.client.post(f"/images/{uid}/move", data={"to": "back" if back else "front"})
         if uid == 99:
             self.answer(response, 404)
             return
         self.answer(response, 303)
-        place = index % len(known.pictures)
-        one = known.pictures.pop(place)
-        known.pictures.insert(max(0, place + (1 if back else -1)), one)
+        place = index % len(known.images)
+        one = known.images.pop(place)
+        known.images.insert(max(0, place + (1 if back else -1)), one)
 
     @rule(who=BOTH, index=ANY, page=st.booleans())
     def remove(self, who: int, index: int, page: bool) -> None:
         known = self.visitors[who]
         uid, client = known.uid(index), known.client
-        response = client.post(f"/pictures/{uid}/remove") if page else client.delete(f"/api/images/{uid}")
+        response = client.post(f"/images/{uid}/remove") if page else client.delete(f"/api/images/{uid}")
         self.answer(response, *((404,) if uid == 99 else (200, 303)))
-        known.pictures = [one for one in known.pictures if one[0] != uid]
+        known.images = [one for one in known.images if one[0] != uid]
 
     @rule(who=BOTH, name=VISUALIZATIONS, chosen=st.none() | st.lists(ANY, max_size=2))
     def run(self, who: int, name: str, chosen: list[int] | None) -> None:
@@ -129,7 +129,7 @@ class Sessions(RuleBasedStateMachine):
         body = {"visualization": name, "settings": {"Steps": 3} if name == "Slow" else {}, "images": images}
         response = known.client.post("/api/runs", json=body)
         missing = not known.session or 99 in (images or []) or name == "Nope"
-        empty = not (known.pictures if images is None else images)
+        empty = not (known.images if images is None else images)
         answer = self.answer(
             response, *((404, 400) if missing else (400,) if empty or name == "broken" else (202, 503))
         )
@@ -206,7 +206,7 @@ class Sessions(RuleBasedStateMachine):
     def everybody_sees_their_own(self) -> None:
         for known in getattr(self, "visitors", []):
             listed = self.answer(known.client.get("/api/images"), 200)["images"]
-            assert [(one["uid"], one["name"]) for one in listed] == known.pictures
+            assert [(one["uid"], one["name"]) for one in listed] == known.images
             runs = self.answer(known.client.get("/api/runs"), 200)["runs"]
             assert sorted(run["id"] for run in runs) == sorted(known.runs)
             self.answer(known.client.get("/"), 200)

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent
 
-# The picture that most good files hold, in colour and in grey.
+# The image that most good files hold, in colour and in grey.
 COLOURS = np.random.default_rng(11).integers(0, 256, (3, 4, 3), np.uint8)
 GREYS = COLOURS[..., 0].copy()
 
 WHITE = 255
 ONE_COLOUR = np.full((16, 16, 3), (200, 40, 90), np.uint8)
-NO_PICTURE = "is not a picture that can be read"
+NO_IMAGE = "is not an image that can be read"
 BROKEN = "is cut off or broken"
 LARGE = "more"
 
@@ -54,7 +54,7 @@ OTHER = ("svg", "html", "javascript", "pdf", "eps", "psd", "fits", "zero_bytes",
 ONE_BIT = np.array([[255, 0, 255, 0], [0, 255, 0, 255], [255, 255, 255, 255]], np.uint8)
 
 CASES: dict[str, Case] = {
-    **{f"{name}.png": Case(415, NO_PICTURE) for name in OTHER},
+    **{f"{name}.png": Case(415, NO_IMAGE) for name in OTHER},
     "heic.png": Case(415, "HEIC"),
     "truncated.png": Case(400, BROKEN),
     "truncated.jpg": Case(400, BROKEN),
@@ -115,5 +115,5 @@ BOMBS = tuple(name for name, case in CASES.items() if case.words == LARGE or "te
 
 
 def found() -> list[Path]:
-    """Return what fuzzing found: each was answered with something else than a picture or an error of ours once."""
+    """Return what fuzzing found: each was answered with something else than an image or an error of ours once."""
     return sorted(file for file in (FOLDER / "found").glob("*") if file.suffix != ".md")

@@ -44,7 +44,7 @@ def of_array(array: np.ndarray, kind: int = COLOUR, before: bytes = b"") -> byte
 
 
 def saved(image: Image.Image, form: str, **options: object) -> bytes:
-    """Return what Pillow makes of a picture."""
+    """Return what Pillow makes of an image."""
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
     return buffer.getvalue()
@@ -65,12 +65,12 @@ def located() -> Image.Exif:
 
 
 def photograph() -> Image.Image:
-    """Return a picture of one colour: what JPEG makes of it is known."""
+    """Return an image of one colour: what JPEG makes of it is known."""
     return Image.new("RGB", (16, 16), (200, 40, 90))
 
 
 def other_formats() -> dict[str, bytes]:
-    """Return files of formats that have no business here, all named like pictures."""
+    """Return files of formats that have no business here, all named like images."""
     card = b"SIMPLE  =                    T".ljust(80) + b"BITPIX  =                    8".ljust(80)
     svg = b"<svg xmlns='http://www.w3.org/2000/svg'>" + SCRIPT + b"<image href='http://example.com/x'/></svg>"
     heic = struct.pack(">I", 24) + b"ftypheic\0\0\0\0mif1heic" + struct.pack(">I", 8) + b"mdat"
@@ -91,7 +91,7 @@ def other_formats() -> dict[str, bytes]:
 
 
 def broken() -> dict[str, bytes]:
-    """Return pictures that are cut off, or would take more memory than they may."""
+    """Return images that are cut off, or would take more memory than they may."""
     noise = np.random.default_rng(1).integers(0, 256, (48, 48, 3), np.uint8)
     whole, jpeg = of_array(noise), saved(Image.fromarray(noise), "JPEG")
     million = zlib.compress(bytes(20_000_000), 9)
@@ -169,7 +169,7 @@ def tiff(*more: tuple[int, int, int, int], after: bytes = b"", following: int = 
 
 
 def of_metadata() -> dict[str, bytes]:
-    """Return good pictures that carry more than pixels."""
+    """Return good images that carry more than pixels."""
     text = b"".join(
         [
             chunk(b"tEXt", b"Comment\0" + SCRIPT),
@@ -196,7 +196,7 @@ def of_metadata() -> dict[str, bytes]:
 
 
 def of_modes() -> dict[str, bytes]:
-    """Return good pictures of every kind of pixel."""
+    """Return good images of every kind of pixel."""
     opaque = np.dstack([COLOURS, np.full(COLOURS.shape[:2], 255, np.uint8)])
     opaque[0, 0, 3] = 0
     grey_alpha = np.dstack([GREYS, np.full(GREYS.shape, 255, np.uint8)])
@@ -223,7 +223,7 @@ def of_modes() -> dict[str, bytes]:
 
 
 def turned() -> dict[str, bytes]:
-    """Return the same picture stored in all eight orientations, which EXIF says."""
+    """Return the same image stored in all eight orientations, which EXIF says."""
     stored: dict[int, Callable[[np.ndarray], np.ndarray]] = {
         1: lambda a: a,
         2: lambda a: a[:, ::-1],

@@ -40,7 +40,7 @@ def visitors(app: Flask) -> Iterator[tuple[Visitor, Visitor]]:
 
 
 def seen(body: bytes, case: Case) -> None:
-    """Compare a picture that is served with what it has to show."""
+    """Compare an image that is served with what it has to show."""
     assert case.pixels is not None
     for word in FORBIDDEN:
         assert word not in body
@@ -50,7 +50,7 @@ def seen(body: bytes, case: Case) -> None:
 
 
 def stored(app: Flask, client: Visitor) -> list[Path]:
-    """Return the files of a visitor's pictures."""
+    """Return the files of a visitor's images."""
     cookie = client.get_cookie(COOKIE)
     if cookie is None:
         return []
@@ -71,7 +71,7 @@ def test_every_door_answers_alike(
 ) -> None:
     case, body = CASES[name], (FILES / name).read_bytes()
     page, api = visitors
-    shown = page.post("/pictures", data={"file": (io.BytesIO(body), name)})
+    shown = page.post("/images", data={"file": (io.BytesIO(body), name)})
     answer = api.post("/api/images", data={"file": (io.BytesIO(body), name)})
     words = ["explain", FILES / name, "--config", config, "--out", tmp_path / "out", "-v", "ClassProbabilities"]
     done = CliRunner().invoke(main, [str(word) for word in words])

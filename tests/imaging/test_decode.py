@@ -1,4 +1,4 @@
-"""The one door: every accepted kind of picture comes out upright and right, everything else with a sentence."""
+"""The one door: every accepted kind of image comes out upright and right, everything else with a sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL.GifImagePlugin import GifImageFile
 from picasso.errors import BadRequest, TooLarge, UnsupportedImage
 from picasso.imaging import decode
 from picasso.imaging import pixels as pixel_code
-from tests.conftest import picture, png
+from tests.conftest import noise_image, png
 from tests.hostile import FOLDER
 
 
@@ -30,19 +30,19 @@ def test_accepted_formats(form: str) -> None:
 
 @pytest.mark.parametrize("form", ["PDF", "EPS", "ICO", "PPM"])
 def test_other_formats_are_refused(form: str) -> None:
-    with pytest.raises(UnsupportedImage, match=r"x\.png is not a picture .* use PNG, JPEG"):
+    with pytest.raises(UnsupportedImage, match=r"x\.png is not an image .* use PNG, JPEG"):
         decode.read(png(Image.new("RGB", (16, 16)), form), "x.png")
 
 
 @pytest.mark.parametrize("body", [b"", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_picture(body: bytes) -> None:
-    with pytest.raises(UnsupportedImage, match="is not a picture"):
+def test_what_is_no_image(body: bytes) -> None:
+    with pytest.raises(UnsupportedImage, match="is not an image"):
         decode.read(body, "x.png")
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
 def test_truncated(form: str) -> None:
-    body = png(picture(size=(64, 64)), form)
+    body = png(noise_image(size=(64, 64)), form)
     with pytest.raises(BadRequest, match=r"a\.png is cut off or broken"):
         decode.read(body[: len(body) // 2], "a.png")
 
@@ -108,7 +108,7 @@ def test_exif_orientations_come_out_upright(orientation: int) -> None:
 def test_nothing_but_pixels_passes() -> None:
     exif = Image.Exif()
     exif[0x010E] = "<script>alert(1)</script>"
-    body = png(picture(), exif=exif) + b"<script>alert(2)</script>"
+    body = png(noise_image(), exif=exif) + b"<script>alert(2)</script>"
     encoded = decode.encode(decode.read(body, "x"))
     assert b"script" not in encoded
     assert not Image.open(io.BytesIO(encoded)).getexif()
@@ -133,7 +133,7 @@ def test_ten_thousand_frames(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_metadata_that_cannot_be_read_costs_nothing_but_itself() -> None:
-    """Not the picture, nor a line of the log for each of its thousand tags."""
+    """Not the image, nor a line of the log for each of its thousand tags."""
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         for name in ("broken_exif.png", "broken_exif.jpg", "torn_profile.png"):
@@ -157,7 +157,7 @@ def test_wide_integers_are_scaled_piece_by_piece(monkeypatch: pytest.MonkeyPatch
         ("C:\\Users\\me\\cat.png", "cat.png"),
         ("a\0b\n.png", "ab.png"),
         ("\u202egnp.exe", "gnp.exe"),
-        ("", "picture"),
+        ("", "image"),
         ("🦊.png", "🦊.png"),
     ],
 )
@@ -176,12 +176,12 @@ def test_long_names_are_shortened_in_the_middle() -> None:
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
 def test_the_compressions_of_tiff_that_are_read(compression: str) -> None:
-    body = png(picture(), "TIFF", compression=compression)
-    np.testing.assert_array_equal(np.asarray(decode.read(body, "x.tif")), np.asarray(picture()))
+    body = png(noise_image(), "TIFF", compression=compression)
+    np.testing.assert_array_equal(np.asarray(decode.read(body, "x.tif")), np.asarray(noise_image()))
 
 
 def test_a_tiff_of_several_pages_is_its_first_and_upright() -> None:
-    pages = [picture(seed) for seed in range(3)]
+    pages = [noise_image(seed) for seed in range(3)]
     body = png(pages[0], "TIFF", save_all=True, append_images=pages[1:])
     np.testing.assert_array_equal(np.asarray(decode.read(body, "x.tif")), np.asarray(pages[0]))
     exif = Image.Exif()
@@ -258,9 +258,9 @@ def test_twelve_bits_in_sixteen_are_noted_in_colour_too(kind: int, channels: int
 def test_twelve_bits_in_an_array_are_noted() -> None:
     colours = np.linspace(0, 4095, 300).astype(np.uint16).reshape(10, 10, 3)
     for array in (colours, colours[..., 0]):
-        (note,) = decode.from_array(array, "Picture 0").notes
-        assert "Picture 0 has 16 bits, but its largest value is 4,0" in note
-    assert decode.from_array(colours * 16, "Picture 0").notes == ()
+        (note,) = decode.from_array(array, "Image 0").notes
+        assert "Image 0 has 16 bits, but its largest value is 4,0" in note
+    assert decode.from_array(colours * 16, "Image 0").notes == ()
 
 
 def test_what_a_tiff_says_of_its_values_is_heeded_or_refused() -> None:
@@ -276,11 +276,11 @@ def test_what_a_tiff_says_of_its_values_is_heeded_or_refused() -> None:
 
 def test_floats_may_leave_0_to_1_by_rounding() -> None:
     floats = np.linspace(-1e-6, 1 + 1e-6, 300, dtype=np.float32).reshape(10, 10, 3)
-    pixels = np.asarray(decode.from_array(floats, "Picture 0").image)
+    pixels = np.asarray(decode.from_array(floats, "Image 0").image)
     assert (pixels.min(), pixels.max()) == (0, 255)
     floats[0, 0, 0] = np.nan
-    with pytest.raises(BadRequest, match="Picture 0 holds values that are not finite numbers"):
-        decode.from_array(floats, "Picture 0")
+    with pytest.raises(BadRequest, match="Image 0 holds values that are not finite numbers"):
+        decode.from_array(floats, "Image 0")
 
 
 @pytest.mark.parametrize(("low", "high", "noted"), [(100, 112, True), (0, 5, True), (100, 113, False), (0, 255, False)])

@@ -23,7 +23,7 @@ from picasso.imaging import decoders as decoding
 from picasso.imaging.decoders import Decoders, Helper
 from picasso.web.app import create_app
 from picasso.web.context import Services
-from tests.conftest import Visitor, close, fake_settings, picture, png
+from tests.conftest import Visitor, close, fake_settings, noise_image, png
 
 
 def decoders(folder: Path, module: str = "tests.decoders", **settings: Any) -> Decoders:
@@ -75,16 +75,16 @@ def until(ready: Callable[[], bool]) -> None:
 def test_the_pixels_are_those_of_the_same_door_in_process(tmp_path: Path) -> None:
     found = decoders(tmp_path, decoder_process.__name__)
     try:
-        for number, body in enumerate((png(), png(picture(3, (40, 30)), "JPEG"), png(Image.new("L", (9, 9), 7)))):
+        for number, body in enumerate((png(), png(noise_image(3, (40, 30)), "JPEG"), png(Image.new("L", (9, 9), 7)))):
             with found.stored(io.BytesIO(body), f"{number}.png") as stored:
                 expected = images.decode(body, f"{number}.png")
                 np.testing.assert_array_equal(shown(stored.pixels), np.asarray(expected.image))
                 np.testing.assert_array_equal(shown(stored.small), shown(io.BytesIO(images.thumbnail(expected.image))))
                 assert stored.notes == expected.notes
-        found.thumbnail(png(picture(0, (400, 300))), "a.png", tmp_path / "small.webp", 88)
+        found.thumbnail(png(noise_image(0, (400, 300))), "a.png", tmp_path / "small.webp", 88)
         assert shown(tmp_path / "small.webp").shape == (66, 88, 3)
         with pytest.raises(BadRequest, match=r"a\.png is cut off or broken"):
-            found.checked(png(picture(0, (64, 64)))[:900], "a.png")
+            found.checked(png(noise_image(0, (64, 64)))[:900], "a.png")
     finally:
         found.close()
     assert [file.name for file in tmp_path.iterdir()] == ["small.webp"]
@@ -203,7 +203,7 @@ def test_the_end_of_the_server_ends_what_is_decoded(testing: Decoders, marks: Pa
 def test_a_full_disk_is_said() -> None:
     for asked in ({"pixels": "/dev/full", "small": ""}, {"pixels": "", "small": "/dev/full"}):
         with pytest.raises(StorageFull):
-            decoder_process.keep(picture(0, (300, 300)), {**asked, "side": 200})
+            decoder_process.keep(noise_image(0, (300, 300)), {**asked, "side": 200})
 
 
 # ---- through the web -------------------------------------------------------------------------------------------------
@@ -254,19 +254,19 @@ def test_every_upload_is_bounded(served: tuple[Flask, Path], name: str, status: 
     client = Visitor(application)
     answer = send(client, name)
     assert (answer.status_code, words in answer.json["error"]["message"]) == (status, True), answer.text
-    page = send(client, name, "/pictures")
+    page = send(client, name, "/images")
     assert (page.status_code, words.replace("'", "&#39;") in page.text) == (status, True), page.text
     assert send(client, "a.png").status_code == 200
 
 
-def test_pictures_of_audits_have_the_same_bounds(served: tuple[Flask, Path]) -> None:
+def test_images_of_audits_have_the_same_bounds(served: tuple[Flask, Path]) -> None:
     application, _ = served
     client = Visitor(application)
     until(lambda: client.get("/api/app_state").get_json()["state"] == "ready")
     audit = client.post("/api/audits").get_json()["url"]
-    told = send(client, "die.png", f"{audit}/pictures", **{"class": "0"}).get_json()
+    told = send(client, "die.png", f"{audit}/images", **{"class": "0"}).get_json()
     assert (told["stored"], "die.png can't be decoded" in told["refused"][0]) == (0, True)
-    assert send(client, "a.png", f"{audit}/pictures", **{"class": "0"}).get_json()["stored"] == 1
+    assert send(client, "a.png", f"{audit}/images", **{"class": "0"}).get_json()["stored"] == 1
 
 
 def test_who_must_come_back_is_told_when(served: tuple[Flask, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,5 +312,5 @@ def test_several_that_must_come_back_come_back_whole(
     assert client.get("/api/images").get_json()["images"] == []
     until(lambda: client.get("/api/app_state").get_json()["state"] == "ready")
     audit = client.post("/api/audits").get_json()["url"]
-    told = several(f"{audit}/pictures", **{"class": "0"}).get_json()
+    told = several(f"{audit}/images", **{"class": "0"}).get_json()
     assert (told["stored"], told["refused"]) == (2, ["b.png was not stored."])

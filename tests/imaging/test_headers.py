@@ -16,7 +16,7 @@ from picasso.imaging import decode, headers, libwebp
 from picasso.imaging import pixels as pixel_code
 from picasso.imaging.headers import jpeg
 from picasso.imaging.headers.base import Limits, Parts, orientation
-from tests.conftest import picture, png
+from tests.conftest import noise_image, png
 from tests.hostile import CASES, FOLDER
 from tests.hostile.make_files import SCRIPT, exif
 
@@ -100,7 +100,7 @@ def test_a_decoder_is_given_only_what_pixels_are_made_of(name: str) -> None:
 
 
 def test_the_second_frame_reaches_no_decoder() -> None:
-    frames = [picture(seed, (40, 30)) for seed in range(3)]
+    frames = [noise_image(seed, (40, 30)) for seed in range(3)]
     for form in ("GIF", "WEBP", "PNG"):
         options = {"lossless": True} if form == "WEBP" else {}
         one = png(frames[0], form, **options)
@@ -132,7 +132,7 @@ def test_the_orientation_is_found_in_exif_and_in_xmp(form: str) -> None:
     for options, stored in (({"exif": block}, 6), ({"xmp": xmp}, 8), ({"exif": block, "xmp": xmp}, 6), ({}, 1)):
         if form == "PNG" and "xmp" in options:
             continue
-        body = png(picture(0, (20, 10)), form, **options)
+        body = png(noise_image(0, (20, 10)), form, **options)
         assert headers.read(body, Limits("x", 1)).orientation == stored
         np.testing.assert_array_equal(np.asarray(decode.read(body, "x")), expected(body))
 
@@ -146,7 +146,7 @@ def test_the_orientation_of_torn_exif_is_upright() -> None:
 def test_an_orientation_in_tiff_is_heeded_once() -> None:
     block = Image.Exif()
     block[0x0112] = 6
-    body = png(picture(0, (20, 10)), "TIFF", exif=block)
+    body = png(noise_image(0, (20, 10)), "TIFF", exif=block)
     np.testing.assert_array_equal(np.asarray(decode.read(body, "x")), expected(body))
 
 
@@ -154,7 +154,7 @@ def test_an_orientation_in_tiff_is_heeded_once() -> None:
 
 
 def test_the_coefficients_of_several_scans_are_counted() -> None:
-    image = picture(0, (100, 50))
+    image = noise_image(0, (100, 50))
     assert headers.read(png(image, "JPEG"), Limits("x", 1)).working == 0
     # 4:2:0: 7 x 4 units of 4 + 1 + 1 blocks; 4:4:4: 13 x 7 of 3; each of 64 numbers of two bytes.
     found = headers.read(png(image, "JPEG", progressive=True, subsampling=2), Limits("x", 1))
@@ -164,7 +164,7 @@ def test_the_coefficients_of_several_scans_are_counted() -> None:
 
 
 def test_as_many_scans_as_are_allowed() -> None:
-    body = png(picture(0, (16, 16)), "JPEG", progressive=True)
+    body = png(noise_image(0, (16, 16)), "JPEG", progressive=True)
     last = body.rindex(b"\xff\xda")
     scans = body.count(b"\xff\xda")
 
@@ -178,14 +178,14 @@ def test_as_many_scans_as_are_allowed() -> None:
 
 @pytest.mark.parametrize("kind", [0xC3, 0xC5, 0xC7, 0xC9, 0xCA, 0xCD, 0xCF])
 def test_other_kinds_of_jpeg_are_refused(kind: int) -> None:
-    body = png(picture(0, (16, 16)), "JPEG").replace(b"\xff\xc0", bytes([0xFF, kind]), 1)
+    body = png(noise_image(0, (16, 16)), "JPEG").replace(b"\xff\xc0", bytes([0xFF, kind]), 1)
     with pytest.raises(UnsupportedImage, match="x is a JPEG of a kind that can't be read"):
         decode.read(body, "x")
 
 
 def test_an_image_that_takes_more_than_others_of_its_size_is_refused() -> None:
     """10 bytes for each pixel: six of coefficients, four of the image."""
-    body = png(picture(0, (1000, 1000)), "JPEG", progressive=True, subsampling=0)
+    body = png(noise_image(0, (1000, 1000)), "JPEG", progressive=True, subsampling=0)
     with pytest.raises(TooLarge, match="x takes 10 MB to decode, more than the 9 that an image of 1 million pixels"):
         decode.opened(body, "x", 1)
     assert decode.opened(body, "x", 2).needs > 10_000_000
@@ -193,7 +193,7 @@ def test_an_image_that_takes_more_than_others_of_its_size_is_refused() -> None:
 
 def test_webp_is_read_without_its_library_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then Pillow decodes the frame, which takes more memory, and that is known, too."""
-    body = png(picture(0, (30, 20)), "WEBP", lossless=True)
+    body = png(noise_image(0, (30, 20)), "WEBP", lossless=True)
     direct, needs = decode.read(body, "x"), decode.opened(body, "x").needs
     monkeypatch.setattr(libwebp, "library", lambda: None)
     np.testing.assert_array_equal(np.asarray(decode.read(body, "x")), np.asarray(direct))
@@ -211,7 +211,7 @@ def test_parts_are_read_as_one_file() -> None:
 
 
 def test_a_tag_of_tiff_outside_of_the_file_is_refused() -> None:
-    body = png(picture(), "TIFF")
+    body = png(noise_image(), "TIFF")
     bits = struct.pack("<HHI", 258, 3, 3)
     assert body.count(bits) == 1
     with pytest.raises(UnsupportedImage, match="TIFF of a kind that can't be read"):

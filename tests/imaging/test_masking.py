@@ -1,4 +1,4 @@
-"""Hiding parts of pictures: which pixels a shape covers, what is seen there, and what is refused."""
+"""Hiding parts of images: which pixels a shape covers, what is seen there, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from picasso.errors import BadRequest
 from picasso.imaging.masking import FILLS, MOST_POINTS, MOST_SHAPES, MOST_TOGETHER, Hidden, Shape, blurred
-from tests.conftest import picture
+from tests.conftest import noise_image
 
 Mask = NDArray[np.bool_]
 numbers = st.floats(0, 1)
@@ -98,7 +98,7 @@ ONE = {"box": [0, 0, 1, 1]}
 @pytest.mark.parametrize(
     ("shapes", "fill", "field", "message"),
     [
-        ([ONE], "pink", "fill", "fill must be one of grey, black, white, mean, blur, noise, picture, not pink"),
+        ([ONE], "pink", "fill", "fill must be one of grey, black, white, mean, blur, noise, image, not pink"),
         ([ONE], None, "fill", "not None"),
         ([ONE], ["grey"], "fill", "fill must be one of"),
         (None, "grey", "shapes", "shapes must be a list of at most 500 shapes"),
@@ -174,7 +174,7 @@ def test_corners_and_a_box_within_a_pixel() -> None:
     assert np.argwhere(mask((10, 10), box(0.26, 0.26, 0.28, 0.28))).tolist() == [[2, 2]]
 
 
-def test_a_box_of_a_picture_that_is_not_square() -> None:
+def test_a_box_of_a_image_that_is_not_square() -> None:
     expected = np.zeros((6, 9), np.bool_)
     expected[2:4, 5:8] = True
     np.testing.assert_array_equal(mask((9, 6), box(5 / 9, 2 / 6, 8 / 9, 4 / 6)), expected)
@@ -226,7 +226,7 @@ def test_several_shapes_add_up() -> None:
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_every_fill_gives_what_it_says(mode: str) -> None:
-    view, other = picture(1, (40, 30), mode), picture(2, (40, 30), mode)
+    view, other = noise_image(1, (40, 30), mode), noise_image(2, (40, 30), mode)
     pixels = np.asarray(view, np.float64)
     filled = {}
     for fill in FILLS:
@@ -237,7 +237,7 @@ def test_every_fill_gives_what_it_says(mode: str) -> None:
         assert (filled[fill] == value).all()
     means = np.broadcast_to(pixels.mean(axis=(0, 1)), pixels.shape)
     np.testing.assert_array_equal(filled["mean"], means.round())
-    np.testing.assert_array_equal(filled["picture"], np.asarray(other))
+    np.testing.assert_array_equal(filled["image"], np.asarray(other))
     np.testing.assert_array_equal(filled["noise"], np.asarray(Hidden((), "noise").filling(view)))
     assert filled["noise"].std() > 60
     assert np.abs(filled["blur"].mean(axis=(0, 1)) - pixels.mean(axis=(0, 1))).max() < 5
@@ -254,26 +254,26 @@ def test_blurred_numbers_keep_their_mean_and_lose_their_contrast() -> None:
     np.testing.assert_array_equal(blurred(flat), flat)
 
 
-def test_the_other_picture_is_needed_and_may_have_another_mode() -> None:
-    with pytest.raises(BadRequest, match="needs another picture") as caught:
-        Hidden((), "picture").filling(picture())
+def test_the_other_image_is_needed_and_may_have_another_mode() -> None:
+    with pytest.raises(BadRequest, match="needs another image") as caught:
+        Hidden((), "image").filling(noise_image())
     assert caught.value.field == "other"
-    grey = picture(2, mode="L")
-    np.testing.assert_array_equal(Hidden((), "picture").filling(picture(), grey), grey.convert("RGB"))
+    grey = noise_image(2, mode="L")
+    np.testing.assert_array_equal(Hidden((), "image").filling(noise_image(), grey), grey.convert("RGB"))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("fill", FILLS)
 def test_only_what_is_hidden_changes(fill: str, mode: str) -> None:
-    view, other = picture(1, (30, 20), mode), picture(2, (30, 20), mode)
+    view, other = noise_image(1, (30, 20), mode), noise_image(2, (30, 20), mode)
     hidden = Hidden.parse([box(0.1, 0.2, 0.4, 0.5), line((0.6, 0.9), (0.9, 0.6))], fill)
     where, before = hidden.mask(view.size), np.asarray(view)
     after = np.asarray(hidden.cover(view, other))
     np.testing.assert_array_equal(after[~where], before[~where])
     np.testing.assert_array_equal(after[where], np.asarray(hidden.filling(view, other))[where])
-    np.testing.assert_array_equal(before, np.asarray(picture(1, (30, 20), mode)), "the view itself is as it was")
+    np.testing.assert_array_equal(before, np.asarray(noise_image(1, (30, 20), mode)), "the view itself is as it was")
 
 
-def test_nothing_hidden_is_the_picture_itself() -> None:
+def test_nothing_hidden_is_the_image_itself() -> None:
     view = Image.new("L", (3, 2), 7)
     np.testing.assert_array_equal(Hidden(()).cover(view), view)

@@ -28,18 +28,18 @@ from picasso.jobs.job_queue import Runner
 from picasso.storage.quota import Quotas
 from picasso.storage.session import Session
 from picasso.storage.store import Storage
-from tests.conftest import fake_settings, picture, png
+from tests.conftest import fake_settings, noise_image, png
 from tests.fakes import LinearModel
-from tests.web.test_audits import pictures
+from tests.web.test_audits import noise_images
 
 Held = tuple[Runner, list["Future[None]"]]
 
 
 def gathered(folder: Path, *others: tuple[bytes, str]) -> Audit:
-    """Return an audit with pictures of two classes, and others of the first."""
+    """Return an audit with images of two classes, and others of the first."""
     audit = Audit.create(folder, LinearModel().class_names())
     for target in (0, 1):
-        for body, name in pictures(target):
+        for body, name in noise_images(target):
             audit.add(target, body.getvalue(), name)
     for more, name in others:
         audit.add(0, more, name)
@@ -171,16 +171,16 @@ def test_a_full_disk_when_it_starts_or_its_process_dies(
 # ---- the folder ---------------------------------------------------------------------------------------------
 
 
-def test_adding_pictures_does_not_list_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Audit, "pictures", full)
+def test_adding_images_does_not_list_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Audit, "images", full)
     audit = gathered(tmp_path)
     assert audit.counts() == {0: 8, 1: 8}
     monkeypatch.undo()
-    assert [file.name for _, file in audit.pictures()] == [f"{target}-{i:05d}" for target in (0, 1) for i in range(8)]
+    assert [file.name for _, file in audit.images()] == [f"{target}-{i:05d}" for target in (0, 1) for i in range(8)]
 
 
 @pytest.mark.parametrize("write", range(3))
-def test_a_picture_for_which_there_is_no_room_is_not_counted(
+def test_a_image_for_which_there_is_no_room_is_not_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: int
 ) -> None:
     audit, original, written = gathered(tmp_path), fileio.write_bytes, count()
@@ -299,15 +299,15 @@ def test_cancelled_after_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert audit.state() == "finished"
 
 
-def test_pictures_are_as_large_as_they_may_be_and_called_what_they_were(tmp_path: Path) -> None:
-    large, broken = (png(picture(1, (1001, 1000), "L")), "large.png"), (b"x", "broken.png")
+def test_images_are_as_large_as_they_may_be_and_called_what_they_were(tmp_path: Path) -> None:
+    large, broken = (png(noise_image(1, (1001, 1000), "L")), "large.png"), (b"x", "broken.png")
     audit = ordered(tmp_path, large, broken, MAX_MEGAPIXELS=1)
     worker.run_audit(str(audit.folder))
     assert audit.state() == "finished"
     written = json.loads((audit.out / "audit.json").read_text())
     assert written["unreadable"] == [
         "large.png has 1001 x 1000 pixels, more than the 1 million that are allowed.",
-        "broken.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",
+        "broken.png is not an image that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",
     ]
 
 

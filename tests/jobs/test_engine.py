@@ -193,7 +193,7 @@ def test_a_model_that_cannot_be_loaded_is_explained(tmp_path: Path, settings: di
         assert re.search(message, status["error"])
         runner = Runner(engine, Registry(), configured, 3)
         with pytest.raises(NotReady, match="."):
-            runner.start(tmp_path, "ClassProbabilities", {}, make_run(tmp_path).spec().pictures)
+            runner.start(tmp_path, "ClassProbabilities", {}, make_run(tmp_path).spec().images)
     finally:
         engine.close()
 
@@ -212,19 +212,19 @@ def test_a_worker_that_dies_while_loading_is_explained(tmp_path: Path) -> None:
 def test_the_queue_is_bounded_and_knows_positions(engine: LocalEngine, tmp_path: Path) -> None:
     runner = Runner(engine, Registry([PLUGINS]), CONFIGURED, capacity=2)
     until(lambda: runner.model_status()["state"] == "ready")
-    pictures = make_run(tmp_path, count=1).spec().pictures
-    first = runner.start(tmp_path, "Slow", {"Steps": 100_000}, pictures)
-    second = runner.start(tmp_path, "ClassProbabilities", {}, pictures)
+    images = make_run(tmp_path, count=1).spec().images
+    first = runner.start(tmp_path, "Slow", {"Steps": 100_000}, images)
+    second = runner.start(tmp_path, "ClassProbabilities", {}, images)
     assert (runner.position(first), runner.position(second)) == (0, 1)
     with pytest.raises(Busy, match="2 runs are waiting"):
-        runner.start(tmp_path, "ClassProbabilities", {}, pictures)
+        runner.start(tmp_path, "ClassProbabilities", {}, images)
     until(lambda: first.state()["fraction"] > 0)
     first.cancel()
     until(lambda: second.state()["state"] == "finished", 5)
     assert first.state()["state"] == "cancelled"
     assert runner.position(second) == 0
     until(lambda: not runner._active)
-    third = runner.start(tmp_path, "Slow", {"Steps": 100_000}, pictures)
+    third = runner.start(tmp_path, "Slow", {"Steps": 100_000}, images)
     with pytest.raises(NotReady, match="not done after 0 seconds and was cancelled"):
         runner.wait(third, 0.1)
 

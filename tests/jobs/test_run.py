@@ -15,19 +15,19 @@ from picasso.errors import NotFound, RunError
 from picasso.explanation.result import Result
 from picasso.imaging import decode
 from picasso.jobs import worker
-from picasso.jobs.run import Run, Spec, StoredPicture
+from picasso.jobs.run import Run, Spec, StoredImage
 from picasso.web.presentation import remaining
-from tests.conftest import PLUGINS, fake_settings, picture
+from tests.conftest import PLUGINS, fake_settings, noise_image
 
 
 def make_run(folder: Path, visualization: str = "PartialOcclusion", count: int = 3, **settings: Any) -> Run:
-    pictures = []
+    images = []
     for uid in range(count):
         file = folder / f"{uid}.png"
-        file.write_bytes(decode.encode(picture(uid)))
-        pictures.append(StoredPicture(uid=uid, name=f"p{uid}", filename=file.name, path=str(file)))
+        file.write_bytes(decode.encode(noise_image(uid)))
+        images.append(StoredImage(uid=uid, name=f"p{uid}", filename=file.name, path=str(file)))
     configured = {"file": None, "overrides": fake_settings(PLUGIN_DIRS=[str(PLUGINS)])}
-    return Run.create(folder, Spec(visualization, settings, pictures, 2, configured, time.time()))
+    return Run.create(folder, Spec(visualization, settings, images, 2, configured, time.time()))
 
 
 def test_a_run_from_waiting_to_finished(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_run_from_waiting_to_finished(tmp_path: Path) -> None:
     worker.run_shard(str(run.folder), 1)
     state = run.state()
     assert (state["state"], state["done"], state["fraction"], state["error"]) == ("finished", 3, 1.0, None)
-    assert [result["picture"] for result in run.results()] == ["p0", "p1", "p2"]
+    assert [result["image"] for result in run.results()] == ["p0", "p1", "p2"]
     assert state["seconds"] >= sum(result["seconds"] for result in run.results()) > 0
 
 
@@ -83,7 +83,7 @@ def test_cancelled_before_it_starts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("raise", "Trouble failed on the picture p0: ZeroDivisionError"),
+        ("raise", "Trouble failed on the image p0: ZeroDivisionError"),
         ("exit", "The run failed: SystemExit: 3"),
         ("nan", "not finite"),
     ],
@@ -99,13 +99,13 @@ def test_failures_are_written_down(tmp_path: Path, kind: str, message: str) -> N
     assert not run.finished(1)
 
 
-def test_a_picture_that_was_removed_meanwhile(tmp_path: Path) -> None:
+def test_a_image_that_was_removed_meanwhile(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     (tmp_path / "1.png").unlink()
     worker.run_shard(str(run.folder), 0)
     error = run.state()["error"]
     assert error is not None
-    assert error["message"] == "The picture p1 was removed before its turn came."
+    assert error["message"] == "The image p1 was removed before its turn came."
 
 
 def test_the_first_reason_stays(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_documents_are_json_without_nan(tmp_path: Path) -> None:
 def test_a_model_that_can_not_be_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The traceback of the operator's own code is logged; of all else the server says the sentence."""
     code = tmp_path / "own.py"
-    code.write_text("def prepare(pictures):\n    raise ValueError('no mean')\n")
+    code.write_text("def prepare(images):\n    raise ValueError('no mean')\n")
     for overrides, message, logged in [
         ({"MODEL": "missing.keras"}, "There is no model file", False),
         ({"PREPROCESS": f"{code}:prepare"}, "preprocess() of the model failed: ValueError: no mean.", True),
@@ -211,16 +211,16 @@ def test_each_model_is_loaded_once(tmp_path: Path) -> None:
     key = json.dumps(configured, sort_keys=True)
     assert worker.initialize(configured)["state"] == "ready"
     assert worker.model_of(key) is worker.model_of(key, "")
-    pictures = make_run(tmp_path, count=1).spec().pictures
+    images = make_run(tmp_path, count=1).spec().images
     for models in ([], ["other"], ["other"]):
-        run = Run.create(tmp_path, Spec("ClassProbabilities", {}, pictures, 2, configured, time.time(), (), models))
+        run = Run.create(tmp_path, Spec("ClassProbabilities", {}, images, 2, configured, time.time(), (), models))
         worker.run_shard(str(run.folder), 0)
         assert run.state()["state"] == "finished"
     assert worker.reply(key, {"kind": "estimate", "visualization": "ClassProbabilities", "settings": {}})
     assert sorted(loads.read_text()) == ["x", "y"]
 
 
-def test_what_is_known_of_a_picture_is_shown_until_its_result_is_there(
+def test_what_is_known_of_a_image_is_shown_until_its_result_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "PREVIEW_SECONDS", -1)

@@ -86,13 +86,13 @@ class Idle(LocalEngine):
 
 def test_one_session_leaves_room_for_others(tmp_path: Path) -> None:
     runner = Runner(Idle(), Registry([PLUGINS]), CONFIGURED, capacity=6)
-    pictures = make_run(tmp_path, count=1).spec().pictures
+    images = make_run(tmp_path, count=1).spec().images
     mine, theirs = (tmp_path / name / "runs" for name in ("mine", "theirs"))
     mine.mkdir(parents=True)
     theirs.mkdir(parents=True)
 
     def start(parent: Path) -> Any:
-        return runner.start(parent, "ClassProbabilities", {}, pictures)
+        return runner.start(parent, "ClassProbabilities", {}, images)
 
     first, second, third = (start(mine) for _ in range(3))
     with pytest.raises(Busy, match="3 runs of this session are waiting already, which leaves room for those of others"):

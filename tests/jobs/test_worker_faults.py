@@ -37,9 +37,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
 
 
 def run_of(folder: Path, visualization: str = "ClassProbabilities", **settings: Any) -> Run:
-    """Return a run of one picture that the faulty plugins may take part in."""
-    pictures = make_run(folder, count=1).spec().pictures
-    return Run.create(folder, Spec(visualization, settings, pictures, 2, CONFIGURED, 0.0))
+    """Return a run of one image that the faulty plugins may take part in."""
+    images = make_run(folder, count=1).spec().images
+    return Run.create(folder, Spec(visualization, settings, images, 2, CONFIGURED, 0.0))
 
 
 def goes_on(engine: LocalEngine, folder: Path) -> None:
@@ -63,8 +63,8 @@ def test_whatever_a_plugin_raises_is_a_sentence(engine: LocalEngine, tmp_path: P
     with pytest.raises(PicassoError, match=r"\.$"):
         engine.ask(question).result(timeout=30)
     runner = Runner(engine, Registry([FAULTY]), CONFIGURED, 3)
-    pictures = make_run(tmp_path, count=1).spec().pictures
-    run = runner.start(tmp_path, "Faulty", {"Kind": kind}, pictures)
+    images = make_run(tmp_path, count=1).spec().images
+    run = runner.start(tmp_path, "Faulty", {"Kind": kind}, images)
     until(lambda: run.state()["state"] not in ("waiting", "running"))
     error = run.state()["error"]
     assert error is not None
@@ -209,12 +209,12 @@ def test_the_supervisor_outlives_its_own_errors(
 
 def test_a_run_that_is_cancelled_while_it_waits_leaves_the_queue_at_once(engine: LocalEngine, tmp_path: Path) -> None:
     runner = Runner(engine, Registry([PLUGINS]), CONFIGURED, capacity=2)
-    pictures = make_run(tmp_path, count=3).spec().pictures
-    first = runner.start(tmp_path, "Slow", {"Steps": 100_000}, pictures[:1])
+    images = make_run(tmp_path, count=3).spec().images
+    first = runner.start(tmp_path, "Slow", {"Steps": 100_000}, images[:1])
     until(lambda: first.state()["fraction"] > 0)
-    second = runner.start(tmp_path, "ClassProbabilities", {}, pictures)
+    second = runner.start(tmp_path, "ClassProbabilities", {}, images)
     second.cancel()
-    third = runner.start(tmp_path, "ClassProbabilities", {}, pictures)
+    third = runner.start(tmp_path, "ClassProbabilities", {}, images)
     assert (runner.position(third), second.state()["state"]) == (1, "cancelled")
     first.cancel()
     until(lambda: third.state()["state"] == "finished")
@@ -227,9 +227,9 @@ def test_a_real_worker_loads_its_model_once(tmp_path: Path) -> None:
     configured = worker.reference(config.build({}, None, fake_settings(**model)))
     engine = LocalEngine(configured, tmp_path)
     try:
-        pictures = make_run(tmp_path, count=1).spec().pictures
+        images = make_run(tmp_path, count=1).spec().images
         for name in ("ClassProbabilities", "SaliencyMaps"):
-            run = Run.create(tmp_path, Spec(name, {}, pictures, 2, configured, 0.0))
+            run = Run.create(tmp_path, Spec(name, {}, images, 2, configured, 0.0))
             engine.submit(run.folder, 0).result(timeout=60)
             assert run.state()["state"] == "finished"
         question = {"kind": "estimate", "visualization": "SaliencyMaps", "settings": {}}

@@ -35,7 +35,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalEngine]:
 
 
 def what_if(run: Run, **more: Any) -> dict[str, Any]:
-    paths = [picture["path"] for picture in run.spec().pictures]
+    paths = [image["path"] for image in run.spec().images]
     question = {"kind": "what if", "paths": paths, "shapes": [PATCH], "fill": "grey", "other": None, "show": False}
     return {**question, **more}
 

@@ -14,7 +14,7 @@ from picasso.models.arrays import Array
 from picasso.models.framework import Framework
 from picasso.models.info import Capability, ModelCard
 from picasso.models.loading import prepare
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel
 
 
@@ -25,25 +25,25 @@ def loaded(cls: type[LinearModel]) -> LinearModel:
 
 
 def test_preprocess_resizes_and_scales(linear: LinearModel) -> None:
-    inputs = linear.preprocess([picture(1), picture(2, (90, 60)), picture(3, (30, 30), "L")])
+    inputs = linear.preprocess([noise_image(1), noise_image(2, (90, 60)), noise_image(3, (30, 30), "L")])
     assert inputs.shape == (3, 6, 9, 3)
     assert inputs.dtype == np.float32
-    np.testing.assert_array_equal(inputs[0], np.asarray(picture(1), np.float32) / np.float32(255))
+    np.testing.assert_array_equal(inputs[0], np.asarray(noise_image(1), np.float32) / np.float32(255))
     assert inputs.min() >= 0
     assert inputs.max() <= 1
 
 
-def test_grey_models_see_grey_pictures() -> None:
+def test_grey_models_see_grey_images() -> None:
     model = loaded(GreyModel)
-    assert model.view(picture()).mode == "L"
-    assert model.preprocess([picture()]).shape == (1, 6, 9, 1)
+    assert model.view(noise_image()).mode == "L"
+    assert model.preprocess([noise_image()]).shape == (1, 6, 9, 1)
 
 
 def test_other_channel_counts_must_be_preprocessed_by_the_user() -> None:
     model = LinearModel()
     model.load(shape=(6, 9, 4))
     with pytest.raises(ModelError, match="takes 4 channels; override view"):
-        model.preprocess([picture()])
+        model.preprocess([noise_image()])
 
 
 def test_an_overridden_preprocess_encodes_views_too() -> None:
@@ -52,7 +52,7 @@ def test_an_overridden_preprocess_encodes_views_too() -> None:
             return np.stack([np.asarray(image.resize((9, 6)), np.float32) - 100 for image in raw_inputs])
 
     model = loaded(Mine)
-    np.testing.assert_array_equal(model.encode([picture()]), np.asarray([picture()], np.float32) - 100)
+    np.testing.assert_array_equal(model.encode([noise_image()]), np.asarray([noise_image()], np.float32) - 100)
 
 
 def test_batches_give_the_same_as_one_by_one(linear: LinearModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,11 +159,11 @@ def test_decode_prob_of_the_users_own_is_checked() -> None:
     model.answer = [[{"index": 3, "name": "dog", "prob": "0.171"}]] * 2
     assert model.best_classes(probabilities) == [({"index": 3, "name": "dog", "prob": 0.171},)] * 2
     cases: list[tuple[Any, str]] = [
-        ([[{"index": 3, "name": "dog"}]] * 2, "a list of index, name and prob for each picture: KeyError: prob"),
-        (None, "for each picture: TypeError"),
+        ([[{"index": 3, "name": "dog"}]] * 2, "a list of index, name and prob for each image: KeyError: prob"),
+        (None, "for each image: TypeError"),
         ([[{"index": 3, "name": "dog", "prob": "x"}]] * 2, "ValueError"),
-        ([[{"index": 3, "name": "dog", "prob": 1}]], "gave 1 lists for 2 pictures"),
-        ([[], []], "gave 2 lists for 2 pictures"),
+        ([[{"index": 3, "name": "dog", "prob": 1}]], "gave 1 lists for 2 images"),
+        ([[], []], "gave 2 lists for 2 images"),
     ]
     for wrong, message in cases:
         model.answer = wrong

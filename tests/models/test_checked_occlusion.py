@@ -1,4 +1,4 @@
-"""The fast occlusion may fail in any way, at any time: whole pictures take over, and the method says so."""
+"""The fast occlusion may fail in any way, at any time: whole images take over, and the method says so."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def model() -> LinearModel:
 
 @pytest.fixture
 def inputs(model: LinearModel) -> tuple[Array, Array]:
-    picture, fill = np.random.default_rng(4).normal(size=(2, *model.input_shape)).astype(np.float32)
-    return picture, fill
+    image, fill = np.random.default_rng(4).normal(size=(2, *model.input_shape)).astype(np.float32)
+    return image, fill
 
 
 class Engine:
@@ -44,9 +44,9 @@ class Engine:
         chunks = np.array_split(np.arange(len(boxes)), CHUNKS if len(boxes) == len(BOXES) else 1)
         return Plan([Chunk(members, {}, {}) for members in chunks], self.gain)
 
-    def run(self, picture: Array, fill: Array, boxes: list[Box], plan: Plan) -> Iterator[Part]:
+    def run(self, image: Array, fill: Array, boxes: list[Box], plan: Plan) -> Iterator[Part]:
         for number, chunk in enumerate(plan.chunks):
-            part = self._model.predict(covered(picture, fill, [boxes[index] for index in chunk.members]))
+            part = self._model.predict(covered(image, fill, [boxes[index] for index in chunk.members]))
             yield chunk.members, self._wrong(number, part) if len(boxes) == len(BOXES) else part
 
 
@@ -87,7 +87,7 @@ def test_building_may_fail(
 ) -> None:
     one = checked(model, error, inputs)
     found, method = compute(one, inputs)
-    assert method.startswith("a whole picture for each window, because computing only what it changes failed")
+    assert method.startswith("a whole image for each window, because computing only what it changes failed")
     assert type(error).__name__ in method
     assert "Traceback" in caplog.text
     assert "net.keras" in caplog.text
@@ -99,7 +99,7 @@ def test_what_is_not_supported_is_no_failure(
     model: LinearModel, inputs: tuple[Array, Array], caplog: pytest.LogCaptureFixture
 ) -> None:
     _, method = compute(checked(model, Unsupported("it has the operation Magic"), inputs), inputs)
-    assert method == "a whole picture for each window, because it has the operation Magic"
+    assert method == "a whole image for each window, because it has the operation Magic"
     assert not caplog.records
 
 
@@ -121,7 +121,7 @@ def too_large(part: Array) -> Array:
 
 @pytest.mark.parametrize(
     ("wrong", "number"),
-    # Whole pictures are compared with the first and the last chunk, which is computed second.
+    # Whole images are compared with the first and the last chunk, which is computed second.
     [(off, 0), (off, 1), *((wrong, number) for wrong in (fails, not_a_number, too_large) for number in range(CHUNKS))],
 )
 def test_a_chunk_may_fail(
@@ -136,14 +136,14 @@ def test_a_chunk_may_fail(
     np.testing.assert_allclose(found, expected(model, inputs), atol=1e-6)
     assert "Traceback" in caplog.text
     if number < 2:
-        assert method.startswith("a whole picture for each window, because computing only what it changes failed")
+        assert method.startswith("a whole image for each window, because computing only what it changes failed")
     else:
         left = (CHUNKS - number) * len(BOXES) // CHUNKS
-        assert method.startswith("only what a window changes, 3.0 times less work; a whole picture for each of ")
+        assert method.startswith("only what a window changes, 3.0 times less work; a whole image for each of ")
         assert f"{left} of {len(BOXES)} windows, because computing only what it changes failed" in method
     caplog.clear()
     found, method = compute(one, inputs)
-    assert method.startswith("a whole picture for each window, because computing only what it changes failed")
+    assert method.startswith("a whole image for each window, because computing only what it changes failed")
     assert not caplog.records, "it is not tried again"
 
 
@@ -162,9 +162,9 @@ def test_the_proof_finds_what_is_wrong_at_borders(
     model: LinearModel, inputs: tuple[Array, Array], caplog: pytest.LogCaptureFixture
 ) -> None:
     class Edgy(Engine):
-        def run(self, picture: Array, fill: Array, boxes: list[Box], plan: Plan) -> Iterator[Part]:
-            height, width, _ = picture.shape
-            for members, part in super().run(picture, fill, boxes, plan):
+        def run(self, image: Array, fill: Array, boxes: list[Box], plan: Plan) -> Iterator[Part]:
+            height, width, _ = image.shape
+            for members, part in super().run(image, fill, boxes, plan):
                 at_border = [boxes[index][2] == width and boxes[index][3] == height for index in members]
                 yield members, part + 0.01 * np.array(at_border, np.float32)[:, None]
 
@@ -191,8 +191,6 @@ def test_a_fast_way_that_saves_nothing_is_not_taken(model: LinearModel, inputs: 
     engine.gain = 1.1
     one = checked(model, engine, inputs)
     found, method = compute(one, inputs)
-    assert method == (
-        "a whole picture for each window, because computing only what a window changes would save nothing"
-    )
+    assert method == ("a whole image for each window, because computing only what a window changes would save nothing")
     assert one.passes(BOXES) == len(BOXES)
     np.testing.assert_allclose(found, expected(model, inputs), atol=1e-6)

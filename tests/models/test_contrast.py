@@ -12,7 +12,7 @@ from picasso.errors import BadRequest
 from picasso.explanation.registry import Registry
 from picasso.models.contrast import Contrasted, contrasted
 from picasso.models.labels import numbers
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import BlackBoxModel, LinearModel, PooledModel
 
 
@@ -23,7 +23,7 @@ def test_without_pairs_the_model_stays_itself(linear: LinearModel) -> None:
 def test_the_probability_is_the_sigmoid_of_the_logit(linear: LinearModel) -> None:
     model, asked = contrasted(linear, [(4, 1), 2, (0, 6), (4, 1)])
     assert asked == [7, 2, 8, 7]
-    inputs = linear.preprocess([picture(0), picture(1)])
+    inputs = linear.preprocess([noise_image(0), noise_image(1)])
     logits, probabilities = model.logits(inputs), model.predict(inputs)
     np.testing.assert_array_equal(probabilities[:, :7], linear.predict(inputs))
     np.testing.assert_allclose(logits[:, 7], linear.logits(inputs)[:, 4] - linear.logits(inputs)[:, 1], rtol=1e-5)
@@ -34,7 +34,7 @@ def test_the_probability_is_the_sigmoid_of_the_logit(linear: LinearModel) -> Non
 
 def test_gradients_are_differences(linear: LinearModel) -> None:
     model = Contrasted(linear, [(4, 1)])
-    inputs = linear.preprocess([picture(0), picture(1)])
+    inputs = linear.preprocess([noise_image(0), noise_image(1)])
     found = model.input_gradients(inputs, [7, 2])
     np.testing.assert_allclose(found, [linear.weights[4] - linear.weights[1], linear.weights[2]], rtol=1e-6)
     both = model.input_gradients(inputs, np.array([[7, 2], [1, 7]]))
@@ -47,7 +47,7 @@ def test_where_both_are_impossible_neither_is_the_more_probable() -> None:
     model = BlackBoxModel()
     model.load()
     model.weights = model.weights * 1e5
-    inputs = model.preprocess([picture()])
+    inputs = model.preprocess([noise_image()])
     one, other = np.flatnonzero(model.predict(inputs)[0] == 0)[:2].tolist()
     assert Contrasted(model, [(one, other)]).predict(inputs)[0, 7] == 0.5
 
@@ -58,7 +58,7 @@ def test_every_visualization_takes_a_contrast(name: str) -> None:
     model.load()
     controls = Registry().get(name).require().ALLOWED_SETTINGS.controls()
     settings: dict[str, Any] = {key: 400 for key in ("Samples", "Masks") if key in controls}
-    (result,) = explain(model, picture(), name, classes=["ant vs cat <b>", "dog"], **settings)
+    (result,) = explain(model, noise_image(), name, classes=["ant vs cat <b>", "dog"], **settings)
     titles = [panel.title for panel in result.panels if panel.class_index is not None]
     if name != "ClassProbabilities":
         assert titles == ["ant rather than cat <b>", "dog"]
@@ -66,9 +66,9 @@ def test_every_visualization_takes_a_contrast(name: str) -> None:
 
 
 def test_a_contrast_shows_what_speaks_for_the_one_and_against_the_other(linear: LinearModel) -> None:
-    (result,) = explain(linear, picture(), "SaliencyMaps", Method="gradient x input", classes="1 vs 0")
+    (result,) = explain(linear, noise_image(), "SaliencyMaps", Method="gradient x input", classes="1 vs 0")
     (panel,) = result.panels
-    weights, inputs = linear.weights[1] - linear.weights[0], linear.preprocess([picture()])[0]
+    weights, inputs = linear.weights[1] - linear.weights[0], linear.preprocess([noise_image()])[0]
     np.testing.assert_allclose(panel.array, (weights * inputs).sum(-1), atol=1e-5)
     one, other = linear.predict(inputs[None])[0, [1, 0]]
     assert panel.probability == pytest.approx(one / (one + other), rel=1e-5)

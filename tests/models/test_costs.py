@@ -70,11 +70,11 @@ def gain(keras: Any, build: Any, windows: int = 10) -> tuple[float, str]:
     some = boxes((64, 48), OcclusionSettings(window=0.1, strides=windows))
     plan = model._occluder.plan(some)
     assert plan is not None
-    picture = np.random.default_rng(0).random((2, 48, 64, 3), np.float32)
+    image = np.random.default_rng(0).random((2, 48, 64, 3), np.float32)
     assert model.occlusion_passes(some) == pytest.approx(
         len(some) / max(1.0, plan.gain if plan.gain >= ENOUGH else 1.0)
     )
-    return plan.gain, model.occlude(picture[0], picture[1], some).method
+    return plan.gain, model.occlude(image[0], image[1], some).method
 
 
 def transformer(k: Any, x: Any) -> Any:
@@ -90,7 +90,7 @@ def transformer(k: Any, x: Any) -> Any:
 def test_a_transformer_has_nothing_to_save_and_says_so(keras: Any) -> None:
     saved, method = gain(keras, transformer)
     assert saved < 1.1
-    assert method == "a whole picture for each window, because computing only what a window changes would save nothing"
+    assert method == "a whole image for each window, because computing only what a window changes would save nothing"
 
 
 def convolutions(k: Any, x: Any) -> Any:

@@ -13,7 +13,7 @@ from picasso.evaluation.model_check import check
 from picasso.models import load_model
 from picasso.models.arrays import Array
 from picasso.models.contrast import contrasted
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import BlackBoxModel, LinearModel, PatchModel, softmax
 
 
@@ -87,7 +87,7 @@ def test_chance_and_other_images_are_found_and_said(cls: type[LinearModel]) -> N
     assert 0.01 < model.noise <= 1
     (note,) = [note for note in check(model, []).warnings if "answered alike" in note]
     assert f"its probabilities by up to {model.noise:.2g}" in note
-    (result,) = explain(model, picture(), "ClassProbabilities")
+    (result,) = explain(model, noise_image(), "ClassProbabilities")
     assert note in result.model.notes
     assert contrasted(model, [(0, 1)])[0].noise == model.noise
 
@@ -112,7 +112,7 @@ def test_maps_show_no_chance(name: str, settings: dict[str, Any]) -> None:
     model = ready(Blind)
     # With eight answers chance does not show all that it can do.
     model.noise *= 2
-    (result,) = explain(model, picture(size=(36, 24)), name, **settings)
+    (result,) = explain(model, noise_image(size=(36, 24)), name, **settings)
     maps = [panel for panel in result.panels if panel.kind == "map" and panel.class_index is not None]
     assert maps
     for panel in maps:
@@ -129,7 +129,7 @@ def test_an_effect_larger_than_chance_stays() -> None:
 
     model = ready(Patch)
     assert 0.001 < model.noise < 0.1
-    image = picture(size=(9, 6)).point(lambda value: 255)
+    image = noise_image(size=(9, 6)).point(lambda value: 255)
     settings: dict[str, Any] = {"Window": 0.3, "Strides": 5, "Show": "drop", "Occlusion": "black"}
     (result,) = explain(model, image, "PartialOcclusion", classes=6, **settings)
     map_ = next(panel.array for panel in result.panels if panel.class_index == 6)

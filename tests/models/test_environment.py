@@ -41,8 +41,8 @@ def test_settings_of_keras_change_nothing_that_is_read_from_a_file(tmp_path: Pat
     features = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(features))
     original = keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(features))
     original.save(tmp_path / "model.keras")
-    pictures = np.random.default_rng(2).random((2, *SHAPE), np.float32)
-    np.save(tmp_path / "pictures.npy", pictures)
+    images = np.random.default_rng(2).random((2, *SHAPE), np.float32)
+    np.save(tmp_path / "images.npy", images)
     (tmp_path / "keras.json").write_text(json.dumps(OTHER))
     # The class imports Keras before Picasso's own classes do.
     own = "import keras\nfrom picasso.models.keras import KerasModel\n\n\nclass Own(KerasModel):\n    pass\n"
@@ -51,14 +51,14 @@ def test_settings_of_keras_change_nothing_that_is_read_from_a_file(tmp_path: Pat
         'MODEL_CLS_PATH = "model.py"\nMODEL_CLS_NAME = "Own"\nMODEL_LOAD_ARGS = {"path": "model.keras"}\n'
     )
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, tmp_path / "config.py", tmp_path / "pictures.npy"],
+        [sys.executable, "-c", PROGRAM, tmp_path / "config.py", tmp_path / "images.npy"],
         env={**os.environ, "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "jax"},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     answers, backend, floatx = done.stdout.strip().rsplit(" ", 2)
-    np.testing.assert_allclose(json.loads(answers), original(pictures), atol=1e-6)
+    np.testing.assert_allclose(json.loads(answers), original(images), atol=1e-6)
     # What the user set is in force again for the rest of the program.
     assert (backend, floatx) == ("tensorflow", "float16")
 

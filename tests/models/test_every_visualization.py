@@ -19,7 +19,7 @@ from picasso.models import load_model
 from picasso.models.base import Model
 from picasso.models.info import Capability
 from picasso.models.preprocessing import Preprocessing
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.zoo.make_files import FOLDER
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -74,8 +74,8 @@ def subclassed(keras: Any) -> Any:
             self.features, self.pool = layers.Conv2D(4, 3, activation="relu"), layers.GlobalAveragePooling2D()
             self.scores = layers.Dense(CLASSES)
 
-        def call(self, pictures: Any, training: bool = False) -> Any:
-            return keras.ops.softmax(self.scores(self.pool(self.features(pictures))))
+        def call(self, images: Any, training: bool = False) -> Any:
+            return keras.ops.softmax(self.scores(self.pool(self.features(images))))
 
     return Own()
 
@@ -198,9 +198,9 @@ def test_every_visualization_that_fits_gives_a_map_of_each_class(name: str, mode
             assert reasons[visualization].endswith(".")
             if name in GRADIENT_FREE:
                 with pytest.raises(ModelError, match=f"{visualization} needs "):
-                    explain(model, picture(1, (20, 15)), visualization)
+                    explain(model, noise_image(1, (20, 15)), visualization)
             continue
-        (result,) = explain(model, picture(1, (20, 15)), visualization, **QUICK.get(visualization, {}))
+        (result,) = explain(model, noise_image(1, (20, 15)), visualization, **QUICK.get(visualization, {}))
         check(result, model)
     assert ("CAM" not in reasons) is CAM_FITS[name]
     gradients = {entry.name for entry in REGISTRY.entries() if entry.cls and len(entry.cls.NEEDS) > 1}
@@ -211,32 +211,32 @@ def test_every_visualization_that_fits_gives_a_map_of_each_class(name: str, mode
 def test_cam_is_refused_where_more_than_one_dense_layer_follows(name: str, models: Models) -> None:
     assert REGISTRY.unsuitable(models(name))["CAM"].startswith("needs a model that ends in global average pooling")
     with pytest.raises(ModelError, match="CAM needs a model that ends in global average pooling"):
-        explain(models(name), picture(1, (20, 15)), "CAM")
+        explain(models(name), noise_image(1, (20, 15)), "CAM")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["flatten, grey", "mobile", CHECKPOINT])
 @pytest.mark.parametrize("method", METHODS)
 def test_every_kind_of_saliency(name: str, method: str, models: Models) -> None:
-    (result,) = explain(models(name), picture(2), "SaliencyMaps", Method=method, Samples=4)
+    (result,) = explain(models(name), noise_image(2), "SaliencyMaps", Method=method, Samples=4)
     check(result, models(name))
 
 
 @pytest.mark.parametrize("name", ["hidden layer, silu", "max pooling, gelu"])
 def test_models_without_rectifiers_are_not_guided(name: str, models: Models) -> None:
     with pytest.raises(ModelError, match="has no rectifiers"):
-        explain(models(name), picture(2), "SaliencyMaps", Method="guided backpropagation")
+        explain(models(name), noise_image(2), "SaliencyMaps", Method="guided backpropagation")
 
 
 @pytest.mark.parametrize("name", ["pooling, grey", "mobile"])
 @pytest.mark.parametrize("visualization", ["CAM", "SaliencyMaps", "RISE", "LIME"])
-def test_twenty_pictures_are_answered_as_one_by_one(name: str, visualization: str, models: Models) -> None:
-    pictures: Sequence[Image.Image] = [picture(seed, (16, 12)) for seed in range(20)]
+def test_twenty_images_are_answered_as_one_by_one(name: str, visualization: str, models: Models) -> None:
+    images: Sequence[Image.Image] = [noise_image(seed, (16, 12)) for seed in range(20)]
     settings = QUICK.get(visualization, {})
-    results = explain(models(name), pictures, visualization, **settings)
+    results = explain(models(name), images, visualization, **settings)
     assert len(results) == 20
     for index in (0, 7, 19):
         check(results[index], models(name))
-        (alone,) = explain(models(name), pictures[index], visualization, **settings)
+        (alone,) = explain(models(name), images[index], visualization, **settings)
         for one, other in zip(results[index].panels, alone.panels, strict=True):
             np.testing.assert_allclose(one.array, other.array, atol=1e-5)

@@ -15,14 +15,14 @@ from picasso import explain
 from picasso.errors import ModelError
 from picasso.models import load_model
 from picasso.models.info import Capability
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.zoo.make_files import CLASSES, FOLDER, SHAPE
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 with np.load(FOLDER / "expected.npz") as archive:
     EXPECTED = {name: archive[name] for name in archive.files}
-PICTURES = EXPECTED["pictures"]
+IMAGES = EXPECTED["images"]
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,9 @@ def tf() -> Any:
 )
 def test_files_of_earlier_keras(name: str, path: str, trust: bool) -> None:
     model = load_model(FOLDER / path, preprocess="0..1", trust_model=trust)
-    np.testing.assert_allclose(model.predict(PICTURES), EXPECTED[name], atol=1e-6)
+    np.testing.assert_allclose(model.predict(IMAGES), EXPECTED[name], atol=1e-6)
     assert model.logits_found == "input of the final softmax"
-    assert explain(model, picture(), "SaliencyMaps")
+    assert explain(model, noise_image(), "SaliencyMaps")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_layers_may_have_names_that_graphs_do_not_take(tf: Any, tmp_path: Path, 
     model = keras.Model(inputs, head(keras.layers.GlobalMaxPooling2D()(features)), name=f"{name} model")
     model.save(tmp_path / "named.keras")
     loaded = load_model(tmp_path / "named.keras", preprocess="0..1")
-    np.testing.assert_allclose(loaded.predict(PICTURES), np.asarray(model(PICTURES)), atol=1e-6)
+    np.testing.assert_allclose(loaded.predict(IMAGES), np.asarray(model(IMAGES)), atol=1e-6)
     assert len(loaded.layers()) == 1
     load_model(model, preprocess="0..1")
     assert [layer.name for layer in model.layers][::3] == [f"{name} in", f"{name} out"]
@@ -116,7 +116,7 @@ def always_training(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any
     file = tmp_path_factory.mktemp("keras2") / "training.h5"
     model.save(file)
     model.save(file.with_suffix(""), save_format="tf")
-    return file, np.asarray(model(PICTURES), np.float32)
+    return file, np.asarray(model(IMAGES), np.float32)
 
 
 def test_a_file_of_keras_2_is_read_as_its_writer_reads_it(
@@ -124,14 +124,14 @@ def test_a_file_of_keras_2_is_read_as_its_writer_reads_it(
 ) -> None:
     file, expected = always_training
     model = load_model(file)
-    np.testing.assert_allclose(model.predict(PICTURES), expected, atol=1e-5)
+    np.testing.assert_allclose(model.predict(IMAGES), expected, atol=1e-5)
     (note,) = [note for note in model.notes if "tf_keras" in note]
     assert note.startswith("The file calls norm with training=True, which Keras 3 leaves out. On noise, what Keras 3")
     assert load_model(FOLDER / "keras2_plain.h5").format == "Keras 2 file (.h5)"
     # Without the package that wrote it, the difference is known and said.
     monkeypatch.setattr("picasso.models.tf.keras2.importlib.util.find_spec", lambda name: None)
     model = load_model(file)
-    assert np.abs(model.predict(PICTURES) - expected).max() > 0.01
+    assert np.abs(model.predict(IMAGES) - expected).max() > 0.01
     (note,) = [note for note in model.notes if "tf_keras" in note]
     assert (
         "norm with training=True, which Keras 3 leaves out. Its writer's answers differ; to have them, install" in note
@@ -222,7 +222,7 @@ def test_lambda_layers_are_refused_unless_trusted(keras: Any, tmp_path: Path) ->
         ):
             load_model(tmp_path / name)
         trusted = load_model(tmp_path / name, trust_model=True)
-        np.testing.assert_allclose(trusted.predict(PICTURES), original(PICTURES), atol=1e-6)
+        np.testing.assert_allclose(trusted.predict(IMAGES), original(IMAGES), atol=1e-6)
 
 
 def test_graphs_that_write_files_are_refused_unless_trusted(tf: Any, tmp_path: Path) -> None:
@@ -230,9 +230,9 @@ def test_graphs_that_write_files_are_refused_unless_trusted(tf: Any, tmp_path: P
 
     class Writer(tf.Module):  # type: ignore[misc]
         @tf.function(input_signature=[tf.TensorSpec([None, *SHAPE], tf.float32)])  # type: ignore[untyped-decorator]
-        def __call__(self, pictures: Any) -> Any:
+        def __call__(self, images: Any) -> Any:
             tf.io.write_file(str(target), "owned")
-            return tf.nn.softmax(tf.reduce_mean(pictures, [1, 2]))
+            return tf.nn.softmax(tf.reduce_mean(images, [1, 2]))
 
     module = Writer()
     tf.saved_model.save(module, str(tmp_path / "evil"), signatures=module.__call__)
@@ -255,18 +255,18 @@ def network(keras: Any) -> Any:
 
 def check(model: Any, expected: Any, gradients: Any = None) -> None:
     """Compare with the framework's own answers, and see that maps can be made."""
-    np.testing.assert_allclose(model.predict(PICTURES), expected, atol=1e-6)
+    np.testing.assert_allclose(model.predict(IMAGES), expected, atol=1e-6)
     assert model.logits_found == "input of the final softmax"
-    assert np.isfinite(model.feature_gradients(PICTURES, [0, 1, 2])).all()
+    assert np.isfinite(model.feature_gradients(IMAGES, [0, 1, 2])).all()
     if gradients is not None:
-        ours = model.input_gradients(PICTURES, [0] * 3) - model.input_gradients(PICTURES, [1] * 3)
+        ours = model.input_gradients(IMAGES, [0] * 3) - model.input_gradients(IMAGES, [1] * 3)
         np.testing.assert_allclose(ours, gradients, atol=1e-5 * np.abs(gradients).max() + 1e-7)
 
 
 def log_odds_gradients(tf: Any, function: Callable[[Any], Any]) -> Any:
     """Return the gradients of log p0 - log p1, which is logit 0 - logit 1."""
     with tf.GradientTape() as tape:
-        inputs = tf.constant(PICTURES)
+        inputs = tf.constant(IMAGES)
         tape.watch(inputs)
         logarithms = tf.math.log(function(inputs))
         difference = logarithms[:, 0] - logarithms[:, 1]
@@ -278,7 +278,7 @@ def test_saved_models_of_keras(keras: Any, tf: Any, tmp_path: Path) -> None:
     original.export(tmp_path / "exported", verbose=False)
     gradients = log_odds_gradients(tf, original)
     for path in ("exported", "exported/saved_model.pb"):
-        check(load_model(tmp_path / path), original(PICTURES), gradients)
+        check(load_model(tmp_path / path), original(IMAGES), gradients)
     assert load_model(tmp_path / "exported").checkpoint == "exported"
 
 
@@ -287,7 +287,7 @@ def test_saved_models_of_tf_keras(tf: Any, tmp_path: Path) -> None:
 
     original = network(tf_keras)
     original.save(tmp_path / "keras2", save_format="tf")
-    check(load_model(tmp_path / "keras2"), original(PICTURES).numpy())
+    check(load_model(tmp_path / "keras2"), original(IMAGES).numpy())
 
 
 def test_saved_models_of_modules_signatures_and_outputs(tf: Any, tmp_path: Path) -> None:
@@ -299,9 +299,9 @@ def test_saved_models_of_modules_signatures_and_outputs(tf: Any, tmp_path: Path)
             self.weights = weights
 
         @tf.function(input_signature=[tf.TensorSpec([None, *SHAPE], tf.float32)])  # type: ignore[untyped-decorator]
-        def classify(self, pictures: Any) -> Any:
-            probabilities = tf.nn.softmax(tf.reduce_mean(tf.nn.relu(pictures), [1, 2]) @ self.weights)
-            return {"scores": probabilities, "boxes": tf.zeros([tf.shape(pictures)[0], 4])}
+        def classify(self, images: Any) -> Any:
+            probabilities = tf.nn.softmax(tf.reduce_mean(tf.nn.relu(images), [1, 2]) @ self.weights)
+            return {"scores": probabilities, "boxes": tf.zeros([tf.shape(images)[0], 4])}
 
     module = Module()
     tf.saved_model.save(module, str(tmp_path / "m"), signatures={"classify": module.classify, "other": module.classify})
@@ -310,14 +310,14 @@ def test_saved_models_of_modules_signatures_and_outputs(tf: Any, tmp_path: Path)
     with pytest.raises(ModelError, match=r"SavedModel m has 2 outputs: boxes \(None, 4\), scores \(None, 4\)"):
         load_model(tmp_path / "m", signature="classify")
     model = load_model(tmp_path / "m", signature="classify", output="scores")
-    np.testing.assert_allclose(model.predict(PICTURES), module.classify(tf.constant(PICTURES))["scores"], atol=1e-6)
+    np.testing.assert_allclose(model.predict(IMAGES), module.classify(tf.constant(IMAGES))["scores"], atol=1e-6)
 
 
 def test_the_newest_version_in_the_layout_of_tensorflow_serving(tf: Any, tmp_path: Path) -> None:
     class Module(tf.Module):  # type: ignore[misc]
         @tf.function(input_signature=[tf.TensorSpec([None, *SHAPE], tf.float32)])  # type: ignore[untyped-decorator]
-        def __call__(self, pictures: Any) -> Any:
-            return tf.nn.softmax(tf.reduce_mean(pictures, [1, 2]))
+        def __call__(self, images: Any) -> Any:
+            return tf.nn.softmax(tf.reduce_mean(images, [1, 2]))
 
     for version in ("9", "10", "notes"):
         module = Module()
@@ -333,7 +333,7 @@ def test_saved_models_whose_function_changes_variables(
 ) -> None:
     file, expected = always_training
     model = load_model(file.with_suffix(""))
-    np.testing.assert_allclose(model.predict(PICTURES), expected, atol=1e-5)
+    np.testing.assert_allclose(model.predict(IMAGES), expected, atol=1e-5)
     assert any(note.startswith("The model changes variables of its own as it answers") for note in model.notes)
     # An augmentation, whose seed is a variable, does nothing when the model answers.
     layers = keras.layers
@@ -342,7 +342,7 @@ def test_saved_models_whose_function_changes_variables(
     head = layers.Dense(CLASSES, activation="softmax")(layers.GlobalAveragePooling2D()(features))
     original = keras.Model(inputs, head)
     original.export(tmp_path / "flip", verbose=False)
-    check(load_model(tmp_path / "flip"), original(PICTURES))
+    check(load_model(tmp_path / "flip"), original(IMAGES))
 
 
 def test_saved_models_that_cannot_be_frozen_are_called_as_they_are(tf: Any, tmp_path: Path) -> None:
@@ -353,17 +353,17 @@ def test_saved_models_that_cannot_be_frozen_are_called_as_they_are(tf: Any, tmp_
             self.factors = tf.Variable(np.random.default_rng(3).normal(size=(3, CLASSES)).astype("float32"))
 
         @tf.function(input_signature=[tf.TensorSpec([None, *SHAPE], tf.float32)])  # type: ignore[untyped-decorator]
-        def __call__(self, pictures: Any) -> Any:
+        def __call__(self, images: Any) -> Any:
             noise = 1e-4 * self.generator.normal([CLASSES])
-            return tf.nn.softmax(tf.reduce_mean(pictures, [1, 2]) @ self.factors + noise)
+            return tf.nn.softmax(tf.reduce_mean(images, [1, 2]) @ self.factors + noise)
 
     module = Noisy()
     tf.saved_model.save(module, str(tmp_path / "noisy"), signatures=module.__call__)
     model = load_model(tmp_path / "noisy")
-    expected = tf.nn.softmax(tf.reduce_mean(PICTURES, [1, 2]) @ module.factors)
-    np.testing.assert_allclose(model.predict(PICTURES), expected, atol=1e-3)
+    expected = tf.nn.softmax(tf.reduce_mean(IMAGES, [1, 2]) @ module.factors)
+    np.testing.assert_allclose(model.predict(IMAGES), expected, atol=1e-3)
     assert any("keeps state that can't be made constant" in note for note in model.notes)
-    assert np.isfinite(model.input_gradients(PICTURES, [0, 1, 2])).all()
+    assert np.isfinite(model.input_gradients(IMAGES, [0, 1, 2])).all()
 
 
 def tensorflow_1(tf: Any, folder: Path) -> Any:
@@ -376,11 +376,11 @@ def tensorflow_1(tf: Any, folder: Path) -> Any:
         features = tf1.nn.relu(tf1.nn.conv2d(inputs, kernel, 1, "VALID"))
         answer = tf1.nn.softmax(tf1.matmul(tf1.reduce_mean(features, [1, 2]), dense), name="answer")
         session.run(tf1.global_variables_initializer())
-        tf1.saved_model.simple_save(session, str(folder / "tf1"), {"picture": inputs}, {"classes": answer})
+        tf1.saved_model.simple_save(session, str(folder / "tf1"), {"image": inputs}, {"classes": answer})
         frozen = tf1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["answer"])
         (folder / "frozen.pb").write_bytes(frozen.SerializeToString())
         (folder / "unfrozen.pb").write_bytes(graph.as_graph_def().SerializeToString())
-        return session.run(answer, {inputs: PICTURES})
+        return session.run(answer, {inputs: IMAGES})
 
 
 def test_saved_models_and_frozen_graphs_of_tensorflow_1(tf: Any, tmp_path: Path) -> None:
@@ -419,12 +419,12 @@ def test_broken_saved_models(tmp_path: Path) -> None:
 def test_models_without_gradients(name: str, tolerance: float) -> None:
     model = load_model(FOLDER / name, preprocess="0..1")
     assert (model.input_shape, model.num_classes) == (SHAPE, CLASSES)
-    np.testing.assert_allclose(model.predict(PICTURES), EXPECTED[name], atol=tolerance)
+    np.testing.assert_allclose(model.predict(IMAGES), EXPECTED[name], atol=tolerance)
     assert model.capabilities == {Capability.PREDICTIONS}
-    (result,) = explain(model, picture(), "PartialOcclusion", Window=0.3, Strides=5)
+    (result,) = explain(model, noise_image(), "PartialOcclusion", Window=0.3, Strides=5)
     assert len(result.panels) == 1 + CLASSES
     with pytest.raises(ModelError, match="SaliencyMaps needs gradients, which the model .* can't give"):
-        explain(model, picture(), "SaliencyMaps")
+        explain(model, noise_image(), "SaliencyMaps")
 
 
 @pytest.mark.parametrize(("suffix", "extra"), [(".onnx", "onnx"), (".tflite", "tflite")])

@@ -15,7 +15,7 @@ from picasso.evaluation import model_check
 from picasso.models import load_model
 from picasso.models.base import Model
 from picasso.visualizations.partial_occlusion import spans
-from tests.conftest import picture
+from tests.conftest import noise_image
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -121,7 +121,7 @@ def test_answers_are_those_of_the_framework(keras: Any, build: Build, suffix: st
 def test_the_saliency_of_a_linear_model_is_its_weights(keras: Any, tmp_path: Path) -> None:
     original, model = load(keras, linear, tmp_path)
     weights = original.layers[-1].get_weights()[0].reshape(HEIGHT, WIDTH, CHANNELS, CLASSES)
-    (result,) = explain(model, picture(2, (WIDTH, HEIGHT)), "SaliencyMaps")
+    (result,) = explain(model, noise_image(2, (WIDTH, HEIGHT)), "SaliencyMaps")
     assert len(result.panels) == CLASSES
     for panel in result.panels:
         np.testing.assert_allclose(panel.array, np.abs(weights[..., panel.class_index]).max(axis=-1), atol=1e-6)
@@ -139,7 +139,7 @@ def test_occlusion_lights_up_exactly_where_the_model_reads(keras: Any, tmp_path:
 
     _, model = load(keras, one_patch, tmp_path)
     settings: dict[str, Any] = {"Window": 0.1, "Strides": 20, "Occlusion": "black", "Show": "probability"}
-    (result,) = explain(model, picture(3, (WIDTH, HEIGHT)), **settings)
+    (result,) = explain(model, noise_image(3, (WIDTH, HEIGHT)), **settings)
     rows = np.array([start < bottom and stop > top for start, stop in spans(HEIGHT, 0.1, 20)])
     columns = np.array([start < right and stop > left for start, stop in spans(WIDTH, 0.1, 20)])
     for panel in result.panels[1:]:
@@ -295,7 +295,7 @@ def test_a_checkpoint_in_the_style_of_the_original(keras: Any, tmp_path: Path) -
     assert model.input_shape == (HEIGHT, WIDTH, CHANNELS)
     np.testing.assert_allclose(model.predict(PROBE), expected, atol=1e-6)
     for name in ("ClassProbabilities", "PartialOcclusion", "SaliencyMaps"):
-        (result,) = explain(model, picture(), name)
+        (result,) = explain(model, noise_image(), name)
         assert np.isfinite([panel.array.max() for panel in result.panels]).all()
     # Without the class nobody knows the shape; the settings file is where the reader says it.
     (tmp_path / "plain.py").write_text(f'MODEL = "data/own.ckpt"\nMODEL_LOAD_ARGS = {arguments | {"data_dir": None}}\n')
@@ -354,9 +354,9 @@ def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
         assert "\n" not in caught.value.message
     with pytest.raises(ModelError, match="There is no model file"):
         load_model(tmp_path / "missing.keras")
-    (tmp_path / "picture.gif").write_bytes(b"GIF")
+    (tmp_path / "image.gif").write_bytes(b"GIF")
     with pytest.raises(ModelError, match="is no model that Picasso can load"):
-        load_model(tmp_path / "picture.gif")
+        load_model(tmp_path / "image.gif")
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(ModelError, match=r"no Keras model in .*empty; expected a file like \*.keras"):
@@ -366,10 +366,10 @@ def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
 
 
 def test_two_inputs_are_refused(keras: Any, tmp_path: Path) -> None:
-    pictures = [keras.Input((4, 4, 3)) for _ in range(2)]
-    merged = keras.layers.Flatten()(keras.layers.Add()(pictures))
-    keras.Model(pictures, keras.layers.Dense(2)(merged)).save(tmp_path / "two.keras")
-    with pytest.raises(ModelError, match=r"takes 2 inputs \(.*\); Picasso shows models of one picture"):
+    images = [keras.Input((4, 4, 3)) for _ in range(2)]
+    merged = keras.layers.Flatten()(keras.layers.Add()(images))
+    keras.Model(images, keras.layers.Dense(2)(merged)).save(tmp_path / "two.keras")
+    with pytest.raises(ModelError, match=r"takes 2 inputs \(.*\); Picasso shows models of one image"):
         load_model(tmp_path / "two.keras")
 
 
@@ -391,7 +391,7 @@ def test_one_line_with_labels_and_preprocessing(keras: Any, tmp_path: Path) -> N
     original = linear(keras)
     original.save(tmp_path / "mine.keras")
     (tmp_path / "labels.txt").write_text("ant\nbee\ncat\ndog\n")
-    image = picture(4, (WIDTH, HEIGHT))
+    image = noise_image(4, (WIDTH, HEIGHT))
     model = load_model(tmp_path / "mine.keras", labels=tmp_path / "labels.txt", preprocess="-1..1 crop")
     (result,) = explain(model, image, "ClassProbabilities")
     expected = np.asarray(original(np.asarray(image, np.float32)[None] / 127.5 - 1))[0]
@@ -419,7 +419,7 @@ def test_rescaling_inside_the_model_is_seen_and_not_applied_twice(keras: Any, tm
         return keras.Sequential([keras.Input((HEIGHT, WIDTH, CHANNELS)), inner, head])
 
     original, model = load(keras, rescaling, tmp_path)
-    image = picture(4, (WIDTH, HEIGHT))
+    image = noise_image(4, (WIDTH, HEIGHT))
     np.testing.assert_array_equal(model.preprocess([image])[0], np.asarray(image, np.float32))
     assert model.card().notes == ()
     np.testing.assert_allclose(model.predict(model.preprocess([image])), original(np.asarray(image)[None]), atol=1e-6)
@@ -435,7 +435,7 @@ def test_a_preprocess_function_of_the_users_own(keras: Any, tmp_path: Path, monk
         "def wrong(images):\n    return np.zeros((1, 2, 3))\n"
         "def fails(images):\n    raise KeyError('x')\n"
     )
-    image = picture(4, (WIDTH, HEIGHT))
+    image = noise_image(4, (WIDTH, HEIGHT))
     expected = np.asarray(image, np.float32) / 300
     monkeypatch.syspath_prepend(str(tmp_path))
     ways: list[Any] = [f"{tmp_path / 'mine.py'}:good", "mine:good", lambda images: np.asarray(images[0])[None] / 300]
@@ -458,7 +458,7 @@ def test_a_preprocess_function_of_the_users_own(keras: Any, tmp_path: Path, monk
 def test_a_model_in_memory(keras: Any) -> None:
     original = convolutional(keras)
     model = load_model(original, preprocess="0..1", labels=[f"class {index}" for index in range(CLASSES)])
-    image = picture(4, (WIDTH, HEIGHT))
+    image = noise_image(4, (WIDTH, HEIGHT))
     expected = np.asarray(original(np.asarray(image, np.float32)[None] / 255))
     np.testing.assert_allclose(model.predict(model.preprocess([image])), expected, atol=1e-6)
     (result,) = explain(model, image, "SaliencyMaps")

@@ -49,16 +49,16 @@ def grid(shape: tuple[int, ...], fraction: float, count: int) -> list[Box]:
     return [(left, top, right, bottom) for top, bottom in rows for left, right in columns]
 
 
-def pictures(shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """Return a picture and a fill that is a picture too."""
+def noise_images(shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """Return an image and a fill that is an image too."""
     generator = np.random.default_rng(0)
-    picture, fill = generator.normal(size=(2, *shape)).astype(np.float32)
-    return picture, fill
+    image, fill = generator.normal(size=(2, *shape)).astype(np.float32)
+    return image, fill
 
 
-def answers(model: Model, picture: Array, fill: Array, boxes: list[Box]) -> tuple[Array, str]:
+def answers(model: Model, image: Array, fill: Array, boxes: list[Box]) -> tuple[Array, str]:
     """Return the probabilities behind all windows, and how they were computed."""
-    occlusion = model.occlude(picture, fill, boxes)
+    occlusion = model.occlude(image, fill, boxes)
     found = np.full((len(boxes), model.num_classes), np.nan, np.float32)
     for members, part in occlusion.parts:
         assert np.isnan(found[members]).all(), "no window is computed twice"
@@ -73,11 +73,11 @@ def lively(keras: Any, model: Any) -> Any:
         if type(layer).__name__ == "BatchNormalization":
             layer.moving_mean.assign(generator.normal(size=layer.moving_mean.shape))
             layer.moving_variance.assign(generator.uniform(0.5, 2, layer.moving_variance.shape))
-    picture, fill = pictures(model.input_shape[1:])
+    image, fill = noise_images(model.input_shape[1:])
     last = model.layers[-1]
-    box = (0, 0, picture.shape[1] // 2, picture.shape[0] // 2)
+    box = (0, 0, image.shape[1] // 2, image.shape[0] // 2)
     clean, changed = keras.Model(model.inputs, last.input).predict(
-        np.concatenate([picture[None], covered(picture, fill, [box])]), verbose=0
+        np.concatenate([image[None], covered(image, fill, [box])]), verbose=0
     )
     kernel = generator.normal(size=last.kernel.shape)
     kernel /= np.abs((changed - clean) @ kernel).max()
@@ -209,17 +209,17 @@ def load(keras: Any, build: Callable[[Any, Any], Any], folder: Path, shape: tupl
 
 
 @pytest.mark.parametrize("build", NETWORKS, ids=lambda build: str(build.__name__))
-def test_what_is_recomputed_is_what_whole_pictures_give(
+def test_what_is_recomputed_is_what_whole_images_give(
     build: Callable[[Any, Any], Any], keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However little it saves.
     monkeypatch.setattr("picasso.models.tf.incremental.checked.ENOUGH", 0)
     model = load(keras, build, tmp_path)
-    picture, fill = pictures(SHAPE)
+    image, fill = noise_images(SHAPE)
     for fraction, count in [(0.05, 7), (0.2, 5), (0.5, 3)]:
         boxes = grid(SHAPE, fraction, count)
-        found, method = answers(model, picture, fill, boxes)
-        expected = model.predict(covered(picture, fill, boxes))
+        found, method = answers(model, image, fill, boxes)
+        expected = model.predict(covered(image, fill, boxes))
         assert method.startswith("only what a window changes")
         np.testing.assert_allclose(found, expected, atol=TOLERANCE)
     assert np.ptp(expected, axis=0).max() > 1e-3, "large windows matter"
@@ -228,7 +228,7 @@ def test_what_is_recomputed_is_what_whole_pictures_give(
 def test_windows_of_any_shape_at_any_place(keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("picasso.models.tf.incremental.checked.ENOUGH", 0)
     model = load(keras, branches, tmp_path)
-    picture, fill = pictures(SHAPE)
+    image, fill = noise_images(SHAPE)
     generator = np.random.default_rng(3)
     height, width, _ = SHAPE
     boxes: list[Box] = [(0, 0, width, height), (0, 0, 1, 1), (width - 1, height - 1, width, height), (3, 0, 4, height)]
@@ -237,8 +237,8 @@ def test_windows_of_any_shape_at_any_place(keras: Any, tmp_path: Path, monkeypat
             sorted(generator.choice(side + 1, 2, replace=False).tolist()) for side in (width, height)
         )
         boxes.append((left, top, right, bottom))
-    found, _ = answers(model, picture, fill, boxes)
-    np.testing.assert_allclose(found, model.predict(covered(picture, fill, boxes)), atol=TOLERANCE)
+    found, _ = answers(model, image, fill, boxes)
+    np.testing.assert_allclose(found, model.predict(covered(image, fill, boxes)), atol=TOLERANCE)
 
 
 def random_network(seed: int) -> Callable[[Any, Any], Any]:
@@ -279,10 +279,10 @@ def test_random_networks(seed: int, digits: int, keras: Any, tmp_path: Path, mon
         model = load(keras, random_network(seed), tmp_path)
     finally:
         keras.config.set_dtype_policy("float32")
-    picture, fill = pictures(SHAPE)
+    image, fill = noise_images(SHAPE)
     boxes = grid(SHAPE, 0.15, 6)
-    found, method = answers(model, picture, fill, boxes)
-    expected = model.predict(covered(picture, fill, boxes))
+    found, method = answers(model, image, fill, boxes)
+    expected = model.predict(covered(image, fill, boxes))
     assert method.startswith("only what a window changes")
     # Probabilities are handed on as float32, whatever the model computes with.
     np.testing.assert_allclose(found, expected, atol=TOLERANCE if digits == 32 else 1e-7)
@@ -296,13 +296,12 @@ def test_trained_networks_at_every_position(example: str) -> None:
         pytest.skip("run make prepare EXAMPLE=keras-efficientnet-lite first")
     model = load_model(file)
     samples = mnist.SAMPLES.glob("8*.png") if "lite" not in example else preparing.PHOTOGRAPHS.glob("coffee.png")
-    image = Image.open(next(samples))
-    view = model.view(image)
-    (picture,), (fill,) = model.encode([view]), model.encode([filling(view, "grey")])
+    view = model.view(Image.open(next(samples)))
+    (image,), (fill,) = model.encode([view]), model.encode([filling(view, "grey")])
     for fraction, count in [(0.05, 9), (0.2, 6), (0.5, 3)]:
         boxes = grid(model.input_shape, fraction, count)
-        found, _ = answers(model, picture, fill, boxes)
-        np.testing.assert_allclose(found, model.predict(covered(picture, fill, boxes)), atol=1e-5)
+        found, _ = answers(model, image, fill, boxes)
+        np.testing.assert_allclose(found, model.predict(covered(image, fill, boxes)), atol=1e-5)
 
 
 # ---- which way is taken -----------------------------------------------------------------------------------
@@ -316,8 +315,8 @@ def test_random_numbers_are_not_computed_apart(keras: Any, tmp_path: Path) -> No
             return inputs + 1e-7 * tf.random.normal(inputs.shape[1:])
 
     model = load(keras, lambda k, x: head(k, Noisy()(k.layers.Conv2D(6, 3)(x))), tmp_path)
-    _, method = answers(model, *pictures(SHAPE), grid(SHAPE, 0.1, 3))
-    assert method == "a whole picture for each window, because it has the operation RandomStandardNormal"
+    _, method = answers(model, *noise_images(SHAPE), grid(SHAPE, 0.1, 3))
+    assert method == "a whole image for each window, because it has the operation RandomStandardNormal"
 
 
 def test_the_rest_of_the_process_computes_as_before(
@@ -333,38 +332,38 @@ def test_the_rest_of_the_process_computes_as_before(
     model = load(keras, grouped, tmp_path)
     monkeypatch.setattr(tf.config, "run_functions_eagerly", refuse)
     monkeypatch.setattr(tf.config.optimizer, "set_experimental_options", refuse)
-    _, method = answers(model, *pictures(SHAPE), grid(SHAPE, 0.1, 3))
+    _, method = answers(model, *noise_images(SHAPE), grid(SHAPE, 0.1, 3))
     assert method.startswith("only what a window changes")
 
 
-def test_where_it_does_not_pay_whole_pictures_are_taken(keras: Any, tmp_path: Path) -> None:
+def test_where_it_does_not_pay_whole_images_are_taken(keras: Any, tmp_path: Path) -> None:
     model = load(keras, gated, tmp_path)
-    picture, fill = pictures(SHAPE)
+    image, fill = noise_images(SHAPE)
     boxes = grid(SHAPE, 0.9, 3)
-    found, method = answers(model, picture, fill, boxes)
-    assert method == "a whole picture for each window, because computing only what a window changes would save nothing"
-    np.testing.assert_allclose(found, model.predict(covered(picture, fill, boxes)), atol=TOLERANCE)
+    found, method = answers(model, image, fill, boxes)
+    assert method == "a whole image for each window, because computing only what a window changes would save nothing"
+    np.testing.assert_allclose(found, model.predict(covered(image, fill, boxes)), atol=TOLERANCE)
 
 
-def test_what_can_not_be_taken_apart_takes_whole_pictures(keras: Any, tmp_path: Path) -> None:
+def test_what_can_not_be_taken_apart_takes_whole_images(keras: Any, tmp_path: Path) -> None:
     def looping(k: Any, x: Any) -> Any:
         x = k.layers.Conv2D(6, 3, activation="relu")(x)
         return head(k, k.layers.RNN(k.layers.SimpleRNNCell(8))(k.layers.Reshape((20, -1))(x)), lambda one: one)
 
     model = load(keras, looping, tmp_path)
-    picture, fill = pictures(SHAPE)
+    image, fill = noise_images(SHAPE)
     boxes = grid(SHAPE, 0.1, 3)
-    found, method = answers(model, picture, fill, boxes)
-    assert re.fullmatch("a whole picture for each window, because it has the operation While", method)
-    np.testing.assert_allclose(found, model.predict(covered(picture, fill, boxes)), atol=1e-6)
+    found, method = answers(model, image, fill, boxes)
+    assert re.fullmatch("a whole image for each window, because it has the operation While", method)
+    np.testing.assert_allclose(found, model.predict(covered(image, fill, boxes)), atol=1e-6)
 
 
-def test_a_fixed_batch_takes_whole_pictures(keras: Any, tmp_path: Path) -> None:
+def test_a_fixed_batch_takes_whole_images(keras: Any, tmp_path: Path) -> None:
     inputs = keras.Input(batch_shape=(2, *SHAPE))
     keras.Model(inputs, plain(keras, inputs)).save(tmp_path / "model.keras")
     model = load_model(tmp_path / "model.keras")
-    found, method = answers(model, *pictures(SHAPE), grid(SHAPE, 0.1, 3))
-    assert method.endswith("because the model takes exactly 2 pictures at once")
+    found, method = answers(model, *noise_images(SHAPE), grid(SHAPE, 0.1, 3))
+    assert method.endswith("because the model takes exactly 2 images at once")
     assert np.isfinite(found).all()
 
 
@@ -373,23 +372,23 @@ def test_wrong_parts_are_noticed(
 ) -> None:
     monkeypatch.setattr("picasso.models.tf.incremental.checked.ENOUGH", 0)
     model = load(keras, plain, tmp_path)
-    picture, fill = pictures(SHAPE)
+    image, fill = noise_images(SHAPE)
     boxes = grid(SHAPE, 0.1, 6)
     engine = model._occluder.engine
     assert engine is not None
     right = engine.run
     monkeypatch.setattr(engine, "run", lambda *all_: ((members, part + 0.01) for members, part in right(*all_)))
-    found, method = answers(model, picture, fill, boxes)
+    found, method = answers(model, image, fill, boxes)
     assert method.endswith("(WrongAnswerError: its probabilities are off by 0.01)")
     assert "computing only what a window changes failed" in caplog.text
     assert "Traceback" in caplog.text
-    np.testing.assert_allclose(found, model.predict(covered(picture, fill, boxes)), atol=1e-6)
+    np.testing.assert_allclose(found, model.predict(covered(image, fill, boxes)), atol=1e-6)
 
 
 def test_one_trace_serves_all_windows(keras: Any, tmp_path: Path) -> None:
     model = load(keras, plain, tmp_path)
     for fraction, count in [(0.05, 7), (0.1, 10), (0.2, 5)]:
-        answers(model, *pictures(SHAPE), grid(SHAPE, fraction, count))
+        answers(model, *noise_images(SHAPE), grid(SHAPE, fraction, count))
     engine = model._occluder.engine
     assert engine is not None
     assert engine._executor is not None

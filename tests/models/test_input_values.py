@@ -12,7 +12,7 @@ import pytest
 from picasso import explain
 from picasso.models import load_model, value_range
 from picasso.models.onnx import channels_first
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.zoo.make_files import FOLDER
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -149,7 +149,7 @@ def test_every_format_of_tensorflow_answers_as_the_framework(kind: str, keras: A
         concrete = function.get_concrete_function(tf.TensorSpec([None, SIDE, SIDE, 3], tf.float32))
         path.write_bytes(convert_variables_to_constants_v2(concrete).graph.as_graph_def().SerializeToString())
     model = load_model(path)
-    image = picture(1, (SIDE, SIDE))
+    image = noise_image(1, (SIDE, SIDE))
     expected = original(np.asarray(image, np.float32)[None] / 255).numpy()
     np.testing.assert_allclose(model.predict(model.preprocess([image])), expected, atol=1e-6)
     assert model.card().preprocessing == "stretch, values 0..1 (the model rescales its input itself)"
@@ -200,7 +200,7 @@ def test_integers_mean_plain_pixel_values(
     path = tmp_path / ("saved" if saved else "model.keras")
     original.export(path, verbose=False) if saved else original.save(path)
     model = load_model(path)
-    image = picture(1, (SIDE, SIDE))
+    image = noise_image(1, (SIDE, SIDE))
     pixels = np.asarray(image)[None]
     inputs = model.preprocess([image])
     np.testing.assert_array_equal(inputs, pixels)
@@ -367,8 +367,8 @@ def test_a_model_that_divides_by_an_image_s_own_maximum_loads(keras: Any) -> Non
     def first(keras: Any, x: Any) -> Any:
         return x / keras.ops.max(x, axis=(1, 2, 3), keepdims=True)
 
-    (result,) = explain(load_model(model_of(keras, first)), picture(), "ClassProbabilities")
-    assert result.picture == "picture 0"
+    (result,) = explain(load_model(model_of(keras, first)), noise_image(), "ClassProbabilities")
+    assert result.image == "image 0"
 
 
 @pytest.mark.parametrize("batch", ["n", 2])
@@ -385,7 +385,7 @@ def test_a_model_that_divides_by_an_image_s_own_maximum_loads(keras: Any) -> Non
 def test_inputs_of_onnx_are_cast(first: str, kind: str, dtype: str, highest: int, batch: Any, tmp_path: Path) -> None:
     path, answer = onnx_file(tmp_path, first, kind, batch)
     model = load_model(path)
-    images = [picture(seed, (SIDE, SIDE)) for seed in range(2)]
+    images = [noise_image(seed, (SIDE, SIDE)) for seed in range(2)]
     values = np.stack([np.asarray(image) for image in images]) * (highest / 255)
     np.testing.assert_allclose(model.preprocess(images), values, rtol=1e-6)
     np.testing.assert_allclose(model.predict(model.preprocess(images)), answer(values.astype(dtype)), atol=2e-3)

@@ -14,13 +14,13 @@ from picasso import explain
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.preprocessing import Preprocessing
-from tests.conftest import picture
+from tests.conftest import noise_image
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 SHAPE, CLASSES = (12, 16, 3), 4
-PICTURE = picture(6, (16, 12))
-INPUT = np.asarray(np.asarray(PICTURE, np.float32) / 255, np.float32)
+IMAGE = noise_image(6, (16, 12))
+INPUT = np.asarray(np.asarray(IMAGE, np.float32) / 255, np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_grad_cam_and_its_relatives(keras: Any) -> None:
     kernel, bias, dense, _ = network.get_weights()
     model, maps = adopted(network), np.maximum(convolved(INPUT, kernel, bias), 0)
     found = {
-        name: {one.class_index: one.array for one in explain(model, PICTURE, name)[0].panels}
+        name: {one.class_index: one.array for one in explain(model, IMAGE, name)[0].panels}
         for name in ("GradCAM", "HiResCAM", "LayerCAM")
     }
     for index in range(CLASSES):
@@ -102,7 +102,7 @@ def test_cam_is_the_maps_times_the_weights(keras: Any) -> None:
     network = randomized(keras.Sequential([keras.Input(SHAPE), *pieces, head]))
     kernel, bias, dense, _ = network.get_weights()
     maps = np.maximum(convolved(INPUT, kernel, bias), 0)
-    (result,) = explain(adopted(network), PICTURE, "CAM", Rectified=False)
+    (result,) = explain(adopted(network), IMAGE, "CAM", Rectified=False)
     for panel in result.panels:
         np.testing.assert_allclose(panel.array, framed(maps @ dense[:, panel.class_index]), atol=1e-5)
 
@@ -118,7 +118,7 @@ def test_guided_backpropagation(cap: int | None, keras: Any) -> None:
     first, second = first * 4, second * 2
     before = convolved(INPUT, first, offset)
     behind = convolved(np.clip(before, 0, cap), second, shift)
-    (result,) = explain(adopted(network), PICTURE, "SaliencyMaps", Method="guided backpropagation")
+    (result,) = explain(adopted(network), IMAGE, "SaliencyMaps", Method="guided backpropagation")
     limit = np.inf if cap is None else cap
     assert all((values > 6).any() and (values < 0).any() for values in (before, behind))
     for panel in result.panels:
@@ -134,7 +134,7 @@ def test_integrated_gradients_of_a_linear_model_are_weights_times_pixels(keras: 
     head = [layers.Flatten(), layers.Dense(CLASSES, activation="softmax")]
     network = randomized(keras.Sequential([keras.Input(SHAPE), *head]))
     weights = network.get_weights()[0].reshape(*SHAPE, CLASSES)
-    (result,) = explain(adopted(network), PICTURE, "IntegratedGradients", Steps=8)
+    (result,) = explain(adopted(network), IMAGE, "IntegratedGradients", Steps=8)
     for panel in result.panels:
         expected = (weights[..., panel.class_index] * INPUT).sum(axis=-1)
         np.testing.assert_allclose(panel.array, expected, atol=1e-5)
@@ -149,8 +149,8 @@ def test_one_map_however_a_model_is_written(keras: Any) -> None:
             self.first, self.last = layers.Conv2D(5, 3, activation="relu"), layers.Conv2D(6, 3, activation="relu")
             self.pool, self.scores = layers.GlobalMaxPooling2D(), layers.Dense(CLASSES)
 
-        def call(self, pictures: Any, training: bool = False) -> Any:
-            return keras.ops.softmax(self.scores(self.pool(self.last(self.first(pictures)))))
+        def call(self, images: Any, training: bool = False) -> Any:
+            return keras.ops.softmax(self.scores(self.pool(self.last(self.first(images)))))
 
     def body(tensor: Any) -> Any:
         return layers.Conv2D(6, 3, activation="relu")(layers.Conv2D(5, 3, activation="relu")(tensor))
@@ -165,10 +165,10 @@ def test_one_map_however_a_model_is_written(keras: Any) -> None:
     own(INPUT[None])
     randomized(functional)
     for name in ("GradCAM", "GradCAMPlusPlus", "HiResCAM", "ScoreCAM"):
-        (expected,) = explain(adopted(functional), PICTURE, name, Rectified=False)
+        (expected,) = explain(adopted(functional), IMAGE, name, Rectified=False)
         for other in (nested, own):
             other.set_weights(functional.get_weights())
-            (found,) = explain(adopted(other), PICTURE, name, Rectified=False)
+            (found,) = explain(adopted(other), IMAGE, name, Rectified=False)
             for one, two in zip(found.panels, expected.panels, strict=True):
                 assert one.title == two.title
                 np.testing.assert_allclose(one.array, two.array, atol=1e-6, rtol=1e-5)

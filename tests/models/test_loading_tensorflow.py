@@ -45,7 +45,7 @@ from tests.hostile.models.tensorflow_graphs import (
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 SHAPE = (SIDE, SIDE, 3)
-PICTURES = np.random.default_rng(4).random((3, *SHAPE), np.float32)
+IMAGES = np.random.default_rng(4).random((3, *SHAPE), np.float32)
 FACTORS = np.random.default_rng(5).normal(size=(3, CLASSES)).astype(np.float32)
 # What these leave behind where they are trusted shows that they would have left it otherwise.
 EFFECTIVE = ("tf_write.pb", "tf_record.pb")
@@ -97,8 +97,8 @@ def test_the_contents_of_a_file_are_no_answer(tf: Any, tmp_path: Path, outside: 
         file = write(hostile, tmp_path, outside)
         with pytest.raises(ModelError, match="reads files"):
             load_model(file)
-        scores = PICTURES.mean(axis=(1, 2)) + np.frombuffer(b"mar", np.uint8)
-        np.testing.assert_allclose(load_model(file, trust_model=True).predict(PICTURES), softmax(scores), atol=1e-6)
+        scores = IMAGES.mean(axis=(1, 2)) + np.frombuffer(b"mar", np.uint8)
+        np.testing.assert_allclose(load_model(file, trust_model=True).predict(IMAGES), softmax(scores), atol=1e-6)
 
 
 TRACED = """
@@ -168,8 +168,8 @@ def test_a_frozen_graph_with_functions(tf: Any, tmp_path: Path) -> None:
     # Twice, and beside another model with functions of the same names.
     (tmp_path / "b.pb").write_bytes(in_function().replace(EXTRA.tobytes(), (2 * EXTRA).tobytes()))
     for name, factor in (("a", 1), ("b", 2), ("a", 1)):
-        expected = softmax(PICTURES.mean(axis=(1, 2)) + factor * EXTRA)
-        np.testing.assert_allclose(load_model(tmp_path / f"{name}.pb").predict(PICTURES), expected, atol=1e-6)
+        expected = softmax(IMAGES.mean(axis=(1, 2)) + factor * EXTRA)
+        np.testing.assert_allclose(load_model(tmp_path / f"{name}.pb").predict(IMAGES), expected, atol=1e-6)
 
 
 def restored_by(operation: str, *more: bytes) -> bytes:
@@ -181,8 +181,8 @@ def restored_by(operation: str, *more: bytes) -> bytes:
 @pytest.mark.parametrize("operation", ["save/restore_all", "", "absent"])
 def test_a_checkpoint_restored_by_name(operation: str, tf: Any, tmp_path: Path) -> None:
     checkpoint(tmp_path / "m.ckpt", restored_by(operation), data=EXTRA.tobytes())
-    expected = softmax(PICTURES.mean(axis=(1, 2)) + EXTRA)
-    np.testing.assert_allclose(load_model(tmp_path / "m.ckpt.meta").predict(PICTURES), expected, atol=1e-6)
+    expected = softmax(IMAGES.mean(axis=(1, 2)) + EXTRA)
+    np.testing.assert_allclose(load_model(tmp_path / "m.ckpt.meta").predict(IMAGES), expected, atol=1e-6)
 
 
 def test_what_saves_may_lie_in_a_file(tf: Any, tmp_path: Path) -> None:
@@ -197,10 +197,10 @@ def test_what_saves_may_lie_in_a_file(tf: Any, tmp_path: Path) -> None:
         node("summary", "ScalarSummary", "target", "rate", T=kind(FLOAT)),
     ]
     checkpoint(tmp_path / "m.ckpt", restored_by("save/restore_all", *beside), data=EXTRA.tobytes())
-    expected = softmax(PICTURES.mean(axis=(1, 2)) + EXTRA)
+    expected = softmax(IMAGES.mean(axis=(1, 2)) + EXTRA)
     for _ in range(2):
         model = load_model(tmp_path / "m.ckpt.meta", tf_predict_var="p:0")
-        np.testing.assert_allclose(model.predict(PICTURES), expected, atol=1e-6)
+        np.testing.assert_allclose(model.predict(IMAGES), expected, atol=1e-6)
     assert not target.exists()
     with pytest.raises(ModelError, match="SaveV2 writes files, and the output depends on it"):
         load_model(tmp_path / "m.ckpt.meta", tf_input_var="x:0", tf_predict_var="save/control:0")
@@ -219,8 +219,8 @@ def test_a_saved_model_of_either_kind(tf: Any, tmp_path: Path) -> None:
         document = b"\x08\x01" + (b"\x12" + _length(content) + content if name == "one" else content)
         (folder / "saved_model.pb").write_bytes(document)
         checkpoint(folder / "variables" / "variables", b"", data=EXTRA.tobytes())
-        expected = softmax(PICTURES.mean(axis=(1, 2)) + EXTRA)
-        np.testing.assert_allclose(load_model(folder).predict(PICTURES), expected, atol=1e-6)
+        expected = softmax(IMAGES.mean(axis=(1, 2)) + EXTRA)
+        np.testing.assert_allclose(load_model(folder).predict(IMAGES), expected, atol=1e-6)
 
 
 def _length(content: bytes) -> bytes:

@@ -16,7 +16,7 @@ from picasso.models import load_model
 from picasso.models.keras import KerasModel
 from picasso.models.outputs import Decision, OutputKind, Range, contradictions, decide
 from picasso.models.tf.training_loss import training_of
-from tests.conftest import picture
+from tests.conftest import noise_image
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -199,7 +199,7 @@ def test_maps_of_new_kinds(name: str, keras: Any) -> None:
     head, *_ = KINDS[name]
     model = read(network(keras, lambda x: head(keras, x)))
     for visualization in ("SaliencyMaps", "GradCAM"):
-        (result,) = explain(model, picture(), visualization)
+        (result,) = explain(model, noise_image(), visualization)
         assert len(result.panels) == min(5, model.num_classes)
         assert any(panel.array.any() for panel in result.panels)
         assert all(np.isfinite(panel.array).all() for panel in result.panels)

@@ -1,4 +1,4 @@
-"""Preprocessing by name: against the arithmetic of the frameworks, and pictures of every shape."""
+"""Preprocessing by name: against the arithmetic of the frameworks, and images of every shape."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from picasso.errors import ConfigurationError, ModelError
 from picasso.models.preprocessing import FILTERS, RANGES, RESIZES, Preprocessing
-from tests.conftest import picture
+from tests.conftest import noise_image
 
 SHAPE = (6, 9, 3)
 
@@ -63,8 +63,8 @@ def test_wrong_words_list_the_right_ones(text: str, message: str) -> None:
 def test_the_modes_of_keras(mode: str) -> None:
     from keras.applications.imagenet_utils import preprocess_input
 
-    pixels = np.asarray(picture(), np.float32)[None]
-    ours = Preprocessing.parse(mode).encode([picture()], SHAPE)
+    pixels = np.asarray(noise_image(), np.float32)[None]
+    ours = Preprocessing.parse(mode).encode([noise_image()], SHAPE)
     np.testing.assert_allclose(ours, preprocess_input(pixels.copy(), mode=mode, data_format="channels_last"), atol=2e-5)
     assert ours.dtype == np.float32
 
@@ -77,29 +77,29 @@ def test_plain_ranges() -> None:
 
 
 def test_colour_ranges_refuse_grey_models() -> None:
-    with pytest.raises(ModelError, match="torch is for colour pictures; this model takes grey"):
-        Preprocessing("torch").encode([picture(mode="L")], (6, 9, 1))
+    with pytest.raises(ModelError, match="torch is for colour images; this model takes grey"):
+        Preprocessing("torch").encode([noise_image(mode="L")], (6, 9, 1))
 
 
 @pytest.mark.parametrize("resize", RESIZES)
 @pytest.mark.parametrize("size", [(9, 6), (1, 1), (40, 5), (5, 400)])
-def test_every_picture_gets_the_right_size_and_mode(resize: str, size: tuple[int, int]) -> None:
+def test_every_image_gets_the_right_size_and_mode(resize: str, size: tuple[int, int]) -> None:
     for mode in ("RGB", "L"):
         for channels, expected in ((3, "RGB"), (1, "L")):
-            view = Preprocessing(resize=resize).view(picture(1, size, mode), (6, 9, channels))
+            view = Preprocessing(resize=resize).view(noise_image(1, size, mode), (6, 9, channels))
             assert (view.size, view.mode) == ((9, 6), expected)
 
 
 @pytest.mark.parametrize("words", ["crop 0.5", "crop 7/8", "crop 40", "nearest", "crop 0.3 noantialias", "fit lanczos"])
 @pytest.mark.parametrize("size", [(9, 6), (1, 1), (40, 5), (5, 400), (6, 9)])
 def test_every_way_to_resize_gives_the_right_size(words: str, size: tuple[int, int]) -> None:
-    view = Preprocessing.parse(words).view(picture(1, size, "RGB"), (6, 9, 3))
+    view = Preprocessing.parse(words).view(noise_image(1, size, "RGB"), (6, 9, 3))
     assert (view.size, view.mode) == ((9, 6), "RGB")
 
 
 def test_a_crop_larger_than_the_image_is_refused() -> None:
     with pytest.raises(ModelError, match="crops 9 x 6 pixels out of 5 x 5; say a larger number after crop"):
-        Preprocessing.parse("crop 5").view(picture(size=(8, 8)), SHAPE)
+        Preprocessing.parse("crop 5").view(noise_image(size=(8, 8)), SHAPE)
 
 
 def torchvision(image: Image.Image, side: int, part: int, method: Image.Resampling) -> np.ndarray:
@@ -118,14 +118,14 @@ def torchvision(image: Image.Image, side: int, part: int, method: Image.Resampli
 )
 @pytest.mark.parametrize("method", FILTERS)
 def test_crop_is_what_torchvision_does(size: tuple[int, int], words: str, side: int, part: int, method: str) -> None:
-    image = picture(2, size)
+    image = noise_image(2, size)
     ours = Preprocessing.parse(f"{words} {method}").view(image, (part, part, 3))
     theirs = torchvision(image, side, part, FILTERS[method])
     np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_long_and_thin_image_is_not_enlarged_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    image = picture(2, (4000, 10))
+    image = noise_image(2, (4000, 10))
     whole = np.asarray(Preprocessing.parse("crop 64 bilinear").view(image, (56, 56, 3)), int)
     monkeypatch.setattr("picasso.models.preprocessing.MAX_PIXELS", 10_000)
     centre = np.asarray(Preprocessing.parse("crop 64 bilinear").view(image, (56, 56, 3)), int)
@@ -137,7 +137,7 @@ def test_a_long_and_thin_image_is_not_enlarged_as_a_whole(monkeypatch: pytest.Mo
 def test_the_filters_of_keras_load_img(method: str, tmp_path: Path) -> None:
     from keras.utils import load_img
 
-    image = picture(3, (50, 31))
+    image = noise_image(3, (50, 31))
     image.save(tmp_path / "x.png")
     theirs = load_img(tmp_path / "x.png", target_size=(20, 24), interpolation=method)
     np.testing.assert_array_equal(Preprocessing.parse(method).view(image, (20, 24, 3)), theirs)
@@ -148,7 +148,7 @@ def test_the_filters_of_keras_load_img(method: str, tmp_path: Path) -> None:
 def test_bilinear_without_antialiasing_is_what_image_dataset_from_directory_does(size: tuple[int, int]) -> None:
     from picasso.models.tf.runtime import tf
 
-    image = picture(3, size)
+    image = noise_image(3, size)
     theirs = tf.image.resize(np.asarray(image, np.float32), (20, 24), "bilinear").numpy()
     ours = np.asarray(Preprocessing.parse("bilinear noantialias").view(image, (20, 24, 3)), np.float32)
     assert np.abs(ours - theirs).max() <= 0.501

@@ -12,13 +12,13 @@ import pytest
 from picasso import explain
 from picasso.errors import ModelError
 from picasso.models import load_model
-from tests.conftest import picture
+from tests.conftest import noise_image
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 SHAPE = (12, 16, 3)
 CLASSES = 4
-PICTURES = np.random.default_rng(2).random((3, *SHAPE), np.float32)
+IMAGES = np.random.default_rng(2).random((3, *SHAPE), np.float32)
 SOFTMAX = "input of the final softmax"
 SIGMOID = "input of the final sigmoid"
 GUESSED = "log of the probabilities"
@@ -107,7 +107,7 @@ def log_odds_gradients(function: Callable[[Any], Any], sigmoid: bool) -> Any:
     from picasso.models.tf.runtime import tf
 
     with tf.GradientTape() as tape:
-        inputs = tf.constant(PICTURES)
+        inputs = tf.constant(IMAGES)
         tape.watch(inputs)
         answer = function(inputs)
         answer = answer[0] if isinstance(answer, list) else answer
@@ -123,24 +123,24 @@ def test_the_zoo(name: str, keras: Any, tmp_path: Path) -> None:
     original.save(tmp_path / "model.keras")
     weights = [weight.copy() for weight in original.get_weights()]
     model = load_model(tmp_path / "model.keras", preprocess="0..1")
-    answer = original(PICTURES)
+    answer = original(IMAGES)
     expected = np.asarray(answer[0] if isinstance(answer, list) else answer)
-    np.testing.assert_allclose(model.predict(PICTURES), expected, atol=1e-6)
+    np.testing.assert_allclose(model.predict(IMAGES), expected, atol=1e-6)
     assert model.logits_found == found
-    logits = model.logits(PICTURES).astype(np.float64)
+    logits = model.logits(IMAGES).astype(np.float64)
     exponentials = np.exp(logits)
     again = 1 / (1 + 1 / exponentials) if found == SIGMOID else exponentials / exponentials.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(again, expected, atol=1e-6)
-    ours = model.input_gradients(PICTURES, [0] * 3) - model.input_gradients(PICTURES, [1] * 3)
+    ours = model.input_gradients(IMAGES, [0] * 3) - model.input_gradients(IMAGES, [1] * 3)
     gradients = log_odds_gradients(original, found == SIGMOID)
     np.testing.assert_allclose(ours, gradients, atol=1e-5 * np.abs(gradients).max() + 1e-7)
     for layer in model.layers():
-        maps = model.feature_maps(PICTURES, layer.name)
+        maps = model.feature_maps(IMAGES, layer.name)
         assert maps.shape == (3, *layer.shape)
-        assert np.isfinite(model.feature_gradients(PICTURES, [0, 1, 2], layer.name)).all()
+        assert np.isfinite(model.feature_gradients(IMAGES, [0, 1, 2], layer.name)).all()
     for one, other in zip(original.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert explain(model, picture(), "SaliencyMaps")[0].panels
+    assert explain(model, noise_image(), "SaliencyMaps")[0].panels
 
 
 def test_layers_have_the_names_that_their_author_gave_them(keras: Any, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_several_outputs_need_a_choice(output: str | None, position: int | None,
                 load_model(tmp_path / "model.keras")
             continue
         model = load_model(tmp_path / "model.keras", output=choice)
-        np.testing.assert_allclose(model.predict(PICTURES), original(PICTURES)[choice], atol=1e-6)
+        np.testing.assert_allclose(model.predict(IMAGES), original(IMAGES)[choice], atol=1e-6)
 
 
 def test_a_fixed_batch_size(keras: Any, tmp_path: Path) -> None:
@@ -193,11 +193,11 @@ def test_a_fixed_batch_size(keras: Any, tmp_path: Path) -> None:
     original.save(tmp_path / "model.keras")
     model = load_model(tmp_path / "model.keras", preprocess="0..1")
     assert model.fixed_batch == model.batch_size == 2
-    filled = np.concatenate([PICTURES, np.zeros((1, *SHAPE), np.float32)])
+    filled = np.concatenate([IMAGES, np.zeros((1, *SHAPE), np.float32)])
     expected = np.concatenate([original(filled[:2]), original(filled[2:])])[:3]
-    np.testing.assert_allclose(model.predict(PICTURES), expected, atol=1e-6)
-    assert model.input_gradients(PICTURES, [0, 1, 2]).shape == (3, *SHAPE)
-    (result,) = explain(model, picture(), Window=0.3, Strides=5)
+    np.testing.assert_allclose(model.predict(IMAGES), expected, atol=1e-6)
+    assert model.input_gradients(IMAGES, [0, 1, 2]).shape == (3, *SHAPE)
+    (result,) = explain(model, noise_image(), Window=0.3, Strides=5)
     assert result.panels[1].array.shape == (5, 5)
 
 
@@ -205,7 +205,7 @@ def test_other_channel_counts_and_grey(keras: Any, tmp_path: Path) -> None:
     for channels in (1, 4):
         head = keras.layers.Dense(CLASSES, activation="softmax")
         functional(keras, head, (12, 16, channels)).save(tmp_path / f"{channels}.keras")
-    assert explain(load_model(tmp_path / "1.keras"), picture(), "SaliencyMaps")[0].panels
+    assert explain(load_model(tmp_path / "1.keras"), noise_image(), "SaliencyMaps")[0].panels
     with pytest.raises(ModelError, match=r"takes 4 channels; override view\(\) and encode\(\)"):
         load_model(tmp_path / "4.keras")
 
@@ -216,7 +216,7 @@ def test_an_input_of_any_size_needs_a_size(keras: Any, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"say them, such as input_shape=\[224, 224, 3\] for load_model\(\)"):
         load_model(tmp_path / "model.keras")
     model = load_model(tmp_path / "model.keras", input_shape=SHAPE)
-    np.testing.assert_allclose(model.predict(PICTURES), original(PICTURES), atol=1e-6)
+    np.testing.assert_allclose(model.predict(IMAGES), original(IMAGES), atol=1e-6)
 
 
 def test_subclassed_models(keras: Any, tmp_path: Path) -> None:
@@ -228,17 +228,17 @@ def test_subclassed_models(keras: Any, tmp_path: Path) -> None:
             self.features, self.pool = layers.Conv2D(6, 3, activation="relu"), layers.GlobalAveragePooling2D()
             self.scores = layers.Dense(CLASSES)
 
-        def call(self, pictures: Any, training: bool = False) -> Any:
-            return keras.ops.softmax(self.scores(self.pool(self.features(pictures))))
+        def call(self, images: Any, training: bool = False) -> Any:
+            return keras.ops.softmax(self.scores(self.pool(self.features(images))))
 
     original = Own()
-    expected = np.asarray(original(PICTURES))
+    expected = np.asarray(original(IMAGES))
     original.save(tmp_path / "own.keras")
     with pytest.raises(ModelError, match="own.keras uses .*Own, a class or function that is no part of Keras"):
         load_model(tmp_path / "own.keras")
     for shape in (None, SHAPE):
         model = load_model(tmp_path / "own.keras", custom_objects={"Own": Own}, input_shape=shape)
-        np.testing.assert_allclose(model.predict(PICTURES), expected, atol=1e-6)
+        np.testing.assert_allclose(model.predict(IMAGES), expected, atol=1e-6)
         assert model.logits_found == SOFTMAX
         assert [layer.shape for layer in model.layers()] == [(10, 14, 6)]
 
@@ -250,10 +250,10 @@ def test_a_sequential_model_that_was_never_built(keras: Any, tmp_path: Path) -> 
     with pytest.raises(ModelError, match="such as input_shape="):
         load_model(tmp_path / "unbuilt.keras")
     built = keras.Sequential([layers.Flatten(), layers.Dense(CLASSES, activation="softmax")])
-    built(PICTURES)
+    built(IMAGES)
     built.save(tmp_path / "built.keras")
     model = load_model(tmp_path / "built.keras", input_shape=SHAPE)
-    np.testing.assert_allclose(model.predict(PICTURES), built(PICTURES), atol=1e-6)
+    np.testing.assert_allclose(model.predict(IMAGES), built(IMAGES), atol=1e-6)
 
 
 @pytest.mark.slow
@@ -287,9 +287,9 @@ def test_an_activation_belongs_to_its_layer(activation: str, keras: Any, tmp_pat
     assert [layer.name for layer in model.layers()] == ["active", "branch", "joined"]
     # Behind the convolution, the factor and the offset of the normalization; constants of activations are scalars.
     assert model.layers()[0].parameters == 3 * 3 * SHAPE[2] * 6 + 2 * 6
-    pictures = np.random.default_rng(0).random((2, *SHAPE), np.float32)
-    expected = keras.Model(inputs, original.get_layer("active").output).predict(pictures, verbose=0)
-    np.testing.assert_allclose(model.feature_maps(pictures, "active"), expected, atol=1e-6)
+    images = np.random.default_rng(0).random((2, *SHAPE), np.float32)
+    expected = keras.Model(inputs, original.get_layer("active").output).predict(images, verbose=0)
+    np.testing.assert_allclose(model.feature_maps(images, "active"), expected, atol=1e-6)
 
 
 def test_parameters_and_receptive_fields_of_a_small_network(keras: Any, tmp_path: Path) -> None:
@@ -308,5 +308,5 @@ def test_parameters_and_receptive_fields_of_a_small_network(keras: Any, tmp_path
     assert found["gaps_out"].receptive_field == (7, 13)
     assert found["gaps_out"].parameters == 3 * 3 * 6 * 8 + 8 + 2 * 8
     assert found["late"].receptive_field == (8, 15)
-    # Behind squeeze-and-excite, each value depends on the whole picture.
+    # Behind squeeze-and-excite, each value depends on the whole image.
     assert found["gated"].receptive_field is None

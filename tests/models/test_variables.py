@@ -17,7 +17,7 @@ from tests.hostile.models import tensorflow_graphs as graphs
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 SHAPE, CLASSES = (8, 8, 3), 4
-PICTURES = np.random.default_rng(6).random((3, *SHAPE), np.float32)
+IMAGES = np.random.default_rng(6).random((3, *SHAPE), np.float32)
 FACTORS = np.random.default_rng(7).normal(size=(3, CLASSES)).astype(np.float32)
 
 
@@ -68,10 +68,10 @@ def test_checkpoints_of_tensorflow_1(make: Callable[[Any], tuple[Any, Any]], tf:
         tf1.summary.histogram("answer", answer)
         session.run(tf1.global_variables_initializer())
         saver.save(session, str(tmp_path / "m.ckpt"), write_state=False)
-        expected = session.run(answer, {inputs: PICTURES})
+        expected = session.run(answer, {inputs: IMAGES})
     assert scan(tmp_path / "m.ckpt.index").is_data
     model = load_model(tmp_path / "m.ckpt.index", tf_predict_var="answer:0")
-    np.testing.assert_allclose(model.predict(PICTURES), expected, atol=1e-6)
+    np.testing.assert_allclose(model.predict(IMAGES), expected, atol=1e-6)
 
 
 def test_a_saved_model_whose_other_output_looks_names_up(tf: Any, tmp_path: Path) -> None:
@@ -89,15 +89,15 @@ def test_a_saved_model_whose_other_output_looks_names_up(tf: Any, tmp_path: Path
             self.factors = tf.Variable(FACTORS)
 
         @tf.function(input_signature=[tf.TensorSpec([None, *SHAPE], tf.float32)])  # type: ignore[untyped-decorator]
-        def __call__(self, pictures: Any) -> Any:
-            scores = tf.nn.softmax(tf.reduce_mean(pictures, [1, 2]) @ self.factors)
+        def __call__(self, images: Any) -> Any:
+            scores = tf.nn.softmax(tf.reduce_mean(images, [1, 2]) @ self.factors)
             return {"scores": scores, "names": self.table.lookup(tf.argmax(scores, axis=1))}
 
     module = Module()
     tf.saved_model.save(module, str(tmp_path / "m"), signatures=module.__call__)
-    expected = module(tf.constant(PICTURES))["scores"]
+    expected = module(tf.constant(IMAGES))["scores"]
     assert scan(tmp_path / "m").is_data
-    np.testing.assert_allclose(load_model(tmp_path / "m", output="scores").predict(PICTURES), expected, atol=1e-6)
+    np.testing.assert_allclose(load_model(tmp_path / "m", output="scores").predict(IMAGES), expected, atol=1e-6)
     # Only an asset of the model may fill a table.
     asset = tmp_path / "m" / "assets" / "words.txt"
     asset.unlink()

@@ -31,17 +31,17 @@ class MeansSettings(VisualizationSettings):
 
 
 class Means(BaseVisualization[MeansSettings]):
-    """A map of the picture's mean; its template is beside it."""
+    """A map of the image's mean; its template is beside it."""
 
-    DESCRIPTION = "The mean of the picture."
+    DESCRIPTION = "The mean of the image."
     ALLOWED_SETTINGS = MeansSettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.FEATURE_MAPS})
 
     def make_visualization(self, task: Task[MeansSettings]) -> Iterator[Sequence[Panel]]:
         """Yield one signed map without a class."""
         sign = -1 if task.settings.invert else 1
-        for picture in task.inputs:
-            value = sign * task.settings.weight * float(picture.array.mean())
+        for image in task.inputs:
+            value = sign * task.settings.weight * float(image.array.mean())
             array = np.full((task.settings.rows, 2), value, np.float32)
             yield [Panel(title="mean", array=array, quantity="mean", signed=True)]
 
@@ -49,12 +49,12 @@ class Means(BaseVisualization[MeansSettings]):
 class WithoutTemplate(BaseVisualization[VisualizationSettings]):
     """Drawn by the default template."""
 
-    DESCRIPTION = "The picture itself."
+    DESCRIPTION = "The image itself."
 
     def make_visualization(self, task: Task[VisualizationSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield the picture as the model sees it."""
-        for picture in task.inputs:
-            yield [Panel(title="itself", array=np.asarray(picture.view))]
+        """Yield the image as the model sees it."""
+        for image in task.inputs:
+            yield [Panel(title="itself", array=np.asarray(image.view))]
 
 
 @dataclass(frozen=True)

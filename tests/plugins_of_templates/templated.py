@@ -13,11 +13,11 @@ class EveryMacro(BaseVisualization[VisualizationSettings]):
     DESCRIPTION = "A map of zeros."
 
     def make_visualization(self, task: Task[VisualizationSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield a map and a picture."""
-        for picture in task.inputs:
+        """Yield a map and an image."""
+        for image in task.inputs:
             yield [
                 Panel(title="zeros", array=np.zeros((2, 3), np.float32), quantity="nothing", value_range=(0.0, 1.0)),
-                Panel(title="itself", array=np.asarray(picture.view)),
+                Panel(title="itself", array=np.asarray(image.view)),
             ]
 
 

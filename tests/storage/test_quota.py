@@ -11,7 +11,7 @@ from picasso.errors import StorageFull, TooLarge
 from picasso.storage import quota
 from picasso.storage.quota import Quotas
 from picasso.storage.store import Storage
-from tests.conftest import picture, png
+from tests.conftest import noise_image, png
 
 
 def test_the_size_of_a_folder_is_that_of_its_files(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_a_session_and_all_of_them_have_limits(tmp_path: Path, monkeypatch: pyte
     limits = Quotas(tmp_path, 1, 2)
     limits.check(session)
     (session / "file").write_bytes(bytes(1_000_000))
-    with pytest.raises(TooLarge, match="take 1 MB, which is the limit; delete some runs, audits or pictures first"):
+    with pytest.raises(TooLarge, match="take 1 MB, which is the limit; delete some runs, audits or images first"):
         limits.check(session)
     limits.check()
     (tmp_path / "other").write_bytes(bytes(1_000_000))
@@ -49,11 +49,11 @@ def test_an_upload_beyond_the_limit_leaves_nothing(tmp_path: Path) -> None:
     storage = Storage(config.build({"WORK_DIR": str(tmp_path), "SESSION_MB": 1}, None))
     try:
         session = storage.create()
-        session.add_picture(png(picture(1)), "a.png")
+        session.add_image(png(noise_image(1)), "a.png")
         (session.runs_folder / "large").write_bytes(bytes(1_000_000))
         before = fileio.size(session.runs_folder.parent)
         with pytest.raises(TooLarge):
-            session.add_picture(png(picture(2)), "b.png")
+            session.add_image(png(noise_image(2)), "b.png")
         assert fileio.size(session.runs_folder.parent) == before
     finally:
         storage.close()

@@ -23,60 +23,60 @@ from picasso.jobs import worker
 from picasso.jobs.run import Run
 from picasso.storage.session import Session
 from picasso.storage.store import Storage, remove_orphans
-from tests.conftest import picture, png
+from tests.conftest import noise_image, png
 from tests.jobs.test_engine import until
 from tests.jobs.test_run import make_run
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[Storage]:
-    limits = {"WORK_DIR": str(tmp_path / "work"), "MAX_PICTURES": 3, "MAX_SESSIONS": 2, "SESSION_MINUTES": 1}
+    limits = {"WORK_DIR": str(tmp_path / "work"), "MAX_IMAGES": 3, "MAX_SESSIONS": 2, "SESSION_MINUTES": 1}
     storage = Storage(config.build(limits, None))
     yield storage
     storage.close()
 
 
-def test_pictures_are_numbered_and_equal_names_kept(storage: Storage) -> None:
+def test_images_are_numbered_and_equal_names_kept(storage: Storage) -> None:
     session = storage.create()
-    first, second = session.add_picture(png(picture(1)), "a.png"), session.add_picture(png(picture(2)), "a.png")
+    first, second = session.add_image(png(noise_image(1)), "a.png"), session.add_image(png(noise_image(2)), "a.png")
     assert (first["uid"], second["uid"]) == (0, 1)
     assert first["name"] == second["name"] == "a.png"
     assert first["filename"] != second["filename"]
-    session.remove_picture(1)
-    assert session.add_picture(png(), "b.png")["uid"] == 2
-    assert [one["uid"] for one in session.pictures()] == [0, 2]
-    assert not session.picture_file(first["filename"]).samefile(session.picture(2)["path"])
+    session.remove_image(1)
+    assert session.add_image(png(), "b.png")["uid"] == 2
+    assert [one["uid"] for one in session.images()] == [0, 2]
+    assert not session.image_file(first["filename"]).samefile(session.image(2)["path"])
 
 
 def test_names_never_become_paths(storage: Storage, tmp_path: Path) -> None:
-    stored = storage.create().add_picture(png(), "../../../../tmp/evil\0.png")
+    stored = storage.create().add_image(png(), "../../../../tmp/evil\0.png")
     assert stored["name"] == "evil.png"
     assert Path(stored["path"]).is_relative_to(tmp_path / "work")
 
 
 @pytest.mark.parametrize("name", ["../next_uid", "0000.json", "..", "", "/etc/passwd", "a\0.png", "nothing.png"])
-def test_only_pictures_are_served(storage: Storage, name: str) -> None:
+def test_only_images_are_served(storage: Storage, name: str) -> None:
     session = storage.create()
-    session.add_picture(png(), "a.png")
+    session.add_image(png(), "a.png")
     with pytest.raises(NotFound):
-        session.picture_file(name)
+        session.image_file(name)
 
 
 def test_links_are_not_followed(storage: Storage) -> None:
     session = storage.create()
-    folder = Path(session.add_picture(png(), "a.png")["path"]).parent
+    folder = Path(session.add_image(png(), "a.png")["path"]).parent
     (folder / "link.png").symlink_to("/etc/passwd")
     with pytest.raises(NotFound):
-        session.picture_file("link.png")
+        session.image_file("link.png")
 
 
 def test_quotas(storage: Storage) -> None:
     session = storage.create()
     for _ in range(3):
-        session.add_picture(png(), "a.png")
-    with pytest.raises(TooLarge, match="3 pictures at most"):
-        session.add_picture(png(), "a.png")
-    storage.create().add_picture(png(), "a.png")
+        session.add_image(png(), "a.png")
+    with pytest.raises(TooLarge, match="3 images at most"):
+        session.add_image(png(), "a.png")
+    storage.create().add_image(png(), "a.png")
     with pytest.raises(TooMany, match="as many sessions"):
         storage.create()
 
@@ -103,7 +103,7 @@ def test_empty_sessions_go_first_where_there_are_too_many(tmp_path: Path) -> Non
     storage = Storage(config.build({"WORK_DIR": str(tmp_path), "MAX_SESSIONS": 4}, None))
     try:
         full, newer, older, filled_now = (storage.create() for _ in range(4))
-        full.add_picture(png(), "a.png")
+        full.add_image(png(), "a.png")
         for session, seconds in ((full, 90), (newer, 30), (older, 60), (filled_now, 80)):
             past = time.time() - seconds
             os.utime(session.runs_folder.parent, (past, past))
@@ -116,7 +116,7 @@ def test_empty_sessions_go_first_where_there_are_too_many(tmp_path: Path) -> Non
             folders = {folder.name for folder in (storage.folder / "sessions").iterdir()}
             return [one.id in folders for one in (full, newer, older, filled_now)]
 
-        storage.create().add_picture(png(), "b.png")
+        storage.create().add_image(png(), "b.png")
         assert kept() == [True, True, False, True]
         storage.create().new_audit(["a"])
         assert kept() == [True, False, False, True]
@@ -148,8 +148,8 @@ def test_a_full_disk(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(fileio, "write_bytes", full)
         with pytest.raises(StorageFull, match="disk is full; nothing was stored"):
-            session.add_picture(png(), "a.png")
-    assert session.add_picture(png(), "a.png")["uid"] == 0
+            session.add_image(png(), "a.png")
+    assert session.add_image(png(), "a.png")["uid"] == 0
 
 
 def test_sessions_are_found_by_id_only(storage: Storage) -> None:
@@ -283,7 +283,7 @@ def test_unknown_runs(storage: Storage, run_id: str) -> None:
 
 
 def test_closing_deletes_everything(storage: Storage) -> None:
-    storage.create().add_picture(png(), "a.png")
+    storage.create().add_image(png(), "a.png")
     storage.close()
     assert not storage.folder.exists()
 
@@ -324,19 +324,19 @@ def test_a_session_that_is_deleted_while_others_expire_stops_nothing(
     assert not folder.exists()
 
 
-def test_pictures_of_one_name_in_several_folders_stay_apart(storage: Storage) -> None:
+def test_images_of_one_name_in_several_folders_stay_apart(storage: Storage) -> None:
     session = storage.create()
     paths = ("trip/cats/1.png", "trip/dogs/1.png", "trip/dogs/1.png")
-    assert [session.add_picture(png(), path)["name"] for path in paths] == ["1.png", "dogs/1.png", "dogs/1.png"]
-    session.remove_picture(0)
-    assert session.add_picture(png(), "other/dogs/1.png")["name"] == "dogs/1.png (2)"
+    assert [session.add_image(png(), path)["name"] for path in paths] == ["1.png", "dogs/1.png", "dogs/1.png"]
+    session.remove_image(0)
+    assert session.add_image(png(), "other/dogs/1.png")["name"] == "dogs/1.png (2)"
 
 
 @pytest.mark.parametrize("folder", ["..", ".", "", "a\0/..", "<b>"])
 def test_folders_in_names_are_shown_and_never_followed(storage: Storage, tmp_path: Path, folder: str) -> None:
     session = storage.create()
-    session.add_picture(png(), "a/x.png")
-    stored = session.add_picture(png(), f"{folder}/x.png")
+    session.add_image(png(), "a/x.png")
+    stored = session.add_image(png(), f"{folder}/x.png")
     assert stored["name"] in ("x.png (2)", "<b>/x.png", "a/x.png")
     assert Path(stored["path"]).is_relative_to(tmp_path / "work")
     assert ".." not in Path(stored["path"]).parts

@@ -69,7 +69,7 @@ LINES: dict[int, Line] = {
             "web/test_auth.py::test_without_the_password_nothing_is_shown",
         ),
     ),
-    # ---- pictures read right ----
+    # ---- images read right ----
     24: Line(
         "every kind of pixel, orientation and shape",
         "the right pixels, upright; HEIC gets a clear message",
@@ -77,7 +77,7 @@ LINES: dict[int, Line] = {
             DOORS,
             f"{IMAGES}::test_sixteen_bits_are_scaled_not_clipped",
             f"{IMAGES}::test_exif_orientations_come_out_upright",
-            "explanation/test_render.py::test_a_map_covers_exactly_the_picture",
+            "explanation/test_render.py::test_a_map_covers_exactly_the_image",
         ),
     ),
     # ---- faults ----

@@ -102,7 +102,7 @@ def visitor(app: Flask) -> Iterator[Visitor]:
 
 @pytest.fixture
 def narrow(narrow_app: Flask) -> Iterator[Flask]:
-    """An application that holds next to nothing: two pictures, two sessions, one run; empty at each start and end."""
+    """An application that holds next to nothing: two images, two sessions, one run; empty at each start and end."""
     yield narrow_app
     storage = narrow_app.extensions["picasso"].storage
     for folder in (storage.folder / "sessions").iterdir():
@@ -113,7 +113,7 @@ def narrow(narrow_app: Flask) -> Iterator[Flask]:
 @pytest.fixture(scope="package")
 def narrow_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """The application of :func:`narrow`, made once."""
-    limits = {"MAX_PICTURES": 2, "MAX_SESSIONS": 2, "QUEUE_LENGTH": 1, "WORK_DIR": str(tmp_path_factory.mktemp("work"))}
+    limits = {"MAX_IMAGES": 2, "MAX_SESSIONS": 2, "QUEUE_LENGTH": 1, "WORK_DIR": str(tmp_path_factory.mktemp("work"))}
     application = create_app(fake_settings(PLUGIN_DIRS=[str(PLUGINS)], **limits))
     application.test_client_class = Visitor
     yield application

@@ -92,7 +92,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         f"{CONNECTIONS}::test_a_large_body_lies_in_the_folder_of_the_server",
         f"{ABUSE}::test_nothing_lies_outside_the_folder_of_the_server",
     ),
-    "A picture is decoded by a process of its own, which the system ends where it takes more time than "
+    "An image is decoded by a process of its own, which the system ends where it takes more time than "
     "`DECODE_SECONDS` or more memory than its header says; others go on.": (
         f"{DECODING}::test_an_image_that_takes_too_long_is_refused_and_others_go_on",
         f"{DECODING}::test_one_that_takes_more_memory_than_its_header_says_is_refused",
@@ -102,7 +102,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     "All that are decoded share `DECODE_PROCESSES` and `DECODE_MB`.": (
         f"{DECODING}::test_so_many_are_decoded_at_once",
         f"{DECODING}::test_large_images_wait_for_each_other",
-        f"{DECODING}::test_pictures_of_audits_have_the_same_bounds",
+        f"{DECODING}::test_images_of_audits_have_the_same_bounds",
     ),
     "The size, the scans of a JPEG, and what a decoder will take are read from the file first, and bounded; a decoder "
     "is given only what pixels are made of.": (
@@ -176,7 +176,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
         "web/test_reset.py::test_after_a_minute_it_is_gone",
         "web/test_reset.py::test_nothing_is_restored_by_a_made_up_id",
     ),
-    "Logs of requests hold no names of pictures and no session ids.": (
+    "Logs of requests hold no names of images and no session ids.": (
         f"{LOGIN}::test_requests_are_logged_without_names",
     ),
 }

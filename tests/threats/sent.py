@@ -39,7 +39,7 @@ LINES: dict[int, Line] = {
     3: Line(
         "two uploads of one name",
         "both are kept",
-        (f"{STORAGE}::test_pictures_are_numbered_and_equal_names_kept", f"{PAGES}::test_upload_several_and_remove_one"),
+        (f"{STORAGE}::test_images_are_numbered_and_equal_names_kept", f"{PAGES}::test_upload_several_and_remove_one"),
     ),
     4: Line(
         "an id of another session",
@@ -72,9 +72,9 @@ LINES: dict[int, Line] = {
         ),
     ),
     7: Line(
-        "a path or an address where a picture's number is due",
+        "a path or an address where an image's number is due",
         "refused, and nothing is fetched",
-        (f"{PATHS}::test_pictures_are_numbers_and_nothing_is_fetched",),
+        (f"{PATHS}::test_images_are_numbers_and_nothing_is_fetched",),
     ),
     # ---- hostile content ----
     8: Line("other formats that are named .png", "415", (DOORS, f"{IMAGES}::test_other_formats_are_refused")),
@@ -88,11 +88,11 @@ LINES: dict[int, Line] = {
         "shown as text",
         (
             "browser/test_pages.py::test_dropping_a_file_uploads_it",
-            f"{PAGES}::test_good_pictures_are_kept_where_others_are_not",
+            f"{PAGES}::test_good_images_are_kept_where_others_are_not",
         ),
     ),
     11: Line(
-        "pictures and texts that take gigabytes, 10,000 frames",
+        "images and texts that take gigabytes, 10,000 frames",
         "413 or 400, or the first frame, soon and without much memory",
         (
             DOORS,
@@ -102,7 +102,7 @@ LINES: dict[int, Line] = {
         ),
     ),
     12: Line(
-        "nothing, words, pictures that are cut off", "415; 400 naming the file", (DOORS, f"{IMAGES}::test_truncated")
+        "nothing, words, images that are cut off", "415; 400 naming the file", (DOORS, f"{IMAGES}::test_truncated")
     ),
     # ---- abuse ----
     13: Line(
@@ -125,7 +125,7 @@ LINES: dict[int, Line] = {
         (f"{ABUSE}::test_half_sent_requests_keep_nobody_waiting",),
     ),
     16: Line(
-        "more pictures or sessions than may be, a full disk",
+        "more images or sessions than may be, a full disk",
         "413, 429, 507; nothing half-written; it goes on",
         (
             f"{FAULTS}::test_a_session_and_the_server_hold_so_much_and_no_more",

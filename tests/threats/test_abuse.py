@@ -108,7 +108,7 @@ def answered(server: Address, path: str, cookie: str, method: str = "GET") -> by
 
 
 def one_of_many(server: Address, number: int) -> bool:
-    """Upload a picture of an own colour, see it listed and served, and leave."""
+    """Upload an image of an own colour, see it listed and served, and leave."""
     colour = (number * 5 % 256, 255 - number, number)
     sent = parts(FILE.replace(b"a.png", b"%d.png" % number) + png(Image.new("RGB", (9, 6), colour)))
     head, _, body = server.send(request(sent, MULTIPART)).partition(b"\r\n\r\n")

@@ -66,7 +66,7 @@ def test_other_hosts_over_the_wire(server: Address, host: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "options"),
     [
-        ("POST", "/pictures", {"data": {}}),
+        ("POST", "/images", {"data": {}}),
         ("POST", "/reset", {}),
         ("POST", "/api/runs", {"data": "{"}),
         ("DELETE", "/api/runs/x", {}),
@@ -111,7 +111,7 @@ def test_models_never_come_in_by_http(app: Flask, visitor: Visitor, tmp_path: Pa
     for more in ({"models": [str(model)]}, {"settings": {"MODEL": str(model)}}, {"settings": {"MODEL_CLS_PATH": "x"}}):
         answer = visitor.post("/api/runs", json={"visualization": "ClassProbabilities", **more})
         assert answer.status_code == 400
-    # Not as a picture, and there is no address that takes one.
+    # Not as an image, and there is no address that takes one.
     with model.open("rb") as file:
         assert visitor.post("/api/images", data={"file": (file, "model.keras")}).status_code == 415
     taking = {rule.rule for rule in app.url_map.iter_rules() if {"POST", "PUT", "PATCH"} & (rule.methods or set())}

@@ -386,7 +386,7 @@ def test_requests_that_take_a_while_are_known_by_their_address(app: Flask) -> No
     kind = Pace(app).kind
     for method, path in (
         ("POST", "/api/images"),
-        ("POST", "/pictures"),
+        ("POST", "/images"),
         ("POST", "/audit"),
         ("GET", "/thumbnails/samples/0-00003.png"),
         ("GET", "/api/runs/0123/results.zip"),
@@ -415,7 +415,7 @@ def test_uploads_at_work_keep_no_page_waiting(app: Flask, monkeypatch: pytest.Mo
         go_on.wait(60)
         return "done"
 
-    monkeypatch.setitem(app.view_functions, "api_pictures.add_image", decodes)
+    monkeypatch.setitem(app.view_functions, "api_images.add_image", decodes)
     monkeypatch.setattr("picasso.web.connections.MOST_SLOW", 10)
     sent = f"{HEAD}Connection: close\r\nContent-Length: 2\r\n\r\n{{}}"
     with served(app) as server, ExitStack() as held:

@@ -31,7 +31,7 @@ def test_a_session_and_the_server_hold_so_much_and_no_more(narrow: Flask) -> Non
     first, second, third = (Visitor(narrow) for _ in range(3))
     upload(first, 2)
     upload(second)
-    for address in ("/api/images", "/pictures"):
+    for address in ("/api/images", "/images"):
         assert first.post(address, data={"file": (io.BytesIO(png()), "a.png")}).status_code == 413
         refused = third.post(address, data={"file": (io.BytesIO(png()), "a.png")})
         assert refused.status_code == 429
@@ -129,7 +129,7 @@ def test_a_model_that_answers_nonsense_is_named(tmp_path: Path, cls: type[models
     overrides = {"MODEL_CLS_PATH": models.__file__, "MODEL_CLS_NAME": cls.__name__, "MODEL_LOAD_ARGS": {}}
     spec = run.spec()
     again = Run.create(
-        tmp_path, Spec(spec.visualization, {}, spec.pictures, 2, {"file": None, "overrides": overrides}, 0.0)
+        tmp_path, Spec(spec.visualization, {}, spec.images, 2, {"file": None, "overrides": overrides}, 0.0)
     )
     worker.run_shard(str(again.folder), 0)
     state = again.state()
@@ -196,7 +196,7 @@ def test_fifty_sessions_and_storages_leak_nothing(tmp_path: Path) -> None:
     def cycle() -> None:
         storage = Storage(settings)
         session = storage.create()
-        session.add_picture(png(), "a.png")
+        session.add_image(png(), "a.png")
         storage.remove(session)
         storage.close()
 
@@ -221,6 +221,6 @@ def test_an_old_cookie_finds_no_session_anywhere(app: Flask) -> None:
         for address in ("/runs/abc", "/inputs/a.png", "/api/runs/abc"):
             gone = client.get(address)
             assert gone.status_code == 404
-            assert "upload pictures first" in gone.text
+            assert "upload images first" in gone.text
     services: Services = app.extensions["picasso"]
     assert os.access(services.storage.folder, os.W_OK)

@@ -81,7 +81,7 @@ def session_folder(app: Flask, client: Visitor) -> Path:
 def test_links_and_neighbours_are_not_served(app: Flask, visitor: Visitor) -> None:
     upload(visitor)
     folder = session_folder(app, visitor)
-    (folder / "pictures" / "0007-link.png").symlink_to("/etc/hostname")
+    (folder / "images" / "0007-link.png").symlink_to("/etc/hostname")
     assert visitor.get("/inputs/0007-link.png").status_code == 404
     run: str = visitor.post("/api/runs", json={"visualization": "ClassProbabilities"}).get_json()["id"]
     finish(visitor, run)
@@ -106,8 +106,8 @@ def test_names_that_no_file_can_have(visitor: Visitor, length: int) -> None:
         f"/api/runs/{name}",
         f"/runs/{name},{name}",
         f"/api/runs/{name}/values/0/0",
-        f"/pictures/{name}/what-if",
-        f"/visualizations/{name}/picture",
+        f"/images/{name}/what-if",
+        f"/visualizations/{name}/image",
         f"/colours/{name}.png",
         f"/static/{name}",
     ):
@@ -165,7 +165,7 @@ def test_json_may_hold_what_no_form_can(visitor: Visitor, literal: str) -> None:
 
 
 @pytest.mark.parametrize("reference", ["/etc/passwd", "file:///etc/passwd", "http://127.0.0.1:9/x.png", "../0", "0x0"])
-def test_pictures_are_numbers_and_nothing_is_fetched(
+def test_images_are_numbers_and_nothing_is_fetched(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch, reference: str
 ) -> None:
     upload(visitor)
@@ -179,7 +179,7 @@ def test_pictures_are_numbers_and_nothing_is_fetched(
         visitor.post("/api/runs", json={"visualization": "ClassProbabilities", "images": [reference]}),
         visitor.post("/api/what-if", json={"images": [reference], "shapes": []}),
         visitor.post("/api/what-if", json={"shapes": [], "fill": "other", "other": reference}),
-        visitor.post("/visualizations/ClassProbabilities", data={"picture": reference}),
+        visitor.post("/visualizations/ClassProbabilities", data={"image": reference}),
         visitor.put("/api/images/order", json={"images": [reference]}),
     ]
     assert {answer.status_code for answer in answers} <= {400, 404}

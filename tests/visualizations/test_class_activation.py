@@ -17,12 +17,12 @@ from picasso.visualizations.grad_cam_plus_plus import GradCAMPlusPlus
 from picasso.visualizations.hires_cam import HiResCAM
 from picasso.visualizations.layer_cam import LayerCAM
 from picasso.visualizations.score_cam import chosen, enlarged
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import LinearModel, PatchModel, PooledModel
 
 ALL = ["GradCAM", "GradCAMPlusPlus", "HiResCAM", "LayerCAM", "ScoreCAM"]
 
-# Two channels on a picture of 1 x 2 places.
+# Two channels on an image of 1 x 2 places.
 MAPS = np.array([[[1.0, 2.0], [3.0, 0.0]]], np.float32)
 GRADIENTS = np.array([[[2.0, -1.0], [0.0, 5.0]]], np.float32)
 
@@ -56,8 +56,8 @@ def maps(result: Result) -> list[Any]:
 
 @pytest.mark.parametrize("rectified", [True, False])
 def test_grad_cam_of_a_linear_model_is_computed_by_hand(linear: LinearModel, rectified: bool) -> None:
-    (result,) = explain(linear, picture(), "GradCAM", Rectified=rectified)
-    inputs = linear.preprocess([picture()])[0]
+    (result,) = explain(linear, noise_image(), "GradCAM", Rectified=rectified)
+    inputs = linear.preprocess([noise_image()])[0]
     assert len(result.panels) == 5
     for panel in result.panels:
         expected = inputs @ linear.weights[panel.class_index].mean(axis=(0, 1))
@@ -66,9 +66,9 @@ def test_grad_cam_of_a_linear_model_is_computed_by_hand(linear: LinearModel, rec
 
 
 def test_cam_adds_up_to_the_logit_less_the_bias(pooled: PooledModel) -> None:
-    (result,) = explain(pooled, picture(), "CAM", Rectified=False)
-    logits = pooled.logits(pooled.preprocess([picture()]))[0]
-    features = pooled.feature_maps(pooled.preprocess([picture()]))[0]
+    (result,) = explain(pooled, noise_image(), "CAM", Rectified=False)
+    logits = pooled.logits(pooled.preprocess([noise_image()]))[0]
+    features = pooled.feature_maps(pooled.preprocess([noise_image()]))[0]
     for panel in result.panels:
         assert panel.array.shape == (2, 3)
         np.testing.assert_allclose(panel.array, features @ pooled.dense[:, panel.class_index], atol=1e-5)
@@ -77,7 +77,7 @@ def test_cam_adds_up_to_the_logit_less_the_bias(pooled: PooledModel) -> None:
 
 def test_behind_pooling_the_methods_differ_by_a_factor_only(pooled: PooledModel) -> None:
     (by_cam,), (by_grad,), (by_hires,) = (
-        explain(pooled, picture(2), name, Rectified=False) for name in ("CAM", "GradCAM", "HiResCAM")
+        explain(pooled, noise_image(2), name, Rectified=False) for name in ("CAM", "GradCAM", "HiResCAM")
     )
     for one, two, three in zip(maps(by_cam), maps(by_grad), maps(by_hires), strict=True):
         np.testing.assert_allclose(one, two * two.size, atol=1e-5)
@@ -88,25 +88,25 @@ def test_cam_says_where_it_does_not_fit(linear: LinearModel, pooled: PooledModel
     assert "CAM" not in Registry().unsuitable(pooled)
     assert Registry().unsuitable(linear)["CAM"].startswith("needs a model that ends in global average pooling")
     with pytest.raises(ModelError, match="CAM needs a model that ends in global average pooling"):
-        explain(linear, picture(), "CAM")
+        explain(linear, noise_image(), "CAM")
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_any_layer_by_name(pooled: PooledModel, name: str) -> None:
-    (by_default,) = explain(pooled, picture(), name)
-    (by_name,) = explain(pooled, picture(), name, Layer="maps")
-    (early,) = explain(pooled, picture(), name, Layer="input")
+    (by_default,) = explain(pooled, noise_image(), name)
+    (by_name,) = explain(pooled, noise_image(), name, Layer="maps")
+    (early,) = explain(pooled, noise_image(), name, Layer="input")
     assert [one.tolist() for one in maps(by_default)] == [one.tolist() for one in maps(by_name)]
     assert {one.shape for one in maps(by_default)} == {(2, 3)}
     assert {one.shape for one in maps(early)} == {(6, 9)}
     assert by_default.panels[0].note.startswith("Layer maps")
     with pytest.raises(ModelError, match="There is no layer 'nose'; the layers are input, maps"):
-        explain(pooled, picture(), name, Layer="nose")
+        explain(pooled, noise_image(), name, Layer="nose")
 
 
 @pytest.mark.parametrize("name", ["HiResCAM", "LayerCAM"])
 def test_maps_peak_in_the_patch_that_is_read(patch: PatchModel, name: str) -> None:
-    (result,) = explain(patch, picture(4), name)
+    (result,) = explain(patch, noise_image(4), name)
     for array in maps(result):
         inside = np.zeros_like(array, bool)
         inside[patch.ROWS, patch.COLUMNS] = True
@@ -118,8 +118,8 @@ def test_maps_peak_in_the_patch_that_is_read(patch: PatchModel, name: str) -> No
 
 
 def test_score_cam_is_computed_by_hand(pooled: PooledModel) -> None:
-    (result,) = explain(pooled, picture(3), "ScoreCAM", Rectified=False)
-    array = pooled.preprocess([picture(3)])[0]
+    (result,) = explain(pooled, noise_image(3), "ScoreCAM", Rectified=False)
+    array = pooled.preprocess([noise_image(3)])[0]
     features = pooled.feature_maps(array[None])[0]
     varying = [index for index in range(4) if features[..., index].std() > 0]
     masks = np.stack([enlarged(features[..., index], (6, 9)) for index in varying])

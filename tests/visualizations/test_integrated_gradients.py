@@ -10,14 +10,14 @@ import pytest
 from picasso import explain
 from picasso.imaging.masking import filling
 from picasso.visualizations.integrated_gradients import SEVERAL, gap
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import LinearModel, PatchModel
 
 
 @pytest.mark.parametrize("baseline", ["black", "grey", "white", "mean", "blur", "noise"])
 def test_of_a_linear_model_maps_are_weights_times_the_difference(linear: LinearModel, baseline: str) -> None:
-    (result,) = explain(linear, picture(1), "IntegratedGradients", Baseline=baseline, Steps=8)
-    difference = linear.preprocess([picture(1)])[0] - linear.encode([filling(picture(1), baseline)])[0]
+    (result,) = explain(linear, noise_image(1), "IntegratedGradients", Baseline=baseline, Steps=8)
+    difference = linear.preprocess([noise_image(1)])[0] - linear.encode([filling(noise_image(1), baseline)])[0]
     for panel in result.panels:
         np.testing.assert_allclose(panel.array, (linear.weights[panel.class_index] * difference).sum(-1), atol=1e-5)
         assert panel.signed
@@ -25,8 +25,8 @@ def test_of_a_linear_model_maps_are_weights_times_the_difference(linear: LinearM
 
 
 def test_several_baselines_are_averaged(linear: LinearModel) -> None:
-    (several,) = explain(linear, picture(), "IntegratedGradients", Baseline="several", Steps=8)
-    each = [explain(linear, picture(), "IntegratedGradients", Baseline=one, Steps=8)[0] for one in SEVERAL]
+    (several,) = explain(linear, noise_image(), "IntegratedGradients", Baseline="several", Steps=8)
+    each = [explain(linear, noise_image(), "IntegratedGradients", Baseline=one, Steps=8)[0] for one in SEVERAL]
     for index, panel in enumerate(several.panels):
         mean = np.mean([one.panels[index].array for one in each], axis=0)
         np.testing.assert_allclose(panel.array, mean, atol=1e-5)
@@ -34,7 +34,7 @@ def test_several_baselines_are_averaged(linear: LinearModel) -> None:
 
 def test_the_seed_chooses_the_noise(linear: LinearModel) -> None:
     one, same, other = (
-        explain(linear, picture(), "IntegratedGradients", Baseline="noise", Steps=8, Seed=seed)[0].panels[0].array
+        explain(linear, noise_image(), "IntegratedGradients", Baseline="noise", Steps=8, Seed=seed)[0].panels[0].array
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)
@@ -42,7 +42,7 @@ def test_the_seed_chooses_the_noise(linear: LinearModel) -> None:
 
 
 def test_maps_lie_in_the_patch_that_is_read(patch: PatchModel) -> None:
-    (result,) = explain(patch, picture(4), "IntegratedGradients", Steps=8)
+    (result,) = explain(patch, noise_image(4), "IntegratedGradients", Steps=8)
     for panel in result.panels:
         outside = panel.array.copy()
         outside[patch.ROWS, patch.COLUMNS] = 0

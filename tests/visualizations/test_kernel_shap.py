@@ -15,7 +15,7 @@ from picasso.models.base import Model
 from picasso.visualizations import kernel_shap
 from picasso.visualizations.kernel_shap import KernelSHAP, KernelSHAPSettings
 from picasso.visualizations.panel import Panel
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel, PatchModel
 from tests.visualizations.test_lime import BLOCKS
 
@@ -26,13 +26,13 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def maps(model: Model, image: Image.Image | None = None, **settings: Any) -> list[Panel]:
-    (result,) = explain(model, image or picture(), KernelSHAP, **settings)
+    (result,) = explain(model, image or noise_image(), KernelSHAP, **settings)
     return list(result.panels)
 
 
 def painted(model: Model, seen: tuple[int, ...]) -> Floats:
     """The probabilities where only these of the blocks are seen, the others being black."""
-    pixels = np.asarray(picture()).copy()
+    pixels = np.asarray(noise_image()).copy()
     pixels[~np.isin(BLOCKS, seen)] = 0
     return np.asarray(model.predict(model.encode([Image.fromarray(pixels)]))[0], np.float64)
 
@@ -56,7 +56,7 @@ def test_two_regions_that_hold_the_patch_share_it_by_shapley(patch: PatchModel) 
 @pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("fill", ["mean", "grey", "white", "blur", "noise", "region mean"])
 def test_samples_find_the_patch_and_share_out_the_whole_difference(patch: PatchModel, fill: str) -> None:
-    # Seed 0 would draw the very pixels of the picture as noise.
+    # Seed 0 would draw the very pixels of the image as noise.
     panel = maps(patch, Fill=fill, Samples=300, Seed=7)[1]
     values = [panel.array[block == BLOCKS][0] for block in range(9)]
     largest = np.abs(values).max()
@@ -78,22 +78,20 @@ def test_a_seed_gives_a_map_and_another_seed_another(linear: LinearModel, monkey
 def test_models_that_only_predict_and_grey_ones(cls: type[Model], mode: str) -> None:
     model = cls()
     model.load()
-    shown, *classes = maps(model, picture(mode=mode), Regions=4)
-    assert shown.kind == "picture"
+    shown, *classes = maps(model, noise_image(mode=mode), Regions=4)
+    assert shown.kind == "image"
     assert len(classes) == 5
 
 
-def test_a_picture_of_one_region_gets_the_whole_difference(
-    linear: LinearModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_image_of_one_region_gets_the_whole_difference(linear: LinearModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel_shap, "superpixels", lambda view, count: np.zeros((6, 9), np.int64))
     shown, panel, *_ = maps(linear, Fill="black")
     assert "one region" in shown.note
-    black, whole = linear.predict(np.stack([np.zeros((6, 9, 3), np.float32), linear.encode([picture()])[0]]))
+    black, whole = linear.predict(np.stack([np.zeros((6, 9, 3), np.float32), linear.encode([noise_image()])[0]]))
     np.testing.assert_allclose(panel.array, (whole - black)[panel.class_index], atol=1e-6)
 
 
-def test_a_flat_picture_has_regions_too(linear: LinearModel) -> None:
+def test_a_flat_image_has_regions_too(linear: LinearModel) -> None:
     _, panel, *_ = maps(linear, Image.new("RGB", (9, 6), (128, 128, 128)), Regions=4, Fill="grey")
     assert not panel.array.any()
 

@@ -1,4 +1,4 @@
-"""LIME: only regions that the model reads have weight; a seed gives a map; flat, grey and tiny pictures work."""
+"""LIME: only regions that the model reads have weight; a seed gives a map; flat, grey and tiny images work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from picasso.models.base import Model
 from picasso.visualizations import lime
 from picasso.visualizations.lime import LIME, LIMESettings, regions_panel
 from picasso.visualizations.panel import Panel
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel, PatchModel
 
 # Blocks of 2 x 3 pixels: nine regions, of which those numbered 4 and 5 hold the patch.
@@ -29,14 +29,14 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def maps(model: Model, image: Image.Image | None = None, **settings: Any) -> list[Panel]:
-    (result,) = explain(model, image or picture(), LIME, **settings)
+    (result,) = explain(model, image or noise_image(), LIME, **settings)
     return list(result.panels)
 
 
 @pytest.mark.usefixtures("blocks")
 @pytest.mark.parametrize("fill", ["region mean", "mean", "black", "noise"])
 def test_only_regions_that_the_model_reads_have_weight(patch: PatchModel, fill: str) -> None:
-    # Seed 0 would draw the very pixels of the picture as noise.
+    # Seed 0 would draw the very pixels of the image as noise.
     _, *classes = maps(patch, Fill=fill, Seed=7)
     for panel in classes:
         assert panel.array.shape == (6, 9)
@@ -49,12 +49,12 @@ def test_only_regions_that_the_model_reads_have_weight(patch: PatchModel, fill: 
 
 
 @pytest.mark.usefixtures("blocks")
-def test_the_map_is_the_regression_on_painted_pictures(linear: LinearModel) -> None:
+def test_the_map_is_the_regression_on_painted_images(linear: LinearModel) -> None:
     panel = maps(linear, Fill="grey", Samples=60, Seed=3)[1]
     coalitions = lime_coalitions(9, 60, 3)
     painted = []
     for coalition in coalitions:
-        pixels = np.asarray(picture()).copy()
+        pixels = np.asarray(noise_image()).copy()
         pixels[~coalition[BLOCKS]] = 128
         painted.append(Image.fromarray(pixels))
     probabilities = linear.predict(linear.encode(painted))[:, panel.class_index].astype(np.float64)
@@ -87,7 +87,7 @@ def test_classes_share_the_samples(linear: LinearModel, monkeypatch: pytest.Monk
 
 def test_progress_is_told_after_each_batch(linear: LinearModel) -> None:
     told: list[float] = []
-    explain(linear, picture(), LIME, progress=told.append, Samples=600)
+    explain(linear, noise_image(), LIME, progress=told.append, Samples=600)
     assert told == sorted(told)
     assert 256 / 600 in told
 
@@ -97,19 +97,19 @@ def test_progress_is_told_after_each_batch(linear: LinearModel) -> None:
 def test_models_that_only_predict_and_grey_ones(cls: type[Model], mode: str) -> None:
     model = cls()
     model.load()
-    shown, *classes = maps(model, picture(mode=mode), Regions=4)
-    assert shown.kind == "picture"
+    shown, *classes = maps(model, noise_image(mode=mode), Regions=4)
+    assert shown.kind == "image"
     assert len(classes) == 5
     assert "R²" in classes[0].note
 
 
-def test_a_flat_picture_has_a_flat_map_for_its_own_colour(linear: LinearModel) -> None:
+def test_a_flat_image_has_a_flat_map_for_its_own_colour(linear: LinearModel) -> None:
     _, *classes = maps(linear, Image.new("RGB", (9, 6), (9, 99, 199)))
     for panel in classes:
         np.testing.assert_allclose(panel.array, 0, atol=1e-6)
 
 
-def test_a_picture_of_one_region_is_said_to_be_so(linear: LinearModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_image_of_one_region_is_said_to_be_so(linear: LinearModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lime, "superpixels", lambda view, count: np.zeros((6, 9), np.int64))
     shown, panel, *_ = maps(linear)
     assert "one region" in shown.note
@@ -125,6 +125,6 @@ def test_the_boundaries_lie_between_the_regions() -> None:
 
 
 def test_settings_out_of_bounds_are_refused(linear: LinearModel) -> None:
-    for settings in ({"Regions": 3}, {"Samples": 49}, {"Seed": -1}, {"Fill": "picture"}):
+    for settings in ({"Regions": 3}, {"Samples": 49}, {"Seed": -1}, {"Fill": "image"}):
         with pytest.raises(BadRequest):
             maps(linear, **settings)

@@ -17,12 +17,12 @@ from PIL import Image, ImageFilter, ImageOps
 from picasso import explain
 from picasso.attribution.occlusion_scores import filled
 from picasso.explanation import comparison
-from picasso.explanation.inputs import Picture, prepare
+from picasso.explanation.inputs import NamedImage, prepare
 from picasso.imaging.masking import filling
 from picasso.models.arrays import Array
 from picasso.models.info import Capability
 from picasso.visualizations.partial_occlusion import FILLS, OcclusionSettings, PartialOcclusion, boxes, sketch, spans
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import LinearModel, PatchModel
 
 
@@ -45,7 +45,7 @@ def test_windows_are_centred_on_equal_cells() -> None:
 @pytest.mark.parametrize("window", [0.5, 0.3, 0.1])
 @pytest.mark.parametrize("strides", [2, 5, 10, 20])
 def test_only_windows_that_touch_the_patch_change_anything(patch: PatchModel, window: float, strides: int) -> None:
-    source = picture(4)
+    source = noise_image(4)
     (result,) = explain(patch, source, Window=window, Strides=strides, Occlusion="black", Show="probability")
     width, height = source.size
     rows, columns = spans(height, window, strides), spans(width, window, strides)
@@ -61,8 +61,8 @@ def test_only_windows_that_touch_the_patch_change_anything(patch: PatchModel, wi
 
 @pytest.mark.parametrize("colour", ["grey", "black", "white"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_the_map_equals_painting_the_picture_by_hand(linear: LinearModel, colour: str, mode: str) -> None:
-    source = picture(5, mode=mode)
+def test_the_map_equals_painting_the_image_by_hand(linear: LinearModel, colour: str, mode: str) -> None:
+    source = noise_image(5, mode=mode)
     (result,) = explain(linear, source, Window=0.4, Strides=5, Occlusion=colour, Show="probability")
     value = {"grey": 128, "black": 0, "white": 255}[colour]
     for index, (left, top, right, bottom) in enumerate(boxes(source.size, OcclusionSettings(0.4, 5, colour))):
@@ -74,17 +74,17 @@ def test_the_map_equals_painting_the_picture_by_hand(linear: LinearModel, colour
 
 
 class Normalizing(LinearModel):
-    """Preprocessing that looks at the whole picture: replacing numbers is not the same as painting."""
+    """Preprocessing that looks at the whole image: replacing numbers is not the same as painting."""
 
     def encode(self, views: Sequence[Image.Image]) -> Array:
         pixels = np.stack([np.asarray(view, np.float32) for view in views])
         return np.asarray(pixels / pixels.mean(axis=(1, 2, 3), keepdims=True), np.float32)
 
 
-def test_preprocessing_of_the_whole_picture_is_respected() -> None:
+def test_preprocessing_of_the_whole_image_is_respected() -> None:
     model = Normalizing()
     model.load()
-    source = picture(6)
+    source = noise_image(6)
     (result,) = explain(model, source, Window=0.5, Strides=2, Occlusion="white", Show="probability")
     pixels = np.array(source)
     pixels[3:, 4:] = 255
@@ -112,7 +112,7 @@ def numbers(view: Image.Image) -> Array:
     return np.asarray(view, np.float32)
 
 
-# What people do to pictures that is not done pixel by pixel.
+# What people do to images that is not done pixel by pixel.
 PREPROCESSING: dict[str, Callable[[Image.Image], Array]] = {
     "by the largest": lambda view: numbers(view) / max(1, numbers(view).max()),
     "by the range": lambda view: (numbers(view) - numbers(view).min()) / max(1.0, float(np.ptp(numbers(view)))),
@@ -151,22 +151,22 @@ def test_every_window_is_as_if_painted_whatever_preprocessing_does(kind: str, fi
     windows, *panels = result.panels
     for panel in panels:
         np.testing.assert_allclose(panel.array.ravel(), expected[:, panel.class_index], atol=1e-6)
-    (given,) = prepare(model, [Picture("", view)])
+    (given,) = prepare(model, [NamedImage("", view)])
     differ = given.covering(model, fill).differs(boxes(view.size, settings))
-    said = windows.note.removeprefix("Computed: a whole picture for each window")
-    because = "because preprocessing looks at all of a picture at once"
+    said = windows.note.removeprefix("Computed: a whole image for each window")
+    because = "because preprocessing looks at all of an image at once"
     if differ.all():
         assert said == f", {because}."
     elif differ.any():
         count = "1 window" if differ.sum() == 1 else f"{differ.sum()} windows"
-        assert said == f"; a whole picture for each of {count}, {because} there."
+        assert said == f"; a whole image for each of {count}, {because} there."
     else:
         assert said == "."
     assert differ.any() or kind in ("pixel by pixel", "by the largest", "by the range", "autocontrast")
 
 
 def noisy(middle: str) -> Image.Image:
-    """Return a dark picture with a few brighter pixels in a corner, and black pixels in the middle if so wanted."""
+    """Return a dark image with a few brighter pixels in a corner, and black pixels in the middle if so wanted."""
     pixels = np.random.default_rng(0).integers(5, 100, (24, 28, 3), np.uint8)
     pixels[0:3, 0:4] = 250
     if middle:
@@ -186,8 +186,8 @@ class Brightest(LinearModel):
 def test_preprocessing_may_fail_on_plain_paint() -> None:
     model = Brightest()
     model.load()
-    (result,) = explain(model, picture(6), Window=0.5, Strides=2, Occlusion="all")
-    said = "Computed: a whole picture for each window, because preprocessing looks at all of a picture at once."
+    (result,) = explain(model, noise_image(6), Window=0.5, Strides=2, Occlusion="all")
+    said = "Computed: a whole image for each window, because preprocessing looks at all of an image at once."
     assert result.panels[0].note == said
 
 
@@ -198,16 +198,16 @@ def test_only_the_windows_that_differ_are_painted() -> None:
     # As bright as the brightest of the noise, and in one window.
     pixels[0, 0] = np.asarray(filling(Image.fromarray(pixels), "noise")).max()
     (result,) = explain(model, Image.fromarray(pixels), Window=0.5, Strides=2, Occlusion="noise")
-    because = "because preprocessing looks at all of a picture at once there"
+    because = "because preprocessing looks at all of an image at once there"
     assert result.panels[0].note == (
-        f"Computed: a whole picture for each window; a whole picture for each of 1 window, {because}."
+        f"Computed: a whole image for each window; a whole image for each of 1 window, {because}."
     )
 
 
 def test_memory_does_not_grow_with_the_grid() -> None:
     model = LinearModel()
     model.load(shape=(96, 128, 3))
-    source = picture(7, (128, 96))
+    source = noise_image(7, (128, 96))
 
     def peak(strides: int) -> int:
         tracemalloc.start()
@@ -271,7 +271,7 @@ def made(cls: type[LinearModel]) -> LinearModel:
 
 
 def painted(model: LinearModel, source: Image.Image, **settings: Any) -> Array:
-    """Return the logits of a picture, and of the same with the window at every position."""
+    """Return the logits of an image, and of the same with the window at every position."""
     views = [source]
     for left, top, right, bottom in boxes(source.size, OcclusionSettings(**settings)):
         pixels = np.array(source)
@@ -286,7 +286,7 @@ def odds_of(logits: Array, index: int) -> NDArray[np.float64]:
 
 
 def test_the_drop_is_of_log_odds_where_the_probability_can_not_move() -> None:
-    model, source = made(Steep), picture(5)
+    model, source = made(Steep), noise_image(5)
     (result,) = explain(model, source, Strides=5)
     assert result.predictions[0]["prob"] > 0.99
     logits = painted(model, source, strides=5)
@@ -300,7 +300,7 @@ def test_the_drop_is_of_log_odds_where_the_probability_can_not_move() -> None:
 
 
 def test_the_drop_is_of_the_probability_where_that_can_move(linear: LinearModel) -> None:
-    source = picture(11)
+    source = noise_image(11)
     (result,) = explain(linear, source, Strides=5)
     assert result.predictions[0]["prob"] < 0.99
     probabilities = linear.predict(linear.encode([source]))[0]
@@ -314,7 +314,7 @@ def test_the_drop_is_of_the_probability_where_that_can_move(linear: LinearModel)
 
 
 def test_logits_are_asked_for_where_probabilities_have_no_digits_left() -> None:
-    model, source = made(Steepest), picture(5)
+    model, source = made(Steepest), noise_image(5)
     (result,) = explain(model, source, Strides=5)
     panel = result.panels[1]
     assert panel.quantity == "drop of the model's logit"
@@ -324,13 +324,13 @@ def test_logits_are_asked_for_where_probabilities_have_no_digits_left() -> None:
 
 
 def test_a_model_that_gives_only_saturated_probabilities_says_so() -> None:
-    (result,) = explain(made(Independent), picture(5), Strides=5)
+    (result,) = explain(made(Independent), noise_image(5), Strides=5)
     assert "rounded to 0 or 1" in result.panels[1].note
     assert all(np.isfinite(panel.array).all() for panel in result.panels[1:])
 
 
 def test_the_map_of_a_pair_is_the_difference_of_its_logits() -> None:
-    model, source = made(Steep), picture(5)
+    model, source = made(Steep), noise_image(5)
     (result,) = explain(model, source, Strides=5, classes=["ant vs bee"])
     panel = result.panels[1]
     logits = painted(model, source, strides=5).astype(np.float64)
@@ -344,7 +344,7 @@ def test_what_is_said_above_the_maps_follows_the_settings() -> None:
 
 
 def test_models_are_compared_by_the_same_quantity(linear: LinearModel) -> None:
-    source = picture(11)
+    source = noise_image(11)
     for first, second in ((linear, made(Steep)), (made(Steep), linear)):
         (result,) = comparison.explain_each({"": first, "other": second}, source, Strides=5)
         panels = [panel for panel in result.panels if panel.kind == "map"]

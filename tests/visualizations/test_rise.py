@@ -13,7 +13,7 @@ from picasso.errors import Cancelled
 from picasso.explanation.result import Result
 from picasso.models.arrays import Array
 from picasso.visualizations import rise
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import CLASSES, LinearModel, PatchModel
 
 
@@ -34,7 +34,7 @@ def test_the_map_converges_to_the_exact_expectation(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(rise, "random_mask", hard_mask)
     model, share = Toy(), 0.3
     model.load()
-    source = picture(5, (4, 4))
+    source = noise_image(5, (4, 4))
     (result,) = explain(model, source, "RISE", Masks=20000, Shown=share)
     array, expected = model.preprocess([source])[0], np.zeros((CLASSES, 4, 4))
     for cells in itertools.product((0, 1), repeat=4):
@@ -53,7 +53,7 @@ def test_the_map_converges_to_the_exact_expectation(monkeypatch: pytest.MonkeyPa
 
 
 def run(model: LinearModel, seed: int = 0, masks: int = 400, **more: Any) -> Result:
-    (result,) = explain(model, picture(4), "RISE", Masks=masks, Cells=4, Seed=seed, **more)
+    (result,) = explain(model, noise_image(4), "RISE", Masks=masks, Cells=4, Seed=seed, **more)
     return result
 
 
@@ -84,5 +84,5 @@ def test_it_stops_when_it_is_cancelled(linear: LinearModel) -> None:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        explain(linear, picture(), "RISE", Masks=2000, progress=stop)
+        explain(linear, noise_image(), "RISE", Masks=2000, progress=stop)
     assert max(seen) < 0.6

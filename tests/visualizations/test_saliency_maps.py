@@ -9,12 +9,12 @@ from picasso import explain
 from picasso.errors import ModelError
 from picasso.models.arrays import Array, Classes
 from picasso.visualizations.saliency_maps import saliency
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import GreyModel, LinearModel, PooledModel
 
 
 def test_the_map_of_a_linear_model_is_its_weights(linear: LinearModel) -> None:
-    (result,) = explain(linear, picture(), "SaliencyMaps")
+    (result,) = explain(linear, noise_image(), "SaliencyMaps")
     assert [panel.class_index for panel in result.panels] == [one["index"] for one in result.predictions]
     for panel in result.panels:
         expected = np.abs(linear.weights[panel.class_index]).max(axis=-1)
@@ -27,10 +27,10 @@ def test_the_absolute_value_comes_before_the_maximum() -> None:
     assert saliency(gradients).tolist() == [[[3.0]]]
 
 
-def test_each_picture_has_maps_of_its_own_classes(linear: LinearModel) -> None:
-    together = explain(linear, [picture(seed) for seed in range(6)], "SaliencyMaps", Transparency=0.5)
+def test_each_image_has_maps_of_its_own_classes(linear: LinearModel) -> None:
+    together = explain(linear, [noise_image(seed) for seed in range(6)], "SaliencyMaps", Transparency=0.5)
     for seed, result in enumerate(together):
-        (alone,) = explain(linear, picture(seed), "SaliencyMaps", Transparency=0.5)
+        (alone,) = explain(linear, noise_image(seed), "SaliencyMaps", Transparency=0.5)
         assert result.predictions == alone.predictions
         for one, other in zip(result.panels, alone.panels, strict=True):
             np.testing.assert_array_equal(one.array, other.array)
@@ -40,7 +40,7 @@ def test_each_picture_has_maps_of_its_own_classes(linear: LinearModel) -> None:
 def test_the_channel_of_grey_models(linear: LinearModel) -> None:
     model = GreyModel()
     model.load()
-    (result,) = explain(model, picture(), "SaliencyMaps")
+    (result,) = explain(model, noise_image(), "SaliencyMaps")
     best = result.panels[0]
     np.testing.assert_allclose(best.array, np.abs(model.weights[best.class_index][..., 0]), atol=1e-6)
 
@@ -66,8 +66,8 @@ def squared() -> Squared:
 
 
 def test_gradient_times_input_of_a_linear_model_sums_to_its_logit(linear: LinearModel) -> None:
-    (result,) = explain(linear, picture(), "SaliencyMaps", Method="gradient x input")
-    inputs = linear.preprocess([picture()])
+    (result,) = explain(linear, noise_image(), "SaliencyMaps", Method="gradient x input")
+    inputs = linear.preprocess([noise_image()])
     logits = linear.logits(inputs)[0]
     for panel in result.panels:
         np.testing.assert_allclose(panel.array, (linear.weights[panel.class_index] * inputs[0]).sum(-1), atol=1e-5)
@@ -76,16 +76,16 @@ def test_gradient_times_input_of_a_linear_model_sums_to_its_logit(linear: Linear
 
 
 def test_smoothgrad_without_noise_is_the_gradient(squared: Squared) -> None:
-    (plain,) = explain(squared, picture(), "SaliencyMaps")
-    (smooth,) = explain(squared, picture(), "SaliencyMaps", Method="SmoothGrad", Noise=0)
+    (plain,) = explain(squared, noise_image(), "SaliencyMaps")
+    (smooth,) = explain(squared, noise_image(), "SaliencyMaps", Method="SmoothGrad", Noise=0)
     for one, two in zip(plain.panels, smooth.panels, strict=True):
         np.testing.assert_allclose(one.array, two.array, rtol=1e-6)
     assert "the standard error is 0.0%" in smooth.panels[0].note
 
 
 def test_vargrad_is_the_variance_of_the_gradient(squared: Squared) -> None:
-    (result,) = explain(squared, picture(), "SaliencyMaps", Method="VarGrad", Samples=1000, Noise=0.2)
-    sigma = 0.2 * float(np.ptp(squared.preprocess([picture()])))
+    (result,) = explain(squared, noise_image(), "SaliencyMaps", Method="VarGrad", Samples=1000, Noise=0.2)
+    sigma = 0.2 * float(np.ptp(squared.preprocess([noise_image()])))
     for panel in result.panels:
         expected = ((2 * squared.weights[panel.class_index] * sigma) ** 2).max(axis=-1)
         # The variance of 1000 draws errs by sqrt(2 / 999) = 4.5%; five times that is never exceeded by chance.
@@ -95,28 +95,28 @@ def test_vargrad_is_the_variance_of_the_gradient(squared: Squared) -> None:
 @pytest.mark.parametrize("method", ["SmoothGrad", "VarGrad"])
 def test_the_seed_makes_it_reproducible(squared: Squared, method: str) -> None:
     one, same, other = (
-        explain(squared, picture(), "SaliencyMaps", Method=method, Samples=8, Seed=seed)[0].panels[0].array
+        explain(squared, noise_image(), "SaliencyMaps", Method=method, Samples=8, Seed=seed)[0].panels[0].array
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
 
 
-def test_a_picture_among_others_has_the_same_map(squared: Squared) -> None:
-    (alone,) = explain(squared, picture(1), "SaliencyMaps", Method="SmoothGrad", Samples=8)
-    _, among = explain(squared, [picture(0), picture(1)], "SaliencyMaps", Method="SmoothGrad", Samples=8)
+def test_a_image_among_others_has_the_same_map(squared: Squared) -> None:
+    (alone,) = explain(squared, noise_image(1), "SaliencyMaps", Method="SmoothGrad", Samples=8)
+    _, among = explain(squared, [noise_image(0), noise_image(1)], "SaliencyMaps", Method="SmoothGrad", Samples=8)
     np.testing.assert_array_equal(alone.panels[0].array, among.panels[0].array)
 
 
 def test_guided_backpropagation_needs_rectifiers(linear: LinearModel) -> None:
     with pytest.raises(ModelError, match="can't give guided gradients; take the gradient instead"):
-        explain(linear, picture(), "SaliencyMaps", Method="guided backpropagation")
+        explain(linear, noise_image(), "SaliencyMaps", Method="guided backpropagation")
 
 
 def test_the_pooled_fake_differentiates_as_it_should() -> None:
     model = PooledModel()
     model.load()
-    inputs = model.preprocess([picture()]).astype(np.float32)
+    inputs = model.preprocess([noise_image()]).astype(np.float32)
     (gradient,) = model.input_gradients(inputs, [2])
     for place in ((0, 0, 0), (5, 8, 2), (3, 4, 1)):
         step = np.zeros_like(inputs)

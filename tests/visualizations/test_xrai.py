@@ -14,19 +14,19 @@ from picasso.models.base import Model
 from picasso.visualizations import xrai
 from picasso.visualizations.panel import Panel
 from picasso.visualizations.xrai import XRAI, XRAISettings
-from tests.conftest import picture
+from tests.conftest import noise_image
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel, PatchModel
 from tests.visualizations.test_lime import BLOCKS
 
 
 def maps(model: Model, image: Image.Image | None = None, **settings: Any) -> list[Panel]:
-    (result,) = explain(model, image or picture(), XRAI, **settings)
+    (result,) = explain(model, image or noise_image(), XRAI, **settings)
     return list(result.panels)
 
 
 def attribution(model: LinearModel, panel: Panel) -> np.ndarray:
     """Integrated gradients of a linear model: weights times the difference, the mean for black and white."""
-    pixels = np.asarray(picture(), np.float64) / 255
+    pixels = np.asarray(noise_image(), np.float64) / 255
     mean: np.ndarray = (model.weights[panel.class_index] * (pixels - 0.5)).sum(axis=-1)
     return mean
 
@@ -68,7 +68,7 @@ def test_there_is_nothing_random_in_it(linear: LinearModel) -> None:
         np.testing.assert_array_equal(one.array, other.array)
 
 
-def test_a_flat_picture_is_one_segment_and_a_note_says_so(linear: LinearModel) -> None:
+def test_a_flat_image_is_one_segment_and_a_note_says_so(linear: LinearModel) -> None:
     for panel in maps(linear, Image.new("RGB", (9, 6), (0, 128, 255))):
         assert np.ptp(panel.array) == 0
         assert "one segment" in panel.note
@@ -78,7 +78,7 @@ def test_a_flat_picture_is_one_segment_and_a_note_says_so(linear: LinearModel) -
 def test_grey_models(mode: str) -> None:
     model = GreyModel()
     model.load()
-    assert [panel.array.shape for panel in maps(model, picture(mode=mode))] == [(6, 9)] * 5
+    assert [panel.array.shape for panel in maps(model, noise_image(mode=mode))] == [(6, 9)] * 5
 
 
 def test_gradients_are_needed() -> None:
@@ -90,7 +90,7 @@ def test_gradients_are_needed() -> None:
 
 def test_progress_runs_once_through_both_baselines(linear: LinearModel) -> None:
     told: list[float] = []
-    explain(linear, picture(), XRAI, progress=told.append, Steps=300)
+    explain(linear, noise_image(), XRAI, progress=told.append, Steps=300)
     assert told == sorted(told)
     assert 0.5 in told
 

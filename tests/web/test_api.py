@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from picasso import __version__, explain
 from picasso.storage.session import Session
 from picasso.storage.store import Storage
-from tests.conftest import COOKIE, finish, picture, png, upload
+from tests.conftest import COOKIE, finish, noise_image, png, upload
 from tests.fakes import LinearModel
 
 
@@ -123,7 +123,7 @@ def test_runs_from_start_to_deletion(client: FlaskClient, linear: LinearModel) -
     assert (state["state"], state["fraction"], state["done"], state["total"]) == ("finished", 1.0, 2, 2)
     assert [result["uid"] for result in state["results"]] == [2, 0]
     for result in state["results"]:
-        (expected,) = explain(linear, picture(result["uid"]), "SaliencyMaps", Transparency=0.5)
+        (expected,) = explain(linear, noise_image(result["uid"]), "SaliencyMaps", Transparency=0.5)
         assert result["predictions"] == [pytest.approx(one, abs=1e-6) for one in expected.predictions]
         assert result["model"]["checkpoint"] == "linear.npz"
         with np.load(io.BytesIO(client.get(result["arrays_url"]).data)) as arrays:
@@ -226,7 +226,7 @@ def test_two_tabs_with_different_settings_do_not_disturb_each_other(app: Flask, 
         chosen = {"Window": float(window), "Strides": int(strides), "Occlusion": "grey", "Show": "drop"}
         assert state["settings"] == chosen
         for result in state["results"]:
-            (alone,) = explain(linear, picture(result["uid"]), Window=window, Strides=strides)
+            (alone,) = explain(linear, noise_image(result["uid"]), Window=window, Strides=strides)
             with np.load(io.BytesIO(client.get(result["arrays_url"]).data)) as arrays:
                 for index, panel in enumerate(alone.panels):
                     np.testing.assert_array_equal(arrays[f"panel_{index}"], panel.array)
@@ -247,7 +247,7 @@ def test_two_classes_against_each_other(client: FlaskClient, linear: LinearModel
     assert state["classes"] == [[1, 0], 3]
     panels = state["results"][0]["panels"]
     assert [panel["title"] for panel in panels] == ["bee rather than ant", "dog"]
-    (alone,) = explain(linear, picture(0), "SaliencyMaps", classes=["1 vs 0", "dog"], Method="gradient x input")
+    (alone,) = explain(linear, noise_image(0), "SaliencyMaps", classes=["1 vs 0", "dog"], Method="gradient x input")
     values = np.frombuffer(client.get(panels[0]["values_url"]).data, "<f4").reshape(6, 9)
     np.testing.assert_array_equal(values, alone.panels[0].array)
     page = client.get(f"/runs/{started['id']}").text
@@ -296,14 +296,14 @@ def test_a_session_that_is_deleted_during_a_request_is_no_fault_of_the_server(
     assert answer.status_code in (200, 400, 404), answer.text
 
 
-@pytest.mark.parametrize("address", ["/api/images", "/pictures", "/samples", "/api/audits", "/audit"])
+@pytest.mark.parametrize("address", ["/api/images", "/images", "/samples", "/api/audits", "/audit"])
 def test_what_is_refused_leaves_no_session(app: Flask, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     sessions = app.extensions["picasso"].storage.folder / "sessions"
     client, before = app.test_client(), set(sessions.iterdir())
     monkeypatch.setattr(app.extensions["picasso"].runner, "no_audits", lambda: "No audit can be done here.")
     for data in (
         {},
-        {"file": (io.BytesIO(b"no picture"), "a.png")},
+        {"file": (io.BytesIO(b"no image"), "a.png")},
         {"file": [(io.BytesIO(png()[:60]), "a.png"), (io.BytesIO(b""), "b.png")]},
         {"file": (io.BytesIO(png()), "ant/a.png")} if "audit" in address else {"sample": "none"},
     ):

@@ -1,4 +1,4 @@
-"""Audits from a page and by the REST API: pictures come in, things are found, and nothing is lost on the way."""
+"""Audits from a page and by the REST API: images come in, things are found, and nothing is lost on the way."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from picasso.storage.store import Storage
 from picasso.web.api import audits as api_audits
 from picasso.web.app import create_app
 from picasso.web.context import Services
-from tests.conftest import COOKIE, Visitor, close, fake_settings, picture, png, upload
+from tests.conftest import COOKIE, Visitor, close, fake_settings, noise_image, png, upload
 from tests.fakes import LinearModel
 from tests.jobs.test_engine import until
 
@@ -67,12 +67,12 @@ def ready(client: FlaskClient) -> None:
     until(lambda: client.get("/readyz").status_code == 200)
 
 
-def pictures(target: int, count: int = 8, name: str = "{}.png") -> Parts:
+def noise_images(target: int, count: int = 8, name: str = "{}.png") -> Parts:
     """Return the files of a class: noise, brighter where the model looks for the class."""
     weights = MODEL.weights[target]
 
     def one(seed: int) -> bytes:
-        noise = np.asarray(picture(100 * target + seed)) // 2
+        noise = np.asarray(noise_image(100 * target + seed)) // 2
         return png(Image.fromarray((noise + 100 * (weights > 0)).astype(np.uint8)))
 
     return [(io.BytesIO(one(seed)), name.format(seed)) for seed in range(count)]
@@ -82,7 +82,7 @@ def begin(client: FlaskClient, *classes: str, count: int = 8) -> str:
     """Begin an audit of these classes and return its address."""
     answer: Any = client.post("/api/audits").json
     for target, name in enumerate(classes):
-        sent: Any = client.post(f"{answer['url']}/pictures", data={"class": name, "file": pictures(target, count)})
+        sent: Any = client.post(f"{answer['url']}/images", data={"class": name, "file": noise_images(target, count)})
         assert sent.json == {"stored": count, "refused": []}
     return str(answer["url"])
 
@@ -121,23 +121,23 @@ def test_from_a_folder_to_the_report_as_on_the_command_line(
     counted = {"classes": {"zoo/bee": 300, "zoo/ant/more": 8, "zoo/1": 1, "zoo/fox": 3}}
     estimate: Any = visitor.post("/api/audits/estimate", json=counted).json
     assert estimate["classes"] == [
-        {"name": "ant", "folders": ["zoo/ant/more"], "pictures": 8, "taken": 8},
-        {"name": "bee", "folders": ["zoo/1", "zoo/bee"], "pictures": 301, "taken": 200},
-        {"name": "fox", "folders": ["zoo/fox"], "pictures": 3, "taken": 0},
+        {"name": "ant", "folders": ["zoo/ant/more"], "images": 8, "taken": 8},
+        {"name": "bee", "folders": ["zoo/1", "zoo/bee"], "images": 301, "taken": 200},
+        {"name": "fox", "folders": ["zoo/fox"], "images": 3, "taken": 0},
     ]
     assert estimate["sentence"].startswith("One pair of classes, up to ")
     url = begin(visitor, "ant", "bee")
     assert look(visitor, url)["state"] == "gathering"
-    assert look(visitor, url)["classes"] == [{"name": "ant", "pictures": 8}, {"name": "bee", "pictures": 8}]
+    assert look(visitor, url)["classes"] == [{"name": "ant", "images": 8}, {"name": "bee", "images": 8}]
     started = visitor.post(f"{url}/start", json={"seed": 3})
     assert (started.status_code, started.headers["Location"]) == (202, url)
     audit = ended(visitor, url)
     assert (audit["state"], audit["done"], audit["total"], audit["fraction"]) == ("finished", 1, 1, 1.0)
     assert audit["cost"].startswith("One pair of classes, up to ")
-    # The same pictures in a folder give the same.
+    # The same images in a folder give the same.
     found = []
     for target in (0, 1):
-        for index, (body, _) in enumerate(pictures(target)):
+        for index, (body, _) in enumerate(noise_images(target)):
             file = tmp_path / f"{target}-{index}.png"
             file.write_bytes(body.getvalue())
             found.append(labeled_folder.Labelled(file, target))
@@ -170,22 +170,22 @@ def test_from_a_folder_to_the_report_as_on_the_command_line(
 
 def test_without_javascript_a_folder_is_sent_at_once(visitor: FlaskClient) -> None:
     assert "webkitdirectory multiple" in visitor.get("/audit").text
-    files = [*pictures(0, name="zoo/ant/{}.png"), *pictures(1, name="zoo/bee/deep/{}.png")]
+    files = [*noise_images(0, name="zoo/ant/{}.png"), *noise_images(1, name="zoo/bee/deep/{}.png")]
     extra = [
         (io.BytesIO(b"x"), "zoo/notes.txt"),
         (io.BytesIO(b"x"), "zoo/.hidden/1.png"),
         (io.BytesIO(b"x"), "zoo/ant/x.png"),
-        *pictures(3, count=3, name="zoo/dog/{}.png"),
+        *noise_images(3, count=3, name="zoo/dog/{}.png"),
     ]
     answer = visitor.post("/audit", data={"file": [*files, *extra], "pairs": "1", "minutes": "5"})
     assert answer.status_code == 303, answer.text
     audit = ended(visitor, f"/api{answer.headers['Location']}")
     assert audit["state"] == "finished"
-    assert audit["classes"] == [{"name": "ant", "pictures": 8}, {"name": "bee", "pictures": 8}]
+    assert audit["classes"] == [{"name": "ant", "images": 8}, {"name": "bee", "images": 8}]
     assert audit["left_out"] == [
-        "notes.txt is no picture by its name and was left out.",
-        "Left out, because there are fewer than 8 pictures: dog (3).",
-        "x.png is not a picture that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",
+        "notes.txt is no image by its name and was left out.",
+        "Left out, because there are fewer than 8 images: dog (3).",
+        "x.png is not an image that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",
     ]
     page = visitor.get(audit["page"]).text
     assert all(f"<li>{one}</li>" in page for one in audit["left_out"])
@@ -194,7 +194,7 @@ def test_without_javascript_a_folder_is_sent_at_once(visitor: FlaskClient) -> No
 
 
 def broken(files: Parts) -> bool:
-    """Tell whether files are of enough classes and are no pictures, so that each is looked at."""
+    """Tell whether files are of enough classes and are no images, so that each is looked at."""
     return len(files) == 16
 
 
@@ -203,8 +203,11 @@ def broken(files: Parts) -> bool:
     [
         ([], "Choose a folder that has one folder for each class"),
         ([(io.BytesIO(b""), "loose.png")], "Choose a folder that has one folder for each class"),
-        (pictures(0, name="zoo/whale <i>/{}.png"), "is named after no class; the classes are ant, bee, cat <b>, dog"),
-        (pictures(0, name="zoo/ant/{}.png"), "two or more with 8 pictures each"),
+        (
+            noise_images(0, name="zoo/whale <i>/{}.png"),
+            "is named after no class; the classes are ant, bee, cat <b>, dog",
+        ),
+        (noise_images(0, name="zoo/ant/{}.png"), "two or more with 8 images each"),
         ([(io.BytesIO(b"x"), f"{one}/{i}.png") for one in ("ant", "bee") for i in range(8)], "There are none with so"),
     ],
 )
@@ -212,7 +215,7 @@ def test_a_folder_that_does_not_fit_is_explained_on_the_page(visitor: FlaskClien
     answer = visitor.post("/audit", data={"file": files})
     assert answer.status_code == 400
     assert message in unescape(answer.text)
-    assert ("x.png is not a picture" in answer.text or "0.png is not a picture" in answer.text) is broken(files)
+    assert ("x.png is not an image" in answer.text or "0.png is not an image" in answer.text) is broken(files)
     assert "<i>" not in answer.text
     assert "Start the audit" in answer.text
     assert visitor.get("/api/audits").json == {"audits": []}
@@ -240,7 +243,7 @@ def test_what_cannot_be_tried_is_said_before_anything_is_sent(tmp_path: Path) ->
             assert "INTERVENTIONS of this server can't be used" in sentence(answer, 500)
         assert "INTERVENTIONS of this server" in unescape(client.get("/audit").text)
         answer = client.post(
-            "/audit", data={"file": [*pictures(0, name="ant/{}.png"), *pictures(1, name="bee/{}.png")]}
+            "/audit", data={"file": [*noise_images(0, name="ant/{}.png"), *noise_images(1, name="bee/{}.png")]}
         )
         assert answer.status_code == 500
         assert "INTERVENTIONS of this server" in unescape(answer.text)
@@ -255,13 +258,13 @@ def test_what_cannot_be_tried_is_said_before_anything_is_sent(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"classes": {"ant": 9, "dog": 5}}, "fewer than 8 pictures: dog (5)."),
+        ({"classes": {"ant": 9, "dog": 5}}, "fewer than 8 images: dog (5)."),
         ({"classes": {"zoo/whale": 9}}, "whale is named after no class; the classes are ant, bee"),
         ({"classes": {"9" * 3999: 9}}, "is named after no class"),
         ({"classes": {"/" * 5000: 9}}, "The path of a folder has at most 4,000 characters"),
-        ({"classes": {"ant": 9}}, "two or more with 8 pictures each, in folders of their names. There is one"),
+        ({"classes": {"ant": 9}}, "two or more with 8 images each, in folders of their names. There is one"),
         ({"classes": {"ant": 7, "bee": 7}}, "There are none with so many"),
-        ({"classes": {"ant": "9"}}, "classes must be folders with how many pictures they have, as in"),
+        ({"classes": {"ant": "9"}}, "classes must be folders with how many images they have, as in"),
         ({"classes": {"ant": True}}, "classes must be"),
         ({"classes": ["ant"]}, "classes must be"),
         ({"classes": {"ant": 8, "bee": 8}, "pairs": -1}, "pairs must be a whole number"),
@@ -278,33 +281,33 @@ def test_folders_that_do_not_fit_are_explained_before_anything_is_sent(
 def test_names_are_metadata_and_never_paths(visitor: FlaskClient, tmp_path: Path) -> None:
     url = begin(visitor)
     hostile = ["../../../evil.png", "<script>alert(1)</script>.png", "a\0b.png", "x" * 9000 + ".png", "\u202egnp.png"]
-    data = {"class": "../../etc/bee", "file": [(io.BytesIO(png(picture(7))), name) for name in hostile]}
-    assert visitor.post(f"{url}/pictures", data=data).get_json() == {"stored": 5, "refused": []}
+    data = {"class": "../../etc/bee", "file": [(io.BytesIO(png(noise_image(7))), name) for name in hostile]}
+    assert visitor.post(f"{url}/images", data=data).get_json() == {"stored": 5, "refused": []}
     audit = session_of(visitor).audits()[0]
-    stored = sorted(file.name for file in (audit.folder / "pictures").iterdir())
+    stored = sorted(file.name for file in (audit.folder / "images").iterdir())
     assert [name for name in stored if not re.fullmatch(r"1-\d{5}(\.json)?", name)] == []
-    shown = [audit.name_of(file.name) for _, file in audit.pictures()]
+    shown = [audit.name_of(file.name) for _, file in audit.images()]
     assert shown[0] == "evil.png"
     assert shown[2] == "ab.png"
     assert len(shown[3]) == 60
     # Nothing that was sent is served.
-    assert visitor.get(f"{url}/pictures/1-00000").status_code == 404
+    assert visitor.get(f"{url}/images/1-00000").status_code == 404
 
 
-def test_pictures_that_cannot_be_read_are_refused_and_the_others_kept(visitor: FlaskClient) -> None:
+def test_images_that_cannot_be_read_are_refused_and_the_others_kept(visitor: FlaskClient) -> None:
     url = begin(visitor)
-    files = [(io.BytesIO(b"no picture"), "a<b>.png"), *pictures(0, 2), (io.BytesIO(png()[:60]), "torn.png")]
-    answer: Any = visitor.post(f"{url}/pictures", data={"class": "0", "file": files}).json
+    files = [(io.BytesIO(b"no image"), "a<b>.png"), *noise_images(0, 2), (io.BytesIO(png()[:60]), "torn.png")]
+    answer: Any = visitor.post(f"{url}/images", data={"class": "0", "file": files}).json
     assert answer["stored"] == 2
-    assert ["a<b>.png is not a picture" in answer["refused"][0], "torn.png is cut off" in answer["refused"][1]] == [
+    assert ["a<b>.png is not an image" in answer["refused"][0], "torn.png is cut off" in answer["refused"][1]] == [
         True
     ] * 2
     assert "no class; the classes are" in sentence(
-        visitor.post(f"{url}/pictures", data={"class": "whale", "file": pictures(0, 1)})
+        visitor.post(f"{url}/images", data={"class": "whale", "file": noise_images(0, 1)})
     )
-    assert "Send pictures in the field file" in sentence(visitor.post(f"{url}/pictures", data={"class": "0"}))
-    assert "field class" in sentence(visitor.post(f"{url}/pictures", data={"file": pictures(0, 1)}))
-    assert "two or more with 8 pictures" in sentence(visitor.post(f"{url}/start", json={}))
+    assert "Send images in the field file" in sentence(visitor.post(f"{url}/images", data={"class": "0"}))
+    assert "field class" in sentence(visitor.post(f"{url}/images", data={"file": noise_images(0, 1)}))
+    assert "two or more with 8 images" in sentence(visitor.post(f"{url}/start", json={}))
     assert "not finished" in sentence(visitor.get(f"{url}/report.html"))
     assert "was not started" in visitor.get(look(visitor, url)["page"]).text
 
@@ -313,19 +316,19 @@ def test_an_audit_and_a_session_take_no_more_than_they_may(
     visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_job, "MOST", 3)
-    monkeypatch.setattr(audit_job, "MOST_PICTURES", 5)
+    monkeypatch.setattr(audit_job, "MOST_IMAGES", 5)
     url = begin(visitor)
-    answer: Any = visitor.post(f"{url}/pictures", data={"class": "ant", "file": pictures(0, 4)}).json
-    assert (answer["stored"], answer["refused"]) == (3, ["An audit takes at most 3 pictures of a class; ant has them."])
-    answer = visitor.post(f"{url}/pictures", data={"class": "bee", "file": pictures(1, 3)}).json
-    assert answer["refused"] == ["An audit takes at most 5 pictures; leave out some classes."]
+    answer: Any = visitor.post(f"{url}/images", data={"class": "ant", "file": noise_images(0, 4)}).json
+    assert (answer["stored"], answer["refused"]) == (3, ["An audit takes at most 3 images of a class; ant has them."])
+    answer = visitor.post(f"{url}/images", data={"class": "bee", "file": noise_images(1, 3)}).json
+    assert answer["refused"] == ["An audit takes at most 5 images; leave out some classes."]
     monkeypatch.setattr("picasso.storage.session.MOST_AUDITS", 1)
     assert "holds 1 audits at most" in sentence(visitor.post("/api/audits"), 413)
     monkeypatch.setattr("picasso.fileio.size", lambda folder: 10**10)
-    assert "delete some runs, audits or pictures" in sentence(
-        visitor.post(f"{url}/pictures", data={"class": "bee", "file": pictures(1, 1)}), 413
+    assert "delete some runs, audits or images" in sentence(
+        visitor.post(f"{url}/images", data={"class": "bee", "file": noise_images(1, 1)}), 413
     )
-    assert look(visitor, url)["classes"] == [{"name": "ant", "pictures": 3}, {"name": "bee", "pictures": 2}]
+    assert look(visitor, url)["classes"] == [{"name": "ant", "images": 3}, {"name": "bee", "images": 2}]
 
 
 def test_nobody_else_sees_an_audit(app: Flask, visitor: FlaskClient) -> None:
@@ -334,7 +337,7 @@ def test_nobody_else_sees_an_audit(app: Flask, visitor: FlaskClient) -> None:
     upload(other)
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/start"), ("GET", "/audit.json")):
         assert "no such audit in this session" in sentence(other.open(url + path, method=method, json={}), 404)
-    assert other.post(f"{url}/pictures", data={"class": "0", "file": pictures(0, 1)}).status_code == 404
+    assert other.post(f"{url}/images", data={"class": "0", "file": noise_images(0, 1)}).status_code == 404
     assert other.get(url.removeprefix("/api")).status_code == 404
     assert other.get("/api/audits").json == {"audits": []}
 
@@ -370,7 +373,7 @@ def test_cancelled_and_gone_on_while_others_are_answered(slow: Flask) -> None:
     asked: Any = client.post("/api/what-if", json={"shapes": [{"box": [0, 0, 0.5, 0.5]}]})
     assert len(asked.json["answers"]) == 1
     assert "waiting already" in sentence(client.post("/api/runs", json={"visualization": "ClassProbabilities"}), 503)
-    assert "started already" in sentence(client.post(f"{url}/pictures", data={"class": "0", "file": pictures(0, 1)}))
+    assert "started already" in sentence(client.post(f"{url}/images", data={"class": "0", "file": noise_images(0, 1)}))
     assert client.post(f"{at_work['page']}/cancel").status_code == 303
     cancelled = ended(client, url)
     assert cancelled["state"] == "cancelled"
@@ -533,7 +536,7 @@ def test_those_that_are_deleted_meanwhile_are_not_listed(visitor: FlaskClient, m
     assert visitor.get("/audit").status_code == 200
 
 
-def test_pictures_of_an_audit_that_is_deleted_meanwhile(visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_of_an_audit_that_is_deleted_meanwhile(visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     url, session = begin(visitor), session_of(visitor)
     audit = session.audits()[0]
     checked = session._decoders.checked
@@ -543,7 +546,7 @@ def test_pictures_of_an_audit_that_is_deleted_meanwhile(visitor: FlaskClient, mo
         return checked(source, name)
 
     monkeypatch.setattr(session._decoders, "checked", removing)
-    answer = visitor.post(f"{url}/pictures", data={"class": "ant", "file": pictures(0, 2)})
+    answer = visitor.post(f"{url}/images", data={"class": "ant", "file": noise_images(0, 2)})
     assert "no such audit" in sentence(answer, 404)
     assert not audit.folder.exists()
 

@@ -91,7 +91,7 @@ def test_a_run_that_has_not_ended_makes_no_report(client: FlaskClient) -> None:
     assert finish(client, run["id"])["state"] == "cancelled"
 
 
-def test_removed_pictures_do_not_break_the_report(client: FlaskClient) -> None:
+def test_removed_images_do_not_break_the_report(client: FlaskClient) -> None:
     run = finished_run(client)
     client.delete(f"/api/images/{run['results'][0]['uid']}")
     assert client.get(f"/api/runs/{run['id']}/report.html").status_code == 200

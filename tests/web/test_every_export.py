@@ -34,7 +34,7 @@ NAMES = [entry.name for entry in Registry(FOLDERS).entries() if entry.cls and en
 
 @pytest.fixture(scope="module")
 def visitor() -> Iterator[Visitor]:
-    """A visitor with a picture, of a server whose model gives everything."""
+    """A visitor with an image, of a server whose model gives everything."""
     plugins = [str(folder) for folder in FOLDERS]
     application = create_app(fake_settings(MODEL_CLS_NAME="PooledModel", PLUGIN_DIRS=plugins))
     client = Visitor(application)

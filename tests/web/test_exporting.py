@@ -24,10 +24,10 @@ from picasso.explanation import comparison
 from picasso.explanation.result import Result
 from picasso.imaging import decode
 from picasso.jobs import worker
-from picasso.jobs.run import Run, Spec, StoredPicture
+from picasso.jobs.run import Run, Spec, StoredImage
 from picasso.visualizations.panel import Panel
 from picasso.web.exporting import COLUMNS, FORMULA, archive, folder_of, table
-from tests.conftest import PLUGINS, fake_settings, picture
+from tests.conftest import PLUGINS, fake_settings, noise_image
 from tests.fakes import LinearModel, PatchModel
 
 NAMES = ["rose.png", "../../etc/passwd", 'Übung "1" & <b>.jpg', "rose.png", "=HYPERLINK(1).png", "日本.png"]
@@ -35,14 +35,14 @@ CREATED = 1_800_000_000.0
 
 
 def make_run(folder: Path, names: list[str], visualization: str = "PartialOcclusion", **more: Any) -> Run:
-    pictures = []
+    images = []
     for uid, name in enumerate(names):
         file = folder / f"{uid}.png"
-        file.write_bytes(decode.encode(picture(uid)))
-        pictures.append(StoredPicture(uid=uid, name=name, filename=file.name, path=str(file)))
+        file.write_bytes(decode.encode(noise_image(uid)))
+        images.append(StoredImage(uid=uid, name=name, filename=file.name, path=str(file)))
     compare = {"patch": {"MODEL_CLS_NAME": "PatchModel"}}
     configured = {"file": None, "overrides": fake_settings(PLUGIN_DIRS=[str(PLUGINS)], COMPARE=compare)}
-    return Run.create(folder, Spec(visualization, {}, pictures, 100, configured, CREATED, **more))
+    return Run.create(folder, Spec(visualization, {}, images, 100, configured, CREATED, **more))
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +68,14 @@ def rows(text: str) -> list[dict[str, str]]:
 
 
 def test_every_prediction_and_map_has_a_row_with_all_digits(linear: LinearModel) -> None:
-    results = picasso.explain(linear, [picture(0), picture(1)], "SaliencyMaps")
+    results = picasso.explain(linear, [noise_image(0), noise_image(1)], "SaliencyMaps")
     text = table(result.as_dict() for result in results)
     assert text.startswith(",".join(COLUMNS) + "\r\n")
     assert text.replace("\r\n", "").count("\n") == 0
     found = rows(text)
     expected: list[dict[str, Any]] = []
     for result in results:
-        own = {"picture": result.picture, "uid": "", "visualization": "SaliencyMaps", "model": "linear.npz"}
+        own = {"image": result.image, "uid": "", "visualization": "SaliencyMaps", "model": "linear.npz"}
         for rank, one in enumerate(result.predictions, 1):
             expected.append(
                 {**own, "kind": "prediction", "rank": str(rank), "class_index": str(one["index"]), "class": one["name"]}
@@ -94,7 +94,7 @@ def test_every_prediction_and_map_has_a_row_with_all_digits(linear: LinearModel)
 
 def test_rows_of_compared_models(linear: LinearModel, patch: PatchModel) -> None:
     (result,) = comparison.explain_each(
-        {"": linear, "patch": patch}, picture(), "PartialOcclusion", classes=["elk"], Strides=5
+        {"": linear, "patch": patch}, noise_image(), "PartialOcclusion", classes=["elk"], Strides=5
     )
     found = rows(table([result.as_dict()]))
     assert [row["model"] for row in found if row["kind"] == "prediction"] == ["linear.npz"] * 5 + ["patch"] * 5
@@ -107,19 +107,19 @@ def test_rows_of_compared_models(linear: LinearModel, patch: PatchModel) -> None
     assert maps[2]["quantity"].startswith("difference of ")
 
 
-def test_rows_of_a_run_name_the_picture_by_its_number(run: Run) -> None:
+def test_rows_of_a_run_name_the_image_by_its_number(run: Run) -> None:
     found = rows(table(run.results()))
-    names = {row["uid"]: row["picture"] for row in found}
+    names = {row["uid"]: row["image"] for row in found}
     assert names == {str(uid): f"'{name}" if name[0] == "=" else name for uid, name in enumerate(NAMES)}
 
 
-def test_pictures_have_no_row_and_maps_of_no_class_have_no_class(linear: LinearModel) -> None:
+def test_images_have_no_row_and_maps_of_no_class_have_no_class(linear: LinearModel) -> None:
     panels = (
         Panel("sketch", np.zeros((2, 2), np.uint8)),
         Panel("mean", np.full((1, 2), 0.1, np.float32), quantity="mean"),
         Panel("ninth", np.zeros((1, 2), np.float32), class_index=6, probability=0.25),
     )
-    (result,) = picasso.explain(linear, picture(), "ClassProbabilities")
+    (result,) = picasso.explain(linear, noise_image(), "ClassProbabilities")
     document = {**result.as_dict(), "panels": [panel.describe() for panel in panels]}
     maps = [row for row in rows(table([document])) if row["kind"] == "map"]
     assert [(row["title"], row["class_index"], row["class"], row["probability"]) for row in maps] == [
@@ -147,7 +147,7 @@ def test_hostile_texts_come_back_and_are_no_formulas(name: str, title: str, cls:
     prediction = {"index": 0, "name": cls, "prob": 0.1 + 0.2}
     panel = Panel(title, np.full((1, 1), -0.5), class_index=0, quantity=cls, group=title).describe()
     document = {
-        "picture": name,
+        "image": name,
         "uid": 3,
         "visualization": "V",
         "predictions": [prediction],
@@ -161,7 +161,7 @@ def test_hostile_texts_come_back_and_are_no_formulas(name: str, title: str, cls:
         return f"'{text}" if text.startswith(FORMULA) else text
 
     assert [row["kind"] for row in found] == ["prediction", "prediction", "map"] or other == "m"
-    assert {row["picture"] for row in found} == {shown(name)}
+    assert {row["image"] for row in found} == {shown(name)}
     assert {row["class"] for row in found if row["kind"] == "prediction"} == {shown(cls)}
     assert {row["probability"] for row in found if row["kind"] == "prediction"} == {"0.30000000000000004"}
     assert (found[-1]["title"], found[-1]["quantity"]) == (shown(title), shown(cls))
@@ -176,7 +176,7 @@ def test_hostile_texts_come_back_and_are_no_formulas(name: str, title: str, cls:
 def test_an_archive_holds_everything(run: Run, tmp_path: Path) -> None:
     whole = packed(run, {"report.html": b"<p>report</p>"})
     assert whole.testzip() is None
-    folders = ["0001-rose", "0002-passwd", "0003-Ubung-1-b", "0004-rose", "0005-HYPERLINK-1", "0006-picture"]
+    folders = ["0001-rose", "0002-passwd", "0003-Ubung-1-b", "0004-rose", "0005-HYPERLINK-1", "0006-image"]
     assert {name.partition("/")[0] for name in whole.namelist() if "/" in name} == set(folders)
     assert [name for name in whole.namelist() if "/" not in name] == [
         "results.csv", "results.json", "run.json", "report.html",
@@ -198,7 +198,7 @@ def test_an_archive_holds_everything(run: Run, tmp_path: Path) -> None:
         "settings": {},
         "classes": [2, 0],
         "models": ["patch"],
-        "pictures": [
+        "images": [
             {"name": name, "uid": uid, "folder": folder}
             for uid, (name, folder) in enumerate(zip(NAMES, folders, strict=True))
         ],
@@ -221,7 +221,7 @@ def test_an_archive_tells_nothing_of_the_server(run: Run) -> None:
             assert '"place"' not in text
 
 
-def test_archives_of_one_run_are_alike_and_pictures_are_stored(run: Run) -> None:
+def test_archives_of_one_run_are_alike_and_images_are_stored(run: Run) -> None:
     one, two = io.BytesIO(), io.BytesIO()
     archive(run, one, {})
     archive(run, two, {})
@@ -272,8 +272,8 @@ def test_an_archive_of_a_run_that_is_not_finished(run: Run, tmp_path: Path) -> N
         shutil.rmtree(copy / "results" / f"{position:05d}")
     whole = packed(Run(copy))
     assert {name.partition("/")[0] for name in whole.namelist() if "/" in name} == {"0002-passwd"}
-    pictures = json.loads(whole.read("run.json"))["pictures"]
-    assert [one["folder"] for one in pictures] == [None, "0002-passwd", None, None, None, None]
+    images = json.loads(whole.read("run.json"))["images"]
+    assert [one["folder"] for one in images] == [None, "0002-passwd", None, None, None, None]
 
 
 def test_links_and_strange_files_are_left_out(run: Run, tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ def test_extra_files_stay_in_the_archive_too(name: str, run: Run) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=80), st.integers(0, 99_999))
 def test_hostile_names_never_leave_their_folder(name: str, position: int) -> None:
-    folder = folder_of({"picture": name, "position": position})
+    folder = folder_of({"image": name, "position": position})
     assert folder.isascii()
     assert folder.startswith(f"{position + 1:04d}-")
     assert set(folder) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")

@@ -84,7 +84,7 @@ def test_nothing_that_a_visitor_forges_arrives(proxied: Proxied) -> None:
 def test_every_link_has_the_path_that_the_proxy_takes_off(proxied: Proxied) -> None:
     visitor = Visitor(proxied.under_a_path, "127.0.0.4", password=PASSWORD)
     origin = f"http://{HOST}:{proxied.under_a_path}"
-    done = visitor.upload("/picasso/pictures", png(), Origin=origin)
+    done = visitor.upload("/picasso/images", png(), Origin=origin)
     assert (done.status, done.headers["Location"]) == (303, "/picasso/")
     assert "; Path=/picasso/;" in done.headers["Set-Cookie"]
     assert "Secure" not in done.headers["Set-Cookie"]
@@ -111,7 +111,7 @@ def test_two_proxies_one_behind_the_other(tmp_path: Path) -> None:
         proxy(tmp_path / "outer", inner, ENCRYPTED) as outer,
     ):
         visitor = Visitor(outer, "127.0.0.5", secure=True)
-        answer = visitor.upload("/pictures", png(), Origin=f"https://{HOST}:{outer}", **FORGED)
+        answer = visitor.upload("/images", png(), Origin=f"https://{HOST}:{outer}", **FORGED)
         assert (answer.status, answer.headers["Location"]) == (303, "/")
         assert "; Secure;" in answer.headers["Set-Cookie"]
         assert addresses(server)[-1] == "127.0.0.5"
@@ -131,7 +131,7 @@ def test_a_path_that_only_the_setting_says(tmp_path: Path) -> None:
     ):
         for port in (on, off):
             visitor = Visitor(port)
-            done = visitor.upload(f"{prefix}/pictures", png())
+            done = visitor.upload(f"{prefix}/images", png())
             assert (done.status, done.headers["Location"]) == (303, f"{prefix}/")
             assert f"; Path={prefix}/;" in done.headers["Set-Cookie"]
             page = visitor.get(f"{prefix}/", X_Forwarded_Prefix="/other")

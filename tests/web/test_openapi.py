@@ -16,7 +16,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from picasso.web.api.openapi import api_operations
 from picasso.web.api.operations import OPERATIONS
 from picasso.web.error_handlers import SENTENCES
-from tests.conftest import finish, picture, png, upload
+from tests.conftest import finish, noise_image, png, upload
 from tests.docs.blocks import PAGES
 
 
@@ -135,14 +135,14 @@ def test_answers_fit_their_schemas(client: FlaskClient, description: dict[str, A
     def ask(method: str, path: str, address: str = "", **more: Any) -> Any:
         return fits(description, method, path, client.open(address or path, method=method, **more))
 
-    files = [(io.BytesIO(png(picture(seed))), "a.png") for seed in range(2)]
+    files = [(io.BytesIO(png(noise_image(seed))), "a.png") for seed in range(2)]
     assert len(ask("POST", "/api/images", data={"file": files})["images"]) == 2
     ask("GET", "/api/visualize", "/api/visualize?image=0&visualizer=PartialOcclusion&Window=0.30")  # now it is loaded
     body = {"visualization": "PartialOcclusion", "classes": [0, "bee vs ant"], "images": [1, 0]}
     started = ask("POST", "/api/runs", json=body)
     finish(client, started["id"])
     run = ask("GET", "/api/runs/{run_id}", started["url"])
-    assert {panel["kind"] for result in run["results"] for panel in result["panels"]} == {"map", "picture"}
+    assert {panel["kind"] for result in run["results"] for panel in result["panels"]} == {"map", "image"}
     ask("GET", "/api/runs/{run_id}", started["url"] + "?results=false")
     values = next(panel["values_url"] for panel in run["results"][0]["panels"] if panel["kind"] == "map")
     ask("GET", "/api/runs/{run_id}/values/{place}/{panel}", values)
@@ -152,7 +152,7 @@ def test_answers_fit_their_schemas(client: FlaskClient, description: dict[str, A
     for name in ("panel-0.png", "arrays.npz", "result.json"):
         ask("GET", "/api/outputs/{name}", f"/api/outputs/{started['id']}-0-{name}")
     hidden = [{"box": [0, 0, 0.5, 1]}, {"line": [[0.1, 0.1]], "width": 0.2}]
-    ask("POST", "/api/what-if", json={"shapes": hidden, "fill": "picture", "other": 1, "view": True})
+    ask("POST", "/api/what-if", json={"shapes": hidden, "fill": "image", "other": 1, "view": True})
     ask("PUT", "/api/images/order", json={"images": [1, "0"]})
     for name in ("Means", "GradCAM", "PartialOcclusion"):
         ask("GET", "/api/visualizers/{name}", f"/api/visualizers/{name}")
@@ -166,12 +166,12 @@ def test_answers_fit_their_schemas(client: FlaskClient, description: dict[str, A
     # And where something is wrong.
     ask("GET", "/api/runs/{run_id}", started["url"])
     ask("POST", "/api/runs", json={"visualization": 3})
-    ask("POST", "/api/images", data={"file": (io.BytesIO(b"no picture"), "a.png")})
+    ask("POST", "/api/images", data={"file": (io.BytesIO(b"no image"), "a.png")})
     ask("POST", "/api/runs", data="{}")
     ask("POST", "/api/what-if", json={}, headers={"Origin": "http://evil.example"})
 
 
-def test_a_question_about_no_pictures(client: FlaskClient) -> None:
+def test_a_question_about_no_images(client: FlaskClient) -> None:
     upload(client)
     answer: Any = client.post("/api/what-if", json={"images": []})
     assert (answer.status_code, answer.json["error"]["field"]) == (400, "images")

@@ -20,7 +20,7 @@ from picasso import fileio
 from picasso.jobs.run import Run, Spec
 from picasso.web.app import create_app
 from picasso.web.context import Services
-from tests.conftest import COOKIE, close, fake_settings, finish, picture, png, upload
+from tests.conftest import COOKIE, close, fake_settings, finish, noise_image, png, upload
 from tests.jobs.test_engine import until
 
 
@@ -43,12 +43,12 @@ def test_the_first_page_shows_visualizations_and_makes_no_session(client: FlaskC
 
 
 def test_upload_several_and_remove_one(client: FlaskClient) -> None:
-    parts = [(io.BytesIO(png(picture(seed))), "same.png") for seed in range(3)]
-    answer = client.post("/pictures", data={"file": parts})
+    parts = [(io.BytesIO(png(noise_image(seed))), "same.png") for seed in range(3)]
+    answer = client.post("/images", data={"file": parts})
     assert answer.status_code == 303
     page = client.get("/").text
     assert page.count('alt="same.png"') == 3
-    assert client.post("/pictures/1/remove").status_code == 303
+    assert client.post("/images/1/remove").status_code == 303
     assert client.get("/").text.count('alt="same.png"') == 2
     (source, *_) = re.findall(r'src="(/thumbnails/[^"]+png)"', page)
     served = client.get(source)
@@ -57,19 +57,19 @@ def test_upload_several_and_remove_one(client: FlaskClient) -> None:
     assert (served.status_code, served.mimetype) == (200, "image/png")
 
 
-def test_good_pictures_are_kept_where_others_are_not(client: FlaskClient) -> None:
+def test_good_images_are_kept_where_others_are_not(client: FlaskClient) -> None:
     parts = [(io.BytesIO(png()), "good.png"), (io.BytesIO(b"hello"), "<img src=x onerror=alert(1)>.png")]
-    answer = client.post("/pictures", data={"file": parts})
+    answer = client.post("/images", data={"file": parts})
     assert answer.status_code == 415
-    assert "&lt;img src=x onerror=alert(1)&gt;.png is not a picture" in answer.text
+    assert "&lt;img src=x onerror=alert(1)&gt;.png is not an image" in answer.text
     assert "<img src=x" not in answer.text
     assert client.get("/").text.count('alt="good.png"') == 1
 
 
 def test_uploading_nothing(client: FlaskClient) -> None:
-    answer = client.post("/pictures", data={})
+    answer = client.post("/images", data={})
     assert answer.status_code == 400
-    assert "No pictures were chosen" in answer.text
+    assert "No images were chosen" in answer.text
 
 
 def test_samples(client: FlaskClient) -> None:
@@ -96,7 +96,7 @@ def test_the_settings_page_is_generated(client: FlaskClient) -> None:
 
 def test_a_run_from_form_to_result(client: FlaskClient) -> None:
     uids = upload(client, 3)
-    page = run_page(client, "PartialOcclusion", Window="0.30", Strides="5", picture=uids[1:])
+    page = run_page(client, "PartialOcclusion", Window="0.30", Strides="5", image=uids[1:])
     assert page.text.count('<article class="row"') == 2
     assert re.search(r"<dt>Window</dt><dd>0.30</dd>", page.text)
     assert "https://arxiv.org/abs/1311.2901" in page.text
@@ -109,10 +109,10 @@ def test_a_run_from_form_to_result(client: FlaskClient) -> None:
     assert "cat <b>" not in page.text
 
 
-def test_twenty_pictures_give_twenty_rows(client: FlaskClient) -> None:
+def test_twenty_images_give_twenty_rows(client: FlaskClient) -> None:
     upload(client, 20)
     page = run_page(client, "SaliencyMaps", Transparency="0.25")
-    assert re.findall(r'id="picture-(\d+)"', page.text) == [str(uid) for uid in range(20)]
+    assert re.findall(r'id="image-(\d+)"', page.text) == [str(uid) for uid in range(20)]
     assert page.text.count('<figure class="panel">') == 100
 
 
@@ -131,17 +131,17 @@ def test_wrong_settings_are_refused_in_a_sentence(client: FlaskClient) -> None:
     assert "Window must be one of 0.50, 0.40" in answer.text
 
 
-def test_a_run_without_pictures(client: FlaskClient) -> None:
+def test_a_run_without_images(client: FlaskClient) -> None:
     answer = client.post("/visualizations/ClassProbabilities")
     assert answer.status_code == 400
-    assert "no pictures to look at" in answer.text
+    assert "no images to look at" in answer.text
     assert "Set-Cookie" not in answer.headers
 
 
 def test_a_failed_run_says_why_and_offers_to_try_again(client: FlaskClient) -> None:
     upload(client)
     page = run_page(client, "Trouble", Kind="raise")
-    assert "Trouble failed on the picture picture.png: ZeroDivisionError" in unescape(page.text)
+    assert "Trouble failed on image.png: ZeroDivisionError" in unescape(page.text)
     assert "/visualizations/Trouble?Kind=raise" in page.text
     assert "Traceback" not in page.text
 
@@ -195,7 +195,7 @@ def test_what_a_model_cannot_give_is_greyed_out_with_the_reason() -> None:
         card = page[page.index("<h4>SaliencyMaps</h4>") :]
         assert "needs gradients, which this model can't give." in unescape(card)
         assert 'class="card unusable"' in page
-        assert client.get("/visualizations/SaliencyMaps").text.count("disabled") == 0  # there are no pictures yet
+        assert client.get("/visualizations/SaliencyMaps").text.count("disabled") == 0  # there are no images yet
         upload(client)
         assert "<button disabled>Run</button>" in client.get("/visualizations/SaliencyMaps").text
         answer = client.post("/visualizations/SaliencyMaps")
@@ -224,7 +224,7 @@ def test_what_is_odd_about_an_upload_is_said(client: FlaskClient) -> None:
     sent = client.post("/api/images", data={"file": [(io.BytesIO(png(dark)), "x.png"), (io.BytesIO(png()), "y.png")]})
     assert [len(one["notes"]) for one in sent.json["images"]] == [1, 0]  # type: ignore[index]
     assert "x.png has 16 bits, but its largest value is 4,095" in client.get("/").text
-    shown = run_page(client, "ClassProbabilities", picture=[0])
+    shown = run_page(client, "ClassProbabilities", image=[0])
     assert "x.png has 16 bits, but its largest value is 4,095" in shown.text
 
 
@@ -247,16 +247,16 @@ def names_on_the_page(client: FlaskClient) -> list[str]:
     return re.findall(r'<span title="([^"]+)">', client.get("/").text)
 
 
-def test_pictures_are_moved_without_javascript(client: FlaskClient) -> None:
+def test_images_are_moved_without_javascript(client: FlaskClient) -> None:
     for name in ("a.png", "b.png", "c.png"):
         upload(client, name=name)
-    assert client.post("/pictures/2/move", data={"to": "front"}).status_code == 303
+    assert client.post("/images/2/move", data={"to": "front"}).status_code == 303
     assert names_on_the_page(client) == ["a.png", "c.png", "b.png"]
-    client.post("/pictures/0/move", data={"to": "back"})
+    client.post("/images/0/move", data={"to": "back"})
     assert names_on_the_page(client) == ["c.png", "a.png", "b.png"]
-    client.post("/pictures/2/move", data={"to": "front"})
+    client.post("/images/2/move", data={"to": "front"})
     assert names_on_the_page(client) == ["c.png", "a.png", "b.png"]
-    assert client.post("/pictures/9/move", data={"to": "back"}).status_code == 404
+    assert client.post("/images/9/move", data={"to": "back"}).status_code == 404
 
 
 def test_several_visualizations_run_side_by_side(client: FlaskClient) -> None:
@@ -317,14 +317,14 @@ def test_a_run_is_deleted(client: FlaskClient) -> None:
     assert client.get(place).status_code == 404
 
 
-def test_colour_maps_and_pictures_of_cards_are_served(client: FlaskClient) -> None:
+def test_colour_maps_and_images_of_cards_are_served(client: FlaskClient) -> None:
     for name in ("viridis", "RdBu_r"):
         strip = Image.open(io.BytesIO(client.get(f"/colours/{name}.png").data))
         assert strip.size == (256, 1)
     assert client.get("/colours/jet.png").status_code == 404
     for name in ("ClassProbabilities", "PartialOcclusion", "SaliencyMaps"):
-        assert client.get(f"/visualizations/{name}/picture").mimetype == "image/webp"
-    assert client.get("/visualizations/Means/picture").status_code == 404
+        assert client.get(f"/visualizations/{name}/image").mimetype == "image/webp"
+    assert client.get("/visualizations/Means/image").status_code == 404
 
 
 def test_pages_travel_compressed(client: FlaskClient) -> None:
@@ -356,7 +356,7 @@ def test_the_page_of_a_run_says_that_something_is_compiled(app: Flask, client: F
     assert cookie
     session = services.storage.find(cookie.value)
     assert session
-    spec = Spec("ClassProbabilities", {}, session.pictures(), 4, {}, 0.0)
+    spec = Spec("ClassProbabilities", {}, session.images(), 4, {}, 0.0)
     run = Run.create(session.runs_folder, spec)
     run.report(0, 0.0, 0.0, 7.2)
     assert (

@@ -47,7 +47,7 @@ def test_every_address_of_every_page_begins_with_the_prefix(proxied: FlaskClient
     run = started.headers["Location"]
     assert run.startswith(f"{PREFIX}/runs/")
     pages = ["/", "/model", "/audits", "/api/docs", "/visualizations/Means", run.removeprefix(PREFIX), "/nowhere"]
-    for page in (*pages, "/pictures/0/what-if"):
+    for page in (*pages, "/images/0/what-if"):
         text = proxied.get(page, headers=cookie).text
         found = ADDRESSES.findall(text)
         assert len(found) > 5
@@ -71,7 +71,7 @@ def test_scripts_ask_below_the_prefix(client: FlaskClient) -> None:
     assert names
     for name in ("common", "maps", "looking", "gathering", "picasso"):
         text = client.get(f"/static/{name}.js").text
-        assert re.findall(r"[\"'`]/(?:api|colours|runs|audits|pictures)", text) in ([], ['"/api']), name
+        assert re.findall(r"[\"'`]/(?:api|colours|runs|audits|images)", text) in ([], ['"/api']), name
 
 
 @pytest.mark.parametrize(

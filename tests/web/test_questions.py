@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from tests.conftest import finish, picture, upload
+from tests.conftest import finish, noise_image, upload
 from tests.fakes import LinearModel
 from tests.jobs.test_engine import until
 
@@ -21,13 +21,13 @@ def ask(client: FlaskClient, **question: object) -> Any:
     return answer.get_json()["answers"]
 
 
-def test_hiding_everything_leaves_a_grey_picture(client: FlaskClient, linear: LinearModel) -> None:
+def test_hiding_everything_leaves_a_grey_image(client: FlaskClient, linear: LinearModel) -> None:
     upload(client, 2)
     client.get("/api/visualize?image=0&visualizer=ClassProbabilities")
     answers = ask(client, shapes=ALL, view=True)
     assert [one["uid"] for one in answers] == [0, 1]
     grey = linear.predict(np.full((1, *linear.input_shape), 128 / 255, np.float32))[0]
-    before = linear.predict(linear.preprocess([picture(0)]))[0]
+    before = linear.predict(linear.preprocess([noise_image(0)]))[0]
     for one in answers[0]["classes"]:
         assert one["after"] == pytest.approx(float(grey[one["index"]]), abs=1e-6)
         assert one["before"] == pytest.approx(float(before[one["index"]]), abs=1e-6)
@@ -36,10 +36,10 @@ def test_hiding_everything_leaves_a_grey_picture(client: FlaskClient, linear: Li
     assert "view" not in ask(client, shapes=ALL, images=[1])[0]
 
 
-def test_another_picture_shows_through(client: FlaskClient, linear: LinearModel) -> None:
+def test_another_image_shows_through(client: FlaskClient, linear: LinearModel) -> None:
     upload(client, 2)
-    (answer,) = ask(client, shapes=ALL, fill="picture", other=1, images=[0])
-    expected = linear.predict(linear.preprocess([picture(1)]))[0]
+    (answer,) = ask(client, shapes=ALL, fill="image", other=1, images=[0])
+    expected = linear.predict(linear.preprocess([noise_image(1)]))[0]
     assert answer["after"][0]["index"] == expected.argmax()
     assert answer["after"][0]["prob"] == pytest.approx(float(expected.max()), abs=1e-6)
 
@@ -74,7 +74,7 @@ def test_an_image_that_is_named_twice_is_computed_once(client: FlaskClient) -> N
         ({"shapes": ALL, "fill": "glitter"}, "fill"),
         ({"shapes": ALL, "images": 3}, "images"),
         ({"shapes": ALL, "images": [0] * 17}, "images"),
-        ({"shapes": ALL, "fill": "picture"}, "other"),
+        ({"shapes": ALL, "fill": "image"}, "other"),
     ],
 )
 def test_wrong_questions_are_answered_with_a_sentence(client: FlaskClient, question: Any, field: str) -> None:
@@ -83,12 +83,12 @@ def test_wrong_questions_are_answered_with_a_sentence(client: FlaskClient, quest
     assert (answer.status_code, answer.get_json()["error"]["field"]) == (400, field)
 
 
-def test_pictures_of_others_are_not_asked_about(client: FlaskClient) -> None:
+def test_images_of_others_are_not_asked_about(client: FlaskClient) -> None:
     upload(client, 3)
     stranger = client.application.test_client()
     upload(stranger)
     assert stranger.post("/api/what-if", json={"shapes": ALL, "images": [2]}).status_code == 404
-    assert stranger.post("/api/what-if", json={"shapes": ALL, "fill": "picture", "other": 2}).status_code == 404
+    assert stranger.post("/api/what-if", json={"shapes": ALL, "fill": "image", "other": 2}).status_code == 404
 
 
 def test_questions_are_answered_while_a_run_computes(client: FlaskClient) -> None:
@@ -104,14 +104,14 @@ def test_questions_are_answered_while_a_run_computes(client: FlaskClient) -> Non
 def test_estimates_grow_with_the_work(client: FlaskClient) -> None:
     def seconds(strides: int) -> float | None:
         answer = client.get(f"/api/visualizers/PartialOcclusion/estimate?Strides={strides}")
-        return answer.get_json().get("seconds_per_picture")  # type: ignore[no-any-return]
+        return answer.get_json().get("seconds_per_image")  # type: ignore[no-any-return]
 
     until(lambda: seconds(2) is not None)
     assert (seconds(30) or 0) > 10 * (seconds(2) or 1)
     assert client.get("/api/visualizers/PartialOcclusion/estimate?Strides=3").status_code == 400
 
 
-def test_pictures_are_put_into_an_order(client: FlaskClient) -> None:
+def test_images_are_put_into_an_order(client: FlaskClient) -> None:
     upload(client, 4)
     answer = client.put("/api/images/order", json={"images": [3, 1]})
     assert [one["uid"] for one in answer.get_json()["images"]] == [3, 1, 0, 2]

@@ -24,11 +24,11 @@ from picasso.explanation import comparison
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
 from picasso.imaging import decode
-from picasso.jobs.run import Spec, StoredPicture
+from picasso.jobs.run import Spec, StoredImage
 from picasso.models import load_configured
 from picasso.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
 from picasso.web.recipes import as_command, as_python, by_name
-from tests.conftest import FAKES, PLUGINS, picture
+from tests.conftest import FAKES, PLUGINS, noise_image
 from tests.fakes import LinearModel
 
 NAMES = LinearModel().class_names()
@@ -55,12 +55,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def spec_of(names: Sequence[str] = ("7.png",), visualization: str = "PartialOcclusion", **more: Any) -> Spec:
-    """Return a run of pictures, which are written into the current folder under their names."""
+    """Return a run of images, which are written into the current folder under their names."""
     for seed, name in enumerate(names):
-        Path(name).write_bytes(decode.encode(picture(seed)))
-    pictures = [StoredPicture(uid=uid, name=name, filename="", path="/secret/x") for uid, name in enumerate(names)]
+        Path(name).write_bytes(decode.encode(noise_image(seed)))
+    images = [StoredImage(uid=uid, name=name, filename="", path="/secret/x") for uid, name in enumerate(names)]
     chosen = more.pop("settings", {"Window": 0.2, "Strides": 5})
-    return Spec(visualization, chosen, pictures, 4, {}, 0.0, **more)
+    return Spec(visualization, chosen, images, 4, {}, 0.0, **more)
 
 
 def shell_words(text: str) -> list[str]:
@@ -260,7 +260,7 @@ def test_what_a_program_configured(home: Path) -> None:
         "MODEL_LOAD_ARGS": {},
         "TOP_CLASSES": 2,
         "PLUGIN_DIRS": [str(home / "plugins")],
-        "MAX_PICTURES": 3,
+        "MAX_IMAGES": 3,
     }
     (home / "config.py").unlink()
     settings = config.build({}, None, overrides)
@@ -274,7 +274,7 @@ def test_what_a_program_configured(home: Path) -> None:
     expected = picasso.explain(load_configured(settings), "7.png", "Means", plugin_dirs=[home / "plugins"])
     assert len(expected[0].predictions) == 2
     both(settings, spec, expected, full_paths=True)
-    assert "MAX_PICTURES" not in command
+    assert "MAX_IMAGES" not in command
     # A built-in visualization needs no folder of plugins.
     assert "PLUGIN_DIRS" not in as_command(settings, spec_of(), Registry(settings.plugin_dirs()))
 
@@ -326,7 +326,7 @@ def test_folders_of_the_server_stay_there(home: Path) -> None:
                 assert str(home) not in text
                 assert "scope/pictures:0" in text
                 assert "code.py:prepare" in text
-                assert "/secret/x" not in text  # where a picture is stored
+                assert "/secret/x" not in text  # where an image is stored
 
 
 # ---- how it is written ----------------------------------------------------------------------------------------------
@@ -404,15 +404,15 @@ def test_classes_are_named_so_that_they_are_found(names: list[str]) -> None:
     st.lists(st.text(visible, min_size=1, max_size=20).filter(str.isprintable), min_size=1, max_size=4),
     st.lists(printable, min_size=7, max_size=7, unique=True),
 )
-def test_any_name_is_one_word_of_the_recipes(pictures: list[str], names: list[str]) -> None:
-    stored = [StoredPicture(uid=0, name=name, filename="", path="") for name in pictures]
+def test_any_name_is_one_word_of_the_recipes(images: list[str], names: list[str]) -> None:
+    stored = [StoredImage(uid=0, name=name, filename="", path="") for name in images]
     spec = Spec("ClassProbabilities", {}, stored, 4, {}, 0.0, classes=[0, 3])
     settings = config.build({}, None, {})
     words = shell_words(as_command(settings, spec, Registry(), names=names))
     chosen = main.commands["explain"].make_context("explain", words[1:]).params
-    assert [str(file) for file in chosen["pictures"]] == [str(Path(name)) for name in pictures]
+    assert [str(file) for file in chosen["images"]] == [str(Path(name)) for name in images]
     assert list(chosen["classes"]) == [str(by_name(index, names)) for index in (0, 3)]
     tree = ast.parse(as_python(settings, spec, Registry(), names=names))
     call = tree.body[-1].value  # type: ignore[attr-defined]
-    assert ast.literal_eval(call.args[1]) == pictures
+    assert ast.literal_eval(call.args[1]) == images
     assert json.dumps(ast.literal_eval(call.keywords[0].value)) == json.dumps([by_name(i, names) for i in (0, 3)])

@@ -32,9 +32,9 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from picasso.explanation.registry import Registry
 from picasso.web.api import application, openapi, questions, runs
 from picasso.web.api import audits as api_audits
-from picasso.web.api import images as api_pictures
+from picasso.web.api import images as api_images
 from picasso.web.pages import audits, downloads, files
-from tests.conftest import COOKIE, finish, picture, png, upload
+from tests.conftest import COOKIE, finish, noise_image, png, upload
 from tests.web.test_audits import begin, ended
 
 REQUESTS = int(os.environ.get("PICASSO_FUZZ", "0"))
@@ -49,12 +49,12 @@ CHECKS = [
 ]
 BUILT_IN = [entry.name for entry in Registry().entries()]
 SETTINGS: list[dict[str, Any]] = [{}, {}, {"Transparency": 0.5}, {"Window": "0.30", "Strides": "10"}]
-FILES = [*(png(picture(seed)) for seed in range(3)), png(form="GIF"), png(form="JPEG")]
+FILES = [*(png(noise_image(seed)) for seed in range(3)), png(form="GIF"), png(form="JPEG")]
 sent: Counter[str] = Counter()
 
 
 class Person:
-    """A visitor who always has pictures and a finished run, whatever was deleted before."""
+    """A visitor who always has images and a finished run, whatever was deleted before."""
 
     def __init__(self, app: Flask) -> None:
         self.app = app
@@ -67,7 +67,7 @@ class Person:
         started: Any = self.client.post("/api/runs", json={"visualization": "SaliencyMaps", "images": [0]}).json
         self.run: dict[str, Any] = finish(self.client, started["id"])
         self.audits = [begin(self.client, "ant", "bee"), begin(self.client, "cat <b>", "dog")]
-        # The one is finished, and the other takes pictures.
+        # The one is finished, and the other takes images.
         self.client.post(f"{self.audits[0]}/start", json={"pairs": 1})
         ended(self.client, self.audits[0])
 
@@ -138,7 +138,7 @@ class Later:
 def operations() -> OpenApiSchema:
     """Describe the blueprints; a test says that the application has no others."""
     bare = Flask("picasso")
-    for module in (audits, application, api_pictures, runs, api_audits, questions, files, downloads, openapi):
+    for module in (audits, application, api_images, runs, api_audits, questions, files, downloads, openapi):
         bare.register_blueprint(module.blueprint)
     schemathesis.openapi.format("binary", st.sampled_from(FILES) | st.binary(max_size=64))
     made = schemathesis.openapi.from_dict(json.loads(json.dumps(openapi.described(bare))))
@@ -168,7 +168,7 @@ def test_all_operations_are_tried(app: Flask) -> None:
 
 def beside_the_point(case: schemathesis.Case[Any], mended: bool) -> Iterator[Any]:
     """Yield the checks that a request does not fit."""
-    # "order" could be the number of a picture, which can be deleted.
+    # "order" could be the number of an image, which can be deleted.
     if case.path == "/api/images/order":
         yield checks.unsupported_method
     # The cookie that is sent is always a good one, and so is what was mended.

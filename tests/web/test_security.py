@@ -67,7 +67,7 @@ LINKED = {
     "GET /audits/<audit_id>",
     "GET /healthz",
     "GET /model",
-    "GET /pictures/<uid>/what-if",
+    "GET /images/<uid>/what-if",
     "GET /readyz",
     "GET /runs",
     "GET /runs/<ids>",
@@ -80,11 +80,11 @@ def address_of(rule: Rule) -> str:
     return rule.build({name: 0 if name == "panel" else "x" for name in rule.arguments})[1]  # type: ignore[index]
 
 
-@pytest.mark.parametrize("kind", ["link", "picture", "frame"])
+@pytest.mark.parametrize("kind", ["link", "image", "frame"])
 def test_every_route_is_closed_to_other_sites_unless_it_is_named(app: Flask, client: FlaskClient, kind: str) -> None:
     headers = {
         "link": LINK,
-        "picture": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+        "image": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
         "frame": {**LINK, "Sec-Fetch-Dest": "iframe"},
     }[kind]
     served = set()

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from picasso.audit.selection import FEWEST
 from picasso.web import context
-from tests.conftest import picture, png
+from tests.conftest import noise_image, png
 from tests.jobs.test_engine import until
 
 LATE = "the last 2 of 4 images were not stored; send fewer at once"
@@ -28,7 +28,7 @@ def slow(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def four(prefix: str = "") -> list[Any]:
-    return [(io.BytesIO(png(picture(seed))), f"{prefix}{seed}.png") for seed in range(4)]
+    return [(io.BytesIO(png(noise_image(seed))), f"{prefix}{seed}.png") for seed in range(4)]
 
 
 def test_the_api_says_how_many_were_not_stored(client: FlaskClient) -> None:
@@ -39,7 +39,7 @@ def test_the_api_says_how_many_were_not_stored(client: FlaskClient) -> None:
 
 
 def test_the_page_says_it_once(client: FlaskClient) -> None:
-    answer = client.post("/pictures", data={"file": four()})
+    answer = client.post("/images", data={"file": four()})
     assert (answer.status_code, answer.text.count(LATE)) == (413, 1)
     assert len(client.get("/api/images").get_json()["images"]) == 2
 
@@ -53,11 +53,11 @@ def test_samples_are_images_too(client: FlaskClient) -> None:
 
 def test_those_of_an_audit_are_counted(client: FlaskClient) -> None:
     audit = client.post("/api/audits").get_json()["url"]
-    answer = client.post(f"{audit}/pictures", data={"class": "0", "file": four()}).get_json()
+    answer = client.post(f"{audit}/images", data={"class": "0", "file": four()}).get_json()
     assert answer["stored"] == 2
     assert len(answer["refused"]) == 1
     assert LATE in answer["refused"][0]
-    assert client.get(audit).get_json()["classes"][0]["pictures"] == 2
+    assert client.get(audit).get_json()["classes"][0]["images"] == 2
 
 
 def test_the_form_of_an_audit_starts_none(client: FlaskClient) -> None:

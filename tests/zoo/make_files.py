@@ -1,8 +1,8 @@
 """Write the model files of this folder again: ``python -m tests.zoo.make_files``.
 
 Needs ``tf_keras``, ``onnx`` and the TFLite converter of TensorFlow; tests only read what it wrote. Every model
-takes 12 x 16 RGB pictures in 0..1, has random weights and answers four classes; ``expected.npz`` holds, under
-the name of each file, the probabilities that its own framework gives for ``pictures``.
+takes 12 x 16 RGB images in 0..1, has random weights and answers four classes; ``expected.npz`` holds, under
+the name of each file, the probabilities that its own framework gives for ``images``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 FOLDER = Path(__file__).parent
 SHAPE = (12, 16, 3)
 CLASSES = 4
-PICTURES = np.random.default_rng(7).random((3, *SHAPE), np.float32)
+IMAGES = np.random.default_rng(7).random((3, *SHAPE), np.float32)
 
 
 def keras_2() -> dict[str, Any]:
@@ -47,12 +47,12 @@ def keras_2() -> dict[str, Any]:
     answers = {}
     for name, model in models.items():
         model.save(FOLDER / name)
-        answers[name] = model(PICTURES).numpy()
+        answers[name] = model(IMAGES).numpy()
     split = models["keras2_zip.keras"]
     (FOLDER / "keras2_split").mkdir(exist_ok=True)
     (FOLDER / "keras2_split" / "model.json").write_text(split.to_json())
     split.save_weights(FOLDER / "keras2_split" / "weights.h5")
-    answers["keras2_split"] = split(PICTURES).numpy()
+    answers["keras2_split"] = split(IMAGES).numpy()
     return answers
 
 
@@ -105,7 +105,7 @@ def keras_1() -> dict[str, Any]:
         ]
     )
     today.set_weights([array for arrays in weights.values() for array in arrays])
-    return {"keras1": np.asarray(today(PICTURES))}
+    return {"keras1": np.asarray(today(IMAGES))}
 
 
 def onnx_files() -> dict[str, Any]:
@@ -120,14 +120,14 @@ def onnx_files() -> dict[str, Any]:
     answers = {}
     for name, batch in (("logits.onnx", "N"), ("fixed_batch.onnx", 2)):
         nodes = [
-            helper.make_node("Conv", ["picture", "kernel"], ["c"]),
+            helper.make_node("Conv", ["image", "kernel"], ["c"]),
             helper.make_node("Relu", ["c"], ["r"]),
             helper.make_node("GlobalAveragePool", ["r"], ["p"]),
             helper.make_node("Flatten", ["p"], ["f"]),
             helper.make_node("MatMul", ["f", "dense"], ["logits"]),
         ]
         height, width, channels = SHAPE
-        inputs = [helper.make_tensor_value_info("picture", TensorProto.FLOAT, [batch, channels, height, width])]
+        inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, channels, height, width])]
         outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, CLASSES])]
         constants = [numpy_helper.from_array(kernel, "kernel"), numpy_helper.from_array(dense, "dense")]
         graph = helper.make_graph(nodes, "classifier", inputs, outputs, constants)
@@ -136,12 +136,11 @@ def onnx_files() -> dict[str, Any]:
         onnx.save(model, str(FOLDER / name))
         session = onnxruntime.InferenceSession(str(FOLDER / name))
         size = 1 if batch == "N" else 2
-        rows = np.concatenate([PICTURES, PICTURES])[: len(PICTURES) + 1]
+        rows = np.concatenate([IMAGES, IMAGES])[: len(IMAGES) + 1]
         parts = [
-            session.run(None, {"picture": rows[i : i + size].transpose(0, 3, 1, 2)})[0]
-            for i in range(0, len(rows), size)
+            session.run(None, {"image": rows[i : i + size].transpose(0, 3, 1, 2)})[0] for i in range(0, len(rows), size)
         ]
-        logits = np.concatenate(parts)[: len(PICTURES)]
+        logits = np.concatenate(parts)[: len(IMAGES)]
         exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
         answers[name] = exponentials / exponentials.sum(axis=1, keepdims=True)
     return answers
@@ -167,7 +166,7 @@ def tflite_files() -> dict[str, Any]:
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
         if name.startswith("quantized"):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: ([picture[None]] for picture in PICTURES)
+            converter.representative_dataset = lambda: ([image[None]] for image in IMAGES)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = converter.inference_output_type = tf.uint8
         (FOLDER / name).write_bytes(converter.convert())
@@ -175,9 +174,9 @@ def tflite_files() -> dict[str, Any]:
         interpreter.allocate_tensors()
         (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
         rows = []
-        for picture in PICTURES:
+        for image in IMAGES:
             scale, zero = source["quantization"]
-            values = np.round(picture / scale + zero).clip(0, 255) if scale else picture
+            values = np.round(image / scale + zero).clip(0, 255) if scale else image
             interpreter.set_tensor(source["index"], values[None].astype(source["dtype"]))
             interpreter.invoke()
             scale, zero = target["quantization"]
@@ -191,7 +190,7 @@ def main() -> None:
     """Write everything."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     answers = {**keras_2(), **keras_1(), **onnx_files(), **tflite_files()}
-    np.savez_compressed(FOLDER / "expected.npz", pictures=PICTURES, **answers)
+    np.savez_compressed(FOLDER / "expected.npz", images=IMAGES, **answers)
     for file in sorted(FOLDER.rglob("*")):
         if file.is_file():
             print(f"{file.stat().st_size:8} {file.relative_to(FOLDER)}")

@@ -1,4 +1,4 @@
-"""What an intervention is: a change of pictures of one class that makes them like those of another in one respect."""
+"""What an intervention is: a change of images of one class that makes them like those of another in one respect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from picasso.audit.properties import Maps, Pictures, Values
+from picasso.audit.properties import Images, Maps, Values
 
 Generator = np.random.Generator
 
@@ -22,7 +22,7 @@ KINDS = ("mark", "property", "thing", "region", "broad")
 
 @dataclass(frozen=True)
 class Case:
-    """Pictures of two classes; those of the first are to be changed.
+    """Images of two classes; those of the first are to be changed.
 
     Attributes:
         ours: ``(n, H, W, C)`` from 0 to 1.
@@ -31,33 +31,33 @@ class Case:
             first asked for.
     """
 
-    ours: Pictures
-    theirs: Pictures
+    ours: Images
+    theirs: Images
     attention: Callable[[], tuple[Maps, Maps]]
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return the height and width of the pictures."""
+        """Return the height and width of the images."""
         return self.ours.shape[1], self.ours.shape[2]
 
 
 @dataclass(frozen=True)
 class Changed:
-    """Pictures of one class after a change.
+    """Images of one class after a change.
 
     Attributes:
         towards: changed so that they are like those of the other class.
-        control: changed in the same way, but like other pictures of their own class.
+        control: changed in the same way, but like other images of their own class.
         words: what was done, where only the change itself knows; else :meth:`Intervention.words` says it.
     """
 
-    towards: Pictures
-    control: Pictures
+    towards: Images
+    control: Images
     words: str = ""
 
 
 class Intervention(ABC):
-    """One respect in which pictures are changed."""
+    """One respect in which images are changed."""
 
     #: One of :data:`KINDS`.
     kind: str
@@ -68,17 +68,17 @@ class Intervention(ABC):
     #: How much of the way an effect must be, in both directions, to raise an alarm.
     floor: float = FLOOR
 
-    def fits(self, pictures: Pictures) -> bool:
-        """Tell whether these pictures have what it changes."""
+    def fits(self, images: Images) -> bool:
+        """Tell whether these images have what it changes."""
         return True
 
     @abstractmethod
     def change(self, case: Case, generator: Generator) -> Changed | None:
-        """Change our pictures in the respect in which theirs differ; None where there is nothing to change."""
+        """Change our images in the respect in which theirs differ; None where there is nothing to change."""
 
     @abstractmethod
     def words(self, case: Case) -> str:
-        """Say what was done, as in "making {a} pictures as bright as {b} pictures"; with these two in braces."""
+        """Say what was done, as in "making {a} images as bright as {b} images"; with these two in braces."""
 
 
 def matched(values: Values, others: Values) -> Values:
@@ -98,7 +98,7 @@ def matched_within(values: Values, generator: Generator) -> Values:
 
 
 def another(count: int, generator: Generator) -> NDArray[np.intp]:
-    """Return for each of some pictures the number of another one."""
+    """Return for each of some images the number of another one."""
     order = generator.permutation(count)
     partner = np.empty(count, np.intp)
     partner[order] = np.roll(order, 1)
@@ -106,6 +106,6 @@ def another(count: int, generator: Generator) -> NDArray[np.intp]:
 
 
 def any_of(many: int, count: int, generator: Generator) -> NDArray[np.intp]:
-    """Return for each of ``count`` pictures the number of one of ``many`` others, each as often as can be."""
+    """Return for each of ``count`` images the number of one of ``many`` others, each as often as can be."""
     rounds = -(-count // many)
     return np.concatenate([generator.permutation(many) for _ in range(rounds)])[:count].astype(np.intp)

@@ -20,20 +20,20 @@ from picasso.audit.interventions.base import (
     matched,
     matched_within,
 )
-from picasso.audit.properties import Maps, Pictures, Values, light
+from picasso.audit.properties import Images, Maps, Values, light
 
-# The farthest that a picture is moved, as a fraction of its side.
+# The farthest that an image is moved, as a fraction of its side.
 FARTHEST = 0.4
 # How far apart the places must be, beside how widely the model looks: it may look at this or that part of one thing.
 APART = 0.8
-# How much of a picture, of what the model looks at most, is coloured: it should be the thing and nothing else.
+# How much of an image, of what the model looks at most, is coloured: it should be the thing and nothing else.
 CORE = 0.25
-# By how much pictures are enlarged, and the control made smaller, or the other way round.
+# By how much images are enlarged, and the control made smaller, or the other way round.
 ZOOM = 1.25
 
 
 class Place(Intervention):
-    """Move pictures so that what the model looks at lies where it does in pictures of the other class.
+    """Move images so that what the model looks at lies where it does in images of the other class.
 
     Args:
         axis: 0 to move up and down, 1 to move to the sides.
@@ -59,20 +59,20 @@ class Place(Intervention):
         """Say where they are moved to on average."""
         ours, theirs = (float(centres(maps, self.axis).mean()) for maps in case.attention())
         where = (("up", "down"), ("left", "right"))[self.axis][theirs > ours]
-        return f"moving {{a}} pictures {where}, to where the model looks in {{b}} pictures,"
+        return f"moving {{a}} images {where}, to where the model looks in {{b}} images,"
 
 
 class Size(Intervention):
-    """Enlarge pictures, or make them smaller, in the direction in which those of the other class differ.
+    """Enlarge images, or make them smaller, in the direction in which those of the other class differ.
 
     The control is the opposite: enlarging loses what lies at the borders, and making smaller loses detail, so neither
-    is compared with a picture that is left alone.
+    is compared with an image that is left alone.
     """
 
     kind, name, floor = "thing", "the size of the thing", 0.20
 
     def change(self, case: Case, generator: Generator) -> Changed:
-        """Enlarge where what is looked at is wider in the pictures of the other class."""
+        """Enlarge where what is looked at is wider in the images of the other class."""
         mine, _ = case.attention()
         factor = ZOOM if self.larger(case) else 1 / ZOOM
         middles = np.stack([centres(mine, axis) for axis in (0, 1)], axis=1)
@@ -85,20 +85,20 @@ class Size(Intervention):
 
     def words(self, case: Case) -> str:
         """Say in which direction."""
-        return f"making {{a}} pictures {'larger' if self.larger(case) else 'smaller'}, rather than the opposite,"
+        return f"making {{a}} images {'larger' if self.larger(case) else 'smaller'}, rather than the opposite,"
 
 
 class ThingColour(Intervention):
-    """Give what the model looks at the colour that it has in another picture, and leave its light and the rest."""
+    """Give what the model looks at the colour that it has in another image, and leave its light and the rest."""
 
     kind, name = "thing", "the colour of the thing"
 
-    def fits(self, pictures: Pictures) -> bool:
+    def fits(self, images: Images) -> bool:
         """Tell whether there are colours."""
-        return bool(np.ptp(pictures, axis=-1).max() > 0)
+        return bool(np.ptp(images, axis=-1).max() > 0)
 
     def change(self, case: Case, generator: Generator) -> Changed:
-        """Take the colour from a picture of the other class; for the control, from another one of their own."""
+        """Take the colour from an image of the other class; for the control, from another one of their own."""
         mine, other = (covers(maps, CORE) for maps in case.attention())
         own, theirs = colours(case.ours, mine), colours(case.theirs, other)
         wanted = theirs[any_of(len(theirs), len(own), generator)], own[another(len(own), generator)]
@@ -107,7 +107,7 @@ class ThingColour(Intervention):
 
     def words(self, case: Case) -> str:
         """Say what is coloured."""
-        return "giving what the model looks at in {a} pictures the colour that it has in {b} pictures"
+        return "giving what the model looks at in {a} images the colour that it has in {b} images"
 
 
 def centres(maps: Maps, axis: int) -> Values:
@@ -125,35 +125,35 @@ def spreads(maps: Maps) -> Values:
     return np.asarray(np.sqrt((weights * off).sum(axis=(1, 2))))
 
 
-def moved(pictures: Pictures, ways: Values, axis: int) -> Pictures:
-    """Return pictures moved by whole pixels along an axis; what leaves on one side comes in on the other.
+def moved(images: Images, ways: Values, axis: int) -> Images:
+    """Return images moved by whole pixels along an axis; what leaves on one side comes in on the other.
 
     Mirroring at the border would show a thing near it twice.
     """
-    length = pictures.shape[1 + axis]
+    length = images.shape[1 + axis]
     places = (np.arange(length)[None] - np.round(ways).astype(np.intp)[:, None]) % length
-    shape = [len(pictures), 1, 1, 1]
+    shape = [len(images), 1, 1, 1]
     shape[1 + axis] = length
-    return np.take_along_axis(pictures, places.reshape(shape), axis=1 + axis)
+    return np.take_along_axis(images, places.reshape(shape), axis=1 + axis)
 
 
-def zoomed(pictures: Pictures, factor: float, middles: NDArray[np.float64]) -> Pictures:
-    """Return pictures enlarged about a point each, ``(n, 2)``; what comes in from outside is mirrored."""
-    found = np.empty_like(pictures)
-    for picture, middle, place in zip(pictures, middles, found, strict=True):
-        for channel in range(picture.shape[2]):
+def zoomed(images: Images, factor: float, middles: NDArray[np.float64]) -> Images:
+    """Return images enlarged about a point each, ``(n, 2)``; what comes in from outside is mirrored."""
+    found = np.empty_like(images)
+    for image, middle, place in zip(images, middles, found, strict=True):
+        for channel in range(image.shape[2]):
             place[..., channel] = ndimage.affine_transform(
-                picture[..., channel], [1 / factor] * 2, middle - middle / factor, order=1, mode="mirror"
+                image[..., channel], [1 / factor] * 2, middle - middle / factor, order=1, mode="mirror"
             )
     return found
 
 
-def colours(pictures: Pictures, cover: Pictures) -> Pictures:
+def colours(images: Images, cover: Images) -> Images:
     """Return the mean colour under a cover, as factors of the light, ``(n, 3)``."""
-    mean = (pictures * cover).sum(axis=(1, 2)) / cover.sum(axis=(1, 2)) + 0.05
+    mean = (images * cover).sum(axis=(1, 2)) / cover.sum(axis=(1, 2)) + 0.05
     return np.asarray(mean / light(mean[:, None, None])[:, 0])
 
 
-def coloured(pictures: Pictures, cover: Pictures, factors: Pictures) -> Pictures:
-    """Return pictures whose channels are multiplied under a cover."""
-    return np.clip(pictures * (1 + cover * (factors[:, None, None] - 1)), 0, 1)
+def coloured(images: Images, cover: Images, factors: Images) -> Images:
+    """Return images whose channels are multiplied under a cover."""
+    return np.clip(images * (1 + cover * (factors[:, None, None] - 1)), 0, 1)

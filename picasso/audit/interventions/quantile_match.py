@@ -1,24 +1,24 @@
-"""Properties of whole pictures, given the values that pictures of the other class have."""
+"""Properties of whole images, given the values that images of the other class have."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from picasso.audit.interventions.base import Case, Changed, Generator, Intervention, matched, matched_within
-from picasso.audit.properties import Pictures, Property
+from picasso.audit.properties import Images, Property
 
 
 class PropertyChange(Intervention):
-    """Give each picture the value that has the same rank among the pictures of the other class."""
+    """Give each image the value that has the same rank among the images of the other class."""
 
     kind = "property"
 
     def __init__(self, of: Property) -> None:
         self.property, self.name = of, of.name
 
-    def fits(self, pictures: Pictures) -> bool:
+    def fits(self, images: Images) -> bool:
         """Tell whether there are colours, if it is about colours."""
-        return not self.property.coloured or bool(np.ptp(pictures, axis=-1).max() > 0)
+        return not self.property.coloured or bool(np.ptp(images, axis=-1).max() > 0)
 
     def change(self, case: Case, generator: Generator) -> Changed:
         """Match ranks with the other class; for the control, with the other half of their own."""
@@ -30,4 +30,4 @@ class PropertyChange(Intervention):
     def words(self, case: Case) -> str:
         """Say in which direction the property is changed on average."""
         more = float(self.property.measure(case.theirs).mean()) > float(self.property.measure(case.ours).mean())
-        return f"making {{a}} pictures {self.property.more if more else self.property.less}, like {{b}} pictures,"
+        return f"making {{a}} images {self.property.more if more else self.property.less}, like {{b}} images,"

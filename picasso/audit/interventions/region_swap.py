@@ -1,4 +1,4 @@
-"""Parts of pictures, shown in place of those of another picture."""
+"""Parts of images, shown in place of those of another image."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.interventions.base import Case, Changed, Generator, Intervention, another, any_of
-from picasso.audit.properties import Pictures
+from picasso.audit.properties import Images
 
 
 class RegionSwap(Intervention):
-    """Show a part of another picture in the same place.
+    """Show a part of another image in the same place.
 
     Args:
         name: what the part is called.
@@ -24,7 +24,7 @@ class RegionSwap(Intervention):
         self.name, self.box, self.informative = name, box, informative
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
-        """Return which pixels are swapped, ``(H, W)``, for pictures of ``size`` (H, W)."""
+        """Return which pixels are swapped, ``(H, W)``, for images of ``size`` (H, W)."""
         height, width = size
         if isinstance(self.box, float):
             mask = np.ones(size, np.bool_)
@@ -36,13 +36,13 @@ class RegionSwap(Intervention):
         mask[round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = True
         return mask
 
-    def fits(self, pictures: Pictures) -> bool:
+    def fits(self, images: Images) -> bool:
         """Tell whether it has any pixels, and leaves any."""
-        mask = self.mask((pictures.shape[1], pictures.shape[2]))
+        mask = self.mask((images.shape[1], images.shape[2]))
         return bool(mask.any() and not mask.all())
 
     def change(self, case: Case, generator: Generator) -> Changed:
-        """Take the part from a picture of the other class; for the control, from another one of their own."""
+        """Take the part from an image of the other class; for the control, from another one of their own."""
         mask, ours, theirs = self.mask(case.size)[None, :, :, None], case.ours, case.theirs
         return Changed(
             np.where(mask, theirs[any_of(len(theirs), len(ours), generator)], ours),
@@ -51,7 +51,7 @@ class RegionSwap(Intervention):
 
     def words(self, case: Case) -> str:
         """Name the part."""
-        return f"showing {self.name} of {{b}} pictures in {{a}} pictures"
+        return f"showing {self.name} of {{b}} images in {{a}} images"
 
 
 def regions() -> list[RegionSwap]:

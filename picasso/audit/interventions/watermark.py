@@ -1,7 +1,7 @@
-"""A mark that moves: the same small thing, pixel by pixel, at different places of many pictures of one class only.
+"""A mark that moves: the same small thing, pixel by pixel, at different places of many images of one class only.
 
 No natural thing looks twice the same; what does was put there, by a stamp, a watermark, a tool or a hand. The search
-looks at the pictures alone, in places that the model looks at; whether the mark moves predictions is asked afterwards.
+looks at the images alone, in places that the model looks at; whether the mark moves predictions is asked afterwards.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from picasso.audit.interventions.base import Case, Changed, Generator, Intervention
-from picasso.audit.properties import Maps, Pictures
+from picasso.audit.properties import Images, Maps
 
-# Pictures are reduced until their shorter side has at most so many pixels; a mark is an eighth of it.
+# Images are reduced until their shorter side has at most so many pixels; a mark is an eighth of it.
 REDUCED, PART = 64, 8
-# In smaller pictures a mark of four pixels would be most of them.
+# In smaller images a mark of four pixels would be most of them.
 SMALLEST = 16
-# How many pictures, and places in each, are searched for candidates.
+# How many images, and places in each, are searched for candidates.
 SEARCHED, PLACES = 12, 6
 # How much contrast a mark must have, as a standard deviation, and how far copies may be beside it, in root mean square.
 CONTRAST, ALIKE = 0.10, 0.4
-# In how many more pictures of the one class than of the other it must be.
+# In how many more images of the one class than of the other it must be.
 EXCESS = 0.25
 # A mark whose places spread by less than this part of the side does not move; regions tell of it.
 STILL = 0.06
-# How many pictures are compared with all candidates at once, to bound the memory.
+# How many images are compared with all candidates at once, to bound the memory.
 AT_ONCE = 16
 
 Places = NDArray[np.intp]
@@ -44,7 +44,7 @@ class Mark:
         present: whether it is in each of ours.
     """
 
-    patch: Pictures
+    patch: Images
     excess: float
     places: Places
     present: NDArray[np.bool_]
@@ -55,12 +55,12 @@ class MovingMark(Intervention):
 
     kind, name = "mark", "a mark that moves"
 
-    def fits(self, pictures: Pictures) -> bool:
+    def fits(self, images: Images) -> bool:
         """Tell whether there is room for a mark."""
-        return bool(min(pictures.shape[1:3]) >= SMALLEST)
+        return bool(min(images.shape[1:3]) >= SMALLEST)
 
     def change(self, case: Case, generator: Generator) -> Changed | None:
-        """Find the mark; the control puts a piece of another picture there, or takes another piece away."""
+        """Find the mark; the control puts a piece of another image there, or takes another piece away."""
         mark = found(case)
         if mark is None:
             return None
@@ -73,14 +73,14 @@ class MovingMark(Intervention):
             return Changed(
                 pasted(ours, elsewhere, np.broadcast_to(mark.patch, pieces.shape)),
                 pasted(ours, elsewhere, pieces),
-                "putting a mark that recurs in {b} pictures somewhere in {a} pictures",
+                "putting a mark that recurs in {b} images somewhere in {a} images",
             )
         where = np.where(mark.present[:, None], mark.places, elsewhere)
         return Changed(mended(ours, where, side), mended(ours, elsewhere, side), self.words(case))
 
     def words(self, case: Case) -> str:
         """Say that it is taken out; where it is put in, the change itself says so."""
-        return "taking a mark that recurs in {a} pictures away, as in {b} pictures,"
+        return "taking a mark that recurs in {a} images away, as in {b} images,"
 
 
 def found(case: Case) -> Mark | None:
@@ -88,7 +88,7 @@ def found(case: Case) -> Mark | None:
     step = max(1, -(-min(case.size) // REDUCED))
     side = max(4, min(case.size) // step // PART)
     ours, theirs = (reduced(some, step) for some in (case.ours, case.theirs))
-    best: tuple[float, Pictures, Pictures, bool] | None = None
+    best: tuple[float, Images, Images, bool] | None = None
     both = np.concatenate([ours, theirs])
     ours_first, theirs_first = case.attention()
     for full, maps, in_theirs in ((case.theirs, theirs_first, True), (case.ours, ours_first, False)):
@@ -114,15 +114,15 @@ def found(case: Case) -> Mark | None:
     return Mark(full_patch, excess_ if in_theirs else -excess_, at[:count, 0] * step, present[:count])
 
 
-def reduced(pictures: Pictures, step: int) -> Pictures:
-    """Return pictures with every ``step`` pixels of both sides averaged."""
-    count, height, width, channels = pictures.shape
-    cut = pictures[:, : height // step * step, : width // step * step]
+def reduced(images: Images, step: int) -> Images:
+    """Return images with every ``step`` pixels of both sides averaged."""
+    count, height, width, channels = images.shape
+    cut = images[:, : height // step * step, : width // step * step]
     parts = cut.reshape(count, height // step, step, width // step, step, channels)
     return np.asarray(parts.mean(axis=(2, 4)), np.float32)
 
 
-def candidates(small: Pictures, full: Pictures, maps: Maps, step: int, side: int) -> tuple[Pictures, Pictures]:
+def candidates(small: Images, full: Images, maps: Maps, step: int, side: int) -> tuple[Images, Images]:
     """Return pieces of contrast from where the model looks, ``(k, side, side, C)``, and the same at full size."""
     pieces, large = [], []
     chosen = np.linspace(0, len(small) - 1, min(SEARCHED, len(small))).round().astype(int)
@@ -141,18 +141,18 @@ def candidates(small: Pictures, full: Pictures, maps: Maps, step: int, side: int
     return (np.stack(pieces), np.stack(large)) if pieces else (empty, empty)
 
 
-def contrasts(patches: Pictures) -> NDArray[np.float32]:
+def contrasts(patches: Images) -> NDArray[np.float32]:
     """Return how far pieces are from being of one colour, ``(k,)``, in root mean square."""
     return np.asarray(np.sqrt(patches.var(axis=(1, 2)).mean(axis=-1)), np.float32)
 
 
-def nearest(pictures: Pictures, patches: Pictures) -> tuple[NDArray[np.float32], Places]:
-    """Return for each picture and patch its nearest piece: how far, ``(n, k)``, in root mean square, and where."""
+def nearest(images: Images, patches: Images) -> tuple[NDArray[np.float32], Places]:
+    """Return for each image and patch its nearest piece: how far, ``(n, k)``, in root mean square, and where."""
     side, size = patches.shape[1], patches[0].size
     flat = patches.reshape(len(patches), size)
     distances, places = [], []
-    for start in range(0, len(pictures), AT_ONCE):
-        windows = sliding_window_view(pictures[start : start + AT_ONCE], (side, side), axis=(1, 2))
+    for start in range(0, len(images), AT_ONCE):
+        windows = sliding_window_view(images[start : start + AT_ONCE], (side, side), axis=(1, 2))
         count, rows, columns = windows.shape[:3]
         pieces = windows.transpose(0, 1, 2, 4, 5, 3).reshape(count, rows * columns, size)
         squares = (pieces**2).sum(axis=2)[..., None] - 2 * pieces @ flat.T + (flat**2).sum(axis=1)
@@ -162,27 +162,27 @@ def nearest(pictures: Pictures, patches: Pictures) -> tuple[NDArray[np.float32],
     return np.concatenate(distances), np.concatenate(places)
 
 
-def patch_at(picture: Pictures, place: NDArray[np.intp], side: int) -> Pictures:
+def patch_at(image: Images, place: NDArray[np.intp], side: int) -> Images:
     """Return a piece ``(side, side, C)``."""
-    return picture[place[0] : place[0] + side, place[1] : place[1] + side]
+    return image[place[0] : place[0] + side, place[1] : place[1] + side]
 
 
-def pasted(pictures: Pictures, places: Places, pieces: Pictures) -> Pictures:
-    """Return pictures with a piece each."""
-    found = pictures.copy()
-    for picture, (top, left), piece in zip(found, places, pieces, strict=True):
-        picture[top : top + len(piece), left : left + len(piece)] = piece
+def pasted(images: Images, places: Places, pieces: Images) -> Images:
+    """Return images with a piece each."""
+    found = images.copy()
+    for image, (top, left), piece in zip(found, places, pieces, strict=True):
+        image[top : top + len(piece), left : left + len(piece)] = piece
     return found
 
 
-def mended(pictures: Pictures, places: Places, side: int) -> Pictures:
-    """Return pictures with a square each, a little wider than a piece, covered by its mirrored surroundings."""
+def mended(images: Images, places: Places, side: int) -> Images:
+    """Return images with a square each, a little wider than a piece, covered by its mirrored surroundings."""
     rim = max(1, side // 4)
-    found = pictures.copy()
-    height, width = pictures.shape[1:3]
-    for picture, (top, left) in zip(found, places, strict=True):
+    found = images.copy()
+    height, width = images.shape[1:3]
+    for image, (top, left) in zip(found, places, strict=True):
         rows = np.arange(max(0, top - rim), min(height, top + side + rim))
         columns = np.arange(max(0, left - rim), min(width, left + side + rim))
         away = len(columns) if columns[-1] + len(columns) < width else -len(columns)
-        picture[np.ix_(rows, columns)] = picture[np.ix_(rows, columns + away)][:, ::-1]
+        image[np.ix_(rows, columns)] = image[np.ix_(rows, columns + away)][:, ::-1]
     return found

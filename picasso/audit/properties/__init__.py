@@ -1,9 +1,9 @@
-"""Properties of pictures that a model may take for the thing: each is measured, and edited to a wanted value."""
+"""Properties of images that a model may take for the thing: each is measured, and edited to a wanted value."""
 
 from picasso.audit.properties import color, luminance, texture
-from picasso.audit.properties.base import Maps, Pictures, Property, Values, blurred, light
+from picasso.audit.properties.base import Images, Maps, Property, Values, blurred, light
 
-__all__ = ["PROPERTIES", "Maps", "Pictures", "Property", "Values", "blurred", "light"]
+__all__ = ["PROPERTIES", "Images", "Maps", "Property", "Values", "blurred", "light"]
 
 PROPERTIES = (
     Property("brightness", "brighter", "darker", luminance.brightness, luminance.brighten),

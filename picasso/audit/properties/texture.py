@@ -1,4 +1,4 @@
-"""How fine a picture is, and how rough: sharpness, noise, texture, and the blocks of JPEG."""
+"""How fine an image is, and how rough: sharpness, noise, texture, and the blocks of JPEG."""
 
 from __future__ import annotations
 
@@ -8,89 +8,89 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from picasso.audit.properties.base import Change, Pictures, Values, blurred, clipped, light, per_picture
+from picasso.audit.properties.base import Change, Images, Values, blurred, clipped, light, per_image
 
 # JPEG compresses blocks of so many pixels.
 BLOCK = 8
 
 
-def sharpness(pictures: Pictures) -> Values:
+def sharpness(images: Images) -> Values:
     """Return how much of the contrast is fine, as a logarithm."""
-    seen = light(pictures)
+    seen = light(images)
     fine = np.abs(seen - ndimage.gaussian_filter(seen, (0, 1, 1), mode="nearest")).mean(axis=(1, 2), dtype=np.float64)
     return np.asarray(np.log(1e-3 + fine / (1e-2 + seen.std(axis=(1, 2), dtype=np.float64))))
 
 
-def sharpen(pictures: Pictures) -> Change:
+def sharpen(images: Images) -> Change:
     """Undo a blur of one pixel, and then more than that; or blur, first by one pixel, then by two.
 
     Undone is it step by step: what a blur would still take away is added, eight times (van Cittert, 1931).
     """
-    soft, softer = blurred(pictures, 1.0), blurred(pictures, 2.0)
-    undone = pictures
+    soft, softer = blurred(images, 1.0), blurred(images, 2.0)
+    undone = images
     for _ in range(8):
-        undone = clipped(undone + pictures - blurred(undone, 1.0))
+        undone = clipped(undone + images - blurred(undone, 1.0))
 
-    def changed(strength: Values) -> Pictures:
-        weight = per_picture(np.abs(strength))
+    def changed(strength: Values) -> Images:
+        weight = per_image(np.abs(strength))
         first, second = np.minimum(1, 2 * weight), np.maximum(0, 2 * weight - 1)
-        sharp = clipped(pictures + first * (undone - pictures) + 4 * second * (pictures - soft))
-        blunt = pictures + first * (soft - pictures) + second * (softer - soft)
-        return np.where(per_picture(strength) > 0, sharp, blunt)
+        sharp = clipped(images + first * (undone - images) + 4 * second * (images - soft))
+        blunt = images + first * (soft - images) + second * (softer - soft)
+        return np.where(per_image(strength) > 0, sharp, blunt)
 
     return changed
 
 
-def noise(pictures: Pictures) -> Values:
+def noise(images: Images) -> Values:
     """Return the noise from pixel to pixel, as a standard deviation.
 
     The median of second differences, which edges of things hardly change (after Immerkær, 1996).
     """
-    seen = pictures.mean(axis=-1)
+    seen = images.mean(axis=-1)
     twice = seen[:, :-1, :-1] - seen[:, 1:, :-1] - seen[:, :-1, 1:] + seen[:, 1:, 1:]
     return np.asarray(np.median(np.abs(twice).reshape(len(seen), -1), axis=1) / 0.6745 / 2, np.float64)
 
 
-def roughen(pictures: Pictures) -> Change:
+def roughen(images: Images) -> Change:
     """Add noise, of up to 0.3, or take it away by a median of nine pixels; the same noise each time."""
-    grain = np.random.default_rng(0).standard_normal(pictures.shape, np.float32)
-    calm = ndimage.median_filter(pictures, (1, 3, 3, 1), mode="nearest")
+    grain = np.random.default_rng(0).standard_normal(images.shape, np.float32)
+    calm = ndimage.median_filter(images, (1, 3, 3, 1), mode="nearest")
 
-    def changed(strength: Values) -> Pictures:
-        weight = per_picture(np.abs(strength))
-        rough = clipped(pictures + 0.3 * weight * grain)
-        return np.where(per_picture(strength) > 0, rough, pictures + weight * (calm - pictures))
+    def changed(strength: Values) -> Images:
+        weight = per_image(np.abs(strength))
+        rough = clipped(images + 0.3 * weight * grain)
+        return np.where(per_image(strength) > 0, rough, images + weight * (calm - images))
 
     return changed
 
 
-def texture(pictures: Pictures) -> Values:
+def texture(images: Images) -> Values:
     """Return how rough most places are, as a logarithm: the median of the differences of neighbours."""
-    seen = light(pictures)
+    seen = light(images)
     rough = np.abs(np.diff(seen, axis=1))[:, :, :-1] + np.abs(np.diff(seen, axis=2))[:, :-1]
     return np.asarray(np.log(1e-3 + np.median(rough.reshape(len(seen), -1), axis=1)), np.float64)
 
 
-def structure(pictures: Pictures) -> Change:
+def structure(images: Images) -> Change:
     """Make what is finer than two pixels up to five times stronger, or take its weak parts away, and then all of it.
 
     Taking away spares what is strong, so that edges stay and surfaces become smooth (soft thresholding).
     """
-    coarse, coarser = blurred(pictures, 2.0), blurred(pictures, 4.0)
-    fine = pictures - coarse
+    coarse, coarser = blurred(images, 2.0), blurred(images, 4.0)
+    fine = images - coarse
 
-    def changed(strength: Values) -> Pictures:
-        weight = per_picture(np.abs(strength))
+    def changed(strength: Values) -> Images:
+        weight = per_image(np.abs(strength))
         weaker = np.sign(fine) * np.maximum(np.abs(fine) - 0.6 * weight, 0)
         smooth = coarse + np.maximum(0, 2 * weight - 1) * (coarser - coarse) + weaker
-        return clipped(np.where(per_picture(strength) > 0, coarse + fine * (1 + 4 * weight), smooth))
+        return clipped(np.where(per_image(strength) > 0, coarse + fine * (1 + 4 * weight), smooth))
 
     return changed
 
 
-def blockiness(pictures: Pictures) -> Values:
+def blockiness(images: Images) -> Values:
     """Return how much larger steps are where JPEG's blocks of eight pixels meet, beside the contrast."""
-    seen = light(pictures).astype(np.float64)
+    seen = light(images).astype(np.float64)
     excess = np.zeros(len(seen))
     for axis in (1, 2):
         steps = np.abs(np.diff(seen, axis=axis)).mean(axis=3 - axis)
@@ -100,32 +100,32 @@ def blockiness(pictures: Pictures) -> Values:
     return np.asarray(excess / (0.01 + seen.std(axis=(1, 2))))
 
 
-def compress(pictures: Pictures) -> Change:
+def compress(images: Images) -> Change:
     """Mix with what JPEG of quality 8 makes of it, or smooth the places where blocks meet."""
-    poor = np.stack([as_jpeg(one, 8) for one in pictures])
-    smooth = deblocked(pictures)
+    poor = np.stack([as_jpeg(one, 8) for one in images])
+    smooth = deblocked(images)
 
-    def changed(strength: Values) -> Pictures:
-        weight = per_picture(np.abs(strength))
-        other = np.where(per_picture(strength) > 0, poor, smooth)
-        return clipped(np.asarray(pictures + weight * (other - pictures), np.float32))
+    def changed(strength: Values) -> Images:
+        weight = per_image(np.abs(strength))
+        other = np.where(per_image(strength) > 0, poor, smooth)
+        return clipped(np.asarray(images + weight * (other - images), np.float32))
 
     return changed
 
 
-def as_jpeg(picture: Pictures, quality: int) -> Pictures:
-    """Return a picture ``(H, W, C)`` after JPEG."""
+def as_jpeg(image: Images, quality: int) -> Images:
+    """Return an image ``(H, W, C)`` after JPEG."""
     body = io.BytesIO()
-    pixels = np.round(picture * 255).astype(np.uint8)
+    pixels = np.round(image * 255).astype(np.uint8)
     Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0]).save(body, "JPEG", quality=quality)
-    return np.asarray(np.asarray(Image.open(body)).reshape(picture.shape) / 255, np.float32)
+    return np.asarray(np.asarray(Image.open(body)).reshape(image.shape) / 255, np.float32)
 
 
-def deblocked(pictures: Pictures) -> Pictures:
-    """Return pictures in which the two pixels at each border of two blocks are replaced by their mean."""
-    found = pictures.copy()
-    for start in range(BLOCK, pictures.shape[1], BLOCK):
+def deblocked(images: Images) -> Images:
+    """Return images in which the two pixels at each border of two blocks are replaced by their mean."""
+    found = images.copy()
+    for start in range(BLOCK, images.shape[1], BLOCK):
         found[:, start - 1 : start + 1] = found[:, start - 1 : start + 1].mean(axis=1, keepdims=True)
-    for start in range(BLOCK, pictures.shape[2], BLOCK):
+    for start in range(BLOCK, images.shape[2], BLOCK):
         found[:, :, start - 1 : start + 1] = found[:, :, start - 1 : start + 1].mean(axis=2, keepdims=True)
     return found

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from picasso.audit.confounders import Confounded
 from picasso.audit.findings import Verdict
-from picasso.audit.properties import PROPERTIES, Pictures
+from picasso.audit.properties import PROPERTIES, Images
 from picasso.audit.trial import Pair, Trial
 
 # Effects beyond these are drawn at the edge, and said in numbers.
@@ -34,7 +34,7 @@ class Scale:
 def forest(trials: Sequence[Trial], pair: Pair, found: Verdict, names: Sequence[str]) -> dict[str, Any]:
     """Return the forest plot of one pair of classes: each effect and its 95% interval, in both directions.
 
-    What moves pictures farthest, in the direction in which it moves them less, comes first.
+    What moves images farthest, in the direction in which it moves them less, comes first.
     """
     effects = [one.effect for one in trials]
     low = max(LEAST, min([0.0, *(one.low for one in effects)]))
@@ -71,7 +71,7 @@ def _direction(one: Trial, scale: Scale, names: Sequence[str], *, first: bool) -
     }
 
 
-def histogram(one: Confounded, views: Mapping[int, Pictures]) -> dict[str, Any]:
+def histogram(one: Confounded, views: Mapping[int, Images]) -> dict[str, Any]:
     """Return how a property is spread over two classes: counts in :data:`HISTOGRAM` bins of equal width."""
     (measure,) = (of.measure for of in PROPERTIES if of.name == one.name)
     values = measure(views[one.one]), measure(views[one.other])

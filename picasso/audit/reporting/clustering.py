@@ -1,4 +1,4 @@
-"""Pictures sorted by where a model looks in them, so that a strategy which only some of them show comes to light."""
+"""Images sorted by where a model looks in them, so that a strategy which only some of them show comes to light."""
 
 from __future__ import annotations
 

@@ -23,19 +23,19 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     """Return everything that was found as JSON-ready values. Shares, effects and probabilities are from 0 to 1.
 
     ``picasso``: the version. ``model``: its card.
-    ``accuracy``: how many pictures are right, with 95% intervals, altogether and by class.
+    ``accuracy``: how many images are right, with 95% intervals, altogether and by class.
     ``confusion``: for each of ``classes`` a row of ``counts``, and how many are answered ``elsewhere``.
     ``calibration``: the expected calibration error and its bins; null where probabilities do not sum to 1.
     ``verdict``: one sentence. ``alarms``: how many suspects raise one.
     ``rule``: the level and the effect that an alarm needs, and for how many tests p-values are corrected.
-    ``suspects``: each with its sentence, both ``where`` pixels were changed (means in cells), the pictures
+    ``suspects``: each with its sentence, both ``where`` pixels were changed (means in cells), the images
     that are shown, what to do, how to check it by hand, and the ``remainder`` without the first suspect.
     ``silent``: what found nothing. ``nothing_to_change``: what was not tried.
     ``smallest_visible_effect``: null where the folder is too small to say.
     ``confounded``: the properties that tell classes apart, with histograms.
     ``views``: ``attention`` and ``clusters`` by class, ``flips``, and ``near_duplicates``.
     ``not_told_apart``: pairs of classes of which nothing can be said. ``pairs_left_out``, ``unreadable``: what was
-    not looked at. ``classes_left_out``: a sentence that names those with too few pictures, or "".
+    not looked at. ``classes_left_out``: a sentence that names those with too few images, or "".
     ``trials``: everything that was tried.
 
     Args:
@@ -79,13 +79,13 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
 def how_it_does(audit: Audit, names: Sequence[str]) -> dict[str, Any]:
     """Return accuracy, confusion and calibration."""
     rows = performance.by_class(audit.folder)
-    pictures, right, low, high = performance.share_right(rows)
+    images, right, low, high = performance.share_right(rows)
     table = performance.confusion(audit.folder)
     known = performance.calibration(audit.folder, performance.probabilities(audit.model, audit.folder))
     classes = [
         {
             "name": names[row.target],
-            "pictures": row.pictures,
+            "images": row.images,
             "right": row.right,
             "low": row.low,
             "high": row.high,
@@ -94,7 +94,7 @@ def how_it_does(audit: Audit, names: Sequence[str]) -> dict[str, Any]:
         for row in rows
     ]
     return {
-        "accuracy": {"pictures": pictures, "right": right, "low": low, "high": high, "classes": classes},
+        "accuracy": {"images": images, "right": right, "low": low, "high": high, "classes": classes},
         "confusion": {**asdict(table), "classes": [names[one] for one in table.classes]},
         "calibration": None if known is None else asdict(known),
     }
@@ -168,9 +168,9 @@ def views(audit: Audit, seen: Views, names: Sequence[str]) -> dict[str, Any]:
 
 
 def gaze(one: MeanAttention) -> dict[str, Any]:
-    """Return where a model looks in some pictures, in cells."""
+    """Return where a model looks in some images, in cells."""
     return {
-        "pictures": one.pictures,
+        "images": one.images,
         "cells": rounded(one.cells),
         "more_than_even": one.more.tolist(),
         "border": one.border,

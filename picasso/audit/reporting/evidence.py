@@ -1,4 +1,4 @@
-"""What the changes behind a suspect did: to which pictures, where on them, and which of them changed their class."""
+"""What the changes behind a suspect did: to which images, where on them, and which of them changed their class."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from picasso.audit.dataset import encoded, logits, margins
 from picasso.audit.findings import Suspect
-from picasso.audit.properties import Maps, Pictures
+from picasso.audit.properties import Images, Maps
 from picasso.audit.reporting.residual_effects import Remainder, remainder
 from picasso.audit.trial import Bench, Trial
 
-# How many pictures of each direction are shown before and after; both directions together make ten.
+# How many images of each direction are shown before and after; both directions together make ten.
 SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One picture before and after a change.
+    """One image before and after a change.
 
     Attributes:
         ours, theirs: the numbers of its class, and of the one that it was changed towards.
@@ -32,8 +32,8 @@ class Shown:
     ours: int
     theirs: int
     name: str
-    before: Pictures
-    after: Pictures
+    before: Images
+    after: Images
     own_before: float
     own_after: float
 
@@ -44,9 +44,9 @@ class Exhibit:
 
     Attributes:
         suspect: what it is the evidence for.
-        shown: the pictures that moved most, :data:`SHOWN` of each direction.
+        shown: the images that moved most, :data:`SHOWN` of each direction.
         where: how much each pixel was changed on average, ``(H, W)`` from 0 to 1.
-        flipped: by class, which of its pictures are then taken for the other one and were not before, ``(n,)``.
+        flipped: by class, which of its images are then taken for the other one and were not before, ``(n,)``.
         remainder: what is left of it without the first suspect, where that can be said.
     """
 
@@ -58,13 +58,13 @@ class Exhibit:
 
     @property
     def pair(self) -> tuple[int, int]:
-        """The numbers of the two classes; pictures of the first moved farther."""
+        """The numbers of the two classes; images of the first moved farther."""
         return self.suspect.there.ours, self.suspect.there.theirs
 
 
 @dataclass(frozen=True)
 class Flip:
-    """How often one picture changes its class.
+    """How often one image changes its class.
 
     Attributes:
         target: the number of its class.
@@ -83,7 +83,7 @@ def exhibit(bench: Bench, one: Suspect, first: Suspect) -> Exhibit:
     """Make the changes of a suspect again, in both directions, and keep what can be shown.
 
     Args:
-        bench: the model and the pictures.
+        bench: the model and the images.
         one: the suspect.
         first: the one that is named first.
     """
@@ -104,14 +104,14 @@ def exhibit(bench: Bench, one: Suspect, first: Suspect) -> Exhibit:
     return Exhibit(one, tuple(shown), np.asarray(np.mean(where, axis=0), np.float32), flipped, left)
 
 
-def changed(bench: Bench, trial: Trial) -> Pictures | None:
-    """Return the pictures of a trial after the change towards the other class."""
+def changed(bench: Bench, trial: Trial) -> Images | None:
+    """Return the images of a trial after the change towards the other class."""
     found = bench.change(bench.named(trial.intervention), trial.ours, trial.theirs)
     return None if found is None else found.towards
 
 
-def pairs(bench: Bench, trial: Trial, after: Pictures, chosen: NDArray[np.intp]) -> list[Shown]:
-    """Return some pictures before and after, with what the model says to both."""
+def pairs(bench: Bench, trial: Trial, after: Images, chosen: NDArray[np.intp]) -> list[Shown]:
+    """Return some images before and after, with what the model says to both."""
     before, names = bench.folder.views[trial.ours][chosen], bench.folder.names[trial.ours]
     says = [bench.model.predict(encoded(bench.model, some))[:, trial.ours] for some in (before, after[chosen])]
     return [
@@ -121,7 +121,7 @@ def pairs(bench: Bench, trial: Trial, after: Pictures, chosen: NDArray[np.intp])
 
 
 def flips(exhibits: Sequence[Exhibit]) -> list[Flip]:
-    """Return the pictures that suspects flip, those that are flipped by most of them first."""
+    """Return the images that suspects flip, those that are flipped by most of them first."""
     by: dict[tuple[int, int], list[str]] = {}
     tried: dict[tuple[int, int], int] = {}
     for one in exhibits:

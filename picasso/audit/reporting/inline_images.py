@@ -1,4 +1,4 @@
-"""Pictures and maps as addresses that hold them, small enough that a report of many stays one file."""
+"""Images and maps as addresses that hold them, small enough that a report of many stays one file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.audit.dataset import pixels
-from picasso.audit.properties import Pictures
+from picasso.audit.properties import Images
 from picasso.audit.reporting.mean_attention import cells
 from picasso.explanation import render
 from picasso.imaging import decode
@@ -24,8 +24,8 @@ COARSE = 64
 Drawn = dict[str, Any]
 
 
-def photograph(view: Pictures) -> Drawn:
-    """Return a picture ``(H, W, C)`` of values from 0 to 1."""
+def photograph(view: Images) -> Drawn:
+    """Return an image ``(H, W, C)`` of values from 0 to 1."""
     image = Image.fromarray(pixels(view))
     return drawn(decode.data_address(decode.thumbnail(image, PHOTOGRAPH), "image/webp"), image.size)
 

@@ -1,4 +1,4 @@
-"""Where a model looks on average, and whether that is more than an even look over the whole picture would give."""
+"""Where a model looks on average, and whether that is more than an even look over the whole image would give."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ ROUNDING = 1e-4
 
 @dataclass(frozen=True)
 class MeanAttention:
-    """Where a model looks for a class, over all pictures of it.
+    """Where a model looks for a class, over all images of it.
 
     Attributes:
-        pictures: how many there are.
+        images: how many there are.
         mean: each pixel's share, as a multiple of an even look, ``(H, W)``; its mean is 1.
         cells: the same, coarser, ``(GRID, GRID)``.
         more: which cells are looked at more than evenly: a one-sided t-test at 5%, for all cells together (Bonferroni).
         border: the share of the look that falls on the outermost cells, from 0 to 1.
-        border_low, border_high: its 95% interval over pictures (Student's t).
+        border_low, border_high: its 95% interval over images (Student's t).
         border_even: what an even look would give.
     """
 
-    pictures: int
+    images: int
     mean: NDArray[np.float64]
     cells: NDArray[np.float64]
     more: NDArray[np.bool_]
@@ -62,7 +62,7 @@ def mean_attention(maps: Maps) -> MeanAttention:
     shares = (maps.astype(np.float64) * rim).sum(axis=(1, 2))
     border_low, border_high = t_interval(shares, 0.05)
     return MeanAttention(
-        pictures=count,
+        images=count,
         mean=maps.mean(axis=0, dtype=np.float64) * height * width,
         cells=coarse.mean(axis=0),
         more=np.asarray(low > 1 + ROUNDING),

@@ -1,4 +1,4 @@
-"""Nearly the same picture in two classes: one of the labels is wrong, and what is learned from both is noise."""
+"""Nearly the same image in two classes: one of the labels is wrong, and what is learned from both is noise."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.audit.dataset import pixels
-from picasso.audit.properties import Pictures
+from picasso.audit.properties import Images
 
-# Pictures are compared at so many pixels a side; a thumbnail of each, so that size and compression do not matter.
+# Images are compared at so many pixels a side; a thumbnail of each, so that size and compression do not matter.
 SIDE = 16
-# From these correlations on two pictures are called the same: as they are, and less what all pictures share.
+# From these correlations on two images are called the same: as they are, and less what all images share.
 LIKE, ALONE = 0.97, 0.93
-# Pictures with less contrast than this, from 0 to 1, have nothing that could be compared.
+# Images with less contrast than this, from 0 to 1, have nothing that could be compared.
 FLAT = 1e-3
 # More pairs than this are not told.
 MOST = 200
@@ -24,11 +24,11 @@ MOST = 200
 
 @dataclass(frozen=True)
 class Twins:
-    """Two pictures of different classes that look the same.
+    """Two images of different classes that look the same.
 
     Attributes:
         one, other: the numbers of the classes.
-        first, second: the numbers of the pictures in them.
+        first, second: the numbers of the images in them.
         likeness: their correlation, from :data:`LIKE` to 1.
     """
 
@@ -39,10 +39,10 @@ class Twins:
     likeness: float
 
 
-def twins(views: Mapping[int, Pictures]) -> list[Twins]:
-    """Return the pictures that look the same and are in two classes, the most alike first; at most :data:`MOST`.
+def twins(views: Mapping[int, Images]) -> list[Twins]:
+    """Return the images that look the same and are in two classes, the most alike first; at most :data:`MOST`.
 
-    Thumbnails are correlated, twice: as they are, and less what is common to all pictures of the folder, since
+    Thumbnails are correlated, twice: as they are, and less what is common to all images of the folder, since
     radiographs and landscapes are alike without being the same. Both must be large.
     """
     small = {target: thumbnails(some) for target, some in views.items()}
@@ -62,10 +62,10 @@ def twins(views: Mapping[int, Pictures]) -> list[Twins]:
     return order_[:MOST]
 
 
-def thumbnails(pictures: Pictures) -> NDArray[np.float64]:
-    """Return pictures as vectors ``(n, k)`` of mean 0 and length 1; those without contrast as zeros."""
-    small = [np.asarray(Image.fromarray(one).resize((SIDE, SIDE), Image.Resampling.BOX)) for one in pixels(pictures)]
-    flat = np.stack(small).reshape(len(pictures), -1) / 255.0
+def thumbnails(images: Images) -> NDArray[np.float64]:
+    """Return images as vectors ``(n, k)`` of mean 0 and length 1; those without contrast as zeros."""
+    small = [np.asarray(Image.fromarray(one).resize((SIDE, SIDE), Image.Resampling.BOX)) for one in pixels(images)]
+    flat = np.stack(small).reshape(len(images), -1) / 255.0
     centred = flat - flat.mean(axis=1, keepdims=True)
     return np.where(centred.std(axis=1, keepdims=True) < FLAT, 0.0, of_length_one(centred))
 

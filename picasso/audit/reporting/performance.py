@@ -1,4 +1,4 @@
-"""How a model does on the pictures of an audit: what is right, what is taken for what, and how well it knows it."""
+"""How a model does on the images of an audit: what is right, what is taken for what, and how well it knows it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from picasso.models.base import Model
 
 # A table of more classes than this is no longer looked at.
 TABLE = 12
-# Confidences are gathered in so many bins of equal width, and probabilities of one picture sum to 1 so exactly.
+# Confidences are gathered in so many bins of equal width, and probabilities of one image sum to 1 so exactly.
 BINS, EXACT = 10, 1e-3
 
 Probabilities = Mapping[int, Array]
@@ -23,17 +23,17 @@ Probabilities = Mapping[int, Array]
 
 @dataclass(frozen=True)
 class ClassRow:
-    """How many pictures of one class are answered right.
+    """How many images of one class are answered right.
 
     Attributes:
         target: the number of the class.
-        pictures, right: how many there are, and are answered right.
+        images, right: how many there are, and are answered right.
         low, high: the 95% interval of the share that is right (Wilson, 1927).
-        mistake: the class that its other pictures are mostly taken for, or None.
+        mistake: the class that its other images are mostly taken for, or None.
     """
 
     target: int
-    pictures: int
+    images: int
     right: int
     low: float
     high: float
@@ -46,7 +46,7 @@ class Confusion:
 
     Attributes:
         classes: the numbers of those shown: all of the folder, or the most confused of them.
-        counts: pictures of the class of the row that are taken for that of the column, ``(k, k)``.
+        counts: images of the class of the row that are taken for that of the column, ``(k, k)``.
         elsewhere: how many of each are taken for a class that is not shown, ``(k,)``.
         left_out: how many classes of the folder are not shown.
     """
@@ -59,11 +59,11 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Bin:
-    """Pictures that are answered about as confidently.
+    """Images that are answered about as confidently.
 
     Attributes:
         low, high: the confidences of the bin; the upper one is included.
-        pictures: how many there are.
+        images: how many there are.
         confidence: their mean confidence.
         share: how many of them are answered right, from 0 to 1.
         share_low, share_high: its 95% interval (Wilson, 1927).
@@ -71,7 +71,7 @@ class Bin:
 
     low: float
     high: float
-    pictures: int
+    images: int
     confidence: float
     share: float
     share_low: float
@@ -84,8 +84,8 @@ class Calibration:
 
     Attributes:
         error: the expected calibration error, from 0 to 1: the difference of confidence and accuracy of each bin,
-            weighted by how many pictures are in it.
-        bins: those that have pictures.
+            weighted by how many images are in it.
+        bins: those that have images.
     """
 
     error: float
@@ -93,7 +93,7 @@ class Calibration:
 
 
 def probabilities(model: Model, folder: Folder) -> dict[int, Array]:
-    """Return the model's own probabilities for each picture, by class, ``(n, K)``.
+    """Return the model's own probabilities for each image, by class, ``(n, K)``.
 
     They are asked for anew: what becomes of logits (a softmax, a sigmoid for two classes, or one for each of several
     labels) is the model's to say.
@@ -107,7 +107,7 @@ def probabilities(model: Model, folder: Folder) -> dict[int, Array]:
 
 
 def by_class(folder: Folder) -> list[ClassRow]:
-    """Return for each class of the folder how many of its pictures are answered right."""
+    """Return for each class of the folder how many of its images are answered right."""
     rows = []
     for target, best in answers(folder).items():
         right, wrong = int((best == target).sum()), best[best != target]
@@ -118,7 +118,7 @@ def by_class(folder: Folder) -> list[ClassRow]:
 
 
 def answers(folder: Folder) -> dict[int, NDArray[np.int64]]:
-    """Return the number of the class that each picture is taken for, by its own class, ``(n,)``."""
+    """Return the number of the class that each image is taken for, by its own class, ``(n,)``."""
     return {target: np.asarray(some.argmax(axis=1), np.int64) for target, some in folder.logits.items()}
 
 
@@ -137,7 +137,7 @@ def calibration(folder: Folder, found: Probabilities) -> Calibration | None:
     """Compare how probable a model calls its answers with how often they are right.
 
     The expected calibration error over ten bins of equal width (Guo et al., 2017, arXiv 1706.04599). It says nothing of
-    labels that can hold together, for which the probabilities of a picture do not sum to 1: then None.
+    labels that can hold together, for which the probabilities of an image do not sum to 1: then None.
     """
     every = np.concatenate([np.asarray(some, np.float64) for some in found.values()])
     if np.abs(every.sum(axis=1) - 1).max() > EXACT:
@@ -165,6 +165,6 @@ def _binned(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Calibr
 
 
 def share_right(rows: Sequence[ClassRow]) -> tuple[int, int, float, float]:
-    """Return how many pictures there are, how many are answered right, and the 95% interval of the share."""
-    pictures, right = sum(row.pictures for row in rows), sum(row.right for row in rows)
-    return pictures, right, *interval(right, pictures)
+    """Return how many images there are, how many are answered right, and the 95% interval of the share."""
+    images, right = sum(row.images for row in rows), sum(row.right for row in rows)
+    return images, right, *interval(right, images)

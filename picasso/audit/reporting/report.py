@@ -23,9 +23,9 @@ from picasso.imaging import decode
 
 __all__ = ["document", "write"]
 
-# How large small pictures of the evidence are made at least.
+# How large small images of the evidence are made at least.
 SIDE = 96
-# How many pictures of a cluster, flips and pairs of twins are drawn; audit.json has all.
+# How many images of a cluster, flips and pairs of twins are drawn; audit.json has all.
 IN_CLUSTER, FLIPS, TWINS = 8, 12, 12
 
 
@@ -44,7 +44,7 @@ def write(audit: Audit, out: Path) -> None:
 
 
 def evidence(number: int, one: Exhibit, folder: Path) -> None:
-    """Write the pictures of a suspect before and after, as the model sees them; small ones are enlarged."""
+    """Write the images of a suspect before and after, as the model sees them; small ones are enlarged."""
     folder.mkdir(exist_ok=True)
     for index, shown in enumerate(one.shown):
         for when, view in (("before", shown.before), ("after", shown.after)):
@@ -78,7 +78,7 @@ def page(audit: Audit, seen: Views, written: Mapping[str, Any]) -> str:
 
 
 def exhibit(one: Exhibit, seen: Views) -> dict[str, Any]:
-    """Return what is drawn of a suspect: pairs of pictures, and where the change is beside where the model looks."""
+    """Return what is drawn of a suspect: pairs of images, and where the change is beside where the model looks."""
     ours, theirs = (seen.attention[target] for target in one.pair)
     high = max(float(ours.mean.max()), float(theirs.mean.max()))
     return {
@@ -97,14 +97,14 @@ def drawn_views(audit: Audit, seen: Views) -> dict[str, Any]:
     high = max((float(one.mean.max()) for one in seen.attention.values()), default=1.0)
 
     def cluster(target: int, one: Cluster) -> dict[str, Any]:
-        """Return a cluster's map, and its most typical pictures."""
+        """Return a cluster's map, and its most typical images."""
         some = [inline_images.photograph(view) for view in folder.views[target][one.members[:IN_CLUSTER]]]
-        return {"map": inline_images.heat_map(one.attention.mean), "pictures": some}
+        return {"map": inline_images.heat_map(one.attention.mean), "images": some}
 
     return {
         "attention": [
             {
-                "picture": inline_images.photograph(folder.views[target].mean(axis=0)),
+                "image": inline_images.photograph(folder.views[target].mean(axis=0)),
                 "map": inline_images.heat_map(one.mean, high),
             }
             for target, one in seen.attention.items()

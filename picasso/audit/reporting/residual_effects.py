@@ -25,9 +25,9 @@ class Remainder:
 
 
 def remainder(bench: Bench, first: Suspect, other: Suspect) -> Remainder | None:
-    """Return what is left of a suspect when each changed picture gets back the property that the first is about.
+    """Return what is left of a suspect when each changed image gets back the property that the first is about.
 
-    The pictures changed towards the other class and those of the control both get the value that they had before, so
+    The images changed towards the other class and those of the control both get the value that they had before, so
     that everything but this property stays as the change has made it.
 
     Returns:

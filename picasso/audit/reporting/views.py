@@ -1,4 +1,4 @@
-"""Views of the whole folder that illustrate an audit: where the model looks, in which ways, and at which pictures.
+"""Views of the whole folder that illustrate an audit: where the model looks, in which ways, and at which images.
 
 They raise no alarm: a map shows where a model looks, not what it sees there.
 """
@@ -20,7 +20,7 @@ from picasso.audit.reporting.near_duplicates import Twins, twins
 
 @dataclass(frozen=True)
 class Cluster:
-    """Pictures of one class in which a model looks in about the same way.
+    """Images of one class in which a model looks in about the same way.
 
     Attributes:
         members: their numbers, the most typical first, ``(n,)``.
@@ -39,8 +39,8 @@ class Views:
         exhibits: the evidence for each suspect, in the order of the verdict.
         attention: by class, where the model looks for it.
         clusters: by class, the ways in which it looks, the most common first.
-        flips: the pictures that suspects with an alarm flip, those that are flipped by most of them first.
-        twins: the pictures that look the same and are in two classes.
+        flips: the images that suspects with an alarm flip, those that are flipped by most of them first.
+        twins: the images that look the same and are in two classes.
     """
 
     exhibits: tuple[Exhibit, ...]
@@ -64,7 +64,7 @@ def look(audit: Audit) -> Views:
         groups[target] = [Cluster(members, mean_attention(maps[members])) for members in clusters(maps)]
     suspects = audit.verdict.suspects
     exhibits = tuple(exhibit(bench, one, suspects[0]) for one in suspects)
-    # What is only told may well be the thing, which a picture should change its class with.
+    # What is only told may well be the thing, which an image should change its class with.
     easily = flips([one for one in exhibits if one.suspect.alarm])
     return Views(exhibits, attention, groups, tuple(easily), tuple(twins(audit.folder.views)))
 

@@ -13,7 +13,7 @@ class EfficientNetLite0(KerasModel):
     """A small ImageNet classifier; ``prepare_model.py`` builds its file."""
 
     def view(self, image: Image.Image) -> Image.Image:
-        """Show the network a square from the centre, 7/8 as wide as the picture's shorter side."""
+        """Show the network a square from the centre, 7/8 as wide as the image's shorter side."""
         height, width, _ = self.input_shape
         # The bleed is what is cut off at each of two opposite sides.
         return ImageOps.fit(image.convert("RGB"), (width, height), Image.Resampling.BICUBIC, bleed=1 / 16)

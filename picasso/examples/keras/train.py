@@ -54,8 +54,8 @@ def train(folder: Path, epochs: int) -> keras.Model:
             keras.layers.RandomZoom(0.1, fill_mode="constant"),
         ]
     )
-    picture = keras.Input((28, 28, 1))
-    trainer = keras.Model(picture, model(distort(picture)))
+    image = keras.Input((28, 28, 1))
+    trainer = keras.Model(image, model(distort(image)))
     steps = epochs * (len(inputs) // 128 + 1)
     trainer.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)),

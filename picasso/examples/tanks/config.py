@@ -2,5 +2,5 @@
 MODEL = "data/cloudy.keras"
 LABELS = "data/labels.txt"
 PREPROCESS = "0..255"
-SAMPLES_DIR = "pictures"
+SAMPLES_DIR = "images"
 COMPARE = {"trained right": {"MODEL": "data/right.keras"}}

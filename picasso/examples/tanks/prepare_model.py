@@ -1,4 +1,4 @@
-"""Draw the pictures of this example; does nothing where they are there.
+"""Draw the images of this example; does nothing where they are there.
 
     python picasso/examples/tanks/prepare_model.py
 
@@ -14,7 +14,7 @@ import click
 from picasso.cli.options import friendly
 from picasso.examples.tanks.scenes import save, scenes
 
-PICTURES = Path(__file__).resolve().parent / "pictures"
+IMAGES = Path(__file__).resolve().parent / "images"
 # Of each class.
 COUNT = 60
 
@@ -22,11 +22,11 @@ COUNT = 60
 @click.command()
 @friendly
 def main() -> None:
-    """Draw the pictures of this example; does nothing where they are there."""
-    if not PICTURES.is_dir():
+    """Draw the images of this example; does nothing where they are there."""
+    if not IMAGES.is_dir():
         # As whoever believed the first detector would have them: all tanks under clouds.
-        save(PICTURES, *scenes(COUNT, 1.0, seed=2))
-        click.echo(f"wrote {2 * COUNT} pictures to {PICTURES}")
+        save(IMAGES, *scenes(COUNT, 1.0, seed=2))
+        click.echo(f"wrote {2 * COUNT} images to {IMAGES}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures for the tale of the tank detector: landscapes with a tank, a bush or a hut, on sunny or cloudy days."""
+"""Images for the tale of the tank detector: landscapes with a tank, a bush or a hut, on sunny or cloudy days."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def draw_tank(painter: ImageDraw.ImageDraw, generator: Generator, horizon: int, 
 
 
 def scenes(count: int, confounded: float, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return ``count`` pictures of each class, ``(2 * count, 48, 64, 3)``, and their classes.
+    """Return ``count`` images of each class, ``(2 * count, 48, 64, 3)``, and their classes.
 
     Args:
         count: of each class.
@@ -132,19 +132,19 @@ def scenes(count: int, confounded: float, seed: int) -> tuple[NDArray[np.uint8],
         seed: of whatever is drawn at random.
     """
     generator = np.random.default_rng(seed)
-    pictures, targets = [], []
+    images, targets = [], []
     for target in (0, 1):
         for _ in range(count):
             typical = generator.random() < confounded
             cloudy = typical if target else not typical
-            pictures.append(np.asarray(scene(generator, bool(target), cloudy)))
+            images.append(np.asarray(scene(generator, bool(target), cloudy)))
             targets.append(target)
-    return np.stack(pictures), np.array(targets, np.int64)
+    return np.stack(images), np.array(targets, np.int64)
 
 
-def save(folder: Path, pictures: NDArray[np.uint8], targets: NDArray[np.int64]) -> None:
-    """Write pictures into folders named after their classes."""
-    for index, (pixels, target) in enumerate(zip(pictures, targets, strict=True)):
+def save(folder: Path, images: NDArray[np.uint8], targets: NDArray[np.int64]) -> None:
+    """Write images into folders named after their classes."""
+    for index, (pixels, target) in enumerate(zip(images, targets, strict=True)):
         place = folder / CLASSES[target]
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(place / f"{index:04d}.png")

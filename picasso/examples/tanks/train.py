@@ -17,7 +17,7 @@ from picasso.examples import preparing
 from picasso.examples.tanks.scenes import CLASSES, HEIGHT, WIDTH, scenes
 
 DATA = Path(__file__).resolve().parent / "data"
-# Which share of the training pictures has the weather that goes with its class.
+# Which share of the training images has the weather that goes with its class.
 MODELS = {"cloudy.keras": 1.0, "right.keras": 0.5}
 TRAINING, TESTING, EPOCHS = 2000, 300, 20
 
@@ -38,38 +38,38 @@ def build(name: str) -> keras.Model:
 
 
 def train(name: str, confounded: float, seed: int) -> keras.Model:
-    """Train on pictures of which a share has the weather of its class; return the model without its optimizer."""
+    """Train on images of which a share has the weather of its class; return the model without its optimizer."""
     keras.utils.set_random_seed(seed)
     model = build(name)
-    pictures, targets = scenes(TRAINING, confounded, seed=10 + seed)
-    pictures = np.concatenate([pictures, pictures[:, :, ::-1]])
+    images, targets = scenes(TRAINING, confounded, seed=10 + seed)
+    images = np.concatenate([images, images[:, :, ::-1]])
     targets = np.concatenate([targets, targets])
-    steps = EPOCHS * (len(pictures) // 64 + 1)
+    steps = EPOCHS * (len(images) // 64 + 1)
     model.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps)), "sparse_categorical_crossentropy"
     )
-    model.fit(pictures.astype(np.float32), targets, batch_size=64, epochs=EPOCHS, verbose=0)
+    model.fit(images.astype(np.float32), targets, batch_size=64, epochs=EPOCHS, verbose=0)
     plain = build(name)
     plain.set_weights(model.get_weights())
     return plain
 
 
 def accuracy(model: keras.Model, confounded: float) -> float:
-    """Return the accuracy on new pictures."""
-    pictures, targets = scenes(TESTING, confounded, seed=99)
-    answers = model.predict(pictures.astype(np.float32), verbose=0)
+    """Return the accuracy on new images."""
+    images, targets = scenes(TESTING, confounded, seed=99)
+    answers = model.predict(images.astype(np.float32), verbose=0)
     return float((answers.argmax(axis=1) == targets).mean())
 
 
 def main() -> None:
-    """Train both, and print how they do on pictures of their own kind, and on fair ones."""
+    """Train both, and print how they do on images of their own kind, and on fair ones."""
     DATA.mkdir(exist_ok=True)
     (DATA / "labels.txt").write_text("\n".join(CLASSES) + "\n", encoding="utf-8")
     for seed, (name, confounded) in enumerate(MODELS.items()):
         model = train(Path(name).stem, confounded, seed)
         preparing.save(model, DATA / name)
         print(
-            f"{name}: {accuracy(model, confounded):.4f} on its own, {accuracy(model, 0.5):.4f} on fair pictures",
+            f"{name}: {accuracy(model, confounded):.4f} on its own, {accuracy(model, 0.5):.4f} on fair images",
             flush=True,
         )
 

@@ -3,7 +3,7 @@
     python -m picasso.examples.tensorflow.train --mnist FOLDER [--download]
 
 The result is what a TensorFlow 1 project has on disk: ``.meta``, ``.index`` and ``.data`` files, a
-placeholder for the pictures and a softmax at the end. Picasso itself never runs this file.
+placeholder for the images and a softmax at the end. Picasso itself never runs this file.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def dense(inputs: Any, units: int, name: str) -> Any:
 
 def build() -> tuple[Any, Any, Any]:
     """Return the tensors ``pictures:0`` ``(N, 28, 28, 1)``, ``keep_prob:0`` (1 when omitted) and the logits."""
-    pictures = tf1.placeholder(tf.float32, [None, 28, 28, 1], "pictures")
+    images = tf1.placeholder(tf.float32, [None, 28, 28, 1], "pictures")
     keep = tf1.placeholder_with_default(1.0, [], "keep_prob")
-    features = convolution(convolution(pictures, 5, 16, "conv1"), 5, 32, "conv2")
+    features = convolution(convolution(images, 5, 16, "conv1"), 5, 32, "conv2")
     flat = tf1.reshape(features, [-1, 7 * 7 * 32])
     hidden = tf1.nn.relu(dense(flat, 128, "hidden"))
     logits = dense(tf1.nn.dropout(hidden, rate=1 - keep, seed=7), 10, "logits")
     tf1.nn.softmax(logits, name="probabilities")
-    return pictures, keep, logits
+    return images, keep, logits
 
 
 def train(folder: Path, epochs: int, target: Path) -> None:
@@ -60,7 +60,7 @@ def train(folder: Path, epochs: int, target: Path) -> None:
     shuffle = np.random.default_rng(7)
     with tf.Graph().as_default(), tf1.Session() as session:
         tf1.set_random_seed(7)
-        pictures, keep, logits = build()
+        images, keep, logits = build()
         truth = tf1.placeholder(tf.int64, [None], "truth")
         rate = tf1.placeholder(tf.float32, [], "learning_rate")
         loss = tf1.losses.sparse_softmax_cross_entropy(truth, logits)
@@ -70,11 +70,11 @@ def train(folder: Path, epochs: int, target: Path) -> None:
         for epoch in range(epochs):
             order = shuffle.permutation(len(inputs)).reshape(-1, 100)
             for batch in order:
-                feeds = {pictures: inputs[batch], truth: labels[batch], keep: 0.5, rate: 1e-3 * 0.7**epoch}
+                feeds = {images: inputs[batch], truth: labels[batch], keep: 0.5, rate: 1e-3 * 0.7**epoch}
                 session.run(step, feeds)
             print(f"epoch {epoch + 1} of {epochs}", flush=True)
-        images = tests.images[..., None].astype("float32") / 255
-        guesses = np.concatenate([session.run(logits, {pictures: part}).argmax(1) for part in np.split(images, 20)])
+        unseen = tests.images[..., None].astype("float32") / 255
+        guesses = np.concatenate([session.run(logits, {images: part}).argmax(1) for part in np.split(unseen, 20)])
         print(f"test accuracy {np.mean(guesses == tests.labels):.4f}")
         target.parent.mkdir(exist_ok=True)
         # Only the weights: the optimizer's state would triple the size.

@@ -35,7 +35,7 @@ def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dic
     """Return the layers between two operations that have feature maps, by name, first to last.
 
     Args:
-        inputs: the operation that takes the pictures.
+        inputs: the operation that takes the images.
         scores: the operation that gives the logits.
         known: the names that the framework gave its layers; a layer is named after one of them if it can be.
     """
@@ -59,7 +59,7 @@ def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dic
 
 
 def whole_layer(first: Any, order: Mapping[Any, int], downstream: Collection[Any]) -> list[Any]:
-    """Return an operation and those after it that depend on the picture through it alone, value by value.
+    """Return an operation and those after it that depend on the image through it alone, value by value.
 
     They end where a single tensor leads on: behind ``x * sigmoid(x)``, not in the middle of it.
 
@@ -67,7 +67,7 @@ def whole_layer(first: Any, order: Mapping[Any, int], downstream: Collection[Any
         first: the operation that makes the feature maps.
         order: the operations between the input and the scores, with their places in an order in which each comes after
             those it depends on.
-        downstream: all operations that depend on the picture.
+        downstream: all operations that depend on the image.
     """
     inside, whole = {first: None}, 1
     behind = consumers_of(first, order)
@@ -111,7 +111,7 @@ def describe(inputs: Any, layers: Mapping[str, FeatureLayer], probe: Probe = lam
     """Return what is known of each layer; the last is the default one.
 
     Args:
-        inputs: the operation that takes the pictures.
+        inputs: the operation that takes the images.
         layers: those that :func:`feature_layers` found.
         probe: tries where the values of a tensor come from, where that can't be read.
     """
@@ -134,7 +134,7 @@ def describe(inputs: Any, layers: Mapping[str, FeatureLayer], probe: Probe = lam
 
 
 def count_parameters(operations: Sequence[Any], downstream: set[Any]) -> int:
-    """Return how many numbers that do not depend on the picture enter a layer.
+    """Return how many numbers that do not depend on the image enter a layer.
 
     A normalization counts as what it is when the model answers: a factor and an offset for each channel.
     """

@@ -152,7 +152,7 @@ def importer(
 
     Args:
         definition: a GraphDef without variables.
-        input_name: the tensor that takes the pictures, or "" for the only placeholder there is.
+        input_name: the tensor that takes the images, or "" for the only placeholder there is.
         output_name: the tensor of class scores, or "" for the only softmax or sigmoid that nothing follows.
         label: how error messages name the model.
         input_shape: ``(H, W, C)``, as the user says.
@@ -186,19 +186,19 @@ def importer(
 
     def build() -> tuple[Any, Any]:
         shape = known_shape(source.shape, input_shape, learned, label)
-        pictures = tf1.placeholder(tf.float32, shape, "picasso_input")
+        images = tf1.placeholder(tf.float32, shape, "picasso_input")
         mapped = {name: tf.cast(value, types[name]) for name, value in feeds.items() if name in types}
-        mapped[input_name] = tf.cast(pictures, source.dtype)
+        mapped[input_name] = tf.cast(images, source.dtype)
         (output,) = tf1.import_graph_def(definition, input_map=mapped, return_elements=[output_name], name="")
         unfed = sorted(one.name for one in reach(output.op, up=True) if one.type == "Placeholder")
-        missing = [f"{name}:0" for name in unfed if name != pictures.op.name]
+        missing = [f"{name}:0" for name in unfed if name != images.op.name]
         if missing:
             values = remedies.argument("constant_feeds", dict.fromkeys(missing, 1.0))
             raise ModelError(
                 f"{label} needs more than an image: give a value for {', '.join(missing)}, such as {values}.",
                 field="constant_feeds",
             )
-        return pictures, output
+        return images, output
 
     return build
 
@@ -243,7 +243,7 @@ def find_tensor(graph: Any, key: str, name: str) -> Any:
 
 
 def guess_input(graph: Any, feeds: Mapping[str, Any], label: str) -> str:
-    """Return the name of the only placeholder that could take pictures."""
+    """Return the name of the only placeholder that could take images."""
     names = [
         tensor.name
         for operation in graph.get_operations()

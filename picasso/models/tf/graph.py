@@ -176,7 +176,7 @@ class Graph:
             Unsupported: the graph can't be taken apart.
         """
         if self.fixed_batch:
-            raise Unsupported(f"the model takes exactly {self.fixed_batch} pictures at once")
+            raise Unsupported(f"the model takes exactly {self.fixed_batch} images at once")
         wrapped, source, target = self._wrapped, self._input, self._probabilities
         if has_calls(wrapped.graph):
             wrapped, source, target = inlined(wrapped.graph, source.name, target.name)

@@ -59,12 +59,12 @@ class GraphModel(Model):
         """Look at the values of the output, where they are taken for logits without proof."""
         return contradictions(self._graph.decision, lambda: self.logits(inputs)[:, -self._graph.decision.count :])
 
-    def occlude(self, picture: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
+    def occlude(self, image: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
         """Compute only what each window changes, where the graph allows it and it saves enough."""
-        return self._occluder.occlude(picture, fill, boxes)
+        return self._occluder.occlude(image, fill, boxes)
 
     def occlusion_passes(self, boxes: Sequence[Box]) -> float:
-        """Return how many whole pictures the windows are worth, less where only what changes is computed."""
+        """Return how many whole images the windows are worth, less where only what changes is computed."""
         return self._occluder.passes(boxes)
 
     @cached_property
@@ -74,17 +74,17 @@ class GraphModel(Model):
         return Checked(self.checkpoint, self._graph.incremental, super().occlude, self.predict, self._probe, memory)
 
     def _probe(self) -> tuple[Array, Array]:
-        """Return two pictures of noise as the model takes them, one of them with large contrasts."""
+        """Return two images of noise as the model takes them, one of them with large contrasts."""
         height, width, channels = self.input_shape
         generator = np.random.default_rng(0)
         try:
             small = generator.integers(0, 256, (2, 8, 8, 3), np.uint8)
             images = [Image.fromarray(one).resize((width, height), Image.Resampling.NEAREST) for one in small]
-            picture, fill = self.inputs_of(images)
+            image, fill = self.inputs_of(images)
         except Exception:
-            log.warning("preprocess() failed on a picture of noise; the fast occlusion is tried on plain numbers")
-            picture, fill = generator.random((2, height, width, channels), np.float32)
-        return picture, fill
+            log.warning("preprocess() failed on an image of noise; the fast occlusion is tried on plain numbers")
+            image, fill = generator.random((2, height, width, channels), np.float32)
+        return image, fill
 
     def layers(self) -> Sequence[Layer]:
         """Return the layers of the graph that have feature maps."""

@@ -1,4 +1,4 @@
-"""How large a part of the picture one value of a feature map can depend on.
+"""How large a part of the image one value of a feature map can depend on.
 
 The recursion of Araujo, Norris & Sim, *Computing receptive fields of convolutional neural networks*, Distill 2019:
 a window of ``k`` values (with gaps, for dilated ones) at steps of ``j`` pixels adds ``(k - 1) * j`` pixels to the
@@ -36,10 +36,10 @@ class Field:
 
 
 def receptive_fields(inputs: Any, downstream: Iterable[Any], tensors: Mapping[str, Any]) -> dict[str, Size | None]:
-    """Return the receptive field (height, width) of each tensor in pixels; None where it is the whole picture.
+    """Return the receptive field (height, width) of each tensor in pixels; None where it is the whole image.
 
     Args:
-        inputs: the operation that takes the pictures.
+        inputs: the operation that takes the images.
         downstream: all operations that depend on it, in any order.
         tensors: the feature maps by name.
     """

@@ -80,18 +80,18 @@ def show_visualizer(name: str) -> Response:
 
 @blueprint.get("/visualize")
 def visualize() -> Response:
-    """Run one visualization of one picture and wait for it: the original's call."""
+    """Run one visualization of one image and wait for it: the original's call."""
     values = request.args.to_dict()
     uid, name = values.pop("image", None), values.pop("visualizer", None)
     if uid is None or name is None:
         missing = "image" if uid is None else "visualizer"
-        raise BadRequest("Name the picture as image=<uid> and the visualization as visualizer=<name>.", field=missing)
+        raise BadRequest("Name the image as image=<uid> and the visualization as visualizer=<name>.", field=missing)
     session = need_session()
     session.check_room()
     # The server tells whether the client still listens; others than ours may not.
     gone = request.environ.get("waitress.client_disconnected", lambda: False)
     run = services().runner.run_and_wait(
-        session.runs_folder, name, values, [session.picture(uid)], timeout=PATIENCE, gone=gone
+        session.runs_folder, name, values, [session.image(uid)], timeout=PATIENCE, gone=gone
     )
     state = run.state()
     if state["error"]:
@@ -105,17 +105,17 @@ def classic(run: Run, document: dict[str, Any]) -> dict[str, Any]:
     """Return a result with the fields and spellings of the original."""
     names = {
         kind: [output_name(run, "0", panel["file"]) for panel in document["panels"] if panel["kind"] == kind]
-        for kind in ("map", "picture")
+        for kind in ("map", "image")
     }
     answer = {
         "input_file_name": document["filename"],
         "predict_probs": [{**one, "prob": f"{one['prob']:.3f}"} for one in document["predictions"]],
         "has_output": bool(names["map"]),
         "output_file_names": names["map"],
-        "has_processed_input": bool(names["picture"]),
+        "has_processed_input": bool(names["image"]),
     }
-    if names["picture"]:
-        answer["processed_input_file_name"] = names["picture"][0]
+    if names["image"]:
+        answer["processed_input_file_name"] = names["image"][0]
     return answer
 
 

@@ -1,4 +1,4 @@
-"""The REST API: audits, from the first picture to the report."""
+"""The REST API: audits, from the first image to the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from picasso.web.presentation import present_audit
 blueprint = Blueprint("api_audits", __name__, url_prefix="/api")
 
 EXAMPLE = '{"classes": {"tank": 60, "no tank": 60}}'
-# No folder of pictures has more, and each of them is looked up.
+# No folder of images has more, and each of them is looked up.
 MOST_FOLDERS = 5_000
 LARGEST = 999_999_999
 # The report is one page without a script that loads nothing; in case one of its words is more than a word, a sandbox.
@@ -61,12 +61,12 @@ def whole(body: dict[str, Any], field: str, default: int) -> int:
 
 @blueprint.post("/audits/estimate")
 def estimate_audit() -> Response:
-    """Return which classes an audit of some folders compares, how many pictures it takes, and about how long."""
+    """Return which classes an audit of some folders compares, how many images it takes, and about how long."""
     body = json_body(EXAMPLE, "classes")
     folders, pairs = body.get("classes"), whole(body, "pairs", PAIRS)
     counted = isinstance(folders, dict) and all(type(n) is int and 0 <= n <= LARGEST for n in folders.values())
     if not isinstance(folders, dict) or not counted or len(folders) > MOST_FOLDERS:
-        raise BadRequest(f"classes must be folders with how many pictures they have, as in {EXAMPLE}.", field="classes")
+        raise BadRequest(f"classes must be folders with how many images they have, as in {EXAMPLE}.", field="classes")
     classes, found = Classes(services().runner.class_names()), defaultdict[int, list[str]](list)
     for folder in sorted(folders):
         found[classes.innermost(folder)].append(folder)
@@ -75,7 +75,7 @@ def estimate_audit() -> Response:
     question = {"kind": "audit", "counts": {one: count for one, count in chosen.items() if count}, "pairs": pairs}
     return jsonify(
         classes=[
-            {"name": classes.names[one], "folders": found[one], "pictures": counts[one], "taken": chosen[one]}
+            {"name": classes.names[one], "folders": found[one], "images": counts[one], "taken": chosen[one]}
             for one in counts
         ],
         **services().runner.ask(question),
@@ -84,7 +84,7 @@ def estimate_audit() -> Response:
 
 @blueprint.post("/audits")
 def create_audit() -> Response:
-    """Begin an audit; its pictures are sent next."""
+    """Begin an audit; its images are sent next."""
     names = services().runner.class_names()
     services().runner.check_audits()
     audit = make_session().new_audit(names)
@@ -97,15 +97,15 @@ def list_audits() -> Response:
     return jsonify(audits=documents(find_session()))
 
 
-@blueprint.post("/audits/<audit_id>/pictures")
-def add_audit_pictures(audit_id: str) -> Response:
-    """Store pictures of one class: the multipart fields ``class``, its name or index or folder, and ``file``."""
+@blueprint.post("/audits/<audit_id>/images")
+def add_audit_images(audit_id: str) -> Response:
+    """Store images of one class: the multipart fields ``class``, its name or index or folder, and ``file``."""
     session, audit = need_session(), need_audit(audit_id)
     uploads = [file for file in request.files.getlist("file") if file.filename]
     folder = request.form.get("class", "")
     if not uploads or not folder:
         missing = "file" if folder else "class"
-        raise BadRequest("Send pictures in the field file, and their class in the field class.", field=missing)
+        raise BadRequest("Send images in the field file, and their class in the field class.", field=missing)
     target = Classes(audit.class_names).innermost(folder)
     audit.check_open()
     session.check_room()
@@ -113,7 +113,7 @@ def add_audit_pictures(audit_id: str) -> Response:
     try:
         for upload in in_time(uploads):
             try:
-                session.add_audit_picture(audit, target, upload.stream, upload.filename or "")
+                session.add_audit_image(audit, target, upload.stream, upload.filename or "")
                 stored += 1
             except (BadRequest, UnsupportedImage, TooLarge, Busy) as error:
                 if isinstance(error, Busy) and upload is uploads[0]:
@@ -128,7 +128,7 @@ def add_audit_pictures(audit_id: str) -> Response:
 
 @blueprint.post("/audits/<audit_id>/start")
 def start_audit(audit_id: str) -> tuple[Response, int, dict[str, str]]:
-    """Queue an audit whose pictures are there; one that was cancelled or failed goes on where it was."""
+    """Queue an audit whose images are there; one that was cancelled or failed goes on where it was."""
     audit, body = need_audit(audit_id), json_body('{"pairs": 10}', "pairs")
     budget = body.get("budget")
     if budget is not None and (type(budget) not in (int, float) or not 0 < budget <= LARGEST):
@@ -155,7 +155,7 @@ def cancel_audit(audit_id: str) -> Response:
 
 @blueprint.delete("/audits/<audit_id>")
 def delete_audit(audit_id: str) -> Response:
-    """Cancel an audit and delete its pictures and its report."""
+    """Cancel an audit and delete its images and its report."""
     session = need_session()
     session.remove_audit(session.audit(audit_id))
     return jsonify(ok=True)

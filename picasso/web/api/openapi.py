@@ -28,7 +28,7 @@ blueprint = Blueprint("openapi", __name__, url_prefix="/api")
 
 TITLE = "Picasso"
 SUMMARY = """\
-Everything that the pages do can be done by a program. Pictures, runs, audits and results belong to a session: the first
+Everything that the pages do can be done by a program. Images, runs, audits and results belong to a session: the first
 upload starts one and sets a cookie, which every later request sends. Every error has one shape."""
 # Errors that a request can be answered with, by the status; those of start-up are none of them.
 FAMILY = [

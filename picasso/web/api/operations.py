@@ -10,14 +10,14 @@ from picasso.web.api import schemas, schemas_audits, schemas_questions, schemas_
 
 TAGS = {
     "The application": "What runs here, and its model.",
-    "Pictures": "What is uploaded, and in which order.",
+    "Images": "What is uploaded, and in which order.",
     "Visualizations": "What there is to choose from, and its settings.",
-    "Runs": "One visualization of some pictures: start it, ask how it stands, fetch what it made.",
-    "Audits": "What the model goes by, found with pictures of known classes: begin, send pictures, start, ask.",
+    "Runs": "One visualization of some images: start it, ask how it stands, fetch what it made.",
+    "Audits": "What the model goes by, found with images of known classes: begin, send images, start, ask.",
     "Questions": "Answered at once, also while a long run computes.",
     "The original's calls": "As version 0.2.0 of the original Picasso had them.",
 }
-APPLICATION, PICTURES, VISUALIZATIONS, RUNS, AUDITS, QUESTIONS, CLASSIC = TAGS
+APPLICATION, IMAGES, VISUALIZATIONS, RUNS, AUDITS, QUESTIONS, CLASSIC = TAGS
 
 SETTINGS = {
     "name": "settings",
@@ -31,7 +31,7 @@ SETTINGS = {
 NUMBER: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
 # The parameters in addresses; what a name stands for where it is not always the same is said by the operation.
 IN_ADDRESSES: dict[str, dict[str, Any]] = {
-    "uid": {"description": "The number of a picture.", "schema": NUMBER},
+    "uid": {"description": "The number of an image.", "schema": NUMBER},
     "run_id": {"description": "The id of a run.", "schema": {"type": "string"}},
     "audit_id": {"description": "The id of an audit.", "schema": {"type": "string"}},
     "ids": {"description": "The ids of one to six runs, separated by commas.", "schema": {"type": "string"}},
@@ -91,21 +91,21 @@ OPERATIONS = {
     "api.show_model": Operation(APPLICATION, schemas.ModelReport, errors=(503,)),
     "openapi.show_description": Operation(APPLICATION, dict, "This description, an OpenAPI document."),
     "openapi.show_docs": Operation(APPLICATION, ("text/html",), "A page for people."),
-    "api_pictures.add_image": Operation(
-        PICTURES,
+    "api_images.add_image": Operation(
+        IMAGES,
         schemas.Uploaded,
         headers={"Set-Cookie": "The id of the session, if this upload started it."},
         uploads="file",
         session="used",
         errors=(429, 507),
     ),
-    "api_pictures.list_images": Operation(PICTURES, schemas.Pictures, session="used"),
-    "api_pictures.delete_image": Operation(PICTURES, schemas.DoneAsText, session="needed"),
-    "api_pictures.arrange_images": Operation(
-        PICTURES, schemas.Pictures, body=schemas.Order, example={"images": [2, 0, 1]}, session="needed", errors=(507,)
+    "api_images.list_images": Operation(IMAGES, schemas.Images, session="used"),
+    "api_images.delete_image": Operation(IMAGES, schemas.DoneAsText, session="needed"),
+    "api_images.arrange_images": Operation(
+        IMAGES, schemas.Images, body=schemas.Order, example={"images": [2, 0, 1]}, session="needed", errors=(507,)
     ),
-    "files.api_picture": Operation(
-        PICTURES, PNG, "The picture.", name="The file name of a picture.", session="needed", partial=True
+    "files.api_image": Operation(
+        IMAGES, PNG, "The image.", name="The file name of an image.", session="needed", partial=True
     ),
     "api.list_visualizers": Operation(VISUALIZATIONS, schemas.Visualizations),
     "api.show_visualizer": Operation(VISUALIZATIONS, schemas.VisualizationInFull, name=VISUALIZATION),
@@ -151,7 +151,7 @@ OPERATIONS = {
         AUDITS,
         schemas_audits.AuditEstimate,
         body=schemas_audits.Folders,
-        example={"classes": {"pictures/tank": 60, "pictures/no tank": 60}, "pairs": 10},
+        example={"classes": {"images/tank": 60, "images/no tank": 60}, "pairs": 10},
         errors=(500, 503),
     ),
     "api_audits.create_audit": Operation(
@@ -164,9 +164,9 @@ OPERATIONS = {
     "api_audits.list_audits": Operation(AUDITS, schemas_audits.Audits, session="used"),
     "api_audits.show_audit": Operation(AUDITS, schemas_audits.AuditDocument, session="needed"),
     "api_audits.delete_audit": Operation(AUDITS, schemas.Done, session="needed"),
-    "api_audits.add_audit_pictures": Operation(
+    "api_audits.add_audit_images": Operation(
         AUDITS,
-        schemas_audits.StoredPictures,
+        schemas_audits.StoredImages,
         uploads="file",
         texts={"class": "The name of their class, or its index, or a folder that is named after it."},
         session="needed",
@@ -202,7 +202,7 @@ OPERATIONS = {
         CLASSIC,
         schemas_runs.Visualized,
         query=(
-            parameter("image", NUMBER, "The number of a picture.", required=True),
+            parameter("image", NUMBER, "The number of an image.", required=True),
             parameter("visualizer", {"type": "string"}, VISUALIZATION, required=True),
             SETTINGS,
         ),

@@ -6,25 +6,25 @@ from flask import Blueprint, Response, jsonify, request
 
 from picasso.errors import BadRequest
 from picasso.imaging.masking import Hidden
-from picasso.web.context import json_body, need_session, services, session_pictures
+from picasso.web.context import json_body, need_session, services, session_images
 
 blueprint = Blueprint("api_questions", __name__, url_prefix="/api")
 
-# As many pictures as one question may ask about: other questions wait until it is answered.
-MOST_PICTURES = 16
+# As many images as one question may ask about: other questions wait until it is answered.
+MOST_IMAGES = 16
 
 
 @blueprint.post("/what-if")
 def what_if() -> Response:
-    """Hide parts of pictures and return what the model answers then, beside what it answered before."""
+    """Hide parts of images and return what the model answers then, beside what it answered before."""
     body = json_body('{"shapes": [{"box": [0, 0, 0.5, 0.5]}]}', "shapes")
     session = need_session()
     uids = body.get("images")
-    pictures = session_pictures(session, uids)
-    if not pictures:
-        raise BadRequest("There are no pictures to ask about; upload some first.", field="images")
-    if len(pictures if uids is None else uids) > MOST_PICTURES:
-        raise BadRequest(f"Ask about at most {MOST_PICTURES} pictures at once; name them in images.", field="images")
+    images = session_images(session, uids)
+    if not images:
+        raise BadRequest("There are no images to ask about; upload some first.", field="images")
+    if len(images if uids is None else uids) > MOST_IMAGES:
+        raise BadRequest(f"Ask about at most {MOST_IMAGES} images at once; name them in images.", field="images")
     shapes, fill = body.get("shapes", []), body.get("fill", "grey")
     Hidden.parse(shapes, fill)
     other, show = body.get("other"), body.get("view", False)
@@ -32,22 +32,22 @@ def what_if() -> Response:
         raise BadRequest("view must be true or false.", field="view")
     question = {
         "kind": "what if",
-        "paths": [picture["path"] for picture in pictures],
+        "paths": [image["path"] for image in images],
         "shapes": shapes,
         "fill": fill,
-        "other": None if other is None else session.picture(other)["path"],
+        "other": None if other is None else session.image(other)["path"],
         "show": show,
     }
     answers = services().runner.ask(question)["answers"]
-    named = ({"uid": picture["uid"], "name": picture["name"]} for picture in pictures)
+    named = ({"uid": image["uid"], "name": image["name"]} for image in images)
     return jsonify(answers=[{**name, **answer} for name, answer in zip(named, answers, strict=True)])
 
 
 @blueprint.get("/visualizers/<name>/estimate")
 def estimate(name: str) -> Response:
-    """Return about how many seconds a visualization takes for a picture, null if not known yet, and once for all."""
+    """Return about how many seconds a visualization takes for an image, null if not known yet, and once for all."""
     settings = services().registry.get(name).require().ALLOWED_SETTINGS.parse(request.args.to_dict()).as_dict()
     if services().runner.model_status()["state"] == "loading":
-        return jsonify(seconds_per_picture=None, seconds_once=0.0)
+        return jsonify(seconds_per_image=None, seconds_once=0.0)
     answer = services().runner.ask({"kind": "estimate", "visualization": name, "settings": settings})
-    return jsonify(seconds_per_picture=answer["seconds"], seconds_once=answer["once"])
+    return jsonify(seconds_per_image=answer["seconds"], seconds_once=answer["once"])

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 
 from picasso.errors import BadRequest, NotFound
 from picasso.jobs.run import Run
-from picasso.web.context import each, find_session, json_body, need_session, services, session_pictures
+from picasso.web.context import each, find_session, json_body, need_session, services, session_images
 from picasso.web.presentation import present_run
 
 blueprint = Blueprint("api_runs", __name__, url_prefix="/api")
@@ -36,9 +36,9 @@ def start_run() -> tuple[Response, int, dict[str, str]]:
         raise BadRequest("settings must be an object of names and values.", field="settings")
     session = need_session()
     session.check_room()
-    pictures = session_pictures(session, body.get("images"))
+    images = session_images(session, body.get("images"))
     run = services().runner.start(
-        session.runs_folder, name, settings, pictures, classes=words(body, "classes"), models=words(body, "models")
+        session.runs_folder, name, settings, images, classes=words(body, "classes"), models=words(body, "models")
     )
     url = url_for("api_runs.show_run", run_id=run.id)
     return jsonify(ok=True, id=run.id, url=url), 202, {"Location": url}
@@ -86,7 +86,7 @@ def cancel_run(run_id: str) -> Response:
 def show_values(run_id: str, place: str, panel: int) -> Response:
     """Return the values of a map as float32, little-endian, row by row; its ``shape`` is in the result."""
     values = need_session().run(run_id).array(place, f"panel_{panel}")
-    # Pictures are bytes, and have an address of their own.
+    # Images are bytes, and have an address of their own.
     if values is None or values.dtype == np.uint8:
         raise NotFound("There is no such map in this session.")
     response = Response(values.astype("<f4").tobytes(), mimetype="application/octet-stream")

@@ -97,8 +97,8 @@ class ModelReport(TypedDict):
     view: str
 
 
-class Picture(TypedDict):
-    """A picture of the session.
+class Image(TypedDict):
+    """An image of the session.
 
     Attributes:
         filename: under which it is stored and served.
@@ -113,14 +113,14 @@ class Picture(TypedDict):
     notes: list[str]
 
 
-class Pictures(TypedDict):
-    """The pictures of the session, in their order."""
+class Images(TypedDict):
+    """The images of the session, in their order."""
 
-    images: list[Picture]
+    images: list[Image]
 
 
 class Uploaded(TypedDict):
-    """The pictures that were stored.
+    """The images that were stored.
 
     Attributes:
         file: the file name of the first.
@@ -131,11 +131,11 @@ class Uploaded(TypedDict):
     ok: Literal["true"]
     file: str
     uid: Number
-    images: list[Picture]
+    images: list[Image]
 
 
 class Order(TypedDict):
-    """An order of pictures; those left out follow as they were."""
+    """An order of images; those left out follow as they were."""
 
     images: list[Uid]
 

@@ -9,7 +9,7 @@ from typing import Annotated, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from picasso.audit.selection import MOST, MOST_PICTURES
+from picasso.audit.selection import MOST, MOST_IMAGES
 from picasso.jobs.audit_documents import Finding, StateName
 from picasso.web.api.schemas import Done, ErrorDetail, Fraction, Number
 from picasso.web.api.schemas_runs import Address
@@ -21,7 +21,7 @@ class Folders(TypedDict):
     """What an audit is to compare.
 
     Attributes:
-        classes: folders, such as "pictures/tank", with how many pictures each has; the innermost one that is named
+        classes: folders, such as "images/tank", with how many images each has; the innermost one that is named
             after a class, or its index, counts.
         pairs: how many pairs of classes are looked at, the most suspect first; 0 takes all, left out 10.
     """
@@ -31,17 +31,17 @@ class Folders(TypedDict):
 
 
 class ClassOfFolders(TypedDict):
-    """The pictures of one class.
+    """The images of one class.
 
     Attributes:
         folders: that are named after it.
-        pictures: how many there are.
+        images: how many there are.
         taken: how many an audit takes of them; 0 where they are too few.
     """
 
     name: str
     folders: list[str]
-    pictures: int
+    images: int
     taken: Taken
 
 
@@ -69,8 +69,8 @@ class Begun(Done):
     url: Address
 
 
-class StoredPictures(TypedDict):
-    """What became of pictures that were sent.
+class StoredImages(TypedDict):
+    """What became of images that were sent.
 
     Attributes:
         stored: how many were stored.
@@ -96,17 +96,17 @@ class AuditRequest(TypedDict, total=False):
 
 
 class AuditedClass(TypedDict):
-    """A class and how many pictures there are of it."""
+    """A class and how many images there are of it."""
 
     name: str
-    pictures: Annotated[int, Meta(ge=1, le=MOST_PICTURES)]
+    images: Annotated[int, Meta(ge=1, le=MOST_IMAGES)]
 
 
 class AuditDocument(TypedDict):
     """An audit, how it stands, and what it found so far.
 
     Attributes:
-        cost: what it costs, or null until the pictures were read.
+        cost: what it costs, or null until the images were read.
         fraction: how much is done of what is being done, reading or trying.
         seconds: how long it has computed.
         remaining: about how many seconds of computing are left, or null where that can't be said.
@@ -117,7 +117,7 @@ class AuditDocument(TypedDict):
         trying: what is being changed.
         findings: so far; all are judged together, so one may still go.
         verdict: null until all was tried.
-        left_out: sentences on pictures that could not be taken, and on classes with too few of them.
+        left_out: sentences on images that could not be taken, and on classes with too few of them.
         error: why it failed, or null.
         page: the page that shows the audit.
         report_url: the report, or null until it is finished.

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from picasso.imaging.masking import FILLS, MOST_POINTS, MOST_SHAPES
 from picasso.models.info import Prediction
-from picasso.web.api.questions import MOST_PICTURES
+from picasso.web.api.questions import MOST_IMAGES
 from picasso.web.api.schemas import Fraction, Number, Uid
 
 
@@ -16,11 +16,11 @@ class Estimate(TypedDict):
     """How long a visualization takes.
 
     Attributes:
-        seconds_per_picture: null while it is not known.
+        seconds_per_image: null while it is not known.
         seconds_once: what the first run takes more, for what is compiled once for a model; 0 when that is done.
     """
 
-    seconds_per_picture: float | None
+    seconds_per_image: float | None
     seconds_once: float
 
 
@@ -55,20 +55,20 @@ Shape = Annotated[
 
 
 class WhatIfRequest(TypedDict, total=False):
-    """What is hidden, and in which pictures.
+    """What is hidden, and in which images.
 
     Attributes:
-        shapes: the parts that are hidden, in fractions of the picture's sides.
+        shapes: the parts that are hidden, in fractions of the image's sides.
         fill: what is seen there; left out, grey.
-        other: for the fill "picture", the number of that one.
-        images: the numbers of the pictures; left out, all of the session.
-        view: true to be shown the pictures as the model then sees them.
+        other: for the fill "image", the number of that one.
+        images: the numbers of the images; left out, all of the session.
+        view: true to be shown the images as the model then sees them.
     """
 
     shapes: Annotated[list[Shape], Meta(max_length=MOST_SHAPES)]
     fill: Annotated[str, Meta(extra_json_schema={"enum": list(FILLS)})]
     other: Uid | None
-    images: Annotated[list[Uid], Meta(max_length=MOST_PICTURES)] | None
+    images: Annotated[list[Uid], Meta(max_length=MOST_IMAGES)] | None
     view: bool
 
 
@@ -82,14 +82,14 @@ class BeforeAndAfter(TypedDict):
 
 
 class WhatIfAnswer(TypedDict):
-    """What the model answers for one picture.
+    """What the model answers for one image.
 
     Attributes:
-        before: the most probable classes of the whole picture.
+        before: the most probable classes of the whole image.
         after: those of what is left.
         classes: all of these.
         flipped: whether the most probable class is another one.
-        view: where it was wanted, the picture as the model then sees it, as a data address.
+        view: where it was wanted, the image as the model then sees it, as a data address.
     """
 
     uid: Number
@@ -102,6 +102,6 @@ class WhatIfAnswer(TypedDict):
 
 
 class WhatIfAnswers(TypedDict):
-    """One answer for each picture."""
+    """One answer for each image."""
 
     answers: list[WhatIfAnswer]

@@ -25,8 +25,8 @@ class RunRequest(TypedDict):
     Attributes:
         visualization: its name.
         settings: of the visualization, by name; those left out keep their defaults.
-        images: the numbers of the pictures; left out, all of the session.
-        classes: names or numbers of classes, or "a vs b"; left out, the most probable ones of each picture.
+        images: the numbers of the images; left out, all of the session.
+        classes: names or numbers of classes, or "a vs b"; left out, the most probable ones of each image.
         models: names of models to compare with, from the setting ``COMPARE``.
     """
 
@@ -62,17 +62,17 @@ class Runs(TypedDict):
 
 
 class PanelDocument(TypedDict):
-    """A map or a picture that a visualization made; a picture has none of the fields from ``quantity`` on.
+    """A map or an image that a visualization made; an image has none of the fields from ``quantity`` on.
 
     Attributes:
-        shape: of its array: rows, columns, and 3 for a picture in colour.
+        shape: of its array: rows, columns, and 3 for an image in colour.
         class_index: the class of a map, or null.
-        probability: of that class, on the whole picture.
+        probability: of that class, on the whole image.
         group: where several models are compared, which of them it belongs to.
         url: the drawn panel, as PNG.
         quantity: what the values are, with their unit.
         signed: true if zero is the middle of the scale.
-        transparency: how strongly the picture shows through.
+        transparency: how strongly the image shows through.
         value_range: the values at the two ends of the colour scale.
         flat: true if the values differ by no more than rounding does.
         empty: true if there is nothing but rounding: no value is larger than ``noise``.
@@ -80,12 +80,12 @@ class PanelDocument(TypedDict):
         array: the name of the values in the file at the result's ``arrays_url``.
         legend: the file of its colour scale.
         legend_url: its colour scale, as PNG.
-        view_url: the picture as the model sees it, which the map covers.
+        view_url: the image as the model sees it, which the map covers.
         values_url: the values as float32, little-endian, row by row.
     """
 
     title: str
-    kind: Literal["map", "picture"]
+    kind: Literal["map", "image"]
     shape: Annotated[list[int], Meta(min_length=2, max_length=3)]
     class_index: int | None
     probability: float | None
@@ -110,25 +110,25 @@ class PanelDocument(TypedDict):
 
 
 class ResultDocument(TypedDict):
-    """What a visualization says of one picture.
+    """What a visualization says of one image.
 
     Attributes:
-        picture: what you called it.
+        image: what you called it.
         predictions: the most probable classes, best first.
         compared: the same of each model compared with, by its name.
         agreement: where models are compared, Spearman's rank correlation of their maps, -1 to 1.
-        seconds: how long this picture took.
+        seconds: how long this image took.
         reference: where the method is described, or "".
-        position: of the picture in the run, from 0.
-        picture_url: the picture as uploaded.
-        view_url: the picture as the model sees it.
+        position: of the image in the run, from 0.
+        image_url: the image as uploaded.
+        view_url: the image as the model sees it.
         arrays_url: all values, as a NumPy file.
-        what_if_url: the page on which parts of the picture can be hidden.
+        what_if_url: the page on which parts of the image can be hidden.
     """
 
     visualization: str
     settings: dict[str, Value]
-    picture: str
+    image: str
     view: str
     arrays: str
     predictions: list[Prediction]
@@ -144,7 +144,7 @@ class ResultDocument(TypedDict):
     filename: str
     view_url: Address
     arrays_url: Address
-    picture_url: Address
+    image_url: Address
     what_if_url: Address
 
 

@@ -11,7 +11,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
 from picasso.audit.selection import FEWEST, MOST, PAIRS, left_out, spread, taken
-from picasso.config import PICTURES
+from picasso.config import IMAGES
 from picasso.errors import BadRequest, NotReady, PicassoError
 from picasso.evaluation.labeled_folder import Classes
 from picasso.imaging.decode import display_name
@@ -24,7 +24,7 @@ blueprint = Blueprint("audits", __name__)
 
 
 def choose(error: PicassoError | None = None, refused: Sequence[str] = ()) -> str:
-    """Return the page on which a folder is chosen, perhaps with what was wrong with one and with its pictures."""
+    """Return the page on which a folder is chosen, perhaps with what was wrong with one and with its images."""
     names = []
     with suppress(NotReady):
         names = services().runner.class_names()
@@ -44,7 +44,7 @@ def choose(error: PicassoError | None = None, refused: Sequence[str] = ()) -> st
 
 @blueprint.get("/audit")
 def index() -> str:
-    """Show where a folder of pictures is chosen, and the audits of the session."""
+    """Show where a folder of images is chosen, and the audits of the session."""
     return choose()
 
 
@@ -64,7 +64,7 @@ def start() -> Response:
 
 
 def grouped(uploads: list[FileStorage], refused: list[str]) -> dict[int, list[FileStorage]]:
-    """Return the pictures among uploads by class, in the order of their paths, which browsers send for a folder.
+    """Return the images among uploads by class, in the order of their paths, which browsers send for a folder.
 
     A sentence is added to ``refused`` for each that is left out and was not hidden.
     """
@@ -72,18 +72,18 @@ def grouped(uploads: list[FileStorage], refused: list[str]) -> dict[int, list[Fi
     for file in sorted(uploads, key=lambda file: file.filename or ""):
         folders, _, name = (file.filename or "").rpartition("/")
         hidden = any(part.startswith(".") for part in (*folders.split("/"), name))
-        if folders and not hidden and name.lower().endswith(tuple(PICTURES)):
+        if folders and not hidden and name.lower().endswith(tuple(IMAGES)):
             found[classes.innermost(folders)].append(file)
         elif not hidden:
-            why = "is no picture by its name" if folders else "lies in no folder of a class"
+            why = "is no image by its name" if folders else "lies in no folder of a class"
             refused.append(f"{display_name(name)} {why} and was left out.")
     if not found:
-        raise BadRequest("Choose a folder that has one folder for each class, with pictures in it.", field="file")
+        raise BadRequest("Choose a folder that has one folder for each class, with images in it.", field="file")
     return dict(sorted(found.items()))
 
 
 def audited(by_class: dict[int, list[FileStorage]], chosen: dict[int, int], refused: list[str]) -> str:
-    """Start an audit of so many pictures of each class, and return its id; what can't be read is refused."""
+    """Start an audit of so many images of each class, and return its id; what can't be read is refused."""
     services().runner.check_audits()
     session = make_session()
     audit = session.new_audit(services().runner.class_names())
@@ -92,7 +92,7 @@ def audited(by_class: dict[int, list[FileStorage]], chosen: dict[int, int], refu
         for target, file in in_time(images):
             # One that can't be read is no reason to lose the others; without enough of them, it is not started.
             try:
-                session.add_audit_picture(audit, target, file.stream, file.filename or "")
+                session.add_audit_image(audit, target, file.stream, file.filename or "")
             except PicassoError as error:
                 refused.append(error.message)
         audit.note_refused(refused)
@@ -135,6 +135,6 @@ def cancel(audit_id: str) -> Response:
 
 @blueprint.post("/audits/<audit_id>/remove")
 def remove(audit_id: str) -> Response:
-    """Delete an audit with its pictures and its report."""
+    """Delete an audit with its images and its report."""
     need_session().remove_audit(need_audit(audit_id))
     return redirect(url_for("audits.index"), 303)

@@ -46,7 +46,7 @@ def recipes_of(look: Look) -> dict[str, str]:
 
 @blueprint.get("/runs/<run_id>/results.zip")
 def results_zip(run_id: str) -> Response:
-    """Return everything of a run: arrays, pictures, JSON, a table and the report."""
+    """Return everything of a run: arrays, images, JSON, a table and the report."""
     run = need_session().run(run_id)
     # Closed, and thereby gone, when it is sent.
     target = tempfile.TemporaryFile(dir=services().storage.folder)  # noqa: SIM115
@@ -89,7 +89,7 @@ def finished(look: Look) -> Look:
 
 
 def made_report(shown: list[Look]) -> str:
-    """Return the page of runs as one file: no script, and all styles and pictures in it.
+    """Return the page of runs as one file: no script, and all styles and images in it.
 
     Where a plugin's template fails, the default one draws the results: nobody shall lose them for it.
     """
@@ -110,7 +110,7 @@ def made_report(shown: list[Look]) -> str:
 
 
 def inlined(run: Run) -> Iterator[dict[str, Any]]:
-    """Yield the documents of a run with its pictures as data addresses."""
+    """Yield the documents of a run with its images as data addresses."""
 
     def address(place: str, name: str) -> str:
         file = run.file(place, name)
@@ -120,11 +120,11 @@ def inlined(run: Run) -> Iterator[dict[str, Any]]:
 
     for document in run.results():
         shown = with_addresses(document, document.pop("place"), address)
-        yield {**shown, "picture_url": thumbnail(document["filename"]) or shown["view_url"]}
+        yield {**shown, "image_url": thumbnail(document["filename"]) or shown["view_url"]}
 
 
 def thumbnail(filename: str) -> str:
-    """Return the data address of a small picture, or "" where it was removed from the session after the run."""
+    """Return the data address of a small image, or "" where it was removed from the session after the run."""
     try:
         return decode.data_address(need_session().thumbnail_file(filename).read_bytes(), "image/webp")
     except (NotFound, FileNotFoundError):

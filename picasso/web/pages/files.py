@@ -1,4 +1,4 @@
-"""Pictures: uploaded ones, samples, and everything that runs have drawn."""
+"""Images: uploaded ones, samples, and everything that runs have drawn."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def sample_thumbnail(name: str) -> Response:
 
 
 @blueprint.get("/thumbnails/<name>")
-def picture_thumbnail(name: str) -> Response:
-    """Serve a small version of an uploaded picture of this session."""
+def image_thumbnail(name: str) -> Response:
+    """Serve a small version of an uploaded image of this session."""
     return send(need_session().thumbnail_file(name), "image/webp")
 
 
-@blueprint.get("/visualizations/<name>/picture")
-def card_picture(name: str) -> Response:
-    """Serve the picture of what a visualization gives."""
-    picture = services().registry.get(name).picture
-    if picture is None:
-        raise NotFound("This visualization brings no picture.")
-    return send(picture, f"image/{picture.suffix[1:]}")
+@blueprint.get("/visualizations/<name>/image")
+def card_image(name: str) -> Response:
+    """Serve the image of what a visualization gives."""
+    image = services().registry.get(name).image
+    if image is None:
+        raise NotFound("This visualization brings no image.")
+    return send(image, f"image/{image.suffix[1:]}")
 
 
 @blueprint.get("/colours/<name>.png")
@@ -68,10 +68,10 @@ def colour_map(name: str) -> Response:
 
 
 @blueprint.get("/inputs/<name>")
-@blueprint.get("/api/inputs/<name>", endpoint="api_picture")
-def picture(name: str) -> Response:
-    """Serve an uploaded picture of this session."""
-    return send(need_session().picture_file(name))
+@blueprint.get("/api/inputs/<name>", endpoint="api_image")
+def image(name: str) -> Response:
+    """Serve an uploaded image of this session."""
+    return send(need_session().image_file(name))
 
 
 @blueprint.get("/outputs/<name>")

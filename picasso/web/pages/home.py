@@ -1,4 +1,4 @@
-"""Pages for people: choose pictures, choose a visualization and its settings, watch the run, look at the result."""
+"""Pages for people: choose images, choose a visualization and its settings, watch the run, look at the result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from picasso.explanation.render import DIVERGING, SEQUENTIAL
 from picasso.imaging.masking import FILLS
 from picasso.jobs.run import Run
 from picasso.models.labels import choices
-from picasso.web.context import each, find_session, in_time, make_session, need_session, services, session_pictures
+from picasso.web.context import each, find_session, in_time, make_session, need_session, services, session_images
 from picasso.web.pages.downloads import recipes_of
 from picasso.web.pages.files import sample_file
 from picasso.web.pages.reset import undoable
@@ -23,7 +23,7 @@ from picasso.web.presentation import present
 blueprint = Blueprint("pages", __name__)
 
 # The fields of a run's form that are no settings of its visualization.
-OWN_FIELDS = ("picture", "class", "model", "visualization")
+OWN_FIELDS = ("image", "class", "model", "visualization")
 
 
 @blueprint.app_context_processor
@@ -45,7 +45,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
     cards = [(entry, runner.unusable(entry)) for entry in services().registry.entries()]
     return render_template(
         "home.html",
-        pictures=session.pictures() if session else [],
+        images=session.images() if session else [],
         history=each(session.runs(), Look.at) if session else [],
         samples=list(services().samples),
         cards=cards,
@@ -56,21 +56,21 @@ def home(errors: list[PicassoError] | None = None) -> str:
 
 @blueprint.get("/")
 def index() -> str:
-    """Show the pictures of the session, the samples, and the visualizations."""
+    """Show the images of the session, the samples, and the visualizations."""
     return home()
 
 
-@blueprint.post("/pictures")
+@blueprint.post("/images")
 def upload() -> BaseResponse:
-    """Take one or many pictures; those that are good are kept even where others are not."""
+    """Take one or many images; those that are good are kept even where others are not."""
     uploads = [file for file in request.files.getlist("file") if file.filename]
     errors: list[PicassoError] = []
     if not uploads:
-        errors.append(BadRequest("No pictures were chosen.", field="file"))
+        errors.append(BadRequest("No images were chosen.", field="file"))
     try:
         for file in in_time(uploads):
             try:
-                make_session().add_picture(file.stream, file.filename or "")
+                make_session().add_image(file.stream, file.filename or "")
             except PicassoError as error:
                 errors.append(error)
     except TooLarge as error:
@@ -84,7 +84,7 @@ def add_samples() -> BaseResponse:
     chosen = request.form.getlist("sample")
     for name in in_time(chosen):
         file = sample_file(name)
-        make_session().add_picture(file.read_bytes(), file.name)
+        make_session().add_image(file.read_bytes(), file.name)
     return answer_upload([] if chosen else [BadRequest("No samples were chosen.", field="sample")])
 
 
@@ -95,25 +95,25 @@ def answer_upload(errors: list[PicassoError]) -> BaseResponse:
     return make_response(home(errors), errors[0].status)
 
 
-@blueprint.post("/pictures/<uid>/remove")
-def remove_picture(uid: str) -> BaseResponse:
-    """Take a picture out of the session."""
-    need_session().remove_picture(uid)
+@blueprint.post("/images/<uid>/remove")
+def remove_image(uid: str) -> BaseResponse:
+    """Take an image out of the session."""
+    need_session().remove_image(uid)
     return redirect(url_for("pages.index"), 303)
 
 
-@blueprint.post("/pictures/<uid>/move")
-def move_picture(uid: str) -> BaseResponse:
-    """Move a picture one place to the front or to the back."""
+@blueprint.post("/images/<uid>/move")
+def move_image(uid: str) -> BaseResponse:
+    """Move an image one place to the front or to the back."""
     need_session().move(uid, -1 if request.form.get("to") == "front" else 1)
     return redirect(url_for("pages.index"), 303)
 
 
-@blueprint.get("/pictures/<uid>/what-if")
+@blueprint.get("/images/<uid>/what-if")
 def what_if(uid: str) -> str:
-    """Show the page on which parts of a picture can be hidden."""
+    """Show the page on which parts of an image can be hidden."""
     session = need_session()
-    return render_template("what_if.html", picture=session.picture(uid), pictures=session.pictures(), fills=FILLS)
+    return render_template("what_if.html", image=session.image(uid), images=session.images(), fills=FILLS)
 
 
 @blueprint.get("/visualizations/<name>")
@@ -130,7 +130,7 @@ def settings(name: str) -> str:
         unusable=services().runner.unusable(entry),
         controls=controls,
         values=allowed.parse(chosen).as_dict(),
-        pictures=session.pictures() if session else [],
+        images=session.images() if session else [],
         class_choices=choices(list(class_names().values())),
         layers=services().runner.layers(),
         classes=request.args.getlist("class"),
@@ -141,7 +141,7 @@ def settings(name: str) -> str:
 
 @blueprint.post("/visualizations/<name>")
 def start_run(name: str) -> BaseResponse:
-    """Queue a run of the chosen pictures, or of all."""
+    """Queue a run of the chosen images, or of all."""
     values = {key: value for key, value in request.form.items() if key not in OWN_FIELDS}
     return redirect(url_for("pages.show_runs", ids=start(name, values).id), 303)
 
@@ -158,15 +158,15 @@ def start_runs() -> BaseResponse:
 
 
 def start(name: str, values: dict[str, Any]) -> Run:
-    """Queue a run with the pictures, classes and models that the form names."""
+    """Queue a run with the images, classes and models that the form names."""
     session, form = find_session(), request.form
     if session is None:
-        raise BadRequest("There are no pictures to look at; upload some or choose samples.", field="images")
+        raise BadRequest("There are no images to look at; upload some or choose samples.", field="images")
     session.check_room()
-    pictures = session_pictures(session, form.getlist("picture") or None)
+    images = session_images(session, form.getlist("image") or None)
     classes = [one for one in form.getlist("class") if one.strip()]
     return services().runner.start(
-        session.runs_folder, name, values, pictures, classes=classes, models=form.getlist("model")
+        session.runs_folder, name, values, images, classes=classes, models=form.getlist("model")
     )
 
 

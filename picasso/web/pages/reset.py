@@ -32,7 +32,7 @@ def ask() -> str:
     runs, audits = (session.runs(), session.audits()) if session else ([], [])
     return render_template(
         "reset.html",
-        pictures=len(session.pictures()) if session else 0,
+        images=len(session.images()) if session else 0,
         runs=len(runs),
         audits=len(audits),
         at_work=sum(job.at_work() for job in (*runs, *audits)),
@@ -42,7 +42,7 @@ def ask() -> str:
 
 @blueprint.post("/reset")
 def start_over() -> Response:
-    """Delete the session with all its pictures and results, and start over; for a minute that can be undone."""
+    """Delete the session with all its images and results, and start over; for a minute that can be undone."""
     response = redirect(url_for("pages.index"), 303)
     set_aside(response)
     response.delete_cookie(cookie_name(), **cookie_attributes())

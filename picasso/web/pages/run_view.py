@@ -1,4 +1,4 @@
-"""Runs as a person looks at them: one alone, or several of the same pictures side by side."""
+"""Runs as a person looks at them: one alone, or several of the same images side by side."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def render(shown: Sequence[Look], results: Sequence[list[dict[str, Any]]], **mor
 
 
 def rows(shown: Sequence[Look], results: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return one document for each picture, with the panels of all runs, each in a group named after its run.
+    """Return one document for each image, with the panels of all runs, each in a group named after its run.
 
     Args:
         shown: the runs.

@@ -1,6 +1,6 @@
-"""Occlusion maps by recomputing only what a window changes: exact, and many times faster than whole pictures.
+"""Occlusion maps by recomputing only what a window changes: exact, and many times faster than whole images.
 
-A window changes a rectangle of each feature map; the rest is as for the clean picture. The picture goes through the
+A window changes a rectangle of each feature map; the rest is as for the clean image. The image goes through the
 network once. Then, for each window, the rectangles are computed alone: every step takes what it needs around its
 rectangle from the clean map, and what lies in it from the step before. This is the incremental inference of Nakandala,
 Kumar & Papakonstantinou, *Incremental and approximate inference for faster occlusion-based deep CNN explanations*,

@@ -16,12 +16,12 @@ SMALL = 1
 def builder(operation: Any, values: Mapping[str, Any], index: int = 0) -> Callable[..., Any]:
     """Return a function that builds an operation again and gives one of its outputs.
 
-    It is called with the inputs that depend on the picture, and with ``valid=True`` where a window must not be
+    It is called with the inputs that depend on the image, and with ``valid=True`` where a window must not be
     padded.
 
     Args:
         operation: of any graph.
-        values: those of its inputs that do not depend on the picture, by name.
+        values: those of its inputs that do not depend on the image, by name.
         index: which output.
 
     Raises:

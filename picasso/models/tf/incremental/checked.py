@@ -1,4 +1,4 @@
-"""The fast way behind checks: it proves itself, and whatever goes wrong with it, whole pictures take over."""
+"""The fast way behind checks: it proves itself, and whatever goes wrong with it, whole images take over."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from picasso.models.tf.incremental.steps import Unsupported
 
 log = logging.getLogger(__name__)
 
-# Below this gain, as it is planned, whole pictures may be as fast: plans for small inputs promise up to 1.45 times too
+# Below this gain, as it is planned, whole images may be as fast: plans for small inputs promise up to 1.45 times too
 # much (ResNet50 at 64 x 64).
 ENOUGH = 1.4
 # By how much probabilities may differ between two ways of computing them; rounding stays below.
 TOLERANCE = 3e-5
 
-#: Answers windows of an input ``(H, W, C)`` with a fill by whole pictures.
+#: Answers windows of an input ``(H, W, C)`` with a fill by whole images.
 Plain = Callable[[Array, Array, Sequence[Box]], Occlusion]
 
 
 class WrongAnswerError(Exception):
-    """The fast way gave something else than whole pictures do; the message says what."""
+    """The fast way gave something else than whole images do; the message says what."""
 
 
 class Checked:
-    """Occlusion of one model by recomputing only what changes, with whole pictures where that fails.
+    """Occlusion of one model by recomputing only what changes, with whole images where that fails.
 
-    Nothing that goes wrong here ends a run, and nothing is believed: the fast way is compared with whole pictures when
+    Nothing that goes wrong here ends a run, and nothing is believed: the fast way is compared with whole images when
     it is built, and in every run for windows of the first and the last chunk.
 
     Args:
         label: how the log names the model.
         build: returns the fast way; it may raise anything.
-        plain: answers by whole pictures.
+        plain: answers by whole images.
         predict: gives the probabilities ``(N, K)`` for inputs ``(N, H, W, C)``.
-        probe: two inputs ``(H, W, C)`` that are nothing alike: a picture, and what is seen in its windows.
+        probe: two inputs ``(H, W, C)`` that are nothing alike: an image, and what is seen in its windows.
         memory: about how many bytes may be taken at once.
     """
 
@@ -81,13 +81,13 @@ class Checked:
             return None
 
     def passes(self, boxes: Sequence[Box]) -> float:
-        """Return how many whole pictures windows are worth."""
+        """Return how many whole images windows are worth."""
         plan = self.plan(boxes)
         return len(boxes) / (plan.gain if plan and plan.gain >= ENOUGH else 1.0)
 
-    def occlude(self, picture: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
-        """Answer windows the fast way where it is one, and by whole pictures where not."""
-        plain, plan = self._plain(picture, fill, boxes), self.plan(boxes)
+    def occlude(self, image: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
+        """Answer windows the fast way where it is one, and by whole images where not."""
+        plain, plan = self._plain(image, fill, boxes), self.plan(boxes)
         engine = self.engine
         if engine is None or plan is None:
             plain.method += f", because {self.reason}"
@@ -95,22 +95,22 @@ class Checked:
         if plan.gain < ENOUGH:
             plain.method += ", because computing only what a window changes would save nothing"
             return plain
-        parts = engine.run(picture, fill, boxes, plan)
+        parts = engine.run(image, fill, boxes, plan)
         try:
             first = list(islice(parts, 2))
-            self._compare(first, picture, fill, boxes)
+            self._compare(first, image, fill, boxes)
         except Exception as error:
             self._give_up(error)
             plain.method += f", because {self.reason}"
             return plain
         occlusion = Occlusion((), f"only what a window changes, {plan.gain:.1f} times less work")
-        occlusion.parts = self._rescued(occlusion, chain(first, parts), picture, fill, boxes)
+        occlusion.parts = self._rescued(occlusion, chain(first, parts), image, fill, boxes)
         return occlusion
 
     def _rescued(
-        self, occlusion: Occlusion, parts: Iterator[Part], picture: Array, fill: Array, boxes: Sequence[Box]
+        self, occlusion: Occlusion, parts: Iterator[Part], image: Array, fill: Array, boxes: Sequence[Box]
     ) -> Iterator[Part]:
-        """Yield the parts; should they end in an error, whole pictures answer the windows that are left."""
+        """Yield the parts; should they end in an error, whole images answer the windows that are left."""
         left = np.ones(len(boxes), np.bool_)
         try:
             for members, part in parts:
@@ -123,32 +123,32 @@ class Checked:
             self._give_up(error)
             rest: NDArray[np.int64] = np.flatnonzero(left)
             share = f"{len(rest)} of {len(boxes)} windows"
-            occlusion.method += f"; a whole picture for each of {share}, because {self.reason}"
-            for members, part in self._plain(picture, fill, [boxes[index] for index in rest]).parts:
+            occlusion.method += f"; a whole image for each of {share}, because {self.reason}"
+            for members, part in self._plain(image, fill, [boxes[index] for index in rest]).parts:
                 yield rest[members], part
 
-    def _prove(self, engine: Incremental, picture: Array, fill: Array) -> None:
+    def _prove(self, engine: Incremental, image: Array, fill: Array) -> None:
         """Compare both ways on windows at corners and borders, small and large, of which each group is one plan."""
-        for boxes in proofs((picture.shape[0], picture.shape[1], picture.shape[2])):
-            parts = list(engine.run(picture, fill, boxes, engine.plan(boxes, self._memory)))
-            self._compare(parts, picture, fill, boxes, every=True)
+        for boxes in proofs((image.shape[0], image.shape[1], image.shape[2])):
+            parts = list(engine.run(image, fill, boxes, engine.plan(boxes, self._memory)))
+            self._compare(parts, image, fill, boxes, every=True)
 
     def _compare(
-        self, parts: Sequence[Part], picture: Array, fill: Array, boxes: Sequence[Box], *, every: bool = False
+        self, parts: Sequence[Part], image: Array, fill: Array, boxes: Sequence[Box], *, every: bool = False
     ) -> None:
         """Raise WrongAnswerError where the first and the last window, or every one, should have another answer."""
         members, answers = (np.concatenate(side) for side in zip(*parts, strict=True))
         require_probabilities(answers)
         some = np.arange(len(members)) if every else np.unique([0, len(parts[0][0]) - 1, len(members) - 1])
-        expected = self._predict(covered(picture, fill, [boxes[index] for index in members[some]]))
+        expected = self._predict(covered(image, fill, [boxes[index] for index in members[some]]))
         error = float(np.abs(answers[some] - expected).max(initial=0))
         if not error < TOLERANCE:
             raise WrongAnswerError(f"its probabilities are off by {error:.2g}")
 
     def _give_up(self, error: Exception) -> None:
-        """Take whole pictures from now on, and log why."""
+        """Take whole images from now on, and log why."""
         log.error(
-            "Occlusion of %s by computing only what a window changes failed; whole pictures are taken from now on.",
+            "Occlusion of %s by computing only what a window changes failed; whole images are taken from now on.",
             self._label,
             exc_info=error,
         )

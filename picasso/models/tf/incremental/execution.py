@@ -43,23 +43,23 @@ class Executor:
         answer: Array = self._head(tf.constant(features)).numpy()
         return answer
 
-    def __call__(self, picture: Any, fill: Any, clean: Sequence[Any], tables: Sequence[Sequence[Table]]) -> Array:
+    def __call__(self, image: Any, fill: Any, clean: Sequence[Any], tables: Sequence[Sequence[Table]]) -> Array:
         """Return what the head of the network takes, for the windows of a chunk.
 
         Args:
-            picture: the clean input ``(H, W, C)``.
+            image: the clean input ``(H, W, C)``.
             fill: what is seen in a window, ``(H, W, C)``.
             clean: the maps of the clean input that :attr:`clean` names, ``(H, W, C)`` each.
             tables: those of the input, then those of each step.
         """
         tensors = [[tf.constant(table) for table in each] for each in tables]
-        answer: Array = self._compiled(picture, fill, clean, tensors).numpy()
+        answer: Array = self._compiled(image, fill, clean, tensors).numpy()
         return answer
 
-    def _compute(self, picture: Any, fill: Any, clean: Sequence[Any], tables: Sequence[Sequence[Any]]) -> Any:
+    def _compute(self, image: Any, fill: Any, clean: Sequence[Any], tables: Sequence[Sequence[Any]]) -> Any:
         network, (covered, *of_steps) = self._network, tables
-        values = {network.source: tf.gather(tf.concat([flat(picture), flat(fill)], 0), covered[0])}
-        maps = {network.source: picture, **dict(zip(self.clean, clean, strict=True))}
+        values = {network.source: tf.gather(tf.concat([flat(image), flat(fill)], 0), covered[0])}
+        maps = {network.source: image, **dict(zip(self.clean, clean, strict=True))}
         for step, own in zip(network.steps[: self._neck], of_steps, strict=False):
             values[step.output] = Work(network, maps, values, own).take(step)
         return values[network.steps[self._neck - 1].output]
@@ -148,7 +148,7 @@ class Work:
 
 
 class CleanMaps:
-    """The compiled computation of some tensors for one input: the same steps, for a whole picture.
+    """The compiled computation of some tensors for one input: the same steps, for a whole image.
 
     Args:
         network: the steps.
@@ -166,9 +166,9 @@ class CleanMaps:
         # Traced at once, for planning asks for the shapes.
         self._compiled = tf.function(self._compute, [one], autograph=False).get_concrete_function()
 
-    def __call__(self, picture: Any) -> list[Any]:
+    def __call__(self, image: Any) -> list[Any]:
         """Return the tensors for one input ``(H, W, C)``, without the axis of inputs."""
-        return [maps[0] for maps in self._compiled(picture[None])]
+        return [maps[0] for maps in self._compiled(image[None])]
 
     def _compute(self, inputs: Any) -> list[Any]:
         values = {self._network.source: inputs}

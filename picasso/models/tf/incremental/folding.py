@@ -28,7 +28,7 @@ def affine(operation: Any, values: Mapping[str, Any], channels: int) -> Affine |
     """Return the factor and the offset of each channel, if that is all that an operation does, or None.
 
     Args:
-        operation: with one input that depends on the picture.
+        operation: with one input that depends on the image.
         values: those of its other inputs, by name.
         channels: of the input and the output.
     """
@@ -68,7 +68,7 @@ class Convolution:
     Args:
         step: the step that convolves; :meth:`finish` makes it do all of it.
         operation: what the step was read from.
-        values: those of the operation's inputs that do not depend on the picture.
+        values: those of the operation's inputs that do not depend on the image.
     """
 
     def __init__(self, step: Step, operation: Any, values: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The door: probabilities for many windows of one picture."""
+"""The door: probabilities for many windows of one image."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Incremental:
         """Plan the computation of windows with about ``memory`` bytes at once."""
         return Planner(self._network, self._costs, boxes, memory).plan()
 
-    def run(self, picture: Array, fill: Array, boxes: Sequence[Box], planned: Plan) -> Iterator[Part]:
+    def run(self, image: Array, fill: Array, boxes: Sequence[Box], planned: Plan) -> Iterator[Part]:
         """Yield the indices of some windows and their probabilities ``(n, K)``, chunk by chunk.
 
         The first part is the first chunk and the second the last one: the windows that change least and most. After
@@ -54,13 +54,13 @@ class Incremental:
         report, stop, or answer somebody else.
 
         Args:
-            picture: the clean input ``(H, W, C)``.
+            image: the clean input ``(H, W, C)``.
             fill: what is seen in a window, ``(H, W, C)``.
             boxes: the windows as (left, top, right, bottom).
             planned: what :meth:`plan` gave for them.
         """
         kind = self._network.types[self._network.source]
-        windows, view, paint = np.array(boxes), tf.cast(picture, kind), tf.cast(fill, kind)
+        windows, view, paint = np.array(boxes), tf.cast(image, kind), tf.cast(fill, kind)
         clean: Sequence[Any] | None = None
         waiting: list[Part] = []
         # The first chunks do not wait: they are there to be checked, and to be seen.

@@ -41,7 +41,7 @@ class Plan:
 
     Attributes:
         chunks: in the order in which they are computed.
-        gain: how many times less work this takes than whole pictures, everything counted.
+        gain: how many times less work this takes than whole images, everything counted.
         macs: the multiply-adds of convolutions that are left, for all windows.
     """
 

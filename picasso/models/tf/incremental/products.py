@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 Shape = Sequence[int]
-#: From the shapes of the inputs that depend on the picture and that of the output to multiply-adds.
+#: From the shapes of the inputs that depend on the image and that of the output to multiply-adds.
 Count = Callable[[Sequence[Shape], Shape], int]
 
 
@@ -16,7 +16,7 @@ def counter(operation: Any, values: Mapping[str, Any]) -> Count | None:
 
     Args:
         operation: of any graph.
-        values: those of its inputs that do not depend on the picture, by name.
+        values: those of its inputs that do not depend on the image, by name.
     """
     rule = RULES.get(operation.type)
     if rule is None:

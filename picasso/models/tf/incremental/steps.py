@@ -1,4 +1,4 @@
-"""The steps of a network, as far as it matters which part of a picture changed; no framework is needed to plan them."""
+"""The steps of a network, as far as it matters which part of an image changed; no framework is needed to plan them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Kind(Enum):
     PAD = auto()
     #: Averages over all places. What changed is added to the average of the clean map.
     MEAN = auto()
-    #: Asks for the shape of its input, of which only the number of pictures is not known.
+    #: Asks for the shape of its input, of which only the number of images is not known.
     COUNT = auto()
     #: Anything else needs whole inputs and gives a whole output.
     WHOLE = auto()
@@ -53,7 +53,7 @@ class Step:
     Attributes:
         kind: what it does with rectangles.
         output: the name of the tensor that it gives.
-        inputs: the names of those of its inputs that depend on the picture.
+        inputs: the names of those of its inputs that depend on the image.
         shape: of one output, without the batch.
         run: called with the inputs as tensors, and with ``valid=True`` where a window must not be padded.
         slides: along rows and columns, for windows.

@@ -61,7 +61,7 @@ class Tables:
                     yield EMPTY if self._is_held(name, *there) else self._index(name, *there)
 
     def _covered(self, boxes: Ints) -> Table:
-        """Return where the input comes from: the picture's places, then the fill's."""
+        """Return where the input comes from: the image's places, then the fill's."""
         name = self._network.source
         height, width, _ = self._network.shapes[name]
         y, x = self._places(name)

@@ -1,11 +1,11 @@
-// Pictures: drop, paste, files or folders, at once visible and uploaded a few at a time; then moved about and removed.
+// Images: drop, paste, files or folders, at once visible and uploaded a few at a time; then moved about and removed.
 
 import { askPatiently, counted, every, refresh, send } from "./common.js";
-import { dropped, isPicture } from "./dropping.js";
+import { dropped, isImage } from "./dropping.js";
 
 // As many uploads at once; more would only wait in the server.
 const AT_ONCE = 3;
-const PARTS = ["[data-part=pictures]", "[data-part=visualizations]"];
+const PARTS = ["[data-part=images]", "[data-part=visualizations]"];
 
 // Where a dropped file lay.
 const paths = new WeakMap();
@@ -19,9 +19,9 @@ const complain = (sentence) => {
   notices.append(notice);
 };
 
-// Show a picture before the server has it.
+// Show an image before the server has it.
 const announce = (file) => {
-  const list = find("pictures") ?? firstList();
+  const list = find("images") ?? firstList();
   const item = document.createElement("li");
   item.className = "coming";
   const image = document.createElement("img");
@@ -37,17 +37,17 @@ const announce = (file) => {
 const firstList = () => {
   const list = document.createElement("ul");
   list.className = "thumbs";
-  list.dataset.pictures = "";
+  list.dataset.images = "";
   find("drop").after(list);
   return list;
 };
 
 const upload = async (chosen) => {
-  const files = chosen.filter(isPicture);
+  const files = chosen.filter(isImage);
   const others = chosen.length - files.length;
   notices.replaceChildren();
   if (!chosen.length) return;
-  if (!files.length) return complain(`There ${others === 1 ? "is no picture" : "are no pictures"} among what you chose.`);
+  if (!files.length) return complain(`There ${others === 1 ? "is no image" : "are no images"} among what you chose.`);
   const text = find("upload-text");
   const bar = find("upload-bar");
   const url = find("drop").dataset.drop;
@@ -68,7 +68,7 @@ const upload = async (chosen) => {
       }
       done += 1;
       bar.value = done / files.length;
-      text.textContent = `${done} of ${counted(files.length, "picture")} uploaded`;
+      text.textContent = `${done} of ${counted(files.length, "image")} uploaded`;
     }
   };
   // The first one alone: with it the session begins.
@@ -77,8 +77,8 @@ const upload = async (chosen) => {
   await lane();
   queue.push(...rest);
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
-  for (const [sentence, count] of refused) complain(count > 1 ? `${sentence} (${counted(count, "picture")})` : sentence);
-  if (others) complain(`${counted(others, "file")} that ${others === 1 ? "is no picture was" : "are no pictures were"} left out.`);
+  for (const [sentence, count] of refused) complain(count > 1 ? `${sentence} (${counted(count, "image")})` : sentence);
+  if (others) complain(`${counted(others, "file")} that ${others === 1 ? "is no image was" : "are no images were"} left out.`);
   await refresh(...PARTS);
 };
 
@@ -107,7 +107,7 @@ addEventListener("drop", async (event) => {
 
 // Removing and moving, without leaving the place on the page.
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-pictures] button");
+  const button = event.target.closest("[data-images] button");
   if (!button) return;
   event.preventDefault();
   const item = button.closest("li");
@@ -126,26 +126,26 @@ document.addEventListener("click", async (event) => {
 });
 
 const focusOn = (uid, kind) => {
-  const item = document.querySelector(`[data-pictures] [data-uid="${uid}"]`);
+  const item = document.querySelector(`[data-images] [data-uid="${uid}"]`);
   const button = item?.querySelector(kind === "remove" ? ".remove" : `button${kind}:enabled`) ?? item?.querySelector("button:enabled");
   (button ?? document.querySelector("#file")).focus();
 };
 
-// Tell the server the order in which the pictures are on the page.
+// Tell the server the order in which the images are on the page.
 const arrange = async () => {
-  const list = find("pictures");
+  const list = find("images");
   const images = [...list.children].map((item) => Number(item.dataset.uid));
-  await send(list.dataset.pictures, { images }, { method: "PUT" });
+  await send(list.dataset.images, { images }, { method: "PUT" });
   await refresh(PARTS[0]);
 };
 
 let moving = null;
 document.addEventListener("dragstart", ({ target }) => {
-  moving = target.closest?.("[data-pictures] li") ?? null;
+  moving = target.closest?.("[data-images] li") ?? null;
   moving?.classList.add("moving");
 });
 document.addEventListener("dragover", ({ target, clientX }) => {
-  const over = moving && target.closest?.("[data-pictures] li");
+  const over = moving && target.closest?.("[data-images] li");
   if (!over || over === moving) return;
   const { left, width } = over.getBoundingClientRect();
   if (clientX < left + width / 2) over.before(moving);
