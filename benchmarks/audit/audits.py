@@ -21,7 +21,7 @@ from benchmarks.audit.models import Entry, entries, folder_of, one_thread
 from benchmarks.audit.scenes import DIGITS
 from picasso.audit import audit as auditing
 from picasso.audit.dataset import Folder, logits
-from picasso.audit.trial import Bench
+from picasso.audit.trial import TrialContext
 from picasso.models import load_model
 from picasso.models.base import Model
 
@@ -41,7 +41,7 @@ def audit(entry: Entry, folder: Path, each: int) -> str:
     started = time.process_time()
     model, images = opened(entry, folder, each)
     began = time.process_time()
-    bench = Bench(model, images)
+    bench = TrialContext(model, images)
     trials = auditing.run(bench, auditing.plan(bench)).trials
     seconds = time.process_time() - began
     accuracy = np.mean([(answers.argmax(axis=1) == target).mean() for target, answers in images.logits.items()])

@@ -17,7 +17,7 @@ from benchmarks.audit.models import entries
 from picasso.audit.confounders import confounded
 from picasso.audit.reporting.clustering import clusters
 from picasso.audit.reporting.mean_attention import mean_attention
-from picasso.audit.trial import Bench
+from picasso.audit.trial import TrialContext
 
 IMAGES = 50
 # From here on, a share of the outermost eighths of each side is taken for a sign.
@@ -35,7 +35,7 @@ def main() -> None:
         if entry.half != options.half or not (options.folder / f"{entry.name}.json").exists():
             continue
         model, images = opened(entry, options.folder, IMAGES)
-        bench = Bench(model, images)
+        bench = TrialContext(model, images)
         maps = [bench.attention(target) for target in images.views]
         said[entry.name] = {
             "data: a property tells the classes apart": bool(confounded(images.views)),

@@ -22,7 +22,7 @@ from benchmarks.audit.audits import file_of
 from benchmarks.audit.models import Entry, entries
 from benchmarks.audit.proxies import PROXIES
 from benchmarks.measuring import markdown, put_into_page
-from picasso.audit.findings import Verdict, verdict
+from picasso.audit.findings import AuditOutcome, verdict
 from picasso.audit.statistics import LEVEL, Effect, interval
 from picasso.audit.trial import Pair, Trial
 
@@ -37,7 +37,7 @@ class Audited:
 
     entry: Entry
     reliance: float
-    verdict: Verdict
+    verdict: AuditOutcome
     trials: Sequence[Trial]
     seconds: float
 

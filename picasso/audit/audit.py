@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 
 from picasso.audit.attention import looks
-from picasso.audit.checkpoint import Record, record_of
+from picasso.audit.checkpoint import TrialCheckpoint, record_of
 from picasso.audit.class_pairs import ordered
 from picasso.audit.dataset import Folder
-from picasso.audit.findings import Verdict, verdict
+from picasso.audit.findings import AuditOutcome, verdict
 from picasso.audit.selection import PAIRS
-from picasso.audit.trial import Bench, Pair, Trial
+from picasso.audit.trial import Pair, Trial, TrialContext
 from picasso.models.base import Model
 
 
@@ -32,7 +32,7 @@ class Audit:
         left: the pairs that were not.
     """
 
-    bench: Bench
+    bench: TrialContext
     trials: Mapping[Pair, Sequence[Trial]]
     left: tuple[Pair, ...]
 
@@ -47,7 +47,7 @@ class Audit:
         return self.bench.folder
 
     @cached_property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> AuditOutcome:
         """What follows from all trials together."""
         return verdict(self.trials)
 
@@ -74,7 +74,7 @@ class Plan:
         return f"{several[0].upper()}{several[1:]}, up to {cost:,} changed images for the model to answer.{left}"
 
 
-def plan(bench: Bench, most: int = PAIRS) -> Plan:
+def plan(bench: TrialContext, most: int = PAIRS) -> Plan:
     """Choose at most so many pairs of classes, the most suspect; 0 takes all."""
     counts = {target: len(views) for target, views in bench.folder.views.items()}
     return planned(ordered(bench.folder), counts, most, passes(bench.model, len(bench.interventions)))
@@ -111,7 +111,9 @@ class Step:
     fraction: float
 
 
-def steps(bench: Bench, plan: Plan, record: Record | None = None, budget: float = float("inf")) -> Iterator[Step]:
+def steps(
+    bench: TrialContext, plan: Plan, record: TrialCheckpoint | None = None, budget: float = float("inf")
+) -> Iterator[Step]:
     """Yield how far it is, when a pair is begun and after each intervention.
 
     Args:
@@ -127,7 +129,7 @@ def steps(bench: Bench, plan: Plan, record: Record | None = None, budget: float 
             if begun and time.monotonic() - started > budget:
                 continue
             begun = True
-        if not bench.tells_apart(pair):
+        if not bench.is_separable(pair):
             yield Step(pair, [], all_, True, (done + 1) / len(plan.pairs))
             continue
         yield Step(pair, made, tried, tried == all_, (done + tried / all_) / len(plan.pairs))
@@ -139,7 +141,7 @@ def steps(bench: Bench, plan: Plan, record: Record | None = None, budget: float 
 
 
 def run(
-    bench: Bench,
+    bench: TrialContext,
     todo: Plan | None = None,
     *,
     keep: Path | None = None,
@@ -164,6 +166,6 @@ def run(
     return finished(bench, todo, found)
 
 
-def finished(bench: Bench, plan: Plan, found: Mapping[Pair, Sequence[Trial]]) -> Audit:
+def finished(bench: TrialContext, plan: Plan, found: Mapping[Pair, Sequence[Trial]]) -> Audit:
     """Return the audit of the pairs that were looked at."""
     return Audit(bench, found, (*(pair for pair in plan.pairs if pair not in found), *plan.left))

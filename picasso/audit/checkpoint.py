@@ -16,11 +16,11 @@ from picasso import __version__, fileio
 from picasso.audit.interventions import Intervention
 from picasso.audit.properties import Property
 from picasso.audit.statistics import Effect
-from picasso.audit.trial import Bench, Pair, Trial
+from picasso.audit.trial import Pair, Trial, TrialContext
 
 
 @dataclass(frozen=True)
-class Record:
+class TrialCheckpoint:
     """The trials of some pairs, kept on the disk as they are made, so that an audit that was killed goes on.
 
     Attributes:
@@ -54,7 +54,7 @@ class Record:
         return self.folder / f"pair-{pair[0]}-{pair[1]}.json"
 
 
-def record_of(folder: Path, bench: Bench) -> Record:
+def record_of(folder: Path, bench: TrialContext) -> TrialCheckpoint:
     """Return the record in a folder of what is tried on a bench: of these images, and of this model only."""
     card = bench.model.card()
     what = [
@@ -71,7 +71,7 @@ def record_of(folder: Path, bench: Bench) -> Record:
         digest.update(bench.folder.views[target].tobytes())
         # What a model says is what it is, where no file tells; rounded, since its last bits may differ.
         digest.update((np.round(bench.folder.logits[target], 2) + 0.0).tobytes())
-    return Record(folder, digest.hexdigest())
+    return TrialCheckpoint(folder, digest.hexdigest())
 
 
 def sources(interventions: Sequence[Intervention]) -> list[Path]:

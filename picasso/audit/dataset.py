@@ -14,7 +14,7 @@ from picasso.audit.properties import Images
 from picasso.audit.selection import FEWEST, left_out, spread, taken
 from picasso.audit.statistics import Margins
 from picasso.errors import BadRequest, ModelError, PicassoError
-from picasso.evaluation.labeled_folder import Labelled
+from picasso.evaluation.labeled_folder import LabeledImage
 from picasso.imaging import decode
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -26,7 +26,7 @@ NEAREST = 1e-6
 SMALLEST = 4
 
 
-class Stored(Mapping[int, Images]):
+class LazyImages(Mapping[int, Images]):
     """Images by class, kept as bytes and given as fractions, since models of many classes have many images.
 
     Args:
@@ -67,7 +67,7 @@ class Folder:
 
 def read(
     model: Model,
-    images: Sequence[Labelled],
+    images: Sequence[LabeledImage],
     progress: Callable[[float], None],
     *,
     limit: int = decode.DEFAULT_MEGAPIXELS,
@@ -123,7 +123,7 @@ def read(
             views[target], names[target] = np.stack(seen), tuple(kept)
     # Again, since some may not be readable.
     taken(readable, classes)
-    stored = Stored(views)
+    stored = LazyImages(views)
     answers = {key: logits(model, some) for key, some in stored.items()}
     return Folder(stored, answers, names, tuple(unreadable), left_out(readable, classes))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from picasso.audit.interventions import KINDS
 from picasso.audit.interventions.base import FLOOR
-from picasso.audit.statistics import LEVEL, both_ways, smallest_visible
+from picasso.audit.statistics import LEVEL, bidirectional_p_values, minimal_detectable_effect
 from picasso.audit.trial import Pair, Trial
 
 # What is named first is the most specific of those that have at least this part of the largest effect.
@@ -18,7 +18,7 @@ COMPARABLE = 0.5
 
 
 @dataclass(frozen=True)
-class Suspect:
+class Finding:
     """Something that the model seems to go by.
 
     Attributes:
@@ -52,7 +52,7 @@ class Suspect:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AuditOutcome:
     """What an audit found.
 
     Attributes:
@@ -64,7 +64,7 @@ class Verdict:
         tests: for how many alarms that could have been p-values are corrected.
     """
 
-    suspects: tuple[Suspect, ...]
+    suspects: tuple[Finding, ...]
     silent: tuple[str, ...]
     smallest: float
     alike: tuple[Pair, ...]
@@ -72,7 +72,7 @@ class Verdict:
     tests: int
 
     @property
-    def alarms(self) -> list[Suspect]:
+    def alarms(self) -> list[Finding]:
         """The suspects that raise an alarm."""
         return [one for one in self.suspects if one.alarm]
 
@@ -93,7 +93,7 @@ class Verdict:
         )
 
 
-def verdict(trials: Mapping[Pair, Sequence[Trial]]) -> Verdict:
+def verdict(trials: Mapping[Pair, Sequence[Trial]]) -> AuditOutcome:
     """Judge the trials of all pairs together: p-values are corrected for how many of them could raise an alarm.
 
     Args:
@@ -105,16 +105,16 @@ def verdict(trials: Mapping[Pair, Sequence[Trial]]) -> Verdict:
     corrected = [
         p
         for some in (alarming, both[len(alarming) :])
-        for p in both_ways([(there.effect.p, back.effect.p) for there, back in some], LEVEL)
+        for p in bidirectional_p_values([(there.effect.p, back.effect.p) for there, back in some], LEVEL)
     ]
     suspects, silent = [], dict.fromkeys(there.intervention for there, _ in both)
     for (there, back), p in zip(both, corrected, strict=True):
         if p < LEVEL and back.effect.fraction >= there.floor:
-            suspects.append(Suspect(there, back, p, alarm=not there.informative))
+            suspects.append(Finding(there, back, p, alarm=not there.informative))
             silent.pop(there.intervention, None)
-    visible = smallest_visible([one.effect for two in alarming for one in two], LEVEL / max(1, len(alarming)))
+    visible = minimal_detectable_effect([one.effect for two in alarming for one in two], LEVEL / max(1, len(alarming)))
     alike = tuple(pair for pair, made in trials.items() if not made)
-    return Verdict(
+    return AuditOutcome(
         suspects=tuple(ranked(suspects)),
         silent=tuple(silent),
         smallest=max(FLOOR, visible),
@@ -133,7 +133,7 @@ def directions(made: Sequence[Trial]) -> list[tuple[Trial, Trial]]:
     return [(there, back) for there, back in sorted_]
 
 
-def ranked(suspects: Sequence[Suspect]) -> list[Suspect]:
+def ranked(suspects: Sequence[Finding]) -> list[Finding]:
     """Return suspects as they are named: alarms first, the most specific of comparable effect first among them."""
     largest = max((one.size for one in suspects if one.alarm), default=0.0)
     return sorted(

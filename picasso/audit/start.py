@@ -12,7 +12,7 @@ from picasso.audit.dataset import read
 from picasso.audit.interventions import INTERVENTIONS, Intervention
 from picasso.audit.reporting import report
 from picasso.audit.selection import PAIRS
-from picasso.audit.trial import Bench
+from picasso.audit.trial import TrialContext
 from picasso.evaluation import labeled_folder
 from picasso.models.base import Model
 
@@ -47,7 +47,7 @@ def audit_model(
     """
     tried = checked(interventions)
     images = read(model, labeled_folder.find(model, Path(folder)), silently)
-    bench, keep = Bench(model, images, seed, tried), None
+    bench, keep = TrialContext(model, images, seed, tried), None
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
         keep = Path(out) / "trials"

@@ -83,7 +83,7 @@ def holm(ps: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
-def both_ways(ps: Sequence[tuple[float, float]], level: float) -> list[float]:
+def bidirectional_p_values(ps: Sequence[tuple[float, float]], level: float) -> list[float]:
     """Return corrected p-values of claims that an effect exists in both of two directions.
 
     First the smaller p of each claim is corrected for the number of claims. Only those that pass at the level are asked
@@ -97,7 +97,7 @@ def both_ways(ps: Sequence[tuple[float, float]], level: float) -> list[float]:
     return [max(p, second.get(index, max(ps[index]))) for index, p in enumerate(first)]
 
 
-def smallest_visible(effects: Sequence[Effect], level: float) -> float:
+def minimal_detectable_effect(effects: Sequence[Effect], level: float) -> float:
     """Return the effect that every one of some tests would have seen, whatever it is an effect of.
 
     A test needs the one-sided t-value of ``level``, which is that of one test after correction, times its standard

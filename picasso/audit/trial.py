@@ -12,7 +12,7 @@ import numpy as np
 
 from picasso.audit.attention import attention
 from picasso.audit.dataset import Folder, logits, margins
-from picasso.audit.interventions import INTERVENTIONS, Case, Changed, Intervention
+from picasso.audit.interventions import INTERVENTIONS, ImagePair, Intervention, InterventionResult
 from picasso.audit.properties import Maps
 from picasso.audit.statistics import LEVEL, Effect, apart, effect
 from picasso.errors import BadRequest
@@ -45,7 +45,7 @@ class Trial:
     effect: Effect
 
 
-class Bench:
+class TrialContext:
     """Where trials are made: a model, a folder, and what was found out about both and is needed again.
 
     Args:
@@ -66,12 +66,12 @@ class Bench:
     def _attention(self, target: int) -> Maps:
         return attention(self.model, self.folder.views[target], target)
 
-    def case(self, ours: int, theirs: int) -> Case:
+    def case(self, ours: int, theirs: int) -> ImagePair:
         """Return the images of two classes, those of the first to be changed."""
         views = self.folder.views
-        return Case(views[ours], views[theirs], lambda: (self.attention(ours), self.attention(theirs)))
+        return ImagePair(views[ours], views[theirs], lambda: (self.attention(ours), self.attention(theirs)))
 
-    def change(self, intervention: Intervention, ours: int, theirs: int) -> Changed | None:
+    def change(self, intervention: Intervention, ours: int, theirs: int) -> InterventionResult | None:
         """Return the changed images; the same whenever it is asked for."""
         generator = generator_of(self.seed, intervention.name, ours, theirs)
         return intervention.change(self.case(ours, theirs), generator)
@@ -85,7 +85,7 @@ class Bench:
         words = changed.words or intervention.words(self.case(ours, theirs))
         return Trial(what.name, what.kind, what.informative, what.floor, words, ours, theirs, found)
 
-    def effect(self, changed: Changed, ours: int, theirs: int) -> Effect:
+    def effect(self, changed: InterventionResult, ours: int, theirs: int) -> Effect:
         """Return how far changed images of one class move towards another."""
         before, others = (margins(self.folder.logits[one], ours, theirs) for one in (ours, theirs))
         towards, control = (
@@ -93,7 +93,7 @@ class Bench:
         )
         return effect(before, towards, control, float(others.mean() - before.mean()))
 
-    def tells_apart(self, pair: Pair) -> bool:
+    def is_separable(self, pair: Pair) -> bool:
         """Tell whether the model tells two classes apart; if not, nothing can be said of what it does so by."""
         ours, theirs = (margins(self.folder.logits[one], *pair) for one in pair)
         return apart(ours, theirs, LEVEL)

@@ -208,7 +208,7 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     from picasso.audit.catalogue import catalogue
     from picasso.audit.dataset import read
     from picasso.audit.reporting import report
-    from picasso.audit.trial import Bench
+    from picasso.audit.trial import TrialContext
     from picasso.evaluation import labeled_folder
 
     seconds, interventions = parse_time(budget), catalogue(settings.intervention_files())
@@ -218,7 +218,7 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
         images = read(model, labeled_folder.find(model, folder), progress)
     if images.left_out:
         click.secho(images.left_out, fg="yellow")
-    bench = Bench(model, images, seed, interventions)
+    bench = TrialContext(model, images, seed, interventions)
     plan = audit.plan(bench, pairs)
     click.echo(plan.sentence())
     out.mkdir(parents=True, exist_ok=True)

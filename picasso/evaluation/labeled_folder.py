@@ -29,7 +29,7 @@ TRIED = 100
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabeledImage:
     """An image and the index of its class."""
 
     file: Path
@@ -37,7 +37,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Share:
+class ClassAccuracy:
     """How many images of one class there are, how many are answered right, and what the wrong ones mostly are."""
 
     name: str
@@ -56,7 +56,7 @@ class Accuracy:
         answered: the class of each image that could be read, and the class that the model gives it.
     """
 
-    classes: tuple[Share, ...]
+    classes: tuple[ClassAccuracy, ...]
     unreadable: tuple[str, ...] = ()
     answered: tuple[tuple[int, int], ...] = ()
 
@@ -144,7 +144,7 @@ class Classes:
         )
 
 
-def find(model: Model, folder: Path) -> list[Labelled]:
+def find(model: Model, folder: Path) -> list[LabeledImage]:
     """Return the images in the subfolders of ``folder``, each of which is named after a class or its index.
 
     Raises:
@@ -164,7 +164,7 @@ def find(model: Model, folder: Path) -> list[Labelled]:
         if target is None:
             raise named.unknown(subfolder, [path.name for path in subfolders])
         files = sorted(file for file in subfolder.rglob("*") if file.suffix.lower() in IMAGES)
-        found += [Labelled(file, target) for file in files]
+        found += [LabeledImage(file, target) for file in files]
     if not found:
         raise BadRequest(
             f"There are no images in subfolders of {folder}; it takes one folder for each class.", field="folder"
@@ -172,7 +172,7 @@ def find(model: Model, folder: Path) -> list[Labelled]:
     return found
 
 
-def measure(model: Model, images: Sequence[Labelled], progress: Progress = lambda fraction: None) -> Accuracy:
+def measure(model: Model, images: Sequence[LabeledImage], progress: Progress = lambda fraction: None) -> Accuracy:
     """Ask a model for the best class of each image.
 
     Raises:
@@ -192,11 +192,11 @@ def measure(model: Model, images: Sequence[Labelled], progress: Progress = lambd
     for target, counts in answers.items():
         wrong = [(name, count) for name, count in counts.most_common() if name != target]
         mistaken_for = str(names[wrong[0][0]]) if wrong else ""
-        shares.append(Share(str(names[target]), counts.total(), counts[target], mistaken_for))
+        shares.append(ClassAccuracy(str(names[target]), counts.total(), counts[target], mistaken_for))
     return Accuracy(tuple(shares), tuple(unreadable), tuple(answered))
 
 
-def best_classes(model: Model, images: Sequence[Labelled], unreadable: list[str]) -> Iterator[tuple[int, int]]:
+def best_classes(model: Model, images: Sequence[LabeledImage], unreadable: list[str]) -> Iterator[tuple[int, int]]:
     """Yield the class of each image that can be read and the class that the model gives it."""
     for start in range(0, len(images), model.batch_size):
         inputs, targets = [], []
@@ -214,7 +214,7 @@ def best_classes(model: Model, images: Sequence[Labelled], unreadable: list[str]
             yield from zip(targets, answers.tolist(), strict=True)
 
 
-def by_values(model: Model, images: Sequence[Labelled]) -> dict[str, Accuracy]:
+def by_values(model: Model, images: Sequence[LabeledImage]) -> dict[str, Accuracy]:
     """Return how a model does with each value range, that of the range in use first.
 
     Nothing where a model class makes the inputs itself. At most :data:`TRIED` images are asked for, evenly spread.

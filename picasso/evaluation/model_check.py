@@ -18,7 +18,7 @@ from picasso.explanation.inputs import NamedImage, as_seen, image_from
 from picasso.imaging import decode
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.info import Capability, Layer, ModelCard, Prediction
+from picasso.models.info import Capability, Layer, ModelInfo, Prediction
 from picasso.models.outputs import OutputKind
 
 # Fewer images than this say nothing about a model that always answers the same.
@@ -50,7 +50,7 @@ class Report:
         label_order: the labels in the order of the outputs, where they seem to be in another.
     """
 
-    card: ModelCard
+    card: ModelInfo
     class_names: tuple[str, ...]
     layers: tuple[Layer, ...]
     answers: tuple[Answer, ...]
@@ -146,7 +146,7 @@ def check(
         probabilities = model.predict(inputs)
         decoded = model.best_classes(probabilities)
         answers = tuple(Answer(name, best) for (name, _), best in zip(seen, decoded, strict=True))
-        warnings += [*model.check_output(inputs), *smells(probabilities, names, model.output_kind)]
+        warnings += [*model.check_output(inputs), *output_warnings(probabilities, names, model.output_kind)]
     accuracy, order = None, None
     if folder:
         found = labeled_folder.find(model, folder)
@@ -157,7 +157,7 @@ def check(
     return Report(card, names, tuple(model.layers()), answers, accuracy, tuple(warnings), ordered, first)
 
 
-def smells(probabilities: Array, names: Sequence[str], said: str = "") -> list[str]:
+def output_warnings(probabilities: Array, names: Sequence[str], said: str = "") -> list[str]:
     """Return what the answers ``(N, K)`` reveal: always the same one, or probabilities that do not sum to 1.
 
     ``said`` is what the user says that the output is, such as ``"sigmoid"``, whose probabilities have any sum.
@@ -179,7 +179,7 @@ def smells(probabilities: Array, names: Sequence[str], said: str = "") -> list[s
 
 
 def doubts(
-    model: Model, images: Sequence[labeled_folder.Labelled], accuracy: Accuracy
+    model: Model, images: Sequence[labeled_folder.LabeledImage], accuracy: Accuracy
 ) -> tuple[class_order.Reordering | None, list[str]]:
     """Return what a labelled folder reveals: labels in another order, a better value range, or accuracy near chance.
 

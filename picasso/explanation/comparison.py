@@ -15,7 +15,7 @@ from picasso.explanation.inputs import NamedImage, Source
 from picasso.explanation.pipeline import Preview, Report
 from picasso.explanation.result import Result
 from picasso.models.base import Model
-from picasso.models.info import ModelCard
+from picasso.models.info import ModelInfo
 from picasso.models.labels import Wanted
 from picasso.visualizations.base import BaseVisualization
 from picasso.visualizations.panel import NETWORK_ROUNDING, Panel
@@ -90,7 +90,7 @@ def run(
         yield replace(result, agreement=mean(agreements))
 
 
-def own_name(card: ModelCard, taken: Collection[str]) -> str:
+def own_name(card: ModelInfo, taken: Collection[str]) -> str:
     """Return what a model without a name is called: a name that none of the others has."""
     names = (card.checkpoint, card.name, f"{card.name} itself")
     return next(name for name in names if name and name not in taken)

@@ -18,7 +18,7 @@ from picasso.explanation.cost_model import compiling, seconds_per_image
 from picasso.explanation.inputs import NamedImage, prepare, stored
 from picasso.explanation.registry import Registry
 from picasso.imaging import decode
-from picasso.imaging.masking import Hidden
+from picasso.imaging.masking import MaskEdit
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Prediction
@@ -49,7 +49,7 @@ def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         model: the model.
-        question: ``paths`` of the images, ``shapes`` and ``fill`` as :class:`~picasso.imaging.masking.Hidden` reads
+        question: ``paths`` of the images, ``shapes`` and ``fill`` as :class:`~picasso.imaging.masking.MaskEdit` reads
             them, ``other``, the path of the image that the fill "image" shows, or None, and ``show``, whether the
             images as the model then sees them are wanted.
 
@@ -58,7 +58,7 @@ def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
         it was and with the parts hidden; ``classes``, all of those with both probabilities; ``flipped``, whether
         the most probable class is another one; and where it was wanted ``view``, the image as a data address.
     """
-    hidden = Hidden.parse(question["shapes"], question["fill"])
+    hidden = MaskEdit.parse(question["shapes"], question["fill"])
     known = [prepared(model, path) for path in question["paths"]]
     images = [image for image, _ in known]
     other = prepared(model, question["other"])[0] if question["other"] else None
@@ -79,7 +79,7 @@ def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
     return {"answers": answers}
 
 
-def covered(model: Model, hidden: Hidden, image: Input, view: Image.Image, other: Input | None) -> Array:
+def covered(model: Model, hidden: MaskEdit, image: Input, view: Image.Image, other: Input | None) -> Array:
     """Return the model's input ``(H, W, C)`` for an image of which parts are hidden, as ``view`` shows it.
 
     Where preprocessing the view is not what the model receives, the numbers themselves are covered.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from picasso import fileio
 from picasso.explanation import render
 from picasso.imaging import decode
-from picasso.models.info import ModelCard, Prediction
+from picasso.models.info import ModelInfo, Prediction
 from picasso.visualizations.panel import Panel
 
 DOCUMENT = "result.json"
@@ -48,7 +48,7 @@ class Result:
     view: NDArray[np.uint8]
     predictions: tuple[Prediction, ...]
     panels: tuple[Panel, ...]
-    model: ModelCard
+    model: ModelInfo
     seconds: float
     reference: str = ""
     notes: tuple[str, ...] = field(default=())
@@ -114,7 +114,7 @@ class Result:
             view=stored["view"],
             predictions=tuple(document["predictions"]),
             panels=panels,
-            model=ModelCard.from_dict(document["model"]),
+            model=ModelInfo.from_dict(document["model"]),
             notes=tuple(document["notes"]),
             compared={name: tuple(best) for name, best in document.get("compared", {}).items()},
         )

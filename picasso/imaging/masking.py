@@ -122,7 +122,7 @@ def around(one: float, other: float, radius: float, side: int) -> slice:
 
 
 @dataclass(frozen=True)
-class Hidden:
+class MaskEdit:
     """What is hidden, and by what.
 
     Attributes:

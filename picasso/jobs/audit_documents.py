@@ -33,7 +33,7 @@ class Direction(TypedDict):
     control_flips: float
 
 
-class Finding(TypedDict):
+class FindingDocument(TypedDict):
     """Something that the model seems to go by.
 
     Attributes:
@@ -52,7 +52,7 @@ class Finding(TypedDict):
 
 
 @dataclass(frozen=True)
-class Order:
+class AuditRequest:
     """How an audit is to be done.
 
     Attributes:
@@ -98,5 +98,5 @@ class Progress:
 class Findings(TypedDict):
     """What was found so far; the verdict is None until everything was tried."""
 
-    suspects: list[Finding]
+    suspects: list[FindingDocument]
     verdict: str | None

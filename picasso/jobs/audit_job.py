@@ -34,7 +34,7 @@ from typing import Any
 from picasso import fileio
 from picasso.audit.selection import MOST, MOST_IMAGES, taken
 from picasso.errors import BadRequest, NotFound, PicassoError, TooLarge
-from picasso.jobs.audit_documents import AT_WORK, Finding, Findings, Order, Progress, StateName
+from picasso.jobs.audit_documents import AT_WORK, AuditRequest, FindingDocument, Findings, Progress, StateName
 from picasso.jobs.base import Job
 
 # So often an audit is taken up again by itself where the process that computed it died.
@@ -151,7 +151,7 @@ class Audit(Job):
 
     # ---- starting and stopping ----------------------------------------------------------------------------
 
-    def start(self, order: Order) -> None:
+    def start(self, order: AuditRequest) -> None:
         """Note that it waits for its turn; one that ended before its time goes on where it was.
 
         Raises:
@@ -170,18 +170,18 @@ class Audit(Job):
             for mark in ("progress.json", "interrupted.json", "error.json", "cancel"):
                 (self.folder / mark).unlink(missing_ok=True)
 
-    def order(self) -> Order:
+    def order(self) -> AuditRequest:
         """Return how it is to be done."""
         document = fileio.read_json(self.folder / "start.json")
         if document is None:
             raise NotFound("The audit was not started, or deleted meanwhile.")
-        return Order(**document)
+        return AuditRequest(**document)
 
     def interrupted(self) -> bool:
         """Note that the process that computed it died; tell whether to take it up again."""
         file = self.folder / "interrupted.json"
         before: int = fileio.read_json(file) or 0
-        if before >= RESUMPTIONS or self.unwanted() or self.state() == "finished":
+        if before >= RESUMPTIONS or self.is_stopped() or self.state() == "finished":
             return False
         try:
             fileio.write_json(file, before + 1)
@@ -196,7 +196,7 @@ class Audit(Job):
         """Note what is being done."""
         fileio.write_json(self.folder / "progress.json", asdict(progress))
 
-    def find(self, suspects: Sequence[Finding], verdict: str | None = None) -> None:
+    def find(self, suspects: Sequence[FindingDocument], verdict: str | None = None) -> None:
         """Note what was found so far, and at last the verdict."""
         fileio.write_json(self.folder / "findings.json", {"suspects": suspects, "verdict": verdict})
 

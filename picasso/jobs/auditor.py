@@ -21,15 +21,15 @@ from picasso.audit import audit as auditing
 from picasso.audit import dataset
 from picasso.audit.catalogue import catalogue
 from picasso.audit.checkpoint import record_of
-from picasso.audit.findings import Suspect, verdict
+from picasso.audit.findings import Finding, verdict
 from picasso.audit.interventions import Intervention
 from picasso.audit.reporting import report
-from picasso.audit.trial import Bench, Pair, Trial
+from picasso.audit.trial import Pair, Trial, TrialContext
 from picasso.config import Settings
 from picasso.errors import Cancelled, ConfigurationError
-from picasso.evaluation.labeled_folder import Labelled
+from picasso.evaluation.labeled_folder import LabeledImage
 from picasso.explanation.cost_model import PACES
-from picasso.jobs.audit_documents import Direction, Finding, Progress
+from picasso.jobs.audit_documents import Direction, FindingDocument, Progress
 from picasso.jobs.audit_job import Audit
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
@@ -45,16 +45,16 @@ EACH, EACH_VALUE = 4e-4, 8e-8
 UNUSABLE = "The INTERVENTIONS of this server can't be used; its log says why."
 
 
-class Diary:
+class ProgressReporter:
     """Notes in the folder of an audit what is being done, and gives way where that is wanted.
 
     Args:
         audit: the audit.
-        meanwhile: called at every note.
+        checkpoint: called at every note.
     """
 
-    def __init__(self, audit: Audit, meanwhile: Callable[[], None]) -> None:
-        self._audit, self._meanwhile = audit, meanwhile
+    def __init__(self, audit: Audit, checkpoint: Callable[[], None]) -> None:
+        self._audit, self._checkpoint = audit, checkpoint
         self._began = time.perf_counter() - audit.computed()
         self._now = Progress()
 
@@ -66,18 +66,18 @@ class Diary:
     def note(self, **changed: Any) -> None:
         """Write down what has changed."""
         self._now = replace(self._now, **changed, seconds=self.seconds)
-        if not self._audit.unwanted():
+        if not self._audit.is_stopped():
             self._audit.report(self._now)
-        self.give_way()
+        self.yield_control()
 
-    def give_way(self) -> None:
+    def yield_control(self) -> None:
         """Let others have their answers; raise Cancelled where the audit is not wanted any more."""
-        if self._audit.unwanted():
+        if self._audit.is_stopped():
             raise Cancelled
-        self._meanwhile()
+        self._checkpoint()
 
 
-class Patient:
+class CancellableModel:
     """A model that gives way before each batch, though it is asked about hundreds of images at once.
 
     Args:
@@ -85,8 +85,8 @@ class Patient:
         give_way: called before each batch.
     """
 
-    def __init__(self, model: Model, give_way: Callable[[], None]) -> None:
-        self._model, self._give_way = model, give_way
+    def __init__(self, model: Model, yield_control: Callable[[], None]) -> None:
+        self._model, self._yield_control = model, yield_control
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -106,7 +106,7 @@ class Patient:
     def _patiently(self, answer: Callable[..., Array], *arrays: Any) -> Array:
         size, parts = self._model.batch_size, []
         for start in range(0, max(1, len(arrays[0])), size):
-            self._give_way()
+            self._yield_control()
             parts.append(answer(*(array[start : start + size] for array in arrays)))
         return np.concatenate(parts)
 
@@ -136,24 +136,24 @@ def interventions(settings: Settings) -> tuple[Intervention, ...]:
     return found
 
 
-def conduct(audit: Audit, settings: Settings, load: Callable[[], Model], meanwhile: Callable[[], None]) -> None:
+def run_audit(audit: Audit, settings: Settings, load: Callable[[], Model], checkpoint: Callable[[], None]) -> None:
     """Do an audit, or go on with one that was interrupted.
 
     Args:
         audit: with its images.
         settings: say what is tried, how large an image may be, and how long it may compute.
         load: gives the model.
-        meanwhile: called between two chunks of work.
+        checkpoint: called between two chunks of work.
 
     Raises:
         Cancelled: it was cancelled or deleted.
         PicassoError: the images or the model do not fit.
     """
-    diary, order = Diary(audit, meanwhile), audit.order()
+    diary, order = ProgressReporter(audit, checkpoint), audit.order()
     diary.note()
-    model, tried = cast(Model, Patient(load(), diary.give_way)), interventions(settings)
+    model, tried = cast(Model, CancellableModel(load(), diary.yield_control)), interventions(settings)
     names = [str(name) for name in model.class_names()]
-    stored = [Labelled(file, target) for target, file in audit.images()]
+    stored = [LabeledImage(file, target) for target, file in audit.images()]
     images = dataset.read(
         model,
         stored,
@@ -161,7 +161,7 @@ def conduct(audit: Audit, settings: Settings, load: Callable[[], Model], meanwhi
         limit=settings.MAX_MEGAPIXELS,
         called=audit.name_of,
     )
-    bench = Bench(model, images, order.seed, tried)
+    bench = TrialContext(model, images, order.seed, tried)
     plan = auditing.plan(bench, order.pairs)
     begun = {"state": "running", "fraction": 0.0, "began": diary.seconds}
     diary.note(**begun, cost=plan.sentence(), total=len(plan.pairs))
@@ -169,7 +169,7 @@ def conduct(audit: Audit, settings: Settings, load: Callable[[], Model], meanwhi
     budget = min(order.budget, SHARE * 60 * settings.RUN_MINUTES - diary.seconds)
     for step in auditing.steps(bench, plan, record_of(audit.trials, bench), budget):
         if step.trials:
-            audit.find(findings(verdict({**found, step.pair: step.trials}).suspects, names))
+            audit.find(documents(verdict({**found, step.pair: step.trials}).suspects, names))
         if step.whole:
             found[step.pair] = step.trials
             diary.note(fraction=round(step.fraction, 4), done=len(found))
@@ -181,14 +181,14 @@ def conduct(audit: Audit, settings: Settings, load: Callable[[], Model], meanwhi
     report.write(audited, audit.out)
     diary.note()
     # From here on it gives way to nobody: one that says what it found is finished.
-    audit.find(findings(audited.verdict.suspects, names), audited.verdict.sentence())
+    audit.find(documents(audited.verdict.suspects, names), audited.verdict.sentence())
     audit.finish()
 
 
-def findings(suspects: Sequence[Suspect], names: Sequence[str]) -> list[Finding]:
+def documents(suspects: Sequence[Finding], names: Sequence[str]) -> list[FindingDocument]:
     """Return suspects as JSON-ready values."""
     return [
-        Finding(
+        FindingDocument(
             name=one.there.intervention,
             kind=one.there.kind,
             alarm=one.alarm,

@@ -40,7 +40,7 @@ class Job:
         """Tell whether something is still going to happen by itself: it waits or computes."""
         raise NotImplementedError
 
-    def unwanted(self) -> bool:
+    def is_stopped(self) -> bool:
         """Tell whether it was cancelled, failed, or deleted."""
         return self.deleted() or any((self.folder / mark).exists() for mark in ("cancel", "error.json"))
 

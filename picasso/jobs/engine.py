@@ -25,7 +25,7 @@ from picasso.jobs.audit_job import Audit
 from picasso.jobs.run import Run
 from picasso.jobs.turns import Turns
 from picasso.jobs.watchdog import Watchdog
-from picasso.jobs.worker_process import Child
+from picasso.jobs.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +41,14 @@ BACKOFF_SECONDS, LONGEST_BACKOFF, START_SECONDS = 1.0, 60.0, 60.0
 # A loop that was not seen at work for so long stands still, and so may a worker of which nothing is heard.
 STILL_SECONDS, QUIET_SECONDS = 30.0, 15.0
 
-Queued = tuple["Future[None] | None", "Work"]
+Queued = tuple["Future[None] | None", "QueuedTask"]
 # What wakes the supervisor comes before any work.
 WAKING = 10**9
 LOADING: Mapping[str, Any] = {"state": "loading"}
 
 
 @dataclass(frozen=True)
-class Work:
+class QueuedTask:
     """What a worker is given: a shard of a run, or an audit if there is no shard."""
 
     folder: Path
@@ -68,11 +68,11 @@ class Work:
         """Return how many seconds the run or audit has computed besides this."""
         return Audit(self.folder).computed() if self.shard is None else Run(self.folder).computed(self.shard)
 
-    def unwanted(self) -> bool:
+    def is_stopped(self) -> bool:
         """Tell whether the run or audit was cancelled, failed, or deleted."""
-        return (Audit(self.folder) if self.shard is None else Run(self.folder)).unwanted()
+        return (Audit(self.folder) if self.shard is None else Run(self.folder)).is_stopped()
 
-    def given_to(self, child: Child) -> Future[Any]:
+    def given_to(self, child: WorkerProcess) -> Future[Any]:
         """Have it computed."""
         if self.shard is None:
             return child.request("audit", folder=str(self.folder))
@@ -140,11 +140,11 @@ class LocalEngine:
         # Whether loading took too long.
         self._given_up = False
         try:
-            self._child = Child(*self._arguments)
+            self._child = WorkerProcess(*self._arguments)
         except (OSError, RuntimeError) as error:
             raise WorkerDied(f"The process that computes can't be started: {reason(error)}.") from error
         self._started = self._seen = time.monotonic()
-        self._buried: Child | None = None
+        self._buried: WorkerProcess | None = None
         self._watchdog = Watchdog(stall, self._started)
         self._thread = threading.Thread(target=self._supervise, name="picasso-engine", daemon=True)
         self._thread.start()
@@ -153,13 +153,13 @@ class LocalEngine:
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
         """Queue a shard for the child."""
-        return self._queue(Work(folder, shard), priority)
+        return self._queue(QueuedTask(folder, shard), priority)
 
     def audit(self, folder: Path) -> Future[None]:
         """Queue an audit for the child."""
-        return self._queue(Work(folder), 0)
+        return self._queue(QueuedTask(folder), 0)
 
-    def _queue(self, work: Work, priority: int) -> Future[None]:
+    def _queue(self, work: QueuedTask, priority: int) -> Future[None]:
         future: Future[None] = Future()
         self._jobs.put((future, work), work.owner, priority)
         if self._closing.is_set():
@@ -225,7 +225,7 @@ class LocalEngine:
 
     def _wake(self) -> None:
         """Have the supervisor look at once."""
-        self._jobs.put((None, Work(Path())), None, WAKING)
+        self._jobs.put((None, QueuedTask(Path())), None, WAKING)
 
     def _supervise(self) -> None:
         """Keep a child alive and give it one job after the other, whatever goes wrong with either."""
@@ -285,7 +285,7 @@ class LocalEngine:
         killed = self._child.status is None and self._child.process.exitcode == -signal.SIGKILL
         return killed and not self._given_up and self._failures < LOAD_TRIES
 
-    def _living(self) -> Child | None:
+    def _living(self) -> WorkerProcess | None:
         """Return the child, or another in its place if it has died; None where there can't be one yet."""
         if self._child.alive() or self._closing.is_set():
             return self._child
@@ -299,7 +299,7 @@ class LocalEngine:
         if now < self._next_start:
             return None
         try:
-            child = Child(*self._arguments)
+            child = WorkerProcess(*self._arguments)
         # No memory, no file, no thread: it may be there again in a moment.
         except Exception as error:
             self._failed(now, reason(error))
@@ -324,7 +324,7 @@ class LocalEngine:
         for future, _ in held:
             future.set_exception(NotReady(why))
 
-    def _ready_for(self, work: Work) -> Child:
+    def _ready_for(self, work: QueuedTask) -> WorkerProcess:
         """Return a living child for a job; raise WorkerDied where there is none in time, or nobody wants the job."""
         began = time.monotonic()
         while True:
@@ -332,13 +332,13 @@ class LocalEngine:
             self._seen = time.monotonic()
             if child:
                 return child
-            if self._seen - began > START_SECONDS or work.unwanted():
+            if self._seen - began > START_SECONDS or work.is_stopped():
                 raise WorkerDied(f"The process that computes can't be started: {self._trouble}.")
             self._closing.wait(min(WATCH_SECONDS, max(0.0, self._next_start - self._seen)))
 
-    def _watched(self, child: Child, work: Work) -> Future[Any]:
+    def _watched(self, child: WorkerProcess, work: QueuedTask) -> Future[Any]:
         """Have something computed; kill the child where that takes too long, or does not stop."""
-        started, unwanted_since = time.monotonic(), None
+        started, stopped_since = time.monotonic(), None
         before, what = work.computed(), work.what
         future = work.given_to(child)
         while not wait([future], timeout=WATCH_SECONDS).done:
@@ -349,8 +349,8 @@ class LocalEngine:
                 started = now
             if before + now - started > self._limit and not child.why:
                 child.kill(f"The {what} computed for more than {self._limit / 60:g} minutes, which is the limit.")
-            unwanted_since = (unwanted_since or now) if work.unwanted() else None
-            if unwanted_since and now - unwanted_since > GRACE_SECONDS and not child.why:
+            stopped_since = (stopped_since or now) if work.is_stopped() else None
+            if stopped_since and now - stopped_since > GRACE_SECONDS and not child.why:
                 child.kill(f"The {what} did not stop when it was cancelled, so its process was ended.")
         return future
 

@@ -17,7 +17,7 @@ from picasso.errors import BadRequest, Busy, ConfigurationError, NotReady, Picas
 from picasso.explanation.pipeline import GROUP
 from picasso.explanation.registry import Entry, Registry
 from picasso.fileio import room_on_disk
-from picasso.jobs.audit_documents import Order
+from picasso.jobs.audit_documents import AuditRequest
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
 from picasso.jobs.engine import Engine
@@ -48,7 +48,7 @@ class Active:
 PATIENCE = 60
 
 
-class Runner:
+class JobQueue:
     """Accepts runs and audits up to a limit and knows which of them wait, compute and are done.
 
     Args:
@@ -213,10 +213,10 @@ class Runner:
         self._withdraw()
         with self._lock, room_on_disk():
             # Not yet given up by the engine, which may take a moment after it was cancelled.
-            if audit.id in self._active and audit.unwanted():
+            if audit.id in self._active and audit.is_stopped():
                 raise BadRequest("The audit is just being stopped; try again in a few seconds.")
             self._check_capacity(audit.folder.parent.parent)
-            audit.start(Order(self._configured, pairs, seed, budget))
+            audit.start(AuditRequest(self._configured, pairs, seed, budget))
             self._active[audit.id] = Active(audit, 1)
         self._hand_over(audit)
 
@@ -228,9 +228,9 @@ class Runner:
         """Take the runs and audits out of the queue that nobody wants any more; one at work ends by itself."""
         with self._lock:
             queued = list(self._promised.items())
-        unwanted = {job for job in {job for _, job in queued} if job.unwanted()}
+        stopped = {job for job in {job for _, job in queued} if job.is_stopped()}
         for future, job in queued:
-            if job in unwanted:
+            if job in stopped:
                 # Which settles it, unless it is at work.
                 future.cancel()
 
@@ -330,7 +330,7 @@ class Runner:
         """Count a shard as dealt with; the engine's own failures become the run's."""
         error = None if future.cancelled() else future.exception()
         try:
-            if error is not None and not run.unwanted():
+            if error is not None and not run.is_stopped():
                 log.error("run %s: %s", run.id, error)
                 run.fail(error if isinstance(error, PicassoError) else PicassoError(reason(error)))
         finally:
@@ -352,7 +352,7 @@ class Runner:
                 self._hand_over(audit)
                 again = True
             # One that was cancelled stays that, even if its process did not stop and had to be killed.
-            elif error is not None and not audit.unwanted() and audit.state() != "finished":
+            elif error is not None and not audit.is_stopped() and audit.state() != "finished":
                 log.error("audit %s: %s", audit.id, error)
                 audit.fail(error if isinstance(error, PicassoError) else PicassoError(reason(error)))
         finally:

@@ -40,7 +40,7 @@ class Enough(Cancelled):
 
 
 def steps(
-    model: Model, registry: Registry, temporary: Path, give_way: Callable[[], None] = lambda: None
+    model: Model, registry: Registry, temporary: Path, yield_control: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
     """Get a model ready, a step at a time; the first step is what the first map needs.
 
@@ -50,7 +50,7 @@ def steps(
         model: the model, loaded.
         registry: the visualizations.
         temporary: a folder for results that are thrown away.
-        give_way: called between two chunks of work; raises Cancelled to put a step off.
+        yield_control: called between two chunks of work; raises Cancelled to put a step off.
     """
     todo = plan(model, registry)
     measure(model)
@@ -65,7 +65,7 @@ def steps(
     while todo:
         visualization = todo.pop(0)
         try:
-            once(model, visualization, temporary, give_way)
+            once(model, visualization, temporary, yield_control)
         except Cancelled:
             todo.append(visualization)
         yield
@@ -93,7 +93,7 @@ def plan(model: Model, registry: Registry) -> list[type[BaseVisualization[Any]]]
 
 
 def once(
-    model: Model, visualization: type[BaseVisualization[Any]], temporary: Path, give_way: Callable[[], None]
+    model: Model, visualization: type[BaseVisualization[Any]], temporary: Path, yield_control: Callable[[], None]
 ) -> None:
     """Begin a visualization as it opens, of an image of noise, until everything was computed once; draw what is there.
 
@@ -108,7 +108,7 @@ def once(
 
     def report(fraction: float) -> None:
         nonlocal reports
-        give_way()
+        yield_control()
         reports += 1
         if reports > most or (fraction > 0 and time.process_time() - began > long):
             raise Enough

@@ -69,7 +69,7 @@ def loaded(key: str, name: str) -> Model:
     return load_configured(settings_of(json.loads(key)).compared(name))
 
 
-def run_shard(folder: str, shard: int, meanwhile: Callable[[], None] = lambda: None) -> None:
+def run_shard(folder: str, shard: int, checkpoint: Callable[[], None] = lambda: None) -> None:
     """Compute one shard of a run; skip what is already there.
 
     Errors are written into the run's folder rather than raised: whoever waits for the run looks there.
@@ -77,38 +77,38 @@ def run_shard(folder: str, shard: int, meanwhile: Callable[[], None] = lambda: N
     Args:
         folder: the run's.
         shard: its number.
-        meanwhile: called between two chunks of work.
+        checkpoint: called between two chunks of work.
     """
     run = Run(Path(folder))
-    if run.unwanted() or run.finished(shard):
+    if run.is_stopped() or run.finished(shard):
         return
     started = time.perf_counter()
-    with told(run, "run"):
-        compute(run, shard, started, meanwhile)
+    with report_errors(run, "run"):
+        compute(run, shard, started, checkpoint)
         run.finish(shard, time.perf_counter() - started)
 
 
-def run_audit(folder: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+def run_audit(folder: str, checkpoint: Callable[[], None] = lambda: None) -> None:
     """Do an audit, or go on with one; errors are written into its folder.
 
     Args:
         folder: the audit's.
-        meanwhile: called between two chunks of work.
+        checkpoint: called between two chunks of work.
     """
     audit = Audit(Path(folder))
-    if audit.unwanted() or audit.state() == "finished":
+    if audit.is_stopped() or audit.state() == "finished":
         return
-    with told(audit, "audit"), audit.unless_deleted(Cancelled()):
+    with report_errors(audit, "audit"), audit.unless_deleted(Cancelled()):
         # Only here, because it brings SciPy, of which the web server, which imports this file too, makes no use.
         from picasso.jobs import auditor
 
         where = audit.order().configuration
         load = functools.partial(model_of, json.dumps(where, sort_keys=True))
-        auditor.conduct(audit, settings_of(where), load, meanwhile)
+        auditor.run_audit(audit, settings_of(where), load, checkpoint)
 
 
 @contextmanager
-def told(work: Job, what: str) -> Iterator[None]:
+def report_errors(work: Job, what: str) -> Iterator[None]:
     """Write what goes wrong into the folder of a run or an audit."""
     try:
         yield
@@ -127,7 +127,7 @@ def told(work: Job, what: str) -> Iterator[None]:
         work.fail(RunError(f"The {what} failed: {reason(error)}."))
 
 
-def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None]) -> None:
+def compute(run: Run, shard: int, started: float, checkpoint: Callable[[], None]) -> None:
     """Save the results of a shard, each as soon as it is there."""
     spec = run.spec()
     run.report(shard, 0.0, 0.0)
@@ -142,11 +142,11 @@ def compute(run: Run, shard: int, started: float, meanwhile: Callable[[], None])
     images = [load_image(image, models[""]) for _, image in todo]
 
     def report(fraction: float) -> None:
-        if run.unwanted():
+        if run.is_stopped():
             raise Cancelled
         seconds = time.perf_counter() - started
         run.report(shard, fraction, seconds, pace.compiling(fraction, seconds))
-        meanwhile()
+        checkpoint()
 
     shown = time.monotonic()
 

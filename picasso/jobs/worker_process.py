@@ -27,7 +27,7 @@ LIKELY = {
 }
 
 
-class Child:
+class WorkerProcess:
     """A spawned process that runs :func:`picasso.jobs.worker_loop.main`, and the thread that takes its answers.
 
     A child is never forked: TensorFlow would hang in it.

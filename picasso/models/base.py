@@ -20,7 +20,7 @@ from picasso.imaging import decode
 from picasso.models import odds, provenance
 from picasso.models.arrays import Array, Classes, Shape, fill_up
 from picasso.models.framework import Framework
-from picasso.models.info import Capability, Layer, ModelCard, Prediction, as_prediction
+from picasso.models.info import Capability, Layer, ModelInfo, Prediction, as_prediction
 from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.models.preprocessing import Preprocessing, guess
 from picasso.models.scan import Limits
@@ -331,9 +331,9 @@ class Model(Framework):
         """The SHA-256 of :attr:`files` as they were when this was first asked; "" where load() named none."""
         return provenance.fingerprint(self.files)
 
-    def card(self) -> ModelCard:
+    def card(self) -> ModelInfo:
         """Return what pages, the API and results show of this model."""
-        return ModelCard(
+        return ModelInfo(
             name=type(self).__name__,
             framework=self.framework,
             format=self.format or self.framework,

@@ -12,7 +12,7 @@ from PIL import Image
 from picasso.models import odds
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
-from picasso.models.info import Layer, ModelCard, Prediction
+from picasso.models.info import Layer, ModelInfo, Prediction
 from picasso.models.labels import Wanted
 from picasso.models.occlusion import Box, Occlusion
 
@@ -86,7 +86,7 @@ class Contrasted(Model):
         """Ask the model."""
         return self._model.layers()
 
-    def card(self) -> ModelCard:
+    def card(self) -> ModelInfo:
         """Return the model's card."""
         return self._model.card()
 

@@ -64,7 +64,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class ModelCard:
+class ModelInfo:
     """What is shown of a model; it travels as JSON between the worker and the web server.
 
     ``fingerprint`` is the SHA-256 of its files, or "" where they are not known; ``versions`` are those of what

@@ -14,7 +14,7 @@ from picasso.config import Settings
 from picasso.explanation.registry import Registry
 from picasso.jobs import worker
 from picasso.jobs.engine import LocalEngine
-from picasso.jobs.job_queue import Runner
+from picasso.jobs.job_queue import JobQueue
 from picasso.storage.store import Storage
 from picasso.web import admission, auth, error_handlers, health, request_log, security
 from picasso.web.api import application, images, openapi, questions, runs
@@ -42,7 +42,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     configured = worker.reference(settings)
     engine = LocalEngine(configured, storage.folder, settings.RUN_MINUTES * 60, settings.STALL_MINUTES * 60)
     waiting = settings.THREADS // 2
-    runner = Runner(engine, registry, configured, settings.QUEUE_LENGTH, list(settings.COMPARE), waiting)
+    runner = JobQueue(engine, registry, configured, settings.QUEUE_LENGTH, list(settings.COMPARE), waiting)
 
     app = Flask("picasso")
     app.config["MAX_CONTENT_LENGTH"] = settings.MAX_UPLOAD_MB * 1_000_000

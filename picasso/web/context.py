@@ -15,7 +15,7 @@ from picasso.config import Settings
 from picasso.errors import BadRequest, NotFound, TooLarge
 from picasso.explanation.registry import Registry
 from picasso.jobs.base import Job
-from picasso.jobs.job_queue import Runner
+from picasso.jobs.job_queue import JobQueue
 from picasso.jobs.run import StoredImage
 from picasso.storage.session import Session
 from picasso.storage.store import Storage
@@ -45,7 +45,7 @@ class Services:
     settings: Settings
     storage: Storage
     registry: Registry
-    runner: Runner
+    runner: JobQueue
     samples: dict[str, Path]
 
 

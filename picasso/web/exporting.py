@@ -18,7 +18,7 @@ from picasso import fileio
 from picasso.errors import NotFound, PicassoError
 from picasso.explanation.comparison import own_name
 from picasso.jobs.run import Run
-from picasso.models.info import ModelCard
+from picasso.models.info import ModelInfo
 
 COLUMNS = (
     "image", "uid", "visualization", "model", "kind", "rank", "class_index", "class", "probability", "group", "title",
@@ -62,7 +62,7 @@ def harmless(value: Cell) -> Cell:
 def rows(document: Mapping[str, Any]) -> Iterator[Row]:
     """Yield the rows of one result: the predictions of its model and of those it is compared with, then the maps."""
     compared = document["compared"]
-    own = own_name(ModelCard.from_dict(document["model"]), compared)
+    own = own_name(ModelInfo.from_dict(document["model"]), compared)
     answers = {own: document["predictions"], **compared}
     always = {"image": document["image"], "uid": document.get("uid"), "visualization": document["visualization"]}
     for model, predictions in answers.items():

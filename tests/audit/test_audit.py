@@ -13,17 +13,17 @@ from click.testing import CliRunner
 from PIL import Image
 
 from picasso.audit import audit as auditing
-from picasso.audit.checkpoint import Record
-from picasso.audit.dataset import Folder, Stored, logits, read
-from picasso.audit.findings import Verdict
+from picasso.audit.checkpoint import TrialCheckpoint
+from picasso.audit.dataset import Folder, LazyImages, logits, read
+from picasso.audit.findings import AuditOutcome
 from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.properties import Images, light
 from picasso.audit.reporting import report
 from picasso.audit.selection import MOST_IMAGES, taken
-from picasso.audit.trial import Bench
+from picasso.audit.trial import TrialContext
 from picasso.cli.command import main
 from picasso.errors import BadRequest
-from picasso.evaluation.labeled_folder import Labelled
+from picasso.evaluation.labeled_folder import LabeledImage
 from picasso.models.arrays import Array, Classes
 from picasso.models.info import Capability, Layer
 from picasso.models.preprocessing import Preprocessing
@@ -92,7 +92,7 @@ def noise_images(proxy: str, seed: int = 0) -> dict[int, Images]:
     return found
 
 
-def judged(proxy: str, reliance: float, folder: Path, seed: int = 0) -> Verdict:
+def judged(proxy: str, reliance: float, folder: Path, seed: int = 0) -> AuditOutcome:
     """Audit a model of known reliance with images that have the proxy."""
     model = Judge()
     model.load()
@@ -100,7 +100,7 @@ def judged(proxy: str, reliance: float, folder: Path, seed: int = 0) -> Verdict:
     views = noise_images(proxy, seed)
     answers = {target: logits(model, some) for target, some in views.items()}
     names = {target: tuple(map(str, range(COUNT))) for target in views}
-    audited = auditing.run(Bench(model, Folder(views, answers, names)), keep=folder)
+    audited = auditing.run(TrialContext(model, Folder(views, answers, names)), keep=folder)
     assert audited.left == ()
     return audited.verdict
 
@@ -134,9 +134,9 @@ def test_an_audit_that_was_killed_goes_on_with_the_same_result(tmp_path: Path) -
     again = judged("brightness", 0.6, tmp_path / "one")
     fresh = judged("brightness", 0.6, tmp_path / "two")
     assert whole == again == fresh
-    kept = Record(tmp_path / "one", json.loads((tmp_path / "one" / "pair-0-1.json").read_text())["key"])
+    kept = TrialCheckpoint(tmp_path / "one", json.loads((tmp_path / "one" / "pair-0-1.json").read_text())["key"])
     assert kept.read((0, 1))[1] == len(INTERVENTIONS)
-    assert Record(tmp_path / "one", "another model").read((0, 1)) == ([], 0)
+    assert TrialCheckpoint(tmp_path / "one", "another model").read((0, 1)) == ([], 0)
 
 
 def test_images_come_from_folders_named_after_their_classes(tmp_path: Path) -> None:
@@ -147,11 +147,11 @@ def test_images_come_from_folders_named_after_their_classes(tmp_path: Path) -> N
         for index, view in enumerate(views[:10]):
             file = tmp_path / f"{target}-{index}.png"
             Image.fromarray(np.round(view * 255).astype(np.uint8)).save(file)
-            labelled.append(Labelled(file, target))
+            labelled.append(LabeledImage(file, target))
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no image")
     seen: list[float] = []
-    folder = read(model, [*labelled, Labelled(broken, 0)], seen.append)
+    folder = read(model, [*labelled, LabeledImage(broken, 0)], seen.append)
     assert {target: len(names) for target, names in folder.names.items()} == {0: 10, 1: 10}
     assert seen[-1] == 1
     assert "broken.png" in folder.unreadable[0]
@@ -173,7 +173,7 @@ def test_classes_with_too_few_images_are_named(tmp_path: Path) -> None:
         for index in range(count):
             file = tmp_path / f"{target}-{index}.png"
             Image.fromarray(np.round(made[0][index] * 255).astype(np.uint8)).save(file)
-            labelled.append(Labelled(file, target))
+            labelled.append(LabeledImage(file, target))
     # Of the fourth class there are enough, but not enough that can be read.
     (tmp_path / "3-0.png").write_bytes(b"x")
     folder = read(model, labelled, lambda fraction: None)
@@ -272,16 +272,16 @@ def test_of_several_classes_all_pairs_are_compared_within_the_budget(tmp_path: P
     views[2] = np.clip(views[2], 0, 1)
     answers = {target: logits(model, some) for target, some in views.items()}
     folder = Folder(views, answers, {target: tuple(map(str, range(COUNT))) for target in views})
-    first = auditing.run(Bench(model, folder), keep=tmp_path, budget=0)
+    first = auditing.run(TrialContext(model, folder), keep=tmp_path, budget=0)
     assert (len(first.trials), len(first.left)) == (1, 2)
     # What was left is done when it goes on, and what was done is taken up.
     seen: list[float] = []
-    again = auditing.run(Bench(model, folder), keep=tmp_path, progress=seen.append)
+    again = auditing.run(TrialContext(model, folder), keep=tmp_path, progress=seen.append)
     assert again.left == ()
     assert {pair: again.trials[pair] for pair in first.trials} == first.trials
     assert seen[-1] == 1
     assert {tuple(sorted((one.there.ours, one.there.theirs))) for one in again.verdict.alarms} >= {(0, 1)}
-    bench = Bench(model, folder)
+    bench = TrialContext(model, folder)
     fewer = auditing.run(bench, auditing.plan(bench, 2), keep=tmp_path)
     assert len(fewer.left) == 1
     written = report.document(fewer)
@@ -295,7 +295,7 @@ def test_grey_images_have_no_colours_to_change(tmp_path: Path) -> None:
     model.input_shape = (HEIGHT, WIDTH, 1)
     views = {target: some[..., :1] for target, some in noise_images("brightness").items()}
     answers = {target: logits(model, some) for target, some in views.items()}
-    audited = auditing.run(Bench(model, Folder(views, answers, {0: (), 1: ()})))
+    audited = auditing.run(TrialContext(model, Folder(views, answers, {0: (), 1: ()})))
     tried = {one.intervention for one in audited.trials[0, 1]}
     assert {"brightness", "the frame"} < tried
     assert not {"warmth", "greenness", "saturation"} & tried
@@ -318,7 +318,7 @@ def test_a_model_for_several_labels_without_gradients(tmp_path: Path) -> None:
     answers = {target: logits(model, some) for target, some in views.items()}
     # What is taken for a logit is the logarithm of the odds.
     np.testing.assert_allclose(answers[1], model.batch_logits(views[1]) + 1, atol=2e-3)
-    audited = auditing.run(Bench(model, Folder(views, answers, {0: tuple("a" * COUNT), 1: tuple("b" * COUNT)})))
+    audited = auditing.run(TrialContext(model, Folder(views, answers, {0: tuple("a" * COUNT), 1: tuple("b" * COUNT)})))
     assert audited.verdict.alarms[0].there.intervention == "brightness"
     written = report.document(audited)
     assert written["calibration"] is None
@@ -329,7 +329,7 @@ def test_many_classes_get_fewer_images_each_and_are_kept_as_bytes() -> None:
     counts = taken(dict.fromkeys(range(100), 300))
     assert set(counts.values()) == {MOST_IMAGES // 100}
     images = np.arange(8 * 2 * 3 * 3, dtype=np.uint8).reshape(8, 2, 3, 3)
-    stored = Stored({4: images})
+    stored = LazyImages({4: images})
     assert list(stored) == [4]
     assert stored[4].dtype == np.float32
     np.testing.assert_array_equal(np.round(stored[4] * 255).astype(np.uint8), images)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from picasso.audit.catalogue import catalogue
-from picasso.audit.interventions import INTERVENTIONS, Case, Changed, Intervention
+from picasso.audit.interventions import INTERVENTIONS, ImagePair, Intervention, InterventionResult
 from picasso.audit.start import audit_model
 from picasso.cli.command import main
 from picasso.errors import BadRequest, ConfigurationError
@@ -97,10 +97,10 @@ class Nameless(Intervention):
     def kind(self) -> str:  # type: ignore[override]
         raise KeyError("kind")
 
-    def change(self, case: Case, generator: np.random.Generator) -> Changed | None:
+    def change(self, case: ImagePair, generator: np.random.Generator) -> InterventionResult | None:
         raise NotImplementedError
 
-    def words(self, case: Case) -> str:
+    def words(self, case: ImagePair) -> str:
         raise NotImplementedError
 
 

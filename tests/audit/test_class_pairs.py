@@ -9,7 +9,7 @@ from picasso.audit import audit
 from picasso.audit.class_pairs import confusion, ordered
 from picasso.audit.dataset import Folder
 from picasso.audit.properties import Images
-from picasso.audit.trial import Bench
+from picasso.audit.trial import TrialContext
 from picasso.models.arrays import Array
 from tests.audit.test_audit import HEIGHT, WIDTH, Judge
 
@@ -52,7 +52,7 @@ def test_and_those_whose_images_look_different() -> None:
 
 
 def test_the_cost_is_told_before_it_starts_and_grows_with_the_chosen_pairs_only() -> None:
-    planned = [audit.plan(Bench(Judge(), folder(sure(10))), most) for most in (1, 5, 0)]
+    planned = [audit.plan(TrialContext(Judge(), folder(sure(10))), most) for most in (1, 5, 0)]
     costs = [sum(one.passes.values()) for one in planned]
     assert [len(one.pairs) for one in planned] == [1, 5, 45]
     assert costs[1] == 5 * costs[0]
@@ -78,7 +78,7 @@ def test_the_cost_is_what_the_model_is_asked() -> None:
     model = Counting()
     model.load()
     some = folder(sure(2))
-    planned = audit.plan(Bench(model, some))
+    planned = audit.plan(TrialContext(model, some))
     Counting.asked = 0
-    audit.run(Bench(model, some))
+    audit.run(TrialContext(model, some))
     assert 0.8 * sum(planned.passes.values()) <= Counting.asked <= sum(planned.passes.values())

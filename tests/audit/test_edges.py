@@ -16,9 +16,9 @@ from picasso.audit.dataset import Folder, logits, read
 from picasso.audit.properties import Images
 from picasso.audit.reporting import report
 from picasso.audit.reporting.near_duplicates import MOST, twins
-from picasso.audit.trial import Bench
+from picasso.audit.trial import TrialContext
 from picasso.errors import BadRequest, ModelError
-from picasso.evaluation.labeled_folder import Labelled
+from picasso.evaluation.labeled_folder import LabeledImage
 from picasso.models.arrays import Array
 from tests.audit.test_audit import COUNT, Judge, audit, noise_images
 
@@ -44,11 +44,11 @@ class Boundless(Judge):
         return np.full((len(inputs), 2), -np.inf, np.float32)
 
 
-def bench_of(model: Judge, views: dict[int, Images] | None = None) -> Bench:
+def bench_of(model: Judge, views: dict[int, Images] | None = None) -> TrialContext:
     model.load()
     views = views or noise_images("brightness")
     answers = {target: logits(model, some) for target, some in views.items()}
-    return Bench(model, Folder(views, answers, {target: tuple(map(str, range(COUNT))) for target in views}))
+    return TrialContext(model, Folder(views, answers, {target: tuple(map(str, range(COUNT))) for target in views}))
 
 
 @pytest.mark.parametrize("model", [Inverted(), Indifferent()])
@@ -78,7 +78,7 @@ def test_logits_that_are_no_numbers_are_refused() -> None:
 def test_an_audit_of_nothing_is_refused() -> None:
     bench = bench_of(Judge())
     with pytest.raises(BadRequest, match="nothing to try"):
-        Bench(bench.model, bench.folder, interventions=[])
+        TrialContext(bench.model, bench.folder, interventions=[])
 
 
 @pytest.mark.parametrize("size", [(4, 4, 1), (8, 8, 1), (5, 9, 3), (16, 128, 3)])
@@ -100,7 +100,7 @@ def test_small_images_get_what_fits_them(size: tuple[int, int, int]) -> None:
         for target in (0, 1)
     }
     answers = {target: logits(model, some) for target, some in views.items()}
-    found = auditing.run(Bench(model, Folder(views, answers, {0: ("",) * 12, 1: ("",) * 12})))
+    found = auditing.run(TrialContext(model, Folder(views, answers, {0: ("",) * 12, 1: ("",) * 12})))
     assert "brightness" in {one.there.intervention for one in found.verdict.alarms}
 
 
@@ -153,11 +153,11 @@ def test_names_that_are_no_text_are_shown_as_they_can_be(tmp_path: Path) -> None
             file = Path(f"{tmp_path}/{target}{index}\udcff.png")
             Image.fromarray(np.round(view * 255).astype(np.uint8)).save(tmp_path / "one.png")
             (tmp_path / "one.png").rename(file)
-            found.append(Labelled(file, target))
+            found.append(LabeledImage(file, target))
     model = Judge()
     model.load()
     folder = read(model, found, auditing.silently)
-    report.write(auditing.run(Bench(model, folder)), tmp_path / "out")
+    report.write(auditing.run(TrialContext(model, folder)), tmp_path / "out")
     assert folder.names[0][0] == "00.png"
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from picasso.audit.interventions import INTERVENTIONS, Case
+from picasso.audit.interventions import INTERVENTIONS, ImagePair
 from picasso.audit.interventions.background import Background, ColourLayout, covers
-from picasso.audit.interventions.base import matched
+from picasso.audit.interventions.base import quantile_match
 from picasso.audit.interventions.foreground import CORE, Place, Size, ThingColour, centres, colours, spreads, zoomed
 from picasso.audit.interventions.region_swap import regions
 from picasso.audit.interventions.watermark import MovingMark, found
@@ -29,10 +29,10 @@ def looks(places: list[tuple[float, float]], sigma: float = 3.0) -> Maps:
     return np.asarray(maps / maps.sum(axis=(1, 2), keepdims=True), np.float32)
 
 
-def case(ours: Images, theirs: Images, maps: tuple[Maps, Maps] | None = None) -> Case:
+def case(ours: Images, theirs: Images, maps: tuple[Maps, Maps] | None = None) -> ImagePair:
     """Return two classes, by default looked at in the middle."""
     middle = [(HEIGHT / 2, WIDTH / 2)]
-    return Case(ours, theirs, lambda: maps or (looks(middle * len(ours)), looks(middle * len(theirs))))
+    return ImagePair(ours, theirs, lambda: maps or (looks(middle * len(ours)), looks(middle * len(theirs))))
 
 
 def generator() -> np.random.Generator:
@@ -125,7 +125,7 @@ def test_things_are_moved_to_where_they_are_in_the_other_class(axis: int) -> Non
     place = Place(axis)
     changed = place.change(case(ours, theirs, maps), generator())
     assert changed is not None
-    np.testing.assert_allclose(centres(changed.towards[..., 0], axis), matched(near, far), atol=0.6)
+    np.testing.assert_allclose(centres(changed.towards[..., 0], axis), quantile_match(near, far), atol=0.6)
     assert abs(centres(changed.control[..., 0], axis).mean() - near.mean()) < 0.6
     assert (
         "down" in place.words(case(ours, theirs, maps))

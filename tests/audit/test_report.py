@@ -19,7 +19,7 @@ from picasso.audit.interventions import INTERVENTIONS, KINDS
 from picasso.audit.reporting import charts, recommendations, report
 from picasso.audit.reporting.document import document
 from picasso.audit.reporting.views import look
-from picasso.audit.trial import Bench
+from picasso.audit.trial import TrialContext
 from picasso.models.arrays import Array, Classes
 from tests.audit.test_audit import COUNT, HEIGHT, WIDTH, Judge, noise_images
 from tests.fakes import softmax
@@ -55,7 +55,7 @@ def audit() -> Audit:
     # The same image in two classes.
     views[1][5] = views[0][7]
     answers = {target: logits(model, some) for target, some in views.items()}
-    return auditing.run(Bench(model, Folder(views, answers, NAMES)))
+    return auditing.run(TrialContext(model, Folder(views, answers, NAMES)))
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +208,7 @@ def test_labels_that_hold_together_have_no_calibration(audit: Audit, tmp_path: P
     model = Several()
     model.load()
     # Nothing was tried: a report says that, too.
-    report.write(Audit(Bench(model, audit.folder), {(0, 1): []}, ()), tmp_path)
+    report.write(Audit(TrialContext(model, audit.folder), {(0, 1): []}, ()), tmp_path)
     written, page = json.loads((tmp_path / "audit.json").read_text()), (tmp_path / "report.html").read_text()
     assert written["calibration"] is None
     assert "do not sum to 1" in page
@@ -240,7 +240,7 @@ def test_there_is_advice_for_everything_that_is_tried() -> None:
     # Advice for what is no longer tried is forgotten advice.
     assert set(recommendations.IN_PARTICULAR) <= {one.name for one in INTERVENTIONS}
     for one in INTERVENTIONS:
-        assert recommendations.to_do(one.kind, one.name).endswith(".")
+        assert recommendations.recommendation(one.kind, one.name).endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_views_of_two_small_classes() -> None:
     model.load()
     views = {target: np.random.default_rng(target).random((50, 48, 48, 3), np.float32) for target in (0, 1)}
     answers = {target: logits(model, some) for target, some in views.items()}
-    audit = Audit(Bench(model, Folder(views, answers, {0: NAMES[0] * 2, 1: NAMES[1] * 2})), {(0, 1): []}, ())
+    audit = Audit(TrialContext(model, Folder(views, answers, {0: NAMES[0] * 2, 1: NAMES[1] * 2})), {(0, 1): []}, ())
     seen = look(audit)
     assert set(seen.attention) == {0, 1}
 

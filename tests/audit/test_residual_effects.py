@@ -9,10 +9,10 @@ import pytest
 
 from picasso.audit import audit
 from picasso.audit.dataset import Folder, logits
-from picasso.audit.findings import Suspect
+from picasso.audit.findings import Finding
 from picasso.audit.properties import Images, light
 from picasso.audit.reporting.residual_effects import remainder
-from picasso.audit.trial import Bench
+from picasso.audit.trial import TrialContext
 from picasso.models.arrays import Array
 from tests.audit.test_audit import COUNT, Judge, noise_images
 
@@ -31,7 +31,7 @@ class Both(Judge):
         return np.stack([-score, score], axis=1)
 
 
-def suspects(corner: float) -> tuple[Bench, dict[str, Suspect]]:
+def suspects(corner: float) -> tuple[TrialContext, dict[str, Finding]]:
     """Return what is suspect of a model, by name; tanks are in the dark, and have a bright corner."""
     model: Any = Both()
     model.load()
@@ -39,7 +39,7 @@ def suspects(corner: float) -> tuple[Bench, dict[str, Suspect]]:
     views: dict[int, Images] = noise_images("brightness")
     views[1][:, :4, :4] = np.minimum(1, views[1][:, :4, :4] + 0.3)
     answers = {target: logits(model, some) for target, some in views.items()}
-    bench = Bench(model, Folder(views, answers, {0: ("",) * COUNT, 1: ("",) * COUNT}))
+    bench = TrialContext(model, Folder(views, answers, {0: ("",) * COUNT, 1: ("",) * COUNT}))
     return bench, {one.there.intervention: one for one in audit.run(bench).verdict.alarms}
 
 

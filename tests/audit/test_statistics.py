@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from picasso.audit.statistics import apart, both_ways, effect, holm, interval, smallest_visible
+from picasso.audit.statistics import apart, bidirectional_p_values, effect, holm, interval, minimal_detectable_effect
 
 
 def test_an_effect_is_a_paired_test_and_a_fraction_of_the_way() -> None:
@@ -50,11 +50,11 @@ def test_two_classes_are_apart_where_chance_does_not_explain_it() -> None:
 
 def test_both_directions_are_corrected_one_after_the_other() -> None:
     # Three claims; the first direction of two passes at 5%, so that the second is corrected for these two alone.
-    found = both_ways([(0.001, 0.03), (0.02, 0.002), (0.4, 0.5)], 0.05)
+    found = bidirectional_p_values([(0.001, 0.03), (0.02, 0.002), (0.4, 0.5)], 0.05)
     assert found == pytest.approx([0.04, 0.04, 0.5])
     # A claim needs both directions, however sure the one is.
-    assert both_ways([(1e-9, 0.6)], 0.05) == pytest.approx([0.6])
-    assert both_ways([], 0.05) == []
+    assert bidirectional_p_values([(1e-9, 0.6)], 0.05) == pytest.approx([0.6])
+    assert bidirectional_p_values([], 0.05) == []
 
 
 def test_holm_by_hand() -> None:
@@ -75,5 +75,5 @@ def test_larger_folders_show_smaller_effects() -> None:
     seen = []
     for count in (20, 80, 320):
         some = effect(np.zeros(count), generator.normal(0, 1, count), generator.normal(0, 1, count), 10.0)
-        seen.append(smallest_visible([some], 0.01))
+        seen.append(minimal_detectable_effect([some], 0.01))
     assert seen[0] > 1.5 * seen[1] > 2 * seen[2]

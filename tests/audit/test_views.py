@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from picasso.audit.findings import Suspect
+from picasso.audit.findings import Finding
 from picasso.audit.properties import Images, Maps
 from picasso.audit.reporting.clustering import clusters
-from picasso.audit.reporting.evidence import Exhibit, flips
+from picasso.audit.reporting.evidence import Evidence, flips
 from picasso.audit.reporting.mean_attention import border, cells, mean_attention
 from picasso.audit.reporting.near_duplicates import twins
 from picasso.audit.statistics import Effect
@@ -153,7 +153,7 @@ def test_images_without_contrast_are_not_compared() -> None:
 # ---- the images that flip ----------------------------------------------------------------------------------
 
 
-def evidence(name: str, ours: int, theirs: int, flipped: dict[int, list[bool]]) -> Exhibit:
+def evidence(name: str, ours: int, theirs: int, flipped: dict[int, list[bool]]) -> Evidence:
     """Return an exhibit of which nothing but its flips is known."""
     effect = Effect(0.5, 0.4, 0.6, 0.0, 0.5, 0.0, 8)
     there, back = (
@@ -163,7 +163,7 @@ def evidence(name: str, ours: int, theirs: int, flipped: dict[int, list[bool]]) 
         for a, b in ((ours, theirs), (theirs, ours))
     )
     which: dict[int, NDArray[np.bool_]] = {target: np.array(some) for target, some in flipped.items()}
-    return Exhibit(Suspect(there, back, 0.0, alarm=True), (), np.zeros((2, 2), np.float32), which)
+    return Evidence(Finding(there, back, 0.0, alarm=True), (), np.zeros((2, 2), np.float32), which)
 
 
 def test_flips_are_counted_over_all_suspects() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from picasso.errors import BadRequest, ModelError
 from picasso.evaluation import labeled_folder
-from picasso.evaluation.labeled_folder import Accuracy, Share
+from picasso.evaluation.labeled_folder import Accuracy, ClassAccuracy
 from picasso.models.arrays import Array
 from picasso.models.preprocessing import Preprocessing
 from tests.fakes import LinearModel
@@ -48,7 +48,7 @@ def test_counts_by_class(model: Brightness, tmp_path: Path) -> None:
     (tmp_path / ".hidden").mkdir()
     seen: list[float] = []
     accuracy = labeled_folder.measure(model, labeled_folder.find(model, tmp_path), seen.append)
-    assert accuracy.classes == (Share("bee", 4, 3, "fox"), Share("fox", 2, 2))
+    assert accuracy.classes == (ClassAccuracy("bee", 4, 3, "fox"), ClassAccuracy("fox", 2, 2))
     assert (accuracy.right, accuracy.images, accuracy.fraction) == (5, 6, 5 / 6)
     assert accuracy.unreadable == ("broken.png is not an image that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",)
     assert seen == sorted(seen)
@@ -105,7 +105,7 @@ def test_folders_of_a_model_without_labels_are_listed_as_keras_sorts_them(tmp_pa
 @pytest.mark.parametrize(("right", "near"), [(0, True), (10, True), (16, True), (17, False), (100, False)])
 def test_near_chance_is_two_deviations(right: int, near: bool) -> None:
     # 100 images, 10 classes: 10 by chance, with a deviation of 3.
-    assert Accuracy((Share("", 100, right),)).near_chance(10) is near
+    assert Accuracy((ClassAccuracy("", 100, right),)).near_chance(10) is near
 
 
 def test_a_better_value_range_is_found_and_nothing_is_changed(model: Brightness, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from picasso.audit import audit
 from picasso.audit.dataset import read
-from picasso.audit.findings import Verdict
-from picasso.audit.trial import Bench
+from picasso.audit.findings import AuditOutcome
+from picasso.audit.trial import TrialContext
 from picasso.evaluation.labeled_folder import find
 from picasso.examples import tanks
 from picasso.examples.tanks.scenes import CLASSES, HEIGHT, WIDTH, save, scenes
@@ -39,12 +39,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def audited(name: str, folder: Path, record: Path) -> tuple[float, Verdict]:
+def audited(name: str, folder: Path, record: Path) -> tuple[float, AuditOutcome]:
     """Return the accuracy of a model on the folder, and what an audit says."""
     model = load_model(DATA / name, labels=CLASSES, preprocess="0..255")
     images = read(model, find(model, folder), lambda fraction: None)
     right = [(answers.argmax(axis=1) == target).mean() for target, answers in images.logits.items()]
-    return float(np.mean(right)), audit.run(Bench(model, images), keep=record).verdict
+    return float(np.mean(right)), audit.run(TrialContext(model, images), keep=record).verdict
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from PIL import Image
 from picasso.errors import BadRequest, NotFound, RunError
 from picasso.explanation import cost_model, questions
 from picasso.explanation.registry import Registry
-from picasso.imaging.masking import FILLS, Hidden, blurred
+from picasso.imaging.masking import FILLS, MaskEdit, blurred
 from picasso.models.arrays import Array
 from tests.conftest import noise_image, png
 from tests.explanation.test_pipeline import Cropping
@@ -101,7 +101,7 @@ def test_the_image_that_the_model_then_sees_is_shown(cls: type[LinearModel], tmp
     kind, _, data = answer["view"].partition(",")
     assert kind == "data:image/png;base64"
     with Image.open(io.BytesIO(base64.b64decode(data))) as shown:
-        covered = Hidden.parse([PATCH], "noise").cover(model.view(noise_image(1, (90, 40))))
+        covered = MaskEdit.parse([PATCH], "noise").cover(model.view(noise_image(1, (90, 40))))
         np.testing.assert_array_equal(shown, np.asarray(covered))
 
 
@@ -134,7 +134,7 @@ def test_numbers_are_covered_where_the_view_is_not_what_the_model_receives(fill:
         "mean": np.broadcast_to(one.mean(axis=(0, 1)), one.shape),
         "image": other,
         "blur": blurred(one),
-        "noise": model.encode([Hidden((), "noise").filling(Image.new("RGB", (9, 6)))])[0],
+        "noise": model.encode([MaskEdit((), "noise").filling(Image.new("RGB", (9, 6)))])[0],
     }[fill]
     covered = one.copy()
     covered[2:4, 5:8] = numbers[2:4, 5:8]

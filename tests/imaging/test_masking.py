@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.errors import BadRequest
-from picasso.imaging.masking import FILLS, MOST_POINTS, MOST_SHAPES, MOST_TOGETHER, Hidden, Shape, blurred
+from picasso.imaging.masking import FILLS, MOST_POINTS, MOST_SHAPES, MOST_TOGETHER, MaskEdit, Shape, blurred
 from tests.conftest import noise_image
 
 Mask = NDArray[np.bool_]
@@ -28,7 +28,7 @@ def line(*points: tuple[float, float], width: float = 0.1) -> dict[str, Any]:
 
 
 def mask(size: tuple[int, int], *shapes: object) -> Mask:
-    return Hidden.parse(shapes, "grey").mask(size)
+    return MaskEdit.parse(shapes, "grey").mask(size)
 
 
 # ---- what is accepted -------------------------------------------------------------------------------------
@@ -37,7 +37,7 @@ def mask(size: tuple[int, int], *shapes: object) -> Mask:
 def test_boxes_and_lines_are_read() -> None:
     assert Shape.parse({"box": [0, 0.25, 1, 0.5]}) == Shape(((0.0, 0.25), (1.0, 0.5)))
     assert Shape.parse({"line": [[0, 1], (0.5, 0.5)], "width": 1}) == Shape(((0.0, 1.0), (0.5, 0.5)), 1.0)
-    assert Hidden.parse([], "mean") == Hidden((), "mean")
+    assert MaskEdit.parse([], "mean") == MaskEdit((), "mean")
 
 
 NO_SHAPES: list[object] = [
@@ -111,13 +111,13 @@ ONE = {"box": [0, 0, 1, 1]}
 )
 def test_wrong_requests_are_refused(shapes: object, fill: object, field: str, message: str) -> None:
     with pytest.raises(BadRequest, match=message) as caught:
-        Hidden.parse(shapes, fill)
+        MaskEdit.parse(shapes, fill)
     assert caught.value.field == field
 
 
 def test_as_much_as_is_allowed_is_accepted() -> None:
-    Hidden.parse([ONE] * MOST_SHAPES, "grey")
-    Hidden.parse([{"line": [[0, 0]] * MOST_POINTS, "width": 0.1}] * 4, "grey")
+    MaskEdit.parse([ONE] * MOST_SHAPES, "grey")
+    MaskEdit.parse([{"line": [[0, 0]] * MOST_POINTS, "width": 0.1}] * 4, "grey")
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -134,7 +134,7 @@ documents = st.recursive(
 @given(documents, documents)
 def test_anything_is_read_or_refused(shapes: object, fill: object) -> None:
     try:
-        hidden = Hidden.parse(shapes, fill)
+        hidden = MaskEdit.parse(shapes, fill)
     except BadRequest:
         return
     assert hidden.mask((7, 5)).shape == (5, 7)
@@ -230,7 +230,7 @@ def test_every_fill_gives_what_it_says(mode: str) -> None:
     pixels = np.asarray(view, np.float64)
     filled = {}
     for fill in FILLS:
-        filling = Hidden((), fill).filling(view, other)
+        filling = MaskEdit((), fill).filling(view, other)
         assert (filling.mode, filling.size) == (view.mode, view.size)
         filled[fill] = np.asarray(filling, np.float64)
     for fill, value in (("grey", 128), ("black", 0), ("white", 255)):
@@ -238,7 +238,7 @@ def test_every_fill_gives_what_it_says(mode: str) -> None:
     means = np.broadcast_to(pixels.mean(axis=(0, 1)), pixels.shape)
     np.testing.assert_array_equal(filled["mean"], means.round())
     np.testing.assert_array_equal(filled["image"], np.asarray(other))
-    np.testing.assert_array_equal(filled["noise"], np.asarray(Hidden((), "noise").filling(view)))
+    np.testing.assert_array_equal(filled["noise"], np.asarray(MaskEdit((), "noise").filling(view)))
     assert filled["noise"].std() > 60
     assert np.abs(filled["blur"].mean(axis=(0, 1)) - pixels.mean(axis=(0, 1))).max() < 5
     assert filled["blur"].std() < pixels.std() / 4
@@ -256,17 +256,17 @@ def test_blurred_numbers_keep_their_mean_and_lose_their_contrast() -> None:
 
 def test_the_other_image_is_needed_and_may_have_another_mode() -> None:
     with pytest.raises(BadRequest, match="needs another image") as caught:
-        Hidden((), "image").filling(noise_image())
+        MaskEdit((), "image").filling(noise_image())
     assert caught.value.field == "other"
     grey = noise_image(2, mode="L")
-    np.testing.assert_array_equal(Hidden((), "image").filling(noise_image(), grey), grey.convert("RGB"))
+    np.testing.assert_array_equal(MaskEdit((), "image").filling(noise_image(), grey), grey.convert("RGB"))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("fill", FILLS)
 def test_only_what_is_hidden_changes(fill: str, mode: str) -> None:
     view, other = noise_image(1, (30, 20), mode), noise_image(2, (30, 20), mode)
-    hidden = Hidden.parse([box(0.1, 0.2, 0.4, 0.5), line((0.6, 0.9), (0.9, 0.6))], fill)
+    hidden = MaskEdit.parse([box(0.1, 0.2, 0.4, 0.5), line((0.6, 0.9), (0.9, 0.6))], fill)
     where, before = hidden.mask(view.size), np.asarray(view)
     after = np.asarray(hidden.cover(view, other))
     np.testing.assert_array_equal(after[~where], before[~where])
@@ -276,4 +276,4 @@ def test_only_what_is_hidden_changes(fill: str, mode: str) -> None:
 
 def test_nothing_hidden_is_the_image_itself() -> None:
     view = Image.new("L", (3, 2), 7)
-    np.testing.assert_array_equal(Hidden(()).cover(view), view)
+    np.testing.assert_array_equal(MaskEdit(()).cover(view), view)

@@ -21,10 +21,10 @@ from picasso.audit.reporting import report
 from picasso.errors import BadRequest, Busy, ConfigurationError, NotFound, StorageFull, WorkerCrashed, WorkerDied
 from picasso.explanation.registry import Registry
 from picasso.jobs import audit_job, auditor, worker
-from picasso.jobs.audit_documents import Order, Progress
+from picasso.jobs.audit_documents import AuditRequest, Progress
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.engine import Engine
-from picasso.jobs.job_queue import Runner
+from picasso.jobs.job_queue import JobQueue
 from picasso.storage.quota import Quotas
 from picasso.storage.session import Session
 from picasso.storage.store import Storage
@@ -32,7 +32,7 @@ from tests.conftest import fake_settings, noise_image, png
 from tests.fakes import LinearModel
 from tests.web.test_audits import noise_images
 
-Held = tuple[Runner, list["Future[None]"]]
+Held = tuple[JobQueue, list["Future[None]"]]
 
 
 def gathered(folder: Path, *others: tuple[bytes, str]) -> Audit:
@@ -50,7 +50,7 @@ def ordered(folder: Path, *others: tuple[bytes, str], **settings: Any) -> Audit:
     """Return one that waits for a worker."""
     audit = gathered(folder, *others)
     where = worker.reference(config.build({}, None, fake_settings(**settings)))
-    audit.start(Order(where, 10, 0, 1e9))
+    audit.start(AuditRequest(where, 10, 0, 1e9))
     return audit
 
 
@@ -67,10 +67,10 @@ def held() -> Held:
         def model_status(self) -> dict[str, Any]:
             return {"state": "ready"}
 
-    return Runner(cast(Engine, Idle()), Registry(), {"file": None, "overrides": {}}, capacity=1), promised
+    return JobQueue(cast(Engine, Idle()), Registry(), {"file": None, "overrides": {}}, capacity=1), promised
 
 
-def begin(runner: Runner, audit: Audit) -> None:
+def begin(runner: JobQueue, audit: Audit) -> None:
     runner.start_audit(audit, pairs=10, seed=0, budget=1e9)
 
 
@@ -203,7 +203,7 @@ def test_starting_again_takes_a_verdict_back(tmp_path: Path) -> None:
     audit = gathered(tmp_path)
     audit.find([], "Nothing was found.")
     audit.cancel()
-    audit.start(Order({}, 10, 0, 1e9))
+    audit.start(AuditRequest({}, 10, 0, 1e9))
     assert audit.findings() == {"suspects": [], "verdict": None}
 
 
@@ -211,7 +211,7 @@ def test_one_that_was_deleted_is_not_started(tmp_path: Path, monkeypatch: pytest
     audit = gathered(tmp_path)
     monkeypatch.setattr(audit_job, "taken", lambda counts, names: shutil.rmtree(audit.folder))
     with pytest.raises(NotFound):
-        audit.start(Order({}, 10, 0, 1e9))
+        audit.start(AuditRequest({}, 10, 0, 1e9))
     assert not audit.folder.exists()
 
 
@@ -241,7 +241,7 @@ def test_what_is_written_while_it_is_deleted_does_not_keep_it(tmp_path: Path, mo
 
 def test_questions_are_answered_before_each_batch_of_whatever_is_asked(linear: LinearModel) -> None:
     asked: list[int] = []
-    patient = auditor.Patient(linear, lambda: asked.append(1))
+    patient = auditor.CancellableModel(linear, lambda: asked.append(1))
     amount = 2 * linear.batch_size + 1
     inputs = np.random.default_rng(1).random((amount, *linear.input_shape), np.float32)
     classes = np.arange(amount) % linear.num_classes

@@ -16,7 +16,7 @@ import pytest
 from picasso.errors import Busy, NotReady, WorkerDied
 from picasso.explanation.registry import Registry
 from picasso.jobs.engine import LOAD_TRIES, LocalEngine
-from picasso.jobs.job_queue import Runner
+from picasso.jobs.job_queue import JobQueue
 from picasso.jobs.worker_loop import NICENESS
 from tests.conftest import PLUGINS, fake_settings
 from tests.jobs.test_run import make_run
@@ -191,7 +191,7 @@ def test_a_model_that_cannot_be_loaded_is_explained(tmp_path: Path, settings: di
         status = engine.model_status()
         assert status["state"] == "failed"
         assert re.search(message, status["error"])
-        runner = Runner(engine, Registry(), configured, 3)
+        runner = JobQueue(engine, Registry(), configured, 3)
         with pytest.raises(NotReady, match="."):
             runner.start(tmp_path, "ClassProbabilities", {}, make_run(tmp_path).spec().images)
     finally:
@@ -210,7 +210,7 @@ def test_a_worker_that_dies_while_loading_is_explained(tmp_path: Path) -> None:
 
 
 def test_the_queue_is_bounded_and_knows_positions(engine: LocalEngine, tmp_path: Path) -> None:
-    runner = Runner(engine, Registry([PLUGINS]), CONFIGURED, capacity=2)
+    runner = JobQueue(engine, Registry([PLUGINS]), CONFIGURED, capacity=2)
     until(lambda: runner.model_status()["state"] == "ready")
     images = make_run(tmp_path, count=1).spec().images
     first = runner.start(tmp_path, "Slow", {"Steps": 100_000}, images)

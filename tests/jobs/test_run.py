@@ -147,7 +147,7 @@ def test_a_folder_that_survives_its_deletion_holds_no_run(tmp_path: Path) -> Non
     # Progress that is written in that moment keeps the folder, but not the mark of the cancellation.
     run = make_run(tmp_path)
     (run.folder / "run.json").unlink()
-    assert run.unwanted()
+    assert run.is_stopped()
     with pytest.raises(NotFound):
         run.state()
 

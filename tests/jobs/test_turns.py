@@ -14,7 +14,7 @@ import pytest
 from picasso.errors import Busy
 from picasso.explanation.registry import Registry
 from picasso.jobs.engine import LocalEngine
-from picasso.jobs.job_queue import Runner
+from picasso.jobs.job_queue import JobQueue
 from picasso.jobs.turns import Turns
 from picasso.web.connections import Fair
 from picasso.web.proxies import visitor_behind
@@ -85,7 +85,7 @@ class Idle(LocalEngine):
 
 
 def test_one_session_leaves_room_for_others(tmp_path: Path) -> None:
-    runner = Runner(Idle(), Registry([PLUGINS]), CONFIGURED, capacity=6)
+    runner = JobQueue(Idle(), Registry([PLUGINS]), CONFIGURED, capacity=6)
     images = make_run(tmp_path, count=1).spec().images
     mine, theirs = (tmp_path / name / "runs" for name in ("mine", "theirs"))
     mine.mkdir(parents=True)

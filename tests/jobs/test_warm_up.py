@@ -50,13 +50,13 @@ def test_each_is_computed_once_and_leaves_nothing(tmp_path: Path) -> None:
 def test_what_gives_way_is_done_later(tmp_path: Path) -> None:
     model, wanted = loaded(), [True, True]
 
-    def give_way() -> None:
+    def yield_control() -> None:
         if wanted:
             wanted.pop()
             raise Cancelled
 
     planned = len(warm_up.plan(model, Registry()))
-    assert len(list(warm_up.steps(model, Registry(), tmp_path, give_way))) == planned + 2
+    assert len(list(warm_up.steps(model, Registry(), tmp_path, yield_control))) == planned + 2
     assert len(cost_model.COMPILED[model]) == planned
 
 

@@ -18,7 +18,7 @@ from picasso.errors import NotReady, PicassoError, RunError, WorkerDied
 from picasso.explanation.registry import Registry
 from picasso.jobs import worker
 from picasso.jobs.engine import LocalEngine
-from picasso.jobs.job_queue import Runner
+from picasso.jobs.job_queue import JobQueue
 from picasso.jobs.run import Run, Spec
 from tests.conftest import PLUGINS, fake_settings
 from tests.jobs.test_engine import until
@@ -62,7 +62,7 @@ def test_whatever_a_plugin_raises_is_a_sentence(engine: LocalEngine, tmp_path: P
     question = {"kind": "estimate", "visualization": "Estimated", "settings": {"Kind": kind}}
     with pytest.raises(PicassoError, match=r"\.$"):
         engine.ask(question).result(timeout=30)
-    runner = Runner(engine, Registry([FAULTY]), CONFIGURED, 3)
+    runner = JobQueue(engine, Registry([FAULTY]), CONFIGURED, 3)
     images = make_run(tmp_path, count=1).spec().images
     run = runner.start(tmp_path, "Faulty", {"Kind": kind}, images)
     until(lambda: run.state()["state"] not in ("waiting", "running"))
@@ -208,7 +208,7 @@ def test_the_supervisor_outlives_its_own_errors(
 
 
 def test_a_run_that_is_cancelled_while_it_waits_leaves_the_queue_at_once(engine: LocalEngine, tmp_path: Path) -> None:
-    runner = Runner(engine, Registry([PLUGINS]), CONFIGURED, capacity=2)
+    runner = JobQueue(engine, Registry([PLUGINS]), CONFIGURED, capacity=2)
     images = make_run(tmp_path, count=3).spec().images
     first = runner.start(tmp_path, "Slow", {"Steps": 100_000}, images[:1])
     until(lambda: first.state()["fraction"] > 0)

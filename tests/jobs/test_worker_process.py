@@ -17,7 +17,7 @@ from picasso.errors import BadRequest, NotReady, RunError, WorkerDied
 from picasso.explanation.registry import Registry
 from picasso.jobs import worker_loop
 from picasso.jobs.engine import LocalEngine
-from picasso.jobs.job_queue import Runner
+from picasso.jobs.job_queue import JobQueue
 from picasso.jobs.messages import Request, pack
 from picasso.jobs.run import Run
 from tests.jobs.test_engine import CONFIGURED, until
@@ -98,7 +98,7 @@ def test_what_was_asked_cannot_be_cancelled(engine: LocalEngine, tmp_path: Path)
 
 
 def test_the_runner_asks_for_pages(engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = Runner(engine, Registry(), CONFIGURED, 3, ["a", "b"])
+    runner = JobQueue(engine, Registry(), CONFIGURED, 3, ["a", "b"])
     assert runner.models() == ("a", "b")
     run = make_run(tmp_path, count=1)
     assert runner.ask(what_if(run))["answers"][0]["before"]

@@ -12,7 +12,7 @@ from PIL import Image
 from picasso.errors import ConfigurationError, ModelError
 from picasso.models.arrays import Array
 from picasso.models.framework import Framework
-from picasso.models.info import Capability, ModelCard
+from picasso.models.info import Capability, ModelInfo
 from picasso.models.loading import prepare
 from tests.conftest import noise_image
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel
@@ -134,7 +134,7 @@ def test_the_card_survives_json(linear: LinearModel) -> None:
     import json
 
     card = linear.card()
-    assert ModelCard.from_dict(json.loads(json.dumps(card.as_dict()))) == card
+    assert ModelInfo.from_dict(json.loads(json.dumps(card.as_dict()))) == card
 
 
 def test_warming_up_counts_the_class_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from picasso import __version__, config
 from picasso.errors import ModelError
 from picasso.evaluation import model_check
 from picasso.models import load_configured, provenance
-from picasso.models.info import ModelCard
+from picasso.models.info import ModelInfo
 from picasso.models.newest import beside
 from picasso.models.provenance import fingerprint, versions
 from tests.fakes import LinearModel
@@ -149,11 +149,11 @@ def test_a_model_that_names_no_file_has_no_hash(linear: LinearModel) -> None:
 
 def test_a_card_survives_json_and_old_cards_can_be_read(linear: LinearModel) -> None:
     card = linear.card()
-    again = ModelCard.from_dict(card.as_dict())
+    again = ModelInfo.from_dict(card.as_dict())
     assert again == card
     assert hash(again) == hash(card)
     old = {key: value for key, value in card.as_dict().items() if key not in ("fingerprint", "versions")}
-    read = ModelCard.from_dict(old)
+    read = ModelInfo.from_dict(old)
     assert (read.fingerprint, read.versions) == ("", {})
 
 

@@ -24,7 +24,7 @@ from PIL import Image
 from picasso.audit import audit as auditing
 from picasso.audit import dataset as folder
 from picasso.audit.interventions import INTERVENTIONS
-from picasso.audit.trial import Bench
+from picasso.audit.trial import TrialContext
 from picasso.errors import NotFound
 from picasso.evaluation import labeled_folder
 from picasso.jobs import audit_job
@@ -140,8 +140,8 @@ def test_from_a_folder_to_the_report_as_on_the_command_line(
         for index, (body, _) in enumerate(noise_images(target)):
             file = tmp_path / f"{target}-{index}.png"
             file.write_bytes(body.getvalue())
-            found.append(labeled_folder.Labelled(file, target))
-    same = auditing.run(Bench(linear, folder.read(linear, found, auditing.silently), 3))
+            found.append(labeled_folder.LabeledImage(file, target))
+    same = auditing.run(TrialContext(linear, folder.read(linear, found, auditing.silently), 3))
     assert audit["verdict"] == same.verdict.sentence()
     names = list(linear.class_names())
     assert [one["sentence"] for one in audit["findings"]] == [one.sentence(names) for one in same.verdict.suspects]

@@ -1,14 +1,14 @@
 """What an audit tries: a new intervention is a class with ``change`` and ``words``; add one of it to the list."""
 
 from picasso.audit.interventions.background import Background, ColourLayout
-from picasso.audit.interventions.base import KINDS, Case, Changed, Intervention
+from picasso.audit.interventions.base import KINDS, ImagePair, Intervention, InterventionResult
 from picasso.audit.interventions.foreground import Place, Size, ThingColour
 from picasso.audit.interventions.quantile_match import PropertyChange
 from picasso.audit.interventions.region_swap import regions
 from picasso.audit.interventions.watermark import MovingMark
 from picasso.audit.properties import PROPERTIES
 
-__all__ = ["INTERVENTIONS", "KINDS", "Case", "Changed", "Intervention"]
+__all__ = ["INTERVENTIONS", "KINDS", "ImagePair", "Intervention", "InterventionResult"]
 
 #: Everything that is tried, in the order of reports.
 INTERVENTIONS: tuple[Intervention, ...] = (

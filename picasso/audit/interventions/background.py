@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from picasso.audit.interventions.base import Case, Changed, Generator, Intervention, another, any_of
+from picasso.audit.interventions.base import Generator, ImagePair, Intervention, InterventionResult, another, any_of
 from picasso.audit.properties import Images, Maps, blurred
 
 # Light that is not divided by: where there is next to none, a ratio says nothing.
@@ -22,18 +22,18 @@ class ColourLayout(Intervention):
 
     kind, name = "broad", "the large-scale light and colour"
 
-    def change(self, case: Case, generator: Generator) -> Changed:
+    def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
         """Take what a blur of a sixth of the side leaves from an image of the other class, or of their own."""
         ours, theirs = case.ours, case.theirs
         sigma = min(case.size) / 6
         coarse, of_theirs = blurred(ours, sigma), blurred(theirs, sigma)
         fine = ours / (coarse + DARK)
-        return Changed(
+        return InterventionResult(
             np.clip(fine * of_theirs[any_of(len(theirs), len(ours), generator)], 0, 1),
             np.clip(fine * coarse[another(len(ours), generator)], 0, 1),
         )
 
-    def words(self, case: Case) -> str:
+    def words(self, case: ImagePair) -> str:
         """Say what is exchanged."""
         return "giving {a} images the large-scale light and colour of {b} images"
 
@@ -46,17 +46,17 @@ class Background(Intervention):
 
     kind, name = "broad", "the background"
 
-    def change(self, case: Case, generator: Generator) -> Changed:
+    def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
         """Take the background from an image of the other class; for the control, from another one of their own."""
         ours, theirs = case.ours, case.theirs
         mine, other = (covers(maps, THING) for maps in case.attention())
         behind, their_behind = emptied(ours, mine), emptied(theirs, other)
-        return Changed(
+        return InterventionResult(
             mine * ours + (1 - mine) * their_behind[any_of(len(theirs), len(ours), generator)],
             mine * ours + (1 - mine) * behind[another(len(ours), generator)],
         )
 
-    def words(self, case: Case) -> str:
+    def words(self, case: ImagePair) -> str:
         """Say what is exchanged."""
         return "putting what the model looks at in {a} images before the background of {b} images"
 

@@ -21,7 +21,7 @@ KINDS = ("mark", "property", "thing", "region", "broad")
 
 
 @dataclass(frozen=True)
-class Case:
+class ImagePair:
     """Images of two classes; those of the first are to be changed.
 
     Attributes:
@@ -42,7 +42,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Changed:
+class InterventionResult:
     """Images of one class after a change.
 
     Attributes:
@@ -73,27 +73,27 @@ class Intervention(ABC):
         return True
 
     @abstractmethod
-    def change(self, case: Case, generator: Generator) -> Changed | None:
+    def change(self, case: ImagePair, generator: Generator) -> InterventionResult | None:
         """Change our images in the respect in which theirs differ; None where there is nothing to change."""
 
     @abstractmethod
-    def words(self, case: Case) -> str:
+    def words(self, case: ImagePair) -> str:
         """Say what was done, as in "making {a} images as bright as {b} images"; with these two in braces."""
 
 
-def matched(values: Values, others: Values) -> Values:
+def quantile_match(values: Values, others: Values) -> Values:
     """Return for each value the one that has the same rank among others."""
     ranks = (stats.rankdata(values) - 0.5) / len(values)
     return np.asarray(np.quantile(others, ranks), np.float64)
 
 
-def matched_within(values: Values, generator: Generator) -> Values:
+def quantile_match_within(values: Values, generator: Generator) -> Values:
     """Return for each value the one that has the same rank among those of the other half."""
     found = np.empty_like(values)
     order = generator.permutation(len(values))
     halves = order[: len(values) // 2], order[len(values) // 2 :]
     for half, other in (halves, halves[::-1]):
-        found[half] = matched(values[half], values[other])
+        found[half] = quantile_match(values[half], values[other])
     return found
 
 

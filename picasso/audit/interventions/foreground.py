@@ -11,14 +11,14 @@ from scipy import ndimage
 
 from picasso.audit.interventions.background import covers
 from picasso.audit.interventions.base import (
-    Case,
-    Changed,
     Generator,
+    ImagePair,
     Intervention,
+    InterventionResult,
     another,
     any_of,
-    matched,
-    matched_within,
+    quantile_match,
+    quantile_match_within,
 )
 from picasso.audit.properties import Images, Maps, Values, light
 
@@ -44,18 +44,18 @@ class Place(Intervention):
     def __init__(self, axis: int) -> None:
         self.axis, self.name = axis, ("the place down", "the place across")[axis]
 
-    def change(self, case: Case, generator: Generator) -> Changed | None:
+    def change(self, case: ImagePair, generator: Generator) -> InterventionResult | None:
         """Match the ranks of the middles; None where they hardly differ."""
         ours, theirs = (centres(maps, self.axis) for maps in case.attention())
         wide = max(float(spreads(maps).mean()) for maps in case.attention())
         if abs(float(theirs.mean() - ours.mean())) < APART * wide:
             return None
         most = FARTHEST * case.size[self.axis]
-        ways = matched(ours, theirs) - ours, matched_within(ours, generator) - ours
+        ways = quantile_match(ours, theirs) - ours, quantile_match_within(ours, generator) - ours
         towards, control = (moved(case.ours, np.clip(way, -most, most), self.axis) for way in ways)
-        return Changed(towards, control)
+        return InterventionResult(towards, control)
 
-    def words(self, case: Case) -> str:
+    def words(self, case: ImagePair) -> str:
         """Say where they are moved to on average."""
         ours, theirs = (float(centres(maps, self.axis).mean()) for maps in case.attention())
         where = (("up", "down"), ("left", "right"))[self.axis][theirs > ours]
@@ -71,19 +71,19 @@ class Size(Intervention):
 
     kind, name, floor = "thing", "the size of the thing", 0.20
 
-    def change(self, case: Case, generator: Generator) -> Changed:
+    def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
         """Enlarge where what is looked at is wider in the images of the other class."""
         mine, _ = case.attention()
         factor = ZOOM if self.larger(case) else 1 / ZOOM
         middles = np.stack([centres(mine, axis) for axis in (0, 1)], axis=1)
-        return Changed(zoomed(case.ours, factor, middles), zoomed(case.ours, 1 / factor, middles))
+        return InterventionResult(zoomed(case.ours, factor, middles), zoomed(case.ours, 1 / factor, middles))
 
-    def larger(self, case: Case) -> bool:
+    def larger(self, case: ImagePair) -> bool:
         """Tell whether theirs is the larger."""
         ours, theirs = (spreads(maps).mean() for maps in case.attention())
         return bool(theirs > ours)
 
-    def words(self, case: Case) -> str:
+    def words(self, case: ImagePair) -> str:
         """Say in which direction."""
         return f"making {{a}} images {'larger' if self.larger(case) else 'smaller'}, rather than the opposite,"
 
@@ -97,15 +97,15 @@ class ThingColour(Intervention):
         """Tell whether there are colours."""
         return bool(np.ptp(images, axis=-1).max() > 0)
 
-    def change(self, case: Case, generator: Generator) -> Changed:
+    def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
         """Take the colour from an image of the other class; for the control, from another one of their own."""
         mine, other = (covers(maps, CORE) for maps in case.attention())
         own, theirs = colours(case.ours, mine), colours(case.theirs, other)
         wanted = theirs[any_of(len(theirs), len(own), generator)], own[another(len(own), generator)]
         towards, control = (coloured(case.ours, mine, one / own) for one in wanted)
-        return Changed(towards, control)
+        return InterventionResult(towards, control)
 
-    def words(self, case: Case) -> str:
+    def words(self, case: ImagePair) -> str:
         """Say what is coloured."""
         return "giving what the model looks at in {a} images the colour that it has in {b} images"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.audit.interventions.base import Case, Changed, Generator, Intervention, another, any_of
+from picasso.audit.interventions.base import Generator, ImagePair, Intervention, InterventionResult, another, any_of
 from picasso.audit.properties import Images
 
 
@@ -41,15 +41,15 @@ class RegionSwap(Intervention):
         mask = self.mask((images.shape[1], images.shape[2]))
         return bool(mask.any() and not mask.all())
 
-    def change(self, case: Case, generator: Generator) -> Changed:
+    def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
         """Take the part from an image of the other class; for the control, from another one of their own."""
         mask, ours, theirs = self.mask(case.size)[None, :, :, None], case.ours, case.theirs
-        return Changed(
+        return InterventionResult(
             np.where(mask, theirs[any_of(len(theirs), len(ours), generator)], ours),
             np.where(mask, ours[another(len(ours), generator)], ours),
         )
 
-    def words(self, case: Case) -> str:
+    def words(self, case: ImagePair) -> str:
         """Name the part."""
         return f"showing {self.name} of {{b}} images in {{a}} images"
 

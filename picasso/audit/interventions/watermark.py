@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from picasso.audit.interventions.base import Case, Changed, Generator, Intervention
+from picasso.audit.interventions.base import Generator, ImagePair, Intervention, InterventionResult
 from picasso.audit.properties import Images, Maps
 
 # Images are reduced until their shorter side has at most so many pixels; a mark is an eighth of it.
@@ -59,7 +59,7 @@ class MovingMark(Intervention):
         """Tell whether there is room for a mark."""
         return bool(min(images.shape[1:3]) >= SMALLEST)
 
-    def change(self, case: Case, generator: Generator) -> Changed | None:
+    def change(self, case: ImagePair, generator: Generator) -> InterventionResult | None:
         """Find the mark; the control puts a piece of another image there, or takes another piece away."""
         mark = found(case)
         if mark is None:
@@ -70,20 +70,20 @@ class MovingMark(Intervention):
         if mark.excess > 0:
             order = generator.permutation(len(ours))
             pieces = np.stack([patch_at(ours[index], elsewhere[index], side) for index in order])
-            return Changed(
+            return InterventionResult(
                 pasted(ours, elsewhere, np.broadcast_to(mark.patch, pieces.shape)),
                 pasted(ours, elsewhere, pieces),
                 "putting a mark that recurs in {b} images somewhere in {a} images",
             )
         where = np.where(mark.present[:, None], mark.places, elsewhere)
-        return Changed(mended(ours, where, side), mended(ours, elsewhere, side), self.words(case))
+        return InterventionResult(mended(ours, where, side), mended(ours, elsewhere, side), self.words(case))
 
-    def words(self, case: Case) -> str:
+    def words(self, case: ImagePair) -> str:
         """Say that it is taken out; where it is put in, the change itself says so."""
         return "taking a mark that recurs in {a} images away, as in {b} images,"
 
 
-def found(case: Case) -> Mark | None:
+def found(case: ImagePair) -> Mark | None:
     """Return the mark that recurs most in one class rather than the other; None where nothing does, or it stays."""
     step = max(1, -(-min(case.size) // REDUCED))
     side = max(4, min(case.size) // step // PART)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.confounders import Confounded
-from picasso.audit.findings import Verdict
+from picasso.audit.findings import AuditOutcome
 from picasso.audit.properties import PROPERTIES, Images
 from picasso.audit.trial import Pair, Trial
 
@@ -31,7 +31,7 @@ class Scale:
         return round(100 * min(1.0, max(0.0, (value - self.low) / (self.high - self.low))), 2)
 
 
-def forest(trials: Sequence[Trial], pair: Pair, found: Verdict, names: Sequence[str]) -> dict[str, Any]:
+def forest(trials: Sequence[Trial], pair: Pair, found: AuditOutcome, names: Sequence[str]) -> dict[str, Any]:
     """Return the forest plot of one pair of classes: each effect and its 95% interval, in both directions.
 
     What moves images farthest, in the direction in which it moves them less, comes first.

@@ -13,7 +13,7 @@ from picasso.audit.audit import Audit
 from picasso.audit.confounders import confounded
 from picasso.audit.interventions.base import FLOOR
 from picasso.audit.reporting import charts, performance, recommendations
-from picasso.audit.reporting.evidence import Exhibit
+from picasso.audit.reporting.evidence import Evidence
 from picasso.audit.reporting.mean_attention import MeanAttention, cells
 from picasso.audit.reporting.views import Views, look
 from picasso.audit.statistics import LEVEL
@@ -100,7 +100,7 @@ def how_it_does(audit: Audit, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def suspect(number: int, one: Exhibit, names: Sequence[str]) -> dict[str, Any]:
+def suspect(number: int, one: Evidence, names: Sequence[str]) -> dict[str, Any]:
     """Return a suspect and its evidence; the number is that of the files of the evidence."""
     of = one.suspect
     return {
@@ -110,8 +110,8 @@ def suspect(number: int, one: Exhibit, names: Sequence[str]) -> dict[str, Any]:
         "sentence": of.sentence(names),
         "p": of.p,
         "floor": of.there.floor,
-        "advice": recommendations.to_do(of.there.kind, of.there.intervention),
-        "by_hand": recommendations.by_hand(of.there.kind, of.there.intervention),
+        "advice": recommendations.recommendation(of.there.kind, of.there.intervention),
+        "manual_check": recommendations.manual_check(of.there.kind, of.there.intervention),
         "directions": [
             {
                 "of": names[trial.ours],

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.dataset import encoded, logits, margins
-from picasso.audit.findings import Suspect
+from picasso.audit.findings import Finding
 from picasso.audit.properties import Images, Maps
-from picasso.audit.reporting.residual_effects import Remainder, remainder
-from picasso.audit.trial import Bench, Trial
+from picasso.audit.reporting.residual_effects import ResidualEffect, remainder
+from picasso.audit.trial import Trial, TrialContext
 
 # How many images of each direction are shown before and after; both directions together make ten.
 SHOWN = 5
@@ -39,7 +39,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class Evidence:
     """The evidence for one suspect.
 
     Attributes:
@@ -50,11 +50,11 @@ class Exhibit:
         remainder: what is left of it without the first suspect, where that can be said.
     """
 
-    suspect: Suspect
+    suspect: Finding
     shown: tuple[Shown, ...]
     where: Maps
     flipped: dict[int, NDArray[np.bool_]]
-    remainder: Remainder | None = None
+    remainder: ResidualEffect | None = None
 
     @property
     def pair(self) -> tuple[int, int]:
@@ -79,7 +79,7 @@ class Flip:
     tried: int
 
 
-def exhibit(bench: Bench, one: Suspect, first: Suspect) -> Exhibit:
+def exhibit(bench: TrialContext, one: Finding, first: Finding) -> Evidence:
     """Make the changes of a suspect again, in both directions, and keep what can be shown.
 
     Args:
@@ -101,16 +101,16 @@ def exhibit(bench: Bench, one: Suspect, first: Suspect) -> Exhibit:
         where.append(np.abs(after - before).mean(axis=(0, 3)))
         shown += pairs(bench, trial, after, np.argsort(was - now, kind="stable")[:SHOWN])
     left = remainder(bench, first, one) if one.alarm else None
-    return Exhibit(one, tuple(shown), np.asarray(np.mean(where, axis=0), np.float32), flipped, left)
+    return Evidence(one, tuple(shown), np.asarray(np.mean(where, axis=0), np.float32), flipped, left)
 
 
-def changed(bench: Bench, trial: Trial) -> Images | None:
+def changed(bench: TrialContext, trial: Trial) -> Images | None:
     """Return the images of a trial after the change towards the other class."""
     found = bench.change(bench.named(trial.intervention), trial.ours, trial.theirs)
     return None if found is None else found.towards
 
 
-def pairs(bench: Bench, trial: Trial, after: Images, chosen: NDArray[np.intp]) -> list[Shown]:
+def pairs(bench: TrialContext, trial: Trial, after: Images, chosen: NDArray[np.intp]) -> list[Shown]:
     """Return some images before and after, with what the model says to both."""
     before, names = bench.folder.views[trial.ours][chosen], bench.folder.names[trial.ours]
     says = [bench.model.predict(encoded(bench.model, some))[:, trial.ours] for some in (before, after[chosen])]
@@ -120,7 +120,7 @@ def pairs(bench: Bench, trial: Trial, after: Images, chosen: NDArray[np.intp]) -
     ]
 
 
-def flips(exhibits: Sequence[Exhibit]) -> list[Flip]:
+def flips(exhibits: Sequence[Evidence]) -> list[Flip]:
     """Return the images that suspects flip, those that are flipped by most of them first."""
     by: dict[tuple[int, int], list[str]] = {}
     tried: dict[tuple[int, int], int] = {}

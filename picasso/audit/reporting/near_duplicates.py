@@ -23,7 +23,7 @@ MOST = 200
 
 
 @dataclass(frozen=True)
-class Twins:
+class NearDuplicate:
     """Two images of different classes that look the same.
 
     Attributes:
@@ -39,7 +39,7 @@ class Twins:
     likeness: float
 
 
-def twins(views: Mapping[int, Images]) -> list[Twins]:
+def twins(views: Mapping[int, Images]) -> list[NearDuplicate]:
     """Return the images that look the same and are in two classes, the most alike first; at most :data:`MOST`.
 
     Thumbnails are correlated, twice: as they are, and less what is common to all images of the folder, since
@@ -48,7 +48,7 @@ def twins(views: Mapping[int, Images]) -> list[Twins]:
     small = {target: thumbnails(some) for target, some in views.items()}
     common = np.concatenate(list(small.values())).mean(axis=0)
     own = {target: of_length_one(some - common) for target, some in small.items()}
-    found: list[Twins] = []
+    found: list[NearDuplicate] = []
     order = sorted(views)
     for place, one in enumerate(order):
         for other in order[place + 1 :]:
@@ -57,7 +57,7 @@ def twins(views: Mapping[int, Images]) -> list[Twins]:
             # Of a fixed camera everything looks the same.
             for first, second in alike[np.argsort(-likeness[tuple(alike.T)], kind="stable")][:MOST]:
                 value = min(1.0, float(likeness[first, second]))
-                found.append(Twins(one, other, int(first), int(second), value))
+                found.append(NearDuplicate(one, other, int(first), int(second), value))
     order_ = sorted(found, key=lambda pair: (-round(pair.likeness, 6), pair.one, pair.other, pair.first, pair.second))
     return order_[:MOST]
 

@@ -59,7 +59,7 @@ BY_HAND = {
 }
 
 
-def to_do(kind: str, name: str) -> str:
+def recommendation(kind: str, name: str) -> str:
     """Return what to do about a suspect, in a sentence or two.
 
     Args:
@@ -69,6 +69,6 @@ def to_do(kind: str, name: str) -> str:
     return IN_PARTICULAR.get(name, TO_DO[kind])
 
 
-def by_hand(kind: str, name: str) -> str:
-    """Return how to check a suspect in Picasso's page, in a sentence or two; arguments as for :func:`to_do`."""
+def manual_check(kind: str, name: str) -> str:
+    """Return how to check a finding on the page, in a sentence or two; arguments as for :func:`recommendation`."""
     return BY_HAND[kind].format(name=name)

@@ -15,7 +15,7 @@ from picasso.audit.audit import Audit
 from picasso.audit.dataset import pixels
 from picasso.audit.reporting import charts, inline_images
 from picasso.audit.reporting.document import document
-from picasso.audit.reporting.evidence import Exhibit
+from picasso.audit.reporting.evidence import Evidence
 from picasso.audit.reporting.page_policy import content_security_policy
 from picasso.audit.reporting.views import Cluster, Views, look
 from picasso.explanation import render
@@ -43,7 +43,7 @@ def write(audit: Audit, out: Path) -> None:
     (out / "report.html").write_text(page(audit, seen, written), encoding="utf-8")
 
 
-def evidence(number: int, one: Exhibit, folder: Path) -> None:
+def evidence(number: int, one: Evidence, folder: Path) -> None:
     """Write the images of a suspect before and after, as the model sees them; small ones are enlarged."""
     folder.mkdir(exist_ok=True)
     for index, shown in enumerate(one.shown):
@@ -77,7 +77,7 @@ def page(audit: Audit, seen: Views, written: Mapping[str, Any]) -> str:
     )
 
 
-def exhibit(one: Exhibit, seen: Views) -> dict[str, Any]:
+def exhibit(one: Evidence, seen: Views) -> dict[str, Any]:
     """Return what is drawn of a suspect: pairs of images, and where the change is beside where the model looks."""
     ours, theirs = (seen.attention[target] for target in one.pair)
     high = max(float(ours.mean.max()), float(theirs.mean.max()))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from picasso.audit.findings import Suspect
-from picasso.audit.interventions import Changed
+from picasso.audit.findings import Finding
+from picasso.audit.interventions import InterventionResult
 from picasso.audit.interventions.quantile_match import PropertyChange
-from picasso.audit.trial import Bench
+from picasso.audit.trial import TrialContext
 
 
 @dataclass(frozen=True)
-class Remainder:
+class ResidualEffect:
     """What is left of a suspect once a property has been put back.
 
     Attributes:
@@ -24,7 +24,7 @@ class Remainder:
     back: float
 
 
-def remainder(bench: Bench, first: Suspect, other: Suspect) -> Remainder | None:
+def remainder(bench: TrialContext, first: Finding, other: Finding) -> ResidualEffect | None:
     """Return what is left of a suspect when each changed image gets back the property that the first is about.
 
     The images changed towards the other class and those of the control both get the value that they had before, so
@@ -43,6 +43,6 @@ def remainder(bench: Bench, first: Suspect, other: Suspect) -> Remainder | None:
         if changed is None:
             return None
         own = of.measure(bench.folder.views[trial.ours])
-        restored = Changed(of.edit(changed.towards, own), of.edit(changed.control, own))
+        restored = InterventionResult(of.edit(changed.towards, own), of.edit(changed.control, own))
         left.append(bench.effect(restored, trial.ours, trial.theirs).fraction)
-    return Remainder(intervention.name, left[0], left[1])
+    return ResidualEffect(intervention.name, left[0], left[1])

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from picasso.audit.audit import Audit
 from picasso.audit.reporting.clustering import clusters
-from picasso.audit.reporting.evidence import Exhibit, Flip, exhibit, flips
+from picasso.audit.reporting.evidence import Evidence, Flip, exhibit, flips
 from picasso.audit.reporting.mean_attention import MeanAttention, mean_attention
-from picasso.audit.reporting.near_duplicates import Twins, twins
+from picasso.audit.reporting.near_duplicates import NearDuplicate, twins
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Views:
         twins: the images that look the same and are in two classes.
     """
 
-    exhibits: tuple[Exhibit, ...]
+    exhibits: tuple[Evidence, ...]
     attention: dict[int, MeanAttention]
     clusters: dict[int, list[Cluster]]
     flips: tuple[Flip, ...]
-    twins: tuple[Twins, ...]
+    twins: tuple[NearDuplicate, ...]
 
 
 def look(audit: Audit) -> Views:

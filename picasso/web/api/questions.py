@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 
 from picasso.errors import BadRequest
-from picasso.imaging.masking import Hidden
+from picasso.imaging.masking import MaskEdit
 from picasso.web.context import json_body, need_session, services, session_images
 
 blueprint = Blueprint("api_questions", __name__, url_prefix="/api")
@@ -26,7 +26,7 @@ def what_if() -> Response:
     if len(images if uids is None else uids) > MOST_IMAGES:
         raise BadRequest(f"Ask about at most {MOST_IMAGES} images at once; name them in images.", field="images")
     shapes, fill = body.get("shapes", []), body.get("fill", "grey")
-    Hidden.parse(shapes, fill)
+    MaskEdit.parse(shapes, fill)
     other, show = body.get("other"), body.get("view", False)
     if not isinstance(show, bool):
         raise BadRequest("view must be true or false.", field="view")

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 from msgspec import Meta
 
 from picasso.evaluation.model_check import Answer
-from picasso.models.info import Capability, Layer, ModelCard
+from picasso.models.info import Capability, Layer, ModelInfo
 
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Number = Annotated[int, Meta(ge=0, le=999_999_999)]
@@ -72,7 +72,7 @@ class AppState(TypedDict):
     latest_ckpt_name: str
     latest_ckpt_time: str
     state: Literal["loading", "ready", "failed"]
-    model: ModelCard | None
+    model: ModelInfo | None
     error: str | None
 
 
@@ -88,7 +88,7 @@ class ModelReport(TypedDict):
         view: the first of the samples as the model sees it, as a data address; "" without samples.
     """
 
-    model: ModelCard
+    model: ModelInfo
     class_names: list[str]
     layers: list[Layer]
     answers: list[Answer]

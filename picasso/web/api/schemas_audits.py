@@ -10,7 +10,7 @@ from typing import Annotated, NotRequired, TypedDict
 from msgspec import Meta
 
 from picasso.audit.selection import MOST, MOST_IMAGES
-from picasso.jobs.audit_documents import Finding, StateName
+from picasso.jobs.audit_documents import FindingDocument, StateName
 from picasso.web.api.schemas import Done, ErrorDetail, Fraction, Number
 from picasso.web.api.schemas_runs import Address
 
@@ -137,7 +137,7 @@ class AuditDocument(TypedDict):
     total: Annotated[int, Meta(ge=0)]
     pair: Annotated[list[str], Meta(max_length=2)]
     trying: str
-    findings: list[Finding]
+    findings: list[FindingDocument]
     verdict: str | None
     left_out: list[str]
     error: ErrorDetail | None

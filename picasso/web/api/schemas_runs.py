@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 from msgspec import Meta
 
 from picasso.jobs.run import State
-from picasso.models.info import ModelCard, Prediction
+from picasso.models.info import ModelInfo, Prediction
 from picasso.web.api.schemas import Done, Fraction, Number, Uid
 
 Value = str | int | float | bool
@@ -135,7 +135,7 @@ class ResultDocument(TypedDict):
     compared: dict[str, list[Prediction]]
     agreement: float | None
     panels: list[PanelDocument]
-    model: ModelCard
+    model: ModelInfo
     seconds: float
     reference: str
     notes: list[str]

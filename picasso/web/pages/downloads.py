@@ -20,7 +20,7 @@ from picasso.imaging import decode
 from picasso.jobs.run import Run
 from picasso.web import exporting, recipes
 from picasso.web.context import need_session, services
-from picasso.web.pages.run_view import Look, class_names, looks, render
+from picasso.web.pages.run_view import RunView, class_names, looks, render
 from picasso.web.presentation import with_addresses
 from picasso.web.security import is_loopback
 
@@ -31,7 +31,7 @@ blueprint = Blueprint("keeping", __name__, url_prefix="/api")
 STYLES = ("vendor/pico-2.1.1.min.css", "picasso.css")
 
 
-def recipes_of(look: Look) -> dict[str, str]:
+def recipes_of(look: RunView) -> dict[str, str]:
     """Return how a run is made again without a browser: in Python, and on the command line."""
     settings = services().settings
     names = list(class_names().values())
@@ -50,7 +50,7 @@ def results_zip(run_id: str) -> Response:
     run = need_session().run(run_id)
     # Closed, and thereby gone, when it is sent.
     target = tempfile.TemporaryFile(dir=services().storage.folder)  # noqa: SIM115
-    exporting.archive(run, target, {"report.html": made_report([finished(Look.at(run))]).encode()})
+    exporting.archive(run, target, {"report.html": made_report([finished(RunView.at(run))]).encode()})
     target.seek(0)
     return send_file(target, "application/zip", as_attachment=True, download_name=f"{name_of(run)}.zip")
 
@@ -81,14 +81,14 @@ def name_of(run: Run) -> str:
     return f"picasso-{run.spec().visualization}-{run.id[:8]}"
 
 
-def finished(look: Look) -> Look:
+def finished(look: RunView) -> RunView:
     """Return a run that has ended, or raise BadRequest."""
     if look.running:
         raise BadRequest("The run has not ended yet; wait for it, or cancel it to keep what is done.")
     return look
 
 
-def made_report(shown: list[Look]) -> str:
+def made_report(shown: list[RunView]) -> str:
     """Return the page of runs as one file: no script, and all styles and images in it.
 
     Where a plugin's template fails, the default one draws the results: nobody shall lose them for it.
@@ -131,7 +131,7 @@ def thumbnail(filename: str) -> str:
         return ""
 
 
-def made_with(shown: list[Look], results: list[list[dict[str, Any]]]) -> Iterator[tuple[str, str]]:
+def made_with(shown: list[RunView], results: list[list[dict[str, Any]]]) -> Iterator[tuple[str, str]]:
     """Yield what the results were made with, in names and values."""
     yield "made", time.strftime("%Y-%m-%d %H:%M", time.localtime(shown[0].spec.created))
     models = {document["model"]["checkpoint"]: document["model"] for documents in results for document in documents}

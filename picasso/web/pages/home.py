@@ -17,7 +17,7 @@ from picasso.web.context import each, find_session, in_time, make_session, need_
 from picasso.web.pages.downloads import recipes_of
 from picasso.web.pages.files import sample_file
 from picasso.web.pages.reset import undoable
-from picasso.web.pages.run_view import MOST_TOGETHER, Look, class_names, looks, render
+from picasso.web.pages.run_view import MOST_TOGETHER, RunView, class_names, looks, render
 from picasso.web.presentation import present
 
 blueprint = Blueprint("pages", __name__)
@@ -46,7 +46,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
     return render_template(
         "home.html",
         images=session.images() if session else [],
-        history=each(session.runs(), Look.at) if session else [],
+        history=each(session.runs(), RunView.at) if session else [],
         samples=list(services().samples),
         cards=cards,
         errors=errors or [],

@@ -32,7 +32,7 @@ Source = tuple[Path, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Look:
+class RunView:
     """One run, with all that a page says of it."""
 
     run: Run
@@ -42,7 +42,7 @@ class Look:
     position: int
 
     @classmethod
-    def at(cls, run: Run) -> Look:
+    def at(cls, run: Run) -> RunView:
         """Look at a run."""
         spec = run.spec()
         return cls(run, spec, run.state(), services().registry.get(spec.visualization), services().runner.position(run))
@@ -105,7 +105,7 @@ class ClassNames(dict[int, str]):
         return str(index)
 
 
-def looks(session: Session, ids: str) -> list[Look]:
+def looks(session: Session, ids: str) -> list[RunView]:
     """Return the runs that an address names, separated by commas.
 
     Raises:
@@ -115,10 +115,10 @@ def looks(session: Session, ids: str) -> list[Look]:
     wanted = list(dict.fromkeys(ids.split(",")))
     if len(wanted) > MOST_TOGETHER:
         raise BadRequest(f"At most {MOST_TOGETHER} runs can be shown side by side.", field="run")
-    return [Look.at(session.run(run_id)) for run_id in wanted]
+    return [RunView.at(session.run(run_id)) for run_id in wanted]
 
 
-def labels(shown: Sequence[Look]) -> list[str]:
+def labels(shown: Sequence[RunView]) -> list[str]:
     """Return what tells each of several runs from the others: the visualization, and the settings that differ."""
     names = []
     for look in shown:
@@ -133,7 +133,7 @@ def labels(shown: Sequence[Look]) -> list[str]:
     return [name if names.count(name) == 1 else f"{name} ({index})" for index, name in enumerate(names, 1)]
 
 
-def render(shown: Sequence[Look], results: Sequence[list[dict[str, Any]]], **more: Any) -> str:
+def render(shown: Sequence[RunView], results: Sequence[list[dict[str, Any]]], **more: Any) -> str:
     """Return the page of runs: the template of the visualization for one, a common one for several.
 
     Args:
@@ -156,7 +156,7 @@ def render(shown: Sequence[Look], results: Sequence[list[dict[str, Any]]], **mor
     )
 
 
-def rows(shown: Sequence[Look], results: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def rows(shown: Sequence[RunView], results: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Return one document for each image, with the panels of all runs, each in a group named after its run.
 
     Args:
