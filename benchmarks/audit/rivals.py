@@ -1,4 +1,4 @@
-"""Other ways to suspect a proxy, on the same models and folders as the audit: none of them changes an image.
+"""Other ways to finding a proxy, on the same models and folders as the audit: none of them changes an image.
 
     python -m benchmarks.audit.rivals FOLDER --half test
 

@@ -27,24 +27,24 @@ class Audit:
     """What was tried, and what came of it.
 
     Attributes:
-        bench: the model, the images, and what was tried on them.
+        context: the model, the images, and what was tried on them.
         trials: of each pair of classes that was looked at.
         left: the pairs that were not.
     """
 
-    bench: TrialContext
+    context: TrialContext
     trials: Mapping[Pair, Sequence[Trial]]
     left: tuple[Pair, ...]
 
     @property
     def model(self) -> Model:
         """The model."""
-        return self.bench.model
+        return self.context.model
 
     @property
     def folder(self) -> Folder:
         """The images."""
-        return self.bench.folder
+        return self.context.folder
 
     @cached_property
     def verdict(self) -> AuditOutcome:
@@ -57,7 +57,7 @@ class Plan:
     """What an audit is going to do.
 
     Attributes:
-        pairs: the pairs of classes to look at, the most suspect first.
+        pairs: the pairs of classes to look at, the most finding first.
         left: those that are left out.
         passes: how many images go through the model for each pair, at most.
     """
@@ -69,15 +69,15 @@ class Plan:
     def sentence(self) -> str:
         """Say what it costs, before it starts."""
         several = f"{len(self.pairs)} pairs of classes" if len(self.pairs) > 1 else "one pair of classes"
-        left = f" Not looked at: {len(self.left)} less suspect pairs." if self.left else ""
+        left = f" Not looked at: {len(self.left)} less finding pairs." if self.left else ""
         cost = sum(self.passes.values())
         return f"{several[0].upper()}{several[1:]}, up to {cost:,} changed images for the model to answer.{left}"
 
 
-def plan(bench: TrialContext, most: int = PAIRS) -> Plan:
-    """Choose at most so many pairs of classes, the most suspect; 0 takes all."""
-    counts = {target: len(views) for target, views in bench.folder.views.items()}
-    return planned(ordered(bench.folder), counts, most, passes(bench.model, len(bench.interventions)))
+def plan(context: TrialContext, most: int = PAIRS) -> Plan:
+    """Choose at most so many pairs of classes, the most finding; 0 takes all."""
+    counts = {target: len(views) for target, views in context.folder.views.items()}
+    return planned(ordered(context.folder), counts, most, passes(context.model, len(context.interventions)))
 
 
 def passes(model: Model, interventions: int) -> int:
@@ -112,36 +112,36 @@ class Step:
 
 
 def steps(
-    bench: TrialContext, plan: Plan, record: TrialCheckpoint | None = None, budget: float = float("inf")
+    context: TrialContext, plan: Plan, record: TrialCheckpoint | None = None, budget: float = float("inf")
 ) -> Iterator[Step]:
     """Yield how far it is, when a pair is begun and after each intervention.
 
     Args:
-        bench: the model and the images.
+        context: the model and the images.
         plan: what to do.
         record: where trials are kept, and found if this audit was begun before; None keeps none.
         budget: seconds after which no further pair is begun; the first is always done, and what was kept is taken.
     """
-    started, begun, all_ = time.monotonic(), False, len(bench.interventions)
+    started, begun, all_ = time.monotonic(), False, len(context.interventions)
     for done, pair in enumerate(plan.pairs):
         made, tried = record.read(pair) if record else ([], 0)
         if tried < all_:
             if begun and time.monotonic() - started > budget:
                 continue
             begun = True
-        if not bench.is_separable(pair):
+        if not context.is_separable(pair):
             yield Step(pair, [], all_, True, (done + 1) / len(plan.pairs))
             continue
         yield Step(pair, made, tried, tried == all_, (done + tried / all_) / len(plan.pairs))
-        for intervention in bench.interventions[tried:]:
-            made, tried = made + bench.both(intervention, pair), tried + 1
+        for intervention in context.interventions[tried:]:
+            made, tried = made + context.both(intervention, pair), tried + 1
             if record:
                 record.write(pair, made, tried)
             yield Step(pair, made, tried, tried == all_, (done + tried / all_) / len(plan.pairs))
 
 
 def run(
-    bench: TrialContext,
+    context: TrialContext,
     todo: Plan | None = None,
     *,
     keep: Path | None = None,
@@ -151,21 +151,21 @@ def run(
     """Audit a model.
 
     Args:
-        bench: the model and the images.
+        context: the model and the images.
         todo: what to do; by default the plan for as many pairs as usual.
         keep: where trials are kept, and found if this audit was begun before; its parent exists.
         budget: seconds after which no further pair is begun; the first is always done.
         progress: called with the fraction done.
     """
-    todo = todo or plan(bench)
+    todo = todo or plan(context)
     found: dict[Pair, list[Trial]] = {}
-    for step in steps(bench, todo, record_of(keep, bench) if keep else None, budget):
+    for step in steps(context, todo, record_of(keep, context) if keep else None, budget):
         progress(step.fraction)
         if step.whole:
             found[step.pair] = step.trials
-    return finished(bench, todo, found)
+    return finished(context, todo, found)
 
 
-def finished(bench: TrialContext, plan: Plan, found: Mapping[Pair, Sequence[Trial]]) -> Audit:
+def finished(context: TrialContext, plan: Plan, found: Mapping[Pair, Sequence[Trial]]) -> Audit:
     """Return the audit of the pairs that were looked at."""
-    return Audit(bench, found, (*(pair for pair in plan.pairs if pair not in found), *plan.left))
+    return Audit(context, found, (*(pair for pair in plan.pairs if pair not in found), *plan.left))

@@ -54,23 +54,23 @@ class TrialCheckpoint:
         return self.folder / f"pair-{pair[0]}-{pair[1]}.json"
 
 
-def record_of(folder: Path, bench: TrialContext) -> TrialCheckpoint:
+def record_of(folder: Path, context: TrialContext) -> TrialCheckpoint:
     """Return the record in a folder of what is tried on a bench: of these images, and of this model only."""
-    card = bench.model.card()
+    card = context.model.card()
     what = [
         __version__,
-        [[one.name, one.kind, one.floor, one.informative] for one in bench.interventions],
-        bench.seed,
+        [[one.name, one.kind, one.floor, one.informative] for one in context.interventions],
+        context.seed,
         [card.checkpoint, card.fingerprint, card.preprocessing],
-        [str(name) for name in bench.model.class_names()],
+        [str(name) for name in context.model.class_names()],
     ]
     digest = hashlib.sha256(json.dumps(what).encode())
-    for file in sources(bench.interventions):
+    for file in sources(context.interventions):
         digest.update(file.read_bytes())
-    for target in sorted(bench.folder.views):
-        digest.update(bench.folder.views[target].tobytes())
+    for target in sorted(context.folder.views):
+        digest.update(context.folder.views[target].tobytes())
         # What a model says is what it is, where no file tells; rounded, since its last bits may differ.
-        digest.update((np.round(bench.folder.logits[target], 2) + 0.0).tobytes())
+        digest.update((np.round(context.folder.logits[target], 2) + 0.0).tobytes())
     return TrialCheckpoint(folder, digest.hexdigest())
 
 

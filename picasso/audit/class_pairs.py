@@ -13,9 +13,9 @@ from picasso.audit.trial import Pair
 
 
 def ordered(folder: Folder) -> list[Pair]:
-    """Return the pairs of classes, the most suspect first.
+    """Return the pairs of classes, the most finding first.
 
-    There are two reasons to suspect a pair: the model mixes it up, and a property tells its images apart. Each gives
+    There are two reasons to finding a pair: the model mixes it up, and a property tells its images apart. Each gives
     an order, and a pair comes as early as the better of its two places; of equals, that which is mixed up more.
     """
     every = list(combinations(sorted(folder.views), 2))

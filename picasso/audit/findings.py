@@ -1,4 +1,4 @@
-"""From trials to suspects: what raises an alarm, how it is said, and how small an effect would have been seen."""
+"""From trials to findings: what raises an alarm, how it is said, and how small an effect would have been seen."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class AuditOutcome:
     """What an audit found.
 
     Attributes:
-        suspects: in the order of :func:`ranked`.
+        findings: in the order of :func:`ranked`.
         silent: the names of the interventions that found nothing.
         smallest: the smallest effect that this folder could have shown, as a fraction of the way.
         alike: the pairs of classes that the model does not tell apart, of which nothing can be said.
@@ -64,7 +64,7 @@ class AuditOutcome:
         tests: for how many alarms that could have been p-values are corrected.
     """
 
-    suspects: tuple[Finding, ...]
+    findings: tuple[Finding, ...]
     silent: tuple[str, ...]
     smallest: float
     alike: tuple[Pair, ...]
@@ -73,14 +73,14 @@ class AuditOutcome:
 
     @property
     def alarms(self) -> list[Finding]:
-        """The suspects that raise an alarm."""
-        return [one for one in self.suspects if one.alarm]
+        """The findings that raise an alarm."""
+        return [one for one in self.findings if one.alarm]
 
     def sentence(self) -> str:
         """Say it in one sentence; silence is never called robustness."""
         if self.alarms:
             first, more = self.alarms[0].there.intervention, len(self.alarms) - 1
-            others = f", and {more} more suspect{'s' if more > 1 else ''}" if more else ""
+            others = f", and {more} more finding{'s' if more > 1 else ''}" if more else ""
             return f"There is reason to think that the model goes by something else than the thing: {first}{others}."
         if not self.compared:
             return "The model does not tell these classes apart, so that nothing can be said of what it goes by."
@@ -107,15 +107,15 @@ def verdict(trials: Mapping[Pair, Sequence[Trial]]) -> AuditOutcome:
         for some in (alarming, both[len(alarming) :])
         for p in bidirectional_p_values([(there.effect.p, back.effect.p) for there, back in some], LEVEL)
     ]
-    suspects, silent = [], dict.fromkeys(there.intervention for there, _ in both)
+    findings, silent = [], dict.fromkeys(there.intervention for there, _ in both)
     for (there, back), p in zip(both, corrected, strict=True):
         if p < LEVEL and back.effect.fraction >= there.floor:
-            suspects.append(Finding(there, back, p, alarm=not there.informative))
+            findings.append(Finding(there, back, p, alarm=not there.informative))
             silent.pop(there.intervention, None)
     visible = minimal_detectable_effect([one.effect for two in alarming for one in two], LEVEL / max(1, len(alarming)))
     alike = tuple(pair for pair, made in trials.items() if not made)
     return AuditOutcome(
-        suspects=tuple(ranked(suspects)),
+        findings=tuple(ranked(findings)),
         silent=tuple(silent),
         smallest=max(FLOOR, visible),
         alike=alike,
@@ -133,10 +133,10 @@ def directions(made: Sequence[Trial]) -> list[tuple[Trial, Trial]]:
     return [(there, back) for there, back in sorted_]
 
 
-def ranked(suspects: Sequence[Finding]) -> list[Finding]:
-    """Return suspects as they are named: alarms first, the most specific of comparable effect first among them."""
-    largest = max((one.size for one in suspects if one.alarm), default=0.0)
+def ranked(findings: Sequence[Finding]) -> list[Finding]:
+    """Return findings as they are named: alarms first, the most specific of comparable effect first among them."""
+    largest = max((one.size for one in findings if one.alarm), default=0.0)
     return sorted(
-        suspects,
+        findings,
         key=lambda one: (not one.alarm, one.size < COMPARABLE * largest, KINDS.index(one.there.kind), -one.size),
     )

@@ -35,7 +35,7 @@ def audit_model(
         folder: has a folder of images for each class, named after it.
         out: where the report is written, and what was tried is kept so that an audit that was killed goes on; None
             writes nothing.
-        pairs: of how many pairs of classes, the most suspect first; 0 for all.
+        pairs: of how many pairs of classes, the most finding first; 0 for all.
         budget: seconds after which no further pair is begun; the first is always done.
         seed: for whatever is drawn at random.
         interventions: what is tried.
@@ -47,11 +47,11 @@ def audit_model(
     """
     tried = checked(interventions)
     images = read(model, labeled_folder.find(model, Path(folder)), silently)
-    bench, keep = TrialContext(model, images, seed, tried), None
+    context, keep = TrialContext(model, images, seed, tried), None
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
         keep = Path(out) / "trials"
-    audit = auditing.run(bench, auditing.plan(bench, pairs), keep=keep, budget=budget, progress=progress)
+    audit = auditing.run(context, auditing.plan(context, pairs), keep=keep, budget=budget, progress=progress)
     if out is not None:
         report.write(audit, Path(out))
     return audit

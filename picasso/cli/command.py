@@ -193,7 +193,7 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
 @click.option("--out", type=Path, default=Path("picasso-audit"), show_default=True, help="Where to write.")
 @click.option("--budget", default="", metavar="TIME", help="Such as 5m: begin no further pair of classes after that.")
 @click.option(
-    "--pairs", type=click.IntRange(0), default=10, show_default=True, help="Of classes, the most suspect; 0 takes all."
+    "--pairs", type=click.IntRange(0), default=10, show_default=True, help="Of classes, the most finding; 0 takes all."
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn at random.")
 @configured

@@ -57,7 +57,7 @@ class AuditRequest:
 
     Attributes:
         configuration: where the worker finds the model; see :func:`picasso.jobs.worker.reference`.
-        pairs: how many pairs of classes are looked at, the most suspect first; 0 takes all.
+        pairs: how many pairs of classes are looked at, the most finding first; 0 takes all.
         seed: for whatever is drawn at random.
         budget: seconds after which no further pair is begun.
     """
@@ -98,5 +98,5 @@ class Progress:
 class Findings(TypedDict):
     """What was found so far; the verdict is None until everything was tried."""
 
-    suspects: list[FindingDocument]
+    findings: list[FindingDocument]
     verdict: str | None

@@ -9,7 +9,7 @@ The web server gathers the images, the process that computes tries things on the
 ``counts.json``     how many there are of each class, so that nobody has to list thousands for each that comes
 ``start.json``      :class:`~picasso.jobs.audit_documents.Order`: it waits for its turn; written anew to go on
 ``progress.json``   :class:`~picasso.jobs.audit_documents.Progress`: what is being done, and what it costs
-``findings.json``   the suspects so far, and at last the verdict
+``findings.json``   the findings so far, and at last the verdict
 ``trials/``         what was tried so far, so that it goes on after any interruption
 ``out/``            the report, JSON, JUnit, and the evidence
 ``done``            it is finished
@@ -164,7 +164,7 @@ class Audit(Job):
         with self.unless_deleted(NotFound(self.gone)):
             # One that was killed between its verdict and its end says so anew.
             if (found := self.findings())["verdict"]:
-                self.find(found["suspects"])
+                self.find(found["findings"])
             # Before the marks go: where the disk is full, it stays as it is and is not taken for one that waits.
             fileio.write_json(self.folder / "start.json", asdict(order))
             for mark in ("progress.json", "interrupted.json", "error.json", "cancel"):
@@ -196,9 +196,9 @@ class Audit(Job):
         """Note what is being done."""
         fileio.write_json(self.folder / "progress.json", asdict(progress))
 
-    def find(self, suspects: Sequence[FindingDocument], verdict: str | None = None) -> None:
+    def find(self, findings: Sequence[FindingDocument], verdict: str | None = None) -> None:
         """Note what was found so far, and at last the verdict."""
-        fileio.write_json(self.folder / "findings.json", {"suspects": suspects, "verdict": verdict})
+        fileio.write_json(self.folder / "findings.json", {"findings": findings, "verdict": verdict})
 
     def finish(self) -> None:
         """Note that everything is there."""
@@ -229,7 +229,7 @@ class Audit(Job):
 
     def findings(self) -> Findings:
         """Return what was found so far."""
-        return fileio.read_json(self.folder / "findings.json") or Findings(suspects=[], verdict=None)
+        return fileio.read_json(self.folder / "findings.json") or Findings(findings=[], verdict=None)
 
     def computed(self) -> float:
         """Return how many seconds it took so far."""

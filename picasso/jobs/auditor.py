@@ -149,44 +149,44 @@ def run_audit(audit: Audit, settings: Settings, load: Callable[[], Model], check
         Cancelled: it was cancelled or deleted.
         PicassoError: the images or the model do not fit.
     """
-    diary, order = ProgressReporter(audit, checkpoint), audit.order()
-    diary.note()
-    model, tried = cast(Model, CancellableModel(load(), diary.yield_control)), interventions(settings)
+    reporter, order = ProgressReporter(audit, checkpoint), audit.order()
+    reporter.note()
+    model, tried = cast(Model, CancellableModel(load(), reporter.yield_control)), interventions(settings)
     names = [str(name) for name in model.class_names()]
     stored = [LabeledImage(file, target) for target, file in audit.images()]
     images = dataset.read(
         model,
         stored,
-        lambda fraction: diary.note(fraction=round(fraction, 4)),
+        lambda fraction: reporter.note(fraction=round(fraction, 4)),
         limit=settings.MAX_MEGAPIXELS,
         called=audit.name_of,
     )
-    bench = TrialContext(model, images, order.seed, tried)
-    plan = auditing.plan(bench, order.pairs)
-    begun = {"state": "running", "fraction": 0.0, "began": diary.seconds}
-    diary.note(**begun, cost=plan.sentence(), total=len(plan.pairs))
+    context = TrialContext(model, images, order.seed, tried)
+    plan = auditing.plan(context, order.pairs)
+    begun = {"state": "running", "fraction": 0.0, "began": reporter.seconds}
+    reporter.note(**begun, cost=plan.sentence(), total=len(plan.pairs))
     found: dict[Pair, list[Trial]] = {}
-    budget = min(order.budget, SHARE * 60 * settings.RUN_MINUTES - diary.seconds)
-    for step in auditing.steps(bench, plan, record_of(audit.trials, bench), budget):
+    budget = min(order.budget, SHARE * 60 * settings.RUN_MINUTES - reporter.seconds)
+    for step in auditing.steps(context, plan, record_of(audit.trials, context), budget):
         if step.trials:
-            audit.find(documents(verdict({**found, step.pair: step.trials}).suspects, names))
+            audit.find(documents(verdict({**found, step.pair: step.trials}).findings, names))
         if step.whole:
             found[step.pair] = step.trials
-            diary.note(fraction=round(step.fraction, 4), done=len(found))
+            reporter.note(fraction=round(step.fraction, 4), done=len(found))
         else:
-            pair, trying = [names[one] for one in step.pair], bench.interventions[step.tried].name
-            diary.note(fraction=round(step.fraction, 4), pair=pair, trying=trying)
-    diary.note(fraction=1.0, pair=[], trying="")
-    audited = auditing.finished(bench, plan, found)
+            pair, trying = [names[one] for one in step.pair], context.interventions[step.tried].name
+            reporter.note(fraction=round(step.fraction, 4), pair=pair, trying=trying)
+    reporter.note(fraction=1.0, pair=[], trying="")
+    audited = auditing.finished(context, plan, found)
     report.write(audited, audit.out)
-    diary.note()
+    reporter.note()
     # From here on it gives way to nobody: one that says what it found is finished.
-    audit.find(documents(audited.verdict.suspects, names), audited.verdict.sentence())
+    audit.find(documents(audited.verdict.findings, names), audited.verdict.sentence())
     audit.finish()
 
 
-def documents(suspects: Sequence[Finding], names: Sequence[str]) -> list[FindingDocument]:
-    """Return suspects as JSON-ready values."""
+def documents(findings: Sequence[Finding], names: Sequence[str]) -> list[FindingDocument]:
+    """Return findings as JSON-ready values."""
     return [
         FindingDocument(
             name=one.there.intervention,
@@ -195,12 +195,12 @@ def documents(suspects: Sequence[Finding], names: Sequence[str]) -> list[Finding
             sentence=one.sentence(names),
             directions=[direction(one.there, names), direction(one.back, names)],
         )
-        for one in suspects
+        for one in findings
     ]
 
 
 def direction(trial: Trial, names: Sequence[str]) -> Direction:
-    """Return one direction of a suspect as JSON-ready values."""
+    """Return one direction of a finding as JSON-ready values."""
     effect = trial.effect
     return Direction(
         of=names[trial.ours],
@@ -224,7 +224,7 @@ def cost(model: Model, settings: Settings, counts: Mapping[int, int], pairs: int
 
     Returns:
         The ``sentence`` of :class:`picasso.audit.audit.Plan` and about how many ``seconds`` that takes, or None
-        while the model's pace is not known. Which pairs are suspect is seen later, so those count that cost most.
+        while the model's pace is not known. Which pairs are finding is seen later, so those count that cost most.
     """
     every = sorted(combinations(sorted(counts), 2), key=lambda pair: -counts[pair[0]] - counts[pair[1]])
     plan = auditing.planned(every, counts, pairs, auditing.passes(model, len(interventions(settings))))

@@ -14,10 +14,10 @@ const say = (audit) => {
   return `Pair ${audit.done + 1} of ${audit.total}: ${audit.pair.join(" / ")} · ${audit.trying}${left}`;
 };
 
-// What is worth to be read aloud: the pairs, and the suspects.
+// What is worth to be read aloud: the pairs, and the findings.
 const aloud = (audit) => {
-  const suspects = audit.findings.filter(({ alarm }) => alarm).map(({ name }) => name);
-  const found = suspects.length ? ` Suspects so far: ${suspects.join(", ")}.` : "";
+  const findings = audit.findings.filter(({ alarm }) => alarm).map(({ name }) => name);
+  const found = findings.length ? ` Findings so far: ${findings.join(", ")}.` : "";
   return audit.pair.length ? `Pair ${audit.done + 1} of ${audit.total}: ${audit.pair.join(" and ")}.${found}` : "";
 };
 

@@ -111,7 +111,7 @@ def present_audit(audit: Audit, position: int) -> dict[str, Any]:
         "total": progress.total,
         "pair": list(progress.pair),
         "trying": progress.trying,
-        "findings": found["suspects"],
+        "findings": found["findings"],
         "verdict": found["verdict"],
         "left_out": left_behind(audit, state, names),
         "error": audit.error(),

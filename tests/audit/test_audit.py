@@ -126,7 +126,7 @@ def test_a_model_that_does_not_use_it_raises_no_alarm(proxy: str, seed: int, tmp
     assert "No reliance on anything that was tried was found" in found.sentence()
     assert 0 < found.smallest < 1
     # The thing itself lies in the middle, which is told without alarm.
-    assert {one.there.intervention for one in found.suspects} <= {"the middle", "the size of the thing"}
+    assert {one.there.intervention for one in found.findings} <= {"the middle", "the size of the thing"}
 
 
 def test_an_audit_that_was_killed_goes_on_with_the_same_result(tmp_path: Path) -> None:
@@ -216,11 +216,11 @@ def test_the_command_finds_a_proxy_and_shows_it(tmp_path: Path) -> None:
     assert re.search("Brightness: making (no tank images darker|tank images brighter), like", done.output)
     document = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert document["alarms"] >= 1
-    assert document["suspects"][0]["name"] == "brightness"
+    assert document["findings"][0]["name"] == "brightness"
     assert document["accuracy"]["images"] == 2 * COUNT
     assert "brightness" in {one["name"] for one in document["confounded"]}
     page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count('alt="before"') == 10 * len(document["suspects"])
+    assert page.count('alt="before"') == 10 * len(document["findings"])
     assert "<script" not in page
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "<failure message=" in (tmp_path / "out" / "junit.xml").read_text()
@@ -281,8 +281,8 @@ def test_of_several_classes_all_pairs_are_compared_within_the_budget(tmp_path: P
     assert {pair: again.trials[pair] for pair in first.trials} == first.trials
     assert seen[-1] == 1
     assert {tuple(sorted((one.there.ours, one.there.theirs))) for one in again.verdict.alarms} >= {(0, 1)}
-    bench = TrialContext(model, folder)
-    fewer = auditing.run(bench, auditing.plan(bench, 2), keep=tmp_path)
+    context = TrialContext(model, folder)
+    fewer = auditing.run(context, auditing.plan(context, 2), keep=tmp_path)
     assert len(fewer.left) == 1
     written = report.document(fewer)
     assert len(written["pairs_left_out"]) == 1

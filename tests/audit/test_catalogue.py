@@ -60,7 +60,7 @@ def test_own_ones_are_tried_and_named(tmp_path: Path) -> None:
         "the upper half",
     }
     # The model goes by the light, of which half is in the upper half.
-    own = next(one for one in written["suspects"] if one["name"] == "the upper half")
+    own = next(one for one in written["findings"] if one["name"] == "the upper half")
     assert own["alarm"]
     assert "showing the upper half of" in own["sentence"].lower()
 

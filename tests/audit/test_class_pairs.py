@@ -60,7 +60,7 @@ def test_the_cost_is_told_before_it_starts_and_grows_with_the_chosen_pairs_only(
     assert [len(one.left) for one in planned] == [44, 40, 0]
     assert planned[1].sentence() == (
         f"5 pairs of classes, up to {costs[1]:,} changed images for the model to answer. "
-        "Not looked at: 40 less suspect pairs."
+        "Not looked at: 40 less finding pairs."
     )
 
 

@@ -76,9 +76,9 @@ def test_logits_that_are_no_numbers_are_refused() -> None:
 
 
 def test_an_audit_of_nothing_is_refused() -> None:
-    bench = bench_of(Judge())
+    context = bench_of(Judge())
     with pytest.raises(BadRequest, match="nothing to try"):
-        TrialContext(bench.model, bench.folder, interventions=[])
+        TrialContext(context.model, context.folder, interventions=[])
 
 
 @pytest.mark.parametrize("size", [(4, 4, 1), (8, 8, 1), (5, 9, 3), (16, 128, 3)])

@@ -134,19 +134,19 @@ def test_the_page_needs_nothing_else_and_escapes_names(out: Path) -> None:
 def test_the_evidence_is_ten_pairs_in_both_directions(audit: Audit, out: Path) -> None:
     written = json.loads((out / "audit.json").read_text())
     assert written["alarms"] >= 1
-    for one in written["suspects"]:
+    for one in written["findings"]:
         assert [shown["class"] for shown in one["shown"]] == [one["directions"][0]["of"]] * 5 + [
             one["directions"][1]["of"]
         ] * 5
         for shown in one["shown"]:
             assert (out / shown["before"]).read_bytes() != (out / shown["after"]).read_bytes()
     # Brightness flips: the model gives their own class less after the change.
-    assert all(shown["probability_after"] < shown["probability_before"] for shown in written["suspects"][0]["shown"])
-    assert (out / "report.html").read_text().count('alt="before"') == 10 * len(written["suspects"])
+    assert all(shown["probability_after"] < shown["probability_before"] for shown in written["findings"][0]["shown"])
+    assert (out / "report.html").read_text().count('alt="before"') == 10 * len(written["findings"])
 
 
 def test_where_says_what_was_changed(audit: Audit) -> None:
-    seen = {one.suspect.there.intervention: one for one in look(audit).exhibits}
+    seen = {one.finding.there.intervention: one for one in look(audit).exhibits}
     where = seen["brightness"].where
     assert where.shape == (HEIGHT, WIDTH)
     assert 0.05 < where.mean() < 0.4
@@ -171,7 +171,7 @@ def test_the_json_says_what_its_documentation_lists(audit: Audit) -> None:
     assert written["rule"]["tests"] == sum(not one["informative"] for one in written["trials"]) / 2
     tried = {one["intervention"] for one in written["trials"]}
     assert set(written["nothing_to_change"]) == {one.name for one in INTERVENTIONS} - tried
-    assert {one["name"] for one in written["suspects"]} | set(written["silent"]) == tried
+    assert {one["name"] for one in written["findings"]} | set(written["silent"]) == tried
 
 
 def test_views_are_in_the_json_as_numbers(audit: Audit) -> None:
@@ -214,7 +214,7 @@ def test_labels_that_hold_together_have_no_calibration(audit: Audit, tmp_path: P
     assert "do not sum to 1" in page
     assert written["smallest_visible_effect"] is None
     assert "This folder is too small to say which effect would have been seen" in page
-    assert (written["alarms"], written["suspects"], written["views"]["flips"]) == (0, [], [])
+    assert (written["alarms"], written["findings"], written["views"]["flips"]) == (0, [], [])
     assert "No image changes its class" in page
 
 

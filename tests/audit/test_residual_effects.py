@@ -1,4 +1,4 @@
-"""A further suspect that is the first one seen otherwise leaves nothing behind; one of its own does."""
+"""A further finding that is the first one seen otherwise leaves nothing behind; one of its own does."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ class Both(Judge):
         return np.stack([-score, score], axis=1)
 
 
-def suspects(corner: float) -> tuple[TrialContext, dict[str, Finding]]:
-    """Return what is suspect of a model, by name; tanks are in the dark, and have a bright corner."""
+def findings(corner: float) -> tuple[TrialContext, dict[str, Finding]]:
+    """Return what is finding of a model, by name; tanks are in the dark, and have a bright corner."""
     model: Any = Both()
     model.load()
     model.corner = corner
     views: dict[int, Images] = noise_images("brightness")
     views[1][:, :4, :4] = np.minimum(1, views[1][:, :4, :4] + 0.3)
     answers = {target: logits(model, some) for target, some in views.items()}
-    bench = TrialContext(model, Folder(views, answers, {0: ("",) * COUNT, 1: ("",) * COUNT}))
-    return bench, {one.there.intervention: one for one in audit.run(bench).verdict.alarms}
+    context = TrialContext(model, Folder(views, answers, {0: ("",) * COUNT, 1: ("",) * COUNT}))
+    return context, {one.there.intervention: one for one in audit.run(context).verdict.alarms}
 
 
 def test_other_light_is_the_brightness_and_the_corner_is_not() -> None:
-    bench, found = suspects(corner=0.0)
+    context, found = findings(corner=0.0)
     first, layout = found["brightness"], found["the large-scale light and colour"]
-    left = remainder(bench, first, layout)
+    left = remainder(context, first, layout)
     assert left is not None
     assert left.of == "brightness"
     assert layout.size > 0.3
     assert max(abs(left.there), abs(left.back)) < 0.02
 
-    bench, found = suspects(corner=1.0)
-    left = remainder(bench, found["brightness"], found["the top left corner"])
+    context, found = findings(corner=1.0)
+    left = remainder(context, found["brightness"], found["the top left corner"])
     assert left is not None
     corner = found["the top left corner"]
     # The patch hardly changes the light of the whole, so that nearly all of it is left.
@@ -63,7 +63,7 @@ def test_other_light_is_the_brightness_and_the_corner_is_not() -> None:
 
 
 def test_there_is_no_remainder_of_itself_or_of_what_is_no_property() -> None:
-    bench, found = suspects(corner=1.0)
+    context, found = findings(corner=1.0)
     brightness, corner = found["brightness"], found["the top left corner"]
-    assert remainder(bench, brightness, brightness) is None
-    assert remainder(bench, corner, brightness) is None
+    assert remainder(context, brightness, brightness) is None
+    assert remainder(context, corner, brightness) is None

@@ -144,7 +144,7 @@ def test_from_a_folder_to_the_report_as_on_the_command_line(
     same = auditing.run(TrialContext(linear, folder.read(linear, found, auditing.silently), 3))
     assert audit["verdict"] == same.verdict.sentence()
     names = list(linear.class_names())
-    assert [one["sentence"] for one in audit["findings"]] == [one.sentence(names) for one in same.verdict.suspects]
+    assert [one["sentence"] for one in audit["findings"]] == [one.sentence(names) for one in same.verdict.findings]
     assert {one["alarm"] for one in audit["findings"]} >= {True}
 
     report = visitor.get(audit["report_url"])

@@ -41,7 +41,7 @@ def forest(trials: Sequence[Trial], pair: Pair, found: AuditOutcome, names: Sequ
     high = min(MOST, max([1.0, *(one.high for one in effects)]))
     scale = Scale(np.floor(low * 10) / 10, np.ceil(high * 10) / 10)
     alarms = {
-        one.there.intervention: one.alarm for one in found.suspects if set(pair) == {one.there.ours, one.there.theirs}
+        one.there.intervention: one.alarm for one in found.findings if set(pair) == {one.there.ours, one.there.theirs}
     }
     by_name: dict[str, list[Trial]] = {}
     for one in trials:

@@ -26,10 +26,10 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``accuracy``: how many images are right, with 95% intervals, altogether and by class.
     ``confusion``: for each of ``classes`` a row of ``counts``, and how many are answered ``elsewhere``.
     ``calibration``: the expected calibration error and its bins; null where probabilities do not sum to 1.
-    ``verdict``: one sentence. ``alarms``: how many suspects raise one.
+    ``verdict``: one sentence. ``alarms``: how many findings raise one.
     ``rule``: the level and the effect that an alarm needs, and for how many tests p-values are corrected.
-    ``suspects``: each with its sentence, both ``where`` pixels were changed (means in cells), the images
-    that are shown, what to do, how to check it by hand, and the ``remainder`` without the first suspect.
+    ``findings``: each with its sentence, both ``where`` pixels were changed (means in cells), the images
+    that are shown, what to do, how to check it by hand, and the ``remainder`` without the first finding.
     ``silent``: what found nothing. ``nothing_to_change``: what was not tried.
     ``smallest_visible_effect``: null where the folder is too small to say.
     ``confounded``: the properties that tell classes apart, with histograms.
@@ -53,9 +53,9 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
         "verdict": found.sentence(),
         "alarms": len(found.alarms),
         "rule": {"level": LEVEL, "floor": FLOOR, "tests": found.tests},
-        "suspects": [suspect(number, one, names) for number, one in enumerate(seen.exhibits)],
+        "findings": [finding(number, one, names) for number, one in enumerate(seen.exhibits)],
         "silent": list(found.silent),
-        "nothing_to_change": [one.name for one in audit.bench.interventions if one.name not in tried],
+        "nothing_to_change": [one.name for one in audit.context.interventions if one.name not in tried],
         "smallest_visible_effect": found.smallest if np.isfinite(found.smallest) else None,
         "confounded": [
             {
@@ -100,9 +100,9 @@ def how_it_does(audit: Audit, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def suspect(number: int, one: Evidence, names: Sequence[str]) -> dict[str, Any]:
-    """Return a suspect and its evidence; the number is that of the files of the evidence."""
-    of = one.suspect
+def finding(number: int, one: Evidence, names: Sequence[str]) -> dict[str, Any]:
+    """Return a finding and its evidence; the number is that of the files of the evidence."""
+    of = one.finding
     return {
         "name": of.there.intervention,
         "kind": of.there.kind,

@@ -1,4 +1,4 @@
-"""What the changes behind a suspect did: to which images, where on them, and which of them changed their class."""
+"""What the changes behind a finding did: to which images, where on them, and which of them changed their class."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ class Shown:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The evidence for one suspect.
+    """The evidence for one finding.
 
     Attributes:
-        suspect: what it is the evidence for.
+        finding: what it is the evidence for.
         shown: the images that moved most, :data:`SHOWN` of each direction.
         where: how much each pixel was changed on average, ``(H, W)`` from 0 to 1.
         flipped: by class, which of its images are then taken for the other one and were not before, ``(n,)``.
-        remainder: what is left of it without the first suspect, where that can be said.
+        remainder: what is left of it without the first finding, where that can be said.
     """
 
-    suspect: Finding
+    finding: Finding
     shown: tuple[Shown, ...]
     where: Maps
     flipped: dict[int, NDArray[np.bool_]]
@@ -59,7 +59,7 @@ class Evidence:
     @property
     def pair(self) -> tuple[int, int]:
         """The numbers of the two classes; images of the first moved farther."""
-        return self.suspect.there.ours, self.suspect.there.theirs
+        return self.finding.there.ours, self.finding.there.theirs
 
 
 @dataclass(frozen=True)
@@ -79,41 +79,41 @@ class Flip:
     tried: int
 
 
-def exhibit(bench: TrialContext, one: Finding, first: Finding) -> Evidence:
-    """Make the changes of a suspect again, in both directions, and keep what can be shown.
+def exhibit(context: TrialContext, one: Finding, first: Finding) -> Evidence:
+    """Make the changes of a finding again, in both directions, and keep what can be shown.
 
     Args:
-        bench: the model and the images.
-        one: the suspect.
+        context: the model and the images.
+        one: the finding.
         first: the one that is named first.
     """
     shown: list[Shown] = []
     flipped: dict[int, NDArray[np.bool_]] = {}
     where: list[Maps] = []
     for trial in (one.there, one.back):
-        after = changed(bench, trial)
+        after = changed(context, trial)
         if after is None:
             continue
-        before = bench.folder.views[trial.ours]
-        was = margins(bench.folder.logits[trial.ours], trial.ours, trial.theirs)
-        now = margins(logits(bench.model, after), trial.ours, trial.theirs)
+        before = context.folder.views[trial.ours]
+        was = margins(context.folder.logits[trial.ours], trial.ours, trial.theirs)
+        now = margins(logits(context.model, after), trial.ours, trial.theirs)
         flipped[trial.ours] = (was <= 0) & (now > 0)
         where.append(np.abs(after - before).mean(axis=(0, 3)))
-        shown += pairs(bench, trial, after, np.argsort(was - now, kind="stable")[:SHOWN])
-    left = remainder(bench, first, one) if one.alarm else None
+        shown += pairs(context, trial, after, np.argsort(was - now, kind="stable")[:SHOWN])
+    left = remainder(context, first, one) if one.alarm else None
     return Evidence(one, tuple(shown), np.asarray(np.mean(where, axis=0), np.float32), flipped, left)
 
 
-def changed(bench: TrialContext, trial: Trial) -> Images | None:
+def changed(context: TrialContext, trial: Trial) -> Images | None:
     """Return the images of a trial after the change towards the other class."""
-    found = bench.change(bench.named(trial.intervention), trial.ours, trial.theirs)
+    found = context.change(context.named(trial.intervention), trial.ours, trial.theirs)
     return None if found is None else found.towards
 
 
-def pairs(bench: TrialContext, trial: Trial, after: Images, chosen: NDArray[np.intp]) -> list[Shown]:
+def pairs(context: TrialContext, trial: Trial, after: Images, chosen: NDArray[np.intp]) -> list[Shown]:
     """Return some images before and after, with what the model says to both."""
-    before, names = bench.folder.views[trial.ours][chosen], bench.folder.names[trial.ours]
-    says = [bench.model.predict(encoded(bench.model, some))[:, trial.ours] for some in (before, after[chosen])]
+    before, names = context.folder.views[trial.ours][chosen], context.folder.names[trial.ours]
+    says = [context.model.predict(encoded(context.model, some))[:, trial.ours] for some in (before, after[chosen])]
     return [
         Shown(trial.ours, trial.theirs, names[index], before[place], after[index], float(was), float(now))
         for place, (index, was, now) in enumerate(zip(chosen, *says, strict=True))
@@ -121,13 +121,13 @@ def pairs(bench: TrialContext, trial: Trial, after: Images, chosen: NDArray[np.i
 
 
 def flips(exhibits: Sequence[Evidence]) -> list[Flip]:
-    """Return the images that suspects flip, those that are flipped by most of them first."""
+    """Return the images that findings flip, those that are flipped by most of them first."""
     by: dict[tuple[int, int], list[str]] = {}
     tried: dict[tuple[int, int], int] = {}
     for one in exhibits:
         for target, flipped in one.flipped.items():
             for index, flip in enumerate(flipped):
                 tried[target, index] = tried.get((target, index), 0) + 1
-                by.setdefault((target, index), []).extend([one.suspect.there.intervention] if flip else [])
+                by.setdefault((target, index), []).extend([one.finding.there.intervention] if flip else [])
     found = [Flip(target, index, tuple(some), tried[target, index]) for (target, index), some in by.items() if some]
     return sorted(found, key=lambda one: (-len(one.by), -len(one.by) / one.tried, one.target, one.index))

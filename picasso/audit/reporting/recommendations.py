@@ -1,4 +1,4 @@
-"""What to do about a suspect, and how to see with one's own eyes that it is one."""
+"""What to do about a finding, and how to see with one's own eyes that it is one."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ BY_HAND = {
 
 
 def recommendation(kind: str, name: str) -> str:
-    """Return what to do about a suspect, in a sentence or two.
+    """Return what to do about a finding, in a sentence or two.
 
     Args:
         kind: of the intervention, one of :data:`picasso.audit.interventions.KINDS`.

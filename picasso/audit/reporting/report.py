@@ -44,7 +44,7 @@ def write(audit: Audit, out: Path) -> None:
 
 
 def evidence(number: int, one: Evidence, folder: Path) -> None:
-    """Write the images of a suspect before and after, as the model sees them; small ones are enlarged."""
+    """Write the images of a finding before and after, as the model sees them; small ones are enlarged."""
     folder.mkdir(exist_ok=True)
     for index, shown in enumerate(one.shown):
         for when, view in (("before", shown.before), ("after", shown.after)):
@@ -78,7 +78,7 @@ def page(audit: Audit, seen: Views, written: Mapping[str, Any]) -> str:
 
 
 def exhibit(one: Evidence, seen: Views) -> dict[str, Any]:
-    """Return what is drawn of a suspect: pairs of images, and where the change is beside where the model looks."""
+    """Return what is drawn of a finding: pairs of images, and where the change is beside where the model looks."""
     ours, theirs = (seen.attention[target] for target in one.pair)
     high = max(float(ours.mean.max()), float(theirs.mean.max()))
     return {
@@ -134,7 +134,7 @@ def capital(words: str) -> str:
 
 def junit(written: Mapping[str, Any]) -> str:
     """Return the outcome as JUnit XML: a case for each thing that was tried, failed where it raised an alarm."""
-    failed = {one["name"]: one["sentence"] for one in written["suspects"] if one["alarm"]}
+    failed = {one["name"]: one["sentence"] for one in written["findings"] if one["alarm"]}
     tried = dict.fromkeys(one["intervention"] for one in written["trials"])
     cases = [
         f'  <testcase classname="picasso.audit" name={quoteattr(name)}>'

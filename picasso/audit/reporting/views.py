@@ -36,10 +36,10 @@ class Views:
     """What is seen of a folder.
 
     Attributes:
-        exhibits: the evidence for each suspect, in the order of the verdict.
+        exhibits: the evidence for each finding, in the order of the verdict.
         attention: by class, where the model looks for it.
         clusters: by class, the ways in which it looks, the most common first.
-        flips: the images that suspects with an alarm flip, those that are flipped by most of them first.
+        flips: the images that findings with an alarm flip, those that are flipped by most of them first.
         twins: the images that look the same and are in two classes.
     """
 
@@ -55,17 +55,17 @@ def look(audit: Audit) -> Views:
 
     Maps are made of the classes of the pairs that were looked at only.
     """
-    bench = audit.bench
+    context = audit.context
     attention: dict[int, MeanAttention] = {}
     groups: dict[int, list[Cluster]] = {}
     for target in looked_at(audit):
-        maps = bench.attention(target)
+        maps = context.attention(target)
         attention[target] = mean_attention(maps)
         groups[target] = [Cluster(members, mean_attention(maps[members])) for members in clusters(maps)]
-    suspects = audit.verdict.suspects
-    exhibits = tuple(exhibit(bench, one, suspects[0]) for one in suspects)
+    findings = audit.verdict.findings
+    exhibits = tuple(exhibit(context, one, findings[0]) for one in findings)
     # What is only told may well be the thing, which an image should change its class with.
-    easily = flips([one for one in exhibits if one.suspect.alarm])
+    easily = flips([one for one in exhibits if one.finding.alarm])
     return Views(exhibits, attention, groups, tuple(easily), tuple(twins(audit.folder.views)))
 
 

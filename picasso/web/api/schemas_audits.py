@@ -23,7 +23,7 @@ class Folders(TypedDict):
     Attributes:
         classes: folders, such as "images/tank", with how many images each has; the innermost one that is named
             after a class, or its index, counts.
-        pairs: how many pairs of classes are looked at, the most suspect first; 0 takes all, left out 10.
+        pairs: how many pairs of classes are looked at, the most finding first; 0 takes all, left out 10.
     """
 
     classes: dict[str, Number]
@@ -85,7 +85,7 @@ class AuditRequest(TypedDict, total=False):
     """How an audit is to be done.
 
     Attributes:
-        pairs: how many pairs of classes are looked at, the most suspect first; 0 takes all, left out 10.
+        pairs: how many pairs of classes are looked at, the most finding first; 0 takes all, left out 10.
         seed: for whatever is drawn at random; left out, 0.
         budget: seconds after which no further pair is begun.
     """
