@@ -8,8 +8,8 @@ from typing import TypedDict
 from picasso.redaction import redact
 
 # Letters in a message about a model: in all, and of one word, which may be a path.
-LONGEST_MESSAGE, LONGEST_WORD = 5_000, 500
-LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
+MAX_MESSAGE_LENGTH, MAX_WORD_LENGTH = 5_000, 500
+LONG_WORD = re.compile(rf"\S{{{MAX_WORD_LENGTH + 1},}}")
 
 
 class ErrorDocument(TypedDict):
@@ -163,9 +163,9 @@ class Cancelled(BaseException):
 
 def presentable(message: str) -> str:
     """Return a message without line breaks and control characters, its words and itself of a bounded length."""
-    line = LONG_WORD.sub(lambda found: f"{found[0][:LONGEST_WORD]}…", message[: 2 * LONGEST_MESSAGE])
+    line = LONG_WORD.sub(lambda found: f"{found[0][:MAX_WORD_LENGTH]}…", message[: 2 * MAX_MESSAGE_LENGTH])
     line = "".join(letter if letter.isprintable() else " " if letter.isspace() else "\ufffd" for letter in line)
-    return line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]}…"
+    return line if len(line) <= MAX_MESSAGE_LENGTH else f"{line[:MAX_MESSAGE_LENGTH]}…"
 
 
 def reason(error: BaseException, limit: int = 300) -> str:

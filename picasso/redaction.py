@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 
 # Longer texts say nothing more; both ends are looked at.
-LONGEST = 5_000
+MAX_LENGTH = 5_000
 # What is quoted or in brackets, and longer than this, is somebody's content.
-LONGEST_QUOTE, LONGEST_GROUP = 60, 40
+MAX_QUOTE_LENGTH, MAX_GROUP_LENGTH = 60, 40
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # What comes before the reason.
@@ -60,7 +60,7 @@ def redact(text: str, limit: int = 300) -> str:
         text: the message.
         limit: the most characters, before a sign that something was left out.
     """
-    text = COLOURS.sub("", text if len(text) <= 2 * LONGEST else f"{text[:LONGEST]}\n{text[-LONGEST:]}")
+    text = COLOURS.sub("", text if len(text) <= 2 * MAX_LENGTH else f"{text[:MAX_LENGTH]}\n{text[-MAX_LENGTH:]}")
     whole = re.fullmatch(r"(['\"])(.*)\1", text, re.DOTALL)
     lines = list(telling(whole[2] if whole else text))
     line = " ".join(lines)
@@ -92,7 +92,7 @@ def clean(line: str) -> str:
         line = paths.sub(lambda found: name(found[0]), line)
     line = CONTENT.sub(LEFT_OUT, shortened(line))
     line = QUOTED.sub(
-        lambda found: found[0] if len(found[2]) <= LONGEST_QUOTE else f"{found[1]}{LEFT_OUT}{found[1]}", line
+        lambda found: found[0] if len(found[2]) <= MAX_QUOTE_LENGTH else f"{found[1]}{LEFT_OUT}{found[1]}", line
     )
     return " ".join(line.split()).rstrip(" :")
 
@@ -111,10 +111,10 @@ def shortened(line: str) -> str:
             opened += 1
         elif letter in "]}" and opened:
             opened -= 1
-            if not opened and place - start > LONGEST_GROUP:
+            if not opened and place - start > MAX_GROUP_LENGTH:
                 pieces += [line[kept : start + 1], LEFT_OUT]
                 kept = place
     # One that never ends was cut off.
-    if opened and len(line) - start > LONGEST_GROUP:
+    if opened and len(line) - start > MAX_GROUP_LENGTH:
         return "".join([*pieces, line[kept : start + 1], LEFT_OUT])
     return "".join([*pieces, line[kept:]])

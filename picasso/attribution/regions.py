@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 # XRAI's parameters; lengths and areas are those of an image of 224 x 224 pixels.
 SIDE = 224
 SCALES = (50, 100, 150, 250, 500, 1200)
-SIGMA, SMALLEST, RADIUS, FEWEST = 0.8, 150, 5, 50
+SIGMA, SMALLEST, RADIUS, MIN_REGIONS = 0.8, 150, 5, 50
 
 
 def superpixels(view: Image.Image, count: int) -> Labels:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.audit.properties import Images
-from picasso.audit.selection import FEWEST, left_out, spread, taken
+from picasso.audit.selection import MIN_PER_CLASS, left_out, spread, taken
 from picasso.audit.statistics import Margins
 from picasso.errors import BadRequest, ModelError, PicassoError
 from picasso.evaluation.labeled_folder import LabeledImage
@@ -23,7 +23,7 @@ from picasso.models.info import Capability
 # Probabilities nearer to 0 or 1 than this give no larger logits.
 NEAREST = 1e-6
 # On fewer pixels along a side, properties such as noise are not defined.
-SMALLEST = 4
+MIN_SIDE = 4
 
 
 class LazyImages(Mapping[int, Images]):
@@ -83,14 +83,14 @@ def read(
         called: returns what a file is called, of its name.
 
     Raises:
-        BadRequest: fewer than two classes have :data:`FEWEST` images that can be read, there are too many classes,
+        BadRequest: fewer than two classes have :data:`~picasso.audit.selection.MIN_PER_CLASS` images that can be read, there are too many classes,
             or the model sees too few pixels.
     """
     if model.opens_images():
         raise BadRequest("An audit changes images of one or three channels; this model opens its images itself.")
     height, width, _ = model.input_shape
-    if min(height, width) < SMALLEST:
-        raise BadRequest(f"The model sees {width} x {height} pixels; an audit needs {SMALLEST} x {SMALLEST} or more.")
+    if min(height, width) < MIN_SIDE:
+        raise BadRequest(f"The model sees {width} x {height} pixels; an audit needs {MIN_SIDE} x {MIN_SIDE} or more.")
     by_class: dict[int, list[Path]] = {}
     for one in images:
         by_class.setdefault(one.target, []).append(one.file)
@@ -119,7 +119,7 @@ def read(
             kept.append(called(file.name))
             progress(done / total)
         readable[target] = len(seen) if found else len(by_class[target])
-        if len(seen) >= FEWEST:
+        if len(seen) >= MIN_PER_CLASS:
             views[target], names[target] = np.stack(seen), tuple(kept)
     # Again, since some may not be readable.
     taken(readable, classes)

@@ -8,11 +8,11 @@ from typing import TypeVar
 from picasso.errors import BadRequest
 
 # Fewer images of a class say nothing, and more of them are not needed.
-FEWEST, MOST = 8, 200
+MIN_PER_CLASS, MAX_PER_CLASS = 8, 200
 # How many pairs are looked at unless more are asked for; two classes have one, five have ten, ten have 45.
 PAIRS = 10
 # All are held in memory, as the model sees them.
-MOST_IMAGES = 4_000
+MAX_IMAGES = 4_000
 # Of classes that are left out, so many are named.
 NAMED = 20
 
@@ -29,27 +29,30 @@ def taken(counts: Mapping[int, int], names: Sequence[str] = ()) -> dict[int, int
     Raises:
         BadRequest: fewer than two classes have enough, or there are too many classes.
     """
-    enough = [target for target, count in counts.items() if count >= FEWEST]
+    enough = [target for target, count in counts.items() if count >= MIN_PER_CLASS]
     if len(enough) < 2:
         raise BadRequest(
-            f"An audit compares classes: it needs two or more with {FEWEST} images each, in folders of their names. "
+            f"An audit compares classes: it needs two or more with {MIN_PER_CLASS} images each, in folders of their "
+            "names. "
             f"There {'is one' if enough else 'are none'} with so many. {left_out(counts, names)}".rstrip(),
             field="images",
         )
-    most = min(MOST, MOST_IMAGES // len(enough))
-    if most < FEWEST:
-        raise BadRequest(f"An audit takes at most {MOST_IMAGES // FEWEST} classes; leave some out.", field="images")
+    most = min(MAX_PER_CLASS, MAX_IMAGES // len(enough))
+    if most < MIN_PER_CLASS:
+        raise BadRequest(
+            f"An audit takes at most {MAX_IMAGES // MIN_PER_CLASS} classes; leave some out.", field="images"
+        )
     return {target: min(count, most) if target in enough else 0 for target, count in counts.items()}
 
 
 def left_out(counts: Mapping[int, int], names: Sequence[str]) -> str:
     """Return a sentence that names the classes of which there are too few images; "" if there are none."""
-    few = [(names[target], count) for target, count in counts.items() if count < FEWEST and target < len(names)]
+    few = [(names[target], count) for target, count in counts.items() if count < MIN_PER_CLASS and target < len(names)]
     if not few:
         return ""
     listed = ", ".join(f"{name} ({count})" for name, count in few[:NAMED])
     more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
-    return f"Left out, because there are fewer than {FEWEST} images: {listed}{more}."
+    return f"Left out, because there are fewer than {MIN_PER_CLASS} images: {listed}{more}."
 
 
 def spread(found: Sequence[T], count: int) -> list[T]:

@@ -23,7 +23,7 @@ from picasso.models.preprocessing import RANGES
 Progress = Callable[[float], None]
 
 # No system has longer paths, and each part of one is looked up.
-LONGEST = 4_000
+MAX_PATH_LENGTH = 4_000
 # So many images tell one value range from another.
 TRIED = 100
 
@@ -118,8 +118,8 @@ class Classes:
         Raises:
             BadRequest: no folder of the path is named after a class, or the path is too long.
         """
-        if len(path) > LONGEST:
-            raise BadRequest(f"The path of a folder has at most {LONGEST:,} characters.", field="folder")
+        if len(path) > MAX_PATH_LENGTH:
+            raise BadRequest(f"The path of a folder has at most {MAX_PATH_LENGTH:,} characters.", field="folder")
         for part in reversed(path.split("/")):
             if (target := self.target(part)) is not None:
                 return target

@@ -22,7 +22,7 @@ from picasso.models.info import Capability, Layer, ModelInfo, Prediction
 from picasso.models.outputs import OutputKind
 
 # Fewer images than this say nothing about a model that always answers the same.
-ENOUGH_IMAGES = 5
+MIN_IMAGES = 5
 # Outputs whose probabilities need not sum to 1, once the user has said so.
 MULTI_LABEL = (OutputKind.SIGMOID, OutputKind.SIGMOID_LOGITS, OutputKind.TANH)
 
@@ -164,7 +164,7 @@ def output_warnings(probabilities: Array, names: Sequence[str], said: str = "") 
     """
     found = []
     best = {int(index) for index in probabilities.argmax(axis=1)}
-    if len(probabilities) >= ENOUGH_IMAGES and len(best) == 1:
+    if len(probabilities) >= MIN_IMAGES and len(best) == 1:
         found.append(
             f"All {len(probabilities)} images are answered with {names[best.pop()]}: the value range of the input "
             "may be wrong."

@@ -25,7 +25,7 @@ from picasso.models.info import Prediction
 from picasso.visualizations.base import Input
 
 # Enough for somebody who goes to and fro between images.
-KEPT = 32
+CACHE_SIZE = 32
 
 
 def answer(model: Model, registry: Registry, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def both(
     ]
 
 
-@functools.lru_cache(maxsize=KEPT)
+@functools.lru_cache(maxsize=CACHE_SIZE)
 def prepared(model: Model, path: str) -> tuple[Input, Array]:
     """Return a stored image as the model takes it, and its probabilities ``(K,)``; the last ones are kept."""
     try:

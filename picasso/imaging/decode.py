@@ -44,7 +44,7 @@ DEFAULT_MEGAPIXELS = 50
 # How many bytes Pillow holds for a pixel, by the mode of an image; four in all others.
 STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 # Bytes that decoding may take for each pixel that is allowed: 2.2 times what Pillow holds for it.
-MOST_EACH = 2.2 * 4
+MAX_EACH = 2.2 * 4
 
 # How many more it takes for a pixel of WebP where libwebp can't be asked directly.
 WEBP_OF_PILLOW = 12
@@ -128,7 +128,7 @@ def opened(body: bytes, name: str, megapixels: int = DEFAULT_MEGAPIXELS) -> Open
         pixels = memory(image.mode if image else header.mode, header)
         if header.form == "WEBP" and image:
             pixels += WEBP_OF_PILLOW * header.size[0] * header.size[1]
-        most = int(MOST_EACH * megapixels * MILLION)
+        most = int(MAX_EACH * megapixels * MILLION)
         if pixels > most:
             raise TooLarge(
                 f"{shown} takes {pixels / MILLION:,.0f} MB to decode, more than the {most / MILLION:,.0f} that an "

@@ -27,7 +27,7 @@ from picasso.imaging import decode, decoder_process
 log = logging.getLogger(__name__)
 
 # Seconds that a request waits for its turn, and for the memory.
-PATIENCE = 10.0
+TURN_TIMEOUT = 10.0
 # Seconds after which a process that neither answers nor computes is ended, beside those that it may compute.
 STUCK = 30.0
 MILLION = 1_000_000
@@ -162,7 +162,7 @@ class Decoders:
         Raises:
             UnsupportedImage, BadRequest, TooLarge: see :func:`picasso.imaging.decode.decode`.
             TooLarge: it takes more memory or time than an image may.
-            Busy: others are being decoded for longer than :data:`PATIENCE`.
+            Busy: others are being decoded for longer than :data:`TURN_TIMEOUT` seconds.
             StorageFull: there is no room on the disk.
         """
         draft = self._folder / secrets.token_hex(8)
@@ -329,5 +329,5 @@ class Decoders:
 
     def _wait(self, ready: Callable[[], bool], shown: str) -> None:
         """Wait until something is so; the lock is held."""
-        if not self._changed.wait_for(lambda: self._closed or ready(), PATIENCE) or self._closed:
+        if not self._changed.wait_for(lambda: self._closed or ready(), TURN_TIMEOUT) or self._closed:
             raise Busy(f"{shown} was not stored: the server is busy with other images; try again in a few seconds.")

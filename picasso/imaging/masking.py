@@ -28,7 +28,7 @@ FILLS = {
 # The fills that are plain paint, and its value.
 PAINTS = {"grey": 128, "black": 0, "white": 255}
 #: More shapes than anybody paints; more points than a stroke across the image has, and all strokes together.
-MOST_SHAPES, MOST_POINTS, MOST_TOGETHER = 500, 5_000, 20_000
+MAX_SHAPES, MAX_POINTS, MAX_IN_TOTAL = 500, 5_000, 20_000
 # The blur's standard deviation as a fraction of the longer side: shapes disappear, light and colour stay.
 BLUR = 1 / 10
 
@@ -57,7 +57,7 @@ class Shape:
         match document:
             case {"box": [left, top, right, bottom], **rest} if not rest:
                 numbers, width, fits = [left, top, right, bottom], 0.0, True
-            case {"line": [_, *_] as line, "width": width, **rest} if not rest and len(line) <= MOST_POINTS:
+            case {"line": [_, *_] as line, "width": width, **rest} if not rest and len(line) <= MAX_POINTS:
                 numbers = [number for point in line for number in (point if is_pair(point) else [None])]
                 fits = width != 0
             case _:
@@ -65,7 +65,7 @@ class Shape:
         if not (fits and all(map(is_fraction, (*numbers, width)))):
             raise BadRequest(
                 'A shape is {"box": [left, top, right, bottom]} or {"line": [[x, y], ...], "width": 0.05}, with '
-                f"numbers from 0 to 1 and at most {MOST_POINTS} points, not {reprlib.repr(document)[:80]}.",
+                f"numbers from 0 to 1 and at most {MAX_POINTS} points, not {reprlib.repr(document)[:80]}.",
                 field="shapes",
             )
         places = map(float, numbers)
@@ -142,11 +142,11 @@ class MaskEdit:
         """
         if not isinstance(fill, str) or fill not in FILLS:
             raise BadRequest(f"fill must be one of {', '.join(FILLS)}, not {str(fill)[:40]}.", field="fill")
-        if not isinstance(shapes, Sequence) or isinstance(shapes, str) or len(shapes) > MOST_SHAPES:
-            raise BadRequest(f"shapes must be a list of at most {MOST_SHAPES} shapes.", field="shapes")
+        if not isinstance(shapes, Sequence) or isinstance(shapes, str) or len(shapes) > MAX_SHAPES:
+            raise BadRequest(f"shapes must be a list of at most {MAX_SHAPES} shapes.", field="shapes")
         hidden = cls(tuple(Shape.parse(shape) for shape in shapes), fill)
-        if sum(len(shape.points) for shape in hidden.shapes) > MOST_TOGETHER:
-            raise BadRequest(f"The shapes have more than {MOST_TOGETHER} points together.", field="shapes")
+        if sum(len(shape.points) for shape in hidden.shapes) > MAX_IN_TOTAL:
+            raise BadRequest(f"The shapes have more than {MAX_IN_TOTAL} points together.", field="shapes")
         return hidden
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:

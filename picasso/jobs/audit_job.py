@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from picasso import fileio
-from picasso.audit.selection import MOST, MOST_IMAGES, taken
+from picasso.audit.selection import MAX_IMAGES, MAX_PER_CLASS, taken
 from picasso.errors import BadRequest, NotFound, PicassoError, TooLarge
 from picasso.jobs.audit_documents import AT_WORK, AuditRequest, FindingDocument, Findings, Progress, StateName
 from picasso.jobs.base import Job
@@ -40,7 +40,7 @@ from picasso.jobs.base import Job
 # So often an audit is taken up again by itself where the process that computed it died.
 RESUMPTIONS = 2
 # Of images that are not taken, so many sentences are kept.
-MOST_REFUSED = 50
+MAX_REFUSED = 50
 
 
 class Audit(Job):
@@ -101,10 +101,12 @@ class Audit(Job):
         """
         self.check_open()
         counts = self.counts()
-        if counts[target] >= MOST:
-            raise TooLarge(f"An audit takes at most {MOST} images of a class; {self.class_names[target]} has them.")
-        if counts.total() >= MOST_IMAGES:
-            raise TooLarge(f"An audit takes at most {MOST_IMAGES} images; leave out some classes.")
+        if counts[target] >= MAX_PER_CLASS:
+            raise TooLarge(
+                f"An audit takes at most {MAX_PER_CLASS} images of a class; {self.class_names[target]} has them."
+            )
+        if counts.total() >= MAX_IMAGES:
+            raise TooLarge(f"An audit takes at most {MAX_IMAGES} images; leave out some classes.")
         file = self.folder / "images" / f"{target}-{counts[target]:05d}"
         counts[target] += 1
         with self.unless_deleted(NotFound(self.gone)):
@@ -140,9 +142,9 @@ class Audit(Job):
         """Keep what was said of images that were not taken, so that the page of the audit can say it, too."""
         known = self.refused()
         new = [one for one in dict.fromkeys(sentences) if one not in known]
-        if new and len(known) < MOST_REFUSED:
+        if new and len(known) < MAX_REFUSED:
             with self.unless_deleted(NotFound(self.gone)):
-                fileio.write_json(self.folder / "refused.json", [*known, *new][:MOST_REFUSED])
+                fileio.write_json(self.folder / "refused.json", [*known, *new][:MAX_REFUSED])
 
     def refused(self) -> list[str]:
         """Return what was said of images that were not taken, and of classes that were left out."""

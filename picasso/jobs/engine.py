@@ -37,7 +37,7 @@ LOAD_SECONDS = 900.0
 LOAD_TRIES = 3
 # A worker that can't be started, or dies before it has loaded its model, is tried again after so long, then after twice
 # that and so on. Who waits for one is told after so many seconds that there is none.
-BACKOFF_SECONDS, LONGEST_BACKOFF, START_SECONDS = 1.0, 60.0, 60.0
+BACKOFF_SECONDS, MAX_BACKOFF, START_SECONDS = 1.0, 60.0, 60.0
 # A loop that was not seen at work for so long stands still, and so may a worker of which nothing is heard.
 STILL_SECONDS, QUIET_SECONDS = 30.0, 15.0
 
@@ -314,7 +314,7 @@ class LocalEngine:
 
     def _failed(self, now: float, why: str) -> None:
         """Note that there is no child, and when the next one is tried."""
-        delay = min(LONGEST_BACKOFF, BACKOFF_SECONDS * 2**self._failures)
+        delay = min(MAX_BACKOFF, BACKOFF_SECONDS * 2**self._failures)
         self._failures, self._next_start, self._trouble = self._failures + 1, now + delay, why
         log.error("the worker can't be started (%s); it is tried again in %g seconds", why, delay)
 

@@ -45,7 +45,7 @@ class Active:
 
 
 # How long somebody waits for an answer, in seconds.
-PATIENCE = 60
+ANSWER_TIMEOUT = 60
 
 
 class JobQueue:
@@ -98,7 +98,7 @@ class JobQueue:
 
         Raises:
             Busy: as many requests as may wait do so already.
-            NotReady: the model is not loaded, or there was no answer for :data:`PATIENCE` seconds.
+            NotReady: the model is not loaded, or there was no answer for :data:`ANSWER_TIMEOUT` seconds.
             WorkerDied: the process that was asked has ended; another one starts.
             PicassoError: the question can't be answered.
         """
@@ -107,9 +107,9 @@ class JobQueue:
             raise NotReady(status.get("error", "The model is still loading; try again in a few seconds."))
         with self._gate.place():
             try:
-                return self._engine.ask(question).result(timeout=PATIENCE)
+                return self._engine.ask(question).result(timeout=ANSWER_TIMEOUT)
             except TimeoutError:
-                raise NotReady(f"There was no answer within {PATIENCE} seconds; try again.") from None
+                raise NotReady(f"There was no answer within {ANSWER_TIMEOUT} seconds; try again.") from None
 
     def unusable(self, entry: Entry) -> str:
         """Say why a visualization can't be used with this model; "" if it can, or if that is not known yet."""

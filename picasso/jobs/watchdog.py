@@ -16,7 +16,7 @@ IDLE_SECONDS = 120.0
 # Of one processor; what the signs of life themselves take is far less.
 IDLE_SHARE = 0.01
 # No more time than this counts between two looks: a server that was itself stopped has not watched anybody.
-LONGEST_LOOK = 5.0
+MAX_LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Watchdog:
             busy: whether somebody waits for it to do something.
             starting: whether it loads its model, for which it may have to wait for another machine.
         """
-        passed = min(now - self._looked, LONGEST_LOOK)
+        passed = min(now - self._looked, MAX_LOOK_SECONDS)
         pulse, before, self._looked = signs.last, self._signs, now
         heard, self._signs = signs.pulses != before.pulses, signs
         self.silent = 0.0 if heard else self.silent + passed

@@ -12,7 +12,7 @@ from picasso.errors import BadRequest
 Wanted = int | Sequence[int]
 AGAINST = " vs "
 # As many classes can be named at once, and names may have so many characters around them, such as blanks.
-MOST_WANTED, SLACK = 1_000, 100
+MAX_WANTED, SLACK = 1_000, 100
 
 
 def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[Wanted]:
@@ -22,10 +22,10 @@ def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[Wanted]:
 
     Raises:
         BadRequest: there is no such class, and which names are close; or several have the name; or these are more than
-            :data:`MOST_WANTED`.
+            :data:`MAX_WANTED`.
     """
-    if len(wanted) > MOST_WANTED:
-        raise BadRequest(f"Name at most {MOST_WANTED:,} classes; none takes the most probable ones.", field="class")
+    if len(wanted) > MAX_WANTED:
+        raise BadRequest(f"Name at most {MAX_WANTED:,} classes; none takes the most probable ones.", field="class")
     known = by_name(names)
     # No two names with the word between them are longer. Reading a text in all ways takes the square of its length.
     longest = 2 * max(map(len, names), default=0) + SLACK

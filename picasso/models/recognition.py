@@ -24,7 +24,7 @@ ACCEPTED = (
     "graphs (.pb), .onnx and .tflite"
 )
 # A larger JSON beside a model is not looked at.
-LARGEST_JSON = 100_000_000
+MAX_JSON = 100_000_000
 
 
 class Format(StrEnum):
@@ -174,13 +174,13 @@ def keras_model(
 def decoded(file: Path) -> dict[str, Any] | None:
     """Return the document in a JSON that describes a model, or None for any other file."""
     try:
-        if not file.is_file() or file.stat().st_size > LARGEST_JSON:
+        if not file.is_file() or file.stat().st_size > MAX_JSON:
             return None
         # Not above: what scans a file asks here what the file is.
         from picasso.models.scan import json_reading
 
         text = file.read_bytes()
-        if json_reading.memory_of(text) > json_reading.MOST_BYTES:
+        if json_reading.memory_of(text) > json_reading.MAX_BYTES:
             return None
         document: Any = json.loads(text.decode("utf-8"))
         # Keras 1 encoded its JSON twice.

@@ -11,7 +11,7 @@ from picasso import fileio
 from picasso.errors import StorageFull, TooLarge
 
 # For so many seconds the room that all sessions take is not measured again: there may be very many files.
-STALE = 10.0
+MAX_AGE = 10.0
 
 
 class Quotas:
@@ -30,7 +30,7 @@ class Quotas:
         self._make_room = make_room
         self._sessions, self._session_mb, self._total_mb = sessions, session_mb, total_mb
         self._lock = threading.Lock()
-        self._total, self._measured = 0, -STALE
+        self._total, self._measured = 0, -MAX_AGE
 
     def check(self, session: Path | None = None) -> None:
         """Refuse to store more.
@@ -52,12 +52,12 @@ class Quotas:
     def _full(self, *, measure: bool = False) -> bool:
         """Tell whether all sessions take as much room as they may; ``measure`` where much was deleted just now."""
         if measure:
-            self._measured = -STALE
+            self._measured = -MAX_AGE
         return self._all() >= self._total_mb * 1_000_000
 
     def _all(self) -> int:
         """Return how many bytes all sessions took a moment ago, or a little longer ago while that is being measured."""
-        if time.monotonic() - self._measured >= STALE and self._lock.acquire(blocking=False):
+        if time.monotonic() - self._measured >= MAX_AGE and self._lock.acquire(blocking=False):
             try:
                 self._total, self._measured = fileio.size(self._sessions), time.monotonic()
             finally:

@@ -28,7 +28,7 @@ NUMBER = re.compile(r"[0-9]{1,9}")
 # Ids of sessions and runs; a longer one could not even be looked for.
 ID = re.compile(r"[0-9A-Za-z]{1,64}")
 # Their folders are small as long as they hold no images, but there should not be any number of them.
-MOST_AUDITS = 20
+MAX_AUDITS = 20
 
 
 J = TypeVar("J", bound=Job)
@@ -224,8 +224,8 @@ class Session:
         """
         self.check_room()
         with self._lock, fileio.room_on_disk():
-            if sum(1 for _ in self.audits()) >= MOST_AUDITS:
-                raise TooLarge(f"A session holds {MOST_AUDITS} audits at most; delete some first.")
+            if sum(1 for _ in self.audits()) >= MAX_AUDITS:
+                raise TooLarge(f"A session holds {MAX_AUDITS} audits at most; delete some first.")
             return Audit.create(self.audits_folder, class_names)
 
     def add_audit_image(self, audit: Audit, target: int, source: bytes | IO[bytes], name: str) -> None:

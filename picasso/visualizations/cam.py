@@ -16,7 +16,7 @@ from picasso.visualizations import BaseVisualization, Capability, Panel, Task
 from picasso.visualizations.class_activation import MapSettings, canvas_of
 
 # By how much gradients may differ from place to place, of the largest, and still be the same: rounding.
-SAME = 1e-3
+TOLERANCE = 1e-3
 UNSUITABLE = "needs a model that ends in global average pooling and one dense layer; take HiResCAM instead."
 
 
@@ -73,4 +73,4 @@ class CAM(BaseVisualization[MapSettings]):
 def constant(gradients: Array) -> bool:
     """Tell whether all rows of ``(n, c)`` are the same, but for rounding, and not all 0."""
     largest = float(np.abs(gradients).max())
-    return largest > 0 and bool(np.ptp(gradients, axis=0).max() <= SAME * largest)
+    return largest > 0 and bool(np.ptp(gradients, axis=0).max() <= TOLERANCE * largest)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.attribution.paths import from_several
-from picasso.attribution.regions import FEWEST, greedy_density, relative_area, segments
+from picasso.attribution.regions import MIN_REGIONS, greedy_density, relative_area, segments
 from picasso.models.base import Model
 from picasso.visualizations import (
     BaseVisualization,
@@ -64,7 +64,7 @@ class XRAI(BaseVisualization[XRAISettings]):
         for image in task.inputs:
             task.progress(0, 1)
             masks = segments(image.view)
-            fewest = round(FEWEST * relative_area(image.view.size))
+            fewest = round(MIN_REGIONS * relative_area(image.view.size))
             panels = []
             for one, attribution in zip(image.predictions, attributions(task, image), strict=True):
                 array, order = greedy_density(attribution, masks, fewest)

@@ -23,12 +23,12 @@ ASKED = "picasso.admission"
 BUSY = "picasso.busy"
 # The views that take images. No other body needs more than this many bytes.
 UPLOADS = frozenset({"api_images.add_image", "pages.upload", "audits.start", "api_audits.add_audit_images"})
-LARGEST_OTHER = 4_000_000
+MAX_OTHER = 4_000_000
 # Those who watch over a server ask for these.
 WATCH = frozenset({"health.live", "health.ready"})
 Kind = Literal["watch", "quick", "slow"]
 # So many segments of an address may stand before our own.
-MOST_BEFORE = 8
+MAX_BEFORE = 8
 # They decode images, wait for their turn to do so, or put together files of many megabytes.
 SLOW = UPLOADS | {
     "pages.add_samples",
@@ -59,7 +59,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         if BUSY in request.environ:
             raise Busy("Too many uploads and downloads wait already; try again in a few seconds.")
         if request.endpoint not in UPLOADS:
-            request.max_content_length = min(LARGEST_OTHER, settings.MAX_UPLOAD_MB * 1_000_000)
+            request.max_content_length = min(MAX_OTHER, settings.MAX_UPLOAD_MB * 1_000_000)
         admission = request.environ.get(ASKED)
         if not isinstance(admission, Admission):
             return None
@@ -90,7 +90,7 @@ class Pace:
         """Return of what kind a request is; one to an address that nobody knows is quick."""
         segments = path.split("/")
         # A proxy may have left the path on under which it serves this.
-        for first in range(1, min(len(segments), MOST_BEFORE)):
+        for first in range(1, min(len(segments), MAX_BEFORE)):
             try:
                 endpoint, _ = self._addresses.match("/" + "/".join(segments[first:]), method)
             except HTTPException:

@@ -25,13 +25,13 @@ from picasso.web.proxies import network_of
 log = logging.getLogger(__name__)
 
 # So many requests may wait that take a while to answer; each of them keeps its connection.
-MOST_SLOW = 100
+MAX_SLOW = 100
 # So many connections are accepted at once.
-MOST_AT_ONCE = 100
+MAX_ACCEPTED_AT_ONCE = 100
 # So often it is looked whether a connection took too long, in seconds.
 LOOK_SECONDS = 0.5
 # So many bytes may stand between two chunks of a body, or behind the last one.
-LONGEST_LINE = 16_000
+MAX_LINE_LENGTH = 16_000
 
 
 # The headers have names such as X_FORWARDED_FOR.
@@ -116,7 +116,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
     def _malformed(self) -> bool:
         """Tell whether a length is given twice, in two ways, or a line between chunks does not end."""
         lines = len(self.body_rcv.control_line) + len(self.body_rcv.trailer)
-        return lines > LONGEST_LINE or (not self.completed and "CONTENT_LENGTH" in self.headers)
+        return lines > MAX_LINE_LENGTH or (not self.completed and "CONTENT_LENGTH" in self.headers)
 
     def _ask(self) -> None:
         self._most, self.error = self._channel.ask(self)
@@ -321,7 +321,7 @@ class Door:
 
     def accept(self) -> None:
         """Accept what waits: before each turn of the loop all connections are looked at, which takes a while."""
-        for _ in range(MOST_AT_ONCE):
+        for _ in range(MAX_ACCEPTED_AT_ONCE):
             self._came = False
             self._accept_one()
             if not self._came:
@@ -376,7 +376,7 @@ class Pools:
         """Have the first request of a connection answered."""
         request = channel.requests[0]
         kind: Kind = "quick" if request.error else self._kind(request.command, request.path)
-        if kind == "slow" and self.waiting(kind) >= MOST_SLOW:
+        if kind == "slow" and self.waiting(kind) >= MAX_SLOW:
             # It is told so, which takes no time.
             kind, request.busy = "quick", True
         self._pools[kind].add_task(channel)

@@ -31,7 +31,7 @@ from picasso.web.security import is_loopback
 log = logging.getLogger(__name__)
 
 # So often the loop of the server goes on after an error, and after so long.
-MOST_FAULTS, PAUSE_SECONDS = 100, 0.1
+MAX_FAULTS, PAUSE_SECONDS = 100, 0.1
 
 
 def serve(settings: Settings, say: Callable[[str], Any]) -> None:
@@ -139,7 +139,7 @@ def keep_running(server: Any) -> None:
     Raises:
         Exception: what it fails with again and again.
     """
-    for _ in range(MOST_FAULTS):
+    for _ in range(MAX_FAULTS):
         try:
             server.run()
             return

@@ -19,7 +19,7 @@ from picasso.audit.findings import AuditOutcome
 from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.properties import Images, light
 from picasso.audit.reporting import report
-from picasso.audit.selection import MOST_IMAGES, taken
+from picasso.audit.selection import MAX_IMAGES, taken
 from picasso.audit.trial import TrialContext
 from picasso.cli.command import main
 from picasso.errors import BadRequest
@@ -327,7 +327,7 @@ def test_a_model_for_several_labels_without_gradients(tmp_path: Path) -> None:
 
 def test_many_classes_get_fewer_images_each_and_are_kept_as_bytes() -> None:
     counts = taken(dict.fromkeys(range(100), 300))
-    assert set(counts.values()) == {MOST_IMAGES // 100}
+    assert set(counts.values()) == {MAX_IMAGES // 100}
     images = np.arange(8 * 2 * 3 * 3, dtype=np.uint8).reshape(8, 2, 3, 3)
     stored = LazyImages({4: images})
     assert list(stored) == [4]

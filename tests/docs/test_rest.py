@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 
 from picasso import errors
-from picasso.audit.selection import FEWEST
+from picasso.audit.selection import MIN_PER_CLASS
 from picasso.web.error_handlers import SENTENCES
 from tests.docs.blocks import ADDRESS, GENERATED, PAGES, ROOT, read_blocks, section, shell_lines
 
@@ -58,7 +58,7 @@ def request_of(words: list[str], names: dict[str, str]) -> dict[str, Any]:
     if request["path"].endswith("/images"):
         # An audit needs more images than a page can name.
         files = [(file.getvalue(), name) for file, name in request["data"]["file"]]
-        request["data"]["file"] = [(io.BytesIO(body), name) for body, name in files * (FEWEST // len(files))]
+        request["data"]["file"] = [(io.BytesIO(body), name) for body, name in files * (MIN_PER_CLASS // len(files))]
     return request
 
 

@@ -28,8 +28,8 @@ from tests.fuzz.mutations import Mutator
 from tests.fuzz.structured import StructuredMutator
 from tests.hostile import FOLDER
 
-MOST_SECONDS = 2.0
-MOST_MEGABYTES = 150
+MAX_SECONDS = 2.0
+MAX_MEGABYTES = 150
 HANG_SECONDS = 30
 
 
@@ -82,9 +82,9 @@ class Fuzzer:
             self._keep(f"{type(error).__name__} {Path(frame.filename).name}:{frame.lineno}", body, suffix)
         taken = time.process_time() - started
         self.slowest = max(self.slowest, taken)
-        if taken > MOST_SECONDS:
+        if taken > MAX_SECONDS:
             self._keep("slow", body, suffix)
-        if peak() - before > MOST_MEGABYTES:
+        if peak() - before > MAX_MEGABYTES:
             self._keep("memory", body, suffix)
 
     def _keep(self, kind: str, body: bytes, suffix: str) -> None:
@@ -153,7 +153,7 @@ def fuzz(door: str, inputs: int, seconds: float, seed: int, processes: int) -> b
     for line in [*(f"{kind}: {name}" for kind, name in found.items()), *crashes]:
         print(f"  FOUND {line}")
     bounded = highest < max((report["megabytes"] or highest + 1 for report in reports), default=0)
-    return not found and not crashes and memory < MOST_MEGABYTES and bounded
+    return not found and not crashes and memory < MAX_MEGABYTES and bounded
 
 
 def single(file: Path) -> bool:

@@ -17,7 +17,7 @@ from tests.hostile import CASES, FOLDER
 ROOT = Path(__file__).parents[2]
 ZOO = ROOT / "tests" / "zoo"
 SAMPLES = ROOT / "picasso" / "examples" / "samples"
-LARGEST_SEED = 100_000
+MAX_SEED = 100_000
 LABELS = {
     "list.json": b'["ant", "bee", "cat"]',
     "index.json": b'{"0": ["n01440764", "tench"], "1": ["n01443537", "goldfish"]}',
@@ -142,7 +142,7 @@ def model_seeds() -> dict[str, list[bytes]]:
             if hostile.name.endswith((".onnx", ".tflite", ".keras", ".pb")) and hostile.kind not in ("broken", "limit"):
                 body = make_models.write(hostile, Path(folder), outside).read_bytes()
                 seeds.setdefault(Path(hostile.name).suffix, []).append(body)
-    return {suffix: [body for body in bodies if len(body) < LARGEST_SEED] for suffix, bodies in seeds.items()}
+    return {suffix: [body for body in bodies if len(body) < MAX_SEED] for suffix, bodies in seeds.items()}
 
 
 DOORS: dict[str, Callable[[], Door]] = {"images": images, "models": model_files, "scan": scan}

@@ -12,7 +12,7 @@ MOST = 300_000
 
 # What lengths, sizes and counts go wrong at.
 NUMBERS = (0, 1, 2, 3, 4, 7, 8, 16, 127, 128, 255, 256, 1000, 4095, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1)
-LARGEST = (2**31, 2**32 - 1)
+MAX_SIZE = (2**31, 2**32 - 1)
 CHUNKS = (b"IHDR", b"IDAT", b"IEND", b"PLTE", b"tRNS", b"eXIf", b"iCCP", b"zTXt", b"iTXt", b"acTL", b"fcTL", b"fdAT")
 TOKENS = (*CHUNKS, b"\0", b"\xff\xd8", b"\xff\xd9", b"\xff\xe1", b"\xff\xda", b"EXIF", b"ANMF", b"[", b"{", b'"')
 
@@ -31,7 +31,7 @@ def scatter(body: bytearray, chance: random.Random) -> None:
 
 def number(body: bytearray, chance: random.Random) -> None:
     """Write a number as lengths are written, of one, two or four bytes, in either order."""
-    value = chance.choice((*NUMBERS, *LARGEST, len(body), chance.randrange(2**16)))
+    value = chance.choice((*NUMBERS, *MAX_SIZE, len(body), chance.randrange(2**16)))
     form = chance.choice((">B", ">H", "<H", ">I", "<I"))
     size = struct.calcsize(form)
     place = chance.randrange(max(1, len(body) - size))

@@ -378,9 +378,9 @@ def main(arguments: Sequence[str] | None = None) -> bool:
     options.add_argument("--as-decided", action="store_true", help="compute only what changes only where it pays")
     chosen = options.parse_args(arguments)
     warnings.simplefilter("ignore")
-    pays = checked.ENOUGH
+    pays = checked.MIN_GAIN
     if not chosen.as_decided:
-        checked.ENOUGH = 0.0
+        checked.MIN_GAIN = 0.0
     import keras
 
     worst, crashes, ways = 0.0, 0, Counter[str]()

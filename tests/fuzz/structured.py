@@ -16,9 +16,9 @@ from typing import Any
 
 import h5py
 
-from tests.fuzz.mutations import LARGEST, NUMBERS, Mutator
+from tests.fuzz.mutations import MAX_SIZE, NUMBERS, Mutator
 
-INTEGERS = (*NUMBERS, *LARGEST, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
+INTEGERS = (*NUMBERS, *MAX_SIZE, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
 WORDS = (
     "", ".", "..", "../x", "/etc/passwd", "C:\\x", "file:///x", "http://x", "a" * 5000, "\0", "\x1b[31m", "é",
     "Lambda", "Dense", "function", "keras.layers", "os", "builtins", "ReadFile", "PyFunc", "Loop", "If", "While",

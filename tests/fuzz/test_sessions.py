@@ -27,7 +27,7 @@ from tests.conftest import COOKIE, PLUGINS, Visitor, close, fake_settings, noise
 from tests.fuzz.known import Known
 from tests.jobs.test_engine import until
 
-MOST_IMAGES, QUEUE = 4, 3
+MAX_IMAGES, QUEUE = 4, 3
 IMAGES = [png(noise_image(seed)) for seed in range(6)]
 BOTH = st.integers(0, 1)
 # Which of those that are there, counted round and round.
@@ -38,7 +38,7 @@ VISUALIZATIONS = st.sampled_from(["ClassProbabilities", "SaliencyMaps", "Slow", 
 @pytest.fixture(scope="module")
 def small() -> Iterator[Flask]:
     """An application with small limits, so that they are met."""
-    limits = {"MAX_IMAGES": MOST_IMAGES, "QUEUE_LENGTH": QUEUE}
+    limits = {"MAX_IMAGES": MAX_IMAGES, "QUEUE_LENGTH": QUEUE}
     application = create_app(fake_settings(PLUGIN_DIRS=[str(PLUGINS)], **limits))
     client = Visitor(application)
     until(lambda: client.get("/api/app_state").get_json()["state"] == "ready")
@@ -73,7 +73,7 @@ class Sessions(RuleBasedStateMachine):
         address = "/images" if page else "/api/images"
         response = known.client.post(address, data={"file": (io.BytesIO(IMAGES[which]), name)})
         known.session = True
-        if len(known.images) >= MOST_IMAGES:
+        if len(known.images) >= MAX_IMAGES:
             self.answer(response, 413)
             return
         body = self.answer(response, 303 if page else 200)

@@ -19,7 +19,7 @@ from tests.hostile.models import Hostile
 from tests.hostile.models.keras_files import FILES, members, packed, weights
 
 LONG_AGO = 1_000_000_000
-MOST_MEGABYTES = 300
+MAX_MEGABYTES = 300
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_bomb_ends_in_little_memory(outside: Path, tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", SCANNING], input="\n".join(paths), capture_output=True, text=True, check=True
     )
-    assert int(ended.stdout) < MOST_MEGABYTES
+    assert int(ended.stdout) < MAX_MEGABYTES
 
 
 @pytest.mark.parametrize("name", ["wide.keras", "wide.json", "wide_2.json"])

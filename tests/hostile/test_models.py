@@ -13,7 +13,7 @@ import pytest
 
 from tests.hostile.make_models import every, write
 
-MOST_MEGABYTES = 300
+MAX_MEGABYTES = 300
 # What scans paths in a process of its own, and says what it found, opened and did, and how much memory it took.
 SCANNING = """
 import json, os, sys
@@ -87,4 +87,4 @@ def test_nothing_else_is_opened_and_nothing_is_run(scanned: dict[str, Any]) -> N
 
 
 def test_bombs_take_little_memory(scanned: dict[str, Any]) -> None:
-    assert scanned["memory"] < MOST_MEGABYTES
+    assert scanned["memory"] < MAX_MEGABYTES

@@ -161,7 +161,7 @@ def test_who_waits_too_long_is_told_to_come_back(
 ) -> None:
     futures = names(testing, "hold-1.png", "hold-2.png")
     until(lambda: len(list(marks.iterdir())) == 2)
-    monkeypatch.setattr(decoding, "PATIENCE", 0.0)
+    monkeypatch.setattr(decoding, "TURN_TIMEOUT", 0.0)
     source = io.BytesIO(png())
     with pytest.raises(Busy, match=r"a\.png was not stored: the server is busy with other images"):
         testing.checked(source, "a.png")
@@ -274,7 +274,7 @@ def test_who_must_come_back_is_told_when(served: tuple[Flask, Path], monkeypatch
     with ThreadPoolExecutor(2) as pool:
         answers = [pool.submit(send, Visitor(application), f"hold-{number}.png") for number in range(2)]
         until(lambda: len(list(marks.iterdir())) == 2)
-        monkeypatch.setattr(decoding, "PATIENCE", 0.0)
+        monkeypatch.setattr(decoding, "TURN_TIMEOUT", 0.0)
         answer = send(Visitor(application), "a.png")
         assert (answer.status_code, answer.json["error"]["code"]) == (503, "busy")
         assert int(answer.headers["Retry-After"]) > 0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.errors import BadRequest
-from picasso.imaging.masking import FILLS, MOST_POINTS, MOST_SHAPES, MOST_TOGETHER, MaskEdit, Shape, blurred
+from picasso.imaging.masking import FILLS, MAX_IN_TOTAL, MAX_POINTS, MAX_SHAPES, MaskEdit, Shape, blurred
 from tests.conftest import noise_image
 
 Mask = NDArray[np.bool_]
@@ -78,7 +78,7 @@ NO_SHAPES: list[object] = [
     {"line": [[0, 0]], "width": None},
     {"line": [[0, 0]], "width": float("nan")},
     {"line": [[0, float("nan")]], "width": 0.1},
-    {"line": [[0, 0]] * (MOST_POINTS + 1), "width": 0.1},
+    {"line": [[0, 0]] * (MAX_POINTS + 1), "width": 0.1},
     {"line": [[[[[[[[0]]]]]]]] * 1000, "width": 0.1},
     {1: 2},
 ]
@@ -104,9 +104,9 @@ ONE = {"box": [0, 0, 1, 1]}
         (None, "grey", "shapes", "shapes must be a list of at most 500 shapes"),
         ("box", "grey", "shapes", "shapes must be a list"),
         (ONE, "grey", "shapes", "shapes must be a list"),
-        ([ONE] * (MOST_SHAPES + 1), "grey", "shapes", "at most 500 shapes"),
+        ([ONE] * (MAX_SHAPES + 1), "grey", "shapes", "at most 500 shapes"),
         ([ONE, 3], "grey", "shapes", "A shape is"),
-        ([line((0, 0)) | {"line": [[0, 0]] * MOST_POINTS}] * 5, "grey", "shapes", f"more than {MOST_TOGETHER} points"),
+        ([line((0, 0)) | {"line": [[0, 0]] * MAX_POINTS}] * 5, "grey", "shapes", f"more than {MAX_IN_TOTAL} points"),
     ],
 )
 def test_wrong_requests_are_refused(shapes: object, fill: object, field: str, message: str) -> None:
@@ -116,8 +116,8 @@ def test_wrong_requests_are_refused(shapes: object, fill: object, field: str, me
 
 
 def test_as_much_as_is_allowed_is_accepted() -> None:
-    MaskEdit.parse([ONE] * MOST_SHAPES, "grey")
-    MaskEdit.parse([{"line": [[0, 0]] * MOST_POINTS, "width": 0.1}] * 4, "grey")
+    MaskEdit.parse([ONE] * MAX_SHAPES, "grey")
+    MaskEdit.parse([{"line": [[0, 0]] * MAX_POINTS, "width": 0.1}] * 4, "grey")
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)

@@ -60,6 +60,6 @@ def test_what_was_not_watched_does_not_count() -> None:
     dog = Watchdog(600, 0.0)
     assert dog.look(1.0, Signs(1, Pulse(0, 1.0)), busy=True) == ""
     assert dog.look(10_000.0, Signs(1, Pulse(0, 1.0)), busy=True) == ""
-    assert dog.silent == watchdog.LONGEST_LOOK
+    assert dog.silent == watchdog.MAX_LOOK_SECONDS
     assert dog.look(10_001.0, Signs(2, Pulse(1, 2.0)), busy=True) == ""
     assert dog.silent == 0

@@ -105,7 +105,7 @@ def test_the_runner_asks_for_pages(engine: LocalEngine, tmp_path: Path, monkeypa
     estimate = {"kind": "estimate", "visualization": "PartialOcclusion", "settings": {"Strides": 5}}
     until(lambda: runner.ask(estimate)["seconds"] is not None)
     assert 0 < runner.ask(estimate)["seconds"] < 10
-    monkeypatch.setattr("picasso.jobs.job_queue.PATIENCE", 0.1)
+    monkeypatch.setattr("picasso.jobs.job_queue.ANSWER_TIMEOUT", 0.1)
     os.kill(engine._child.process.pid or 0, signal.SIGSTOP)
     with pytest.raises(NotReady, match="no answer within 0.1 seconds"):
         runner.ask(what_if(run))

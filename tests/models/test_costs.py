@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso.models.tf.incremental.checked import ENOUGH
+from picasso.models.tf.incremental.checked import MIN_GAIN
 from picasso.models.tf.incremental.products import convolution, einstein, matrices, transposed
 
 
@@ -72,7 +72,7 @@ def gain(keras: Any, build: Any, windows: int = 10) -> tuple[float, str]:
     assert plan is not None
     image = np.random.default_rng(0).random((2, 48, 64, 3), np.float32)
     assert model.occlusion_passes(some) == pytest.approx(
-        len(some) / max(1.0, plan.gain if plan.gain >= ENOUGH else 1.0)
+        len(some) / max(1.0, plan.gain if plan.gain >= MIN_GAIN else 1.0)
     )
     return plan.gain, model.occlude(image[0], image[1], some).method
 

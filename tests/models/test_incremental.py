@@ -213,7 +213,7 @@ def test_what_is_recomputed_is_what_whole_images_give(
     build: Callable[[Any, Any], Any], keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However little it saves.
-    monkeypatch.setattr("picasso.models.tf.incremental.checked.ENOUGH", 0)
+    monkeypatch.setattr("picasso.models.tf.incremental.checked.MIN_GAIN", 0)
     model = load(keras, build, tmp_path)
     image, fill = noise_images(SHAPE)
     for fraction, count in [(0.05, 7), (0.2, 5), (0.5, 3)]:
@@ -226,7 +226,7 @@ def test_what_is_recomputed_is_what_whole_images_give(
 
 
 def test_windows_of_any_shape_at_any_place(keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("picasso.models.tf.incremental.checked.ENOUGH", 0)
+    monkeypatch.setattr("picasso.models.tf.incremental.checked.MIN_GAIN", 0)
     model = load(keras, branches, tmp_path)
     image, fill = noise_images(SHAPE)
     generator = np.random.default_rng(3)
@@ -273,7 +273,7 @@ def random_network(seed: int) -> Callable[[Any, Any], Any]:
 
 @pytest.mark.parametrize(("seed", "digits"), [(seed, 64 if seed % 3 == 2 else 32) for seed in range(12)])
 def test_random_networks(seed: int, digits: int, keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("picasso.models.tf.incremental.checked.ENOUGH", 0)
+    monkeypatch.setattr("picasso.models.tf.incremental.checked.MIN_GAIN", 0)
     keras.config.set_dtype_policy(f"float{digits}")
     try:
         model = load(keras, random_network(seed), tmp_path)
@@ -328,7 +328,7 @@ def test_the_rest_of_the_process_computes_as_before(
     def refuse(*_: Any) -> None:
         raise AssertionError("a switch of the whole process")
 
-    monkeypatch.setattr("picasso.models.tf.incremental.checked.ENOUGH", 0)
+    monkeypatch.setattr("picasso.models.tf.incremental.checked.MIN_GAIN", 0)
     model = load(keras, grouped, tmp_path)
     monkeypatch.setattr(tf.config, "run_functions_eagerly", refuse)
     monkeypatch.setattr(tf.config.optimizer, "set_experimental_options", refuse)
@@ -370,7 +370,7 @@ def test_a_fixed_batch_takes_whole_images(keras: Any, tmp_path: Path) -> None:
 def test_wrong_parts_are_noticed(
     keras: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("picasso.models.tf.incremental.checked.ENOUGH", 0)
+    monkeypatch.setattr("picasso.models.tf.incremental.checked.MIN_GAIN", 0)
     model = load(keras, plain, tmp_path)
     image, fill = noise_images(SHAPE)
     boxes = grid(SHAPE, 0.1, 6)

@@ -116,5 +116,5 @@ def test_the_pipe_of_an_index_is_not_opened(tmp_path: Path) -> None:
 def test_a_json_that_takes_much_memory_is_no_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a.json", "a.h5")
     assert keras_model(data_dir=tmp_path).format is Format.KERAS_JSON
-    monkeypatch.setattr("picasso.models.scan.json_reading.MOST_BYTES", 100)
+    monkeypatch.setattr("picasso.models.scan.json_reading.MAX_BYTES", 100)
     assert keras_model(data_dir=tmp_path) == Found(Format.KERAS_HDF5, tmp_path / "a.h5")

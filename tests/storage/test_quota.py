@@ -24,7 +24,7 @@ def test_the_size_of_a_folder_is_that_of_its_files(tmp_path: Path) -> None:
 
 
 def test_a_session_and_all_of_them_have_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quota, "STALE", 0.0)
+    monkeypatch.setattr(quota, "MAX_AGE", 0.0)
     session = tmp_path / "one"
     session.mkdir()
     limits = Quotas(tmp_path, 1, 2)

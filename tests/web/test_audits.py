@@ -315,14 +315,14 @@ def test_images_that_cannot_be_read_are_refused_and_the_others_kept(visitor: Fla
 def test_an_audit_and_a_session_take_no_more_than_they_may(
     visitor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_job, "MOST", 3)
-    monkeypatch.setattr(audit_job, "MOST_IMAGES", 5)
+    monkeypatch.setattr(audit_job, "MAX_PER_CLASS", 3)
+    monkeypatch.setattr(audit_job, "MAX_IMAGES", 5)
     url = begin(visitor)
     answer: Any = visitor.post(f"{url}/images", data={"class": "ant", "file": noise_images(0, 4)}).json
     assert (answer["stored"], answer["refused"]) == (3, ["An audit takes at most 3 images of a class; ant has them."])
     answer = visitor.post(f"{url}/images", data={"class": "bee", "file": noise_images(1, 3)}).json
     assert answer["refused"] == ["An audit takes at most 5 images; leave out some classes."]
-    monkeypatch.setattr("picasso.storage.session.MOST_AUDITS", 1)
+    monkeypatch.setattr("picasso.storage.session.MAX_AUDITS", 1)
     assert "holds 1 audits at most" in sentence(visitor.post("/api/audits"), 413)
     monkeypatch.setattr("picasso.fileio.size", lambda folder: 10**10)
     assert "delete some runs, audits or images" in sentence(

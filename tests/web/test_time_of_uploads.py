@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from picasso.audit.selection import FEWEST
+from picasso.audit.selection import MIN_PER_CLASS
 from picasso.web import context
 from tests.conftest import noise_image, png
 from tests.jobs.test_engine import until
@@ -61,7 +61,7 @@ def test_those_of_an_audit_are_counted(client: FlaskClient) -> None:
 
 
 def test_the_form_of_an_audit_starts_none(client: FlaskClient) -> None:
-    folders = [f"all/{folder}/{part}" for folder in "01" for part in range(FEWEST)]
+    folders = [f"all/{folder}/{part}" for folder in "01" for part in range(MIN_PER_CLASS)]
     files = [one for folder in folders for one in four(folder)]
     answer = client.post("/audit", data={"file": files})
     assert (answer.status_code, "send fewer at once" in answer.text) == (413, True)

@@ -18,7 +18,7 @@ from picasso.audit.properties import Images, Maps
 # Images are reduced until their shorter side has at most so many pixels; a mark is an eighth of it.
 REDUCED, PART = 64, 8
 # In smaller images a mark of four pixels would be most of them.
-SMALLEST = 16
+MIN_SIDE = 16
 # How many images, and places in each, are searched for candidates.
 SEARCHED, PLACES = 12, 6
 # How much contrast a mark must have, as a standard deviation, and how far copies may be beside it, in root mean square.
@@ -28,7 +28,7 @@ EXCESS = 0.25
 # A mark whose places spread by less than this part of the side does not move; regions tell of it.
 STILL = 0.06
 # How many images are compared with all candidates at once, to bound the memory.
-AT_ONCE = 16
+BATCH_SIZE = 16
 
 Places = NDArray[np.intp]
 
@@ -57,7 +57,7 @@ class MovingMark(Intervention):
 
     def fits(self, images: Images) -> bool:
         """Tell whether there is room for a mark."""
-        return bool(min(images.shape[1:3]) >= SMALLEST)
+        return bool(min(images.shape[1:3]) >= MIN_SIDE)
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult | None:
         """Find the mark; the control puts a piece of another image there, or takes another piece away."""
@@ -151,8 +151,8 @@ def nearest(images: Images, patches: Images) -> tuple[NDArray[np.float32], Place
     side, size = patches.shape[1], patches[0].size
     flat = patches.reshape(len(patches), size)
     distances, places = [], []
-    for start in range(0, len(images), AT_ONCE):
-        windows = sliding_window_view(images[start : start + AT_ONCE], (side, side), axis=(1, 2))
+    for start in range(0, len(images), BATCH_SIZE):
+        windows = sliding_window_view(images[start : start + BATCH_SIZE], (side, side), axis=(1, 2))
         count, rows, columns = windows.shape[:3]
         pieces = windows.transpose(0, 1, 2, 4, 5, 3).reshape(count, rows * columns, size)
         squares = (pieces**2).sum(axis=2)[..., None] - 2 * pieces @ flat.T + (flat**2).sum(axis=1)

@@ -25,9 +25,9 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # How often the range of an edit's strength is halved: to less than a ten-thousandth of it.
 HALVINGS = 14
 # So many values are edited at once, to bound the memory: an edit holds several copies of them.
-AT_ONCE = 4_000_000
+BATCH_VALUES = 4_000_000
 # A change of a property by less than this part of its range is none.
-SAME = 1e-3
+TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Property:
     def edit(self, images: Images, wanted: Values) -> Images:
         """Return the images with values as near to the wanted ones, ``(N,)``, as they can have."""
         own = self.measure(images)
-        wanted = np.where(np.abs(wanted - own) <= SAME * max(1e-9, float(np.ptp(own))), own, wanted)
-        size = max(1, AT_ONCE // images[0].size)
+        wanted = np.where(np.abs(wanted - own) <= TOLERANCE * max(1e-9, float(np.ptp(own))), own, wanted)
+        size = max(1, BATCH_VALUES // images[0].size)
         parts = [slice(start, start + size) for start in range(0, len(images), size)]
         return np.concatenate([self._edit(images[part], own[part], wanted[part]) for part in parts])
 

@@ -15,12 +15,12 @@ from picasso.audit.reporting.mean_attention import cells
 # Each map is joined to so many times the square root of their number, and its own scale is the distance of this one.
 NEIGHBOURS, SCALE = 1.5, 7
 # More kinds of maps than this are not told apart.
-MOST = 6
+MAX_CLUSTERS = 6
 # Maps, as vectors of length 1, whose distances are all below this are one.
-SAME = 1e-3
+TOLERANCE = 1e-3
 
 
-def clusters(maps: Maps, most: int = MOST) -> list[NDArray[np.intp]]:
+def clusters(maps: Maps, most: int = MAX_CLUSTERS) -> list[NDArray[np.intp]]:
     """Return the numbers of the maps of each cluster, the largest cluster first, and in it the most typical map first.
 
     Spectral clustering as in SpRAy (Lapuschkin et al., 2019, arXiv 1902.10178): coarse maps are joined to their nearest
@@ -35,7 +35,7 @@ def clusters(maps: Maps, most: int = MOST) -> list[NDArray[np.intp]]:
     coarse = cells(maps).reshape(len(maps), -1)
     vectors = coarse / np.linalg.norm(coarse, axis=1, keepdims=True)
     distances = apart(vectors)
-    if len(maps) < 4 or distances[np.isfinite(distances)].max() < SAME:
+    if len(maps) < 4 or distances[np.isfinite(distances)].max() < TOLERANCE:
         return [np.arange(len(maps))]
     values, directions = linalg.eigh(laplacian(affinities(distances)), subset_by_index=(0, min(most, len(maps) - 1)))
     count = int(np.argmax(np.diff(values))) + 1
@@ -60,7 +60,7 @@ def affinities(distances: NDArray[np.float64]) -> NDArray[np.float64]:
     joined = np.zeros((count, count), np.bool_)
     np.put_along_axis(joined, order[:, :neighbours], True, axis=1)
     near = order[:, min(SCALE, count - 1) - 1]
-    scale = np.maximum(SAME, distances[np.arange(count), near])
+    scale = np.maximum(TOLERANCE, distances[np.arange(count), near])
     return np.where(joined | joined.T, np.exp(-(distances**2) / np.outer(scale, scale)), 0.0)
 
 

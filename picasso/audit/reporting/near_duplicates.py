@@ -19,7 +19,7 @@ LIKE, ALONE = 0.97, 0.93
 # Images with less contrast than this, from 0 to 1, have nothing that could be compared.
 FLAT = 1e-3
 # More pairs than this are not told.
-MOST = 200
+MAX_PAIRS = 200
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class NearDuplicate:
 
 
 def twins(views: Mapping[int, Images]) -> list[NearDuplicate]:
-    """Return the images that look the same and are in two classes, the most alike first; at most :data:`MOST`.
+    """Return the images that look the same and are in two classes, the most alike first; at most :data:`MAX_PAIRS`.
 
     Thumbnails are correlated, twice: as they are, and less what is common to all images of the folder, since
     radiographs and landscapes are alike without being the same. Both must be large.
@@ -55,11 +55,11 @@ def twins(views: Mapping[int, Images]) -> list[NearDuplicate]:
             likeness = small[one] @ small[other].T
             alike = np.argwhere((likeness >= LIKE) & (own[one] @ own[other].T >= ALONE))
             # Of a fixed camera everything looks the same.
-            for first, second in alike[np.argsort(-likeness[tuple(alike.T)], kind="stable")][:MOST]:
+            for first, second in alike[np.argsort(-likeness[tuple(alike.T)], kind="stable")][:MAX_PAIRS]:
                 value = min(1.0, float(likeness[first, second]))
                 found.append(NearDuplicate(one, other, int(first), int(second), value))
     order_ = sorted(found, key=lambda pair: (-round(pair.likeness, 6), pair.one, pair.other, pair.first, pair.second))
-    return order_[:MOST]
+    return order_[:MAX_PAIRS]
 
 
 def thumbnails(images: Images) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from picasso.errors import TooLarge
 
 ORIENTATION = 0x0112
 # Nobody's EXIF has more entries in its first directory.
-MOST_ENTRIES = 1_000
+MAX_ENTRIES = 1_000
 XMP = re.compile(rb"tiff:Orientation(?:=\"|>)([1-8])")
 MILLION = 1_000_000
 
@@ -155,7 +155,7 @@ def in_directory(block: bytes) -> int:
         return 0
     (place,) = struct.unpack_from(order + "I", block, 4)
     (count,) = struct.unpack_from(order + "H", block, place)
-    for entry in range(min(count, MOST_ENTRIES)):
+    for entry in range(min(count, MAX_ENTRIES)):
         tag, kind, _ = struct.unpack_from(order + "HHI", block, place + 2 + 12 * entry)
         if tag == ORIENTATION:
             value = {1: "B", 3: "H", 4: "I"}.get(kind)

@@ -8,7 +8,7 @@ from PIL import UnidentifiedImageError
 
 from picasso.imaging.headers.base import Header, Limits, ranged
 
-MOST_BLOCKS = 100_000
+MAX_BLOCKS = 100_000
 EXTENSION, IMAGE, CONTROL = 0x21, 0x2C, 0xF9
 
 
@@ -21,7 +21,7 @@ def read(body: bytes, limits: Limits) -> Header:
     place = 13 + table(flags)
     ranges = [(0, place)]
     control: tuple[int, int] | None = None
-    for _ in range(MOST_BLOCKS):
+    for _ in range(MAX_BLOCKS):
         kind = body[place]
         if kind == EXTENSION:
             end = behind(body, place + 2)

@@ -22,9 +22,9 @@ NEEDED = (*FRAMES, HUFFMAN, QUANTIZATION, RESTART, SCAN, END)
 # Two that say how colours are stored, and where metadata is.
 COLOURS = {0xE0: b"JFIF\0", 0xEE: b"Adobe"}
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-MOST_SEGMENTS = 5_000
+MAX_SEGMENTS = 5_000
 # A decoder goes over all pixels once for each scan; the usual progressive file has ten.
-MOST_SCANS = 100
+MAX_SCANS = 100
 
 
 def read(body: bytes, limits: Limits) -> Header:
@@ -51,9 +51,9 @@ def read(body: bytes, limits: Limits) -> Header:
             keep(ranges, start, end)
     if frame is None:
         raise UnidentifiedImageError
-    if scans > MOST_SCANS:
+    if scans > MAX_SCANS:
         raise TooLarge(
-            f"{limits.shown} is a JPEG of {scans:,} scans, more than the {MOST_SCANS} that are allowed; save it anew "
+            f"{limits.shown} is a JPEG of {scans:,} scans, more than the {MAX_SCANS} that are allowed; save it anew "
             "as JPEG or PNG."
         )
     kind, width, height, parts = frame
@@ -65,7 +65,7 @@ def read(body: bytes, limits: Limits) -> Header:
 def segments(body: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield the kind of each segment, where it begins and where it ends: a scan behind its data."""
     place = 2
-    for _ in range(MOST_SEGMENTS):
+    for _ in range(MAX_SEGMENTS):
         found = MARKER.search(body, place)
         if found is None:
             return

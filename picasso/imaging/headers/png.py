@@ -10,9 +10,9 @@ from PIL import UnidentifiedImageError
 from picasso.imaging.headers.base import Header, Limits, keep, orientation, ranged
 
 NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-MOST_CHUNKS = 100_000
+MAX_CHUNKS = 100_000
 # As Pillow has them: what one compressed text or colour profile may unpack to, and all together.
-MOST_UNPACKED, MOST_TOGETHER = 1 << 20, 64 << 20
+MAX_UNPACKED, MAX_IN_TOTAL = 1 << 20, 64 << 20
 XMP = b"XML:com.adobe.xmp"
 
 
@@ -23,7 +23,7 @@ def read(body: bytes, limits: Limits) -> Header:
     size = struct.unpack_from(">II", body, 16)
     limits.check(*size)
     ranges, place, exif, xmp, unpacked = [(0, 8)], 8, b"", b"", 0
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         if place + 8 > len(body):
             break
         length, kind = struct.unpack_from(">I4s", body, place)
@@ -36,7 +36,7 @@ def read(body: bytes, limits: Limits) -> Header:
             text = body[place + 8 : end - 4]
             xmp = text if text.startswith(XMP) else xmp
             unpacked += unpacked_size(kind, text)
-            if unpacked > MOST_TOGETHER:
+            if unpacked > MAX_IN_TOTAL:
                 raise ValueError("too much text")
         place = end
         if kind == b"IEND":
@@ -56,10 +56,10 @@ def unpacked_size(kind: bytes, text: bytes) -> int:
     if not compressed:
         return len(text)
     try:
-        size = len(zlib.decompressobj().decompress(rest, MOST_UNPACKED + 1))
+        size = len(zlib.decompressobj().decompress(rest, MAX_UNPACKED + 1))
     except zlib.error:
         # It is not needed, and so may be torn.
         return 0
-    if size > MOST_UNPACKED:
+    if size > MAX_UNPACKED:
         raise ValueError("a text too long")
     return size

@@ -22,7 +22,7 @@ NEEDED = {
 # Letters of the struct module by the type of a value; rationals and texts are not looked into.
 LETTERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-MOST_ENTRIES, MOST_PIECES, MOST_TAG_BYTES = 65_535, 100_000, 4_000_000
+MAX_ENTRIES, MAX_PIECES, MAX_TAG_BYTES = 65_535, 100_000, 4_000_000
 UNCOMPRESSED, SEPARATE, YCBCR = 1, 2, 6
 
 
@@ -50,7 +50,7 @@ def directory(body: bytes) -> tuple[dict[int, tuple[int, ...]], Parts]:
     first, counted, entry, letter = (8, "Q", 20, "Q") if big else (4, "H", 12, "I")
     (start,) = struct.unpack_from(order + letter, body, first)
     (count,) = struct.unpack_from(order + counted, body, start)
-    if count > MOST_ENTRIES:
+    if count > MAX_ENTRIES:
         raise ValueError("too many entries")
     head = struct.calcsize(order + counted)
     field = struct.calcsize(order + letter)
@@ -63,7 +63,7 @@ def directory(body: bytes) -> tuple[dict[int, tuple[int, ...]], Parts]:
             continue
         length = SIZES[kind] * number
         together += length
-        if number > MOST_PIECES or together > MOST_TAG_BYTES:
+        if number > MAX_PIECES or together > MAX_TAG_BYTES:
             raise ValueError("too many values")
         at = place + 4 + field
         if length > field:

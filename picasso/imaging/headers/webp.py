@@ -8,7 +8,7 @@ from PIL import UnidentifiedImageError
 
 from picasso.imaging.headers.base import Header, Limits, Parts, orientation
 
-MOST_CHUNKS = 10_000
+MAX_CHUNKS = 10_000
 ALPHA = 0x10
 
 
@@ -62,7 +62,7 @@ def chunks(body: bytes, place: int) -> list[tuple[bytes, bytes]]:
         kind, length = struct.unpack_from("<4sI", body, place)
         found.append((kind, body[place + 8 : place + 8 + length]))
         place += 8 + length + length % 2
-        if len(found) > MOST_CHUNKS:
+        if len(found) > MAX_CHUNKS:
             raise ValueError("too many chunks")
     return found
 

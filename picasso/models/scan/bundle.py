@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from picasso.models.scan.findings import Context, Finding, Kind
-from picasso.models.scan.graph_reading import MOST_AXES, STRING
+from picasso.models.scan.graph_reading import MAX_AXES, STRING
 from picasso.models.scan.graph_sizes import ITEM_BYTES, MEGABYTE, OBJECTS, USUAL_BYTES, amount
 from picasso.models.scan.quoting import shown
 from picasso.models.scan.wire import BYTES, FIXED32, VARINT, Broken, choice, fields, message, signed, varint
 
 FOOTER, MAGIC, TRAILER = 48, 0xDB4775248B80FB57, 5
 # An index takes some hundred bytes for each variable.
-LARGEST_INDEX = 200 * MEGABYTE
-LONGEST_KEY = 4096
+MAX_INDEX = 200 * MEGABYTE
+MAX_KEY_LENGTH = 4096
 
 
 class Entry(NamedTuple):
@@ -56,8 +56,8 @@ def scan(prefix: Path, context: Context, model: Path) -> Iterator[Finding]:
         if index.exists() and not index.is_file():
             yield Finding(Kind.BROKEN, index.name, "it is no file")
             return
-        if index.stat().st_size > LARGEST_INDEX:
-            yield Finding(Kind.LIMIT, index.name, f"the index takes more than {LARGEST_INDEX // MEGABYTE} MB")
+        if index.stat().st_size > MAX_INDEX:
+            yield Finding(Kind.LIMIT, index.name, f"the index takes more than {MAX_INDEX // MEGABYTE} MB")
             return
         yield from judge(prefix, index, context, folders)
     except FileNotFoundError:
@@ -152,7 +152,7 @@ def read_entry(key: str, data: bytes, at: int, end: int) -> Entry:
                     shape.append(sizes[-1] if sizes else 0)
         elif not (number == 6 and kind == FIXED32) and number != 7:
             raise Broken(f"it holds a field with the number {number}, which is unknown")
-    if len(shape) > MOST_AXES:
+    if len(shape) > MAX_AXES:
         raise Broken("a shape has too many axes")
     if values[1] not in ITEM_BYTES and values[1] not in OBJECTS:
         raise Broken(f"a tensor has the type {values[1]}, which is unknown")
@@ -213,7 +213,7 @@ def block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, int, int,
         length, at = varint(content, at, end)
         if shared > len(key) or at + fresh + length > end:
             raise Broken("it is cut off")
-        if shared + fresh > LONGEST_KEY:
+        if shared + fresh > MAX_KEY_LENGTH:
             raise Broken("the name of a tensor is too long")
         key = key[:shared] + content[at : at + fresh]
         at += fresh + length

@@ -19,7 +19,7 @@ SHORT = 200
 # How many names and values there may be for each operation that there may be.
 ENTRIES = 5
 # No tensor has more axes.
-MOST_AXES = 254
+MAX_AXES = 254
 # Of tensors with more values none is needed.
 FEW = 64
 
@@ -331,7 +331,7 @@ class Reader:
             for inner, _, value, _ in fields(self._data, start, stop):
                 size = signed(value) if inner == 1 else size
             sizes.append(size)
-            if len(sizes) > MOST_AXES:
+            if len(sizes) > MAX_AXES:
                 raise Broken("a shape has too many axes")
         return tuple(sizes)
 

@@ -29,7 +29,7 @@ STEPS = 6
 CONDITION_SIZE = 500
 COPIED = 50
 # A condition that depends on more arguments is taken for one that changes.
-MOST_NEEDED = 20
+MAX_NEEDED = 20
 COPIES = ("Identity", "Cast", "StopGradient", "Enter")
 
 # Which input says how large the output is: all its sizes, or the number of its values.
@@ -223,7 +223,7 @@ def needed_by(condition: Function, scope: Scope) -> tuple[int, ...] | None:
             waiting += map(base, scope[name].inputs)
         elif name in positions:
             needed.append(positions[name])
-    return tuple(needed) if len(needed) <= MOST_NEEDED else None
+    return tuple(needed) if len(needed) <= MAX_NEEDED else None
 
 
 def kept(body: Function, position: int, scope: Scope) -> bool:

@@ -20,7 +20,7 @@ ATTRIBUTE, CONTINUED, ATTRIBUTE_INFO = 0x0C, 0x10, 0x15
 NOWHERE = (1 << 64) - 1
 # In front of a text in an attribute: its length, the heap that holds it, and its number there.
 REFERENCE = struct.Struct("<IQI")
-MOST_BLOCKS, MOST_HEADER, LARGEST_HEAP = 10_000, 1 << 24, 1 << 32
+MAX_BLOCKS, MAX_HEADER, MAX_HEAP = 10_000, 1 << 24, 1 << 32
 VERSION_1 = 1
 
 
@@ -99,7 +99,7 @@ class Headers:
     def _block(self, at: int, size: int, blocks: list[tuple[int, int]]) -> bytes:
         """Return one block of a header."""
         # More blocks than any file has would be a circle.
-        if len(blocks) > MOST_BLOCKS or size > MOST_HEADER:
+        if len(blocks) > MAX_BLOCKS or size > MAX_HEADER:
             raise self.broken("the header of an object does not end")
         return self.read(at, size)
 
@@ -154,7 +154,7 @@ class Texts(Headers):
         if heap not in self._heaps:
             head = self.read(heap, 16)
             size = int.from_bytes(head[8:], "little")
-            if not head.startswith(HEAP) or size > LARGEST_HEAP:
+            if not head.startswith(HEAP) or size > MAX_HEAP:
                 raise self.broken("a text lies where none can")
             found: dict[int, tuple[int, int]] = {}
             at = 16

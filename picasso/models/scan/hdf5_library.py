@@ -12,7 +12,7 @@ from h5py import h5a, h5d, h5g, h5o, h5t, h5z
 
 from picasso.models.scan.findings import Context, Finding, Kind
 from picasso.models.scan.hdf5_headers import Texts, faults_of_totals
-from picasso.models.scan.hdf5_plain import MOST_LETTERS
+from picasso.models.scan.hdf5_plain import MAX_LETTERS
 from picasso.models.scan.json_reading import Unreadable
 from picasso.models.scan.quoting import shown
 
@@ -22,7 +22,7 @@ HARD_LINK, SOFT_LINK, EXTERNAL_LINK = 0, 1, 64
 FILTERS = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32]
 BLOCK = 1 << 20
 # Types that h5py has no own for, such as bfloat16, take one or two bytes.
-LARGEST_OPAQUE = 2
+MAX_OPAQUE = 2
 
 
 def read(
@@ -88,7 +88,7 @@ class Structure:
                     kind = {SOFT_LINK: "a soft link", EXTERNAL_LINK: "a link to another file"}.get(link, "a link")
                     yield self.finding(Kind.CODE, place, f"it is {kind}")
                     continue
-                if len(place) > MOST_LETTERS:
+                if len(place) > MAX_LETTERS:
                     raise Unreadable(Kind.LIMIT, self.where, "its groups lie too deep in each other")
                 thing = h5o.open(group, name)
                 address = h5o.get_info(thing).addr
@@ -186,7 +186,7 @@ def is_number(kind: Any) -> bool:
         parts = [kind.get_member_type(number) for number in range(min(3, kind.get_nmembers()))]
         return len(parts) == 2 and all(isinstance(part, h5t.TypeFloatID) for part in parts)
     if isinstance(kind, h5t.TypeOpaqueID):
-        return bool(kind.get_size() <= LARGEST_OPAQUE)
+        return bool(kind.get_size() <= MAX_OPAQUE)
     return isinstance(kind, h5t.TypeIntegerID | h5t.TypeFloatID | h5t.TypeEnumID | h5t.TypeBitfieldID)
 
 

@@ -35,10 +35,10 @@ SINGLE = (SPACE, TYPE, LAYOUT, TABLE)
 CONSTANT = 1
 INTEGER, FLOAT, STRING, BITS, OPAQUE, ENUM, VARIABLE = 0, 1, 3, 4, 5, 8, 9
 NUMBERS = (INTEGER, FLOAT, BITS, ENUM)
-LARGEST_NUMBER, LARGEST_OPAQUE = 16, 2
+MAX_NUMBER, MAX_OPAQUE = 16, 2
 COMPACT, CONTIGUOUS = 0, 1
 # The most letters of a path inside the file.
-MOST_LETTERS = 10_000
+MAX_LETTERS = 10_000
 SYMBOL = struct.Struct("<QQI20x")
 # What the table of a group remembers of an object: nothing, or where a group has its own table.
 REMEMBERED = (0, 1)
@@ -101,7 +101,7 @@ class PlainFile:
                 if len(seen) > self._context.limits.members:
                     raise Unreadable(Kind.LIMIT, self._where, f"the file holds more than {len(seen) - 1:,} objects")
                 place = f"{path}/{name}"
-                if len(place) > MOST_LETTERS:
+                if len(place) > MAX_LETTERS:
                     raise Unreadable(Kind.LIMIT, self._where, "its groups lie too deep in each other")
                 inside, attributes = self._object(address)
                 yield from self._of_attributes(place, attributes)
@@ -200,7 +200,7 @@ class PlainFile:
         """Yield what is wrong with a dataset."""
         kind, layout = messages[TYPE], messages[LAYOUT]
         width = size_of(kind)
-        largest = {OPAQUE: LARGEST_OPAQUE}.get(kind[0] & 0x0F, LARGEST_NUMBER)
+        largest = {OPAQUE: MAX_OPAQUE}.get(kind[0] & 0x0F, MAX_NUMBER)
         if kind[0] & 0x0F not in (*NUMBERS, OPAQUE) or width > largest:
             raise UnknownStructure
         size = math.prod(sides(messages[SPACE])) * width

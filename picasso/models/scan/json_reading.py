@@ -12,8 +12,8 @@ from picasso.models.scan.quoting import shown
 
 # How many bytes Python takes for each of these, roughly, and the most that all of them may take together.
 COST = {b"{": 240, b"[": 72, b",": 64}
-MOST_BYTES = 200_000_000
-LARGEST_INTEGER = 2**64
+MAX_BYTES = 200_000_000
+MAX_INTEGER = 2**64
 
 
 class Unreadable(Exception):
@@ -37,7 +37,7 @@ def parse(text: bytes, context: Context, where: str) -> Any:
         Unreadable: it is too large or no JSON, repeats a key, or holds NaN or a number of more than 64 bits.
     """
     needed = memory_of(text)
-    if len(text) > context.limits.json_bytes or needed > MOST_BYTES:
+    if len(text) > context.limits.json_bytes or needed > MAX_BYTES:
         raise Unreadable(Kind.LIMIT, where, f"the JSON has {len(text):,} bytes, and reading it may take {needed:,}")
     try:
         value = json.loads(
@@ -90,7 +90,7 @@ def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def integer(digits: str) -> int:
     """Return an integer of at most 64 bits."""
-    if len(digits) > 21 or abs(int(digits)) > LARGEST_INTEGER:
+    if len(digits) > 21 or abs(int(digits)) > MAX_INTEGER:
         raise Refused(f"the JSON holds the number {shown(digits)}, which has more than 64 bits")
     return int(digits)
 

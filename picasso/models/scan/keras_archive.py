@@ -18,7 +18,7 @@ from picasso.models.scan.zip_reading import content
 
 CONFIG, METADATA, HDF5, NPZ, ASSETS = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz", "assets/"
 # The header of an .npy takes less; NumPy reads no longer one either.
-LONGEST_HEADER = 10_000
+MAX_HEADER_LENGTH = 10_000
 NUMBERS = "biufc"
 
 
@@ -97,7 +97,7 @@ def faults_of_npz(weights: IO[bytes], context: Context) -> Iterator[Finding]:
             where = f"member {shown(info.filename)}, {NPZ}"
             try:
                 with archive.open(info) as member:
-                    dtype, shape = array_header(member.read(LONGEST_HEADER + 12))
+                    dtype, shape = array_header(member.read(MAX_HEADER_LENGTH + 12))
             except Exception as error:
                 raise Unreadable(Kind.BROKEN, where, "it is no array of NumPy") from error
             if not isinstance(dtype, str) or dtype[1:2] not in NUMBERS:
@@ -118,7 +118,7 @@ def array_header(start: bytes) -> tuple[Any, tuple[int, ...]]:
         raise ValueError("no .npy")
     width = 2 if major == 1 else 4
     (length,) = struct.unpack("<H" if width == 2 else "<I", start[8 : 8 + width])
-    if length > LONGEST_HEADER:
+    if length > MAX_HEADER_LENGTH:
         raise ValueError("too long")
     header = ast.literal_eval(start[8 + width : 8 + width + length].decode("latin1").strip())
     shape = tuple(int(side) for side in header["shape"])

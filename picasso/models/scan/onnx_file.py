@@ -34,8 +34,8 @@ from picasso.models.scan.wire import BYTES, Broken, signed
 # How deeply branches, loops and functions may be nested; exporters need three or four.
 DEEPEST = 16
 # How often the body of a loop may run; loops in loops multiply.
-MOST_PASSES = 1_000_000
-LONGEST_PLACE = 200
+MAX_PASSES = 1_000_000
+MAX_PLACE_LENGTH = 200
 # What a file may say of a tensor that lies in another one.
 EXTERNAL = {"location", "offset", "length", "checksum"}
 # How the domains begin whose operations are those of ONNX or its runtime.
@@ -266,8 +266,8 @@ class Scan:
         if node.operation != "Loop" or node.domain not in STANDARD:
             return passes, []
         repeats, endless = self._repeats(node, sizes)
-        if endless or passes * repeats > MOST_PASSES:
-            return passes, [Finding(Kind.CODE, place, f"the loop may run more than {MOST_PASSES:,} times, or for ever")]
+        if endless or passes * repeats > MAX_PASSES:
+            return passes, [Finding(Kind.CODE, place, f"the loop may run more than {MAX_PASSES:,} times, or for ever")]
         return passes * repeats, []
 
     def _attribute(self, attribute: Attribute, node: Node, place: str, sizes: Sizes) -> Iterator[Finding]:
@@ -342,7 +342,7 @@ def is_runtimes(domain: str) -> bool:
 
 def shorten(where: str) -> str:
     """Return the beginning of a description of a place."""
-    return where if len(where) <= LONGEST_PLACE else f"{where[:LONGEST_PLACE]}…"
+    return where if len(where) <= MAX_PLACE_LENGTH else f"{where[:MAX_PLACE_LENGTH]}…"
 
 
 def refused(node: Node) -> str:

@@ -64,7 +64,7 @@ VALUES = (4, 5, 6, 7, 10, 11)
 # The types of small tensors whose values are looked at: decimals and integers.
 KEPT = {1: "<f", 6: "<i", 7: "<q"}
 FEW = 64
-MOST_SIDES = 32
+MAX_SIDES = 32
 
 
 class Tensor(NamedTuple):
@@ -294,7 +294,7 @@ class Reader:
 
 def check_sides(shape: list[int]) -> None:
     """Raise Broken where a shape is none."""
-    if len(shape) > MOST_SIDES:
+    if len(shape) > MAX_SIDES:
         raise Broken("a tensor has too many dimensions")
     if any(side < 0 for side in shape):
         raise Broken("a tensor has a negative side")

@@ -34,7 +34,7 @@ PADDING = {"AveragePool", "Conv", "LpPool", "MaxPool", "Pad"}
 # No window is larger than this.
 PADDED = 10_000
 # Integers of a tensor have 64 bits.
-LARGEST = 1 << 63
+MAX_INTEGER = 1 << 63
 
 
 class Sizes:
@@ -66,7 +66,7 @@ class Sizes:
         if node.domain not in ("", "ai.onnx") or not node.outputs:
             return 0
         values = self._computed(node)
-        if values is not None and len(values) <= FEW and all(-LARGEST <= value < LARGEST for value in values):
+        if values is not None and len(values) <= FEW and all(-MAX_INTEGER <= value < MAX_INTEGER for value in values):
             self._values[node.outputs[0]] = values
         shape = self._shape(node)
         if shape is None:

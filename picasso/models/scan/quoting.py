@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LONGEST = 80
+MAX_LENGTH = 80
 
 
 def shown(value: object) -> str:
@@ -12,8 +12,8 @@ def shown(value: object) -> str:
         >>> shown("a" * 100 + chr(27))
         '"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…"'
     """
-    text = "".join(letter if letter.isprintable() else "�" for letter in str(value)[: LONGEST + 1])
-    return f'"{text[: LONGEST - 2]}…"' if len(text) > LONGEST else f'"{text}"'
+    text = "".join(letter if letter.isprintable() else "�" for letter in str(value)[: MAX_LENGTH + 1])
+    return f'"{text[: MAX_LENGTH - 2]}…"' if len(text) > MAX_LENGTH else f'"{text}"'
 
 
 def shown_path(value: str) -> str:

@@ -23,7 +23,7 @@ MODEL, OPERATION_CODE, GRAPH, TENSOR, BUFFER, OPERATION = 22, 10, 14, 24, 8, 30
 QUANTIZATION, SPARSITY, DIMENSION, SIGNATURE, TENSOR_MAP, METADATA, VARIANT = 16, 8, 14, 12, 6, 6, 8
 DEEPEST = 16
 FIELDS_EACH = 20
-MOST_SIDES = 32
+MAX_SIDES = 32
 # The largest constants whose values are looked at: shapes, and how often to repeat.
 FEW = 64
 
@@ -165,7 +165,7 @@ class Scan:
         """Return what is kept of a tensor, and what is found of it."""
         shape, kind, buffer = table.numbers(4, "<i"), table.number(6, "<b"), table.number(8, "<I")
         table.text(10)
-        if len(shape) > MOST_SIDES or any(side < 0 for side in shape):
+        if len(shape) > MAX_SIDES or any(side < 0 for side in shape):
             raise Broken("it has an impossible shape")
         if kind not in BITS or buffer >= max(1, len(self._buffers)):
             raise Broken("it has an unknown type, or values that are not there")
@@ -173,7 +173,7 @@ class Scan:
         sparse = self._sparsity(table.table(16, SPARSITY))
         for one in table.tables(22, VARIANT):
             one.numbers(4, "<i")
-        if len(table.numbers(18, "<i")) > MOST_SIDES:
+        if len(table.numbers(18, "<i")) > MAX_SIDES:
             raise Broken("it has an impossible shape")
         stored = self._buffers[buffer] if buffer < len(self._buffers) else None
         size = -(-product(shape) * BITS[kind] // 8)

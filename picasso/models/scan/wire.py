@@ -13,9 +13,9 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 # How many bytes each takes; -1 where a number says so.
 KINDS = {VARINT: -1, FIXED64: 8, BYTES: -1, FIXED32: 4}
 # A varint of 64 bits takes no more bytes.
-MOST_BYTES = 10
+MAX_BYTES = 10
 # Libraries keep 29 bits of a field's number, and 32 of a choice: of a larger one they would read another.
-MOST_FIELDS, MOST_CHOICES = 1 << 29, 1 << 31
+MAX_FIELDS, MAX_CHOICES = 1 << 29, 1 << 31
 
 Data = bytes | mmap
 
@@ -33,7 +33,7 @@ def varint(data: Data, at: int, end: int) -> tuple[int, int]:
     if at < end and data[at] < 0x80:
         return data[at], at + 1
     value = shift = 0
-    stop = min(end, at + MOST_BYTES)
+    stop = min(end, at + MAX_BYTES)
     while at < stop:
         byte = data[at]
         at += 1
@@ -64,7 +64,7 @@ def fields(data: Data, at: int, end: int) -> Iterator[tuple[int, int, int, int]]
         if tag > 127:
             tag, at = varint(data, at - 1, end)
         kind, number = tag & 7, tag >> 3
-        if not 0 < number < MOST_FIELDS or kind not in KINDS:
+        if not 0 < number < MAX_FIELDS or kind not in KINDS:
             raise Broken("it holds a kind of field that no writer produces")
         start, length = at, KINDS[kind]
         if length < 0:
@@ -102,7 +102,7 @@ def choice(value: int) -> int:
     Raises:
         Broken: it is none that every library reads alike.
     """
-    if value >= MOST_CHOICES:
+    if value >= MAX_CHOICES:
         raise Broken("a type is given by a number that none has")
     return value
 

@@ -19,7 +19,7 @@ LOCAL = struct.Struct("<4s5H3L2H")
 # Sizes and offsets of this value stand elsewhere, in 64 bits.
 ELSEWHERE = 0xFFFFFFFF
 # The most that the list of members may take; one takes at least 46 bytes there, and about 700 once it is read.
-MOST_DIRECTORY = 4_000_000
+MAX_DIRECTORY = 4_000_000
 ENCRYPTED, SIZES_FOLLOW = 0x1 | 0x40 | 0x2000, 0x8
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 BLOCK = 1 << 20
@@ -63,7 +63,7 @@ def opened(stream: IO[bytes], context: Context, where: str) -> zipfile.ZipFile:
         Unreadable: it is none, or has too many members.
     """
     size = directory_size(stream)
-    if size > MOST_DIRECTORY:
+    if size > MAX_DIRECTORY:
         raise Unreadable(Kind.LIMIT, where, f"the list of the archive's members takes {size:,} bytes")
     stream.seek(0)
     try:

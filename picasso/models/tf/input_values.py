@@ -35,7 +35,7 @@ SHAPES = {"Rank", "Shape", "ShapeN", "Size"}
 LEARNED = "batchnorm"
 
 # So many tensors are looked at, should the first operations fork; more of them are no preprocessing.
-MOST = 8
+MAX_TENSORS = 8
 
 Evaluate = Callable[[Sequence[Any]], Sequence[NDArray[Any]]]
 
@@ -53,7 +53,7 @@ def find(inputs: Any, tensors: Sequence[Any], evaluate: Evaluate) -> str:
         "0..255", "0..1" or "-1..1"; "" where the input is not scaled, or by numbers that say nothing.
     """
     # The input itself, which nothing is done to, says nothing.
-    if not tensors or len(tensors) > MOST or any(tensor is inputs for tensor in tensors):
+    if not tensors or len(tensors) > MAX_TENSORS or any(tensor is inputs for tensor in tensors):
         return ""
     found = {value_range.of_values(np.asarray(values, np.float64)) for values in evaluate(tensors)}
     return found.pop() if len(found) == 1 else ""

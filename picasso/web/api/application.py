@@ -15,7 +15,7 @@ from picasso.web.presentation import output_name
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
 # How long the synchronous call of the original waits before it gives up, in seconds.
-PATIENCE = 600
+RUN_TIMEOUT = 600
 
 
 @blueprint.get("/", strict_slashes=False)
@@ -91,7 +91,7 @@ def visualize() -> Response:
     # The server tells whether the client still listens; others than ours may not.
     gone = request.environ.get("waitress.client_disconnected", lambda: False)
     run = services().runner.run_and_wait(
-        session.runs_folder, name, values, [session.image(uid)], timeout=PATIENCE, gone=gone
+        session.runs_folder, name, values, [session.image(uid)], timeout=RUN_TIMEOUT, gone=gone
     )
     state = run.state()
     if state["error"]:

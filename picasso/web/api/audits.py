@@ -20,8 +20,8 @@ blueprint = Blueprint("api_audits", __name__, url_prefix="/api")
 
 EXAMPLE = '{"classes": {"tank": 60, "no tank": 60}}'
 # No folder of images has more, and each of them is looked up.
-MOST_FOLDERS = 5_000
-LARGEST = 999_999_999
+MAX_FOLDERS = 5_000
+MAX_NUMBER = 999_999_999
 # The report is one page without a script that loads nothing; in case one of its words is more than a word, a sandbox.
 REPORT_POLICY = "; ".join(
     [
@@ -54,8 +54,8 @@ def documents(session: Session | None) -> list[dict[str, Any]]:
 def whole(body: dict[str, Any], field: str, default: int) -> int:
     """Return a whole number, 0 or larger, from the body of a request."""
     value = body.get(field, default)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST:
-        raise BadRequest(f"{field} must be a whole number from 0 to {LARGEST}.", field=field)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_NUMBER:
+        raise BadRequest(f"{field} must be a whole number from 0 to {MAX_NUMBER}.", field=field)
     return value
 
 
@@ -64,8 +64,8 @@ def estimate_audit() -> Response:
     """Return which classes an audit of some folders compares, how many images it takes, and about how long."""
     body = json_body(EXAMPLE, "classes")
     folders, pairs = body.get("classes"), whole(body, "pairs", PAIRS)
-    counted = isinstance(folders, dict) and all(type(n) is int and 0 <= n <= LARGEST for n in folders.values())
-    if not isinstance(folders, dict) or not counted or len(folders) > MOST_FOLDERS:
+    counted = isinstance(folders, dict) and all(type(n) is int and 0 <= n <= MAX_NUMBER for n in folders.values())
+    if not isinstance(folders, dict) or not counted or len(folders) > MAX_FOLDERS:
         raise BadRequest(f"classes must be folders with how many images they have, as in {EXAMPLE}.", field="classes")
     classes, found = Classes(services().runner.class_names()), defaultdict[int, list[str]](list)
     for folder in sorted(folders):
@@ -131,10 +131,10 @@ def start_audit(audit_id: str) -> tuple[Response, int, dict[str, str]]:
     """Queue an audit whose images are there; one that was cancelled or failed goes on where it was."""
     audit, body = need_audit(audit_id), json_body('{"pairs": 10}', "pairs")
     budget = body.get("budget")
-    if budget is not None and (type(budget) not in (int, float) or not 0 < budget <= LARGEST):
+    if budget is not None and (type(budget) not in (int, float) or not 0 < budget <= MAX_NUMBER):
         raise BadRequest("budget must be a number of seconds, or left out.", field="budget")
     services().runner.start_audit(
-        audit, pairs=whole(body, "pairs", PAIRS), seed=whole(body, "seed", 0), budget=budget or LARGEST
+        audit, pairs=whole(body, "pairs", PAIRS), seed=whole(body, "seed", 0), budget=budget or MAX_NUMBER
     )
     url = url_for("api_audits.show_audit", audit_id=audit.id)
     return jsonify(ok=True, id=audit.id, url=url), 202, {"Location": url}

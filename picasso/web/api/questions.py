@@ -11,7 +11,7 @@ from picasso.web.context import json_body, need_session, services, session_image
 blueprint = Blueprint("api_questions", __name__, url_prefix="/api")
 
 # As many images as one question may ask about: other questions wait until it is answered.
-MOST_IMAGES = 16
+MAX_IMAGES = 16
 
 
 @blueprint.post("/what-if")
@@ -23,8 +23,8 @@ def what_if() -> Response:
     images = session_images(session, uids)
     if not images:
         raise BadRequest("There are no images to ask about; upload some first.", field="images")
-    if len(images if uids is None else uids) > MOST_IMAGES:
-        raise BadRequest(f"Ask about at most {MOST_IMAGES} images at once; name them in images.", field="images")
+    if len(images if uids is None else uids) > MAX_IMAGES:
+        raise BadRequest(f"Ask about at most {MAX_IMAGES} images at once; name them in images.", field="images")
     shapes, fill = body.get("shapes", []), body.get("fill", "grey")
     MaskEdit.parse(shapes, fill)
     other, show = body.get("other"), body.get("view", False)

@@ -9,12 +9,12 @@ from typing import Annotated, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from picasso.audit.selection import MOST, MOST_IMAGES
+from picasso.audit.selection import MAX_IMAGES, MAX_PER_CLASS
 from picasso.jobs.audit_documents import FindingDocument, StateName
 from picasso.web.api.schemas import Done, ErrorDetail, Fraction, Number
 from picasso.web.api.schemas_runs import Address
 
-Taken = Annotated[int, Meta(ge=0, le=MOST)]
+Taken = Annotated[int, Meta(ge=0, le=MAX_PER_CLASS)]
 
 
 class Folders(TypedDict):
@@ -99,7 +99,7 @@ class AuditedClass(TypedDict):
     """A class and how many images there are of it."""
 
     name: str
-    images: Annotated[int, Meta(ge=1, le=MOST_IMAGES)]
+    images: Annotated[int, Meta(ge=1, le=MAX_IMAGES)]
 
 
 class AuditDocument(TypedDict):

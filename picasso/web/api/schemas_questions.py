@@ -6,9 +6,9 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from picasso.imaging.masking import FILLS, MOST_POINTS, MOST_SHAPES
+from picasso.imaging.masking import FILLS, MAX_POINTS, MAX_SHAPES
 from picasso.models.info import Prediction
-from picasso.web.api.questions import MOST_IMAGES
+from picasso.web.api.questions import MAX_IMAGES
 from picasso.web.api.schemas import Fraction, Number, Uid
 
 
@@ -42,7 +42,7 @@ class Line(TypedDict):
         width: as a fraction of the longer side.
     """
 
-    line: Annotated[list[tuple[Fraction, Fraction]], Meta(min_length=1, max_length=MOST_POINTS)]
+    line: Annotated[list[tuple[Fraction, Fraction]], Meta(min_length=1, max_length=MAX_POINTS)]
     width: Annotated[float, Meta(gt=0, le=1)]
 
 
@@ -65,10 +65,10 @@ class WhatIfRequest(TypedDict, total=False):
         view: true to be shown the images as the model then sees them.
     """
 
-    shapes: Annotated[list[Shape], Meta(max_length=MOST_SHAPES)]
+    shapes: Annotated[list[Shape], Meta(max_length=MAX_SHAPES)]
     fill: Annotated[str, Meta(extra_json_schema={"enum": list(FILLS)})]
     other: Uid | None
-    images: Annotated[list[Uid], Meta(max_length=MOST_IMAGES)] | None
+    images: Annotated[list[Uid], Meta(max_length=MAX_IMAGES)] | None
     view: bool
 
 

@@ -10,14 +10,14 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response
 
-from picasso.audit.selection import FEWEST, MOST, PAIRS, left_out, spread, taken
+from picasso.audit.selection import MAX_PER_CLASS, MIN_PER_CLASS, PAIRS, left_out, spread, taken
 from picasso.config import IMAGES
 from picasso.errors import BadRequest, NotReady, PicassoError
 from picasso.evaluation.labeled_folder import Classes
 from picasso.imaging.decode import display_name
 from picasso.jobs.audit_documents import AT_WORK
-from picasso.jobs.audit_job import MOST_REFUSED
-from picasso.web.api.audits import LARGEST, document, documents, need_audit
+from picasso.jobs.audit_job import MAX_REFUSED
+from picasso.web.api.audits import MAX_NUMBER, document, documents, need_audit
 from picasso.web.context import find_session, in_time, make_session, need_session, services
 
 blueprint = Blueprint("audits", __name__)
@@ -32,8 +32,8 @@ def choose(error: PicassoError | None = None, refused: Sequence[str] = ()) -> st
         "audits.html",
         audits=documents(find_session()),
         class_names=names,
-        fewest=FEWEST,
-        most=MOST,
+        fewest=MIN_PER_CLASS,
+        most=MAX_PER_CLASS,
         pairs=PAIRS,
         most_bytes=services().settings.MAX_UPLOAD_MB * 1_000_000,
         error=error,
@@ -60,7 +60,7 @@ def start() -> Response:
         refused += [sentence] if (sentence := left_out(counts, names)) else []
         return redirect(url_for("audits.show_audit", audit_id=audited(by_class, chosen, refused)), 303)
     except PicassoError as error:
-        return make_response(choose(error, refused[:MOST_REFUSED]), error.status)
+        return make_response(choose(error, refused[:MAX_REFUSED]), error.status)
 
 
 def grouped(uploads: list[FileStorage], refused: list[str]) -> dict[int, list[FileStorage]]:
@@ -107,7 +107,7 @@ def audited(by_class: dict[int, list[FileStorage]], chosen: dict[int, int], refu
 def budget() -> float:
     """Return the seconds after which no further pair is begun, from the minutes of a form."""
     minutes = request.form.get("minutes", 0.0, type=float)
-    return 60 * minutes if 0 < minutes < LARGEST else LARGEST
+    return 60 * minutes if 0 < minutes < MAX_NUMBER else MAX_NUMBER
 
 
 @blueprint.get("/audits/<audit_id>")

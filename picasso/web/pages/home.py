@@ -17,7 +17,7 @@ from picasso.web.context import each, find_session, in_time, make_session, need_
 from picasso.web.pages.downloads import recipes_of
 from picasso.web.pages.files import sample_file
 from picasso.web.pages.reset import undoable
-from picasso.web.pages.run_view import MOST_TOGETHER, RunView, class_names, looks, render
+from picasso.web.pages.run_view import MAX_IN_TOTAL, RunView, class_names, looks, render
 from picasso.web.presentation import present
 
 blueprint = Blueprint("pages", __name__)
@@ -152,8 +152,8 @@ def start_runs() -> BaseResponse:
     names = request.form.getlist("visualization")
     if not names:
         raise BadRequest("No visualization was chosen; tick those that you want side by side.", field="visualization")
-    if len(names) > MOST_TOGETHER:
-        raise BadRequest(f"At most {MOST_TOGETHER} visualizations can be shown side by side.", field="visualization")
+    if len(names) > MAX_IN_TOTAL:
+        raise BadRequest(f"At most {MAX_IN_TOTAL} visualizations can be shown side by side.", field="visualization")
     return redirect(url_for("pages.show_runs", ids=",".join([start(name, {}).id for name in names])), 303)
 
 

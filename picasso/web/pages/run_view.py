@@ -25,7 +25,7 @@ from picasso.web.presentation import remaining
 log = logging.getLogger(__name__)
 
 # More than anybody compares, and few enough that a page stays light.
-MOST_TOGETHER = 6
+MAX_IN_TOTAL = 6
 
 # The folder of a run, and one of its results.
 Source = tuple[Path, dict[str, Any]]
@@ -113,8 +113,8 @@ def looks(session: Session, ids: str) -> list[RunView]:
         BadRequest: there are too many.
     """
     wanted = list(dict.fromkeys(ids.split(",")))
-    if len(wanted) > MOST_TOGETHER:
-        raise BadRequest(f"At most {MOST_TOGETHER} runs can be shown side by side.", field="run")
+    if len(wanted) > MAX_IN_TOTAL:
+        raise BadRequest(f"At most {MAX_IN_TOTAL} runs can be shown side by side.", field="run")
     return [RunView.at(session.run(run_id)) for run_id in wanted]
 
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 # Below this gain, as it is planned, whole images may be as fast: plans for small inputs promise up to 1.45 times too
 # much (ResNet50 at 64 x 64).
-ENOUGH = 1.4
+MIN_GAIN = 1.4
 # By how much probabilities may differ between two ways of computing them; rounding stays below.
 TOLERANCE = 3e-5
 
@@ -83,7 +83,7 @@ class Checked:
     def passes(self, boxes: Sequence[Box]) -> float:
         """Return how many whole images windows are worth."""
         plan = self.plan(boxes)
-        return len(boxes) / (plan.gain if plan and plan.gain >= ENOUGH else 1.0)
+        return len(boxes) / (plan.gain if plan and plan.gain >= MIN_GAIN else 1.0)
 
     def occlude(self, image: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
         """Answer windows the fast way where it is one, and by whole images where not."""
@@ -92,7 +92,7 @@ class Checked:
         if engine is None or plan is None:
             plain.method += f", because {self.reason}"
             return plain
-        if plan.gain < ENOUGH:
+        if plan.gain < MIN_GAIN:
             plain.method += ", because computing only what a window changes would save nothing"
             return plain
         parts = engine.run(image, fill, boxes, plan)

@@ -14,9 +14,9 @@ from picasso.models.tf.incremental.steps import BY_PLACE, Network
 
 # How many windows are computed together: with fewer, moving clean maps and starting operations takes longer than the
 # products; with more, rectangles fit less tightly around what changed.
-FEWEST, MOST = 16, 256
+MIN_WINDOWS, MAX_WINDOWS = 16, 256
 # How many multiply-adds are done at once, a fraction of a second on a few cores: somebody may wait for an answer.
-AT_ONCE = 5e9
+BATCH_WORK = 5e9
 FLOAT = 4
 
 
@@ -109,7 +109,9 @@ class Planner:
             # A window gathers what it needs; a product by tiles holds them twice as large, before and after.
             copies = 1 if step.slides in (None, BY_PLACE) else 4 if step.tile else 2
             most = max(most, FLOAT * tensors * copies)
-        return int(np.clip(min(self._memory // most, AT_ONCE // max(1.0, self._work(chunk))), FEWEST, MOST))
+        return int(
+            np.clip(min(self._memory // most, BATCH_WORK // max(1.0, self._work(chunk))), MIN_WINDOWS, MAX_WINDOWS)
+        )
 
     def _work(self, chunk: Chunk) -> float:
         """Return how many multiply-adds one window of a chunk takes."""
