@@ -83,7 +83,7 @@ def read(
         called: returns what a file is called, of its name.
 
     Raises:
-        BadRequest: fewer than two classes have :data:`~picasso.audit.selection.MIN_PER_CLASS` images that can be read, there are too many classes,
+        BadRequest: fewer than two classes have enough images that can be read, there are too many classes,
             or the model sees too few pixels.
     """
     if model.opens_images():
