@@ -1,4 +1,4 @@
-// What several rooms need: asking the server, and replacing parts of a page by what the server would draw now.
+// What several scripts need: asking the server, and replacing parts of a page by what the server would draw now.
 
 // Under which path the server is reached; "" where nothing stands before it.
 export const root = document.documentElement.dataset.root ?? "";

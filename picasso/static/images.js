@@ -1,7 +1,7 @@
 // Images: drop, paste, files or folders, at once visible and uploaded a few at a time; then moved about and removed.
 
 import { askPatiently, counted, every, refresh, send } from "./common.js";
-import { dropped, isImage } from "./dropping.js";
+import { dropped, isImage } from "./file_drop.js";
 
 // As many uploads at once; more would only wait in the server.
 const AT_ONCE = 3;

@@ -3,20 +3,20 @@
 
 import { every } from "./common.js";
 
-const ROOMS = {
+const SCRIPTS = {
   "[data-drop]": "./images.js",
-  "[data-estimate], [data-classes]": "./choosing.js",
-  "[data-run], [data-model-state=loading]": "./watching.js",
-  "[data-gather]": "./gathering.js",
+  "[data-estimate], [data-classes]": "./settings_form.js",
+  "[data-run], [data-model-state=loading]": "./poll.js",
+  "[data-gather]": "./upload_audit.js",
   "[data-audit]": "./auditing.js",
-  "[data-look]": "./looking.js",
-  "[data-what-if]": "./hiding.js",
-  "[data-copy]": "./copying.js",
+  "[data-look]": "./display_options.js",
+  "[data-what-if]": "./what_if.js",
+  "[data-copy]": "./clipboard.js",
 };
 
 document.documentElement.classList.add("scripted");
-for (const [selector, room] of Object.entries(ROOMS)) {
-  if (document.querySelector(selector)) import(room);
+for (const [selector, script] of Object.entries(SCRIPTS)) {
+  if (document.querySelector(selector)) import(script);
 }
 
 // Of small images the pixels are shown, as the model sees them; photographs are drawn smoothly.

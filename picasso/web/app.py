@@ -59,8 +59,8 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     # Algorithms that every browser and every proxy knows; images and arrays are compressed already.
     app.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
     Compress(app)
-    for room in (request_log, security, auth, admission):
-        room.init_app(app, settings)
+    for part in (request_log, security, auth, admission):
+        part.init_app(app, settings)
     error_handlers.init_app(app)
     pages = (home, audits, downloads, files, reset)
     api = (application, images, runs, api_audits, questions, openapi)

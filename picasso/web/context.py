@@ -40,7 +40,7 @@ class CookieAttributes(TypedDict):
 
 @dataclass(frozen=True)
 class Services:
-    """The rooms behind the web; one of each per application. ``samples`` are images by name, found at the start."""
+    """What the web server uses; one of each per application. ``samples`` are images by name, found at the start."""
 
     settings: Settings
     storage: Storage

@@ -95,10 +95,15 @@ def as_python(
     imported, made = configured(settings, chosen, full_paths)
     if spec.models:
         names_of_models = bracketed("[", map(literal, ["", *spec.models]), "]")
-        lines = ["from picasso import comparing", imported, "from picasso.models import load_configured", ""]
+        lines = [
+            "from picasso.explanation import comparison",
+            imported,
+            "from picasso.models import load_configured",
+            "",
+        ]
         lines += [f"settings = {made}", f"names = {names_of_models}"]
         lines += ["models = {name: load_configured(settings.compared(name)) for name in names}"]
-        explain = f"list({bracketed('comparing.explain_each(', ['models', *arguments], ')')})"
+        explain = f"list({bracketed('comparison.explain_each(', ['models', *arguments], ')')})"
     else:
         explain = bracketed("picasso.explain(", ["model", *arguments], ")")
         if settings.source and settings.source.suffix in SETTINGS_SUFFIXES:
@@ -119,7 +124,7 @@ def configured(settings: Settings, chosen: Mapping[str, Any], full_paths: bool) 
     if chosen:
         pairs = (f"{literal(key)}: {literal(value)}" for key, value in chosen.items())
         parts.append(bracketed("{", pairs, "}", 4))
-    return "from picasso import configuration", bracketed("configuration.load(", parts, ")")
+    return "from picasso import config", bracketed("config.load(", parts, ")")
 
 
 # ---- what is in the recipes -----------------------------------------------------------------------------------------

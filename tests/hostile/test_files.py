@@ -17,7 +17,7 @@ MAX_MEGABYTES = 100
 MEASURE = """
 import json, sys
 from pathlib import Path
-from picasso import images
+from picasso.imaging import decode
 from picasso.errors import PicassoError
 from tests.hostile import FOLDER
 
@@ -28,11 +28,11 @@ def peak():
     import resource
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_000_000
 
-images.read((FOLDER / "files" / "colours.png").read_bytes(), "x")
+decode.read((FOLDER / "files" / "colours.png").read_bytes(), "x")
 first = peak()
 for name in sys.argv[1:]:
     try:
-        images.read((FOLDER / "files" / name).read_bytes(), name)
+        decode.read((FOLDER / "files" / name).read_bytes(), name)
     except PicassoError as error:
         print(json.dumps([name, error.status, peak() - first]))
 """

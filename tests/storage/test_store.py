@@ -291,8 +291,8 @@ def test_closing_deletes_everything(storage: Storage) -> None:
 def test_folders_of_servers_that_were_killed_are_removed(tmp_path: Path) -> None:
     settings = config.build({"WORK_DIR": str(tmp_path)}, None)
     code = (
-        "import os; from picasso import configuration; from picasso.storage.store import Storage; "
-        f"storage = Storage(configuration.build({{'WORK_DIR': {str(tmp_path)!r}}}, None)); "
+        "import os; from picasso import config; from picasso.storage.store import Storage; "
+        f"storage = Storage(config.build({{'WORK_DIR': {str(tmp_path)!r}}}, None)); "
         "print(storage.folder, flush=True); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

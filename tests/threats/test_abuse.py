@@ -148,23 +148,24 @@ def test_a_client_that_hangs_up_stops_the_run_that_it_waits_for(server: Address)
 
 
 def test_requests_that_wait_leave_threads_for_others(server: Address) -> None:
-    head = server.send(request(parts(FILE + png()), MULTIPART)).partition(b"\r\n\r\n")[0]
-    cookie = head.lower().split(b"set-cookie: ")[1].split(b";")[0].decode()
+    heads = [server.send(request(parts(FILE + png()), MULTIPART)).partition(b"\r\n\r\n")[0] for _ in range(3)]
+    cookies = [head.lower().split(b"set-cookie: ")[1].split(b";")[0].decode() for head in heads]
     address = "/api/visualize?image=0&visualizer=Slow&Steps=100000"
     waiting = [server.connect() for _ in range(2)]
     try:
-        for connection in waiting:
+        for connection, cookie in zip(waiting, cookies, strict=False):
             connection.sendall(f"GET {address} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n".encode())
-        until(lambda: answered(server, "/api/runs", cookie).count(b'"id"') == 2)
-        refused = server.get(address, "Host: localhost", f"Cookie: {cookie}")
+        until(lambda: all(b'"id"' in answered(server, "/api/runs", cookie) for cookie in cookies[:2]))
+        refused = server.get(address, "Host: localhost", f"Cookie: {cookies[2]}")
         assert refused.startswith(b"HTTP/1.1 503")
         assert b"Retry-After" in refused
         for path in ("/healthz", "/", "/api/runs"):
-            answered(server, path, cookie)
+            answered(server, path, cookies[2])
     finally:
         for connection in waiting:
             connection.close()
-        answered(server, "/api/reset", cookie)
+        for cookie in cookies:
+            answered(server, "/api/reset", cookie)
 
 
 def test_nothing_lies_outside_the_folder_of_the_server(server: Address) -> None:

@@ -21,8 +21,8 @@ LATE = "the last 2 of 4 images were not stored; send fewer at once"
 @pytest.fixture(autouse=True)
 def slow(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each image take more than a third of the time that an upload has."""
-    rooms: context.Services = app.extensions["picasso"]
-    until(lambda: rooms.runner.model_status()["state"] == "ready")
+    services: context.Services = app.extensions["picasso"]
+    until(lambda: services.runner.model_status()["state"] == "ready")
     times = itertools.count(step=0.4 * context.UPLOAD_SECONDS)
     monkeypatch.setattr(context, "clock", lambda: next(times))
 

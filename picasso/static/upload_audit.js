@@ -1,7 +1,7 @@
 // The images of an audit: a folder is chosen or dropped, its classes and its cost are said, and the images are sent.
 
 import { ask, askPatiently, counted, duration, modelLoaded, refresh, root, send, settled } from "./common.js";
-import { dropped, isImage } from "./dropping.js";
+import { dropped, isImage } from "./file_drop.js";
 
 // So many images, or so many bytes, go with one request.
 const TOGETHER = 20;

@@ -2,7 +2,7 @@
 
 import { every, root } from "./common.js";
 import { paint, rangeOf, restore, facts } from "./maps.js";
-import "./reading.js";
+import "./map_probe.js";
 
 const form = document.querySelector("[data-look]");
 const fields = form.elements;

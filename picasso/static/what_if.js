@@ -1,16 +1,16 @@
 // What if this were hidden? Paint on the image and watch the probabilities move.
 
 import { counted, every, modelLoaded, pause, send } from "./common.js";
-import { stage } from "./stage.js";
+import { stage } from "./mask_editor.js";
 
 // Questions about many images are asked in parts, so that others are answered in between.
 const PART = 16;
 const AGAIN_MS = 1500;
 
-const room = document.querySelector("[data-what-if]");
-const tools = room.querySelector("form.tools");
-const find = (name) => room.querySelector(`[data-${name}]`);
-const uid = Number(room.dataset.uid);
+const section = document.querySelector("[data-what-if]");
+const tools = section.querySelector("form.tools");
+const find = (name) => section.querySelector(`[data-${name}]`);
+const uid = Number(section.dataset.uid);
 const kept = "picasso what if";
 
 let shapes = JSON.parse(sessionStorage.getItem(kept) ?? "[]");
@@ -44,7 +44,7 @@ const tell = ({ classes, before, after, flipped, view }) => {
     : flipped
       ? `It flips: the model now says ${now.name}, ${percent(now.prob)} %, and no longer ${was.name}.`
       : `Still ${was.name}: ${percent(was.prob)} % becomes ${percent(now.prob)} %.`;
-  room.classList.toggle("flipped", flipped);
+  section.classList.toggle("flipped", flipped);
   find("classes").replaceChildren(...classes.map((one) => {
     const row = document.createElement("tr");
     const name = cell(one.name, "th");
@@ -67,7 +67,7 @@ const ask = async () => {
   while (changed) {
     changed = false;
     try {
-      const { answers } = await send(room.dataset.whatIf, question([uid], true));
+      const { answers } = await send(section.dataset.whatIf, question([uid], true));
       await tell(answers[0]);
     } catch (error) {
       find("verdict").textContent = error.message;
@@ -87,7 +87,7 @@ const update = () => {
   ask();
 };
 
-const image = stage(room.querySelector("canvas"), {
+const image = stage(section.querySelector("canvas"), {
   tool: () => new FormData(tools).get("tool"),
   brush: () => Number(tools.elements.brush.value) / 100,
   begin: (shape) => shapes.push(shape),
@@ -134,7 +134,7 @@ const everywhere = async () => {
   let [done, flips] = [0, 0];
   for (let start = 0; start < items.length; start += PART) {
     const some = items.slice(start, start + PART);
-    const { answers } = await send(room.dataset.whatIf, question(some.map((item) => Number(item.dataset.uid)), false));
+    const { answers } = await send(section.dataset.whatIf, question(some.map((item) => Number(item.dataset.uid)), false));
     if (mine !== round) return;
     answers.forEach(({ before: [was], after: [now], flipped }, index) => {
       some[index].classList.toggle("flipped", flipped);
