@@ -1,6 +1,6 @@
 """Picasso shows where a trained image classifier looks.
 
-``picasso.explain``, ``picasso.audit_model`` and ``picasso.models.load_model`` serve notebooks;
+``picasso.load_model``, ``picasso.explain`` and ``picasso.audit_model`` serve notebooks;
 ``picasso.create_app`` makes the web application. Names are imported when first used, so that the command line answers
 at once.
 """
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from picasso.audit.start import audit_model
     from picasso.explanation.pipeline import explain
     from picasso.explanation.result import Result
+    from picasso.models.loading import load_model
     from picasso.visualizations.panel import Panel
     from picasso.web.app import create_app
 
 __version__ = "1.0.0.dev0"
-__all__ = ["Panel", "Result", "__version__", "audit_model", "create_app", "explain"]
+__all__ = ["Panel", "Result", "__version__", "audit_model", "create_app", "explain", "load_model"]
 
 HOMES = {
     "audit_model": "picasso.audit.start",
@@ -25,6 +26,7 @@ HOMES = {
     "explain": "picasso.explanation.pipeline",
     "Panel": "picasso.visualizations.panel",
     "Result": "picasso.explanation.result",
+    "load_model": "picasso.models.loading",
 }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -16,18 +17,29 @@ from picasso.visualizations.panel import Panel
 SEQUENTIAL = ("viridis", "cividis", "magma", "inferno", "gray")
 DIVERGING = ("RdBu_r", "PuOr_r", "BrBG_r")
 
+# A row of 256 colours for each of them, as matplotlib has them: viridis and its relatives are in the public domain
+# (CC0), the diverging ones are ColorBrewer's (Apache License 2.0). Importing matplotlib would take a second.
+TABLES = Path(__file__).with_name("colour_tables.png")
+
 # Small images are enlarged to about this many pixels, so that their pixels can be told apart.
 DISPLAY_SIDE = 320
 
 
+@cache
+def table(name: str) -> NDArray[np.uint8]:
+    """Return the 256 colours ``(256, 3)`` of one of :data:`SEQUENTIAL` or :data:`DIVERGING`, low to high."""
+    with Image.open(TABLES) as tables:
+        return np.asarray(tables)[(*SEQUENTIAL, *DIVERGING).index(name)]
+
+
 def strip(name: str) -> Image.Image:
     """Return the 256 colours of one of :data:`SEQUENTIAL` or :data:`DIVERGING`, low to high, a pixel each."""
-    return Image.fromarray(matplotlib.colormaps[name](np.arange(256), bytes=True)[None, :, :3])
+    return Image.fromarray(table(name)[None])
 
 
-def colours(panel: Panel) -> matplotlib.colors.Colormap:
-    """Return the colour map for a panel: diverging around zero where it is signed."""
-    return matplotlib.colormaps[DIVERGING[0] if panel.signed else SEQUENTIAL[0]]
+def colour_map(panel: Panel) -> str:
+    """Return the name of the colour map for a panel: diverging around zero where it is signed."""
+    return DIVERGING[0] if panel.signed else SEQUENTIAL[0]
 
 
 def paint(panel: Panel) -> NDArray[np.uint8]:
@@ -39,8 +51,7 @@ def paint(panel: Panel) -> NDArray[np.uint8]:
     else:
         # Nothing: the middle of a signed scale, where zero is, or else the lower end.
         normalized = np.full(panel.array.shape, 0.5 if panel.signed else 0.0)
-    painted: NDArray[np.uint8] = colours(panel)(normalized, bytes=True)[..., :3]
-    return painted
+    return table(colour_map(panel))[np.minimum((normalized * 256).astype(int), 255)]
 
 
 def enlarge(pixels: NDArray[Any], side: int = DISPLAY_SIDE) -> Image.Image:
@@ -67,4 +78,4 @@ def draw(panel: Panel, view: NDArray[np.uint8]) -> Image.Image:
 
 def colour_bar(panel: Panel) -> Image.Image:
     """Return the colour scale of a map, low to high, as a strip 256 pixels long."""
-    return strip(colours(panel).name).resize((256, 12), Image.Resampling.NEAREST)
+    return strip(colour_map(panel)).resize((256, 12), Image.Resampling.NEAREST)

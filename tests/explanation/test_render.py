@@ -16,6 +16,14 @@ def colour(name: str, value: float) -> list[int]:
     return [round(channel * 255) for channel in matplotlib.colormaps[name](value)[:3]]
 
 
+@pytest.mark.parametrize("name", [*render.SEQUENTIAL, *render.DIVERGING])
+def test_colours_are_those_of_matplotlib(name: str) -> None:
+    values = np.linspace(0, 1, 1025, dtype=np.float32)[None]
+    expected = matplotlib.colormaps[name](values, bytes=True)[..., :3]
+    np.testing.assert_array_equal(render.table(name)[np.minimum((values * 256).astype(int), 255)], expected)
+    np.testing.assert_array_equal(np.asarray(render.strip(name))[0], render.table(name))
+
+
 def test_the_ends_of_the_scale_have_the_ends_of_the_colour_map() -> None:
     painted = render.paint(Panel("x", np.array([[0.0, 1.0, 2.0]], np.float32), value_range=(0.0, 1.0)))
     low, high = colour("viridis", 0.0), colour("viridis", 1.0)

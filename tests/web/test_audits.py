@@ -555,6 +555,6 @@ def test_images_of_an_audit_that_is_deleted_meanwhile(visitor: FlaskClient, monk
 
 
 def test_the_web_process_needs_no_scipy() -> None:
-    slow = {"scipy", "tensorflow", "picasso.audit.audit"}
+    slow = {"matplotlib", "scipy", "tensorflow", "picasso.audit.audit"}
     code = f"import sys, picasso.web.app; sys.exit(' '.join({slow} & set(sys.modules)) or 0)"
     subprocess.run([sys.executable, "-c", code], check=True)
