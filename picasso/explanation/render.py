@@ -29,7 +29,8 @@ DISPLAY_SIDE = 320
 def table(name: str) -> NDArray[np.uint8]:
     """Return the 256 colours ``(256, 3)`` of one of :data:`SEQUENTIAL` or :data:`DIVERGING`, low to high."""
     with Image.open(TABLES) as tables:
-        return np.asarray(tables)[(*SEQUENTIAL, *DIVERGING).index(name)]
+        colours: NDArray[np.uint8] = np.asarray(tables)[(*SEQUENTIAL, *DIVERGING).index(name)]
+    return colours
 
 
 def strip(name: str) -> Image.Image:
@@ -51,7 +52,8 @@ def paint(panel: Panel) -> NDArray[np.uint8]:
     else:
         # Nothing: the middle of a signed scale, where zero is, or else the lower end.
         normalized = np.full(panel.array.shape, 0.5 if panel.signed else 0.0)
-    return table(colour_map(panel))[np.minimum((normalized * 256).astype(int), 255)]
+    painted: NDArray[np.uint8] = table(colour_map(panel))[np.minimum((normalized * 256).astype(int), 255)]
+    return painted
 
 
 def enlarge(pixels: NDArray[Any], side: int = DISPLAY_SIDE) -> Image.Image:
