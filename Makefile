@@ -3,10 +3,12 @@
 # make test    install and run the tests, but for the slow ones
 # make test-floors  run the tests of model files with the oldest versions that pyproject.toml allows
 # make test-all     install and run all tests
+# make release      build the archive and the wheel, and try the wheel in an environment of its own
 
 VENV := .venv
 PEERS := .venv-peers
 FLOORS := .venv-floors
+RELEASE := .venv-release
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 PYTHON ?= python3
@@ -15,7 +17,7 @@ EXAMPLE ?=
 CONFIG := $(if $(EXAMPLE),picasso/examples/$(EXAMPLE)/config.py,config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test test-all test-floors lint format docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-catalogue bench-peers bench-attributions clean
+.PHONY: install prepare run test test-all test-floors lint format docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-catalogue bench-peers bench-attributions release clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -98,5 +100,17 @@ bench-peers: $(PEERS)/installed
 bench-attributions: $(PEERS)/installed
 	$(PEERS)/bin/python -m benchmarks.attributions
 
+# What is published: a section of the changelog, an archive and a wheel, which is tried in an environment of its own.
+release: install
+	$(BIN)/python -m tests.release
+	$(BIN)/pip install --quiet --disable-pip-version-check build twine
+	rm -rf dist $(RELEASE)
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/pip install --quiet --disable-pip-version-check dist/*.whl
+	cd dist && ../$(RELEASE)/bin/python -P ../tests/smoke.py
+	@echo "dist/ is ready: $(BIN)/twine upload dist/*"
+
 clean:
-	rm -rf $(VENV) $(PEERS) $(FLOORS) docs/_build build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) $(FLOORS) $(RELEASE) docs/_build build dist *.egg-info

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from picasso.visualizations.panel import Panel
     from picasso.web.app import create_app
 
-__version__ = "1.0.0.dev0"
+__version__ = "1.0.0rc1"
 __all__ = ["Panel", "Result", "__version__", "audit_model", "create_app", "explain", "load_model"]
 
 HOMES = {
