@@ -39,10 +39,11 @@ def serve_and_ask() -> None:
             assert time.monotonic() < deadline, "the model was not loaded"
             try:
                 with urllib.request.urlopen(f"{address}/api/app_state") as answer:
-                    if json.load(answer)["state"] == "ready":
-                        break
+                    ready = json.load(answer)["state"] == "ready"
             except OSError:
-                pass
+                ready = False
+            if ready:
+                break
             time.sleep(0.2)
         with urllib.request.urlopen(address) as page:
             assert "PartialOcclusion" in page.read().decode()
