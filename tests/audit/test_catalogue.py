@@ -20,7 +20,7 @@ from tests.fakes import LinearModel
 
 OWN = '''
 import numpy as np
-from picasso.audit.interventions import Changed, Intervention
+from picasso.audit.interventions import InterventionResult, Intervention
 
 
 class Half(Intervention):
@@ -33,7 +33,7 @@ class Half(Intervention):
         towards, control = case.ours.copy(), case.ours.copy()
         towards[:, :half] = case.theirs[generator.integers(len(case.theirs), size=len(case.ours)), :half]
         control[:, :half] = case.ours[generator.permutation(len(case.ours)), :half]
-        return Changed(towards, control)
+        return InterventionResult(towards, control)
 
     def words(self, case):
         return "showing the upper half of {b} images in {a} images"

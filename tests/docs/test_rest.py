@@ -55,7 +55,7 @@ def request_of(words: list[str], names: dict[str, str]) -> dict[str, Any]:
         else:
             assert word.startswith(f"{ADDRESS}/api/"), word
             request["path"] = real(word.removeprefix(ADDRESS))
-    if request["path"].endswith("/images"):
+    if re.search(r"/audits/\w+/images$", request["path"]):
         # An audit needs more images than a page can name.
         files = [(file.getvalue(), name) for file, name in request["data"]["file"]]
         request["data"]["file"] = [(io.BytesIO(body), name) for body, name in files * (MIN_PER_CLASS // len(files))]

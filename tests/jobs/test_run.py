@@ -83,7 +83,7 @@ def test_cancelled_before_it_starts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("raise", "Trouble failed on the image p0: ZeroDivisionError"),
+        ("raise", "Trouble failed on p0: ZeroDivisionError"),
         ("exit", "The run failed: SystemExit: 3"),
         ("nan", "not finite"),
     ],

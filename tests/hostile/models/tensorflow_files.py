@@ -449,7 +449,7 @@ def hostile_list() -> list[Hostile]:
         ("custom", code, "EvilOp is not one that Picasso knows", one("EvilOp", "zero")),
         ("escape", code, "is not one that Picasso knows", one("\x1b[2J" + "x" * 300, "zero")),
         ("uninitialized", code, "Empty is not one", one("Empty", "axes", dtype=kind(FLOAT))),
-        ("picture", code, "DecodeJpeg decodes data, and an answer depends", lambda _: graph(added(
+        ("image", code, "DecodeJpeg decodes data, and an answer depends", lambda _: graph(added(
             string("s", "x"), node("evil", "DecodeJpeg", "s"), source="evil", of=UINT8))),
         ("handle", code, "is no tensor of numbers or texts but an object", lambda _: graph(classifier(constant(
             "evil", tensor(RESOURCE, (), b"", field(14, field(1, "cpu:0"))), RESOURCE)))),
