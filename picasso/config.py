@@ -9,8 +9,9 @@ import itertools
 import json
 import os
 import runpy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,10 @@ class Settings:
     )
     LOG_REQUESTS: bool = setting(False, "Whether each request is written to the log as a line of JSON.")
     MODEL: str = setting("", 'A model file to load; "" uses the class that the next three settings name.')
-    MODEL_CLS_PATH: str = setting("{picasso}/examples/keras/model.py", "The Python file that holds your model class.")
+    MODEL_CLS_PATH: str = setting(
+        "{picasso}/examples/keras/model.py",
+        'The Python file that holds your model class; "" takes the class of an installed package.',
+    )
     MODEL_CLS_NAME: str = setting("KerasMNISTModel", "The name of the model class in that file.")
     MODEL_LOAD_ARGS: dict[str, Any] = setting(
         {"data_dir": "{picasso}/examples/keras/data"}, "The keyword arguments of the class's load() method."
@@ -220,6 +224,18 @@ REPLACED = {
     "DATA_DIR": 'write MODEL_LOAD_ARGS = {"data_dir": ...}',
     "MAX_CONTENT_LENGTH": "write MAX_UPLOAD_MB, in megabytes",
 }
+
+
+def installed(group: str) -> list[tuple[str, Callable[[], Any]]]:
+    """Return the plugins that installed packages offer: their names, and what imports each.
+
+    Args:
+        group: of entry points: ``"picasso.visualizations"``, ``"picasso.interventions"`` or ``"picasso.models"``.
+    """
+    # Only commands that look for plugins need it.
+    from importlib.metadata import entry_points
+
+    return sorted(((one.name, one.load) for one in entry_points(group=group)), key=itemgetter(0))
 
 
 def load(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from picasso.audit.interventions import INTERVENTIONS, KINDS, Intervention
+from picasso.config import installed
 from picasso.errors import BadRequest, ConfigurationError, reason
 from picasso.explanation.registry import import_file
 
 
 def catalogue(files: Sequence[Path] = ()) -> tuple[Intervention, ...]:
-    """Return the built-in interventions and those of files; each file has a list ``INTERVENTIONS``.
+    """Return the built-in interventions, those of files and those of installed packages.
+
+    Each file has a list ``INTERVENTIONS``. An entry point of the group ``picasso.interventions`` is an intervention or
+    a list of them.
 
     Raises:
         ConfigurationError: a file can't be imported or has no such list, one in it is no intervention or of no known
@@ -19,20 +24,32 @@ def catalogue(files: Sequence[Path] = ()) -> tuple[Intervention, ...]:
     """
     found = list(INTERVENTIONS)
     for file in files:
-        try:
-            listed = list(import_file(file, file.parent).INTERVENTIONS)
-        except (Exception, SystemExit) as error:
-            why = f"{file} has no list INTERVENTIONS: {reason(error)}."
-            raise ConfigurationError(why, field="INTERVENTIONS") from error
-        for one in listed:
-            if wrong := what_is_wrong(one):
-                raise ConfigurationError(f"In {file}, {wrong}", field="INTERVENTIONS")
-            if one.name in {other.name for other in found}:
-                raise ConfigurationError(
-                    f"There already is an intervention called {one.name}; rename that in {file}.", field="INTERVENTIONS"
-                )
-            found.append(one)
+        add(found, str(file), lambda file=file: import_file(file, file.parent).INTERVENTIONS)  # type: ignore[misc]
+    for name, load in installed("picasso.interventions"):
+        add(found, f"the installed plugin {name}", load)
     return tuple(found)
+
+
+def add(found: list[Intervention], source: str, load: Callable[[], Any]) -> None:
+    """Add the interventions of one source to those that were found before.
+
+    Raises:
+        ConfigurationError: see :func:`catalogue`.
+    """
+    try:
+        loaded = load()
+        listed = [loaded] if isinstance(loaded, Intervention) else list(loaded)
+    except (Exception, SystemExit) as error:
+        why = f"{source} has no list INTERVENTIONS: {reason(error)}."
+        raise ConfigurationError(why, field="INTERVENTIONS") from error
+    for one in listed:
+        if wrong := what_is_wrong(one):
+            raise ConfigurationError(f"In {source}, {wrong}", field="INTERVENTIONS")
+        if one.name in {other.name for other in found}:
+            raise ConfigurationError(
+                f"There already is an intervention called {one.name}; rename that in {source}.", field="INTERVENTIONS"
+            )
+        found.append(one)
 
 
 def what_is_wrong(one: object) -> str:

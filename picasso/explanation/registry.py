@@ -6,19 +6,21 @@ import importlib.util
 import inspect
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from picasso.config import PACKAGE
+from picasso.config import PACKAGE, installed
 from picasso.errors import BadRequest, ConfigurationError, NotFound, reason
 from picasso.models.base import Model
 from picasso.visualizations.base import BaseVisualization
 
 log = logging.getLogger(__name__)
 
+# The entry points of installed packages.
+GROUP = "picasso.visualizations"
 BUILT_IN = PACKAGE / "visualizations"
 TEMPLATES = PACKAGE / "templates"
 CARDS = PACKAGE / "static" / "cards"
@@ -65,7 +67,10 @@ class Entry:
 
 
 class Registry:
-    """All visualizations of the built-in folder and of ``plugin_dirs``, read once.
+    """All visualizations of the built-in folder, of ``plugin_dirs`` and of installed packages, read once.
+
+    A package offers visualizations as entry points of the group ``picasso.visualizations``, each a class or a module;
+    templates and card images lie beside the class, as in a plugin folder.
 
     Raises:
         ConfigurationError: a plugin folder does not exist.
@@ -79,6 +84,8 @@ class Registry:
             if not folder.is_dir():
                 raise ConfigurationError(f"There is no folder {folder}, which PLUGIN_DIRS names.", field="PLUGIN_DIRS")
             self._read(folder, folder, folder)
+        for name, load in installed(GROUP):
+            self._install(name, load)
 
     def entries(self) -> list[Entry]:
         """Return everything that was found, the usable first, family by family in alphabetical order."""
@@ -143,6 +150,25 @@ class Registry:
                 continue
             for cls in classes:
                 self._add(cls, file, templates, images)
+
+    def _install(self, name: str, load: Callable[[], Any]) -> None:
+        try:
+            found = load()
+            classes = visualizations_in(found) if isinstance(found, ModuleType) else [found]
+            files = [Path(inspect.getfile(cls)) for cls in classes if issubclass(cls, BaseVisualization)]
+            if not files or len(files) < len(classes):
+                raise TypeError(f"{found!r} must be a BaseVisualization, or a module that defines some")
+        # As above: an installed plugin may raise anything.
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            log.exception("The installed visualization %s can't be imported", name)
+            self._entries.setdefault(name, Entry(name, reason=f"the installed plugin can't be used: {reason(error)}."))
+            return
+        for cls, file in zip(classes, files, strict=True):
+            if file.parent not in self.plugin_dirs:
+                self.plugin_dirs.append(file.parent)
+            self._add(cls, file, file.parent, file.parent)
 
     def _add(self, cls: type[BaseVisualization[Any]], file: Path, templates: Path, images: Path) -> None:
         name = cls.__name__

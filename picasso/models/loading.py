@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from picasso import config, remedies
-from picasso.config import Settings
+from picasso.config import Settings, installed
 from picasso.errors import ConfigurationError, ModelCodeError, PicassoError, reason
 from picasso.models import memory_limit
 from picasso.models.arrays import Array
@@ -226,7 +226,13 @@ def opens_images(settings: Settings) -> bool:
 
 
 def find_class(settings: Settings) -> type[Model]:
-    """Execute the file of the model class and return the class."""
+    """Execute the file of the model class and return the class; without a file, that of an installed package.
+
+    Raises:
+        ConfigurationError: there is no such class, or what defines it fails.
+    """
+    if not settings.MODEL_CLS_PATH:
+        return installed_class(settings.MODEL_CLS_NAME)
     path, name = settings.path(settings.MODEL_CLS_PATH), settings.MODEL_CLS_NAME
     module = import_file(path, "MODEL_CLS_PATH")
     cls = getattr(module, name, None)
@@ -237,3 +243,23 @@ def find_class(settings: Settings) -> type[Model]:
         f"{path} has no model class {name}; it has {', '.join(models) or 'none'}. Write its name into MODEL_CLS_NAME.",
         field="MODEL_CLS_NAME",
     )
+
+
+def installed_class(name: str) -> type[Model]:
+    """Return the model class that an installed package offers as an entry point of the group ``picasso.models``."""
+    offered = dict(installed("picasso.models"))
+    if name not in offered:
+        known = ", ".join(offered) or "none"
+        raise ConfigurationError(
+            f"No installed package offers a model class {name}; there are: {known}. If the class is your own, write its "
+            "file into MODEL_CLS_PATH.",
+            field="MODEL_CLS_NAME",
+        )
+    try:
+        cls = offered[name]()
+    except Exception as error:
+        why = f"The installed model class {name} can't be imported: {reason(error)}."
+        raise ConfigurationError(why, field="MODEL_CLS_NAME") from error
+    if isinstance(cls, type) and issubclass(cls, Model):
+        return cls
+    raise ConfigurationError(f"The installed {name} is no class derived from Model.", field="MODEL_CLS_NAME")
