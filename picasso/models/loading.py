@@ -251,7 +251,7 @@ def installed_class(name: str) -> type[Model]:
     if name not in offered:
         known = ", ".join(offered) or "none"
         raise ConfigurationError(
-            f"No installed package offers a model class {name}; there are: {known}. If the class is your own, write its "
+            f"No installed package offers a model class {name}; there are: {known}. If it is your own, write its "
             "file into MODEL_CLS_PATH.",
             field="MODEL_CLS_NAME",
         )
