@@ -7,6 +7,45 @@ from tests.threats.line import ABUSE, API, BORDER, CONNECTIONS, DECODING, GUARD,
 MODELS, TENSORFLOW = "hostile/test_models.py", "models/test_loading_tensorflow.py"
 
 PROMISES: dict[str, tuple[str, ...]] = {
+    "A model is loaded from the configuration only, never over HTTP.": (f"{GUARD}::test_no_address_takes_a_model",),
+    "Picasso reads each of them itself, as data, before a framework does, and goes by [lists of what is "
+    "allowed](docs/model-files.md); what is on no list is refused, with its place.": (
+        "models/test_scan_keras.py::test_code_files_and_addresses_are_found_with_their_place",
+        "models/test_scan_onnx_tflite.py::test_hostile_files_are_refused",
+        "models/test_scan_tensorflow.py::test_hostile_files_are_refused",
+    ),
+    "Only PNG, JPEG, WebP, GIF, BMP, and TIFF (uncompressed, LZW, Deflate or PackBits) are decoded, and of "
+    "several frames the first.": (
+        "imaging/test_decode.py::test_accepted_formats",
+        "imaging/test_decode.py::test_other_formats_are_refused",
+        "imaging/test_decode.py::test_the_first_frame_of_an_animation",
+        "imaging/test_headers.py::test_the_second_frame_reaches_no_decoder",
+    ),
+    "Pixels alone are stored, under generated names, in a temporary folder of the session that is deleted when "
+    "it expires or the server ends.": (
+        "web/test_audits.py::test_names_are_metadata_and_never_paths",
+        f"{STORAGE}::test_sessions_expire_when_nobody_uses_them",
+    ),
+    "What one session holds can't be reached from another: ids can't be guessed, and a wrong one is answered "
+    "like one that never existed.": (
+        f"{API}::test_nothing_of_one_session_is_seen_from_another",
+        "browser/test_proxy.py::test_two_visitors_and_one_who_guesses",
+        f"{STORAGE}::test_sessions_are_found_by_id_only",
+    ),
+    "Every page forbids inline scripts and anything from another host; names are shown as text.": (
+        f"{GUARD}::test_every_answer_is_protected",
+        "browser/test_hostile.py::test_names_and_the_output_of_plugins_are_text",
+    ),
+    "What is stored, queued and computed is bounded; the process that computes may crash or hang without the server.": (
+        "storage/test_quota.py::test_a_session_and_all_of_them_have_limits",
+        "jobs/test_engine.py::test_the_queue_is_bounded_and_knows_positions",
+        "jobs/test_engine.py::test_a_killed_worker_fails_one_shard_and_is_replaced",
+        "jobs/test_worker_faults.py::test_one_that_hangs_is_replaced",
+    ),
+    "Errors shown to a visitor hold no traceback; that goes to the log.": (
+        "jobs/test_run.py::test_failures_are_written_down",
+        "test_redaction.py::test_a_traceback_in_a_message_becomes_its_last_line",
+    ),
     "A model file that holds code, or names a file, a link or an address outside of it, is refused before anything of "
     "it runs, and nothing that it names is opened.": (
         f"{MODELS}::test_each_is_refused_for_its_reason",
@@ -180,3 +219,19 @@ PROMISES: dict[str, tuple[str, ...]] = {
         f"{LOGIN}::test_requests_are_logged_without_names",
     ),
 }
+
+# What SECURITY.md says besides: what it is about, and what is not promised.
+EXPLANATIONS = (
+    "Picasso is an upload-and-compute server for one person's own machine.",
+    "**Trusted** is what the operator writes: the settings file (a Python file is executed), the model class, the "
+    "visualizations in `PLUGIN_DIRS` and the files in `INTERVENTIONS`, and the plugins of packages that are installed.",
+    "**Not trusted unless `TRUST_MODEL` is set** are model files.",
+    "This is not promised: that a file which is refused nothing is quick or right, since what depends on the "
+    "image is not followed; that the frameworks' own code has no faults; that a file stays what it was between "
+    "the scan and the loading; and anything at all for a file that you trust.",
+    "It is no sandbox: load models of strangers in a container.",
+    "**Never trusted** is what arrives by HTTP: images, file names, settings of a visualization, addresses, headers.",
+    "An audit's images are decoded a second time, by the process that computes, after they have passed.",
+    "On systems without limits for processes, such as Windows, there are only the bounds that the header tells, "
+    "and those of the clock.",
+)

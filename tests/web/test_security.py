@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import io
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
+from picasso.web import admission
 from picasso.web.context import Services
 from tests.conftest import finish, upload
 
@@ -78,6 +81,19 @@ LINKED = {
 def address_of(rule: Rule) -> str:
     """Return an address that a rule matches."""
     return rule.build({name: 0 if name == "panel" else "x" for name in rule.arguments})[1]  # type: ignore[index]
+
+
+def test_no_address_takes_a_model(client: FlaskClient) -> None:
+    # The views that take files, and all that they take are images.
+    assert sorted(admission.UPLOADS) == [
+        "api_audits.add_audit_images",
+        "api_images.add_image",
+        "audits.start",
+        "pages.upload",
+    ]
+    for file in ("keras2_zip.keras", "keras2_plain.h5", "logits.onnx"):
+        body = (Path(__file__).parents[1] / "zoo" / file).read_bytes()
+        assert client.post("/api/images", data={"file": (io.BytesIO(body), file)}).status_code == 415
 
 
 @pytest.mark.parametrize("kind", ["link", "image", "frame"])
