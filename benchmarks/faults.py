@@ -178,7 +178,7 @@ def main() -> None:
         if disk:
             with Server({}, disk) as server:
                 tell(full_disk, server, disk)
-    print("\n".join(markdown(("what was done", "what came of it"), rows)))
+    print("\n".join(markdown(("fault", "result"), rows)))
 
 
 if __name__ == "__main__":

@@ -247,9 +247,9 @@ def report(notes: Notes) -> list[str]:
         for kind, seconds in sorted(notes.seconds.items())
     ]
     return [
-        f"{notes.runs} runs finished, {notes.ended} ended with the process that computed them; "
-        f"{notes.maps} maps and {notes.answers} answers compared, {notes.hung_up} requests hung up on; "
-        f"answers: {answers}; problems: {len(notes.problems)}.",
+        f"{notes.runs} runs finished, {notes.ended} failed with their worker process; "
+        f"{notes.maps} maps and {notes.answers} answers compared, {notes.hung_up} requests aborted; "
+        f"responses: {answers}; problems: {len(notes.problems)}.",
         "",
         *markdown(("request", "answers", "median, ms", "99th of 100, ms"), rows),
     ]

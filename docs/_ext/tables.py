@@ -1,4 +1,4 @@
-"""Tables of the documentation that are made from the code, so that they are never out of date."""
+"""Tables of the documentation that are generated from the code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from picasso import config
 from picasso.explanation.registry import Registry
 from picasso.visualizations import BaseVisualization
 
-# What is code in a sentence of the configuration: an assignment, a dotted name, a call, a key.
+# Parts of a help text that are marked as code: an assignment, a dotted name, a call, a key.
 CODE = re.compile(r"[A-Z_]{5,} = \{.*\}|\b(?:\w+\.){2,}\w+|\b\w+\(\)|\b[A-Z]+(?:_[A-Z]+)+\b|\"\"")
 
 
@@ -35,16 +35,16 @@ def settings() -> str:
         (code(name), type(default).__name__, code(config.format_value(default)), with_code(help_of(name)))
         for name, default in config.DEFAULTS.items()
     ]
-    return table(("Setting", "Type", "Default", "What it is"), rows)
+    return table(("Setting", "Type", "Default", "Description"), rows)
 
 
 def help_of(name: str) -> str:
-    """Return the sentence that documents a setting."""
+    """Return the help text of a setting."""
     return str(config.FIELDS[name].metadata["help"])
 
 
 def replaced() -> str:
-    """Return the table of the original's keys that changed."""
+    """Return the table of the keys of the original Picasso that changed."""
     rows = [(code(key), with_code(now)) for key, now in config.REPLACED.items()]
     return table(("Key of the original", "Now"), rows)
 
@@ -55,11 +55,11 @@ def settings_of(visualization: type[BaseVisualization]) -> str:  # type: ignore[
         (code(name), code(control.show(control.default)), control.allowed(), control.help)
         for name, control in visualization.ALLOWED_SETTINGS.controls().items()
     ]
-    return table(("Setting", "Default", "Values", "What it is"), rows)
+    return table(("Setting", "Default", "Values", "Description"), rows)
 
 
 def substitutions() -> dict[str, str]:
-    """Return every table by the name that pages use for it."""
+    """Return every table by its name in the pages."""
     made = {"settings": settings(), "replaced": replaced()}
     for entry in Registry().entries():
         if entry.cls and entry.cls.ALLOWED_SETTINGS.controls():

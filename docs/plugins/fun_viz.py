@@ -18,16 +18,16 @@ from picasso.visualizations import (
 
 @dataclass(frozen=True)
 class FunVizSettings(VisualizationSettings):
-    """What the user can choose; each field becomes a control on the page."""
+    """The settings; each field becomes a control on the page."""
 
-    direction: str = choice("rows", "columns", help="Whether the bands lie or stand.")
-    bands: int = number(7, minimum=2, maximum=50, help="How many bands there are.")
+    direction: str = choice("rows", "columns", help="Whether the bands are rows or columns.")
+    bands: int = number(7, minimum=2, maximum=50, help="The number of bands.")
 
 
 class FunViz(BaseVisualization[FunVizSettings]):
-    """Hide one band after the other and map how far the best class's logit falls."""
+    """Hide one band at a time and map how far the logit of the best class drops."""
 
-    DESCRIPTION = "How much of its score the best class loses without each band."
+    DESCRIPTION = "How far the logit of the best class drops without each band."
     ALLOWED_SETTINGS = FunVizSettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
 
