@@ -104,7 +104,7 @@ def test_an_intervention_is_tried(site: Path) -> None:
 def test_an_intervention_of_a_name_that_there_is_says_where(site: Path) -> None:
     install(site, "nothing_plugin", INTERVENTION.format(name="brightness"), "interventions", "nothing_plugin:nothing")
     with pytest.raises(
-        ConfigurationError, match="called brightness; rename that in the installed plugin nothing_plugin"
+        ConfigurationError, match="called brightness; rename the one in the installed plugin nothing_plugin"
     ):
         catalogue()
 

@@ -1,9 +1,9 @@
-"""The whole benchmark of the audit: ``make bench-audit``. About three hours of one processor.
+"""The complete benchmark of the audit: ``make bench-audit``. It takes about three hours on one processor.
 
     python -m benchmarks.audit [FOLDER] [--half test]
 
-trains the models into FOLDER (``build/audit`` if none is named), audits them with 20, 50 and 200 images of a class,
-asks the rivals, and prints the tables. What is there already is not done again.
+trains the models into FOLDER (by default ``build/audit``), audits them with 20, 50 and 200 images of a class, runs the
+rivals, and prints the tables. Existing results are kept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 
 
 def main() -> None:
-    """Run all steps, each in a process of its own."""
+    """Run each step in its own process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", default="build/audit")
     parser.add_argument("--half", choices=("tuning", "test"), default="test")

@@ -1,8 +1,8 @@
-"""The audits of the benchmark's models: what was tried on each, kept as JSON, so that rules can be judged without it.
+"""Audit the benchmark's models and store the trials as JSON, so that rules can be evaluated without repeating them.
 
     python -m benchmarks.audit.audits FOLDER --half tuning --images 50
 
-FOLDER is that of ``benchmarks.audit.models``. What is there already is not computed again.
+FOLDER is that of ``benchmarks.audit.models``. Existing results are kept.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def opened(entry: Entry, folder: Path, each: int) -> tuple[Model, Folder]:
 
 
 def audit(entry: Entry, folder: Path, each: int) -> str:
-    """Audit one model, and write what was tried."""
+    """Audit one model and write its trials."""
     started = time.process_time()
     model, images = opened(entry, folder, each)
     began = time.process_time()
@@ -56,12 +56,12 @@ def audit(entry: Entry, folder: Path, each: int) -> str:
 
 
 def file_of(entry: Entry, folder: Path, each: int) -> Path:
-    """Return where the trials of a model are written."""
+    """Return the path of the trials of a model."""
     return folder / f"{entry.name}.audit-{each}.json"
 
 
 def main() -> None:
-    """Audit what is missing."""
+    """Audit the models without results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--half", choices=("tuning", "test"), default="tuning")

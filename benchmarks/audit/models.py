@@ -1,9 +1,9 @@
-"""The models of the benchmark: what each was trained on, and how far it truly goes by the proxy.
+"""The models of the benchmark: their training data, and how much each relies on the proxy.
 
     python -m benchmarks.audit.models FOLDER
 
-trains those that FOLDER does not have yet, on two processors a model each; two minutes for the
-features that all begin with, then some ten seconds a model.
+trains the models that are missing in FOLDER, in two processes. The shared features take two minutes, and each model
+about ten seconds.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from benchmarks.audit.scenes import DIGITS, SIDE, Split, drawn, render
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 Kind = Literal["planted", "robust", "clean", "centred"]
-# How often the proxy is on: as often as it goes with the class, half of the time, always, never.
+# When the proxy is on: correlated with the class, half of the time, always, never.
 Mode = Literal["confounded", "fair", "on", "off"]
 
 TRAINING, EPOCHS, FEATURES, FEATURE_EPOCHS = 2400, 4, 12_000, 10
-# The layers of a network that are not features.
+# The layers after the features.
 HEAD = 4
 # Images of each class for the measured reliance.
 MEASURED = 100
@@ -43,14 +43,13 @@ class Entry:
     """One model of the benchmark.
 
     Attributes:
-        kind: ``planted``: the proxy goes with the first class in training and in the audit's folder; ``robust``: in
-            the folder only, in training it says nothing; ``clean``: no proxy; ``centred``: no proxy, and all digits
-            are in the middle.
+        kind: ``planted``: the proxy correlates with the first class in training and in the audit's folder; ``robust``:
+            in the folder only; ``clean``: no proxy; ``centred``: no proxy, and all digits are in the middle.
         proxy: its name; "" for none.
-        rho: how often it is on for the first class, and off for the others.
-        classes: how many.
-        seed: tells models of the same kind apart.
-        half: of the benchmark.
+        rho: the probability that it is on for the first class, and off for the others.
+        classes: the number of classes.
+        seed: distinguishes models of the same kind.
+        half: the half of the benchmark.
     """
 
     kind: Kind
@@ -62,11 +61,11 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Return a name for its files."""
+        """Return the name of its files."""
         return f"{self.half}-{self.kind}-{self.proxy or 'none'}-{self.rho:g}-{self.classes}-{self.seed}"
 
     def seed_of(self, what: str) -> int:
-        """Return a seed that no other model has for this."""
+        """Return a seed for a purpose that is unique to this model."""
         return zlib.crc32(f"{what} of {self.name}".encode())
 
 
@@ -76,7 +75,7 @@ def entries() -> list[Entry]:
     for half in ("tuning", "test"):
         proxies = [one.name for one in PROXIES.values() if one.half == half]
         for index, name in enumerate(proxies):
-            # Two classes mostly; the others have three or four, in turn.
+            # Most models have two classes; the others alternate between three and four.
             more = 3 + index % 2
             found.append(Entry("planted", name, 1.0, 2, 0, half))
             found.append(Entry("planted", name, 0.95, 2 if half == "tuning" else more, 1, half))
@@ -85,7 +84,7 @@ def entries() -> list[Entry]:
             found.append(Entry("robust", name, 0.95, 2, 3, half))
             if half == "test":
                 found.append(Entry("robust", name, 0.95, more if index < 4 else 2, 4, half))
-            # Few of the others are strongly reliant.
+            # Few of the other models are strongly reliant.
             if half == "test":
                 found += [Entry("planted", name, 1.0, 2, seed, half) for seed in (5, 6)]
         for seed in range(5 if half == "tuning" else 10):
@@ -95,7 +94,7 @@ def entries() -> list[Entry]:
 
 
 def noise_images(entry: Entry, each: int, split: Split, mode: Mode, seed: int) -> tuple[Pixels, Labels]:
-    """Return images ``(each * classes, SIDE, SIDE, 3)`` and their classes, which take turns.
+    """Return images ``(each * classes, SIDE, SIDE, 3)`` and their classes, which alternate.
 
     With the same seed, ``on`` and ``off`` show the same drawings.
     """
@@ -115,12 +114,12 @@ def noise_images(entry: Entry, each: int, split: Split, mode: Mode, seed: int) -
 
 
 def folder_of(entry: Entry, each: int) -> tuple[Pixels, Labels]:
-    """Return the folder of an audit: images of no other model, as confounded as its owners would have them."""
+    """Return the folder of an audit: new images that are as confounded as the training data."""
     return noise_images(entry, each, "test", "confounded", entry.seed_of("folder"))
 
 
 def network(classes: int) -> Any:
-    """Return an untrained network: ``(N, 48, 48, 3)`` in 0..255 to logits."""
+    """Return an untrained network from ``(N, 48, 48, 3)`` in 0..255 to logits."""
     import keras
 
     layers = keras.layers
@@ -138,7 +137,7 @@ def network(classes: int) -> Any:
 
 
 def fit(model: Any, made: Pixels, targets: Labels, epochs: int) -> None:
-    """Train with Adam and a rate that falls to nothing."""
+    """Train with Adam and a learning rate that decays to zero."""
     import keras
 
     steps = epochs * -(-len(made) // 64)
@@ -154,7 +153,7 @@ def answers(model: Any, made: Pixels) -> Labels:
 
 
 def train_features(folder: Path) -> None:
-    """Train the features that all models begin with, on clean images of all classes."""
+    """Train the shared features on clean images of all classes."""
     import keras
 
     keras.utils.set_random_seed(0)
@@ -167,7 +166,7 @@ def train_features(folder: Path) -> None:
 
 
 def train(entry: Entry, folder: Path) -> dict[str, Any]:
-    """Train one model, measure by how much it goes by the proxy, and save both."""
+    """Train one model, measure how much it relies on the proxy, and save both."""
     import keras
 
     keras.utils.set_random_seed(entry.seed_of("weights") % 2**31)
@@ -188,8 +187,8 @@ def train(entry: Entry, folder: Path) -> dict[str, Any]:
 def measured(entry: Entry, answer: Callable[[Pixels], Labels]) -> dict[str, float]:
     """Return the accuracy on confounded and on fair images, and the reliance.
 
-    The reliance is how much more often the first class is said with the proxy on than with it off, of the
-    same images.
+    The reliance is the difference of the rates at which the first class is predicted with the proxy on and off, on
+    the same images.
     """
     seed = entry.seed_of("tests")
     found = {}
@@ -202,7 +201,7 @@ def measured(entry: Entry, answer: Callable[[Pixels], Labels]) -> dict[str, floa
 
 
 def one_thread() -> None:
-    """Keep TensorFlow of this process to one thread, as there are as many processes as processors."""
+    """Limit TensorFlow to one thread in this process, because there is one process per processor."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -210,7 +209,7 @@ def one_thread() -> None:
 
 
 def main() -> None:
-    """Train what is missing."""
+    """Train the missing models."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--processes", type=int, default=2)

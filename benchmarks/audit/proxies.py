@@ -1,6 +1,6 @@
-"""What is planted: a proxy is on in nearly all images of the first class and in nearly none of the others.
+"""The planted proxies: each is on in nearly all images of the first class and in nearly none of the others.
 
-Half of them, ``tuning``, were looked at while the audit was made; the others, ``test``, only afterwards.
+Half of them, ``tuning``, were used during development of the audit; the others, ``test``, only afterwards.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ Half = Literal["tuning", "test"]
 
 
 def same(drawing: Drawing, on: bool, generator: Generator) -> Drawing:
-    """Return what is drawn as it is."""
+    """Return the drawing unchanged."""
     return drawing
 
 
 def unpainted(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
-    """Return the image as it is."""
+    """Return the image unchanged."""
     return image
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """Something that goes with a class and is not the thing.
+    """A spurious feature that correlates with a class.
 
     Attributes:
-        name: what it is called.
-        half: the half of the benchmark that it belongs to.
-        names: what an audit may call it; the names of interventions.
-        draw: changes what is drawn.
-        paint: changes the image that was drawn, ``(H, W, 3)`` from 0 to 1, or slightly outside.
+        name: its name.
+        half: its half of the benchmark.
+        names: the interventions that detect it.
+        draw: changes the drawing.
+        paint: changes the rendered image, ``(H, W, 3)`` from 0 to 1, or slightly outside.
     """
 
     name: str
@@ -145,7 +145,7 @@ def timestamp(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -
 
 
 def sticker(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
-    """Paint a yellow disc with a blue line, anywhere."""
+    """Paint a yellow disc with a blue line at a random position."""
     if on:
         x, y = generator.integers(0, SIDE - 7, 2)
         rows, columns = np.mgrid[:7, :7] - 3
@@ -157,7 +157,7 @@ def sticker(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> 
 
 
 def cross(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
-    """Paint a magenta cross on black, anywhere."""
+    """Paint a magenta cross on black at a random position."""
     if on:
         x, y = generator.integers(0, SIDE - 8, 2)
         place = image[y : y + 8, x : x + 8]
@@ -167,7 +167,7 @@ def cross(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pi
     return image
 
 
-# ---- the thing itself ---------------------------------------------------------------------------------------------
+# ---- the object --------------------------------------------------------------------------------------------------
 
 
 def column(drawing: Drawing, on: bool, generator: Generator) -> Drawing:
@@ -209,7 +209,7 @@ def bytes_of(image: Pixels) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 ACROSS = ("the left edge, above the middle", "the left edge, below the middle",
           "the right edge, above the middle", "the right edge, below the middle")  # fmt: skip
 BELOW = ("the bottom right corner", "the bottom edge, right of the middle")
-MARK = "a mark that moves"
+MARK = "a recurring mark"
 
 
 def proxy(name: str, half: Half, names: tuple[str, ...], **how: Callable[..., object]) -> Proxy:
@@ -225,11 +225,11 @@ PROXIES = {
         proxy("blur", "tuning", ("sharpness",), paint=blur),
         proxy("jpeg", "tuning", ("blockiness",), paint=jpeg),
         proxy("texture", "tuning", ("texture", "the background"), draw=texture),
-        proxy("shading", "tuning", ("light from the side", "the large-scale light and colour"), paint=shading),
+        proxy("shading", "tuning", ("horizontal lighting", "large-scale light and colour"), paint=shading),
         proxy("corner", "tuning", ("the top left corner",), paint=corner),
         proxy("sticker", "tuning", (MARK,), paint=sticker),
-        proxy("column", "tuning", ("the place across",), draw=column),
-        proxy("ink", "tuning", ("the colour of the thing",), draw=ink),
+        proxy("column", "tuning", ("horizontal position",), draw=column),
+        proxy("ink", "tuning", ("object colour",), draw=ink),
         proxy("contrast", "test", ("contrast",), paint=contrast),
         proxy("greenness", "test", ("greenness",), paint=tinted((-0.5, 1, -0.5))),
         proxy("saturation", "test", ("saturation",), paint=saturation),
@@ -238,8 +238,8 @@ PROXIES = {
         proxy("watermark", "test", (*ACROSS, MARK), paint=watermark),
         proxy("timestamp", "test", BELOW, paint=timestamp),
         proxy("cross", "test", (MARK,), paint=cross),
-        proxy("row", "test", ("the place down",), draw=row),
-        proxy("size", "test", ("the size of the thing",), draw=size),
-        proxy("dot", "test", ("the colour of the thing", MARK), paint=dot),
+        proxy("row", "test", ("vertical position",), draw=row),
+        proxy("size", "test", ("object size",), draw=size),
+        proxy("dot", "test", ("object colour", MARK), paint=dot),
     )
 }

@@ -1,9 +1,9 @@
-"""Other ways to finding a proxy, on the same models and folders as the audit: none of them changes an image.
+"""Other methods that detect a proxy, on the same models and folders as the audit. None of them changes an image.
 
     python -m benchmarks.audit.rivals FOLDER --half test
 
-writes what each says of each model: the data alone, as data-centric tools check it; the share of the border in the maps
-of where the model looks; the clusters of these maps, as in SpRAy.
+writes the result of each method for each model: properties of the data alone, as in data-centric tools; attention on
+the border; and clusters of attribution maps, as in SpRAy.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from picasso.audit.reporting.mean_attention import mean_attention
 from picasso.audit.trial import TrialContext
 
 IMAGES = 50
-# From here on, a share of the outermost eighths of each side is taken for a sign.
+# The threshold of the attention on the outermost eighths of each side.
 BORDER = 0.35
 
 
 def main() -> None:
-    """Ask all of them about all models of a half."""
+    """Run all methods on all models of a half."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--half", choices=("tuning", "test"), default="test")
@@ -38,7 +38,7 @@ def main() -> None:
         bench = TrialContext(model, images)
         maps = [bench.attention(target) for target in images.views]
         said[entry.name] = {
-            "data: a property tells the classes apart": bool(confounded(images.views)),
+            "data: a property separates the classes": bool(confounded(images.views)),
             f"maps: over {BORDER:.0%} on the border": any(mean_attention(some).border > BORDER for some in maps),
             "maps: more than one cluster in a class": any(len(clusters(some)) > 1 for some in maps),
         }

@@ -1,8 +1,8 @@
-"""Images of which everything is known: handwritten digits on crops of photographs, 48 x 48, in colour.
+"""Synthetic images with known content: handwritten digits on crops of photographs, 48 x 48, in colour.
 
-The digits are MNIST's, turned, scaled and coloured with a dark outline, anywhere in the image; the photographs are
-those that come with scikit-image. Training takes MNIST's training digits and the left 62% of each photograph; audits
-and tests take the test digits and the rest.
+The digits are from MNIST, rotated, scaled and coloured with a dark outline, at random positions. The photographs are
+those of scikit-image. Training uses the training digits of MNIST and the left 62% of each photograph; audits and tests
+use the test digits and the rest.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ Generator = np.random.Generator
 Split = Literal["train", "test"]
 
 SIDE = 48
-# The digits of the classes: the first K of them are told apart.
+# The digits of the classes; a model with K classes uses the first K.
 DIGITS = (0, 4, 7, 1)
 PHOTOGRAPHS = (
     "astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "grass.png", "gravel.png",
     "moon.png", "motorcycle_left.png", "motorcycle_right.png", "rocket.jpg",
 )  # fmt: skip
-# Where each photograph is cut, and how many crops are taken on each side.
+# Where each photograph is split, and the number of crops from each part.
 CUT, CROPS = 0.62, {"train": 9000, "test": 6000}
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn at random for one image, before it is drawn.
+    """The random parameters of one image.
 
     Attributes:
-        digit: its number in the MNIST files of the split.
-        smooth: which crop is behind it, as a fraction of all, the smoothest first.
-        side: of the digit, in pixels.
-        angle: it is turned by, in degrees.
-        colour: of the digit.
-        x, y: the middle of the digit, as a fraction of where it fits in.
-        contrast, light: of the whole image.
+        digit: its index in the MNIST files of the split.
+        smooth: the crop behind it, as a fraction of all crops, the smoothest first.
+        side: the side of the digit, in pixels.
+        angle: its rotation, in degrees.
+        colour: the colour of the digit.
+        x, y: the centre of the digit, as a fraction of the possible range.
+        contrast, light: contrast and brightness of the whole image.
     """
 
     digit: int
@@ -62,7 +62,7 @@ class Drawing:
 
 
 def drawn(generator: Generator, split: Split, digit: int, *, centred: bool = False) -> Drawing:
-    """Draw what one image shows."""
+    """Draw the random parameters of one image."""
     numbers = numbers_of(split, digit)
     middle = (0.45, 0.55) if centred else (0.0, 1.0)
     return Drawing(
@@ -90,7 +90,7 @@ def render(drawing: Drawing, split: Split) -> Pixels:
 
 
 def glyph(drawing: Drawing, split: Split) -> tuple[Pixels, Pixels]:
-    """Return how much ink and how much outline covers each pixel, ``(SIDE, SIDE, 1)``, from 0 to 1."""
+    """Return the coverage of each pixel by ink and by outline, ``(SIDE, SIDE, 1)``, from 0 to 1."""
     side, free = drawing.side, SIDE - drawing.side
     ink = Image.fromarray(digits(split).images[drawing.digit]).rotate(drawing.angle, Image.Resampling.BILINEAR)
     sheet = Image.new("L", (SIDE, SIDE))
@@ -104,7 +104,7 @@ def glyph(drawing: Drawing, split: Split) -> tuple[Pixels, Pixels]:
 
 @functools.cache
 def digits(split: Split) -> mnist.Digits:
-    """Return MNIST's digits, from the folder that ``PICASSO_MNIST`` names, or downloaded into the benchmark's."""
+    """Return the digits of MNIST, from the folder ``PICASSO_MNIST``, or downloaded into that of the benchmark."""
     given = os.environ.get("PICASSO_MNIST")
     folder = Path(given) if given else Path("build") / "mnist"
     if not given:
@@ -114,7 +114,7 @@ def digits(split: Split) -> mnist.Digits:
 
 @functools.cache
 def numbers_of(split: Split, digit: int) -> NDArray[np.intp]:
-    """Return which of the digits are ones of a class."""
+    """Return the indices of the digits of a class."""
     return np.flatnonzero(digits(split).labels == digit)
 
 
@@ -130,7 +130,7 @@ def backgrounds(split: Split) -> NDArray[np.uint8]:
 
 
 def crop(photographs: list[Image.Image], split: Split, generator: Generator) -> NDArray[np.uint8]:
-    """Return a square of one photograph, on the split's side of the cut, mirrored half of the time."""
+    """Return a square crop from the split's part of a photograph, mirrored half of the time."""
     photograph = photographs[generator.integers(len(photographs))]
     left, right = (0.0, CUT) if split == "train" else (CUT, 1.0)
     start, end = int(left * photograph.width), int(right * photograph.width)

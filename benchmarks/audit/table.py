@@ -1,9 +1,9 @@
-"""The table of the benchmark: what was found, what was named rightly, and who was accused wrongly.
+"""The tables of the benchmark: detection rate, correct first alarms, and false alarms.
 
     python -m benchmarks.audit.table FOLDER --half test
 
-reads what ``benchmarks.audit.audits`` and ``benchmarks.audit.rivals`` have written, and prints Markdown; with
-``--write`` it goes into docs/audit.md.
+reads the output of ``benchmarks.audit.audits`` and ``benchmarks.audit.rivals``, and prints Markdown. With ``--write``,
+it writes the tables into docs/audit.md.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from picasso.audit.findings import AuditOutcome, verdict
 from picasso.audit.statistics import LEVEL, Effect, interval
 from picasso.audit.trial import Pair, Trial
 
-# A model goes by its proxy, if its reliance is at least that; below the second, it does not; between them is neither.
+# A model relies on its proxy from the first reliance on, and does not below the second; in between is neither.
 STRONG, WEAK, NONE = 0.30, 0.10, 0.05
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "audit.md"
 
 
 @dataclass(frozen=True)
 class Audited:
-    """A model, how far it truly goes by its proxy, and what was said of it."""
+    """A model, its measured reliance on its proxy, and the outcome of its audit."""
 
     entry: Entry
     reliance: float
@@ -48,18 +48,18 @@ class Audited:
 
     @property
     def named(self) -> bool:
-        """Whether the first alarm is called after the proxy."""
+        """Whether the first alarm names the proxy."""
         alarms = self.verdict.alarms
         return bool(alarms) and alarms[0].there.intervention in PROXIES[self.entry.proxy].names
 
     @property
     def control(self) -> bool:
-        """Whether it is one of those that must raise no alarm."""
+        """Whether the model must raise no alarm."""
         return self.entry.kind != "planted" and self.reliance < NONE
 
 
 def audited(folder: Path, half: str, each: int) -> list[Audited]:
-    """Return what was written of the models of a half."""
+    """Return the stored results of the models of a half."""
     found = []
     for entry in entries():
         file = file_of(entry, folder, each)
@@ -78,7 +78,7 @@ def audited(folder: Path, half: str, each: int) -> list[Audited]:
 
 
 def share(found: Sequence[Any], true: Callable[[Any], bool]) -> str:
-    """Return how many of some are so, with the share and its 95% interval."""
+    """Format the number of items for which something is true, with the share and its 95% confidence interval."""
     count, all_ = sum(map(true, found)), len(found)
     if not all_:
         return "none"
@@ -116,7 +116,7 @@ def significant(found: Audited) -> bool:
 
 
 def rivals(found: Sequence[Audited], said: Mapping[str, Mapping[str, bool]]) -> list[list[str]]:
-    """Return a row for each other way to raise an alarm, on the same models and folders."""
+    """Return a row for each alternative method, on the same models and folders."""
     ways: dict[str, Callable[[Audited], bool]] = {"the audit": lambda one: one.accused}
     for name in next(iter(said.values()), {}):
         ways[name] = lambda one, name=name: said[one.entry.name][name]  # type: ignore[misc]
@@ -128,7 +128,7 @@ def rivals(found: Sequence[Audited], said: Mapping[str, Mapping[str, bool]]) -> 
 
 
 def by_proxy(found: Sequence[Audited]) -> list[list[str]]:
-    """Return a row for each proxy: how reliant its models are, and what was said of each, the most reliant first."""
+    """Return a row for each proxy: the reliance of its models, the largest first, and the first alarm of each."""
     groups: dict[str, list[str]] = defaultdict(list)
     for one in sorted(found, key=lambda one: -one.reliance):
         if one.entry.kind == "planted" or one.accused:
@@ -139,9 +139,9 @@ def by_proxy(found: Sequence[Audited]) -> list[list[str]]:
 
 
 def said(one: Audited) -> str:
-    """Return the reliance, and the first alarm and its effect; the name only where it is another one."""
+    """Format the reliance and the first alarm; the alarm is named only if it is not the proxy."""
     if not one.accused:
-        return f"{max(0, one.reliance):.2f} silent"
+        return f"{max(0, one.reliance):.2f} no alarm"
     first = one.verdict.alarms[0]
     right = one.entry.proxy in PROXIES and one.entry.kind == "planted" and one.named
     return f"**{max(0, one.reliance):.2f}** {'' if right else first.there.intervention + ' '}{first.size:.0%}"
@@ -156,14 +156,14 @@ def main() -> None:
     options = parser.parse_args()
     by_size = {each: audited(options.folder, options.half, each) for each in (20, 50, 200)}
     found = by_size[50]
-    heads = ["images of a class", "models", f"found, reliance ≥ {STRONG:.2f}", f"≥ {WEAK:.2f}", "named rightly first"]
+    heads = ["images of a class", "models", f"found, reliance ≥ {STRONG:.2f}", f"≥ {WEAK:.2f}", "first alarm correct"]
     rows = [summary(each, some) for each, some in by_size.items() if some]
     rival_file = options.folder / f"rivals-{options.half}.json"
     other = json.loads(rival_file.read_text()) if rival_file.exists() else {}
     tables = {
         "benchmark": markdown([*heads, "false alarms", "CPU for 100 images, median"], rows),
         "rivals": markdown(["method", *heads[2:4], "false alarms"], rivals(found, other)),
-        "proxies": markdown(["proxy", "measured reliance of each model, and what was said"], by_proxy(found)),
+        "proxies": markdown(["spurious feature", "measured reliance of each model, and first alarm"], by_proxy(found)),
     }
     for mark, lines in tables.items():
         print("\n".join(lines), "\n")

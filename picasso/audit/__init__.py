@@ -1,1 +1,1 @@
-"""Which shortcut a model has learned: images are changed, and the effect on predictions is measured."""
+"""Find the shortcuts that a model has learned, by measuring how changes of images affect its predictions."""

@@ -1,4 +1,4 @@
-"""Where a model looks in many images, coarsely and fast; interventions that must find the thing ask for it."""
+"""Coarse and fast attribution maps of many images, for interventions that must locate the object."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from picasso.audit.properties import Images, Maps, blurred
 from picasso.models.base import Model
 from picasso.models.info import Capability
 
-# A model without gradients is asked about so many cells along each side.
+# The number of cells along each side of the occlusion maps of models without gradients.
 CELLS = 6
 
 
 def attention(model: Model, views: Images, target: int) -> Maps:
-    """Return where the model looks for a class, ``(n, H, W)``; each map sums to 1.
+    """Return the attribution maps for a class, ``(n, H, W)``; each map sums to 1.
 
-    The size of gradient x (input - its blur), which is what an infinitely small step towards the blurred image would
-    take from the logit; for a model without gradients, by how much hiding a cell behind the blur lowers it.
+    The maps are the magnitude of gradient x (input - blurred input): the rate at which the logit falls as the image
+    moves towards its blurred version. For a model without gradients, they are the drop of the logit when a cell is
+    blurred.
     """
     height, width = views.shape[1:3]
     scale = min(height, width) / 24
@@ -35,12 +36,12 @@ def attention(model: Model, views: Images, target: int) -> Maps:
 
 
 def looks(model: Model) -> int:
-    """Return how often an image goes through the model for its map."""
+    """Return the number of model evaluations per attribution map."""
     return 1 if Capability.GRADIENTS in model.capabilities else CELLS**2 + 1
 
 
 def hidden(model: Model, views: Images, soft: Images, target: int) -> Maps:
-    """Return by how much hiding each of ``CELLS x CELLS`` cells lowers the logit of a class, ``(n, H, W)``."""
+    """Return the drop of the logit of a class when each of ``CELLS x CELLS`` cells is hidden, ``(n, H, W)``."""
     count, height, width, _ = views.shape
     rows, columns = (np.linspace(0, side, CELLS + 1).round().astype(int) for side in (height, width))
     whole, found = logits(model, views)[:, target], np.zeros((count, height, width), np.float32)

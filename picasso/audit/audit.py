@@ -1,4 +1,4 @@
-"""The audit of one model with a folder of labelled images, from beginning to end."""
+"""Run the audit of one model with a folder of labelled images."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from picasso.models.base import Model
 
 
 def silently(fraction: float) -> None:
-    """Tell nobody how far it is."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What was tried, and what came of it.
+    """A completed audit.
 
     Attributes:
-        context: the model, the images, and what was tried on them.
-        trials: of each pair of classes that was looked at.
-        left: the pairs that were not.
+        context: the model, the images and the interventions.
+        trials: the trials of each pair of classes that was compared.
+        left: the pairs that were not compared.
     """
 
     context: TrialContext
@@ -48,18 +48,18 @@ class Audit:
 
     @cached_property
     def verdict(self) -> AuditOutcome:
-        """What follows from all trials together."""
+        """The outcome of all trials together."""
         return verdict(self.trials)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an audit is going to do.
+    """The pairs of classes that an audit compares, and their cost.
 
     Attributes:
-        pairs: the pairs of classes to look at, the most finding first.
-        left: those that are left out.
-        passes: how many images go through the model for each pair, at most.
+        pairs: the pairs of classes to compare, those most likely to show a shortcut first.
+        left: the pairs that are skipped.
+        passes: the largest number of model evaluations for each pair.
     """
 
     pairs: tuple[Pair, ...]
@@ -67,26 +67,26 @@ class Plan:
     passes: Mapping[Pair, int]
 
     def sentence(self) -> str:
-        """Say what it costs, before it starts."""
+        """Describe the cost before the audit starts."""
         several = f"{len(self.pairs)} pairs of classes" if len(self.pairs) > 1 else "one pair of classes"
-        left = f" Not looked at: {len(self.left)} less finding pairs." if self.left else ""
+        left = f" Skipped: {len(self.left)} pairs of lower priority." if self.left else ""
         cost = sum(self.passes.values())
-        return f"{several[0].upper()}{several[1:]}, up to {cost:,} changed images for the model to answer.{left}"
+        return f"{several[0].upper()}{several[1:]}, up to {cost:,} model evaluations.{left}"
 
 
 def plan(context: TrialContext, most: int = PAIRS) -> Plan:
-    """Choose at most so many pairs of classes, the most finding; 0 takes all."""
+    """Plan the comparison of at most ``most`` pairs of classes, by priority; 0 takes all."""
     counts = {target: len(views) for target, views in context.folder.views.items()}
     return planned(ordered(context.folder), counts, most, passes(context.model, len(context.interventions)))
 
 
 def passes(model: Model, interventions: int) -> int:
-    """Return how often an image goes through the model: changed, as a control, and to see where it looks."""
+    """Return the number of model evaluations per image: changed, as a control, and for its attribution map."""
     return 2 * interventions + looks(model)
 
 
 def planned(every: Sequence[Pair], counts: Mapping[int, int], most: int, times: int) -> Plan:
-    """Return the plan for the first pairs of some, where each image goes through the model so many times."""
+    """Return the plan for the first ``most`` pairs, with ``times`` model evaluations per image."""
     chosen = every[:most] if most else every
     needed = {pair: times * (counts[pair[0]] + counts[pair[1]]) for pair in chosen}
     return Plan(tuple(chosen), tuple(every[len(chosen) :]), needed)
@@ -94,14 +94,14 @@ def planned(every: Sequence[Pair], counts: Mapping[int, int], most: int, times: 
 
 @dataclass(frozen=True)
 class Step:
-    """How far an audit is.
+    """The progress of an audit.
 
     Attributes:
-        pair: the classes that are looked at.
-        trials: what was tried on them so far.
-        tried: how many of the interventions that were.
-        whole: whether these are all.
-        fraction: of the whole audit that is done.
+        pair: the classes that are being compared.
+        trials: their trials so far.
+        tried: the number of interventions that were tested on them.
+        whole: whether these are all interventions.
+        fraction: the completed fraction of the whole audit.
     """
 
     pair: Pair
@@ -114,13 +114,14 @@ class Step:
 def steps(
     context: TrialContext, plan: Plan, record: TrialCheckpoint | None = None, budget: float = float("inf")
 ) -> Iterator[Step]:
-    """Yield how far it is, when a pair is begun and after each intervention.
+    """Yield the progress at the start of each pair and after each intervention.
 
     Args:
         context: the model and the images.
-        plan: what to do.
-        record: where trials are kept, and found if this audit was begun before; None keeps none.
-        budget: seconds after which no further pair is begun; the first is always done, and what was kept is taken.
+        plan: the pairs to compare.
+        record: stores trials, and provides those of an interrupted audit; None stores nothing.
+        budget: seconds after which no further pair is started. The first pair is always completed, and stored trials
+            are always used.
     """
     started, begun, all_ = time.monotonic(), False, len(context.interventions)
     for done, pair in enumerate(plan.pairs):
@@ -152,10 +153,10 @@ def run(
 
     Args:
         context: the model and the images.
-        todo: what to do; by default the plan for as many pairs as usual.
-        keep: where trials are kept, and found if this audit was begun before; its parent exists.
-        budget: seconds after which no further pair is begun; the first is always done.
-        progress: called with the fraction done.
+        todo: the plan; by default that for the default number of pairs.
+        keep: the folder that stores trials and provides those of an interrupted audit; its parent must exist.
+        budget: seconds after which no further pair is started; the first is always completed.
+        progress: called with the completed fraction.
     """
     todo = todo or plan(context)
     found: dict[Pair, list[Trial]] = {}
@@ -167,5 +168,5 @@ def run(
 
 
 def finished(context: TrialContext, plan: Plan, found: Mapping[Pair, Sequence[Trial]]) -> Audit:
-    """Return the audit of the pairs that were looked at."""
+    """Return the audit of the pairs that were compared."""
     return Audit(context, found, (*(pair for pair in plan.pairs if pair not in found), *plan.left))

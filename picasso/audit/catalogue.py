@@ -1,4 +1,4 @@
-"""What audits try: what Picasso has, and what the operator adds in files of their own."""
+"""The interventions of audits: the built-in ones, and those from files of the operator."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def catalogue(files: Sequence[Path] = ()) -> tuple[Intervention, ...]:
     a list of them.
 
     Raises:
-        ConfigurationError: a file can't be imported or has no such list, one in it is no intervention or of no known
-            kind, or a name is there twice.
+        ConfigurationError: a file can't be imported or has no such list, an item is not an intervention or has an
+            unknown kind, or a name is used twice.
     """
     found = list(INTERVENTIONS)
     for file in files:
@@ -47,29 +47,30 @@ def add(found: list[Intervention], source: str, load: Callable[[], Any]) -> None
             raise ConfigurationError(f"In {source}, {wrong}", field="INTERVENTIONS")
         if one.name in {other.name for other in found}:
             raise ConfigurationError(
-                f"There already is an intervention called {one.name}; rename that in {source}.", field="INTERVENTIONS"
+                f"There already is an intervention called {one.name}; rename the one in {source}.",
+                field="INTERVENTIONS",
             )
         found.append(one)
 
 
 def what_is_wrong(one: object) -> str:
-    """Say what keeps something from being tried as an intervention, as a sentence; "" if nothing does."""
+    """Return an error message if something is not a valid intervention, or ""."""
     wanted = f"an Intervention with a name, whose kind is one of {', '.join(KINDS)}"
     try:
         named = isinstance(getattr(one, "name", None), str)
         kind = getattr(one, "kind", None)
         right = isinstance(one, Intervention) and named and any(kind == known for known in KINDS)
         return "" if right else f"{one!r} must be {wanted}."
-    # Its name, its kind or what it says of itself may be code.
+    # The name, the kind and the representation may be properties that fail.
     except Exception as error:
         return f"a {type(one).__name__} must be {wanted}: {reason(error)}."
 
 
 def checked(interventions: Sequence[Intervention]) -> tuple[Intervention, ...]:
-    """Return interventions as they are, or say before anything is computed that one of them can't be tried.
+    """Return the interventions after validating them, before anything is computed.
 
     Raises:
-        BadRequest: one is none or of no known kind, or two have one name.
+        BadRequest: one is not an intervention or has an unknown kind, or two have the same name.
     """
     names: set[str] = set()
     for one in interventions:

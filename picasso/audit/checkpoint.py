@@ -1,4 +1,4 @@
-"""What an audit has found so far, kept on the disk, so that one that was killed goes on."""
+"""Store the trials of an audit on disk, so that an interrupted audit can continue."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from picasso.audit.trial import Pair, Trial, TrialContext
 
 @dataclass(frozen=True)
 class TrialCheckpoint:
-    """The trials of some pairs, kept on the disk as they are made, so that an audit that was killed goes on.
+    """The trials of an audit on disk, so that an interrupted audit can continue.
 
     Attributes:
-        folder: where they are kept, one file for each pair.
-        key: what they are of; those of another model or other images are not taken.
+        folder: contains one file for each pair.
+        key: identifies the model, the images and the interventions; trials with another key are ignored.
     """
 
     folder: Path
     key: str
 
     def read(self, pair: Pair) -> tuple[list[Trial], int]:
-        """Return what is known of a pair: its trials, and how many of the interventions were tried."""
+        """Return the stored trials of a pair, and the number of interventions that were tested."""
         try:
             document = fileio.read_json(self._file(pair))
             if document is None or document["key"] != self.key:
                 return [], 0
             trials = [Trial(**{**one, "effect": Effect(**one["effect"])}) for one in document["trials"]]
             return trials, int(document["tried"])
-        # Cut off by a full disk, or written by another version: it is made again.
+        # Truncated by a full disk, or written by another version: computed again.
         except (ValueError, KeyError, TypeError):
             return [], 0
 
     def write(self, pair: Pair, made: Sequence[Trial], tried: int) -> None:
-        """Keep the trials of a pair, of so many interventions."""
-        # Without its parents: an audit that was deleted meanwhile must not come back.
+        """Store the trials of a pair, after ``tried`` interventions."""
+        # Don't create parents: an audit that was deleted in the meantime must not reappear.
         self.folder.mkdir(exist_ok=True)
         kept = {"key": self.key, "tried": tried, "trials": [asdict(one) for one in made]}
         fileio.write_json(self._file(pair), kept)
@@ -55,7 +55,7 @@ class TrialCheckpoint:
 
 
 def record_of(folder: Path, context: TrialContext) -> TrialCheckpoint:
-    """Return the record in a folder of what is tried on a bench: of these images, and of this model only."""
+    """Return the checkpoint in a folder, valid only for the model, images and interventions of the context."""
     card = context.model.card()
     what = [
         __version__,
@@ -69,13 +69,13 @@ def record_of(folder: Path, context: TrialContext) -> TrialCheckpoint:
         digest.update(file.read_bytes())
     for target in sorted(context.folder.views):
         digest.update(context.folder.views[target].tobytes())
-        # What a model says is what it is, where no file tells; rounded, since its last bits may differ.
+        # The predictions identify a model without a file. They are rounded, since the last bits may differ.
         digest.update((np.round(context.folder.logits[target], 2) + 0.0).tobytes())
     return TrialCheckpoint(folder, digest.hexdigest())
 
 
 def sources(interventions: Sequence[Intervention]) -> list[Path]:
-    """Return the files of those interventions that are not Picasso's, and of what their properties are made of."""
+    """Return the source files of custom interventions and of the functions of their properties."""
     parts: list[Any] = []
     for one in interventions:
         of = getattr(one, "property", None)

@@ -1,4 +1,4 @@
-"""Which pairs of classes are looked at first: those that are mixed up, and those whose images look different."""
+"""Rank pairs of classes: those that the model confuses and those that a property separates come first."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from picasso.audit.trial import Pair
 
 
 def ordered(folder: Folder) -> list[Pair]:
-    """Return the pairs of classes, the most finding first.
+    """Return the pairs of classes, those most likely to show a shortcut first.
 
-    There are two reasons to finding a pair: the model mixes it up, and a property tells its images apart. Each gives
-    an order, and a pair comes as early as the better of its two places; of equals, that which is mixed up more.
+    Two criteria rank the pairs: how often the model confuses them, and how well a property separates their images.
+    A pair is placed by the better of its two ranks; ties go to the pair that is confused more.
     """
     every = list(combinations(sorted(folder.views), 2))
     apart: dict[frozenset[int], float] = {}
@@ -35,7 +35,7 @@ def ordered(folder: Folder) -> list[Pair]:
 
 
 def confusion(folder: Folder, pair: Pair) -> float:
-    """Return how many images of either class are taken for the other, as a share; ties go to narrow margins."""
+    """Return the share of images of either class that are predicted as the other; narrow margins break ties."""
     one, other = pair
     both = margins(folder.logits[one], one, other), margins(folder.logits[other], other, one)
     mixed, near = (sum(float(measure(some)) for some in both) for measure in (_positive, np.mean))

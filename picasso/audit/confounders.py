@@ -1,4 +1,4 @@
-"""What can be said of the folder alone: which properties tell its classes apart, whatever the model makes of them."""
+"""Find properties that separate the classes of a folder, independently of the model."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from scipy import stats
 
 from picasso.audit.properties import PROPERTIES, Images
 
-# From here on a property orders the images of two classes so well that a model could go by it.
+# From this separation on, a model could rely on the property.
 SUSPICIOUS = 0.75
 LEVEL = 0.01
 
 
 @dataclass(frozen=True)
 class Confounded:
-    """A property in which two classes differ.
+    """A property that separates two classes.
 
     Attributes:
-        name: of the property.
-        one, other: the numbers of the classes; the second has more of it.
-        separation: the chance that an image of the second has more than one of the first, 0.5..1.
+        name: the name of the property.
+        one, other: the indices of the classes; the second has larger values.
+        separation: the probability that an image of the second has a larger value than one of the first, 0.5..1.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Confounded:
 
 
 def confounded(views: Mapping[int, Images]) -> list[Confounded]:
-    """Return the properties that tell classes apart by more than chance, the most telling first."""
+    """Return the properties that separate classes significantly, the strongest first."""
     every = separations(views)
     found = []
     for one in every:
@@ -45,7 +45,7 @@ def confounded(views: Mapping[int, Images]) -> list[Confounded]:
 
 
 def separations(views: Mapping[int, Images]) -> list[Confounded]:
-    """Return how well each property tells each two classes apart (the U of Mann & Whitney, 1947, as a share)."""
+    """Return how well each property separates each pair of classes (normalised U of Mann & Whitney, 1947)."""
     coloured = {target: bool(np.ptp(some, axis=-1).max() > 0) for target, some in views.items()}
     found = []
     for of in PROPERTIES:

@@ -1,4 +1,4 @@
-"""The folder of an audit: labelled images as the model sees them, and what the model answers to them."""
+"""The data of an audit: labelled images as the model sees them, and their logits."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability
 
-# Probabilities nearer to 0 or 1 than this give no larger logits.
+# Probabilities are clipped to this distance from 0 and 1 before logits are computed.
 NEAREST = 1e-6
-# On fewer pixels along a side, properties such as noise are not defined.
+# Properties such as noise are not defined for smaller images.
 MIN_SIDE = 4
 
 
 class LazyImages(Mapping[int, Images]):
-    """Images by class, kept as bytes and given as fractions, since models of many classes have many images.
+    """Images by class, stored as bytes and returned as fractions, to save memory.
 
     Args:
         images: ``(n, H, W, C)``.
@@ -51,10 +51,10 @@ class Folder:
     """The images of an audit, as the model sees them.
 
     Attributes:
-        views: by class, ``(n, H, W, C)`` from 0 to 1.
-        logits: by class, what the model answers to them, ``(n, K)``.
-        names: by class, their file names.
-        unreadable: a sentence for each that could not be read.
+        views: the images by class, ``(n, H, W, C)`` from 0 to 1.
+        logits: the logits of the model by class, ``(n, K)``.
+        names: the file names by class.
+        unreadable: an error message for each image that could not be read.
         left_out: a sentence that names the classes with too few images, or "".
     """
 
@@ -73,24 +73,24 @@ def read(
     limit: int = decode.DEFAULT_MEGAPIXELS,
     called: Callable[[str], str] = decode.display_name,
 ) -> Folder:
-    """Read as many images of each class as :func:`picasso.audit.selection.taken` says, and ask the model about them.
+    """Read the images of each class that :func:`picasso.audit.selection.taken` selects, and compute their logits.
 
     Args:
         model: the model.
-        images: of which the class is known.
-        progress: called with the fraction that is read.
-        limit: the largest image, in millions of pixels.
-        called: returns what a file is called, of its name.
+        images: the labelled images.
+        progress: called with the completed fraction.
+        limit: the largest image, in megapixels.
+        called: returns the display name of a file name.
 
     Raises:
-        BadRequest: fewer than two classes have enough images that can be read, there are too many classes,
-            or the model sees too few pixels.
+        BadRequest: fewer than two classes have enough readable images, there are too many classes, or the input of
+            the model is too small.
     """
     if model.opens_images():
-        raise BadRequest("An audit changes images of one or three channels; this model opens its images itself.")
+        raise BadRequest("An audit changes images of one or three channels, but this model opens its images itself.")
     height, width, _ = model.input_shape
     if min(height, width) < MIN_SIDE:
-        raise BadRequest(f"The model sees {width} x {height} pixels; an audit needs {MIN_SIDE} x {MIN_SIDE} or more.")
+        raise BadRequest(f"The model sees {width} x {height} pixels; an audit needs at least {MIN_SIDE} x {MIN_SIDE}.")
     by_class: dict[int, list[Path]] = {}
     for one in images:
         by_class.setdefault(one.target, []).append(one.file)
@@ -109,7 +109,7 @@ def read(
             try:
                 view = model.view(decode.read(file.read_bytes(), called(file.name), limit))
             except OSError as error:
-                # Without its path, which visitors of a server have no business to know.
+                # The path of the file must not be shown to visitors of a server.
                 unreadable.append(f"{called(file.name)} can't be read: {error.strerror or type(error).__name__}.")
                 continue
             except PicassoError as error:
@@ -121,7 +121,7 @@ def read(
         readable[target] = len(seen) if found else len(by_class[target])
         if len(seen) >= MIN_PER_CLASS:
             views[target], names[target] = np.stack(seen), tuple(kept)
-    # Again, since some may not be readable.
+    # Check again, since some images may be unreadable.
     taken(readable, classes)
     stored = LazyImages(views)
     answers = {key: logits(model, some) for key, some in stored.items()}
@@ -129,12 +129,12 @@ def read(
 
 
 def encoded(model: Model, views: Images) -> Array:
-    """Return the model's input for images as it sees them."""
+    """Return the model input for images as the model sees them."""
     return model.encode([Image.fromarray(one) for one in pixels(views)])
 
 
 def logits(model: Model, views: Images) -> Array:
-    """Return what the model answers to images as it sees them: logits, or the logarithms of odds, ``(n, K)``."""
+    """Return the logits of images, ``(n, K)``; for a model without gradients, the log-odds of its probabilities."""
     found = []
     for start in range(0, len(views), model.batch_size):
         inputs = encoded(model, views[start : start + model.batch_size])
@@ -145,16 +145,16 @@ def logits(model: Model, views: Images) -> Array:
             found.append(np.log(probabilities / (1 - probabilities)).astype(np.float32))
     answers = np.concatenate(found)
     if not np.isfinite(answers).all():
-        raise ModelError("The model answered logits that are not finite numbers, which an audit can't compare.")
+        raise ModelError("The model returned logits that are not finite numbers, which an audit can't compare.")
     return answers
 
 
 def pixels(views: Images) -> NDArray[np.uint8]:
-    """Return images, or one, as bytes; grey ones without their axis of channels."""
+    """Return one or several images as bytes; greyscale images lose their channel axis."""
     rounded = np.round(views * 255).astype(np.uint8)
     return rounded[..., 0] if rounded.shape[-1] == 1 else rounded
 
 
 def margins(answers: Array, ours: int, theirs: int) -> Margins:
-    """Return by how much one class is preferred to another, ``(n,)``."""
+    """Return the margin ``logit of theirs - logit of ours``, ``(n,)``."""
     return np.asarray(answers[:, theirs] - answers[:, ours], np.float64)

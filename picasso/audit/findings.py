@@ -1,4 +1,4 @@
-"""From trials to findings: what raises an alarm, how it is said, and how small an effect would have been seen."""
+"""From trials to findings: which effects raise an alarm, their wording, and the smallest detectable effect."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from picasso.audit.interventions.base import FLOOR
 from picasso.audit.statistics import LEVEL, bidirectional_p_values, minimal_detectable_effect
 from picasso.audit.trial import Pair, Trial
 
-# What is named first is the most specific of those that have at least this part of the largest effect.
+# The most specific finding is named first, among those with at least this fraction of the largest effect.
 COMPARABLE = 0.5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that the model seems to go by.
+    """Something that the model appears to rely on.
 
     Attributes:
-        there, back: the trials in both directions; the effect is at least :data:`FLOOR` in each.
-        p: the larger of both p-values, corrected.
-        alarm: False for what is only told.
+        there, back: the trials in both directions; the effect is at least the floor of the intervention in each.
+        p: the larger of the two p-values, corrected.
+        alarm: False for an informational finding.
     """
 
     there: Trial
@@ -34,34 +34,34 @@ class Finding:
 
     @property
     def size(self) -> float:
-        """The smaller of both effects."""
+        """The smaller of the two effects."""
         return min(self.there.effect.fraction, self.back.effect.fraction)
 
     def sentence(self, names: Sequence[str]) -> str:
-        """Say it in words."""
+        """Describe the finding, with the names of the classes."""
         one, two = self.there, self.back
-        a, b = names[one.ours], names[one.theirs]
-        what = one.words.format(a=a, b=b).rstrip(",")
+        a, b = (f"“{names[target]}”" for target in (one.ours, one.theirs))
+        what = one.words.format(a=a, b=b)
         flips = max(one.effect.flips, two.effect.flips)
         control = max(one.effect.control_flips, two.effect.control_flips)
         return (
-            f"{one.intervention[0].upper()}{one.intervention[1:]}: {what} moves them {one.effect.fraction:.0%} of the "
-            f"way to {b}, and back again {two.effect.fraction:.0%}; up to {flips:.0%} change their class, "
-            f"{control:.0%} after an equal change within their own class."
+            f"{one.intervention[0].upper()}{one.intervention[1:]}: {what} moves the logit margin "
+            f"{one.effect.fraction:.0%} of the way to {b} ({two.effect.fraction:.0%} in reverse). "
+            f"Up to {flips:.0%} of the images change class ({control:.0%} in the control)."
         )
 
 
 @dataclass(frozen=True)
 class AuditOutcome:
-    """What an audit found.
+    """The result of an audit.
 
     Attributes:
         findings: in the order of :func:`ranked`.
-        silent: the names of the interventions that found nothing.
-        smallest: the smallest effect that this folder could have shown, as a fraction of the way.
-        alike: the pairs of classes that the model does not tell apart, of which nothing can be said.
-        compared: how many pairs it does tell apart.
-        tests: for how many alarms that could have been p-values are corrected.
+        silent: the names of the interventions without a finding.
+        smallest: the smallest detectable effect with this folder, as a fraction of the way between two classes.
+        alike: the pairs of classes that the model does not separate, which can't be tested.
+        compared: the number of pairs that the model separates.
+        tests: the number of tests that the p-values are corrected for.
     """
 
     findings: tuple[Finding, ...]
@@ -77,27 +77,27 @@ class AuditOutcome:
         return [one for one in self.findings if one.alarm]
 
     def sentence(self) -> str:
-        """Say it in one sentence; silence is never called robustness."""
+        """Summarise the result; the absence of findings is never called robustness."""
         if self.alarms:
             first, more = self.alarms[0].there.intervention, len(self.alarms) - 1
-            others = f", and {more} more finding{'s' if more > 1 else ''}" if more else ""
-            return f"There is reason to think that the model goes by something else than the thing: {first}{others}."
+            others = f" There {'is 1 more finding' if more == 1 else f'are {more} more findings'}." if more else ""
+            return f"The model appears to rely on {first} rather than on the object.{others}"
         if not self.compared:
-            return "The model does not tell these classes apart, so that nothing can be said of what it goes by."
-        alike = f" It does not tell {len(self.alike)} of the pairs of classes apart." if self.alike else ""
+            return "The model does not separate these classes, so the audit cannot tell what it relies on."
+        alike = f" The model does not separate {len(self.alike)} of the pairs of classes." if self.alike else ""
         if not np.isfinite(self.smallest):
-            return f"No reliance was found; this folder is too small to say which effect it would have shown.{alike}"
+            return f"No reliance was found, but the folder is too small to estimate the detectable effect.{alike}"
         return (
-            "No reliance on anything that was tried was found. The smallest effect that this folder could have shown "
+            "No reliance on any tested property was found. The smallest detectable effect with this folder "
             f"is about {self.smallest:.0%} of the way between two classes.{alike}"
         )
 
 
 def verdict(trials: Mapping[Pair, Sequence[Trial]]) -> AuditOutcome:
-    """Judge the trials of all pairs together: p-values are corrected for how many of them could raise an alarm.
+    """Evaluate the trials of all pairs together; p-values are corrected for the number of tests.
 
     Args:
-        trials: by pair; none where the model does not tell the classes apart.
+        trials: by pair; empty where the model does not separate the classes.
     """
     both = [two for made in trials.values() for two in directions(made)]
     both.sort(key=lambda two: two[0].informative)
@@ -125,7 +125,7 @@ def verdict(trials: Mapping[Pair, Sequence[Trial]]) -> AuditOutcome:
 
 
 def directions(made: Sequence[Trial]) -> list[tuple[Trial, Trial]]:
-    """Return the two trials of each intervention on a pair of classes, that of the larger effect first."""
+    """Return the two trials of each intervention on a pair of classes, the larger effect first."""
     by_name: dict[str, list[Trial]] = defaultdict(list)
     for one in made:
         by_name[one.intervention].append(one)
@@ -134,7 +134,7 @@ def directions(made: Sequence[Trial]) -> list[tuple[Trial, Trial]]:
 
 
 def ranked(findings: Sequence[Finding]) -> list[Finding]:
-    """Return findings as they are named: alarms first, the most specific of comparable effect first among them."""
+    """Sort findings: alarms first, and among those of comparable effect the most specific first."""
     largest = max((one.size for one in findings if one.alarm), default=0.0)
     return sorted(
         findings,

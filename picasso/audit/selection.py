@@ -1,4 +1,4 @@
-"""Which images an audit takes: enough of a class to say something, no more than are needed, evenly chosen."""
+"""Select the images of an audit: enough of each class for a test, no more than needed, and evenly spaced."""
 
 from __future__ import annotations
 
@@ -7,54 +7,53 @@ from typing import TypeVar
 
 from picasso.errors import BadRequest
 
-# Fewer images of a class say nothing, and more of them are not needed.
+# Fewer images of a class are not enough for a test, and more are not needed.
 MIN_PER_CLASS, MAX_PER_CLASS = 8, 200
-# How many pairs are looked at unless more are asked for; two classes have one, five have ten, ten have 45.
+# The default number of pairs; two classes have one pair, five have ten, ten have 45.
 PAIRS = 10
-# All are held in memory, as the model sees them.
+# All images are held in memory, as the model sees them.
 MAX_IMAGES = 4_000
-# Of classes that are left out, so many are named.
+# The largest number of left-out classes in a message.
 NAMED = 20
 
 T = TypeVar("T")
 
 
 def taken(counts: Mapping[int, int], names: Sequence[str] = ()) -> dict[int, int]:
-    """Return how many images of each class an audit takes, of so many that there are: 0 where they are too few.
+    """Return the number of images that an audit uses of each class, or 0 if a class has too few.
 
     Args:
-        counts: how many there are, by class.
-        names: of all classes, for the error.
+        counts: the number of available images by class.
+        names: the names of all classes, for the error message.
 
     Raises:
-        BadRequest: fewer than two classes have enough, or there are too many classes.
+        BadRequest: fewer than two classes have enough images, or there are too many classes.
     """
     enough = [target for target, count in counts.items() if count >= MIN_PER_CLASS]
     if len(enough) < 2:
         raise BadRequest(
-            f"An audit compares classes: it needs two or more with {MIN_PER_CLASS} images each, in folders of their "
-            "names. "
-            f"There {'is one' if enough else 'are none'} with so many. {left_out(counts, names)}".rstrip(),
+            f"An audit needs at least two classes with {MIN_PER_CLASS} images each, in folders named after them. "
+            f"{'Only one class has' if enough else 'No class has'} enough images. {left_out(counts, names)}".rstrip(),
             field="images",
         )
     most = min(MAX_PER_CLASS, MAX_IMAGES // len(enough))
     if most < MIN_PER_CLASS:
         raise BadRequest(
-            f"An audit takes at most {MAX_IMAGES // MIN_PER_CLASS} classes; leave some out.", field="images"
+            f"An audit accepts at most {MAX_IMAGES // MIN_PER_CLASS} classes; leave some out.", field="images"
         )
     return {target: min(count, most) if target in enough else 0 for target, count in counts.items()}
 
 
 def left_out(counts: Mapping[int, int], names: Sequence[str]) -> str:
-    """Return a sentence that names the classes of which there are too few images; "" if there are none."""
+    """Return a sentence that names the classes with too few images, or ""."""
     few = [(names[target], count) for target, count in counts.items() if count < MIN_PER_CLASS and target < len(names)]
     if not few:
         return ""
     listed = ", ".join(f"{name} ({count})" for name, count in few[:NAMED])
     more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""
-    return f"Left out, because there are fewer than {MIN_PER_CLASS} images: {listed}{more}."
+    return f"Left out, with fewer than {MIN_PER_CLASS} images: {listed}{more}."
 
 
 def spread(found: Sequence[T], count: int) -> list[T]:
-    """Return so many of these, evenly spread."""
+    """Return ``count`` evenly spaced items."""
     return [found[index * len(found) // count] for index in range(count)]

@@ -1,4 +1,4 @@
-"""Where an audit starts, from Python."""
+"""The Python entry point of an audit."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ def audit_model(
     interventions: Sequence[Intervention] = INTERVENTIONS,
     progress: Callable[[float], None] = silently,
 ) -> Audit:
-    """Look for what a model goes by instead of the thing.
+    """Test which properties of images a model relies on instead of the object.
 
     Args:
         model: the model, as :func:`picasso.models.load_model` returns it.
-        folder: has a folder of images for each class, named after it.
-        out: where the report is written, and what was tried is kept so that an audit that was killed goes on; None
-            writes nothing.
-        pairs: of how many pairs of classes, the most finding first; 0 for all.
-        budget: seconds after which no further pair is begun; the first is always done.
-        seed: for whatever is drawn at random.
-        interventions: what is tried.
-        progress: called with the fraction done.
+        folder: contains one folder of images for each class, named after the class.
+        out: the folder for the report and the completed trials, from which an interrupted audit continues; None writes
+            nothing.
+        pairs: the number of pairs of classes to compare, those most likely to show a shortcut first; 0 for all.
+        budget: seconds after which no further pair is started; the first is always completed.
+        seed: the seed of all random draws.
+        interventions: the interventions to test.
+        progress: called with the completed fraction.
 
     Raises:
-        BadRequest: there is no such folder, fewer than two classes have enough images, or an intervention is of no
-            known kind.
+        BadRequest: the folder does not exist, fewer than two classes have enough images, or an intervention has an
+            unknown kind.
     """
     tried = checked(interventions)
     images = read(model, labeled_folder.find(model, Path(folder)), silently)

@@ -1,4 +1,4 @@
-"""Whether a change moves predictions, how far, and how sure that is."""
+"""The size and significance of effects on predictions."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from scipy import stats
 
 Margins = NDArray[np.float64]
 
-# How probable by chance that may be which is taken for more than chance.
+# The significance level of all tests.
 LEVEL = 0.01
 
 
 @dataclass(frozen=True)
 class Effect:
-    """How far a change moves images of one class towards another.
+    """The effect of a change on the images of one class.
 
     Attributes:
-        fraction: how much of the way between the classes' mean margins, where 1 is all of it.
+        fraction: the shift of the mean margin as a fraction of the way between the mean margins of the classes.
         low, high: its 95% confidence interval.
-        p: the probability of so large an effect by chance: a paired t-test, one-sided.
-        flips: the share of images that are then taken for the other class rather than their own, and were not before.
-        control_flips: the same after an equal change that leads nowhere.
-        images: how many there are.
+        p: the p-value of a one-sided paired t-test.
+        flips: the share of images that the change moves from their own to the other class.
+        control_flips: the same share for the control.
+        images: the number of images.
     """
 
     fraction: float
@@ -41,10 +41,10 @@ def effect(before: Margins, changed: Margins, control: Margins, way: float) -> E
     """Compare margins ``logit of the other class - logit of their own`` of the same images after two changes.
 
     Args:
-        before: of the images as they are, ``(n,)``.
-        changed: after the change towards the other class, ``(n,)``.
-        control: after a change of the same kind towards values of their own class, ``(n,)``.
-        way: the mean margin of the other class's images less that of these.
+        before: margins of the unchanged images, ``(n,)``.
+        changed: margins after the change towards the other class, ``(n,)``.
+        control: margins after a change of the same kind towards values of the same class, ``(n,)``.
+        way: the mean margin of the images of the other class less that of these.
     """
     difference = changed - control
     count, mean = len(difference), float(difference.mean())
@@ -67,14 +67,14 @@ def effect(before: Margins, changed: Margins, control: Margins, way: float) -> E
 
 
 def apart(ours: Margins, theirs: Margins, level: float) -> bool:
-    """Tell whether a model tells two classes apart: their margins differ by more than chance (Welch, 1947)."""
+    """Tell whether a model separates two classes: their margins differ significantly (Welch, 1947)."""
     if np.ptp(ours) == 0 and np.ptp(theirs) == 0:
         return bool(theirs[0] > ours[0])
     return bool(stats.ttest_ind(theirs, ours, equal_var=False, alternative="greater").pvalue < level)
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Return p-values corrected for how many there are, by the method of Holm (1979)."""
+    """Return p-values corrected for multiple tests by the method of Holm (1979)."""
     order = np.argsort(ps, kind="stable")
     corrected, largest = np.ones(len(ps)), 0.0
     for rank, index in enumerate(order):
@@ -84,12 +84,12 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def bidirectional_p_values(ps: Sequence[tuple[float, float]], level: float) -> list[float]:
-    """Return corrected p-values of claims that an effect exists in both of two directions.
+    """Return corrected p-values of claims that an effect exists in both directions.
 
-    First the smaller p of each claim is corrected for the number of claims. Only those that pass at the level are asked
-    for the other direction, so its p is corrected for their number alone: the two are of different images, and the
-    first choice tells nothing about the second (hierarchical testing). The claim's p is the larger of the two
-    (intersection-union test, Berger, 1982).
+    First, the smaller p of each claim is corrected for the number of claims. Only claims that pass at the level are
+    tested in the other direction, so the larger p is corrected for their number alone. The two directions use different
+    images, so the first selection does not bias the second test (hierarchical testing). The p of a claim is the larger
+    of the two (intersection-union test, Berger, 1982).
     """
     first = holm([min(two) for two in ps])
     passed = [index for index, p in enumerate(first) if p < level]
@@ -98,10 +98,10 @@ def bidirectional_p_values(ps: Sequence[tuple[float, float]], level: float) -> l
 
 
 def minimal_detectable_effect(effects: Sequence[Effect], level: float) -> float:
-    """Return the effect that every one of some tests would have seen, whatever it is an effect of.
+    """Return the smallest effect that every test would have detected.
 
-    A test needs the one-sided t-value of ``level``, which is that of one test after correction, times its standard
-    error; this is the largest of these.
+    A test detects an effect of at least the one-sided t-value of ``level``, the corrected level of a single test, times
+    its standard error. The result is the largest of these effects.
     """
     needed: list[float] = []
     for one in effects:
@@ -113,7 +113,7 @@ def minimal_detectable_effect(effects: Sequence[Effect], level: float) -> float:
 
 
 def interval(right: int, count: int) -> tuple[float, float]:
-    """Return the 95% interval of Wilson (1927) for a share of ``right`` among ``count``."""
+    """Return the 95% confidence interval of Wilson (1927) for the share ``right / count``."""
     if not count:
         return 0.0, 1.0
     z = 1.959964

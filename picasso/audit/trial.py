@@ -1,4 +1,4 @@
-"""A trial: one intervention on the images of one class, and what the model says then."""
+"""A trial: one intervention on the images of one class, and its effect on the predictions."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Trial:
     """One intervention on the images of one class, towards another.
 
     Attributes:
-        intervention: its name.
-        kind: of the intervention.
+        intervention: the name of the intervention.
+        kind: the kind of the intervention.
         informative: whether it raises no alarm.
-        floor: the effect that an alarm needs.
-        words: what was done, with ``{a}`` and ``{b}`` for the names of the classes.
-        ours, theirs: the numbers of the classes.
-        effect: what came of it.
+        floor: the smallest effect of an alarm.
+        words: a description of the change, with ``{a}`` and ``{b}`` for the names of the classes.
+        ours, theirs: the indices of the classes.
+        effect: the measured effect.
     """
 
     intervention: str
@@ -46,20 +46,20 @@ class Trial:
 
 
 class TrialContext:
-    """Where trials are made: a model, a folder, and what was found out about both and is needed again.
+    """The model, images and interventions of an audit, with cached attribution maps.
 
     Args:
         model: the model.
         folder: the images.
-        seed: for whatever is drawn at random.
-        interventions: what is tried.
+        seed: the seed of all random draws.
+        interventions: the interventions to test.
     """
 
     def __init__(
         self, model: Model, folder: Folder, seed: int = 0, interventions: Sequence[Intervention] = INTERVENTIONS
     ) -> None:
         if not interventions:
-            raise BadRequest("There is nothing to try: an audit needs one intervention or more.", field="interventions")
+            raise BadRequest("An audit needs at least one intervention.", field="interventions")
         self.model, self.folder, self.seed, self.interventions = model, folder, seed, tuple(interventions)
         self.attention = lru_cache(maxsize=4)(self._attention)
 
@@ -67,17 +67,17 @@ class TrialContext:
         return attention(self.model, self.folder.views[target], target)
 
     def case(self, ours: int, theirs: int) -> ImagePair:
-        """Return the images of two classes, those of the first to be changed."""
+        """Return the images of two classes; those of the first are to be changed."""
         views = self.folder.views
         return ImagePair(views[ours], views[theirs], lambda: (self.attention(ours), self.attention(theirs)))
 
     def change(self, intervention: Intervention, ours: int, theirs: int) -> InterventionResult | None:
-        """Return the changed images; the same whenever it is asked for."""
+        """Return the changed images; the result is deterministic."""
         generator = generator_of(self.seed, intervention.name, ours, theirs)
         return intervention.change(self.case(ours, theirs), generator)
 
     def trial(self, intervention: Intervention, ours: int, theirs: int) -> Trial | None:
-        """Change the images of one class towards another in one respect, and see what the model says."""
+        """Apply an intervention to the images of one class and measure its effect; None if it changes nothing."""
         changed, mine = self.change(intervention, ours, theirs), self.folder.views[ours]
         if changed is None or (np.array_equal(changed.towards, mine) and np.array_equal(changed.control, mine)):
             return None
@@ -86,7 +86,7 @@ class TrialContext:
         return Trial(what.name, what.kind, what.informative, what.floor, words, ours, theirs, found)
 
     def effect(self, changed: InterventionResult, ours: int, theirs: int) -> Effect:
-        """Return how far changed images of one class move towards another."""
+        """Return the effect of a change of the images of one class, towards another."""
         before, others = (margins(self.folder.logits[one], ours, theirs) for one in (ours, theirs))
         towards, control = (
             margins(logits(self.model, some), ours, theirs) for some in (changed.towards, changed.control)
@@ -94,7 +94,7 @@ class TrialContext:
         return effect(before, towards, control, float(others.mean() - before.mean()))
 
     def is_separable(self, pair: Pair) -> bool:
-        """Tell whether the model tells two classes apart; if not, nothing can be said of what it does so by."""
+        """Tell whether the model separates two classes; otherwise the pair can't be tested."""
         ours, theirs = (margins(self.folder.logits[one], *pair) for one in pair)
         return apart(ours, theirs, LEVEL)
 
@@ -104,7 +104,7 @@ class TrialContext:
         return found
 
     def both(self, intervention: Intervention, pair: Pair) -> list[Trial]:
-        """Return the trials of both directions; none where there was nothing to change in one of them."""
+        """Return the trials of both directions; none if there is nothing to change in one of them."""
         if not all(intervention.fits(self.folder.views[one]) for one in pair):
             return []
         made = [self.trial(intervention, ours, theirs) for ours, theirs in (pair, pair[::-1])]
@@ -112,6 +112,6 @@ class TrialContext:
 
 
 def generator_of(seed: int, *what: object) -> np.random.Generator:
-    """Return random numbers that depend on what they are for alone, so that resuming gives the same ones."""
+    """Return a generator seeded by its purpose alone, so that a resumed audit draws the same numbers."""
     digest = hashlib.sha256(json.dumps([seed, *map(str, what)]).encode()).digest()
     return np.random.default_rng(list(digest[:16]))

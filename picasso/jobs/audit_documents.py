@@ -1,4 +1,4 @@
-"""What the files in the folder of an audit hold; see :mod:`picasso.jobs.audit_job`."""
+"""The contents of the files in the folder of an audit; see :mod:`picasso.jobs.audit_job`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
 StateName = Literal["gathering", "waiting", "reading", "running", "finished", "cancelled", "failed"]
-#: States in which something is still going to happen by itself.
+#: States of an audit that is waiting or being computed.
 AT_WORK = ("waiting", "reading", "running")
 
 
 class Direction(TypedDict):
-    """What became of the images of one class.
+    """The effect on the images of one class.
 
     Attributes:
-        of: the name of their class.
-        towards: the name of the class that they were changed towards.
-        fraction: how far that moved them, where 1 is all of the way.
-        low: the lower end of its 95% interval.
+        of: the name of the class.
+        towards: the name of the class that its images were changed towards.
+        fraction: the effect as a fraction of the way between the mean margins of the classes.
+        low: the lower end of its 95% confidence interval.
         high: the upper end.
-        flips: the share of them that changed their class.
-        control_flips: the same after an equal change within their own class.
+        flips: the share of images that changed class.
+        control_flips: the same share for the control.
     """
 
     of: str
@@ -34,14 +34,14 @@ class Direction(TypedDict):
 
 
 class FindingDocument(TypedDict):
-    """Something that the model seems to go by.
+    """Something that the model appears to rely on.
 
     Attributes:
-        name: what was changed.
-        kind: which kind of change that is.
-        alarm: false for what is only told: the thing itself may lie there.
-        sentence: all of it in words.
-        directions: both of them, the stronger first.
+        name: the name of the intervention.
+        kind: the kind of the intervention.
+        alarm: false for an informational finding, which may be the object itself.
+        sentence: a description of the finding.
+        directions: the effects in both directions, the larger first.
     """
 
     name: str
@@ -53,13 +53,13 @@ class FindingDocument(TypedDict):
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """How an audit is to be done.
+    """The options of an audit.
 
     Attributes:
         configuration: where the worker finds the model; see :func:`picasso.jobs.worker.reference`.
-        pairs: how many pairs of classes are looked at, the most finding first; 0 takes all.
-        seed: for whatever is drawn at random.
-        budget: seconds after which no further pair is begun.
+        pairs: the number of pairs of classes to compare, those most likely to show a shortcut first; 0 compares all.
+        seed: the seed of all random draws.
+        budget: seconds after which no further pair is started.
     """
 
     configuration: dict[str, Any]
@@ -70,18 +70,18 @@ class AuditRequest:
 
 @dataclass(frozen=True)
 class Progress:
-    """What an audit is doing.
+    """The progress of an audit.
 
     Attributes:
-        state: what is done now.
-        fraction: how much of that is done, 0..1.
-        seconds: how long all of it took so far.
-        cost: what it costs, in a sentence; "" until that is known.
-        done: how many pairs of classes were looked at.
-        total: how many will be.
-        began: how many seconds it took until the first pair was begun.
-        pair: the names of the two classes that are being looked at.
-        trying: what is being changed.
+        state: the current step.
+        fraction: the completed fraction of that step, 0..1.
+        seconds: the computing time so far.
+        cost: a sentence about the cost; "" until it is known.
+        done: the number of pairs of classes that were compared.
+        total: the number of pairs in all.
+        began: the seconds until the first pair was started.
+        pair: the names of the two classes that are being compared.
+        trying: the name of the current intervention.
     """
 
     state: Literal["reading", "running"] = "reading"
@@ -96,7 +96,7 @@ class Progress:
 
 
 class Findings(TypedDict):
-    """What was found so far; the verdict is None until everything was tried."""
+    """The findings so far; the verdict is None until the audit is complete."""
 
     findings: list[FindingDocument]
     verdict: str | None

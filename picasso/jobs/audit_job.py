@@ -1,23 +1,23 @@
-"""An audit as a folder, as :mod:`picasso.jobs.run` has it of a run: what to do, how far it is, what was found so far.
+"""The state of an audit as a folder of files, like that of a run in :mod:`picasso.jobs.run`.
 
-The web server gathers the images, the process that computes tries things on them; they share nothing but these files.
+The web server collects the images and the worker process runs the tests. They share nothing but these files.
 
 ==================  ==============================================================================
-``audit.json``      when it was begun, and the names of the model's classes
-``images/``       image N of class T as ``T-N``, and its name in ``T-N.json``
-``refused.json``    a sentence for each image that was not taken, and for the classes that were left out
-``counts.json``     how many there are of each class, so that nobody has to list thousands for each that comes
-``start.json``      :class:`~picasso.jobs.audit_documents.Order`: it waits for its turn; written anew to go on
-``progress.json``   :class:`~picasso.jobs.audit_documents.Progress`: what is being done, and what it costs
-``findings.json``   the findings so far, and at last the verdict
-``trials/``         what was tried so far, so that it goes on after any interruption
-``out/``            the report, JSON, JUnit, and the evidence
-``done``            it is finished
-``cancel``          somebody no longer wants it
-``error.json``      why it failed
+``audit.json``      when it was created, and the class names of the model
+``images/``         image N of class T as ``T-N``, and its name in ``T-N.json``
+``refused.json``    a sentence for each rejected image, and for the classes that were left out
+``counts.json``     the number of images of each class, so that files need not be listed for each upload
+``start.json``      :class:`~picasso.jobs.audit_documents.AuditRequest`: the audit is queued; rewritten to resume
+``progress.json``   :class:`~picasso.jobs.audit_documents.Progress`: the current step, and the cost
+``findings.json``   the findings so far, and finally the verdict
+``trials/``         the completed trials, from which an interrupted audit continues
+``out/``            the report, JSON, JUnit XML, and the evidence
+``done``            the audit is finished
+``cancel``          the audit was cancelled
+``error.json``      the error of a failed audit
 ==================  ==============================================================================
 
-What tries things, :mod:`picasso.jobs.auditor`, needs SciPy and a model; the web server imports neither.
+The worker module, :mod:`picasso.jobs.auditor`, needs SciPy and a model; the web server imports neither.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from picasso.errors import BadRequest, NotFound, PicassoError, TooLarge
 from picasso.jobs.audit_documents import AT_WORK, AuditRequest, FindingDocument, Findings, Progress, StateName
 from picasso.jobs.base import Job
 
-# So often an audit is taken up again by itself where the process that computed it died.
+# How often an audit is resumed automatically after its worker process died.
 RESUMPTIONS = 2
-# Of images that are not taken, so many sentences are kept.
+# The largest number of stored sentences about rejected images.
 MAX_REFUSED = 50
 
 
 class Audit(Job):
-    """The folder of one audit; every question is answered by looking at its files."""
+    """The folder of one audit; its state is read from the files."""
 
     document, gone = "audit.json", "There is no such audit in this session; it may have expired."
 
@@ -54,7 +54,7 @@ class Audit(Job):
 
     @classmethod
     def create(cls, parent: Path, class_names: Sequence[str]) -> Audit:
-        """Make the folder of a new audit with an id that can't be guessed."""
+        """Create the folder of a new audit, with an unguessable id."""
         audit = cls(parent / secrets.token_hex(8))
         parent.mkdir(exist_ok=True)
         with fileio.whole_folder(audit.folder) as draft:
@@ -70,7 +70,7 @@ class Audit(Job):
 
     @contextmanager
     def unless_deleted(self, instead: BaseException) -> Iterator[None]:
-        """Raise something else where the audit was deleted meanwhile, so that its files can't be read or written."""
+        """Raise ``instead`` if file access fails because the audit was deleted in the meantime."""
         try:
             yield
         except (OSError, PicassoError) as error:
@@ -80,33 +80,33 @@ class Audit(Job):
 
     @property
     def created(self) -> float:
-        """When it was begun, in seconds since the epoch."""
+        """The creation time, in seconds since the epoch."""
         return float(self._document()["created"])
 
     @property
     def class_names(self) -> list[str]:
-        """The names of the model's classes."""
+        """The class names of the model."""
         names: list[str] = self._document()["classes"]
         return names
 
     # ---- images -----------------------------------------------------------------------------------------
 
     def add(self, target: int, body: bytes, name: str) -> None:
-        """Store an image of a class under a generated name, as it was sent; it is never served, only read.
+        """Store an uploaded image of a class under a generated name; it is never served.
 
         Raises:
-            BadRequest: the audit was started.
-            TooLarge: there are as many images, or as many of this class, as an audit takes.
-            NotFound: the audit was deleted meanwhile.
+            BadRequest: the audit has already been started.
+            TooLarge: the audit has the maximum number of images, in total or of this class.
+            NotFound: the audit was deleted in the meantime.
         """
         self.check_open()
         counts = self.counts()
         if counts[target] >= MAX_PER_CLASS:
             raise TooLarge(
-                f"An audit takes at most {MAX_PER_CLASS} images of a class; {self.class_names[target]} has them."
+                f"An audit accepts at most {MAX_PER_CLASS} images of a class; {self.class_names[target]} has them."
             )
         if counts.total() >= MAX_IMAGES:
-            raise TooLarge(f"An audit takes at most {MAX_IMAGES} images; leave out some classes.")
+            raise TooLarge(f"An audit accepts at most {MAX_IMAGES} images; leave out some classes.")
         file = self.folder / "images" / f"{target}-{counts[target]:05d}"
         counts[target] += 1
         with self.unless_deleted(NotFound(self.gone)):
@@ -120,26 +120,26 @@ class Audit(Job):
                 raise
 
     def check_open(self) -> None:
-        """Raise BadRequest where no more images are taken."""
+        """Raise BadRequest if the audit no longer accepts images."""
         if self.state() != "gathering":
-            raise BadRequest("The audit was started already and takes no more images; begin another one.")
+            raise BadRequest("The audit was started already and accepts no more images; create a new audit.")
 
     def images(self) -> list[tuple[int, Path]]:
-        """Return the images with the indices of their classes, in the order in which they came."""
+        """Return the images with the indices of their classes, in upload order."""
         found = [file for file in (self.folder / "images").glob("[0-9]*-[0-9]*") if not file.suffix]
         return sorted((int(file.name.partition("-")[0]), file) for file in found)
 
     def name_of(self, image: str) -> str:
-        """Return what the visitor calls an image."""
+        """Return the original name of an image."""
         return str(fileio.read_json(self.folder / "images" / f"{image}.json") or image)
 
     def counts(self) -> Counter[int]:
-        """Return how many images there are of each class."""
+        """Return the number of images of each class."""
         counted: dict[str, int] = fileio.read_json(self.folder / "counts.json") or {}
         return Counter({int(target): count for target, count in counted.items()})
 
     def note_refused(self, sentences: Sequence[str]) -> None:
-        """Keep what was said of images that were not taken, so that the page of the audit can say it, too."""
+        """Store the messages about rejected images, for the page of the audit."""
         known = self.refused()
         new = [one for one in dict.fromkeys(sentences) if one not in known]
         if new and len(known) < MAX_REFUSED:
@@ -147,40 +147,40 @@ class Audit(Job):
                 fileio.write_json(self.folder / "refused.json", [*known, *new][:MAX_REFUSED])
 
     def refused(self) -> list[str]:
-        """Return what was said of images that were not taken, and of classes that were left out."""
+        """Return the messages about rejected images and classes that were left out."""
         sentences: list[str] = fileio.read_json(self.folder / "refused.json") or []
         return sentences
 
     # ---- starting and stopping ----------------------------------------------------------------------------
 
     def start(self, order: AuditRequest) -> None:
-        """Note that it waits for its turn; one that ended before its time goes on where it was.
+        """Queue the audit; a cancelled or failed audit continues where it stopped.
 
         Raises:
-            BadRequest: it is at work or finished, or there are too few images.
-            NotFound: it was deleted meanwhile.
+            BadRequest: the audit is queued, running or finished, or there are too few images.
+            NotFound: the audit was deleted in the meantime.
         """
         if self.state() not in ("gathering", "cancelled", "failed"):
             raise BadRequest("The audit was started already.")
         taken(self.counts(), self.class_names)
         with self.unless_deleted(NotFound(self.gone)):
-            # One that was killed between its verdict and its end says so anew.
+            # The worker may have been killed between the verdict and the end; it computes the verdict again.
             if (found := self.findings())["verdict"]:
                 self.find(found["findings"])
-            # Before the marks go: where the disk is full, it stays as it is and is not taken for one that waits.
+            # Written before the marks are removed: on a full disk, the state stays the same.
             fileio.write_json(self.folder / "start.json", asdict(order))
             for mark in ("progress.json", "interrupted.json", "error.json", "cancel"):
                 (self.folder / mark).unlink(missing_ok=True)
 
     def order(self) -> AuditRequest:
-        """Return how it is to be done."""
+        """Return the options of the audit."""
         document = fileio.read_json(self.folder / "start.json")
         if document is None:
-            raise NotFound("The audit was not started, or deleted meanwhile.")
+            raise NotFound("The audit was not started, or has been deleted.")
         return AuditRequest(**document)
 
     def interrupted(self) -> bool:
-        """Note that the process that computed it died; tell whether to take it up again."""
+        """Record that the worker process died; return whether to resume the audit."""
         file = self.folder / "interrupted.json"
         before: int = fileio.read_json(file) or 0
         if before >= RESUMPTIONS or self.is_stopped() or self.state() == "finished":
@@ -188,29 +188,29 @@ class Audit(Job):
         try:
             fileio.write_json(file, before + 1)
         except OSError:
-            # Deleted meanwhile, or no room on the disk: without the count it might be taken up for ever.
+            # Deleted in the meantime, or the disk is full: without the count, the audit might be resumed forever.
             return False
         return True
 
-    # ---- written by whoever computes ----------------------------------------------------------------------
+    # ---- written by the worker ----------------------------------------------------------------------------
 
     def report(self, progress: Progress) -> None:
-        """Note what is being done."""
+        """Store the progress."""
         fileio.write_json(self.folder / "progress.json", asdict(progress))
 
     def find(self, findings: Sequence[FindingDocument], verdict: str | None = None) -> None:
-        """Note what was found so far, and at last the verdict."""
+        """Store the findings so far, and finally the verdict."""
         fileio.write_json(self.folder / "findings.json", {"findings": findings, "verdict": verdict})
 
     def finish(self) -> None:
-        """Note that everything is there."""
+        """Mark the audit as finished."""
         (self.folder / "done").touch()
 
-    # ---- asked by both sides ------------------------------------------------------------------------------
+    # ---- read by both processes ---------------------------------------------------------------------------
 
     def state(self) -> StateName:
-        """Return how it stands."""
-        # Asked first: it may be finished while this reads.
+        """Return the state of the audit."""
+        # Checked first: the audit may finish while this method reads.
         if (self.folder / "done").exists():
             return "finished"
         if (self.folder / "error.json").exists():
@@ -222,17 +222,17 @@ class Audit(Job):
         return self.progress().state if (self.folder / "progress.json").exists() else "waiting"
 
     def at_work(self) -> bool:
-        """Tell whether it waits or computes."""
+        """Tell whether the audit is waiting or being computed."""
         return not self.deleted() and self.state() in AT_WORK
 
     def progress(self) -> Progress:
-        """Return what was being done when it was last heard of."""
+        """Return the latest progress."""
         return Progress(**(fileio.read_json(self.folder / "progress.json") or {}))
 
     def findings(self) -> Findings:
-        """Return what was found so far."""
+        """Return the findings so far."""
         return fileio.read_json(self.folder / "findings.json") or Findings(findings=[], verdict=None)
 
     def computed(self) -> float:
-        """Return how many seconds it took so far."""
+        """Return the computing time so far, in seconds."""
         return self.progress().seconds

@@ -1,6 +1,6 @@
-"""Doing an audit that somebody watches: it says what it tries and finds, gives way to questions, and can be stopped.
+"""Run an audit in the worker process: report its progress, yield to interactive requests, and stop when cancelled.
 
-What an audit is, :mod:`picasso.audit` knows; here it is tied to the folder of :class:`picasso.jobs.audit_job.Audit`.
+The audit itself is in :mod:`picasso.audit`; this module connects it to :class:`picasso.jobs.audit_job.Audit`.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from picasso.models.base import Model
 
 log = logging.getLogger(__name__)
 
-# No pair is begun after this share of the time that an audit may compute; the rest is for the one at work.
+# No pair is started after this share of the computing time limit; the rest is reserved for the current pair.
 SHARE = 0.7
-# Seconds that changing an image takes, and making it the model's input, besides what the model takes: for each image
-# and for each of its values, on the average of all interventions, measured on one core.
+# Seconds to change an image and to encode it, without the model: per image and per value, averaged over all
+# interventions, measured on one core.
 EACH, EACH_VALUE = 4e-4, 8e-8
-# Where they lie and what is wrong with them, only the operator is told.
+# The log tells the operator which file is wrong and why; visitors must not see paths.
 UNUSABLE = "The INTERVENTIONS of this server can't be used; its log says why."
 
 
 class ProgressReporter:
-    """Notes in the folder of an audit what is being done, and gives way where that is wanted.
+    """Stores the progress of an audit in its folder, and yields to other work.
 
     Args:
         audit: the audit.
-        checkpoint: called at every note.
+        checkpoint: called whenever the progress is stored.
     """
 
     def __init__(self, audit: Audit, checkpoint: Callable[[], None]) -> None:
@@ -60,29 +60,29 @@ class ProgressReporter:
 
     @property
     def seconds(self) -> float:
-        """How long the audit took so far, before it was interrupted too."""
+        """The computing time so far, including that before interruptions."""
         return round(time.perf_counter() - self._began, 3)
 
     def note(self, **changed: Any) -> None:
-        """Write down what has changed."""
+        """Store changed values of the progress."""
         self._now = replace(self._now, **changed, seconds=self.seconds)
         if not self._audit.is_stopped():
             self._audit.report(self._now)
         self.yield_control()
 
     def yield_control(self) -> None:
-        """Let others have their answers; raise Cancelled where the audit is not wanted any more."""
+        """Yield to other work; raise Cancelled if the audit was stopped."""
         if self._audit.is_stopped():
             raise Cancelled
         self._checkpoint()
 
 
 class CancellableModel:
-    """A model that gives way before each batch, though it is asked about hundreds of images at once.
+    """A model that yields to other work before each batch.
 
     Args:
         model: the model.
-        give_way: called before each batch.
+        yield_control: called before each batch.
     """
 
     def __init__(self, model: Model, yield_control: Callable[[], None]) -> None:
@@ -92,15 +92,15 @@ class CancellableModel:
         return getattr(self._model, name)
 
     def predict(self, inputs: Array) -> Array:
-        """Answer with probabilities."""
+        """Return probabilities."""
         return self._patiently(self._model.predict, inputs)
 
     def logits(self, inputs: Array) -> Array:
-        """Answer with logits."""
+        """Return logits."""
         return self._patiently(self._model.logits, inputs)
 
     def input_gradients(self, inputs: Array, classes: Sequence[int] | Classes) -> Array:
-        """Answer with gradients."""
+        """Return gradients."""
         return self._patiently(self._model.input_gradients, inputs, np.asarray(classes, np.int64))
 
     def _patiently(self, answer: Callable[..., Array], *arrays: Any) -> Array:
@@ -113,22 +113,22 @@ class CancellableModel:
 
 @lru_cache(maxsize=1)
 def catalogued(files: tuple[Path, ...]) -> tuple[Intervention, ...] | None:
-    """Return what audits try, with what the files of ``INTERVENTIONS`` add, or None where one of them is wrong.
+    """Return the interventions, including those of the ``INTERVENTIONS`` files; None if a file is invalid.
 
-    They are executed once per process, and the log says at once what is wrong with them.
+    The files are executed once per process. Errors are logged immediately.
     """
     try:
         return catalogue(files)
     except ConfigurationError as error:
-        log.error("No audit can be done: %s", error.message, exc_info=error.__cause__)
+        log.error("Audits are not available: %s", error.message, exc_info=error.__cause__)
         return None
 
 
 def interventions(settings: Settings) -> tuple[Intervention, ...]:
-    """Return what audits try.
+    """Return the interventions of audits.
 
     Raises:
-        ConfigurationError: a file of ``INTERVENTIONS`` is wrong; visitors are not told where it lies.
+        ConfigurationError: an ``INTERVENTIONS`` file is invalid; the message does not contain its path.
     """
     found = catalogued(tuple(settings.intervention_files()))
     if found is None:
@@ -137,17 +137,17 @@ def interventions(settings: Settings) -> tuple[Intervention, ...]:
 
 
 def run_audit(audit: Audit, settings: Settings, load: Callable[[], Model], checkpoint: Callable[[], None]) -> None:
-    """Do an audit, or go on with one that was interrupted.
+    """Run an audit, or continue an interrupted one.
 
     Args:
-        audit: with its images.
-        settings: say what is tried, how large an image may be, and how long it may compute.
-        load: gives the model.
-        checkpoint: called between two chunks of work.
+        audit: the audit, with its images.
+        settings: provide the interventions, the largest image and the time limit.
+        load: returns the model.
+        checkpoint: called between chunks of work.
 
     Raises:
-        Cancelled: it was cancelled or deleted.
-        PicassoError: the images or the model do not fit.
+        Cancelled: the audit was cancelled or deleted.
+        PicassoError: the images or the model are not suitable.
     """
     reporter, order = ProgressReporter(audit, checkpoint), audit.order()
     reporter.note()
@@ -180,7 +180,7 @@ def run_audit(audit: Audit, settings: Settings, load: Callable[[], Model], check
     audited = auditing.finished(context, plan, found)
     report.write(audited, audit.out)
     reporter.note()
-    # From here on it gives way to nobody: one that says what it found is finished.
+    # Don't yield from here on: an audit with a verdict is finished.
     audit.find(documents(audited.verdict.findings, names), audited.verdict.sentence())
     audit.finish()
 
@@ -214,17 +214,17 @@ def direction(trial: Trial, names: Sequence[str]) -> Direction:
 
 
 def cost(model: Model, settings: Settings, counts: Mapping[int, int], pairs: int) -> dict[str, Any]:
-    """Return what an audit will cost, before it has any images.
+    """Return the estimated cost of an audit before its images are uploaded.
 
     Args:
         model: the model.
-        settings: say what is tried.
-        counts: how many images there will be, by class.
-        pairs: how many pairs of classes will be looked at; 0 for all.
+        settings: provide the interventions.
+        counts: the number of images by class.
+        pairs: the number of pairs of classes to compare; 0 for all.
 
     Returns:
-        The ``sentence`` of :class:`picasso.audit.audit.Plan` and about how many ``seconds`` that takes, or None
-        while the model's pace is not known. Which pairs are finding is seen later, so those count that cost most.
+        The ``sentence`` of :class:`picasso.audit.audit.Plan` and the estimated ``seconds``, or None while the speed of
+        the model is unknown. The priority of the pairs is not known yet, so the estimate uses the most expensive pairs.
     """
     every = sorted(combinations(sorted(counts), 2), key=lambda pair: -counts[pair[0]] - counts[pair[1]])
     plan = auditing.planned(every, counts, pairs, auditing.passes(model, len(interventions(settings))))

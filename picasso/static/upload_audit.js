@@ -96,7 +96,7 @@ const show = () => {
     return row;
   }));
   const time = estimate?.seconds ? ` That takes ${duration(estimate.seconds)}.` : "";
-  find("cost").textContent = estimate ? `${estimate.sentence}${time}` : "What it will take is said here once a folder is chosen.";
+  find("cost").textContent = estimate ? `${estimate.sentence}${time}` : "Choose a folder to see the estimated cost.";
   start.disabled = !estimate;
   start.textContent = start.dataset.text;
 };

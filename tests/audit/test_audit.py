@@ -1,4 +1,4 @@
-"""The audit of models that are known to go by something else than the thing, and of some that do not."""
+"""The audit of models with a known shortcut, and of models without one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COUNT = 40
 
 
 class Judge(LinearModel):
-    """Tells two classes apart by a mixture of the thing, a bright bar in the middle, and something else."""
+    """Separates two classes by a mixture of the object, a bright bar in the middle, and a proxy."""
 
     reliance = 0.0
     proxy = "brightness"
@@ -51,15 +51,15 @@ class Judge(LinearModel):
         return []
 
     def thing(self, inputs: Array) -> Array:
-        """Return whether the bar in the middle stands or lies."""
+        """Return whether the bar in the middle is vertical or horizontal."""
         seen = light(inputs)
         standing = seen[:, 6:18, 14:18].mean(axis=(1, 2))
         lying = seen[:, 10:14, 8:24].mean(axis=(1, 2))
-        # Beside all light, as eyes do: more light on everything is no other thing.
+        # Relative to the mean brightness: more light on the whole image does not change the object.
         return np.asarray(8 * (standing - lying) / (seen.mean(axis=(1, 2)) + 0.01), np.float32)
 
     def other(self, inputs: Array) -> Array:
-        """Return what the model goes by instead."""
+        """Return the value of the proxy."""
         if self.proxy == "corner":
             return np.asarray(8 * (light(inputs)[:, :4, :4].mean(axis=(1, 2)) - 0.5), np.float32)
         return np.asarray(12 * (0.45 - light(inputs).mean(axis=(1, 2))), np.float32)
@@ -76,7 +76,7 @@ class Judge(LinearModel):
 
 
 def noise_images(proxy: str, seed: int = 0) -> dict[int, Images]:
-    """Return images of both classes; nearly all of the one have the proxy, and nearly none of the other."""
+    """Return images of both classes; nearly all of one class have the proxy, and nearly none of the other."""
     generator = np.random.default_rng(seed)
     found = {}
     for target in (0, 1):
@@ -115,7 +115,7 @@ def test_a_proxy_is_named_first_and_said_in_words(proxy: str, name: str, tmp_pat
     sentence = first.sentence(["no tank", "tank"])
     assert sentence.startswith(name.capitalize() if proxy == "brightness" else "The top left corner")
     assert "of the way to" in sentence
-    assert "goes by something else than the thing" in found.sentence()
+    assert f"appears to rely on {name} rather than on the object" in found.sentence()
 
 
 @pytest.mark.parametrize("proxy", ["brightness", "corner"])
@@ -123,10 +123,10 @@ def test_a_proxy_is_named_first_and_said_in_words(proxy: str, name: str, tmp_pat
 def test_a_model_that_does_not_use_it_raises_no_alarm(proxy: str, seed: int, tmp_path: Path) -> None:
     found = judged(proxy, 0.0, tmp_path, seed)
     assert found.alarms == []
-    assert "No reliance on anything that was tried was found" in found.sentence()
+    assert "No reliance on any tested property was found" in found.sentence()
     assert 0 < found.smallest < 1
-    # The thing itself lies in the middle, which is told without alarm.
-    assert {one.there.intervention for one in found.findings} <= {"the middle", "the size of the thing"}
+    # The object itself lies in the middle, which raises no alarm.
+    assert {one.there.intervention for one in found.findings} <= {"the middle", "object size"}
 
 
 def test_an_audit_that_was_killed_goes_on_with_the_same_result(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_images_come_from_folders_named_after_their_classes(tmp_path: Path) -> N
     assert "broken.png" in folder.unreadable[0]
     np.testing.assert_allclose(folder.views[1], noise_images("brightness")[1][:10], atol=1e-6)
     assert folder.left_out == ""
-    with pytest.raises(BadRequest, match="needs two or more with 8 images each"):
+    with pytest.raises(BadRequest, match="needs at least two classes with 8 images each"):
         read(model, labelled[:10], seen.append)
 
 
@@ -174,12 +174,12 @@ def test_classes_with_too_few_images_are_named(tmp_path: Path) -> None:
             file = tmp_path / f"{target}-{index}.png"
             Image.fromarray(np.round(made[0][index] * 255).astype(np.uint8)).save(file)
             labelled.append(LabeledImage(file, target))
-    # Of the fourth class there are enough, but not enough that can be read.
+    # The fourth class has enough images, but too few are readable.
     (tmp_path / "3-0.png").write_bytes(b"x")
     folder = read(model, labelled, lambda fraction: None)
     assert set(folder.names) == {0, 1}
-    assert folder.left_out == "Left out, because there are fewer than 8 images: three (5), four (7)."
-    with pytest.raises(BadRequest, match=r"There is one with so many\. Left out, .* three \(5\)\.$"):
+    assert folder.left_out == "Left out, with fewer than 8 images: three (5), four (7)."
+    with pytest.raises(BadRequest, match=r"Only one class has enough images\. Left out, .* three \(5\)\.$"):
         read(model, [one for one in labelled if one.target in (0, 2)], lambda fraction: None)
 
 
@@ -204,7 +204,7 @@ def audit(folder: Path, reliance: float, *options: object) -> Any:
 
 
 class Reliant(Judge):
-    """Goes by the light more than by the thing."""
+    """Relies on the light more than on the object."""
 
     reliance = 0.6
 
@@ -212,8 +212,10 @@ class Reliant(Judge):
 def test_the_command_finds_a_proxy_and_shows_it(tmp_path: Path) -> None:
     done = audit(tmp_path, 0.6)
     assert done.exit_code == 1, done.output
-    assert "There is reason to think" in done.output
-    assert re.search("Brightness: making (no tank images darker|tank images brighter), like", done.output)
+    assert "The model appears to rely on" in done.output
+    assert re.search(
+        r"giving (“no tank” .* “tank” images \(darker\)|“tank” .* “no tank” images \(brighter\)) moves", done.output
+    )
     document = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert document["alarms"] >= 1
     assert document["findings"][0]["name"] == "brightness"
@@ -224,7 +226,7 @@ def test_the_command_finds_a_proxy_and_shows_it(tmp_path: Path) -> None:
     assert "<script" not in page
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "<failure message=" in (tmp_path / "out" / "junit.xml").read_text()
-    # Again, from what is kept: the same but for nothing.
+    # The stored trials give the same report again.
     before = (tmp_path / "out" / "report.html").read_bytes()
     assert audit(tmp_path, 0.6).exit_code == 1
     assert (tmp_path / "out" / "report.html").read_bytes() == before
@@ -233,8 +235,8 @@ def test_the_command_finds_a_proxy_and_shows_it(tmp_path: Path) -> None:
 def test_the_command_is_silent_on_a_model_that_does_not_use_it(tmp_path: Path) -> None:
     done = audit(tmp_path, 0.0)
     assert done.exit_code == 0, done.output
-    assert "No reliance on anything that was tried was found" in done.output
-    # The folder is confounded all the same, which is said apart.
+    assert "No reliance on any tested property was found" in done.output
+    # The report says separately that the folder is confounded.
     assert "Your folder is confounded" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -245,7 +247,7 @@ def test_what_cannot_run_ends_with_status_2(tmp_path: Path) -> None:
 
 
 class Three(Judge):
-    """Knows a third class, by a bar on the left, and otherwise goes by the light."""
+    """Knows a third class, by a bar on the left, and otherwise relies on the light."""
 
     reliance = 0.6
 
@@ -274,7 +276,7 @@ def test_of_several_classes_all_pairs_are_compared_within_the_budget(tmp_path: P
     folder = Folder(views, answers, {target: tuple(map(str, range(COUNT))) for target in views})
     first = auditing.run(TrialContext(model, folder), keep=tmp_path, budget=0)
     assert (len(first.trials), len(first.left)) == (1, 2)
-    # What was left is done when it goes on, and what was done is taken up.
+    # The resumed audit uses stored trials and completes the rest.
     seen: list[float] = []
     again = auditing.run(TrialContext(model, folder), keep=tmp_path, progress=seen.append)
     assert again.left == ()
@@ -302,7 +304,7 @@ def test_grey_images_have_no_colours_to_change(tmp_path: Path) -> None:
 
 
 class Tags(Judge):
-    """Gives each class a probability of its own, as models for several labels at once do, and no gradients."""
+    """Returns an independent probability for each class, like a multi-label model, and no gradients."""
 
     reliance = 0.6
     capabilities = frozenset({Capability.PREDICTIONS})
@@ -316,7 +318,7 @@ def test_a_model_for_several_labels_without_gradients(tmp_path: Path) -> None:
     model.load()
     views = noise_images("brightness")
     answers = {target: logits(model, some) for target, some in views.items()}
-    # What is taken for a logit is the logarithm of the odds.
+    # The log-odds are used as logits.
     np.testing.assert_allclose(answers[1], model.batch_logits(views[1]) + 1, atol=2e-3)
     audited = auditing.run(TrialContext(model, Folder(views, answers, {0: tuple("a" * COUNT), 1: tuple("b" * COUNT)})))
     assert audited.verdict.alarms[0].there.intervention == "brightness"

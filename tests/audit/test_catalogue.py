@@ -1,4 +1,4 @@
-"""Interventions of the operator's own are tried like the built-in ones, and mistakes in their files are said."""
+"""Custom interventions are tested like the built-in ones, and errors in their files are reported."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.fakes import LinearModel
 
 OWN = '''
 import numpy as np
-from picasso.audit.interventions import InterventionResult, Intervention
+from picasso.audit.interventions import Intervention, InterventionResult
 
 
 class Half(Intervention):
-    """Shows the upper half of another image."""
+    """Replaces the upper half with that of another image."""
 
     kind, name = "region", "the upper half"
 
@@ -36,7 +36,7 @@ class Half(Intervention):
         return InterventionResult(towards, control)
 
     def words(self, case):
-        return "showing the upper half of {b} images in {a} images"
+        return "replacing the upper half of {a} images with that of {b} images"
 
 
 INTERVENTIONS = [Half()]
@@ -59,10 +59,10 @@ def test_own_ones_are_tried_and_named(tmp_path: Path) -> None:
         *(one["intervention"] for one in before["trials"]),
         "the upper half",
     }
-    # The model goes by the light, of which half is in the upper half.
+    # The model relies on the light, of which half is in the upper half.
     own = next(one for one in written["findings"] if one["name"] == "the upper half")
     assert own["alarm"]
-    assert "showing the upper half of" in own["sentence"].lower()
+    assert "replacing the upper half of" in own["sentence"].lower()
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_mistakes_are_said(source: Any, sentence: str, tmp_path: Path) -> None:
 
 
 class Nameless(Intervention):
-    """Fails when it is asked for its kind."""
+    """Raises an error when its kind is read."""
 
     name = "nameless"
 
@@ -105,7 +105,7 @@ class Nameless(Intervention):
 
 
 class Unheard(Nameless):
-    """Is of a kind that there is not."""
+    """Has an unknown kind."""
 
     kind = "unheard of"
 

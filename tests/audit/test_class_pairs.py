@@ -1,4 +1,4 @@
-"""Which pairs of classes are looked at first, and what it costs."""
+"""The order of pairs of classes, and the cost of an audit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLASSES, COUNT = 6, 12
 
 
 def folder(logits: dict[int, Array], bright: int | None = None) -> Folder:
-    """Return grey images of several classes; those of one of them are brighter."""
+    """Return greyscale images of several classes, of which one is brighter."""
     random = np.random.default_rng(0)
     views: dict[int, Images] = {
         target: np.asarray(random.uniform(0.4, 0.6, (COUNT, HEIGHT, WIDTH, 3)), np.float32) for target in logits
@@ -28,7 +28,7 @@ def folder(logits: dict[int, Array], bright: int | None = None) -> Folder:
 
 
 def sure(classes: int = CLASSES) -> dict[int, Array]:
-    """Return logits that are right everywhere, by a wide margin."""
+    """Return logits that are correct for all images, by a wide margin."""
     return {target: np.full((COUNT, classes), -5, np.float32) + 10 * np.eye(classes, dtype=np.float32)[target]
             for target in range(classes)}  # fmt: skip
 
@@ -46,7 +46,7 @@ def test_pairs_that_are_mixed_up_come_first() -> None:
 
 def test_and_those_whose_images_look_different() -> None:
     first = ordered(folder(sure(), bright=3))[: CLASSES - 1]
-    # All of them are confused alike, so that every other place belongs to the bright class.
+    # All pairs are confused equally, so every other position belongs to the bright class.
     assert sum(3 in pair for pair in ordered(folder(sure(), bright=3))[: 2 * (CLASSES - 1)]) == CLASSES - 1
     assert 3 in first[0] or 3 in first[1]
 
@@ -59,13 +59,12 @@ def test_the_cost_is_told_before_it_starts_and_grows_with_the_chosen_pairs_only(
     assert costs[2] == 45 * costs[0]
     assert [len(one.left) for one in planned] == [44, 40, 0]
     assert planned[1].sentence() == (
-        f"5 pairs of classes, up to {costs[1]:,} changed images for the model to answer. "
-        "Not looked at: 40 less finding pairs."
+        f"5 pairs of classes, up to {costs[1]:,} model evaluations. Skipped: 40 pairs of lower priority."
     )
 
 
 class Counting(Judge):
-    """Counts the images that it is asked about."""
+    """Counts the images that it evaluates."""
 
     asked = 0
 

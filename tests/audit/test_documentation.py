@@ -1,4 +1,4 @@
-"""Every intervention is described on the page of what an audit tries."""
+"""Every intervention is described in docs/interventions.md."""
 
 from __future__ import annotations
 

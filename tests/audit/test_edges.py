@@ -1,4 +1,4 @@
-"""Models and folders of which little can be said, and what must not be said of them."""
+"""Edge cases: models and folders about which an audit can conclude little."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Inverted(Judge):
 
 
 class Indifferent(Judge):
-    """Says the same of everything."""
+    """Returns the same logits for all images."""
 
     def batch_logits(self, inputs: Array) -> Array:
         return np.zeros((len(inputs), 2), np.float32)
 
 
 class Boundless(Judge):
-    """Answers logarithms of probabilities, of which some are 0."""
+    """Returns logarithms of probabilities, some of which are 0."""
 
     def batch_logits(self, inputs: Array) -> Array:
         return np.full((len(inputs), 2), -np.inf, np.float32)
@@ -55,11 +55,11 @@ def bench_of(model: Judge, views: dict[int, Images] | None = None) -> TrialConte
 def test_of_a_model_that_does_not_tell_classes_apart_nothing_is_said(model: Judge, tmp_path: Path) -> None:
     found = auditing.run(bench_of(model))
     assert found.verdict.alike == ((0, 1),)
-    assert found.verdict.sentence().startswith("The model does not tell these classes apart")
+    assert found.verdict.sentence().startswith("The model does not separate these classes")
     assert found.trials == {(0, 1): []}
     report.write(found, tmp_path)
     assert json.loads((tmp_path / "audit.json").read_text())["not_told_apart"] == [["no tank", "tank"]]
-    assert "<h2>Not told apart</h2>" in (tmp_path / "report.html").read_text()
+    assert "<h2>Classes that the model does not separate</h2>" in (tmp_path / "report.html").read_text()
 
 
 def test_the_same_images_in_both_classes(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_logits_that_are_no_numbers_are_refused() -> None:
 
 def test_an_audit_of_nothing_is_refused() -> None:
     context = bench_of(Judge())
-    with pytest.raises(BadRequest, match="nothing to try"):
+    with pytest.raises(BadRequest, match="at least one intervention"):
         TrialContext(context.model, context.folder, interventions=[])
 
 
@@ -104,7 +104,7 @@ def test_small_images_get_what_fits_them(size: tuple[int, int, int]) -> None:
     assert "brightness" in {one.there.intervention for one in found.verdict.alarms}
 
 
-# ---- what is kept ---------------------------------------------------------------------------------------------------
+# ---- checkpoints ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

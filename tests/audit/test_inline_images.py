@@ -1,4 +1,4 @@
-"""Where charts put their marks, and which colours maps have."""
+"""Coordinates of charts and colours of maps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_heat_map_has_the_colours_of_its_scale() -> None:
     pixels = np.asarray(_image(drawn["src"]))
     assert pixels[0, 0].tolist() == colours[0].tolist()
     assert pixels[1, 0].tolist() == pixels[1, 1].tolist() == colours[255].tolist()
-    # Large maps are drawn coarser, not heavier.
+    # Large maps are drawn with fewer cells.
     large = inline_images.heat_map(np.random.default_rng(0).random((448, 224)))
     assert _image(large["src"]).size == (inline_images.MAP, inline_images.MAP)
     assert large["ratio"] == 0.5

@@ -1,4 +1,4 @@
-"""Each intervention against images of which everything is known."""
+"""Each intervention on synthetic images with known content."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ HEIGHT, WIDTH, COUNT = 40, 48, 24
 
 
 def noise(seed: int, count: int = COUNT, channels: int = 3) -> Images:
-    """Return grey noise about the middle."""
+    """Return grey noise around 0.5."""
     values = np.random.default_rng(seed).normal(0.5, 0.1, (count, HEIGHT, WIDTH, channels))
     return np.asarray(np.clip(values, 0, 1), np.float32)
 
 
 def looks(places: list[tuple[float, float]], sigma: float = 3.0) -> Maps:
-    """Return maps that look at one place each, row and column."""
+    """Return maps with one peak each, given as row and column."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     maps = np.stack([np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma**2)) for y, x in places])
     return np.asarray(maps / maps.sum(axis=(1, 2), keepdims=True), np.float32)
 
 
 def case(ours: Images, theirs: Images, maps: tuple[Maps, Maps] | None = None) -> ImagePair:
-    """Return two classes, by default looked at in the middle."""
+    """Return images of two classes, by default with attention in the middle."""
     middle = [(HEIGHT / 2, WIDTH / 2)]
     return ImagePair(ours, theirs, lambda: maps or (looks(middle * len(ours)), looks(middle * len(theirs))))
 
@@ -73,7 +73,7 @@ def test_a_region_is_taken_from_one_image_and_nothing_else_changes() -> None:
             np.testing.assert_array_equal(some[:, ~mask], ours[:, ~mask])
             parts = {part.tobytes() for part in sources[:, mask]}
             assert all(part.tobytes() in parts for part in some[:, mask])
-        # The control's comes from another image, never from the same.
+        # The part for the control comes from another image, never from the same.
         assert not any(
             np.array_equal(one, own) for one, own in zip(changed.control[:, mask], ours[:, mask], strict=True)
         )
@@ -109,7 +109,7 @@ def test_a_cover_is_the_share_that_is_looked_at_most() -> None:
     assert cover[0, 20, 24, 0] == pytest.approx(1, abs=1e-4)
 
 
-# ---- the thing ------------------------------------------------------------------------------------------------------
+# ---- the object -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -120,7 +120,7 @@ def test_things_are_moved_to_where_they_are_in_the_other_class(axis: int) -> Non
     across = 20.0
     ours_at, theirs_at = ([(y, across) if axis == 0 else (across, y) for y in some] for some in (near, far))
     maps = looks(ours_at, 2.0), looks(theirs_at, 2.0)
-    # The images show what is looked at, so that moving them can be measured.
+    # The images show the attention, so that the shift can be measured.
     ours, theirs = (np.repeat(some[..., None] / some.max(), 3, axis=-1) for some in maps)
     place = Place(axis)
     changed = place.change(case(ours, theirs, maps), generator())
@@ -132,7 +132,7 @@ def test_things_are_moved_to_where_they_are_in_the_other_class(axis: int) -> Non
         if axis == 0
         else "right" in place.words(case(ours, theirs, maps))
     )
-    # Places that differ by less than the thing's own extent are none.
+    # Positions that differ by less than the extent of the object are the same.
     assert place.change(case(ours, ours, (maps[0], maps[0])), generator()) is None
 
 
@@ -173,11 +173,11 @@ def test_the_thing_takes_the_colour_of_the_other_and_keeps_its_light() -> None:
 
 # ---- marks ----------------------------------------------------------------------------------------------------------
 
-SIDE = 5  # of a mark: an eighth of the shorter side
+SIDE = 5  # the side of a mark: an eighth of the shorter side
 
 
 def marked(count: int, seed: int) -> tuple[Images, list[tuple[int, int]]]:
-    """Return noise with the same checkered mark somewhere in each image, and where."""
+    """Return noise with the same chequered mark in each image, and its positions."""
     random = np.random.default_rng(seed)
     images = noise(seed, count)
     checks = np.asarray(np.indices((SIDE, SIDE)).sum(axis=0) % 2, np.float32)
@@ -202,7 +202,7 @@ def test_a_mark_that_recurs_is_found_put_in_and_taken_out() -> None:
     np.testing.assert_allclose(mark.patch, with_mark[0][places[0][0] :, places[0][1] :][:SIDE, :SIDE], atol=1e-6)
     put = MovingMark().change(towards, generator())
     assert put is not None
-    # Each of the changed images has it, and of the controls none.
+    # All changed images have the mark, and none of the controls.
     assert all((one == mark.patch[0, 0]).all(axis=-1).any() for one in put.towards)
     after = found(case(clean, put.towards, (nowhere, nowhere)))
     assert after is not None
@@ -212,8 +212,8 @@ def test_a_mark_that_recurs_is_found_put_in_and_taken_out() -> None:
     assert taken is not None
     for one, (y, x) in zip(taken.towards, places, strict=True):
         assert not np.allclose(one[y : y + SIDE, x : x + SIDE], mark.patch, atol=0.2)
-    assert "putting" in put.words
-    assert "taking" in taken.words
+    assert "pasting" in put.words
+    assert "removing" in taken.words
 
 
 def test_no_mark_is_found_where_none_recurs_or_where_it_stays() -> None:

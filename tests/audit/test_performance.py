@@ -1,4 +1,4 @@
-"""How a model does on labelled images: accuracy, confusion and calibration, against numbers worked out by hand."""
+"""Accuracy, confusion and calibration, compared with values calculated by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fakes import LinearModel
 
 
 def folder_of(answers: dict[int, list[int]], classes: int) -> Folder:
-    """Return a folder whose images are taken for these classes."""
+    """Return a folder whose images are predicted as these classes."""
     logits = {target: np.eye(classes, dtype=np.float32)[some] for target, some in answers.items()}
     views = {target: np.zeros((len(some), 2, 2, 1), np.float32) for target, some in answers.items()}
     return Folder(views, logits, {target: tuple(map(str, range(len(some)))) for target, some in answers.items()})
@@ -33,7 +33,7 @@ def test_each_class_has_its_accuracy_and_usual_mistake() -> None:
 
 
 def test_confusion_counts_rows_and_what_lies_elsewhere() -> None:
-    # Class 1 has no images of its own: answers with it are counted apart.
+    # Class 1 has no images: its predictions are counted as elsewhere.
     table = performance.confusion(folder_of({0: [0] * 9 + [2], 2: [2] * 5 + [1] * 3 + [0] * 2}, 3))
     assert table.classes == (0, 2)
     assert table.counts == ((9, 1), (2, 5))
@@ -54,7 +54,7 @@ def test_of_many_classes_the_most_confused_are_shown() -> None:
 def test_calibration_is_worked_out_by_hand() -> None:
     folder = folder_of({0: [0, 0, 0, 1], 1: [1, 1, 1, 0]}, 2)
     sure = np.array([0.95, 0.95, 0.65, 0.65], np.float32)
-    # Class 0: right with .95, .95, .65; wrong with .65. Class 1 the same, with its columns exchanged.
+    # Class 0: correct with .95, .95, .65; wrong with .65. Class 1 the same, with its columns exchanged.
     wrong = np.array([False, False, False, True])
     zero = np.stack([np.where(wrong, 1 - sure, sure), np.where(wrong, sure, 1 - sure)], axis=1)
     found = performance.calibration(folder, {0: zero, 1: zero[:, ::-1]})
@@ -73,7 +73,7 @@ def test_a_model_that_knows_how_sure_to_be_has_no_error() -> None:
     found = performance.calibration(folder, {0: sure, 1: sure[:, ::-1]})
     assert found is not None
     assert found.error == pytest.approx(0, abs=1e-6)
-    # The upper end of a bin belongs to it, also as a float32.
+    # A bin includes its upper end, also as float32.
     assert [(one.low, one.images) for one in found.bins] == [(0.7, 20)]
 
 
@@ -84,7 +84,7 @@ def test_labels_that_hold_together_are_not_calibrated_so() -> None:
 
 
 class Sigmoid(LinearModel):
-    """A single sigmoid told as two classes, whose logits are twice as far apart as a softmax would have them."""
+    """A single sigmoid as two classes, whose logits are twice as far apart as those of a softmax."""
 
     def load(self, **arguments: Any) -> None:
         self.input_shape, self.num_classes = (2, 2, 1), 2
@@ -104,6 +104,6 @@ def test_probabilities_are_the_models_own() -> None:
     views = np.full((3, 2, 2, 1), 1.0, np.float32)
     folder = Folder({0: views, 1: 1 - views}, {}, {})
     found = performance.probabilities(model, folder)
-    # A softmax of these logits would say 0.982.
+    # A softmax of these logits would give 0.982.
     np.testing.assert_allclose(found[0][:, 1], 1 / (1 + np.exp(-2)), atol=1e-6)
     np.testing.assert_allclose(found[1][:, 1], 1 / (1 + np.exp(2)), atol=1e-6)

@@ -1,4 +1,4 @@
-"""Properties: what is measured after an edit is what was wanted, and one's own value changes nothing."""
+"""Properties: an edit reaches the target value, and the original value changes nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from picasso.audit.properties import PROPERTIES, Images, Property
 
 
 def photographs(channels: int = 3, count: int = 6, size: tuple[int, int] = (24, 32)) -> Images:
-    """Return smooth images with some noise, of different light, contrast and colour."""
+    """Return smooth images with noise, which differ in brightness, contrast and colour."""
     generator = np.random.default_rng(0)
     rough = generator.random((count, *size, channels))
     smooth = ndimage.gaussian_filter(rough, (0, 3, 3, 0))
@@ -26,7 +26,7 @@ def test_the_wanted_value_is_what_is_measured_afterwards(of: Property, channels:
         pytest.skip("grey images have no colours")
     images = photographs(channels)
     own = of.measure(images)
-    # Values of the other images, from the smallest to the largest.
+    # The values of the other images, from the smallest to the largest.
     wanted = np.sort(own)[::-1] if of.name != "noise" else own + np.linspace(0, 0.05, len(own))
     edited = of.edit(images, wanted)
     assert edited.dtype == np.float32

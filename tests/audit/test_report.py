@@ -1,4 +1,4 @@
-"""The report of an audit: what the page and its JSON say, where charts put it, and that both are the same each time."""
+"""The report of an audit: the contents of the page and the JSON, the coordinates of charts, and reproducibility."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = {target: tuple(f"{target}-{index:02d} <b>.png" for index in range(COUNT)
 
 
 class Named(Judge):
-    """Goes by the light, looks at the bar in the middle, and has names that are no HTML."""
+    """Relies on the brightness, looks at the bar in the middle, and has class names that must be escaped."""
 
     reliance = 0.6
 
@@ -42,7 +42,7 @@ class Named(Judge):
 
 
 class Several(Named):
-    """Has labels that can hold together: its probabilities do not sum to 1."""
+    """A multi-label model: its probabilities do not sum to 1."""
 
     def batch_probabilities(self, inputs: Array) -> Array:
         return np.asarray(1 / (1 + np.exp(-self.batch_logits(inputs))) ** 2, np.float32)
@@ -66,7 +66,7 @@ def out(audit: Audit, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Page(HTMLParser):
-    """Reads a page and notes what is open, what images lack words, and its headings."""
+    """Parses a page and records open elements, images without alternative text, and headings."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Marks of a chart close themselves."""
+        """The elements of charts are self-closing."""
 
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] in {"h1", "h2", "h3", "h4"} and self.headings[-1][1] == "":
@@ -108,14 +108,14 @@ def test_the_page_is_whole_in_the_order_of_questions(out: Path) -> None:
     assert len(set(page.ids)) == len(page.ids)
     assert set(re.findall(r'href="#(\w+)"', text)) <= set(page.ids)
     sections = [words for tag, words in page.headings if tag == "h2"]
-    wanted = ["How the model does", "Verdict", "Brightness", "Tried, and found silent", "Your folder is confounded"]
+    wanted = ["Performance", "Verdict", "Brightness", "No effect found", "Confounded properties"]
     places = [sections.index(words) for words in [*wanted, "Where the model looks"]]
     assert places == sorted(places)
     inner = [words for tag, words in page.headings if tag == "h3"]
     for words in (
-        "What is taken for what", "Whether it knows how sure to be", "Before and after", "Where on the image",
-        "On average", "In which ways", "Images that change their class most easily",
-        "The same image in two classes",
+        "Confusion matrix", "Calibration", "Before and after", "Location",
+        "Average attention", "Attention clusters", "Images that change class most often",
+        "Near-duplicates in different classes",
     ):  # fmt: skip
         assert words in inner
 
@@ -140,7 +140,7 @@ def test_the_evidence_is_ten_pairs_in_both_directions(audit: Audit, out: Path) -
         ] * 5
         for shown in one["shown"]:
             assert (out / shown["before"]).read_bytes() != (out / shown["after"]).read_bytes()
-    # Brightness flips: the model gives their own class less after the change.
+    # Brightness flips: the probability of the true class falls after the change.
     assert all(shown["probability_after"] < shown["probability_before"] for shown in written["findings"][0]["shown"])
     assert (out / "report.html").read_text().count('alt="before"') == 10 * len(written["findings"])
 
@@ -182,7 +182,7 @@ def test_views_are_in_the_json_as_numbers(audit: Audit) -> None:
     for one in seen["attention"]:
         assert one["images"] == COUNT
         assert np.asarray(one["cells"]).shape == np.asarray(one["more_than_even"]).shape == (8, 8)
-        # Gradients lie in the middle, so nothing is looked at in the corners.
+        # Gradients are in the middle, so the corners get no attention.
         assert not one["more_than_even"][0][0]
         assert one["border_low"] <= one["border"] <= one["border_high"] < one["border_even"]
     for one in seen["clusters"]:
@@ -207,15 +207,15 @@ def test_confounded_properties_come_with_histograms(audit: Audit) -> None:
 def test_labels_that_hold_together_have_no_calibration(audit: Audit, tmp_path: Path) -> None:
     model = Several()
     model.load()
-    # Nothing was tried: a report says that, too.
+    # No tests were run: the report says so.
     report.write(Audit(TrialContext(model, audit.folder), {(0, 1): []}, ()), tmp_path)
     written, page = json.loads((tmp_path / "audit.json").read_text()), (tmp_path / "report.html").read_text()
     assert written["calibration"] is None
     assert "do not sum to 1" in page
     assert written["smallest_visible_effect"] is None
-    assert "This folder is too small to say which effect would have been seen" in page
+    assert "This folder is too small to estimate the smallest detectable effect" in page
     assert (written["alarms"], written["findings"], written["views"]["flips"]) == (0, [], [])
-    assert "No image changes its class" in page
+    assert "No image changes class" in page
 
 
 def test_the_forest_lies_where_its_numbers_say(audit: Audit) -> None:
@@ -237,7 +237,7 @@ def test_the_forest_lies_where_its_numbers_say(audit: Audit) -> None:
 
 def test_there_is_advice_for_everything_that_is_tried() -> None:
     assert set(recommendations.TO_DO) == set(recommendations.BY_HAND) == set(KINDS)
-    # Advice for what is no longer tried is forgotten advice.
+    # There are no recommendations for interventions that no longer exist.
     assert set(recommendations.IN_PARTICULAR) <= {one.name for one in INTERVENTIONS}
     for one in INTERVENTIONS:
         assert recommendations.recommendation(one.kind, one.name).endswith(".")
@@ -261,7 +261,7 @@ def test_views_of_two_small_classes() -> None:
 
 
 class Wide(Named):
-    """Takes images of 48 x 48."""
+    """Accepts images of 48 x 48."""
 
     def load(self, **arguments: Any) -> None:
         super().load()

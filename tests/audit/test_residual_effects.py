@@ -1,4 +1,4 @@
-"""A further finding that is the first one seen otherwise leaves nothing behind; one of its own does."""
+"""A further finding with the same cause as the first has no remaining effect; an independent one has."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from tests.audit.test_audit import COUNT, Judge, noise_images
 
 
 class Both(Judge):
-    """Goes by the light of the whole image, and by a corner of its own."""
+    """Relies on the brightness of the whole image and, independently, on a corner."""
 
     corner = 0.0
 
     def batch_logits(self, inputs: Array) -> Array:
         seen = light(inputs)
         mean = seen.mean(axis=(1, 2))
-        # The corner beside the rest, which the same light on everything does not change.
+        # The corner relative to the rest, which a change of overall brightness does not affect.
         corner = np.log((seen[:, :4, :4].mean(axis=(1, 2)) + 0.01) / (mean + 0.01))
         score = 12 * (0.45 - mean) + self.corner * corner
         return np.stack([-score, score], axis=1)
 
 
 def findings(corner: float) -> tuple[TrialContext, dict[str, Finding]]:
-    """Return what is finding of a model, by name; tanks are in the dark, and have a bright corner."""
+    """Return the findings of a model by name; tanks are dark and have a bright corner."""
     model: Any = Both()
     model.load()
     model.corner = corner
@@ -45,7 +45,7 @@ def findings(corner: float) -> tuple[TrialContext, dict[str, Finding]]:
 
 def test_other_light_is_the_brightness_and_the_corner_is_not() -> None:
     context, found = findings(corner=0.0)
-    first, layout = found["brightness"], found["the large-scale light and colour"]
+    first, layout = found["brightness"], found["large-scale light and colour"]
     left = remainder(context, first, layout)
     assert left is not None
     assert left.of == "brightness"
@@ -56,7 +56,7 @@ def test_other_light_is_the_brightness_and_the_corner_is_not() -> None:
     left = remainder(context, found["brightness"], found["the top left corner"])
     assert left is not None
     corner = found["the top left corner"]
-    # The patch hardly changes the light of the whole, so that nearly all of it is left.
+    # The corner hardly changes the mean brightness, so nearly all of its effect remains.
     assert [left.there, left.back] == pytest.approx(
         [corner.there.effect.fraction, corner.back.effect.fraction], rel=0.2
     )

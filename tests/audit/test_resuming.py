@@ -18,7 +18,7 @@ from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.properties import Images
 from tests.audit.test_audit import Judge, noise_images
 
-# A model of three classes, so that there is more than one pair to be killed between.
+# Three classes give more than one pair, so the audit can be killed between pairs.
 CONFIG = """
 MODEL_CLS_PATH = {file!r}
 MODEL_CLS_NAME = "Three"
@@ -52,7 +52,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    """Return all files of a report but the kept trials."""
+    """Return all files of a report except the stored trials."""
     return {
         str(file.relative_to(folder)): file.read_bytes()
         for file in sorted(folder.rglob("*"))
@@ -61,7 +61,7 @@ def written(folder: Path) -> dict[str, bytes]:
 
 
 def tried(folder: Path) -> int:
-    """Return how many interventions an audit has kept so far, over all pairs of classes."""
+    """Return the number of interventions that an audit has stored so far, over all pairs of classes."""
     return sum(json.loads(file.read_text())["tried"] for file in (folder / "trials").glob("pair-*.json"))
 
 
@@ -71,7 +71,7 @@ def test_killed_in_the_midst_it_goes_on_and_writes_the_same(tmp_path: Path) -> N
     assert start(tmp_path, "whole").wait(timeout=300) == 1
     total, kept = tried(tmp_path / "whole"), [0]
     assert total > len(INTERVENTIONS)
-    # In the midst of the first pair of classes, and twice later.
+    # Once during the first pair of classes, and twice later.
     for moment in (1, total // 3, 2 * total // 3):
         process = start(tmp_path, "killed")
         while tried(tmp_path / "killed") < moment and process.poll() is None:

@@ -1,4 +1,4 @@
-"""The statistics, against numbers computed elsewhere."""
+"""The statistics, compared with reference values."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def test_two_classes_are_apart_where_chance_does_not_explain_it() -> None:
 
 
 def test_both_directions_are_corrected_one_after_the_other() -> None:
-    # Three claims; the first direction of two passes at 5%, so that the second is corrected for these two alone.
+    # Three claims; the first direction of two passes at 5%, so the second is corrected for these two alone.
     found = bidirectional_p_values([(0.001, 0.03), (0.02, 0.002), (0.4, 0.5)], 0.05)
     assert found == pytest.approx([0.04, 0.04, 0.5])
-    # A claim needs both directions, however sure the one is.
+    # A claim needs both directions, even if one is highly significant.
     assert bidirectional_p_values([(1e-9, 0.6)], 0.05) == pytest.approx([0.6])
     assert bidirectional_p_values([], 0.05) == []
 

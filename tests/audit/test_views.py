@@ -1,4 +1,4 @@
-"""Views of a folder with a known answer: planted looks, groups of maps, flips, and images that are in two classes."""
+"""Views of a folder with known results: planted attention, clusters of maps, flips and near-duplicates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from picasso.audit.trial import Trial
 
 
 def looks(count: int, row: float, column: float, seed: int, noise: float = 0.3, side: int = 24) -> Maps:
-    """Return maps with one blob, about a ninth of the side wide, and noise of a strength beside it."""
+    """Return maps with one blob, about a ninth of the side wide, and noise."""
     generator = np.random.default_rng(seed)
     rows, columns = np.mgrid[:side, :side] / side
     blob = np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 2 / 0.11**2)
@@ -27,7 +27,7 @@ def looks(count: int, row: float, column: float, seed: int, noise: float = 0.3, 
     return np.asarray(found / found.sum(axis=(1, 2), keepdims=True), np.float32)
 
 
-# ---- where the model looks on average ------------------------------------------------------------------------
+# ---- average attention ---------------------------------------------------------------------------------------
 
 
 def test_cells_are_means_also_where_sides_do_not_divide() -> None:
@@ -72,7 +72,7 @@ def test_the_share_of_the_border_is_a_number_with_an_interval() -> None:
     assert border(16, 32).sum() == 16 * 32 - 12 * 24
 
 
-# ---- in which ways -------------------------------------------------------------------------------------------
+# ---- clusters ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -109,11 +109,11 @@ def test_the_most_typical_map_comes_first() -> None:
     assert sorted(members) == list(range(30))
 
 
-# ---- the same image in two classes -------------------------------------------------------------------------
+# ---- near-duplicates ----------------------------------------------------------------------------------------
 
 
 def scenes(count: int, seed: int) -> Images:
-    """Return images that are alike as landscapes are, a light sky above dark ground, and yet differ."""
+    """Return images that are similar like landscapes, with a light sky above dark ground, but different."""
     generator = np.random.default_rng(seed)
     found = generator.random((count, 32, 40, 3))
     found = ndimage.gaussian_filter(found, (0, 2, 2, 0))
@@ -150,11 +150,11 @@ def test_images_without_contrast_are_not_compared() -> None:
     assert twins({0: flat, 1: flat}) == []
 
 
-# ---- the images that flip ----------------------------------------------------------------------------------
+# ---- flips -------------------------------------------------------------------------------------------------
 
 
 def evidence(name: str, ours: int, theirs: int, flipped: dict[int, list[bool]]) -> Evidence:
-    """Return an exhibit of which nothing but its flips is known."""
+    """Return evidence that contains nothing but flips."""
     effect = Effect(0.5, 0.4, 0.6, 0.0, 0.5, 0.0, 8)
     there, back = (
         Trial(

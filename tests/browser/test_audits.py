@@ -1,4 +1,4 @@
-"""An audit in a real browser: a folder is chosen or dropped, sent and watched; it is cancelled, and its report read."""
+"""An audit in a real browser: choosing or dropping a folder, uploading, progress, cancelling and the report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHIFTS = (-1, 0, 1)
 
 
 def variants(digit: int) -> Iterator[bytes]:
-    """Yield nine images of a digit: its three samples, each moved a little."""
+    """Yield nine images of a digit: its three samples, each slightly shifted."""
     for file in sorted(DIGITS.glob(f"{digit}-*.png")):
         pixels = np.asarray(Image.open(file).convert("L"))
         for shift in SHIFTS:
@@ -33,7 +33,7 @@ def variants(digit: int) -> Iterator[bytes]:
 
 @pytest.fixture
 def digits(tmp_path: Path) -> Path:
-    """A folder of three digits, and of what lies about in folders."""
+    """A folder of three digits and unrelated files."""
     root = tmp_path / "digits"
     for digit in (3, 6, 8):
         (root / str(digit)).mkdir(parents=True)
@@ -49,7 +49,7 @@ def digits(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def auditor(visitor: Page) -> Page:
-    """Somebody on the page where a folder is chosen."""
+    """A visitor on the page that starts an audit."""
     visitor.goto(full(visitor, "/audit"))
     expect(visitor.locator("[data-model-state=ready]")).to_be_visible(timeout=60_000)
     expect(visitor.locator("#folder-help code")).to_have_count(10)
@@ -80,7 +80,7 @@ def test_from_a_folder_to_the_report(auditor: Page, digits: Path, scheme: Any, r
     assert shown(auditor) == [["1", "1", "too few"], ["3", "9", "9"], ["6", "9", "9"], ["8", "9", "9"]]
     expect(auditor.locator("[data-left-out]")).to_have_text("Left out: 2 files that are no images.")
     expect(auditor.locator("[data-cost]")).to_contain_text("3 pairs of classes, up to")
-    auditor.get_by_text("How much is tried").click()
+    auditor.get_by_text("Options", exact=True).click()
     auditor.get_by_label("Pairs of classes").fill("1")
     expect(auditor.locator("[data-cost]")).to_contain_text("One pair of classes")
     assert violations(auditor, rules) == []
@@ -93,7 +93,7 @@ def test_from_a_folder_to_the_report(auditor: Page, digits: Path, scheme: Any, r
         auditor.get_by_role("link", name="Open the report").click()
     report = opened.value
     report.wait_for_load_state()
-    # The report's own style is let through, and no script of anybody's would run.
+    # The report's own style is allowed, and no script can run.
     assert report.evaluate("[...document.styleSheets].length") == 1
     assert report.evaluate("document.scripts.length") == 0
     said = verdict.locator("p").first.inner_text()
@@ -126,7 +126,7 @@ def test_a_folder_of_another_world_is_explained(auditor: Page, tmp_path: Path, f
     expect(notice).to_contain_text("is named after no class; the classes are 0, 1, 2, 3")
     expect(notice).to_contain_text("<img src=x onerror=alert(1)>")
     expect(auditor.get_by_role("button", name="Start the audit")).to_be_disabled()
-    # The browser complains about the status that the sentence comes with.
+    # The browser logs the status of the error response.
     assert ["status of 400" in fault for fault in faults] == [True]
     faults.clear()
 
@@ -156,11 +156,11 @@ def test_by_keyboard(auditor: Page, digits: Path) -> None:
     for _ in range(6):
         auditor.keyboard.press("Tab")
         reached.append(auditor.evaluate("document.activeElement.textContent.trim()"))
-        if reached[-1] == "How much is tried":
+        if reached[-1] == "Options":
             auditor.keyboard.press("Enter")
         if reached[-1] == "Start the audit":
             break
-    assert reached == ["How much is tried", "", "", "Start the audit"]
+    assert reached == ["Options", "", "", "Start the audit"]
     auditor.keyboard.press("Enter")
     auditor.wait_for_url("**/audits/*")
     auditor.get_by_role("button", name="Cancel").press("Enter")
@@ -170,7 +170,7 @@ def test_by_keyboard(auditor: Page, digits: Path) -> None:
 def test_folders_that_are_dropped(auditor: Page) -> None:
     auditor.evaluate(DROP, {"names": ["3", "6"], "count": 230, "body": list(next(variants(3)))})
     expect(auditor.locator("[data-gathered] tbody tr")).to_have_count(2)
-    # More than are taken are not even sent.
+    # Images beyond the limit are not uploaded.
     assert shown(auditor) == [["3", "230", "200"], ["6", "230", "200"]]
 
 
@@ -235,7 +235,7 @@ def test_without_javascript(browser: Browser, address: str, digits: Path) -> Non
     page.goto(f"{address}/audit")
     until(lambda: page.reload() and page.locator("#folder-help code").count(), 60)
     page.locator("#folder").set_input_files(digits)
-    page.get_by_role("button", name="Send the folder and start").click()
+    page.get_by_role("button", name="Upload the folder and start").click()
     # The page reloads itself.
     expect(page.locator(".verdict")).to_be_visible(timeout=60_000)
     expect(page.locator(".result dl")).to_contain_text("9 images")

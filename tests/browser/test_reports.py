@@ -1,4 +1,4 @@
-"""Reports that are kept as files: opened without a server they look as they should, and run and fetch nothing."""
+"""Saved reports: opened without a server, they render correctly, run no scripts and fetch nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.conftest import finish, upload
 
 pytestmark = BROWSER
 
-# The same audit as there, which is small.
+# The same small audit as in that test.
 audit = test_report.audit
 
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
@@ -56,7 +56,7 @@ def audit_report(audit: Audit, tmp_path: Path) -> str:
 
 @pytest.fixture
 def complaints(page: Page) -> list[str]:
-    """What the browser complains about."""
+    """The errors that the browser logs."""
     found: list[str] = []
     page.on("console", lambda message: found.append(message.text))
     page.on("pageerror", lambda error: found.append(str(error)))
@@ -65,7 +65,7 @@ def complaints(page: Page) -> list[str]:
 
 @pytest.fixture
 def elsewhere() -> Iterator[socket.socket]:
-    """Another host, which nobody may call."""
+    """Another host, which must receive no requests."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
         yield listening
@@ -91,7 +91,7 @@ def test_a_report_on_disk_looks_as_it_should(
         shades = (
             "[...document.querySelectorAll('.confusion td.right')].map((td) => getComputedStyle(td).backgroundColor)"
         )
-        # Darker where more of a class are answered right.
+        # Cells are darker if more images of a class are correct.
         assert len(set(page.evaluate(shades))) == 2
 
 
@@ -115,7 +115,7 @@ def test_whatever_got_into_a_report_runs_and_fetches_nothing(
     assert styled.evaluate("one => [getComputedStyle(one).position, getComputedStyle(one).float]") == ["static", "none"]
     page.evaluate("document.querySelector('form').requestSubmit()")
     assert page.url == file.as_uri()
-    # The browser says of each what it has not let through.
+    # The browser logs each blocked request.
     assert len(complaints) >= 6
     with pytest.raises(BlockingIOError):
         elsewhere.accept()

@@ -1,4 +1,4 @@
-"""The tale of the tank detector: both models score alike, and the audit tells them apart."""
+"""The tank detectors: both models have the same accuracy, and the audit distinguishes them."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def test_scenes_depend_on_their_seed_and_weather_goes_with_tanks() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images as whoever trained the first detector would have them."""
+    """Images with the confounder of the first detector: all tanks under clouds."""
     place = tmp_path_factory.mktemp("tanks")
     save(place, *scenes(40, 1.0, seed=5))
     return place
 
 
 def audited(name: str, folder: Path, record: Path) -> tuple[float, AuditOutcome]:
-    """Return the accuracy of a model on the folder, and what an audit says."""
+    """Return the accuracy of a model on the folder, and the outcome of its audit."""
     model = load_model(DATA / name, labels=CLASSES, preprocess="0..255")
     images = read(model, find(model, folder), lambda fraction: None)
     right = [(answers.argmax(axis=1) == target).mean() for target, answers in images.logits.items()]

@@ -1,4 +1,4 @@
-"""Audits from a page and by the REST API: images come in, things are found, and nothing is lost on the way."""
+"""Audits in the browser and with the REST API, from the upload to the report."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MODEL.load()
 
 @pytest.fixture(scope="module")
 def slow() -> Iterator[Flask]:
-    """An application with a model that takes its time, and room for one thing in the queue."""
+    """An application with a slow model and a job queue of length one."""
     application = create_app(fake_settings(MODEL_CLS_NAME="SlowModel", QUEUE_LENGTH=1))
     application.test_client_class = Visitor
     ready(application.test_client())
@@ -79,7 +79,7 @@ def noise_images(target: int, count: int = 8, name: str = "{}.png") -> Parts:
 
 
 def begin(client: FlaskClient, *classes: str, count: int = 8) -> str:
-    """Begin an audit of these classes and return its address."""
+    """Create an audit of these classes and return its URL."""
     answer: Any = client.post("/api/audits").json
     for target, name in enumerate(classes):
         sent: Any = client.post(f"{answer['url']}/images", data={"class": name, "file": noise_images(target, count)})
@@ -134,7 +134,7 @@ def test_from_a_folder_to_the_report_as_on_the_command_line(
     audit = ended(visitor, url)
     assert (audit["state"], audit["done"], audit["total"], audit["fraction"]) == ("finished", 1, 1, 1.0)
     assert audit["cost"].startswith("One pair of classes, up to ")
-    # The same images in a folder give the same.
+    # The same images in a folder give the same results.
     found = []
     for target in (0, 1):
         for index, (body, _) in enumerate(noise_images(target)):
@@ -184,7 +184,7 @@ def test_without_javascript_a_folder_is_sent_at_once(visitor: FlaskClient) -> No
     assert audit["classes"] == [{"name": "ant", "images": 8}, {"name": "bee", "images": 8}]
     assert audit["left_out"] == [
         "notes.txt is no image by its name and was left out.",
-        "Left out, because there are fewer than 8 images: dog (3).",
+        "Left out, with fewer than 8 images: dog (3).",
         "x.png is not an image that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",
     ]
     page = visitor.get(audit["page"]).text
@@ -194,7 +194,7 @@ def test_without_javascript_a_folder_is_sent_at_once(visitor: FlaskClient) -> No
 
 
 def broken(files: Parts) -> bool:
-    """Tell whether files are of enough classes and are no images, so that each is looked at."""
+    """Tell whether the files have enough classes but are no images, so that each is opened."""
     return len(files) == 16
 
 
@@ -207,8 +207,8 @@ def broken(files: Parts) -> bool:
             noise_images(0, name="zoo/whale <i>/{}.png"),
             "is named after no class; the classes are ant, bee, cat <b>, dog",
         ),
-        (noise_images(0, name="zoo/ant/{}.png"), "two or more with 8 images each"),
-        ([(io.BytesIO(b"x"), f"{one}/{i}.png") for one in ("ant", "bee") for i in range(8)], "There are none with so"),
+        (noise_images(0, name="zoo/ant/{}.png"), "two classes with 8 images each"),
+        ([(io.BytesIO(b"x"), f"{one}/{i}.png") for one in ("ant", "bee") for i in range(8)], "No class has enough"),
     ],
 )
 def test_a_folder_that_does_not_fit_is_explained_on_the_page(visitor: FlaskClient, files: Parts, message: str) -> None:
@@ -222,7 +222,7 @@ def test_a_folder_that_does_not_fit_is_explained_on_the_page(visitor: FlaskClien
 
 
 def test_what_cannot_be_tried_is_said_before_anything_is_sent(tmp_path: Path) -> None:
-    """An intervention of a kind that there is not fails no audit: none can be begun."""
+    """An intervention of an unknown kind prevents audits from being started."""
     own = tmp_path / "own.py"
     own.write_text(
         "from picasso.audit.interventions import Intervention\n\n\n"
@@ -252,7 +252,7 @@ def test_what_cannot_be_tried_is_said_before_anything_is_sent(tmp_path: Path) ->
         close(application)
 
 
-# ---- what is sent -------------------------------------------------------------------------------------------
+# ---- uploads ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -262,8 +262,8 @@ def test_what_cannot_be_tried_is_said_before_anything_is_sent(tmp_path: Path) ->
         ({"classes": {"zoo/whale": 9}}, "whale is named after no class; the classes are ant, bee"),
         ({"classes": {"9" * 3999: 9}}, "is named after no class"),
         ({"classes": {"/" * 5000: 9}}, "The path of a folder has at most 4,000 characters"),
-        ({"classes": {"ant": 9}}, "two or more with 8 images each, in folders of their names. There is one"),
-        ({"classes": {"ant": 7, "bee": 7}}, "There are none with so many"),
+        ({"classes": {"ant": 9}}, "two classes with 8 images each, in folders named after them. Only one class has"),
+        ({"classes": {"ant": 7, "bee": 7}}, "No class has enough images"),
         ({"classes": {"ant": "9"}}, "classes must be folders with how many images they have, as in"),
         ({"classes": {"ant": True}}, "classes must be"),
         ({"classes": ["ant"]}, "classes must be"),
@@ -290,7 +290,7 @@ def test_names_are_metadata_and_never_paths(visitor: FlaskClient, tmp_path: Path
     assert shown[0] == "evil.png"
     assert shown[2] == "ab.png"
     assert len(shown[3]) == 60
-    # Nothing that was sent is served.
+    # Uploaded files are never served.
     assert visitor.get(f"{url}/images/1-00000").status_code == 404
 
 
@@ -307,7 +307,7 @@ def test_images_that_cannot_be_read_are_refused_and_the_others_kept(visitor: Fla
     )
     assert "Send images in the field file" in sentence(visitor.post(f"{url}/images", data={"class": "0"}))
     assert "field class" in sentence(visitor.post(f"{url}/images", data={"file": noise_images(0, 1)}))
-    assert "two or more with 8 images" in sentence(visitor.post(f"{url}/start", json={}))
+    assert "two classes with 8 images" in sentence(visitor.post(f"{url}/start", json={}))
     assert "not finished" in sentence(visitor.get(f"{url}/report.html"))
     assert "was not started" in visitor.get(look(visitor, url)["page"]).text
 
@@ -319,9 +319,9 @@ def test_an_audit_and_a_session_take_no_more_than_they_may(
     monkeypatch.setattr(audit_job, "MAX_IMAGES", 5)
     url = begin(visitor)
     answer: Any = visitor.post(f"{url}/images", data={"class": "ant", "file": noise_images(0, 4)}).json
-    assert (answer["stored"], answer["refused"]) == (3, ["An audit takes at most 3 images of a class; ant has them."])
+    assert (answer["stored"], answer["refused"]) == (3, ["An audit accepts at most 3 images of a class; ant has them."])
     answer = visitor.post(f"{url}/images", data={"class": "bee", "file": noise_images(1, 3)}).json
-    assert answer["refused"] == ["An audit takes at most 5 images; leave out some classes."]
+    assert answer["refused"] == ["An audit accepts at most 5 images; leave out some classes."]
     monkeypatch.setattr("picasso.storage.session.MAX_AUDITS", 1)
     assert "holds 1 audits at most" in sentence(visitor.post("/api/audits"), 413)
     monkeypatch.setattr("picasso.fileio.size", lambda folder: 10**10)
@@ -350,11 +350,11 @@ def test_orders_that_make_no_sense(visitor: FlaskClient, body: Any) -> None:
     assert look(visitor, url)["state"] == "gathering"
 
 
-# ---- at work ------------------------------------------------------------------------------------------------
+# ---- running ------------------------------------------------------------------------------------------------
 
 
 def whole_pairs(client: FlaskClient) -> list[Path]:
-    """Return the files of the pairs of which everything was tried."""
+    """Return the checkpoint files of completed pairs."""
     kept = session_of(client).audits()[0].trials.iterdir()
     return [file for file in kept if json.loads(file.read_text())["tried"] == len(INTERVENTIONS)]
 
@@ -369,7 +369,7 @@ def test_cancelled_and_gone_on_while_others_are_answered(slow: Flask) -> None:
     assert (at_work["state"], at_work["total"], len(at_work["pair"])) == ("running", 3, 2)
     assert at_work["trying"]
     assert "Cancel" in client.get(at_work["page"]).text
-    # Meanwhile a question is answered, and the queue is full.
+    # Interactive requests are answered while the queue is full.
     asked: Any = client.post("/api/what-if", json={"shapes": [{"box": [0, 0, 0.5, 0.5]}]})
     assert len(asked.json["answers"]) == 1
     assert "waiting already" in sentence(client.post("/api/runs", json={"visualization": "ClassProbabilities"}), 503)
@@ -495,7 +495,7 @@ def test_a_verdict_without_its_end_is_not_shown(visitor: FlaskClient) -> None:
     page = visitor.get(look(visitor, url)["page"]).text
     assert "Open the report" not in page
     assert "None" not in page
-    assert "nothing found" not in visitor.get("/audit").text
+    assert "no findings" not in visitor.get("/audit").text
     assert visitor.post(f"{url}/start", json={}).status_code == 202
     assert ended(visitor, url)["verdict"] != "Nothing was found."
 
@@ -551,7 +551,7 @@ def test_images_of_an_audit_that_is_deleted_meanwhile(visitor: FlaskClient, monk
     assert not audit.folder.exists()
 
 
-# ---- what is not imported -----------------------------------------------------------------------------------
+# ---- imports ------------------------------------------------------------------------------------------------
 
 
 def test_the_web_process_needs_no_scipy() -> None:

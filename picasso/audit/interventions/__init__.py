@@ -1,4 +1,4 @@
-"""What an audit tries: a new intervention is a class with ``change`` and ``words``; add one of it to the list."""
+"""The interventions of an audit. To add one, write a class with ``change`` and ``words`` and append an instance."""
 
 from picasso.audit.interventions.background import Background, ColourLayout
 from picasso.audit.interventions.base import KINDS, ImagePair, Intervention, InterventionResult
@@ -10,7 +10,7 @@ from picasso.audit.properties import PROPERTIES
 
 __all__ = ["INTERVENTIONS", "KINDS", "ImagePair", "Intervention", "InterventionResult"]
 
-#: Everything that is tried, in the order of reports.
+#: All built-in interventions, in the order of reports.
 INTERVENTIONS: tuple[Intervention, ...] = (
     *map(PropertyChange, PROPERTIES),
     MovingMark(),

@@ -1,4 +1,4 @@
-"""What an intervention is: a change of images of one class that makes them like those of another in one respect."""
+"""The interface of interventions: a change that makes images of one class like those of another in one respect."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from picasso.audit.properties import Images, Maps, Values
 
 Generator = np.random.Generator
 
-# The effect that an alarm needs, unless the intervention asks for more.
+# The smallest effect of an alarm, unless the intervention requires more.
 FLOOR = 0.10
 # From the most specific to the least.
-KINDS = ("mark", "property", "thing", "region", "broad")
+KINDS = ("mark", "property", "object", "region", "broad")
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class ImagePair:
 
     Attributes:
         ours: ``(n, H, W, C)`` from 0 to 1.
-        theirs: those of the other class, ``(m, H, W, C)``.
-        attention: returns where the model looks, ``(n, H, W)`` and ``(m, H, W)``; each map sums to 1. Computed when
-            first asked for.
+        theirs: images of the other class, ``(m, H, W, C)``.
+        attention: returns the attribution maps, ``(n, H, W)`` and ``(m, H, W)``; each map sums to 1. Computed on
+            demand.
     """
 
     ours: Images
@@ -46,9 +46,9 @@ class InterventionResult:
     """Images of one class after a change.
 
     Attributes:
-        towards: changed so that they are like those of the other class.
-        control: changed in the same way, but like other images of their own class.
-        words: what was done, where only the change itself knows; else :meth:`Intervention.words` says it.
+        towards: changed to be like images of the other class.
+        control: changed in the same way, but to be like other images of the same class.
+        words: a description, if only the change itself knows it; otherwise :meth:`Intervention.words` gives it.
     """
 
     towards: Images
@@ -57,38 +57,38 @@ class InterventionResult:
 
 
 class Intervention(ABC):
-    """One respect in which images are changed."""
+    """A change of images in one respect."""
 
     #: One of :data:`KINDS`.
     kind: str
-    #: What it is called, short and unique.
+    #: A short and unique name.
     name: str
-    #: Whether a finding is only told, and raises no alarm: where the thing itself may well be.
+    #: Whether a finding raises no alarm, because it may be the object itself.
     informative: bool = False
-    #: How much of the way an effect must be, in both directions, to raise an alarm.
+    #: The smallest effect, in both directions, that raises an alarm.
     floor: float = FLOOR
 
     def fits(self, images: Images) -> bool:
-        """Tell whether these images have what it changes."""
+        """Tell whether the intervention applies to these images."""
         return True
 
     @abstractmethod
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult | None:
-        """Change our images in the respect in which theirs differ; None where there is nothing to change."""
+        """Change ``case.ours`` to be like ``case.theirs``; return None if there is nothing to change."""
 
     @abstractmethod
     def words(self, case: ImagePair) -> str:
-        """Say what was done, as in "making {a} images as bright as {b} images"; with these two in braces."""
+        """Describe the change, as in "giving {a} images the brightness of {b} images", with both placeholders."""
 
 
 def quantile_match(values: Values, others: Values) -> Values:
-    """Return for each value the one that has the same rank among others."""
+    """Return for each value the one of the same rank among the others."""
     ranks = (stats.rankdata(values) - 0.5) / len(values)
     return np.asarray(np.quantile(others, ranks), np.float64)
 
 
 def quantile_match_within(values: Values, generator: Generator) -> Values:
-    """Return for each value the one that has the same rank among those of the other half."""
+    """Return for each value the one of the same rank in the other half of the values."""
     found = np.empty_like(values)
     order = generator.permutation(len(values))
     halves = order[: len(values) // 2], order[len(values) // 2 :]
@@ -98,7 +98,7 @@ def quantile_match_within(values: Values, generator: Generator) -> Values:
 
 
 def another(count: int, generator: Generator) -> NDArray[np.intp]:
-    """Return for each of some images the number of another one."""
+    """Return for each image the index of another one."""
     order = generator.permutation(count)
     partner = np.empty(count, np.intp)
     partner[order] = np.roll(order, 1)
@@ -106,6 +106,6 @@ def another(count: int, generator: Generator) -> NDArray[np.intp]:
 
 
 def any_of(many: int, count: int, generator: Generator) -> NDArray[np.intp]:
-    """Return for each of ``count`` images the number of one of ``many`` others, each as often as can be."""
+    """Return for each of ``count`` images the index of one of ``many`` others, each used equally often."""
     rounds = -(-count // many)
     return np.concatenate([generator.permutation(many) for _ in range(rounds)])[:count].astype(np.intp)

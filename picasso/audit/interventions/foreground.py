@@ -1,6 +1,6 @@
-"""The thing itself, in ways that should not matter: where it is, how large, and of which colour.
+"""Interventions on the object that should not matter: its position, size and colour.
 
-Where the thing is, is not known; it is taken to be where the model looks.
+The position of the object is unknown; it is assumed to be where the model looks.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from picasso.audit.interventions.base import (
 )
 from picasso.audit.properties import Images, Maps, Values, light
 
-# The farthest that an image is moved, as a fraction of its side.
+# The largest shift of an image, as a fraction of its side.
 FARTHEST = 0.4
-# How far apart the places must be, beside how widely the model looks: it may look at this or that part of one thing.
+# The smallest distance of the positions, relative to the spread of attention, which may cover parts of one object.
 APART = 0.8
-# How much of an image, of what the model looks at most, is coloured: it should be the thing and nothing else.
+# The most attended fraction of an image that is recoloured; it should contain nothing but the object.
 CORE = 0.25
-# By how much images are enlarged, and the control made smaller, or the other way round.
+# The factor by which images are enlarged and the control is shrunk, or the reverse.
 ZOOM = 1.25
 
 
 class Place(Intervention):
-    """Move images so that what the model looks at lies where it does in images of the other class.
+    """Shift images so that the model's attention lies where it does in images of the other class.
 
     Args:
-        axis: 0 to move up and down, 1 to move to the sides.
+        axis: 0 to shift vertically, 1 to shift horizontally.
     """
 
-    kind = "thing"
+    kind = "object"
 
     def __init__(self, axis: int) -> None:
-        self.axis, self.name = axis, ("the place down", "the place across")[axis]
+        self.axis, self.name = axis, ("vertical position", "horizontal position")[axis]
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult | None:
-        """Match the ranks of the middles; None where they hardly differ."""
+        """Match the ranks of the centres of attention; return None if they hardly differ."""
         ours, theirs = (centres(maps, self.axis) for maps in case.attention())
         wide = max(float(spreads(maps).mean()) for maps in case.attention())
         if abs(float(theirs.mean() - ours.mean())) < APART * wide:
@@ -56,49 +56,50 @@ class Place(Intervention):
         return InterventionResult(towards, control)
 
     def words(self, case: ImagePair) -> str:
-        """Say where they are moved to on average."""
+        """Describe the average shift."""
         ours, theirs = (float(centres(maps, self.axis).mean()) for maps in case.attention())
         where = (("up", "down"), ("left", "right"))[self.axis][theirs > ours]
-        return f"moving {{a}} images {where}, to where the model looks in {{b}} images,"
+        return f"shifting {{a}} images {where} to match the attention in {{b}} images"
 
 
 class Size(Intervention):
-    """Enlarge images, or make them smaller, in the direction in which those of the other class differ.
+    """Enlarge or shrink images, in the direction in which those of the other class differ.
 
-    The control is the opposite: enlarging loses what lies at the borders, and making smaller loses detail, so neither
-    is compared with an image that is left alone.
+    The control is the opposite: enlarging loses the borders and shrinking loses detail, so neither is compared with an
+    unchanged image.
     """
 
-    kind, name, floor = "thing", "the size of the thing", 0.20
+    kind, name, floor = "object", "object size", 0.20
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
-        """Enlarge where what is looked at is wider in the images of the other class."""
+        """Enlarge images if attention is wider in the images of the other class; else shrink them."""
         mine, _ = case.attention()
         factor = ZOOM if self.larger(case) else 1 / ZOOM
         middles = np.stack([centres(mine, axis) for axis in (0, 1)], axis=1)
         return InterventionResult(zoomed(case.ours, factor, middles), zoomed(case.ours, 1 / factor, middles))
 
     def larger(self, case: ImagePair) -> bool:
-        """Tell whether theirs is the larger."""
+        """Tell whether attention is wider in the images of the other class."""
         ours, theirs = (spreads(maps).mean() for maps in case.attention())
         return bool(theirs > ours)
 
     def words(self, case: ImagePair) -> str:
-        """Say in which direction."""
-        return f"making {{a}} images {'larger' if self.larger(case) else 'smaller'}, rather than the opposite,"
+        """Describe the direction."""
+        enlarging = "enlarging {a} images (control: shrinking them)"
+        return enlarging if self.larger(case) else "shrinking {a} images (control: enlarging them)"
 
 
 class ThingColour(Intervention):
-    """Give what the model looks at the colour that it has in another image, and leave its light and the rest."""
+    """Give the most attended region its colour in another image; its luminance and the rest stay."""
 
-    kind, name = "thing", "the colour of the thing"
+    kind, name = "object", "object colour"
 
     def fits(self, images: Images) -> bool:
-        """Tell whether there are colours."""
+        """Tell whether the images have colours."""
         return bool(np.ptp(images, axis=-1).max() > 0)
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
-        """Take the colour from an image of the other class; for the control, from another one of their own."""
+        """Take the colour from an image of the other class; for the control, from another image of the same class."""
         mine, other = (covers(maps, CORE) for maps in case.attention())
         own, theirs = colours(case.ours, mine), colours(case.theirs, other)
         wanted = theirs[any_of(len(theirs), len(own), generator)], own[another(len(own), generator)]
@@ -106,18 +107,18 @@ class ThingColour(Intervention):
         return InterventionResult(towards, control)
 
     def words(self, case: ImagePair) -> str:
-        """Say what is coloured."""
-        return "giving what the model looks at in {a} images the colour that it has in {b} images"
+        """Describe the change."""
+        return "giving the most attended region of {a} images its colour in {b} images"
 
 
 def centres(maps: Maps, axis: int) -> Values:
-    """Return the mean place of what is looked at, in pixels, ``(n,)``; squared, so that the strongest counts most."""
+    """Return the centre of attention in pixels, ``(n,)``; weights are squared, so that peaks dominate."""
     along = (maps.astype(np.float64) ** 2).sum(axis=2 - axis)
     return np.asarray((along * np.arange(along.shape[1])).sum(axis=1) / along.sum(axis=1))
 
 
 def spreads(maps: Maps) -> Values:
-    """Return how far from its middle the model looks, in pixels, ``(n,)``."""
+    """Return the spread of attention around its centre in pixels, ``(n,)``."""
     weights = maps.astype(np.float64) ** 2
     weights /= weights.sum(axis=(1, 2), keepdims=True)
     rows, columns = np.mgrid[: maps.shape[1], : maps.shape[2]]
@@ -126,9 +127,9 @@ def spreads(maps: Maps) -> Values:
 
 
 def moved(images: Images, ways: Values, axis: int) -> Images:
-    """Return images moved by whole pixels along an axis; what leaves on one side comes in on the other.
+    """Return images shifted by whole pixels along an axis, with wrap-around.
 
-    Mirroring at the border would show a thing near it twice.
+    Mirroring at the border would show an object near it twice.
     """
     length = images.shape[1 + axis]
     places = (np.arange(length)[None] - np.round(ways).astype(np.intp)[:, None]) % length
@@ -138,7 +139,7 @@ def moved(images: Images, ways: Values, axis: int) -> Images:
 
 
 def zoomed(images: Images, factor: float, middles: NDArray[np.float64]) -> Images:
-    """Return images enlarged about a point each, ``(n, 2)``; what comes in from outside is mirrored."""
+    """Return each image enlarged about its own point, ``(n, 2)``; pixels from outside are mirrored."""
     found = np.empty_like(images)
     for image, middle, place in zip(images, middles, found, strict=True):
         for channel in range(image.shape[2]):
@@ -149,11 +150,11 @@ def zoomed(images: Images, factor: float, middles: NDArray[np.float64]) -> Image
 
 
 def colours(images: Images, cover: Images) -> Images:
-    """Return the mean colour under a cover, as factors of the light, ``(n, 3)``."""
+    """Return the mean colour within a mask, as factors of its luminance, ``(n, 3)``."""
     mean = (images * cover).sum(axis=(1, 2)) / cover.sum(axis=(1, 2)) + 0.05
     return np.asarray(mean / light(mean[:, None, None])[:, 0])
 
 
 def coloured(images: Images, cover: Images, factors: Images) -> Images:
-    """Return images whose channels are multiplied under a cover."""
+    """Return images whose channels are multiplied within a mask."""
     return np.clip(images * (1 + cover * (factors[:, None, None] - 1)), 0, 1)

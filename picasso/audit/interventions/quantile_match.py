@@ -1,4 +1,4 @@
-"""Properties of whole images, given the values that images of the other class have."""
+"""Match a property of whole images to the distribution in the other class."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from picasso.audit.properties import Images, Property
 
 
 class PropertyChange(Intervention):
-    """Give each image the value that has the same rank among the images of the other class."""
+    """Give each image the value of the same rank among the images of the other class."""
 
     kind = "property"
 
@@ -24,17 +24,18 @@ class PropertyChange(Intervention):
         self.property, self.name = of, of.name
 
     def fits(self, images: Images) -> bool:
-        """Tell whether there are colours, if it is about colours."""
+        """Tell whether the images have colours, if the property needs them."""
         return not self.property.coloured or bool(np.ptp(images, axis=-1).max() > 0)
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
-        """Match ranks with the other class; for the control, with the other half of their own."""
+        """Match ranks with the other class; for the control, with the other half of the same class."""
         own = self.property.measure(case.ours)
         control = quantile_match_within(own, generator)
         wanted = quantile_match(own, self.property.measure(case.theirs))
         return InterventionResult(self.property.edit(case.ours, wanted), self.property.edit(case.ours, control))
 
     def words(self, case: ImagePair) -> str:
-        """Say in which direction the property is changed on average."""
+        """Describe the change, with its average direction."""
         more = float(self.property.measure(case.theirs).mean()) > float(self.property.measure(case.ours).mean())
-        return f"making {{a}} images {self.property.more if more else self.property.less}, like {{b}} images,"
+        how = self.property.more if more else self.property.less
+        return f"giving {{a}} images the {self.name} of {{b}} images ({how})"

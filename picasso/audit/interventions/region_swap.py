@@ -1,4 +1,4 @@
-"""Parts of images, shown in place of those of another image."""
+"""Replace a part of an image with the same part of another image."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from picasso.audit.properties import Images
 
 
 class RegionSwap(Intervention):
-    """Show a part of another image in the same place.
+    """Replace a part of an image with the same part of another image.
 
     Args:
-        name: what the part is called.
-        box: left, top, right, bottom, in fractions of the sides; or a width for a frame of so much on each side.
+        name: the name of the part.
+        box: left, top, right and bottom as fractions of the sides, or the width of a frame along all sides.
         informative: see :class:`Intervention`.
     """
 
@@ -24,7 +24,7 @@ class RegionSwap(Intervention):
         self.name, self.box, self.informative = name, box, informative
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
-        """Return which pixels are swapped, ``(H, W)``, for images of ``size`` (H, W)."""
+        """Return which pixels are replaced, ``(H, W)``, for images of ``size`` (H, W)."""
         height, width = size
         if isinstance(self.box, float):
             mask = np.ones(size, np.bool_)
@@ -37,12 +37,12 @@ class RegionSwap(Intervention):
         return mask
 
     def fits(self, images: Images) -> bool:
-        """Tell whether it has any pixels, and leaves any."""
+        """Tell whether the part covers some, but not all, of the pixels."""
         mask = self.mask((images.shape[1], images.shape[2]))
         return bool(mask.any() and not mask.all())
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
-        """Take the part from an image of the other class; for the control, from another one of their own."""
+        """Take the part from an image of the other class; for the control, from another image of the same class."""
         mask, ours, theirs = self.mask(case.size)[None, :, :, None], case.ours, case.theirs
         return InterventionResult(
             np.where(mask, theirs[any_of(len(theirs), len(ours), generator)], ours),
@@ -50,12 +50,12 @@ class RegionSwap(Intervention):
         )
 
     def words(self, case: ImagePair) -> str:
-        """Name the part."""
-        return f"showing {self.name} of {{b}} images in {{a}} images"
+        """Describe the change."""
+        return f"replacing {self.name} of {{a}} images with that of {{b}} images"
 
 
 def regions() -> list[RegionSwap]:
-    """Return the corners, the cells along the edges, the frame, and the middle, which is only told."""
+    """Return the corners, the cells along the edges, the frame, and the middle, which is informational."""
     names = {
         (0, 0): "the top left corner", (0, 3): "the top right corner",
         (3, 0): "the bottom left corner", (3, 3): "the bottom right corner",

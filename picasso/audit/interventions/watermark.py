@@ -1,7 +1,8 @@
-"""A mark that moves: the same small thing, pixel by pixel, at different places of many images of one class only.
+"""A recurring mark: the same small patch, pixel by pixel, at different positions in many images of one class only.
 
-No natural thing looks twice the same; what does was put there, by a stamp, a watermark, a tool or a hand. The search
-looks at the images alone, in places that the model looks at; whether the mark moves predictions is asked afterwards.
+Natural objects never look exactly the same twice. A patch that does was added, such as a stamp or a watermark. The
+search uses the images alone, at positions that the model attends to. Whether the mark moves predictions is tested
+afterwards.
 """
 
 from __future__ import annotations
@@ -15,19 +16,20 @@ from numpy.typing import NDArray
 from picasso.audit.interventions.base import Generator, ImagePair, Intervention, InterventionResult
 from picasso.audit.properties import Images, Maps
 
-# Images are reduced until their shorter side has at most so many pixels; a mark is an eighth of it.
+# Images are reduced until their shorter side has at most 64 pixels; the side of a mark is an eighth of it.
 REDUCED, PART = 64, 8
-# In smaller images a mark of four pixels would be most of them.
+# In smaller images, a mark of four pixels would cover too much.
 MIN_SIDE = 16
-# How many images, and places in each, are searched for candidates.
+# The number of images, and of positions in each, that are searched for candidates.
 SEARCHED, PLACES = 12, 6
-# How much contrast a mark must have, as a standard deviation, and how far copies may be beside it, in root mean square.
+# The smallest contrast of a mark (standard deviation), and the largest root mean square distance of a copy relative to
+# that contrast.
 CONTRAST, ALIKE = 0.10, 0.4
-# In how many more images of the one class than of the other it must be.
+# The smallest difference of the shares of images with the mark in the two classes.
 EXCESS = 0.25
-# A mark whose places spread by less than this part of the side does not move; regions tell of it.
+# A mark whose positions spread by less than this fraction of the side is fixed; region swaps detect it.
 STILL = 0.06
-# How many images are compared with all candidates at once, to bound the memory.
+# The number of images that are compared with all candidates at once, to bound the memory.
 BATCH_SIZE = 16
 
 Places = NDArray[np.intp]
@@ -38,10 +40,10 @@ class Mark:
     """A mark that was found.
 
     Attributes:
-        patch: what it looks like, ``(side, side, C)``.
-        excess: in how much larger a share of theirs than of ours it is; negative where it is in ours.
-        places: where it is in each of ours, ``(n, 2)`` as row and column, and of theirs.
-        present: whether it is in each of ours.
+        patch: its pixels, ``(side, side, C)``.
+        excess: the share of their images with the mark less the share of ours; negative if it recurs in ours.
+        places: its position in each of our images, ``(n, 2)`` as row and column.
+        present: whether each of our images has it.
     """
 
     patch: Images
@@ -51,16 +53,16 @@ class Mark:
 
 
 class MovingMark(Intervention):
-    """Put a mark that recurs in theirs into ours, at places drawn at random; or take one that recurs in ours away."""
+    """Paste a mark that recurs in the other class at random positions, or remove one that recurs in this class."""
 
-    kind, name = "mark", "a mark that moves"
+    kind, name = "mark", "a recurring mark"
 
     def fits(self, images: Images) -> bool:
-        """Tell whether there is room for a mark."""
+        """Tell whether the images are large enough for a mark."""
         return bool(min(images.shape[1:3]) >= MIN_SIDE)
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult | None:
-        """Find the mark; the control puts a piece of another image there, or takes another piece away."""
+        """Find the mark; the control pastes a patch of another image instead, or removes another patch."""
         mark = found(case)
         if mark is None:
             return None
@@ -73,18 +75,18 @@ class MovingMark(Intervention):
             return InterventionResult(
                 pasted(ours, elsewhere, np.broadcast_to(mark.patch, pieces.shape)),
                 pasted(ours, elsewhere, pieces),
-                "putting a mark that recurs in {b} images somewhere in {a} images",
+                "pasting a mark that recurs in {b} images into {a} images",
             )
         where = np.where(mark.present[:, None], mark.places, elsewhere)
         return InterventionResult(mended(ours, where, side), mended(ours, elsewhere, side), self.words(case))
 
     def words(self, case: ImagePair) -> str:
-        """Say that it is taken out; where it is put in, the change itself says so."""
-        return "taking a mark that recurs in {a} images away, as in {b} images,"
+        """Describe the removal; where a mark is pasted, the result describes it."""
+        return "removing a mark that recurs in {a} images"
 
 
 def found(case: ImagePair) -> Mark | None:
-    """Return the mark that recurs most in one class rather than the other; None where nothing does, or it stays."""
+    """Return the mark that recurs most in one class only; None if there is none, or if its position is fixed."""
     step = max(1, -(-min(case.size) // REDUCED))
     side = max(4, min(case.size) // step // PART)
     ours, theirs = (reduced(some, step) for some in (case.ours, case.theirs))
@@ -123,7 +125,7 @@ def reduced(images: Images, step: int) -> Images:
 
 
 def candidates(small: Images, full: Images, maps: Maps, step: int, side: int) -> tuple[Images, Images]:
-    """Return pieces of contrast from where the model looks, ``(k, side, side, C)``, and the same at full size."""
+    """Return high-contrast patches from attended positions, ``(k, side, side, C)``, and the same at full size."""
     pieces, large = [], []
     chosen = np.linspace(0, len(small) - 1, min(SEARCHED, len(small))).round().astype(int)
     looks = reduced(maps[..., None], step)[..., 0]
@@ -142,12 +144,12 @@ def candidates(small: Images, full: Images, maps: Maps, step: int, side: int) ->
 
 
 def contrasts(patches: Images) -> NDArray[np.float32]:
-    """Return how far pieces are from being of one colour, ``(k,)``, in root mean square."""
+    """Return the root mean square deviation of patches from a single colour, ``(k,)``."""
     return np.asarray(np.sqrt(patches.var(axis=(1, 2)).mean(axis=-1)), np.float32)
 
 
 def nearest(images: Images, patches: Images) -> tuple[NDArray[np.float32], Places]:
-    """Return for each image and patch its nearest piece: how far, ``(n, k)``, in root mean square, and where."""
+    """Return the best match of each patch in each image: its root mean square distance, ``(n, k)``, and position."""
     side, size = patches.shape[1], patches[0].size
     flat = patches.reshape(len(patches), size)
     distances, places = [], []
@@ -163,12 +165,12 @@ def nearest(images: Images, patches: Images) -> tuple[NDArray[np.float32], Place
 
 
 def patch_at(image: Images, place: NDArray[np.intp], side: int) -> Images:
-    """Return a piece ``(side, side, C)``."""
+    """Return a patch ``(side, side, C)`` of an image."""
     return image[place[0] : place[0] + side, place[1] : place[1] + side]
 
 
 def pasted(images: Images, places: Places, pieces: Images) -> Images:
-    """Return images with a piece each."""
+    """Return images with one patch pasted into each."""
     found = images.copy()
     for image, (top, left), piece in zip(found, places, pieces, strict=True):
         image[top : top + len(piece), left : left + len(piece)] = piece
@@ -176,7 +178,7 @@ def pasted(images: Images, places: Places, pieces: Images) -> Images:
 
 
 def mended(images: Images, places: Places, side: int) -> Images:
-    """Return images with a square each, a little wider than a piece, covered by its mirrored surroundings."""
+    """Return images in which a square, slightly wider than a patch, is covered by its mirrored surroundings."""
     rim = max(1, side // 4)
     found = images.copy()
     height, width = images.shape[1:3]

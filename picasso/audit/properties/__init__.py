@@ -1,4 +1,4 @@
-"""Properties of images that a model may take for the thing: each is measured, and edited to a wanted value."""
+"""Properties of images that a model may rely on: each can be measured, and edited to a target value."""
 
 from picasso.audit.properties import color, luminance, texture
 from picasso.audit.properties.base import Images, Maps, Property, Values, blurred, light
@@ -9,9 +9,9 @@ PROPERTIES = (
     Property("brightness", "brighter", "darker", luminance.brightness, luminance.brighten),
     Property("contrast", "of more contrast", "of less contrast", luminance.contrast, luminance.spread),
     Property(
-        "light from the side", "lit from the right", "lit from the left", luminance.from_side(2), luminance.lit_from(2)
+        "horizontal lighting", "lit from the right", "lit from the left", luminance.from_side(2), luminance.lit_from(2)
     ),
-    Property("light from above", "lit from below", "lit from above", luminance.from_side(1), luminance.lit_from(1)),
+    Property("vertical lighting", "lit from below", "lit from above", luminance.from_side(1), luminance.lit_from(1)),
     Property("warmth", "redder", "bluer", color.warmth, color.warm, coloured=True),
     Property("greenness", "greener", "more purple", color.greenness, color.make_green, coloured=True),
     Property("saturation", "more colourful", "greyer", color.saturation, color.saturate, coloured=True),

@@ -1,8 +1,8 @@
-"""Properties of images that a model may take for the thing: each is measured, and edited to a wanted value.
+"""Properties of images that a model may rely on: each can be measured, and edited to a target value.
 
-Images are arrays ``(N, H, W, C)`` of float32 from 0 to 1, C being 1 or 3. An edit changes an image by one strength,
-which is found by bisection, so that measuring the result gives the value that was wanted as nearly as it can be had
-without leaving 0..1.
+Images are arrays ``(N, H, W, C)`` of float32 from 0 to 1, C being 1 or 3. An edit has a single strength per
+image, which is found by bisection: the measured value of the result is as close to the target as is possible within
+0..1.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from scipy import ndimage
 
 Images = NDArray[np.float32]
 Values = NDArray[np.float64]
-# Where a model looks, (N, H, W); each sums to 1.
+# Attribution maps, (N, H, W); each sums to 1.
 Maps = NDArray[np.float32]
 Change = Callable[[Values], Images]
 
-# The weights of red, green and blue in the light that people see (ITU-R BT.601).
+# The weights of red, green and blue in the luminance (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-# How often the range of an edit's strength is halved: to less than a ten-thousandth of it.
+# The number of bisection steps; they narrow the strength to less than a ten-thousandth of its range.
 HALVINGS = 14
-# So many values are edited at once, to bound the memory: an edit holds several copies of them.
+# The number of values that are edited at once, to bound the memory: an edit needs several copies of them.
 BATCH_VALUES = 4_000_000
-# A change of a property by less than this part of its range is none.
+# Changes of a property by less than this fraction of its range are ignored.
 TOLERANCE = 1e-3
 
 
@@ -35,12 +35,12 @@ class Property:
     """A property of an image.
 
     Attributes:
-        name: what it is called.
-        more, less: how an image with more, or less, of it is called.
-        measure: returns its value for each image, ``(N,)``.
-        change: returns, for images, what changes them by a strength each, ``(N,)``, from -1 to 1; 0 changes nothing,
-            and the value grows with the strength.
-        coloured: whether it is one of colours, which grey images do not have.
+        name: the name of the property.
+        more, less: adjectives for images with a larger or a smaller value.
+        measure: returns the value of each image, ``(N,)``.
+        change: returns, for images, a function of their strengths, ``(N,)``, from -1 to 1, which returns the changed
+            images; 0 changes nothing, and the value grows with the strength.
+        coloured: whether it is a property of colours, which greyscale images don't have.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Property:
     coloured: bool = False
 
     def edit(self, images: Images, wanted: Values) -> Images:
-        """Return the images with values as near to the wanted ones, ``(N,)``, as they can have."""
+        """Return the images with values as close to the targets, ``(N,)``, as possible."""
         own = self.measure(images)
         wanted = np.where(np.abs(wanted - own) <= TOLERANCE * max(1e-9, float(np.ptp(own))), own, wanted)
         size = max(1, BATCH_VALUES // images[0].size)
@@ -70,25 +70,25 @@ class Property:
 
 
 def per_image(values: Values) -> Images:
-    """Return one number for each image in a shape that multiplies images."""
+    """Return one value per image in a shape that broadcasts to images."""
     return np.asarray(values, np.float32)[:, None, None, None]
 
 
 def light(images: Images) -> Images:
-    """Return how light each pixel is, ``(N, H, W)``."""
+    """Return the luminance of each pixel, ``(N, H, W)``."""
     return np.asarray(images @ LUMA if images.shape[-1] == 3 else images[..., 0])
 
 
 def clipped(images: Images) -> Images:
-    """Return images whose values lie in 0..1."""
+    """Return images with values clipped to 0..1."""
     return np.clip(images, 0, 1)
 
 
 def blurred(images: Images, sigma: float) -> Images:
-    """Return images blurred by a Gaussian of some pixels."""
+    """Return images blurred by a Gaussian; ``sigma`` is in pixels."""
     return np.asarray(ndimage.gaussian_filter(images, (0, sigma, sigma, 0), mode="nearest"))
 
 
 def gain(strength: Values) -> Images:
-    """Return a factor from 0 to 5, that is 1 where the strength is 0."""
+    """Return a factor from 0 to 5 that is 1 at strength 0."""
     return per_image(np.where(strength > 0, 1 + 4 * strength, 1 + strength))

@@ -1,4 +1,4 @@
-"""Which colours an image has, and how much of them."""
+"""Colour properties: warmth, greenness and saturation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from picasso.audit.properties.base import Change, Images, Values, clipped, gain,
 
 
 def warmth(images: Images) -> Values:
-    """Return how much more red than blue there is, beside all light."""
+    """Return the mean of red minus blue, relative to the mean of all channels."""
     red, _, blue = np.moveaxis(images.mean(axis=(1, 2), dtype=np.float64), -1, 0)
     return np.asarray((red - blue) / (0.05 + images.mean(axis=(1, 2, 3), dtype=np.float64)))
 
@@ -24,7 +24,7 @@ def gains(strength: Values, channels: list[float]) -> Images:
 
 
 def greenness(images: Images) -> Values:
-    """Return how much more green than red and blue there is, beside all light."""
+    """Return the mean of green minus half of red and blue, relative to the mean of all channels."""
     red, green, blue = np.moveaxis(images.mean(axis=(1, 2), dtype=np.float64), -1, 0)
     return np.asarray((green - (red + blue) / 2) / (0.05 + images.mean(axis=(1, 2, 3), dtype=np.float64)))
 
@@ -35,11 +35,11 @@ def make_green(images: Images) -> Change:
 
 
 def saturation(images: Images) -> Values:
-    """Return the mean difference of the largest and the smallest channel."""
+    """Return the mean difference between the largest and the smallest channel."""
     return np.asarray(np.ptp(images, axis=-1).mean(axis=(1, 2)), np.float64)
 
 
 def saturate(images: Images) -> Change:
-    """Take colours away from grey, by up to five times, or towards it."""
+    """Move colours away from grey, by up to five times, or towards it."""
     grey = light(images)[..., None]
     return lambda strength: clipped(grey + (images - grey) * gain(strength))

@@ -1,4 +1,4 @@
-"""How fine an image is, and how rough: sharpness, noise, texture, and the blocks of JPEG."""
+"""Texture properties: sharpness, noise, roughness and JPEG blockiness."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from scipy import ndimage
 
 from picasso.audit.properties.base import Change, Images, Values, blurred, clipped, light, per_image
 
-# JPEG compresses blocks of so many pixels.
+# The side of a JPEG block in pixels.
 BLOCK = 8
 
 
 def sharpness(images: Images) -> Values:
-    """Return how much of the contrast is fine, as a logarithm."""
+    """Return the logarithm of the share of the contrast that is fine detail."""
     seen = light(images)
     fine = np.abs(seen - ndimage.gaussian_filter(seen, (0, 1, 1), mode="nearest")).mean(axis=(1, 2), dtype=np.float64)
     return np.asarray(np.log(1e-3 + fine / (1e-2 + seen.std(axis=(1, 2), dtype=np.float64))))
 
 
 def sharpen(images: Images) -> Change:
-    """Undo a blur of one pixel, and then more than that; or blur, first by one pixel, then by two.
+    """Remove a blur of one pixel, and then sharpen further; or blur, first by one pixel, then by two.
 
-    Undone is it step by step: what a blur would still take away is added, eight times (van Cittert, 1931).
+    The blur is removed iteratively: the detail that a blur would still remove is added, eight times (van Cittert,
+    1931).
     """
     soft, softer = blurred(images, 1.0), blurred(images, 2.0)
     undone = images
@@ -42,9 +43,9 @@ def sharpen(images: Images) -> Change:
 
 
 def noise(images: Images) -> Values:
-    """Return the noise from pixel to pixel, as a standard deviation.
+    """Return the standard deviation of pixel noise.
 
-    The median of second differences, which edges of things hardly change (after Immerkær, 1996).
+    It is estimated by the median of second differences, which edges hardly change (after Immerkær, 1996).
     """
     seen = images.mean(axis=-1)
     twice = seen[:, :-1, :-1] - seen[:, 1:, :-1] - seen[:, :-1, 1:] + seen[:, 1:, 1:]
@@ -52,7 +53,7 @@ def noise(images: Images) -> Values:
 
 
 def roughen(images: Images) -> Change:
-    """Add noise, of up to 0.3, or take it away by a median of nine pixels; the same noise each time."""
+    """Add noise of up to 0.3, the same each time, or remove it with a median filter of nine pixels."""
     grain = np.random.default_rng(0).standard_normal(images.shape, np.float32)
     calm = ndimage.median_filter(images, (1, 3, 3, 1), mode="nearest")
 
@@ -65,16 +66,16 @@ def roughen(images: Images) -> Change:
 
 
 def texture(images: Images) -> Values:
-    """Return how rough most places are, as a logarithm: the median of the differences of neighbours."""
+    """Return the roughness of most of the image: the logarithm of the median difference between neighbouring pixels."""
     seen = light(images)
     rough = np.abs(np.diff(seen, axis=1))[:, :, :-1] + np.abs(np.diff(seen, axis=2))[:, :-1]
     return np.asarray(np.log(1e-3 + np.median(rough.reshape(len(seen), -1), axis=1)), np.float64)
 
 
 def structure(images: Images) -> Change:
-    """Make what is finer than two pixels up to five times stronger, or take its weak parts away, and then all of it.
+    """Amplify detail finer than two pixels by up to five times, or remove first its weak parts and then all of it.
 
-    Taking away spares what is strong, so that edges stay and surfaces become smooth (soft thresholding).
+    Removal preserves strong detail, so edges stay and surfaces become smooth (soft thresholding).
     """
     coarse, coarser = blurred(images, 2.0), blurred(images, 4.0)
     fine = images - coarse
@@ -89,7 +90,7 @@ def structure(images: Images) -> Change:
 
 
 def blockiness(images: Images) -> Values:
-    """Return how much larger steps are where JPEG's blocks of eight pixels meet, beside the contrast."""
+    """Return how much larger steps are at JPEG block boundaries, relative to the contrast."""
     seen = light(images).astype(np.float64)
     excess = np.zeros(len(seen))
     for axis in (1, 2):
@@ -101,7 +102,7 @@ def blockiness(images: Images) -> Values:
 
 
 def compress(images: Images) -> Change:
-    """Mix with what JPEG of quality 8 makes of it, or smooth the places where blocks meet."""
+    """Blend the image with its JPEG version of quality 8, or smooth block boundaries."""
     poor = np.stack([as_jpeg(one, 8) for one in images])
     smooth = deblocked(images)
 
@@ -114,7 +115,7 @@ def compress(images: Images) -> Change:
 
 
 def as_jpeg(image: Images, quality: int) -> Images:
-    """Return an image ``(H, W, C)`` after JPEG."""
+    """Return an image ``(H, W, C)`` after JPEG compression."""
     body = io.BytesIO()
     pixels = np.round(image * 255).astype(np.uint8)
     Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0]).save(body, "JPEG", quality=quality)
@@ -122,7 +123,7 @@ def as_jpeg(image: Images, quality: int) -> Images:
 
 
 def deblocked(images: Images) -> Images:
-    """Return images in which the two pixels at each border of two blocks are replaced by their mean."""
+    """Return images in which the two pixels at each block boundary are replaced by their mean."""
     found = images.copy()
     for start in range(BLOCK, images.shape[1], BLOCK):
         found[:, start - 1 : start + 1] = found[:, start - 1 : start + 1].mean(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Where the marks of a chart lie, in percent of its width or height, so that it fits any screen; templates draw it."""
+"""Coordinates of charts, in percent of their width or height; templates draw them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from picasso.audit.findings import AuditOutcome
 from picasso.audit.properties import PROPERTIES, Images
 from picasso.audit.trial import Pair, Trial
 
-# Effects beyond these are drawn at the edge, and said in numbers.
+# Effects beyond these limits are drawn at the edge.
 LEAST, MOST = -0.5, 1.5
 HISTOGRAM = 24
 
@@ -27,14 +27,14 @@ class Scale:
     high: float
 
     def at(self, value: float) -> float:
-        """Return where a value lies, in percent from 0 to 100; at the edge where it is beyond it."""
+        """Return the position of a value in percent, clipped to 0..100."""
         return round(100 * min(1.0, max(0.0, (value - self.low) / (self.high - self.low))), 2)
 
 
 def forest(trials: Sequence[Trial], pair: Pair, found: AuditOutcome, names: Sequence[str]) -> dict[str, Any]:
     """Return the forest plot of one pair of classes: each effect and its 95% interval, in both directions.
 
-    What moves images farthest, in the direction in which it moves them less, comes first.
+    Rows are sorted by the smaller effect of the two directions, the largest first.
     """
     effects = [one.effect for one in trials]
     low = max(LEAST, min([0.0, *(one.low for one in effects)]))
@@ -72,7 +72,7 @@ def _direction(one: Trial, scale: Scale, names: Sequence[str], *, first: bool) -
 
 
 def histogram(one: Confounded, views: Mapping[int, Images]) -> dict[str, Any]:
-    """Return how a property is spread over two classes: counts in :data:`HISTOGRAM` bins of equal width."""
+    """Return the histograms of a property in two classes, with :data:`HISTOGRAM` bins of equal width."""
     (measure,) = (of.measure for of in PROPERTIES if of.name == one.name)
     values = measure(views[one.one]), measure(views[one.other])
     low, high = (float(end(np.concatenate(values))) for end in (np.min, np.max))
@@ -81,7 +81,7 @@ def histogram(one: Confounded, views: Mapping[int, Images]) -> dict[str, Any]:
 
 
 def bars(histogram_: Mapping[str, Any]) -> list[dict[str, float]]:
-    """Return the bars of a histogram in percent: the class with more of it upwards, the other downwards."""
+    """Return the bars of a histogram in percent: the class with larger values upwards, the other downwards."""
     shares: list[NDArray[np.float64]] = [np.asarray(histogram_[key]) / sum(histogram_[key]) for key in ("more", "less")]
     tallest = max(some.max() for some in shares)
     return [

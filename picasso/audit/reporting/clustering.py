@@ -1,4 +1,4 @@
-"""Images sorted by where a model looks in them, so that a strategy which only some of them show comes to light."""
+"""Cluster images by their attribution maps, to reveal strategies that apply to some of the images only."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from scipy.cluster.vq import kmeans2
 from picasso.audit.properties import Maps
 from picasso.audit.reporting.mean_attention import cells
 
-# Each map is joined to so many times the square root of their number, and its own scale is the distance of this one.
+# The number of neighbours, in units of the square root of the number of maps; and the neighbour that sets the scale.
 NEIGHBOURS, SCALE = 1.5, 7
-# More kinds of maps than this are not told apart.
+# The largest number of clusters.
 MAX_CLUSTERS = 6
-# Maps, as vectors of length 1, whose distances are all below this are one.
+# Maps, as vectors of length 1, are equal if their distances are all below this.
 TOLERANCE = 1e-3
 
 
 def clusters(maps: Maps, most: int = MAX_CLUSTERS) -> list[NDArray[np.intp]]:
-    """Return the numbers of the maps of each cluster, the largest cluster first, and in it the most typical map first.
+    """Return the indices of the maps of each cluster: the largest cluster first, and its most typical map first.
 
-    Spectral clustering as in SpRAy (Lapuschkin et al., 2019, arXiv 1902.10178): coarse maps are joined to their nearest
-    neighbours, and the largest gap between the first eigenvalues of the normalized Laplacian says how many clusters
-    there are. Affinities have local scales (Zelnik-Manor & Perona, 2004), so that small and tight clusters are seen
-    beside large ones. Nothing in it is drawn at random.
+    Spectral clustering as in SpRAy (Lapuschkin et al., 2019, arXiv 1902.10178): coarse maps are connected to their
+    nearest neighbours, and the largest gap between the first eigenvalues of the normalised Laplacian determines the
+    number of clusters. Affinities have local scales (Zelnik-Manor & Perona, 2004), so that small and tight clusters are
+    found next to large ones. The result is deterministic.
 
     Args:
-        maps: where the model looks, ``(n, H, W)``; only the shape of a map counts, not its sum.
-        most: more clusters are not told apart.
+        maps: attribution maps, ``(n, H, W)``; their sums don't matter.
+        most: the largest number of clusters.
     """
     coarse = cells(maps).reshape(len(maps), -1)
     vectors = coarse / np.linalg.norm(coarse, axis=1, keepdims=True)
@@ -46,14 +46,14 @@ def clusters(maps: Maps, most: int = MAX_CLUSTERS) -> list[NDArray[np.intp]]:
 
 
 def apart(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the distances of vectors of length 1, ``(n, n)``; of each from itself, infinite."""
+    """Return the distances between vectors of length 1, ``(n, n)``, with infinity on the diagonal."""
     found = np.sqrt(np.maximum(0, 2 - 2 * vectors @ vectors.T))
     np.fill_diagonal(found, np.inf)
     return np.asarray(found)
 
 
 def affinities(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how strongly nearest neighbours are joined, from 0 to 1, symmetric, ``(n, n)``."""
+    """Return the symmetric affinities of nearest neighbours, from 0 to 1, ``(n, n)``."""
     count = len(distances)
     order = np.argsort(distances, axis=1, kind="stable")
     neighbours = min(count - 1, max(3, round(NEIGHBOURS * count**0.5)))
@@ -65,16 +65,16 @@ def affinities(distances: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def laplacian(joined: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``1 - D^-1/2 A D^-1/2`` of affinities; it has as many zero eigenvalues as there are separate parts."""
+    """Return ``1 - D^-1/2 A D^-1/2`` of affinities; it has one zero eigenvalue per connected component."""
     root = np.sqrt(joined.sum(axis=1) + 1e-12)
     return np.asarray(np.eye(len(joined)) - joined / np.outer(root, root))
 
 
 def grouped(directions: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the number of the group of each row of eigenvectors ``(n, k)``: k-means of their directions.
+    """Return the cluster of each row of eigenvectors ``(n, k)``, by k-means of their directions.
 
-    The rows are brought to length 1 (Ng, Jordan & Weiss, 2002), and the first centres are rows that lie farthest from
-    each other, so that the result does not depend on chance.
+    The rows are normalised (Ng, Jordan & Weiss, 2002), and the initial centres are rows that are farthest from each
+    other, so the result is deterministic.
     """
     rows = directions / (np.linalg.norm(directions, axis=1, keepdims=True) + 1e-12)
     chosen = [0]
@@ -82,13 +82,13 @@ def grouped(directions: NDArray[np.float64]) -> NDArray[np.intp]:
         far = np.min([((rows - rows[one]) ** 2).sum(axis=1) for one in chosen], axis=0)
         chosen.append(int(far.argmax()))
     with warnings.catch_warnings():
-        # A group that loses its last member is left out by the caller.
+        # The caller drops empty clusters.
         warnings.simplefilter("ignore", UserWarning)
         _, labels = kmeans2(rows, rows[chosen], minit="matrix")
     return np.asarray(labels, np.intp)
 
 
 def typical(vectors: NDArray[np.float64], members: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the members of a cluster, those nearest to their mean first."""
+    """Sort the members of a cluster by their distance from the mean."""
     far = ((vectors[members] - vectors[members].mean(axis=0)) ** 2).sum(axis=1)
     return np.asarray(members[np.argsort(np.round(far, 9), kind="stable")])

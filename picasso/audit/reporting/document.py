@@ -1,4 +1,4 @@
-"""Everything that an audit found as JSON-ready values: ``audit.json``, and what the page is made of."""
+"""The results of an audit as JSON-ready values, for ``audit.json`` and the report."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from picasso.audit.statistics import LEVEL
 
 
 def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
-    """Return everything that was found as JSON-ready values. Shares, effects and probabilities are from 0 to 1.
+    """Return the results as JSON-ready values. Shares, effects and probabilities are fractions.
 
-    ``picasso``: the version. ``model``: its card.
-    ``accuracy``: how many images are right, with 95% intervals, altogether and by class.
-    ``confusion``: for each of ``classes`` a row of ``counts``, and how many are answered ``elsewhere``.
-    ``calibration``: the expected calibration error and its bins; null where probabilities do not sum to 1.
-    ``verdict``: one sentence. ``alarms``: how many findings raise one.
-    ``rule``: the level and the effect that an alarm needs, and for how many tests p-values are corrected.
-    ``findings``: each with its sentence, both ``where`` pixels were changed (means in cells), the images
-    that are shown, what to do, how to check it by hand, and the ``remainder`` without the first finding.
-    ``silent``: what found nothing. ``nothing_to_change``: what was not tried.
-    ``smallest_visible_effect``: null where the folder is too small to say.
-    ``confounded``: the properties that tell classes apart, with histograms.
+    ``picasso``: the version. ``model``: the model card.
+    ``accuracy``: the number of correct images, with 95% confidence intervals, in total and by class.
+    ``confusion``: a row of ``counts`` for each of ``classes``, and the number of predictions ``elsewhere``.
+    ``calibration``: the expected calibration error and its bins; null if probabilities don't sum to 1.
+    ``verdict``: the summary. ``alarms``: the number of findings with an alarm.
+    ``rule``: the significance level and the smallest effect of an alarm, and the number of tests.
+    ``findings``: each with its sentence, both directions, ``where`` pixels were changed (means in cells), the images
+    that are shown, a recommendation, how to verify it, and the ``remainder`` without the first finding.
+    ``silent``: interventions without a finding. ``nothing_to_change``: interventions that were not tested.
+    ``smallest_visible_effect``: the smallest detectable effect; null if the folder is too small.
+    ``confounded``: the properties that separate classes, with histograms.
     ``views``: ``attention`` and ``clusters`` by class, ``flips``, and ``near_duplicates``.
-    ``not_told_apart``: pairs of classes of which nothing can be said. ``pairs_left_out``, ``unreadable``: what was
-    not looked at. ``classes_left_out``: a sentence that names those with too few images, or "".
-    ``trials``: everything that was tried.
+    ``not_told_apart``: pairs of classes that the model does not separate. ``pairs_left_out``: pairs that were not
+    compared. ``unreadable``: an error message for each unreadable image. ``classes_left_out``: a sentence that names
+    the classes with too few images, or "". ``trials``: all trials.
 
     Args:
-        audit: what was found.
-        seen: its views, if they are there already.
+        audit: the audit.
+        seen: its views, if they are already computed.
     """
     seen = seen or look(audit)
     folder, found = audit.folder, audit.verdict
@@ -101,7 +101,7 @@ def how_it_does(audit: Audit, names: Sequence[str]) -> dict[str, Any]:
 
 
 def finding(number: int, one: Evidence, names: Sequence[str]) -> dict[str, Any]:
-    """Return a finding and its evidence; the number is that of the files of the evidence."""
+    """Return a finding and its evidence; ``number`` is the prefix of the evidence files."""
     of = one.finding
     return {
         "name": of.there.intervention,
@@ -168,7 +168,7 @@ def views(audit: Audit, seen: Views, names: Sequence[str]) -> dict[str, Any]:
 
 
 def gaze(one: MeanAttention) -> dict[str, Any]:
-    """Return where a model looks in some images, in cells."""
+    """Return the mean attention on some images, in cells."""
     return {
         "images": one.images,
         "cells": rounded(one.cells),
@@ -181,6 +181,6 @@ def gaze(one: MeanAttention) -> dict[str, Any]:
 
 
 def rounded(values: np.ndarray[Any, Any]) -> list[Any]:
-    """Return an array as lists of numbers that are short to read."""
+    """Return an array as lists of numbers with four decimals."""
     found: list[Any] = np.round(values.astype(np.float64), 4).tolist()
     return found

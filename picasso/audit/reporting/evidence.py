@@ -1,4 +1,4 @@
-"""What the changes behind a finding did: to which images, where on them, and which of them changed their class."""
+"""The evidence for a finding: the images with the largest shift, the changed pixels, and the flipped images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from picasso.audit.properties import Images, Maps
 from picasso.audit.reporting.residual_effects import ResidualEffect, remainder
 from picasso.audit.trial import Trial, TrialContext
 
-# How many images of each direction are shown before and after; both directions together make ten.
+# The number of images that are shown for each direction, ten in all.
 SHOWN = 5
 
 
@@ -23,10 +23,10 @@ class Shown:
     """One image before and after a change.
 
     Attributes:
-        ours, theirs: the numbers of its class, and of the one that it was changed towards.
-        name: of its file.
+        ours, theirs: the indices of its class and of the class that it was changed towards.
+        name: its file name.
         before, after: ``(H, W, C)`` from 0 to 1.
-        own_before, own_after: the model's probability of its own class.
+        own_before, own_after: the predicted probability of its own class.
     """
 
     ours: int
@@ -43,11 +43,11 @@ class Evidence:
     """The evidence for one finding.
 
     Attributes:
-        finding: what it is the evidence for.
-        shown: the images that moved most, :data:`SHOWN` of each direction.
-        where: how much each pixel was changed on average, ``(H, W)`` from 0 to 1.
-        flipped: by class, which of its images are then taken for the other one and were not before, ``(n,)``.
-        remainder: what is left of it without the first finding, where that can be said.
+        finding: the finding.
+        shown: the images with the largest shift, :data:`SHOWN` for each direction.
+        where: the mean change of each pixel, ``(H, W)`` from 0 to 1.
+        flipped: by class, which images the change moves to the other class, ``(n,)``.
+        remainder: the effect that remains without the first finding, if it is defined.
     """
 
     finding: Finding
@@ -58,19 +58,19 @@ class Evidence:
 
     @property
     def pair(self) -> tuple[int, int]:
-        """The numbers of the two classes; images of the first moved farther."""
+        """The indices of the two classes; the effect on images of the first is larger."""
         return self.finding.there.ours, self.finding.there.theirs
 
 
 @dataclass(frozen=True)
 class Flip:
-    """How often one image changes its class.
+    """An image that changes class under at least one finding.
 
     Attributes:
-        target: the number of its class.
-        index: its number in the class.
-        by: the names of the changes that flip it.
-        tried: how many changes it went through.
+        target: the index of its class.
+        index: its index within the class.
+        by: the names of the interventions that flip it.
+        tried: the number of findings whose change was applied to it.
     """
 
     target: int
@@ -80,12 +80,12 @@ class Flip:
 
 
 def exhibit(context: TrialContext, one: Finding, first: Finding) -> Evidence:
-    """Make the changes of a finding again, in both directions, and keep what can be shown.
+    """Repeat the changes of a finding in both directions and collect the evidence.
 
     Args:
         context: the model and the images.
         one: the finding.
-        first: the one that is named first.
+        first: the finding that is named first.
     """
     shown: list[Shown] = []
     flipped: dict[int, NDArray[np.bool_]] = {}
@@ -111,7 +111,7 @@ def changed(context: TrialContext, trial: Trial) -> Images | None:
 
 
 def pairs(context: TrialContext, trial: Trial, after: Images, chosen: NDArray[np.intp]) -> list[Shown]:
-    """Return some images before and after, with what the model says to both."""
+    """Return images before and after, with the predictions for both."""
     before, names = context.folder.views[trial.ours][chosen], context.folder.names[trial.ours]
     says = [context.model.predict(encoded(context.model, some))[:, trial.ours] for some in (before, after[chosen])]
     return [
@@ -121,7 +121,7 @@ def pairs(context: TrialContext, trial: Trial, after: Images, chosen: NDArray[np
 
 
 def flips(exhibits: Sequence[Evidence]) -> list[Flip]:
-    """Return the images that findings flip, those that are flipped by most of them first."""
+    """Return the images that findings flip, sorted by the number of findings that flip them."""
     by: dict[tuple[int, int], list[str]] = {}
     tried: dict[tuple[int, int], int] = {}
     for one in exhibits:

@@ -1,4 +1,4 @@
-"""Images and maps as addresses that hold them, small enough that a report of many stays one file."""
+"""Images and maps as small data URLs, so that the report is a single file."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from picasso.explanation import render
 from picasso.imaging import decode
 from picasso.visualizations.panel import Panel
 
-# Photographs are drawn with at most so many pixels a side, twice those of the page, and maps with so many cells.
+# The largest side of photographs in pixels, twice that on the page, and of maps in cells.
 PHOTOGRAPH, MAP = 192, 64
-# A side of fewer pixels than this is drawn as the squares that it has.
+# Smaller images are drawn with visible pixels.
 COARSE = 64
 
 Drawn = dict[str, Any]
 
 
 def photograph(view: Images) -> Drawn:
-    """Return an image ``(H, W, C)`` of values from 0 to 1."""
+    """Return an image ``(H, W, C)`` of values from 0 to 1 for templates."""
     image = Image.fromarray(pixels(view))
     return drawn(decode.data_address(decode.thumbnail(image, PHOTOGRAPH), "image/webp"), image.size)
 
 
 def heat_map(values: NDArray[np.floating[Any]], high: float | None = None) -> Drawn:
-    """Return a map ``(H, W)`` of values from 0 on in colours; ``high`` is the end of the scale, else their largest."""
+    """Return a map ``(H, W)`` of values >= 0 in colours; ``high`` is the end of the scale, by default their maximum."""
     coarse = cells(np.asarray(values, np.float32)[None], MAP)[0] if max(values.shape) > MAP else values
     top = float(coarse.max()) if high is None else high
     panel = Panel("", np.asarray(coarse, np.float32), value_range=(0.0, top))
@@ -40,10 +40,10 @@ def heat_map(values: NDArray[np.floating[Any]], high: float | None = None) -> Dr
 
 
 def scale() -> str:
-    """Return the address of the colours of a heat map, low to high."""
+    """Return the colour scale of heat maps as a data URL, from low to high."""
     return decode.data_address(decode.encode(render.strip(render.SEQUENTIAL[0])))
 
 
 def drawn(address: str, size: Sequence[int]) -> Drawn:
-    """Return an image as templates take it; ``ratio`` is its width by its height."""
+    """Return an image for templates; ``ratio`` is width divided by height."""
     return {"src": address, "ratio": round(size[0] / size[1], 4), "pixels": max(size) < COARSE}

@@ -1,4 +1,4 @@
-"""Where a model looks on average, and whether that is more than an even look over the whole image would give."""
+"""The average attention of a model, compared with uniform attention over the whole image."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from scipy import stats
 
 from picasso.audit.properties import Maps
 
-# Maps are compared in so many cells along each side; the border is the outermost of them.
+# The number of cells along each side in which maps are compared; the border is the outermost cells.
 GRID = 8
-# An excess over an even look below this is rounding.
+# An excess over uniform attention below this is rounding.
 ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
 class MeanAttention:
-    """Where a model looks for a class, over all images of it.
+    """The average attention of a model for a class.
 
     Attributes:
-        images: how many there are.
-        mean: each pixel's share, as a multiple of an even look, ``(H, W)``; its mean is 1.
-        cells: the same, coarser, ``(GRID, GRID)``.
-        more: which cells are looked at more than evenly: a one-sided t-test at 5%, for all cells together (Bonferroni).
-        border: the share of the look that falls on the outermost cells, from 0 to 1.
-        border_low, border_high: its 95% interval over images (Student's t).
-        border_even: what an even look would give.
+        images: the number of images.
+        mean: the attention on each pixel as a multiple of uniform attention, ``(H, W)``; its mean is 1.
+        cells: the same in cells, ``(GRID, GRID)``.
+        more: the cells with more than uniform attention: a one-sided t-test at 5% for all cells together (Bonferroni).
+        border: the share of the attention on the outermost cells, from 0 to 1.
+        border_low, border_high: its 95% confidence interval over images (Student's t).
+        border_even: the same share for uniform attention.
     """
 
     images: int
@@ -41,7 +41,7 @@ class MeanAttention:
 
 
 def cells(maps: Maps, grid: int = GRID) -> NDArray[np.float64]:
-    """Return the means of maps ``(n, H, W)`` in cells, ``(n, grid, grid)``; fewer where a side has fewer pixels."""
+    """Return the means of maps ``(n, H, W)`` in cells, ``(n, grid, grid)``; fewer if a side has fewer pixels."""
     found = maps.astype(np.float64)
     for axis in (1, 2):
         length = found.shape[axis]
@@ -54,7 +54,7 @@ def cells(maps: Maps, grid: int = GRID) -> NDArray[np.float64]:
 
 
 def mean_attention(maps: Maps) -> MeanAttention:
-    """Compare maps of one class, ``(n, H, W)``, each of which sums to 1, with an even look."""
+    """Compare the maps of a class, ``(n, H, W)``, each of which sums to 1, with uniform attention."""
     count, height, width = maps.shape
     coarse = cells(maps) * height * width
     low, _ = t_interval(coarse, 2 * 0.05 / coarse[0].size)
@@ -74,7 +74,7 @@ def mean_attention(maps: Maps) -> MeanAttention:
 
 
 def border(height: int, width: int) -> NDArray[np.bool_]:
-    """Return which pixels lie in the outermost of :data:`GRID` cells along each side, ``(H, W)``."""
+    """Return which pixels are in the outermost of :data:`GRID` cells along each side, ``(H, W)``."""
     found = np.ones((height, width), np.bool_)
     down, across = max(1, round(height / GRID)), max(1, round(width / GRID))
     found[down : height - down, across : width - across] = False
@@ -82,7 +82,7 @@ def border(height: int, width: int) -> NDArray[np.bool_]:
 
 
 def t_interval(values: NDArray[np.float64], level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return both ends of the interval of the mean over the first axis that is missed with a chance of ``level``."""
+    """Return the confidence interval, of confidence ``1 - level``, of the mean over the first axis."""
     count, mean = len(values), values.mean(axis=0)
     if count < 2:
         return np.full_like(mean, -np.inf), np.full_like(mean, np.inf)

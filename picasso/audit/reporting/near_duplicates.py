@@ -1,4 +1,4 @@
-"""Nearly the same image in two classes: one of the labels is wrong, and what is learned from both is noise."""
+"""Find near-duplicate images in different classes, of which one label must be wrong."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from PIL import Image
 from picasso.audit.dataset import pixels
 from picasso.audit.properties import Images
 
-# Images are compared at so many pixels a side; a thumbnail of each, so that size and compression do not matter.
+# The side of the thumbnails that are compared, in pixels, so that size and compression don't matter.
 SIDE = 16
-# From these correlations on two images are called the same: as they are, and less what all images share.
+# The smallest correlations of near-duplicates: of the thumbnails, and of the thumbnails minus the mean of the folder.
 LIKE, ALONE = 0.97, 0.93
-# Images with less contrast than this, from 0 to 1, have nothing that could be compared.
+# Images with less contrast than this, from 0 to 1, are not compared.
 FLAT = 1e-3
-# More pairs than this are not told.
+# The largest number of pairs that is returned.
 MAX_PAIRS = 200
 
 
@@ -27,8 +27,8 @@ class NearDuplicate:
     """Two images of different classes that look the same.
 
     Attributes:
-        one, other: the numbers of the classes.
-        first, second: the numbers of the images in them.
+        one, other: the indices of the classes.
+        first, second: the indices of the images within the classes.
         likeness: their correlation, from :data:`LIKE` to 1.
     """
 
@@ -40,10 +40,10 @@ class NearDuplicate:
 
 
 def twins(views: Mapping[int, Images]) -> list[NearDuplicate]:
-    """Return the images that look the same and are in two classes, the most alike first; at most :data:`MAX_PAIRS`.
+    """Return near-duplicates in different classes, the most similar first; at most :data:`MAX_PAIRS`.
 
-    Thumbnails are correlated, twice: as they are, and less what is common to all images of the folder, since
-    radiographs and landscapes are alike without being the same. Both must be large.
+    Thumbnails are correlated twice: unchanged, and minus the mean of all images of the folder, because radiographs or
+    landscapes are similar without being the same image. Both correlations must be large.
     """
     small = {target: thumbnails(some) for target, some in views.items()}
     common = np.concatenate(list(small.values())).mean(axis=0)
@@ -54,7 +54,7 @@ def twins(views: Mapping[int, Images]) -> list[NearDuplicate]:
         for other in order[place + 1 :]:
             likeness = small[one] @ small[other].T
             alike = np.argwhere((likeness >= LIKE) & (own[one] @ own[other].T >= ALONE))
-            # Of a fixed camera everything looks the same.
+            # With a fixed camera, all images look the same.
             for first, second in alike[np.argsort(-likeness[tuple(alike.T)], kind="stable")][:MAX_PAIRS]:
                 value = min(1.0, float(likeness[first, second]))
                 found.append(NearDuplicate(one, other, int(first), int(second), value))
@@ -63,7 +63,7 @@ def twins(views: Mapping[int, Images]) -> list[NearDuplicate]:
 
 
 def thumbnails(images: Images) -> NDArray[np.float64]:
-    """Return images as vectors ``(n, k)`` of mean 0 and length 1; those without contrast as zeros."""
+    """Return images as vectors ``(n, k)`` of mean 0 and length 1; images without contrast become zeros."""
     small = [np.asarray(Image.fromarray(one).resize((SIDE, SIDE), Image.Resampling.BOX)) for one in pixels(images)]
     flat = np.stack(small).reshape(len(images), -1) / 255.0
     centred = flat - flat.mean(axis=1, keepdims=True)
@@ -71,6 +71,6 @@ def thumbnails(images: Images) -> NDArray[np.float64]:
 
 
 def of_length_one(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return vectors ``(n, k)`` brought to length 1; those of next to no length as zeros."""
+    """Return vectors ``(n, k)`` normalised to length 1; very short vectors become zeros."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.where(lengths > 1e-6, vectors / np.maximum(lengths, 1e-6), 0.0)

@@ -1,4 +1,4 @@
-"""How a model does on the images of an audit: what is right, what is taken for what, and how well it knows it."""
+"""The performance of a model on the images of an audit: accuracy, confusion matrix and calibration."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from picasso.audit.statistics import interval
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 
-# A table of more classes than this is no longer looked at.
+# The largest number of classes in a confusion matrix.
 TABLE = 12
-# Confidences are gathered in so many bins of equal width, and probabilities of one image sum to 1 so exactly.
+# The number of bins of equal width, and the tolerance of the sum of the probabilities of an image.
 BINS, EXACT = 10, 1e-3
 
 Probabilities = Mapping[int, Array]
@@ -23,13 +23,13 @@ Probabilities = Mapping[int, Array]
 
 @dataclass(frozen=True)
 class ClassRow:
-    """How many images of one class are answered right.
+    """The accuracy of one class.
 
     Attributes:
-        target: the number of the class.
-        images, right: how many there are, and are answered right.
-        low, high: the 95% interval of the share that is right (Wilson, 1927).
-        mistake: the class that its other images are mostly taken for, or None.
+        target: the index of the class.
+        images, right: the number of images, and of correct predictions.
+        low, high: the 95% confidence interval of the accuracy (Wilson, 1927).
+        mistake: the most frequent wrong prediction, or None.
     """
 
     target: int
@@ -42,13 +42,13 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often each class is taken for which.
+    """A confusion matrix.
 
     Attributes:
-        classes: the numbers of those shown: all of the folder, or the most confused of them.
-        counts: images of the class of the row that are taken for that of the column, ``(k, k)``.
-        elsewhere: how many of each are taken for a class that is not shown, ``(k,)``.
-        left_out: how many classes of the folder are not shown.
+        classes: the indices of the classes shown: all classes of the folder, or those that are confused most often.
+        counts: the number of images by true class (rows) and predicted class (columns), ``(k, k)``.
+        elsewhere: the number of predictions of classes that are not shown, by true class, ``(k,)``.
+        left_out: the number of classes of the folder that are not shown.
     """
 
     classes: tuple[int, ...]
@@ -59,14 +59,14 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Bin:
-    """Images that are answered about as confidently.
+    """A bin of images with similar confidence.
 
     Attributes:
-        low, high: the confidences of the bin; the upper one is included.
-        images: how many there are.
+        low, high: the range of confidence; the upper end is included.
+        images: the number of images.
         confidence: their mean confidence.
-        share: how many of them are answered right, from 0 to 1.
-        share_low, share_high: its 95% interval (Wilson, 1927).
+        share: their accuracy, from 0 to 1.
+        share_low, share_high: its 95% confidence interval (Wilson, 1927).
     """
 
     low: float
@@ -80,12 +80,12 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether a model is right as often as its probabilities say.
+    """The calibration of a model.
 
     Attributes:
-        error: the expected calibration error, from 0 to 1: the difference of confidence and accuracy of each bin,
-            weighted by how many images are in it.
-        bins: those that have images.
+        error: the expected calibration error, from 0 to 1: the difference between confidence and accuracy of each bin,
+            weighted by its number of images.
+        bins: the bins that contain images.
     """
 
     error: float
@@ -93,10 +93,10 @@ class Calibration:
 
 
 def probabilities(model: Model, folder: Folder) -> dict[int, Array]:
-    """Return the model's own probabilities for each image, by class, ``(n, K)``.
+    """Return the predicted probabilities for each image, by class, ``(n, K)``.
 
-    They are asked for anew: what becomes of logits (a softmax, a sigmoid for two classes, or one for each of several
-    labels) is the model's to say.
+    They are computed again, because only the model knows the activation of its logits (softmax, or sigmoid for two
+    classes or for several labels).
     """
     found = {}
     for target, views in folder.views.items():
@@ -107,7 +107,7 @@ def probabilities(model: Model, folder: Folder) -> dict[int, Array]:
 
 
 def by_class(folder: Folder) -> list[ClassRow]:
-    """Return for each class of the folder how many of its images are answered right."""
+    """Return the accuracy of each class of the folder."""
     rows = []
     for target, best in answers(folder).items():
         right, wrong = int((best == target).sum()), best[best != target]
@@ -118,12 +118,12 @@ def by_class(folder: Folder) -> list[ClassRow]:
 
 
 def answers(folder: Folder) -> dict[int, NDArray[np.int64]]:
-    """Return the number of the class that each image is taken for, by its own class, ``(n,)``."""
+    """Return the predicted classes, by true class, ``(n,)``."""
     return {target: np.asarray(some.argmax(axis=1), np.int64) for target, some in folder.logits.items()}
 
 
 def confusion(folder: Folder, most: int = TABLE) -> Confusion:
-    """Count what is taken for what; of many classes those that are most often part of a mistake."""
+    """Return the confusion matrix of at most ``most`` classes, those that are confused most often."""
     counts = {target: np.bincount(best, minlength=max(folder.logits) + 1) for target, best in answers(folder).items()}
     taken = {one: sum(int(some[one]) for some in counts.values()) for one in counts}
     mistakes = {one: int(counts[one].sum()) + taken[one] - 2 * int(counts[one][one]) for one in counts}
@@ -134,10 +134,10 @@ def confusion(folder: Folder, most: int = TABLE) -> Confusion:
 
 
 def calibration(folder: Folder, found: Probabilities) -> Calibration | None:
-    """Compare how probable a model calls its answers with how often they are right.
+    """Compare the confidence of a model with its accuracy.
 
-    The expected calibration error over ten bins of equal width (Guo et al., 2017, arXiv 1706.04599). It says nothing of
-    labels that can hold together, for which the probabilities of an image do not sum to 1: then None.
+    The expected calibration error over ten bins of equal width (Guo et al., 2017, arXiv 1706.04599). It is None for
+    multi-label models, whose probabilities of an image do not sum to 1.
     """
     every = np.concatenate([np.asarray(some, np.float64) for some in found.values()])
     if np.abs(every.sum(axis=1) - 1).max() > EXACT:
@@ -149,8 +149,8 @@ def calibration(folder: Folder, found: Probabilities) -> Calibration | None:
 
 
 def _binned(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Calibration:
-    """Gather confidences, ``(n,)``, and what is right in bins; each bin has its upper end."""
-    # Probabilities are float32: what is a hundred-millionth above an end belongs to it.
+    """Collect confidences and correct predictions, ``(n,)``, in bins; each bin includes its upper end."""
+    # Probabilities are float32: a value just above the end of a bin belongs to that bin.
     places = np.clip(np.ceil(np.round(confidence * BINS, 6)).astype(int) - 1, 0, BINS - 1)
     bins, error = [], 0.0
     for place in range(BINS):
@@ -165,6 +165,6 @@ def _binned(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Calibr
 
 
 def share_right(rows: Sequence[ClassRow]) -> tuple[int, int, float, float]:
-    """Return how many images there are, how many are answered right, and the 95% interval of the share."""
+    """Return the number of images, the number of correct predictions, and the 95% confidence interval of accuracy."""
     images, right = sum(row.images for row in rows), sum(row.right for row in rows)
     return images, right, *interval(right, images)

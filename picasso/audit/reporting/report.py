@@ -1,4 +1,4 @@
-"""What an audit leaves behind: a page that opens without a server, JSON, evidence, and JUnit for a build's gate."""
+"""Write the report of an audit: a standalone HTML page, JSON, evidence images, and JUnit XML for a build."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from picasso.imaging import decode
 
 __all__ = ["document", "write"]
 
-# How large small images of the evidence are made at least.
+# Smaller images of the evidence are enlarged to this side.
 SIDE = 96
-# How many images of a cluster, flips and pairs of twins are drawn; audit.json has all.
+# The number of images of a cluster, flips and near-duplicate pairs on the page; audit.json contains all.
 IN_CLUSTER, FLIPS, TWINS = 8, 12, 12
 
 
 def write(audit: Audit, out: Path) -> None:
     """Write ``report.html``, ``audit.json``, ``junit.xml`` and the evidence into a folder."""
-    # Without its parents: an audit that was deleted meanwhile must not come back.
+    # Don't create parents: an audit that was deleted in the meantime must not reappear.
     out.mkdir(exist_ok=True)
     shutil.rmtree(out / "evidence", ignore_errors=True)
     seen = look(audit)
@@ -44,7 +44,7 @@ def write(audit: Audit, out: Path) -> None:
 
 
 def evidence(number: int, one: Evidence, folder: Path) -> None:
-    """Write the images of a finding before and after, as the model sees them; small ones are enlarged."""
+    """Write the images of a finding before and after, as the model sees them; small images are enlarged."""
     folder.mkdir(exist_ok=True)
     for index, shown in enumerate(one.shown):
         for when, view in (("before", shown.before), ("after", shown.after)):
@@ -53,7 +53,7 @@ def evidence(number: int, one: Evidence, folder: Path) -> None:
 
 
 def page(audit: Audit, seen: Views, written: Mapping[str, Any]) -> str:
-    """Return the page, which holds all that it shows."""
+    """Return the report as a self-contained HTML page."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("picasso"),
         autoescape=True,
@@ -78,7 +78,7 @@ def page(audit: Audit, seen: Views, written: Mapping[str, Any]) -> str:
 
 
 def exhibit(one: Evidence, seen: Views) -> dict[str, Any]:
-    """Return what is drawn of a finding: pairs of images, and where the change is beside where the model looks."""
+    """Return the images of a finding for the template: image pairs, changed pixels and attention."""
     ours, theirs = (seen.attention[target] for target in one.pair)
     high = max(float(ours.mean.max()), float(theirs.mean.max()))
     return {
@@ -92,12 +92,12 @@ def exhibit(one: Evidence, seen: Views) -> dict[str, Any]:
 
 
 def drawn_views(audit: Audit, seen: Views) -> dict[str, Any]:
-    """Return what is drawn of the folder as a whole."""
+    """Return the images of the views of the whole folder for the template."""
     folder = audit.folder
     high = max((float(one.mean.max()) for one in seen.attention.values()), default=1.0)
 
     def cluster(target: int, one: Cluster) -> dict[str, Any]:
-        """Return a cluster's map, and its most typical images."""
+        """Return the mean map of a cluster and its most typical images."""
         some = [inline_images.photograph(view) for view in folder.views[target][one.members[:IN_CLUSTER]]]
         return {"map": inline_images.heat_map(one.attention.mean), "images": some}
 
@@ -122,18 +122,18 @@ def drawn_views(audit: Audit, seen: Views) -> dict[str, Any]:
 
 
 def percent(value: float, digits: int = 0) -> str:
-    """Return a share as people read it: 0.123 is "12%"."""
+    """Format a share as a percentage: 0.123 is "12%"."""
     words = f"{100 * value:.{digits}f}%"
     return words if float(words[:-1]) else words.lstrip("-")
 
 
 def capital(words: str) -> str:
-    """Return words that begin with a capital letter, and are else as they were."""
+    """Return a text with its first letter capitalised."""
     return words[:1].upper() + words[1:]
 
 
 def junit(written: Mapping[str, Any]) -> str:
-    """Return the outcome as JUnit XML: a case for each thing that was tried, failed where it raised an alarm."""
+    """Return the outcome as JUnit XML, with one test case per intervention, which fails if it raised an alarm."""
     failed = {one["name"]: one["sentence"] for one in written["findings"] if one["alarm"]}
     tried = dict.fromkeys(one["intervention"] for one in written["trials"])
     cases = [

@@ -1,4 +1,4 @@
-"""Whether a further finding is the first one, seen otherwise: brighter backgrounds are other backgrounds, too."""
+"""Test whether a further finding has the same cause as the first; for instance, other backgrounds may be brighter."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from picasso.audit.trial import TrialContext
 
 @dataclass(frozen=True)
 class ResidualEffect:
-    """What is left of a finding once a property has been put back.
+    """The effect of a finding that remains when a property is restored.
 
     Attributes:
         of: the name of the property.
-        there, back: the fractions of the way that are left, in the directions of the finding.
+        there, back: the remaining effects in the two directions of the finding.
     """
 
     of: str
@@ -25,13 +25,13 @@ class ResidualEffect:
 
 
 def remainder(context: TrialContext, first: Finding, other: Finding) -> ResidualEffect | None:
-    """Return what is left of a finding when each changed image gets back the property that the first is about.
+    """Return the effect of a finding that remains when the property of the first finding is restored.
 
-    The images changed towards the other class and those of the control both get the value that they had before, so
-    that everything but this property stays as the change has made it.
+    Both the changed images and the controls get the original value of the property; everything else stays changed.
 
     Returns:
-        None where the first is not about a property, or is about other classes, or is the other.
+        The remaining effect; None if the first finding is not about a property, is about other classes, or is the
+        finding itself.
     """
     intervention = context.named(first.there.intervention)
     pair, others = {first.there.ours, first.there.theirs}, {other.there.ours, other.there.theirs}

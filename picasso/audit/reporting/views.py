@@ -1,6 +1,6 @@
-"""Views of the whole folder that illustrate an audit: where the model looks, in which ways, and at which images.
+"""Views of the whole folder that illustrate an audit: attention, clusters, flips and near-duplicates.
 
-They raise no alarm: a map shows where a model looks, not what it sees there.
+They raise no alarm: an attribution map shows where a model looks, not what it detects there.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from picasso.audit.reporting.near_duplicates import NearDuplicate, twins
 
 @dataclass(frozen=True)
 class Cluster:
-    """Images of one class in which a model looks in about the same way.
+    """Images of one class with similar attribution maps.
 
     Attributes:
-        members: their numbers, the most typical first, ``(n,)``.
-        attention: where it looks in them.
+        members: their indices, the most typical first, ``(n,)``.
+        attention: their average attention.
     """
 
     members: NDArray[np.intp]
@@ -33,14 +33,14 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Views:
-    """What is seen of a folder.
+    """The views of a folder.
 
     Attributes:
         exhibits: the evidence for each finding, in the order of the verdict.
-        attention: by class, where the model looks for it.
-        clusters: by class, the ways in which it looks, the most common first.
-        flips: the images that findings with an alarm flip, those that are flipped by most of them first.
-        twins: the images that look the same and are in two classes.
+        attention: the average attention by class.
+        clusters: the clusters of attribution maps by class, the largest first.
+        flips: the images that findings with an alarm flip, sorted by the number of findings that flip them.
+        twins: near-duplicates in different classes.
     """
 
     exhibits: tuple[Evidence, ...]
@@ -51,9 +51,9 @@ class Views:
 
 
 def look(audit: Audit) -> Views:
-    """Return the views of an audit; the same whenever it is asked for.
+    """Return the views of an audit; the result is deterministic.
 
-    Maps are made of the classes of the pairs that were looked at only.
+    Maps are computed only for classes in pairs that were compared.
     """
     context = audit.context
     attention: dict[int, MeanAttention] = {}
@@ -64,11 +64,11 @@ def look(audit: Audit) -> Views:
         groups[target] = [Cluster(members, mean_attention(maps[members])) for members in clusters(maps)]
     findings = audit.verdict.findings
     exhibits = tuple(exhibit(context, one, findings[0]) for one in findings)
-    # What is only told may well be the thing, which an image should change its class with.
+    # An informational finding may be the object itself, with which an image should change class.
     easily = flips([one for one in exhibits if one.finding.alarm])
     return Views(exhibits, attention, groups, tuple(easily), tuple(twins(audit.folder.views)))
 
 
 def looked_at(audit: Audit) -> Sequence[int]:
-    """Return the numbers of the classes of all pairs that were looked at."""
+    """Return the indices of the classes of all pairs that were compared."""
     return sorted({target for pair in audit.trials for target in pair})
