@@ -236,7 +236,7 @@ def test_the_forest_lies_where_its_numbers_say(audit: Audit) -> None:
 
 
 def test_there_is_advice_for_everything_that_is_tried() -> None:
-    assert set(recommendations.TO_DO) == set(recommendations.BY_HAND) == set(KINDS)
+    assert set(recommendations.RECOMMENDATIONS) == set(recommendations.MANUAL_CHECKS) == set(KINDS)
     # There are no recommendations for interventions that no longer exist.
     assert set(recommendations.IN_PARTICULAR) <= {one.name for one in INTERVENTIONS}
     for one in INTERVENTIONS:

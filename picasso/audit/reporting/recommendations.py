@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # By kind of intervention; the entries by name, below, take precedence.
-TO_DO = {
+RECOMMENDATIONS = {
     "property": "Collect images in which this property has the same distribution in all classes, or randomise it in "
     "training.",
     "mark": "Cover the mark or crop it out before training, or paste it into images of all classes. Collect images "
@@ -44,7 +44,7 @@ IN_PARTICULAR = {
     "the frame": "Crop the borders of all images by the same amount before training: scanners, letterboxing and "
     "resampling leave traces there.",
 }
-BY_HAND = {
+MANUAL_CHECKS = {
     "property": "Open one of these images in an image editor, change nothing but its {name}, and upload it together "
     "with the original. The predictions should differ as they do above.",
     "mark": "Upload an image that has the mark, open “What if I hide this?”, and paint over the mark alone with “the "
@@ -66,9 +66,9 @@ def recommendation(kind: str, name: str) -> str:
         kind: of the intervention, one of :data:`picasso.audit.interventions.KINDS`.
         name: of the intervention.
     """
-    return IN_PARTICULAR.get(name, TO_DO[kind])
+    return IN_PARTICULAR.get(name, RECOMMENDATIONS[kind])
 
 
 def manual_check(kind: str, name: str) -> str:
     """Return how to verify a finding in the browser; the arguments are those of :func:`recommendation`."""
-    return BY_HAND[kind].format(name=name)
+    return MANUAL_CHECKS[kind].format(name=name)
