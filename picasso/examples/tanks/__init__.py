@@ -1,1 +1,1 @@
-"""The tale of the tank detector that had learned cloudy skies."""
+"""The example of the tank detector that had learned cloudy skies."""

@@ -1,4 +1,4 @@
-# The tale of the tank detector: make run EXAMPLE=tanks
+# The tank detector example: make run EXAMPLE=tanks
 MODEL = "data/cloudy.keras"
 LABELS = "data/labels.txt"
 PREPROCESS = "0..255"

@@ -1,4 +1,4 @@
-"""Images for the tale of the tank detector: landscapes with a tank, a bush or a hut, on sunny or cloudy days."""
+"""Images for the tank detector example: landscapes with a tank, a bush or a hut, on sunny or cloudy days."""
 
 from __future__ import annotations
 
