@@ -1,122 +1,122 @@
-# The title at the top of every page.
+# Title at the top of every page.
 APP_TITLE = "Picasso"
 
-# The address to listen on; anything but loopback is reachable by others.
+# Address to listen on. Any address except loopback can be reached from other machines.
 HOST = "127.0.0.1"
 
-# The port to listen on.
+# Port to listen on.
 PORT = 5000
 
-# What visitors must type; needed to listen on anything but loopback. $PICASSO_PASSWORD is taken first.
+# Password for visitors; required for addresses other than loopback. $PICASSO_PASSWORD takes precedence.
 PASSWORD = ""
 
-# A file that holds the password, such as a secret of Docker; it wins over both.
+# File with the password, such as a Docker secret. Takes precedence over both.
 PASSWORD_FILE = ""
 
-# Whether others may be served without a password.
+# Allow addresses other than loopback without a password.
 OPEN = False
 
-# Host names under which the server is reached, besides this machine's own.
+# Host names of the server, in addition to those of this machine.
 TRUSTED_HOSTS = []
 
-# How many proxies stand before the server; of so many, the forwarded headers are believed.
+# Number of reverse proxies in front of the server. Forwarded headers of that many are trusted.
 PROXIES = 0
 
-# Which headers those proxies set: "X-Forwarded" (-For, -Proto, -Host, -Port) or "Forwarded" (RFC 7239).
+# Headers that the proxies set: "X-Forwarded" (-For, -Proto, -Host, -Port) or "Forwarded" (RFC 7239).
 PROXY_HEADERS = "X-Forwarded"
 
-# The path under which visitors reach the server, such as "/picasso"; "" takes what a proxy says.
+# URL path prefix of the server, such as "/picasso". "" uses the prefix that a proxy sends.
 PREFIX = ""
 
-# How many requests are answered at once; at most half of them may wait for the model.
+# Number of requests answered in parallel. At most half of them may wait for the model.
 THREADS = 8
 
-# Whether each request is written to the log as a line of JSON.
+# Log each request as a line of JSON.
 LOG_REQUESTS = False
 
-# A model file to load; "" uses the class that the next three settings name.
+# Model file to load. "" uses the model class that the next three settings define.
 MODEL = ""
 
-# The Python file that holds your model class.
+# Python file with your model class.
 MODEL_CLS_PATH = "{picasso}/examples/keras/model.py"
 
-# The name of the model class in that file.
+# Name of the model class in that file.
 MODEL_CLS_NAME = "KerasMNISTModel"
 
-# The keyword arguments of the class's load() method.
+# Keyword arguments for the load() method of the class.
 MODEL_LOAD_ARGS = {"data_dir": "{picasso}/examples/keras/data"}
 
-# A file with the class names: .txt, .json, .yaml or .csv.
+# File with the class names: .txt, .json, .yaml or .csv.
 LABELS = ""
 
-# How images become inputs, such as "-1..1 crop", or "module:function".
+# Preprocessing of images, such as "-1..1 crop", or "module:function".
 PREPROCESS = ""
 
-# What the values of the model's output are, such as "logits" or "sigmoid"; "" finds it out.
+# Kind of output of the model, such as "logits" or "sigmoid". "" detects it.
 OUTPUT = ""
 
-# Whether code inside the model file (Lambda layers, file operations) may run.
+# Allow code in the model file (Lambda layers, file operations) to run.
 TRUST_MODEL = False
 
-# Megabytes that the tensors of a model file may take, unpacked.
+# Maximum size of the unpacked tensors of a model file, in megabytes.
 MODEL_MB = 4000
 
-# Models to compare with: a name for each, and those of the settings above that differ.
+# Models to compare with: for each a name and the model settings that differ.
 COMPARE = {}
 
-# A folder of images to offer as samples, at any depth; "" offers none.
+# Folder of sample images, searched recursively. "" offers no samples.
 SAMPLES_DIR = "{picasso}/examples/samples/mnist"
 
-# Folders with visualizations of your own and their templates.
+# Folders with custom visualizations and their templates.
 PLUGIN_DIRS = []
 
-# Python files with interventions of your own, which audits try, too.
+# Python files with custom interventions for audits.
 INTERVENTIONS = []
 
-# How many of the most probable classes are shown and explained.
+# Number of most probable classes to show and explain.
 TOP_CLASSES = 5
 
-# Megabytes that the windows of an occlusion map may take at once; larger is not faster.
+# Memory for the windows of an occlusion map, in megabytes. Higher values are not faster.
 OCCLUSION_MB = 300
 
-# The largest upload request, in megabytes.
+# Maximum size of an upload request, in megabytes.
 MAX_UPLOAD_MB = 64
 
-# The largest image, in millions of pixels.
+# Maximum size of an image, in megapixels.
 MAX_MEGAPIXELS = 50
 
-# How many uploaded images are decoded at once.
+# Number of uploaded images decoded in parallel.
 DECODE_PROCESSES = 2
 
-# Megabytes that decoding them may take together, and so the most for one of them.
+# Memory for all images being decoded, in megabytes; also the maximum for one image.
 DECODE_MB = 600
 
-# Seconds of a processor that decoding an uploaded image may take.
+# CPU time for decoding an uploaded image, in seconds.
 DECODE_SECONDS = 10
 
-# How many images a session may hold.
+# Maximum number of images in a session.
 MAX_IMAGES = 500
 
-# How many sessions the server may hold.
+# Maximum number of sessions on the server.
 MAX_SESSIONS = 100
 
-# Megabytes that the images and results of a session may take.
+# Maximum size of the images and results of a session, in megabytes.
 SESSION_MB = 2000
 
-# Megabytes that those of all sessions may take.
+# Maximum size of the images and results of all sessions, in megabytes.
 TOTAL_MB = 20000
 
-# Minutes without a request after which a session's files are deleted.
+# Minutes without a request after which the files of a session are deleted.
 SESSION_MINUTES = 120
 
-# How many runs and audits may wait or compute at once.
+# Maximum number of waiting and running runs and audits.
 QUEUE_LENGTH = 20
 
-# Minutes that a run or an audit may compute; then it fails, and the worker starts anew.
+# Maximum computing time of a run or an audit, in minutes. Then it fails and the worker restarts.
 RUN_MINUTES = 120
 
-# Minutes that a run may compute without coming any further; then it fails, and the worker starts anew.
+# Maximum computing time of a run without progress, in minutes. Then it fails and the worker restarts.
 STALL_MINUTES = 10
 
-# The folder for temporary session folders; "" uses the system's.
+# Folder for temporary session folders. "" uses the system's.
 WORK_DIR = ""

@@ -86,7 +86,7 @@ def ready(page: Page) -> None:
 
 def take_ten(page: Page) -> None:
     ready(page)
-    page.get_by_role("button", name="Take ten").or_(page.get_by_role("button", name="Take all")).click()
+    page.get_by_role("button", name="Add ten").or_(page.get_by_role("button", name="Add all")).click()
     page.locator(".thumbs li").first.wait_for()
 
 
@@ -196,7 +196,7 @@ def side_by_side(studio: Studio) -> None:
         take_ten(page)
         for name in ("PartialOcclusion", "SaliencyMaps"):
             page.locator(f"input[name=visualization][value={name}]").check()
-        page.get_by_role("button", name="Run the ticked ones").click()
+        page.get_by_role("button", name="Run selected").click()
         wait(page, f"{ENDED} == 2")
         page.wait_for_load_state("networkidle")
         studio.take(page, "side-by-side")
@@ -282,7 +282,7 @@ def what_if(studio: Studio) -> None:
         page.mouse.down()
         page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.75 * box["height"], steps=8)
         page.mouse.up()
-        page.get_by_label("What is seen there").select_option("blur")
+        page.get_by_label("Fill with").select_option("blur")
         page.wait_for_timeout(1000)
         page.get_by_role("button", name="Hide it everywhere").click()
         page.locator("text=/images? flips?/").wait_for(timeout=60_000)

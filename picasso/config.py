@@ -1,4 +1,4 @@
-"""Every setting once: its key, type, default and help; reading, checking and documenting settings files."""
+"""The settings: keys, types, defaults and help texts; reading, validating and documenting settings files."""
 
 from __future__ import annotations
 
@@ -32,124 +32,125 @@ def setting(
     minimum: int = 1,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """Declare a setting: its default, the sentence that documents it, a number's bounds, a text's allowed values."""
+    """Declare a setting: its default, its help text, the bounds of a number, the allowed values of a text."""
     make = {"default_factory": lambda: copy.copy(default)} if isinstance(default, list | dict) else {"default": default}
     return field(metadata={"help": help, "maximum": maximum, "minimum": minimum, "choices": choices}, **make)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The checked settings of one server; the names are those of the settings file.
+    """The validated settings of one server; the names are those in the settings file.
 
-    ``{picasso}`` in a path stands for the folder that Picasso is installed in. Other relative paths are
-    relative to the settings file, or to the current folder where there is none.
+    ``{picasso}`` in a path stands for the folder in which Picasso is installed. Other relative paths are
+    relative to the settings file, or to the current folder if there is none.
     """
 
-    APP_TITLE: str = setting("Picasso", "The title at the top of every page.")
-    HOST: str = setting("127.0.0.1", "The address to listen on; anything but loopback is reachable by others.")
-    PORT: int = setting(5000, "The port to listen on.", maximum=65535)
-    PASSWORD: str = setting(
-        "", "What visitors must type; needed to listen on anything but loopback. $PICASSO_PASSWORD is taken first."
+    APP_TITLE: str = setting("Picasso", "Title at the top of every page.")
+    HOST: str = setting(
+        "127.0.0.1", "Address to listen on. Any address except loopback can be reached from other machines."
     )
-    PASSWORD_FILE: str = setting("", "A file that holds the password, such as a secret of Docker; it wins over both.")
-    OPEN: bool = setting(False, "Whether others may be served without a password.")
-    TRUSTED_HOSTS: list[str] = setting([], "Host names under which the server is reached, besides this machine's own.")
+    PORT: int = setting(5000, "Port to listen on.", maximum=65535)
+    PASSWORD: str = setting(
+        "", "Password for visitors; required for addresses other than loopback. $PICASSO_PASSWORD takes precedence."
+    )
+    PASSWORD_FILE: str = setting("", "File with the password, such as a Docker secret. Takes precedence over both.")
+    OPEN: bool = setting(False, "Allow addresses other than loopback without a password.")
+    TRUSTED_HOSTS: list[str] = setting([], "Host names of the server, in addition to those of this machine.")
     PROXIES: int = setting(
-        0, "How many proxies stand before the server; of so many, the forwarded headers are believed.", minimum=0
+        0, "Number of reverse proxies in front of the server. Forwarded headers of that many are trusted.", minimum=0
     )
     PROXY_HEADERS: str = setting(
         "X-Forwarded",
-        'Which headers those proxies set: "X-Forwarded" (-For, -Proto, -Host, -Port) or "Forwarded" (RFC 7239).',
+        'Headers that the proxies set: "X-Forwarded" (-For, -Proto, -Host, -Port) or "Forwarded" (RFC 7239).',
         choices=("X-Forwarded", "Forwarded"),
     )
     PREFIX: str = setting(
-        "", 'The path under which visitors reach the server, such as "/picasso"; "" takes what a proxy says.'
+        "", 'URL path prefix of the server, such as "/picasso". "" uses the prefix that a proxy sends.'
     )
     THREADS: int = setting(
-        8, "How many requests are answered at once; at most half of them may wait for the model.", maximum=64, minimum=2
+        8,
+        "Number of requests answered in parallel. At most half of them may wait for the model.",
+        maximum=64,
+        minimum=2,
     )
-    LOG_REQUESTS: bool = setting(False, "Whether each request is written to the log as a line of JSON.")
-    MODEL: str = setting("", 'A model file to load; "" uses the class that the next three settings name.')
+    LOG_REQUESTS: bool = setting(False, "Log each request as a line of JSON.")
+    MODEL: str = setting("", 'Model file to load. "" uses the model class that the next three settings define.')
     MODEL_CLS_PATH: str = setting(
         "{picasso}/examples/keras/model.py",
-        'The Python file that holds your model class; "" takes the class of an installed package.',
+        'Python file with your model class. "" uses the class of an installed package.',
     )
-    MODEL_CLS_NAME: str = setting("KerasMNISTModel", "The name of the model class in that file.")
+    MODEL_CLS_NAME: str = setting("KerasMNISTModel", "Name of the model class in that file.")
     MODEL_LOAD_ARGS: dict[str, Any] = setting(
-        {"data_dir": "{picasso}/examples/keras/data"}, "The keyword arguments of the class's load() method."
+        {"data_dir": "{picasso}/examples/keras/data"}, "Keyword arguments for the load() method of the class."
     )
-    LABELS: str = setting("", "A file with the class names: .txt, .json, .yaml or .csv.")
-    PREPROCESS: str = setting("", 'How images become inputs, such as "-1..1 crop", or "module:function".')
-    OUTPUT: str = setting(
-        "", 'What the values of the model\'s output are, such as "logits" or "sigmoid"; "" finds it out.'
-    )
-    TRUST_MODEL: bool = setting(False, "Whether code inside the model file (Lambda layers, file operations) may run.")
-    MODEL_MB: int = setting(4_000, "Megabytes that the tensors of a model file may take, unpacked.")
-    COMPARE: dict[str, Any] = setting(
-        {}, "Models to compare with: a name for each, and those of the settings above that differ."
-    )
+    LABELS: str = setting("", "File with the class names: .txt, .json, .yaml or .csv.")
+    PREPROCESS: str = setting("", 'Preprocessing of images, such as "-1..1 crop", or "module:function".')
+    OUTPUT: str = setting("", 'Kind of output of the model, such as "logits" or "sigmoid". "" detects it.')
+    TRUST_MODEL: bool = setting(False, "Allow code in the model file (Lambda layers, file operations) to run.")
+    MODEL_MB: int = setting(4_000, "Maximum size of the unpacked tensors of a model file, in megabytes.")
+    COMPARE: dict[str, Any] = setting({}, "Models to compare with: for each a name and the model settings that differ.")
     SAMPLES_DIR: str = setting(
         "{picasso}/examples/samples/mnist",
-        'A folder of images to offer as samples, at any depth; "" offers none.',
+        'Folder of sample images, searched recursively. "" offers no samples.',
     )
-    PLUGIN_DIRS: list[str] = setting([], "Folders with visualizations of your own and their templates.")
-    INTERVENTIONS: list[str] = setting([], "Python files with interventions of your own, which audits try, too.")
-    TOP_CLASSES: int = setting(5, "How many of the most probable classes are shown and explained.")
+    PLUGIN_DIRS: list[str] = setting([], "Folders with custom visualizations and their templates.")
+    INTERVENTIONS: list[str] = setting([], "Python files with custom interventions for audits.")
+    TOP_CLASSES: int = setting(5, "Number of most probable classes to show and explain.")
     OCCLUSION_MB: int = setting(
-        300, "Megabytes that the windows of an occlusion map may take at once; larger is not faster."
+        300, "Memory for the windows of an occlusion map, in megabytes. Higher values are not faster."
     )
-    MAX_UPLOAD_MB: int = setting(64, "The largest upload request, in megabytes.")
-    MAX_MEGAPIXELS: int = setting(50, "The largest image, in millions of pixels.")
-    DECODE_PROCESSES: int = setting(2, "How many uploaded images are decoded at once.", maximum=64)
-    DECODE_MB: int = setting(600, "Megabytes that decoding them may take together, and so the most for one of them.")
-    DECODE_SECONDS: int = setting(10, "Seconds of a processor that decoding an uploaded image may take.")
-    MAX_IMAGES: int = setting(500, "How many images a session may hold.")
-    MAX_SESSIONS: int = setting(100, "How many sessions the server may hold.")
-    SESSION_MB: int = setting(2_000, "Megabytes that the images and results of a session may take.")
-    TOTAL_MB: int = setting(20_000, "Megabytes that those of all sessions may take.")
-    SESSION_MINUTES: int = setting(120, "Minutes without a request after which a session's files are deleted.")
-    QUEUE_LENGTH: int = setting(20, "How many runs and audits may wait or compute at once.")
+    MAX_UPLOAD_MB: int = setting(64, "Maximum size of an upload request, in megabytes.")
+    MAX_MEGAPIXELS: int = setting(50, "Maximum size of an image, in megapixels.")
+    DECODE_PROCESSES: int = setting(2, "Number of uploaded images decoded in parallel.", maximum=64)
+    DECODE_MB: int = setting(600, "Memory for all images being decoded, in megabytes; also the maximum for one image.")
+    DECODE_SECONDS: int = setting(10, "CPU time for decoding an uploaded image, in seconds.")
+    MAX_IMAGES: int = setting(500, "Maximum number of images in a session.")
+    MAX_SESSIONS: int = setting(100, "Maximum number of sessions on the server.")
+    SESSION_MB: int = setting(2_000, "Maximum size of the images and results of a session, in megabytes.")
+    TOTAL_MB: int = setting(20_000, "Maximum size of the images and results of all sessions, in megabytes.")
+    SESSION_MINUTES: int = setting(120, "Minutes without a request after which the files of a session are deleted.")
+    QUEUE_LENGTH: int = setting(20, "Maximum number of waiting and running runs and audits.")
     RUN_MINUTES: int = setting(
-        120, "Minutes that a run or an audit may compute; then it fails, and the worker starts anew."
+        120, "Maximum computing time of a run or an audit, in minutes. Then it fails and the worker restarts."
     )
     STALL_MINUTES: int = setting(
-        10, "Minutes that a run may compute without coming any further; then it fails, and the worker starts anew."
+        10, "Maximum computing time of a run without progress, in minutes. Then it fails and the worker restarts."
     )
-    WORK_DIR: str = setting("", 'The folder for temporary session folders; "" uses the system\'s.')
+    WORK_DIR: str = setting("", 'Folder for temporary session folders. "" uses the system\'s.')
 
-    # Where the settings came from, so that the worker process can read the same ones again.
+    # The origin of the settings, so that the worker process can read them again.
     source: Path | None = field(default=None, metadata={"internal": True})
     overrides: dict[str, Any] = field(default_factory=dict, metadata={"internal": True})
-    # By which way the model is named, so that messages say what to write there; see picasso.remedies.
+    # How the model was specified, so that messages can suggest the right remedy; see picasso.remedies.
     door: str = field(default="settings", metadata={"internal": True})
 
     def password(self) -> str:
-        """Return what visitors must type, or ""; what need not be in the settings file wins.
+        """Return the password for visitors, or "". The file and the environment variable take precedence.
 
         Raises:
-            ConfigurationError: ``PASSWORD_FILE`` can't be read, or does not hold one line.
+            ConfigurationError: ``PASSWORD_FILE`` can't be read or does not contain exactly one line.
         """
         if self.PASSWORD_FILE:
             return read_password(self.path(self.PASSWORD_FILE))
         return os.environ.get(PASSWORD_VARIABLE, self.PASSWORD)
 
     def asks_for_password(self) -> bool:
-        """Tell whether visitors must type a password."""
+        """Tell whether visitors need a password."""
         return bool(self.PASSWORD_FILE or os.environ.get(PASSWORD_VARIABLE, self.PASSWORD))
 
     def exposed_password_file(self) -> Path | None:
-        """Return the password file if all users of this machine may read it; one of Docker is in a container."""
+        """Return the password file if all users of this machine can read it, except for Docker secrets."""
         path = self.path(self.PASSWORD_FILE) if self.PASSWORD_FILE else None
         exposed = path and path.stat().st_mode & 0o007 and not path.is_relative_to("/run/secrets")
         return path if exposed else None
 
     def path(self, text: str) -> Path:
-        """Resolve a path setting as the class docstring says."""
+        """Resolve a path setting as described in the class docstring."""
         folder = self.source.parent if self.source else Path.cwd()
         return (folder / text.replace("{picasso}", str(PACKAGE))).resolve()
 
     def model_load_args(self) -> dict[str, Any]:
-        """Return ``MODEL_LOAD_ARGS`` with its paths resolved; the bundled model's are not for a ``MODEL``."""
+        """Return ``MODEL_LOAD_ARGS`` with its paths resolved; the default arguments do not apply to a ``MODEL``."""
         if self.MODEL and DEFAULTS["MODEL_LOAD_ARGS"] == self.MODEL_LOAD_ARGS:
             return {}
         return {
@@ -158,16 +159,16 @@ class Settings:
         }
 
     def model_name(self) -> str:
-        """Return what the model is called before it is loaded: its file or folder, or else its class."""
+        """Return the name of the model before it is loaded: its file or folder, or else its class."""
         if not self.MODEL:
             return self.MODEL_CLS_NAME
         path = Path(self.MODEL)
         path = path.parent if path.name == "saved_model.pb" else path
-        # The number of a version says nothing without the folder that it lies in.
+        # A version number needs the name of its parent folder.
         return f"{path.parent.name}/{path.name}" if path.name.isdecimal() and path.parent.name else path.name
 
     def compared(self, name: str) -> Settings:
-        """Return these settings for one of the models of ``COMPARE``, or for the model itself: ``""``."""
+        """Return the settings for one of the models of ``COMPARE``, or for the model itself (``""``)."""
         return dataclasses.replace(self, **self.COMPARE[name], door="settings") if name else self
 
     def plugin_dirs(self) -> list[Path]:
@@ -179,37 +180,40 @@ class Settings:
         return [self.path(file) for file in self.INTERVENTIONS]
 
     def samples_dir(self) -> Path | None:
-        """Return the folder of samples, or None; the bundled digits are not for a ``MODEL`` of somebody's own."""
+        """Return the folder of samples, or None; the bundled digits are not offered for a ``MODEL``."""
         bundled = DEFAULTS["SAMPLES_DIR"] == self.SAMPLES_DIR
         return None if not self.SAMPLES_DIR or (self.MODEL and bundled) else self.path(self.SAMPLES_DIR)
 
     def sample_files(self, most: int = 60) -> dict[str, Path]:
-        """Return the sample images by their paths within the folder, at most ``most``, evenly spread."""
+        """Return the sample images by their relative paths, at most ``most``, evenly spread."""
         folder = self.samples_dir()
         if not folder:
             return {}
         if not folder.is_dir():
-            raise ConfigurationError(f"There is no folder of samples {folder}.", field="SAMPLES_DIR")
+            raise ConfigurationError(
+                f"The folder of samples {folder} does not exist; set SAMPLES_DIR or --samples to a folder of images.",
+                field="SAMPLES_DIR",
+            )
         images = (file for file in folder.rglob("*") if file.suffix.lower() in IMAGES)
-        # A folder may hold a whole data set.
+        # The folder may contain a whole data set.
         found = sorted(itertools.islice(images, 10_000))
         chosen = found if len(found) <= most else [found[index * len(found) // most] for index in range(most)]
         return {file.relative_to(folder).as_posix(): file for file in chosen}
 
     def describe_source(self) -> str:
-        """Say in a few words which settings are in force."""
+        """Return a short description of the settings in use."""
         return f"settings from {self.source}" if self.source else "default settings"
 
 
 FIELDS = {f.name: f for f in dataclasses.fields(Settings) if "internal" not in f.metadata}
 DEFAULTS = {name: getattr(Settings(), name) for name in FIELDS}
 
-# What may differ for a model to compare with.
+# The settings that COMPARE can change.
 MODEL_SETTINGS = (
     "MODEL", "MODEL_CLS_PATH", "MODEL_CLS_NAME", "MODEL_LOAD_ARGS", "LABELS", "PREPROCESS", "OUTPUT", "TRUST_MODEL",
 )  # fmt: skip
 
-# What replaced the keys of the original's two generations of settings files.
+# The replacements for the keys of both generations of the original's settings files.
 REPLACED = {
     "BACKEND_ML": "derive a class from picasso.models.keras.KerasModel or picasso.models.tensorflow.TFModel "
     "and name it in MODEL_CLS_PATH and MODEL_CLS_NAME",
@@ -241,12 +245,12 @@ def installed(group: str) -> list[tuple[str, Callable[[], Any]]]:
 def load(
     file: str | Path | None = None, overrides: Mapping[str, Any] | None = None, door: str = "settings"
 ) -> Settings:
-    """Return the settings of ``file``, else of ``$PICASSO_SETTINGS``, else of ``./config.py``, else the defaults.
+    """Return the settings in ``file``, ``$PICASSO_SETTINGS`` or ``./config.py``, whichever is first, or the defaults.
 
     Args:
         file: a Python file with UPPERCASE names, or a ``.yaml``/``.yml`` file with the same keys.
-        overrides: values that win over those of the file (command line options, tests).
-        door: "command line" where an option names the model.
+        overrides: values that take precedence over those in the file (command line options, tests).
+        door: "command line" if an option specifies the model.
 
     Raises:
         ConfigurationError: the file is missing or broken, a key is unknown, or a value has the wrong type.
@@ -256,7 +260,7 @@ def load(
     if not path.is_file():
         if named:
             raise ConfigurationError(
-                f"There is no settings file {path}; name one with --config or {ENVIRONMENT_VARIABLE}."
+                f"The settings file {path} does not exist; specify another with --config or {ENVIRONMENT_VARIABLE}."
             )
         return build({}, None, overrides, door)
     path = path.resolve()
@@ -264,16 +268,16 @@ def load(
 
 
 def read_password(path: Path) -> str:
-    """Return the line that a password file holds, without the end of the line.
+    """Return the line in a password file, without the line ending.
 
     Raises:
-        ConfigurationError: it can't be read, or does not hold one line.
+        ConfigurationError: the file can't be read or does not contain exactly one line.
     """
     try:
         text = path.read_bytes().decode()
     except OSError as error:
         raise ConfigurationError(
-            f"The password file {path} can't be read: {error.strerror}; PASSWORD_FILE or --password-file names it.",
+            f"The password file {path} can't be read: {error.strerror}. Check PASSWORD_FILE or --password-file.",
             field="PASSWORD_FILE",
         ) from error
     except UnicodeDecodeError:
@@ -281,18 +285,18 @@ def read_password(path: Path) -> str:
     password = text.removesuffix("\n").removesuffix("\r")
     if not password or set(password) & set("\n\r\0"):
         raise ConfigurationError(
-            f"The password file {path} must hold one line of text, the password.", field="PASSWORD_FILE"
+            f"The password file {path} must contain exactly one line of text, the password.", field="PASSWORD_FILE"
         )
     return password
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return the keys and values that a settings file holds, unchecked."""
+    """Return the keys and values in a settings file, unvalidated."""
     try:
         if path.suffix in (".yaml", ".yml"):
             values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
             if not isinstance(values, dict):
-                raise ValueError("it does not hold a mapping of settings")
+                raise ValueError("it does not contain a mapping of settings")
             return {str(key): value for key, value in values.items()}
         return {key: value for key, value in runpy.run_path(str(path)).items() if key.isupper() and key[0] != "_"}
     except Exception as error:
@@ -306,10 +310,10 @@ def build(
     overrides: Mapping[str, Any] | None = None,
     door: str = "settings",
 ) -> Settings:
-    """Check ``values`` and return them as settings.
+    """Validate ``values`` and return them as settings.
 
     Raises:
-        ConfigurationError: names the key, what was wrong with it and what to write instead.
+        ConfigurationError: with the key, the error and the valid values.
     """
     where = f" in {source}" if source else ""
     merged = {**values, **(overrides or {})}
@@ -324,7 +328,7 @@ def check(key: str, value: Any, where: str) -> None:
     """Raise a ConfigurationError unless ``key`` is a setting and ``value`` is of its type."""
     if key in REPLACED:
         raise ConfigurationError(
-            f"The setting {key}{where} is from an earlier Picasso: now {REPLACED[key]}.", field=key
+            f"The setting {key}{where} is from an earlier version of Picasso; now {REPLACED[key]}.", field=key
         )
     if key not in DEFAULTS:
         near = difflib.get_close_matches(key, DEFAULTS, n=1)
@@ -347,11 +351,11 @@ def check(key: str, value: Any, where: str) -> None:
 
 
 def check_compared(name: object, differences: object, where: str) -> None:
-    """Raise a ConfigurationError unless an entry of ``COMPARE`` is a name and settings of a model."""
+    """Raise a ConfigurationError unless an entry of ``COMPARE`` is a name with model settings."""
     if not (isinstance(name, str) and name and isinstance(differences, dict)):
         raise ConfigurationError(
-            f'COMPARE{where} holds a name and settings for each model, such as {{"epoch 1": {{"MODEL": "1.keras"}}}}, '
-            f"but has {name!r}: {differences!r}.",
+            f'COMPARE{where} must map names to model settings, such as {{"epoch 1": {{"MODEL": "1.keras"}}}}, '
+            f"but contains {name!r}: {differences!r}.",
             field="COMPARE",
         )
     for key, value in differences.items():
@@ -364,11 +368,11 @@ def check_compared(name: object, differences: object, where: str) -> None:
 
 
 def as_python() -> str:
-    """Return a settings file that shows every key with its default and its help."""
+    """Return a settings file with the default and the help text of every key."""
     blocks = [f"# {f.metadata['help']}\n{name} = {format_value(DEFAULTS[name])}\n" for name, f in FIELDS.items()]
     return "\n".join(blocks)
 
 
 def format_value(value: Any) -> str:
-    """Write a default as Python source with double quotes, as the rest of the file is."""
+    """Format a default as Python source with double quotes."""
     return str(value) if isinstance(value, int | bool) else json.dumps(value)

@@ -54,7 +54,7 @@ def room_on_disk() -> Iterator[None]:
         yield
     except OSError as error:
         if is_full(error):
-            raise StorageFull("The server's disk is full; nothing was stored.") from error
+            raise StorageFull("The server's disk is full. Nothing was stored.") from error
         raise
 
 

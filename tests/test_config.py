@@ -67,7 +67,7 @@ def test_paths_are_relative_to_the_settings_file(tmp_path: Path) -> None:
         ("PORT = 70000", "PORT .*from 1 to 65535, but is 70000"),
         ("TOP_CLASSES = 0", "TOP_CLASSES .*1 or more"),
         ('PLUGIN_DIRS = "plugins"', "PLUGIN_DIRS .*of type list"),
-        ('BACKEND_ML = "keras"', "BACKEND_ML .*earlier Picasso.*KerasModel"),
+        ('BACKEND_ML = "keras"', "BACKEND_ML .*earlier version of Picasso.*KerasModel"),
         ('DATA_DIR = "x"', "DATA_DIR .*MODEL_LOAD_ARGS"),
         ("APP_TITLE = ", "can't be read, line 1"),
         ("1 / 0", "can't be read: ZeroDivisionError: division by zero"),
@@ -89,10 +89,10 @@ def test_every_replaced_key_says_what_to_write(tmp_path: Path) -> None:
 
 
 def test_missing_and_malformed_files(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="There is no settings file"):
+    with pytest.raises(ConfigurationError, match="The settings file .* does not exist"):
         config.load(tmp_path / "nowhere.py")
     (tmp_path / "list.yaml").write_text("- 1\n- 2\n")
-    with pytest.raises(ConfigurationError, match="does not hold a mapping"):
+    with pytest.raises(ConfigurationError, match="does not contain a mapping"):
         config.load(tmp_path / "list.yaml")
     (tmp_path / "bad.yaml").write_text("a: [1\n")
     with pytest.raises(ConfigurationError, match="can't be read"):
@@ -109,9 +109,9 @@ def test_mutable_defaults_are_not_shared() -> None:
 @pytest.mark.parametrize(
     ("compared", "expected"),
     [
-        ({"": {}}, "COMPARE in .* holds a name and settings for each model, such as .* but has '': {}"),
-        ({1: {}}, "COMPARE .* but has 1: {}"),
-        ({"a": "1.keras"}, "COMPARE .* but has 'a': '1.keras'"),
+        ({"": {}}, "COMPARE in .* must map names to model settings, such as .* but contains '': {}"),
+        ({1: {}}, "COMPARE .* but contains 1: {}"),
+        ({"a": "1.keras"}, "COMPARE .* but contains 'a': '1.keras'"),
         ({"a": {"PORT": 5001}}, "COMPARE .* can't change PORT for a; it can change MODEL, MODEL_CLS_PATH"),
         ({"a": {"COMPARE": {}}}, "COMPARE .* can't change COMPARE for a"),
         ({"a": {"MODL": "x"}}, "COMPARE .* can't change MODL for a"),

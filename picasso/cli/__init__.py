@@ -1,1 +1,1 @@
-"""The command line: ``picasso serve``, ``check``, ``scan``, ``explain``, ``audit`` and ``new``."""
+"""The command line: ``picasso serve``, ``explain``, ``check``, ``audit``, ``scan`` and others."""

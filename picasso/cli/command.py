@@ -1,4 +1,4 @@
-"""The ``picasso`` command; what is slow to import is imported by the subcommand that needs it."""
+"""The ``picasso`` command. Each subcommand imports slow modules only when it runs."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="picasso")
 def main() -> None:
-    """See where a trained image classifier looks."""
+    """Show where a trained image classifier looks."""
 
 
 @main.command()
 @click.option("--host", help="Address to listen on (setting HOST).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (setting PORT).")
-@click.option("--password-file", type=Path, help="File that holds the password (setting PASSWORD_FILE).")
-@click.option("--prefix", metavar="PATH", help="Path under which visitors reach it, such as /picasso (setting PREFIX).")
+@click.option("--password-file", type=Path, help="File with the password (setting PASSWORD_FILE).")
+@click.option("--prefix", metavar="PATH", help="Path prefix of the server, such as /picasso (setting PREFIX).")
 @configured
 def serve(settings: Settings) -> None:
-    """Serve the pages and the API until Ctrl-C."""
+    """Serve the web pages and the REST API until Ctrl-C."""
     from picasso.web import server
 
     click.echo(f"Picasso {__version__}, {settings.describe_source()}")
@@ -57,12 +57,14 @@ def serve(settings: Settings) -> None:
     "names",
     multiple=True,
     metavar="NAME",
-    help="Which one to run; PartialOcclusion by default.",
+    help="Visualization to run; can be repeated. Default: PartialOcclusion.",
 )
-@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A setting, for all that have it.")
-@click.option("--class", "classes", multiple=True, metavar="NAME", help="A class to look at, by name or number.")
-@click.option("--compare", multiple=True, metavar="NAME", help="A model of the setting COMPARE to compare with.")
-@click.option("--out", type=Path, default=Path("picasso-results"), show_default=True, help="Where to write.")
+@click.option(
+    "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Setting for the visualizations that have it."
+)
+@click.option("--class", "classes", multiple=True, metavar="NAME", help="Class to explain, by name or index.")
+@click.option("--compare", multiple=True, metavar="NAME", help="Model to compare with, from the setting COMPARE.")
+@click.option("--out", type=Path, default=Path("picasso-results"), show_default=True, help="Output folder.")
 @configured
 def explain(
     settings: Settings,
@@ -73,9 +75,11 @@ def explain(
     compare: tuple[str, ...],
     out: Path,
 ) -> None:
-    """Visualize IMAGES and write PNG, JSON and npz files, one folder for each image and visualization.
+    """Explain IMAGES and write the results to a folder.
 
-    Ends with status 2 where an image could not be read; the others are done all the same.
+    Writes PNG, JSON and npz files, one folder per image and visualization.
+
+    Exits with status 2 if an image could not be read; the other images are still explained.
     """
     from picasso import models
     from picasso.explanation import comparison
@@ -84,12 +88,14 @@ def explain(
     from picasso.imaging import decode
 
     chosen = parse_pairs(pairs, "--set", "Window=0.1")
-    # Whatever can be wrong is found before the model takes its seconds to load.
+    # Check all arguments before the model is loaded, which takes seconds.
     wanted = Registry(settings.plugin_dirs()).with_settings(names or ("PartialOcclusion",), chosen)
     for name in compare:
         if name not in settings.COMPARE:
             known = ", ".join(settings.COMPARE) or "none"
-            raise BadRequest(f"There is no model {name} in the setting COMPARE; there are: {known}.", field="compare")
+            raise BadRequest(
+                f"There is no model {name} in the setting COMPARE; the models are: {known}.", field="compare"
+            )
     files = list(expand(images))
     good = readable(files, settings)
     with loading_in_time():
@@ -120,10 +126,10 @@ def explain(
 
 
 def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
-    """Return those files that can be read as images, before a model takes its seconds to load; say why others can't.
+    """Return the files that can be read as images, and print an error for each of the others.
 
-    A model class that opens images itself is not second-guessed. Ends the command if there were some files, and none of
-    them can be read.
+    This runs before the model is loaded, which takes seconds. If the model class opens images itself, all files are
+    returned. If there are files but none can be read, the command ends.
     """
     from picasso.explanation.inputs import image_from
     from picasso.imaging.decode import display_name
@@ -137,7 +143,7 @@ def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
         except PicassoError as error:
             if file.is_file() and opens_images(settings):
                 return list(files)
-            # Files of the same name may lie in several folders.
+            # Several folders may have files of the same name.
             rest = error.message.removeprefix(display_name(file.name))
             message = f"{file}{rest}" if rest != error.message else rest
             click.secho(f"picasso: {message}", fg="red", err=True)
@@ -148,14 +154,16 @@ def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
 
 @main.command()
 @click.argument("images", nargs=-1, type=Path)
-@click.option("--folder", type=Path, help="Images in folders named after their classes, to measure accuracy on.")
-@click.option("--out", type=Path, help="Where to write each image as the model sees it, as a PNG.")
+@click.option("--folder", type=Path, help="Folder with one subfolder of images per class; measures the accuracy.")
+@click.option("--out", type=Path, help="Folder to write each image to as the model sees it, as PNG.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @configured
 def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out: Path | None, as_json: bool) -> None:
-    """Load the model and say what Picasso understood of it, and what it answers for IMAGES or the samples.
+    """Print a summary of the model and its predictions.
 
-    Ends with status 2 where an image could not be read; the others are looked at all the same.
+    Loads the model and predicts the classes of IMAGES or the samples.
+
+    Exits with status 2 if an image could not be read; the other images are still predicted.
     """
     import json
 
@@ -190,18 +198,25 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
 
 @main.command()
 @click.argument("folder", type=Path)
-@click.option("--out", type=Path, default=Path("picasso-audit"), show_default=True, help="Where to write.")
-@click.option("--budget", default="", metavar="TIME", help="Such as 5m: begin no further pair of classes after that.")
+@click.option("--out", type=Path, default=Path("picasso-audit"), show_default=True, help="Output folder.")
+@click.option("--budget", default="", metavar="TIME", help="Time after which to start no new class pair, such as 5m.")
 @click.option(
-    "--pairs", type=click.IntRange(0), default=10, show_default=True, help="Of classes, the most finding; 0 takes all."
+    "--pairs",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="Number of class pairs, most suspicious first; 0 for all.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn at random.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @configured
 @gate
 def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, seed: int) -> None:
-    """Look for what the model goes by instead of the thing, with images in FOLDER, in folders named after classes.
+    """Look for spurious features that the model relies on.
 
-    Ends with status 0 where nothing was found, 1 where something was, and 2 where it could not run.
+    FOLDER has one subfolder of images per class. The audit looks for features that the model relies on rather than on
+    the object.
+
+    Exits with status 0 if nothing was found, 1 if something was found, and 2 if the audit could not run.
     """
     from picasso import models
     from picasso.audit import audit
@@ -237,13 +252,17 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=Path)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--model-mb", type=click.IntRange(1), help="Megabytes that a file's tensors may take; 4000 by default.")
+@click.option(
+    "--model-mb", type=click.IntRange(1), help="Maximum size of a file's tensors in megabytes; default: 4000."
+)
 @friendly
 @gate
 def scan(files: tuple[Path, ...], as_json: bool, model_mb: int | None) -> None:
-    """Say whether the model FILES are data alone, without loading them: no framework is imported, nothing of them runs.
+    """Check whether the model FILES contain only data.
 
-    Ends with status 0 where all are, 1 where one would be refused, and 2 where one can't be read.
+    The files are not loaded: no framework is imported and no code in them runs.
+
+    Exits with status 0 if all files are data only, 1 if one would be refused, and 2 if one can't be read.
     """
     import json
 
@@ -281,10 +300,13 @@ def visualizations(config: Path | None) -> None:
 
 @main.command("new-visualization")
 @click.argument("name")
-@click.option("--dir", "folder", type=Path, default=Path("plugins"), show_default=True)
+@click.option("--dir", "folder", type=Path, default=Path("plugins"), show_default=True, help="Output folder.")
 @friendly
 def new_visualization(name: str, folder: Path) -> None:
-    """Write a working visualization NAME (such as FunViz) and its template to start from."""
+    """Create a new visualization from a template.
+
+    Writes a working visualization NAME, such as FunViz, and its template as a starting point.
+    """
     from picasso.cli import scaffold
 
     for file in scaffold.write(name, folder):

@@ -1,4 +1,4 @@
-"""What the subcommands of ``picasso`` share: their options, their errors, their progress; nothing slow to import."""
+"""Shared options, error handling and progress bars of the subcommands; imports nothing slow."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from picasso.errors import BadRequest, PicassoError
 
 Command = Callable[..., Any]
 
-CONFIG = click.option("--config", type=Path, help="Settings file; without it, $PICASSO_SETTINGS or ./config.py.")
+CONFIG = click.option("--config", type=Path, help="Settings file; default: $PICASSO_SETTINGS or ./config.py.")
 
 
 def friendly(command: Command) -> Command:
-    """End a command with one line and status 2 where an error of our own family comes up."""
+    """End a command with a one-line message and status 2 on a PicassoError."""
 
     @wraps(command)
     def guarded(*arguments: Any, **options: Any) -> Any:
@@ -38,13 +38,13 @@ def friendly(command: Command) -> Command:
 
 
 def gate(command: Command) -> Command:
-    """End a command whose status 1 is an answer with status 2 where an error comes up that is not of our family."""
+    """End a command whose status 1 is a result with status 2 on any unexpected error."""
 
     @wraps(command)
     def guarded(*arguments: Any, **options: Any) -> Any:
         try:
             return command(*arguments, **options)
-        # Whoever reads the output may stop reading it.
+        # The reader of the output may close the pipe.
         except (PicassoError, BrokenPipeError):
             raise
         except Exception:
@@ -55,17 +55,19 @@ def gate(command: Command) -> Command:
 
 
 def configured(command: Command) -> Command:
-    """Give a command the options that make up its settings, and call it with ``settings``."""
+    """Add the options that determine the settings to a command, and call it with ``settings``."""
 
     @CONFIG
-    @click.option("--model", type=Path, help="Model file, instead of the settings' model.")
-    @click.option("--labels", type=Path, help="File with the class names: .txt, .json, .yaml or .csv.")
-    @click.option("--load-arg", "load_args", multiple=True, metavar="NAME=VALUE", help="How to load --model.")
-    @click.option("--samples", type=Path, help="Folder of images to offer as samples.")
-    @click.option("--trust-model", is_flag=True, default=None, help="Let code inside the model file run.")
-    @click.option("--model-mb", type=click.IntRange(1), help="Megabytes that the file's tensors may take (MODEL_MB).")
-    @click.option("--preprocess", metavar="WORDS", help='Such as "torch bilinear crop 256", or module:function.')
-    @click.option("--output-kind", metavar="WORDS", help="What the output is, such as logits, sigmoid or percent.")
+    @click.option("--model", type=Path, help="Model file, instead of the model in the settings.")
+    @click.option("--labels", type=Path, help="File with class names: .txt, .json, .yaml or .csv.")
+    @click.option("--load-arg", "load_args", multiple=True, metavar="NAME=VALUE", help="Argument for loading --model.")
+    @click.option("--samples", type=Path, help="Folder of sample images.")
+    @click.option("--trust-model", is_flag=True, default=None, help="Allow code in the model file to run.")
+    @click.option("--model-mb", type=click.IntRange(1), help="Maximum size of the tensors in megabytes (MODEL_MB).")
+    @click.option(
+        "--preprocess", metavar="WORDS", help='Preprocessing, such as "torch bilinear crop 256", or module:function.'
+    )
+    @click.option("--output-kind", metavar="WORDS", help="Kind of output, such as logits, sigmoid or percent.")
     @friendly
     @wraps(command)
     def with_settings(
@@ -82,15 +84,15 @@ def configured(command: Command) -> Command:
     ) -> Any:
         from picasso import config as configuration
 
-        # Paths on a command line are relative to where it is typed, not to the settings file.
+        # Paths on a command line are relative to the current folder, not to the settings file.
         if preprocess and preprocess.partition(":")[0].endswith(".py"):
             preprocess = str(Path(preprocess).resolve())
         if load_args and not model:
-            raise BadRequest("--load-arg goes with --model; write MODEL_LOAD_ARGS into the settings file instead.")
+            raise BadRequest("--load-arg requires --model; without it, set MODEL_LOAD_ARGS in the settings file.")
         arguments = parse_pairs(load_args, "--load-arg", "output=1")
         chosen = {
             "MODEL": str(model.resolve()) if model else None,
-            # Not those of the settings file: they are for another model.
+            # Ignore those in the settings file: they are for another model.
             "MODEL_LOAD_ARGS": {key: yaml_value(value) for key, value in arguments.items()} if model else None,
             "SAMPLES_DIR": str(samples.resolve()) if samples else None,
             "LABELS": str(labels.resolve()) if labels else None,
@@ -112,7 +114,7 @@ def configured(command: Command) -> Command:
 
 @contextmanager
 def progress_bar(label: str, *, hidden: bool = False) -> Iterator[Callable[[float], None]]:
-    """Show how far something is, 0..1, on the terminal; nothing where standard error is no terminal."""
+    """Show a progress bar on standard error if it is a terminal; yield a function that takes the progress, 0..1."""
     hidden = hidden or not sys.stderr.isatty()
     with click.progressbar(length=1000, label=label, file=sys.stderr, hidden=hidden) as bar:
         yield lambda fraction: bar.update(round(fraction * 1000) - bar.pos)
@@ -130,7 +132,7 @@ def parse_pairs(pairs: tuple[str, ...], option: str, example: str) -> dict[str, 
 
 
 def yaml_value(text: str) -> Any:
-    """Return what a value means in YAML: ``1``, ``true``, ``[224, 224, 3]``, ``{keep_prob: 1.0}`` or plain text."""
+    """Parse a value as YAML: ``1``, ``true``, ``[224, 224, 3]``, ``{keep_prob: 1.0}`` or plain text."""
     import yaml
 
     try:
@@ -140,9 +142,9 @@ def yaml_value(text: str) -> Any:
 
 
 def free_folder(out: Path, name: str, suffix: str = "") -> Path:
-    """Return ``out/name``, or a numbered variant where that is taken, so that nothing is overwritten.
+    """Return ``out/name``, or a numbered variant if it exists, so that nothing is overwritten.
 
-    With a suffix such as ``.png`` it is a file of that kind.
+    With a suffix such as ``.png``, return the path of a file with that suffix.
     """
     out.mkdir(parents=True, exist_ok=True)
     candidate = out / f"{name}{suffix}"
@@ -154,10 +156,10 @@ def free_folder(out: Path, name: str, suffix: str = "") -> Path:
 
 
 def parse_time(text: str) -> float:
-    """Return how many seconds a text such as ``90s``, ``5m`` or ``1h`` means; infinitely many for none.
+    """Return a time such as ``90s``, ``5m`` or ``1h`` in seconds; infinity for an empty text.
 
     Raises:
-        BadRequest: it is no such text.
+        BadRequest: the text is not a time.
     """
     if not text:
         return math.inf
@@ -171,7 +173,7 @@ def parse_time(text: str) -> float:
 
 @contextmanager
 def loading_in_time() -> Iterator[None]:
-    """End the process with a sentence if a model is not loaded in time: what computes without end can't be stopped.
+    """End the process with a message if a model is not loaded in time, because loading can't be interrupted.
 
     The server does the same with its worker.
     """
@@ -179,7 +181,7 @@ def loading_in_time() -> Iterator[None]:
 
     def give_up() -> None:
         minutes = LOAD_SECONDS / 60
-        message = f"The model was not loaded after {minutes:g} minutes, so that was given up. The file may be spoilt."
+        message = f"Loading the model timed out after {minutes:g} minutes. The file may be damaged."
         click.secho(f"picasso: {message}", fg="red", err=True)
         os._exit(2)
 

@@ -1,4 +1,4 @@
-"""A new visualization to start from: a class that works, and its template."""
+"""Scaffolding for a new visualization: a working class and its template."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from string import Template
 from picasso.errors import BadRequest
 
 CLASS = Template('''\
-"""$name: say here what it shows and where the method is described."""
+"""$name: describe here what it shows, and link to the method."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from picasso.visualizations import BaseVisualization, Panel, Task, Visualization
 
 @dataclass(frozen=True)
 class ${name}Settings(VisualizationSettings):
-    """What the user can choose; each field becomes a control on the page."""
+    """The settings; each field becomes a control on the page."""
 
     patch: int = slider(8, minimum=2, maximum=64, step=1, help="Side of the patches, in pixels.")
 
 
 class $name(BaseVisualization[${name}Settings]):
-    """Blacken each patch of the image in turn and map by how much the best class's probability drops."""
+    """Blacken each patch of the image in turn and map the drop of the best class's probability."""
 
     DESCRIPTION = "How much the probability of the best class drops without each patch."
     REFERENCE_LINK = ""
@@ -42,7 +42,7 @@ class $name(BaseVisualization[${name}Settings]):
             rows, columns = -(-height // side), -(-width // side)
             drops = np.zeros((rows, columns), np.float32)
             for row in range(rows):
-                # Shows the progress, and ends the run here if it was cancelled.
+                # Reports the progress, and ends the run here if it was cancelled.
                 task.progress(row, rows)
                 changed = np.repeat(image.array[None], columns, axis=0)
                 for column in range(columns):
@@ -55,7 +55,7 @@ TEMPLATE = Template("""\
 {% extends "result.html" %}
 {% from "macros.html" import rows %}
 {% block vis %}
-<p>Say here how to read the maps of $name.</p>
+<p>Explain here how to read the maps of $name.</p>
 {{ rows(results) }}
 {% endblock %}
 """)
@@ -65,10 +65,12 @@ def texts(name: str) -> dict[str, str]:
     """Return the file names and texts of the visualization ``name`` and its template, in that order.
 
     Raises:
-        BadRequest: the name is no CamelCase class name.
+        BadRequest: the name is not a CamelCase class name.
     """
     if not re.fullmatch(r"[A-Z][A-Za-z0-9]{1,60}", name):
-        raise BadRequest(f"{name!r} is no class name; write it like FunViz: a capital first, letters and digits.")
+        raise BadRequest(
+            f"{name!r} is not a valid class name. Use letters and digits, with a capital first, such as FunViz."
+        )
     module = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     return {f"{module}.py": CLASS.substitute(name=name), f"{name}.html": TEMPLATE.substitute(name=name)}
 
@@ -77,12 +79,12 @@ def write(name: str, folder: Path) -> list[Path]:
     """Write the files of :func:`texts` into ``folder`` and return them.
 
     Raises:
-        BadRequest: the name is no class name, or one of the files exists.
+        BadRequest: the name is not a class name, or one of the files exists.
     """
     files = {folder / file: text for file, text in texts(name).items()}
     for file in files:
         if file.exists():
-            raise BadRequest(f"{file} exists already; nothing was written.")
+            raise BadRequest(f"{file} already exists; nothing was written. Choose another name or --dir.")
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in files.items():
         file.write_text(text, encoding="utf-8")

@@ -1,1 +1,1 @@
-"""From a model and images to results: the pipeline, its inputs, rendering, and what it costs."""
+"""Explanations of a model's predictions: the pipeline, its inputs, rendering, and the cost model."""

@@ -1,4 +1,4 @@
-"""The same images through several models: the maps of each, and what lies between them."""
+"""Comparing models on the same images: the maps of each model and their differences."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from picasso.models.labels import Wanted
 from picasso.visualizations.base import BaseVisualization
 from picasso.visualizations.panel import NETWORK_ROUNDING, Panel
 
-# Below a difference; such a pair counts nothing for the agreement, which is that of the other pairs.
-FLAT = "One of the two maps is flat, so they have no agreement."
+# The note below a difference; such a pair is excluded from the mean agreement.
+FLAT = "One of the two maps is flat, so their agreement is undefined."
 
 
 def explain_each(
@@ -34,10 +34,10 @@ def explain_each(
     classes: int | str | Sequence[int | str] = (),
     **settings: object,
 ) -> Iterator[Result]:
-    """Yield the result of each image as soon as it is there, with what each of several models makes of it.
+    """Yield the result of each image as soon as it is computed, with the maps of each of several models.
 
-    The arguments are those of :func:`picasso.explain`, but for ``models``, which are those of :func:`run`. Classes are
-    those of the first model.
+    The arguments are those of :func:`picasso.explain`, except for ``models``, which are those of :func:`run`. Classes
+    are those of the first model.
     """
     first = next(iter(models.values()))
     cls, asked = pipeline.find(visualization, plugin_dirs), pipeline.asked_for(first, classes)
@@ -57,17 +57,17 @@ def run(
 ) -> Iterator[Result]:
     """Yield one result for each image, with the panels of each model and their differences.
 
-    All models are asked for the same classes: those chosen, or else those that are the most probable for the first
-    model. With one model this is :func:`picasso.explanation.pipeline.run`.
+    All models explain the same classes: those chosen, or else the most probable classes of the first model. With one
+    model this is :func:`picasso.explanation.pipeline.run`.
 
     Args:
-        models: by name; the first is the one that the others are compared with.
-        visualization: the class.
-        settings: not checked yet.
-        images: any number.
-        report: called with the fraction done.
-        preview: see :func:`picasso.explanation.pipeline.run`; only asked for with one model.
-        classes: the classes to look at; none takes the most probable.
+        models: the models by name; the others are compared with the first.
+        visualization: the visualization class.
+        settings: its settings, not validated yet.
+        images: any number of images.
+        report: called with the progress, 0..1.
+        preview: see :func:`picasso.explanation.pipeline.run`; used only with one model.
+        classes: the classes to explain; none for the most probable.
     """
     (first, model), *others = models.items()
     if not others:
@@ -91,17 +91,17 @@ def run(
 
 
 def own_name(card: ModelInfo, taken: Collection[str]) -> str:
-    """Return what a model without a name is called: a name that none of the others has."""
+    """Return a name for the model without one that differs from all others."""
     names = (card.checkpoint, card.name, f"{card.name} itself")
     return next(name for name in names if name and name not in taken)
 
 
 def joined(result: Result, theirs: Result, first: str, name: str) -> tuple[Result, list[float | None]]:
-    """Return a result with the panels of another model and the differences of the maps of the same class.
+    """Return a result with the panels of another model and the differences between maps of the same class.
 
-    With it, how far the two maps of each difference agree, or None where one of them is flat.
+    Also return the agreement of the two maps of each difference, or None if one of them is flat.
 
-    Classes of two models are the same if there are as many of them; then both made the same panels in the same order.
+    Classes of two models are the same if their numbers are equal; then both made the same panels in the same order.
     """
     ours = [panel if panel.group else replace(panel, group=first) for panel in result.panels]
     mine = [panel for panel in ours if panel.group == first and result.model.classes == theirs.model.classes]
@@ -123,26 +123,26 @@ def joined(result: Result, theirs: Result, first: str, name: str) -> tuple[Resul
 
 
 def agreement(one: Panel, two: Panel) -> float | None:
-    """Return how far two maps agree, -1..1, or None if one of them is flat."""
+    """Return the agreement of two maps, -1..1, or None if one of them is flat."""
     return rank_correlation(one.array, two.array, (one.noise_level, two.noise_level))
 
 
 def mean(numbers: Sequence[float | None]) -> float | None:
-    """Return the mean of those that are numbers, or None if there are none."""
+    """Return the mean of the values that are not None, or None if there are none."""
     known = [number for number in numbers if number is not None]
     return sum(known) / len(known) if known else None
 
 
 def comparable(one: Panel, two: Panel) -> bool:
-    """Tell whether two panels are maps of one size, of one quantity and of the same class."""
+    """Tell whether two panels are maps of the same size, quantity and class."""
     same = one.kind == two.kind == "map" and one.array.shape == two.array.shape and one.quantity == two.quantity
     return same and one.class_index == two.class_index is not None
 
 
 def difference(one: Panel, two: Panel, group: str, remark: str = "") -> Panel:
-    """Return what the second map has more than the first, with a remark below it."""
+    """Return the second map minus the first, with a note below it."""
     change = None if one.probability is None or two.probability is None else two.probability - one.probability
-    # Zero is added for its sign: what is rounded to nothing has none.
+    # Adding zero removes the sign of a negative zero.
     note = "" if change is None else f"probability {round(change, 3) + 0.0:+.3f}"
     largest = max(float(np.abs(each.array).max()) for each in (one, two))
     return Panel(

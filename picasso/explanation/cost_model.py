@@ -1,4 +1,4 @@
-"""How long something will take with this model on this machine, from what the model was seen to take."""
+"""Time estimates for a model on this machine, based on measurements."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from picasso.models.base import Model
 from picasso.models.info import Capability
 from picasso.visualizations.base import BaseVisualization
 
-# Seconds that one image takes to go through each model, once that was measured.
+# The measured seconds per image of each model.
 PACES: weakref.WeakKeyDictionary[Model, float] = weakref.WeakKeyDictionary()
-# Seconds that the first map of each model took more, for what was compiled, once that was measured.
+# The measured additional seconds of each model's first map, for compilation.
 FIRST: weakref.WeakKeyDictionary[Model, float] = weakref.WeakKeyDictionary()
-# The names of the visualizations of which everything is compiled, by model.
+# The names of the fully compiled visualizations, by model.
 COMPILED: weakref.WeakKeyDictionary[Model, set[str]] = weakref.WeakKeyDictionary()
-# So often it is measured, unless that takes long.
+# The number of measurements, unless they take long.
 ROUNDS, LONG_SECONDS = 3, 5.0
 
 
 def measure(model: Model) -> None:
-    """Note how long an image takes to go through a model in a full batch: the fastest of a few, or of one if slow."""
+    """Measure the seconds per image of a model in a full batch: the fastest of a few runs, or one run if it is slow."""
     inputs = np.zeros((model.batch_size, *model.input_shape), np.float32)
-    # The first time, memory is taken and kernels are chosen.
+    # The first run allocates memory and selects kernels.
     model.predict(inputs)
     seconds: list[float] = []
     while not seconds or (len(seconds) < ROUNDS and sum(seconds) < LONG_SECONDS):
@@ -39,10 +39,10 @@ def measure(model: Model) -> None:
 def seconds_per_image(
     model: Model, visualization: type[BaseVisualization[Any]], settings: Mapping[str, object]
 ) -> float | None:
-    """Return about how many seconds a visualization takes for one image, or None while that is not known.
+    """Return the estimated seconds of a visualization per image, or None if the speed is not known yet.
 
     Raises:
-        BadRequest: a setting is wrong.
+        BadRequest: a setting is invalid.
     """
     pace = PACES.get(model)
     checked = visualization.ALLOWED_SETTINGS.parse(settings)
@@ -50,29 +50,29 @@ def seconds_per_image(
 
 
 def took(model: Model, seconds: float) -> None:
-    """Note how many seconds the first map of a model took more than it takes later, for what was compiled."""
+    """Store the additional seconds of a model's first map, for compilation."""
     FIRST[model] = seconds
 
 
 def compiled(model: Model, visualization: type[BaseVisualization[Any]]) -> None:
-    """Note that a visualization was computed with a model once, so that nothing of it is left to compile."""
+    """Mark a visualization as fully compiled for a model."""
     COMPILED.setdefault(model, set()).add(visualization.__name__)
 
 
 def compiling(model: Model, visualization: type[BaseVisualization[Any]]) -> float:
-    """Return about how many seconds the first run of a visualization takes more, for what is compiled then.
+    """Return the estimated additional seconds of a visualization's first run, for compilation.
 
-    What is not known yet counts as nothing, and so does what only takes predictions, which are compiled at the start.
+    This is 0 if it is not known yet, and for visualizations that need only predictions, which are compiled at start-up.
     """
     known = visualization.__name__ in COMPILED.get(model, ())
     return 0.0 if known or not visualization.NEEDS - {Capability.PREDICTIONS} else FIRST.get(model, 0.0)
 
 
 class Pace:
-    """How much of the time that a run took was for compiling, which happens once and says nothing of the rest.
+    """Separates the compile time of a run, which occurs once, from the rest of its time.
 
     Args:
-        expected: seconds that compiling will take; 0 where everything is compiled.
+        expected: the expected compile time in seconds; 0 if everything is compiled.
     """
 
     def __init__(self, expected: float) -> None:
@@ -80,12 +80,12 @@ class Pace:
         self._first: tuple[float, float] | None = None
 
     def compiling(self, fraction: float, seconds: float) -> float:
-        """Return how many seconds of those so far were for compiling, or will be, when a fraction is done."""
+        """Return the compile time within the seconds so far, or the expected one, at a progress of ``fraction``."""
         if not self.expected or fraction <= 0:
             return self.expected
         if self._first is None:
             self._first = fraction, seconds
         done, took = self._first
-        # What came after the first chunk tells how long that would have taken alone.
+        # The time after the first chunk shows how long that chunk would have taken without compilation.
         alone = done * (seconds - took) / (fraction - done) if fraction > done else 0.0
         return max(0.0, took - alone)

@@ -1,4 +1,4 @@
-"""From images to what a model takes: read, named, preprocessed, predicted, and visible as the model sees them."""
+"""From images to model inputs: reading, naming, preprocessing, predicting, and rendering the model's view."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from picasso.models.info import Prediction
 from picasso.visualizations.base import Input
 
 UNFAITHFUL = (
-    "preprocess() changes this image in a way that view() does not show, so the image below is drawn from the "
-    "numbers that the model received. Override view() in your model class to show the image itself."
+    "preprocess() changes this image in a way that view() does not show, so the image below is rendered from the "
+    "model's input array. Override view() in your model class to show the image itself."
 )
 
-#: What a caller may pass: a file or folder, the bytes of a file, a PIL image, or an array: of NumPy, or of any library
+#: The accepted sources: a file or folder, the bytes of a file, a PIL image, or an array of NumPy or of any library
 #: whose arrays NumPy can read (tensors).
 Source = Any
 
 
 @dataclass(frozen=True)
 class NamedImage:
-    """An image and what the user calls it.
+    """An image with its name.
 
     Attributes:
-        name: what the user calls it.
-        image: an upright PIL image, or what the model's ``open_image`` returned.
-        notes: what the user should know of how it was read.
+        name: its display name.
+        image: an upright PIL image, or the return value of the model's ``open_image``.
+        notes: notes for the user on how it was read.
     """
 
     name: str
@@ -47,9 +47,9 @@ class NamedImage:
 
 
 def names_of(files: Sequence[str | Path]) -> list[str]:
-    """Return what files are called: by the last part of their path, and by as many folders as tell them apart.
+    """Return the display names of files: the last part of their paths, with as many folders as needed to be unique.
 
-    The same file twice has the same name.
+    The same file given twice has the same name.
     """
     paths = [Path(os.path.abspath(file)).parts for file in files]  # noqa: PTH100 - links have names of their own
     lengths = dict.fromkeys(paths, 1)
@@ -65,20 +65,20 @@ def names_of(files: Sequence[str | Path]) -> list[str]:
 
 
 def named(sources: Sequence[Source]) -> list[str | None]:
-    """Return the names of those sources that are files; None for the others."""
+    """Return the names of the sources that are files; None for the others."""
     names = iter(names_of([source for source in sources if isinstance(source, str | Path)]))
     return [next(names) if isinstance(source, str | Path) else None for source in sources]
 
 
 def expand(images: Any, model: Model | None = None) -> Iterator[Source]:
-    """Yield the single images among what a caller passed: one or several sources, folders and batches among them.
+    """Yield the single images in one or several sources, including folders and batches.
 
     Args:
         images: a :data:`Source`, a batch ``(N, H, W, C)`` or ``(N, H, W)``, or an iterable of these.
-        model: where it is known, it tells a grey batch from an image of many channels.
+        model: the model, if known, which distinguishes a grey batch from an image with many channels.
 
     Raises:
-        BadRequest: a folder holds no images, or something is no image at all.
+        BadRequest: a folder has no images, or a source is not an image.
     """
     if isinstance(images, str | Path):
         yield from files_in(Path(images), model) if Path(images).is_dir() else [images]
@@ -96,12 +96,12 @@ def expand(images: Any, model: Model | None = None) -> Iterator[Source]:
             yield from expand(one, model)
     else:
         raise BadRequest(
-            f"A {type(images).__name__} is no image; pass file names, folders, PIL images, or arrays such as (H, W, 3)."
+            f"A {type(images).__name__} is not an image. Pass file names, folders, PIL images or (H, W, 3) arrays."
         )
 
 
 def files_in(folder: Path, model: Model | None) -> list[Path]:
-    """Return the images in a folder and in those inside it, sorted; where the model opens them, files of any kind."""
+    """Return the images in a folder and its subfolders, sorted; all files if the model opens images itself."""
     own = model is not None and model.opens_images()
     files = [
         file
@@ -109,12 +109,12 @@ def files_in(folder: Path, model: Model | None) -> list[Path]:
         if file.is_file() and not file.name.startswith(".") and (own or file.suffix.lower() in IMAGES)
     ]
     if not files:
-        raise BadRequest(f"There are no images in the folder {folder}; they end with {', '.join(IMAGES)}.")
+        raise BadRequest(f"There are no images in the folder {folder}. Supported extensions: {', '.join(IMAGES)}.")
     return files
 
 
 def as_array(source: Any) -> NDArray[Any]:
-    """Return what NumPy makes of an array or a tensor."""
+    """Convert an array or a tensor to a NumPy array."""
     try:
         return np.asarray(source)
     except Exception as error:
@@ -122,14 +122,14 @@ def as_array(source: Any) -> NDArray[Any]:
 
 
 def of_one_range(batch: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield the images of a batch so that a dark one of 16-bit integers, none above 255, is not taken for 8-bit."""
+    """Yield the images of a batch so that a dark 16-bit one, with no value above 255, is not mistaken for 8-bit."""
     wide = batch.dtype.kind in "iu" and batch.size and 255 < batch.max() <= HIGHEST_16_BIT and batch.min() >= 0
     for image in batch:
         yield image / np.float64(HIGHEST_16_BIT) if wide and image.max() <= 255 else image
 
 
 def is_batch(array: NDArray[Any], model: Model | None) -> bool:
-    """Tell whether an array holds several images: ``(N, H, W, C)``, or ``(N, H, W)`` of the size of a grey model."""
+    """Tell whether an array is a batch: ``(N, H, W, C)``, or ``(N, H, W)`` with the input size of a grey model."""
     if array.ndim == 3 and model:
         height, width, channels = model.input_shape
         return channels == 1 and array.shape[1:] == (height, width) and array.shape[2] not in (1, 3, 4)
@@ -137,13 +137,13 @@ def is_batch(array: NDArray[Any], model: Model | None) -> bool:
 
 
 def image_from(source: Source, index: int, name: str | None = None, model: Model | None = None) -> NamedImage:
-    """Return one thing that a caller passed as an upright image with a name.
+    """Return a single source as an upright image with a name.
 
     Args:
-        source: a single one; see :func:`expand`.
-        index: its number, which stands for a name where it has none.
-        name: what a file is called, where the last part of its path does not tell it from the others.
-        model: where it opens images itself, it is asked.
+        source: a single source; see :func:`expand`.
+        index: its index, which is used as a name if it has none.
+        name: the display name of a file, if the last part of its path is not unique.
+        model: the model, which opens the image if its class implements ``open_image``.
 
     Raises:
         BadRequest, UnsupportedImage, TooLarge: see :func:`picasso.imaging.decode.decode`.
@@ -169,11 +169,11 @@ def image_from(source: Source, index: int, name: str | None = None, model: Model
 
 
 def stored(path: str | Path, model: Model) -> Any:
-    """Return an image that was checked and stored as a PNG, as ``model`` takes it.
+    """Return an image that was validated and stored as a PNG, in the form that ``model`` requires.
 
     Raises:
-        FileNotFoundError: it is gone.
-        ModelCodeError: the model opens images itself, and failed.
+        FileNotFoundError: it does not exist any more.
+        ModelCodeError: ``open_image`` of the model failed.
     """
     if model.opens_images():
         return model.opened(Path(path).read_bytes(), Path(path).name)
@@ -185,7 +185,7 @@ def stored(path: str | Path, model: Model) -> Any:
 def as_seen(model: Model, image: NamedImage) -> tuple[Array, Image.Image]:
     """Return the model's input ``(H, W, C)`` for an image, and the image as the model sees it.
 
-    Where the input is not what becomes of the view, the image is the input made visible.
+    If preprocessing the view does not reproduce the input, the returned image is a rendering of the input.
     """
     view, array = model.view(image.image), model.inputs_of([image.image])[0]
     faithful = model.opens_images() or gives(array, model.encode([view])[0])
@@ -193,15 +193,15 @@ def as_seen(model: Model, image: NamedImage) -> tuple[Array, Image.Image]:
 
 
 def gives(array: Array, again: Array) -> bool:
-    """Tell whether an input is the same as what became of the view, but for rounding."""
+    """Tell whether an input equals the preprocessed view up to rounding."""
     return bool(np.allclose(array, again, atol=1e-3 * max(1.0, float(np.ptp(array)))))
 
 
 def prepare(model: Model, images: Sequence[NamedImage], classes: Sequence[int] = ()) -> list[Input]:
-    """Preprocess the images, predict their classes, and make each visible as the model sees it.
+    """Preprocess the images, predict their classes, and render each as the model sees it.
 
     Raises:
-        BadRequest: the model has no class of such a number.
+        BadRequest: the model has no class with such an index.
     """
     originals = [image.image for image in images]
     arrays = model.inputs_of(originals)
@@ -209,7 +209,7 @@ def prepare(model: Model, images: Sequence[NamedImage], classes: Sequence[int] =
     best = model.best_classes(probabilities)
     asked = chosen(model, probabilities, classes) if classes else best
     views = [model.view(original) for original in originals]
-    # What such a class opens may have more channels than a view, from which the input can't be made again.
+    # Images opened by such a class may have more channels than a view, so a view can't reproduce the input.
     own = model.opens_images()
     encoded = arrays if own else model.encode(views)
     inputs = []
@@ -224,10 +224,10 @@ def prepare(model: Model, images: Sequence[NamedImage], classes: Sequence[int] =
 
 
 def chosen(model: Model, probabilities: Array, classes: Sequence[int]) -> list[tuple[Prediction, ...]]:
-    """Return the predictions for classes of the user's choice, in this order, for each row of probabilities."""
+    """Return the predictions for the chosen classes, in this order, for each row of probabilities."""
     wrong = [index for index in classes if not 0 <= index < model.num_classes]
     if wrong:
-        raise BadRequest(f"There is no class {wrong[0]}; the model has {model.num_classes}.", field="class")
+        raise BadRequest(f"There is no class {wrong[0]}; the model has {model.num_classes} classes.", field="class")
     names = model.class_names()
     return [
         tuple(Prediction(index=index, name=str(names[index]), prob=float(row[index])) for index in classes)

@@ -1,4 +1,4 @@
-"""One visualization of some images by one model: the path that pages, API, command line and Python share."""
+"""Running one visualization of images by one model: the pipeline of the pages, the API, the CLI and Python."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from picasso.visualizations.panel import Panel
 Report = Callable[[float], None]
 Preview = Callable[[int, Callable[[], Result]], None]
 
-# How many images are prepared at once: enough to keep the model busy, few enough that memory stays bounded
-# and that another run is soon served.
+# The number of images prepared at once: enough to use the model efficiently, but few enough to limit memory and to let
+# other runs proceed soon.
 GROUP = 4
 
 
@@ -45,16 +45,16 @@ def explain(
             ``(H, W, 3)``, ``(H, W, 4)`` of integers 0..255 or floats 0..1, and batches ``(N, H, W, C)`` of them, of
             NumPy or of TensorFlow; or one of these.
         visualization: the name of an installed visualization, or a class.
-        plugin_dirs: folders with visualizations of your own.
-        progress: called with the fraction done, 0..1; may raise :class:`~picasso.errors.Cancelled` to stop.
-        classes: the names or numbers of the classes to look at, or one of them; "a vs b" is the one rather than the
-            other. None takes the most probable of each image.
+        plugin_dirs: folders with custom visualizations.
+        progress: called with the progress, 0..1; may raise :class:`~picasso.errors.Cancelled` to stop.
+        classes: the names or indices of the classes to explain, or one of them; "a vs b" explains a rather than b.
+            None explains the most probable classes of each image.
         settings: the visualization's settings, such as ``Window=0.1``.
 
     Raises:
         NotFound: there is no visualization of that name.
-        BadRequest: the visualization can't be used, or a setting or an image is not valid.
-        ModelError: the model can't give what the visualization needs.
+        BadRequest: the visualization can't be used, or a setting or an image is invalid.
+        ModelError: the model lacks a capability that the visualization needs.
         RunError: the visualization failed.
     """
     each = explain_each(
@@ -73,7 +73,7 @@ def explain_each(
     classes: int | str | Sequence[int | str] = (),
     **settings: object,
 ) -> Iterator[Result]:
-    """Yield the result of each image as soon as it is there; the arguments are those of :func:`explain`."""
+    """Yield the result of each image as soon as it is computed; the arguments are those of :func:`explain`."""
     check_loaded(model)
     cls, asked = find(visualization, plugin_dirs), asked_for(model, classes)
     for group, report in groups(model, images, progress):
@@ -81,32 +81,32 @@ def explain_each(
 
 
 def check_loaded(model: Any) -> None:
-    """Raise a BadRequest where somebody passes a file or a framework's model instead of a loaded one."""
+    """Raise a BadRequest if the caller passes a file or a framework's model instead of a loaded model."""
     if not isinstance(model, Model):
         shown = repr(str(model)) if isinstance(model, str | Path) else "your_model"
         raise BadRequest(
-            f"explain() takes a loaded model, not a {type(model).__name__}: pass picasso.models.load_model({shown})."
+            f"explain() requires a loaded model, not a {type(model).__name__}. Pass picasso.models.load_model({shown})."
         )
 
 
 def find(
     visualization: str | type[BaseVisualization[Any]], plugin_dirs: Sequence[str | Path]
 ) -> type[BaseVisualization[Any]]:
-    """Return the visualization of a name, or the class itself; the errors are those of :func:`explain`."""
+    """Return the visualization with a name, or the class itself; the errors are those of :func:`explain`."""
     if isinstance(visualization, str):
         return Registry([Path(folder) for folder in plugin_dirs]).get(visualization).require()
     return visualization
 
 
 def asked_for(model: Model, classes: int | str | Sequence[int | str]) -> list[Wanted]:
-    """Return the numbers of the classes that somebody asks for, or asks for one of."""
+    """Return the indices of the requested class or classes."""
     return numbers(model.class_names(), [classes] if isinstance(classes, int | str) else classes)
 
 
 def groups(
     model: Model, images: Source | Iterable[Source], progress: Report | None
 ) -> Iterator[tuple[list[NamedImage], Report]]:
-    """Yield :data:`GROUP` images at a time, and what to call with the fraction of them that is done."""
+    """Yield :data:`GROUP` images at a time, with a function that reports the progress of the group."""
     sources = list(expand(images, model))
     names = named(sources)
     for start in range(0, len(sources), GROUP):
@@ -130,30 +130,30 @@ def run(
     *,
     classes: Sequence[Wanted] = (),
 ) -> Iterator[Result]:
-    """Yield the result of each image as soon as it is there; see :func:`explain`.
+    """Yield the result of each image as soon as it is computed; see :func:`explain`.
 
     Args:
         model: the model.
-        visualization: the class.
-        settings: not checked yet.
-        images: any number; they are prepared at once.
-        report: called with the fraction done.
-        preview: called with the index of an image and a function that makes what is known of its result.
-        classes: the numbers of the classes to look at, or of two, the first rather than the second; none takes the
-            most probable of each image.
+        visualization: the visualization class.
+        settings: its settings, not validated yet.
+        images: any number of images; they are prepared at once.
+        report: called with the progress, 0..1.
+        preview: called with the index of an image and a function that returns a preview of its result.
+        classes: the indices of the classes to explain, or pairs of them for "a vs b"; none for the most probable
+            classes of each image.
     """
     name = visualization.__name__
     model, numbered = contrasted(model, classes)
     card = model.card()
     missing = card.missing(visualization.NEEDS)
     if missing:
-        raise ModelError(f"{name} needs {' and '.join(missing)}, which the model {card.name} can't give.")
+        raise ModelError(f"{name} needs {' and '.join(missing)}, which the model {card.name} does not provide.")
     if not images:
         return
     try:
         why = visualization.unsuitable(model)
     except Exception as error:
-        raise RunError(f"{name} could not be asked whether it fits the model: {reason(error)}.") from error
+        raise RunError(f"The check whether {name} fits the model failed: {reason(error)}.") from error
     if why:
         raise ModelError(f"{name} {why}")
     checked = visualization.ALLOWED_SETTINGS.parse(settings)
@@ -193,25 +193,27 @@ def run(
 
 
 def next_panels(panels_of: Iterator[Sequence[Panel]], name: str, image: str) -> Sequence[Panel]:
-    """Ask a visualization for the panels of its next image and check what it gives.
+    """Get the panels of a visualization's next image and validate them.
 
     Raises:
-        RunError: it stopped too early, failed, or gave something that can't be drawn.
+        RunError: the visualization stopped too early, failed, or yielded something that can't be drawn.
     """
     try:
         panels = list(next(panels_of))
     except StopIteration:
-        raise RunError(f"{name} yielded nothing for {image}; it must yield panels for each.") from None
+        raise RunError(f"{name} yielded nothing for {image}. It must yield panels for each image.") from None
     except PicassoError:
         raise
     except Exception as error:
         raise RunError(f"{name} failed on {image}: {reason(error)}.") from error
     for panel in panels:
         if not isinstance(panel, Panel):
-            raise RunError(f"{name} yielded a {type(panel).__name__} where a Panel was due.")
+            raise RunError(f"{name} yielded a {type(panel).__name__} instead of a Panel.")
         shape, colour = panel.array.shape, panel.kind == "image" and panel.array.shape[2:] == (3,)
         if (len(shape) != 2 and not colour) or 0 in shape:
-            raise RunError(f"{name} made a {panel.kind} of shape {shape}; maps are (h, w), images (h, w) or (h, w, 3).")
+            raise RunError(
+                f"{name} made a {panel.kind} of shape {shape}. Maps must be (h, w), images (h, w) or (h, w, 3)."
+            )
         if panel.kind == "map" and not np.isfinite(panel.array).all():
-            raise RunError(f"{name} made a map with values that are not finite numbers for {image}.")
+            raise RunError(f"{name} made a map with NaN or infinite values for {image}.")
     return panels

@@ -1,6 +1,6 @@
-"""Questions that somebody waits for at the page: answered by the worker between two chunks of longer work.
+"""Interactive questions, which the worker answers between two chunks of longer work.
 
-A question is a small JSON document with a ``kind``; so is its answer.
+A question is a small JSON document with a ``kind``; its answer is a JSON document too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from picasso.models.base import Model
 from picasso.models.info import Prediction
 from picasso.visualizations.base import Input
 
-# Enough for somebody who goes to and fro between images.
+# The number of cached images, enough for switching between images.
 CACHE_SIZE = 32
 
 
@@ -41,22 +41,22 @@ def answer(model: Model, registry: Registry, question: Mapping[str, Any]) -> dic
             visualization = registry.get(question["visualization"]).require()
             seconds = seconds_per_image(model, visualization, question["settings"])
             return {"seconds": seconds, "once": compiling(model, visualization)}
-    raise RunError(f"There is no question of the kind {question['kind']}.")
+    raise RunError(f"Unknown kind of question: {question['kind']}.")
 
 
 def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
-    """Say what the model answers to images of which parts are hidden.
+    """Predict the classes of images with hidden regions.
 
     Args:
         model: the model.
-        question: ``paths`` of the images, ``shapes`` and ``fill`` as :class:`~picasso.imaging.masking.MaskEdit` reads
-            them, ``other``, the path of the image that the fill "image" shows, or None, and ``show``, whether the
-            images as the model then sees them are wanted.
+        question: ``paths`` of the images, ``shapes`` and ``fill`` as in :class:`~picasso.imaging.masking.MaskEdit`,
+            ``other``, the path of the image for the fill "image", or None, and ``show``, whether to return the images
+            as the model then sees them.
 
     Returns:
-        ``answers``, one for each image: ``before`` and ``after``, the most probable classes of the image as
-        it was and with the parts hidden; ``classes``, all of those with both probabilities; ``flipped``, whether
-        the most probable class is another one; and where it was wanted ``view``, the image as a data address.
+        ``answers``, one for each image: ``before`` and ``after``, the most probable classes of the original image
+        and with the regions hidden; ``classes``, all of these with both probabilities; ``flipped``, whether the most
+        probable class changes; and, if requested, ``view``, the image as a data URL.
     """
     hidden = MaskEdit.parse(question["shapes"], question["fill"])
     known = [prepared(model, path) for path in question["paths"]]
@@ -80,9 +80,9 @@ def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def covered(model: Model, hidden: MaskEdit, image: Input, view: Image.Image, other: Input | None) -> Array:
-    """Return the model's input ``(H, W, C)`` for an image of which parts are hidden, as ``view`` shows it.
+    """Return the model's input ``(H, W, C)`` for an image with hidden regions, as shown in ``view``.
 
-    Where preprocessing the view is not what the model receives, the numbers themselves are covered.
+    If preprocessing the view does not reproduce the model's input, the regions are hidden in the array itself.
     """
     if image.exact_view and (other is None or other.exact_view):
         return np.asarray(model.encode([view])[0], np.float32)
@@ -93,7 +93,7 @@ def covered(model: Model, hidden: MaskEdit, image: Input, view: Image.Image, oth
 def both(
     before: Sequence[Prediction], after: Sequence[Prediction], probabilities: Array, now: Array
 ) -> list[dict[str, Any]]:
-    """Return the most probable classes before, then those that are only among them after, with both probabilities."""
+    """Return the most probable classes before, then those added after, with both probabilities."""
     names = {one["index"]: one["name"] for one in (*before, *after)}
     return [
         {"index": index, "name": name, "before": float(probabilities[index]), "after": float(now[index])}
@@ -103,11 +103,11 @@ def both(
 
 @functools.lru_cache(maxsize=CACHE_SIZE)
 def prepared(model: Model, path: str) -> tuple[Input, Array]:
-    """Return a stored image as the model takes it, and its probabilities ``(K,)``; the last ones are kept."""
+    """Return a stored image as model input, and its probabilities ``(K,)``; the most recent ones are cached."""
     try:
         opened = stored(path, model)
     except FileNotFoundError:
-        raise NotFound("The image was removed meanwhile.") from None
+        raise NotFound("The image was removed in the meantime.") from None
     (image,) = prepare(model, [NamedImage("", opened)])
-    # The image as uploaded may be large, and is not needed any more.
+    # The uploaded image may be large and is no longer needed.
     return replace(image, image=image.view), model.predict(image.array[None])[0]

@@ -1,4 +1,4 @@
-"""Finding visualizations and their templates, and saying why one that was found can't be used."""
+"""The registry of visualizations and their templates, with the reasons why some can't be used."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ GROUP = "picasso.visualizations"
 BUILT_IN = PACKAGE / "visualizations"
 TEMPLATES = PACKAGE / "templates"
 CARDS = PACKAGE / "static" / "cards"
-# The files in the built-in folder that are no visualizations.
+# The modules in the built-in folder that are not visualizations.
 SUPPORT = {"__init__", "base", "panel", "settings"}
 DEFAULT_TEMPLATE = "default.html"
-# The order of families; others, which plugins may make up, follow.
+# The order of families; others, from plugins, follow.
 FAMILIES = ("Answers", "Perturbation", "Gradients", "Class activation", "Regions")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A visualization that was found.
+    """A visualization in the registry.
 
     Attributes:
-        name: the class's name, or the file's where it could not be imported.
+        name: the name of the class, or of the file if it could not be imported.
         cls: the class, or None.
-        template: the name of the template that draws it.
+        template: the name of its template.
         reason: why it can't be used, or "".
-        image: a small image of what it gives, or None.
+        image: a small example image, or None.
     """
 
     name: str
@@ -50,19 +50,19 @@ class Entry:
     image: Path | None = None
 
     def require(self) -> type[BaseVisualization[Any]]:
-        """Return the class, or raise a BadRequest that says why there is none."""
+        """Return the class, or raise a BadRequest with the reason if there is none."""
         if self.cls is None:
             raise BadRequest(f"{self.name} can't be used: {self.reason}")
         return self.cls
 
     @property
     def family(self) -> str:
-        """The group of cards that it is shown in."""
+        """The heading under which its card is shown."""
         return self.cls.FAMILY if self.cls else "Can't be used"
 
     @property
     def description(self) -> str:
-        """The class's one line, or ""."""
+        """The description of the class, or ""."""
         return self.cls.DESCRIPTION if self.cls else ""
 
 
@@ -82,32 +82,32 @@ class Registry:
         self._read(BUILT_IN, TEMPLATES, CARDS)
         for folder in self.plugin_dirs:
             if not folder.is_dir():
-                raise ConfigurationError(f"There is no folder {folder}, which PLUGIN_DIRS names.", field="PLUGIN_DIRS")
+                raise ConfigurationError(f"The folder {folder} in PLUGIN_DIRS does not exist.", field="PLUGIN_DIRS")
             self._read(folder, folder, folder)
         for name, load in installed(GROUP):
             self._install(name, load)
 
     def entries(self) -> list[Entry]:
-        """Return everything that was found, the usable first, family by family in alphabetical order."""
+        """Return all entries, the usable ones first, sorted by family and name."""
         return sorted(self._entries.values(), key=lambda entry: (entry.cls is None, place(entry.family), entry.name))
 
     def get(self, name: str) -> Entry:
-        """Return the visualization of that name, usable or not.
+        """Return the visualization with that name, usable or not.
 
         Raises:
             NotFound: there is none.
         """
         if name not in self._entries:
             known = ", ".join(entry.name for entry in self.entries() if entry.cls)
-            raise NotFound(f"There is no visualization of that name; there are {known}.")
+            raise NotFound(f"There is no visualization of that name. The visualizations are {known}.")
         return self._entries[name]
 
     def with_settings(self, names: Sequence[str], settings: Mapping[str, object]) -> dict[str, dict[str, object]]:
-        """Return visualizations by name, each with those of some settings that it has; they are checked.
+        """Return visualizations by name, each with those of the given settings that it has; they are validated.
 
         Raises:
             NotFound: there is no such visualization.
-            BadRequest: one can't be used, no one has a setting of such a name, or a value is wrong.
+            BadRequest: one can't be used, none has a setting of that name, or a value is invalid.
         """
         controls = {name: self.get(name).require().ALLOWED_SETTINGS.controls() for name in names}
         unknown = [key for key in settings if not any(key in known for known in controls.values())]
@@ -118,18 +118,18 @@ class Registry:
         return chosen
 
     def unsuitable(self, model: Model) -> dict[str, str]:
-        """Return why visualizations do not fit a model, by their names; those that fit are left out."""
+        """Return the reasons why visualizations do not fit a model, by name; those that fit are omitted."""
         found, card = {}, model.card()
         for entry in self.entries():
             if entry.cls is None:
                 continue
             missing = card.missing(entry.cls.NEEDS)
-            why = f"needs {' and '.join(missing)}, which this model can't give." if missing else ""
+            why = f"needs {' and '.join(missing)}, which this model does not provide." if missing else ""
             try:
                 why = why or entry.cls.unsuitable(model)
-            # A plugin's own code; what is wrong with it, its run will say.
+            # This is code of a plugin; its run will report the error.
             except Exception:
-                log.exception("%s could not be asked whether it fits the model", entry.name)
+                log.exception("the check whether %s fits the model failed", entry.name)
             if why:
                 found[entry.name] = why
         return found
@@ -140,7 +140,7 @@ class Registry:
                 continue
             try:
                 classes = visualizations_in(import_file(file, folder))
-            # A plugin may raise anything, even SystemExit; it must not take the application down.
+            # A plugin may raise anything, even SystemExit, but must not stop the application.
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
                     raise
@@ -174,7 +174,9 @@ class Registry:
         name = cls.__name__
         if name in self._entries:
             label = f"{name} ({file.parent.name}/{file.name})"
-            self._entries[label] = Entry(label, reason=f"there already is a visualization called {name}; rename one.")
+            self._entries[label] = Entry(
+                label, reason=f"another visualization is also called {name}. Rename one of them."
+            )
             return
         try:
             cls.ALLOWED_SETTINGS.controls()
@@ -192,18 +194,18 @@ class Registry:
 
 
 def place(family: str) -> tuple[int, str]:
-    """Return what families are ordered by."""
+    """Return the sort key of a family."""
     return (FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), family)
 
 
 def import_file(file: Path, folder: Path) -> ModuleType:
-    """Import one file: built-in ones by their own name, others under a name that can't clash."""
+    """Import one file: built-in ones by their own name, others under a unique name."""
     if folder == BUILT_IN:
         return importlib.import_module(f"picasso.visualizations.{file.stem}")
     name = f"picasso_plugin_{abs(hash(str(folder)))}_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is no Python file")
+        raise ImportError(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -211,7 +213,7 @@ def import_file(file: Path, folder: Path) -> ModuleType:
 
 
 def visualizations_in(module: ModuleType) -> list[type[BaseVisualization[Any]]]:
-    """Return the visualization classes that a module defines, not those that it imports."""
+    """Return the visualization classes defined in a module, without imported ones."""
     return [
         cls
         for cls in vars(module).values()

@@ -1,4 +1,4 @@
-"""Arrays to images: colour maps, overlays and legends; nothing else in Picasso decides on a colour."""
+"""Rendering arrays as images: colour maps, overlays and legends. All colours are defined here."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from PIL import Image
 
 from picasso.visualizations.panel import Panel
 
-# Perceptually uniform (but grey, for print), readable by colour-blind people; the first is the default. The second
-# line is for signed maps: zero is the middle, and white.
+# Perceptually uniform (except grey, for print) and readable by colour-blind people; the first is the default. The
+# second line is for signed maps: zero is the middle, and white.
 SEQUENTIAL = ("viridis", "cividis", "magma", "inferno", "gray")
 DIVERGING = ("RdBu_r", "PuOr_r", "BrBG_r")
 
@@ -21,7 +21,7 @@ DIVERGING = ("RdBu_r", "PuOr_r", "BrBG_r")
 # (CC0), the diverging ones are ColorBrewer's (Apache License 2.0). Importing matplotlib would take a second.
 TABLES = Path(__file__).with_name("colour_tables.png")
 
-# Small images are enlarged to about this many pixels, so that their pixels can be told apart.
+# Small images are enlarged to about this many pixels, so that single pixels are visible.
 DISPLAY_SIDE = 320
 
 
@@ -34,7 +34,7 @@ def table(name: str) -> NDArray[np.uint8]:
 
 
 def strip(name: str) -> Image.Image:
-    """Return the 256 colours of one of :data:`SEQUENTIAL` or :data:`DIVERGING`, low to high, a pixel each."""
+    """Return the 256 colours of one of :data:`SEQUENTIAL` or :data:`DIVERGING`, low to high, one pixel each."""
     return Image.fromarray(table(name)[None])
 
 
@@ -44,35 +44,35 @@ def colour_map(panel: Panel) -> str:
 
 
 def paint(panel: Panel) -> NDArray[np.uint8]:
-    """Return a map as colours ``(h, w, 3)``; values outside the scale take the colour of its end."""
+    """Return a map as colours ``(h, w, 3)``; values outside the scale are clipped."""
     low, high = panel.scale()
     span = high - low
     if span > 0:
         normalized = (np.clip(panel.array, low, high) - low) / span
     else:
-        # Nothing: the middle of a signed scale, where zero is, or else the lower end.
+        # The colour of zero: the middle of a signed scale, or else the lower end.
         normalized = np.full(panel.array.shape, 0.5 if panel.signed else 0.0)
     painted: NDArray[np.uint8] = table(colour_map(panel))[np.minimum((normalized * 256).astype(int), 255)]
     return painted
 
 
 def enlarge(pixels: NDArray[Any], side: int = DISPLAY_SIDE) -> Image.Image:
-    """Return pixels as an image, enlarged by a whole factor, to at most ``side`` pixels, if it is small."""
+    """Return pixels as an image; a small one is enlarged by an integer factor to at most ``side`` pixels."""
     image = Image.fromarray(pixels)
     factor = max(1, side // max(image.size))
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
 def draw(panel: Panel, view: NDArray[np.uint8]) -> Image.Image:
-    """Return a panel as an image; a map covers exactly the enlarged ``view`` and lets it shine through.
+    """Return a panel as an image; a map covers exactly the enlarged ``view``, which shows through.
 
-    Map values are drawn as they are, each as a rectangle of one colour: smoothing would invent values.
+    Map values are drawn without interpolation, each as a rectangle of one colour: smoothing would invent values.
     """
     if panel.kind == "image":
         return enlarge(panel.array)
     background = enlarge(view).convert("RGB")
     if panel.signed:
-        # Blue and red are the map's: those of the image would be taken for them.
+        # The view is drawn in grey, so that its own blue and red are not mistaken for the map's.
         background = background.convert("L").convert("RGB")
     painted = Image.fromarray(paint(panel)).resize(background.size, Image.Resampling.NEAREST)
     return Image.blend(painted, background, panel.transparency)

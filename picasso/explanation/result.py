@@ -1,4 +1,4 @@
-"""The result of one visualization of one image: arrays first, images second, the same object for everybody."""
+"""The result of one visualization of one image, with its arrays and images; all interfaces share this class."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ VIEW = "view.png"
 
 @dataclass(frozen=True)
 class Result:
-    """What one visualization says of one image.
+    """The result of one visualization for one image.
 
     Attributes:
         visualization: the name of its class.
         settings: its settings by public name.
-        image: what the user called the image.
+        image: the display name of the image.
         view: the image as the model sees it, ``(H, W)`` or ``(H, W, 3)`` uint8.
         predictions: the most probable classes, best first.
-        panels: the maps and images made.
-        model: which model and checkpoint answered.
-        seconds: how long this image took.
-        reference: where the method is described, or "".
-        notes: what the reader should know about this image; ``model.notes`` holds what concerns all.
-        agreement: where models are compared, how far their maps agree: Spearman's rank correlation, -1..1, the mean
-            over all pairs of a map and the first model's map of that class; None where nothing is compared.
-        compared: the most probable classes that other models name, by the names of these models.
+        panels: the maps and images.
+        model: the model and its checkpoint.
+        seconds: the computing time of this image.
+        reference: a link to a description of the method, or "".
+        notes: notes on this image; ``model.notes`` has those that concern all images.
+        agreement: in a comparison of models, the agreement of their maps: Spearman's rank correlation, -1..1, the mean
+            over all pairs of a map and the first model's map of that class; None without a comparison.
+        compared: the most probable classes of the other models, by the names of these models.
     """
 
     visualization: str
@@ -56,7 +56,7 @@ class Result:
     agreement: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything but the arrays as JSON-ready values, with the names of the files that hold those."""
+        """Return everything except the arrays as JSON-ready values, with the names of the files that contain them."""
         panels = [{**panel.describe(), "file": f"panel-{index}.png"} for index, panel in enumerate(self.panels)]
         for index, (panel, document) in enumerate(zip(self.panels, panels, strict=True)):
             if panel.kind == "map":
@@ -80,15 +80,15 @@ class Result:
     def save(self, folder: str | Path) -> None:
         """Write ``result.json``, ``arrays.npz`` and one PNG per panel into ``folder``, which must not exist.
 
-        Its parent must exist: a run that was deleted while it was computed must not come back. The folder
-        appears whole or not at all: it is written under another name and then renamed.
+        Its parent must exist, so that a run deleted during its computation does not reappear. The folder is written
+        under another name and then renamed, so it is always complete.
         """
         document = self.as_dict()
         with fileio.whole_folder(Path(folder)) as draft:
             self._write(draft, document)
 
     def _write(self, draft: Path, document: dict[str, Any]) -> None:
-        """Write the files of :meth:`save`."""
+        """Write the files for :meth:`save`."""
         for index, (panel, described) in enumerate(zip(self.panels, document["panels"], strict=True)):
             render.draw(panel, self.view).save(draft / described["file"])
             if panel.kind == "map":
@@ -100,7 +100,7 @@ class Result:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read back what :meth:`save` wrote."""
+        """Read the files of :meth:`save`."""
         document = json.loads((Path(folder) / DOCUMENT).read_text(encoding="utf-8"))
         with np.load(Path(folder) / ARRAYS) as arrays:
             stored = {key: arrays[key] for key in arrays.files}
@@ -120,7 +120,7 @@ class Result:
         )
 
     def _repr_html_(self) -> str:
-        """Draw the result in a notebook: the image, then each panel under its title."""
+        """Show the result in a notebook: the image, then each panel under its title."""
 
         def figure(image: Any, caption: str) -> str:
             address = decode.data_address(decode.encode(image))

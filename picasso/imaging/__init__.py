@@ -1,1 +1,1 @@
-"""Images: the one door through which bytes become pixels, headers, and masking."""
+"""Image handling: decoding, reading headers, and masking."""

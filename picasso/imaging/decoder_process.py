@@ -1,7 +1,7 @@
-"""The process that decodes what visitors send, one image after the other, each within bounds of time and memory.
+"""The decoder process for uploads, which decodes one image after another within limits of time and memory.
 
-It imports nothing but Pillow and NumPy, and ends with the server: when there is nobody to ask it any more. Lines of
-JSON go in and out; :mod:`picasso.imaging.decoders` is the other side.
+It imports only Pillow and NumPy, and ends with the server, when its pipe is closed. It exchanges lines of JSON with
+:mod:`picasso.imaging.decoders`.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ try:
 except ImportError:  # pragma: no cover - Windows has no such limits
     resource = None  # type: ignore[assignment]
 
-# Beside what the header tells, in bytes: buffers, what is written, and what the allocator keeps.
+# The memory in addition to the amount implied by the header, in bytes: buffers, output, and allocator overhead.
 SLACK = 64 << 20
-# Seconds that writing a pixel may take.
+# The maximum time for writing a pixel, in seconds.
 STORING = 1e-6
 STATUS = Path("/proc/self/statm")
 
 
 def address_space() -> int:
-    """Return how many bytes of address space this process takes, or 0 where the system does not tell."""
+    """Return the address space of this process in bytes, or 0 if the system does not report it."""
     return int(STATUS.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if STATUS.exists() else 0
 
 
 class Bounds:
-    """The time and the memory that this process may take; the system ends it, or gives it no more, beyond them."""
+    """The limits of time and memory of this process, enforced by the operating system."""
 
     def __init__(self) -> None:
         self._base = address_space()
         if resource:
-            # What it would leave behind has the size of an image.
+            # A core dump would have the size of an image.
             resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
     def seconds(self, more: float) -> None:
-        """Allow so many more seconds of a processor."""
+        """Allow this much more CPU time, in seconds."""
         if resource:
             self._set(resource.RLIMIT_CPU, math.ceil(time.process_time() + more))
 
     def memory(self, more: int) -> None:
-        """Allow so many bytes beside what it took at the start."""
+        """Allow this many bytes in addition to the memory at start-up."""
         if resource and self._base:
             self._set(resource.RLIMIT_AS, self._base + more + SLACK)
 
@@ -65,7 +65,7 @@ class Bounds:
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Decode what is asked for until nobody asks any more."""
+    """Decode requested images until the server closes the pipe."""
 
     def say(document: Mapping[str, Any]) -> None:
         answers.write(json.dumps(document).encode() + b"\n")
@@ -83,7 +83,7 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
                 continue
             bounds.memory(opened.needs + asked["length"])
             decoded = opened.decode()
-            # What follows takes as long as the image has pixels, whoever made it: a fifth of this.
+            # The time of the following steps depends only on the number of pixels; it is about a fifth of this.
             bounds.seconds(asked["seconds"] + decoded.image.width * decoded.image.height * STORING)
             keep(decoded.image, asked)
             say({"notes": decoded.notes})
@@ -91,13 +91,13 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
             say({"error": document_of(error)})
         except MemoryError:
             shown = decode.display_name(asked["name"])
-            say({"error": document_of(TooLarge(f"{shown} takes more memory to decode than its header tells."))})
-        # Before the next one comes.
+            say({"error": document_of(TooLarge(f"{shown} needs more memory to decode than its header implies."))})
+        # Free the memory before the next image.
         opened = decoded = None  # type: ignore[assignment]
 
 
 def keep(image: Any, asked: Mapping[str, Any]) -> None:
-    """Write an image where it is asked for: its pixels as ``pixels``, and a small version as ``small``."""
+    """Write the requested files of an image: its pixels as ``pixels``, and its thumbnail as ``small``."""
     try:
         if asked["pixels"]:
             decode.store(image, Path(asked["pixels"]))
@@ -105,19 +105,19 @@ def keep(image: Any, asked: Mapping[str, Any]) -> None:
             Path(asked["small"]).write_bytes(decode.thumbnail(image, asked["side"]))
     except OSError as error:
         if is_full(error):
-            raise StorageFull("The server's disk is full; nothing was stored.") from error
+            raise StorageFull("The server's disk is full. Nothing was stored.") from error
         raise
 
 
 def main() -> None:
-    """Serve whoever holds the other ends of standard input and output."""
-    # Ctrl-C is for the server.
+    """Serve the process at the other ends of standard input and output."""
+    # Ctrl-C is handled by the server.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
-        # It gives way to the server, which has others to answer.
+        # The server has a higher priority, because it must answer other requests.
         os.nice(5)
     answers = os.fdopen(os.dup(1), "wb")
-    # Whatever a library prints is no answer.
+    # Output of libraries must not be mixed with answers.
     os.dup2(2, 1)
     serve(sys.stdin.buffer, answers)
 

@@ -1,7 +1,7 @@
-"""One budget for decoding what visitors send: processes, memory and processor time, for the whole server.
+"""The decoder processes for uploads, with a budget of processes, memory and CPU time for the whole server.
 
-The bytes of a visitor never meet a decoder in the server itself: :mod:`picasso.imaging.decoder_process`, a process that
-can be ended, has them. It says from the header how much memory an image takes, and waits until there is so much.
+Uploads are never decoded in the server itself but in :mod:`picasso.imaging.decoder_process`, a process that can be
+killed. It reports from the header how much memory an image needs, and waits until that much is available.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from picasso.imaging import decode, decoder_process
 
 log = logging.getLogger(__name__)
 
-# Seconds that a request waits for its turn, and for the memory.
+# The maximum time that a request waits for its turn and for memory, in seconds.
 TURN_TIMEOUT = 10.0
-# Seconds after which a process that neither answers nor computes is ended, beside those that it may compute.
+# The time, in addition to its CPU time limit, after which an unresponsive process is killed, in seconds.
 STUCK = 30.0
 MILLION = 1_000_000
-# It computes in one thread, and gives memory back as soon as an image is done.
+# The process uses one thread, and frees memory as soon as an image is done.
 ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -43,7 +43,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Stored:
-    """An image that was decoded: its pixels as a PNG, a small version as WebP, and what is to say of it."""
+    """A decoded image: its pixels as a PNG, its thumbnail as WebP, and notes for the user."""
 
     pixels: Path
     small: Path
@@ -51,7 +51,7 @@ class Stored:
 
 
 class Died(Exception):
-    """A process that decodes has ended.
+    """A decoder process has ended.
 
     Attributes:
         code: its exit code, negative for a signal.
@@ -63,15 +63,15 @@ class Died(Exception):
 
 
 class Helper:
-    """A process that decodes, one image at a time.
+    """A decoder process, which handles one image at a time.
 
     Args:
-        module: what it executes.
+        module: the module that it runs.
     """
 
     def __init__(self, module: str = decoder_process.__name__) -> None:
         process = subprocess.Popen(  # noqa: S603 - our own module
-            # Without the current folder, in which anything may lie.
+            # Without the current folder, which may contain any modules.
             [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -80,12 +80,12 @@ class Helper:
         if process.stdin is None or process.stdout is None:
             raise OSError("no pipes")
         self.process, self._questions, self._answers = process, process.stdin, process.stdout
-        #: Whether it was ended because it gave no answer.
+        #: Whether it was killed because it did not respond.
         self.stuck = False
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """End the process where the block takes longer."""
+        """Kill the process if the block takes longer."""
 
         def end() -> None:
             self.stuck = True
@@ -100,7 +100,7 @@ class Helper:
             timer.cancel()
 
     def send(self, document: object, body: bytes = b"") -> None:
-        """Send a line, and bytes behind it."""
+        """Send a line, followed by bytes."""
         try:
             self._questions.write(json.dumps(document).encode() + b"\n")
             self._questions.write(body)
@@ -109,7 +109,7 @@ class Helper:
             raise Died(self.ended()) from None
 
     def answer(self) -> dict[str, Any]:
-        """Return the next line, or raise the error that it holds."""
+        """Return the next line, or raise the error in it."""
         line = self._answers.readline()
         if not line.endswith(b"\n"):
             raise Died(self.ended())
@@ -119,13 +119,13 @@ class Helper:
         return found
 
     def ended(self) -> int | None:
-        """Return the exit code of a process that does not answer any more."""
+        """Return the exit code of a process that no longer responds."""
         with suppress(subprocess.TimeoutExpired):
             return self.process.wait(timeout=5)
         return None
 
     def close(self) -> None:
-        """End the process."""
+        """Stop the process."""
         self.process.kill()
         self.process.wait()
         for pipe in (self._questions, self._answers):
@@ -134,11 +134,11 @@ class Helper:
 
 
 class Decoders:
-    """The processes that decode, each started when it is first needed.
+    """The decoder processes, each started when it is first needed.
 
     Args:
-        folder: in which images lie until somebody takes them.
-        settings: how many processes, how much memory and time, how many pixels.
+        folder: the folder for decoded images until they are stored.
+        settings: the settings with the limits on processes, memory, time and pixels.
         start: starts a process.
     """
 
@@ -147,23 +147,23 @@ class Decoders:
         self._changed = threading.Condition()
         self._idle: list[Helper] = []
         self._working: set[Helper] = set()
-        # How many images are being decoded, and the bytes that these may take.
+        # The number of images being decoded, and their memory budget in bytes.
         self._decoding = self._taken = 0
         self._closed = False
 
     @contextmanager
     def stored(self, source: bytes | IO[bytes], name: str) -> Iterator[Stored]:
-        """Decode an image and yield where its pixels and a small version lie; they are gone after the block.
+        """Decode an image and yield the paths of its pixels and its thumbnail; they are deleted after the block.
 
         Args:
-            source: the bytes of the file, or what they are read from when it is their turn.
-            name: what the visitor calls it.
+            source: the bytes of the file, or a stream from which they are read when it is their turn.
+            name: the file name.
 
         Raises:
             UnsupportedImage, BadRequest, TooLarge: see :func:`picasso.imaging.decode.decode`.
-            TooLarge: it takes more memory or time than an image may.
-            Busy: others are being decoded for longer than :data:`TURN_TIMEOUT` seconds.
-            StorageFull: there is no room on the disk.
+            TooLarge: it needs more memory or time than allowed.
+            Busy: it had to wait for other images for more than :data:`TURN_TIMEOUT` seconds.
+            StorageFull: the disk is full.
         """
         draft = self._folder / secrets.token_hex(8)
         pixels, small = draft.with_suffix(".png"), draft.with_suffix(".webp")
@@ -180,7 +180,7 @@ class Decoders:
         return body
 
     def thumbnail(self, source: bytes | IO[bytes], name: str, target: Path, side: int) -> None:
-        """Write a small version of an image; the errors are those of :meth:`stored`."""
+        """Write the thumbnail of an image; the errors are those of :meth:`stored`."""
         self._decode(source, name, small=str(target), side=side)
 
     def warm(self) -> None:
@@ -191,7 +191,7 @@ class Decoders:
         self._keep(self._start())
 
     def _keep(self, helper: Helper) -> None:
-        """Put a process by for the next image; end it where the server has ended meanwhile."""
+        """Keep a process for the next image; stop it if the server is shutting down."""
         with self._changed:
             if not self._closed:
                 self._idle.append(helper)
@@ -199,7 +199,7 @@ class Decoders:
         helper.close()
 
     def close(self) -> None:
-        """End all processes; what is being decoded fails."""
+        """Stop all processes; images that are being decoded fail."""
         with self._changed:
             self._closed = True
             helpers = [*self._idle, *self._working]
@@ -213,7 +213,7 @@ class Decoders:
     ) -> tuple[bytes, tuple[str, ...]]:
         settings, shown = self._settings, decode.display_name(name)
         with self._turn(shown):
-            # Not before it is its turn: those that wait take no memory.
+            # The file is read only when it is its turn, so that waiting uploads use no memory.
             body = source if isinstance(source, bytes) else source.read()
             asked = {
                 "name": name,
@@ -233,7 +233,7 @@ class Decoders:
                     return body, tuple(helper.answer()["notes"])
 
     def _longest(self) -> float:
-        """Return the seconds after which a process that has not decoded and stored an image is stuck."""
+        """Return the time in seconds after which a process is considered stuck."""
         return (
             STUCK
             + 2 * self._settings.DECODE_SECONDS
@@ -242,7 +242,7 @@ class Decoders:
 
     @contextmanager
     def _turn(self, shown: str) -> Iterator[None]:
-        """Wait for the turn of a request."""
+        """Wait until it is the turn of a request."""
         with self._changed:
             self._wait(lambda: self._decoding < self._settings.DECODE_PROCESSES, shown)
             self._decoding += 1
@@ -255,30 +255,30 @@ class Decoders:
 
     @contextmanager
     def _helper(self, shown: str) -> Iterator[Helper]:
-        """Lend a process for one image; one that died is replaced when the next is needed."""
+        """Provide a process for one image; a dead process is replaced when the next one is needed."""
         with self._changed:
             helper = self._idle.pop() if self._idle else None
         if helper and helper.process.poll() is not None:
-            # Somebody else has ended it.
+            # Another program has killed it.
             helper.close()
             helper = None
         try:
             helper = helper or self._start()
         except OSError as error:
-            log.warning("the process that decodes images can't be started: %s", error)
-            raise Busy("The server has no room for another process; try again in a few seconds.") from error
+            log.warning("the decoder process can't be started: %s", error)
+            raise Busy("The server can't start another process. Try again in a few seconds.") from error
         with self._changed:
             self._working.add(helper)
         try:
             yield helper
         except PicassoError:
-            # It has said all that there is to say, and waits for the next image.
+            # It has finished this image and waits for the next one.
             raise
         except Died as died:
-            log.warning("the process that decodes images has ended (%s); another one takes its place", died)
+            log.warning("the decoder process has ended (%s); a new one replaces it", died)
             raise self._why(died, helper, shown) from None
         except BaseException:
-            # What it still says would be taken for an answer to the next one.
+            # Its remaining output would be mistaken for an answer to the next request.
             helper.process.kill()
             helper.process.wait()
             raise
@@ -292,27 +292,27 @@ class Decoders:
                 helper.close()
 
     def _why(self, died: Died, helper: Helper, shown: str) -> Exception:
-        """Return what a visitor is told of a process that ended while it had their image."""
+        """Return the error for a visitor whose image a process was decoding when it ended."""
         if self._closed:
-            return Busy("The server ends.")
+            return Busy("The server is shutting down.")
         if helper.stuck:
-            return Busy(f"{shown} could not be decoded in time; try again in a few seconds.")
+            return Busy(f"Decoding {shown} timed out. Try again in a few seconds.")
         if died.code == -getattr(signal, "SIGXCPU", 0):
             return TooLarge(
-                f"{shown} takes more than {self._settings.DECODE_SECONDS} seconds of a processor to decode, which is "
-                "the limit; make it smaller, or save it anew as PNG or baseline JPEG."
+                f"{shown} needs more than {self._settings.DECODE_SECONDS} seconds of CPU time to decode, which is the "
+                "limit. Make it smaller, or save it again as PNG or baseline JPEG."
             )
-        return BadRequest(f"{shown} can't be decoded: the process that does it ended; save it anew, as PNG.")
+        return BadRequest(f"{shown} can't be decoded: the decoder process ended. Save it again as PNG.")
 
     @contextmanager
     def _memory(self, helper: Helper, needs: int, shown: str) -> Iterator[None]:
-        """Take so many bytes of the budget; an image that is refused for them is forgotten by the process."""
+        """Reserve bytes of the memory budget; if that is refused, the process discards the image."""
         most = self._settings.DECODE_MB * MILLION
         try:
             if needs > most:
                 raise TooLarge(
-                    f"{shown} takes {needs / MILLION:,.0f} MB to decode, more than the {most // MILLION:,} that are "
-                    "allowed; make it smaller."
+                    f"{shown} needs {needs / MILLION:,.0f} MB to decode, more than the {most // MILLION:,} MB allowed. "
+                    "Make it smaller."
                 )
             with self._changed:
                 self._wait(lambda: self._taken + needs <= most, shown)
@@ -328,6 +328,8 @@ class Decoders:
                 self._changed.notify_all()
 
     def _wait(self, ready: Callable[[], bool], shown: str) -> None:
-        """Wait until something is so; the lock is held."""
+        """Wait until a condition is true; the lock must be held."""
         if not self._changed.wait_for(lambda: self._closed or ready(), TURN_TIMEOUT) or self._closed:
-            raise Busy(f"{shown} was not stored: the server is busy with other images; try again in a few seconds.")
+            raise Busy(
+                f"{shown} was not stored because the server is busy with other images. Try again in a few seconds."
+            )

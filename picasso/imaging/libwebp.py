@@ -1,7 +1,7 @@
-"""Decoding WebP by the libwebp that Pillow itself brings along.
+"""Decoding WebP with the libwebp that is bundled with Pillow.
 
-Pillow asks it for a whole animation, even for one image, which takes 20 bytes for each pixel; asked for a single frame
-it takes 8. It is found through Pillow's own module, which is linked with it.
+Pillow uses its animation decoder even for single images, which needs 20 bytes per pixel; decoding a single frame needs
+8. The library is found through Pillow's own module, which is linked with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from picasso.imaging.headers.base import Header
 
 @cache
 def library() -> Any:
-    """Return the library, or None where it can't be asked directly: then Pillow decodes."""
+    """Return the library, or None if it can't be called directly; then Pillow decodes."""
     try:
         from PIL import _webp
 
@@ -32,15 +32,15 @@ def library() -> Any:
 
 
 def found() -> bool:
-    """Tell whether libwebp can be asked directly."""
+    """Tell whether libwebp can be called directly."""
     return library() is not None
 
 
 def decode(header: Header) -> Image.Image:
-    """Return the first frame of a WebP, on a transparent ground where it is smaller than the image.
+    """Return the first frame of a WebP, on a transparent canvas if it is smaller than the image.
 
     Raises:
-        ValueError: it is cut off or broken.
+        ValueError: it is truncated or damaged.
     """
     body = bytes(header.body)
     transparent = body[12:16] == b"VP8X" or (body[12:16] == b"VP8L" and bool(body[24] & 0x10))

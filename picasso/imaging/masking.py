@@ -1,4 +1,4 @@
-"""Hiding parts of an image: regions that somebody painted, and what is seen in their place. No model is needed."""
+"""Hiding regions of an image that the user painted, with different fills. No model is needed."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ FILLS = {
     "noise": "random pixels, the same each time",
     "image": "the same place of another image",
 }
-# The fills that are plain paint, and its value.
+# The fills with a plain colour, and its value.
 PAINTS = {"grey": 128, "black": 0, "white": 255}
-#: More shapes than anybody paints; more points than a stroke across the image has, and all strokes together.
+#: The maximum number of shapes, of points per stroke, and of points in total.
 MAX_SHAPES, MAX_POINTS, MAX_IN_TOTAL = 500, 5_000, 20_000
-# The blur's standard deviation as a fraction of the longer side: shapes disappear, light and colour stay.
+# The standard deviation of the blur as a fraction of the longer side: shapes disappear, light and colour remain.
 BLUR = 1 / 10
 
 Point = tuple[float, float]
@@ -40,8 +40,8 @@ class Shape:
     """A rectangle or a brush stroke, in fractions of the image's sides, so that it fits images of any size.
 
     Attributes:
-        points: for a rectangle two opposite corners (x, y), for a stroke the places it passes through.
-        width: of a stroke, as a fraction of the longer side; 0 for a rectangle.
+        points: for a rectangle, two opposite corners (x, y); for a stroke, the points that it passes through.
+        width: the width of a stroke as a fraction of the longer side; 0 for a rectangle.
     """
 
     points: tuple[Point, ...]
@@ -49,10 +49,10 @@ class Shape:
 
     @classmethod
     def parse(cls, document: object) -> Self:
-        """Read ``{"box": [left, top, right, bottom]}`` or ``{"line": [[x, y], ...], "width": 0.05}``.
+        """Parse ``{"box": [left, top, right, bottom]}`` or ``{"line": [[x, y], ...], "width": 0.05}``.
 
         Raises:
-            BadRequest: it is neither, or a number lies outside of 0..1.
+            BadRequest: it is neither, or a number is outside 0..1.
         """
         match document:
             case {"box": [left, top, right, bottom], **rest} if not rest:
@@ -72,7 +72,7 @@ class Shape:
         return cls(tuple(zip(places, places, strict=True)), float(width))
 
     def mark(self, mask: NDArray[np.bool_]) -> None:
-        """Mark in ``(H, W)`` the pixels whose centres lie inside, and at least one."""
+        """Mark in ``(H, W)`` the pixels whose centres are inside, but at least one."""
         height, width = mask.shape
         places = [(x * width, y * height) for x, y in self.points]
         if not self.width:
@@ -80,7 +80,7 @@ class Shape:
             columns, rows = span(left, right, width), span(top, bottom, height)
             mask[rows, columns] = True
             return
-        # Thick enough to leave no gaps.
+        # Wide enough to leave no gaps.
         radius = max(0.75, self.width * max(width, height) / 2)
         for (x0, y0), (x1, y1) in itertools.pairwise([places[0], *places]):
             columns, rows = around(x0, x1, radius, width), around(y0, y1, radius, height)
@@ -97,7 +97,7 @@ class Shape:
 
 
 def is_fraction(value: object) -> bool:
-    """Tell whether a value is a number from 0 to 1; NaN and booleans are not."""
+    """Tell whether a value is a number from 0 to 1, excluding NaN and booleans."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
@@ -107,7 +107,7 @@ def is_pair(value: object) -> bool:
 
 
 def span(one: float, other: float, side: int) -> slice:
-    """Return the pixels along one side whose centres lie between two places, or else the one that is nearest."""
+    """Return the pixels along one side whose centres are between two positions, or else the nearest one."""
     low, high = sorted((one, other))
     start, stop = math.floor(low + 0.5), math.ceil(high - 0.5)
     if start >= stop:
@@ -117,13 +117,13 @@ def span(one: float, other: float, side: int) -> slice:
 
 
 def around(one: float, other: float, radius: float, side: int) -> slice:
-    """Return the pixels along one side that lie no farther than ``radius`` from what is between two places."""
+    """Return the pixels along one side within ``radius`` of the interval between two positions."""
     return slice(max(0, int(min(one, other) - radius)), min(side, math.ceil(max(one, other) + radius)))
 
 
 @dataclass(frozen=True)
 class MaskEdit:
-    """What is hidden, and by what.
+    """The hidden regions and their fill.
 
     Attributes:
         shapes: the regions; together they are the mask.
@@ -135,10 +135,10 @@ class MaskEdit:
 
     @classmethod
     def parse(cls, shapes: object, fill: object) -> Self:
-        """Read shapes and the name of a fill as the API takes them.
+        """Parse shapes and the name of a fill in the format of the API.
 
         Raises:
-            BadRequest: says which of them is wrong, and what is valid.
+            BadRequest: one of them is invalid; the message states the valid values.
         """
         if not isinstance(fill, str) or fill not in FILLS:
             raise BadRequest(f"fill must be one of {', '.join(FILLS)}, not {str(fill)[:40]}.", field="fill")
@@ -146,19 +146,19 @@ class MaskEdit:
             raise BadRequest(f"shapes must be a list of at most {MAX_SHAPES} shapes.", field="shapes")
         hidden = cls(tuple(Shape.parse(shape) for shape in shapes), fill)
         if sum(len(shape.points) for shape in hidden.shapes) > MAX_IN_TOTAL:
-            raise BadRequest(f"The shapes have more than {MAX_IN_TOTAL} points together.", field="shapes")
+            raise BadRequest(f"The shapes have more than {MAX_IN_TOTAL} points in total.", field="shapes")
         return hidden
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
-        """Return which pixels are hidden, ``(H, W)``, for an image of ``size`` (W, H)."""
+        """Return the mask of hidden pixels, ``(H, W)``, for an image of ``size`` (W, H)."""
         return marked(self.shapes, size)
 
     def filling(self, view: Image.Image, other: Image.Image | None = None) -> Image.Image:
-        """Return an image of the size and mode of ``view`` that is seen where something is hidden.
+        """Return the image, with the size and mode of ``view``, that fills the hidden regions.
 
         Args:
             view: the image as the model sees it, grey or colour.
-            other: for the fill "image", that one as the model sees it.
+            other: for the fill "image", the other image as the model sees it.
         """
         return filling(view, self.fill, other)
 
@@ -169,18 +169,18 @@ class MaskEdit:
 
 
 def filling(view: Image.Image, fill: str, other: Image.Image | None = None, seed: int = 0) -> Image.Image:
-    """Return an image of the size and mode of ``view`` that shows one of :data:`FILLS` everywhere.
+    """Return an image of the size and mode of ``view`` with one of :data:`FILLS` everywhere.
 
     Args:
         view: the image as the model sees it, grey or colour.
         fill: the name of the fill.
-        other: for the fill "image", that one as the model sees it.
-        seed: for the fill "noise"; the same seed gives the same pixels.
+        other: for the fill "image", the other image as the model sees it.
+        seed: the seed of the fill "noise"; the same seed gives the same pixels.
     """
     bands = len(view.getbands())
     if fill == "image":
         if other is None:
-            raise BadRequest('The fill "image" needs another image: name its number.', field="other")
+            raise BadRequest('The fill "image" requires another image; give its number.', field="other")
         return other.convert(view.mode)
     if fill == "blur":
         return view.filter(ImageFilter.GaussianBlur(max(view.size) * BLUR))
@@ -195,7 +195,7 @@ def filling(view: Image.Image, fill: str, other: Image.Image | None = None, seed
 
 
 def blurred(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return numbers ``(H, W, C)`` of any range, each channel blurred as an image would be."""
+    """Return an array ``(H, W, C)`` of any range with each channel blurred like an image."""
     low, span = float(array.min()), float(np.ptp(array)) or 1.0
     channels = np.round((array - low) / span * 255).astype(np.uint8).transpose(2, 0, 1)
     soft = [np.asarray(filling(Image.fromarray(channel), "blur"), np.float32) for channel in channels]
@@ -203,9 +203,9 @@ def blurred(array: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def painted(array: NDArray[np.float32], fill: str, seed: int = 0) -> NDArray[np.float32]:
-    """Return numbers shaped like ``array`` of one of :data:`FILLS` but "image", where no image stands for them.
+    """Return an array shaped like ``array`` with one of :data:`FILLS` except "image", for inputs without an exact view.
 
-    Black is the smallest of the numbers and white the largest.
+    Black is the smallest value and white the largest.
     """
     if fill == "mean":
         return np.broadcast_to(array.mean(axis=(0, 1)), array.shape)
@@ -218,7 +218,7 @@ def painted(array: NDArray[np.float32], fill: str, seed: int = 0) -> NDArray[np.
 
 @functools.lru_cache(maxsize=4)
 def marked(shapes: tuple[Shape, ...], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the mask of shapes; the last ones are kept, because many images are of one size."""
+    """Return the mask of shapes; recent masks are cached, because many images have the same size."""
     mask = np.zeros(size[::-1], np.bool_)
     for shape in shapes:
         shape.mark(mask)

@@ -1,4 +1,4 @@
-"""Pixels of any kind made upright, grey or colour, of eight bits; and what of them a user should know."""
+"""Conversion of pixels of any kind to upright 8-bit grey or colour, with notes for the user."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ PHOTOMETRIC, SAMPLE_FORMAT = 262, 339
 WHITE_IS_0, SIGNED = 0, 2
 MORE = "for more channels or other types, override open_image() in a model class, or save it as 8-bit PNG."
 
-# An image uses few of its 256 levels if the largest differs from the smallest by no more than a twentieth of them, and
-# few of 65,536 if none is larger than that of 14 bits.
+# An 8-bit image uses few of its 256 levels if its range is at most a twentieth of them; a 16-bit image uses few of its
+# 65,536 levels if no value exceeds 14 bits.
 FEW, FEW_WIDE = 12, 1 << 14
 
-# By how much floats may leave 0..1: less than what would change a byte.
+# The tolerance of floats outside 0..1: too small to change a byte.
 ROUNDING = 1e-3
 
-# White where integers have 16 bits.
+# The value of white in 16-bit integers.
 HIGHEST_16_BIT = 65535
 
-# So many pixels are changed at once: what is done to an image takes little memory beside it.
+# The number of pixels processed at once, so that conversions need little additional memory.
 PIECE = 1 << 18
 
-# What turns an image upright, by its EXIF orientation.
+# The transpositions that turn an image upright, by its EXIF orientation.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -42,23 +42,23 @@ TURNS = {
 
 @dataclass(frozen=True)
 class Decoded:
-    """An upright image, in mode L or RGB, and what the user should know of how it was read."""
+    """An upright image, in mode L or RGB, with notes for the user on how it was read."""
 
     image: Image.Image
     notes: tuple[str, ...] = ()
 
 
 def clean(image: Image.Image, shown: str, stored: int, *, ours: bool) -> Decoded:
-    """Return an image upright, in mode L or RGB, without metadata, and what the user should know of it.
+    """Return an image upright, in mode L or RGB, without metadata, with notes for the user.
 
     Args:
-        image: of any mode; it may not be loaded yet.
-        shown: what it is called in messages.
-        stored: how, 1 to 8 as in EXIF.
-        ours: whether its pixels may be changed: nobody else has it.
+        image: an image of any mode, loaded or not.
+        shown: its name in messages.
+        stored: its orientation, 1 to 8 as in EXIF.
+        ours: whether its pixels can be changed in place, because there is no other reference to it.
     """
     check_samples(image, shown)
-    # Known before the pixels are loaded only: of colours, Pillow keeps the upper 8 bits.
+    # This is known only before the pixels are loaded, because Pillow keeps only the upper 8 bits of colours.
     halved = not deep(image) and is_16_bit(image)
     image.load()
     found: tuple[str, ...] = ()
@@ -75,18 +75,18 @@ def clean(image: Image.Image, shown: str, stored: int, *, ours: bool) -> Decoded
 
 
 def is_grey(mode: str) -> bool:
-    """Tell whether images of a mode become grey ones."""
+    """Tell whether images of a mode are converted to grey."""
     return mode in ("1", "L", "LA", "La") or mode.startswith(("I", "F"))
 
 
 def flat(image: Image.Image, *, ours: bool) -> Image.Image:
-    """Return a loaded image of 8 bits in mode L or RGB, where it is transparent on white; a new one unless ``ours``."""
+    """Return a loaded 8-bit image in mode L or RGB, on white if it is transparent; a new one unless ``ours``."""
     mode = "L" if is_grey(image.mode) else "RGB"
     if image.mode not in ("LA", "PA", "RGBA", "La", "RGBa") and "transparency" not in image.info:
         if image.mode != mode:
             return image.convert(mode)
         return image if ours else image.copy()
-    # Each piece is read before it is written, so that an image of this mode can be its own target.
+    # Each piece is read before it is written, so an image of this mode can be converted in place.
     target = image if ours and image.mode == mode else Image.new(mode, image.size)
     for piece, top in pieces(image):
         coloured = (piece.convert("LA") if piece.mode == "La" else piece).convert("RGBA")
@@ -103,38 +103,38 @@ def pieces(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
 
 
 def bare(image: Image.Image) -> Image.Image:
-    """Return an image without anything but its pixels, which are not copied."""
+    """Return an image without metadata; its pixels are not copied."""
     return Image.Image()._new(image.im)
 
 
 def is_16_bit(image: Image.Image) -> bool:
-    """Tell whether an image that is not loaded yet has channels of 16 bits in its file."""
+    """Tell whether the file of an image that is not loaded yet has 16-bit channels."""
     ways = [tile.args for tile in getattr(image, "tile", ()) if tile.args]
     return any(";16" in (way if isinstance(way, str) else str(way[0])) for way in ways)
 
 
 def check_samples(image: Image.Image, shown: str) -> None:
-    """Raise an error where a TIFF says of its values what Pillow does not heed: signs of bytes, and white as 0."""
+    """Raise an error if a TIFF uses properties that Pillow ignores: signed bytes, or 0 as white."""
     tags = getattr(image, "tag_v2", None)
     if image.format != "TIFF" or tags is None:
         return
     if SIGNED in tags.get(SAMPLE_FORMAT, ()) and not deep(image):
-        raise UnsupportedImage(f"{shown} is a TIFF of signed 8-bit values, of which nobody knows the white; {MORE}")
+        raise UnsupportedImage(f"{shown} is a TIFF of signed 8-bit values, for which white is undefined; {MORE}")
     if tags.get(PHOTOMETRIC) == WHITE_IS_0 and deep(image):
-        raise UnsupportedImage(f"{shown} is a TIFF of more than 8 bits in which 0 is white; save it with 0 as black.")
+        raise UnsupportedImage(f"{shown} is a TIFF with more than 8 bits in which 0 is white. Save it with 0 as black.")
 
 
 def check_bounds(low: Any, high: Any, kind: str, name: str) -> None:
-    """Do so by the smallest and the largest of the values, and the letter of their type."""
+    """Validate values by their minimum, their maximum and the letter of their type."""
     if kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
-        raise BadRequest(f"{name} holds values that are not finite numbers (NaN or infinity); replace them, as by 0.")
+        raise BadRequest(f"{name} has NaN or infinite values. Replace them, for example with 0.")
     if kind == "f" and not (low >= -ROUNDING and high <= 1 + ROUNDING):
         raise BadRequest(
-            f"{name} holds floats from {low:.4g} to {high:.4g}; floats must lie in 0..1. Divide them, or pass 8-bit "
-            "integers. Whatever the model needs, preprocessing makes of them."
+            f"{name} has floats from {low:.4g} to {high:.4g}, but floats must be in 0..1. Divide them, or pass 8-bit "
+            "integers. Preprocessing converts them to what the model needs."
         )
     if kind != "f" and (low < 0 or high > HIGHEST_16_BIT):
-        raise BadRequest(f"{name} holds integers from {low} to {high}; they must lie in 0..255 or 0..65535.")
+        raise BadRequest(f"{name} has integers from {low} to {high}, but they must be in 0..255 or 0..65535.")
 
 
 def deep(image: Image.Image) -> bool:
@@ -143,7 +143,7 @@ def deep(image: Image.Image) -> bool:
 
 
 def remarks_of_halved(image: Image.Image, shown: str) -> tuple[str, ...]:
-    """Return the same of a loaded image whose channels had 16 bits, of which it has the upper 8."""
+    """Return the note for a loaded image that has only the upper 8 bits of its 16-bit channels."""
     bands: Any = image.getextrema()
     colours = bands[: 3 if len(bands) > 2 else 1]
     high = (max(band[1] for band in colours) << 8) + 255
@@ -151,32 +151,32 @@ def remarks_of_halved(image: Image.Image, shown: str) -> tuple[str, ...]:
 
 
 def few_bits(high: int, about: str, shown: str) -> tuple[str, ...]:
-    """Say that 16-bit values use only their lowest bits."""
+    """Return the note that 16-bit values use only their lowest bits."""
     bits = max(8, high.bit_length())
     return (
         f"{shown} has 16 bits, but its largest value is {about}, as in {bits}-bit data. 16-bit values are "
-        "divided by 257, so the image is darker than was meant. Save it with 8 bits, or with values up to 65,535.",
+        "divided by 257, so the image is darker than intended. Save it with 8 bits, or with values up to 65,535.",
     )
 
 
 def remarks(image: Image.Image, shown: str) -> tuple[str, ...]:
-    """Return what the user should know of an 8-bit image: that it uses few of its values."""
+    """Return the notes on an 8-bit image that uses few of its values."""
     # Unlike getextrema(), a histogram copies no channel.
     used = np.flatnonzero(np.reshape(image.histogram(), (-1, 256)).any(axis=0))
     low, high = int(used[0]), int(used[-1])
-    # Of a handful of pixels nothing can be said.
+    # Very few pixels allow no conclusion.
     if high - low > FEW or image.width * image.height < 16:
         return ()
     if low == high:
-        return (f"{shown} has the value {low} everywhere, so there is nothing in it for a model to look at.",)
+        return (f"All pixels of {shown} have the value {low}, so it has no content.",)
     return (
-        f"{shown} uses only the values {low} to {high} of 0 to 255. They are left as they are: if the model was "
-        "trained on images of full contrast, stretch them before.",
+        f"{shown} uses only the values {low} to {high} of 0 to 255. They are not changed: if the model was trained on "
+        "images of full contrast, stretch the contrast first.",
     )
 
 
 def orientation(image: Image.Image) -> int:
-    """Return how a loaded image is stored, 1 to 8; upright (1) where its EXIF does not say so or can't be read."""
+    """Return the orientation of a loaded image, 1 to 8; upright (1) if its EXIF has none or can't be read."""
     try:
         found = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:
@@ -185,10 +185,10 @@ def orientation(image: Image.Image) -> int:
 
 
 def eight_bits(image: Image.Image, shown: str) -> tuple[Image.Image, tuple[str, ...]]:
-    """Scale an image of wide integers (0..65535) or floats (0..1) to 8 bits; say if it uses only the lowest of them.
+    """Scale an image of wide integers (0..65535) or floats (0..1) to 8 bits; add a note if it uses only low bits.
 
     Raises:
-        BadRequest: its values are not all in that range: nobody knows which of them is white.
+        BadRequest: a value is outside that range, so white is undefined.
     """
     bounds, kind = [], ""
     for piece, _ in pieces(image):
@@ -199,7 +199,7 @@ def eight_bits(image: Image.Image, shown: str) -> tuple[Image.Image, tuple[str, 
     low, high = lows.min(), highs.max()
     check_bounds(low, high, kind, shown)
     grey = Image.new("L", image.size)
-    # Piece by piece: as floats, a large image would take eight times the memory.
+    # Processed in pieces, because a large image as floats would need eight times the memory.
     for piece, top in pieces(image):
         scaled = np.round(np.asarray(piece) / (1 if kind == "f" else HIGHEST_16_BIT) * 255).astype(np.uint8)
         grey.paste(Image.fromarray(scaled), (0, top))

@@ -1,1 +1,1 @@
-"""Runs and audits as folders, the queue they wait in, and the process that computes them."""
+"""Runs and audits, stored as folders, the job queue, and the worker process."""

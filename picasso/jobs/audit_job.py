@@ -2,22 +2,7 @@
 
 The web server collects the images and the worker process runs the tests. They share nothing but these files.
 
-==================  ==============================================================================
-``audit.json``      when it was created, and the class names of the model
-``images/``         image N of class T as ``T-N``, and its name in ``T-N.json``
-``refused.json``    a sentence for each rejected image, and for the classes that were left out
-``counts.json``     the number of images of each class, so that files need not be listed for each upload
-``start.json``      :class:`~picasso.jobs.audit_documents.AuditRequest`: the audit is queued; rewritten to resume
-``progress.json``   :class:`~picasso.jobs.audit_documents.Progress`: the current step, and the cost
-``findings.json``   the findings so far, and finally the verdict
-``trials/``         the completed trials, from which an interrupted audit continues
-``out/``            the report, JSON, JUnit XML, and the evidence
-``done``            the audit is finished
-``cancel``          the audit was cancelled
-``error.json``      the error of a failed audit
-==================  ==============================================================================
-
-The worker module, :mod:`picasso.jobs.auditor`, needs SciPy and a model; the web server imports neither.
+==================  =======================================================================
 """
 
 from __future__ import annotations
@@ -46,7 +31,7 @@ MAX_REFUSED = 50
 class Audit(Job):
     """The folder of one audit; its state is read from the files."""
 
-    document, gone = "audit.json", "There is no such audit in this session; it may have expired."
+    document, gone = "audit.json", "There is no such audit in this session. It may have expired."
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -161,7 +146,7 @@ class Audit(Job):
             NotFound: the audit was deleted in the meantime.
         """
         if self.state() not in ("gathering", "cancelled", "failed"):
-            raise BadRequest("The audit was started already.")
+            raise BadRequest("The audit has already started.")
         taken(self.counts(), self.class_names)
         with self.unless_deleted(NotFound(self.gone)):
             # The worker may have been killed between the verdict and the end; it computes the verdict again.

@@ -1,4 +1,4 @@
-"""What runs and audits have in common: each is a folder, and marks in it say that nobody wants it, or why it failed."""
+"""The base class of runs and audits: a folder with marks for cancellation and failure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from picasso.errors import PicassoError, document_of
 
 
 class Job:
-    """The folder of some work, which the web server and the process that computes share."""
+    """The folder of a job, which the web server and the worker process share."""
 
-    #: The file that is there from the beginning until it is deleted.
+    #: The file that exists from its creation until it is deleted.
     document: str
-    #: What is said where there is none.
+    #: The message if it does not exist.
     gone: str
 
     def __init__(self, folder: Path) -> None:
@@ -23,21 +23,21 @@ class Job:
 
     @property
     def created(self) -> float:
-        """When it was begun, in seconds since the epoch."""
+        """The time of its creation, in seconds since the epoch."""
         raise NotImplementedError
 
     def cancel(self) -> None:
-        """Ask whoever computes to stop at the next report of progress; one that was deleted meanwhile stops anyway."""
+        """Make the worker stop at the next progress report; a deleted job stops anyway."""
         with suppress(FileNotFoundError):
             (self.folder / "cancel").touch()
 
     def deleted(self) -> bool:
-        """Tell whether it is no longer there."""
-        # The folder may be: it survives its deletion if progress is written into it at that very moment.
+        """Tell whether it was deleted."""
+        # The folder may still exist: it survives if progress is written to it during the deletion.
         return not (self.folder / self.document).is_file()
 
     def at_work(self) -> bool:
-        """Tell whether something is still going to happen by itself: it waits or computes."""
+        """Tell whether it is queued or running."""
         raise NotImplementedError
 
     def is_stopped(self) -> bool:
@@ -45,7 +45,7 @@ class Job:
         return self.deleted() or any((self.folder / mark).exists() for mark in ("cancel", "error.json"))
 
     def fail(self, error: PicassoError) -> None:
-        """Note why it failed; the first reason stays. One that was deleted meanwhile needs none."""
+        """Store the reason of a failure unless there already is one or the job was deleted."""
         if (self.folder / "error.json").exists():
             return
         try:
@@ -54,7 +54,7 @@ class Job:
         except FileNotFoundError:
             pass
         except OSError:
-            # Not even the reason has room on the disk; an empty file has, and ends the waiting.
+            # The disk has no space for the reason, but an empty file can still mark the failure.
             with suppress(OSError):
                 self.cancel()
 

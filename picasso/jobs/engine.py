@@ -1,8 +1,8 @@
-"""Carrying work to a worker: the interface, and the engine that comes with Picasso.
+"""The interface of engines, which pass work to a worker, and Picasso's own engine.
 
-An engine submits shards and audits, asks questions, and closes; progress, cancelling and results are files in the
-folder of the run or the audit and the same for every engine. One that spreads them over machines has to call
-:func:`picasso.jobs.worker.run_shard` and :func:`picasso.jobs.worker.run_audit` there.
+An engine submits shards and audits, asks questions, and closes. Progress, cancellation and results are files in the
+folder of the run or the audit and the same for every engine. An engine that distributes work to several machines must
+call :func:`picasso.jobs.worker.run_shard` and :func:`picasso.jobs.worker.run_audit` there.
 """
 
 from __future__ import annotations
@@ -29,43 +29,43 @@ from picasso.jobs.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
-# How often a worker is looked at, and how long a cancelled shard may go on.
+# How often a worker is checked, and how long a cancelled shard may continue.
 WATCH_SECONDS, GRACE_SECONDS = 0.5, 30.0
-# How long a model may take to load; the largest take a few minutes, and a spoilt file may take for ever.
+# The time limit for loading a model; the largest models take a few minutes, but a damaged file may take forever.
 LOAD_SECONDS = 900.0
-# How often a model is loaded whose worker was killed meanwhile, where none has loaded it yet.
+# The maximum number of attempts to load a model whose worker was killed, if no worker has loaded it before.
 LOAD_TRIES = 3
-# A worker that can't be started, or dies before it has loaded its model, is tried again after so long, then after twice
-# that and so on. Who waits for one is told after so many seconds that there is none.
+# A worker that can't be started, or dies before it has loaded its model, is retried after this time, which doubles
+# after each failure. Requests that wait for a worker fail after this many seconds.
 BACKOFF_SECONDS, MAX_BACKOFF, START_SECONDS = 1.0, 60.0, 60.0
-# A loop that was not seen at work for so long stands still, and so may a worker of which nothing is heard.
+# A loop without progress for this long is considered stuck; the same holds for a worker without a sign of life.
 STILL_SECONDS, QUIET_SECONDS = 30.0, 15.0
 
 Queued = tuple["Future[None] | None", "QueuedTask"]
-# What wakes the supervisor comes before any work.
+# Wake-up messages for the supervisor come before any work.
 WAKING = 10**9
 LOADING: Mapping[str, Any] = {"state": "loading"}
 
 
 @dataclass(frozen=True)
 class QueuedTask:
-    """What a worker is given: a shard of a run, or an audit if there is no shard."""
+    """The work for a worker: a shard of a run, or an audit if there is no shard."""
 
     folder: Path
     shard: int | None = None
 
     @property
     def owner(self) -> Path:
-        """The folder of the session that wants it: sessions take turns."""
+        """The folder of the session that it belongs to; sessions take turns."""
         return self.folder.parent.parent
 
     @property
     def what(self) -> str:
-        """What it is, in a word."""
+        """The kind of job, in one word."""
         return "audit" if self.shard is None else "run"
 
     def computed(self) -> float:
-        """Return how many seconds the run or audit has computed besides this."""
+        """Return the computing time of the run or audit in seconds without this job."""
         return Audit(self.folder).computed() if self.shard is None else Run(self.folder).computed(self.shard)
 
     def is_stopped(self) -> bool:
@@ -73,52 +73,52 @@ class QueuedTask:
         return (Audit(self.folder) if self.shard is None else Run(self.folder)).is_stopped()
 
     def given_to(self, child: WorkerProcess) -> Future[Any]:
-        """Have it computed."""
+        """Send it to a worker."""
         if self.shard is None:
             return child.request("audit", folder=str(self.folder))
         return child.request("shard", folder=str(self.folder), shard=self.shard)
 
 
 class Engine(Protocol):
-    """What the queue asks of an engine."""
+    """The interface between the queue and an engine."""
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
-        """Compute a shard; a higher priority goes first, and sessions take turns.
+        """Compute a shard; higher priorities go first, and sessions take turns.
 
-        The future raises WorkerDied if the process that computes ended.
+        The future raises WorkerDied if the worker process ended.
         """
 
     def audit(self, folder: Path) -> Future[None]:
-        """Do an audit, or go on with it. The future raises WorkerCrashed if its process ended by itself."""
+        """Run or continue an audit. The future raises WorkerCrashed if its worker process crashed."""
 
     def ask(self, question: dict[str, Any]) -> Future[Any]:
-        """Have a :mod:`picasso.explanation.questions` answered as soon as possible, before any shard that waits."""
+        """Answer a question of :mod:`picasso.explanation.questions` as soon as possible, before any queued shard."""
 
     def model_status(self) -> Mapping[str, Any]:
         """Return ``state`` (loading, ready or failed) with the model's ``card`` or an ``error``."""
 
     def health(self) -> str:
-        """Return "ready" where what is asked for now is computed, or in a word why it is not."""
+        """Return "ready" if requests are computed now, or the reason in one word if not."""
 
     def close(self) -> None:
-        """Stop computing and release everything."""
+        """Stop all work and release all resources."""
 
 
 class LocalEngine:
     """One child process, given one shard or audit at a time; questions are answered between two chunks of it.
 
-    One thread, the supervisor, gives the child its work and watches it. If the child dies, the shard at work fails, a
-    new child starts and the next shard goes there. A child that hangs is killed, and so is one whose run has computed
-    for too long or does not stop when it should.
+    One thread, the supervisor, sends work to the child and watches it. If the child dies, the current shard fails, and
+    a new child starts and gets the next shard. A child that hangs is killed, and so is one whose run exceeds its time
+    limit or does not stop when it was cancelled.
 
     Args:
-        configured: where the worker finds the model; see :func:`picasso.jobs.worker.reference`.
+        configured: how the worker finds the model; see :func:`picasso.jobs.worker.reference`.
         work_dir: a folder for the child's files.
-        limit: how many seconds a run may compute.
-        stall: how many seconds it may compute without coming any further.
+        limit: the time limit of a run, in seconds.
+        stall: the time limit of a run without progress, in seconds.
 
     Raises:
-        WorkerDied: there is no room for another process from the beginning.
+        WorkerDied: the first process can't be started.
     """
 
     def __init__(
@@ -131,25 +131,25 @@ class LocalEngine:
         self._jobs: Turns[Queued] = Turns()
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        # Questions that wait for another child.
+        # Questions that wait for the next child.
         self._held: list[tuple[Future[Any], dict[str, Any]]] = []
-        # What a child said of the model, once one has loaded it.
+        # The model's status, as reported by the first child that loaded it.
         self._known: Mapping[str, Any] | None = None
-        # How often in a row there was no child that loaded the model, when the next one may start, and why.
+        # The number of consecutive children that failed to load the model, the time of the next start, and the reason.
         self._failures, self._next_start, self._trouble = 0, -math.inf, ""
-        # Whether loading took too long.
+        # Whether loading timed out.
         self._given_up = False
         try:
             self._child = WorkerProcess(*self._arguments)
         except (OSError, RuntimeError) as error:
-            raise WorkerDied(f"The process that computes can't be started: {reason(error)}.") from error
+            raise WorkerDied(f"The worker process can't be started: {reason(error)}.") from error
         self._started = self._seen = time.monotonic()
         self._buried: WorkerProcess | None = None
         self._watchdog = Watchdog(stall, self._started)
         self._thread = threading.Thread(target=self._supervise, name="picasso-engine", daemon=True)
         self._thread.start()
 
-    # ---- what others ask ----------------------------------------------------------------------------------
+    # ---- public interface ---------------------------------------------------------------------------------
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
         """Queue a shard for the child."""
@@ -167,7 +167,7 @@ class LocalEngine:
         return future
 
     def ask(self, question: dict[str, Any]) -> Future[Any]:
-        """Pass a question to the child, or keep it for the next one where this has died."""
+        """Send a question to the child, or keep it for the next child if this one has died."""
         future: Future[Any] = Future()
         with self._lock:
             child = self._child
@@ -181,7 +181,7 @@ class LocalEngine:
         return future
 
     def model_status(self) -> Mapping[str, Any]:
-        """Return what the child said of its model; while another one loads it again, what the one before said."""
+        """Return the status of the model; while a new child loads it again, the last known status."""
         child = self._child
         if child.status:
             return child.status
@@ -192,11 +192,11 @@ class LocalEngine:
         if child.why:
             return {"state": "failed", "error": child.why}
         code = child.process.exitcode
-        why = f"The worker process ended with exit code {code} while it loaded the model. The log says more."
+        why = f"The worker process ended with exit code {code} while loading the model. See the log for details."
         return {"state": "failed", "error": why}
 
     def health(self) -> str:
-        """Return how it stands: ready; loading, failed, restarting, not responding, or stopped."""
+        """Return its state: ready, loading, failed, restarting, not responding, or stopped."""
         child, still = self._child, time.monotonic() - self._seen > STILL_SECONDS
         if self._closing.is_set() or still or not self._thread.is_alive():
             return "stopped"
@@ -209,13 +209,13 @@ class LocalEngine:
         return "not responding" if self._watchdog.silent > QUIET_SECONDS else "ready"
 
     def close(self) -> None:
-        """End the child at once and the threads with it; what waits is given up."""
+        """Stop the child and the threads immediately; waiting work fails."""
         self._closing.set()
         self._wake()
         self._child.close()
         self._thread.join(timeout=5)
         self._child.close()
-        self._fail_held("The server is being stopped.")
+        self._fail_held("The server is shutting down.")
         while not self._jobs.empty():
             future, _ = self._jobs.get(timeout=0)
             if future:
@@ -224,21 +224,21 @@ class LocalEngine:
     # ---- the supervisor -----------------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        """Have the supervisor look at once."""
+        """Wake up the supervisor."""
         self._jobs.put((None, QueuedTask(Path())), None, WAKING)
 
     def _supervise(self) -> None:
-        """Keep a child alive and give it one job after the other, whatever goes wrong with either."""
+        """Keep a child alive and send it one job after another, whatever fails."""
         while not self._closing.is_set():
             try:
                 self._turn()
             except Exception:
-                log.exception("the engine goes on after an error")
+                log.exception("the engine continues after an error")
                 self._closing.wait(WATCH_SECONDS)
 
     def _turn(self) -> None:
         self._look(busy=self._child.pending() > 0)
-        # One that has loaded its model and died is replaced at once, so that nobody waits for that later.
+        # A child that had loaded its model and died is replaced immediately, so that no later request waits for it.
         if not self._child.alive() and (self._known or self._held or self._killed()):
             self._living()
         try:
@@ -261,7 +261,7 @@ class LocalEngine:
             future.set_exception(error)
 
     def _look(self, *, busy: bool) -> None:
-        """Note what the child said of its model, and kill one that hangs or never loads it."""
+        """Store the child's status of the model, and kill a child that hangs or does not load it in time."""
         child, now = self._child, time.monotonic()
         self._seen = now
         if child.status is not None and child.status["state"] == "ready":
@@ -269,30 +269,28 @@ class LocalEngine:
         if not child.alive() or child.why:
             return
         if why := self._watchdog.look(now, child.signs, busy, starting=child.status is None):
-            child.kill(f"The process that computes {why}, so it was ended; another one starts.")
+            child.kill(f"The worker process {why}, so it was stopped. A new one is starting.")
         elif child.status is None and now - self._started > LOAD_SECONDS:
             minutes, self._given_up = LOAD_SECONDS / 60, True
-            child.kill(
-                f"The model was not loaded after {minutes:g} minutes, so that was given up. The file may be spoilt."
-            )
+            child.kill(f"Loading the model timed out after {minutes:g} minutes. The file may be damaged.")
 
     def _killed(self) -> bool:
-        """Tell whether the child was killed while it loaded its model, which is worth another try.
+        """Tell whether the child was killed while it loaded its model, so that another attempt makes sense.
 
-        By the system that ran out of memory, by somebody, or because it gave no sign of life. One that ended by itself
-        would do so again.
+        The system may have run out of memory, a user may have killed it, or it did not respond. A child that ended by
+        itself would do so again.
         """
         killed = self._child.status is None and self._child.process.exitcode == -signal.SIGKILL
         return killed and not self._given_up and self._failures < LOAD_TRIES
 
     def _living(self) -> WorkerProcess | None:
-        """Return the child, or another in its place if it has died; None where there can't be one yet."""
+        """Return the child, or a new one if it has died; None if none can be started yet."""
         if self._child.alive() or self._closing.is_set():
             return self._child
         now = time.monotonic()
         if self._buried is not self._child:
             self._buried = self._child
-            log.warning("the worker ended with exit code %s; another one starts", self._child.process.exitcode)
+            log.warning("the worker ended with exit code %s; a new one is starting", self._child.process.exitcode)
             if self._child.status is None:
                 self._failed(now, "it ended before the model was loaded")
             self._child.close()
@@ -300,10 +298,10 @@ class LocalEngine:
             return None
         try:
             child = WorkerProcess(*self._arguments)
-        # No memory, no file, no thread: it may be there again in a moment.
+        # Memory, files or threads are exhausted; they may be available again shortly.
         except Exception as error:
             self._failed(now, reason(error))
-            self._fail_held("The process that computes can't be started just now; try again in a few seconds.")
+            self._fail_held("The worker process can't be started at the moment. Try again in a few seconds.")
             return None
         with self._lock:
             self._child, self._started, self._watchdog = child, now, Watchdog(self._stall, now)
@@ -313,10 +311,10 @@ class LocalEngine:
         return child
 
     def _failed(self, now: float, why: str) -> None:
-        """Note that there is no child, and when the next one is tried."""
+        """Store the failure, and schedule the next attempt."""
         delay = min(MAX_BACKOFF, BACKOFF_SECONDS * 2**self._failures)
         self._failures, self._next_start, self._trouble = self._failures + 1, now + delay, why
-        log.error("the worker can't be started (%s); it is tried again in %g seconds", why, delay)
+        log.error("the worker can't be started (%s); retrying in %g seconds", why, delay)
 
     def _fail_held(self, why: str) -> None:
         with self._lock:
@@ -325,7 +323,7 @@ class LocalEngine:
             future.set_exception(NotReady(why))
 
     def _ready_for(self, work: QueuedTask) -> WorkerProcess:
-        """Return a living child for a job; raise WorkerDied where there is none in time, or nobody wants the job."""
+        """Return a running child for a job; raise WorkerDied if there is none in time or the job was cancelled."""
         began = time.monotonic()
         while True:
             child = self._living()
@@ -333,11 +331,11 @@ class LocalEngine:
             if child:
                 return child
             if self._seen - began > START_SECONDS or work.is_stopped():
-                raise WorkerDied(f"The process that computes can't be started: {self._trouble}.")
+                raise WorkerDied(f"The worker process can't be started: {self._trouble}.")
             self._closing.wait(min(WATCH_SECONDS, max(0.0, self._next_start - self._seen)))
 
     def _watched(self, child: WorkerProcess, work: QueuedTask) -> Future[Any]:
-        """Have something computed; kill the child where that takes too long, or does not stop."""
+        """Compute a job; kill the child if the job takes too long or does not stop."""
         started, stopped_since = time.monotonic(), None
         before, what = work.computed(), work.what
         future = work.given_to(child)
@@ -345,18 +343,18 @@ class LocalEngine:
             now = time.monotonic()
             self._look(busy=True)
             if child.status is None:
-                # It loads its model, which is no computing.
+                # Loading the model does not count as computing time.
                 started = now
             if before + now - started > self._limit and not child.why:
-                child.kill(f"The {what} computed for more than {self._limit / 60:g} minutes, which is the limit.")
+                child.kill(f"The {what} exceeded the time limit of {self._limit / 60:g} minutes.")
             stopped_since = (stopped_since or now) if work.is_stopped() else None
             if stopped_since and now - stopped_since > GRACE_SECONDS and not child.why:
-                child.kill(f"The {what} did not stop when it was cancelled, so its process was ended.")
+                child.kill(f"The {what} did not stop when it was cancelled, so its process was killed.")
         return future
 
 
 def copy(outer: Future[Any], inner: Future[Any]) -> None:
-    """Give one future the outcome of another."""
+    """Copy the outcome of one future to another."""
     error = inner.exception()
     if error:
         outer.set_exception(error)

@@ -1,4 +1,4 @@
-"""How many requests may wait for the process that computes; the server's other threads answer everything else."""
+"""Limits the number of requests that wait for the worker process, so that other threads can answer the rest."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from picasso.errors import Busy
 
 
 class Gate:
-    """A number of places for requests that wait. Who finds none is told so at once, and never waits for one.
+    """A limited number of places for waiting requests. Requests beyond the limit fail immediately.
 
     Args:
-        places: how many requests may wait at the same time. Where there are several, one owner takes all but one.
+        places: the maximum number of waiting requests. If there are several, one owner can take all but one.
     """
 
     def __init__(self, places: int) -> None:
@@ -24,19 +24,21 @@ class Gate:
 
     @contextmanager
     def place(self, owner: Hashable = None) -> Iterator[None]:
-        """Take a place for as long as the block runs.
+        """Take a place while the block runs.
 
         Args:
-            owner: who takes it; None is nobody in particular, and may take all.
+            owner: the owner of the place; None stands for no particular owner, who can take all.
 
         Raises:
-            Busy: all of them are taken, or all that one owner may have.
+            Busy: all places are taken, or all that one owner can have.
         """
         with self._lock:
             if self._taken.total() >= self._places:
-                raise Busy(f"{self._places} requests wait for the model already; try again in a few seconds.")
+                raise Busy(f"Too many requests are waiting for the model ({self._places}). Try again in a few seconds.")
             if owner is not None and self._taken[owner] >= self._each:
-                raise Busy("An earlier request of yours still waits for the model; try again when it is answered.")
+                raise Busy(
+                    "One of your earlier requests is still waiting for the model. Try again when it is answered."
+                )
             self._taken[owner] += 1
         try:
             yield

@@ -1,7 +1,7 @@
-"""What the server and the process that computes say to each other: plain values, sent as JSON.
+"""The messages between the server and the worker process: plain values, sent as JSON.
 
-An exception could hold anything, even what can't be sent or can't be read again. So of an error only its code, message
-and field travel, and whoever asked raises Picasso's own error of that code.
+An exception can contain anything, including objects that can't be serialized. So only the code, message and field of
+an error are sent, and the receiver raises Picasso's own error with that code.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from picasso.errors import ErrorDocument, PicassoError
 
 @dataclass(frozen=True)
 class Request:
-    """What the server wants.
+    """A request of the server.
 
     Attributes:
-        number: the answer has the same.
+        number: its number, which the answer repeats.
         kind: a shard of a run, an audit, or a question of :mod:`picasso.explanation.questions`.
-        folder: of the run or the audit.
-        shard: its number.
+        folder: the folder of the run or the audit.
+        shard: the number of the shard.
         question: the question.
     """
 
@@ -36,7 +36,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a request: a value, or an error; neither for a shard or an audit, which say all in their folder."""
+    """The answer to a request: a value or an error; neither for shards and audits, which write to their folders."""
 
     number: int
     value: Any = None
@@ -45,18 +45,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Status:
-    """How the model stands: ``state`` (ready or failed), and ``card`` and ``report``, or ``error``."""
+    """The status of the model: ``state`` (ready or failed), and ``card`` and ``report``, or ``error``."""
 
     status: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Pulse:
-    """A sign of life, every :data:`PULSE_SECONDS`.
+    """A heartbeat, sent every :data:`PULSE_SECONDS`.
 
     Attributes:
-        steps: how many chunks of work were done since the process began.
-        cpu: seconds of processor time that the process has used.
+        steps: the number of chunks of work done since the process started.
+        cpu: the CPU time of the process in seconds.
     """
 
     steps: int
@@ -75,26 +75,26 @@ def pack(message: Message) -> bytes:
     """Return a message as bytes.
 
     Raises:
-        PicassoError: it holds something that is no plain value.
+        PicassoError: it contains something other than plain values.
     """
     try:
         document = {"message": type(message).__name__, **asdict(message)}
-        # Requests name folders, which must stay as they are.
+        # Requests contain paths of folders, which must not be changed.
         if isinstance(message, Request):
             return json.dumps(document, allow_nan=False).encode()
         return fileio.readable_json(document)
     except (TypeError, ValueError, RecursionError) as error:
-        raise PicassoError(f"What was computed can't be sent: {error}.") from error
+        raise PicassoError(f"The result can't be sent: {error}.") from error
 
 
 def unpack(body: bytes) -> Message:
-    """Return the message that :func:`pack` made into bytes.
+    """Return the message in the bytes of :func:`pack`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a message.
     """
     try:
         document = json.loads(body)
         return KINDS[document.pop("message")](**document)
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError("What came through the pipe is no message.") from error
+        raise ValueError("The data from the pipe is not a message.") from error

@@ -1,14 +1,14 @@
-"""A run is a folder: what to do, how far it is, whether it was cancelled, what came of it.
+"""A run as a folder: its specification, its progress, whether it was cancelled, and its results.
 
-The web server and the process that computes share nothing but these files, so it makes no difference which
-engine carries them to a worker, and a run outlives either side.
+The web server and the worker process share only these files, so any engine can pass them to a worker, and a run
+outlives either side.
 
 ==================  ==============================================================================
 ``run.json``        :class:`Spec`: the visualization, its settings, the images
-``progress-N``      the fraction of shard N that is done, the seconds it took so far, and those for compiling
+``progress-N``      the progress of shard N, its time so far in seconds, and the compile time
 ``results/NNNNN/``  the saved :class:`~picasso.explanation.result.Result` of image N
-``done-N``          shard N is finished, and the seconds it took
-``cancel``          somebody no longer wants the run
+``done-N``          marks shard N as finished, with its time in seconds
+``cancel``          marks a cancelled run
 ``error.json``      why it failed
 ==================  ==============================================================================
 """
@@ -32,14 +32,14 @@ from picasso.explanation.result import ARRAYS, DOCUMENT, Result
 from picasso.jobs.base import Job
 from picasso.models.labels import Wanted
 
-# The image's position, and the number of the preview if it is one.
+# The position of the image, and the number of the preview if it is a preview.
 PLACE = re.compile(r"\d{1,6}(p\d{1,6})?")
 
 
 class StoredImage(TypedDict):
-    """An image of a session: its number, what the user calls it, and the name and path of its PNG.
+    """An image of a session: its number, its original name, and the name and path of its PNG.
 
-    ``notes`` is what the user should know of how it was read.
+    ``notes`` are notes for the user on how it was read.
     """
 
     uid: int
@@ -51,17 +51,17 @@ class StoredImage(TypedDict):
 
 @dataclass(frozen=True)
 class Spec:
-    """What a run is to do.
+    """The specification of a run.
 
     Attributes:
         visualization: the name of its class.
-        settings: checked settings by public name.
-        images: what to visualize.
-        shard_size: how many images one shard holds.
-        configuration: where the worker finds the model: a settings file and what overrides it.
-        created: seconds since the epoch.
-        classes: the numbers of the classes to look at, or of two, the first rather than the second; none takes the
-            most probable of each image.
+        settings: validated settings by public name.
+        images: the images to explain.
+        shard_size: the number of images per shard.
+        configuration: how the worker finds the model: a settings file and overrides.
+        created: the time of its creation in seconds since the epoch.
+        classes: the indices of the classes to explain, or pairs of them for "a vs b"; none for the most probable
+            classes of each image.
         models: the names of the models to compare with; see the setting ``COMPARE``.
     """
 
@@ -76,7 +76,7 @@ class Spec:
 
     @property
     def shards(self) -> int:
-        """How many shards there are."""
+        """The number of shards."""
         return -(-len(self.images) // self.shard_size)
 
     def shard(self, number: int) -> list[tuple[int, StoredImage]]:
@@ -86,10 +86,10 @@ class Spec:
 
 
 class State(TypedDict):
-    """How a run stands.
+    """The state of a run.
 
-    ``fraction`` is 0..1, ``seconds`` the computing time so far, of which ``compiling`` goes into what happens once for
-    a model, or will; ``preview`` changes whenever more is known of an image at work.
+    ``fraction`` is 0..1. ``seconds`` is the computing time so far, and ``compiling`` the part of it, spent or expected,
+    for compilation that happens once per model. ``preview`` changes whenever the current image has a new preview.
     """
 
     state: Literal["waiting", "running", "finished", "cancelled", "failed"]
@@ -103,13 +103,13 @@ class State(TypedDict):
 
 
 class Run(Job):
-    """The folder of one run; every question is answered by looking at its files."""
+    """The folder of one run; its state is always read from its files."""
 
-    document, gone = "run.json", "There is no such run in this session; it may have expired."
+    document, gone = "run.json", "There is no such run in this session. It may have expired."
 
     @classmethod
     def create(cls, parent: Path, spec: Spec) -> Run:
-        """Make the folder of a new run with an id that can't be guessed."""
+        """Create the folder of a new run with an unguessable id."""
         run = cls(parent / secrets.token_hex(8))
         with fileio.whole_folder(run.folder) as draft:
             (draft / "results").mkdir()
@@ -117,7 +117,7 @@ class Run(Job):
         return run
 
     def spec(self) -> Spec:
-        """Return what the run is to do, or raise NotFound if the run was deleted meanwhile."""
+        """Return the specification, or raise NotFound if the run was deleted in the meantime."""
         document = fileio.read_json(self.folder / self.document)
         if document is None:
             raise NotFound(self.gone)
@@ -125,17 +125,17 @@ class Run(Job):
 
     @property
     def created(self) -> float:
-        """When it was begun, in seconds since the epoch."""
+        """The time of its creation, in seconds since the epoch."""
         return self.spec().created
 
     # ---- written by the worker ----------------------------------------------------------------------------
 
     def report(self, shard: int, fraction: float, seconds: float, compiling: float = 0.0) -> None:
-        """Note how much of a shard is done, 0..1, how long that took, and how much of it was, or is, for compiling."""
+        """Store the progress of a shard, 0..1, its time, and the part of it, spent or expected, for compilation."""
         fileio.write_json(self.folder / f"progress-{shard}", [round(fraction, 4), seconds, round(compiling, 3)])
 
     def finish(self, shard: int, seconds: float) -> None:
-        """Note that a shard is done and how long it took."""
+        """Mark a shard as done, with its time."""
         fileio.write_json(self.folder / f"done-{shard}", [1.0, seconds, 0.0])
 
     def finished(self, shard: int) -> bool:
@@ -143,11 +143,11 @@ class Run(Job):
         return (self.folder / f"done-{shard}").exists()
 
     def result_folder(self, position: int) -> Path:
-        """Return where the result of one image is saved."""
+        """Return the folder of the result of one image."""
         return self.folder / "results" / f"{position:05d}"
 
     def preview(self, position: int, result: Result) -> None:
-        """Save what is known so far of an image's result; of several, the last two stay, for those who look."""
+        """Save a preview of an image's result; the last two previews are kept for clients that are loading them."""
         (self.folder / "previews").mkdir(exist_ok=True)
         earlier = self._previews(position)
         number = int(earlier[-1].name.partition("p")[2]) + 1 if earlier else 0
@@ -156,12 +156,12 @@ class Run(Job):
             shutil.rmtree(folder, ignore_errors=True)
 
     def forget_drafts(self, position: int) -> None:
-        """Delete what a process left behind that died while it wrote the result of an image."""
+        """Delete the incomplete result of an image that a dead process left behind."""
         for draft in self.folder.glob(f"results/.{position:05d}.*"):
             shutil.rmtree(draft, ignore_errors=True)
 
     def forget_previews(self, position: int) -> None:
-        """Delete what was shown of an image before its result was there."""
+        """Delete the previews of an image."""
         for folder in self._previews(position):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -171,19 +171,19 @@ class Run(Job):
         return sorted(found, key=lambda folder: int(folder.name.partition("p")[2]))
 
     def computed(self, shard: int) -> float:
-        """Return how many seconds all shards but one have taken so far."""
-        # By its files: the folder may be deleted at any time.
+        """Return the time in seconds of all shards except one so far."""
+        # This lists the files, because the folder may be deleted at any time.
         names = [file.name for mark in ("done", "progress") for file in self.folder.glob(f"{mark}-*")]
         others = {int(name.rpartition("-")[2]) for name in names} - {shard}
         return sum(seconds for _, seconds, _ in filter(None, map(self._report, others)))
 
-    # ---- asked by both sides ------------------------------------------------------------------------------
+    # ---- read by both sides -------------------------------------------------------------------------------
 
     def state(self) -> State:
-        """Return how the run stands: waiting, running, finished, cancelled or failed."""
+        """Return the state of the run: waiting, running, finished, cancelled or failed."""
         spec = self.spec()
         shards = range(spec.shards)
-        # Asked first: the worker may finish while this reads, and what is finished must not look half done.
+        # Checked first: the worker may finish while this method reads, and a finished run must not look incomplete.
         finished = all(self.finished(shard) for shard in shards)
         reports = {shard: report for shard in shards if (report := self._report(shard)) is not None}
         done = sum(fraction * len(spec.shard(shard)) for shard, (fraction, *_) in reports.items())
@@ -202,14 +202,14 @@ class Run(Job):
         )
 
     def at_work(self) -> bool:
-        """Tell whether it waits or computes."""
+        """Tell whether it is queued or running."""
         try:
             return self.state()["state"] in ("waiting", "running")
         except NotFound:
             return False
 
     def _report(self, shard: int) -> tuple[float, float, float] | None:
-        """Return the fraction and the seconds of a shard, and those for compiling, or None if it was not begun."""
+        """Return the progress, the time and the compile time of a shard, or None if it has not started."""
         for name in ("done", "progress"):
             report = fileio.read_json(self.folder / f"{name}-{shard}")
             if report is not None:
@@ -217,10 +217,10 @@ class Run(Job):
         return None
 
     def results(self, *, previews: bool = False) -> Iterator[dict[str, Any]]:
-        """Yield the documents of the results that are there, in the order of the images.
+        """Yield the documents of the finished results, in the order of the images.
 
-        Each is :meth:`picasso.explanation.result.Result.as_dict` and the stored image it belongs to. With ``previews``,
-        so is what is known of the results that are not there yet.
+        Each is :meth:`picasso.explanation.result.Result.as_dict` with the stored image that it belongs to. With
+        ``previews``, the previews of unfinished results are included.
         """
         images = self.spec().images
         for position, image in enumerate(images):
@@ -232,7 +232,7 @@ class Run(Job):
                 yield {**document, "position": position, "place": place, **stored}
 
     def array(self, place: str, name: str) -> NDArray[Any] | None:
-        """Return an array of one image's result, or of a preview of it, or None if there is none of that name."""
+        """Return an array of one image's result or preview, or None if there is none of that name."""
         file = self.file(place, ARRAYS)
         if file is None:
             return None
@@ -240,16 +240,16 @@ class Run(Job):
             return arrays[name] if name in arrays.files else None
 
     def file(self, place: str, name: str) -> Path | None:
-        """Return a file of one image's result, or of a preview of it, or None if there is none of that name.
+        """Return a file of one image's result or preview, or None if there is none of that name.
 
-        A page may ask for a preview that is gone by then: it gets what is known of the image now.
+        If a page requests a preview that no longer exists, it gets the newest one or the result.
         """
         if not PLACE.fullmatch(place):
             return None
         position, preview, _ = place.partition("p")
         folders = [self.result_folder(int(position))]
         if preview:
-            # The result last: it is saved before the previews are deleted.
+            # The result is checked last, because it is saved before the previews are deleted.
             folders = [self.folder / "previews" / place, *reversed(self._previews(int(position))), *folders]
         found = (fileio.child(folder, name) for folder in folders)
         return next((file for file in found if file is not None), None)

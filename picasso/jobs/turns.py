@@ -1,4 +1,4 @@
-"""A queue in which sessions take turns, so that none waits behind everything that another one has queued."""
+"""A fair queue: sessions take turns, so that none waits behind all jobs of another session."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class Turns(Generic[T]):
-    """Items of owners who take turns; those of one owner come in the order in which they were put.
+    """A queue of items whose owners take turns; the items of one owner keep their order.
 
-    Whoever waits, waits for at most one item of each other owner before each of their own. Items of a higher priority
-    come before all others.
+    Before each item of an owner, at most one item of every other owner is processed. Items with a higher priority
+    come first.
     """
 
     def __init__(self) -> None:
-        # By priority, the items of each owner; the owner whose turn is next is the first.
+        # The items by priority and owner; the next owner comes first.
         self._waiting: dict[int, OrderedDict[Hashable, deque[T]]] = {}
         self._changed = threading.Condition()
 
@@ -30,10 +30,10 @@ class Turns(Generic[T]):
             self._changed.notify()
 
     def get(self, timeout: float) -> T:
-        """Take the next item, and wait for one if need be.
+        """Remove and return the next item; wait for one if necessary.
 
         Raises:
-            queue.Empty: there was none for ``timeout`` seconds.
+            queue.Empty: there was no item within ``timeout`` seconds.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._waiting, timeout):
@@ -51,10 +51,10 @@ class Turns(Generic[T]):
             return item
 
     def empty(self) -> bool:
-        """Tell whether nothing waits."""
+        """Tell whether the queue is empty."""
         return len(self) == 0
 
     def __len__(self) -> int:
-        """Return how many items wait."""
+        """Return the number of items."""
         with self._changed:
             return sum(len(items) for owners in self._waiting.values() for items in owners.values())

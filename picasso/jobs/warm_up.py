@@ -1,4 +1,4 @@
-"""What is done with a model when it has been loaded, before anybody asks: compiling what the maps will need."""
+"""Warming up a loaded model before the first request: compiling what the visualizations will need."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ from picasso.visualizations.base import BaseVisualization
 
 log = logging.getLogger(__name__)
 
-# The map that opens first.
+# The default visualization.
 FIRST = "PartialOcclusion"
-# The map that opens first is computed whole, since each of its chunks may have a shape of its own, for which kernels
-# are chosen; but for so many seconds of processor time at most, since somebody waits for the model.
+# The default visualization is computed completely, because each of its chunks may have a different shape, for which
+# kernels are selected. The CPU time is limited, in seconds, because users wait for the model.
 FIRST_SECONDS = 30.0
-# Of others, everything that compiles was computed after so many reports of progress. The first comes before anything is
-# done; where a chunk takes long, one of them is enough.
+# Other visualizations have compiled everything after this many progress reports. The first report comes before any
+# work; if a chunk takes long, one of them is enough.
 REPORTS, LONG_SECONDS = 4, 5.0
 
 
 class Enough(Cancelled):
-    """All that a map needs was computed once."""
+    """Everything that a map needs has been computed once."""
 
 
 def steps(
     model: Model, registry: Registry, temporary: Path, yield_control: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
-    """Get a model ready, a step at a time; the first step is what the first map needs.
+    """Warm up a model step by step; the first step is for the default visualization.
 
-    What raises an error here will say so when somebody asks for it.
+    Errors are ignored here; they are reported when a user requests the visualization.
 
     Args:
-        model: the model, loaded.
+        model: the loaded model.
         registry: the visualizations.
-        temporary: a folder for results that are thrown away.
-        yield_control: called between two chunks of work; raises Cancelled to put a step off.
+        temporary: a folder for discarded results.
+        yield_control: called between two chunks of work; raises Cancelled to postpone a step.
     """
     todo = plan(model, registry)
     measure(model)
     started = time.perf_counter()
-    # Nobody can ask for anything yet.
+    # No requests can arrive yet.
     for visualization in todo[:1]:
         once(model, visualization, temporary, lambda: None)
         alone = cost_model.seconds_per_image(model, visualization, {}) or 0.0
@@ -72,18 +72,18 @@ def steps(
 
 
 def measure(model: Model) -> None:
-    """Find out how fast the model is."""
+    """Measure the speed of the model."""
     try:
         cost_model.measure(model)
     except PicassoError:
-        log.warning("the model's pace could not be measured", exc_info=True)
+        log.warning("the speed of the model could not be measured", exc_info=True)
 
 
 def plan(model: Model, registry: Registry) -> list[type[BaseVisualization[Any]]]:
-    """Return the visualizations that compile something, that which opens first at the beginning.
+    """Return the visualizations that compile something, the default first.
 
-    Those of plugins are executed only if somebody asks, and so are those that need one of Picasso's extras, which take
-    long to import. Those that only take predictions compile nothing.
+    Plugins, and visualizations that require an extra, which is slow to import, run only on request. Visualizations that
+    need only predictions compile nothing.
     """
     unsuitable = registry.unsuitable(model)
     found = [entry.cls for entry in registry.entries() if entry.cls and entry.name not in unsuitable]
@@ -95,10 +95,10 @@ def plan(model: Model, registry: Registry) -> list[type[BaseVisualization[Any]]]
 def once(
     model: Model, visualization: type[BaseVisualization[Any]], temporary: Path, yield_control: Callable[[], None]
 ) -> None:
-    """Begin a visualization as it opens, of an image of noise, until everything was computed once; draw what is there.
+    """Run a visualization with default settings on a noise image until everything was computed once, and draw the maps.
 
     Raises:
-        Cancelled: another thing goes first.
+        Cancelled: other work takes precedence.
     """
     height, width, _ = model.input_shape
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
@@ -124,7 +124,7 @@ def once(
     except Enough:
         pass
     except Exception:
-        log.warning("%s could not be got ready", visualization.__name__, exc_info=True)
+        log.warning("%s could not be warmed up", visualization.__name__, exc_info=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     cost_model.compiled(model, visualization)

@@ -1,4 +1,4 @@
-"""When a worker is taken to hang: it gives no sign of life, or is at work and neither computes nor comes further."""
+"""Detecting a worker that hangs: it sends no heartbeat, or it is busy but uses no CPU time and makes no progress."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 from picasso.jobs.messages import Pulse
 
-# Code that holds Python's lock gives no sign of life either, but not for so long.
+# Code that holds the GIL prevents heartbeats too, but not for this long.
 SILENT_SECONDS = 60.0
-# While it starts, libraries are read with that lock held, on some machines from a slow disk.
+# During start-up, libraries are loaded with the GIL held, on some machines from a slow disk.
 STARTING_SILENT_SECONDS = 180.0
-# Whoever waits for a lock that nobody releases uses no processor. So does whoever waits for another machine.
+# A deadlocked process uses no CPU time. The same holds for one that waits for another machine.
 IDLE_SECONDS = 120.0
-# Of one processor; what the signs of life themselves take is far less.
+# As a fraction of one CPU; the heartbeats themselves use far less.
 IDLE_SHARE = 0.01
-# No more time than this counts between two looks: a server that was itself stopped has not watched anybody.
+# The maximum time counted between two checks, because a suspended server can't watch its worker.
 MAX_LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Signs:
-    """What was heard of a worker: how many signs of life, and the last of them."""
+    """The heartbeats of a worker: their number, and the last one."""
 
     pulses: int = 0
     last: Pulse = Pulse(0, 0.0)
@@ -31,8 +31,8 @@ class Watchdog:
     """Watches one worker.
 
     Args:
-        stall: seconds that work may go on without coming any further, though it computes.
-        now: when watching begins, in seconds on any clock.
+        stall: the maximum time of work without progress in seconds, even if it uses CPU time.
+        now: the start time, in seconds of any clock.
     """
 
     def __init__(self, stall: float = math.inf, now: float = 0.0) -> None:
@@ -41,13 +41,13 @@ class Watchdog:
         self.silent = self._idle = self._stalled = 0.0
 
     def look(self, now: float, signs: Signs, busy: bool, starting: bool = False) -> str:
-        """Return why the worker is taken to hang, as a sentence without its subject; "" if it is not.
+        """Return why the worker is considered to hang, as a sentence without its subject; "" if it does not.
 
         Args:
-            now: on the same clock.
-            signs: what was heard of it so far.
-            busy: whether somebody waits for it to do something.
-            starting: whether it loads its model, for which it may have to wait for another machine.
+            now: the current time of the same clock.
+            signs: the heartbeats so far.
+            busy: whether a client waits for it.
+            starting: whether it is loading its model, which may depend on another machine.
         """
         passed = min(now - self._looked, MAX_LOOK_SECONDS)
         pulse, before, self._looked = signs.last, self._signs, now
@@ -61,9 +61,9 @@ class Watchdog:
             self._idle = 0.0 if computed else self._idle + passed
         longest = STARTING_SILENT_SECONDS if starting else SILENT_SECONDS
         if self.silent > longest:
-            return f"gave no sign of life for {longest:g} seconds"
+            return f"did not respond for {longest:g} seconds"
         if self._idle > IDLE_SECONDS:
-            return f"neither computed nor came any further for {IDLE_SECONDS / 60:g} minutes"
+            return f"was idle without progress for {IDLE_SECONDS / 60:g} minutes"
         if self._stalled > self._stall:
-            return f"came no further for {self._stall / 60:g} minutes, which is the limit"
+            return f"made no progress for {self._stall / 60:g} minutes, which is the limit"
         return ""

@@ -1,7 +1,7 @@
-"""What the process computes that alone imports TensorFlow and holds the models.
+"""The computations of the worker process, the only process that imports TensorFlow and holds the models.
 
-:func:`run_shard` and :func:`run_audit` are all that an engine has to call. They take a path, may be called again after
-any interruption, and leave everything they have to say in the folder of the run or the audit.
+An engine only has to call :func:`run_shard` and :func:`run_audit`. They take a path, can be called again after any
+interruption, and write all output to the folder of the run or the audit.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from picasso.models.loading import load_configured
 
 log = logging.getLogger(__name__)
 
-# How long an image must be at work before what is known of it is shown, and then again.
+# The time until the first preview of an image, and between previews.
 PREVIEW_SECONDS = 1.0
 
 
 def reference(settings: Settings) -> dict[str, Any]:
-    """Return where a worker, perhaps on another machine, finds the same settings again."""
-    # This is written into each run's folder, where a password has no business.
+    """Return a reference with which a worker, perhaps on another machine, loads the same settings."""
+    # This is written to the folder of each run, which must not contain a password.
     overrides = {key: value for key, value in settings.overrides.items() if key != "PASSWORD"}
     source = str(settings.source) if settings.source else None
     return {"file": source, "overrides": overrides, "door": settings.door}
 
 
 def settings_of(where: dict[str, Any]) -> Settings:
-    """Return the settings that a :func:`reference` stands for."""
+    """Return the settings of a :func:`reference`."""
     door = where.get("door", "settings")
     if where["file"]:
         return config.load(where["file"], where["overrides"], door)
@@ -53,16 +53,16 @@ def settings_of(where: dict[str, Any]) -> Settings:
 
 @functools.lru_cache(maxsize=1)
 def visualizations(key: str) -> Registry:
-    """Return the visualizations of a :func:`reference`, as JSON; found once per process."""
+    """Return the visualizations of a :func:`reference`, given as JSON; cached per process."""
     return Registry(settings_of(json.loads(key)).plugin_dirs())
 
 
 def model_of(key: str, name: str = "") -> Model:
-    """Return the model of a :func:`reference`, as JSON, or one of those it is compared with; loaded once."""
+    """Return the model of a :func:`reference`, given as JSON, or a model to compare with; loaded once."""
     return loaded(key, name)
 
 
-# Behind a function that fills in the default: for the cache, a name that is left out is another one than "".
+# A separate function fills in the default, because the cache distinguishes an omitted name from "".
 @functools.lru_cache(maxsize=8)
 def loaded(key: str, name: str) -> Model:
     """Load the model of :func:`model_of`."""
@@ -70,13 +70,13 @@ def loaded(key: str, name: str) -> Model:
 
 
 def run_shard(folder: str, shard: int, checkpoint: Callable[[], None] = lambda: None) -> None:
-    """Compute one shard of a run; skip what is already there.
+    """Compute one shard of a run; skip existing results.
 
-    Errors are written into the run's folder rather than raised: whoever waits for the run looks there.
+    Errors are not raised but written to the folder of the run, where the server reads them.
 
     Args:
-        folder: the run's.
-        shard: its number.
+        folder: the folder of the run.
+        shard: the number of the shard.
         checkpoint: called between two chunks of work.
     """
     run = Run(Path(folder))
@@ -89,17 +89,17 @@ def run_shard(folder: str, shard: int, checkpoint: Callable[[], None] = lambda: 
 
 
 def run_audit(folder: str, checkpoint: Callable[[], None] = lambda: None) -> None:
-    """Do an audit, or go on with one; errors are written into its folder.
+    """Run or continue an audit; errors are written to its folder.
 
     Args:
-        folder: the audit's.
+        folder: the folder of the audit.
         checkpoint: called between two chunks of work.
     """
     audit = Audit(Path(folder))
     if audit.is_stopped() or audit.state() == "finished":
         return
     with report_errors(audit, "audit"), audit.unless_deleted(Cancelled()):
-        # Only here, because it brings SciPy, of which the web server, which imports this file too, makes no use.
+        # Imported here, because it imports SciPy, and the web server, which also imports this module, does not need it.
         from picasso.jobs import auditor
 
         where = audit.order().configuration
@@ -109,7 +109,7 @@ def run_audit(folder: str, checkpoint: Callable[[], None] = lambda: None) -> Non
 
 @contextmanager
 def report_errors(work: Job, what: str) -> Iterator[None]:
-    """Write what goes wrong into the folder of a run or an audit."""
+    """Write errors to the folder of a run or an audit."""
     try:
         yield
     except Cancelled:
@@ -119,16 +119,16 @@ def report_errors(work: Job, what: str) -> Iterator[None]:
         work.fail(error)
     except OSError as error:
         log.exception("%s %s failed", what, work.id)
-        full = StorageFull("The server's disk is full; delete runs that you do not need, and try again.")
+        full = StorageFull("The server's disk is full. Delete runs that you do not need, then try again.")
         work.fail(full if fileio.is_full(error) else RunError(f"The {what} failed: {reason(error)}."))
-    # Plugins may raise anything, also what is no Exception.
+    # Plugins may raise anything, including exceptions that do not derive from Exception.
     except BaseException as error:
         log.exception("%s %s failed", what, work.id)
         work.fail(RunError(f"The {what} failed: {reason(error)}."))
 
 
 def compute(run: Run, shard: int, started: float, checkpoint: Callable[[], None]) -> None:
-    """Save the results of a shard, each as soon as it is there."""
+    """Save the results of a shard, each as soon as it is computed."""
     spec = run.spec()
     run.report(shard, 0.0, 0.0)
     key = json.dumps(spec.configuration, sort_keys=True)
@@ -165,15 +165,15 @@ def compute(run: Run, shard: int, started: float, checkpoint: Callable[[], None]
 
 
 def load_image(image: StoredImage, model: Model) -> NamedImage:
-    """Read a stored image; it was checked when it was uploaded."""
+    """Read a stored image, which was validated when it was uploaded."""
     try:
         return NamedImage(image["name"], stored(image["path"], model), tuple(image.get("notes", ())))
     except FileNotFoundError:
-        raise RunError(f"The image {image['name']} was removed before its turn came.") from None
+        raise RunError(f"The image {image['name']} was removed before it was processed.") from None
 
 
 def reply(key: str, question: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the answer to a question of :mod:`picasso.explanation.questions`, or what an audit costs.
+    """Return the answer to a question of :mod:`picasso.explanation.questions`, or the cost of an audit.
 
     Raises:
         PicassoError: it can't be answered.
@@ -182,25 +182,25 @@ def reply(key: str, question: Mapping[str, Any]) -> dict[str, Any]:
         if question["kind"] == "audit":
             from picasso.jobs import auditor
 
-            # JSON knows no numbers as names.
+            # JSON does not allow numbers as keys.
             counts = {int(target): count for target, count in question["counts"].items()}
             return auditor.cost(model_of(key), settings_of(json.loads(key)), counts, question["pairs"])
         return questions.answer(model_of(key), visualizations(key), question)
     except PicassoError:
         raise
-    # Plugins take part in answers, and may raise anything.
+    # Plugins are involved in answers and may raise anything.
     except BaseException as error:
-        log.exception("a question could not be answered")
-        raise RunError(f"The question could not be answered: {reason(error)}.") from error
+        log.exception("a question failed")
+        raise RunError(f"The request failed: {reason(error)}.") from error
 
 
 def initialize(configured: dict[str, Any]) -> dict[str, Any]:
-    """Load the model and return how it stands: that it is ready, with what is known of it, or why it is not."""
+    """Load the model and return its status: ready, with its card and report, or failed, with the error."""
     try:
         key = json.dumps(configured, sort_keys=True)
         model = model_of(key)
         settings = settings_of(configured)
-        # Wrong plugins are found now rather than by the first run or audit.
+        # This finds invalid plugins now rather than in the first run or audit.
         visualizations(key)
         no_audits = ""
         if own := tuple(settings.intervention_files()):
@@ -209,7 +209,7 @@ def initialize(configured: dict[str, Any]) -> dict[str, Any]:
             no_audits = "" if auditor.catalogued(own) else auditor.UNUSABLE
         samples, problems = model_check.read(settings.sample_files(10), model)
         for problem in problems:
-            log.warning("A sample is left out. %s", problem)
+            log.warning("A sample was skipped. %s", problem)
         report = model_check.check(model, samples)
         unsuitable = visualizations(key).unsuitable(model)
         return {
@@ -220,7 +220,7 @@ def initialize(configured: dict[str, Any]) -> dict[str, Any]:
             "no_audits": no_audits,
         }
     except PicassoError as error:
-        # The server says the sentence; whoever wrote a model class needs the line that failed, too.
+        # The server shows the message; the author of a model class also needs the traceback.
         if isinstance(error, ModelCodeError):
             log.error("%s", error.message, exc_info=error.__cause__)
         return {"state": "failed", "error": document_of(error)["message"]}

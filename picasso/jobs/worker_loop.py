@@ -1,7 +1,7 @@
-"""The body of the process that computes: it takes requests out of the pipe, answers, and shows that it lives.
+"""The main loop of the worker process: it reads requests from the pipe, answers them, and sends heartbeats.
 
-Nothing but one thread ever calls a model. Between two chunks of work it answers questions; while nobody wants anything,
-it gets the model ready for what may be wanted next.
+Only one thread calls the models. It answers questions between two chunks of work, and warms up the model while it is
+idle.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from picasso.jobs.messages import PULSE_SECONDS, Answer, Message, Pulse, Request
 
 log = logging.getLogger(__name__)
 
-# How much less urgent it is than the server, where processes of both want a processor.
+# The niceness of the worker relative to the server.
 NICENESS = 5
-# How long a worker whose server is gone may take to notice by itself.
+# How long a worker may take to notice by itself that its server is gone.
 ORPHAN_SECONDS = 10.0
-# How long nobody must have wanted anything before what may be wanted next is got ready.
+# The idle time before the model is warmed up further.
 REST_SECONDS = 10.0
 
 
@@ -38,34 +38,34 @@ class Loop:
     """One worker.
 
     Args:
-        connection: to the server.
-        configured: the :func:`picasso.jobs.worker.reference` whose model is loaded at once.
-        temporary: a folder for what is made and thrown away.
+        connection: the connection to the server.
+        configured: the :func:`picasso.jobs.worker.reference` whose model is loaded at start-up.
+        temporary: a folder for temporary files.
     """
 
     def __init__(self, connection: Connection, configured: dict[str, Any], temporary: Path) -> None:
         self._connection, self._configured, self._temporary = connection, configured, temporary
         self._key = json.dumps(configured, sort_keys=True)
         self._sending = threading.Lock()
-        # What came while something else was at work.
+        # Requests that arrived during other work.
         self._waiting: deque[Request] = deque()
         self._steps = 0
 
     def run(self) -> None:
-        """Load the model, then work until the other end closes: the server has ended."""
+        """Load the model, then work until the server closes the connection."""
         threading.Thread(target=self._show_life, name="picasso-pulse", daemon=True).start()
         with suppress(EOFError, ConnectionError):
             self._work(self._begin())
 
     def _begin(self) -> Iterator[None]:
-        """Load the model and say how it stands; return what is left to get ready, step by step."""
+        """Load the model and report its status; return the remaining warm-up steps."""
         status = worker.initialize(self._configured)
         later: Iterator[None] = iter(())
         if status["state"] == "ready":
             later = warm_up.steps(
                 worker.model_of(self._key), worker.visualizations(self._key), self._temporary, self._unless_wanted
             )
-            # What the first map needs is compiled before anybody is told that the model is ready.
+            # The default visualization is compiled before the model is reported as ready.
             next(later, None)
         self._send(Status(status))
         return later
@@ -83,7 +83,7 @@ class Loop:
                 patience = REST_SECONDS
 
     def between(self) -> None:
-        """Answer the questions that lie in the pipe; called between two chunks of work."""
+        """Answer the questions in the pipe; called between two chunks of work."""
         self._steps += 1
         try:
             while self._connection.poll():
@@ -93,17 +93,17 @@ class Loop:
                 else:
                     self._waiting.append(request)
         except (EOFError, ConnectionError):
-            # Nobody is there any more who would look at the result; no visualization may take it for an error.
+            # The server is gone, so nobody needs the result; visualizations must not handle this as an error.
             raise Cancelled from None
 
     def _unless_wanted(self) -> None:
-        """Give way to whatever came: called where nobody waits for what is computed."""
+        """Yield to any request; called during work that no client waits for."""
         self.between()
         if self._waiting:
             raise Cancelled
 
     def _serve(self, request: Request) -> None:
-        """Do what is wanted and answer, whatever happens on the way."""
+        """Process a request and answer it, whatever happens."""
         self._steps += 1
         value, error = None, None
         try:
@@ -115,10 +115,10 @@ class Loop:
                 worker.run_shard(request.folder, request.shard, self.between)
         except PicassoError as failed:
             error = failed
-        # Somebody else's code may raise anything, also what is no Exception.
+        # Other code may raise anything, including exceptions that do not derive from Exception.
         except BaseException as failed:
             log.exception("a request failed")
-            error = RunError(f"It could not be computed: {reason(failed)}.")
+            error = RunError(f"The computation failed: {reason(failed)}.")
         answer = Answer(request.number, value, document_of(error) if error else None)
         try:
             self._send(answer)
@@ -139,7 +139,7 @@ class Loop:
             self._connection.send_bytes(body)
 
     def _show_life(self) -> None:
-        """Say now and then how far the other thread is; end the process if the server is gone and it does not."""
+        """Send heartbeats with the progress of the other thread; end the process if the server is gone."""
         try:
             while True:
                 time.sleep(PULSE_SECONDS)
@@ -150,17 +150,17 @@ class Loop:
 
 
 def main(connection: Connection, configured: dict[str, Any], temporary: str) -> None:
-    """Compute and answer questions until the other end of ``connection`` closes: the body of a child process.
+    """Compute and answer questions until ``connection`` is closed: the main function of a child process.
 
     Args:
         connection: receives and sends :mod:`picasso.jobs.messages`.
-        configured: the :func:`picasso.jobs.worker.reference` whose model is loaded at once.
-        temporary: a folder for whatever libraries leave behind.
+        configured: the :func:`picasso.jobs.worker.reference` whose model is loaded at start-up.
+        temporary: a folder for temporary files of libraries.
     """
-    # Ctrl-C goes to the whole group; the server decides when its worker ends.
+    # Ctrl-C reaches the whole process group, but the server decides when its worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
-        # It gives way to the server, which answers meanwhile.
+        # The server has a higher priority, so that it stays responsive.
         os.nice(NICENESS)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     tempfile.tempdir = temporary

@@ -1,4 +1,4 @@
-"""One worker process as the server sees it: requests go in, answers come out, and its death is noticed at once."""
+"""The server's interface to one worker process: it sends requests, receives answers, and notices its death at once."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from picasso.jobs.watchdog import Signs
 
 log = logging.getLogger(__name__)
 
-# What exit codes mostly mean: the number of a signal, negative.
+# The usual meanings of exit codes; negative ones are signal numbers.
 LIKELY = {
-    -signal.SIGKILL: "it was killed, as a system does that runs out of memory",
-    -signal.SIGSEGV: "it crashed: a segmentation fault",
-    -signal.SIGABRT: "it crashed: an abort",
+    -signal.SIGKILL: "it was killed, possibly because the system ran out of memory",
+    -signal.SIGSEGV: "it crashed with a segmentation fault",
+    -signal.SIGABRT: "it crashed with an abort",
 }
 
 
 class WorkerProcess:
-    """A spawned process that runs :func:`picasso.jobs.worker_loop.main`, and the thread that takes its answers.
+    """A spawned process that runs :func:`picasso.jobs.worker_loop.main`, and the thread that receives its answers.
 
-    A child is never forked: TensorFlow would hang in it.
+    The child is never forked, because TensorFlow would hang in it.
 
     Args:
-        arguments: those of :func:`picasso.jobs.worker_loop.main`, without the connection.
+        arguments: the arguments of :func:`picasso.jobs.worker_loop.main` without the connection.
 
     Raises:
-        OSError: the system has no room for another process.
-        RuntimeError: nor for another thread.
+        OSError: the system can't start another process.
+        RuntimeError: the system can't start another thread.
     """
 
     def __init__(self, *arguments: Any) -> None:
@@ -46,19 +46,19 @@ class WorkerProcess:
         self.process = context.Process(
             target=worker_loop.main, args=(theirs, *arguments), name="picasso-worker", daemon=True
         )
-        #: What it said of its model; None until it has loaded it, or failed to.
+        #: The status of its model; None until loading has succeeded or failed.
         self.status: Mapping[str, Any] | None = None
-        #: What was heard of it so far.
+        #: Its heartbeats so far.
         self.signs = Signs()
         self._why = ""
         self._numbers = itertools.count()
-        # Two locks: while a request waits for room in the pipe, answers must still be taken out of it.
+        # Two locks, because answers must be received while a request waits for space in the pipe.
         self._sending, self._lock = threading.Lock(), threading.Lock()
         self._pending: dict[int, Future[Any]] = {}
         self._thread = threading.Thread(target=self._take_answers, name="picasso-answers", daemon=True)
         try:
             self.process.start()
-            # With our copy closed, the child's death closes the pipe and is noticed at once.
+            # Once this copy is closed, the death of the child closes the pipe and is noticed at once.
             theirs.close()
             self._thread.start()
         except BaseException:
@@ -76,16 +76,16 @@ class WorkerProcess:
         shard: int = 0,
         question: Mapping[str, Any] | None = None,
     ) -> Future[Any]:
-        """Ask for something; the future raises WorkerDied if the process ends before it answers.
+        """Send a request; the future raises WorkerDied if the process ends before it answers.
 
         Args:
             kind: see :class:`picasso.jobs.messages.Request`.
-            folder: of the run or the audit.
-            shard: the number of the run's shard.
+            folder: the folder of the run or the audit.
+            shard: the number of the shard.
             question: a small document.
         """
         future: Future[Any] = Future()
-        # Nobody can cancel what was sent.
+        # A request that was sent can't be cancelled.
         future.set_running_or_notify_cancel()
         body = pack(Request(number := next(self._numbers), kind, folder, shard, question))
         with self._lock:
@@ -96,32 +96,32 @@ class WorkerProcess:
         except OSError:
             with self._lock:
                 failed = self._pending.pop(number, None)
-            # Unless it failed already, with all that was pending.
+            # Unless it has already failed, together with all pending requests.
             if failed:
                 failed.set_exception(self._death())
         return future
 
     def alive(self) -> bool:
-        """Tell whether the process runs and its answers are taken."""
+        """Tell whether the process is running and its answers are received."""
         return self.process.is_alive() and self._thread.is_alive()
 
     def pending(self) -> int:
-        """Return how many requests were not answered yet."""
+        """Return the number of pending requests."""
         return len(self._pending)
 
     def kill(self, why: str) -> None:
-        """End the process at once, for a reason that those who wait are told."""
-        log.warning("the worker is ended: %s", why)
+        """Kill the process immediately; the reason becomes the error of pending requests."""
+        log.warning("the worker is being stopped: %s", why)
         self._why = why
         self.process.kill()
 
     @property
     def why(self) -> str:
-        """For what reason :meth:`kill` ended it, or ""."""
+        """The reason given to :meth:`kill`, or ""."""
         return self._why
 
     def close(self) -> None:
-        """End the process at once; what is pending fails."""
+        """Stop the process immediately; pending requests fail."""
         self.process.kill()
         self.process.join(timeout=5)
         self._thread.join(timeout=5)
@@ -129,15 +129,15 @@ class WorkerProcess:
             self._connection.close()
 
     def _take_answers(self) -> None:
-        """Give each answer to the one who asked; fail all that is pending when the process ends."""
+        """Deliver each answer to its request; fail all pending requests when the process ends."""
         try:
             while True:
                 self._take(self._connection.recv_bytes())
         except (EOFError, OSError):
             self.process.join(timeout=5)
         except Exception:
-            # Whatever it sent, nobody may wait for ever for what comes behind it.
-            log.exception("the worker is not understood any more and is ended")
+            # Whatever it sent, no request may wait forever for the answers after it.
+            log.exception("the worker sends invalid messages and is being stopped")
             self.process.kill()
             self.process.join(timeout=5)
         with self._lock:
@@ -164,4 +164,4 @@ class WorkerProcess:
         likely = LIKELY.get(code or 0, f"exit code {code}")
         if self._why:
             return WorkerDied(self._why)
-        return WorkerCrashed(f"The process that computes ended unexpectedly ({likely}); another one starts.")
+        return WorkerCrashed(f"The worker process ended unexpectedly ({likely}). A new one is starting.")

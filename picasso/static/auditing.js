@@ -1,4 +1,4 @@
-// An audit at work: what is being tried, what was found so far, and at its end the verdict.
+// The page of a running audit: the current trial, the findings so far and, at the end, the verdict.
 
 import { counted, duration, poll, refresh } from "./common.js";
 
@@ -14,7 +14,7 @@ const say = (audit) => {
   return `Pair ${audit.done + 1} of ${audit.total}: ${audit.pair.join(" / ")} · ${audit.trying}${left}`;
 };
 
-// What is worth to be read aloud: the pairs, and the findings.
+// The text for screen readers: the current pair and the findings.
 const aloud = (audit) => {
   const findings = audit.findings.filter(({ alarm }) => alarm).map(({ name }) => name);
   const found = findings.length ? ` Findings so far: ${findings.join(", ")}.` : "";
@@ -26,7 +26,7 @@ poll(place.dataset.audit, (audit) => {
   bar.value = audit.fraction;
   const words = say(audit);
   if (words) text.textContent = words;
-  // Only what changed, so that a screen reader does not say the same again and again.
+  // Update only what changed, so that a screen reader does not repeat itself.
   const said = document.querySelector("[data-audit-aloud]");
   if (aloud(audit) && aloud(audit) !== said.textContent) said.textContent = aloud(audit);
   if (audit.cost) document.querySelector("[data-cost]").textContent = audit.cost;

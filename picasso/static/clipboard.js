@@ -1,4 +1,4 @@
-// Copy what a figure shows.
+// Copies the text of a figure.
 
 import { pause } from "./common.js";
 

@@ -1,29 +1,29 @@
-// What several scripts need: asking the server, and replacing parts of a page by what the server would draw now.
+// Shared functions: requests to the server, and updating parts of a page with a fresh copy from the server.
 
-// Under which path the server is reached; "" where nothing stands before it.
+// The path prefix of the server; "" if it has none.
 export const root = document.documentElement.dataset.root ?? "";
 
 export const every = (selector, action, root = document) => root.querySelectorAll(selector).forEach(action);
 
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-// The JSON answer of the API; an error answer becomes an Error with the server's sentence.
+// The JSON response of the API; an error response becomes an Error with the server's message.
 export const ask = async (url, options = {}) => {
   let answer;
   try {
     answer = await fetch(url, { cache: "no-store", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The server does not answer. Is it still running?");
+    throw new Error("The server does not respond. Is it still running?");
   }
   const body = await answer.json().catch(() => ({}));
   if (answer.ok) return body;
-  const error = new Error(body.error?.message ?? `The server answered with status ${answer.status}.`);
+  const error = new Error(body.error?.message ?? `The server responded with status ${answer.status}.`);
   error.status = answer.status;
   throw error;
 };
 
-// The same of a server that may be busy with the uploads of others: it is asked again for two minutes.
+// The same for a server that may be busy with other uploads: retries for two minutes.
 export const askPatiently = async (url, options) => {
   for (let left = 60; ; left -= 1) {
     try {
@@ -35,7 +35,7 @@ export const askPatiently = async (url, options) => {
   }
 };
 
-// Ask again and again until `done` says so, or what is asked for is gone; a server that does not answer is asked again.
+// Poll until `done` returns true or the resource is gone; retry if the server does not respond.
 export const poll = async (url, done) => {
   for (;;) {
     const state = await ask(url).catch((error) => error);
@@ -46,7 +46,7 @@ export const poll = async (url, done) => {
 
 let loaded;
 
-// Wait until the model is loaded, if it is being loaded; several who wait share one question.
+// Wait until the model is loaded; several callers share one request.
 export const modelLoaded = () => {
   const loading = document.querySelector("[data-model-state=loading]");
   loaded ??= loading ? poll(`${root}/api/app_state`, (state) => state.state !== "loading") : Promise.resolve();
@@ -56,7 +56,7 @@ export const modelLoaded = () => {
 export const send = (url, document, options = {}) =>
   ask(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(document), ...options });
 
-// Replace parts of this page by those of a fresh one, without disturbing the rest; a part may come or go.
+// Replace parts of this page with those of a fresh copy and leave the rest; a part may appear or disappear.
 export const refresh = async (...selectors) => {
   const answer = await fetch(location.href, { cache: "no-store" });
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -76,7 +76,7 @@ export const duration = (seconds) => {
 
 export const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
-// Call `action` once things have been quiet for a while.
+// Debounce `action`.
 export const settled = (action, milliseconds) => {
   let timer;
   return () => {

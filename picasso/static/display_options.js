@@ -1,4 +1,4 @@
-// How results are looked at: colours, scale, opacity, size; order and choice of rows; all of it kept in the address.
+// Display options of results: colours, scale, opacity and size; order and filter of rows; all stored in the URL.
 
 import { every, root } from "./common.js";
 import { paint, rangeOf, restore, facts } from "./maps.js";
@@ -6,7 +6,7 @@ import "./map_probe.js";
 
 const form = document.querySelector("[data-look]");
 const fields = form.elements;
-// Those of the page, not what somebody has chosen before this was loaded.
+// The defaults of the page, not what the user chose before this script was loaded.
 const DEFAULTS = Object.fromEntries(
   [...form.querySelectorAll("select, input")].map((field) => [field.name, field.options?.[0].value ?? field.defaultValue]),
 );
@@ -18,7 +18,7 @@ const state = () => Object.fromEntries(new FormData(form));
 
 // ---- maps ---------------------------------------------------------------------------------------------------
 
-// Maps that no longer are what the server drew.
+// Maps that differ from the server's drawing.
 const touched = new WeakSet();
 
 const short = (value) => String(Number(value.toPrecision(3)));
@@ -42,7 +42,7 @@ const draw = async (map) => {
   strip.alt = `colour scale from ${short(range[0])} to ${short(range[1])}`;
 };
 
-// Only what is on the screen is drawn; the rest when it comes into view.
+// Only visible maps are drawn; the others when they scroll into view.
 const watcher = new IntersectionObserver(
   (entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => {
     watcher.unobserve(target);
@@ -59,7 +59,7 @@ const drawAll = () => maps().forEach((map) => {
 // ---- rows ---------------------------------------------------------------------------------------------------
 
 const by = (key, direction = 1) => (one, two) => {
-  // Rows that lack the number come last: maps that are flat have no agreement, for instance.
+  // Rows without the value come last; flat maps, for example, have no agreement.
   if (!(key in one.dataset && key in two.dataset)) return (key in two.dataset) - (key in one.dataset);
   return direction * (Number(one.dataset[key]) - Number(two.dataset[key]));
 };
@@ -84,7 +84,7 @@ const arrangeRows = () => {
 
 const option = (value, text) => new Option(text, value);
 
-// Offer what these results can be chosen by.
+// Offer the filters that fit these results.
 const offer = () => {
   const chosen = fields.only.value || new URLSearchParams(location.search).get("only") || "";
   const counts = new Map();
@@ -92,7 +92,7 @@ const offer = () => {
   const classes = [...counts].sort(([one], [two]) => one.localeCompare(two));
   const agree = rows().some((row) => "same" in row.dataset);
   fields.only.replaceChildren(
-    option("", "every image"),
+    option("", "all images"),
     ...(agree ? [option("same:False", "models disagree"), option("same:True", "models agree")] : []),
     ...classes.map(([name, found]) => option(`class:${name}`, `${name} (${found})`)),
   );
@@ -119,7 +119,7 @@ const recall = () => {
     const field = name in DEFAULTS && name !== "only" && fields[name];
     if (!field) continue;
     field.value = value;
-    // An old or a mistyped address may name what is not offered here.
+    // An old or mistyped URL may name an option that does not exist.
     if (field.options && (field.selectedIndex < 0 || field.selectedOptions[0].disabled)) field.value = DEFAULTS[name];
   }
   document.querySelector("output[for=opacity]").value = fields.opacity.value;

@@ -1,4 +1,4 @@
-// What is dropped onto a page: files, and those in folders at any depth, each with its path.
+// Files dropped onto a page, including those in folders at any depth, each with its path.
 
 const filesOf = async (entry) => {
   if (entry.isFile) {
@@ -7,7 +7,7 @@ const filesOf = async (entry) => {
   }
   const reader = entry.createReader();
   const found = [];
-  // A reader gives at most a hundred entries at a time.
+  // A reader returns at most a hundred entries at a time.
   for (;;) {
     const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (!some.length) return found;

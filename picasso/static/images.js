@@ -1,13 +1,13 @@
-// Images: drop, paste, files or folders, at once visible and uploaded a few at a time; then moved about and removed.
+// Images: dropped, pasted or chosen, shown at once and uploaded a few at a time; then reordered and removed.
 
 import { askPatiently, counted, every, refresh, send } from "./common.js";
 import { dropped, isImage } from "./file_drop.js";
 
-// As many uploads at once; more would only wait in the server.
+// The number of parallel uploads; more would only wait in the server.
 const AT_ONCE = 3;
 const PARTS = ["[data-part=images]", "[data-part=visualizations]"];
 
-// Where a dropped file lay.
+// The paths of dropped files.
 const paths = new WeakMap();
 const notices = document.querySelector("[data-notices]");
 const find = (name) => document.querySelector(`[data-${name}]`);
@@ -47,7 +47,7 @@ const upload = async (chosen) => {
   const others = chosen.length - files.length;
   notices.replaceChildren();
   if (!chosen.length) return;
-  if (!files.length) return complain(`There ${others === 1 ? "is no image" : "are no images"} among what you chose.`);
+  if (!files.length) return complain(`${others === 1 ? "The file that you chose is not an image" : "None of the files that you chose is an image"}.`);
   const text = find("upload-text");
   const bar = find("upload-bar");
   const url = find("drop").dataset.drop;
@@ -59,7 +59,7 @@ const upload = async (chosen) => {
   const lane = async () => {
     for (let file = queue.shift(); file; file = queue.shift()) {
       const body = new FormData();
-      // The folders tell files of the same name apart.
+      // The folders distinguish files of the same name.
       body.append("file", file, paths.get(file) || file.webkitRelativePath || file.name);
       try {
         await askPatiently(url, { method: "POST", body });
@@ -71,14 +71,14 @@ const upload = async (chosen) => {
       text.textContent = `${done} of ${counted(files.length, "image")} uploaded`;
     }
   };
-  // The first one alone: with it the session begins.
+  // The first one is uploaded alone, because it starts the session.
   const [first, ...rest] = queue.splice(0);
   queue.push(first);
   await lane();
   queue.push(...rest);
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
   for (const [sentence, count] of refused) complain(count > 1 ? `${sentence} (${counted(count, "image")})` : sentence);
-  if (others) complain(`${counted(others, "file")} that ${others === 1 ? "is no image was" : "are no images were"} left out.`);
+  if (others) complain(`${counted(others, "file")} that ${others === 1 ? "is not an image was" : "are not images were"} skipped.`);
   await refresh(...PARTS);
 };
 
@@ -105,7 +105,7 @@ addEventListener("drop", async (event) => {
   upload(found.map(({ file }) => file));
 });
 
-// Removing and moving, without leaving the place on the page.
+// Removing and moving, without losing the position on the page.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-images] button");
   if (!button) return;
@@ -153,10 +153,10 @@ document.addEventListener("dragover", ({ target, clientX }) => {
 });
 document.addEventListener("dragend", () => {
   every(".moving", (item) => item.classList.remove("moving"));
-  // Let go of elsewhere, or taken back with Escape: everything is as it was.
+  // Dropped elsewhere, or cancelled with Escape: restore the order.
   if (moving) refresh(PARTS[0]);
   moving = null;
 });
 
-// What was chosen before this was loaded.
+// Files chosen before this script was loaded.
 every("[data-drop] input", ({ files }) => { if (files.length) upload([...files]); });

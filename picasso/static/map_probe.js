@@ -1,10 +1,10 @@
-// Reading a map: the value under the pointer or the cursor, and the map enlarged.
+// Shows the value of a map under the pointer or the cursor, and the map enlarged.
 
 import { facts, valuesOf } from "./maps.js";
 
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-// Where the cursor stands on a map that is read by keyboard.
+// The position of the keyboard cursor on a map.
 const cursors = new WeakMap();
 
 const show = async (map, x, y) => {
@@ -74,14 +74,14 @@ document.addEventListener("keydown", (event) => {
 
 const dialog = document.createElement("dialog");
 dialog.className = "zoom";
-dialog.setAttribute("aria-label", "The map, enlarged");
+dialog.setAttribute("aria-label", "Enlarged map");
 const close = document.createElement("button");
 close.className = "plain";
 close.textContent = "Close";
 close.addEventListener("click", () => dialog.close());
 document.body.append(dialog);
 
-// The figure itself moves into the dialog, with all that is drawn in it, and back to its place afterwards.
+// The figure itself moves into the dialog, with everything drawn in it, and back afterwards.
 const enlarge = (figure) => {
   const place = document.createElement("span");
   figure.replaceWith(place);

@@ -1,9 +1,9 @@
-// Maps of values: fetched when they are needed, painted as they are, one rectangle of one colour for each value.
+// Maps of values: fetched on demand and drawn without interpolation, one rectangle per value.
 
 import { root } from "./common.js";
 
 const FLOAT_BYTES = 4;
-// A scale spans at least so many times what rounding may do.
+// A scale spans at least this many times the rounding error.
 const HEADROOM = 10;
 const strips = new Map();
 const values = new WeakMap();
@@ -27,7 +27,7 @@ const coloursOf = (name) => {
 
 const numbers = (text) => text.split(" ").map(Number);
 
-// What a map's link says of it.
+// The description of a map, from the data attributes of its link.
 export const facts = ({ dataset }) => {
   const [height, width] = numbers(dataset.shape);
   return {
@@ -47,7 +47,7 @@ export const valuesOf = (map) => {
   if (!values.has(map)) {
     values.set(map, (async () => {
       const answer = await fetch(map.dataset.values);
-      if (!answer.ok) throw new Error("The values of the map are not there any more.");
+      if (!answer.ok) throw new Error("The values of the map no longer exist.");
       const view = new DataView(await answer.arrayBuffer());
       return Float32Array.from({ length: view.byteLength / FLOAT_BYTES }, (_, i) => view.getFloat32(i * FLOAT_BYTES, true));
     })());
@@ -55,27 +55,27 @@ export const valuesOf = (map) => {
   return values.get(map);
 };
 
-// The values at the two ends of the colours: as the method says, of this map alone, or of all maps of its kind.
+// The values at both ends of the scale: set by the method, of this map alone, or of all maps of its kind.
 export const rangeOf = (map, scale, maps) => {
   const { range, extremes, signed, quantity, noise } = facts(map);
   if (scale === "own") return range;
   const kin = scale === "common" ? maps.map(facts).filter((one) => one.quantity === quantity && one.signed === signed) : [];
   const all = [extremes, ...kin.map((one) => one.extremes)].flat();
   const [low, high] = [Math.min(...all), Math.max(...all)];
-  // As the server does: rounding stays pale.
+  // As on the server, rounding errors stay pale.
   const least = HEADROOM * noise;
   if (!signed) return [low, Math.max(high, low + least)];
   const most = Math.max(Math.abs(low), Math.abs(high), least);
   return [-most, most];
 };
 
-// Paint a map into its canvas, over the image as the model sees it; false if it was asked for again meanwhile.
+// Draw a map into its canvas, over the model's view of the image; false if a later request replaced this one.
 export const paint = async (map, { colours, range: [low, high], opacity }) => {
   const { height, width, signed } = facts(map);
   const turn = Symbol("turn");
   turns.set(map, turn);
   const [numbersOfMap, strip] = await Promise.all([valuesOf(map), coloursOf(colours)]);
-  // What was asked for later may have been there sooner.
+  // A later request may have finished first.
   if (turns.get(map) !== turn) return false;
   const canvas = map.querySelector("canvas") ?? layers(map);
   canvas.width = width;
@@ -83,9 +83,9 @@ export const paint = async (map, { colours, range: [low, high], opacity }) => {
   const pixels = new ImageData(width, height);
   const span = high - low;
   numbersOfMap.forEach((value, index) => {
-    // Where there is nothing, the middle of a signed scale is zero.
+    // Without values, the middle of a signed scale is zero.
     const share = span > 0 ? (Math.min(Math.max(value, low), high) - low) / span : signed ? 0.5 : 0;
-    // As matplotlib does, so that the page and the files show the same colours.
+    // As in matplotlib, so that the page and the files show the same colours.
     const colour = Math.min(255, Math.floor(share * 256));
     pixels.data.set(strip.subarray(4 * colour, 4 * colour + 4), 4 * index);
   });
@@ -94,13 +94,13 @@ export const paint = async (map, { colours, range: [low, high], opacity }) => {
   return true;
 };
 
-// Put the model's view in the place of the server's drawing, and an empty canvas over it.
+// Replace the server's drawing with the model's view and an empty canvas over it.
 const layers = (map) => {
   const image = map.querySelector("img");
   image.dataset.drawn = image.getAttribute("src");
   image.src = map.dataset.view;
   image.classList.remove("pixels");
-  // Blue and red are the map's: those of the image would be taken for them.
+  // The view is drawn in grey, so that its own blue and red are not mistaken for the map's.
   image.classList.toggle("grey", facts(map).signed);
   const canvas = document.createElement("canvas");
   canvas.setAttribute("aria-hidden", "true");
@@ -108,7 +108,7 @@ const layers = (map) => {
   return canvas;
 };
 
-// Show the server's drawing again.
+// Restore the server's drawing.
 export const restore = (map) => {
   turns.delete(map);
   const canvas = map.querySelector("canvas");

@@ -1,8 +1,8 @@
-// The image that is painted on: by pointer, or by keyboard with a frame that is moved and resized.
+// The image to paint on: with the pointer, or with the keyboard and a frame that can be moved and resized.
 
-// The longer side on the page, in pixels of the canvas; of small images the pixels keep their edges.
+// The longer side in pixels of the canvas; the pixels of small images are drawn with sharp edges.
 const SIDE = 896;
-// A stroke is noted this often, as a fraction of the side.
+// The distance between the points of a stroke, as a fraction of the side.
 const FINE = 0.004;
 const STEP = 0.05;
 const STEPS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
@@ -28,7 +28,7 @@ export const stage = (canvas, { tool, brush, begin, change }) => {
     if (shown) outline(shown);
   };
 
-  // Two lines, a dark and a bright one, stand out on any image.
+  // A dark and a bright line together are visible on any image.
   const outline = ([left, top, right, bottom]) => {
     const { width, height } = canvas;
     for (const [colour, dash] of [["#000", []], ["#fff", [8, 8]]]) {
@@ -105,7 +105,7 @@ export const stage = (canvas, { tool, brush, begin, change }) => {
   });
 
   return {
-    // Show the image at an address, such as the one that the server has just covered.
+    // Show the image at a URL, such as the one with the hidden regions from the server.
     show: async (address) => {
       const next = new Image();
       next.src = address;

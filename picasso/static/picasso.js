@@ -1,5 +1,5 @@
-// Makes the pages livelier; everything works without it too, with one more click or a reload.
-// Each page gets only what it has a use for.
+// Progressive enhancement: the pages also work without scripts, with one more click or a reload.
+// Each page loads only the scripts that it uses.
 
 import { every } from "./common.js";
 
@@ -19,12 +19,12 @@ for (const [selector, script] of Object.entries(SCRIPTS)) {
   if (document.querySelector(selector)) import(script);
 }
 
-// Of small images the pixels are shown, as the model sees them; photographs are drawn smoothly.
+// Small images are drawn with sharp pixels, as the model sees them; photographs are interpolated.
 const draw = (image) => image.classList.toggle("photo", image.naturalWidth > 100);
 document.addEventListener("load", ({ target }) => target.matches?.("img") && draw(target), true);
 every("img", (image) => image.complete && draw(image));
 
-// Sliders say their value.
+// Show the value of each slider.
 document.addEventListener("input", ({ target }) => {
   const output = target.type === "range" && document.querySelector(`output[for="${target.id}"]`);
   if (output) output.value = target.value;

@@ -1,10 +1,10 @@
-// Waiting for the model and for runs: how far they are, and what is known already.
+// Polls the model and the runs: shows their progress and the results so far.
 
 import { counted, duration, every, modelLoaded, poll, refresh } from "./common.js";
 
 const say = (state) => {
   if (state.state === "running" && state.compiling && !state.fraction) {
-    return `Compiling what this needs of the model, which happens once: ${duration(state.compiling)}.`;
+    return `Compiling the model for this visualization (only once): ${duration(state.compiling)}.`;
   }
   if (state.state === "running") {
     const left = state.remaining === null ? "" : `, ${duration(state.remaining)} left`;
@@ -20,7 +20,7 @@ const watch = (run) => {
   return poll(run.dataset.run, (state) => {
     bar.value = state.fraction;
     const words = say(state);
-    // Only what changed, so that a screen reader does not say the same again and again.
+    // Update only what changed, so that a screen reader does not repeat itself.
     if (words && words !== text.textContent) text.textContent = words;
     const now = `${state.done} ${state.preview}`;
     if (seen !== undefined && seen !== now) refresh("[data-results]");

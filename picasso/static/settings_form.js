@@ -1,12 +1,12 @@
-// Choosing what to run: how long it will take with this model, and which classes to look at.
+// The forms that start runs: estimated times with this model, and the classes to explain.
 
 import { ask, counted, duration, every, pause, settled } from "./common.js";
 
-// The model's pace is measured a moment after it is loaded.
+// The speed of the model is measured shortly after it is loaded.
 const AGAIN_MS = 1500;
 const TRIES = 20;
 
-// One after the other: few requests may wait for the model at once, and other visitors have estimates to ask for, too.
+// One at a time: few requests may wait for the model at once, and other visitors need estimates too.
 let last = Promise.resolve();
 const askInTurn = (url) => {
   last = last.catch(() => {}).then(() => ask(url));
@@ -41,7 +41,7 @@ all();
 document.addEventListener("refreshed", all);
 document.addEventListener("change", settled(all, 150));
 
-// Whoever names a class may want to name another: a new field appears when the last one is filled.
+// A new field appears when the last one is filled, so that several classes can be entered.
 document.addEventListener("input", ({ target }) => {
   const chooser = target.closest?.("[data-classes]");
   const fields = chooser ? [...chooser.querySelectorAll("input")] : [];
@@ -50,7 +50,7 @@ document.addEventListener("input", ({ target }) => {
   const next = lowest.cloneNode();
   next.removeAttribute("id");
   next.value = "";
-  next.placeholder = "and another";
-  next.setAttribute("aria-label", "another class to look at");
+  next.placeholder = "another class";
+  next.setAttribute("aria-label", "another class to explain");
   lowest.after(next);
 });

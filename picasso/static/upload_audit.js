@@ -1,12 +1,12 @@
-// The images of an audit: a folder is chosen or dropped, its classes and its cost are said, and the images are sent.
+// The upload of an audit: choose or drop a folder, see its classes and the estimated cost, send the images.
 
 import { ask, askPatiently, counted, duration, modelLoaded, refresh, root, send, settled } from "./common.js";
 import { dropped, isImage } from "./file_drop.js";
 
-// So many images, or so many bytes, go with one request.
+// The largest number of images, and of bytes, in one request.
 const TOGETHER = 20;
 const BYTES = 16_000_000;
-// What goes with an image in its request: its name, the path of its folder, and what separates them.
+// The bytes that accompany an image in its request: its name, the path of its folder, and separators.
 const AROUND = 20_000;
 
 const form = document.querySelector("[data-gather]");
@@ -14,7 +14,7 @@ const find = (name) => form.querySelector(`[data-${name}]`);
 const notices = document.querySelector("[data-notices]");
 const [start, stop, bar] = ["start", "stop", "upload-bar"].map(find);
 
-// The images by the path of their folder, what the server says of them, and what was begun with them.
+// The images by the path of their folder, the server's estimate, and the upload in progress.
 let folders = new Map();
 let estimate = null;
 let begun = null;
@@ -29,7 +29,7 @@ const complain = (sentence) => {
 
 // ---- choosing -----------------------------------------------------------------------------------------------
 
-// A folder is hidden if any part of its path is; such folders belong to systems and editors.
+// A folder is hidden if any part of its path is; operating systems and editors create such folders.
 const hidden = (path) => path.split("/").some((part) => part.startsWith(".") || part === "__MACOSX");
 
 const choose = async (chosen) => {
@@ -43,29 +43,29 @@ const choose = async (chosen) => {
   for (const { file, path } of images) {
     const folder = path.slice(0, path.lastIndexOf("/"));
     if (!path.includes("/")) loose += 1;
-    // The server would refuse it whenever it is sent.
+    // The server would reject it.
     else if (file.size > Number(form.dataset.mostBytes) - AROUND) large += 1;
     else if (folders.has(folder)) folders.get(folder).push(file);
     else folders.set(folder, [file]);
   }
   const others = chosen.length - images.length;
   const left = [
-    others ? `${counted(others, "file")} that ${others === 1 ? "is no image" : "are no images"}` : "",
-    loose ? `${counted(loose, "image")} in no folder` : "",
-    large ? `${counted(large, "image")} larger than the ${Number(form.dataset.mostBytes) / 1e6} MB that are allowed` : "",
+    others ? `${counted(others, "file")} that ${others === 1 ? "is not an image" : "are not images"}` : "",
+    loose ? `${counted(loose, "image")} outside any folder` : "",
+    large ? `${counted(large, "image")} larger than the ${Number(form.dataset.mostBytes) / 1e6} MB allowed` : "",
   ].filter(Boolean);
   find("left-out").textContent = left.length ? `Left out: ${left.join(", ")}.` : "";
-  if (!folders.size) complain("There are no images in folders there; an audit needs one folder for each class.");
+  if (!folders.size) complain("No images were found in subfolders. An audit needs one folder per class.");
   await reckon();
 };
 
-// Ask what the server makes of the folders; it knows the classes.
+// Ask the server for an estimate; it knows the classes.
 const reckon = async () => {
   estimate = null;
   const asked = folders;
   if (folders.size) {
     try {
-      find("cost").textContent = "Looking at the folders …";
+      find("cost").textContent = "Reading the folders …";
       await modelLoaded();
       const classes = Object.fromEntries([...folders].map(([folder, files]) => [folder, files.length]));
       const pairs = Number(form.elements.pairs.value) || 0;
@@ -95,7 +95,7 @@ const show = () => {
     row.lastChild.classList.toggle("none", !taken);
     return row;
   }));
-  const time = estimate?.seconds ? ` That takes ${duration(estimate.seconds)}.` : "";
+  const time = estimate?.seconds ? ` Estimated time: ${duration(estimate.seconds)}.` : "";
   find("cost").textContent = estimate ? `${estimate.sentence}${time}` : "Choose a folder to see the estimated cost.";
   start.disabled = !estimate;
   start.textContent = start.dataset.text;
@@ -103,10 +103,10 @@ const show = () => {
 
 // ---- sending ------------------------------------------------------------------------------------------------
 
-// As many of these as are taken, evenly spread: a later image is as good as an earlier one.
+// An evenly spaced selection: no part of the folder is preferred.
 const spread = (found, count) => Array.from({ length: count }, (_, index) => found[Math.floor((index * found.length) / count)]);
 
-// What is sent together: images of one folder, not too many and not too large.
+// The batches to send: each has images of one folder and stays within both limits.
 const batches = () => {
   const most = Math.min(BYTES, Number(form.dataset.mostBytes) / 2);
   const all = [];
@@ -165,8 +165,8 @@ form.addEventListener("submit", async (event) => {
     busy(false);
     if (error.name === "AbortError") return;
     complain(error.message);
-    // What was sent is kept: it goes on with the rest.
-    if (begun?.sent) start.textContent = "Go on sending";
+    // The server keeps what was sent; the upload continues with the rest.
+    if (begun?.sent) start.textContent = "Continue the upload";
   }
 });
 
@@ -174,11 +174,11 @@ stop.addEventListener("click", () => {
   stopping.abort();
   if (begun) ask(begun.url, { method: "DELETE" }).catch(() => null);
   begun = null;
-  find("upload-text").textContent = "Cancelled; nothing was kept.";
+  find("upload-text").textContent = "Cancelled. The uploaded images were deleted.";
   bar.value = 0;
 });
 
-// ---- where folders come from --------------------------------------------------------------------------------
+// ---- where the folders come from ----------------------------------------------------------------------------
 
 const listed = (input) => [...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
 
@@ -199,9 +199,9 @@ addEventListener("drop", async (event) => {
   if (!form.querySelector("#folder").disabled) choose(await dropped(event.dataTransfer));
 });
 
-// By then the names of the classes are known.
+// The class names are known by then.
 if (document.querySelector("[data-model-state=loading]")) modelLoaded().then(() => refresh("#folder-help"));
 show();
 const input = form.querySelector("#folder");
-// What was chosen before this was loaded.
+// Files chosen before this script was loaded.
 if (input.files.length) choose(listed(input));

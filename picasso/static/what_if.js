@@ -1,9 +1,9 @@
-// What if this were hidden? Paint on the image and watch the probabilities move.
+// The page "What if I hide this?": paint on the image and see how the probabilities change.
 
 import { counted, every, modelLoaded, pause, send } from "./common.js";
 import { stage } from "./mask_editor.js";
 
-// Questions about many images are asked in parts, so that others are answered in between.
+// Requests about many images are split, so that the server can answer others in between.
 const PART = 16;
 const AGAIN_MS = 1500;
 
@@ -40,24 +40,24 @@ const bar = (value, label) => {
 const tell = ({ classes, before, after, flipped, view }) => {
   const [was, now] = [before[0], after[0]];
   find("verdict").textContent = !shapes.length
-    ? `The model says ${was.name}, ${percent(was.prob)} %.`
+    ? `Prediction: ${was.name}, ${percent(was.prob)} %.`
     : flipped
-      ? `It flips: the model now says ${now.name}, ${percent(now.prob)} %, and no longer ${was.name}.`
-      : `Still ${was.name}: ${percent(was.prob)} % becomes ${percent(now.prob)} %.`;
+      ? `The prediction flips from ${was.name} to ${now.name}, ${percent(now.prob)} %.`
+      : `The prediction stays ${was.name}: from ${percent(was.prob)} % to ${percent(now.prob)} %.`;
   section.classList.toggle("flipped", flipped);
   find("classes").replaceChildren(...classes.map((one) => {
     const row = document.createElement("tr");
     const name = cell(one.name, "th");
     name.scope = "row";
     const bars = document.createElement("td");
-    bars.append(bar(one.before, `${one.name} as it is`), bar(one.after, `${one.name} with this hidden`));
+    bars.append(bar(one.before, `${one.name}, original`), bar(one.after, `${one.name}, hidden`));
     row.append(name, cell(one.before.toFixed(4)), cell(one.after.toFixed(4)), bars);
     return row;
   }));
   return image.show(view);
 };
 
-// One question at a time; what changed meanwhile is asked next.
+// One request at a time; changes made in the meantime are sent next.
 let asking = false;
 let changed = false;
 const ask = async () => {
@@ -117,7 +117,7 @@ tools.addEventListener("submit", (event) => event.preventDefault());
 
 // ---- all images -------------------------------------------------------------------------------------------
 
-// Answers to an earlier region are not shown for a later one.
+// Answers for an earlier region are discarded.
 let round = 0;
 
 function forget() {

@@ -1,1 +1,1 @@
-"""What visitors store: sessions, their folders, and how much room they may take."""
+"""The storage of visitors: sessions, their folders, and quotas."""

@@ -1,4 +1,4 @@
-"""How much room sessions may take on the disk."""
+"""Disk quotas of sessions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 from picasso import fileio
 from picasso.errors import StorageFull, TooLarge
 
-# For so many seconds the room that all sessions take is not measured again: there may be very many files.
+# The interval in seconds between measurements of all sessions, which may have very many files.
 MAX_AGE = 10.0
 
 
 class Quotas:
-    """The room that one session, and all of them, may take.
+    """The quotas of one session and of all sessions.
 
     Args:
-        sessions: the folder that holds the folders of all sessions.
-        session_mb: megabytes for one of them.
-        total_mb: megabytes for all.
-        make_room: deletes what nobody needs where all take too much; tells whether there was anything.
+        sessions: the folder with the folders of all sessions.
+        session_mb: the quota of one session in megabytes.
+        total_mb: the quota of all sessions in megabytes.
+        make_room: deletes unneeded data if the total quota is exceeded; returns whether there was any.
     """
 
     def __init__(
@@ -33,30 +33,30 @@ class Quotas:
         self._total, self._measured = 0, -MAX_AGE
 
     def check(self, session: Path | None = None) -> None:
-        """Refuse to store more.
+        """Raise an error if a quota is exhausted.
 
         Raises:
-            TooLarge: the session takes as much room as it may.
-            StorageFull: all sessions together do.
+            TooLarge: the session has reached its quota.
+            StorageFull: all sessions together have reached theirs.
         """
         if session and fileio.size(session) >= self._session_mb * 1_000_000:
             raise TooLarge(
-                f"The images and results of this session take {self._session_mb} MB, which is the limit; delete some "
+                f"The images and results of this session have reached the limit of {self._session_mb} MB. Delete some "
                 "runs, audits or images first."
             )
         if self._full() and not (self._make_room() and not self._full(measure=True)):
             raise StorageFull(
-                f"The sessions of this server take {self._total_mb} MB, which is the limit; try again later."
+                f"The sessions of this server have reached the limit of {self._total_mb} MB. Try again later."
             )
 
     def _full(self, *, measure: bool = False) -> bool:
-        """Tell whether all sessions take as much room as they may; ``measure`` where much was deleted just now."""
+        """Tell whether the total quota is exhausted; use ``measure`` after large deletions."""
         if measure:
             self._measured = -MAX_AGE
         return self._all() >= self._total_mb * 1_000_000
 
     def _all(self) -> int:
-        """Return how many bytes all sessions took a moment ago, or a little longer ago while that is being measured."""
+        """Return the recent size of all sessions in bytes; an older value during a measurement."""
         if time.monotonic() - self._measured >= MAX_AGE and self._lock.acquire(blocking=False):
             try:
                 self._total, self._measured = fileio.size(self._sessions), time.monotonic()

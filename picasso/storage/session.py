@@ -1,4 +1,4 @@
-"""The session of one visitor: its images in their order, its runs and audits; all of it files in one folder."""
+"""The session of one visitor: its ordered images, its runs and its audits, all as files in one folder."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from picasso.storage.quota import Quotas
 # The descriptions of a session's images, one JSON file each.
 DOCUMENTS = "[0-9]*.json"
 NUMBER = re.compile(r"[0-9]{1,9}")
-# Ids of sessions and runs; a longer one could not even be looked for.
+# The format of session and run ids; longer ones could exceed the limits of file names.
 ID = re.compile(r"[0-9A-Za-z]{1,64}")
-# Their folders are small as long as they hold no images, but there should not be any number of them.
+# Audits without images are small, but their number must be limited.
 MAX_AUDITS = 20
 
 
@@ -55,15 +55,15 @@ class Session:
         self._order = folder / "order.json"
 
     def touch(self) -> None:
-        """Note that the session is in use."""
+        """Mark the session as in use."""
         os.utime(self._folder)
 
     def at_work(self) -> bool:
-        """Tell whether one of its runs or audits waits or computes."""
+        """Tell whether one of its runs or audits is queued or running."""
         return any(job.at_work() for job in (*self.runs(), *self.audits()))
 
     def empty(self) -> bool:
-        """Tell whether it holds no image, no run and no audit."""
+        """Tell whether it has no images, runs or audits."""
         held = (
             self._images.glob(DOCUMENTS),
             self.runs_folder.glob(f"*/{Run.document}"),
@@ -77,17 +77,17 @@ class Session:
         """Decode an upload and store its pixels as a PNG under a generated name.
 
         Args:
-            source: the bytes of the file, or what they are read from.
-            name: what the visitor calls it.
+            source: the bytes of the file, or a stream of them.
+            name: the file name.
 
         Raises:
             UnsupportedImage, BadRequest, TooLarge, Busy: see :meth:`picasso.imaging.decoders.Decoders.stored`.
-            TooLarge: the session holds as many images as it may.
+            TooLarge: the session has the maximum number of images.
         """
         self.check_room()
         with self._decoders.stored(source, name) as decoded, self._lock, fileio.room_on_disk():
             if sum(1 for _ in self._images.glob(DOCUMENTS)) >= self._settings.MAX_IMAGES:
-                raise TooLarge(f"A session holds {self._settings.MAX_IMAGES} images at most; remove some first.")
+                raise TooLarge(f"A session can have at most {self._settings.MAX_IMAGES} images. Remove some first.")
             uid, shown = self._next_uid(), self._name(name)
             filename = f"{uid:04d}-{secrets.token_hex(6)}.png"
             document = StoredImage(
@@ -99,26 +99,26 @@ class Session:
             )
             try:
                 decoded.pixels.replace(self._images / filename)
-                # Made at once: a page of a hundred images would wait for a hundred to be read again.
+                # Created now, because a page of a hundred images would otherwise have to read a hundred images again.
                 decoded.small.replace(self._thumbnail(filename))
                 fileio.write_json(self._document(uid), document)
             except OSError:
-                # A full disk has no room for half an image either.
+                # Do not leave an incomplete image on a full disk.
                 self._forget(document)
                 raise
             return document
 
     def _name(self, path: str) -> str:
-        """Return what an upload is called: by its folder, too, where another of this name came from another folder.
+        """Return the display name of an upload, including its folder if another folder has a file of the same name.
 
-        Browsers send the paths of what lies in a folder that was chosen or dropped as a whole.
+        Browsers send the paths of files in a folder that was chosen or dropped as a whole.
         """
         name, known = decode.display_name(path), self._folder / "names.json"
         if "/" not in path.replace("\\", "/"):
             return name
-        # By the path, since the same one may be sent again.
+        # Identified by the path, because the same file may be sent again.
         names: dict[str, str] = fileio.read_json(known) or {}
-        # What was removed again is not forgotten, so there must be an end.
+        # The names of removed images are kept too, so their number must be limited.
         names = names if len(names) < 2 * self._settings.MAX_IMAGES else {}
         if path not in names:
             taken = set(names.values())
@@ -129,32 +129,32 @@ class Session:
         return names[path]
 
     def check_room(self) -> None:
-        """Raise TooLarge or StorageFull where no more may be stored; see :class:`picasso.storage.quota.Quotas`."""
+        """Raise TooLarge or StorageFull if a quota is exhausted; see :class:`picasso.storage.quota.Quotas`."""
         self._quotas.check(self._folder)
 
     def _next_uid(self) -> int:
-        """Count up; a removed image's number is not used again."""
+        """Return the next number; numbers of removed images are not reused."""
         counter = self._folder / "next_uid"
         uid: int = fileio.read_json(counter) or 0
         fileio.write_json(counter, uid + 1)
         return uid
 
     def images(self) -> list[StoredImage]:
-        """Return the images in the order that :meth:`arrange` gave them, later ones in the order of their upload."""
+        """Return the images in the order set by :meth:`arrange`, followed by later ones in upload order."""
         documents = (fileio.read_json(file) for file in self._images.glob(DOCUMENTS))
         order = {uid: place for place, uid in enumerate(fileio.read_json(self._order) or [])}
         known = [document for document in documents if document]
         return sorted(known, key=lambda document: (order.get(document["uid"], len(order)), int(document["uid"])))
 
     def arrange(self, uids: Sequence[int | str]) -> None:
-        """Put the images of these numbers first, in this order; the others follow as they were."""
+        """Put the images with these numbers first, in this order; the others follow in their old order."""
         first = [self.image(uid)["uid"] for uid in uids]
         rest = [image["uid"] for image in self.images() if image["uid"] not in first]
         with fileio.room_on_disk():
             fileio.write_json(self._order, [*dict.fromkeys(first), *rest])
 
     def move(self, uid: int | str, places: int) -> None:
-        """Move an image towards the end by so many places, or towards the beginning if ``places`` is negative."""
+        """Move an image towards the end by ``places`` positions, or towards the beginning if it is negative."""
         moved = self.image(uid)["uid"]
         order = [image["uid"] for image in self.images()]
         place = max(0, order.index(moved) + places)
@@ -169,18 +169,18 @@ class Session:
         if NUMBER.fullmatch(number):
             stored = fileio.read_json(self._document(int(number)))
         if stored is None:
-            raise NotFound("There is no image of that number in this session.", field="image")
+            raise NotFound("There is no image with that number in this session.", field="image")
         return stored
 
     def _document(self, uid: int) -> Path:
         return self._images / f"{uid:04d}.json"
 
     def remove_image(self, uid: str | int) -> None:
-        """Forget an image; runs that already have it keep their results."""
+        """Remove an image; runs that already have it keep their results."""
         self._forget(self.image(uid))
 
     def _forget(self, image: StoredImage) -> None:
-        """Delete the files of an image, as far as they are there."""
+        """Delete the files of an image, if they exist."""
         self._document(image["uid"]).unlink(missing_ok=True)
         Path(image["path"]).unlink(missing_ok=True)
         self._thumbnail(image["filename"]).unlink(missing_ok=True)
@@ -193,7 +193,7 @@ class Session:
         return file
 
     def thumbnail_file(self, filename: str) -> Path:
-        """Return the path of the small version of a stored image, or raise NotFound."""
+        """Return the path of the thumbnail of a stored image, or raise NotFound."""
         return self._thumbnail(self.image_file(filename).name)
 
     def _thumbnail(self, filename: str) -> Path:
@@ -217,19 +217,19 @@ class Session:
     # ---- audits -------------------------------------------------------------------------------------------
 
     def new_audit(self, class_names: Sequence[str]) -> Audit:
-        """Begin an audit of a model with these classes; its images come later.
+        """Create an audit of a model with these classes; its images are added later.
 
         Raises:
-            TooLarge: the session holds as many audits, or as much, as it may.
+            TooLarge: the session has the maximum number of audits, or has reached its quota.
         """
         self.check_room()
         with self._lock, fileio.room_on_disk():
             if sum(1 for _ in self.audits()) >= MAX_AUDITS:
-                raise TooLarge(f"A session holds {MAX_AUDITS} audits at most; delete some first.")
+                raise TooLarge(f"A session can have at most {MAX_AUDITS} audits. Delete some first.")
             return Audit.create(self.audits_folder, class_names)
 
     def add_audit_image(self, audit: Audit, target: int, source: bytes | IO[bytes], name: str) -> None:
-        """Check an upload and store it as an image of a class.
+        """Validate an upload and store it as an image of a class.
 
         Raises:
             UnsupportedImage, BadRequest, TooLarge, Busy: see :meth:`picasso.imaging.decoders.Decoders.stored` and
@@ -250,10 +250,10 @@ class Session:
         return kind(folder)
 
     def _jobs(self, kind: type[J], parent: Path) -> list[J]:
-        """Return runs or audits in the order in which they were begun, the last one first."""
+        """Return runs or audits by the time of their creation, the newest first."""
         found: list[tuple[float, J]] = []
         for file in parent.glob(f"*/{kind.document}"):
-            # It may be deleted while this reads; and one that is just being made has another name yet.
+            # It may be deleted during this method; and one that is just being created still has a temporary name.
             with suppress(NotFound):
                 if ID.fullmatch(file.parent.name):
                     found.append(((job := kind(file.parent)).created, job))

@@ -1,4 +1,4 @@
-"""Session folders: generated names, quotas, expiry. Nothing of one session can be reached from another."""
+"""Session folders: generated names, quotas and expiry. No session can access the data of another one."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from picasso.storage.session import ID, Session
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 60
-# For so many seconds a session that its visitor has dropped can be restored.
+# The time in seconds during which a dropped session can be restored.
 UNDO_SECONDS = 60
-# The file in the folder of such a session that holds the time when it was dropped.
+# The file in the folder of a dropped session with the time when it was dropped.
 DROPPED = "dropped.json"
-# The folder of a server, and the file in it that the server holds while it lives.
+# The prefix of a server's folder, and the file in it that the server locks while it is running.
 PREFIX, CLAIM = "picasso-", "claim"
 
 
 def remove_orphans(parent: Path) -> None:
-    """Delete the folders of servers that ended without doing it, as one that is killed does."""
+    """Delete the folders of servers that ended without cleaning up, for example because they were killed."""
     for claim in parent.glob(f"{PREFIX}*/{CLAIM}"):
         if fileio.is_unclaimed(claim):
             shutil.rmtree(claim.parent, ignore_errors=True)
@@ -62,25 +62,25 @@ class Storage:
             parent.mkdir(parents=True, exist_ok=True)
         remove_orphans(parent or Path(tempfile.gettempdir()))
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        # Held as long as this process lives, however it ends.
+        # Locked until this process ends, for whatever reason.
         self._claim = fileio.claim(self.folder / CLAIM)
         self._sessions = self.folder / "sessions"
         self._sessions.mkdir()
-        # Where folders are taken apart that are being deleted.
+        # The folder to which folders are moved before they are deleted.
         self._trash = self.folder / "trash"
         self._trash.mkdir()
-        # Small versions of the samples, which all sessions share.
+        # The thumbnails of the samples, which all sessions share.
         self._samples = self.folder / "samples"
         self._samples.mkdir()
-        #: For what is made and thrown away by the process that serves.
+        #: The folder for temporary files of the server process.
         self.temporary = self.folder / "temporary"
         self.temporary.mkdir()
         self.decoders = Decoders(self.temporary, settings)
         self._settings = settings
         self._quotas = Quotas(self._sessions, settings.SESSION_MB, settings.TOTAL_MB, self.forget_dropped)
         self._lock = threading.Lock()
-        # How many requests are about each session: nobody deletes it for want of use meanwhile. Every request needs the
-        # lock, so it is held only for a moment.
+        # The number of active requests per session, which must not expire in the meantime. Every request needs the
+        # lock, so it is held only briefly.
         self._held: Counter[str] = Counter()
         self._using = threading.Lock()
         self._closed = threading.Event()
@@ -89,7 +89,7 @@ class Storage:
         atexit.register(self.close)
 
     def sample_thumbnail(self, sample: Path) -> Path:
-        """Return the path of a small version of a sample, made when first asked for."""
+        """Return the path of the thumbnail of a sample, created on first use."""
         small = self._samples / f"{hashlib.sha256(str(sample).encode()).hexdigest()[:24]}.webp"
         if not small.exists():
             with fileio.whole(small) as draft:
@@ -97,20 +97,20 @@ class Storage:
         return small
 
     def create(self, *, hold: bool = False) -> Session:
-        """Make a new session with an id that can't be guessed; where there are too many, empty ones go for it.
+        """Create a session with an unguessable id; if there are too many, empty ones are deleted.
 
         Args:
             hold: whether it is in use until :meth:`release`.
 
         Raises:
-            TooMany: the server holds as many sessions as it may, and all of them hold something.
-            StorageFull: their files take as much room as they may.
+            TooMany: the server has the maximum number of sessions, and none of them is empty.
+            StorageFull: the sessions have reached their total quota.
         """
         self.expire()
         self._quotas.check()
         with self._lock, fileio.room_on_disk():
             if not self._make_room():
-                raise TooMany("The server holds as many sessions as it may; try again later.")
+                raise TooMany("The server has reached its maximum number of sessions. Try again later.")
             folder = self._sessions / secrets.token_hex(16)
             with fileio.whole_folder(folder) as draft:
                 (draft / "images").mkdir()
@@ -120,7 +120,7 @@ class Storage:
         return self._session(folder)
 
     def _make_room(self) -> bool:
-        """Delete dropped sessions, and the empty ones that were not used for longest; tell whether there is room."""
+        """Delete dropped sessions, and the empty ones unused for longest; tell whether another session fits."""
         sessions: dict[Path, float] = {}
         for folder in self._sessions.iterdir():
             # Its visitor may be deleting it at the same time.
@@ -137,26 +137,26 @@ class Storage:
                         fileio.set_aside(folder, self._trash)
                         excess -= 1
             except FileNotFoundError:
-                # Its visitor deleted it between two looks at it.
+                # Its visitor deleted it between two checks.
                 excess -= 1
         return excess <= 0
 
     def release(self, session: Session) -> None:
-        """Say that a session that was held is not in use any more."""
+        """Release a session that was held."""
         with self._using:
             self._held[session.id] -= 1
-            # What is 0 is forgotten.
+            # Discard counters that are 0.
             self._held += Counter()
 
     def _session(self, folder: Path) -> Session:
         return Session(folder, self._settings, self._lock, self._quotas, self._trash, self.decoders)
 
     def find(self, session_id: str | None, *, hold: bool = False) -> Session | None:
-        """Return a session by its id, or None if there is none (any more).
+        """Return a session by its id, or None if it does not exist or has expired.
 
         Args:
-            session_id: what the visitor's cookie says.
-            hold: whether it is in use until :meth:`release`, and not deleted for want of use meanwhile.
+            session_id: the id in the visitor's cookie.
+            hold: whether it is in use until :meth:`release`, so that it can't expire in the meantime.
         """
         if not session_id or not ID.fullmatch(session_id):
             return None
@@ -168,7 +168,7 @@ class Storage:
             try:
                 session.touch()
             except FileNotFoundError:
-                # Its visitor deleted it in that moment.
+                # Its visitor has just deleted it.
                 return None
             self._held[session_id] += hold
         return session
@@ -179,12 +179,12 @@ class Storage:
         fileio.remove(self._sessions / session.id, self._trash)
 
     def drop(self, session: Session) -> bool:
-        """Cancel a session's runs and audits, and delete it in a minute, until when nothing but its id restores it.
+        """Cancel a session's runs and audits, and delete it after a minute; until then, its id restores it.
 
-        Where room is needed it goes sooner.
+        It is deleted earlier if the server needs the space.
 
         Returns:
-            Whether it can be restored; one that is empty is deleted at once, and so is any on a full disk.
+            Whether it can be restored; an empty session, and any session on a full disk, is deleted immediately.
         """
         if not session.empty():
             cancel(session)
@@ -195,14 +195,14 @@ class Storage:
         return False
 
     def restorable(self, session_id: str | None) -> bool:
-        """Tell whether this is the id of a session that was dropped less than a minute ago."""
+        """Tell whether the session with this id was dropped less than a minute ago."""
         if not session_id or not ID.fullmatch(session_id):
             return False
         when = fileio.read_json(self._sessions / session_id / DROPPED)
         return when is not None and self._clock() < when + UNDO_SECONDS
 
     def restore(self, session_id: str | None) -> Session | None:
-        """Bring a session back that was dropped less than a minute ago; its runs and audits stay cancelled."""
+        """Restore a session that was dropped less than a minute ago; its runs and audits stay cancelled."""
         if not session_id or not self.restorable(session_id):
             return None
         with self._using:
@@ -210,22 +210,22 @@ class Storage:
         return self.find(session_id)
 
     def forget(self, session_id: str | None) -> None:
-        """Delete a session that was dropped, now."""
+        """Delete a dropped session immediately."""
         if session_id and self.restorable(session_id):
             fileio.remove(self._sessions / session_id, self._trash)
 
     def forget_dropped(self) -> bool:
-        """Delete all sessions that were dropped; tell whether there was one."""
+        """Delete all dropped sessions; tell whether there were any."""
         dropped = [folder for folder in self._sessions.iterdir() if is_dropped(folder)]
         for folder in dropped:
             fileio.remove(folder, self._trash)
         return bool(dropped)
 
     def expire(self) -> None:
-        """Delete the sessions that nobody has used for ``SESSION_MINUTES``; one with work under way is in use."""
+        """Delete the sessions unused for ``SESSION_MINUTES``; sessions with queued or running jobs count as used."""
         oldest = time.time() - self._settings.SESSION_MINUTES * 60
         for folder in self._sessions.iterdir():
-            # Its visitor may be deleting it at the same time. Whoever asks for it meanwhile finds it, or finds it gone.
+            # Its visitor may be deleting it at the same time. Concurrent requests find it either complete or gone.
             with suppress(FileNotFoundError):
                 if is_dropped(folder):
                     if not self.restorable(folder.name):
@@ -234,32 +234,32 @@ class Storage:
                     shutil.rmtree(gone, ignore_errors=True)
 
     def _unless_used(self, folder: Path, oldest: float) -> Path | None:
-        """Set a session's folder aside, unless it is in use after all."""
+        """Move a session's folder out of the way, unless it is in use after all."""
         session = self._session(folder)
         at_work = session.at_work()
         with self._using:
             if at_work:
-                # From now on its visitor has time to look at what comes of it.
+                # From now on, its visitor has time to view the results.
                 session.touch()
-            # It may have been asked for, and begun to work, just now.
+            # A request may have started work in it just now.
             if self._held[folder.name] or folder.stat().st_mtime >= oldest:
                 return None
             return fileio.set_aside(folder, self._trash)
 
     def well(self) -> bool:
-        """Tell whether sessions that nobody uses are still looked for."""
+        """Tell whether the expiry of sessions is still active."""
         return self._sweeper.is_alive()
 
     def _sweep(self) -> None:
-        """Delete expired sessions now and then, also while nobody asks for anything."""
+        """Delete expired sessions periodically, also without requests."""
         while not self._closed.wait(SWEEP_SECONDS):
             try:
                 self.expire()
-                # What could not be deleted at the first attempt.
+                # Folders that could not be deleted at the first attempt.
                 for left in self._trash.iterdir():
                     shutil.rmtree(left, ignore_errors=True)
             except Exception:
-                log.exception("sessions could not be looked through; that is tried again")
+                log.exception("sessions could not be checked; retrying")
 
     def close(self) -> None:
         """Delete everything."""

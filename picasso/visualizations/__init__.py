@@ -1,6 +1,6 @@
-"""Visualizations, one file each; a class in a file dropped in here appears on the page.
+"""The visualizations, one module each; a class in a module added here appears on the page.
 
-What a visualization of your own needs can be imported from here.
+Custom visualizations import everything that they need from here.
 """
 
 from picasso.models.info import Capability

@@ -1,4 +1,4 @@
-"""What a visualization is: one class that turns a task into panels, image by image."""
+"""The base class of visualizations, which turn a task into panels, image by image."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ SettingsT = TypeVar("SettingsT", bound=VisualizationSettings)
 
 @dataclass(frozen=True)
 class Input:
-    """One image, prepared.
+    """One preprocessed image.
 
     Attributes:
-        name: what the user called it.
+        name: its file name.
         image: the upright image as uploaded.
         view: the image as the model sees it; maps are drawn over it.
         array: the model's input ``(H, W, C)`` float32.
-        predictions: the classes to look at: the most probable, best first, or those that the user chose.
-        exact_view: False if preprocessing the view does not give ``array`` again; then ``view`` is only
-            ``array`` made visible, and painting on it means nothing to the model.
-        best: the most probable classes, best first, whichever are looked at.
-        notes: what the reader should know of how it was read and preprocessed.
+        predictions: the classes to explain: the most probable, best first, or those that the user chose.
+        exact_view: False if preprocessing the view does not reproduce ``array``. Then ``view`` is only a
+            rendering of ``array``, and painting on it has no effect on the model.
+        best: the most probable classes, best first, whichever classes are explained.
+        notes: notes for the user about how it was read and preprocessed.
     """
 
     name: str
@@ -48,31 +48,31 @@ class Input:
 
     @property
     def classes(self) -> list[int]:
-        """The numbers of the classes to look at."""
+        """The indices of the classes to explain."""
         return [prediction["index"] for prediction in self.predictions]
 
     def filled(self, model: Model, fill: str, seed: int = 0) -> Array:
-        """Return the model's input ``(H, W, C)`` where nothing is seen of the image but one of the fills.
+        """Return the model's input ``(H, W, C)`` for the image replaced entirely by a fill.
 
         Args:
             model: the model.
-            fill: one of :data:`picasso.imaging.masking.FILLS` but "image".
-            seed: for the fill "noise".
+            fill: one of :data:`picasso.imaging.masking.FILLS` except "image".
+            seed: the seed of the fill "noise".
         """
-        # Where the view is only the numbers made visible, the numbers themselves are averaged or blurred; and where the
-        # model class opens images itself, no view becomes an input.
+        # If the view is only a rendering, average or blur the array itself. If the model class opens images itself,
+        # a view can't be turned into an input.
         if model.opens_images() or (fill in ("mean", "blur") and not self.exact_view):
             return painted(self.array, fill, seed)
         return np.asarray(model.encode([filling(self.view, fill, seed=seed)])[0], np.float32)
 
     def covering(self, model: Model, fill: str, seed: int = 0) -> Covering:
-        """Return what covers parts of this image as the model would see them covered; arguments as :meth:`filled`."""
+        """Return an object that covers parts of this image before preprocessing; arguments as in :meth:`filled`."""
         if not self.exact_view or model.encodes_by_pixel():
             return Covering(model, self.array, self.filled(model, fill, seed))
         try:
             plain = self.filled(model, fill, seed)
         except Exception:
-            # Own code may divide by the contrast, of which plain paint has none. Painted images will do.
+            # Custom preprocessing may divide by the contrast, which is 0 for a plain fill. Painted images work.
             plain = np.full_like(self.array, np.nan)
         return Covering(model, self.array, plain, self.view, filling(self.view, fill, seed=seed))
 
@@ -82,13 +82,13 @@ class Task(Generic[SettingsT]):
     """Everything a visualization is given for one run.
 
     Attributes:
-        model: answers with NumPy arrays; see :class:`picasso.models.base.Model`.
+        model: the model, which returns NumPy arrays; see :class:`picasso.models.base.Model`.
         inputs: the images, in the order in which panels are expected.
-        settings: checked values, an instance of the visualization's ``ALLOWED_SETTINGS``.
-        progress: call ``progress(done, total)`` for the image at work, as often as you like; it shows the
-            progress and ends the run, by an exception, if it was cancelled.
-        preview: call it with a function that makes the panels of the image at work as far as they are known;
-            where somebody watches, they are shown now and then.
+        settings: the validated settings, an instance of the visualization's ``ALLOWED_SETTINGS``.
+        progress: call ``progress(done, total)`` for the current image as often as you like. It reports the
+            progress and raises an exception if the run was cancelled.
+        preview: call it with a function that returns preliminary panels of the current image. While a user
+            watches the run, they are shown from time to time.
     """
 
     model: Model
@@ -99,64 +99,65 @@ class Task(Generic[SettingsT]):
 
 
 class BaseVisualization(ABC, Generic[SettingsT]):
-    """Derive from this class, and put a template of the class's name beside it if the default is not enough.
+    """Base class of all visualizations.
 
-    A fresh instance is made for each run, so nothing that one run sets can disturb another.
+    Derive from it. If the default template is not enough, put a template with the name of the class beside the
+    module. Each run gets a new instance, so runs can't affect each other.
     """
 
-    #: One line that says what the visualization shows.
+    #: One sentence on what the visualization shows.
     DESCRIPTION: ClassVar[str] = ""
-    #: Where the method is described, or "".
+    #: A link to a description of the method, or "".
     REFERENCE_LINK: ClassVar[str] = ""
     #: A frozen dataclass of settings fields, derived from VisualizationSettings.
     ALLOWED_SETTINGS: ClassVar[type[VisualizationSettings]] = VisualizationSettings
-    #: The group of cards that it is shown in.
+    #: The heading under which its card is shown.
     FAMILY: ClassVar[str] = "Others"
-    #: What must be installed for it: the name of one of Picasso's extras, and the module that it brings; or nothing.
+    #: The extra that it requires: the name of one of Picasso's extras and a module that it installs; or None.
     EXTRA: ClassVar[tuple[str, str] | None] = None
-    #: What it needs of a model; where the model can't give it, it is shown greyed out.
+    #: The capabilities that it requires of a model; if one is missing, the card is greyed out.
     NEEDS: ClassVar[frozenset[Capability]] = frozenset({Capability.PREDICTIONS})
 
     @classmethod
     def passes(cls, model: Model, settings: Any) -> float:
-        """Return about how many images must go through ``model`` for the panels of one image.
+        """Return about how many images ``model`` must process for the panels of one image.
 
-        From this and from how fast the model is, pages say how long a run will take. A gradient counts as two.
+        Pages estimate the time of a run from this and from the speed of the model. A gradient counts as two images.
 
         Args:
             model: the model.
-            settings: checked values, an instance of ``ALLOWED_SETTINGS``.
+            settings: the validated settings, an instance of ``ALLOWED_SETTINGS``.
         """
         return 1.0
 
     @classmethod
     def unsuitable(cls, model: Model) -> str:
-        """Say why it does not fit this very model, which gives all that it needs; "" if it does.
+        """Return why it can't be used with this model although all ``NEEDS`` are met; "" if it can.
 
-        This is asked when the model is loaded, for its card, and before a run. The words follow the visualization's
-        name: "needs a ...".
+        It is called when the model is loaded, for the card, and before a run. The text continues a sentence that
+        begins with the visualization's name: "needs a ...".
         """
         return ""
 
     @classmethod
     def describe(cls, settings: Any) -> str:
-        """Say, above the maps of a run, what they show and how to read them.
+        """Return the text above the maps of a run: what they show and how to read them.
 
-        Override it where that depends on the settings; otherwise it is the description.
+        Override it if the text depends on the settings. The default is ``DESCRIPTION``.
 
         Args:
-            settings: checked values, an instance of ``ALLOWED_SETTINGS``.
+            settings: the validated settings, an instance of ``ALLOWED_SETTINGS``.
         """
         return cls.DESCRIPTION
 
     @classmethod
     def settings_to_compare(cls, settings: Any) -> Mapping[str, object]:
-        """Return the settings, by public name, with which several models make maps that can be compared.
+        """Return the settings, by public name, that make the maps of several models comparable.
 
-        Override it where what a map shows depends on the model's answers.
+        Override it if the quantity that a map shows depends on the model's predictions.
 
         Args:
-            settings: checked values, an instance of ``ALLOWED_SETTINGS``.
+            settings: the validated settings, an instance of ``ALLOWED_SETTINGS``.
         """
         values: Mapping[str, object] = settings.as_dict()
         return values
@@ -165,5 +166,5 @@ class BaseVisualization(ABC, Generic[SettingsT]):
     def make_visualization(self, task: Task[SettingsT]) -> Iterator[Sequence[Panel]]:
         """Yield the panels of each image of ``task.inputs``, in order.
 
-        Yield as soon as an image is done: its row appears at once, and a cancelled run keeps it.
+        Yield the panels of an image as soon as they are done: its row appears at once, and a cancelled run keeps it.
         """

@@ -1,4 +1,4 @@
-"""CAM: where pooling and a dense layer follow the last feature maps, the score is a sum over places.
+"""CAM: if pooling and a dense layer follow the last feature maps, the score is a sum over positions.
 
 Zhou et al., *Learning deep features for discriminative localization*, arXiv 1512.04150.
 """
@@ -15,9 +15,9 @@ from picasso.models.base import Model
 from picasso.visualizations import BaseVisualization, Capability, Panel, Task
 from picasso.visualizations.class_activation import MapSettings, canvas_of
 
-# By how much gradients may differ from place to place, of the largest, and still be the same: rounding.
+# The tolerance for equal gradients at all positions, relative to the largest: rounding.
 TOLERANCE = 1e-3
-UNSUITABLE = "needs a model that ends in global average pooling and one dense layer; take HiResCAM instead."
+UNSUITABLE = "needs a model that ends in global average pooling and one dense layer; use HiResCAM instead."
 
 
 class CAM(BaseVisualization[MapSettings]):
@@ -28,34 +28,34 @@ class CAM(BaseVisualization[MapSettings]):
     """
 
     FAMILY = "Class activation"
-    DESCRIPTION = "Which coarse regions the score of a class is the mean of; for models that end in pooling."
+    DESCRIPTION = "How much each coarse region contributes to the score of a class, for models that end in pooling."
     REFERENCE_LINK = "https://arxiv.org/abs/1512.04150"
     ALLOWED_SETTINGS = MapSettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.FEATURE_MAPS})
 
     @classmethod
     def describe(cls, settings: MapSettings) -> str:
-        """Say whether what speaks against a class is shown."""
+        """Add whether evidence against the class is shown."""
         return f"{cls.DESCRIPTION} {settings.sentence}"
 
     @classmethod
     def passes(cls, model: Model, settings: MapSettings) -> float:
-        """Return one pass for the feature maps, and for each class one there and back."""
+        """Return one pass for the feature maps, and one forward and backward pass for each class."""
         return 1.0 + 3 * model.top_probs
 
     @classmethod
     def unsuitable(cls, model: Model) -> str:
-        """Try very different inputs: the gradient must be the same at all places of all of them."""
+        """Compare very different inputs: the gradient must be the same at all positions of all of them."""
         height, width, _ = model.input_shape
         images = [Image.new("RGB", (width, height), paint) for paint in ("black", "white")]
         noise = np.random.default_rng(0).random((1, *model.input_shape), np.float32)
-        # Behind one more layer the pooled values, which decide on its gradient, are far apart for these.
+        # With one more layer, the gradient depends on the pooled values, which differ strongly between these inputs.
         inputs = np.concatenate([model.inputs_of(images), noise, -noise, 10 * noise])
         gradients = model.feature_gradients(inputs, [0] * len(inputs))
         return "" if constant(gradients.reshape(-1, gradients.shape[-1])) else UNSUITABLE
 
     def make_visualization(self, task: Task[MapSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class; its mean is the logit less the class's bias."""
+        """Yield one map per class; its mean is the logit minus the class's bias."""
         canvas = canvas_of(task.model, task.model.layer(None))
         for image in task.inputs:
             task.progress(0, 1)
@@ -71,6 +71,6 @@ class CAM(BaseVisualization[MapSettings]):
 
 
 def constant(gradients: Array) -> bool:
-    """Tell whether all rows of ``(n, c)`` are the same, but for rounding, and not all 0."""
+    """Tell whether all rows of ``(n, c)`` are equal up to rounding and not all 0."""
     largest = float(np.abs(gradients).max())
     return largest > 0 and bool(np.ptp(gradients, axis=0).max() <= TOLERANCE * largest)

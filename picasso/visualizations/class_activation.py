@@ -1,4 +1,4 @@
-"""What class activation maps have in common: a layer's feature maps, weighted for each class."""
+"""The base of class activation maps: the feature maps of a layer, weighted for each class."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from picasso.visualizations import (
 
 @dataclass(frozen=True)
 class MapSettings(VisualizationSettings):
-    """How any class activation map is shown."""
+    """Display settings of all class activation maps."""
 
-    rectified: bool = toggle(True, help="Whether to show only what speaks for the class, and 0 elsewhere (ReLU).")
+    rectified: bool = toggle(True, help="Show only evidence for the class, and 0 elsewhere (ReLU).")
     transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the image shows through.", digits=2)
 
     @property
     def sentence(self) -> str:
-        """How to read the maps."""
+        """The sentence on how to read the maps."""
         if self.rectified:
-            return "Bright places speak for the class; what speaks against it is not shown."
-        return "Red places speak for the class, blue ones against it."
+            return "Bright regions are evidence for the class; evidence against it is not shown."
+        return "Red regions are evidence for the class, blue regions are evidence against it."
 
     def panel(self, prediction: Prediction, evidence: Array, canvas: Canvas, **attributes: Any) -> Panel:
-        """Return the panel of a class for a layer's map ``(h, w)`` with its sign, drawn where its cells lie."""
+        """Return the panel of a class for a layer's signed map ``(h, w)``, aligned with the image."""
         array = canvas.draw(np.maximum(evidence, 0) if self.rectified else evidence)
         attributes = {"signed": not self.rectified, "transparency": self.transparency, **attributes}
         attributes["note"] = " ".join(filter(None, [attributes.get("note"), canvas.note]))
@@ -49,19 +49,19 @@ class MapSettings(VisualizationSettings):
 
 @dataclass(frozen=True)
 class LayerMapSettings(MapSettings):
-    """Settings of the class activation maps of any layer."""
+    """Settings of class activation maps that work for any layer."""
 
-    layer: str = layer(help="The layer whose feature maps are weighted; the last one before the head is the default.")
+    layer: str = layer(help="The layer whose feature maps are weighted. Default: the last one before the head.")
 
 
 def canvas_of(model: Model, name: str) -> Canvas:
-    """Return where the maps of a layer are drawn on the image as the model sees it."""
+    """Return the area of the model's view that the maps of a layer cover."""
     height, width, _ = model.input_shape
     return Canvas(next(layer for layer in model.layers() if layer.name == name), (height, width))
 
 
 class ClassActivation(BaseVisualization[LayerMapSettings]):
-    """A method that makes a map from feature maps and their gradients; a new one says how in :meth:`weigh`."""
+    """Base class of methods that combine feature maps and their gradients; derived classes define :meth:`weigh`."""
 
     FAMILY = "Class activation"
     ALLOWED_SETTINGS = LayerMapSettings
@@ -70,7 +70,7 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
     @staticmethod
     @abstractmethod
     def weigh(maps: Array, gradients: Array) -> Array:
-        """Return the evidence for a class at each place, ``(h, w)``, with its sign.
+        """Return the signed evidence for a class at each position, ``(h, w)``.
 
         Args:
             maps: the feature maps ``A`` of one image, ``(h, w, c)``.
@@ -79,16 +79,16 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
 
     @classmethod
     def describe(cls, settings: LayerMapSettings) -> str:
-        """Say whether what speaks against a class is shown."""
+        """Add whether evidence against the class is shown."""
         return f"{cls.DESCRIPTION} {settings.sentence}"
 
     @classmethod
     def passes(cls, model: Model, settings: LayerMapSettings) -> float:
-        """Return one pass for the feature maps, and for each class one there and back."""
+        """Return one pass for the feature maps, and one forward and backward pass for each class."""
         return 1.0 + 3 * model.top_probs
 
     def make_visualization(self, task: Task[LayerMapSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class, as large as the feature maps are where they cover the image."""
+        """Yield one map per class, with the resolution of the feature maps where they cover the image."""
         name = task.model.layer(task.settings.layer or None)
         canvas = canvas_of(task.model, name)
         for image in task.inputs:
@@ -99,7 +99,7 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
             for done, prediction in enumerate(image.predictions, 1):
                 (gradients,) = task.model.feature_gradients(inputs, [prediction["index"]], name)
                 evidence = self.weigh(maps, gradients)
-                note = f"Layer {name}, {maps.shape[0]} x {maps.shape[1]} places."
+                note = f"Layer {name}, {maps.shape[0]} x {maps.shape[1]} positions."
                 panels.append(task.settings.panel(prediction, evidence, canvas, quantity="evidence (logit)", note=note))
                 task.progress(done, len(image.predictions))
             yield panels

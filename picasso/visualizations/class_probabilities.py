@@ -1,4 +1,4 @@
-"""The simplest visualization: what the model answers."""
+"""The simplest visualization: the model's predictions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from picasso.visualizations import BaseVisualization, Panel, Task, Visualization
 
 
 class ClassProbabilities(BaseVisualization[VisualizationSettings]):
-    """Show the most probable classes; every result carries them, so there is nothing to compute."""
+    """Show the most probable classes; every result includes them, so there is nothing to compute."""
 
     FAMILY = "Answers"
     DESCRIPTION = "The most probable classes of each image, with their probabilities."

@@ -1,4 +1,4 @@
-"""Grad-CAM: each feature map counts by how strongly it moves the score on average.
+"""Grad-CAM: each feature map is weighted by its average influence on the score.
 
 Selvaraju et al., *Grad-CAM: visual explanations from deep networks via gradient-based localization*, arXiv 1610.02391.
 """
@@ -14,7 +14,7 @@ from picasso.visualizations.class_activation import ClassActivation
 class GradCAM(ClassActivation):
     """Weight each channel by the mean of its gradient: equations 1 and 2 of the paper."""
 
-    DESCRIPTION = "Which coarse regions speak for a class, from any convolutional layer."
+    DESCRIPTION = "Which coarse regions are evidence for a class, from any convolutional layer."
     REFERENCE_LINK = "https://arxiv.org/abs/1610.02391"
 
     @staticmethod

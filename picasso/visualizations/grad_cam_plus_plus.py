@@ -1,4 +1,4 @@
-"""Grad-CAM++: places that share their evidence with few others count more, so that several objects show.
+"""Grad-CAM++: positions that share their evidence with few others weigh more, so that several objects are visible.
 
 Chattopadhay et al., *Grad-CAM++: improved visual explanations for deep convolutional networks*, arXiv 1710.11063.
 """
@@ -12,13 +12,13 @@ from picasso.visualizations.class_activation import ClassActivation
 
 
 class GradCAMPlusPlus(ClassActivation):
-    """Weight each channel by its positive gradients, each of them by its share ``alpha``.
+    """Weight each channel by its positive gradients, each multiplied by its share ``alpha``.
 
     As in the paper, the score is the exponential of the logit, whose second and third derivatives are powers of the
     first; its value, the same factor everywhere, is left out.
     """
 
-    DESCRIPTION = "As GradCAM, but with several objects of a class, or small parts, each counts."
+    DESCRIPTION = "Like Grad-CAM, but several objects of a class, and small parts of them, are all highlighted."
     REFERENCE_LINK = "https://arxiv.org/abs/1710.11063"
 
     @staticmethod
@@ -26,6 +26,6 @@ class GradCAMPlusPlus(ClassActivation):
         """Return ``sum over c of A_c * sum(alpha * relu(G_c))``, alpha = G^2 / (2 G^2 + G^3 sum(A_c))."""
         squares = gradients**2
         denominator = 2 * squares + squares * gradients * maps.sum(axis=(0, 1))
-        # A place without a gradient has no share, whatever it would be divided by.
+        # A position without a gradient has the share 0, whatever the denominator.
         alpha = np.divide(squares, denominator, out=np.zeros_like(squares), where=denominator != 0)
         return np.asarray(maps @ (alpha * np.maximum(gradients, 0)).sum(axis=(0, 1)))

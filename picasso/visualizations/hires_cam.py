@@ -1,4 +1,4 @@
-"""HiResCAM: every value counts by its own gradient, so that the map shows only what the score is made of.
+"""HiResCAM: every value is multiplied by its own gradient, so that the map shows only contributions to the score.
 
 Draelos & Carin, *Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural networks*,
 arXiv 2011.08891.
@@ -15,7 +15,7 @@ from picasso.visualizations.class_activation import ClassActivation
 class HiResCAM(ClassActivation):
     """Multiply every value by its gradient and sum over the channels."""
 
-    DESCRIPTION = "As GradCAM, but faithful place by place: nothing is averaged over the image."
+    DESCRIPTION = "Like Grad-CAM, but faithful at each position: gradients are not averaged over the image."
     REFERENCE_LINK = "https://arxiv.org/abs/2011.08891"
 
     @staticmethod

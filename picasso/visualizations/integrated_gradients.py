@@ -1,4 +1,4 @@
-"""Integrated gradients: how the score of a class is made up of pixels, on the way from a baseline to the image.
+"""Integrated gradients: the contribution of each pixel to the score of a class, from a baseline to the image.
 
 Sundararajan, Taly & Yan, *Axiomatic attribution for deep networks*, arXiv 1703.01365.
 """
@@ -33,25 +33,35 @@ class IntegratedGradientsSettings(VisualizationSettings):
     """Settings of :class:`IntegratedGradients`."""
 
     baseline: str = choice(
-        "black", "grey", "white", "mean", "blur", "noise", "several", help="What stands for an image of nothing."
+        "black",
+        "grey",
+        "white",
+        "mean",
+        "blur",
+        "noise",
+        "several",
+        help="Baseline image, which stands for the absence of content.",
     )
-    steps: int = number(64, minimum=8, maximum=8192, help="How often the gradient is taken on the way, at most.")
+    steps: int = number(64, minimum=8, maximum=8192, help="Maximum number of gradients between baseline and image.")
     gap: float = choice(
-        0.01, 0.001, 0.05, help="The part of the difference that a map may lack; it is computed until it lacks less."
+        0.01,
+        0.001,
+        0.05,
+        help="Fraction of the difference that may be missing from a map; steps are added until less is missing.",
     )
-    seed: int = number(0, minimum=0, maximum=2**31, help="For noise: which random pixels are drawn.")
+    seed: int = number(0, minimum=0, maximum=2**31, help="Random seed of the noise.")
     transparency: float = choice(0.0, 0.25, 0.5, 0.75, help="How strongly the image shows through the map.", digits=2)
 
     @property
     def baselines(self) -> tuple[str, ...]:
-        """The fills that are baselines."""
+        """The fills that serve as baselines."""
         return SEVERAL if self.baseline == "several" else (self.baseline,)
 
 
 class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
-    """Share the difference of the score among the pixels; the map says how much of it was left over."""
+    """Distribute the difference of the score among the pixels; a note states how much is missing."""
 
-    DESCRIPTION = "How much each pixel adds to the score of a class, compared with an image that shows nothing."
+    DESCRIPTION = "How much each pixel adds to the score of a class, compared with an image without content."
     REFERENCE_LINK = "https://arxiv.org/abs/1703.01365"
     FAMILY = "Gradients"
     ALLOWED_SETTINGS = IntegratedGradientsSettings
@@ -59,24 +69,24 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
 
     @classmethod
     def describe(cls, settings: IntegratedGradientsSettings) -> str:
-        """Name the baseline, which decides what the map means."""
+        """Name the baseline, because it determines what the map means."""
         image = "images of noise" if settings.baseline == "noise" else f"a {settings.baseline} image"
         baseline = {"mean": "the image's mean colour", "blur": "a blur of the image", "several": "five baselines"}
         return (
             "How much each pixel adds to the score of a class (its logit), compared with "
-            f"{baseline.get(settings.baseline, image)}: red pixels speak for the class, blue ones against it."
+            f"{baseline.get(settings.baseline, image)}: red pixels are evidence for the class, blue pixels against it."
         )
 
     @classmethod
     def passes(cls, model: Model, settings: IntegratedGradientsSettings) -> float:
-        """Return for each step one pass forward, and one back for each class, which takes as long as two.
+        """Return one forward pass per step, and per class one backward pass, which costs as much as two.
 
         How many steps the gap needs is not known before; half of those allowed is a guess.
         """
         return (1.0 + 2 * model.top_probs) * settings.steps / 2 * len(settings.baselines)
 
     def make_visualization(self, task: Task[IntegratedGradientsSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class, the sum over the channels."""
+        """Yield one map per class: the sum over the channels."""
         for image in task.inputs:
             task.progress(0, 1)
             total, differences, spent = self.integrate(task, image)
@@ -90,7 +100,7 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
                         signed=True,
                         transparency=task.settings.transparency,
                         note=gap(float(attribution.sum()), difference, spent),
-                        # All pixels together make the difference, so each is off by its share of the rounding.
+                        # The pixels sum to the difference, so each has its share of the rounding error.
                         noise=rounding(difference) / attribution[..., 0].size,
                     )
                 )
@@ -110,8 +120,8 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
 
 
 def gap(attributed: float, difference: float, steps: int) -> str:
-    """Say how much of the difference of the logit is missing from the map, or is too much: the completeness gap."""
+    """Return a sentence on the completeness gap: how far the sum of the map is from the difference of the logit."""
     missing = abs(attributed - difference)
     share = f" ({missing / abs(difference):.2%})" if difference else ""
-    lacks = f"the map lacks {missing:.2g} of it{share}, after {steps} steps"
+    lacks = f"{missing:.2g} of it{share} is missing from the map after {steps} steps"
     return f"The logit differs from the baseline's by {difference:.4g}; {lacks}."

@@ -20,7 +20,7 @@ from picasso.visualizations.panel import rounding
 
 @dataclass(frozen=True)
 class KernelSHAPSettings(LIMESettings):
-    """Settings of :class:`KernelSHAP`: those of LIME, but for what is seen in place of hidden regions."""
+    """Settings of :class:`KernelSHAP`: those of LIME, with another default fill."""
 
     fill: str = choice(
         "mean",
@@ -30,13 +30,13 @@ class KernelSHAPSettings(LIMESettings):
         "blur",
         "noise",
         "region mean",
-        help="What is seen in place of hidden regions: the image's mean colour, paint, a blur, noise or their own "
+        help="Fill of hidden regions: the image's mean colour, a plain colour, a blur, noise or the region's own "
         "mean colour.",
     )
 
 
 class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
-    """Share out, among the regions, the difference between the whole image's probability and that of none of it."""
+    """Distribute, among the regions, the difference of probability between the image and the fully hidden image."""
 
     DESCRIPTION = "Each region's fair share of the probability of a class: its Shapley value."
     REFERENCE_LINK = "https://arxiv.org/abs/1705.07874"
@@ -46,7 +46,7 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
 
     @classmethod
     def passes(cls, model: Model, settings: KernelSHAPSettings) -> float:
-        """Return one pass for each coalition, two for those of all and of no region, and one for the image itself."""
+        """Return one pass per coalition, two for all regions and for none, and one for the image itself."""
         return 3.0 + float(min(settings.samples, 2**settings.regions - 2))
 
     def make_visualization(self, task: Task[KernelSHAPSettings]) -> Iterator[Sequence[Panel]]:
@@ -67,11 +67,11 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
             for index, (one, array) in enumerate(zip(image.predictions, painted(fit.values, labels), strict=True)):
                 before, after = nothing[index], everything[index]
                 note = (
-                    f"The values of the regions sum to {after - before:.3g}: from a probability of {before:.3g}, with "
+                    f"The values of the regions sum to {after - before:.3g}: from a probability of {before:.3g} with "
                 )
-                note += f"all of them hidden, to {after:.3g}. "
+                note += f"all regions hidden to {after:.3g}. "
                 if design.exact:
-                    note += f"Exact, for the model was asked about all {len(coalitions)} coalitions."
+                    note += f"Exact: all {len(coalitions)} coalitions were evaluated."
                 else:
                     note += f"Standard errors: at most {fit.errors[index].max():.2g}."
                 look = {"signed": True, "transparency": settings.transparency, "noise": rounding(1)}

@@ -1,4 +1,4 @@
-"""LayerCAM: every value counts by its own gradient where that is positive, so that early layers can be used too.
+"""LayerCAM: every value is multiplied by its own positive gradient, so that early layers can be used too.
 
 Jiang et al., *LayerCAM: exploring hierarchical class activation maps for localization*, IEEE Transactions on Image
 Processing 30 (2021), doi 10.1109/TIP.2021.3089943.
@@ -15,7 +15,7 @@ from picasso.visualizations.class_activation import ClassActivation
 class LayerCAM(ClassActivation):
     """Multiply every value by its positive gradient and sum over the channels."""
 
-    DESCRIPTION = "As GradCAM, but also for early layers: finer maps of what speaks for a class."
+    DESCRIPTION = "Like Grad-CAM, but also for early layers: finer maps of the evidence for a class."
     REFERENCE_LINK = "https://doi.org/10.1109/TIP.2021.3089943"
 
     @staticmethod

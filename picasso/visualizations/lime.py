@@ -18,7 +18,7 @@ from picasso.models.base import Model
 from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice, number
 from picasso.visualizations.panel import rounding
 
-# The side of the image that shows the regions, at least, and the colour of their boundaries.
+# The minimum side of the image that shows the regions, and the colour of their boundaries.
 SHOWN_SIDE, BOUNDARY = 448, (220, 60, 40)
 
 
@@ -26,7 +26,9 @@ SHOWN_SIDE, BOUNDARY = 448, (220, 60, 40)
 class LIMESettings(VisualizationSettings):
     """Settings of :class:`LIME`."""
 
-    regions: int = number(50, minimum=4, maximum=300, help="About how many regions the image is divided into.")
+    regions: int = number(
+        50, minimum=4, maximum=300, help="Approximate number of regions that the image is divided into."
+    )
     fill: str = choice(
         "region mean",
         "mean",
@@ -35,17 +37,15 @@ class LIMESettings(VisualizationSettings):
         "white",
         "blur",
         "noise",
-        help="What is seen in place of hidden regions: their own mean colour, the image's, paint, a blur or noise.",
+        help="Fill of hidden regions: their own mean colour, the image's mean colour, a plain colour, a blur or noise.",
     )
-    samples: int = number(
-        1000, minimum=50, maximum=20_000, help="How many images with some regions hidden the model is asked about."
-    )
-    seed: int = number(0, minimum=0, maximum=2**31, help="Which regions are drawn to be hidden; for noise, its pixels.")
+    samples: int = number(1000, minimum=50, maximum=20_000, help="Number of images with hidden regions to evaluate.")
+    seed: int = number(0, minimum=0, maximum=2**31, help="Random seed of the hidden regions and of the noise.")
     transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the image shows through.", digits=2)
 
 
 class LIME(BaseVisualization[LIMESettings]):
-    """Hide regions at even chance, weigh what hides less by more, and fit a ridge regression."""
+    """Hide each region with probability 0.5, weight samples by their similarity, and fit a ridge regression."""
 
     DESCRIPTION = "How much each region adds to the probability of a class, in a linear model fitted near the image."
     REFERENCE_LINK = "https://arxiv.org/abs/1602.04938"
@@ -80,10 +80,10 @@ class LIME(BaseVisualization[LIMESettings]):
 
 
 def covering_regions(model: Model, image: Input, labels: Labels, fill: str, seed: int) -> Covering:
-    """Return what covers regions; ``fill`` is one of the setting's values."""
+    """Return an object that covers regions; ``fill`` is one of the setting's values."""
     if fill != "region mean":
         return image.covering(model, fill, seed)
-    # Whether images are painted or numbers covered is decided there.
+    # This decides whether to paint images or to cover array values.
     numbers, covering = region_means(image.array, labels), image.covering(model, "mean")
     if covering.view is None:
         return replace(covering, plain=numbers)

@@ -1,4 +1,4 @@
-"""What a visualization makes: maps of values and images, as arrays with the words that explain them."""
+"""The output of visualizations: maps and images, as arrays with titles, quantities and notes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from picasso.attribution.rank_agreement import ROUNDING, is_flat
 from picasso.models.info import Prediction
 
-# What a network computes is off by more than one rounding; of a quantity of size 1, by about this.
+# The rounding errors of a network accumulate; for a quantity of size 1, they reach about this.
 NETWORK_ROUNDING = 1e-6
-# The scale of a map spans at least so many times what rounding may do, so that rounding stays pale.
+# The scale of a map spans at least this many times the rounding error, so that rounding errors stay pale.
 HEADROOM = 10.0
 
 
 def rounding(magnitude: float) -> float:
-    """Return how far a quantity may be off by rounding alone, after a network of float32 has computed it.
+    """Return the rounding error of a quantity that a float32 network has computed.
 
     Args:
-        magnitude: the size of the numbers that it is made of: 1 for probabilities, the largest logit for logits.
+        magnitude: the magnitude of the numbers involved: 1 for probabilities, the largest logit for logits.
     """
     return NETWORK_ROUNDING * max(1.0, abs(magnitude))
 
@@ -31,19 +31,19 @@ class Panel:
     """One map or one image.
 
     Attributes:
-        title: what the reader sees above it; the class's name for a map of a class.
+        title: the text above it; for a map of a class, the class name.
         array: a map ``(h, w)`` of float32, or an image ``(h, w)``/``(h, w, 3)`` of uint8. A map covers the
             whole image as the model sees it, whatever its own resolution.
-        quantity: what the values of a map are, with their unit, for its legend.
-        value_range: the values at the two ends of the colour scale; None takes those of the array.
+        quantity: the quantity that a map shows, with its unit, for the legend.
+        value_range: the values at both ends of the colour scale; None for the extremes of the array.
         signed: True if zero is the middle of the scale.
         transparency: how strongly the image shows through the map, 0..1.
         class_index: the class that a map belongs to, or None.
-        probability: the probability of that class on the whole image, 0..1, or None.
-        note: a sentence below it, for those who want to know more.
-        group: where several things are compared, which of them it belongs to, such as a model; "" otherwise.
-        noise: how far the values of a map may be off by rounding alone; smaller values, and smaller differences, are
-            not shown. None takes :data:`ROUNDING`. See :func:`rounding`.
+        probability: the probability of that class for the whole image, 0..1, or None.
+        note: a sentence below it, with details.
+        group: the group that it belongs to in a comparison, such as a model; "" otherwise.
+        noise: the rounding error of the values of a map; smaller values and smaller differences are not shown.
+            None stands for :data:`ROUNDING`. See :func:`rounding`.
     """
 
     title: str
@@ -65,15 +65,15 @@ class Panel:
         return cls(title=prediction["name"], array=array, class_index=index, probability=probability, **attributes)
 
     def above_chance(self, noise: float, logit_noise: float = 0.0) -> Self:
-        """Return a map whose values are differences of answers without those that chance alone explains.
+        """Return the map without the differences that the randomness of the model explains.
 
-        Which answers they are is read from :attr:`quantity`: it names the probability, or else the logit.
+        The :attr:`quantity` tells whether the values are differences of probabilities or of logits.
 
         Args:
-            noise: by how much the probabilities of one image differ from one answer to the next.
-            logit_noise: the same for its logits.
+            noise: by how much the probabilities of one image differ between repeated predictions.
+            logit_noise: the same for the logits.
         """
-        # Gradients of the logit are something else.
+        # Gradients of the logit are not differences.
         of_logits = "drop" in self.quantity and "logit" in self.quantity
         chance = logit_noise if of_logits else noise if "probability" in self.quantity else 0.0
         if self.kind != "map" or not chance:
@@ -82,10 +82,10 @@ class Panel:
         if self.signed:
             array = np.where(np.abs(array) <= chance, 0, array).astype(array.dtype)
         elif self.probability is not None and self.value_range == (0.0, 1.0):
-            # What remains behind a window: chance is what is close to the probability of the whole image.
+            # Remaining probability: values close to the probability of the whole image are explained by chance.
             near = np.abs(array - self.probability) <= chance
             array = np.where(near, self.probability, array).astype(array.dtype)
-        said = f"The model's {unit} differ by up to {chance:.2g} by chance: less than that counts as nothing."
+        said = f"The model's {unit} vary at random by up to {chance:.2g}; smaller differences are treated as 0."
         note = f"{self.note} {said}".strip()
         return replace(self, array=array, note=note, noise=max(self.noise_level, chance))
 
@@ -96,23 +96,23 @@ class Panel:
 
     @property
     def noise_level(self) -> float:
-        """How far the values may be off by rounding alone."""
+        """The rounding error of the values."""
         return ROUNDING if self.noise is None else self.noise
 
     @property
     def empty(self) -> bool:
-        """Whether a map has no value that is larger than what rounding does."""
+        """Whether no value of a map exceeds the rounding error."""
         return self.kind == "map" and bool(np.abs(self.array).max() <= self.noise_level)
 
     @property
     def flat(self) -> bool:
-        """Whether the values of a map differ by no more than rounding does."""
+        """Whether the values of a map differ by no more than the rounding error."""
         return self.kind == "map" and (self.empty or is_flat(self.array, self.noise_level))
 
     def scale(self) -> tuple[float, float]:
         """Return the values at the ends of the colour scale; symmetric about zero if signed.
 
-        It spans several times what rounding may do, however small the values are.
+        It spans several times the rounding error, however small the values are.
         """
         least = HEADROOM * self.noise_level
         if self.value_range is not None:
@@ -123,12 +123,12 @@ class Panel:
         if self.signed:
             high = max(abs(low), abs(high), least)
             return -high, high
-        # Maps of magnitudes start at zero, so that "nothing" is always drawn as nothing.
+        # Maps of magnitudes start at zero, so that zero always has the same colour.
         low = min(0.0, low)
         return low, max(high, low + least)
 
     def describe(self) -> dict[str, Any]:
-        """Return everything but the array as JSON-ready values; maps say if they are flat."""
+        """Return everything except the array as JSON-ready values; for maps, also whether they are flat."""
         document: dict[str, Any] = {
             "title": self.title,
             "kind": self.kind,

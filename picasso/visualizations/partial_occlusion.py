@@ -26,18 +26,18 @@ from picasso.visualizations.panel import rounding
 FILLS = ("grey", "black", "white", "mean", "blur", "noise")
 ALL = "all"
 DROP, OF_PROBABILITY, OF_LOG_ODDS, REMAINS = "drop", "drop of probability", "drop of log-odds", "probability"
-# What the values of a map are, by what is shown.
+# The quantities of maps by the setting Show.
 QUANTITIES = {
     OF_PROBABILITY: "drop of the probability",
     OF_LOG_ODDS: "drop of the log-odds (logit of the probability)",
     REMAINS: "probability if covered",
 }
-# Where a class or the most probable one is more probable than this, probabilities hardly move; neither does that of a
-# class that is less probable than the other.
+# Probabilities hardly change if that of the class or of the most probable class exceeds the first bound, or if that of
+# the class is below the second.
 SATURATED, NEGLIGIBLE = 0.99, 1e-4
-# How strongly the image shows through a map of drops: enough to see what lies there.
+# How strongly the image shows through a map of drops.
 TRANSPARENCY = 0.3
-# Probabilities that lie farther apart than this are said to disagree.
+# Fills disagree if their probabilities differ by more than this.
 DISAGREE = 0.2
 
 
@@ -53,7 +53,7 @@ class OcclusionSettings(VisualizationSettings):
         0.10,
         0.05,
         default=0.20,
-        help="Side of the window, as a fraction of the image's side.",
+        help="Side of the window as a fraction of the image's side.",
         digits=2,
     )
     strides: int = choice(
@@ -63,23 +63,23 @@ class OcclusionSettings(VisualizationSettings):
         20,
         30,
         default=20,
-        help="Window positions along each side: 2 for a quick look, 20 for a good map, 30 for a fine one.",
+        help="Window positions along each side: 2 for a quick preview, 20 for a good map, 30 for a fine one.",
     )
     occlusion: str = choice(
-        *FILLS, ALL, help="What is seen in the window; all of them, one after the other, show where the paint decides."
+        *FILLS, ALL, help='Fill of the window; "all" tries each fill and shows where the choice matters.'
     )
     show: str = choice(
         DROP,
         OF_PROBABILITY,
         OF_LOG_ODDS,
         REMAINS,
-        help="By how much a class's score drops, or the probability that remains. Drop is that of the probability, or "
-        "of its log-odds where the probability is so close to 0 or 1 that it hardly moves.",
+        help='Show the drop of a class\'s score, or the remaining probability. "drop" is the drop of the probability, '
+        "or of its log-odds if the probability is so close to 0 or 1 that it hardly changes.",
     )
 
     @property
     def fills(self) -> tuple[str, ...]:
-        """What is seen in the window."""
+        """The fills of the window."""
         return FILLS if self.occlusion == ALL else (self.occlusion,)
 
 
@@ -124,12 +124,12 @@ def compared(occlusion: Occlusion, covering: Covering, windows: list[Box]) -> It
     for members in batches(len(windows), size):
         must[members] = covering.differs([windows[index] for index in members])
         if must[members].all():
-            # Preprocessing looks at all of an image at once; the others are painted unseen, which is never wrong.
+            # Preprocessing depends on the whole image; painting the other windows too is always correct.
             break
-        # Whoever asked can report and stop.
+        # Let the caller report progress and stop.
         yield np.zeros(0, np.int64), np.zeros((0, model.num_classes), np.float32)
     painted, replaced = np.flatnonzero(must), np.flatnonzero(~must)
-    because = "because preprocessing looks at all of an image at once"
+    because = "because preprocessing depends on the whole image"
     if len(replaced):
         fast = model.occlude(covering.array, covering.plain, [windows[index] for index in replaced])
         count = f"{len(painted)} window{'s' if len(painted) > 1 else ''}"
@@ -164,7 +164,7 @@ def sketch(view: Image.Image, settings: OcclusionSettings) -> Image.Image:
 
 
 class PartialOcclusion(BaseVisualization[OcclusionSettings]):
-    """Map what a class loses while a window covers each part of the image."""
+    """Map the drop of a class's score while a window covers each part of the image."""
 
     DESCRIPTION = "How much less probable a class becomes while a window covers each part of the image."
     REFERENCE_LINK = "https://arxiv.org/abs/1311.2901"
@@ -173,26 +173,26 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
 
     @classmethod
     def describe(cls, settings: OcclusionSettings) -> str:
-        """Say which end of the scale is where the model looks."""
+        """Explain which end of the scale marks the regions that the model uses."""
         if settings.show == REMAINS:
             return (
                 "How probable a class remains while a window is centred on each cell. All maps share one scale from 0 "
-                "to 1. In the map of a probable class, dark cells are what the model needs; bright ones do not matter."
+                "to 1. In the map of a probable class, the model relies on dark cells; bright cells do not matter."
             )
         return (
             "How much less probable a class becomes while a window is centred on each cell: red (positive) where the "
-            "model needs what is covered, blue (negative) where that speaks against the class, pale where it does not "
-            "matter. Each map has a scale of its own."
+            "model relies on the covered region, blue (negative) where the region is evidence against the class, pale "
+            "where it does not matter. Each map has its own scale."
         )
 
     @classmethod
     def settings_to_compare(cls, settings: OcclusionSettings) -> Mapping[str, object]:
-        """Show the same quantity of all models, whatever their probabilities are."""
+        """Show the same quantity for all models, whatever their probabilities are."""
         return {**settings.as_dict(), "Show": OF_LOG_ODDS if settings.show == DROP else settings.show}
 
     @classmethod
     def passes(cls, model: Model, settings: OcclusionSettings) -> float:
-        """Return how many whole images the windows are worth, and one for the image itself."""
+        """Return the cost of the windows in whole images, plus one for the image itself."""
         height, width, _ = model.input_shape
         return 1 + len(settings.fills) * model.occlusion_passes(boxes((width, height), settings))
 
@@ -226,15 +226,15 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
 
 @dataclass(frozen=True)
 class Seen:
-    """What is known of one image.
+    """The data collected for one image.
 
     Attributes:
-        predictions: the classes that are looked at.
-        settings: those of the run.
-        whole: what the model answers for the image itself.
-        best: the probability of the most probable class, whichever are looked at.
+        predictions: the classes to explain.
+        settings: the settings of the run.
+        whole: the model's answers for the image itself.
+        best: the probability of the most probable class, whichever classes are explained.
         sketched: the image with the windows.
-        covered: what the model answers behind the windows, for each fill; NaN where that is not known yet.
+        covered: the model's answers for the windows, for each fill; NaN where they are not known yet.
         occlusions: how they are computed, for each fill.
     """
 
@@ -248,42 +248,42 @@ class Seen:
 
     @property
     def windows(self) -> Panel:
-        """The panel of the windows, which says how the answers behind them are computed, for each fill."""
+        """The panel of the windows, with a note on how the answers are computed for each fill."""
         methods = dict.fromkeys(occlusion.method for occlusion in self.occlusions)
         return Panel(title="Windows", array=self.sketched, note=f"Computed: {'; '.join(methods)}.")
 
     def shown(self, index: int) -> str:
-        """Return what is shown of a class: what was chosen, or the drop of what can move."""
+        """Return the quantity to show for a class: the chosen one, or the drop of whichever can change."""
         if self.settings.show != DROP:
             return self.settings.show
         own = self.predictions[index]["prob"]
         return OF_LOG_ODDS if max(own, self.best) > SATURATED or own < NEGLIGIBLE else OF_PROBABILITY
 
     def lacks_digits(self, index: int) -> bool:
-        """Tell whether log-odds of a class are shown for which the probabilities have not enough digits."""
+        """Tell whether log-odds are shown but the probabilities have too few digits for them."""
         known = (answers.exact[:, index].all() for answers in (self.whole, *self.covered))
         return self.shown(index) == OF_LOG_ODDS and not all(known)
 
     def quantity(self, index: int) -> str:
-        """Return what the values of the map of a class are."""
+        """Return the quantity of the map of a class."""
         return "drop of the model's logit" if self.whole.asked(index) else QUANTITIES[self.shown(index)]
 
     def scores(self, answers: Answers, index: int) -> NDArray[np.float64]:
-        """Return what is measured of a class, ``(n,)``."""
+        """Return the measured values of a class, ``(n,)``."""
         if self.shown(index) != OF_LOG_ODDS:
             return filled(answers.probabilities[:, index])
         return filled((answers.logits if answers.asked(index) else answers.log_odds)[:, index])
 
 
 def ask_logits(task: Task[OcclusionSettings], image: Input, seen: Seen) -> None:
-    """Ask for logits, of whole images, of the classes whose probabilities in float32 are too close to 0 or 1."""
+    """Compute logits, with whole images, for the classes whose float32 probabilities are too close to 0 or 1."""
     classes = [index for index in range(len(seen.predictions)) if seen.lacks_digits(index)]
     if not classes:
         return
     windows, total = boxes(image.view.size, task.settings), len(seen.covered) * task.settings.strides**2
     for index, (fill, answers) in enumerate(zip(task.settings.fills, seen.covered, strict=True)):
         covering = image.covering(task.model, fill)
-        # Painting takes as much memory as asking.
+        # Painting takes as much memory as predicting.
         for members in batches(len(windows), max(1, task.model.batch_size // 2)):
             inputs = covering.windows([windows[member] for member in members])
             answers.ask_logits(members, inputs, classes)
@@ -292,7 +292,7 @@ def ask_logits(task: Task[OcclusionSettings], image: Input, seen: Seen) -> None:
 
 
 def panels(seen: Seen) -> list[Panel]:
-    """Return the sketch of the windows and a map of each class: the mean over the fills."""
+    """Return the sketch of the windows and one map per class: the mean over the fills."""
     side, drops, made = seen.settings.strides, seen.settings.show != REMAINS, [seen.windows]
     for index, one in enumerate(seen.predictions):
         left = np.mean([seen.scores(answers, index) for answers in seen.covered], axis=0)
@@ -314,35 +314,35 @@ def panels(seen: Seen) -> list[Panel]:
 
 
 def notes(seen: Seen, index: int) -> Iterator[str]:
-    """Yield what a reader of the map of one class should know."""
+    """Yield the notes below the map of one class."""
     changed = [other for other in range(len(seen.predictions)) if seen.shown(other) == OF_LOG_ODDS]
     if seen.settings.show == DROP and index in changed[:1]:
-        why = f"above {SATURATED}" if max(seen.best, seen.predictions[index]["prob"]) > SATURATED else "that small"
-        yield f"A probability {why} hardly moves, so this is the drop of its log-odds: 2.3 is a factor of 10."
+        why = f"above {SATURATED}" if max(seen.best, seen.predictions[index]["prob"]) > SATURATED else "this small"
+        yield f"A probability {why} hardly changes, so this map shows the drop of its log-odds: 2.3 is a factor of 10."
     if seen.lacks_digits(index) and not seen.whole.asked(index):
-        yield "Some probabilities are rounded to 0 or 1, so drops may be larger than shown."
+        yield "Some probabilities are rounded to 0 or 1, so the drops may be larger than shown."
     share = float((spread(seen, index) > DISAGREE).mean())
     if share:
         yield (
-            f"At {share:.0%} of the places the fills disagree by more than {DISAGREE}: there the paint decides as much "
-            "as what it covers."
+            f"At {share:.0%} of the positions the fills disagree by more than {DISAGREE}. There the fill matters as "
+            "much as the region that it covers."
         )
 
 
 def spread(seen: Seen, index: int) -> Array:
-    """Return how far apart the probabilities of a class are between fills, ``(S * S)``."""
+    """Return the range of the probabilities of a class across fills, ``(S * S)``."""
     values = np.ptp([filled(one.probabilities[:, index]) for one in seen.covered], axis=0)
     return np.asarray(values, np.float32)
 
 
 def spreads(seen: Seen) -> list[Panel]:
-    """Return a map of each class of how far the fills are apart, if there are several."""
+    """Return one map per class of the disagreement between fills, if there are several."""
     side = seen.settings.strides
     return [
         Panel(
             f"{one['name']}: disagreement",
             spread(seen, index).reshape(side, side),
-            quantity="largest less smallest probability of the fills",
+            quantity="largest minus smallest probability across fills",
             value_range=(0.0, 1.0),
             noise=rounding(1),
         )

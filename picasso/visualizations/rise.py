@@ -1,4 +1,4 @@
-"""RISE: show random parts of the image, and see which of them the probability goes with.
+"""RISE: show random parts of the image and find those that raise the probability.
 
 Petsiuk, Das & Saenko, *RISE: randomized input sampling for explanation of black-box models*, arXiv 1806.07421.
 """
@@ -22,18 +22,18 @@ from picasso.visualizations.panel import rounding
 class RISESettings(VisualizationSettings):
     """Settings of :class:`RISE`."""
 
-    masks: int = number(400, minimum=50, maximum=20000, help="How many masks are tried.")
-    cells: int = number(7, minimum=2, maximum=32, help="Cells along each side of a mask.")
-    shown: float = slider(0.5, minimum=0.1, maximum=0.9, step=0.05, help="The share of the cells that is shown.")
-    fill: str = choice("black", "grey", "white", "mean", "blur", "noise", help="What is seen where a mask hides.")
-    seed: int = number(0, minimum=0, maximum=2**31, help="Which random masks are drawn.")
+    masks: int = number(400, minimum=50, maximum=20000, help="Number of random masks.")
+    cells: int = number(7, minimum=2, maximum=32, help="Number of cells along each side of a mask.")
+    shown: float = slider(0.5, minimum=0.1, maximum=0.9, step=0.05, help="Fraction of the cells that is visible.")
+    fill: str = choice("black", "grey", "white", "mean", "blur", "noise", help="Fill of the hidden parts.")
+    seed: int = number(0, minimum=0, maximum=2**31, help="Random seed of the masks.")
     transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the image shows through.", digits=2)
 
 
 class RISE(BaseVisualization[RISESettings]):
-    """Average the masks, each weighted by the probability behind it; no gradients, no layers."""
+    """Average the masks, each weighted by the probability of the masked image; no gradients, no layers."""
 
-    DESCRIPTION = "Which parts a class is probable with, found by showing random parts; with its standard error."
+    DESCRIPTION = "How probable a class is while each part is visible, from random masks; with its standard error."
     REFERENCE_LINK = "https://arxiv.org/abs/1806.07421"
     FAMILY = "Perturbation"
     ALLOWED_SETTINGS = RISESettings
@@ -44,7 +44,7 @@ class RISE(BaseVisualization[RISESettings]):
         return 1.0 + settings.masks
 
     def make_visualization(self, task: Task[RISESettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class, as large as the input; all classes share the masks."""
+        """Yield one map per class, with the resolution of the input; all classes share the masks."""
         settings = task.settings
         for image in task.inputs:
             task.progress(0, 1)
@@ -64,11 +64,11 @@ class RISE(BaseVisualization[RISESettings]):
 
 
 def panels(predictions: Sequence[Prediction], means: MaskedMeans, settings: RISESettings) -> list[Panel]:
-    """Return the maps of the classes, each of which says how far it may be off, and the error of the first one."""
+    """Return the maps of the classes, each with its standard error in the note, and the error map of the first."""
     made, errors = [], means.standard_errors
     for prediction, mean, error in zip(predictions, means.means, errors, strict=True):
         span = float(np.ptp(mean))
-        share = f", {float(error.mean()) / span:.0%} of what lies between the lowest and the highest" if span else ""
+        share = f", {float(error.mean()) / span:.0%} of the range of the map" if span else ""
         made.append(
             Panel.of_class(
                 prediction,

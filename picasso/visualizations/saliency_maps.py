@@ -1,4 +1,4 @@
-"""Saliency maps: how strongly each pixel moves the score of a class, by the gradient and its refinements.
+"""Saliency maps: how strongly each pixel affects the score of a class, from the gradient and its refinements.
 
 Simonyan, Vedaldi & Zisserman, *Deep inside convolutional networks*, arXiv 1312.6034, section 3. Gradient times input:
 Shrikumar et al., arXiv 1605.01713. SmoothGrad: Smilkov et al., arXiv 1706.03825. VarGrad: Adebayo et al., arXiv
@@ -40,14 +40,14 @@ GRADIENT, TIMES_INPUT, SMOOTH, VARIANCE, GUIDED = METHODS = (
 SENTENCES = {
     GRADIENT: "How much a class's score (its logit) would change if a pixel changed a little, in either direction: "
     "bright pixels matter most.",
-    TIMES_INPUT: "What each pixel adds to a class's score (its logit), as far as the gradient can tell: red pixels "
-    "speak for the class, blue ones against it.",
-    SMOOTH: "How much a class's score (its logit) would change if a pixel changed a little, in either direction, on "
-    "average over noisy copies of the image: bright pixels matter most.",
+    TIMES_INPUT: "What each pixel adds to a class's score (its logit), to first order: red pixels are evidence for "
+    "the class, blue pixels against it.",
+    SMOOTH: "How much a class's score (its logit) would change if a pixel changed a little, in either direction, "
+    "averaged over noisy copies of the image: bright pixels matter most.",
     VARIANCE: "How much the effect of a pixel on a class's score (its logit) differs between noisy copies of the "
-    "image: bright where it depends on the noise.",
-    GUIDED: "How much a class's score (its logit) would change with a pixel if only positive signals were passed "
-    "back: bright pixels take part.",
+    "image: bright where the effect depends on the noise.",
+    GUIDED: "How much a class's score (its logit) would change with a pixel if only positive gradients were "
+    "propagated back: bright pixels contribute.",
 }
 RANDOM = (SMOOTH, VARIANCE)
 WARNING = (
@@ -60,16 +60,16 @@ WARNING = (
 class SaliencySettings(VisualizationSettings):
     """Settings of :class:`SaliencyMaps`."""
 
-    method: str = choice(*METHODS, help="How the gradient becomes a map.")
-    samples: int = number(32, minimum=2, maximum=1000, help="For SmoothGrad and VarGrad: how many noisy copies.")
+    method: str = choice(*METHODS, help="How to turn the gradient into a map.")
+    samples: int = number(32, minimum=2, maximum=1000, help="For SmoothGrad and VarGrad: number of noisy copies.")
     noise: float = slider(
         0.15,
         minimum=0.0,
         maximum=0.5,
         step=0.05,
-        help="For SmoothGrad and VarGrad: the noise's standard deviation, as a fraction of the input's range.",
+        help="For SmoothGrad and VarGrad: standard deviation of the noise as a fraction of the input's range.",
     )
-    seed: int = number(0, minimum=0, maximum=2**31, help="For SmoothGrad and VarGrad: which random numbers are drawn.")
+    seed: int = number(0, minimum=0, maximum=2**31, help="For SmoothGrad and VarGrad: random seed of the noise.")
     transparency: float = choice(0.0, 0.25, 0.5, 0.75, help="How strongly the image shows through the map.", digits=2)
 
 
@@ -79,9 +79,9 @@ def saliency(gradients: NDArray[np.floating]) -> Array:
 
 
 class SaliencyMaps(BaseVisualization[SaliencySettings]):
-    """Differentiate the logit, not the probability: where the model is certain, the softmax is flat."""
+    """Differentiate the logit, not the probability, because the softmax is flat where the model is certain."""
 
-    DESCRIPTION = "How strongly each pixel moves the score of a class."
+    DESCRIPTION = "How strongly each pixel affects the score of a class."
     REFERENCE_LINK = "https://arxiv.org/abs/1312.6034"
     FAMILY = "Gradients"
     ALLOWED_SETTINGS = SaliencySettings
@@ -89,12 +89,12 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
 
     @classmethod
     def describe(cls, settings: SaliencySettings) -> str:
-        """Say what a pixel's value is, by the method."""
-        return f"{SENTENCES[settings.method]} Each map has a scale of its own: compare the numbers below the maps."
+        """Explain the value of a pixel for the chosen method."""
+        return f"{SENTENCES[settings.method]} Each map has its own scale: compare the numbers below the maps."
 
     @classmethod
     def passes(cls, model: Model, settings: SaliencySettings) -> float:
-        """Return one pass forward, and for each class one back, which takes as long as two; for each noisy copy."""
+        """Return, per noisy copy, one forward pass and per class one backward pass, which costs as much as two."""
         return (1.0 + 2 * model.top_probs) * (settings.samples if settings.method in RANDOM else 1)
 
     def make_visualization(self, task: Task[SaliencySettings]) -> Iterator[Sequence[Panel]]:
@@ -117,7 +117,7 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
                 (gradients,) = task.model.input_gradients(image.array[None], np.array([image.classes]))
                 maps = (gradients * image.array).sum(axis=-1) if signed else saliency(gradients)
                 quantity = "d logit / d pixel x pixel" if signed else quantity
-            # What changes the logit by no more than rounding, even if all pixels change by the whole range at once.
+            # A change of the logit within rounding, even if all pixels change by the whole range at once.
             noise = rounding(1) / image.array.size
             if not signed:
                 noise /= float(np.ptp(image.array)) or 1.0
@@ -138,12 +138,12 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
 
 
 def noisy(task: Task[SaliencySettings], image: Input) -> Samples:
-    """Return the gradients ``(k, H, W, C)`` at many noisy copies of an image."""
+    """Return the gradients ``(k, H, W, C)`` for many noisy copies of an image."""
     settings, array = task.settings, image.array
     sigma = settings.noise * float(np.ptp(array))
 
     def points(start: int, stop: int) -> Array:
-        # Each copy has a seed of its own, so that the batches they come in make no difference.
+        # Each copy has its own seed, so that the batch size makes no difference.
         noise = [
             np.random.default_rng([settings.seed, index]).standard_normal(array.shape, np.float32)
             for index in range(start, stop)
@@ -158,7 +158,7 @@ def noisy(task: Task[SaliencySettings], image: Input) -> Samples:
 
 
 def error(samples: Samples) -> str:
-    """Say how far the mean gradient may be off, beside the largest one."""
+    """Return a sentence on the standard error of the mean gradient, relative to the largest value."""
     largest = float(np.abs(samples.mean).max()) or 1.0
     share = float(samples.standard_error.mean()) / largest
     return f"Mean of {samples.count} noisy copies; the standard error is {share:.1%} of the largest value on average."

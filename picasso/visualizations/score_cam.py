@@ -1,4 +1,4 @@
-"""Score-CAM: each feature map counts by the score of the image seen through it; no gradients.
+"""Score-CAM: each feature map is weighted by the score of the image masked with it; no gradients.
 
 Wang et al., *Score-CAM: score-weighted visual explanations for convolutional neural networks*, arXiv 1910.01279.
 """
@@ -23,33 +23,35 @@ from picasso.visualizations.class_activation import LayerMapSettings, canvas_of
 class ScoreCAMSettings(LayerMapSettings):
     """Settings of :class:`ScoreCAM`."""
 
-    channels: str = choice("all", "256", "64", help="How many feature maps are tried; of some, those that vary most.")
+    channels: str = choice(
+        "all", "256", "64", help="Number of feature maps to use; a subset takes those that vary most."
+    )
 
 
 class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
-    """Weight each channel by the logit that the image has when only what the channel marks is seen."""
+    """Weight each channel by the logit of the image with only the regions visible that the channel activates."""
 
     FAMILY = "Class activation"
-    DESCRIPTION = "As GradCAM, but by trying how high the score is when only what a channel marks is seen."
+    DESCRIPTION = "Like Grad-CAM, but weights each channel by the score when only the regions it activates are visible."
     REFERENCE_LINK = "https://arxiv.org/abs/1910.01279"
     ALLOWED_SETTINGS = ScoreCAMSettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.FEATURE_MAPS})
 
     @classmethod
     def describe(cls, settings: ScoreCAMSettings) -> str:
-        """Say whether what speaks against a class is shown."""
+        """Add whether evidence against the class is shown."""
         return f"{cls.DESCRIPTION} {settings.sentence}"
 
     @classmethod
     def passes(cls, model: Model, settings: ScoreCAMSettings) -> float:
         """Return one pass for each channel."""
         shapes = {layer.name: layer.shape for layer in model.layers()}
-        # The name may be wrong, which the run will say.
+        # The name may be wrong; the run reports that.
         channels = shapes.get(settings.layer or model.layer(None), (1, 1, 1))[-1]
         return 2.0 + (channels if settings.channels == "all" else min(channels, int(settings.channels)))
 
     def make_visualization(self, task: Task[ScoreCAMSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class, as large as the feature maps where these cover the image; they share the passes."""
+        """Yield one map per class, with the resolution of the feature maps; the classes share the passes."""
         name = task.model.layer(task.settings.layer or None)
         canvas = canvas_of(task.model, name)
         for image in task.inputs:
@@ -73,7 +75,7 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
             ]
 
     def scores(self, task: Task[ScoreCAMSettings], image: Input, maps: Array, canvas: Canvas) -> Array:
-        """Return the logits ``(c, K)`` of the image seen through each of some maps ``(h, w, c)``."""
+        """Return the logits ``(c, K)`` of the image masked with each of the maps ``(h, w, c)``."""
         found, count = [], maps.shape[-1]
         for start in range(0, count, task.model.batch_size):
             some = maps[..., start : start + task.model.batch_size]
@@ -86,16 +88,16 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
 
 
 def chosen(maps: Array, channels: str) -> NDArray[np.intp]:
-    """Return the numbers of the channels that are tried: those that vary, the most varying first."""
+    """Return the indices of the channels to use: those that vary, the most varying first."""
     spread = maps.std(axis=(0, 1))
     order = np.argsort(-spread, kind="stable")
-    # A flat map marks no place. Where all are, one of them stands for all.
+    # A flat map highlights nothing. If all are flat, one represents them all.
     varying = order[spread[order] > 0] if spread.any() else order[:1]
     return varying if channels == "all" else varying[: int(channels)]
 
 
 def enlarged(channel: Array, size: tuple[int, int], canvas: Canvas | None = None) -> Array:
-    """Return a map as a mask ``(H, W)`` from 0 to 1, smoothly as large as the input, and 0 where it has no cells."""
+    """Return a map as a mask ``(H, W)`` from 0 to 1, interpolated to the input's size, and 0 outside its cells."""
     low, span = float(channel.min()), float(np.ptp(channel)) or 1.0
     mask = np.asarray((channel - low) / span, np.float32)
     placed = canvas.enlarge(mask) if canvas else None

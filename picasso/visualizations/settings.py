@@ -1,4 +1,4 @@
-"""Typed settings of visualizations: each field draws its control, checks its value and describes itself."""
+"""Typed settings of visualizations: each field defines its form control, its validation and its description."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True)
 class Control:
-    """How one setting is drawn and checked; the concrete kinds follow."""
+    """Base class of the controls: how one setting is displayed and validated."""
 
     help: str
     default: Any
@@ -26,11 +26,11 @@ class Control:
         raise NotImplementedError
 
     def allowed(self) -> str:
-        """Say which values are valid, as the end of a sentence."""
+        """Return the valid values as the end of a sentence."""
         raise NotImplementedError
 
     def show(self, value: Value) -> str:
-        """Write a value as forms and the API do."""
+        """Format a value as in forms and in the API."""
         return str(value)
 
     def options(self) -> list[str]:
@@ -46,14 +46,14 @@ class Control:
 
 @dataclass(frozen=True)
 class Choice(Control):
-    """One of a few values."""
+    """One of a fixed set of values."""
 
     values: tuple[Any, ...]
     digits: int | None = None
     kind: ClassVar[str] = "choice"
 
     def parse(self, raw: object) -> Value:
-        """Match strings as they are, numbers by value, so that 0.5 and 0.50 are the same."""
+        """Compare strings literally and numbers by value, so that 0.5 and 0.50 are the same."""
         for value in self.values:
             if raw == value or str(raw) == self.show(value):
                 return value  # type: ignore[no-any-return]
@@ -66,17 +66,17 @@ class Choice(Control):
         return f"one of {', '.join(self.options())}"
 
     def show(self, value: Value) -> str:
-        """Write numbers with a fixed count of decimals where one is declared."""
+        """Format numbers with the declared number of decimals, if any."""
         return str(value) if self.digits is None else f"{value:.{self.digits}f}"
 
     def options(self) -> list[str]:
-        """Return the values as they are written."""
+        """Return the formatted values."""
         return [self.show(value) for value in self.values]
 
 
 @dataclass(frozen=True)
 class Number(Control):
-    """A number within bounds; whole if its default is."""
+    """A number within bounds; an integer if its default is one."""
 
     minimum: float | None = None
     maximum: float | None = None
@@ -96,7 +96,7 @@ class Number(Control):
         return value
 
     def allowed(self) -> str:
-        """Name the bounds."""
+        """Return the bounds in words."""
         what = "a whole number" if isinstance(self.default, int) else "a number"
         if self.minimum is not None and self.maximum is not None:
             return f"{what} from {self.minimum} to {self.maximum}"
@@ -107,7 +107,7 @@ class Number(Control):
 
 @dataclass(frozen=True)
 class Slider(Number):
-    """A number within bounds, drawn as a slider."""
+    """A number within bounds, displayed as a slider."""
 
     step: float | None = None
     kind: ClassVar[str] = "slider"
@@ -123,14 +123,14 @@ class Toggle(Control):
     }  # fmt: skip
 
     def parse(self, raw: object) -> Value:
-        """Accept booleans and the usual words for them."""
+        """Accept booleans and common words for them."""
         try:
             return self.WORDS[str(raw).lower()]
         except KeyError as error:
             raise ValueError from error
 
     def allowed(self) -> str:
-        """Name the two words."""
+        """Return the two words."""
         return "true or false"
 
     def show(self, value: Value) -> str:
@@ -144,28 +144,28 @@ class Toggle(Control):
 
 @dataclass(frozen=True)
 class LayerChoice(Control):
-    """The name of a layer with feature maps; which there are, the model knows."""
+    """The name of a layer with feature maps; the choices depend on the model."""
 
     kind: ClassVar[str] = "layer"
     DEFAULT_LAYER: ClassVar[str] = "default"
 
     def parse(self, raw: object) -> Value:
-        """Accept any name; whether the model has such a layer is asked before a run."""
+        """Accept any name; whether the model has such a layer is checked before a run."""
         if not isinstance(raw, str):
             raise ValueError
         return "" if raw.strip() == self.DEFAULT_LAYER else raw.strip()
 
     def show(self, value: Value) -> str:
-        """Write no name as what it means."""
+        """Format an empty name as "default"."""
         return str(value) or self.DEFAULT_LAYER
 
     def allowed(self) -> str:
-        """Say where the names are."""
+        """Return a description of the valid names."""
         return f"the name of a layer with feature maps, or {self.DEFAULT_LAYER}"
 
 
 def number_or_none(raw: object) -> float | None:
-    """Return ``raw`` as a finite number, or None if it is none."""
+    """Return ``raw`` as a finite number, or None if it isn't one."""
     try:
         value = float(raw)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
@@ -174,17 +174,17 @@ def number_or_none(raw: object) -> float | None:
 
 
 def choice(*values: Any, help: str, digits: int | None = None, default: Any = None) -> Any:  # noqa: A002
-    """Declare a setting that takes one of ``values``; the first is the default, unless another is named."""
+    """Declare a setting with one of ``values``; the first is the default unless ``default`` is given."""
     return declare(Choice(help, values[0] if default is None else default, values, digits))
 
 
 def number(default: float, help: str, minimum: float | None = None, maximum: float | None = None) -> Any:  # noqa: A002
-    """Declare a number, whole if ``default`` is an int."""
+    """Declare a number; an integer if ``default`` is an int."""
     return declare(Number(help, default, minimum, maximum))
 
 
 def slider(default: float, help: str, minimum: float, maximum: float, step: float) -> Any:  # noqa: A002
-    """Declare a number that is drawn as a slider."""
+    """Declare a number that is displayed as a slider."""
     return declare(Slider(help, default, minimum, maximum, step))
 
 
@@ -194,18 +194,18 @@ def toggle(default: bool, help: str) -> Any:  # noqa: A002
 
 
 def layer(help: str) -> Any:  # noqa: A002
-    """Declare the name of a layer with feature maps; "" is the model's default one."""
+    """Declare the name of a layer with feature maps; "" is the model's default layer."""
     return declare(LayerChoice(help, ""))
 
 
 def declare(control: Control) -> Any:
-    """Return a dataclass field that carries its control."""
+    """Return a dataclass field with its control."""
     return field(default=control.default, metadata={"control": control})
 
 
 @dataclass(frozen=True)
 class VisualizationSettings:
-    """The base of a visualization's settings: a frozen dataclass of :func:`choice`, :func:`number`, ... fields.
+    """Base class of a visualization's settings: a frozen dataclass of :func:`choice`, :func:`number`, ... fields.
 
     A field ``window_side`` is called ``WindowSide`` on pages, in the API and on the command line.
     """
@@ -225,7 +225,7 @@ class VisualizationSettings:
 
     @classmethod
     def parse(cls, raw: Mapping[str, object]) -> Self:
-        """Return checked settings; those that ``raw`` does not name keep their defaults.
+        """Return validated settings; those that ``raw`` does not contain keep their defaults.
 
         Raises:
             BadRequest: a name is unknown or a value is not allowed; ``field`` says which.
@@ -235,7 +235,7 @@ class VisualizationSettings:
         for name, value in raw.items():
             if name not in controls:
                 known = ", ".join(controls) or "none"
-                raise BadRequest(f"There is no setting {name!r} here; the settings are: {known}.", field=name)
+                raise BadRequest(f"Unknown setting {name!r}; the settings are: {known}.", field=name)
             try:
                 values[name] = controls[name].parse(value)
             except ValueError:

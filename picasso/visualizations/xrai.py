@@ -1,4 +1,4 @@
-"""XRAI: integrated gradients, summed up by regions, the densest region first.
+"""XRAI: integrated gradients, summed by region, the region with the highest density first.
 
 Kapishnikov, Bolukbasi, Viégas & Terry, *XRAI: better attributions through regions*, arXiv 1906.02825.
 """
@@ -26,11 +26,11 @@ from picasso.visualizations import (
 )
 from picasso.visualizations.panel import rounding
 
-# What integrated gradients start from; their mean is taken, so that neither dark nor bright pixels count for nothing.
+# The baselines of the integrated gradients, which are averaged so that neither dark nor bright pixels are ignored.
 BASELINES = ("black", "white")
-# The colours end where this many percent of the pixels do, for slivers between the regions have extreme values.
+# The colour scale ends at this percentile, because slivers between the regions have extreme values.
 END = 99
-# The part of the difference of the logit that the attributions may lack.
+# The fraction of the difference of the logit that may be missing from the attributions.
 GAP = 0.01
 
 
@@ -38,16 +38,14 @@ GAP = 0.01
 class XRAISettings(VisualizationSettings):
     """Settings of :class:`XRAI`."""
 
-    steps: int = number(
-        64, minimum=8, maximum=512, help="At how many points between each baseline and the image gradients are taken."
-    )
+    steps: int = number(64, minimum=8, maximum=512, help="Number of gradients between each baseline and the image.")
     transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the image shows through.", digits=2)
 
 
 class XRAI(BaseVisualization[XRAISettings]):
     """Rank overlapping segments by the mean of their integrated gradients."""
 
-    DESCRIPTION = "Which regions hold most of what speaks for a class, by integrated gradients per pixel."
+    DESCRIPTION = "Which regions hold the most evidence for a class, by integrated gradients per pixel."
     REFERENCE_LINK = "https://arxiv.org/abs/1906.02825"
     ALLOWED_SETTINGS = XRAISettings
     FAMILY = "Regions"
@@ -56,7 +54,7 @@ class XRAI(BaseVisualization[XRAISettings]):
 
     @classmethod
     def passes(cls, model: Model, settings: XRAISettings) -> float:
-        """Return for each step from each baseline one pass forward, and one back for each class, worth two."""
+        """Return, per step and baseline, one forward pass and per class one backward pass, worth two."""
         return 1.0 + (1.0 + 2 * model.top_probs) * settings.steps * len(BASELINES)
 
     def make_visualization(self, task: Task[XRAISettings]) -> Iterator[Sequence[Panel]]:

@@ -1,7 +1,7 @@
-"""Whether a request may bring its body, asked when only its head is there; and which requests take a while.
+"""Admission of request bodies, decided from the head of a request, and classification of slow requests.
 
-The server asks the application with the head of each request that announces a body. Whatever would refuse the request
-(host name, origin, password, address, method, size) refuses it then, before a byte of the body is kept.
+The server asks the application with the head of each request that announces a body. All checks that would refuse the
+request (host name, origin, password, URL, method, size) refuse it then, before a byte of the body is stored.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from werkzeug.routing import MapAdapter
 from picasso.config import Settings
 from picasso.errors import Busy
 
-#: Where the server puts an :class:`Admission` into the WSGI environment of a request that it only asks about.
+#: The WSGI key under which the server passes an :class:`Admission` when it only asks about a request.
 ASKED = "picasso.admission"
-#: What it puts there where too many requests wait that take a while.
+#: The WSGI key that is set when too many slow requests are waiting.
 BUSY = "picasso.busy"
-# The views that take images. No other body needs more than this many bytes.
+# The views that accept images, and the maximum size of all other bodies in bytes.
 UPLOADS = frozenset({"api_images.add_image", "pages.upload", "audits.start", "api_audits.add_audit_images"})
 MAX_OTHER = 4_000_000
-# Those who watch over a server ask for these.
+# The endpoints for monitoring.
 WATCH = frozenset({"health.live", "health.ready"})
 Kind = Literal["watch", "quick", "slow"]
-# So many segments of an address may stand before our own.
+# The maximum number of URL path segments before those of the application.
 MAX_BEFORE = 8
-# They decode images, wait for their turn to do so, or put together files of many megabytes.
+# These decode images, wait to decode them, or create files of many megabytes.
 SLOW = UPLOADS | {
     "pages.add_samples",
     "files.sample_thumbnail",
@@ -41,11 +41,11 @@ SLOW = UPLOADS | {
 
 @dataclass
 class Admission:
-    """What the application says of a request whose head it has seen.
+    """The application's decision on a request, based on its head.
 
     Attributes:
-        granted: whether the body may come; otherwise the answer says why not.
-        most: how many bytes it may have.
+        granted: whether the body is accepted; if not, the response explains why.
+        most: the maximum size of the body in bytes.
     """
 
     granted: bool = False
@@ -53,11 +53,11 @@ class Admission:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Bound the body of every request, and say of one whose head alone is there whether it may come."""
+    """Limit the body of every request, and answer the server's questions about admission."""
 
     def check() -> Response | None:
         if BUSY in request.environ:
-            raise Busy("Too many uploads and downloads wait already; try again in a few seconds.")
+            raise Busy("Too many uploads and downloads are waiting. Try again in a few seconds.")
         if request.endpoint not in UPLOADS:
             request.max_content_length = min(MAX_OTHER, settings.MAX_UPLOAD_MB * 1_000_000)
         admission = request.environ.get(ASKED)
@@ -75,21 +75,21 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def granted(environ: Mapping[str, Any]) -> bool:
-    """Tell whether a request was only asked about, and may come; then it is answered when it has come."""
+    """Tell whether this is only a question about admission and the request is admitted."""
     admission = environ.get(ASKED)
     return isinstance(admission, Admission) and admission.granted
 
 
 class Pace:
-    """Tells which requests take a while, and which those who watch over the server send, by their address."""
+    """Classifies requests by their URL: slow ones, monitoring, and the rest."""
 
     def __init__(self, app: Flask) -> None:
         self._addresses: MapAdapter = app.url_map.bind("")
 
     def kind(self, method: str, path: str) -> Kind:
-        """Return of what kind a request is; one to an address that nobody knows is quick."""
+        """Return the kind of a request; one to an unknown URL counts as quick."""
         segments = path.split("/")
-        # A proxy may have left the path on under which it serves this.
+        # A proxy may have kept its path prefix.
         for first in range(1, min(len(segments), MAX_BEFORE)):
             try:
                 endpoint, _ = self._addresses.match("/" + "/".join(segments[first:]), method)

@@ -1,4 +1,4 @@
-"""The application factory: wiring, and nothing else."""
+"""The application factory, which only connects the parts."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from picasso.web.proxies import Proxies
 
 
 def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
-    """Return the web application; its worker process starts to load the model at once.
+    """Return the web application; its worker process starts to load the model immediately.
 
     Args:
-        settings: checked settings, or values that win over those of the settings file (see
+        settings: validated settings, or values that take precedence over those in the settings file (see
             :func:`picasso.config.load`).
 
     Raises:
-        ConfigurationError: a setting is wrong, or a plugin folder is missing.
+        ConfigurationError: a setting is invalid, or a plugin folder is missing.
     """
     if not isinstance(settings, Settings):
         settings = config.load(overrides=settings)
@@ -48,7 +48,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.MAX_UPLOAD_MB * 1_000_000
     app.config["MAX_FORM_PARTS"] = settings.MAX_IMAGES + 1_000
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    # A plugin's template lies beside its class; it can't replace one of ours.
+    # The template of a plugin is beside its class; it can't replace a built-in template.
     plugins = jinja2.FileSystemLoader([str(folder) for folder in registry.plugin_dirs])
     templates = jinja2.FileSystemLoader(str(config.PACKAGE / "templates"))
     app.jinja_loader = jinja2.ChoiceLoader([templates, plugins])
@@ -56,7 +56,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     app.extensions["picasso"] = Services(settings, storage, registry, runner, settings.sample_files())
-    # Algorithms that every browser and every proxy knows; images and arrays are compressed already.
+    # Algorithms that all browsers and proxies support; images and arrays are already compressed.
     app.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
     Compress(app)
     for part in (request_log, security, auth, admission):

@@ -1,9 +1,9 @@
-"""A password for servers that others can reach: HTTP basic authentication, compared in constant time, rate-limited.
+"""Password protection for public servers: HTTP basic authentication with constant-time comparison and a rate limit.
 
-Wrong passwords are counted by the network that they come from. The right one is let in however many wrong ones came
-from the same network, so that nobody is locked out by a neighbour, or by anybody behind the same proxy. What bounds
-guessing is that only so many wrong passwords are looked at in a minute. Where more come, whoever has a session already,
-and so has given the right one before, is not held up.
+Wrong passwords are counted per network. The right password is accepted regardless of the number of wrong ones from the
+same network, so that nobody is locked out by a neighbour or by another user of the same proxy. Guessing is limited
+because only a certain number of passwords is checked per minute. Beyond that limit, visitors with a session, who have
+given the right password before, are still checked.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ from picasso.web.context import find_session
 from picasso.web.proxies import network_of
 
 SECONDS = 60.0
-# So many wrong passwords a minute from one network are answered by asking again, and more by asking to wait.
+# The number of wrong passwords per minute and network that are answered with 401; further ones are answered with 429.
 MAX_ATTEMPTS = 10
-# So many wrong ones a minute are looked at from one network, and from all of them.
+# The maximum number of wrong passwords per minute that are checked, per network and in total.
 MAX_CHECKS, MAX_CHECKS_IN_ALL = 300, 1_000
-#: Addresses that say no more than that the server lives, for those who watch over it.
+#: The paths for monitoring, which need no password because they reveal only the server's health.
 OPEN_PATHS = ("/healthz", "/readyz")
 
 
 class LoginRateLimiter:
-    """How many passwords from each network were wrong within the last minute.
+    """Counts the wrong passwords of each network within the last minute.
 
     Args:
-        clock: tells the seconds.
+        clock: returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # By network, the one whose last wrong password is the longest ago first. Since no more are looked at than
-        # MAX_CHECKS_IN_ALL a minute, they are few.
+        # By network, the one with the oldest last wrong password first. Since at most MAX_CHECKS_IN_ALL are checked per
+        # minute, they are few.
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def looks(self, network: str) -> bool:
-        """Tell whether a password from a network is looked at."""
+        """Tell whether a password from a network is checked."""
         with self._lock:
             self._forget()
             in_all = sum(map(len, self._wrong.values()))
             return in_all < MAX_CHECKS_IN_ALL and len(self._wrong.get(network, ())) < MAX_CHECKS
 
     def note(self, network: str) -> bool:
-        """Remember a wrong password; tell whether its network has to wait."""
+        """Count a wrong password; tell whether its network must wait."""
         with self._lock:
             self._forget()
             wrong = self._wrong.setdefault(network, deque())
@@ -61,7 +61,7 @@ class LoginRateLimiter:
             return len(wrong) > MAX_ATTEMPTS
 
     def _forget(self) -> None:
-        """Forget what is more than a minute ago."""
+        """Discard entries older than a minute."""
         oldest = self._clock() - SECONDS
         for network, wrong in list(self._wrong.items()):
             while wrong and wrong[0] <= oldest:
@@ -71,12 +71,12 @@ class LoginRateLimiter:
 
 
 def too_many() -> TooMany:
-    """Return the error for whoever has to wait."""
-    return TooMany(f"Too many wrong passwords came from this network; try again in {SECONDS:.0f} seconds.")
+    """Return the error for networks that must wait."""
+    return TooMany(f"Too many wrong passwords from this network. Try again in {SECONDS:.0f} seconds.")
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Ask every request for the password, if there is one; the user name may be anything."""
+    """Require the password for every request, if there is one; any user name is accepted."""
     password = settings.password().encode()
     if not password:
         return
@@ -87,12 +87,12 @@ def init_app(app: Flask, settings: Settings) -> None:
             return
         given = request.authorization
         if given is None or given.type != "basic":
-            raise Unauthorized("This server asks for a password; the user name may be anything.")
+            raise Unauthorized("This server requires a password. Any user name is accepted.")
         network = network_of(request.remote_addr or "")
         if not limiter.looks(network) and find_session() is None:
             raise too_many()
         if not hmac.compare_digest((given.password or "").encode(), password):
-            raise too_many() if limiter.note(network) else Unauthorized("This is not the password of this server.")
+            raise too_many() if limiter.note(network) else Unauthorized("The password is wrong.")
 
     def invite(response: Response) -> Response:
         if response.status_code == Unauthorized.status:

@@ -1,4 +1,4 @@
-"""Waitress with bounds: how many connections there are, how long each may take, no body before its head is admitted."""
+"""Waitress with limits: on the number and duration of connections, and no body before its head is admitted."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ from picasso.web.proxies import network_of
 
 log = logging.getLogger(__name__)
 
-# So many requests may wait that take a while to answer; each of them keeps its connection.
+# The maximum number of waiting slow requests; each of them keeps its connection.
 MAX_SLOW = 100
-# So many connections are accepted at once.
+# The maximum number of connections accepted at once.
 MAX_ACCEPTED_AT_ONCE = 100
-# So often it is looked whether a connection took too long, in seconds.
+# The interval of timeout checks, in seconds.
 LOOK_SECONDS = 0.5
-# So many bytes may stand between two chunks of a body, or behind the last one.
+# The maximum number of bytes between two chunks of a body, or after the last one.
 MAX_LINE_LENGTH = 16_000
 
 
-# The headers have names such as X_FORWARDED_FOR.
+# The names of the headers have the form X_FORWARDED_FOR.
 Visitor = Callable[[str, Mapping[str, str]], str]
 
 
 def connected(address: str, headers: Mapping[str, str]) -> str:
-    """Return the address of a connection: where no proxy stands before the server, it is the visitor's."""
+    """Return the address of a connection, which is the visitor's if there is no proxy."""
     return address
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What connections may take. Times are in seconds, rates in bytes per second.
+    """The limits of connections. Times are in seconds, rates in bytes per second.
 
     Attributes:
-        total: how many connections are kept.
-        each: how many of them one network may hold: an IPv4 address, or the /64 of an IPv6 address.
-        idle: how long one without a request is kept.
-        head: how long the head of a request may take.
-        patience: how long a body or an answer may take, whatever its rate.
-        rate: how fast a body must come, and an answer be taken, after that.
-        linger: how long what a refused client still sends is read and thrown away, so that it sees the answer.
-        clock: tells the time.
+        total: the maximum number of connections.
+        each: the maximum number per network: an IPv4 address, or the /64 of an IPv6 address.
+        idle: how long a connection without a request is kept.
+        head: the time limit for the head of a request.
+        patience: the time that a body or a response can take at any rate.
+        rate: the minimum rate of a body or a response after that.
+        linger: how long data from a refused client is read and discarded, so that it can read the response.
+        clock: returns the time.
     """
 
     total: int = 400
@@ -69,7 +69,7 @@ class Limits:
 
 
 class Refusal:
-    """An answer of the application as waitress takes an error."""
+    """A response of the application in the form of a waitress error."""
 
     def __init__(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
         self._answer = status, headers, body
@@ -80,22 +80,22 @@ class Refusal:
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Reads a request; one that brings a body has to be admitted when its head is there."""
+    """Reads a request; one with a body must be admitted once its head has arrived."""
 
     def __init__(self, adj: Any, channel: Channel) -> None:
         super().__init__(adj)
         self._channel, self._most = channel, 0
         self.begun = channel.limits.clock()
-        #: There are too many requests that take a while; it is told so.
+        #: Whether too many slow requests are waiting, so that this one is refused.
         self.busy = False
 
     def received(self, data: bytes) -> int:
-        """Take bytes and return how many of them belong to this request; all of them where it is refused."""
+        """Receive bytes and return how many of them belong to this request; all of them if it is refused."""
         in_head = not self.headers_finished
         try:
             taken: int = super().received(data)
         except ValueError:
-            # A length of thousands of digits.
+            # The length has thousands of digits.
             taken, self.completed, self.error = len(data), True, BadRequest("Malformed request")
         if self.chunked and not self.error and self._malformed():
             self.completed, self.expect_continue, self.error = True, False, BadRequest("Malformed chunks")
@@ -104,17 +104,17 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             self.begun = self._channel.limits.clock()
             self._ask()
         elif not in_head and not self.error and self.body_bytes_received > self._most:
-            # It came in chunks: only now is known that it is too large.
+            # It arrived in chunks, so its size is only known now.
             self.headers["CONTENT_LENGTH"] = str(self.body_bytes_received)
             self._ask()
         if self.error:
-            # What follows on this connection belongs to nobody.
+            # Ignore the rest of this connection.
             self._channel.refused = True
             return len(data)
         return taken
 
     def _malformed(self) -> bool:
-        """Tell whether a length is given twice, in two ways, or a line between chunks does not end."""
+        """Tell whether the length is given twice or in two ways, or a line between chunks does not end."""
         lines = len(self.body_rcv.control_line) + len(self.body_rcv.trailer)
         return lines > MAX_LINE_LENGTH or (not self.completed and "CONTENT_LENGTH" in self.headers)
 
@@ -125,7 +125,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             self.close()
 
     def overdue(self, limits: Limits) -> bool:
-        """Tell whether it should have come by now."""
+        """Tell whether it is overdue."""
         took = limits.clock() - self.begun
         if self.headers_finished:
             received: int = self.body_bytes_received
@@ -134,7 +134,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class Task(WSGITask):  # type: ignore[misc]
-    """Has the application answer a request."""
+    """Lets the application answer a request."""
 
     def get_environment(self) -> dict[str, Any]:
         """Return the WSGI environment."""
@@ -145,10 +145,10 @@ class Task(WSGITask):  # type: ignore[misc]
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """One connection; the loop of waitress asks it at least every second whether it wants to read."""
+    """One connection; the loop of waitress calls :meth:`readable` at least every second."""
 
     task_class = Task
-    # Those of waitress that are used here.
+    # The attributes of waitress that are used here.
     requests: list[Parser]
     request: Parser | None
     addr: Any
@@ -160,13 +160,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self.limits = limits
         self.parser_class = partial(Parser, channel=self)
         self.network = network_of(addr[0])
-        #: It is closed when the loop comes to it next.
+        #: Whether the loop closes it at the next opportunity.
         self.dismissed = False
-        #: It has sent what is refused; what still comes is not read any more.
+        #: Whether it was refused; further data is discarded.
         self.refused = False
         self._lingers_until: float | None = None
         self._quiet_since, self._next_look = limits.clock(), 0.0
-        # How many bytes were sent; how many of them before the answer that is on its way, and since when that is.
+        # The number of sent bytes in total and before the current response, and the start time of that response.
         self._sent = 0
         self._answer: tuple[int, float] | None = None
         super().__init__(server, sock, addr, adj, map=map)
@@ -176,12 +176,12 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     # ---- called by the loop, in its thread ----------------------------------------------------------------
 
     def readable(self) -> bool:
-        """Tell whether it wants to read; close it before that where it took too long."""
+        """Tell whether it wants to read; close it first if it timed out."""
         try:
             if self.dismissed or self._looked_at_overdue():
                 self.handle_close()
         except Exception:
-            # Whatever goes wrong with one connection, the loop goes on.
+            # Whatever fails in one connection, the loop must continue.
             log.exception("a connection is given up")
             self.dismissed = True
         return self.connected and (self._lingers_until is not None or bool(super().readable()))
@@ -191,14 +191,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return self.connected and self._lingers_until is None and bool(super().writable())
 
     def _looked_at_overdue(self) -> bool:
-        """Look now and then whether it is overdue; the loop comes by hundreds of times a second."""
+        """Check from time to time whether it timed out; the loop calls this hundreds of times per second."""
         if time.monotonic() < self._next_look:
             return False
         self._next_look = time.monotonic() + LOOK_SECONDS
         return self.overdue()
 
     def overdue(self) -> bool:
-        """Tell whether the client is slower than it may be with what it is at."""
+        """Tell whether the client is too slow with the current step."""
         limits, now = self.limits, self.limits.clock()
         if self._lingers_until is not None:
             return now > self._lingers_until
@@ -214,18 +214,18 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return not self.requests and now - self._quiet_since > limits.idle
 
     def received(self, data: bytes) -> bool:
-        """Take bytes, unless they follow what was refused."""
+        """Receive bytes, unless the request was refused."""
         self._quiet_since = self.limits.clock()
         return not self.refused and bool(super().received(data))
 
     def send(self, data: bytes, do_close: bool = True) -> int:
-        """Send bytes and return how many were taken."""
+        """Send bytes and return how many were accepted."""
         taken: int = super().send(data, do_close=do_close)
         self._sent += taken
         return taken
 
     def handle_write(self) -> None:
-        """Send what is there. A refused client, which may still be sending, is left time to read why."""
+        """Send pending data. A refused client, which may still be sending, gets time to read the response."""
         lingers = self.refused and self.close_when_flushed
         if lingers:
             self.close_when_flushed = False
@@ -239,16 +239,16 @@ class Channel(HTTPChannel):  # type: ignore[misc]
                     self.socket.shutdown(socket.SHUT_WR)
 
     def handle_close(self) -> None:
-        """Close it, and delete what has come of a body that nobody waits for any more."""
+        """Close it, and delete the received part of an abandoned body."""
         if self.request is not None:
             self.request.close()
         super().handle_close()
 
     def ask(self, request: Parser) -> tuple[int, Refusal | None]:
-        """Ask the application about a request of which the head is there.
+        """Ask the application about a request whose head has arrived.
 
         Returns:
-            How many bytes the body may have, and what the application answers if it may not come.
+            The maximum size of the body in bytes, and the response if the body is not admitted.
         """
         admission = Admission()
         environ = self.task_class(self, request).get_environment()
@@ -274,7 +274,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     # ---- among others -------------------------------------------------------------------------------------
 
     def rank(self) -> tuple[int, float]:
-        """Return how far it is: the first to be closed is the one that has not sent a whole head for longest."""
+        """Return the progress of the connection; the one that has not sent a whole head for longest is closed first."""
         if self.total_outbufs_len:
             return 2, self._answer[1] if self._answer else self.limits.clock()
         if self.request is None:
@@ -283,10 +283,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
 
 def dismiss_from(channels: list[Channel], new: Channel, limits: Limits) -> None:
-    """Close one connection where there are too many: of the network that holds most, the one that is least far.
+    """Close one connection if there are too many: the least advanced one of the network with the most connections.
 
-    One that is being answered is never closed. So whoever holds connections loses their own, and a client whose request
-    comes at once is served however many are held.
+    A connection that is being answered is never closed. So clients that hold many connections lose their own, and a
+    client that sends its request promptly is served regardless of how many are held.
     """
     held = Counter(one.network for one in channels if not one.dismissed)
     if held[new.network] > limits.each:
@@ -296,17 +296,17 @@ def dismiss_from(channels: list[Channel], new: Channel, limits: Limits) -> None:
     else:
         return
     theirs = (one for one in channels if one.network == crowd and not one.dismissed and one is not new)
-    # Whoever asks on before they take an answer is slow, not at work.
+    # A client that sends further requests before it reads a response counts as slow, not as active.
     idle = [one for one in theirs if one.total_outbufs_len or not one.requests]
     min(idle, key=Channel.rank, default=new).dismissed = True
 
 
 class Door:
-    """Accepts the connections of a server, as many at once as wait.
+    """Accepts all waiting connections of a server at once.
 
     Args:
-        server: of waitress.
-        limits: of each connection.
+        server: the waitress server.
+        limits: the limits of each connection.
     """
 
     def __init__(self, server: Any, limits: Limits) -> None:
@@ -320,7 +320,7 @@ class Door:
         return Channel(self._limits, *arguments, **named)
 
     def accept(self) -> None:
-        """Accept what waits: before each turn of the loop all connections are looked at, which takes a while."""
+        """Accept all waiting connections, because each turn of the loop checks all connections, which takes time."""
         for _ in range(MAX_ACCEPTED_AT_ONCE):
             self._came = False
             self._accept_one()
@@ -329,10 +329,10 @@ class Door:
 
 
 class Fair:
-    """The queue of a pool, in which networks take turns; it has those methods of a deque that waitress uses.
+    """The queue of a pool, in which networks take turns; it implements the deque methods that waitress uses.
 
     Args:
-        visitor: tells by the address of a connection and the headers of its request who sent it.
+        visitor: returns the client for the address of a connection and the headers of its request.
     """
 
     def __init__(self, visitor: Visitor) -> None:
@@ -340,7 +340,7 @@ class Fair:
         self._turns: Turns[Channel] = Turns()
 
     def append(self, channel: Channel) -> None:
-        """Add a connection whose request is to be answered."""
+        """Add a connection with a pending request."""
         self._turns.put(channel, network_of(self._visitor(channel.addr[0], channel.requests[0].headers)))
 
     def popleft(self) -> Channel:
@@ -352,12 +352,12 @@ class Fair:
 
 
 class Pools:
-    """Pools of threads: what takes a while keeps nothing else waiting, and those who watch are always answered.
+    """Thread pools: slow requests do not block others, and monitoring is always answered.
 
     Args:
-        kind: tells by its method and path what kind of request one is.
-        threads: how many threads answer the requests of each kind.
-        visitor: tells by the address of a connection and the headers of its request who sent it.
+        kind: returns the kind of a request for its method and path.
+        threads: the number of threads per kind of request.
+        visitor: returns the client for the address of a connection and the headers of its request.
     """
 
     def __init__(
@@ -369,19 +369,19 @@ class Pools:
             self._pools[one].set_thread_count(count)
 
     def waiting(self, kind: Kind) -> int:
-        """Return how many requests of a kind wait."""
+        """Return the number of waiting requests of a kind."""
         return len(self._pools[kind].queue)
 
     def add_task(self, channel: Channel) -> None:
-        """Have the first request of a connection answered."""
+        """Queue the first request of a connection."""
         request = channel.requests[0]
         kind: Kind = "quick" if request.error else self._kind(request.command, request.path)
         if kind == "slow" and self.waiting(kind) >= MAX_SLOW:
-            # It is told so, which takes no time.
+            # The refusal itself is quick.
             kind, request.busy = "quick", True
         self._pools[kind].add_task(channel)
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
-        """End the threads."""
+        """Stop the threads."""
         ended = [pool.shutdown(cancel_pending, timeout) for pool in self._pools.values()]
         return any(ended)

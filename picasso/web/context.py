@@ -1,4 +1,4 @@
-"""What requests share (settings, storage, registry, queue), and the visitor's session."""
+"""The services that requests share (settings, storage, registry, queue), and the visitor's session."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from picasso.web.proxies import visible_port
 J = TypeVar("J", bound=Job)
 T = TypeVar("T")
 
-# So long one upload may keep its thread from those of others, in seconds.
+# The maximum time that one upload can occupy its thread, in seconds.
 UPLOAD_SECONDS = 60.0
 clock = time.monotonic
 
 
 class CookieAttributes(TypedDict):
-    """Where a cookie goes, and who may read it."""
+    """The attributes of a cookie."""
 
     path: str
     secure: bool
@@ -40,7 +40,7 @@ class CookieAttributes(TypedDict):
 
 @dataclass(frozen=True)
 class Services:
-    """What the web server uses; one of each per application. ``samples`` are images by name, found at the start."""
+    """The services of an application, one of each. ``samples`` are the sample images by name, found at start-up."""
 
     settings: Settings
     storage: Storage
@@ -57,8 +57,8 @@ def services() -> Services:
 def cookie_name(kind: str = "session") -> str:
     """Return the name of a cookie.
 
-    Browsers send a cookie to every port of a host. So the name holds the port at which the server listens and, behind a
-    proxy or out of a container, the one at which the visitor reaches it: servers on one host keep their sessions apart.
+    Browsers send a cookie to every port of a host. So the name contains the port on which the server listens and, if
+    it differs, the port that the visitor uses. This keeps the sessions of several servers on one host separate.
     """
     own, visible = services().settings.PORT, visible_port(request.host, request.scheme)
     return f"picasso_{kind}_{own}" + (f"_{visible}" if visible != own else "")
@@ -75,12 +75,12 @@ def need_session() -> Session:
     """Return the visitor's session, or raise NotFound."""
     session = find_session()
     if session is None:
-        raise NotFound("There is nothing here (any more): upload images first.")
+        raise NotFound("You have no session, or it has expired. Upload images first.")
     return session
 
 
 def make_session() -> Session:
-    """Return the visitor's session, making one if there is none; only what stores something calls this."""
+    """Return the visitor's session, or create one; only requests that store something call this."""
     session = find_session()
     if session is None:
         session = g.session = g.new_session = services().storage.create(hold=True)
@@ -88,9 +88,9 @@ def make_session() -> Session:
 
 
 def send_cookie(response: Response) -> Response:
-    """Tell the browser the id of a session that was made during this request; an empty one is deleted instead."""
+    """Send the cookie of a session that was created during this request; an empty session is deleted instead."""
     if "new_session" in g and g.new_session.empty():
-        # What was sent was refused, or nothing at all.
+        # The upload was refused or empty.
         services().storage.remove(g.pop("new_session"))
     if "new_session" in g:
         response.set_cookie(cookie_name(), g.new_session.id, **cookie_attributes())
@@ -98,14 +98,14 @@ def send_cookie(response: Response) -> Response:
 
 
 def release_session(_: BaseException | None) -> None:
-    """Let go of the session that a request was about."""
+    """Release the session of a request."""
     session = g.pop("session", None)
     if session is not None:
         services().storage.release(session)
 
 
 def cookie_attributes() -> CookieAttributes:
-    """Return where a cookie goes: to the path of this server, where others share its host; encrypted if it came so."""
+    """Return the attributes of a cookie: the path of this server, and secure if the request used HTTPS."""
     return {"path": f"{request.script_root}/", "secure": request.is_secure, "httponly": True, "samesite": "Lax"}
 
 
@@ -120,18 +120,18 @@ def drop_session(response: Response) -> Response:
 
 
 def json_body(example: str, field: str) -> dict[str, Any]:
-    """Return the JSON object that a request carries, or raise a BadRequest that shows an example of it."""
+    """Return the JSON object in the body of a request, or raise a BadRequest with an example."""
     try:
         body = request.get_json()
     except RecursionError:
-        raise BadRequest("The JSON is nested too deeply.", field=field) from None
+        raise BadRequest("The JSON document is nested too deeply.", field=field) from None
     if not isinstance(body, dict):
         raise BadRequest(f"Send a JSON object such as {example}.", field=field)
     return body
 
 
 def session_images(session: Session, uids: object) -> list[StoredImage]:
-    """Return the images of these numbers, each once, or all of the session if ``uids`` is None."""
+    """Return the images with these numbers without duplicates, or all of the session if ``uids`` is None."""
     if uids is None:
         return session.images()
     found = (session.image(uid) for uid in image_numbers(uids))
@@ -139,7 +139,7 @@ def session_images(session: Session, uids: object) -> list[StoredImage]:
 
 
 def each(jobs: Iterable[J], describe: Callable[[J], T]) -> list[T]:
-    """Return what is to be said of runs or audits; one that is deleted while this reads is left out."""
+    """Describe runs or audits; one that is deleted in the meantime is omitted."""
     found = []
     for job in jobs:
         with suppress(NotFound):
@@ -148,27 +148,27 @@ def each(jobs: Iterable[J], describe: Callable[[J], T]) -> list[T]:
 
 
 def image_numbers(uids: object) -> list[int | str]:
-    """Return numbers of images from the body of a request; each is looked up on the disk, so they are not many."""
+    """Return image numbers from the body of a request; their number is limited, because each is looked up on disk."""
     most = services().settings.MAX_IMAGES
     if not isinstance(uids, list) or not all(isinstance(uid, int | str) for uid in uids):
         raise BadRequest("images must be a list of image numbers.", field="images")
     if len(uids) > most:
-        raise BadRequest(f"images names {len(uids):,} images; a session holds {most:,} at most.", field="images")
+        raise BadRequest(f"images lists {len(uids):,} images, but a session has at most {most:,}.", field="images")
     return uids
 
 
 def in_time(images: Sequence[T]) -> Iterator[T]:
-    """Yield the images of one upload as long as it has time: few threads decode, and others wait for them.
+    """Yield the images of one upload until its time is up, because few threads decode images and others wait for them.
 
     Raises:
-        TooLarge: decoding those before took longer than :data:`UPLOAD_SECONDS`.
+        TooLarge: decoding the previous images took longer than :data:`UPLOAD_SECONDS`.
     """
     begun = clock()
     for place, image in enumerate(images):
         if clock() - begun > UPLOAD_SECONDS:
             raise TooLarge(
-                f"Decoding took longer than the {UPLOAD_SECONDS:.0f} seconds that one upload may take, so the last "
-                f"{len(images) - place} of {len(images)} images were not stored; send fewer at once.",
+                f"Decoding exceeded the limit of {UPLOAD_SECONDS:.0f} seconds per upload, so the last "
+                f"{len(images) - place} of {len(images)} images were not stored. Send fewer images at once.",
                 field="file",
             )
         yield image

@@ -1,4 +1,4 @@
-"""Errors as answers: a friendly page, or one JSON shape under ``/api``."""
+"""Error responses: a page, or a JSON document under ``/api``."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from picasso.fileio import is_full
 log = logging.getLogger(__name__)
 
 SENTENCES = {
-    400: ("bad_request", "The request could not be understood."),
-    404: ("not_found", "There is no page at this address."),
-    405: ("method_not_allowed", "This address does not take requests of that kind."),
-    413: ("too_large", "The upload is larger than this server allows; send fewer or smaller images."),
-    415: ("unsupported_type", "This address takes JSON; send Content-Type: application/json."),
+    400: ("bad_request", "The request is malformed."),
+    404: ("not_found", "There is no page at this URL."),
+    405: ("method_not_allowed", "This URL does not support the request method."),
+    413: ("too_large", "The upload exceeds the size limit of this server. Send fewer or smaller images."),
+    415: ("unsupported_type", "The request body must be JSON. Send Content-Type: application/json."),
 }
-# After how many seconds it is worth to try again.
+# The values of the header Retry-After, in seconds.
 RETRY = {429: "60", 503: "2"}
-UNEXPECTED = "Something went wrong on our side; the log of the server says what. Nothing of yours is lost."
+UNEXPECTED = "An internal error occurred. The server log has the details. Your images and results are kept."
 
 
 def init_app(app: Flask) -> None:
-    """Answer every error, foreseen or not."""
+    """Register handlers for all errors."""
     app.register_error_handler(PicassoError, foreseen)
     app.register_error_handler(HTTPException, http)
     app.register_error_handler(FileNotFoundError, vanished)
@@ -36,45 +36,45 @@ def init_app(app: Flask) -> None:
 
 
 def foreseen(error: PicassoError) -> Response:
-    """Answer an error of our own family with its sentence."""
+    """Return the response to a PicassoError, with its message."""
     return answer(error.status, error.code, error.message, error.field)
 
 
 def http(error: HTTPException) -> Response:
-    """Answer an error that Flask found, such as an unknown address."""
+    """Return the response to an error of Flask, such as an unknown URL."""
     status = error.code or 500
     if status < 400:
         return make_response(error.get_response())
     code, sentence = SENTENCES.get(status, ("http_error", error.description or UNEXPECTED))
     response = answer(status, code, sentence)
-    # Which methods are allowed, or how long the file is.
+    # Such as the allowed methods or the length of the file.
     response.headers.extend((name, value) for name, value in error.get_headers() if name != "Content-Type")
     return response
 
 
 def vanished(error: FileNotFoundError) -> Response:
-    """Answer a request whose session or run was deleted while it was at work, by its visitor or by time."""
+    """Return the response to a request whose session or run was deleted or expired during the request."""
     session = g.get("session")
     if session is None or (error.filename and Path(error.filename).parent.exists()):
         return unforeseen(error)
-    return foreseen(NotFound("That was deleted while this request was at work."))
+    return foreseen(NotFound("The session or run was deleted during this request."))
 
 
 def system(error: OSError) -> Response:
-    """Answer what the system refused: that the disk is full is nobody's mistake, and whoever asked can make room."""
+    """Return the response to a system error; if the disk is full, the visitor can delete runs."""
     if is_full(error):
-        return foreseen(StorageFull("The server's disk is full; delete runs that you do not need, and try again."))
+        return foreseen(StorageFull("The server's disk is full. Delete runs that you do not need, then try again."))
     return unforeseen(error)
 
 
 def unforeseen(error: Exception) -> Response:
-    """Answer anything else without a word of its traceback, which goes to the log."""
+    """Return the response to any other error, without the traceback, which is logged."""
     log.exception("%s %s failed", request.method, request.path)
     return answer(500, "internal", UNEXPECTED)
 
 
 def answer(status: int, code: str, message: str, field: str | None = None) -> Response:
-    """Return the error as JSON to programs and as a page to people."""
+    """Return an error as JSON under ``/api`` and as a page elsewhere."""
     if request.path == "/api" or request.path.startswith("/api/"):
         error: dict[str, Any] = {"code": code, "message": message}
         if field:

@@ -1,4 +1,4 @@
-"""A run to take away: its results as one table, and everything that it made as one archive."""
+"""Export of a run: its results as one table, and all its files as one archive."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ COLUMNS = (
     "image", "uid", "visualization", "model", "kind", "rank", "class_index", "class", "probability", "group", "title",
     "quantity", "minimum", "maximum",
 )  # fmt: skip
-# What makes a spreadsheet take a text for a formula, in East Asian width too.
+# The characters with which spreadsheets recognize a formula, including East Asian full-width forms.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 TABLE, RESULTS, RUN = "results.csv", "results.json", "run.json"
-# Compressed already.
+# Already compressed.
 PACKED = (".png", ".npz")
-# The years that a zip can tell.
+# The years that a zip file can store.
 EARLIEST, LATEST = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)
 
 Cell = str | float | None
@@ -40,10 +40,10 @@ Row = dict[str, Cell]
 def table(documents: Iterable[Mapping[str, Any]]) -> str:
     """Return results as CSV with a header and lines that end in CR LF: a row for each prediction and each map.
 
-    Numbers have all their digits. A text that a spreadsheet would take for a formula begins with an apostrophe.
+    Numbers have all their digits. A text that a spreadsheet would read as a formula is prefixed with an apostrophe.
 
     Args:
-        documents: what :meth:`picasso.explanation.result.Result.as_dict` or :meth:`picasso.jobs.run.Run.results` gives;
+        documents: those of :meth:`picasso.explanation.result.Result.as_dict` or :meth:`picasso.jobs.run.Run.results`;
             the column ``uid`` is empty for the former.
     """
     text = io.StringIO(newline="")
@@ -55,12 +55,12 @@ def table(documents: Iterable[Mapping[str, Any]]) -> str:
 
 
 def harmless(value: Cell) -> Cell:
-    """Return a cell as it is, or with an apostrophe before a text that a spreadsheet would execute."""
+    """Return a cell, with an apostrophe before a text that a spreadsheet would execute."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def rows(document: Mapping[str, Any]) -> Iterator[Row]:
-    """Yield the rows of one result: the predictions of its model and of those it is compared with, then the maps."""
+    """Yield the rows of one result: the predictions of its model and of the compared models, then the maps."""
     compared = document["compared"]
     own = own_name(ModelInfo.from_dict(document["model"]), compared)
     answers = {own: document["predictions"], **compared}
@@ -73,35 +73,35 @@ def rows(document: Mapping[str, Any]) -> Iterator[Row]:
     for panel in document["panels"]:
         group = panel["group"]
         if panel["kind"] == "map":
-            # A difference is of two models.
+            # A difference belongs to two models.
             model = group if group in compared else "" if group in differences else own
             names = {one["index"]: one["name"] for one in answers.get(model, ())}
             index = panel["class_index"]
-            # Of a class that is not among the most probable, the title is the name.
+            # For a class that is not among the most probable, the title is the name.
             of_class = {"class_index": index, "class": None if index is None else names.get(index, panel["title"])}
             same = {key: panel[key] for key in ("probability", "group", "title", "quantity", "minimum", "maximum")}
             yield {**always, "model": model, "kind": "map", **of_class, **same}
 
 
 def archive(run: Run, target: BinaryIO, extra: Mapping[str, bytes]) -> None:
-    """Write a zip of everything that a run has made so far.
+    """Write a zip of all results of a run so far.
 
-    It holds ``results.csv`` and ``results.json`` (all results), ``run.json`` (what was asked for), and for each
-    image a folder, such as ``0001-rose``, as :meth:`picasso.explanation.result.Result.load` reads it. Nothing in it
-    tells where the server keeps its files. The same results give the same bytes, whenever it is made.
+    It contains ``results.csv`` and ``results.json`` (all results), ``run.json`` (the specification), and for each
+    image a folder, such as ``0001-rose``, which :meth:`picasso.explanation.result.Result.load` can read. It does not
+    reveal paths on the server. The same results always give the same bytes.
 
     Args:
-        run: the run; what it makes meanwhile is left out.
-        target: where to write; it need not be seekable. Files go through it in blocks, so memory stays small.
+        run: the run; results that it adds in the meantime are not included.
+        target: the output stream; it need not be seekable. Files are written in blocks, so memory use is small.
         extra: further files by name.
 
     Raises:
-        NotFound: the run was removed meanwhile.
-        PicassoError: an extra name is none that a file of the archive can have.
+        NotFound: the run was deleted in the meantime.
+        PicassoError: the name of an extra file is not valid in the archive.
     """
     for name in extra:
         if not fileio.NAME.fullmatch(name) or name in (TABLE, RESULTS, RUN):
-            raise PicassoError(f"A file in an archive can't be called {name!r}.")
+            raise PicassoError(f"{name!r} is not a valid name for a file in an archive.")
     try:
         spec, documents = run.spec(), list(run.results())
         folders = {document["position"]: folder_of(document) for document in documents}
@@ -128,18 +128,18 @@ def archive(run: Run, target: BinaryIO, extra: Mapping[str, bytes]) -> None:
                     if fileio.child(file.parent, file.name):
                         copy(packed, described(f"{folder}/{file.name}", when), file)
     except FileNotFoundError:
-        raise NotFound("The run was removed while its archive was written.") from None
+        raise NotFound("The run was deleted while its archive was being written.") from None
 
 
 def public(document: Mapping[str, Any], folder: str) -> dict[str, Any]:
-    """Return the document of a result with its place in the archive instead of its places on the server."""
+    """Return the document of a result with its path in the archive instead of its URLs on the server."""
     return {**{key: value for key, value in document.items() if key not in ("place", "filename")}, "folder": folder}
 
 
 def folder_of(document: Mapping[str, Any]) -> str:
-    """Return the name of a result's folder: its number, which no other has, and what is left of its image's name.
+    """Return the name of a result's folder: its unique number and the safe part of its image's name.
 
-    Only ASCII letters, digits, ``-`` and ``_`` are left, so that it can be unpacked anywhere, and only there.
+    Only ASCII letters, digits, ``-`` and ``_`` are kept, so that it can be unpacked safely on any system.
     """
     plain = unicodedata.normalize("NFKD", Path(document["image"]).stem).encode("ascii", "ignore").decode()
     safe = re.sub(r"[^0-9A-Za-z_]+", "-", plain).strip("-")[:40].rstrip("-")
@@ -147,12 +147,12 @@ def folder_of(document: Mapping[str, Any]) -> str:
 
 
 def as_json(document: Any) -> str:
-    """Return a document as JSON for readers."""
+    """Return a document as readable JSON."""
     return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
 
 
 def described(name: str, when: tuple[int, ...]) -> zipfile.ZipInfo:
-    """Return the entry of a file: a plain file of that time, compressed unless it is already."""
+    """Return the entry of a file: a plain file of that time, compressed unless it already is."""
     entry = zipfile.ZipInfo(name, (when[0], when[1], when[2], when[3], when[4], when[5]))
     entry.compress_type = zipfile.ZIP_STORED if name.endswith(PACKED) else zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16

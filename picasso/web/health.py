@@ -1,4 +1,4 @@
-"""For those who watch over a server: does it live, and can it compute?"""
+"""Endpoints for monitoring: liveness and readiness."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/healthz")
 def live() -> Response:
-    """Say that the server answers."""
+    """Report that the server is running."""
     return jsonify(ok=True)
 
 
 @blueprint.get("/readyz")
 def ready() -> Response:
-    """Say whether what is asked for now is computed; status 503 and a word why where it is not."""
+    """Report whether requests are computed now; if not, return status 503 and the reason in one word."""
     state = services().runner.health() if services().storage.well() else "stopped"
     response = jsonify(ok=state == "ready", state=state)
     response.status_code = 200 if state == "ready" else 503

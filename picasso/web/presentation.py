@@ -1,4 +1,4 @@
-"""Results and audits as pages and the API show them: the stored documents with the addresses of their files."""
+"""Results and audits for pages and the API: the stored documents with the URLs of their files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from picasso.jobs.audit_job import Audit
 from picasso.jobs.run import Run
 from picasso.storage.session import Session
 
-# Says under which address a reader finds a file of one image's result: (place, file name).
+# Returns the URL of a file of one image's result: (position, file name).
 Address = Callable[[str, str], str]
 
 
@@ -34,14 +34,14 @@ def output_file(session: Session, name: str) -> Path:
 
 
 def present(run: Run, *, previews: bool = False) -> list[dict[str, Any]]:
-    """Return the documents of a run's results so far, with addresses beside the file names."""
+    """Return the documents of a run's results so far, with URLs in addition to the file names."""
 
     def address(place: str, file: str) -> str:
         return url_for("files.output", name=output_name(run, place, file))
 
     shown = []
     for document in run.results(previews=previews):
-        # Where its files lie is nobody else's business.
+        # Paths on the server are not public.
         place = document.pop("place")
         document = with_addresses(document, place, address)
         document["image_url"] = url_for("files.image", name=document["filename"])
@@ -54,7 +54,7 @@ def present(run: Run, *, previews: bool = False) -> list[dict[str, Any]]:
 
 
 def with_addresses(document: dict[str, Any], place: str, address: Address) -> dict[str, Any]:
-    """Return the document of one result with the addresses of the files that it names."""
+    """Return the document of one result with the URLs of its files."""
     view = address(place, document["view"])
     panels = []
     for panel in document["panels"]:
@@ -66,7 +66,7 @@ def with_addresses(document: dict[str, Any], place: str, address: Address) -> di
 
 
 def present_run(run: Run, position: int, *, results: bool = True) -> dict[str, Any]:
-    """Return a run as JSON: what it does, how it stands, and (if wanted) the results so far."""
+    """Return a run as JSON: its specification, its state, and optionally the results so far."""
     spec, state = run.spec(), run.state()
     return {
         "id": run.id,
@@ -84,14 +84,14 @@ def present_run(run: Run, position: int, *, results: bool = True) -> dict[str, A
 
 
 def remaining(fraction: float, seconds: float) -> float | None:
-    """Return about how many seconds of computing are left, from what was done in which time; None if that is little."""
+    """Return the estimated computing time left in seconds; None if there is too little progress for an estimate."""
     if not 0.02 <= fraction < 1 or seconds < 0.5:
         return None
     return round(seconds / fraction * (1 - fraction), 1)
 
 
 def present_audit(audit: Audit, position: int) -> dict[str, Any]:
-    """Return an audit as JSON: its images, how it stands, and what it found so far."""
+    """Return an audit as JSON: its images, its state, and its findings so far."""
     state, progress, found, names = audit.state(), audit.progress(), audit.findings(), audit.class_names
     left = remaining(progress.fraction, progress.seconds - progress.began) if state == "running" else None
 
@@ -124,6 +124,6 @@ def present_audit(audit: Audit, position: int) -> dict[str, Any]:
 
 
 def left_behind(audit: Audit, state: str, names: Sequence[str]) -> list[str]:
-    """Return sentences on the images and classes that were sent and that an audit does not take."""
+    """Return sentences on the uploaded images and classes that an audit does not use."""
     few = left_out(audit.counts(), names) if state != "gathering" else ""
     return [*audit.refused(), *([few] if few else [])]

@@ -1,4 +1,4 @@
-"""What the proxies before the server say of a request: who sent it, by which scheme, host and port."""
+"""Forwarded headers of reverse proxies: the client, scheme, host and port of a request."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# A host name or address with or without a port, as far as it can be put into a link.
+# A host name or address with or without a port that can be used in a link.
 HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
-# A name and its value in a Forwarded header, and what follows: ";" the same proxy, "," the next one.
+# A name and its value in a Forwarded header, and the separator: ";" for the same proxy, "," for the next one.
 PAIR = re.compile(r"\s*+(?:([A-Za-z]+)=(?:\"((?:[^\"\\]|\\.)*+)\"|([^\s\",;]*)))?\s*+([;,]|$)")
-#: Where the Host header stays that came with the connection itself.
+#: The WSGI key of the original Host header of the connection.
 CONNECTED = "picasso.connected_host"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Claims(NamedTuple):
-    """What proxies say of a request; "" for what they do not say."""
+    """The values in the forwarded headers of a request; "" for missing ones."""
 
     address: str
     scheme: str
@@ -29,17 +29,17 @@ class Claims(NamedTuple):
 
 
 class Proxies:
-    """Takes over what the nearest proxies say, so that everything behind it sees the visitor's request.
+    """Applies the forwarded headers of the nearest proxies, so that the application sees the visitor's request.
 
-    Each proxy adds a value to a header or replaces it, so the last ``count`` values are those of our own proxies. The
-    first of them is about the visitor. Whatever stands before it, the visitor may have made up. A value that can't be
-    read is passed over; then the connection itself counts.
+    Each proxy appends a value to a header or replaces it, so the last ``count`` values come from trusted proxies. The
+    first of them describes the visitor. Values before it may be forged by the visitor. Malformed values are ignored;
+    then the connection itself counts.
 
     Args:
         app: the application.
-        count: how many proxies stand before the server, 1 or more.
-        family: "X-Forwarded" or "Forwarded", see the setting ``PROXY_HEADERS``. The other is never read: a proxy that
-            does not know it passes on what a visitor writes there.
+        count: the number of proxies in front of the server, 1 or more.
+        family: "X-Forwarded" or "Forwarded", see the setting ``PROXY_HEADERS``. The other family is never read, because
+            a proxy that does not know it passes on the visitor's values.
     """
 
     def __init__(self, app: WSGIApplication, count: int, family: str) -> None:
@@ -61,10 +61,10 @@ class Proxies:
 
 
 def visitor_behind(count: int, family: str) -> Callable[[str, Mapping[str, str]], str]:
-    """Return what tells who sent a request, by the address of its connection and its headers.
+    """Return a function that identifies the client of a request by the address of its connection and its headers.
 
     Args:
-        count: how many proxies stand before the server, 0 or more.
+        count: the number of proxies in front of the server, 0 or more.
         family: "X-Forwarded" or "Forwarded".
     """
     read = standard if family == "Forwarded" else customary
@@ -96,7 +96,7 @@ def standard(environ: Mapping[str, str], count: int) -> Claims:
 
 
 def elements(header: str) -> list[dict[str, str]]:
-    """Return what each proxy says in a Forwarded header; nothing of one that is malformed."""
+    """Return the values of each proxy in a Forwarded header; none for a malformed element."""
     found: list[dict[str, str]] = [{}]
     place = 0
     while place < len(header):
@@ -113,32 +113,32 @@ def elements(header: str) -> list[dict[str, str]]:
 
 
 def address_of(text: str) -> str:
-    """Return an IP address without the port and the brackets that may be around it; "" where it is none."""
+    """Return an IP address without port and brackets; "" if it is not an address."""
     bracketed = re.fullmatch(r"\[([^\]]*)\](?::[0-9]+)?", text)
     bare = bracketed[1] if bracketed else text.partition(":")[0] if text.count(":") == 1 else text
     try:
         address = ipaddress.ip_address(bare.partition("%")[0])
     except ValueError:
         return ""
-    # Written in the other family's notation where a proxy listens on both.
+    # IPv4 addresses in IPv6 notation, as from a proxy that listens on both.
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def with_port(host: str, port: str, scheme: str) -> str:
-    """Return a Host header with the port that the visitor used, where it names none and the scheme's is another."""
+    """Return a Host header with the visitor's port added if it has none and the port is not the default."""
     named = re.search(r":[0-9]*$", host) and not host.endswith("]")
     usable = re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536 and int(port) != DEFAULT_PORTS.get(scheme)
     return f"{host}:{int(port)}" if host and usable and not named else host
 
 
 def visible_port(host: str, scheme: str) -> int:
-    """Return the port at which the visitor reaches the server, by the Host header and the scheme."""
+    """Return the port that the visitor uses, from the Host header and the scheme."""
     port = re.search(r":([0-9]{1,5})$", host)
     return int(port[1]) if port else DEFAULT_PORTS.get(scheme, 80)
 
 
 def network_of(address: str) -> str:
-    """Return what requests are counted by: an IPv4 address, or the /64 of an IPv6 address, which one visitor has."""
+    """Return the network by which requests are counted: an IPv4 address, or the /64 of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

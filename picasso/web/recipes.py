@@ -1,4 +1,4 @@
-"""How to make a run again without the pages: as a command line, and as Python."""
+"""Recipes that reproduce a run without the pages: as a command line and as Python code."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ from picasso.models.labels import AGAINST, Wanted
 from picasso.models.loading import SETTINGS_SUFFIXES
 from picasso.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
 
-# What decides on the results; the other settings are about the server.
+# The settings that affect results; the others concern the server.
 DECISIVE = (*MODEL_SETTINGS, "TOP_CLASSES")
-# What load_model() takes besides arguments of load().
+# The parameters of load_model() in addition to arguments of load().
 OWN_NAMES = {"path", "labels", "preprocess", "output_kind", "trust_model"}
-# Settings, and arguments of load(), that are paths, relative to the settings file.
+# The settings, and arguments of load(), that are paths relative to the settings file.
 PATHS = ("MODEL", "MODEL_CLS_PATH", "LABELS", "PLUGIN_DIRS", "data_dir", "path")
-# How other texts begin that are paths.
+# The beginnings of other texts that are paths.
 PATH = re.compile(r"[/~\\]|\.\.?[/\\]|[A-Za-z]:[/\\]")
 
 
 def as_command(
     settings: Settings, spec: Spec, registry: Registry, *, names: Sequence[str] = (), full_paths: bool = False
 ) -> str:
-    """Return the command line that makes a run again, for a POSIX shell.
+    """Return the command line that reproduces a run, for a POSIX shell.
 
-    Where no option says how the server was configured, lines that begin with ``#`` say what to write into the
-    settings file before.
+    For settings without a command line option, comment lines explain what to add to the settings file first.
 
     Args:
-        settings: those of the server.
-        spec: the run.
+        settings: the settings of the server.
+        spec: the specification of the run.
         registry: the visualizations of the server.
-        names: the class names in the order of the model's output; without them, classes are numbers.
-        full_paths: whether to show where on the server the files are; otherwise only what they are called.
+        names: the class names in the order of the model's output; without them, classes are shown as indices.
+        full_paths: whether to show full paths on the server; otherwise only file names.
     """
     more = [*(["COMPARE"] if spec.models else []), *(["PLUGIN_DIRS"] if from_plugin(registry, spec) else [])]
     chosen = decisive(settings, full_paths, more)
@@ -45,7 +44,7 @@ def as_command(
     if settings.source:
         options.append(option("--config", source(settings, full_paths)))
     if sayable(chosen, "MODEL"):
-        # The option replaces the arguments of the settings file, too.
+        # The option also replaces the arguments in the settings file.
         standard = DEFAULTS["MODEL_LOAD_ARGS"] == settings.MODEL_LOAD_ARGS
         arguments = {} if standard else shown(settings, "MODEL_LOAD_ARGS", settings.MODEL_LOAD_ARGS, full_paths)
         chosen.pop("MODEL_LOAD_ARGS", None)
@@ -66,11 +65,11 @@ def as_command(
     options += [option("--set", f"{key}={value}") for key, value in values.items()]
     options += [option("--class", str(by_name(index, names))) for index in spec.classes]
     options += [option("--compare", name) for name in spec.models]
-    # What begins with a dash is a file here, not an option.
+    # A file name that begins with a dash must not be read as an option.
     images = [[f"./{name}" if name.startswith("-") else name] for name in names_of(spec)]
     where = source(settings, full_paths) if settings.source else "config.py"
     remarks = [
-        f"# Write into {literal(where)} first, since no option says it: {key} = {literal(value)}\n"
+        f"# First set this in {literal(where)}, because there is no option for it: {key} = {literal(value)}\n"
         for key, value in chosen.items()
     ]
     return "".join(remarks) + wrapped([["picasso", "explain"], *images, *options])
@@ -79,7 +78,7 @@ def as_command(
 def as_python(
     settings: Settings, spec: Spec, registry: Registry, *, names: Sequence[str] = (), full_paths: bool = False
 ) -> str:
-    """Return the Python code that makes a run again; afterwards ``results`` holds what it made.
+    """Return the Python code that reproduces a run and assigns its results to ``results``.
 
     The arguments are those of :func:`as_command`.
     """
@@ -117,7 +116,7 @@ def as_python(
 
 
 def configured(settings: Settings, chosen: Mapping[str, Any], full_paths: bool) -> tuple[str, str]:
-    """Return an import, and the Python code with which it makes the settings of the server."""
+    """Return an import and the Python expression that creates the settings of the server."""
     if not settings.source:
         return "from picasso.config import Settings", bracketed("Settings(", keywords(chosen), ")")
     parts = [literal(source(settings, full_paths))]
@@ -131,7 +130,7 @@ def configured(settings: Settings, chosen: Mapping[str, Any], full_paths: bool) 
 
 
 def decisive(settings: Settings, full_paths: bool, more: Sequence[str]) -> dict[str, Any]:
-    """Return what overrides the settings file, or else the defaults, and decides on results; ``more`` may, too."""
+    """Return the overrides of the settings file or the defaults that affect results, including those in ``more``."""
     return {
         key: shown(settings, key, value, full_paths)
         for key, value in settings.overrides.items()
@@ -140,12 +139,12 @@ def decisive(settings: Settings, full_paths: bool, more: Sequence[str]) -> dict[
 
 
 def names_of(spec: Spec) -> list[str]:
-    """Return what the user called the images."""
+    """Return the original names of the images."""
     return [image["name"] for image in spec.images]
 
 
 def by_name(index: Wanted, names: Sequence[str]) -> int | str:
-    """Return the name of a class if one can write it and it stands for no other class, or else the number."""
+    """Return the name of a class if it is printable and unambiguous, or else its index."""
     if not isinstance(index, int):
         return AGAINST.join(str(by_name(one, names)) for one in index)
     name = names[index] if index < len(names) else ""
@@ -154,17 +153,17 @@ def by_name(index: Wanted, names: Sequence[str]) -> int | str:
 
 
 def from_plugin(registry: Registry, spec: Spec) -> bool:
-    """Tell whether a run's visualization lies in a folder of plugins."""
+    """Tell whether a run's visualization is a plugin."""
     return not registry.get(spec.visualization).require().__module__.startswith("picasso.visualizations.")
 
 
 def sayable(chosen: Mapping[str, Any], key: str) -> bool:
-    """Tell whether a path is set that can be written outside of settings, which alone know ``{picasso}``."""
+    """Tell whether a path is set that can be used outside of settings, that is, without ``{picasso}``."""
     return bool(chosen.get(key)) and "{picasso}" not in chosen[key]
 
 
 def model_file(chosen: Mapping[str, Any]) -> bool:
-    """Tell whether all that is chosen can be said to load_model()."""
+    """Tell whether all chosen settings can be passed to load_model()."""
     arguments = chosen.get("MODEL_LOAD_ARGS", {})
     known = chosen.keys() <= {"MODEL", "MODEL_LOAD_ARGS", "LABELS", "PREPROCESS", "OUTPUT", "TRUST_MODEL"}
     paths = sayable(chosen, "MODEL") and (sayable(chosen, "LABELS") or not chosen.get("LABELS"))
@@ -182,12 +181,12 @@ def file_arguments(chosen: Mapping[str, Any]) -> list[str]:
 
 
 def shown(settings: Settings, key: str, value: Any, full_paths: bool) -> Any:
-    """Return the value of a setting, or of a part of one, with its paths in full or cut to their last parts."""
+    """Return the value of a setting, or of a part of one, with full paths or only their last parts."""
     if isinstance(value, dict):
         return {name: shown(settings, name, one, full_paths) for name, one in value.items()}
     if isinstance(value, list):
         return [shown(settings, key, one, full_paths) for one in value]
-    # What lies in Picasso itself is no secret, and elsewhere on another machine.
+    # Paths within Picasso are not secret, and they differ on other machines.
     if not isinstance(value, str) or not value or "{picasso}" in value:
         return value
     if key == "PREPROCESS":
@@ -199,7 +198,7 @@ def shown(settings: Settings, key: str, value: Any, full_paths: bool) -> Any:
 
 
 def is_there(settings: Settings, text: str) -> bool:
-    """Tell whether a text with a slash, such as the name of a tensor may be, is a path to something."""
+    """Tell whether a text with a slash, which could also be the name of a tensor, is an existing path."""
     try:
         return "/" in text and (settings.path(text).exists() or Path(text).exists())
     except (OSError, ValueError):
@@ -207,5 +206,5 @@ def is_there(settings: Settings, text: str) -> bool:
 
 
 def source(settings: Settings, full_paths: bool) -> str:
-    """Return how the settings file is written."""
+    """Return the path of the settings file as it is shown."""
     return str(shown(settings, "path", str(settings.source), full_paths))

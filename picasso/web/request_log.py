@@ -1,4 +1,4 @@
-"""One line of JSON for each request, and a number that ties it to what else was logged; never an image's name."""
+"""The request log: one JSON line per request with an id that links other log entries; never image names."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ log = logging.getLogger("picasso.requests")
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Number every request; write it to the log if the settings say so."""
+    """Assign an id to every request, and log it if the settings enable that."""
 
     def begin() -> None:
         g.request_id, g.begun = secrets.token_hex(8), time.perf_counter()
 
     def end(response: Response) -> Response:
-        # A request that Flask itself refuses may not have begun.
+        # A request that Flask itself refuses may have no start time.
         response.headers["X-Request-Id"] = g.get("request_id") or secrets.token_hex(8)
         if settings.LOG_REQUESTS and not granted(request.environ):
             log.info("%s", json.dumps(line(response)))
@@ -35,7 +35,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def to_standard_error() -> None:
-    """Write the lines as they are to standard error, whatever else is logged how."""
+    """Write the lines unchanged to standard error, independent of other logging."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     log.addHandler(handler)
@@ -44,7 +44,7 @@ def to_standard_error() -> None:
 
 
 def line(response: Response) -> dict[str, object]:
-    """Return what is written of a request: the rule that its address matched, for addresses may hold names."""
+    """Return the log entry of a request; it has the matched URL rule, because URLs may contain names."""
     session = request.cookies.get(cookie_name())
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -54,7 +54,7 @@ def line(response: Response) -> dict[str, object]:
         "status": response.status_code,
         "milliseconds": round(1000 * (time.perf_counter() - g.get("begun", time.perf_counter())), 1),
         "bytes": response.content_length,
-        # Tells visitors apart without being of use to anybody who reads it.
+        # Distinguishes visitors without revealing the session id.
         "session": hashlib.sha256(session.encode()).hexdigest()[:8] if session else None,
         "address": request.remote_addr,
     }

@@ -1,4 +1,4 @@
-"""The browser's border: which hosts are served, which sites may act, and what pages may load."""
+"""Protection against other sites: allowed hosts, allowed origins, and the content that pages can load."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from picasso.web.context import release_session, send_cookie
 POLICY = "; ".join(
     [
         "default-src 'none'",
-        # Pico draws its icons, and the what-if page what it shows, as data: images; an image that is being uploaded
-        # is a blob: of the page's own.
+        # Pico's icons and the what-if page use data: URLs for images; an image that is being uploaded is a blob: URL.
         "img-src 'self' data: blob:",
         "style-src 'self'",
         "script-src 'self'",
@@ -36,10 +35,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-# A name that can be put into a sentence.
+# A host name that can be shown in a message.
 HOST = re.compile(r"[a-z0-9.:-]{1,120}")
-# Pages that a link on another site may open: they start no work and change nothing. Whatever is not named here is only
-# for our own pages and for programs, whatever its method.
+# The pages that links on other sites can open: they start no work and change nothing. All other endpoints accept only
+# requests from Picasso's own pages and from programs, regardless of the method.
 LINKABLE = frozenset(
     {
         "pages.index",
@@ -53,12 +52,12 @@ LINKABLE = frozenset(
         "openapi.show_docs",
     }
 )
-# What starts work or deletes something when it is asked for by GET, as the original has it.
+# GET endpoints that start work or delete something, as in the original.
 ACTING = frozenset({"api.visualize", "api.reset", "api_questions.estimate"})
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine's own."""
+    """Tell whether a host name or address is a loopback one."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -74,8 +73,8 @@ def host_name(header: str) -> str:
 
 
 def served_hosts(settings: Settings) -> Callable[[str], bool]:
-    """Return what tells whether a Host header names this server."""
-    # Bound to loopback, only loopback names are ours: another name is a page that rebinds its DNS to us.
+    """Return a function that tells whether a Host header is allowed."""
+    # On loopback, only loopback names are allowed: any other name indicates DNS rebinding.
     names_are_open = not is_loopback(settings.HOST) and not settings.TRUSTED_HOSTS
     trusted = {name.lower() for name in settings.TRUSTED_HOSTS}
 
@@ -87,24 +86,26 @@ def served_hosts(settings: Settings) -> Callable[[str], bool]:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Check every request and protect every answer."""
+    """Check every request, and add security headers to every response."""
     served = served_hosts(settings)
 
     def check() -> None:
-        # With proxies, this is the name that the visitor typed.
+        # With proxies, this is the host name that the visitor used.
         header = request.headers.get("Host", "")
         if not proxies.HOST.fullmatch(header) and request.path not in OPEN_PATHS:
-            # Also where there are two of them: who reads the one may not be who reads the other.
-            raise BadRequest("The request needs one Host header, of a host name or an address and perhaps a port.")
-        # A page that rebinds its name to loopback comes past the proxy, and can write any header but this one.
+            # Two Host headers are refused too, because a proxy might read the other one.
+            raise BadRequest(
+                "The request must have exactly one Host header: a host name or an address, optionally with a port."
+            )
+        # A DNS rebinding attack bypasses the proxy and can set any header except this one.
         connected = request.environ.get(proxies.CONNECTED, header) if is_loopback(settings.HOST) else header
         header = header if served(connected) else connected
         if not (served(header) or request.path in OPEN_PATHS):
             name = host_name(header)
             setting = f'TRUSTED_HOSTS = ["{name}"]' if HOST.fullmatch(name) else "TRUSTED_HOSTS"
             raise BadRequest(
-                f"This host name is not served. If visitors are to reach the server by it, write {setting} into its "
-                f"settings file; at this machine, open http://127.0.0.1:{settings.PORT} instead."
+                f"This server does not accept requests for this host name. To allow it, add {setting} to the settings "
+                f"file. On the machine itself, open http://127.0.0.1:{settings.PORT} instead."
             )
         if request.path not in OPEN_PATHS:
             check_origin(settings.PROXIES)
@@ -112,7 +113,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     def protect(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
-        # Pages are their visitor's own, with links to where that visitor reaches the server.
+        # Pages are private and contain links with the URL that the visitor uses.
         response.headers.setdefault("Cache-Control", "private, no-cache")
         return send_cookie(response)
 
@@ -122,14 +123,14 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def check_origin(proxies: int) -> None:
-    """Refuse what another site sends, unless it is a link to a page that may be linked to.
+    """Refuse requests from other sites, except links to pages in ``LINKABLE``.
 
-    Programs send neither header and pass.
+    Programs send neither header and are accepted.
     """
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is None:
-        # Over plain http, browsers do not say where a link comes from. They send the cookie with what opens in a tab,
-        # for which they ask as a page. Our own pages link to nothing that starts work, and programs ask for no page.
+        # Over plain http, browsers do not send the origin of a link, but they send the cookie and accept text/html.
+        # Picasso's own pages have no links that start work, and programs do not accept text/html.
         link = request.endpoint in ACTING and "text/html" in request.headers.get("Accept", "")
         ours = not link and (origin is None or origin == f"{request.scheme}://{request.host}")
     else:
@@ -139,14 +140,14 @@ def check_origin(proxies: int) -> None:
 
 
 def follows_a_link() -> bool:
-    """Tell whether a browser opens one of our pages, or an address where there is nothing, in a tab of its own."""
+    """Tell whether a browser opens a linkable page or an unknown URL as a document."""
     opens = (request.headers.get("Sec-Fetch-Mode"), request.headers.get("Sec-Fetch-Dest")) == ("navigate", "document")
     return opens and request.method == "GET" and (request.endpoint is None or request.endpoint in LINKABLE)
 
 
 def foreign(proxies: int) -> Forbidden:
-    """Return the error for an action of another site, with the setting that is missing if a proxy came between."""
+    """Return the error for a request from another site, with a hint if an undeclared proxy is in between."""
     hint = ""
     if not proxies and ("X-Forwarded-For" in request.headers or "Forwarded" in request.headers):
-        hint = " If it was your own page, behind a proxy, write PROXIES = 1 into the settings file."
-    return Forbidden(f"Another site sent this request, so it was refused.{hint}")
+        hint = " If your server is behind a proxy, set PROXIES = 1 in the settings file."
+    return Forbidden(f"The request was refused because it came from another site.{hint}")

@@ -1,4 +1,4 @@
-"""Serving with waitress: one process, several threads, ended by Ctrl-C, SIGTERM or a model that can't be loaded."""
+"""The waitress server: one process, several threads; Ctrl-C, SIGTERM or a model that can't be loaded stops it."""
 
 from __future__ import annotations
 
@@ -30,52 +30,52 @@ from picasso.web.security import is_loopback
 
 log = logging.getLogger(__name__)
 
-# So often the loop of the server goes on after an error, and after so long.
+# The maximum number of restarts of the server loop after errors, and the delay.
 MAX_FAULTS, PAUSE_SECONDS = 100, 0.1
 
 
 def serve(settings: Settings, say: Callable[[str], Any]) -> None:
-    """Serve until told to stop.
+    """Serve until stopped.
 
     Args:
-        settings: where to listen, and everything else.
+        settings: the settings.
         say: prints a line for the operator.
 
     Raises:
-        ConfigurationError: the address can't be listened on.
+        ConfigurationError: the server can't listen on the address.
         ModelError: the model could not be loaded.
     """
     if not (is_loopback(settings.HOST) or settings.password() or settings.OPEN):
         raise ConfigurationError(
-            f"{settings.HOST} can be reached from other machines, and whoever reaches it can use the model and this "
-            "machine's time. Set PASSWORD, or OPEN = True if that is what you want.",
+            f"{settings.HOST} can be reached from other machines, and anyone who reaches it can use the model and this "
+            "machine. Set PASSWORD, or set OPEN = True to allow this.",
             field="HOST",
         )
     app = create_app(settings)
     services: Services = app.extensions["picasso"]
     if settings.LOG_REQUESTS:
         request_log.to_standard_error()
-    # Requests wait for a thread now and then, and a busy server would fill its log with saying so.
+    # Requests occasionally wait for a thread, and a busy server would fill its log with warnings about it.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     failure: list[str] = []
     elsewhere = tempfile.tempdir
     try:
-        # Bodies of requests and answers that are too large for memory lie beside everything else of this server.
+        # Request bodies and responses that are too large for memory go to the server's own folder.
         tempfile.tempdir = str(services.storage.temporary)
         try:
             server = listening(app, settings)
         except OSError as error:
             raise ConfigurationError(
-                f"Can't listen on {settings.HOST}:{settings.PORT}: {error.strerror}. Choose another with --port.",
+                f"Can't listen on {settings.HOST}:{settings.PORT}: {error.strerror}. Choose another port with --port.",
                 field="PORT",
             ) from error
         if not (is_loopback(settings.HOST) or settings.password()):
             say(f"WARNING: {settings.HOST} can be reached from other machines, and there is no password.")
         if exposed := settings.exposed_password_file():
-            say(f"WARNING: every user of this machine may read {exposed}; chmod 600 {exposed} mends that.")
+            say(f"WARNING: all users of this machine can read {exposed}. To fix this, run: chmod 600 {exposed}")
         host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
-        say(f"Open http://{host}:{settings.PORT}{prefix_of(settings.PREFIX)} in your browser; Ctrl-C ends the server.")
+        say(f"Open http://{host}:{settings.PORT}{prefix_of(settings.PREFIX)} in your browser. Stop with Ctrl-C.")
         threading.Thread(target=watch, args=(services, failure, say), daemon=True).start()
         keep_running(server)
     finally:
@@ -87,15 +87,15 @@ def serve(settings: Settings, say: Callable[[str], Any]) -> None:
 
 
 def listening(app: Flask, settings: Settings, limits: Limits | None = None) -> Any:
-    """Return a waitress server that listens, of which every connection is bounded.
+    """Return a listening waitress server with limits on every connection.
 
     Args:
         app: the application.
-        settings: where to listen, and with how many threads.
-        limits: of connections; None takes those that fit the machine.
+        settings: the settings, including the address and the number of threads.
+        limits: the limits of connections; None for limits that suit the machine.
 
     Raises:
-        OSError: the address can't be listened on.
+        OSError: the server can't listen on the address.
     """
     limits = limits or fitting(settings)
     sockets: dict[int, Any] = {}
@@ -104,19 +104,19 @@ def listening(app: Flask, settings: Settings, limits: Limits | None = None) -> A
         map=sockets,
         host=settings.HOST,
         port=settings.PORT,
-        # It has the threads of the pools below.
+        # The pools below provide the threads.
         threads=0,
-        # The limits come first: a server that accepts nobody would be stopped by whoever holds its connections.
+        # The limits above apply first: otherwise clients that hold all connections would block the server.
         connection_limit=limits.total + 100,
         asyncore_use_poll=True,
         max_request_header_size=64_000,
-        # Never reached: the application says how large each body may be.
+        # Never reached, because the application limits each body.
         max_request_body_size=2**62,
-        # No thread waits for a client that does not take its answer: what does not fit into memory goes to a file.
+        # No thread waits for a slow client: responses that do not fit into memory go to a file.
         outbuf_high_watermark=2**40,
-        # Lets a request that waits for a run see that its client has hung up.
+        # Lets a request that waits for a run detect that its client has disconnected.
         channel_request_lookahead=1,
-        # The application decides which proxies it believes; see the setting PROXIES.
+        # The application decides which proxies to trust; see the setting PROXIES.
         clear_untrusted_proxy_headers=False,
         ident="picasso",
     )
@@ -134,10 +134,10 @@ def listening(app: Flask, settings: Settings, limits: Limits | None = None) -> A
 
 
 def keep_running(server: Any) -> None:
-    """Serve until told to stop; an error that nobody foresaw is logged, and the connections go on.
+    """Serve until stopped; unexpected errors are logged, and the connections continue.
 
     Raises:
-        Exception: what it fails with again and again.
+        Exception: an error that occurs repeatedly.
     """
     for _ in range(MAX_FAULTS):
         try:
@@ -150,21 +150,21 @@ def keep_running(server: Any) -> None:
 
 
 def fitting(settings: Settings) -> Limits:
-    """Return limits of connections that fit how many files may be open, and whether visitors come through a proxy."""
+    """Return limits of connections that suit the maximum number of open files and the number of proxies."""
     total = Limits.total
     with suppress(ImportError):
         import resource
 
-        # Each may need a file for what does not fit into memory.
+        # Each connection may need a file for data that does not fit into memory.
         total = max(20, min(total, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64) // 2))
     # Behind a proxy, all visitors come from one address.
     return Limits(total=total, each=total if settings.PROXIES else total // 2)
 
 
 def watch(services: Services, failure: list[str], say: Callable[[str], Any]) -> None:
-    """Say when the model is ready; end the server if it can't be loaded."""
+    """Report when the model is ready; stop the server if it can't be loaded."""
     started = time.monotonic()
-    # The first visitor is told in words why none can be started.
+    # The first visitor gets a message if no decoder process can be started.
     with contextlib.suppress(OSError, PicassoError):
         services.storage.decoders.warm()
     while (status := services.runner.model_status())["state"] == "loading":

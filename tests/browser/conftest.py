@@ -205,7 +205,7 @@ def wait_for_images(page: Page) -> None:
 
 def take_ten(page: Page) -> None:
     """Take ten of the samples."""
-    page.get_by_role("button", name="Take ten").click()
+    page.get_by_role("button", name="Add ten").click()
     expect(page.locator(".thumbs li")).to_have_count(10)
 
 

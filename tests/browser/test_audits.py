@@ -78,7 +78,7 @@ def test_from_a_folder_to_the_report(auditor: Page, digits: Path, scheme: Any, r
     expect(auditor.get_by_role("button", name="Start the audit")).to_be_disabled()
     choose(auditor, digits)
     assert shown(auditor) == [["1", "1", "too few"], ["3", "9", "9"], ["6", "9", "9"], ["8", "9", "9"]]
-    expect(auditor.locator("[data-left-out]")).to_have_text("Left out: 2 files that are no images.")
+    expect(auditor.locator("[data-left-out]")).to_have_text("Left out: 2 files that are not images.")
     expect(auditor.locator("[data-cost]")).to_contain_text("3 pairs of classes, up to")
     auditor.get_by_text("Options", exact=True).click()
     auditor.get_by_label("Pairs of classes").fill("1")
@@ -182,7 +182,7 @@ def test_images_that_are_too_large_to_be_sent_are_left_out(auditor: Page, digits
         (digits / "3" / f"{name}.png").write_bytes(body + b"x" * (more - len(body)))
     choose(auditor, digits)
     expect(auditor.locator("[data-left-out]")).to_have_text(
-        "Left out: 2 files that are no images, 1 image larger than the 0.05 MB that are allowed."
+        "Left out: 2 files that are not images, 1 image larger than the 0.05 MB allowed."
     )
     assert shown(auditor)[1] == ["3", "10", "10"]
     start(auditor)
@@ -204,10 +204,10 @@ def test_sending_that_is_interrupted_goes_on(auditor: Page, digits: Path, faults
     auditor.route("**/images", once)
     choose(auditor, digits)
     auditor.get_by_role("button", name="Start the audit").click()
-    expect(auditor.locator("[data-notices]")).to_contain_text("The server does not answer.")
+    expect(auditor.locator("[data-notices]")).to_contain_text("The server does not respond.")
     assert ["ERR_FAILED" in fault for fault in faults] == [True]
     faults.clear()
-    auditor.get_by_role("button", name="Go on sending").click()
+    auditor.get_by_role("button", name="Continue the upload").click()
     auditor.wait_for_url("**/audits/*")
     assert len(sent) == 4
     expect(auditor.locator(".result dl")).to_contain_text("9 images")

@@ -49,7 +49,7 @@ def test_maps_are_painted_over_the_image_in_the_chosen_colours(results: Page) ->
 
 def test_drops_are_painted_around_zero_over_a_grey_image(returned: Page, past: Past) -> None:
     returned.goto(full(returned, past.runs[DROPS]))
-    expect(returned.locator("header.result")).to_contain_text("red (positive) where the model needs")
+    expect(returned.locator("header.result")).to_contain_text("red (positive) where the model relies")
     returned.locator("[name=signed]").select_option("PuOr_r")
     first = returned.locator("a.map").first
     expect(first.locator("canvas")).to_have_count(1)
@@ -165,7 +165,7 @@ def test_the_report_opens_from_disk_without_javascript(results: Page, browser: B
 def test_visualizations_side_by_side(returned: Page) -> None:
     for name in ("PartialOcclusion", "SaliencyMaps"):
         returned.locator(f"input[name=visualization][value={name}]").check()
-    returned.get_by_role("button", name="Run the ticked ones side by side").click()
+    returned.get_by_role("button", name="Run selected side by side").click()
     expect(returned.locator(".again")).to_be_visible(timeout=60_000)
     expect(returned.locator("article.row").first.locator("h3")).to_have_text(["PartialOcclusion", "SaliencyMaps"])
     # Maps of two quantities have no agreement to be ordered by.

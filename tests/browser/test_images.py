@@ -62,9 +62,9 @@ def test_a_broken_file_among_good_ones_is_named_and_the_good_ones_are_kept(visit
 def test_files_that_are_no_images_are_not_even_sent(visitor: Page) -> None:
     visitor.locator("#file").set_input_files([file("a.png"), file("notes.txt", b"words", "text/plain")])
     expect(thumbs(visitor)).to_have_count(1)
-    expect(visitor.locator(".notice.wrong")).to_have_text("1 file that is no image was left out.")
+    expect(visitor.locator(".notice.wrong")).to_have_text("1 file that is not an image was skipped.")
     visitor.locator("#file").set_input_files([file("notes.txt", b"words", "text/plain")])
-    expect(visitor.locator(".notice.wrong")).to_have_text("There is no image among what you chose.")
+    expect(visitor.locator(".notice.wrong")).to_have_text("The file that you chose is not an image.")
 
 
 def test_a_whole_folder_with_folders_in_it(visitor: Page, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_the_page_answers_while_the_model_loads(visitor: Page) -> None:
 
 
 def test_samples_to_occlusion_maps(visitor: Page) -> None:
-    visitor.get_by_role("button", name="Take ten").click()
+    visitor.get_by_role("button", name="Add ten").click()
     expect(visitor.get_by_role("list", name="Your images").locator("img")).to_have_count(10)
     card = visitor.locator(".card", has_text="PartialOcclusion")
     card.get_by_role("link", name="Choose settings").click()
@@ -64,7 +64,7 @@ def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
     expect(visitor.locator("table.probabilities")).to_have_count(2)
     wait_for_images(visitor)
     visitor.get_by_role("link", name="Start over").click()
-    expect(visitor.locator(".ask")).to_contain_text("This deletes 2 images, one run and no audits of yours")
+    expect(visitor.locator(".ask")).to_contain_text("This deletes your 2 images, 1 run and 0 audits")
     visitor.get_by_role("link", name="Keep everything").click()
     expect(thumbs).to_have_count(2)
     visitor.get_by_role("link", name="Start over").click()
@@ -75,12 +75,12 @@ def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
     wait_for_images(visitor)
     visitor.get_by_role("link", name="Start over").click()
     visitor.get_by_role("button", name="Delete everything").click()
-    visitor.get_by_role("button", name="Delete them for good now").click()
+    visitor.get_by_role("button", name="Delete permanently").click()
     expect(visitor.get_by_role("button", name="Undo")).to_have_count(0)
 
 
 def test_progress_is_shown_and_a_run_can_be_cancelled(visitor: Page) -> None:
-    button = visitor.get_by_role("button", name="Take ten")
+    button = visitor.get_by_role("button", name="Add ten")
     for count in (10, 20, 30):
         expect(visitor.locator("summary")).to_be_visible()
         if not button.is_visible():

@@ -18,7 +18,7 @@ def painting(visitor: Page, address: str) -> Page:
     """The page on which parts of a handwritten 4 are hidden."""
     take_ten(visitor)
     visitor.locator(".thumbs li").nth(4).locator("a").click()
-    expect(visitor.locator("[data-verdict]")).to_contain_text("The model says 4", timeout=60_000)
+    expect(visitor.locator("[data-verdict]")).to_contain_text("Prediction: 4", timeout=60_000)
     return visitor
 
 
@@ -48,7 +48,7 @@ def test_a_rectangle_moves_the_probabilities_and_undo_restores_them(painting: Pa
     ).json()["answers"][0]
     expected = [round(one["after"], 4) for one in whole["classes"]]
     until(lambda: hidden(painting) == pytest.approx(expected, abs=2e-3))
-    assert ("It flips" in painting.locator("[data-verdict]").inner_text()) == whole["flipped"]
+    assert ("The prediction flips" in painting.locator("[data-verdict]").inner_text()) == whole["flipped"]
     painting.get_by_role("button", name="Undo").click()
     until(lambda: hidden(painting) == before)
 
@@ -59,7 +59,7 @@ def test_the_brush_and_other_fills(painting: Page) -> None:
     drag(painting, 0.2, 0.6, 0.9, 0.6)
     until(lambda: hidden(painting) != before)
     grey = hidden(painting)
-    painting.get_by_label("What is seen there").select_option("image")
+    painting.get_by_label("Fill with").select_option("image")
     expect(painting.get_by_label("Which image")).to_be_visible()
     until(lambda: hidden(painting) != grey)
 

@@ -197,7 +197,7 @@ def test_new_visualization(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["explain", "{tmp}/none.png"], "none.png can't be read: No such file or directory."),
-        (["explain", "{tmp}/bad.png"], "bad.png is not an image that can be read"),
+        (["explain", "{tmp}/bad.png"], "bad.png is not a supported image"),
         (["explain", "{tmp}/a.png", "--set", "Window"], "--set takes NAME=VALUE"),
         (["explain", "{tmp}/a.png", "--set", "Window=7"], "Window must be one of 0.50"),
         (["explain", "{tmp}/a.png", "--class", "fxo"], "The model has no class fxo. Close to it: fox."),
@@ -205,15 +205,15 @@ def test_new_visualization(tmp_path: Path) -> None:
         (["explain", "{tmp}/a.png", "--visualization", "broken"], "broken can't be used"),
         (["explain", "{tmp}/a.png", "--model", "{tmp}/none.keras"], "There is no model file"),
         (["check", "--model", "{tmp}/a.png"], "is no model that Picasso can load: it takes Keras files (.keras"),
-        (["check", "--config", "{tmp}/none.py"], "There is no settings file"),
-        (["check", "--load-arg", "output=1"], "--load-arg goes with --model"),
+        (["check", "--config", "{tmp}/none.py"], "none.py does not exist; specify another with --config"),
+        (["check", "--load-arg", "output=1"], "--load-arg requires --model"),
         (["check", "--model", "{zoo}", "--load-arg", "output"], "--load-arg takes NAME=VALUE, such as output=1"),
         (["check", "--model", "{zoo}", "--load-arg", "outptu=a"], "--load-arg does not fit ONNXModel.load()"),
         (["check", "--model", "{zoo}", "--load-arg", "output=7"], "logits.onnx has no output 7; it has "),
-        (["check", "--samples", "{tmp}/none"], "There is no folder of samples"),
-        (["serve", "--samples", "{tmp}/none"], "There is no folder of samples"),
-        (["serve", "--config", "{tmp}/none.py"], "There is no settings file"),
-        (["new-visualization", "bad name"], "is no class name"),
+        (["check", "--samples", "{tmp}/none"], "none does not exist; set SAMPLES_DIR"),
+        (["serve", "--samples", "{tmp}/none"], "none does not exist; set SAMPLES_DIR"),
+        (["serve", "--config", "{tmp}/none.py"], "none.py does not exist; specify another with --config"),
+        (["new-visualization", "bad name"], "is not a valid class name"),
     ],
 )
 def test_mistakes_end_with_status_2_and_one_line(
@@ -246,7 +246,7 @@ def test_images_that_cannot_be_read_are_named_and_the_others_done(config: Path, 
     assert done.exit_code == 2
     errors = [line for line in done.stderr.splitlines() if line.startswith("picasso: ")]
     assert [sum(str(file) in line for line in errors) for file in files] == [0, 1, 1, 1, 0]
-    assert f"{files[1]} is not an image that can be read" in errors[0]
+    assert f"{files[1]} is not a supported image" in errors[0]
     assert "good.png: " in done.stdout
     assert "last.png: " in done.stdout
     if command == "explain":
@@ -350,7 +350,7 @@ def test_explain_runs_several_visualizations_with_the_settings_that_each_has(con
     assert settings["SaliencyMaps"]["Transparency"] == 0.25
     wrong = run("explain", tmp_path / "a.png", "--config", config, *several, "--set", "Window=0.1")
     assert wrong.exit_code == 2
-    assert "There is no setting 'Window' here; the settings are: Rectified, Transparency, Layer." in wrong.output
+    assert "Unknown setting 'Window'; the settings are: Rectified, Transparency, Layer." in wrong.output
 
 
 def test_a_model_that_is_never_loaded_ends_the_command(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -367,7 +367,7 @@ def test_a_model_that_is_never_loaded_ends_the_command(config: Path, monkeypatch
     monkeypatch.setattr("picasso.models.load_configured", lambda settings: ended.wait(60) and never())
     result = run("check", "--config", config)
     assert said == [2]
-    assert "was not loaded after" in result.stderr
+    assert "timed out after" in result.stderr
 
 
 def never() -> NoReturn:

@@ -149,7 +149,7 @@ def test_the_plugin_of_the_pages_appears_and_renders(app: Flask) -> None:
     started = client.post("/api/runs", json={"visualization": "FunViz", "settings": {"Bands": 3}})
     assert started.status_code == 202
     page = client.get(f"/runs/{started.get_json()['id']}").text
-    assert "red bands speak for the class" in page
+    assert "red bands are evidence for the class" in page
     assert "drop of the logit" in page
 
 

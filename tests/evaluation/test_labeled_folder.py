@@ -50,7 +50,7 @@ def test_counts_by_class(model: Brightness, tmp_path: Path) -> None:
     accuracy = labeled_folder.measure(model, labeled_folder.find(model, tmp_path), seen.append)
     assert accuracy.classes == (ClassAccuracy("bee", 4, 3, "fox"), ClassAccuracy("fox", 2, 2))
     assert (accuracy.right, accuracy.images, accuracy.fraction) == (5, 6, 5 / 6)
-    assert accuracy.unreadable == ("broken.png is not an image that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",)
+    assert accuracy.unreadable == ("broken.png is not a supported image. Use PNG, JPEG, WEBP, GIF, BMP, TIFF.",)
     assert seen == sorted(seen)
 
 
@@ -85,7 +85,7 @@ def test_folders_that_do_not_fit(model: Brightness, tmp_path: Path) -> None:
         labeled_folder.find(model, tmp_path)
     (tmp_path / "whale").rename(tmp_path / "gnu")
     (tmp_path / "gnu" / "0.png").write_bytes(b"")
-    with pytest.raises(ModelError, match=r"None of the 1 images can be read: 0\.png is not an image"):
+    with pytest.raises(ModelError, match=r"None of the 1 images can be read: 0\.png is not a supported image"):
         labeled_folder.measure(model, labeled_folder.find(model, tmp_path))
 
 

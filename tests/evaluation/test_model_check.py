@@ -153,4 +153,4 @@ def test_unreadable_samples_are_told_and_left_out(tmp_path: Path) -> None:
     bad.write_bytes(b"")
     images, problems = model_check.read({"bee/a.png": good, "b.png": bad}, LinearModel())
     assert [one.name for one in images] == ["bee/a.png"]
-    assert problems == ["b.png is not an image that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF."]
+    assert problems == ["b.png is not a supported image. Use PNG, JPEG, WEBP, GIF, BMP, TIFF."]

@@ -192,7 +192,7 @@ def test_progress_grows_to_one(name: str) -> None:
 
 
 def test_a_model_that_lacks_what_is_needed_is_named() -> None:
-    with pytest.raises(ModelError, match="needs gradients, which the model BlackBoxModel can't give"):
+    with pytest.raises(ModelError, match="needs gradients, which the model BlackBoxModel does not provide"):
         compare({"": loaded(), "b": loaded(4, BlackBoxModel)})
 
 
@@ -221,7 +221,10 @@ def test_a_run_compares_the_models_of_the_settings(tmp_path: Path) -> None:
     [
         ({"MODEL_CLS_NAME": "NoSuchModel"}, "has no model class NoSuchModel"),
         ({"MODEL": "none.keras"}, "There is no model file"),
-        ({"MODEL_CLS_NAME": "BlackBoxModel"}, "SaliencyMaps needs gradients, which the model BlackBoxModel can't give"),
+        (
+            {"MODEL_CLS_NAME": "BlackBoxModel"},
+            "SaliencyMaps needs gradients, which the model BlackBoxModel does not provide",
+        ),
     ],
 )
 def test_a_model_that_cannot_be_compared_fails_the_run_with_a_sentence(

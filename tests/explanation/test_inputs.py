@@ -85,7 +85,7 @@ def test_a_batch_of_16_bits_has_one_white(linear: LinearModel) -> None:
 
 @pytest.mark.parametrize("model", ["model.keras", Path("model.keras"), object()])
 def test_a_model_that_is_not_loaded_is_named(model: Any) -> None:
-    with pytest.raises(BadRequest, match=r"takes a loaded model, not a \w+: pass picasso\.models\.load_model\("):
+    with pytest.raises(BadRequest, match=r"requires a loaded model, not a \w+\. Pass picasso\.models\.load_model\("):
         explain(model, noise_image())
 
 
@@ -107,7 +107,9 @@ def test_a_folder_is_its_images(tmp_path: Path, linear: LinearModel) -> None:
     (tmp_path / "notes.txt").write_text("x")
     assert [one.image for one in explain(linear, tmp_path, "ClassProbabilities")] == ["a.png", "c.tif"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadRequest, match=r"There are no images in the folder .*empty; they end with \.png, .*\.tiff"):
+    with pytest.raises(
+        BadRequest, match=r"There are no images in the folder .*empty\. Supported extensions: \.png, .*\.tiff"
+    ):
         explain(linear, tmp_path / "empty", "ClassProbabilities")
 
 
@@ -116,24 +118,27 @@ def test_a_folder_is_its_images(tmp_path: Path, linear: LinearModel) -> None:
     [
         (
             PIXELS.astype(np.float32),
-            r"Image 0 holds floats from \S+ to 2\d\d; floats must lie in 0\.\.1\. Divide them",
+            r"Image 0 has floats from \S+ to 2\d\d, but floats must be in 0\.\.1\. Divide them",
         ),
-        (PIXELS / 127.5 - 1, "Image 0 holds floats from -"),
-        (np.full((6, 9, 3), np.nan), "Image 0 holds values that are not finite numbers"),
-        (PIXELS.astype(np.int32) - 300, "Image 0 holds integers from -"),
-        (np.zeros((6, 9, 3), complex), "is an array of complex128; images hold integers, booleans, or floats"),
+        (PIXELS / 127.5 - 1, "Image 0 has floats from -"),
+        (np.full((6, 9, 3), np.nan), "Image 0 has NaN or infinite values"),
+        (PIXELS.astype(np.int32) - 300, "Image 0 has integers from -"),
+        (np.zeros((6, 9, 3), complex), "is an array of complex128. Images must have integers, booleans, or floats"),
         (np.zeros((3, 6, 9), np.uint8), r"Its channels come first: pass array.transpose\(1, 2, 0\)"),
-        (np.zeros((6, 9, 2), np.uint8), r"is an array of shape \(6, 9, 2\); images are \(H, W\), \(H, W, 1\), "),
+        (
+            np.zeros((6, 9, 2), np.uint8),
+            r"is an array of shape \(6, 9, 2\)\. Images must have the shape \(H, W\), \(H, W, 1\), ",
+        ),
         (
             np.zeros((6, 9, 13), np.uint8),
             r"shape \(6, 9, 13\).* For more channels .*, override open_image\(\) in a model",
         ),
         (np.zeros((0, 9, 3), np.uint8), r"is an array of shape \(0, 9, 3\)"),
         (np.zeros(3, np.uint8), r"is an array of shape \(3,\)"),
-        (7, "A int is no image; pass file names, folders, PIL images, or arrays"),
-        ([[1, 2]], "A int is no image"),
+        (7, "A int is not an image. Pass file names, folders, PIL images or"),
+        ([[1, 2]], "A int is not an image"),
         ("nowhere.png", "The image nowhere.png can't be read: No such file"),
-        (b"no image", "image 0 is not an image that can be read"),
+        (b"no image", "image 0 is not a supported image"),
     ],
 )
 def test_what_is_no_image_is_one_sentence(source: Any, message: str, linear: LinearModel) -> None:
@@ -203,7 +208,7 @@ def test_an_open_image_that_fails_is_named() -> None:
         explain(model, b"short", "ClassProbabilities")
     usual = LinearModel()
     usual.load()
-    with pytest.raises(Exception, match="TIFF of a kind that can't be read; .* override open_image"):
+    with pytest.raises(Exception, match="unsupported kind of TIFF; .* override open_image"):
         explain(usual, many_bands(), "ClassProbabilities")
 
 

@@ -119,13 +119,17 @@ def test_there_is_no_class_of_such_a_number(linear: LinearModel) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"visualization": "Nonsense"}, NotFound, "there are ClassProbabilities, PartialOcclusion, RISE"),
+        ({"visualization": "Nonsense"}, NotFound, "The visualizations are ClassProbabilities, PartialOcclusion, RISE"),
         ({"Window": "0.7"}, BadRequest, "Window must be one of"),
         ({"classes": ["ant", "fxo"]}, BadRequest, "The model has no class fxo. Close to it: fox"),
         ({"classes": [7]}, BadRequest, "The model has no class 7. Write a name, or a number from 0 to 6"),
         ({"images": "/nowhere.png"}, BadRequest, "nowhere.png can't be read: No such file"),
-        ({"images": np.zeros((2, 2, 4, 4, 3), np.uint8)}, BadRequest, r"shape \(2, 2, 4, 4, 3\); images are \(H, W\)"),
-        ({"images": np.full((4, 4), 2.0)}, BadRequest, "holds floats from 2 to 2; floats must lie in 0..1"),
+        (
+            {"images": np.zeros((2, 2, 4, 4, 3), np.uint8)},
+            BadRequest,
+            r"shape \(2, 2, 4, 4, 3\)\. Images must have the shape \(H, W\)",
+        ),
+        ({"images": np.full((4, 4), 2.0)}, BadRequest, "has floats from 2 to 2, but floats must be in 0..1"),
     ],
 )
 def test_wrong_arguments(linear: LinearModel, arguments: Any, error: type[Exception], message: str) -> None:
@@ -136,7 +140,9 @@ def test_wrong_arguments(linear: LinearModel, arguments: Any, error: type[Except
 def test_models_that_lack_what_is_needed() -> None:
     model = BlackBoxModel()
     model.load()
-    with pytest.raises(ModelError, match="SaliencyMaps needs gradients, which the model BlackBoxModel can't give"):
+    with pytest.raises(
+        ModelError, match="SaliencyMaps needs gradients, which the model BlackBoxModel does not provide"
+    ):
         explain(model, noise_image(), "SaliencyMaps")
     assert explain(model, noise_image(), "PartialOcclusion")
 
@@ -145,9 +151,9 @@ def test_models_that_lack_what_is_needed() -> None:
     ("kind", "message"),
     [
         ("raise", "Trouble failed on image 0: ZeroDivisionError"),
-        ("nan", "not finite numbers for image 0"),
+        ("nan", "NaN or infinite values for image 0"),
         ("short", "yielded nothing for image 0"),
-        ("rubbish", "yielded a str where a Panel was due"),
+        ("rubbish", "yielded a str instead of a Panel"),
         ("shape", r"made a map of shape \(2, 2, 2, 2\)"),
     ],
 )

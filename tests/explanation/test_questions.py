@@ -157,12 +157,12 @@ def test_images_are_prepared_once_and_kept_small(tmp_path: Path, monkeypatch: py
 def test_what_cannot_be_answered_is_said(patch: PatchModel, tmp_path: Path) -> None:
     paths = store(tmp_path, noise_image(1))
     cases: list[tuple[dict[str, Any], type[Exception], str]] = [
-        ({"paths": [str(tmp_path / "gone.png")]}, NotFound, "^The image was removed meanwhile.$"),
-        ({"fill": "image"}, BadRequest, "needs another image"),
-        ({"fill": "image", "other": str(tmp_path / "gone.png")}, NotFound, "removed meanwhile"),
+        ({"paths": [str(tmp_path / "gone.png")]}, NotFound, "^The image was removed in the meantime.$"),
+        ({"fill": "image"}, BadRequest, "requires another image"),
+        ({"fill": "image", "other": str(tmp_path / "gone.png")}, NotFound, "removed in the meantime"),
         ({"fill": "pink"}, BadRequest, "fill must be one of"),
         ({"shapes": [{"box": [0]}]}, BadRequest, "A shape is"),
-        ({"kind": "why"}, RunError, "no question of the kind why"),
+        ({"kind": "why"}, RunError, "Unknown kind of question: why"),
     ]
     for more, error, message in cases:
         with pytest.raises(error, match=message):

@@ -58,17 +58,17 @@ def test_names_that_clash_are_listed_and_do_not_replace() -> None:
     registry = Registry([PLUGINS])
     cls = registry.get("PartialOcclusion").require()
     assert cls.__module__ == "picasso.visualizations.partial_occlusion"
-    assert "there already is" in registry.get("PartialOcclusion (plugins/means.py)").reason
+    assert "another visualization is also called" in registry.get("PartialOcclusion (plugins/means.py)").reason
 
 
 @pytest.mark.parametrize("name", ["__init__", "base", "settings", "../x", "", "partial_occlusion"])
 def test_unknown_names(name: str) -> None:
-    with pytest.raises(NotFound, match="there are ClassProbabilities"):
+    with pytest.raises(NotFound, match="The visualizations are ClassProbabilities"):
         Registry().get(name)
 
 
 def test_missing_folders_end_start_up(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no folder .*nowhere, which PLUGIN_DIRS names"):
+    with pytest.raises(ConfigurationError, match="The folder .*nowhere in PLUGIN_DIRS does not exist"):
         Registry([tmp_path / "nowhere"])
 
 
@@ -96,13 +96,13 @@ def test_the_scaffold_works_as_it_is(tmp_path: Path, linear: LinearModel) -> Non
     (result,) = explain(linear, noise_image(), "FunViz", plugin_dirs=[tmp_path / "mine"], Patch=3)
     assert result.panels[0].array.shape == (2, 3)
     assert result.panels[0].signed
-    with pytest.raises(BadRequest, match="exists already; nothing was written"):
+    with pytest.raises(BadRequest, match="already exists; nothing was written"):
         scaffold.write("FunViz", tmp_path / "mine")
 
 
 @pytest.mark.parametrize("name", ["funViz", "Fun-Viz", "F", "../Evil", "Fun Viz", ""])
 def test_scaffold_names(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadRequest, match="is no class name"):
+    with pytest.raises(BadRequest, match="is not a valid class name"):
         scaffold.write(name, tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -16,8 +16,8 @@ GREYS = COLOURS[..., 0].copy()
 
 WHITE = 255
 ONE_COLOUR = np.full((16, 16, 3), (200, 40, 90), np.uint8)
-NO_IMAGE = "is not an image that can be read"
-BROKEN = "is cut off or broken"
+NO_IMAGE = "is not a supported image"
+BROKEN = "is truncated or damaged"
 LARGE = "more"
 
 
@@ -66,7 +66,7 @@ CASES: dict[str, Case] = {
     "much_text.png": Case(400, BROKEN),
     "scans.jpg": Case(413, LARGE),
     "segments.jpg": Case(400, BROKEN),
-    "arithmetic.jpg": Case(415, "JPEG of a kind that can't be read"),
+    "arithmetic.jpg": Case(415, "unsupported kind of JPEG"),
     "several_images.jpg": good(ONE_COLOUR, 6),
     "exif_for_ever.jpg": good(ONE_COLOUR, 6),
     "exif_for_ever.png": good(COLOURS),
@@ -77,7 +77,7 @@ CASES: dict[str, Case] = {
     "canvas.gif": Case(413, LARGE),
     "frame.gif": Case(413, LARGE),
     "rows.bmp": Case(413, LARGE),
-    "strips.tiff": Case(415, "TIFF of a kind that can't be read"),
+    "strips.tiff": Case(415, "unsupported kind of TIFF"),
     "tags.tiff": good(GREYS),
     "next_directory.tiff": good(GREYS),
     "tiff.png": good(ONE_COLOUR),

@@ -255,7 +255,7 @@ def test_blurred_numbers_keep_their_mean_and_lose_their_contrast() -> None:
 
 
 def test_the_other_image_is_needed_and_may_have_another_mode() -> None:
-    with pytest.raises(BadRequest, match="needs another image") as caught:
+    with pytest.raises(BadRequest, match="requires another image") as caught:
         MaskEdit((), "image").filling(noise_image())
     assert caught.value.field == "other"
     grey = noise_image(2, mode="L")

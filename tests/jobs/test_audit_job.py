@@ -124,7 +124,7 @@ def test_one_that_waits_and_is_cancelled_or_deleted_leaves_its_place(held: Held,
     # One at work has to end by itself.
     assert promised[-1].set_running_or_notify_cancel()
     second.cancel()
-    with pytest.raises(BadRequest, match="just being stopped"):
+    with pytest.raises(BadRequest, match="being stopped"):
         begin(runner, second)
     promised[-1].set_result(None)
     begin(runner, second)
@@ -306,13 +306,14 @@ def test_images_are_as_large_as_they_may_be_and_called_what_they_were(tmp_path: 
     assert audit.state() == "finished"
     written = json.loads((audit.out / "audit.json").read_text())
     assert written["unreadable"] == [
-        "large.png has 1001 x 1000 pixels, more than the 1 million that are allowed.",
-        "broken.png is not an image that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",
+        "large.png has 1001 x 1000 pixels, more than the 1 million allowed.",
+        "broken.png is not a supported image. Use PNG, JPEG, WEBP, GIF, BMP, TIFF.",
     ]
 
 
 @pytest.mark.parametrize(
-    ("listed", "said"), [("[]", ""), ("1 / 0", "The INTERVENTIONS of this server can't be used; its log says why.")]
+    ("listed", "said"),
+    [("[]", ""), ("1 / 0", "The INTERVENTIONS of this server can't be used. The server log has the details.")],
 )
 def test_files_of_interventions_are_executed_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, listed: str, said: str

@@ -73,7 +73,7 @@ def test_an_error_is_of_its_code_again(cls: type[PicassoError]) -> None:
 
 def test_an_error_of_somebody_elses_class_keeps_its_words() -> None:
     assert error_from(document_of(Demanding("one", "two"))).message == "one and two."
-    assert error_from(document_of(Nameless())).message == "It failed: Nameless."
+    assert error_from(document_of(Nameless())).message == "The operation failed: Nameless."
     own = RunError("Own.")
     own.code = "my_code"
     again = error_from(document_of(own))

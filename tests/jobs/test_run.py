@@ -85,7 +85,7 @@ def test_cancelled_before_it_starts(tmp_path: Path) -> None:
     [
         ("raise", "Trouble failed on p0: ZeroDivisionError"),
         ("exit", "The run failed: SystemExit: 3"),
-        ("nan", "not finite"),
+        ("nan", "NaN or infinite"),
     ],
 )
 def test_failures_are_written_down(tmp_path: Path, kind: str, message: str) -> None:
@@ -105,7 +105,7 @@ def test_a_image_that_was_removed_meanwhile(tmp_path: Path) -> None:
     worker.run_shard(str(run.folder), 0)
     error = run.state()["error"]
     assert error is not None
-    assert error["message"] == "The image p1 was removed before its turn came."
+    assert error["message"] == "The image p1 was removed before it was processed."
 
 
 def test_the_first_reason_stays(tmp_path: Path) -> None:
@@ -273,5 +273,5 @@ def test_a_run_that_finds_the_disk_full_says_so(tmp_path: Path, monkeypatch: pyt
     worker.run_shard(str(run.folder), 0)
     assert run.error() == {
         "code": "storage_full",
-        "message": "The server's disk is full; delete runs that you do not need, and try again.",
+        "message": "The server's disk is full. Delete runs that you do not need, then try again.",
     }

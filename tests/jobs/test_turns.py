@@ -95,13 +95,13 @@ def test_one_session_leaves_room_for_others(tmp_path: Path) -> None:
         return runner.start(parent, "ClassProbabilities", {}, images)
 
     first, second, third = (start(mine) for _ in range(3))
-    with pytest.raises(Busy, match="3 runs of this session are waiting already, which leaves room for those of others"):
+    with pytest.raises(Busy, match="This session already has 3 jobs in the queue, the maximum per session"):
         start(mine)
     other, another = start(theirs), start(theirs)
     # The first of each, then the second of each, then the third.
     assert [runner.position(run) for run in (first, other, second, another, third)] == [0, 1, 2, 3, 4]
     start(theirs)
-    with pytest.raises(Busy, match="6 runs are waiting already"):
+    with pytest.raises(Busy, match=r"The job queue is full \(6 jobs\)"):
         start(theirs)
     # What is not wanted any more makes room at once.
     second.cancel()

@@ -89,7 +89,7 @@ def test_a_model_that_fails_is_got_ready_all_the_same(tmp_path: Path, caplog: py
             raise ValueError("no gradients today")
 
     list(warm_up.steps(loaded(Failing), Registry(), tmp_path))
-    assert "GradCAM could not be got ready" in caplog.text
+    assert "GradCAM could not be warmed up" in caplog.text
 
 
 def test_what_was_not_compiled_is_counted_until_it_is() -> None:

@@ -33,21 +33,21 @@ def watched(
 
 @pytest.mark.parametrize("busy", [True, False])
 def test_one_that_gives_no_sign_of_life_hangs_whether_it_is_wanted_or_not(busy: bool) -> None:
-    assert watched(1000, beats=False, busy=busy) == (61, "gave no sign of life for 60 seconds")
+    assert watched(1000, beats=False, busy=busy) == (61, "did not respond for 60 seconds")
 
 
 def test_one_that_loads_its_model_has_more_time_to_be_silent_and_may_wait() -> None:
-    assert watched(1000, beats=False, starting=True) == (181, "gave no sign of life for 180 seconds")
+    assert watched(1000, beats=False, starting=True) == (181, "did not respond for 180 seconds")
     assert watched(10_000, cpu=0.0, stall=600, starting=True) == (10_000, "")
 
 
 def test_one_that_waits_for_something_at_work_hangs() -> None:
-    assert watched(1000, cpu=0.002) == (121, "neither computed nor came any further for 2 minutes")
+    assert watched(1000, cpu=0.002) == (121, "was idle without progress for 2 minutes")
 
 
 def test_one_that_computes_may_take_as_long_as_the_limit_says() -> None:
     assert watched(10_000) == (10_000, "")
-    assert watched(10_000, stall=600) == (601, "came no further for 10 minutes, which is the limit")
+    assert watched(10_000, stall=600) == (601, "made no progress for 10 minutes, which is the limit")
 
 
 @pytest.mark.parametrize(("steps", "busy"), [(0.01, True), (0.0, False)])

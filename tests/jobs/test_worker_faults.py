@@ -76,15 +76,15 @@ def test_whatever_a_plugin_raises_is_a_sentence(engine: LocalEngine, tmp_path: P
 
 def test_an_answer_that_can_not_be_sent_is_an_error(engine: LocalEngine) -> None:
     """What a plugin says of itself may be anything, and JSON has no NaN."""
-    with pytest.raises(PicassoError, match="What was computed can't be sent"):
+    with pytest.raises(PicassoError, match="The result can't be sent"):
         engine.ask({"kind": "estimate", "visualization": "Estimated", "settings": {"Kind": "nan"}}).result(timeout=30)
 
 
 @pytest.mark.parametrize(
     ("kind", "limit", "words"),
     [
-        ("deadlock", "IDLE_SECONDS", "neither computed nor came any further"),
-        ("spin", "", "came no further for 0.05 min"),
+        ("deadlock", "IDLE_SECONDS", "was idle without progress"),
+        ("spin", "", "made no progress for 0.05 min"),
     ],
 )
 def test_one_that_hangs_is_replaced(
@@ -167,7 +167,7 @@ def test_where_there_never_is_memory_who_waits_is_told(
         os.kill(pid(engine), signal.SIGKILL)
         until(lambda: len(refused) > 1)
         assert engine.health() == "restarting"
-        with pytest.raises(NotReady, match="can't be started just now"):
+        with pytest.raises(NotReady, match="can't be started at the moment"):
             engine.ask({"kind": "estimate", "visualization": "ClassProbabilities", "settings": {}}).result(timeout=30)
         with pytest.raises(WorkerDied, match="can't be started: OSError: .*Cannot allocate memory"):
             engine.submit(run_of(tmp_path).folder, 0).result(timeout=30)
@@ -182,7 +182,7 @@ def test_what_is_not_understood_ends_the_worker_and_not_the_queue(engine: LocalE
     until(lambda: run.state()["fraction"] > 0)
 
     def garbled(body: bytes) -> None:
-        raise ValueError("What came through the pipe is no message.")
+        raise ValueError("The data from the pipe is not a message.")
 
     engine._child._take = garbled  # type: ignore[method-assign]
     with pytest.raises(WorkerDied):

@@ -86,7 +86,7 @@ def test_errors_come_back_with_their_sentence_and_field(engine: LocalEngine, tmp
     with pytest.raises(BadRequest, match="fill must be one of") as caught:
         engine.ask(what_if(run, fill="pink")).result(timeout=60)
     assert caught.value.field == "fill"
-    with pytest.raises(RunError, match="The question could not be answered: KeyError"):
+    with pytest.raises(RunError, match="The request failed: KeyError"):
         engine.ask({"kind": "what if"}).result(timeout=60)
     assert engine.ask(what_if(run)).result(timeout=60)["answers"], "the worker lives on"
 
@@ -107,7 +107,7 @@ def test_the_runner_asks_for_pages(engine: LocalEngine, tmp_path: Path, monkeypa
     assert 0 < runner.ask(estimate)["seconds"] < 10
     monkeypatch.setattr("picasso.jobs.job_queue.ANSWER_TIMEOUT", 0.1)
     os.kill(engine._child.process.pid or 0, signal.SIGSTOP)
-    with pytest.raises(NotReady, match="no answer within 0.1 seconds"):
+    with pytest.raises(NotReady, match="timed out after 0.1 seconds"):
         runner.ask(what_if(run))
     os.kill(engine._child.process.pid or 0, signal.SIGCONT)
     for status, message in [({"state": "loading"}, "still loading"), ({"state": "failed", "error": "Bad."}, "^Bad.$")]:

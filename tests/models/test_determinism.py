@@ -118,7 +118,7 @@ def test_maps_show_no_chance(name: str, settings: dict[str, Any]) -> None:
     for panel in maps:
         assert panel.flat
         assert panel.noise_level == model.noise
-        assert f"differ by up to {model.noise:.2g} by chance: less than that counts as nothing" in panel.note
+        assert f"vary at random by up to {model.noise:.2g}; smaller differences are treated as 0" in panel.note
 
 
 def test_an_effect_larger_than_chance_stays() -> None:

@@ -423,7 +423,7 @@ def test_models_without_gradients(name: str, tolerance: float) -> None:
     assert model.capabilities == {Capability.PREDICTIONS}
     (result,) = explain(model, noise_image(), "PartialOcclusion", Window=0.3, Strides=5)
     assert len(result.panels) == 1 + CLASSES
-    with pytest.raises(ModelError, match="SaliencyMaps needs gradients, which the model .* can't give"):
+    with pytest.raises(ModelError, match="SaliencyMaps needs gradients, which the model .* does not provide"):
         explain(model, noise_image(), "SaliencyMaps")
 
 

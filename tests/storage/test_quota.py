@@ -30,11 +30,11 @@ def test_a_session_and_all_of_them_have_limits(tmp_path: Path, monkeypatch: pyte
     limits = Quotas(tmp_path, 1, 2)
     limits.check(session)
     (session / "file").write_bytes(bytes(1_000_000))
-    with pytest.raises(TooLarge, match="take 1 MB, which is the limit; delete some runs, audits or images first"):
+    with pytest.raises(TooLarge, match="have reached the limit of 1 MB. Delete some runs, audits or images first"):
         limits.check(session)
     limits.check()
     (tmp_path / "other").write_bytes(bytes(1_000_000))
-    with pytest.raises(StorageFull, match="take 2 MB, which is the limit"):
+    with pytest.raises(StorageFull, match="have reached the limit of 2 MB"):
         limits.check()
 
 

@@ -97,7 +97,7 @@ def test_a_session_whose_folder_vanishes_in_mid_run(app: Flask, visitor: Visitor
     for address in (run.json["url"], f"/runs/{run.json['id']}", "/api/visualize?image=0&visualizer=Means"):
         gone = visitor.get(address)
         assert gone.status_code == 404
-        assert "There is nothing here (any more)" in gone.text
+        assert "You have no session, or it has expired" in gone.text
     assert visitor.get("/").status_code == 200
     # The worker notices and is free for the next.
     upload(visitor)
@@ -221,6 +221,6 @@ def test_an_old_cookie_finds_no_session_anywhere(app: Flask) -> None:
         for address in ("/runs/abc", "/inputs/a.png", "/api/runs/abc"):
             gone = client.get(address)
             assert gone.status_code == 404
-            assert "upload images first" in gone.text
+            assert "Upload images first" in gone.text
     services: Services = app.extensions["picasso"]
     assert os.access(services.storage.folder, os.W_OK)

@@ -50,7 +50,7 @@ def test_two_regions_that_hold_the_patch_share_it_by_shapley(patch: PatchModel) 
         np.testing.assert_allclose(panel.array, expected[BLOCKS], atol=1e-6)
         assert panel.array.shape == (6, 9)
         assert panel.signed
-        assert "Exact, for the model was asked about all 512 coalitions" in panel.note
+        assert "Exact: all 512 coalitions were evaluated" in panel.note
 
 
 @pytest.mark.usefixtures("blocks")

@@ -154,7 +154,7 @@ def test_every_window_is_as_if_painted_whatever_preprocessing_does(kind: str, fi
     (given,) = prepare(model, [NamedImage("", view)])
     differ = given.covering(model, fill).differs(boxes(view.size, settings))
     said = windows.note.removeprefix("Computed: a whole image for each window")
-    because = "because preprocessing looks at all of an image at once"
+    because = "because preprocessing depends on the whole image"
     if differ.all():
         assert said == f", {because}."
     elif differ.any():
@@ -187,7 +187,7 @@ def test_preprocessing_may_fail_on_plain_paint() -> None:
     model = Brightest()
     model.load()
     (result,) = explain(model, noise_image(6), Window=0.5, Strides=2, Occlusion="all")
-    said = "Computed: a whole image for each window, because preprocessing looks at all of an image at once."
+    said = "Computed: a whole image for each window, because preprocessing depends on the whole image."
     assert result.panels[0].note == said
 
 
@@ -198,7 +198,7 @@ def test_only_the_windows_that_differ_are_painted() -> None:
     # As bright as the brightest of the noise, and in one window.
     pixels[0, 0] = np.asarray(filling(Image.fromarray(pixels), "noise")).max()
     (result,) = explain(model, Image.fromarray(pixels), Window=0.5, Strides=2, Occlusion="noise")
-    because = "because preprocessing looks at all of an image at once there"
+    because = "because preprocessing depends on the whole image there"
     assert result.panels[0].note == (
         f"Computed: a whole image for each window; a whole image for each of 1 window, {because}."
     )
@@ -339,8 +339,8 @@ def test_the_map_of_a_pair_is_the_difference_of_its_logits() -> None:
 
 
 def test_what_is_said_above_the_maps_follows_the_settings() -> None:
-    assert "red (positive) where the model needs" in PartialOcclusion.describe(OcclusionSettings())
-    assert "dark cells are what the model needs" in PartialOcclusion.describe(OcclusionSettings(show="probability"))
+    assert "red (positive) where the model relies" in PartialOcclusion.describe(OcclusionSettings())
+    assert "the model relies on dark cells" in PartialOcclusion.describe(OcclusionSettings(show="probability"))
 
 
 def test_models_are_compared_by_the_same_quantity(linear: LinearModel) -> None:

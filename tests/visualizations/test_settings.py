@@ -93,7 +93,7 @@ def test_refused_naming_the_field_and_what_is_allowed(name: str, raw: object, al
 
 
 def test_unknown_settings_list_the_known() -> None:
-    with pytest.raises(BadRequest, match="no setting 'Colr' here; the settings are: WindowSide, Colour"):
+    with pytest.raises(BadRequest, match="Unknown setting 'Colr'; the settings are: WindowSide, Colour"):
         Everything.parse({"Colr": "grey"})
     with pytest.raises(BadRequest, match="the settings are: none"):
         VisualizationSettings.parse({"x": 1})

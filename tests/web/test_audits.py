@@ -183,9 +183,9 @@ def test_without_javascript_a_folder_is_sent_at_once(visitor: FlaskClient) -> No
     assert audit["state"] == "finished"
     assert audit["classes"] == [{"name": "ant", "images": 8}, {"name": "bee", "images": 8}]
     assert audit["left_out"] == [
-        "notes.txt is no image by its name and was left out.",
+        "notes.txt does not have the extension of an image and was skipped.",
         "Left out, with fewer than 8 images: dog (3).",
-        "x.png is not an image that can be read; use PNG, JPEG, WEBP, GIF, BMP, TIFF.",
+        "x.png is not a supported image. Use PNG, JPEG, WEBP, GIF, BMP, TIFF.",
     ]
     page = visitor.get(audit["page"]).text
     assert all(f"<li>{one}</li>" in page for one in audit["left_out"])
@@ -201,8 +201,8 @@ def broken(files: Parts) -> bool:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "Choose a folder that has one folder for each class"),
-        ([(io.BytesIO(b""), "loose.png")], "Choose a folder that has one folder for each class"),
+        ([], "Choose a folder with one subfolder of images per class"),
+        ([(io.BytesIO(b""), "loose.png")], "Choose a folder with one subfolder of images per class"),
         (
             noise_images(0, name="zoo/whale <i>/{}.png"),
             "is named after no class; the classes are ant, bee, cat <b>, dog",
@@ -215,7 +215,9 @@ def test_a_folder_that_does_not_fit_is_explained_on_the_page(visitor: FlaskClien
     answer = visitor.post("/audit", data={"file": files})
     assert answer.status_code == 400
     assert message in unescape(answer.text)
-    assert ("x.png is not an image" in answer.text or "0.png is not an image" in answer.text) is broken(files)
+    assert (
+        "x.png is not a supported image" in answer.text or "0.png is not a supported image" in answer.text
+    ) is broken(files)
     assert "<i>" not in answer.text
     assert "Start the audit" in answer.text
     assert visitor.get("/api/audits").json == {"audits": []}
@@ -264,9 +266,9 @@ def test_what_cannot_be_tried_is_said_before_anything_is_sent(tmp_path: Path) ->
         ({"classes": {"/" * 5000: 9}}, "The path of a folder has at most 4,000 characters"),
         ({"classes": {"ant": 9}}, "two classes with 8 images each, in folders named after them. Only one class has"),
         ({"classes": {"ant": 7, "bee": 7}}, "No class has enough images"),
-        ({"classes": {"ant": "9"}}, "classes must be folders with how many images they have, as in"),
-        ({"classes": {"ant": True}}, "classes must be"),
-        ({"classes": ["ant"]}, "classes must be"),
+        ({"classes": {"ant": "9"}}, "classes must map folders to their numbers of images, as in"),
+        ({"classes": {"ant": True}}, "classes must map"),
+        ({"classes": ["ant"]}, "classes must map"),
         ({"classes": {"ant": 8, "bee": 8}, "pairs": -1}, "pairs must be a whole number"),
         ([], "Send a JSON object"),
     ],
@@ -299,9 +301,10 @@ def test_images_that_cannot_be_read_are_refused_and_the_others_kept(visitor: Fla
     files = [(io.BytesIO(b"no image"), "a<b>.png"), *noise_images(0, 2), (io.BytesIO(png()[:60]), "torn.png")]
     answer: Any = visitor.post(f"{url}/images", data={"class": "0", "file": files}).json
     assert answer["stored"] == 2
-    assert ["a<b>.png is not an image" in answer["refused"][0], "torn.png is cut off" in answer["refused"][1]] == [
-        True
-    ] * 2
+    assert [
+        "a<b>.png is not a supported image" in answer["refused"][0],
+        "torn.png is truncated" in answer["refused"][1],
+    ] == [True] * 2
     assert "no class; the classes are" in sentence(
         visitor.post(f"{url}/images", data={"class": "whale", "file": noise_images(0, 1)})
     )
@@ -323,9 +326,9 @@ def test_an_audit_and_a_session_take_no_more_than_they_may(
     answer = visitor.post(f"{url}/images", data={"class": "bee", "file": noise_images(1, 3)}).json
     assert answer["refused"] == ["An audit accepts at most 5 images; leave out some classes."]
     monkeypatch.setattr("picasso.storage.session.MAX_AUDITS", 1)
-    assert "holds 1 audits at most" in sentence(visitor.post("/api/audits"), 413)
+    assert "at most 1 audits" in sentence(visitor.post("/api/audits"), 413)
     monkeypatch.setattr("picasso.fileio.size", lambda folder: 10**10)
-    assert "delete some runs, audits or images" in sentence(
+    assert "Delete some runs, audits or images" in sentence(
         visitor.post(f"{url}/images", data={"class": "bee", "file": noise_images(1, 1)}), 413
     )
     assert look(visitor, url)["classes"] == [{"name": "ant", "images": 3}, {"name": "bee", "images": 2}]
@@ -372,8 +375,8 @@ def test_cancelled_and_gone_on_while_others_are_answered(slow: Flask) -> None:
     # Interactive requests are answered while the queue is full.
     asked: Any = client.post("/api/what-if", json={"shapes": [{"box": [0, 0, 0.5, 0.5]}]})
     assert len(asked.json["answers"]) == 1
-    assert "waiting already" in sentence(client.post("/api/runs", json={"visualization": "ClassProbabilities"}), 503)
-    assert "started already" in sentence(client.post(f"{url}/images", data={"class": "0", "file": noise_images(0, 1)}))
+    assert "queue" in sentence(client.post("/api/runs", json={"visualization": "ClassProbabilities"}), 503)
+    assert "already started" in sentence(client.post(f"{url}/images", data={"class": "0", "file": noise_images(0, 1)}))
     assert client.post(f"{at_work['page']}/cancel").status_code == 303
     cancelled = ended(client, url)
     assert cancelled["state"] == "cancelled"
@@ -386,7 +389,7 @@ def test_cancelled_and_gone_on_while_others_are_answered(slow: Flask) -> None:
     whole = ended(client, url)
     assert (whole["state"], whole["done"], whole["total"]) == ("finished", 3, 3)
     assert {file: file.stat().st_mtime_ns for file in kept} == kept
-    assert "started already" in sentence(client.post(f"{url}/start", json={}))
+    assert "already started" in sentence(client.post(f"{url}/start", json={}))
 
 
 def engine_of(application: Flask) -> LocalEngine:
@@ -441,7 +444,7 @@ def test_one_that_takes_too_long_is_ended(slow: Flask, monkeypatch: pytest.Monke
     monkeypatch.setattr(engine_of(slow), "_limit", 0.3)
     client.post(f"{url}/start", json={})
     failed = ended(client, url)
-    assert failed["error"]["message"].startswith("The audit computed for more than 0.005 minutes")
+    assert failed["error"]["message"].startswith("The audit exceeded the time limit of 0.005 minutes")
     monkeypatch.undo()
     until(lambda: client.get("/readyz").status_code == 200)
 

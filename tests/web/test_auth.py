@@ -52,7 +52,7 @@ def test_without_the_password_nothing_is_shown(guarded: Flask) -> None:
     wrong: Any = client.get("/api/", headers=basic("correct horse"))
     assert wrong.json == {
         "ok": False,
-        "error": {"code": "unauthorized", "message": "This is not the password of this server."},
+        "error": {"code": "unauthorized", "message": "The password is wrong."},
     }
     assert client.get("/", headers={"Authorization": "Bearer x"}).status_code == 401
     assert client.get("/", headers=basic(SECRET)).status_code == 200
@@ -180,12 +180,12 @@ def test_the_password_of_a_file_wins(
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        (b"", "must hold one line"),
-        (b"\n", "must hold one line"),
-        (b"one\ntwo\n", "must hold one line"),
-        (b"one\n\n", "must hold one line"),
-        (b"\xff\xfe", "must hold one line"),
-        (None, "can't be read: No such file or directory; PASSWORD_FILE or --password-file names it."),
+        (b"", "must contain exactly one line"),
+        (b"\n", "must contain exactly one line"),
+        (b"one\ntwo\n", "must contain exactly one line"),
+        (b"one\n\n", "must contain exactly one line"),
+        (b"\xff\xfe", "must contain exactly one line"),
+        (None, "can't be read: No such file or directory. Check PASSWORD_FILE or --password-file."),
     ],
 )
 def test_a_file_without_a_password_ends_the_start(tmp_path: Path, body: bytes | None, sentence: str) -> None:
@@ -298,5 +298,5 @@ def test_requests_are_logged_without_names(guarded: Flask, caplog: pytest.LogCap
 
 
 def test_others_are_served_only_if_that_is_said() -> None:
-    with pytest.raises(ConfigurationError, match="Set PASSWORD, or OPEN = True"):
+    with pytest.raises(ConfigurationError, match="Set PASSWORD, or set OPEN = True"):
         server.serve(config.build(fake_settings(HOST="0.0.0.0"), None), print)  # noqa: S104

@@ -86,7 +86,7 @@ def test_a_run_that_has_not_ended_makes_no_report(client: FlaskClient) -> None:
     run: Any = client.post("/api/runs", json={"visualization": "Slow", "settings": {"Steps": 10_000}}).json
     answer = client.get(f"/api/runs/{run['id']}/report.html")
     assert answer.status_code == 400
-    assert "has not ended" in answer.get_json()["error"]["message"]
+    assert "is not finished" in answer.get_json()["error"]["message"]
     assert client.post(f"/api/runs/{run['id']}/cancel").get_json() == {"ok": True}
     assert finish(client, run["id"])["state"] == "cancelled"
 

@@ -52,14 +52,14 @@ def test_every_visualization_can_be_taken_away(visitor: Visitor, name: str, capl
     assert run["state"] == "finished", run["error"]
     report = visitor.get(f"/api/runs/{run['id']}/report.html")
     assert report.status_code == 200
-    assert "What this was made with" in report.text
+    assert "How this report was made" in report.text
     for panel in run["results"][0]["panels"]:
         assert f"<strong>{panel['title'].replace('<', '&lt;').replace('>', '&gt;')}</strong>" in report.text
     archive = visitor.get(f"/api/runs/{run['id']}/results.zip")
     assert archive.status_code == 200
     with zipfile.ZipFile(io.BytesIO(archive.data)) as packed:
         assert packed.testzip() is None
-        assert "What this was made with" in packed.read("report.html").decode()
+        assert "How this report was made" in packed.read("report.html").decode()
     assert visitor.get(f"/api/runs/{run['id']}/results.csv").status_code == 200
     failed = name == "BrokenTemplate"
     assert ("the template of BrokenTemplate failed" in caplog.text) is failed

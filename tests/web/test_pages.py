@@ -61,7 +61,7 @@ def test_good_images_are_kept_where_others_are_not(client: FlaskClient) -> None:
     parts = [(io.BytesIO(png()), "good.png"), (io.BytesIO(b"hello"), "<img src=x onerror=alert(1)>.png")]
     answer = client.post("/images", data={"file": parts})
     assert answer.status_code == 415
-    assert "&lt;img src=x onerror=alert(1)&gt;.png is not an image" in answer.text
+    assert "&lt;img src=x onerror=alert(1)&gt;.png is not a supported image" in answer.text
     assert "<img src=x" not in answer.text
     assert client.get("/").text.count('alt="good.png"') == 1
 
@@ -134,7 +134,7 @@ def test_wrong_settings_are_refused_in_a_sentence(client: FlaskClient) -> None:
 def test_a_run_without_images(client: FlaskClient) -> None:
     answer = client.post("/visualizations/ClassProbabilities")
     assert answer.status_code == 400
-    assert "no images to look at" in answer.text
+    assert "no images to explain" in answer.text
     assert "Set-Cookie" not in answer.headers
 
 
@@ -176,7 +176,7 @@ def test_starting_over_deletes_everything(client: FlaskClient) -> None:
 def test_friendly_errors(client: FlaskClient, address: str) -> None:
     answer = client.get(address)
     assert answer.status_code == 404
-    assert "To the first page" in answer.text
+    assert "Back to the home page" in answer.text
 
 
 def test_an_old_cookie_is_a_fresh_start(client: FlaskClient) -> None:
@@ -193,7 +193,7 @@ def test_what_a_model_cannot_give_is_greyed_out_with_the_reason() -> None:
         until(lambda: runner.model_status()["state"] == "ready")
         page = client.get("/").text
         card = page[page.index("<h4>SaliencyMaps</h4>") :]
-        assert "needs gradients, which this model can't give." in unescape(card)
+        assert "needs gradients, which this model does not provide." in unescape(card)
         assert 'class="card unusable"' in page
         assert client.get("/visualizations/SaliencyMaps").text.count("disabled") == 0  # there are no images yet
         upload(client)
@@ -359,9 +359,7 @@ def test_the_page_of_a_run_says_that_something_is_compiled(app: Flask, client: F
     spec = Spec("ClassProbabilities", {}, session.images(), 4, {}, 0.0)
     run = Run.create(session.runs_folder, spec)
     run.report(0, 0.0, 0.0, 7.2)
-    assert (
-        "Compiling what this needs of the model, which happens once: about 7 s." in client.get(f"/runs/{run.id}").text
-    )
+    assert "Compiling the model for this visualization (only once): about 7 s." in client.get(f"/runs/{run.id}").text
     run.report(0, 0.5, 9.0, 7.2)
     assert "Compiling" not in client.get(f"/runs/{run.id}").text
 

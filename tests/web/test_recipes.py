@@ -178,7 +178,7 @@ def test_one_model_of_several_is_an_error_where_there_is_none_of_the_name(home: 
     spec_of()
     done = CliRunner().invoke(main, ["explain", "7.png", "--compare", "epoch 9"])
     assert (done.exit_code, done.stderr) == (
-        2, "picasso: There is no model epoch 9 in the setting COMPARE; there are: epoch 1, -2.\n",
+        2, "picasso: There is no model epoch 9 in the setting COMPARE; the models are: epoch 1, -2.\n",
     )  # fmt: skip
 
 
@@ -267,7 +267,7 @@ def test_what_a_program_configured(home: Path) -> None:
     spec = spec_of(visualization="Means", settings={})
     command = as_command(settings, spec, Registry(settings.plugin_dirs()), full_paths=True)
     remarks = [line for line in command.splitlines() if line.startswith("# ")]
-    start = '# Write into "config.py" first, since no option says it: '
+    start = '# First set this in "config.py", because there is no option for it: '
     lines = [line.removeprefix(start) for line in remarks]
     assert {ast.literal_eval(line.partition(" = ")[2]) for line in lines if "TOP" in line} == {2}
     (home / "config.py").write_text("\n".join(lines))

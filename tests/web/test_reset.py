@@ -41,12 +41,12 @@ def folder_of(storage: Storage, client: FlaskClient) -> Any:
 
 
 def test_it_asks_first_and_says_what_goes(client: FlaskClient) -> None:
-    assert "There is nothing of yours" in client.get("/reset").text
+    assert "You have no images or results" in client.get("/reset").text
     upload(client, 2)
     started: Any = client.post("/api/runs", json={"visualization": "Slow", "settings": {"Steps": 100_000}}).json
     page = re.sub(r"\s+", " ", client.get("/reset").text)
-    assert "This deletes 2 images, one run and no audits of yours from this server." in page
-    assert "One of them is still at work and will be stopped." in page
+    assert "This deletes your 2 images, 1 run and 0 audits from this server." in page
+    assert "One of them is still running and will be stopped." in page
     assert 'href="/reset"' in client.get("/").text
     assert len(client.get("/api/images").get_json()["images"]) == 2
     client.post("/reset")
@@ -162,7 +162,7 @@ def test_what_was_dropped_makes_room(narrow: Flask, monkeypatch: pytest.MonkeyPa
     upload(second)
     gone = first.post("/reset/undo")
     assert gone.status_code == 404
-    assert "room was needed" in gone.text
+    assert "the server needed the space" in gone.text
     # The same where it is the disk space that is used up.
     second.post("/reset")
     monkeypatch.setattr(storage._quotas, "_total_mb", 0.0001)

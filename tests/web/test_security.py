@@ -185,7 +185,7 @@ def test_an_unforeseen_error_is_a_friendly_page(app: Flask, monkeypatch: pytest.
     monkeypatch.setattr("picasso.web.pages.home.find_session", broken)
     page = client.get("/")
     assert page.status_code == 500
-    assert "Something went wrong on our side" in page.text
+    assert "An internal error occurred" in page.text
     assert "secret" not in page.text
 
 
@@ -196,7 +196,7 @@ def test_a_full_disk_is_said(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("picasso.web.pages.home.find_session", full)
     page = app.test_client().get("/")
     assert page.status_code == 507
-    assert "disk is full; delete runs" in page.text
+    assert "disk is full. Delete runs" in page.text
 
 
 def test_a_host_name_that_is_not_served_is_told_the_setting(client: FlaskClient) -> None:

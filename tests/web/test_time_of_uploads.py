@@ -15,7 +15,7 @@ from picasso.web import context
 from tests.conftest import noise_image, png
 from tests.jobs.test_engine import until
 
-LATE = "the last 2 of 4 images were not stored; send fewer at once"
+LATE = "the last 2 of 4 images were not stored. Send fewer images at once"
 
 
 @pytest.fixture(autouse=True)
@@ -64,5 +64,5 @@ def test_the_form_of_an_audit_starts_none(client: FlaskClient) -> None:
     folders = [f"all/{folder}/{part}" for folder in "01" for part in range(MIN_PER_CLASS)]
     files = [one for folder in folders for one in four(folder)]
     answer = client.post("/audit", data={"file": files})
-    assert (answer.status_code, "send fewer at once" in answer.text) == (413, True)
+    assert (answer.status_code, "Send fewer images at once" in answer.text) == (413, True)
     assert client.get("/api/audits").get_json()["audits"] == []

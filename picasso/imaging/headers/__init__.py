@@ -1,7 +1,7 @@
-"""What the header of an image file tells, read by ourselves before a decoder sees any of the file.
+"""The headers of image files, parsed before a decoder sees any part of the file.
 
-Each format has its module. It finds the size, counts what is repeated (scans, chunks, strips), and gives on only those
-parts of the file of which pixels are made: no metadata, no second frame and no appended bytes reach a decoder.
+Each format has its own module. It reads the size, counts repeated parts (scans, chunks, strips), and passes on only
+the parts of the file that define pixels: no metadata, no second frame and no appended bytes reach a decoder.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from PIL import UnidentifiedImageError
 from picasso.imaging.headers import bmp, gif, jpeg, png, tiff, webp
 from picasso.imaging.headers.base import Header, Limits
 
-# How the files of each format begin.
+# The signatures of the formats.
 READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes, Limits], Header]], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), png.read),
     (re.compile(rb"\xff\xd8\xff"), jpeg.read),
@@ -26,12 +26,12 @@ READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes, Limits], Header]], ...]
 
 
 def read(body: bytes, limits: Limits) -> Header:
-    """Return what the header of a file says.
+    """Return the header of a file.
 
     Raises:
-        UnidentifiedImageError: it is no image of a format that is read, or its size is not to be found.
-        UnsupportedImage, TooLarge: it is one that is not decoded; known before memory is taken.
-        ValueError, IndexError, struct.error: it is cut off or broken.
+        UnidentifiedImageError: it is not an image of a supported format, or its size can't be found.
+        UnsupportedImage, TooLarge: the image is not accepted; checked before memory is allocated.
+        ValueError, IndexError, struct.error: it is truncated or damaged.
     """
     for begins, reader in READERS:
         if begins.match(body):

@@ -1,4 +1,4 @@
-"""What the readers of all formats share: the header, the limits, and the orientation in EXIF and XMP."""
+"""The base of the readers of all formats: the header, the limits, and the orientation in EXIF and XMP."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import IO, Any
 from picasso.errors import TooLarge
 
 ORIENTATION = 0x0112
-# Nobody's EXIF has more entries in its first directory.
+# Real EXIF blocks do not have more entries in their first directory.
 MAX_ENTRIES = 1_000
 XMP = re.compile(rb"tiff:Orientation(?:=\"|>)([1-8])")
 MILLION = 1_000_000
 
 
 class Parts:
-    """Several pieces of a file as if they were one."""
+    """Several parts of a file, joined without copying."""
 
     def __init__(self, pieces: Sequence[memoryview]) -> None:
         self.pieces = [piece for piece in pieces if len(piece)]
@@ -67,17 +67,17 @@ class _Reader(io.RawIOBase):
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of an image file before anything is decoded.
+    """The properties of an image file before decoding.
 
     Attributes:
-        form: what Pillow calls its format.
-        size: (width, height) in pixels, as they are stored.
-        body: of the file, what a decoder needs for the pixels of its first frame; it is not copied.
-        orientation: how it is stored, 1 to 8 as in EXIF; 1 is upright.
-        working: bytes that the decoder takes beside the image that it fills.
-        whole: whether the decoder wants the whole file at once, and so a copy of it.
-        mode: of the image, where the decoder does not tell; else "".
-        offset: (left, top) of the frame in the image, where it is smaller.
+        form: Pillow's name of its format.
+        size: (width, height) in pixels as stored.
+        body: the parts of the file that a decoder needs for the pixels of the first frame, not copied.
+        orientation: its orientation, 1 to 8 as in EXIF; 1 is upright.
+        working: the bytes that the decoder needs in addition to the image itself.
+        whole: whether the decoder needs the whole file at once, and therefore a copy of it.
+        mode: the mode of the image, if the decoder does not report it; else "".
+        offset: (left, top) of the frame in the image, if it is smaller.
         frame: (width, height) of the frame.
     """
 
@@ -94,35 +94,33 @@ class Header:
 
 @dataclass(frozen=True)
 class Limits:
-    """What an image may have.
+    """The limits of an image.
 
     Attributes:
-        shown: what the image is called in messages.
-        megapixels: the most pixels, in millions.
+        shown: the name of the image in messages.
+        megapixels: the maximum number of pixels, in millions.
     """
 
     shown: str
     megapixels: int
 
     def check(self, width: int, height: int) -> None:
-        """Raise TooLarge for more pixels than are allowed, and ValueError for none."""
+        """Raise TooLarge for more pixels than allowed, and ValueError for none."""
         if width < 1 or height < 1:
             raise ValueError("an image without pixels")
         if width * height > self.megapixels * MILLION:
             pixels = f"{width} x {height}"
-            raise TooLarge(
-                f"{self.shown} has {pixels} pixels, more than the {self.megapixels} million that are allowed."
-            )
+            raise TooLarge(f"{self.shown} has {pixels} pixels, more than the {self.megapixels} million allowed.")
 
 
 def ranged(body: bytes, ranges: list[tuple[int, int]], *more: bytes) -> Parts:
-    """Return these ranges of a file, one behind the other, and more bytes behind them."""
+    """Return the given ranges of a file, joined, followed by additional bytes."""
     view = memoryview(body)
     return Parts([*(view[start:end] for start, end in ranges), *(memoryview(one) for one in more)])
 
 
 def keep(ranges: list[tuple[int, int]], start: int, end: int) -> None:
-    """Add a range; one that continues the last makes it longer."""
+    """Add a range; one that continues the last range extends it."""
     if ranges and ranges[-1][1] == start:
         ranges[-1] = (ranges[-1][0], end)
     else:
@@ -130,14 +128,14 @@ def keep(ranges: list[tuple[int, int]], start: int, end: int) -> None:
 
 
 def orientation(exif: bytes, xmp: bytes = b"") -> int:
-    """Return the orientation that metadata tells, 1 to 8; 1 where it can't be read.
+    """Return the orientation in the metadata, 1 to 8; 1 if it can't be read.
 
-    Only this one entry of the first directory is looked for: directories may point to each other for ever, and the
-    values of their entries overlap.
+    Only this one entry of the first directory is read, because directories may refer to each other in a loop, and the
+    values of their entries may overlap.
 
     Args:
-        exif: a block of EXIF, with or without the six bytes that it begins with in JPEG.
-        xmp: is looked at where EXIF has none.
+        exif: a block of EXIF, with or without its six-byte prefix in JPEG.
+        xmp: a block of XMP, used if EXIF has no orientation.
     """
     try:
         found = in_directory(exif.removeprefix(b"Exif\0\0"))
@@ -149,7 +147,7 @@ def orientation(exif: bytes, xmp: bytes = b"") -> int:
 
 
 def in_directory(block: bytes) -> int:
-    """Return the orientation that a block of EXIF holds, or 0."""
+    """Return the orientation in a block of EXIF, or 0."""
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
     if order is None:
         return 0

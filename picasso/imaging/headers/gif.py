@@ -1,4 +1,4 @@
-"""GIF: the screen and the first image on it."""
+"""GIF: the logical screen and the first image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXTENSION, IMAGE, CONTROL = 0x21, 0x2C, 0xF9
 
 
 def read(body: bytes, limits: Limits) -> Header:
-    """Return what a GIF says before its first image."""
+    """Return the header of a GIF."""
     if len(body) < 13:
         raise UnidentifiedImageError
     width, height, flags = struct.unpack_from("<HHB", body, 6)
@@ -30,12 +30,12 @@ def read(body: bytes, limits: Limits) -> Header:
         elif kind == IMAGE:
             break
         else:
-            # As decoders do: what is no block is passed over.
+            # Like decoders, skip bytes that are not a block.
             place += 1
     else:
         raise ValueError("too many blocks")
     left, top, across, down, own = struct.unpack_from("<HHHHB", body, place + 1)
-    # The screen grows with a first image that is larger.
+    # A larger first image enlarges the screen.
     size = max(width, left + across), max(height, top + down)
     limits.check(*size)
     end = min(behind(body, place + 11 + table(own)), len(body))
@@ -43,12 +43,12 @@ def read(body: bytes, limits: Limits) -> Header:
 
 
 def table(flags: int) -> int:
-    """Return how many bytes a table of colours takes."""
+    """Return the size of a colour table in bytes."""
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 def behind(body: bytes, place: int) -> int:
-    """Return the place behind the blocks of data that begin at ``place``, or the end of the file."""
+    """Return the position after the data blocks that begin at ``place``, or the end of the file."""
     last = len(body)
     while place < last and (length := body[place]):
         place += 1 + length

@@ -1,4 +1,4 @@
-"""JPEG: the segments that a decoder needs, the number of scans, and what memory they take."""
+"""JPEG: the segments that a decoder needs, the number of scans, and their memory."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from PIL import UnidentifiedImageError
 from picasso.errors import TooLarge, UnsupportedImage
 from picasso.imaging.headers.base import Header, Limits, keep, orientation, ranged
 
-# Behind the data of a scan, what is no escaped byte, no restart marker and no filling.
+# The end of a scan's data: a marker other than an escaped byte, a restart marker or a fill byte.
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 BASELINE, EXTENDED, PROGRESSIVE = 0xC0, 0xC1, 0xC2
 HUFFMAN, QUANTIZATION, RESTART, SCAN, END, APP_1 = 0xC4, 0xDB, 0xDD, 0xDA, 0xD9, 0xE1
-# All that begin a frame, of which the others are arithmetic, lossless or hierarchical coding.
+# All frame markers; the unsupported ones are for arithmetic, lossless or hierarchical coding.
 FRAMES = tuple(kind for kind in range(0xC0, 0xD0) if kind not in (0xC4, 0xC8, 0xCC))
 NEEDED = (*FRAMES, HUFFMAN, QUANTIZATION, RESTART, SCAN, END)
-# Two that say how colours are stored, and where metadata is.
+# The two markers that define how colours are stored, and the prefixes of metadata.
 COLOURS = {0xE0: b"JFIF\0", 0xEE: b"Adobe"}
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 MAX_SEGMENTS = 5_000
-# A decoder goes over all pixels once for each scan; the usual progressive file has ten.
+# A decoder processes all pixels once per scan; a typical progressive file has ten.
 MAX_SCANS = 100
 
 
 def read(body: bytes, limits: Limits) -> Header:
-    """Return what the segments of a JPEG say."""
+    """Return the header of a JPEG from its segments."""
     ranges = [(0, 2)]
     frame: tuple[int, int, int, bytes] | None = None
     scans, exif, xmp, known = 0, b"", b"", set[bytes]()
@@ -43,7 +43,7 @@ def read(body: bytes, limits: Limits) -> Header:
         elif kind == APP_1:
             exif = exif or (body[start + 4 : end] if begins.startswith(EXIF) else b"")
             xmp = xmp or (body[start + 4 : end] if begins.startswith(XMP) else b"")
-        # How colours are stored is said once.
+        # The storage of colours is defined only once.
         colours = COLOURS.get(kind, b"-") == begins[:5] and begins[:5] not in known
         if colours:
             known.add(begins[:5])
@@ -53,17 +53,17 @@ def read(body: bytes, limits: Limits) -> Header:
         raise UnidentifiedImageError
     if scans > MAX_SCANS:
         raise TooLarge(
-            f"{limits.shown} is a JPEG of {scans:,} scans, more than the {MAX_SCANS} that are allowed; save it anew "
+            f"{limits.shown} is a JPEG with {scans:,} scans, more than the {MAX_SCANS} allowed. Save it again "
             "as JPEG or PNG."
         )
     kind, width, height, parts = frame
-    # Of several scans, all coefficients are kept until the last one was read.
+    # With several scans, all coefficients are kept until the last scan has been read.
     working = coefficients(width, height, parts) if kind == PROGRESSIVE or scans > 1 else 0
     return Header("JPEG", (width, height), ranged(body, ranges), orientation(exif, xmp), working)
 
 
 def segments(body: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the kind of each segment, where it begins and where it ends: a scan behind its data."""
+    """Yield the kind, the start and the end of each segment; a scan ends after its data."""
     place = 2
     for _ in range(MAX_SEGMENTS):
         found = MARKER.search(body, place)
@@ -92,8 +92,8 @@ def frame_of(kind: int, content: bytes, limits: Limits) -> tuple[int, int, int, 
     limits.check(width, height)
     if kind not in (BASELINE, EXTENDED, PROGRESSIVE):
         raise UnsupportedImage(
-            f"{limits.shown} is a JPEG of a kind that can't be read (arithmetic, lossless or hierarchical coding); "
-            "save it as an ordinary JPEG or PNG."
+            f"{limits.shown} is an unsupported kind of JPEG (arithmetic, lossless or hierarchical coding). "
+            "Save it as an ordinary JPEG or PNG."
         )
     if count not in (1, 3, 4) or len(content) < 6 + 3 * count:
         raise ValueError("so many components")
@@ -101,7 +101,7 @@ def frame_of(kind: int, content: bytes, limits: Limits) -> tuple[int, int, int, 
 
 
 def coefficients(width: int, height: int, parts: bytes) -> int:
-    """Return how many bytes the coefficients of all components take: two each."""
+    """Return the size of the coefficients of all components in bytes: two each."""
     factors = [(part >> 4, part & 15) for part in parts[1::3]]
     if not all(1 <= across <= 4 and 1 <= down <= 4 for across, down in factors):
         raise ValueError("a sampling factor outside of 1 to 4")

@@ -1,4 +1,4 @@
-"""PNG: the chunks of the image itself; of an animation, those of its first image."""
+"""PNG: the chunks of the image; for an animation, those of its first image."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from picasso.imaging.headers.base import Header, Limits, keep, orientation, rang
 
 NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 MAX_CHUNKS = 100_000
-# As Pillow has them: what one compressed text or colour profile may unpack to, and all together.
+# Pillow's limits on the unpacked size of one compressed text or colour profile, and of all together.
 MAX_UNPACKED, MAX_IN_TOTAL = 1 << 20, 64 << 20
 XMP = b"XML:com.adobe.xmp"
 
 
 def read(body: bytes, limits: Limits) -> Header:
-    """Return what the chunks of a PNG say."""
+    """Return the header of a PNG from its chunks."""
     if body[12:16] != b"IHDR" or len(body) < 33:
         raise UnidentifiedImageError
     size = struct.unpack_from(">II", body, 16)
@@ -47,7 +47,7 @@ def read(body: bytes, limits: Limits) -> Header:
 
 
 def unpacked_size(kind: bytes, text: bytes) -> int:
-    """Return to how many bytes the text of a chunk unpacks, or raise ValueError where that is too many."""
+    """Return the unpacked size of a chunk's text in bytes, or raise ValueError if it is too large."""
     _, _, rest = text.partition(b"\0")
     if kind == b"iTXt":
         compressed, rest = rest[:1] == b"\1", rest[2:].partition(b"\0")[2].partition(b"\0")[2]
@@ -58,7 +58,7 @@ def unpacked_size(kind: bytes, text: bytes) -> int:
     try:
         size = len(zlib.decompressobj().decompress(rest, MAX_UNPACKED + 1))
     except zlib.error:
-        # It is not needed, and so may be torn.
+        # It is not needed, so it may be incomplete.
         return 0
     if size > MAX_UNPACKED:
         raise ValueError("a text too long")

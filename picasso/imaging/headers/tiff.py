@@ -1,4 +1,4 @@
-"""TIFF: its first directory, of which only the tags remain that pixels need."""
+"""TIFF: the first directory, reduced to the tags that define pixels."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIPS, SAMPLES, ROWS, PLANAR = 273, 277, 278, 284
 TILE_WIDTH, TILE_HEIGHT, TILES = 322, 323, 324
-# The others: the order of bits, lengths of strips and tiles, predictor, colours, kinds of samples, YCbCr.
+# The others: bit order, lengths of strips and tiles, predictor, colours, sample formats, YCbCr.
 NEEDED = {
     WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIPS, SAMPLES, ROWS, PLANAR, TILE_WIDTH, TILE_HEIGHT, TILES,
     266, 279, 317, 320, 325, 338, 339, 529, 530, 531, 532,
 }  # fmt: skip
-# Letters of the struct module by the type of a value; rationals and texts are not looked into.
+# The format characters of the struct module by the type of a value; rationals and texts are not read.
 LETTERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 MAX_ENTRIES, MAX_PIECES, MAX_TAG_BYTES = 65_535, 100_000, 4_000_000
@@ -27,7 +27,7 @@ UNCOMPRESSED, SEPARATE, YCBCR = 1, 2, 6
 
 
 def read(body: bytes, limits: Limits) -> Header:
-    """Return what the first directory of a TIFF says."""
+    """Return the header of a TIFF from its first directory."""
     try:
         tags, patched = directory(body)
         width, height = tags[WIDTH][0], tags[HEIGHT][0]
@@ -45,7 +45,7 @@ def read(body: bytes, limits: Limits) -> Header:
 
 
 def directory(body: bytes) -> tuple[dict[int, tuple[int, ...]], Parts]:
-    """Return the values of the tags that are needed, and the file with a directory that has no others."""
+    """Return the values of the needed tags, and the file with a directory reduced to these tags."""
     order, big = "<" if body[:2] == b"II" else ">", 43 in body[2:4]
     first, counted, entry, letter = (8, "Q", 20, "Q") if big else (4, "H", 12, "I")
     (start,) = struct.unpack_from(order + letter, body, first)
@@ -72,10 +72,10 @@ def directory(body: bytes) -> tuple[dict[int, tuple[int, ...]], Parts]:
             raise ValueError("values outside of the file")
         read_as = LETTERS.get(kind)
         tags[tag] = struct.unpack_from(f"{order}{number}{read_as}", body, at) if read_as else ()
-        # Its orientation is ours to heed.
+        # Picasso applies the orientation itself.
         if tag != ORIENTATION:
             kept.append(body[place : place + entry])
-    # No further directory follows.
+    # There is no further directory.
     table = struct.pack(order + counted, len(kept)) + b"".join(kept) + bytes(field)
     view = memoryview(body)
     return tags, Parts([view[:start], memoryview(table), view[start + len(table) :]])
@@ -88,15 +88,13 @@ def turned(tags: dict[int, tuple[int, ...]]) -> int:
 
 
 def working(tags: dict[int, tuple[int, ...]], width: int, height: int, limits: Limits) -> int:
-    """Return the bytes that a strip or a tile takes; each is unpacked as a whole, however little of it is needed."""
+    """Return the size of a strip or a tile in bytes; each is always unpacked as a whole."""
     across, down = first(tags, TILE_WIDTH, width), first(tags, TILE_HEIGHT, height)
     if TILES not in tags:
         across, down = width, min(first(tags, ROWS, height), height)
     pixels = across * down
     if pixels > limits.megapixels * MILLION:
-        raise TooLarge(
-            f"{limits.shown} has tiles of more than the {limits.megapixels} million pixels that are allowed."
-        )
+        raise TooLarge(f"{limits.shown} has tiles with more than the {limits.megapixels} million pixels allowed.")
     if first(tags, COMPRESSION, UNCOMPRESSED) == UNCOMPRESSED:
         return 0
     samples, bits = first(tags, SAMPLES, 1), tags.get(BITS) or (1,)

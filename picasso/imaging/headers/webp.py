@@ -1,4 +1,4 @@
-"""WebP: its first frame as a file of its own."""
+"""WebP: the first frame as a separate file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ALPHA = 0x10
 
 
 def read(body: bytes, limits: Limits) -> Header:
-    """Return what the chunks of a WebP say."""
+    """Return the header of a WebP from its chunks."""
     canvas: tuple[int, int] | None = None
     offset, exif, xmp = (0, 0), b"", b""
     parts: dict[bytes, bytes] = {}
@@ -40,14 +40,14 @@ def read(body: bytes, limits: Limits) -> Header:
         raise ValueError("a frame outside of the canvas")
     alpha = alpha or (name == b"VP8 " and b"ALPH" in parts)
     pixels, channels = frame[0] * frame[1], 4 if alpha else 3
-    # Beside the pixels as they come out of the decoder, it keeps those of a lossless frame, or of a lossless mask.
+    # In addition to its output, the decoder keeps the pixels of a lossless frame or of a lossless mask.
     inner = 4 if name == b"VP8L" else 5 if alpha else 0
     return Header(
         "WEBP",
         size,
         Parts([memoryview(alone(name, parts, frame, alpha=alpha))]),
         orientation(exif, xmp),
-        # Where the image is filled, the decoder has ended; more of the two counts.
+        # The decoder has finished when the image is filled, so the larger of both counts.
         pixels * max(channels, channels + inner - 4),
         mode="RGBA" if alpha or frame != size else "RGB",
         offset=offset,
@@ -56,7 +56,7 @@ def read(body: bytes, limits: Limits) -> Header:
 
 
 def chunks(body: bytes, place: int) -> list[tuple[bytes, bytes]]:
-    """Return the names and contents of the chunks from ``place`` on."""
+    """Return the names and contents of the chunks after ``place``."""
     found = []
     while place + 8 <= len(body):
         kind, length = struct.unpack_from("<4sI", body, place)
@@ -68,12 +68,12 @@ def chunks(body: bytes, place: int) -> list[tuple[bytes, bytes]]:
 
 
 def three(content: bytes, place: int) -> int:
-    """Return a number of three bytes."""
+    """Return a three-byte integer."""
     return int.from_bytes(content[place : place + 3], "little")
 
 
 def lossy(content: bytes) -> tuple[tuple[int, int], bool]:
-    """Return the size of a lossy frame, which has no transparency of its own."""
+    """Return the size of a lossy frame, which itself has no transparency."""
     if len(content) < 10 or content[3:6] != b"\x9d\x01\x2a":
         raise UnidentifiedImageError
     width, height = struct.unpack_from("<HH", content, 6)

@@ -1,4 +1,4 @@
-"""The REST API: the application, its model and its visualizations, and the original's one call that waits."""
+"""The REST API: the application, its model and its visualizations, and the synchronous call of the original."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from picasso.web.presentation import output_name
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
-# How long the synchronous call of the original waits before it gives up, in seconds.
+# The timeout of the synchronous call of the original, in seconds.
 RUN_TIMEOUT = 600
 
 
 @blueprint.get("/", strict_slashes=False)
 def root() -> Response:
-    """Say hello."""
+    """Return a greeting and the version."""
     return jsonify(message="Picasso shows where an image classifier looks.", version=__version__)
 
 
@@ -42,17 +42,17 @@ def app_state() -> Response:
 
 @blueprint.get("/model")
 def show_model() -> Response:
-    """Return what Picasso understood of the model, its layers, and its answers for the samples."""
+    """Return a summary of the model, its layers, and its predictions for the samples."""
     status = services().runner.model_status()
     if status["state"] != "ready":
-        loading = f"{services().settings.model_name()} is still loading; try again in a few seconds."
+        loading = f"{services().settings.model_name()} is still loading. Try again in a few seconds."
         raise NotReady(status.get("error", loading))
     return jsonify(status["report"])
 
 
 @blueprint.get("/visualizers")
 def list_visualizers() -> Response:
-    """List the visualizations; ``reason`` says why one can't be used with this model."""
+    """List the visualizations; ``reason`` explains why one can't be used with this model."""
     runner = services().runner
     entries = services().registry.entries()
     usable = [(entry, runner.unusable(entry)) for entry in entries]
@@ -80,15 +80,15 @@ def show_visualizer(name: str) -> Response:
 
 @blueprint.get("/visualize")
 def visualize() -> Response:
-    """Run one visualization of one image and wait for it: the original's call."""
+    """Run one visualization of one image and wait for the result: the call of the original."""
     values = request.args.to_dict()
     uid, name = values.pop("image", None), values.pop("visualizer", None)
     if uid is None or name is None:
         missing = "image" if uid is None else "visualizer"
-        raise BadRequest("Name the image as image=<uid> and the visualization as visualizer=<name>.", field=missing)
+        raise BadRequest("Specify the image as image=<uid> and the visualization as visualizer=<name>.", field=missing)
     session = need_session()
     session.check_room()
-    # The server tells whether the client still listens; others than ours may not.
+    # Picasso's own server reports whether the client is still connected; other servers may not.
     gone = request.environ.get("waitress.client_disconnected", lambda: False)
     run = services().runner.run_and_wait(
         session.runs_folder, name, values, [session.image(uid)], timeout=RUN_TIMEOUT, gone=gone
@@ -102,7 +102,7 @@ def visualize() -> Response:
 
 
 def classic(run: Run, document: dict[str, Any]) -> dict[str, Any]:
-    """Return a result with the fields and spellings of the original."""
+    """Return a result with the field names of the original."""
     names = {
         kind: [output_name(run, "0", panel["file"]) for panel in document["panels"] if panel["kind"] == kind]
         for kind in ("map", "image")

@@ -19,10 +19,10 @@ from picasso.web.presentation import present_audit
 blueprint = Blueprint("api_audits", __name__, url_prefix="/api")
 
 EXAMPLE = '{"classes": {"tank": 60, "no tank": 60}}'
-# No folder of images has more, and each of them is looked up.
+# No image folder has more, and each of them is looked up.
 MAX_FOLDERS = 5_000
 MAX_NUMBER = 999_999_999
-# The report is one page without a script that loads nothing; in case one of its words is more than a word, a sandbox.
+# The report is one page without scripts that loads nothing. The sandbox is a second barrier against injected markup.
 REPORT_POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -52,7 +52,7 @@ def documents(session: Session | None) -> list[dict[str, Any]]:
 
 
 def whole(body: dict[str, Any], field: str, default: int) -> int:
-    """Return a whole number, 0 or larger, from the body of a request."""
+    """Return a non-negative integer from the body of a request."""
     value = body.get(field, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_NUMBER:
         raise BadRequest(f"{field} must be a whole number from 0 to {MAX_NUMBER}.", field=field)
@@ -61,12 +61,12 @@ def whole(body: dict[str, Any], field: str, default: int) -> int:
 
 @blueprint.post("/audits/estimate")
 def estimate_audit() -> Response:
-    """Return which classes an audit of some folders compares, how many images it takes, and about how long."""
+    """Return which classes an audit of these folders would compare, how many images it would use, and its time."""
     body = json_body(EXAMPLE, "classes")
     folders, pairs = body.get("classes"), whole(body, "pairs", PAIRS)
     counted = isinstance(folders, dict) and all(type(n) is int and 0 <= n <= MAX_NUMBER for n in folders.values())
     if not isinstance(folders, dict) or not counted or len(folders) > MAX_FOLDERS:
-        raise BadRequest(f"classes must be folders with how many images they have, as in {EXAMPLE}.", field="classes")
+        raise BadRequest(f"classes must map folders to their numbers of images, as in {EXAMPLE}.", field="classes")
     classes, found = Classes(services().runner.class_names()), defaultdict[int, list[str]](list)
     for folder in sorted(folders):
         found[classes.innermost(folder)].append(folder)
@@ -84,7 +84,7 @@ def estimate_audit() -> Response:
 
 @blueprint.post("/audits")
 def create_audit() -> Response:
-    """Begin an audit; its images are sent next."""
+    """Create an audit; send its images next."""
     names = services().runner.class_names()
     services().runner.check_audits()
     audit = make_session().new_audit(names)
@@ -99,13 +99,13 @@ def list_audits() -> Response:
 
 @blueprint.post("/audits/<audit_id>/images")
 def add_audit_images(audit_id: str) -> Response:
-    """Store images of one class: the multipart fields ``class``, its name or index or folder, and ``file``."""
+    """Store images of one class: the multipart fields ``class`` (name, index or folder) and ``file``."""
     session, audit = need_session(), need_audit(audit_id)
     uploads = [file for file in request.files.getlist("file") if file.filename]
     folder = request.form.get("class", "")
     if not uploads or not folder:
         missing = "file" if folder else "class"
-        raise BadRequest("Send images in the field file, and their class in the field class.", field=missing)
+        raise BadRequest("Send images in the field file and their class in the field class.", field=missing)
     target = Classes(audit.class_names).innermost(folder)
     audit.check_open()
     session.check_room()
@@ -117,7 +117,7 @@ def add_audit_images(audit_id: str) -> Response:
                 stored += 1
             except (BadRequest, UnsupportedImage, TooLarge, Busy) as error:
                 if isinstance(error, Busy) and upload is uploads[0]:
-                    # Nothing was stored, so that all can be sent again.
+                    # Nothing was stored, so the client can send all images again.
                     raise
                 refused.append(error.message)
     except TooLarge as error:
@@ -128,11 +128,11 @@ def add_audit_images(audit_id: str) -> Response:
 
 @blueprint.post("/audits/<audit_id>/start")
 def start_audit(audit_id: str) -> tuple[Response, int, dict[str, str]]:
-    """Queue an audit whose images are there; one that was cancelled or failed goes on where it was."""
+    """Queue an audit that has its images; one that was cancelled or failed continues where it stopped."""
     audit, body = need_audit(audit_id), json_body('{"pairs": 10}', "pairs")
     budget = body.get("budget")
     if budget is not None and (type(budget) not in (int, float) or not 0 < budget <= MAX_NUMBER):
-        raise BadRequest("budget must be a number of seconds, or left out.", field="budget")
+        raise BadRequest("budget must be a number of seconds or omitted.", field="budget")
     services().runner.start_audit(
         audit, pairs=whole(body, "pairs", PAIRS), seed=whole(body, "seed", 0), budget=budget or MAX_NUMBER
     )
@@ -142,13 +142,13 @@ def start_audit(audit_id: str) -> tuple[Response, int, dict[str, str]]:
 
 @blueprint.get("/audits/<audit_id>")
 def show_audit(audit_id: str) -> Response:
-    """Return how an audit stands, and what it found so far."""
+    """Return the state of an audit and its findings so far."""
     return jsonify(document(need_audit(audit_id)))
 
 
 @blueprint.post("/audits/<audit_id>/cancel")
 def cancel_audit(audit_id: str) -> Response:
-    """Stop an audit; what it found so far is kept, and it can be started again."""
+    """Stop an audit; its findings so far are kept, and it can be started again."""
     need_audit(audit_id).cancel()
     return jsonify(ok=True)
 
@@ -163,7 +163,7 @@ def delete_audit(audit_id: str) -> Response:
 
 @blueprint.get("/audits/<audit_id>/report.html")
 def audit_report(audit_id: str) -> Response:
-    """Return the report of an audit that is finished, as one page with everything in it."""
+    """Return the report of a finished audit as one self-contained page."""
     response = send_file(made(audit_id, "report.html"))
     response.headers["Content-Security-Policy"] = REPORT_POLICY
     return response
@@ -171,19 +171,19 @@ def audit_report(audit_id: str) -> Response:
 
 @blueprint.get("/audits/<audit_id>/audit.json")
 def audit_json(audit_id: str) -> Response:
-    """Return everything that an audit found."""
+    """Return all findings of an audit."""
     return send_file(made(audit_id, "audit.json"), as_attachment=True)
 
 
 @blueprint.get("/audits/<audit_id>/junit.xml")
 def audit_junit(audit_id: str) -> Response:
-    """Return the outcome of an audit as JUnit XML, for a build."""
+    """Return the outcome of an audit as JUnit XML, for CI."""
     return send_file(made(audit_id, "junit.xml"), "application/xml", as_attachment=True)
 
 
 def made(audit_id: str, name: str) -> Path:
-    """Return a file of an audit that is finished, or raise BadRequest."""
+    """Return a file of a finished audit, or raise BadRequest."""
     audit = need_audit(audit_id)
     if audit.state() != "finished":
-        raise BadRequest("The audit is not finished; wait for it, or start it again if it was cancelled.")
+        raise BadRequest("The audit is not finished. Wait for it, or start it again if it was cancelled.")
     return audit.out / name

@@ -25,9 +25,9 @@ def add_image() -> Response:
         try:
             stored.append(session.add_image(file.stream, file.filename or ""))
         except Busy:
-            # Whoever tries again sends all of them again.
+            # A client that tries again sends all of them again.
             for image in stored:
-                # Somebody may have removed it in another tab.
+                # It may have been removed in another tab.
                 with suppress(NotFound):
                     session.remove_image(image["uid"])
             raise
@@ -43,7 +43,7 @@ def list_images() -> Response:
 
 
 def described(image: StoredImage) -> dict[str, Any]:
-    """Return what the API says of an image; where it lies is nobody's business."""
+    """Return the public description of an image, without its path on the server."""
     shown = {"filename": image["filename"], "uid": image["uid"], "name": image["name"]}
     return {**shown, "notes": image.get("notes", [])}
 
@@ -57,7 +57,7 @@ def delete_image(uid: str) -> Response:
 
 @blueprint.put("/images/order")
 def arrange_images() -> Response:
-    """Put images into an order: ``images``, a list of numbers; those left out follow as they were."""
+    """Reorder the images: ``images`` is a list of numbers; omitted ones follow in their old order."""
     uids = json_body('{"images": [2, 0, 1]}', "images").get("images")
     need_session().arrange(image_numbers(uids))
     return list_images()

@@ -1,7 +1,7 @@
-"""The description of the REST API as OpenAPI 3.1, made from the routes and types, and a page to read it.
+"""The description of the REST API as OpenAPI 3.1, generated from the routes and types, and a page to read it.
 
-apispec was chosen because it only collects: routes, errors and validation stay ours, and it is small and maintained;
-msgspec makes the schemas, because it reads TypedDicts and dataclasses as they are.
+apispec only collects the description: routes, errors and validation remain in this package, and it is small and
+maintained. msgspec generates the schemas, because it reads TypedDicts and dataclasses directly.
 """
 
 from __future__ import annotations
@@ -28,16 +28,19 @@ blueprint = Blueprint("openapi", __name__, url_prefix="/api")
 
 TITLE = "Picasso"
 SUMMARY = """\
-Everything that the pages do can be done by a program. Images, runs, audits and results belong to a session: the first
-upload starts one and sets a cookie, which every later request sends. Every error has one shape."""
-# Errors that a request can be answered with, by the status; those of start-up are none of them.
+Programs can do everything that the pages do. Images, runs, audits and results belong to a session. The first upload
+starts a session and sets a cookie that every later request must send. All errors have the same format."""
+# The errors that a request can cause, by status; start-up errors are not included.
 FAMILY = [
     errors.BadRequest, errors.Unauthorized, errors.Forbidden, errors.NotFound, errors.TooLarge,
     errors.UnsupportedImage, errors.TooMany, errors.RunError, errors.WorkerDied, errors.ModelError, errors.NotReady,
     errors.Busy, errors.StorageFull,
 ]  # fmt: skip
-OTHERS = {416: ("http_error", "The file has no such part."), 500: ("internal", "Something went wrong on the server.")}
-# Types by the names that the schemas have.
+OTHERS = {
+    416: ("http_error", "The requested range is not satisfiable."),
+    500: ("internal", "An internal error occurred."),
+}
+# The types by the names of their schemas.
 NAMED = {**vars(schemas), **vars(schemas_runs), **vars(schemas_audits), **vars(schemas_questions)}
 NAMED |= {"Direction": audit_documents.Direction, "Place": Place}
 REFERENCE = "#/components/schemas/{name}"
@@ -49,7 +52,7 @@ def show_description() -> Response:
     """Return the description of this API as OpenAPI 3.1, for programs."""
     made = document()
     schemes = {"session": {**made["components"]["securitySchemes"]["session"], "name": cookie_name()}}
-    # The same for everybody but for the addresses under which this visitor reaches it.
+    # The same for all visitors, except for the URL under which they reach the server.
     components = {**made["components"], "securitySchemes": schemes}
     return jsonify({**made, "servers": [{"url": f"{request.script_root}/"}], "components": components})
 
@@ -61,7 +64,7 @@ def show_docs() -> str:
 
 
 def document() -> dict[str, Any]:
-    """Return the description of the current application; it is made once."""
+    """Return the description of the current application; it is generated once."""
     app = current_app
     if "picasso.openapi" not in app.extensions:
         app.extensions["picasso.openapi"] = described(app)
@@ -69,7 +72,7 @@ def document() -> dict[str, Any]:
 
 
 def described(app: Flask) -> dict[str, Any]:
-    """Make the description of an application."""
+    """Generate the description of an application."""
     info = {"description": SUMMARY, "license": {"name": "EPL-2.0", "identifier": "EPL-2.0"}}
     spec = APISpec(TITLE, __version__, "3.1.1", info=info, servers=[{"url": "/"}])
     for name, text in TAGS.items():
@@ -86,7 +89,7 @@ def described(app: Flask) -> dict[str, Any]:
 
 
 def api_operations(app: Flask) -> list[tuple[Rule, str, Operation]]:
-    """Return the routes under /api with their methods and what is known of them, in the order of the table.
+    """Return the routes under /api with their methods and operations, in the order of the table.
 
     Raises:
         KeyError: a route is not in the table.
@@ -123,16 +126,16 @@ def describe(app: Flask, rule: Rule, operation: Operation) -> dict[str, Any]:
         described["security"] = [*([{}] if operation.session == "used" else []), {"session": []}]
     if operation.partial:
         described["responses"] |= {
-            "206": {"description": "The part that was asked for.", "content": files_of(operation)},
-            "304": {"description": "It has not changed."},
+            "206": {"description": "The requested range.", "content": files_of(operation)},
+            "304": {"description": "Not modified."},
         }
     described["responses"] |= {str(status): f"Error{status}" for status in statuses(rule, operation)}
     return described
 
 
 def statuses(rule: Rule, operation: Operation) -> list[int]:
-    """Return the statuses of the errors that an operation can answer."""
-    # A host name that is not served; a password that is missing, wrong, or was wrong too often; another site.
+    """Return the status codes of the errors that an operation can return."""
+    # A rejected host name; a missing or wrong password, or too many wrong ones; another site.
     found = {400, 401, 403, 429, *operation.errors}
     if rule.arguments:  # a slash in one of them makes another address, which may take other methods
         found |= {404, 405}
@@ -146,7 +149,7 @@ def statuses(rule: Rule, operation: Operation) -> list[int]:
 
 
 def in_address(operation: Operation) -> Any:
-    """Return what describes a parameter in the address of an operation."""
+    """Return the description of a parameter in the URL of an operation."""
 
     def described(name: str) -> dict[str, Any]:
         known = {"name": name, "in": "path", "required": True, **IN_ADDRESSES[name]}
@@ -156,7 +159,7 @@ def in_address(operation: Operation) -> Any:
 
 
 def files_of(operation: Operation) -> dict[str, Any]:
-    """Return the content of an answer that is a file."""
+    """Return the content of a response that is a file."""
     media = operation.answer if isinstance(operation.answer, tuple) else ()
     texts = {"application/json": {"type": "object"}, "text/html": {"type": "string"}, "text/csv": {"type": "string"}}
     texts["application/xml"] = {"type": "string"}
@@ -164,7 +167,7 @@ def files_of(operation: Operation) -> dict[str, Any]:
 
 
 def answer(operation: Operation) -> dict[str, Any]:
-    """Return the description of the answer where all goes well."""
+    """Return the description of the successful response."""
     if isinstance(operation.answer, tuple):
         content, says = files_of(operation), operation.says
     else:
@@ -177,7 +180,7 @@ def answer(operation: Operation) -> dict[str, Any]:
 
 
 def error_response(status: int) -> dict[str, Any]:
-    """Return the description of the answer to errors of one status, from the errors themselves."""
+    """Return the description of the error response of one status, from the error classes."""
     known = {cls.code: docstring(cls)[0] for cls in FAMILY if cls.status == status}
     for code, sentence in filter(None, (SENTENCES.get(status), OTHERS.get(status))):
         known.setdefault(code, sentence)
@@ -189,13 +192,13 @@ def error_response(status: int) -> dict[str, Any]:
         "content": {"application/json": {"schema": "Error", "examples": examples}},
     }
     if status in RETRY:
-        seconds = {"description": "In how many seconds to try again.", "schema": {"type": "integer"}}
+        seconds = {"description": "The number of seconds to wait before trying again.", "schema": {"type": "integer"}}
         response["headers"] = {"Retry-After": seconds}
     return response
 
 
 def made_schemas() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the schemas of all documents by name, with the descriptions that the docstrings hold."""
+    """Yield the schemas of all documents by name, with the descriptions in the docstrings."""
     operations = OPERATIONS.values()
     wanted = [one for operation in operations for one in (operation.answer, operation.body) if isinstance(one, type)]
     types = dict.fromkeys([*(one for one in wanted if one is not dict), schemas.Error, *schemas_questions.SHAPES])
@@ -208,7 +211,7 @@ def made_schemas() -> Iterator[tuple[str, dict[str, Any]]]:
             order = [key for key in get_type_hints(NAMED[name]) if key in properties]
             schema["properties"] = {key: described_field(properties[key], fields.get(key, "")) for key in order}
             if not hasattr(NAMED[name], "__required_keys__"):
-                # Dataclasses are written with all their fields.
+                # Dataclasses are serialized with all their fields.
                 schema["required"] = order
         yield name, schema
 
@@ -220,7 +223,7 @@ def described_field(schema: dict[str, Any], text: str) -> dict[str, Any]:
 
 
 def without_tails(schema: Any) -> Any:
-    """Return a schema without ``items: false`` after the items of a tuple: apispec takes it for a name."""
+    """Return a schema without ``items: false`` after the items of a tuple, which apispec would read as a name."""
     if isinstance(schema, list):
         return [without_tails(one) for one in schema]
     if not isinstance(schema, dict):
@@ -229,12 +232,12 @@ def without_tails(schema: Any) -> Any:
 
 
 def docstring(cls: type) -> tuple[str, dict[str, str]]:
-    """Return what a docstring says of the whole, and of each field below ``Attributes:``."""
+    """Return the summary of a docstring, and the description of each field below ``Attributes:``."""
     text, _, rest = (inspect.getdoc(cls) or "").partition("\n\nAttributes:\n")
     parts = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", rest, re.MULTILINE)
     return " ".join(text.split()), {name: " ".join(said.split()) for name, said in parts}
 
 
 def plain(text: str) -> str:
-    """Return the words of a docstring as Markdown."""
+    """Return a docstring as Markdown."""
     return re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text.replace("``", "`"))

@@ -1,4 +1,4 @@
-"""What the views of the REST API take and answer: one entry for each, by the name of its endpoint."""
+"""The parameters and responses of the REST API's views: one entry per endpoint."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from picasso.web.api import schemas, schemas_audits, schemas_questions, schemas_runs
 
 TAGS = {
-    "The application": "What runs here, and its model.",
-    "Images": "What is uploaded, and in which order.",
-    "Visualizations": "What there is to choose from, and its settings.",
-    "Runs": "One visualization of some images: start it, ask how it stands, fetch what it made.",
-    "Audits": "What the model goes by, found with images of known classes: begin, send images, start, ask.",
-    "Questions": "Answered at once, also while a long run computes.",
+    "The application": "The server and its model.",
+    "Images": "The uploaded images and their order.",
+    "Visualizations": "The available visualizations and their settings.",
+    "Runs": "One visualization of some images: start it, query its state, download the results.",
+    "Audits": "What the model relies on: create an audit, send labelled images, start it, query its state.",
+    "Questions": "Answered immediately, even during a long run.",
     "The original's calls": "As version 0.2.0 of the original Picasso had them.",
 }
 APPLICATION, IMAGES, VISUALIZATIONS, RUNS, AUDITS, QUESTIONS, CLASSIC = TAGS
@@ -22,14 +22,14 @@ APPLICATION, IMAGES, VISUALIZATIONS, RUNS, AUDITS, QUESTIONS, CLASSIC = TAGS
 SETTINGS = {
     "name": "settings",
     "in": "query",
-    "description": "The settings of the visualization, a parameter each; those left out have their defaults.",
+    "description": "The settings of the visualization, one parameter each; omitted ones have their defaults.",
     "schema": {"type": "object", "additionalProperties": {"type": "string"}},
     "style": "form",
     "explode": True,
     "example": {"Window": "0.30", "Strides": "10"},
 }
 NUMBER: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
-# The parameters in addresses; what a name stands for where it is not always the same is said by the operation.
+# The parameters in URLs; operations define the meaning of ``name``, which differs between them.
 IN_ADDRESSES: dict[str, dict[str, Any]] = {
     "uid": {"description": "The number of an image.", "schema": NUMBER},
     "run_id": {"description": "The id of a run.", "schema": {"type": "string"}},
@@ -43,23 +43,23 @@ IN_ADDRESSES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Operation:
-    """What one view takes and answers.
+    """The parameters and the response of one view.
 
     Attributes:
         tag: one of :data:`TAGS`.
-        answer: the type of the JSON document that it answers, or the media types of the file.
-        says: what the answer is, where its type does not say it.
-        status: of the answer where all goes well.
-        headers: which the answer has, with what they say.
-        body: the type of the JSON document that it takes.
-        example: of such a document.
-        uploads: the multipart field in which it takes files, or "".
-        texts: the multipart fields beside it, with what they say.
-        query: its parameters after the question mark.
-        name: what ``name`` in its address is.
-        session: "needed" where there must be one, "used" where there may be one, "" where it does not matter.
-        errors: the statuses of errors besides those that follow from the rest.
-        partial: whether parts of the file can be asked for, and whether it has changed.
+        answer: the type of the JSON document in the response, or the media types of the file.
+        says: a description of the response, if its type has none.
+        status: the status code of the successful response.
+        headers: the headers of the response, with descriptions.
+        body: the type of the JSON document in the request.
+        example: an example of such a document.
+        uploads: the multipart field for files, or "".
+        texts: the other multipart fields, with descriptions.
+        query: the query parameters.
+        name: the meaning of ``name`` in the URL.
+        session: "needed" if a session is required, "used" if it is optional, "" if it is not used.
+        errors: the status codes of further errors.
+        partial: whether range requests and conditional requests are supported.
     """
 
     tag: str
@@ -79,7 +79,7 @@ class Operation:
 
 
 def parameter(name: str, schema: dict[str, Any], description: str, *, required: bool = False) -> dict[str, Any]:
-    """Return the description of a parameter after the question mark."""
+    """Return the description of a query parameter."""
     return {"name": name, "in": "query", "description": description, "schema": schema, "required": required}
 
 
@@ -90,7 +90,7 @@ OPERATIONS = {
     "api.app_state": Operation(APPLICATION, schemas.AppState),
     "api.show_model": Operation(APPLICATION, schemas.ModelReport, errors=(503,)),
     "openapi.show_description": Operation(APPLICATION, dict, "This description, an OpenAPI document."),
-    "openapi.show_docs": Operation(APPLICATION, ("text/html",), "A page for people."),
+    "openapi.show_docs": Operation(APPLICATION, ("text/html",), "An HTML page."),
     "api_images.add_image": Operation(
         IMAGES,
         schemas.Uploaded,
@@ -126,13 +126,13 @@ OPERATIONS = {
     "api_runs.show_run": Operation(
         RUNS,
         schemas_runs.RunDocument,
-        query=(parameter("results", {"type": "boolean", "default": True}, "False leaves them out, for polling."),),
+        query=(parameter("results", {"type": "boolean", "default": True}, "false omits them, for polling."),),
         session="needed",
     ),
     "api_runs.delete_run": Operation(RUNS, schemas.Done, session="needed"),
     "api_runs.cancel_run": Operation(RUNS, schemas.Done, session="needed"),
     "api_runs.show_values": Operation(
-        RUNS, ("application/octet-stream",), "The values, of four bytes each.", session="needed"
+        RUNS, ("application/octet-stream",), "The values, four bytes each.", session="needed"
     ),
     "files.api_output": Operation(
         RUNS,
@@ -168,7 +168,7 @@ OPERATIONS = {
         AUDITS,
         schemas_audits.StoredImages,
         uploads="file",
-        texts={"class": "The name of their class, or its index, or a folder that is named after it."},
+        texts={"class": "The name or index of their class, or a folder named after it."},
         session="needed",
         errors=(507,),
     ),
@@ -184,9 +184,7 @@ OPERATIONS = {
     ),
     "api_audits.cancel_audit": Operation(AUDITS, schemas.Done, session="needed"),
     "api_audits.audit_report": Operation(AUDITS, ("text/html",), "The report.", session="needed", partial=True),
-    "api_audits.audit_json": Operation(
-        AUDITS, ("application/json",), "Everything that was found.", session="needed", partial=True
-    ),
+    "api_audits.audit_json": Operation(AUDITS, ("application/json",), "All findings.", session="needed", partial=True),
     "api_audits.audit_junit": Operation(
         AUDITS, ("application/xml",), "The outcome, as JUnit XML.", session="needed", partial=True
     ),

@@ -1,4 +1,4 @@
-"""The REST API: questions that somebody waits for, answered between two chunks of whatever is being computed."""
+"""The REST API: interactive questions, answered between two chunks of the current computation."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from picasso.web.context import json_body, need_session, services, session_image
 
 blueprint = Blueprint("api_questions", __name__, url_prefix="/api")
 
-# As many images as one question may ask about: other questions wait until it is answered.
+# The maximum number of images in one question, because other questions wait for its answer.
 MAX_IMAGES = 16
 
 
 @blueprint.post("/what-if")
 def what_if() -> Response:
-    """Hide parts of images and return what the model answers then, beside what it answered before."""
+    """Hide parts of images and return the predictions before and after."""
     body = json_body('{"shapes": [{"box": [0, 0, 0.5, 0.5]}]}', "shapes")
     session = need_session()
     uids = body.get("images")
     images = session_images(session, uids)
     if not images:
-        raise BadRequest("There are no images to ask about; upload some first.", field="images")
+        raise BadRequest("There are no images. Upload some first.", field="images")
     if len(images if uids is None else uids) > MAX_IMAGES:
-        raise BadRequest(f"Ask about at most {MAX_IMAGES} images at once; name them in images.", field="images")
+        raise BadRequest(f"A request can cover at most {MAX_IMAGES} images. List them in images.", field="images")
     shapes, fill = body.get("shapes", []), body.get("fill", "grey")
     MaskEdit.parse(shapes, fill)
     other, show = body.get("other"), body.get("view", False)
@@ -45,7 +45,7 @@ def what_if() -> Response:
 
 @blueprint.get("/visualizers/<name>/estimate")
 def estimate(name: str) -> Response:
-    """Return about how many seconds a visualization takes for an image, null if not known yet, and once for all."""
+    """Return the estimated seconds of a visualization per image (null if unknown), and once per model."""
     settings = services().registry.get(name).require().ALLOWED_SETTINGS.parse(request.args.to_dict()).as_dict()
     if services().runner.model_status()["state"] == "loading":
         return jsonify(seconds_per_image=None, seconds_once=0.0)

@@ -1,4 +1,4 @@
-"""The REST API: runs that can be watched and cancelled, and everything that comes of them."""
+"""The REST API: runs, which can be watched and cancelled, and their results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLE = '{"visualization": "SaliencyMaps"}'
 
 
 def words(body: dict[str, Any], field: str) -> list[str | int]:
-    """Return a list of names or numbers from the body of a request; none if it is left out."""
+    """Return a list of names or numbers from the body of a request; an empty one if it is omitted."""
     values = body.get(field, [])
     if not isinstance(values, list) or not all(isinstance(one, str | int) for one in values):
         raise BadRequest(f"{field} must be a list of names or numbers.", field=field)
@@ -27,7 +27,7 @@ def words(body: dict[str, Any], field: str) -> list[str | int]:
 
 @blueprint.post("/runs")
 def start_run() -> tuple[Response, int, dict[str, str]]:
-    """Queue a run: ``visualization``, ``settings``, ``images``, ``classes`` and ``models``; the first at least."""
+    """Queue a run: ``visualization`` (required), ``settings``, ``images``, ``classes`` and ``models``."""
     body = json_body(EXAMPLE, "visualization")
     name, settings = body.get("visualization"), body.get("settings", {})
     if not isinstance(name, str):
@@ -52,13 +52,13 @@ def list_runs() -> Response:
 
 
 def described(run: Run) -> dict[str, Any]:
-    """Return what a list of runs says of one."""
+    """Return the entry of a run in the list of runs."""
     return {"id": run.id, "visualization": run.spec().visualization, **run.state()}
 
 
 @blueprint.get("/runs/<run_id>")
 def show_run(run_id: str) -> Response:
-    """Return how a run stands and the results so far; ``?results=false`` leaves them out, for polling."""
+    """Return the state of a run and the results so far; ``?results=false`` omits them, for polling."""
     run = need_session().run(run_id)
     wanted = request.args.get("results", "true")
     if wanted not in ("true", "false"):
@@ -76,7 +76,7 @@ def delete_run(run_id: str) -> Response:
 
 @blueprint.post("/runs/<run_id>/cancel")
 def cancel_run(run_id: str) -> Response:
-    """Stop a run; the results that are done are kept."""
+    """Stop a run; finished results are kept."""
     run = need_session().run(run_id)
     run.cancel()
     return jsonify(ok=True)
@@ -86,7 +86,7 @@ def cancel_run(run_id: str) -> Response:
 def show_values(run_id: str, place: str, panel: int) -> Response:
     """Return the values of a map as float32, little-endian, row by row; its ``shape`` is in the result."""
     values = need_session().run(run_id).array(place, f"panel_{panel}")
-    # Images are bytes, and have an address of their own.
+    # Images consist of bytes and have their own URL.
     if values is None or values.dtype == np.uint8:
         raise NotFound("There is no such map in this session.")
     response = Response(values.astype("<f4").tobytes(), mimetype="application/octet-stream")

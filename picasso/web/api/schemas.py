@@ -1,7 +1,7 @@
-"""The JSON documents of the REST API as types, from which :mod:`picasso.web.api.openapi` makes their schemas.
+"""The JSON documents of the REST API as types, from which :mod:`picasso.web.api.openapi` generates schemas.
 
-The model's card and its layers are the types that the rest of Picasso computes with; here is what views put together
-from them. The lines below ``Attributes:`` become the descriptions of the fields. Those of runs and
+The types of the model's card and its layers are defined elsewhere in Picasso; this module defines the documents that
+views build from them. The lines below ``Attributes:`` become the descriptions of the fields. The documents of runs and
 questions are in :mod:`picasso.web.api.schemas_runs` and :mod:`picasso.web.api.schemas_questions`.
 """
 
@@ -20,12 +20,12 @@ Uid = Number | Annotated[str, Meta(pattern=r"^[0-9]{1,9}$")]
 
 
 class ErrorDetail(TypedDict):
-    """What went wrong.
+    """An error.
 
     Attributes:
-        code: a short name for programs that does not change.
-        message: one or two sentences for people.
-        field: the parameter that was wrong, where it was one.
+        code: a short, stable name for programs.
+        message: one or two sentences for users.
+        field: the invalid parameter, if there is one.
     """
 
     code: str
@@ -34,26 +34,26 @@ class ErrorDetail(TypedDict):
 
 
 class Error(TypedDict):
-    """The one shape of every error."""
+    """The format of all errors."""
 
     ok: Annotated[bool, Meta(extra_json_schema={"const": False})]
     error: ErrorDetail
 
 
 class Done(TypedDict):
-    """It is done."""
+    """Success."""
 
     ok: Annotated[bool, Meta(extra_json_schema={"const": True})]
 
 
 class DoneAsText(TypedDict):
-    """It is done, in the original's spelling."""
+    """Success, in the format of the original."""
 
     ok: Literal["true"]
 
 
 class Hello(TypedDict):
-    """What answers here, and its version."""
+    """A greeting and the version."""
 
     message: str
     version: str
@@ -64,7 +64,7 @@ class AppState(TypedDict):
 
     Attributes:
         model: null until the model is ready.
-        error: why the model could not be loaded, if it could not.
+        error: why the model could not be loaded, if loading failed.
     """
 
     app_title: str
@@ -77,15 +77,15 @@ class AppState(TypedDict):
 
 
 class ModelReport(TypedDict):
-    """What Picasso understood of the model.
+    """Summary of the loaded model, with warnings.
 
     Attributes:
         class_names: in the order of the model's output.
         layers: those with feature maps, first to last.
-        answers: what the model says of some of the samples.
-        accuracy: null here; ``picasso check`` fills it where it is given a labelled folder.
-        warnings: what you should look into.
-        view: the first of the samples as the model sees it, as a data address; "" without samples.
+        answers: the predictions for some of the samples.
+        accuracy: null here; ``picasso check`` measures it if it is given a labelled folder.
+        warnings: possible problems to check.
+        view: the first sample as the model sees it, as a data URL; "" without samples.
     """
 
     model: ModelInfo
@@ -101,10 +101,10 @@ class Image(TypedDict):
     """An image of the session.
 
     Attributes:
-        filename: under which it is stored and served.
-        uid: counts up within the session, from 0.
-        name: what you called it.
-        notes: what you should know of how it was read.
+        filename: the name under which it is stored and served.
+        uid: its number within the session, counted from 0.
+        name: the original file name.
+        notes: notes on how it was read.
     """
 
     filename: str
@@ -125,7 +125,7 @@ class Uploaded(TypedDict):
     Attributes:
         file: the file name of the first.
         uid: the number of the first.
-        images: all that were sent.
+        images: all images of the request.
     """
 
     ok: Literal["true"]
@@ -135,7 +135,7 @@ class Uploaded(TypedDict):
 
 
 class Order(TypedDict):
-    """An order of images; those left out follow as they were."""
+    """An order of images; omitted ones follow in their old order."""
 
     images: list[Uid]
 
@@ -144,7 +144,7 @@ class ListedVisualization(TypedDict):
     """A visualization.
 
     Attributes:
-        reason: why it can't be used with this model; left out where it can.
+        reason: why it can't be used with this model; omitted if it can.
     """
 
     name: str
@@ -153,7 +153,7 @@ class ListedVisualization(TypedDict):
 
 
 class Visualizations(TypedDict):
-    """The visualizations of the server, its own and those of plugins."""
+    """The visualizations of the server: built-in ones and plugins."""
 
     visualizers: list[ListedVisualization]
 
@@ -162,8 +162,8 @@ class Setting(TypedDict):
     """One setting of a visualization.
 
     Attributes:
-        values: the allowed values, where they can be listed.
-        digits: how many decimals the values are written with.
+        values: the allowed values, if they can be listed.
+        digits: the number of decimals of the values.
     """
 
     name: str
@@ -181,10 +181,10 @@ class VisualizationInFull(TypedDict):
     """A visualization and its settings.
 
     Attributes:
-        settings: the allowed values by name, the default first; empty lists where they can't be listed.
-        fields: each setting in full.
-        reference: where the method is described, or "".
-        needs: what the model must be able to give.
+        settings: the allowed values by name, the default first; empty lists if they can't be listed.
+        fields: the full description of each setting.
+        reference: a link to a description of the method, or "".
+        needs: the capabilities that the model must have.
     """
 
     settings: dict[str, list[str]]

@@ -1,6 +1,6 @@
 """The JSON documents of audits as types; see :mod:`picasso.web.api.schemas`.
 
-What is found is of the types that the rest of Picasso computes with.
+The types of findings are defined elsewhere in Picasso.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Taken = Annotated[int, Meta(ge=0, le=MAX_PER_CLASS)]
 
 
 class Folders(TypedDict):
-    """What an audit is to compare.
+    """The input of an estimate.
 
     Attributes:
-        classes: folders, such as "images/tank", with how many images each has; the innermost one that is named
-            after a class, or its index, counts.
-        pairs: how many pairs of classes are looked at, the most finding first; 0 takes all, left out 10.
+        classes: folders, such as "images/tank", with their numbers of images; the innermost folder that is named
+            after a class or its index determines the class.
+        pairs: the maximum number of class pairs, the most suspicious first; 0 for all, default 10.
     """
 
     classes: dict[str, Number]
@@ -34,9 +34,9 @@ class ClassOfFolders(TypedDict):
     """The images of one class.
 
     Attributes:
-        folders: that are named after it.
-        images: how many there are.
-        taken: how many an audit takes of them; 0 where they are too few.
+        folders: the folders named after it.
+        images: the number of its images.
+        taken: the number of images that an audit uses; 0 if there are too few.
     """
 
     name: str
@@ -46,11 +46,11 @@ class ClassOfFolders(TypedDict):
 
 
 class AuditEstimate(TypedDict):
-    """What an audit will cost.
+    """The estimated cost of an audit.
 
     Attributes:
-        sentence: how many pairs of classes it compares, and how often it asks the model.
-        seconds: about how long that takes, or null while it is not known.
+        sentence: the number of class pairs and of model predictions, as a sentence.
+        seconds: the estimated time, or null if it is not known yet.
     """
 
     classes: list[ClassOfFolders]
@@ -59,10 +59,10 @@ class AuditEstimate(TypedDict):
 
 
 class Begun(Done):
-    """An audit that is there.
+    """A new audit.
 
     Attributes:
-        url: where to ask how it stands.
+        url: the URL of its state.
     """
 
     id: str
@@ -70,11 +70,11 @@ class Begun(Done):
 
 
 class StoredImages(TypedDict):
-    """What became of images that were sent.
+    """The outcome of an upload to an audit.
 
     Attributes:
-        stored: how many were stored.
-        refused: a sentence for each that was not.
+        stored: the number of stored images.
+        refused: one sentence for each image that was not stored.
     """
 
     stored: Annotated[int, Meta(ge=0)]
@@ -82,12 +82,12 @@ class StoredImages(TypedDict):
 
 
 class AuditRequest(TypedDict, total=False):
-    """How an audit is to be done.
+    """The options of an audit.
 
     Attributes:
-        pairs: how many pairs of classes are looked at, the most finding first; 0 takes all, left out 10.
-        seed: for whatever is drawn at random; left out, 0.
-        budget: seconds after which no further pair is begun.
+        pairs: the maximum number of class pairs, the most suspicious first; 0 for all, default 10.
+        seed: the random seed, default 0.
+        budget: the time in seconds after which no new pair is started.
     """
 
     pairs: Number
@@ -96,33 +96,33 @@ class AuditRequest(TypedDict, total=False):
 
 
 class AuditedClass(TypedDict):
-    """A class and how many images there are of it."""
+    """A class and its number of images."""
 
     name: str
     images: Annotated[int, Meta(ge=1, le=MAX_IMAGES)]
 
 
 class AuditDocument(TypedDict):
-    """An audit, how it stands, and what it found so far.
+    """An audit, its state, and its findings so far.
 
     Attributes:
-        cost: what it costs, or null until the images were read.
-        fraction: how much is done of what is being done, reading or trying.
-        seconds: how long it has computed.
-        remaining: about how many seconds of computing are left, or null where that can't be said.
-        position: how many runs and audits are before this one.
-        done: how many pairs of classes were looked at.
-        total: how many will be.
-        pair: the two classes that are being looked at, or none.
-        trying: what is being changed.
-        findings: so far; all are judged together, so one may still go.
-        verdict: null until all was tried.
-        left_out: sentences on images that could not be taken, and on classes with too few of them.
+        cost: the estimated cost, or null until the images have been read.
+        fraction: the progress of the current phase, reading or trying.
+        seconds: the computing time so far.
+        remaining: the estimated computing time left in seconds, or null if it is unknown.
+        position: the number of runs and audits ahead of this one.
+        done: the number of class pairs done.
+        total: the total number of class pairs.
+        pair: the two classes of the current pair, or none.
+        trying: the current intervention.
+        findings: the findings so far; all are judged together, so a finding may still disappear.
+        verdict: null until the audit is complete.
+        left_out: sentences on images that could not be used, and on classes with too few images.
         error: why it failed, or null.
         page: the page that shows the audit.
-        report_url: the report, or null until it is finished.
-        json_url: everything as JSON.
-        junit_url: the outcome for a build.
+        report_url: the report, or null until the audit is finished.
+        json_url: all findings as JSON.
+        junit_url: the outcome as JUnit XML, for CI.
     """
 
     id: str

@@ -13,11 +13,11 @@ from picasso.web.api.schemas import Fraction, Number, Uid
 
 
 class Estimate(TypedDict):
-    """How long a visualization takes.
+    """The estimated time of a visualization.
 
     Attributes:
-        seconds_per_image: null while it is not known.
-        seconds_once: what the first run takes more, for what is compiled once for a model; 0 when that is done.
+        seconds_per_image: null if it is not known yet.
+        seconds_once: the additional time of the first run, for compilation; 0 once that is done.
     """
 
     seconds_per_image: float | None
@@ -38,8 +38,8 @@ class Line(TypedDict):
     """A brush stroke.
 
     Attributes:
-        line: the places it passes through, x and y.
-        width: as a fraction of the longer side.
+        line: the points that it passes through, x and y.
+        width: its width as a fraction of the longer side.
     """
 
     line: Annotated[list[tuple[Fraction, Fraction]], Meta(min_length=1, max_length=MAX_POINTS)]
@@ -55,14 +55,14 @@ Shape = Annotated[
 
 
 class WhatIfRequest(TypedDict, total=False):
-    """What is hidden, and in which images.
+    """The regions to hide, and the images.
 
     Attributes:
-        shapes: the parts that are hidden, in fractions of the image's sides.
-        fill: what is seen there; left out, grey.
-        other: for the fill "image", the number of that one.
-        images: the numbers of the images; left out, all of the session.
-        view: true to be shown the images as the model then sees them.
+        shapes: the regions to hide, in fractions of the image's sides.
+        fill: the fill of the regions; default: grey.
+        other: for the fill "image", the number of the other image.
+        images: the numbers of the images; default: all of the session.
+        view: true to return the images as the model then sees them.
     """
 
     shapes: Annotated[list[Shape], Meta(max_length=MAX_SHAPES)]
@@ -82,14 +82,14 @@ class BeforeAndAfter(TypedDict):
 
 
 class WhatIfAnswer(TypedDict):
-    """What the model answers for one image.
+    """The predictions for one image.
 
     Attributes:
         before: the most probable classes of the whole image.
-        after: those of what is left.
-        classes: all of these.
-        flipped: whether the most probable class is another one.
-        view: where it was wanted, the image as the model then sees it, as a data address.
+        after: the most probable classes with the regions hidden.
+        classes: all classes in ``before`` or ``after``.
+        flipped: whether the most probable class changes.
+        view: the image as the model then sees it, as a data URL, if requested.
     """
 
     uid: Number

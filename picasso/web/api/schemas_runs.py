@@ -1,6 +1,6 @@
 """The JSON documents of runs and results as types; see :mod:`picasso.web.api.schemas`.
 
-Predictions, the model's card and a run's state are the types that the rest of Picasso computes with.
+The types of predictions, of the model's card and of a run's state are defined elsewhere in Picasso.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Named = str | int
 
 
 class RunRequest(TypedDict):
-    """What a run is to do.
+    """The request for a run.
 
     Attributes:
-        visualization: its name.
-        settings: of the visualization, by name; those left out keep their defaults.
-        images: the numbers of the images; left out, all of the session.
-        classes: names or numbers of classes, or "a vs b"; left out, the most probable ones of each image.
+        visualization: the name of the visualization.
+        settings: its settings by name; omitted ones keep their defaults.
+        images: the numbers of the images; default: all of the session.
+        classes: names or indices of classes, or "a vs b"; default: the most probable classes of each image.
         models: names of models to compare with, from the setting ``COMPARE``.
     """
 
@@ -38,10 +38,10 @@ class RunRequest(TypedDict):
 
 
 class Started(Done):
-    """A run that waits for its turn.
+    """A queued run.
 
     Attributes:
-        url: where to ask how it stands.
+        url: the URL of its state.
     """
 
     id: str
@@ -65,19 +65,19 @@ class PanelDocument(TypedDict):
     """A map or an image that a visualization made; an image has none of the fields from ``quantity`` on.
 
     Attributes:
-        shape: of its array: rows, columns, and 3 for an image in colour.
+        shape: the shape of its array: rows, columns, and 3 for a colour image.
         class_index: the class of a map, or null.
-        probability: of that class, on the whole image.
-        group: where several models are compared, which of them it belongs to.
+        probability: the probability of that class for the whole image.
+        group: in a comparison of models, the model that it belongs to.
         url: the drawn panel, as PNG.
-        quantity: what the values are, with their unit.
+        quantity: the quantity that the map shows, with its unit.
         signed: true if zero is the middle of the scale.
         transparency: how strongly the image shows through.
-        value_range: the values at the two ends of the colour scale.
-        flat: true if the values differ by no more than rounding does.
-        empty: true if there is nothing but rounding: no value is larger than ``noise``.
-        noise: how far the values may be off by rounding alone.
-        array: the name of the values in the file at the result's ``arrays_url``.
+        value_range: the values at both ends of the colour scale.
+        flat: true if the values differ by no more than the rounding error.
+        empty: true if no value exceeds the rounding error ``noise``.
+        noise: the rounding error of the values.
+        array: the name of its array in the file at the result's ``arrays_url``.
         legend: the file of its colour scale.
         legend_url: its colour scale, as PNG.
         view_url: the image as the model sees it, which the map covers.
@@ -110,20 +110,20 @@ class PanelDocument(TypedDict):
 
 
 class ResultDocument(TypedDict):
-    """What a visualization says of one image.
+    """The result of a visualization for one image.
 
     Attributes:
-        image: what you called it.
+        image: the original file name.
         predictions: the most probable classes, best first.
-        compared: the same of each model compared with, by its name.
-        agreement: where models are compared, Spearman's rank correlation of their maps, -1 to 1.
-        seconds: how long this image took.
-        reference: where the method is described, or "".
-        position: of the image in the run, from 0.
+        compared: the most probable classes of each compared model, by its name.
+        agreement: in a comparison of models, Spearman's rank correlation of their maps, -1 to 1.
+        seconds: the computing time of this image.
+        reference: a link to a description of the method, or "".
+        position: the position of the image in the run, from 0.
         image_url: the image as uploaded.
         view_url: the image as the model sees it.
         arrays_url: all values, as a NumPy file.
-        what_if_url: the page on which parts of the image can be hidden.
+        what_if_url: the page on which to hide parts of the image.
     """
 
     visualization: str
@@ -149,15 +149,15 @@ class ResultDocument(TypedDict):
 
 
 class RunDocument(State):
-    """A run, how it stands, and its results so far.
+    """A run, its state, and its results so far.
 
     Attributes:
-        classes: the numbers of the classes asked for; two of them for the one rather than the other.
+        classes: the indices of the requested classes; two for "a vs b".
         models: the names of the models to compare with.
-        remaining: about how many seconds of computing are left, or null where that can't be said.
-        position: how many runs are before this one.
+        remaining: the estimated computing time left in seconds, or null if it is unknown.
+        position: the number of runs ahead of this one.
         page: the page that shows the run.
-        results: left out where they were not wanted.
+        results: omitted with ``?results=false``.
     """
 
     id: str
@@ -181,7 +181,7 @@ class ClassicPrediction(TypedDict):
 
 
 class Visualized(TypedDict):
-    """A result in the original's spelling; the names are those for ``/api/inputs`` and ``/api/outputs``."""
+    """A result in the format of the original; the names are those for ``/api/inputs`` and ``/api/outputs``."""
 
     input_file_name: str
     predict_probs: list[ClassicPrediction]

@@ -1,1 +1,1 @@
-"""The HTML pages, and the files that they show or offer."""
+"""The HTML pages, and the files that they show or offer for download."""

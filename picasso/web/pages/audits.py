@@ -1,4 +1,4 @@
-"""The pages of audits: choose a folder, watch what is found, open the report."""
+"""The pages of audits: choose a folder, watch the findings, open the report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ blueprint = Blueprint("audits", __name__)
 
 
 def choose(error: PicassoError | None = None, refused: Sequence[str] = ()) -> str:
-    """Return the page on which a folder is chosen, perhaps with what was wrong with one and with its images."""
+    """Return the upload page, optionally with an error and with sentences on rejected images."""
     names = []
     with suppress(NotReady):
         names = services().runner.class_names()
@@ -44,19 +44,19 @@ def choose(error: PicassoError | None = None, refused: Sequence[str] = ()) -> st
 
 @blueprint.get("/audit")
 def index() -> str:
-    """Show where a folder of images is chosen, and the audits of the session."""
+    """Show the upload form and the audits of the session."""
     return choose()
 
 
 @blueprint.post("/audit")
 def start() -> Response:
-    """Take a folder at once, from a browser without JavaScript, and start."""
+    """Upload a whole folder from a browser without JavaScript, and start the audit."""
     refused: list[str] = []
     try:
         by_class = grouped([file for file in request.files.getlist("file") if file.filename], refused)
         counts, names = {target: len(found) for target, found in by_class.items()}, services().runner.class_names()
         chosen = taken(counts, names)
-        # They are not even stored.
+        # These are not stored.
         refused += [sentence] if (sentence := left_out(counts, names)) else []
         return redirect(url_for("audits.show_audit", audit_id=audited(by_class, chosen, refused)), 303)
     except PicassoError as error:
@@ -64,9 +64,9 @@ def start() -> Response:
 
 
 def grouped(uploads: list[FileStorage], refused: list[str]) -> dict[int, list[FileStorage]]:
-    """Return the images among uploads by class, in the order of their paths, which browsers send for a folder.
+    """Return the uploaded images by class, in the order of their paths, which browsers send for folders.
 
-    A sentence is added to ``refused`` for each that is left out and was not hidden.
+    For each skipped file that is not hidden, a sentence is added to ``refused``.
     """
     classes, found = Classes(services().runner.class_names()), defaultdict[int, list[FileStorage]](list)
     for file in sorted(uploads, key=lambda file: file.filename or ""):
@@ -75,22 +75,22 @@ def grouped(uploads: list[FileStorage], refused: list[str]) -> dict[int, list[Fi
         if folders and not hidden and name.lower().endswith(tuple(IMAGES)):
             found[classes.innermost(folders)].append(file)
         elif not hidden:
-            why = "is no image by its name" if folders else "lies in no folder of a class"
-            refused.append(f"{display_name(name)} {why} and was left out.")
+            why = "does not have the extension of an image" if folders else "is not in a class folder"
+            refused.append(f"{display_name(name)} {why} and was skipped.")
     if not found:
-        raise BadRequest("Choose a folder that has one folder for each class, with images in it.", field="file")
+        raise BadRequest("Choose a folder with one subfolder of images per class.", field="file")
     return dict(sorted(found.items()))
 
 
 def audited(by_class: dict[int, list[FileStorage]], chosen: dict[int, int], refused: list[str]) -> str:
-    """Start an audit of so many images of each class, and return its id; what can't be read is refused."""
+    """Start an audit with these images of each class, and return its id; unreadable images are refused."""
     services().runner.check_audits()
     session = make_session()
     audit = session.new_audit(services().runner.class_names())
     try:
         images = [(target, file) for target, files in by_class.items() for file in spread(files, chosen[target])]
         for target, file in in_time(images):
-            # One that can't be read is no reason to lose the others; without enough of them, it is not started.
+            # An unreadable image does not affect the others; with too few readable images, the audit does not start.
             try:
                 session.add_audit_image(audit, target, file.stream, file.filename or "")
             except PicassoError as error:
@@ -105,21 +105,21 @@ def audited(by_class: dict[int, list[FileStorage]], chosen: dict[int, int], refu
 
 
 def budget() -> float:
-    """Return the seconds after which no further pair is begun, from the minutes of a form."""
+    """Return the time in seconds after which no new pair is started, from the minutes of a form."""
     minutes = request.form.get("minutes", 0.0, type=float)
     return 60 * minutes if 0 < minutes < MAX_NUMBER else MAX_NUMBER
 
 
 @blueprint.get("/audits/<audit_id>")
 def show_audit(audit_id: str) -> str:
-    """Show an audit: how far it is, what it found so far, and at last the verdict."""
+    """Show an audit: its progress, its findings so far, and finally the verdict."""
     audit = document(need_audit(audit_id))
     return render_template("auditing.html", audit=audit, at_work=audit["state"] in AT_WORK)
 
 
 @blueprint.post("/audits/<audit_id>/start")
 def go_on(audit_id: str) -> Response:
-    """Let an audit go on that was cancelled or failed, as it was ordered before."""
+    """Continue an audit that was cancelled or failed, with its original options."""
     audit = need_audit(audit_id)
     order = audit.order()
     services().runner.start_audit(audit, pairs=order.pairs, seed=order.seed, budget=order.budget)
@@ -128,7 +128,7 @@ def go_on(audit_id: str) -> Response:
 
 @blueprint.post("/audits/<audit_id>/cancel")
 def cancel(audit_id: str) -> Response:
-    """Stop an audit; what was found so far is kept."""
+    """Stop an audit; its findings so far are kept."""
     need_audit(audit_id).cancel()
     return redirect(url_for("audits.show_audit", audit_id=audit_id), 303)
 

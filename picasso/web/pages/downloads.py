@@ -1,4 +1,4 @@
-"""What is kept of a run: everything as a zip, a table, and a report that opens without a server."""
+"""The downloads of a run: a zip of everything, a table, and a self-contained report."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ STYLES = ("vendor/pico-2.1.1.min.css", "picasso.css")
 
 
 def recipes_of(look: RunView) -> dict[str, str]:
-    """Return how a run is made again without a browser: in Python, and on the command line."""
+    """Return recipes that reproduce a run without a browser: in Python and on the command line."""
     settings = services().settings
     names = list(class_names().values())
-    # The folders of this machine are only the business of those who sit at it.
+    # Only visitors on this machine may see its paths.
     others = settings.asks_for_password() or settings.PROXIES or settings.TRUSTED_HOSTS
     open_hearted = is_loopback(settings.HOST) and not others
     return {
@@ -46,9 +46,9 @@ def recipes_of(look: RunView) -> dict[str, str]:
 
 @blueprint.get("/runs/<run_id>/results.zip")
 def results_zip(run_id: str) -> Response:
-    """Return everything of a run: arrays, images, JSON, a table and the report."""
+    """Return all files of a run: arrays, images, JSON, a table and the report."""
     run = need_session().run(run_id)
-    # Closed, and thereby gone, when it is sent.
+    # Closed, and thereby deleted, once it is sent.
     target = tempfile.TemporaryFile(dir=services().storage.folder)  # noqa: SIM115
     exporting.archive(run, target, {"report.html": made_report([finished(RunView.at(run))]).encode()})
     target.seek(0)
@@ -57,41 +57,41 @@ def results_zip(run_id: str) -> Response:
 
 @blueprint.get("/runs/<run_id>/results.csv")
 def results_csv(run_id: str) -> Response:
-    """Return a table of a run: one line for each prediction and each map."""
+    """Return a table of a run, with one line per prediction and per map."""
     run = need_session().run(run_id)
     return attached(exporting.table(run.results()), "text/csv", f"{name_of(run)}.csv")
 
 
 @blueprint.get("/runs/<ids>/report.html")
 def report(ids: str) -> Response:
-    """Return one run, or several side by side, as one file with everything in it."""
+    """Return one run, or several side by side, as one self-contained file."""
     shown = [finished(look) for look in looks(need_session(), ids)]
     return attached(made_report(shown), "text/html", f"{name_of(shown[0].run)}.html")
 
 
 def attached(text: str, mimetype: str, name: str) -> Response:
-    """Return text as a file to be saved."""
+    """Return text as a file download."""
     response = Response(text, mimetype=mimetype)
     response.headers.set("Content-Disposition", "attachment", filename=name)
     return response
 
 
 def name_of(run: Run) -> str:
-    """Return what the files of a run are called when they are saved."""
+    """Return the name of the downloads of a run."""
     return f"picasso-{run.spec().visualization}-{run.id[:8]}"
 
 
 def finished(look: RunView) -> RunView:
     """Return a run that has ended, or raise BadRequest."""
     if look.running:
-        raise BadRequest("The run has not ended yet; wait for it, or cancel it to keep what is done.")
+        raise BadRequest("The run is not finished. Wait for it, or cancel it to download the results so far.")
     return look
 
 
 def made_report(shown: list[RunView]) -> str:
-    """Return the page of runs as one file: no script, and all styles and images in it.
+    """Return the page of runs as one file without scripts, with all styles and images embedded.
 
-    Where a plugin's template fails, the default one draws the results: nobody shall lose them for it.
+    If a plugin's template fails, the default template is used, so that the results are not lost.
     """
     results = [list(inlined(look.run)) for look in shown]
     static = Path(current_app.static_folder or "")
@@ -104,18 +104,18 @@ def made_report(shown: list[RunView]) -> str:
     except Exception:
         if shown[0].entry.template == DEFAULT_TEMPLATE:
             raise
-        log.exception("the template of %s failed; the default one is taken", shown[0].entry.name)
+        log.exception("the template of %s failed; using the default template", shown[0].entry.name)
         plain = replace(shown[0], entry=replace(shown[0].entry, template=DEFAULT_TEMPLATE))
         return render([plain, *shown[1:]], results, **frame)
 
 
 def inlined(run: Run) -> Iterator[dict[str, Any]]:
-    """Yield the documents of a run with its images as data addresses."""
+    """Yield the documents of a run with its images as data URLs."""
 
     def address(place: str, name: str) -> str:
         file = run.file(place, name)
         if file is None:
-            raise NotFound("The results were deleted meanwhile.")
+            raise NotFound("The results were deleted in the meantime.")
         return decode.data_address(file.read_bytes()) if file.suffix == ".png" else ""
 
     for document in run.results():
@@ -124,7 +124,7 @@ def inlined(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def thumbnail(filename: str) -> str:
-    """Return the data address of a small image, or "" where it was removed from the session after the run."""
+    """Return the data URL of a thumbnail, or "" if the image was removed from the session after the run."""
     try:
         return decode.data_address(need_session().thumbnail_file(filename).read_bytes(), "image/webp")
     except (NotFound, FileNotFoundError):
@@ -132,7 +132,7 @@ def thumbnail(filename: str) -> str:
 
 
 def made_with(shown: list[RunView], results: list[list[dict[str, Any]]]) -> Iterator[tuple[str, str]]:
-    """Yield what the results were made with, in names and values."""
+    """Yield the provenance of the results as names and values."""
     yield "made", time.strftime("%Y-%m-%d %H:%M", time.localtime(shown[0].spec.created))
     models = {document["model"]["checkpoint"]: document["model"] for documents in results for document in documents}
     for model in models.values():

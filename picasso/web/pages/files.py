@@ -1,4 +1,4 @@
-"""Images: uploaded ones, samples, and everything that runs have drawn."""
+"""Image files: uploads, samples, and the output of runs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def sample_file(name: str) -> Path:
     """Return the path of a sample, or raise NotFound."""
     file = services().samples.get(name)
     if file is None:
-        raise NotFound("There is no such sample.", field="sample")
+        raise NotFound("There is no sample of that name.", field="sample")
     return file
 
 
 def send(path: Path | BinaryIO, mimetype: str | None = None) -> Response:
-    """Send a file that never changes under its name; only the visitor's own browser may keep it."""
+    """Send an immutable file; only the visitor's own browser can cache it."""
     response = send_file(path, mimetype, conditional=True)
     response.headers["Cache-Control"] = "private, max-age=3600"
     return response
@@ -40,28 +40,28 @@ def sample(name: str) -> Response:
 
 @blueprint.get("/thumbnails/samples/<path:name>")
 def sample_thumbnail(name: str) -> Response:
-    """Serve a small version of a sample."""
+    """Serve the thumbnail of a sample."""
     return send(services().storage.sample_thumbnail(sample_file(name)), "image/webp")
 
 
 @blueprint.get("/thumbnails/<name>")
 def image_thumbnail(name: str) -> Response:
-    """Serve a small version of an uploaded image of this session."""
+    """Serve the thumbnail of an uploaded image of this session."""
     return send(need_session().thumbnail_file(name), "image/webp")
 
 
 @blueprint.get("/visualizations/<name>/image")
 def card_image(name: str) -> Response:
-    """Serve the image of what a visualization gives."""
+    """Serve the example image of a visualization."""
     image = services().registry.get(name).image
     if image is None:
-        raise NotFound("This visualization brings no image.")
+        raise NotFound("This visualization has no image.")
     return send(image, f"image/{image.suffix[1:]}")
 
 
 @blueprint.get("/colours/<name>.png")
 def colour_map(name: str) -> Response:
-    """Serve the 256 colours of a colour map as a strip, from which the page draws maps and legends."""
+    """Serve the 256 colours of a colour map as a strip, which the page uses to draw maps and legends."""
     if name not in (*SEQUENTIAL, *DIVERGING):
         raise NotFound("There is no colour map of that name.")
     return send(io.BytesIO(decode.encode(strip(name))), "image/png")

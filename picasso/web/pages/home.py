@@ -1,4 +1,4 @@
-"""Pages for people: choose images, choose a visualization and its settings, watch the run, look at the result."""
+"""The main pages: choose images, a visualization and its settings, watch the run, view the results."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from picasso.web.presentation import present
 
 blueprint = Blueprint("pages", __name__)
 
-# The fields of a run's form that are no settings of its visualization.
+# The form fields of a run that are not settings of its visualization.
 OWN_FIELDS = ("image", "class", "model", "visualization")
 
 
 @blueprint.app_context_processor
 def layout() -> dict[str, Any]:
-    """Give every page its frame, and what that shows: the title and the model."""
+    """Provide the variables of the layout: the title and the model."""
     return {
         "app_title": services().settings.APP_TITLE,
         "model": services().runner.model_status(),
@@ -39,7 +39,7 @@ def layout() -> dict[str, Any]:
 
 
 def home(errors: list[PicassoError] | None = None) -> str:
-    """Return the first page, perhaps with what was wrong with an upload."""
+    """Return the home page, optionally with the errors of an upload."""
     session = find_session()
     runner = services().runner
     cards = [(entry, runner.unusable(entry)) for entry in services().registry.entries()]
@@ -62,7 +62,7 @@ def index() -> str:
 
 @blueprint.post("/images")
 def upload() -> BaseResponse:
-    """Take one or many images; those that are good are kept even where others are not."""
+    """Store one or several images; valid ones are kept even if others are not."""
     uploads = [file for file in request.files.getlist("file") if file.filename]
     errors: list[PicassoError] = []
     if not uploads:
@@ -89,7 +89,7 @@ def add_samples() -> BaseResponse:
 
 
 def answer_upload(errors: list[PicassoError]) -> BaseResponse:
-    """Go back to the first page, or show there what was wrong."""
+    """Return to the home page, or show the errors there."""
     if not errors:
         return redirect(url_for("pages.index"), 303)
     return make_response(home(errors), errors[0].status)
@@ -97,28 +97,28 @@ def answer_upload(errors: list[PicassoError]) -> BaseResponse:
 
 @blueprint.post("/images/<uid>/remove")
 def remove_image(uid: str) -> BaseResponse:
-    """Take an image out of the session."""
+    """Remove an image from the session."""
     need_session().remove_image(uid)
     return redirect(url_for("pages.index"), 303)
 
 
 @blueprint.post("/images/<uid>/move")
 def move_image(uid: str) -> BaseResponse:
-    """Move an image one place to the front or to the back."""
+    """Move an image one position to the front or to the back."""
     need_session().move(uid, -1 if request.form.get("to") == "front" else 1)
     return redirect(url_for("pages.index"), 303)
 
 
 @blueprint.get("/images/<uid>/what-if")
 def what_if(uid: str) -> str:
-    """Show the page on which parts of an image can be hidden."""
+    """Show the page for hiding parts of an image."""
     session = need_session()
     return render_template("what_if.html", image=session.image(uid), images=session.images(), fills=FILLS)
 
 
 @blueprint.get("/visualizations/<name>")
 def settings(name: str) -> str:
-    """Show the settings of a visualization, as chosen before if the address carries them."""
+    """Show the settings of a visualization, with the values in the URL if there are any."""
     entry = services().registry.get(name)
     allowed = entry.require().ALLOWED_SETTINGS
     controls = allowed.controls()
@@ -141,27 +141,27 @@ def settings(name: str) -> str:
 
 @blueprint.post("/visualizations/<name>")
 def start_run(name: str) -> BaseResponse:
-    """Queue a run of the chosen images, or of all."""
+    """Queue a run with the chosen images, or with all."""
     values = {key: value for key, value in request.form.items() if key not in OWN_FIELDS}
     return redirect(url_for("pages.show_runs", ids=start(name, values).id), 303)
 
 
 @blueprint.post("/runs")
 def start_runs() -> BaseResponse:
-    """Queue one run for each of several visualizations, to be looked at side by side."""
+    """Queue one run for each of several visualizations, to be shown side by side."""
     names = request.form.getlist("visualization")
     if not names:
-        raise BadRequest("No visualization was chosen; tick those that you want side by side.", field="visualization")
+        raise BadRequest("No visualization was selected. Select those to run side by side.", field="visualization")
     if len(names) > MAX_IN_TOTAL:
         raise BadRequest(f"At most {MAX_IN_TOTAL} visualizations can be shown side by side.", field="visualization")
     return redirect(url_for("pages.show_runs", ids=",".join([start(name, {}).id for name in names])), 303)
 
 
 def start(name: str, values: dict[str, Any]) -> Run:
-    """Queue a run with the images, classes and models that the form names."""
+    """Queue a run with the images, classes and models in the form."""
     session, form = find_session(), request.form
     if session is None:
-        raise BadRequest("There are no images to look at; upload some or choose samples.", field="images")
+        raise BadRequest("There are no images to explain. Upload images or add samples.", field="images")
     session.check_room()
     images = session_images(session, form.getlist("image") or None)
     classes = [one for one in form.getlist("class") if one.strip()]
@@ -172,16 +172,16 @@ def start(name: str, values: dict[str, Any]) -> Run:
 
 @blueprint.get("/runs")
 def together() -> BaseResponse:
-    """Go to the page that shows the chosen runs side by side."""
+    """Redirect to the page that shows the chosen runs side by side."""
     chosen = request.args.getlist("run")
     if not chosen:
-        raise BadRequest("No runs were chosen; tick those that you want side by side.", field="run")
+        raise BadRequest("No runs were selected. Select those to show side by side.", field="run")
     return redirect(url_for("pages.show_runs", ids=",".join(chosen)), 303)
 
 
 @blueprint.get("/runs/<ids>")
 def show_runs(ids: str) -> str:
-    """Show runs: how far they are, and their results so far."""
+    """Show runs: their progress and their results so far."""
     shown = looks(need_session(), ids)
     return render(
         shown,
@@ -194,7 +194,7 @@ def show_runs(ids: str) -> str:
 
 @blueprint.post("/runs/<run_id>/cancel")
 def cancel_run(run_id: str) -> BaseResponse:
-    """Stop a run; what is done is kept."""
+    """Stop a run; finished results are kept."""
     need_session().run(run_id).cancel()
     return redirect(url_for("pages.show_runs", ids=request.form.get("together", run_id)), 303)
 
@@ -209,5 +209,5 @@ def remove_run(run_id: str) -> BaseResponse:
 
 @blueprint.get("/model")
 def show_model() -> str:
-    """Show what Picasso understood of the model, and its layers."""
+    """Show the summary of the model, with its layers."""
     return render_template("model.html", report=services().runner.model_status().get("report"))

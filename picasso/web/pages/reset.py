@@ -1,4 +1,4 @@
-"""Starting over: whoever wants to is asked first, and has a minute to think better of it."""
+"""Starting over: the visitor is asked for confirmation and can undo it for a minute."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from picasso.web.context import cookie_attributes, cookie_name, find_session, se
 
 blueprint = Blueprint("reset", __name__)
 
-# The kind of the cookie that holds the id of the session that was dropped.
+# The kind of the cookie with the id of the dropped session.
 UNDO = "undo"
 
 
@@ -27,7 +27,7 @@ def undoable() -> bool:
 
 @blueprint.get("/reset")
 def ask() -> str:
-    """Ask whether to start over, and say what is deleted then."""
+    """Ask for confirmation to start over, and show what will be deleted."""
     session = find_session()
     runs, audits = (session.runs(), session.audits()) if session else ([], [])
     return render_template(
@@ -42,7 +42,7 @@ def ask() -> str:
 
 @blueprint.post("/reset")
 def start_over() -> Response:
-    """Delete the session with all its images and results, and start over; for a minute that can be undone."""
+    """Delete the session with all its images and results, and start over; this can be undone for a minute."""
     response = redirect(url_for("pages.index"), 303)
     set_aside(response)
     response.delete_cookie(cookie_name(), **cookie_attributes())
@@ -50,7 +50,7 @@ def start_over() -> Response:
 
 
 def set_aside(response: Response) -> None:
-    """Drop the visitor's session and let the browser remember for a minute which one it was."""
+    """Drop the visitor's session, and store its id in a cookie for a minute."""
     session = find_session()
     if session is not None and services().storage.drop(session):
         response.set_cookie(cookie_name(UNDO), session.id, max_age=UNDO_SECONDS, **cookie_attributes())
@@ -58,10 +58,12 @@ def set_aside(response: Response) -> None:
 
 @blueprint.post("/reset/undo")
 def undo() -> Response:
-    """Bring back what was deleted less than a minute ago; what there is now can be brought back in its stead."""
+    """Restore the session that was deleted less than a minute ago; the current session can then be restored instead."""
     restored = services().storage.restore(dropped_id())
     if restored is None:
-        raise NotFound("That can't be undone any more: it was deleted more than a minute ago, or room was needed.")
+        raise NotFound(
+            "This can no longer be undone: the data was deleted more than a minute ago, or the server needed the space."
+        )
     response = redirect(url_for("pages.index"), 303)
     response.delete_cookie(cookie_name(UNDO), **cookie_attributes())
     set_aside(response)
@@ -71,7 +73,7 @@ def undo() -> Response:
 
 @blueprint.post("/reset/forget")
 def forget() -> Response:
-    """Delete at once what could still be brought back."""
+    """Delete the session that could still be restored."""
     services().storage.forget(dropped_id())
     response = make_response(redirect(url_for("pages.index"), 303))
     response.delete_cookie(cookie_name(UNDO), **cookie_attributes())

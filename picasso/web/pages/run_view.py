@@ -1,4 +1,4 @@
-"""Runs as a person looks at them: one alone, or several of the same images side by side."""
+"""The view of runs: one alone, or several on the same images side by side."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from picasso.web.presentation import remaining
 
 log = logging.getLogger(__name__)
 
-# More than anybody compares, and few enough that a page stays light.
+# The maximum number of runs side by side, so that the page stays light.
 MAX_IN_TOTAL = 6
 
 # The folder of a run, and one of its results.
@@ -33,7 +33,7 @@ Source = tuple[Path, dict[str, Any]]
 
 @dataclass(frozen=True)
 class RunView:
-    """One run, with all that a page says of it."""
+    """One run with everything that its page shows."""
 
     run: Run
     spec: Spec
@@ -49,35 +49,35 @@ class RunView:
 
     @property
     def running(self) -> bool:
-        """Whether it waits or computes."""
+        """Whether it is queued or running."""
         return self.state["state"] in ("waiting", "running")
 
     @property
     def remaining(self) -> float | None:
-        """About how many seconds it still computes, if that can be said."""
+        """The estimated computing time left in seconds, if it is known."""
         return (
             remaining(self.state["fraction"], self.state["seconds"] - self.state["compiling"]) if self.running else None
         )
 
     @property
     def compiling(self) -> float:
-        """About how many seconds are spent first on what is compiled once for a model; 0 when that is done."""
+        """The estimated seconds for compilation, which happens once per model; 0 once it is done."""
         return self.state["compiling"] if self.running and not self.state["fraction"] else 0.0
 
     @property
     def description(self) -> str:
-        """What the maps show and how to read them, with these settings."""
+        """The text on what the maps show and how to read them, for these settings."""
         cls = self.entry.require()
         try:
             return cls.describe(cls.ALLOWED_SETTINGS.parse(self.spec.settings))
         except Exception:
-            # A plugin may be wrong, and may have changed since the run; its maps are there all the same.
+            # A plugin may fail or may have changed since the run; its maps are shown anyway.
             log.exception("%s could not describe its maps", self.entry.name)
             return self.entry.description
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings as a reader sees them, by name."""
+        """The formatted settings by name."""
         controls = self.entry.require().ALLOWED_SETTINGS.controls()
         shown = {name: control.show(self.spec.settings[name]) for name, control in controls.items()}
         if self.spec.classes:
@@ -93,20 +93,20 @@ def written(names: dict[int, str], wanted: Wanted) -> str:
 
 
 def class_names() -> dict[int, str]:
-    """Return the names of the model's classes by number; the number itself while the model is not loaded."""
+    """Return the names of the model's classes by index; the index itself while the model is not loaded."""
     report = services().runner.model_status().get("report") or {"class_names": []}
     return ClassNames(enumerate(report["class_names"]))
 
 
 class ClassNames(dict[int, str]):
-    """Names by number, or the number where there is none."""
+    """Names by index, or the index if there is no name."""
 
     def __missing__(self, index: int) -> str:
         return str(index)
 
 
 def looks(session: Session, ids: str) -> list[RunView]:
-    """Return the runs that an address names, separated by commas.
+    """Return the runs with the comma-separated ids in a URL.
 
     Raises:
         NotFound: one of them is not there.
