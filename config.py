@@ -37,7 +37,7 @@ LOG_REQUESTS = False
 # Model file to load. "" uses the model class that the next three settings define.
 MODEL = ""
 
-# Python file with your model class.
+# Python file with your model class. "" uses the class of an installed package.
 MODEL_CLS_PATH = "{picasso}/examples/keras/model.py"
 
 # Name of the model class in that file.

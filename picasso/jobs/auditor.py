@@ -42,7 +42,7 @@ SHARE = 0.7
 # interventions, measured on one core.
 EACH, EACH_VALUE = 4e-4, 8e-8
 # The log tells the operator which file is wrong and why; visitors must not see paths.
-UNUSABLE = "The INTERVENTIONS of this server can't be used; its log says why."
+UNUSABLE = "The INTERVENTIONS of this server can't be used. The server log has the details."
 
 
 class ProgressReporter:

@@ -376,7 +376,7 @@ def test_cancelled_and_gone_on_while_others_are_answered(slow: Flask) -> None:
     asked: Any = client.post("/api/what-if", json={"shapes": [{"box": [0, 0, 0.5, 0.5]}]})
     assert len(asked.json["answers"]) == 1
     assert "queue" in sentence(client.post("/api/runs", json={"visualization": "ClassProbabilities"}), 503)
-    assert "already started" in sentence(client.post(f"{url}/images", data={"class": "0", "file": noise_images(0, 1)}))
+    assert "started already" in sentence(client.post(f"{url}/images", data={"class": "0", "file": noise_images(0, 1)}))
     assert client.post(f"{at_work['page']}/cancel").status_code == 303
     cancelled = ended(client, url)
     assert cancelled["state"] == "cancelled"
