@@ -28,21 +28,21 @@ PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 MEASURE = """
 import json, re, resource, sys
 from pathlib import Path
-from picasso import images
+from picasso.imaging import decode
 from picasso.errors import PicassoError
 
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 
 body, megapixels = Path(sys.argv[1]).read_bytes(), int(sys.argv[2])
-images.decode(Path(sys.argv[3]).read_bytes(), "small")
+decode.decode(Path(sys.argv[3]).read_bytes(), "small")
 Path("/proc/self/clear_refs").write_text("5")
 before, cpu = peak(), resource.getrusage(resource.RUSAGE_SELF).ru_utime
 try:
-    opened = images.opened(body, "image", megapixels)
+    opened = decode.opened(body, "image", megapixels)
     mode = opened.image.mode if opened.image else opened.header.mode
     decoded = opened.decode().image
-    held = max(images.STORED.get(mode, 4), 1 if decoded.mode == "L" else 4)
+    held = max(decode.STORED.get(mode, 4), 1 if decoded.mode == "L" else 4)
     found = {"mode": decoded.mode, "pixels": decoded.width * decoded.height, "needs": opened.needs, "held": held}
 except PicassoError as error:
     found = {"refused": error.message}
