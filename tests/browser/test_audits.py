@@ -106,6 +106,7 @@ def test_from_a_folder_to_the_report(auditor: Page, digits: Path, scheme: Any, r
     expect(auditor.locator(".history li")).to_contain_text("27 images")
 
 
+@pytest.mark.slow
 def test_on_a_phone_nothing_sticks_out(auditor: Page, digits: Path) -> None:
     auditor.set_viewport_size({"width": 360, "height": 740})
     choose(auditor, digits)

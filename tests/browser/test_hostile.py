@@ -67,6 +67,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 def test_names_and_the_output_of_plugins_are_text(page: Page, hostile: str, faults: list[str]) -> None:
     with watched(page, hostile, faults) as visitor:
         uploads: list[Any] = [

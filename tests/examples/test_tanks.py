@@ -19,6 +19,7 @@ from picasso.models import load_model
 DATA = Path(tanks.__file__).parent / "data"
 
 
+@pytest.mark.slow
 def test_scenes_depend_on_their_seed_and_weather_goes_with_tanks() -> None:
     images, targets = scenes(30, 1.0, seed=1)
     assert images.shape == (60, HEIGHT, WIDTH, 3)

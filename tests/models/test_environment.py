@@ -30,6 +30,7 @@ print(model.predict(np.load(sys.argv[2])).tolist(), keras.backend.backend(), ker
 """
 
 
+@pytest.mark.slow
 def test_settings_of_keras_change_nothing_that_is_read_from_a_file(tmp_path: Path) -> None:
     from picasso.models.tf.runtime import keras
 

@@ -107,6 +107,7 @@ def test_cam_is_the_maps_times_the_weights(keras: Any) -> None:
         np.testing.assert_allclose(panel.array, framed(maps @ dense[:, panel.class_index]), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cap", [None, 6])
 def test_guided_backpropagation(cap: int | None, keras: Any) -> None:
     layers = keras.layers
@@ -140,6 +141,7 @@ def test_integrated_gradients_of_a_linear_model_are_weights_times_pixels(keras: 
         np.testing.assert_allclose(panel.array, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_one_map_however_a_model_is_written(keras: Any) -> None:
     layers = keras.layers
 

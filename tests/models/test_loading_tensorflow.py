@@ -133,6 +133,7 @@ def test_no_path_of_a_hostile_file_is_opened(tmp_path: Path, outside: Path) -> N
     assert any("tf_write.pb" in one for one in calls)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux only")
 def test_a_size_that_a_graph_computes(tf: Any, tmp_path: Path) -> None:
     """No scan sees it; it ends in a sentence all the same."""

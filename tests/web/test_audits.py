@@ -362,6 +362,7 @@ def whole_pairs(client: FlaskClient) -> list[Path]:
     return [file for file in kept if json.loads(file.read_text())["tried"] == len(INTERVENTIONS)]
 
 
+@pytest.mark.slow
 def test_cancelled_and_gone_on_while_others_are_answered(slow: Flask) -> None:
     client = slow.test_client()
     upload(client)
