@@ -38,11 +38,6 @@ MAX_LINE_LENGTH = 16_000
 Visitor = Callable[[str, Mapping[str, str]], str]
 
 
-def connected(address: str, headers: Mapping[str, str]) -> str:
-    """Return the address of a connection, which is the visitor's if there is no proxy."""
-    return address
-
-
 @dataclass(frozen=True)
 class Limits:
     """The limits of connections. Times are in seconds, rates in bytes per second.
@@ -360,9 +355,7 @@ class Pools:
         visitor: returns the client for the address of a connection and the headers of its request.
     """
 
-    def __init__(
-        self, kind: Callable[[str, str], Kind], threads: dict[Kind, int], visitor: Visitor = connected
-    ) -> None:
+    def __init__(self, kind: Callable[[str, str], Kind], threads: dict[Kind, int], visitor: Visitor) -> None:
         self._kind, self._pools = kind, {one: ThreadedTaskDispatcher() for one in threads}
         for one, count in threads.items():
             self._pools[one].queue = Fair(visitor)
