@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+from flask import Flask
 
 from picasso import config
 from picasso.explanation.registry import Registry
 from picasso.visualizations import BaseVisualization
+from picasso.web.api import openapi
+from picasso.web.app import register_views
 
 # Parts of a help text that are marked as code: an assignment, a dotted name, a call, a key.
 CODE = re.compile(r"[A-Z_]{5,} = \{.*\}|\b(?:\w+\.){2,}\w+|\b\w+\(\)|\b[A-Z]+(?:_[A-Z]+)+\b|\"\"")
@@ -58,9 +63,68 @@ def settings_of(visualization: type[BaseVisualization]) -> str:  # type: ignore[
     return table(("Setting", "Default", "Values", "Description"), rows)
 
 
+def fields_of(schema: dict[str, Any]) -> str:
+    """Return the table of the fields of a JSON document of the REST API."""
+    required = schema.get("required", ())
+    rows = [
+        (code(name), kind(field) + ("" if name in required else ", optional"), meaning(field))
+        for name, field in schema["properties"].items()
+    ]
+    return table(("Field", "Type", "Meaning"), rows)
+
+
+def meaning(field: dict[str, Any]) -> str:
+    """Return the description of a field, with its default."""
+    text, default = field.get("description", ""), field.get("default")
+    said = f" Default: {code(str(default).lower() if isinstance(default, bool) else str(default))}."
+    return text + (said if default or default is False else "")
+
+
+def kind(schema: dict[str, Any]) -> str:
+    """Return the type of a field in words."""
+    if "$ref" in schema:
+        return code(schema["$ref"].rpartition("/")[2])
+    alternatives = schema.get("anyOf") or schema.get("oneOf")
+    if alternatives:
+        return " or ".join(dict.fromkeys(map(kind, alternatives)))
+    if "const" in schema:
+        return code(str(schema["const"]).lower())
+    if "enum" in schema:
+        return ", ".join(map(code, schema["enum"]))
+    if schema.get("type") == "array":
+        if "prefixItems" in schema:
+            return f"{len(schema['prefixItems'])} of {kind(schema['prefixItems'][0])}"
+        return f"list of {kind(schema['items'])}"
+    if schema.get("type") == "object" and schema.get("additionalProperties"):
+        return f"object of {kind(schema['additionalProperties'])}"
+    return str(schema.get("type", "any"))
+
+
+def rest() -> dict[str, str]:
+    """Return the tables of the REST API: the documents in the body of a request, and all others together."""
+    app = Flask("picasso")
+    register_views(app)
+    description = openapi.described(app)
+    bodies = {
+        content["schema"]["$ref"].rpartition("/")[2]
+        for operations in description["paths"].values()
+        for operation in operations.values()
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+        if "$ref" in content["schema"]
+    }
+    schemas: dict[str, dict[str, Any]] = description["components"]["schemas"]
+    made = {f"fields_of_{name}": fields_of(schemas[name]) for name in bodies}
+    others = [
+        f"**{code(name)}**: {schema['description']}\n\n{fields_of(schema)}"
+        for name, schema in schemas.items()
+        if name not in bodies and "properties" in schema
+    ]
+    return {**made, "documents": "\n\n".join(others)}
+
+
 def substitutions() -> dict[str, str]:
     """Return every table by its name in the pages."""
-    made = {"settings": settings(), "replaced": replaced()}
+    made = {"settings": settings(), "replaced": replaced(), **rest()}
     for entry in Registry().entries():
         if entry.cls and entry.cls.ALLOWED_SETTINGS.controls():
             made[f"settings_of_{entry.name}"] = settings_of(entry.cls)

@@ -1,4 +1,4 @@
-"""What Picasso understood of a model, and what about it smells."""
+"""The summary of a loaded model, with warnings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,12 @@ MULTI_LABEL = (OutputKind.SIGMOID, OutputKind.SIGMOID_LOGITS, OutputKind.TANH)
 
 @dataclass(frozen=True)
 class Answer:
-    """The most probable classes of one image."""
+    """The most probable classes of one image.
+
+    Attributes:
+        image: the name of the image.
+        predictions: its most probable classes, best first.
+    """
 
     image: str
     predictions: tuple[Prediction, ...]
@@ -40,14 +45,14 @@ class Report:
     """The outcome of a check.
 
     Attributes:
-        card: the model in words.
+        card: the description of the model.
         class_names: in the order of the output.
         layers: the layers with feature maps, first to last.
-        answers: the predictions for the images looked at.
-        accuracy: how the model did on a labelled folder, if one was given.
-        warnings: what the user should look into.
-        view: the first of the images looked at as the model sees it, as a data address of a PNG; "" without any.
-        label_order: the labels in the order of the outputs, where they seem to be in another.
+        answers: the predictions for some images.
+        accuracy: the accuracy on a labelled folder, if one was given.
+        warnings: possible problems to check.
+        view: the first of the images as the model sees it, as a data URL of a PNG; "" without images.
+        label_order: the labels in the order of the outputs, if the folder suggests another order.
     """
 
     card: ModelInfo

@@ -1,4 +1,4 @@
-"""What can be said of a model in words: what it can give, its layers, its predictions, its identity."""
+"""The description of a model: its capabilities, its layers, its predictions, its identity."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Self, TypedDict
 
 
 class Capability(StrEnum):
-    """What a model can give; a visualization names those that it needs."""
+    """A capability of a model; each visualization lists those that it needs."""
 
     PREDICTIONS = "predictions"
     GRADIENTS = "gradients"
@@ -16,7 +16,13 @@ class Capability(StrEnum):
 
 
 class Prediction(TypedDict):
-    """One class of one image: its index in the output, its name and its probability in 0..1."""
+    """One class of one image.
+
+    Attributes:
+        index: its index in the output of the model.
+        name: its name.
+        prob: its probability, 0..1.
+    """
 
     index: int
     name: str
@@ -46,13 +52,13 @@ class Layer:
     """A layer with feature maps.
 
     Attributes:
-        name: as its author knows it.
+        name: its name in the model.
         shape: ``(height, width, channels)`` of its feature maps.
-        default: whether it is the one that is used where none is named.
-        parameters: how many weights it has; a normalization counts as a factor and an offset per channel.
-        receptive_field: the part of the image that one value can depend on, ``(height, width)`` in pixels;
-            None for the whole image or where it is not known.
-        place: where in the image its cells lie; None where it is not known.
+        default: whether it is used by default.
+        parameters: the number of its weights; a normalization counts as a factor and an offset per channel.
+        receptive_field: the region of the image that one value depends on, ``(height, width)`` in pixels; null for
+            the whole image or if it is not known.
+        place: where in the image its cells lie; null if it is not known.
     """
 
     name: str
@@ -65,10 +71,23 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is shown of a model; it travels as JSON between the worker and the web server.
+    """The description of a model; it travels as JSON between the worker and the web server.
 
-    ``fingerprint`` is the SHA-256 of its files, or "" where they are not known; ``versions`` are those of what
-    computes its answers. See :mod:`picasso.models.provenance`.
+    Attributes:
+        name: the name of the model, such as that of its class.
+        framework: what computes its predictions, such as "keras".
+        format: the format of its file.
+        checkpoint: the name of its file or checkpoint.
+        checkpoint_time: when that was last changed.
+        input_shape: height, width and channels of its input.
+        classes: the number of its classes.
+        capabilities: the values of :class:`Capability` that it has.
+        logits: where its logits come from.
+        output: what its output values mean, and how that is known.
+        preprocessing: what is done to an image first.
+        notes: remarks on how the model was read.
+        fingerprint: the SHA-256 of its files, or "" if they are not known; see :mod:`picasso.models.provenance`.
+        versions: the versions of the packages that compute its predictions.
     """
 
     name: str

@@ -62,11 +62,16 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     for part in (request_log, security, auth, admission):
         part.init_app(app, settings)
     error_handlers.init_app(app)
-    pages = (home, audits, downloads, files, reset)
-    api = (application, images, runs, api_audits, questions, openapi)
-    for module in (*pages, *api, health):
-        app.register_blueprint(module.blueprint)
+    register_views(app)
     app.wsgi_app = Prefix(app, settings)  # type: ignore[method-assign]
     if settings.PROXIES:
         app.wsgi_app = Proxies(app.wsgi_app, settings.PROXIES, settings.PROXY_HEADERS)  # type: ignore[method-assign]
     return app
+
+
+def register_views(app: Flask) -> None:
+    """Register all pages, the REST API and the endpoints for monitoring."""
+    pages = (home, audits, downloads, files, reset)
+    api = (application, images, runs, api_audits, questions, openapi)
+    for module in (*pages, *api, health):
+        app.register_blueprint(module.blueprint)

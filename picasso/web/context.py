@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, cast
+from typing import TypedDict, TypeVar, cast
 
-from flask import Response, current_app, g, request
+from flask import Response, after_this_request, current_app, g, request
 
 from picasso.config import Settings
 from picasso.errors import BadRequest, NotFound, TooLarge
@@ -109,32 +109,24 @@ def cookie_attributes() -> CookieAttributes:
     return {"path": f"{request.script_root}/", "secure": request.is_secure, "httponly": True, "samesite": "Lax"}
 
 
-def drop_session(response: Response) -> Response:
+def drop_session() -> None:
     """Delete the visitor's session, its files and its cookie."""
     session = find_session()
     if session is not None:
         services().storage.remove(session)
     g.pop("new_session", None)
-    response.delete_cookie(cookie_name(), **cookie_attributes())
-    return response
+
+    @after_this_request
+    def forget(response: Response) -> Response:
+        response.delete_cookie(cookie_name(), **cookie_attributes())
+        return response
 
 
-def json_body(example: str, field: str) -> dict[str, Any]:
-    """Return the JSON object in the body of a request, or raise a BadRequest with an example."""
-    try:
-        body = request.get_json()
-    except RecursionError:
-        raise BadRequest("The JSON document is nested too deeply.", field=field) from None
-    if not isinstance(body, dict):
-        raise BadRequest(f"Send a JSON object such as {example}.", field=field)
-    return body
-
-
-def session_images(session: Session, uids: object) -> list[StoredImage]:
+def session_images(session: Session, uids: Sequence[int | str] | None) -> list[StoredImage]:
     """Return the images with these numbers without duplicates, or all of the session if ``uids`` is None."""
     if uids is None:
         return session.images()
-    found = (session.image(uid) for uid in image_numbers(uids))
+    found = (session.image(uid) for uid in check_count(uids))
     return list({image["uid"]: image for image in found}.values())
 
 
@@ -147,11 +139,9 @@ def each(jobs: Iterable[J], describe: Callable[[J], T]) -> list[T]:
     return found
 
 
-def image_numbers(uids: object) -> list[int | str]:
-    """Return image numbers from the body of a request; their number is limited, because each is looked up on disk."""
+def check_count(uids: Sequence[int | str]) -> Sequence[int | str]:
+    """Return the image numbers in a request; their number is limited, because each is looked up on disk."""
     most = services().settings.MAX_IMAGES
-    if not isinstance(uids, list) or not all(isinstance(uid, int | str) for uid in uids):
-        raise BadRequest("images must be a list of image numbers.", field="images")
     if len(uids) > most:
         raise BadRequest(f"images lists {len(uids):,} images, but a session has at most {most:,}.", field="images")
     return uids

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
-from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask import Flask, Response, g, make_response, render_template, request
+from msgspec import UNSET
 from werkzeug.exceptions import HTTPException
 
 from picasso.errors import NotFound, PicassoError, StorageFull
 from picasso.fileio import is_full
+from picasso.web.api.documents import Error, ErrorDetail
+from picasso.web.api.operations import as_json
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +78,7 @@ def unforeseen(error: Exception) -> Response:
 def answer(status: int, code: str, message: str, field: str | None = None) -> Response:
     """Return an error as JSON under ``/api`` and as a page elsewhere."""
     if request.path == "/api" or request.path.startswith("/api/"):
-        error: dict[str, Any] = {"code": code, "message": message}
-        if field:
-            error["field"] = field
-        response = jsonify(ok=False, error=error)
+        response = as_json(Error(error=ErrorDetail(code=code, message=message, field=field or UNSET)))
     else:
         response = make_response(render_template("error.html", status=status, message=message))
     response.status_code = status

@@ -1,16 +1,14 @@
-"""Results and audits for pages and the API: the stored documents with the URLs of their files."""
+"""Results for pages and the API: the stored documents with the URLs of their files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from flask import url_for
 
-from picasso.audit.selection import left_out
 from picasso.errors import NotFound
-from picasso.jobs.audit_job import Audit
 from picasso.jobs.run import Run
 from picasso.storage.session import Session
 
@@ -65,65 +63,8 @@ def with_addresses(document: dict[str, Any], place: str, address: Address) -> di
     return {**document, "panels": panels, "view_url": view, "arrays_url": address(place, document["arrays"])}
 
 
-def present_run(run: Run, position: int, *, results: bool = True) -> dict[str, Any]:
-    """Return a run as JSON: its specification, its state, and optionally the results so far."""
-    spec, state = run.spec(), run.state()
-    return {
-        "id": run.id,
-        "visualization": spec.visualization,
-        "settings": spec.settings,
-        "classes": spec.classes,
-        "models": spec.models,
-        **state,
-        "remaining": remaining(state["fraction"], state["seconds"] - state["compiling"]),
-        "position": position,
-        "url": url_for("api_runs.show_run", run_id=run.id),
-        "page": url_for("pages.show_runs", ids=run.id),
-        **({"results": present(run)} if results else {}),
-    }
-
-
 def remaining(fraction: float, seconds: float) -> float | None:
     """Return the estimated computing time left in seconds; None if there is too little progress for an estimate."""
     if not 0.02 <= fraction < 1 or seconds < 0.5:
         return None
     return round(seconds / fraction * (1 - fraction), 1)
-
-
-def present_audit(audit: Audit, position: int) -> dict[str, Any]:
-    """Return an audit as JSON: its images, its state, and its findings so far."""
-    state, progress, found, names = audit.state(), audit.progress(), audit.findings(), audit.class_names
-    left = remaining(progress.fraction, progress.seconds - progress.began) if state == "running" else None
-
-    def link(name: str) -> str | None:
-        return url_for(f"api_audits.{name}", audit_id=audit.id) if state == "finished" else None
-
-    return {
-        "id": audit.id,
-        "state": state,
-        "classes": [{"name": names[target], "images": count} for target, count in sorted(audit.counts().items())],
-        "cost": progress.cost or None,
-        "fraction": progress.fraction,
-        "seconds": progress.seconds,
-        "remaining": left,
-        "position": position,
-        "done": progress.done,
-        "total": progress.total,
-        "pair": list(progress.pair),
-        "trying": progress.trying,
-        "findings": found["findings"],
-        "verdict": found["verdict"],
-        "left_out": left_behind(audit, state, names),
-        "error": audit.error(),
-        "url": url_for("api_audits.show_audit", audit_id=audit.id),
-        "page": url_for("audits.show_audit", audit_id=audit.id),
-        "report_url": link("audit_report"),
-        "json_url": link("audit_json"),
-        "junit_url": link("audit_junit"),
-    }
-
-
-def left_behind(audit: Audit, state: str, names: Sequence[str]) -> list[str]:
-    """Return sentences on the uploaded images and classes that an audit does not use."""
-    few = left_out(audit.counts(), names) if state != "gathering" else ""
-    return [*audit.refused(), *([few] if few else [])]

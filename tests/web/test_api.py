@@ -169,7 +169,7 @@ def test_errors_have_one_shape(client: FlaskClient) -> None:
         (client.get("/api/visualize?image=0"), (400, "bad_request", "visualizer")),
         (client.get("/api/visualize?visualizer=SaliencyMaps"), (400, "bad_request", "image")),
         (client.get("/api/visualize?image=7&visualizer=SaliencyMaps"), (404, "not_found", "image")),
-        (client.get("/api/visualize?image=/etc/passwd&visualizer=SaliencyMaps"), (404, "not_found", "image")),
+        (client.get("/api/visualize?image=/etc/passwd&visualizer=SaliencyMaps"), (400, "bad_request", "image")),
         (client.get("/api/visualize?image=0&visualizer=Nope"), (404, "not_found", None)),
         (client.get("/api/visualize?image=0&visualizer=PartialOcclusion&Window=7"), (400, "bad_request", "Window")),
         (client.get("/api/visualize?image=0&visualizer=PartialOcclusion&Nope=7"), (400, "bad_request", "Nope")),

@@ -266,9 +266,9 @@ def test_what_cannot_be_tried_is_said_before_anything_is_sent(tmp_path: Path) ->
         ({"classes": {"/" * 5000: 9}}, "The path of a folder has at most 4,000 characters"),
         ({"classes": {"ant": 9}}, "two classes with 8 images each, in folders named after them. Only one class has"),
         ({"classes": {"ant": 7, "bee": 7}}, "No class has enough images"),
-        ({"classes": {"ant": "9"}}, "classes must map folders to their numbers of images, as in"),
-        ({"classes": {"ant": True}}, "classes must map"),
-        ({"classes": ["ant"]}, "classes must map"),
+        ({"classes": {"ant": "9"}}, "each value is a whole number from 0 to 999999999. Send"),
+        ({"classes": {"ant": True}}, "classes must be an object"),
+        ({"classes": ["ant"]}, "classes must be an object"),
         ({"classes": {"ant": 8, "bee": 8}, "pairs": -1}, "pairs must be a whole number"),
         ([], "Send a JSON object"),
     ],
@@ -308,8 +308,8 @@ def test_images_that_cannot_be_read_are_refused_and_the_others_kept(visitor: Fla
     assert "no class; the classes are" in sentence(
         visitor.post(f"{url}/images", data={"class": "whale", "file": noise_images(0, 1)})
     )
-    assert "Send images in the field file" in sentence(visitor.post(f"{url}/images", data={"class": "0"}))
-    assert "field class" in sentence(visitor.post(f"{url}/images", data={"file": noise_images(0, 1)}))
+    assert "file is missing. Send multipart/form-data" in sentence(visitor.post(f"{url}/images", data={"class": "0"}))
+    assert "class is missing" in sentence(visitor.post(f"{url}/images", data={"file": noise_images(0, 1)}))
     assert "two classes with 8 images" in sentence(visitor.post(f"{url}/start", json={}))
     assert "not finished" in sentence(visitor.get(f"{url}/report.html"))
     assert "was not started" in visitor.get(look(visitor, url)["page"]).text
@@ -528,7 +528,7 @@ def test_those_that_are_deleted_meanwhile_are_not_listed(visitor: FlaskClient, m
             raise NotFound(audit_job.Audit.gone)
         return original(audit)
 
-    def shown(audit: audit_job.Audit) -> dict[str, Any]:
+    def shown(audit: audit_job.Audit) -> api_audits.AuditDocument:
         if audit.id == seen:
             raise NotFound(audit_job.Audit.gone)
         return document(audit)

@@ -30,10 +30,8 @@ from schemathesis.specs.openapi import checks
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from picasso.explanation.registry import Registry
-from picasso.web.api import application, openapi, questions, runs
-from picasso.web.api import audits as api_audits
-from picasso.web.api import images as api_images
-from picasso.web.pages import audits, downloads, files
+from picasso.web.api import openapi
+from picasso.web.app import register_views
 from tests.conftest import COOKIE, finish, noise_image, png, upload
 from tests.web.test_audits import begin, ended
 
@@ -136,10 +134,9 @@ class Later:
 
 
 def operations() -> OpenApiSchema:
-    """Describe the blueprints; a test says that the application has no others."""
+    """Describe the views of an application that starts no worker."""
     bare = Flask("picasso")
-    for module in (audits, application, api_images, runs, api_audits, questions, files, downloads, openapi):
-        bare.register_blueprint(module.blueprint)
+    register_views(bare)
     schemathesis.openapi.format("binary", st.sampled_from(FILES) | st.binary(max_size=64))
     made = schemathesis.openapi.from_dict(json.loads(json.dumps(openapi.described(bare))))
     made.app = Later()

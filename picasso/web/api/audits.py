@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from flask import Blueprint, Response, jsonify, request, send_file, url_for
+from flask import Blueprint, Response, send_file, url_for
+from msgspec import Meta, convert, field
+from werkzeug.datastructures import FileStorage
 
-from picasso.audit.selection import PAIRS, taken
+from picasso.audit.selection import MAX_IMAGES, MAX_PER_CLASS, PAIRS, left_out, taken
 from picasso.errors import BadRequest, Busy, TooLarge, UnsupportedImage
 from picasso.evaluation.labeled_folder import Classes
+from picasso.jobs.audit_documents import FindingDocument, StateName
 from picasso.jobs.audit_job import Audit
 from picasso.storage.session import Session
-from picasso.web.context import each, find_session, in_time, json_body, make_session, need_session, services
-from picasso.web.presentation import present_audit
+from picasso.web.api.documents import (
+    MAX_NUMBER,
+    Address,
+    Count,
+    Document,
+    Done,
+    ErrorDetail,
+    Fraction,
+    Number,
+    Request,
+    Started,
+)
+from picasso.web.api.operations import AUDITS, operation
+from picasso.web.context import each, find_session, in_time, make_session, need_session, services
+from picasso.web.presentation import remaining
 
 blueprint = Blueprint("api_audits", __name__, url_prefix="/api")
 
-EXAMPLE = '{"classes": {"tank": 60, "no tank": 60}}'
 # No image folder has more, and each of them is looked up.
 MAX_FOLDERS = 5_000
-MAX_NUMBER = 999_999_999
+AuditId = Annotated[str, Meta(description="The id of an audit.")]
 # The report is one page without scripts that loads nothing. The sandbox is a second barrier against injected markup.
 REPORT_POLICY = "; ".join(
     [
@@ -36,133 +52,293 @@ REPORT_POLICY = "; ".join(
 )
 
 
+class Folders(Request):
+    """The input of an estimate.
+
+    Attributes:
+        classes: folders, such as "images/tank", with their numbers of images; the innermost folder that is named
+            after a class or its index determines the class.
+        pairs: the maximum number of class pairs, the most suspicious first; 0 for all.
+    """
+
+    classes: dict[str, Number]
+    pairs: Number = PAIRS
+
+
+class ClassOfFolders(Document):
+    """The images of one class.
+
+    Attributes:
+        folders: the folders named after it.
+        images: the number of its images.
+        taken: the number of images that an audit uses; 0 if there are too few.
+    """
+
+    name: str
+    folders: list[str]
+    images: int
+    taken: Annotated[int, Meta(ge=0, le=MAX_PER_CLASS)]
+
+
+class AuditEstimate(Document):
+    """The estimated cost of an audit.
+
+    Attributes:
+        sentence: the number of class pairs and of model predictions, as a sentence.
+        seconds: the estimated time, or null if it is not known yet.
+    """
+
+    classes: list[ClassOfFolders]
+    sentence: str
+    seconds: float | None
+
+
+class AuditImages(Request, kw_only=True):
+    """The images of one class.
+
+    Attributes:
+        class: the name or index of their class, or a folder named after it.
+        file: the images.
+    """
+
+    folder: Annotated[str, Meta(min_length=1)] = field(name="class")
+    file: Annotated[list[FileStorage], Meta(min_length=1)]
+
+
+class StoredImages(Document):
+    """The outcome of an upload to an audit.
+
+    Attributes:
+        stored: the number of stored images.
+        refused: one sentence for each image that was not stored.
+    """
+
+    stored: Count
+    refused: list[str]
+
+
+class AuditOptions(Request):
+    """The options of an audit.
+
+    Attributes:
+        pairs: the maximum number of class pairs, the most suspicious first; 0 for all.
+        seed: the random seed.
+        budget: the time in seconds after which no new pair is started.
+    """
+
+    pairs: Number = PAIRS
+    seed: Number = 0
+    budget: Annotated[float, Meta(gt=0, le=MAX_NUMBER)] | None = None
+
+
+class AuditedClass(Document):
+    """A class and its number of images."""
+
+    name: str
+    images: Annotated[int, Meta(ge=1, le=MAX_IMAGES)]
+
+
+class AuditDocument(Document):
+    """An audit, its state, and its findings so far.
+
+    Attributes:
+        cost: the estimated cost, or null until the images have been read.
+        fraction: the progress of the current phase, reading or trying.
+        seconds: the computing time so far.
+        remaining: the estimated computing time left in seconds, or null if it is unknown.
+        position: the number of runs and audits ahead of this one.
+        done: the number of class pairs done.
+        total: the total number of class pairs.
+        pair: the two classes of the current pair, or none.
+        trying: the current intervention.
+        findings: the findings so far; all are judged together, so a finding may still disappear.
+        verdict: null until the audit is complete.
+        left_out: sentences on images that could not be used, and on classes with too few images.
+        error: why it failed, or null.
+        page: the page that shows the audit.
+        report_url: the report, or null until the audit is finished.
+        json_url: all findings as JSON.
+        junit_url: the outcome as JUnit XML, for CI.
+    """
+
+    id: str
+    state: StateName
+    classes: list[AuditedClass]
+    cost: str | None
+    fraction: Fraction
+    seconds: Annotated[float, Meta(ge=0)]
+    remaining: float | None
+    position: Count
+    done: Count
+    total: Count
+    pair: Annotated[list[str], Meta(max_length=2)]
+    trying: str
+    findings: list[FindingDocument]
+    verdict: str | None
+    left_out: list[str]
+    error: ErrorDetail | None
+    url: Address
+    page: Address
+    report_url: Address | None
+    json_url: Address | None
+    junit_url: Address | None
+
+
+class Audits(Document):
+    """The audits of the session, the newest first."""
+
+    audits: list[AuditDocument]
+
+
 def need_audit(audit_id: str) -> Audit:
     """Return an audit of the visitor's session, or raise NotFound."""
     return need_session().audit(audit_id)
 
 
-def document(audit: Audit) -> dict[str, Any]:
-    """Return an audit as JSON."""
-    return present_audit(audit, services().runner.position(audit))
+def document(audit: Audit) -> AuditDocument:
+    """Return the public description of an audit."""
+    state, progress, found, names = audit.state(), audit.progress(), audit.findings(), audit.class_names
+    left = remaining(progress.fraction, progress.seconds - progress.began) if state == "running" else None
+    error = audit.error()
+
+    def link(name: str) -> str | None:
+        return url_for(f"api_audits.{name}", audit_id=audit.id) if state == "finished" else None
+
+    return AuditDocument(
+        id=audit.id,
+        state=state,
+        classes=[AuditedClass(name=names[target], images=count) for target, count in sorted(audit.counts().items())],
+        cost=progress.cost or None,
+        fraction=progress.fraction,
+        seconds=progress.seconds,
+        remaining=left,
+        position=services().runner.position(audit),
+        done=progress.done,
+        total=progress.total,
+        pair=list(progress.pair),
+        trying=progress.trying,
+        findings=found["findings"],
+        verdict=found["verdict"],
+        left_out=left_behind(audit, state, names),
+        error=convert(error, ErrorDetail) if error else None,
+        url=url_for("api_audits.show_audit", audit_id=audit.id),
+        page=url_for("audits.show_audit", audit_id=audit.id),
+        report_url=link("audit_report"),
+        json_url=link("audit_json"),
+        junit_url=link("audit_junit"),
+    )
 
 
-def documents(session: Session | None) -> list[dict[str, Any]]:
-    """Return the audits of a session as JSON, the newest first."""
+def left_behind(audit: Audit, state: str, names: Sequence[str]) -> list[str]:
+    """Return sentences on the uploaded images and classes that an audit does not use."""
+    few = left_out(audit.counts(), names) if state != "gathering" else ""
+    return [*audit.refused(), *([few] if few else [])]
+
+
+def documents(session: Session | None) -> list[AuditDocument]:
+    """Return the public descriptions of a session's audits, the newest first."""
     return each(session.audits(), document) if session else []
 
 
-def whole(body: dict[str, Any], field: str, default: int) -> int:
-    """Return a non-negative integer from the body of a request."""
-    value = body.get(field, default)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_NUMBER:
-        raise BadRequest(f"{field} must be a whole number from 0 to {MAX_NUMBER}.", field=field)
-    return value
-
-
 @blueprint.post("/audits/estimate")
-def estimate_audit() -> Response:
+@operation(AUDITS, errors=(500, 503), example='{"classes": {"images/tank": 60, "images/no tank": 60}, "pairs": 10}')
+def estimate_audit(body: Folders) -> AuditEstimate:
     """Return which classes an audit of these folders would compare, how many images it would use, and its time."""
-    body = json_body(EXAMPLE, "classes")
-    folders, pairs = body.get("classes"), whole(body, "pairs", PAIRS)
-    counted = isinstance(folders, dict) and all(type(n) is int and 0 <= n <= MAX_NUMBER for n in folders.values())
-    if not isinstance(folders, dict) or not counted or len(folders) > MAX_FOLDERS:
-        raise BadRequest(f"classes must map folders to their numbers of images, as in {EXAMPLE}.", field="classes")
+    folders = body.classes
+    if len(folders) > MAX_FOLDERS:
+        raise BadRequest(f"classes lists {len(folders):,} folders, but at most {MAX_FOLDERS:,} fit.", field="classes")
     classes, found = Classes(services().runner.class_names()), defaultdict[int, list[str]](list)
     for folder in sorted(folders):
         found[classes.innermost(folder)].append(folder)
     counts = {target: sum(folders[folder] for folder in some) for target, some in sorted(found.items())}
     chosen = taken(counts, classes.names)
-    question = {"kind": "audit", "counts": {one: count for one, count in chosen.items() if count}, "pairs": pairs}
-    return jsonify(
-        classes=[
-            {"name": classes.names[one], "folders": found[one], "images": counts[one], "taken": chosen[one]}
-            for one in counts
-        ],
-        **services().runner.ask(question),
-    )
+    counted = {one: count for one, count in chosen.items() if count}
+    answer = services().runner.ask({"kind": "audit", "counts": counted, "pairs": body.pairs})
+    listed = [
+        ClassOfFolders(name=classes.names[one], folders=found[one], images=counts[one], taken=chosen[one])
+        for one in counts
+    ]
+    return AuditEstimate(classes=listed, sentence=answer["sentence"], seconds=answer["seconds"])
 
 
 @blueprint.post("/audits")
-def create_audit() -> Response:
+@operation(AUDITS, session="started", errors=(413, 429, 503, 507))
+def create_audit() -> Started:
     """Create an audit; send its images next."""
     names = services().runner.class_names()
     services().runner.check_audits()
     audit = make_session().new_audit(names)
-    return jsonify(ok=True, id=audit.id, url=url_for("api_audits.show_audit", audit_id=audit.id))
+    return Started(id=audit.id, url=url_for("api_audits.show_audit", audit_id=audit.id))
 
 
 @blueprint.get("/audits")
-def list_audits() -> Response:
+@operation(AUDITS, session="used")
+def list_audits() -> Audits:
     """List the session's audits, the newest first."""
-    return jsonify(audits=documents(find_session()))
+    return Audits(audits=documents(find_session()))
 
 
 @blueprint.post("/audits/<audit_id>/images")
-def add_audit_images(audit_id: str) -> Response:
+@operation(AUDITS, session="needed", errors=(507,), example="-F class=tank -F file=@image.png")
+def add_audit_images(audit_id: AuditId, form: AuditImages) -> StoredImages:
     """Store images of one class: the multipart fields ``class`` (name, index or folder) and ``file``."""
     session, audit = need_session(), need_audit(audit_id)
-    uploads = [file for file in request.files.getlist("file") if file.filename]
-    folder = request.form.get("class", "")
-    if not uploads or not folder:
-        missing = "file" if folder else "class"
-        raise BadRequest("Send images in the field file and their class in the field class.", field=missing)
-    target = Classes(audit.class_names).innermost(folder)
+    target = Classes(audit.class_names).innermost(form.folder)
     audit.check_open()
     session.check_room()
     refused, stored = [], 0
     try:
-        for upload in in_time(uploads):
+        for upload in in_time(form.file):
             try:
                 session.add_audit_image(audit, target, upload.stream, upload.filename or "")
                 stored += 1
             except (BadRequest, UnsupportedImage, TooLarge, Busy) as error:
-                if isinstance(error, Busy) and upload is uploads[0]:
+                if isinstance(error, Busy) and upload is form.file[0]:
                     # Nothing was stored, so the client can send all images again.
                     raise
                 refused.append(error.message)
     except TooLarge as error:
         refused.append(error.message)
     audit.note_refused(refused)
-    return jsonify(stored=stored, refused=refused)
+    return StoredImages(stored=stored, refused=refused)
 
 
 @blueprint.post("/audits/<audit_id>/start")
-def start_audit(audit_id: str) -> tuple[Response, int, dict[str, str]]:
+@operation(AUDITS, status=202, session="needed", errors=(503,), example='{"pairs": 10, "seed": 0, "budget": 300}')
+def start_audit(audit_id: AuditId, body: AuditOptions) -> Started:
     """Queue an audit that has its images; one that was cancelled or failed continues where it stopped."""
-    audit, body = need_audit(audit_id), json_body('{"pairs": 10}', "pairs")
-    budget = body.get("budget")
-    if budget is not None and (type(budget) not in (int, float) or not 0 < budget <= MAX_NUMBER):
-        raise BadRequest("budget must be a number of seconds or omitted.", field="budget")
-    services().runner.start_audit(
-        audit, pairs=whole(body, "pairs", PAIRS), seed=whole(body, "seed", 0), budget=budget or MAX_NUMBER
-    )
-    url = url_for("api_audits.show_audit", audit_id=audit.id)
-    return jsonify(ok=True, id=audit.id, url=url), 202, {"Location": url}
+    audit = need_audit(audit_id)
+    services().runner.start_audit(audit, pairs=body.pairs, seed=body.seed, budget=body.budget or MAX_NUMBER)
+    return Started(id=audit.id, url=url_for("api_audits.show_audit", audit_id=audit.id))
 
 
 @blueprint.get("/audits/<audit_id>")
-def show_audit(audit_id: str) -> Response:
+@operation(AUDITS, session="needed")
+def show_audit(audit_id: AuditId) -> AuditDocument:
     """Return the state of an audit and its findings so far."""
-    return jsonify(document(need_audit(audit_id)))
+    return document(need_audit(audit_id))
 
 
 @blueprint.post("/audits/<audit_id>/cancel")
-def cancel_audit(audit_id: str) -> Response:
+@operation(AUDITS, session="needed")
+def cancel_audit(audit_id: AuditId) -> Done:
     """Stop an audit; its findings so far are kept, and it can be started again."""
     need_audit(audit_id).cancel()
-    return jsonify(ok=True)
+    return Done()
 
 
 @blueprint.delete("/audits/<audit_id>")
-def delete_audit(audit_id: str) -> Response:
+@operation(AUDITS, session="needed")
+def delete_audit(audit_id: AuditId) -> Done:
     """Cancel an audit and delete its images and its report."""
     session = need_session()
     session.remove_audit(session.audit(audit_id))
-    return jsonify(ok=True)
+    return Done()
 
 
 @blueprint.get("/audits/<audit_id>/report.html")
-def audit_report(audit_id: str) -> Response:
+@operation(AUDITS, media=("text/html",), says="The report.", session="needed", partial=True)
+def audit_report(audit_id: AuditId) -> Response:
     """Return the report of a finished audit as one self-contained page."""
     response = send_file(made(audit_id, "report.html"))
     response.headers["Content-Security-Policy"] = REPORT_POLICY
@@ -170,13 +346,15 @@ def audit_report(audit_id: str) -> Response:
 
 
 @blueprint.get("/audits/<audit_id>/audit.json")
-def audit_json(audit_id: str) -> Response:
+@operation(AUDITS, media=("application/json",), says="All findings.", session="needed", partial=True)
+def audit_json(audit_id: AuditId) -> Response:
     """Return all findings of an audit."""
     return send_file(made(audit_id, "audit.json"), as_attachment=True)
 
 
 @blueprint.get("/audits/<audit_id>/junit.xml")
-def audit_junit(audit_id: str) -> Response:
+@operation(AUDITS, media=("application/xml",), says="The outcome, as JUnit XML.", session="needed", partial=True)
+def audit_junit(audit_id: AuditId) -> Response:
     """Return the outcome of an audit as JUnit XML, for CI."""
     return send_file(made(audit_id, "junit.xml"), "application/xml", as_attachment=True)
 

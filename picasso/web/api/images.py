@@ -3,25 +3,89 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Literal
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint
+from msgspec import Meta
+from werkzeug.datastructures import FileStorage
 
-from picasso.errors import BadRequest, Busy, NotFound
+from picasso.errors import Busy, NotFound
 from picasso.jobs.run import StoredImage
-from picasso.web.context import find_session, image_numbers, in_time, json_body, make_session, need_session
+from picasso.web.api.documents import Document, DoneAsText, ImageNumber, Number, Request, Uid
+from picasso.web.api.operations import IMAGES, operation
+from picasso.web.context import check_count, find_session, in_time, make_session, need_session
 
 blueprint = Blueprint("api_images", __name__, url_prefix="/api")
 
 
+class Upload(Request):
+    """The images to store.
+
+    Attributes:
+        file: the files.
+    """
+
+    file: Annotated[list[FileStorage], Meta(min_length=1)]
+
+
+class Order(Request):
+    """An order of images; omitted ones follow in their old order.
+
+    Attributes:
+        images: the numbers of the images.
+    """
+
+    images: list[Uid]
+
+
+class Image(Document):
+    """An image of the session.
+
+    Attributes:
+        filename: the name under which it is stored and served.
+        uid: its number within the session, counted from 0.
+        name: the original file name.
+        notes: notes on how it was read.
+    """
+
+    filename: str
+    uid: Number
+    name: str
+    notes: list[str]
+
+
+class Images(Document):
+    """The images of the session, in their order."""
+
+    images: list[Image]
+
+
+class Uploaded(Document, kw_only=True):
+    """The images that were stored.
+
+    Attributes:
+        file: the file name of the first.
+        uid: the number of the first.
+        images: all images of the request.
+    """
+
+    ok: Literal["true"] = "true"
+    file: str
+    uid: Number
+    images: list[Image]
+
+
+def described(image: StoredImage) -> Image:
+    """Return the public description of an image, without its path on the server."""
+    return Image(filename=image["filename"], uid=image["uid"], name=image["name"], notes=image.get("notes", []))
+
+
 @blueprint.post("/images")
-def add_image() -> Response:
+@operation(IMAGES, session="started", errors=(429, 507), example="-F file=@image.png")
+def add_image(form: Upload) -> Uploaded:
     """Store the images of the multipart field ``file``."""
-    uploads = [file for file in request.files.getlist("file") if file.filename]
-    if not uploads:
-        raise BadRequest("Send one or more images as multipart/form-data in the field file.", field="file")
     session, stored = make_session(), list[StoredImage]()
-    for file in in_time(uploads):
+    for file in in_time(form.file):
         try:
             stored.append(session.add_image(file.stream, file.filename or ""))
         except Busy:
@@ -31,33 +95,29 @@ def add_image() -> Response:
                 with suppress(NotFound):
                     session.remove_image(image["uid"])
             raise
-    return jsonify(ok="true", file=stored[0]["filename"], uid=stored[0]["uid"], images=list(map(described, stored)))
+    return Uploaded(file=stored[0]["filename"], uid=stored[0]["uid"], images=list(map(described, stored)))
 
 
 @blueprint.get("/images")
-def list_images() -> Response:
+@operation(IMAGES, session="used")
+def list_images() -> Images:
     """List the images of the session."""
     session = find_session()
-    images = session.images() if session else []
-    return jsonify(images=list(map(described, images)))
-
-
-def described(image: StoredImage) -> dict[str, Any]:
-    """Return the public description of an image, without its path on the server."""
-    shown = {"filename": image["filename"], "uid": image["uid"], "name": image["name"]}
-    return {**shown, "notes": image.get("notes", [])}
+    return Images(images=list(map(described, session.images() if session else [])))
 
 
 @blueprint.delete("/images/<uid>")
-def delete_image(uid: str) -> Response:
+@operation(IMAGES, session="needed")
+def delete_image(uid: ImageNumber) -> DoneAsText:
     """Remove an image from the session."""
     need_session().remove_image(uid)
-    return jsonify(ok="true")
+    return DoneAsText()
 
 
 @blueprint.put("/images/order")
-def arrange_images() -> Response:
-    """Reorder the images: ``images`` is a list of numbers; omitted ones follow in their old order."""
-    uids = json_body('{"images": [2, 0, 1]}', "images").get("images")
-    need_session().arrange(image_numbers(uids))
-    return list_images()
+@operation(IMAGES, session="needed", errors=(507,), example='{"images": [2, 0, 1]}')
+def arrange_images(body: Order) -> Images:
+    """Reorder the images; omitted ones follow in their old order."""
+    session = need_session()
+    session.arrange(check_count(body.images))
+    return Images(images=list(map(described, session.images())))

@@ -1,32 +1,26 @@
-"""The description of the REST API as OpenAPI 3.1, generated from the routes and types, and a page to read it.
-
-apispec only collects the description: routes, errors and validation remain in this package, and it is small and
-maintained. msgspec generates the schemas, because it reads TypedDicts and dataclasses directly.
-"""
+"""The description of the REST API as OpenAPI 3.1, generated from the views and their types, and a page to read it."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
-from typing import Any, cast, get_type_hints
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 import msgspec
-from apispec import APISpec
-from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, request
+from flask import Blueprint, Flask, Response, current_app, render_template, request
 from werkzeug.routing import Rule
 
 from picasso import __version__, errors
-from picasso.jobs import audit_documents
-from picasso.models.info import Place
-from picasso.web.api import schemas, schemas_audits, schemas_questions, schemas_runs
-from picasso.web.api.operations import IN_ADDRESSES, OPERATIONS, TAGS, Operation
+from picasso.web.api.documents import Error
+from picasso.web.api.operations import APPLICATION, TAGS, Operation, operation
+from picasso.web.api.questions import SHAPES
+from picasso.web.api.validation import BINARY, binary
 from picasso.web.context import cookie_name
 from picasso.web.error_handlers import RETRY, SENTENCES
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/api")
 
-TITLE = "Picasso"
 SUMMARY = """\
 Programs can do everything that the pages do. Images, runs, audits and results belong to a session. The first upload
 starts a session and sets a cookie that every later request must send. All errors have the same format."""
@@ -40,27 +34,38 @@ OTHERS = {
     416: ("http_error", "The requested range is not satisfiable."),
     500: ("internal", "An internal error occurred."),
 }
-# The types by the names of their schemas.
-NAMED = {**vars(schemas), **vars(schemas_runs), **vars(schemas_audits), **vars(schemas_questions)}
-NAMED |= {"Direction": audit_documents.Direction, "Place": Place}
+SETTINGS = {
+    "name": "settings",
+    "in": "query",
+    "description": "The settings of the visualization, one parameter each; omitted ones have their defaults.",
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "style": "form",
+    "explode": True,
+    "example": {"Window": "0.30", "Strides": "10"},
+}
+TEXTS = {"application/json": {"type": "object"}} | {
+    media: {"type": "string"} for media in ("text/html", "text/csv", "application/xml")
+}
 REFERENCE = "#/components/schemas/{name}"
-BINARY = {"type": "string", "format": "binary"}
 
 
 @blueprint.get("/openapi.json")
+@operation(APPLICATION, media=("application/json",), says="This description, an OpenAPI document.")
 def show_description() -> Response:
     """Return the description of this API as OpenAPI 3.1, for programs."""
     made = document()
     schemes = {"session": {**made["components"]["securitySchemes"]["session"], "name": cookie_name()}}
     # The same for all visitors, except for the URL under which they reach the server.
     components = {**made["components"], "securitySchemes": schemes}
-    return jsonify({**made, "servers": [{"url": f"{request.script_root}/"}], "components": components})
+    answer = {**made, "servers": [{"url": f"{request.script_root}/"}], "components": components}
+    return Response(msgspec.json.encode(answer) + b"\n", mimetype="application/json")
 
 
 @blueprint.get("/docs")
-def show_docs() -> str:
+@operation(APPLICATION, media=("text/html",), says="An HTML page.")
+def show_docs() -> Response:
     """Show the description of this API as a page."""
-    return render_template("api.html", spec=document())
+    return Response(render_template("api.html", spec=document()))
 
 
 def document() -> dict[str, Any]:
@@ -73,115 +78,133 @@ def document() -> dict[str, Any]:
 
 def described(app: Flask) -> dict[str, Any]:
     """Generate the description of an application."""
-    info = {"description": SUMMARY, "license": {"name": "EPL-2.0", "identifier": "EPL-2.0"}}
-    spec = APISpec(TITLE, __version__, "3.1.1", info=info, servers=[{"url": "/"}])
-    for name, text in TAGS.items():
-        spec.tag({"name": name, "description": text})
-    for name, schema in made_schemas():
-        spec.components.schema(name, schema)
-    for status in sorted({cls.status for cls in FAMILY} | set(SENTENCES) | set(OTHERS)):
-        spec.components.response(f"Error{status}", error_response(status))
-    spec.components.security_scheme("session", {"type": "apiKey", "in": "cookie", "name": "picasso_session"})
-    for rule, method, operation in api_operations(app):
+    found = api_operations(app)
+    paths: dict[str, dict[str, Any]] = {}
+    for rule, method, one in found:
         path = re.sub(r"<(?:[^<>:]+:)?(\w+)>", r"{\1}", rule.rule)
-        spec.path(path, operations={method.lower(): describe(app, rule, operation)})
-    return spec.to_dict()
+        paths.setdefault(path, {})[method.lower()] = describe(app, rule, one)
+    statuses = sorted({cls.status for cls in FAMILY} | set(SENTENCES) | set(OTHERS))
+    return {
+        "openapi": "3.1.1",
+        "info": {
+            "title": "Picasso",
+            "version": __version__,
+            "description": SUMMARY,
+            "license": {"name": "EPL-2.0", "identifier": "EPL-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas([one for _, _, one in found]).items())),
+            "responses": {f"Error{status}": error_response(status) for status in statuses},
+            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": "picasso_session"}},
+        },
+    }
 
 
 def api_operations(app: Flask) -> list[tuple[Rule, str, Operation]]:
-    """Return the routes under /api with their methods and operations, in the order of the table.
+    """Return the routes under /api with their methods and operations, by tag and in the order of their definition.
 
     Raises:
-        KeyError: a route is not in the table.
+        AttributeError: a view is no operation.
     """
-    order = list(OPERATIONS)
+    tags, views = list(TAGS), list(app.view_functions)
     rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/api")]
-    found = [(rule, method) for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}]
-    known = [(rule, method, OPERATIONS[rule.endpoint]) for rule, method in found]
-    return sorted(known, key=lambda one: order.index(one[0].endpoint))
+    found = [
+        (rule, method, cast(Any, app.view_functions[rule.endpoint]).operation)
+        for rule in rules
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    ]
+    return sorted(found, key=lambda one: (tags.index(one[2].tag), views.index(one[0].endpoint)))
 
 
-def describe(app: Flask, rule: Rule, operation: Operation) -> dict[str, Any]:
+def describe(app: Flask, rule: Rule, one: Operation) -> dict[str, Any]:
     """Return the description of one operation."""
     summary, _, more = (inspect.getdoc(app.view_functions[rule.endpoint]) or "").partition("\n")
-    described: dict[str, Any] = {
+    made: dict[str, Any] = {
         "operationId": rule.endpoint.rpartition(".")[2],
-        "tags": [operation.tag],
+        "tags": [one.tag],
         "summary": plain(summary),
-        "parameters": [*map(in_address(operation), sorted(rule.arguments, key=rule.rule.index)), *operation.query],
-        "responses": {str(operation.status): answer(operation)},
+        "parameters": [*in_address(one), *in_query(one)],
+        "responses": {str(one.status): answer(one)},
     }
     if more.strip():
-        described["description"] = plain(more.strip())
-    if operation.body:
-        content: dict[str, Any] = {"schema": operation.body.__name__, "example": operation.example}
-        described["requestBody"] = {"required": True, "content": {"application/json": content}}
-    if operation.uploads:
-        files = {"type": "array", "items": BINARY, "minItems": 1}
-        texts = {name: {"type": "string", "description": text} for name, text in operation.texts.items()}
-        properties = {**texts, operation.uploads: files}
-        form = {"type": "object", "properties": properties, "required": list(properties)}
-        described["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": form}}}
-    if operation.session:
-        described["security"] = [*([{}] if operation.session == "used" else []), {"session": []}]
-    if operation.partial:
-        described["responses"] |= {
-            "206": {"description": "The requested range.", "content": files_of(operation)},
+        made["description"] = plain(more.strip())
+    if one.body:
+        example = msgspec.json.decode(one.example)
+        content = {"application/json": {"schema": reference(one.body), "example": example}}
+        made["requestBody"] = {"required": True, "content": content}
+    if one.form:
+        content = {"multipart/form-data": {"schema": next(iter(components([one.form]).values()))}}
+        made["requestBody"] = {"required": True, "content": content}
+    if one.session != "none":
+        made["security"] = [*([{}] if one.session != "needed" else []), {"session": []}]
+    if one.partial:
+        made["responses"] |= {
+            "206": {"description": "The requested range.", "content": files(one)},
             "304": {"description": "Not modified."},
         }
-    described["responses"] |= {str(status): f"Error{status}" for status in statuses(rule, operation)}
-    return described
+    made["responses"] |= {
+        str(status): {"$ref": f"#/components/responses/Error{status}"} for status in statuses(rule, one)
+    }
+    return made
 
 
-def statuses(rule: Rule, operation: Operation) -> list[int]:
+def statuses(rule: Rule, one: Operation) -> list[int]:
     """Return the status codes of the errors that an operation can return."""
     # A rejected host name; a missing or wrong password, or too many wrong ones; another site.
-    found = {400, 401, 403, 429, *operation.errors}
+    found = {400, 401, 403, 429, *one.errors}
     if rule.arguments:  # a slash in one of them makes another address, which may take other methods
         found |= {404, 405}
-    if operation.session == "needed":
+    if one.session == "needed":
         found.add(404)
-    if operation.body or operation.uploads:
+    if one.body or one.form:
         found |= {413, 415}
-    if operation.partial:
+    if one.partial:
         found.add(416)
     return sorted(found)
 
 
-def in_address(operation: Operation) -> Any:
-    """Return the description of a parameter in the URL of an operation."""
-
-    def described(name: str) -> dict[str, Any]:
-        known = {"name": name, "in": "path", "required": True, **IN_ADDRESSES[name]}
-        return {**known, "description": operation.name} if name == "name" else known
-
-    return described
+def in_address(one: Operation) -> Iterator[dict[str, Any]]:
+    """Yield the descriptions of the parameters in the URL of an operation."""
+    for name, kind in one.parameters.items():
+        schema = msgspec.json.schema(kind)
+        yield {"name": name, "in": "path", "required": True, "description": schema.pop("description"), "schema": schema}
 
 
-def files_of(operation: Operation) -> dict[str, Any]:
+def in_query(one: Operation) -> Iterator[dict[str, Any]]:
+    """Yield the descriptions of the query parameters of an operation."""
+    if one.query:
+        made = components([one.query])[one.query.__name__]
+        for name, schema in made["properties"].items():
+            text, required = schema.pop("description"), name in made.get("required", ())
+            yield {"name": name, "in": "query", "description": text, "schema": schema, "required": required}
+    if one.settings:
+        yield SETTINGS
+
+
+def files(one: Operation) -> dict[str, Any]:
     """Return the content of a response that is a file."""
-    media = operation.answer if isinstance(operation.answer, tuple) else ()
-    texts = {"application/json": {"type": "object"}, "text/html": {"type": "string"}, "text/csv": {"type": "string"}}
-    texts["application/xml"] = {"type": "string"}
-    return {one: {"schema": texts.get(one, BINARY)} for one in media}
+    return {media: {"schema": TEXTS.get(media, BINARY)} for media in one.media}
 
 
-def answer(operation: Operation) -> dict[str, Any]:
+def answer(one: Operation) -> dict[str, Any]:
     """Return the description of the successful response."""
-    if isinstance(operation.answer, tuple):
-        content, says = files_of(operation), operation.says
-    else:
-        known = operation.answer is not dict
-        schema: Any = operation.answer.__name__ if known else {"type": "object"}
-        content = {"application/json": {"schema": schema}}
-        says = operation.says or plain(docstring(operation.answer)[0])
-    headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in operation.headers.items()}
-    return {"description": says, "content": content, **({"headers": headers} if headers else {})}
+    made: dict[str, Any] = {"description": one.says, "content": files(one)}
+    if one.answer:
+        made["description"] = plain(docstring(one.answer.__doc__ or "")[0])
+        made["content"] = {"application/json": {"schema": reference(one.answer)}}
+    headers = {"Location": "The URL of its state."} if one.status == 202 else {}
+    headers |= {"Set-Cookie": "The id of the session, if this started it."} if one.session == "started" else {}
+    if headers:
+        made["headers"] = {name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()}
+    return made
 
 
 def error_response(status: int) -> dict[str, Any]:
     """Return the description of the error response of one status, from the error classes."""
-    known = {cls.code: docstring(cls)[0] for cls in FAMILY if cls.status == status}
+    known = {cls.code: docstring(cls.__doc__ or "")[0] for cls in FAMILY if cls.status == status}
     for code, sentence in filter(None, (SENTENCES.get(status), OTHERS.get(status))):
         known.setdefault(code, sentence)
     examples = {
@@ -189,7 +212,7 @@ def error_response(status: int) -> dict[str, Any]:
     }
     response: dict[str, Any] = {
         "description": " ".join(f"`{code}`: {sentence}" for code, sentence in known.items()),
-        "content": {"application/json": {"schema": "Error", "examples": examples}},
+        "content": {"application/json": {"schema": reference(Error), "examples": examples}},
     }
     if status in RETRY:
         seconds = {"description": "The number of seconds to wait before trying again.", "schema": {"type": "integer"}}
@@ -197,43 +220,44 @@ def error_response(status: int) -> dict[str, Any]:
     return response
 
 
-def made_schemas() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the schemas of all documents by name, with the descriptions in the docstrings."""
-    operations = OPERATIONS.values()
-    wanted = [one for operation in operations for one in (operation.answer, operation.body) if isinstance(one, type)]
-    types = dict.fromkeys([*(one for one in wanted if one is not dict), schemas.Error, *schemas_questions.SHAPES])
-    _, made = msgspec.json.schema_components(types, ref_template=REFERENCE)
-    for name, schema in sorted(made.items()):
-        text, fields = docstring(NAMED[name])
+def reference(kind: type) -> dict[str, str]:
+    """Return a reference to the schema of a type."""
+    return {"$ref": REFERENCE.format(name=kind.__name__)}
+
+
+def schemas(operations: Iterable[Operation]) -> dict[str, Any]:
+    """Return the schemas of all documents by name; in those that the server sends, no field has a default."""
+    found = list(operations)
+    sent = components([Error, *(one.answer for one in found if one.answer)])
+    for schema in sent.values():
+        properties = schema.get("properties", {})
+        optional = {name for name in properties if name not in schema.get("required", ())}
+        always = [name for name, field in properties.items() if name not in optional or "default" in field]
+        if always:
+            schema["required"] = always
+        for field in properties.values():
+            field.pop("default", None)
+    return sent | components([*(one.body for one in found if one.body), *SHAPES])
+
+
+def components(types: Iterable[type]) -> dict[str, Any]:
+    """Return the schemas of types, and of all that they refer to, with the descriptions in the docstrings."""
+    chosen = {kind.__name__: kind for kind in types}
+    _, made = msgspec.json.schema_components(chosen.values(), ref_template=REFERENCE, schema_hook=binary)
+    for name, schema in made.items():
+        text, fields = docstring(schema.get("description", ""))
+        for base in chosen[name].__mro__[1:] if name in chosen else ():
+            fields = docstring(base.__doc__ or "")[1] | fields
         schema["description"] = plain(text)
-        if "properties" in schema:
-            properties = schema["properties"]
-            order = [key for key in get_type_hints(NAMED[name]) if key in properties]
-            schema["properties"] = {key: described_field(properties[key], fields.get(key, "")) for key in order}
-            if not hasattr(NAMED[name], "__required_keys__"):
-                # Dataclasses are serialized with all their fields.
-                schema["required"] = order
-        yield name, schema
+        schema.pop("title", None)
+        for key, said in fields.items():
+            schema["properties"][key]["description"] = plain(said[0].upper() + said[1:])
+    return made
 
 
-def described_field(schema: dict[str, Any], text: str) -> dict[str, Any]:
-    """Return the schema of a field with its description, and without the default of a dataclass."""
-    kept = {key: value for key, value in without_tails(schema).items() if key != "default"}
-    return {**kept, "description": plain(text[0].upper() + text[1:])} if text else kept
-
-
-def without_tails(schema: Any) -> Any:
-    """Return a schema without ``items: false`` after the items of a tuple, which apispec would read as a name."""
-    if isinstance(schema, list):
-        return [without_tails(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {key: without_tails(value) for key, value in schema.items() if not (key == "items" and value is False)}
-
-
-def docstring(cls: type) -> tuple[str, dict[str, str]]:
+def docstring(text: str) -> tuple[str, dict[str, str]]:
     """Return the summary of a docstring, and the description of each field below ``Attributes:``."""
-    text, _, rest = (inspect.getdoc(cls) or "").partition("\n\nAttributes:\n")
+    text, _, rest = inspect.cleandoc(text).partition("\n\nAttributes:\n")
     parts = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", rest, re.MULTILINE)
     return " ".join(text.split()), {name: " ".join(said.split()) for name, said in parts}
 

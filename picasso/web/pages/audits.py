@@ -17,7 +17,8 @@ from picasso.evaluation.labeled_folder import Classes
 from picasso.imaging.decode import display_name
 from picasso.jobs.audit_documents import AT_WORK
 from picasso.jobs.audit_job import MAX_REFUSED
-from picasso.web.api.audits import MAX_NUMBER, document, documents, need_audit
+from picasso.web.api.audits import document, documents, need_audit
+from picasso.web.api.documents import MAX_NUMBER
 from picasso.web.context import find_session, in_time, make_session, need_session, services
 
 blueprint = Blueprint("audits", __name__)
@@ -114,7 +115,7 @@ def budget() -> float:
 def show_audit(audit_id: str) -> str:
     """Show an audit: its progress, its findings so far, and finally the verdict."""
     audit = document(need_audit(audit_id))
-    return render_template("auditing.html", audit=audit, at_work=audit["state"] in AT_WORK)
+    return render_template("auditing.html", audit=audit, at_work=audit.state in AT_WORK)
 
 
 @blueprint.post("/audits/<audit_id>/start")

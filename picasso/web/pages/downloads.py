@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Blueprint, Response, current_app, send_file
+from msgspec import Meta
 
 from picasso import __version__
 from picasso.audit.reporting.page_policy import content_security_policy
@@ -19,6 +20,8 @@ from picasso.explanation.registry import DEFAULT_TEMPLATE
 from picasso.imaging import decode
 from picasso.jobs.run import Run
 from picasso.web import exporting, recipes
+from picasso.web.api.operations import RUNS, operation
+from picasso.web.api.runs import RunId
 from picasso.web.context import need_session, services
 from picasso.web.pages.run_view import RunView, class_names, looks, render
 from picasso.web.presentation import with_addresses
@@ -28,6 +31,7 @@ log = logging.getLogger(__name__)
 
 blueprint = Blueprint("keeping", __name__, url_prefix="/api")
 
+RunIds = Annotated[str, Meta(description="The ids of one to six runs, separated by commas.")]
 STYLES = ("vendor/pico-2.1.1.min.css", "picasso.css")
 
 
@@ -45,7 +49,8 @@ def recipes_of(look: RunView) -> dict[str, str]:
 
 
 @blueprint.get("/runs/<run_id>/results.zip")
-def results_zip(run_id: str) -> Response:
+@operation(RUNS, media=("application/zip",), says="The archive.", session="needed", errors=(507,), partial=True)
+def results_zip(run_id: RunId) -> Response:
     """Return all files of a run: arrays, images, JSON, a table and the report."""
     run = need_session().run(run_id)
     # Closed, and thereby deleted, once it is sent.
@@ -56,14 +61,16 @@ def results_zip(run_id: str) -> Response:
 
 
 @blueprint.get("/runs/<run_id>/results.csv")
-def results_csv(run_id: str) -> Response:
+@operation(RUNS, media=("text/csv",), says="The table.", session="needed")
+def results_csv(run_id: RunId) -> Response:
     """Return a table of a run, with one line per prediction and per map."""
     run = need_session().run(run_id)
     return attached(exporting.table(run.results()), "text/csv", f"{name_of(run)}.csv")
 
 
 @blueprint.get("/runs/<ids>/report.html")
-def report(ids: str) -> Response:
+@operation(RUNS, media=("text/html",), says="The report.", session="needed")
+def report(ids: RunIds) -> Response:
     """Return one run, or several side by side, as one self-contained file."""
     shown = [finished(look) for look in looks(need_session(), ids)]
     return attached(made_report(shown), "text/html", f"{name_of(shown[0].run)}.html")

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 from flask import Blueprint, Response, send_file
+from msgspec import Meta
 
 from picasso.errors import NotFound
 from picasso.explanation.render import DIVERGING, SEQUENTIAL, strip
 from picasso.imaging import decode
+from picasso.web.api.operations import IMAGES, RUNS, operation
 from picasso.web.context import need_session, services
 from picasso.web.presentation import output_file
 
 blueprint = Blueprint("files", __name__, static_folder=None)
+
+ImageFile = Annotated[str, Meta(description="The file name of an image.")]
+OutputFile = Annotated[str, Meta(description="The file name of an output.")]
 
 
 def sample_file(name: str) -> Path:
@@ -69,13 +74,21 @@ def colour_map(name: str) -> Response:
 
 @blueprint.get("/inputs/<name>")
 @blueprint.get("/api/inputs/<name>", endpoint="api_image")
-def image(name: str) -> Response:
+@operation(IMAGES, media=("image/png",), says="The image.", session="needed", partial=True)
+def image(name: ImageFile) -> Response:
     """Serve an uploaded image of this session."""
     return send(need_session().image_file(name))
 
 
 @blueprint.get("/outputs/<name>")
 @blueprint.get("/api/outputs/<name>", endpoint="api_output")
-def output(name: str) -> Response:
+@operation(
+    RUNS,
+    media=("image/png", "application/octet-stream", "application/json"),
+    says="A panel or a legend as PNG, the arrays as a NumPy file, or the result as JSON.",
+    session="needed",
+    partial=True,
+)
+def output(name: OutputFile) -> Response:
     """Serve a file of one of this session's results."""
     return send(output_file(need_session(), name))
