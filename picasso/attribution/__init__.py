@@ -1,1 +1,13 @@
 """The mathematics that attribution methods share, in NumPy: samples, paths, masks, regions."""
+
+__all__ = [
+    "covering",
+    "masks",
+    "occlusion_scores",
+    "paths",
+    "placement",
+    "rank_agreement",
+    "regions",
+    "samples",
+    "surrogates",
+]

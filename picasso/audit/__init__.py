@@ -1,1 +1,13 @@
 """Find the shortcuts that a model has learned, by measuring how changes of images affect its predictions."""
+
+__all__ = [
+    "audit",
+    "catalogue",
+    "checkpoint",
+    "dataset",
+    "findings",
+    "interventions",
+    "reporting",
+    "selection",
+    "trial",
+]

@@ -15,9 +15,12 @@ __all__ = [
     "Panel",
     "Task",
     "VisualizationSettings",
+    "base",
     "choice",
     "layer",
     "number",
+    "panel",
+    "settings",
     "slider",
     "toggle",
 ]

@@ -14,6 +14,8 @@ from PIL import UnidentifiedImageError
 from picasso.imaging.headers import bmp, gif, jpeg, png, tiff, webp
 from picasso.imaging.headers.base import Header, Limits
 
+__all__ = ["base", "read", "tiff"]
+
 # The signatures of the formats.
 READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes, Limits], Header]], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), png.read),

@@ -8,8 +8,22 @@ from picasso.models.outputs.ranges import Analysis, Operation, Range, Reader
 from picasso.models.outputs.shapes import class_count
 
 __all__ = [
-    "Analysis", "Decision", "Operation", "OutputKind", "Range", "Reader", "Training",
-    "choose_output", "class_count", "contradictions",
+    "Analysis",
+    "Decision",
+    "Operation",
+    "OutputKind",
+    "Range",
+    "Reader",
+    "Training",
+    "choose_output",
+    "class_count",
+    "contradictions",
     "decide",
-    "needed", "parse", "probes", "to_probabilities",
-]  # fmt: skip
+    "needed",
+    "onnx_graph",
+    "parse",
+    "probes",
+    "tensorflow_graph",
+    "tflite_graph",
+    "to_probabilities",
+]

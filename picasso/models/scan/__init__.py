@@ -7,4 +7,14 @@ from picasso.models.scan.checking import require, scan
 from picasso.models.scan.findings import Finding, Report
 from picasso.models.scan.limits import Limits
 
-__all__ = ["Finding", "Limits", "Report", "require", "scan"]
+__all__ = [
+    "Finding",
+    "Limits",
+    "Report",
+    "graph_operations",
+    "json_reading",
+    "keras_symbols",
+    "reporting",
+    "require",
+    "scan",
+]

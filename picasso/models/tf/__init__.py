@@ -1,1 +1,13 @@
 """Models that TensorFlow computes: Keras files, SavedModels, checkpoints and frozen graphs."""
+
+__all__ = [
+    "feature_layers",
+    "frozen_graph",
+    "graph",
+    "graph_model",
+    "incremental",
+    "keras_files",
+    "runtime",
+    "training_loss",
+    "variables",
+]

@@ -10,3 +10,5 @@ SIGMOD 2019 (Krypton), here without any approximation.
 again), ``intervals`` and ``plan`` decide in NumPy what is computed together and how, ``execution`` computes it in
 TensorFlow (``winograd`` with fewer multiplications), and ``occlusion`` is the door.
 """
+
+__all__ = ["checked", "inlining", "occlusion", "steps"]
