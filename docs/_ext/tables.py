@@ -86,7 +86,10 @@ def kind(schema: dict[str, Any]) -> str:
         return code(schema["$ref"].rpartition("/")[2])
     alternatives = schema.get("anyOf") or schema.get("oneOf")
     if alternatives:
-        return " or ".join(dict.fromkeys(map(kind, alternatives)))
+        # A whole number is a number; null comes last, behind a comma, so that it does not seem to be in a list.
+        kinds = list(dict.fromkeys(map(kind, alternatives)))
+        chosen = [one for one in kinds if one != "null" and not (one == "integer" and "number" in kinds)]
+        return " or ".join(chosen) + (", or null" if "null" in kinds else "")
     if "const" in schema:
         return code(str(schema["const"]).lower())
     if "enum" in schema:
