@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -15,27 +15,20 @@ from typing import Any
 
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
-from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.task import WSGITask
 from waitress.utilities import BadRequest
 
-from picasso.jobs.turns import Turns
-from picasso.web.admission import ASKED, BUSY, Admission, Kind
+from picasso.web.admission import ASKED, BUSY, Admission
 from picasso.web.proxies import network_of
 
 log = logging.getLogger(__name__)
 
-# The maximum number of waiting slow requests; each of them keeps its connection.
-MAX_SLOW = 100
 # The maximum number of connections accepted at once.
 MAX_ACCEPTED_AT_ONCE = 100
 # The interval of timeout checks, in seconds.
 LOOK_SECONDS = 0.5
 # The maximum number of bytes between two chunks of a body, or after the last one.
 MAX_LINE_LENGTH = 16_000
-
-
-# The names of the headers have the form X_FORWARDED_FOR.
-Visitor = Callable[[str, Mapping[str, str]], str]
 
 
 @dataclass(frozen=True)
@@ -296,7 +289,7 @@ def dismiss_from(channels: list[Channel], new: Channel, limits: Limits) -> None:
     min(idle, key=Channel.rank, default=new).dismissed = True
 
 
-class Door:
+class Acceptor:
     """Accepts all waiting connections of a server at once.
 
     Args:
@@ -321,60 +314,3 @@ class Door:
             self._accept_one()
             if not self._came:
                 return
-
-
-class Fair:
-    """The queue of a pool, in which networks take turns; it implements the deque methods that waitress uses.
-
-    Args:
-        visitor: returns the client for the address of a connection and the headers of its request.
-    """
-
-    def __init__(self, visitor: Visitor) -> None:
-        self._visitor = visitor
-        self._turns: Turns[Channel] = Turns()
-
-    def append(self, channel: Channel) -> None:
-        """Add a connection with a pending request."""
-        self._turns.put(channel, network_of(self._visitor(channel.addr[0], channel.requests[0].headers)))
-
-    def popleft(self) -> Channel:
-        """Take the next one."""
-        return self._turns.get(timeout=0)
-
-    def __len__(self) -> int:
-        return len(self._turns)
-
-
-class Pools:
-    """Thread pools: slow requests do not block others, and monitoring is always answered.
-
-    Args:
-        kind: returns the kind of a request for its method and path.
-        threads: the number of threads per kind of request.
-        visitor: returns the client for the address of a connection and the headers of its request.
-    """
-
-    def __init__(self, kind: Callable[[str, str], Kind], threads: dict[Kind, int], visitor: Visitor) -> None:
-        self._kind, self._pools = kind, {one: ThreadedTaskDispatcher() for one in threads}
-        for one, count in threads.items():
-            self._pools[one].queue = Fair(visitor)
-            self._pools[one].set_thread_count(count)
-
-    def waiting(self, kind: Kind) -> int:
-        """Return the number of waiting requests of a kind."""
-        return len(self._pools[kind].queue)
-
-    def add_task(self, channel: Channel) -> None:
-        """Queue the first request of a connection."""
-        request = channel.requests[0]
-        kind: Kind = "quick" if request.error else self._kind(request.command, request.path)
-        if kind == "slow" and self.waiting(kind) >= MAX_SLOW:
-            # The refusal itself is quick.
-            kind, request.busy = "quick", True
-        self._pools[kind].add_task(channel)
-
-    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
-        """Stop the threads."""
-        ended = [pool.shutdown(cancel_pending, timeout) for pool in self._pools.values()]
-        return any(ended)

@@ -22,11 +22,12 @@ from picasso.errors import ConfigurationError, ModelError, PicassoError
 from picasso.web import request_log
 from picasso.web.admission import Pace
 from picasso.web.app import create_app
-from picasso.web.connections import Door, Limits, Pools
+from picasso.web.connections import Acceptor, Limits
 from picasso.web.context import Services
 from picasso.web.prefix import prefix_of
 from picasso.web.proxies import visitor_behind
 from picasso.web.security import is_loopback
+from picasso.web.thread_pools import ThreadPools
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ def listening(app: Flask, settings: Settings, limits: Limits | None = None) -> A
         clear_untrusted_proxy_headers=False,
         ident="picasso",
     )
-    pools = Pools(
+    pools = ThreadPools(
         Pace(app).kind,
         {"watch": 1, "quick": settings.THREADS, "slow": max(2, settings.THREADS // 4)},
         visitor_behind(settings.PROXIES, settings.PROXY_HEADERS),
@@ -129,7 +130,7 @@ def listening(app: Flask, settings: Settings, limits: Limits | None = None) -> A
         if hasattr(one, "task_dispatcher"):
             one.task_dispatcher = pools
         if hasattr(one, "channel_class"):
-            Door(one, limits)
+            Acceptor(one, limits)
     return server
 
 

@@ -16,8 +16,8 @@ from picasso.explanation.registry import Registry
 from picasso.jobs.engine import LocalEngine
 from picasso.jobs.job_queue import JobQueue
 from picasso.jobs.turns import Turns
-from picasso.web.connections import Fair
 from picasso.web.proxies import visitor_behind
+from picasso.web.thread_pools import FairQueue
 from tests.conftest import PLUGINS
 from tests.jobs.test_engine import CONFIGURED
 from tests.jobs.test_run import make_run
@@ -112,7 +112,7 @@ def test_one_session_leaves_room_for_others(tmp_path: Path) -> None:
 
 def answered_in_order(visitor: Any, *forwarded: str) -> list[str]:
     """Return in which order requests are answered that came through one proxy, each with what it says of its sender."""
-    queued = Fair(visitor)
+    queued = FairQueue(visitor)
     for number, address in enumerate(forwarded):
         request = SimpleNamespace(headers={"X_FORWARDED_FOR": address, "X_NUMBER": str(number)})
         queued.append(SimpleNamespace(addr=("10.0.0.1", 1), requests=[request]))  # type: ignore[arg-type]

@@ -416,7 +416,7 @@ def test_uploads_at_work_keep_no_page_waiting(app: Flask, monkeypatch: pytest.Mo
         return "done"
 
     monkeypatch.setitem(app.view_functions, "api_images.add_image", decodes)
-    monkeypatch.setattr("picasso.web.connections.MAX_SLOW", 10)
+    monkeypatch.setattr("picasso.web.thread_pools.MAX_SLOW", 10)
     sent = f"{HEAD}Connection: close\r\nContent-Length: 2\r\n\r\n{{}}"
     with served(app) as server, ExitStack() as held:
         uploads = [held.enter_context(server.connect(sent)) for _ in range(2)]
