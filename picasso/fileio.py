@@ -84,7 +84,7 @@ def whole(file: Path) -> Iterator[Path]:
 def whole_folder(folder: Path) -> Iterator[Path]:
     """Yield a new folder to write into; it becomes ``folder`` where all goes well, and is gone where it does not.
 
-    The parent must exist: what was deleted meanwhile must not come back.
+    The parent must exist: what another process has deleted must not come back.
     """
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.{secrets.token_hex(4)}")
     draft.mkdir()
@@ -134,7 +134,7 @@ def child(folder: Path, name: str) -> Path | None:
 
 
 def size(folder: Path) -> int:
-    """Return how many bytes the files in a folder and below take; what disappears meanwhile counts for nothing."""
+    """Return how many bytes the files in a folder and below take; files that disappear during the count are ignored."""
     total, waiting = 0, [folder]
     while waiting:
         try:

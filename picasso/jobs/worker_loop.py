@@ -71,16 +71,16 @@ class Loop:
         return later
 
     def _work(self, later: Iterator[None]) -> None:
-        left, patience = True, REST_SECONDS
+        left, wait = True, REST_SECONDS
         while True:
             if self._waiting:
                 self._serve(self._waiting.popleft())
-            elif left and not self._connection.poll(patience):
-                left, patience = next(later, self) is None, 0.0
+            elif left and not self._connection.poll(wait):
+                left, wait = next(later, self) is None, 0.0
                 self._steps += 1
             else:
                 self._serve(self._receive())
-                patience = REST_SECONDS
+                wait = REST_SECONDS
 
     def between(self) -> None:
         """Answer the questions in the pipe; called between two chunks of work."""

@@ -40,7 +40,7 @@ class Limits:
         each: the maximum number per network: an IPv4 address, or the /64 of an IPv6 address.
         idle: how long a connection without a request is kept.
         head: the time limit for the head of a request.
-        patience: the time that a body or a response can take at any rate.
+        grace: the time that a body or a response can take at any rate.
         rate: the minimum rate of a body or a response after that.
         linger: how long data from a refused client is read and discarded, so that it can read the response.
         clock: returns the time.
@@ -50,7 +50,7 @@ class Limits:
     each: int = 200
     idle: float = 60.0
     head: float = 15.0
-    patience: float = 20.0
+    grace: float = 20.0
     rate: float = 4_000.0
     linger: float = 2.0
     clock: Callable[[], float] = time.monotonic
@@ -117,7 +117,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         took = limits.clock() - self.begun
         if self.headers_finished:
             received: int = self.body_bytes_received
-            return took > limits.patience + received / limits.rate
+            return took > limits.grace + received / limits.rate
         return took > limits.head
 
 
@@ -193,7 +193,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         if self.total_outbufs_len:
             self._answer = self._answer or (self._sent, now)
             sent, since = self._answer
-            return now - since > limits.patience + (self._sent - sent) / limits.rate
+            return now - since > limits.grace + (self._sent - sent) / limits.rate
         self._answer = None
         if self.requests:
             self._quiet_since = now

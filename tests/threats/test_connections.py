@@ -134,8 +134,8 @@ def spooled() -> list[str]:
         ("", Limits.idle),
         ("GET / HT", Limits.head),
         ("GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", Limits.head),
-        (f"{HEAD}{MULTIPART}Content-Length: 100000\r\n\r\n--x", Limits.patience),
-        (f"{HEAD}{MULTIPART}Transfer-Encoding: chunked\r\n\r\n3\r\n--x\r\n", Limits.patience),
+        (f"{HEAD}{MULTIPART}Content-Length: 100000\r\n\r\n--x", Limits.grace),
+        (f"{HEAD}{MULTIPART}Transfer-Encoding: chunked\r\n\r\n3\r\n--x\r\n", Limits.grace),
     ],
 )
 def test_slow_ones_are_closed(app: Flask, sent: str, seconds: float) -> None:
