@@ -106,7 +106,7 @@ class Busy(PicassoError):
 
 
 class StorageFull(PicassoError):
-    """The disk is full."""
+    """The server's disk is full, or the sessions use as much space as they may together."""
 
     status = 507
     code = "storage_full"

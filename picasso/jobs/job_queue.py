@@ -160,8 +160,10 @@ class JobQueue:
             raise NotReady(status["error"])
         unknown = [one for one in map(str, models) if one not in self._compared]
         if unknown:
-            known = ", ".join(self._compared) or "none"
-            raise BadRequest(f"There is no model {unknown[0]} to compare with. The models are: {known}.", field="model")
+            known = (
+                f"The models are {', '.join(self._compared)}." if self._compared else "The setting COMPARE has none."
+            )
+            raise BadRequest(f"There is no model {unknown[0]!r} to compare with. {known}", field="model")
         wanted, others = self._class_numbers(classes), [str(one) for one in models]
         spec = Spec(name, checked, images, GROUP, self._configured, time.time(), wanted, others)
         self._withdraw()

@@ -71,7 +71,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The description of a model; it travels as JSON between the worker and the web server.
+    """The description of a model.
 
     Attributes:
         name: the name of the model, such as that of its class.
@@ -86,7 +86,7 @@ class ModelInfo:
         output: what its output values mean, and how that is known.
         preprocessing: what is done to an image first.
         notes: remarks on how the model was read.
-        fingerprint: the SHA-256 of its files, or "" if they are not known; see :mod:`picasso.models.provenance`.
+        fingerprint: the SHA-256 of its files, or "" if they are not known.
         versions: the versions of the packages that compute its predictions.
     """
 

@@ -25,7 +25,8 @@ def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[Wanted]:
             :data:`MAX_WANTED`.
     """
     if len(wanted) > MAX_WANTED:
-        raise BadRequest(f"Name at most {MAX_WANTED:,} classes; none takes the most probable ones.", field="class")
+        most = f"{len(wanted):,} classes are named; the maximum is {MAX_WANTED:,}."
+        raise BadRequest(f"{most} Name none for the most probable classes.", field="class")
     known = by_name(names)
     # No two names with the word between them are longer. Reading a text in all ways takes the square of its length.
     longest = 2 * max(map(len, names), default=0) + SLACK

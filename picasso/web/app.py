@@ -53,6 +53,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     templates = jinja2.FileSystemLoader(str(config.PACKAGE / "templates"))
     app.jinja_loader = jinja2.ChoiceLoader([templates, plugins])
     app.jinja_env.undefined = jinja2.StrictUndefined
+    app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     app.extensions["picasso"] = Services(settings, storage, registry, runner, settings.sample_files())
@@ -73,5 +74,5 @@ def register_views(app: Flask) -> None:
     """Register all pages, the REST API and the endpoints for monitoring."""
     pages = (home, audits, downloads, files, reset)
     api = (application, images, runs, api_audits, questions, openapi)
-    for module in (*pages, *api, health):
+    for module in (*api, *pages, health):
         app.register_blueprint(module.blueprint)

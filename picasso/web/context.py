@@ -126,7 +126,9 @@ def session_images(session: Session, uids: Sequence[int | str] | None) -> list[S
     """Return the images with these numbers without duplicates, or all of the session if ``uids`` is None."""
     if uids is None:
         return session.images()
-    found = (session.image(uid) for uid in check_count(uids))
+    if not uids:
+        raise BadRequest("images is an empty list. Omit it for all images of the session.", field="images")
+    found = (session.image(uid) for uid in check_image_count(uids))
     return list({image["uid"]: image for image in found}.values())
 
 
@@ -139,7 +141,7 @@ def each(jobs: Iterable[J], describe: Callable[[J], T]) -> list[T]:
     return found
 
 
-def check_count(uids: Sequence[int | str]) -> Sequence[int | str]:
+def check_image_count(uids: Sequence[int | str]) -> Sequence[int | str]:
     """Return the image numbers in a request; their number is limited, because each is looked up on disk."""
     most = services().settings.MAX_IMAGES
     if len(uids) > most:

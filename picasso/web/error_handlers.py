@@ -20,11 +20,13 @@ SENTENCES = {
     400: ("bad_request", "The request is malformed."),
     404: ("not_found", "There is no page at this URL."),
     405: ("method_not_allowed", "This URL does not support the request method."),
-    413: ("too_large", "The upload exceeds the size limit of this server. Send fewer or smaller images."),
+    413: ("too_large", "The request exceeds the size limit of this server. Send fewer or smaller images."),
     415: ("unsupported_type", "The request body must be JSON. Send Content-Type: application/json."),
 }
 # The values of the header Retry-After, in seconds.
 RETRY = {429: "60", 503: "2"}
+# The maximum length of a message, in characters.
+MAX_MESSAGE = 2_000
 UNEXPECTED = "An internal error occurred. The server log has the details. Your images and results are kept."
 
 
@@ -71,17 +73,24 @@ def system(error: OSError) -> Response:
 
 def unforeseen(error: Exception) -> Response:
     """Return the response to any other error, without the traceback, which is logged."""
-    log.exception("%s %s failed", request.method, request.path)
+    log.exception("%s %r failed", request.method, request.path)
     return answer(500, "internal", UNEXPECTED)
 
 
 def answer(status: int, code: str, message: str, field: str | None = None) -> Response:
     """Return an error as JSON under ``/api`` and as a page elsewhere."""
     if request.path == "/api" or request.path.startswith("/api/"):
-        response = as_json(Error(error=ErrorDetail(code=code, message=message, field=field or UNSET)))
+        # A message may quote what was sent, which may be long.
+        detail = ErrorDetail(code=code, message=shorten(message, MAX_MESSAGE), field=shorten(field or "", 100) or UNSET)
+        response = as_json(Error(error=detail))
     else:
         response = make_response(render_template("error.html", status=status, message=message))
     response.status_code = status
     if status in RETRY:
         response.headers["Retry-After"] = RETRY[status]
     return response
+
+
+def shorten(text: str, most: int) -> str:
+    """Return a text of at most ``most`` characters; the middle of a longer one is left out."""
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-(most // 2 - 1) :]}"

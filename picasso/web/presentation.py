@@ -13,7 +13,7 @@ from picasso.jobs.run import Run
 from picasso.storage.session import Session
 
 # Returns the URL of a file of one image's result: (position, file name).
-Address = Callable[[str, str], str]
+FileUrl = Callable[[str, str], str]
 
 
 def output_name(run: Run, place: str, file: str) -> str:
@@ -51,7 +51,7 @@ def present(run: Run, *, previews: bool = False) -> list[dict[str, Any]]:
     return shown
 
 
-def with_addresses(document: dict[str, Any], place: str, address: Address) -> dict[str, Any]:
+def with_addresses(document: dict[str, Any], place: str, address: FileUrl) -> dict[str, Any]:
     """Return the document of one result with the URLs of its files."""
     view = address(place, document["view"])
     panels = []

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from picasso.config import Settings
 from picasso.errors import BadRequest, Forbidden
@@ -109,12 +110,16 @@ def init_app(app: Flask, settings: Settings) -> None:
             )
         if request.path not in OPEN_PATHS:
             check_origin(settings.PROXIES)
+        if request.method == "HEAD" and request.endpoint in ACTING:
+            # HEAD promises to change nothing.
+            raise MethodNotAllowed(["GET", "OPTIONS"])
 
     def protect(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         # Pages are private and contain links with the URL that the visitor uses.
-        response.headers.setdefault("Cache-Control", "private, no-cache")
+        if response.headers.get("Cache-Control", "no-cache") == "no-cache":
+            response.headers["Cache-Control"] = "private, no-cache"
         return send_cookie(response)
 
     app.before_request(check)

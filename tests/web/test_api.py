@@ -177,10 +177,10 @@ def test_errors_have_one_shape(client: FlaskClient) -> None:
         (client.get("/api/visualizers/broken"), (400, "bad_request", None)),
         (client.post("/api/runs", data="{", content_type="application/json"), (400, "bad_request", None)),
         (client.post("/api/runs", data="{}"), (415, "unsupported_type", None)),
-        (client.post("/api/runs", json=[]), (400, "bad_request", "visualization")),
+        (client.post("/api/runs", json=[]), (400, "bad_request", None)),
         (client.post("/api/runs", json=run | {"images": "0"}), (400, "bad_request", "images")),
         (client.post("/api/runs", json=run | {"images": []}), (400, "bad_request", "images")),
-        (client.post("/api/runs", json=run | {"images": [99]}), (404, "not_found", "image")),
+        (client.post("/api/runs", json=run | {"images": [99]}), (404, "not_found", "images")),
         (client.post("/api/runs", json=run | {"settings": []}), (400, "bad_request", "settings")),
         (client.post("/api/runs", json=run | {"settings": {"Window": "nan"}}), (400, "bad_request", "Window")),
         (client.post("/api/runs", json={"visualization": "broken"}), (400, "bad_request", "visualization")),
@@ -315,3 +315,24 @@ def test_what_is_refused_leaves_no_session(app: Flask, monkeypatch: pytest.Monke
     for looked in ("/", "/api/images", "/api/runs", "/audit", "/model"):
         assert "Set-Cookie" not in client.get(looked).headers
     assert set(sessions.iterdir()) == before
+
+
+def test_an_upload_with_a_refused_image_stores_none(client: FlaskClient) -> None:
+    good = png(noise_image(1))
+    files = [(io.BytesIO(good), "a.png"), (io.BytesIO(b"no image"), "b.png"), (io.BytesIO(good), "c.png")]
+    answer: Any = client.post("/api/images", data={"file": files})
+    assert (answer.status_code, answer.json["error"]["code"]) == (415, "unsupported_image")
+    assert client.get_cookie(COOKIE) is None
+    upload(client)
+    files = [(io.BytesIO(good), "a.png"), (io.BytesIO(b"no image"), "b.png")]
+    assert client.post("/api/images", data={"file": files}).status_code == 415
+    listed: Any = client.get("/api/images").json
+    assert len(listed["images"]) == 1
+
+
+def test_errors_do_not_repeat_long_texts(client: FlaskClient) -> None:
+    upload(client)
+    body = {"visualization": "PartialOcclusion", "settings": {"x" * 100_000: 1}}
+    answer = client.post("/api/runs", json=body)
+    assert answer.status_code == 400
+    assert len(answer.data) < 3_000

@@ -13,8 +13,9 @@ from flask.testing import FlaskClient
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from picasso.web.app import create_app
 from picasso.web.error_handlers import SENTENCES
-from tests.conftest import finish, noise_image, png, upload
+from tests.conftest import close, fake_settings, finish, noise_image, png, upload
 from tests.docs.blocks import PAGES
 
 
@@ -206,3 +207,15 @@ def test_the_page_shows_every_operation_and_document(client: FlaskClient, descri
     assert "`" not in page
     assert "<style" not in page
     assert 'href="/api/docs"' in client.get("/").text
+
+
+def test_a_password_is_described() -> None:
+    app = create_app(fake_settings(PASSWORD="correct horse"))  # noqa: S106
+    try:
+        answer: Any = app.test_client().get("/api/openapi.json", auth=("anybody", "correct horse")).json
+    finally:
+        close(app)
+    assert answer["components"]["securitySchemes"]["password"] == {"type": "http", "scheme": "basic"}
+    needed = [one for _, _, operation in described_operations(answer) for one in operation["security"]]
+    assert all(one["password"] == [] for one in needed)
+    assert list(OpenAPIV31SpecValidator(answer).iter_errors()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -207,3 +208,24 @@ def test_a_host_name_that_is_not_served_is_told_the_setting(client: FlaskClient)
     page = client.get("/", headers={"Host": '"><script>'})
     assert page.status_code == 400
     assert "<script>" not in page.text.replace("<script type=", "")
+
+
+@pytest.mark.parametrize("path", ["/api/reset", "/api/visualize?image=0&visualizer=SaliencyMaps"])
+def test_head_changes_nothing(client: FlaskClient, path: str) -> None:
+    upload(client)
+    answer = client.head(path)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, OPTIONS")
+    listed: Any = client.get("/api/images").json
+    runs: Any = client.get("/api/runs").json
+    assert (len(listed["images"]), runs["runs"]) == (1, [])
+
+
+def test_what_is_sent_is_private(client: FlaskClient) -> None:
+    upload(client)
+    started: Any = client.post("/api/runs", json={"visualization": "ClassProbabilities"}).json
+    finish(client, started["id"])
+    for path in ("/", "/api/images", f"{started['url']}/results.zip", f"{started['url']}/results.csv"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["Cache-Control"] == "private, no-cache"
+        assert "Accept-Ranges" not in answer.headers

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask, Response
 from msgspec import Meta
 
-from picasso.errors import PicassoError
+from picasso.errors import BadRequest, PicassoError
 from picasso.web import error_handlers
 from picasso.web.api.documents import Document, Number, Request, Uid
 from picasso.web.api.operations import RUNS, operation
@@ -30,7 +30,7 @@ class Body(Request):
 @pytest.mark.parametrize(
     ("text", "field", "sentence"),
     [
-        ("[]", "name", ""),
+        ("[]", None, "The request must hold an object with named fields."),
         ("{}", "name", "name is missing."),
         ('{"name": 3}', "name", "name must be text."),
         ('{"name": null}', "name", "name must be text."),
@@ -48,16 +48,49 @@ class Body(Request):
         ('{"name": "a", "count": true}', "count", "count must be a whole number from 0 to 999999999."),
         ('{"name": "a", "budget": 0}', "budget", "budget must be null or a number above 0, at most 9."),
         ('{"name": "a", "show": "no"}', "show", "show must be one of false, true."),
+        (
+            '{"name": "a", "uid": [0]}',
+            "uid",
+            "There is no field 'uid'; the fields are name, uids, values, count, budget, show.",
+        ),
     ],
 )
-def test_the_field_and_its_values_are_named(text: str, field: str, sentence: str) -> None:
+def test_the_field_and_its_values_are_named(text: str, field: str | None, sentence: str) -> None:
     with pytest.raises(msgspec.ValidationError) as caught:
         msgspec.json.decode(text, type=Body)
     assert explained(str(caught.value), Body) == (field, sentence)
 
 
-def test_schemas_without_a_type_hold_objects() -> None:
-    assert valid_values({"$ref": "#/components/schemas/Box"}) == "an object"
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"$ref": "#/components/schemas/Box"}, "an object"),
+        ({"type": "integer", "minimum": 0}, "a whole number at least 0"),
+        ({"anyOf": [{"type": "integer"}, {"type": "number"}]}, "a number"),
+        ({"type": "string", "minLength": 1}, "text that is not empty"),
+        ({"type": "object", "maxProperties": 5000}, "an object of at most 5,000 values"),
+        ({"type": "array", "items": {"type": "string", "format": "binary"}}, "one or more files"),
+    ],
+)
+def test_schemas_in_words(schema: dict[str, Any], words: str) -> None:
+    assert valid_values(schema) == words
+
+
+def test_an_error_names_the_field_that_holds_the_value(served: Any) -> None:
+    answer = served.get("/api/which?models=a")
+    assert (answer.status_code, answer.json["error"]["field"]) == (400, "models")
+
+
+def test_long_messages_are_cut_in_the_middle() -> None:
+    assert error_handlers.shorten("short", 5) == "short"
+    cut = error_handlers.shorten("a" * 5000 + "b" * 5000, 2000)
+    assert (len(cut), cut[0], cut[-1]) == (2000, "a", "b")
+
+
+class Query(Request):
+    """A query with a list."""
+
+    models: str = ""
 
 
 class Answer(Document):
@@ -78,6 +111,12 @@ def served() -> Any:
         """Answer."""
         return Answer(name=f"{thing} {body.name}", count=body.count)
 
+    @app.get("/api/which")
+    @operation(RUNS)
+    def which(query: Query) -> Answer:
+        """Refuse a model."""
+        raise BadRequest(f"There is no model {query.models}.", field="model")
+
     @app.get("/api/file")
     @operation(RUNS, media=("text/csv",), says="A table.")
     def file(settings: dict[str, str]) -> Response:
@@ -88,7 +127,7 @@ def served() -> Any:
 
 
 def test_a_view_takes_the_types_that_it_names(served: Any) -> None:
-    answer = served.post("/api/things/one", json={"name": "a", "count": 3, "unknown": 1})
+    answer = served.post("/api/things/one", json={"name": "a", "count": 3})
     assert answer.json == {"name": "one a", "count": 3}
     assert served.get("/api/file?a=1&b=2").text == "{'a': '1', 'b': '2'}"
 
@@ -96,9 +135,11 @@ def test_a_view_takes_the_types_that_it_names(served: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"[]", 'Send a JSON object such as {"name": "a"}.'),
-        (b"{", 'The request is not valid JSON. Send a JSON object such as {"name": "a"}.'),
-        (b"\xff", 'The request is not valid JSON. Send a JSON object such as {"name": "a"}.'),
+        (b"[]", 'The request must hold an object with named fields. Send a JSON object such as {"name": "a"}.'),
+        (b"{", 'The body is not valid JSON in UTF-8. Send a JSON object such as {"name": "a"}.'),
+        (b"\xff", 'The body is not valid JSON in UTF-8. Send a JSON object such as {"name": "a"}.'),
+        (b'{"name": "\xff"}', 'The body is not valid JSON in UTF-8. Send a JSON object such as {"name": "a"}.'),
+        (b'{"\xed\xa0\x80": 1}', 'The body is not valid JSON in UTF-8. Send a JSON object such as {"name": "a"}.'),
         (b'{"unknown": ' + b"[" * 100_000, "The JSON document is nested too deeply."),
         (b'{"name": 1e999}', 'name must be text. Send a JSON object such as {"name": "a"}.'),
     ],

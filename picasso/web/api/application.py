@@ -120,7 +120,7 @@ class VisualizationInFull(Document):
     """A visualization and its settings.
 
     Attributes:
-        settings: the allowed values by name, the default first; empty lists if they can't be listed.
+        settings: the allowed values by name; empty lists if they can't be listed.
         fields: the full description of each setting.
         reference: a link to a description of the method, or "".
         needs: the capabilities that the model must have.

@@ -61,7 +61,7 @@ class Folders(Request):
         pairs: the maximum number of class pairs, the most suspicious first; 0 for all.
     """
 
-    classes: dict[str, Number]
+    classes: Annotated[dict[str, Number], Meta(max_length=MAX_FOLDERS)]
     pairs: Number = PAIRS
 
 
@@ -123,7 +123,8 @@ class AuditOptions(Request):
     Attributes:
         pairs: the maximum number of class pairs, the most suspicious first; 0 for all.
         seed: the random seed.
-        budget: the time in seconds after which no new pair is started.
+        budget: the time in seconds after which no new pair is started; the default and the maximum are 70% of the
+            setting ``RUN_MINUTES``.
     """
 
     pairs: Number = PAIRS
@@ -245,8 +246,6 @@ def documents(session: Session | None) -> list[AuditDocument]:
 def estimate_audit(body: Folders) -> AuditEstimate:
     """Return which classes an audit of these folders would compare, how many images it would use, and its time."""
     folders = body.classes
-    if len(folders) > MAX_FOLDERS:
-        raise BadRequest(f"classes lists {len(folders):,} folders, but at most {MAX_FOLDERS:,} fit.", field="classes")
     classes, found = Classes(services().runner.class_names()), defaultdict[int, list[str]](list)
     for folder in sorted(folders):
         found[classes.innermost(folder)].append(folder)
@@ -262,7 +261,7 @@ def estimate_audit(body: Folders) -> AuditEstimate:
 
 
 @blueprint.post("/audits")
-@operation(AUDITS, session="started", errors=(413, 429, 503, 507))
+@operation(AUDITS, session="started", errors=(413, 429, 500, 503, 507))
 def create_audit() -> Started:
     """Create an audit; send its images next."""
     names = services().runner.class_names()
@@ -279,7 +278,7 @@ def list_audits() -> Audits:
 
 
 @blueprint.post("/audits/<audit_id>/images")
-@operation(AUDITS, session="needed", errors=(507,), example="-F class=tank -F file=@image.png")
+@operation(AUDITS, session="needed", errors=(503, 507), example="-F class=tank -F file=@image.png")
 def add_audit_images(audit_id: AuditId, form: AuditImages) -> StoredImages:
     """Store images of one class: the multipart fields ``class`` (name, index or folder) and ``file``."""
     session, audit = need_session(), need_audit(audit_id)
@@ -304,7 +303,13 @@ def add_audit_images(audit_id: AuditId, form: AuditImages) -> StoredImages:
 
 
 @blueprint.post("/audits/<audit_id>/start")
-@operation(AUDITS, status=202, session="needed", errors=(503,), example='{"pairs": 10, "seed": 0, "budget": 300}')
+@operation(
+    AUDITS,
+    status=202,
+    session="needed",
+    errors=(500, 503, 507),
+    example='{"pairs": 10, "seed": 0, "budget": 300}',
+)
 def start_audit(audit_id: AuditId, body: AuditOptions) -> Started:
     """Queue an audit that has its images; one that was cancelled or failed continues where it stopped."""
     audit = need_audit(audit_id)
@@ -363,5 +368,5 @@ def made(audit_id: str, name: str) -> Path:
     """Return a file of a finished audit, or raise BadRequest."""
     audit = need_audit(audit_id)
     if audit.state() != "finished":
-        raise BadRequest("The audit is not finished. Wait for it, or start it again if it was cancelled.")
+        raise BadRequest("The audit is not finished. Start it if it is not running, and wait for it.")
     return audit.out / name

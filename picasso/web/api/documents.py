@@ -18,14 +18,12 @@ Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 Uid = Number | Annotated[str, Meta(pattern=r"^[0-9]{1,9}$", examples=["7"])]
 Address = Annotated[str, Meta(extra_json_schema={"format": "uri-reference"})]
 # Flask passes the parts of a URL as text.
-ImageNumber = Annotated[
-    str, Meta(description="The number of an image.", extra_json_schema={"type": "integer", "maximum": MAX_NUMBER})
-]
+ImageNumber = Annotated[str, Meta(description="The number of an image.", pattern=r"^[0-9]{1,9}$", examples=["7"])]
 VisualizationName = Annotated[str, Meta(description="The name of a visualization.")]
 
 
-class Request(Struct):
-    """A document that a client sends; fields with defaults are optional."""
+class Request(Struct, forbid_unknown_fields=True):
+    """A document that a client sends; fields with defaults are optional, and no others are accepted."""
 
 
 class Document(Struct):

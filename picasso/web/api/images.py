@@ -9,11 +9,11 @@ from flask import Blueprint
 from msgspec import Meta
 from werkzeug.datastructures import FileStorage
 
-from picasso.errors import Busy, NotFound
+from picasso.errors import NotFound, PicassoError
 from picasso.jobs.run import StoredImage
 from picasso.web.api.documents import Document, DoneAsText, ImageNumber, Number, Request, Uid
 from picasso.web.api.operations import IMAGES, operation
-from picasso.web.context import check_count, find_session, in_time, make_session, need_session
+from picasso.web.context import check_image_count, find_session, in_time, make_session, need_session
 
 blueprint = Blueprint("api_images", __name__, url_prefix="/api")
 
@@ -81,14 +81,14 @@ def described(image: StoredImage) -> Image:
 
 
 @blueprint.post("/images")
-@operation(IMAGES, session="started", errors=(429, 507), example="-F file=@image.png")
+@operation(IMAGES, session="started", errors=(429, 503, 507), example="-F file=@image.png")
 def add_image(form: Upload) -> Uploaded:
-    """Store the images of the multipart field ``file``."""
+    """Store the images of the multipart field ``file``: all of them, or none if one is refused."""
     session, stored = make_session(), list[StoredImage]()
     for file in in_time(form.file):
         try:
             stored.append(session.add_image(file.stream, file.filename or ""))
-        except Busy:
+        except PicassoError:
             # A client that tries again sends all of them again.
             for image in stored:
                 # It may have been removed in another tab.
@@ -119,5 +119,5 @@ def delete_image(uid: ImageNumber) -> DoneAsText:
 def arrange_images(body: Order) -> Images:
     """Reorder the images; omitted ones follow in their old order."""
     session = need_session()
-    session.arrange(check_count(body.images))
+    session.arrange(check_image_count(body.images))
     return Images(images=list(map(described, session.images())))

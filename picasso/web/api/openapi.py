@@ -12,11 +12,11 @@ from flask import Blueprint, Flask, Response, current_app, render_template, requ
 from werkzeug.routing import Rule
 
 from picasso import __version__, errors
-from picasso.web.api.documents import Error
+from picasso.web.api.documents import Document, Error
 from picasso.web.api.operations import APPLICATION, TAGS, Operation, operation
 from picasso.web.api.questions import SHAPES
 from picasso.web.api.validation import BINARY, binary
-from picasso.web.context import cookie_name
+from picasso.web.context import cookie_name, services
 from picasso.web.error_handlers import RETRY, SENTENCES
 
 blueprint = Blueprint("openapi", __name__, url_prefix="/api")
@@ -24,11 +24,11 @@ blueprint = Blueprint("openapi", __name__, url_prefix="/api")
 SUMMARY = """\
 Programs can do everything that the pages do. Images, runs, audits and results belong to a session. The first upload
 starts a session and sets a cookie that every later request must send. All errors have the same format."""
-# The errors that a request can cause, by status; start-up errors are not included.
+# The errors that a request can cause.
 FAMILY = [
     errors.BadRequest, errors.Unauthorized, errors.Forbidden, errors.NotFound, errors.TooLarge,
     errors.UnsupportedImage, errors.TooMany, errors.RunError, errors.WorkerDied, errors.ModelError, errors.NotReady,
-    errors.Busy, errors.StorageFull,
+    errors.Busy, errors.StorageFull, errors.ConfigurationError,
 ]  # fmt: skip
 OTHERS = {
     416: ("http_error", "The requested range is not satisfiable."),
@@ -54,11 +54,21 @@ REFERENCE = "#/components/schemas/{name}"
 def show_description() -> Response:
     """Return the description of this API as OpenAPI 3.1, for programs."""
     made = document()
-    schemes = {"session": {**made["components"]["securitySchemes"]["session"], "name": cookie_name()}}
     # The same for all visitors, except for the URL under which they reach the server.
-    components = {**made["components"], "securitySchemes": schemes}
-    answer = {**made, "servers": [{"url": f"{request.script_root}/"}], "components": components}
+    schemes = {"session": {**made["components"]["securitySchemes"]["session"], "name": cookie_name()}}
+    answer = {**made, "servers": [{"url": f"{request.script_root}/"}]}
+    if services().settings.asks_for_password():
+        schemes["password"] = {"type": "http", "scheme": "basic"}
+        answer["paths"] = {
+            path: {method: with_password(one) for method, one in found.items()} for path, found in made["paths"].items()
+        }
+    answer["components"] = {**made["components"], "securitySchemes": schemes}
     return Response(msgspec.json.encode(answer) + b"\n", mimetype="application/json")
+
+
+def with_password(operation: dict[str, Any]) -> dict[str, Any]:
+    """Return the description of an operation that needs the password in addition."""
+    return {**operation, "security": [{**one, "password": []} for one in operation.get("security", [{}])]}
 
 
 @blueprint.get("/docs")
@@ -83,7 +93,7 @@ def described(app: Flask) -> dict[str, Any]:
     for rule, method, one in found:
         path = re.sub(r"<(?:[^<>:]+:)?(\w+)>", r"{\1}", rule.rule)
         paths.setdefault(path, {})[method.lower()] = describe(app, rule, one)
-    statuses = sorted({cls.status for cls in FAMILY} | set(SENTENCES) | set(OTHERS))
+    known = sorted({cls.status for cls in FAMILY} | set(SENTENCES) | set(OTHERS))
     return {
         "openapi": "3.1.1",
         "info": {
@@ -97,7 +107,7 @@ def described(app: Flask) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas([one for _, _, one in found]).items())),
-            "responses": {f"Error{status}": error_response(status) for status in statuses},
+            "responses": {f"Error{status}": error_response(status) for status in known},
             "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": "picasso_session"}},
         },
     }
@@ -136,8 +146,10 @@ def describe(app: Flask, rule: Rule, one: Operation) -> dict[str, Any]:
         content = {"application/json": {"schema": reference(one.body), "example": example}}
         made["requestBody"] = {"required": True, "content": content}
     if one.form:
-        content = {"multipart/form-data": {"schema": next(iter(components([one.form]).values()))}}
-        made["requestBody"] = {"required": True, "content": content}
+        schema = components([one.form])[one.form.__name__]
+        described = f"For example, with curl: `{one.example}`"
+        content = {"multipart/form-data": {"schema": schema}}
+        made["requestBody"] = {"required": True, "description": described, "content": content}
     if one.session != "none":
         made["security"] = [*([{}] if one.session != "needed" else []), {"session": []}]
     if one.partial:
@@ -204,7 +216,7 @@ def answer(one: Operation) -> dict[str, Any]:
 
 def error_response(status: int) -> dict[str, Any]:
     """Return the description of the error response of one status, from the error classes."""
-    known = {cls.code: docstring(cls.__doc__ or "")[0] for cls in FAMILY if cls.status == status}
+    known = {cls.code: (inspect.getdoc(cls) or "").partition("\n")[0] for cls in FAMILY if cls.status == status}
     for code, sentence in filter(None, (SENTENCES.get(status), OTHERS.get(status))):
         known.setdefault(code, sentence)
     examples = {
@@ -229,15 +241,24 @@ def schemas(operations: Iterable[Operation]) -> dict[str, Any]:
     """Return the schemas of all documents by name; in those that the server sends, no field has a default."""
     found = list(operations)
     sent = components([Error, *(one.answer for one in found if one.answer)])
-    for schema in sent.values():
+    can_omit = {cls.__name__ for cls in subclasses(Document)}
+    for name, schema in sent.items():
         properties = schema.get("properties", {})
-        optional = {name for name in properties if name not in schema.get("required", ())}
-        always = [name for name, field in properties.items() if name not in optional or "default" in field]
+        required = schema.get("required", ())
+        always = [
+            key for key, field in properties.items() if key in required or "default" in field or name not in can_omit
+        ]
         if always:
             schema["required"] = always
         for field in properties.values():
             field.pop("default", None)
     return sent | components([*(one.body for one in found if one.body), *SHAPES])
+
+
+def subclasses(cls: type[Document]) -> list[type[Document]]:
+    """Return all subclasses of a class."""
+    direct = cls.__subclasses__()
+    return [*direct, *(below for one in direct for below in subclasses(one))]
 
 
 def components(types: Iterable[type]) -> dict[str, Any]:
@@ -250,8 +271,12 @@ def components(types: Iterable[type]) -> dict[str, Any]:
             fields = docstring(base.__doc__ or "")[1] | fields
         schema["description"] = plain(text)
         schema.pop("title", None)
+        properties = schema.get("properties", {})
+        if len(fields) == len(properties):
+            # msgspec sorts the fields of dictionaries by name.
+            schema["properties"] = properties = {key: properties[key] for key in fields}
         for key, said in fields.items():
-            schema["properties"][key]["description"] = plain(said[0].upper() + said[1:])
+            properties[key]["description"] = plain(said[0].upper() + said[1:])
     return made
 
 

@@ -18,7 +18,7 @@ import msgspec
 from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from picasso.errors import BadRequest
+from picasso.errors import BadRequest, PicassoError
 from picasso.web.api.documents import Document
 from picasso.web.api.validation import explained
 
@@ -38,6 +38,14 @@ APPLICATION, IMAGES, VISUALIZATIONS, RUNS, AUDITS, QUESTIONS, CLASSIC = TAGS
 # Whether an operation needs a session, uses it if there is one, or starts one.
 SessionUse = Literal["none", "used", "needed", "started"]
 FROM_REQUEST = ("body", "query", "form", "settings")
+# The fields of requests in which errors of the application name one value.
+OF_A_LIST = {
+    "class": ("classes",),
+    "folder": ("class", "classes"),
+    "image": ("images", "other"),
+    "model": ("models",),
+    "visualization": ("visualizer",),
+}
 
 
 @dataclass(frozen=True)
@@ -83,40 +91,54 @@ class Operation:
             BadRequest: a field is missing or invalid.
         """
         found: dict[str, Any] = {}
-        if self.body:
-            found["body"] = self.checked(self.body, lambda kind: msgspec.json.decode(json_text(), type=kind))
-        if self.form:
-            values: dict[str, Any] = request.form.to_dict()
-            values |= {name: [one for one in files if one.filename] for name, files in request.files.lists()}
-            found["form"] = self.checked(self.form, lambda kind: msgspec.convert(values, kind))
         given = request.args.to_dict()
-        if self.query:
-            found["query"] = self.checked(self.query, lambda kind: msgspec.convert(given, kind, strict=False))
         if self.settings:
             named = self.query.__struct_fields__ if self.query else ()
-            found["settings"] = {name: value for name, value in given.items() if name not in named}
+            found["settings"] = {name: given.pop(name) for name in list(given) if name not in named}
+        if self.query:
+            found["query"] = self.checked(self.query, "a query such as", from_query(given))
+        if self.body:
+            found["body"] = self.checked(self.body, "a JSON object such as", from_json)
+        if self.form:
+            found["form"] = self.checked(self.form, "multipart/form-data, as in: curl", from_form)
         return found
 
-    def checked(self, kind: type[Any], read: Callable[[type[Any]], Any]) -> Any:
+    def checked(self, kind: type[Any], what: str, read: Callable[[type[Any]], Any]) -> Any:
         """Return what ``read`` makes of the request, or raise a BadRequest that says which values are valid."""
+        hint = f"Send {what} {self.example}." if self.example else ""
         try:
             return read(kind)
         except msgspec.ValidationError as error:
             field, problem = explained(str(error), kind)
-            how = {self.body: "a JSON object such as", self.form: "multipart/form-data, as in: curl"}
-            hint = f"Send {how.get(kind, 'a query such as')} {self.example}." if self.example else ""
             raise BadRequest(" ".join(filter(None, (problem, hint))), field=field) from None
         except RecursionError:
             raise BadRequest("The JSON document is nested too deeply.") from None
-        except msgspec.DecodeError:
-            raise BadRequest(f"The request is not valid JSON. Send a JSON object such as {self.example}.") from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise BadRequest(f"The body is not valid JSON in UTF-8. {hint}") from None
+
+    def field(self, name: str | None) -> str | None:
+        """Return the field of the request that an error of the application is about; some call one of a list so."""
+        fields = {one for kind in (self.body, self.query, self.form) if kind for one in kind.__struct_encode_fields__}
+        return name if name in fields else next((one for one in OF_A_LIST.get(name or "", ()) if one in fields), name)
 
 
-def json_text() -> bytes:
+def from_json(kind: type[Any]) -> Any:
     """Return the JSON document in the body of the request."""
     if not request.is_json:
         raise UnsupportedMediaType
-    return request.get_data()
+    return msgspec.json.decode(request.get_data(), type=kind)
+
+
+def from_form(kind: type[Any]) -> Any:
+    """Return the multipart fields of the request that a type names; forms of browsers may have others."""
+    values: dict[str, Any] = request.form.to_dict()
+    values |= {name: [one for one in files if one.filename] for name, files in request.files.lists()}
+    return msgspec.convert({name: values[name] for name in kind.__struct_encode_fields__ if name in values}, kind)
+
+
+def from_query(given: dict[str, str]) -> Callable[[type[Any]], Any]:
+    """Return a function that reads query parameters."""
+    return lambda kind: msgspec.convert(given, kind, strict=False)
 
 
 def operation(
@@ -158,7 +180,12 @@ def operation(
 
         @functools.wraps(view)
         def answered(**address: Any) -> Response:
-            made = cast(Callable[..., Document | Response], view)(**address, **described.arguments())
+            arguments = described.arguments()
+            try:
+                made = cast(Callable[..., Document | Response], view)(**address, **arguments)
+            except PicassoError as error:
+                error.field = described.field(error.field)
+                raise
             response = made if isinstance(made, Response) else as_json(made)
             if status == 202:
                 response.status_code = status

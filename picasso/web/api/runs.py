@@ -30,8 +30,6 @@ from picasso.web.presentation import present, remaining
 blueprint = Blueprint("api_runs", __name__, url_prefix="/api")
 
 Value = str | int | float | bool
-# A class or a model, by name or number.
-Named = str | int
 RunId = Annotated[str, Meta(description="The id of a run.")]
 Position = Annotated[str, Meta(description="The position of the result in its run.")]
 PanelNumber = Annotated[int, Meta(ge=0, description="The position of the panel in its result.")]
@@ -51,8 +49,8 @@ class RunRequest(Request):
     visualization: str
     settings: dict[str, Value] = {}
     images: list[Uid] | None = None
-    classes: list[Named] = []
-    models: list[Named] = []
+    classes: list[str | int] = []
+    models: list[str] = []
 
 
 class RunQuery(Request):

@@ -11,18 +11,20 @@ from werkzeug.datastructures import FileStorage
 BINARY = {"type": "string", "format": "binary"}
 
 
-def explained(error: str, kind: type[Any]) -> tuple[str, str]:
+def explained(error: str, kind: type[Any]) -> tuple[str | None, str]:
     """Return the field that an error of msgspec is about, and a sentence with the values that are valid for it."""
     _, parts = msgspec.json.schema_components((kind,), schema_hook=binary)
     properties = parts[kind.__name__]["properties"]
-    missing = re.search("missing required field `(.+?)`", error)
     place = re.search(r"`\$\.(\w+)", error)
-    if place:
+    if place and place[1] in properties:
         return place[1], f"{place[1]} must be {valid_values(properties[place[1]])}."
+    missing = re.search("missing required field `(.+?)`", error)
     if missing:
         return missing[1], f"{missing[1]} is missing."
-    # It is no object at all, and the example says what to send.
-    return next(iter(properties)), ""
+    unknown = re.search("unknown field `(.*?)`", error, re.DOTALL)
+    if unknown:
+        return unknown[1], f"There is no field {unknown[1]!r}; the fields are {', '.join(properties)}."
+    return None, "The request must hold an object with named fields."
 
 
 def valid_values(schema: dict[str, Any]) -> str:
@@ -32,15 +34,18 @@ def valid_values(schema: dict[str, Any]) -> str:
         chosen = [one for one in schema["anyOf"] if not (one.get("type") == "integer" and "number" in kinds)]
         # Null comes first, so that it does not seem to belong to the values of a list.
         *most, last = map(valid_values, sorted(chosen, key=lambda one: one.get("type") != "null"))
-        return ", ".join(most) + f" or {last}"
+        return f"{', '.join(most)} or {last}" if most else last
     if "enum" in schema:
         return f"one of {', '.join(map(str, schema['enum']))}"
     kind = schema.get("type", "object")
-    if kind == "array":
-        size = f" of at most {schema['maxItems']} values" if "maxItems" in schema else ""
-        return "one or more files" if schema["items"] == BINARY else f"a list{size}{each_value(schema['items'])}"
+    if kind == "array" and schema["items"] == BINARY:
+        return "one or more files"
+    most_values = schema.get("maxItems", schema.get("maxProperties"))
+    size = f" of at most {most_values:,} values" if most_values else ""
     words = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "null": "null"}
-    words |= {"string": "text", "object": f"an object{each_value(schema.get('additionalProperties'))}"}
+    words |= {"string": "text that is not empty" if "minLength" in schema else "text"}
+    words |= {"array": f"a list{size}{each_value(schema.get('items'))}"}
+    words |= {"object": f"an object{size}{each_value(schema.get('additionalProperties'))}"}
     return words[kind] + limits(schema) + "".join(f" such as {one!r}" for one in schema.get("examples", ()))
 
 
@@ -51,11 +56,12 @@ def each_value(schema: dict[str, Any] | None) -> str:
 
 def limits(schema: dict[str, Any]) -> str:
     """Return the limits of a number in words."""
-    if "minimum" in schema:
-        return f" from {schema['minimum']} to {schema['maximum']}"
-    if "exclusiveMinimum" in schema:
-        return f" above {schema['exclusiveMinimum']}, at most {schema['maximum']}"
-    return ""
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        return f" from {low} to {high}"
+    bounds = {"at least": low, "above": schema.get("exclusiveMinimum"), "at most": high}
+    said = [f"{word} {bound}" for word, bound in bounds.items() if bound is not None]
+    return f" {', '.join(said)}" if said else ""
 
 
 def binary(kind: type) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def recipes_of(look: RunView) -> dict[str, str]:
 
 
 @blueprint.get("/runs/<run_id>/results.zip")
-@operation(RUNS, media=("application/zip",), says="The archive.", session="needed", errors=(507,), partial=True)
+@operation(RUNS, media=("application/zip",), says="The archive.", session="needed", errors=(503, 507))
 def results_zip(run_id: RunId) -> Response:
     """Return all files of a run: arrays, images, JSON, a table and the report."""
     run = need_session().run(run_id)
@@ -57,11 +57,12 @@ def results_zip(run_id: RunId) -> Response:
     target = tempfile.TemporaryFile(dir=services().storage.folder)  # noqa: SIM115
     exporting.archive(run, target, {"report.html": made_report([finished(RunView.at(run))]).encode()})
     target.seek(0)
-    return send_file(target, "application/zip", as_attachment=True, download_name=f"{name_of(run)}.zip")
+    name = f"{name_of(run)}.zip"
+    return send_file(target, "application/zip", as_attachment=True, download_name=name, conditional=False)
 
 
 @blueprint.get("/runs/<run_id>/results.csv")
-@operation(RUNS, media=("text/csv",), says="The table.", session="needed")
+@operation(RUNS, media=("text/csv",), says="The table.", session="needed", errors=(503,))
 def results_csv(run_id: RunId) -> Response:
     """Return a table of a run, with one line per prediction and per map."""
     run = need_session().run(run_id)
@@ -69,7 +70,7 @@ def results_csv(run_id: RunId) -> Response:
 
 
 @blueprint.get("/runs/<ids>/report.html")
-@operation(RUNS, media=("text/html",), says="The report.", session="needed")
+@operation(RUNS, media=("text/html",), says="The report.", session="needed", errors=(503,))
 def report(ids: RunIds) -> Response:
     """Return one run, or several side by side, as one self-contained file."""
     shown = [finished(look) for look in looks(need_session(), ids)]
