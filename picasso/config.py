@@ -9,9 +9,8 @@ import itertools
 import json
 import os
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -228,18 +227,6 @@ REPLACED = {
     "DATA_DIR": 'write MODEL_LOAD_ARGS = {"data_dir": ...}',
     "MAX_CONTENT_LENGTH": "write MAX_UPLOAD_MB, in megabytes",
 }
-
-
-def installed(group: str) -> list[tuple[str, Callable[[], Any]]]:
-    """Return the plugins that installed packages offer: their names, and what imports each.
-
-    Args:
-        group: of entry points: ``"picasso.visualizations"``, ``"picasso.interventions"`` or ``"picasso.models"``.
-    """
-    # Only commands that look for plugins need it.
-    from importlib.metadata import entry_points
-
-    return sorted(((one.name, one.load) for one in entry_points(group=group)), key=itemgetter(0))
 
 
 def load(

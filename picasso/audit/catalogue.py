@@ -1,56 +1,46 @@
-"""The interventions of audits: the built-in ones, and those from files of the operator."""
+"""The interventions of audits: the built-in ones, those from files of the operator and those of installed packages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
-from picasso.audit.interventions import INTERVENTIONS, KINDS, Intervention
-from picasso.config import installed
-from picasso.errors import BadRequest, ConfigurationError, reason
-from picasso.explanation.registry import import_file
+from picasso.audit import interventions as built_in
+from picasso.audit.interventions import KINDS, Intervention
+from picasso.errors import BadRequest, reason
+from picasso.plugins import Plugins
+
+# The entry points of installed packages.
+GROUP = "picasso.interventions"
 
 
 def catalogue(files: Sequence[Path] = ()) -> tuple[Intervention, ...]:
     """Return the built-in interventions, those of files and those of installed packages.
 
-    Each file has a list ``INTERVENTIONS``. An entry point of the group ``picasso.interventions`` is an intervention or
-    a list of them.
+    Each file has a list ``INTERVENTIONS``. An entry point of the group ``picasso.interventions`` is an intervention, a
+    list of them, or a module with such a list.
 
     Raises:
         ConfigurationError: a file can't be imported or has no such list, an item is not an intervention or has an
             unknown kind, or a name is used twice.
     """
-    found = list(INTERVENTIONS)
+    plugins = Plugins("intervention", "INTERVENTIONS", interventions_of, what_is_wrong)
+    plugins.read_module(built_in.__name__)
     for file in files:
-        add(found, str(file), lambda file=file: import_file(file, file.parent).INTERVENTIONS)  # type: ignore[misc]
-    for name, load in installed("picasso.interventions"):
-        add(found, f"the installed plugin {name}", load)
-    return tuple(found)
+        plugins.read_file(file)
+    plugins.read_installed(GROUP)
+    return tuple(plugins.all().values())
 
 
-def add(found: list[Intervention], source: str, load: Callable[[], Any]) -> None:
-    """Add the interventions of one source to those that were found before.
-
-    Raises:
-        ConfigurationError: see :func:`catalogue`.
-    """
-    try:
-        loaded = load()
-        listed = [loaded] if isinstance(loaded, Intervention) else list(loaded)
-    except (Exception, SystemExit) as error:
-        why = f"{source} has no list INTERVENTIONS: {reason(error)}."
-        raise ConfigurationError(why, field="INTERVENTIONS") from error
-    for one in listed:
-        if wrong := what_is_wrong(one):
-            raise ConfigurationError(f"In {source}, {wrong}", field="INTERVENTIONS")
-        if one.name in {other.name for other in found}:
-            raise ConfigurationError(
-                f"There already is an intervention called {one.name}; rename the one in {source}.",
-                field="INTERVENTIONS",
-            )
-        found.append(one)
+def interventions_of(loaded: object) -> Iterator[tuple[str, Intervention]]:
+    """Yield the interventions of a module, of a list or a single one, with their names."""
+    if isinstance(loaded, ModuleType):
+        if not hasattr(loaded, "INTERVENTIONS"):
+            raise TypeError("there is no list INTERVENTIONS")
+        loaded = loaded.INTERVENTIONS
+    for one in [loaded] if isinstance(loaded, Intervention) else list(loaded):  # type: ignore[call-overload]
+        yield type(one).__name__ if what_is_wrong(one) else one.name, one
 
 
 def what_is_wrong(one: object) -> str:

@@ -133,7 +133,7 @@ def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
     """
     from picasso.explanation.inputs import image_from
     from picasso.imaging.decode import display_name
-    from picasso.models.loading import opens_images
+    from picasso.models.user_code import opens_images
 
     good: list[Path] = []
     for file in files:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import logging
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from picasso.config import PACKAGE, installed
-from picasso.errors import BadRequest, ConfigurationError, NotFound, reason
+from picasso.config import PACKAGE
+from picasso.errors import BadRequest, ConfigurationError, NotFound
 from picasso.models.base import Model
+from picasso.plugins import Plugin, Plugins, subclasses
 from picasso.visualizations.base import BaseVisualization
 
 log = logging.getLogger(__name__)
@@ -78,14 +78,17 @@ class Registry:
 
     def __init__(self, plugin_dirs: Sequence[Path] = ()) -> None:
         self.plugin_dirs = list(plugin_dirs)
-        self._entries: dict[str, Entry] = {}
-        self._read(BUILT_IN, TEMPLATES, CARDS)
-        for folder in self.plugin_dirs:
+        plugins = Plugins("visualization", "PLUGIN_DIRS", visualizations_of, why_unusable)
+        for file in files_in(BUILT_IN):
+            if file.stem not in SUPPORT:
+                plugins.read_module(f"picasso.visualizations.{file.stem}", file.name)
+        for folder in plugin_dirs:
             if not folder.is_dir():
                 raise ConfigurationError(f"The folder {folder} in PLUGIN_DIRS does not exist.", field="PLUGIN_DIRS")
-            self._read(folder, folder, folder)
-        for name, load in installed(GROUP):
-            self._install(name, load)
+            for file in files_in(folder):
+                plugins.read_file(file, file.name)
+        plugins.read_installed(GROUP)
+        self._entries = {name: self._entry(plugin) for name, plugin in plugins.found.items()}
 
     def entries(self) -> list[Entry]:
         """Return all entries, the usable ones first, sorted by family and name."""
@@ -134,63 +137,20 @@ class Registry:
                 found[entry.name] = why
         return found
 
-    def _read(self, folder: Path, templates: Path, images: Path) -> None:
-        for file in sorted(folder.glob("*.py")):
-            if file.stem.startswith("_") or (folder == BUILT_IN and file.stem in SUPPORT):
-                continue
-            try:
-                classes = visualizations_in(import_file(file, folder))
-            # A plugin may raise anything, even SystemExit, but must not stop the application.
-            except BaseException as error:
-                if isinstance(error, KeyboardInterrupt):
-                    raise
-                log.exception("The visualization file %s can't be imported", file)
-                why = f"{file.name} can't be imported: {reason(error)}."
-                self._entries.setdefault(file.stem, Entry(file.stem, reason=why))
-                continue
-            for cls in classes:
-                self._add(cls, file, templates, images)
-
-    def _install(self, name: str, load: Callable[[], Any]) -> None:
-        try:
-            found = load()
-            classes = visualizations_in(found) if isinstance(found, ModuleType) else [found]
-            files = [Path(inspect.getfile(cls)) for cls in classes if issubclass(cls, BaseVisualization)]
-            if not files or len(files) < len(classes):
-                raise TypeError(f"{found!r} must be a BaseVisualization, or a module that defines some")
-        # As above: an installed plugin may raise anything.
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            log.exception("The installed visualization %s can't be imported", name)
-            self._entries.setdefault(name, Entry(name, reason=f"the installed plugin can't be used: {reason(error)}."))
-            return
-        for cls, file in zip(classes, files, strict=True):
-            if file.parent not in self.plugin_dirs:
-                self.plugin_dirs.append(file.parent)
-            self._add(cls, file, file.parent, file.parent)
-
-    def _add(self, cls: type[BaseVisualization[Any]], file: Path, templates: Path, images: Path) -> None:
-        name = cls.__name__
-        if name in self._entries:
-            label = f"{name} ({file.parent.name}/{file.name})"
-            self._entries[label] = Entry(
-                label, reason=f"another visualization is also called {name}. Rename one of them."
-            )
-            return
-        try:
-            cls.ALLOWED_SETTINGS.controls()
-        except TypeError as error:
-            self._entries[name] = Entry(name, reason=f"{error}.")
-            return
-        if cls.EXTRA and importlib.util.find_spec(cls.EXTRA[1]) is None:
-            why = f"needs another package: pip install 'picasso-viz[{cls.EXTRA[0]}]'."
-            self._entries[name] = Entry(name, reason=why)
-            return
+    def _entry(self, plugin: Plugin[type[BaseVisualization[Any]]]) -> Entry:
+        """Return the entry of a plugin, with the template and the image that lie beside its class."""
+        cls, name = plugin.value, plugin.name
+        if cls is None:
+            if plugin.error:
+                log.error("The visualization %s can't be imported", plugin.source, exc_info=plugin.error)
+            return Entry(name, reason=plugin.reason)
+        folder = Path(inspect.getfile(cls)).parent
+        templates, images = (TEMPLATES, CARDS) if folder == BUILT_IN else (folder, folder)
+        if folder.resolve() not in {BUILT_IN.resolve(), *(one.resolve() for one in self.plugin_dirs)}:
+            self.plugin_dirs.append(folder)
         template = f"{name}.html" if (templates / f"{name}.html").is_file() else DEFAULT_TEMPLATE
         shown = (images / f"{name}{suffix}" for suffix in (".webp", ".png"))
-        image = next((file for file in shown if file.is_file()), None)
-        self._entries[name] = Entry(name, cls, template, image=image)
+        return Entry(name, cls, template, image=next((file for file in shown if file.is_file()), None))
 
 
 def place(family: str) -> tuple[int, str]:
@@ -198,27 +158,27 @@ def place(family: str) -> tuple[int, str]:
     return (FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), family)
 
 
-def import_file(file: Path, folder: Path) -> ModuleType:
-    """Import one file: built-in ones by their own name, others under a unique name."""
-    if folder == BUILT_IN:
-        return importlib.import_module(f"picasso.visualizations.{file.stem}")
-    name = f"picasso_plugin_{abs(hash(str(folder)))}_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+def files_in(folder: Path) -> list[Path]:
+    """Return the Python files of a folder, without those whose names begin with an underscore."""
+    return [file for file in sorted(folder.glob("*.py")) if not file.stem.startswith("_")]
 
 
-def visualizations_in(module: ModuleType) -> list[type[BaseVisualization[Any]]]:
-    """Return the visualization classes defined in a module, without imported ones."""
-    return [
-        cls
-        for cls in vars(module).values()
-        if isinstance(cls, type)
-        and issubclass(cls, BaseVisualization)
-        and cls.__module__ == module.__name__
-        and not inspect.isabstract(cls)
-    ]
+def visualizations_of(loaded: object) -> Iterator[tuple[str, type[BaseVisualization[Any]]]]:
+    """Yield the visualizations that a module defines, without imported ones, or the one of an entry point."""
+    for cls in subclasses(BaseVisualization, loaded).values():  # type: ignore[type-abstract]
+        defined = not isinstance(loaded, ModuleType) or cls.__module__ == loaded.__name__
+        if defined and not inspect.isabstract(cls):
+            yield cls.__name__, cls
+
+
+def why_unusable(cls: type[BaseVisualization[Any]]) -> str:
+    """Return why a visualization can't be used, or ""."""
+    try:
+        # The template lies beside it.
+        inspect.getfile(cls)
+        cls.ALLOWED_SETTINGS.controls()
+    except TypeError as error:
+        return f"{error}."
+    if cls.EXTRA and importlib.util.find_spec(cls.EXTRA[1]) is None:
+        return f"needs another package: pip install 'picasso-viz[{cls.EXTRA[0]}]'."
+    return ""

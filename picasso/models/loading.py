@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
-from collections.abc import Callable, Mapping, Sequence
+import pkgutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from PIL import Image
-
 from picasso import config, remedies
-from picasso.config import Settings, installed
-from picasso.errors import ConfigurationError, ModelCodeError, PicassoError, reason
+from picasso.config import Settings
+from picasso.errors import ConfigurationError, ModelCodeError, ModelError, PicassoError, reason
 from picasso.models import memory_limit
-from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.environment import choose_tensorflow
-from picasso.models.formats import in_memory, open_file
 from picasso.models.label_files import as_given
 from picasso.models.label_files import read as read_labels
 from picasso.models.outputs import parse
 from picasso.models.preprocessing import Preprocessing
+from picasso.models.recognition import ACCEPTED, Format, recognize
 from picasso.models.scan import Limits
+from picasso.models.user_code import Preprocess, find_class, find_function
 from picasso.remedies import Door
 
-Preprocess = Callable[[Sequence[Image.Image]], Array]
-
 SETTINGS_SUFFIXES = (".py", ".yaml", ".yml")
-# A file that names one of these wants Keras on TensorFlow, even if it imports Keras first.
-ON_TENSORFLOW = (b"picasso.models.keras", b"picasso.models.tensorflow", b"picasso.models.saved_model")
+KERAS = "picasso.models.keras:KerasModel"
+# The class that loads each format, imported when it is needed: most import a framework.
+CLASSES: dict[Format, str] = {
+    Format.KERAS_ARCHIVE: KERAS,
+    Format.KERAS_HDF5: KERAS,
+    Format.KERAS_JSON: KERAS,
+    Format.SAVED_MODEL: "picasso.models.saved_model:SavedModel",
+    Format.CHECKPOINT: "picasso.models.tensorflow:TFModel",
+    Format.FROZEN_GRAPH: "picasso.models.tensorflow:TFModel",
+    Format.ONNX: "picasso.models.onnx:ONNXModel",
+    Format.TFLITE: "picasso.models.tflite:TFLiteModel",
+}
 
 
 def load_model(
@@ -78,6 +80,38 @@ def load_model(
     if model_mb is not None:
         model.limits = Limits.of(model_mb)
     return prepare(model, {**arguments, **options}, names, preprocess, output_kind)
+
+
+def open_file(path: Path) -> tuple[Model, dict[str, Any]]:
+    """Return an unloaded model of the right class for a path, and the arguments that load it.
+
+    Raises:
+        ModelError: there is nothing at the path, or nothing that Picasso can load.
+    """
+    found = recognize(path)
+    weights = {"weights": str(found.weights)} if found.weights else {}
+    return unloaded(CLASSES[found.format]), {"path": str(found.path), **weights}
+
+
+def in_memory(model: Any) -> tuple[Model, dict[str, Any]]:
+    """Return the class for a model that is no file, and the arguments that load it.
+
+    Raises:
+        ModelError: it is no Keras model.
+    """
+    kinds = {(cls.__module__.partition(".")[0], cls.__name__) for cls in type(model).__mro__}
+    if kinds & {("keras", "Model"), ("tf_keras", "Model")}:
+        return unloaded(KERAS), {"model": model}
+    raise ModelError(
+        f"A {type(model).__name__} is no model that Picasso can load: pass a keras.Model, or the path of a file or "
+        f"folder. It takes {ACCEPTED}."
+    )
+
+
+def unloaded(place: str) -> Model:
+    """Return a model of the class that ``module:Class`` names."""
+    model: Model = pkgutil.resolve_name(place)()
+    return model
 
 
 def load_configured(
@@ -174,92 +208,3 @@ def check_shape(given: Any) -> None:
             f"The argument input_shape is (height, width, channels), such as [224, 224, 3], not {given!r}.",
             field="input_shape",
         )
-
-
-def find_function(text: str) -> Preprocess:
-    """Return the function that ``module:function`` or ``file.py:function`` names.
-
-    Raises:
-        ConfigurationError: the module can't be imported or has no such function.
-    """
-    place, _, name = text.rpartition(":")
-    module = import_file(Path(place), "PREPROCESS") if place.endswith(".py") else None
-    try:
-        module = module or importlib.import_module(place)
-    except Exception as error:
-        why = f"{place}, which PREPROCESS names, can't be imported: {reason(error)}."
-        raise ConfigurationError(why, field="PREPROCESS") from error
-    function: Preprocess | None = getattr(module, name, None)
-    if not callable(function):
-        raise ConfigurationError(f"{place} has no function {name}, which PREPROCESS names.", field="PREPROCESS")
-    return function
-
-
-def import_file(path: Path, setting: str) -> ModuleType:
-    """Execute a Python file that a setting names and return its module.
-
-    Raises:
-        ConfigurationError: there is no such file, or it fails.
-    """
-    if not path.is_file():
-        raise ConfigurationError(f"There is no file {path}, which {setting} names.", field=setting)
-    spec = importlib.util.spec_from_file_location(f"picasso_user_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigurationError(f"{setting} must name a Python file, not {path}.", field=setting)
-    if any(name in path.read_bytes() for name in ON_TENSORFLOW):
-        choose_tensorflow()
-    module = importlib.util.module_from_spec(spec)
-    # Registered before it runs, as the import system does: dataclasses and pickles look their module up.
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except PicassoError:
-        raise
-    except Exception as error:
-        raise ConfigurationError(f"{path}, which {setting} names, can't be imported: {reason(error)}.") from error
-    return module
-
-
-def opens_images(settings: Settings) -> bool:
-    """Tell whether the model class of the settings opens images itself, before it is loaded."""
-    return not settings.MODEL and find_class(settings).open_image is not Model.open_image
-
-
-def find_class(settings: Settings) -> type[Model]:
-    """Execute the file of the model class and return the class; without a file, that of an installed package.
-
-    Raises:
-        ConfigurationError: there is no such class, or what defines it fails.
-    """
-    if not settings.MODEL_CLS_PATH:
-        return installed_class(settings.MODEL_CLS_NAME)
-    path, name = settings.path(settings.MODEL_CLS_PATH), settings.MODEL_CLS_NAME
-    module = import_file(path, "MODEL_CLS_PATH")
-    cls = getattr(module, name, None)
-    if isinstance(cls, type) and issubclass(cls, Model):
-        return cls
-    models = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Model)]
-    raise ConfigurationError(
-        f"{path} has no model class {name}; it has {', '.join(models) or 'none'}. Write its name into MODEL_CLS_NAME.",
-        field="MODEL_CLS_NAME",
-    )
-
-
-def installed_class(name: str) -> type[Model]:
-    """Return the model class that an installed package offers as an entry point of the group ``picasso.models``."""
-    offered = dict(installed("picasso.models"))
-    if name not in offered:
-        known = ", ".join(offered) or "none"
-        raise ConfigurationError(
-            f"No installed package offers a model class {name}; there are: {known}. If it is your own, write its "
-            "file into MODEL_CLS_PATH.",
-            field="MODEL_CLS_NAME",
-        )
-    try:
-        cls = offered[name]()
-    except Exception as error:
-        why = f"The installed model class {name} can't be imported: {reason(error)}."
-        raise ConfigurationError(why, field="MODEL_CLS_NAME") from error
-    if isinstance(cls, type) and issubclass(cls, Model):
-        return cls
-    raise ConfigurationError(f"The installed {name} is no class derived from Model.", field="MODEL_CLS_NAME")

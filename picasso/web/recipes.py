@@ -12,7 +12,7 @@ from picasso.explanation.registry import Registry
 from picasso.jobs.run import Spec
 from picasso.models.labels import AGAINST, Wanted
 from picasso.models.loading import SETTINGS_SUFFIXES
-from picasso.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
+from picasso.web.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
 
 # The settings that affect results; the others concern the server.
 DECISIVE = (*MODEL_SETTINGS, "TOP_CLASSES")

@@ -68,16 +68,24 @@ def test_own_ones_are_tried_and_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
-        (None, "has no list INTERVENTIONS"),
-        ("INTERVENTIONS = 1 / 0", "has no list INTERVENTIONS: ZeroDivisionError"),
-        ("x = 1", "has no list INTERVENTIONS"),
+        (None, "There is no file .*/own.py, which INTERVENTIONS names"),
+        ("INTERVENTIONS = 1 / 0", "own.py, which INTERVENTIONS names, can't be imported: ZeroDivisionError"),
+        ("raise SystemExit(3)", "own.py, which INTERVENTIONS names, can't be imported: SystemExit: 3"),
+        (
+            "x = 1",
+            "own.py, which INTERVENTIONS names, offers no intervention: TypeError: there is no list",
+        ),
+        ("INTERVENTIONS = 1", "own.py, which INTERVENTIONS names, offers no intervention: TypeError"),
         ("INTERVENTIONS = ['brightness']", "must be an Intervention with a name, whose kind is one of mark, property"),
         (OWN.replace('"region"', '"half"'), "must be an Intervention with a name, whose kind is one of mark, property"),
         (
             OWN.replace('kind, name = "region", "the upper half"', 'kind = "region"'),
             "must be an Intervention with a name",
         ),
-        (OWN.replace("the upper half", "brightness"), "There already is an intervention called brightness"),
+        (
+            OWN.replace("the upper half", "brightness"),
+            "In .*/own.py, another intervention is also called brightness",
+        ),
     ],
 )
 def test_mistakes_are_said(source: Any, sentence: str, tmp_path: Path) -> None:

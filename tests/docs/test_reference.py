@@ -21,10 +21,12 @@ import picasso
 from picasso import config, visualizations
 from picasso.explanation.registry import Registry
 from picasso.models.info import Capability
+from picasso.models.loading import CLASSES
+from picasso.models.recognition import Format
 from picasso.visualizations import BaseVisualization, Input, Task, choice, layer, number, slider, toggle
 from picasso.visualizations.panel import Panel
 from tests.conftest import noise_image
-from tests.docs.blocks import DOCS, PAGES, PLUGINS, ROOT, Array, section
+from tests.docs.blocks import DOCS, PAGES, PLUGINS, ROOT, Array, Block, read_blocks, section
 from tests.fakes import LinearModel
 
 
@@ -161,6 +163,29 @@ def test_every_package_is_in_the_architecture_and_its_files_exist() -> None:
     named = set(re.findall(r"`((?!docs/)[a-z_/]+\.py)`", text))
     assert named
     assert [name for name in named if not any(file.match(name) for file in package.rglob("*.py"))] == []
+
+
+@pytest.mark.parametrize("listing", [block for block in read_blocks("architecture.md") if block.language == "diff"])
+def test_what_the_architecture_says_to_add_fits_the_files_that_there_are(listing: Block) -> None:
+    """New files have a folder and replace none; what an addition changes is there."""
+    changed = Path()
+    for line in listing.text.splitlines():
+        mark, content = line[0], line[1:]
+        name = content.split("  ")[0]
+        if mark == "-":
+            assert content in changed.read_text(encoding="utf-8").splitlines()
+        elif not content.startswith(" "):
+            assert (ROOT / name).exists() is (mark == " "), name
+            assert (ROOT / name).parent.is_dir(), name
+            changed = ROOT / name
+    assert sum(line.startswith("+tests/") for line in listing.text.splitlines()) == 1
+
+
+def test_every_format_has_a_class() -> None:
+    assert set(CLASSES) == set(Format)
+    for place in CLASSES.values():
+        module, _, name = place.partition(":")
+        assert f"\nclass {name}(" in (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
 
 
 def test_the_drawing_of_the_packages_is_that_of_the_imports() -> None:

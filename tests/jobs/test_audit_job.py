@@ -324,7 +324,7 @@ def test_files_of_interventions_are_executed_once(
     configured = worker.reference(config.build({}, None, fake_settings(**settings)))
     assert worker.initialize(configured)["state"] == "ready"
     # The operator is told at once, and where; visitors are told neither.
-    assert (f"{own} has no list INTERVENTIONS: ZeroDivisionError" in caplog.text) is bool(said)
+    assert (f"{own}, which INTERVENTIONS names, can't be imported: ZeroDivisionError" in caplog.text) is bool(said)
     for _ in range(2):
         question = {"kind": "audit", "counts": {"0": 8, "1": 8}, "pairs": 1}
         with pytest.raises(ConfigurationError, match=said) if said else nullcontext():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from picasso.errors import ModelError
-from picasso.models.formats import open_file
+from picasso.models.loading import open_file
 from picasso.models.recognition import Format, Found, keras_model, recognize, tensorflow_1
 from picasso.models.scan import scan
 

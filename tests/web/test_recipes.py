@@ -26,7 +26,7 @@ from picasso.explanation.result import Result
 from picasso.imaging import decode
 from picasso.jobs.run import Spec, StoredImage
 from picasso.models import load_configured
-from picasso.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
+from picasso.web.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
 from picasso.web.recipes import as_command, as_python, by_name
 from tests.conftest import FAKES, PLUGINS, noise_image
 from tests.fakes import LinearModel

@@ -1,0 +1,187 @@
+"""Plugins: Python files and installed packages that add visualizations, interventions and model classes."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from picasso.errors import ConfigurationError, PicassoError, reason
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Plugin(Generic[T]):
+    """A plugin, or the reason why it can't be used.
+
+    Attributes:
+        name: its name, or that of its file or entry point if it could not be imported.
+        source: the file or entry point, for messages; never a full path.
+        value: the class or object, or None if it can't be used.
+        reason: why it can't be used, or "".
+        error: the error that ended the import, or None.
+    """
+
+    name: str
+    source: str
+    value: T | None = None
+    reason: str = ""
+    error: PicassoError | None = None
+
+    def require(self, setting: str) -> T:
+        """Return the value.
+
+        Args:
+            setting: the setting to correct if there is none.
+
+        Raises:
+            ConfigurationError: it can't be used.
+        """
+        if self.value is None:
+            raise self.error or ConfigurationError(f"In {self.source}, {self.reason}", field=setting)
+        return self.value
+
+
+class Plugins(Generic[T]):
+    """All plugins of one kind, by name, in the order in which they were read.
+
+    A plugin may raise anything, even SystemExit. That never ends the application: the plugin is listed with one
+    sentence that states the reason. A second plugin of the same name is listed in the same way and replaces nothing.
+
+    Args:
+        kind: what messages call one of them, such as "visualization".
+        setting: the setting that names their files.
+        offered: returns the plugins of a module, or of the object of an entry point, with their names.
+        wrong: returns why one of them can't be used, or "".
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        setting: str,
+        offered: Callable[[Any], Iterable[tuple[str, T]]],
+        wrong: Callable[[T], str] = lambda _: "",
+    ) -> None:
+        self.kind = kind
+        self.setting = setting
+        self.found: dict[str, Plugin[T]] = {}
+        self._offered = offered
+        self._wrong = wrong
+
+    def read_module(self, name: str, shown: str = "") -> None:
+        """Import a module by name; ``shown`` is what messages call it."""
+        self._read(
+            name.rpartition(".")[2],
+            name,
+            shown or f"{name}, which {self.setting} names,",
+            lambda: importlib.import_module(name),
+        )
+
+    def read_file(self, file: Path, shown: str = "") -> None:
+        """Import a Python file; ``shown`` is what messages call it.
+
+        Raises:
+            ConfigurationError: there is no such file.
+        """
+        if not file.is_file():
+            raise ConfigurationError(f"There is no file {file}, which {self.setting} names.", field=self.setting)
+        self._read(
+            file.stem,
+            f"{file.parent.name}/{file.name}",
+            shown or f"{file}, which {self.setting} names,",
+            lambda: import_file(file),
+        )
+
+    def read_installed(self, group: str, only: str = "") -> None:
+        """Import the entry points of a group, or only one of them."""
+        for name, load in installed(group):
+            if name == only or not only:
+                source = f"{name} of an installed package"
+                self._read(name, source, source, load, required=True)
+
+    def all(self) -> dict[str, T]:
+        """Return all plugins by name.
+
+        Raises:
+            ConfigurationError: one can't be used.
+        """
+        return {name: plugin.require(self.setting) for name, plugin in self.found.items()}
+
+    def _read(self, name: str, source: str, shown: str, load: Callable[[], Any], *, required: bool = False) -> None:
+        """Add what a source offers; if it must offer something and does not, that is a reason, too."""
+        problem = "can't be imported"
+        try:
+            loaded = load()
+            problem = f"offers no {self.kind}"
+            checked = [(key, value, self._wrong(value)) for key, value in self._offered(loaded)]
+            if required and not checked:
+                raise ConfigurationError(f"{shown} {problem}.", field=self.setting)
+        except KeyboardInterrupt:
+            raise
+        # The message of such an error is a complete sentence.
+        except PicassoError as error:
+            self._add(Plugin(name, source, reason=error.message, error=error))
+        except BaseException as error:
+            failed = ConfigurationError(f"{shown} {problem}: {reason(error)}.", field=self.setting)
+            failed.__cause__ = error
+            self._add(Plugin(name, source, reason=failed.message, error=failed))
+        else:
+            for key, value, wrong in checked:
+                self._add(Plugin(key, source, None if wrong else value, wrong))
+
+    def _add(self, plugin: Plugin[T]) -> None:
+        name = plugin.name
+        if name in self.found:
+            name = f"{name} ({plugin.source})"
+            twice = f"another {self.kind} is also called {plugin.name}. Rename one of them."
+            plugin = Plugin(name, plugin.source, reason=plugin.reason or twice, error=plugin.error)
+        self.found[name] = plugin
+
+
+def installed(group: str) -> list[tuple[str, Callable[[], Any]]]:
+    """Return the plugins that installed packages offer: their names, and what imports each.
+
+    Args:
+        group: of entry points: ``"picasso.visualizations"``, ``"picasso.interventions"`` or ``"picasso.models"``.
+    """
+    # Only commands that look for plugins need it.
+    from importlib.metadata import entry_points
+
+    return sorted(((one.name, one.load) for one in entry_points(group=group)), key=itemgetter(0))
+
+
+def import_file(file: Path) -> ModuleType:
+    """Execute a Python file and return its module, under a name that no other file has."""
+    name = f"picasso_plugin_{abs(hash(str(file.parent)))}_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file.name} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    # Registered before it runs, as the import system does: dataclasses and pickles look their module up.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def subclasses(base: type[T], loaded: object) -> dict[str, type[T]]:
+    """Return the classes derived from a base that a module has, by their names in it.
+
+    Args:
+        base: the class that they derive from.
+        loaded: a module, or the only class.
+
+    Raises:
+        TypeError: it is neither a module nor such a class.
+    """
+    if isinstance(loaded, ModuleType):
+        return {name: one for name, one in vars(loaded).items() if isinstance(one, type) and issubclass(one, base)}
+    if isinstance(loaded, type) and issubclass(loaded, base):
+        return {loaded.__name__: loaded}
+    raise TypeError(f"{loaded!r} is no class derived from {base.__name__}")
