@@ -1,4 +1,7 @@
-"""The base of class activation maps: the feature maps of a layer, weighted for each class."""
+"""Class activation maps: the feature maps of a layer, weighted for each class by their gradients.
+
+The methods differ only in how they weight. Their base class is here, too, and what CAM and Score-CAM share with them.
+"""
 
 from __future__ import annotations
 
@@ -103,3 +106,73 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
                 panels.append(task.settings.panel(prediction, evidence, canvas, quantity="evidence (logit)", note=note))
                 task.progress(done, len(image.predictions))
             yield panels
+
+
+class GradCAM(ClassActivation):
+    """Weight each channel by the mean of its gradient: equations 1 and 2 of the paper.
+
+    Selvaraju et al., *Grad-CAM: visual explanations from deep networks via gradient-based localization*,
+    arXiv 1610.02391.
+    """
+
+    DESCRIPTION = "Which coarse regions are evidence for a class, from any convolutional layer."
+    REFERENCE_LINK = "https://arxiv.org/abs/1610.02391"
+
+    @staticmethod
+    def weigh(maps: Array, gradients: Array) -> Array:
+        """Return ``sum over c of A_c * mean(G_c)``."""
+        return np.asarray(maps @ gradients.mean(axis=(0, 1)))
+
+
+class GradCAMPlusPlus(ClassActivation):
+    """Weight each channel by its positive gradients, each multiplied by its share ``alpha``.
+
+    As in the paper, the score is the exponential of the logit, whose second and third derivatives are powers of the
+    first; its value, the same factor everywhere, is left out.
+
+    Chattopadhay et al., *Grad-CAM++: improved visual explanations for deep convolutional networks*, arXiv 1710.11063.
+    """
+
+    DESCRIPTION = "Like Grad-CAM, but several objects of a class, and small parts of them, are all highlighted."
+    REFERENCE_LINK = "https://arxiv.org/abs/1710.11063"
+
+    @staticmethod
+    def weigh(maps: Array, gradients: Array) -> Array:
+        """Return ``sum over c of A_c * sum(alpha * relu(G_c))``, alpha = G^2 / (2 G^2 + G^3 sum(A_c))."""
+        squares = gradients**2
+        denominator = 2 * squares + squares * gradients * maps.sum(axis=(0, 1))
+        # A position without a gradient has the share 0, whatever the denominator.
+        alpha = np.divide(squares, denominator, out=np.zeros_like(squares), where=denominator != 0)
+        return np.asarray(maps @ (alpha * np.maximum(gradients, 0)).sum(axis=(0, 1)))
+
+
+class HiResCAM(ClassActivation):
+    """Multiply every value by its gradient and sum over the channels.
+
+    Draelos & Carin, *Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural networks*,
+    arXiv 2011.08891.
+    """
+
+    DESCRIPTION = "Like Grad-CAM, but faithful at each position: gradients are not averaged over the image."
+    REFERENCE_LINK = "https://arxiv.org/abs/2011.08891"
+
+    @staticmethod
+    def weigh(maps: Array, gradients: Array) -> Array:
+        """Return ``sum over c of A_c * G_c``."""
+        return np.asarray((maps * gradients).sum(axis=-1))
+
+
+class LayerCAM(ClassActivation):
+    """Multiply every value by its positive gradient and sum over the channels.
+
+    Jiang et al., *LayerCAM: exploring hierarchical class activation maps for localization*, IEEE Transactions on Image
+    Processing 30 (2021), doi 10.1109/TIP.2021.3089943.
+    """
+
+    DESCRIPTION = "Like Grad-CAM, but also for early layers: finer maps of the evidence for a class."
+    REFERENCE_LINK = "https://doi.org/10.1109/TIP.2021.3089943"
+
+    @staticmethod
+    def weigh(maps: Array, gradients: Array) -> Array:
+        """Return ``sum over c of A_c * relu(G_c)``."""
+        return np.asarray((maps * np.maximum(gradients, 0)).sum(axis=-1))

@@ -13,7 +13,7 @@ from picasso.explanation.registry import Registry
 from picasso.jobs import warm_up
 from picasso.models.arrays import Array, Classes
 from picasso.models.info import Capability
-from picasso.visualizations.grad_cam import GradCAM
+from picasso.visualizations.class_activation import GradCAM
 from picasso.visualizations.partial_occlusion import PartialOcclusion
 from picasso.visualizations.rise import RISE
 from picasso.visualizations.saliency_maps import SaliencyMaps

@@ -11,11 +11,7 @@ from picasso import explain
 from picasso.errors import ModelError
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
-from picasso.visualizations.class_activation import ClassActivation
-from picasso.visualizations.grad_cam import GradCAM
-from picasso.visualizations.grad_cam_plus_plus import GradCAMPlusPlus
-from picasso.visualizations.hires_cam import HiResCAM
-from picasso.visualizations.layer_cam import LayerCAM
+from picasso.visualizations.class_activation import ClassActivation, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
 from picasso.visualizations.score_cam import chosen, enlarged
 from tests.conftest import noise_image
 from tests.fakes import LinearModel, PatchModel, PooledModel
