@@ -22,6 +22,9 @@ from picasso.models.scan import require
 
 log = logging.getLogger(__name__)
 
+# What the extra installs.
+PACKAGES = ("onnx", "onnxruntime")
+
 FRACTIONS = ("tensor(float)", "tensor(float16)", "tensor(double)")
 
 
@@ -54,7 +57,7 @@ class ONNXModel(PredictOnlyModel):
         file = Path(path)
         self.output_kind = output_kind or self.output_kind
         require(Found(Format.ONNX, file), trust_model, self.limits)
-        onnxruntime = runtime("onnxruntime", "onnx", file)
+        onnxruntime = runtime("onnxruntime", "onnx", PACKAGES, file)
         try:
             self._session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         except Exception as error:

@@ -1,10 +1,11 @@
-"""What models share that only answer, without gradients: ONNX and TFLite files."""
+"""What models share that only answer, without gradients, behind a runtime that an extra installs."""
 
 from __future__ import annotations
 
 import importlib
 import logging
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,6 @@ from picasso.models.outputs import (
 )
 
 log = logging.getLogger(__name__)
-
-# What an extra installs.
-PACKAGES = {"onnx": ("onnx", "onnxruntime"), "tflite": ("ai-edge-litert",)}
 
 
 class PredictOnlyModel(Model):
@@ -109,13 +107,19 @@ def of_type(values: Array, dtype: Any) -> NDArray[Any]:
     return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
 
 
-def runtime(module: str, extra: str, file: Path) -> Any:
-    """Import the runtime that an extra installs.
+def runtime(module: str, extra: str, packages: Sequence[str], file: Path) -> Any:
+    """Import the runtime that an extra installs, for a model file.
+
+    Args:
+        module: of the runtime.
+        extra: its name among Picasso's extras.
+        packages: what the extra installs.
+        file: the model file, for messages.
 
     Raises:
         ModelError: it is not installed, or too old; says how to install it.
     """
-    require_versions(*PACKAGES[extra])
+    require_versions(*packages)
     try:
         return importlib.import_module(module)
     except ImportError as error:

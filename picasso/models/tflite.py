@@ -21,6 +21,9 @@ from picasso.models.scan import require
 
 log = logging.getLogger(__name__)
 
+# What the extra installs.
+PACKAGES = ("ai-edge-litert",)
+
 
 class TFLiteModel(PredictOnlyModel):
     """A classifier in a ``.tflite`` file, float or quantized."""
@@ -49,7 +52,7 @@ class TFLiteModel(PredictOnlyModel):
         file = Path(path)
         self._file, self.output_kind = file, output_kind or self.output_kind
         require(Found(Format.TFLITE, file), trust_model, self.limits)
-        litert = runtime("ai_edge_litert.interpreter", "tflite", file)
+        litert = runtime("ai_edge_litert.interpreter", "tflite", PACKAGES, file)
         try:
             self._interpreter = litert.Interpreter(model_path=str(file))
             self._interpreter.allocate_tensors()
