@@ -178,22 +178,32 @@ def measure(model: Model, images: Sequence[LabeledImage], progress: Progress = l
     Raises:
         ModelError: the model fails, or none of the images can be read.
     """
-    names = model.class_names()
-    answers: dict[int, Counter[int]] = {one.target: Counter() for one in sorted(images, key=lambda one: one.target)}
+    answers: dict[int, list[int]] = {one.target: [] for one in sorted(images, key=lambda one: one.target)}
     unreadable: list[str] = []
     answered: list[tuple[int, int]] = []
     for done, (target, answer) in enumerate(best_classes(model, images, unreadable), 1):
-        answers[target][answer] += 1
+        answers[target].append(answer)
         answered.append((target, answer))
         progress(done / len(images))
-    if not any(answers.values()):
+    if not answered:
         raise ModelError(f"None of the {len(images)} images can be read: {unreadable[0]}")
-    shares = []
-    for target, counts in answers.items():
-        wrong = [(name, count) for name, count in counts.most_common() if name != target]
-        mistaken_for = str(names[wrong[0][0]]) if wrong else ""
-        shares.append(ClassAccuracy(str(names[target]), counts.total(), counts[target], mistaken_for))
-    return Accuracy(tuple(shares), tuple(unreadable), tuple(answered))
+    return Accuracy(by_class(answers, model.class_names()), tuple(unreadable), tuple(answered))
+
+
+def by_class(answers: Mapping[int, Sequence[int]], names: Sequence[str]) -> tuple[ClassAccuracy, ...]:
+    """Return the accuracy of each class.
+
+    Args:
+        answers: the class that the model gives each image, by the class of the image.
+        names: the names of the classes. Of several equally frequent mistakes, that of the first class is named.
+    """
+    rows = []
+    for target, predicted in answers.items():
+        wrong = Counter(one for one in predicted if one != target)
+        mistake = min(wrong, key=lambda one: (-wrong[one], one), default=None)
+        mistaken_for = "" if mistake is None else str(names[mistake])
+        rows.append(ClassAccuracy(str(names[target]), len(predicted), len(predicted) - wrong.total(), mistaken_for))
+    return tuple(rows)
 
 
 def best_classes(model: Model, images: Sequence[LabeledImage], unreadable: list[str]) -> Iterator[tuple[int, int]]:

@@ -22,14 +22,14 @@ def folder_of(answers: dict[int, list[int]], classes: int) -> Folder:
 
 def test_each_class_has_its_accuracy_and_usual_mistake() -> None:
     folder = folder_of({0: [0] * 9 + [2], 2: [2] * 5 + [1] * 3 + [0] * 2}, 3)
-    first, second = performance.by_class(folder)
-    assert (first.target, first.images, first.right, first.mistake) == (0, 10, 9, 2)
-    assert (second.target, second.images, second.right, second.mistake) == (2, 10, 5, 1)
+    found = performance.accuracy(folder, ["ant", "bee", "cat"])
+    first, second = found["classes"]
+    assert (first["name"], first["images"], first["right"], first["mistake"]) == ("ant", 10, 9, "cat")
+    assert (second["name"], second["images"], second["right"], second["mistake"]) == ("cat", 10, 5, "bee")
     # Wilson's interval of 9 in 10.
-    np.testing.assert_allclose([first.low, first.high], [0.5958, 0.9821], atol=1e-4)
-    images, right, low, high = performance.share_right([first, second])
-    assert (images, right) == (20, 14)
-    assert low < 0.7 < high
+    np.testing.assert_allclose([first["low"], first["high"]], [0.5958, 0.9821], atol=1e-4)
+    assert (found["images"], found["right"]) == (20, 14)
+    assert found["low"] < 0.7 < found["high"]
 
 
 def test_confusion_counts_rows_and_what_lies_elsewhere() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from picasso.errors import BadRequest, ModelError
 from picasso.evaluation import labeled_folder
-from picasso.evaluation.labeled_folder import Accuracy, ClassAccuracy
+from picasso.evaluation.labeled_folder import Accuracy, ClassAccuracy, by_class
 from picasso.models.arrays import Array
 from picasso.models.preprocessing import Preprocessing
 from tests.fakes import LinearModel
@@ -118,3 +118,13 @@ def test_a_better_value_range_is_found_and_nothing_is_changed(model: Brightness,
     model.preprocessing = Preprocessing("", "crop")
     assert labeled_folder.better_values(labeled_folder.by_values(model, images)) == ("0..255", 1.0, 1 / 6)
     assert model.preprocessing == Preprocessing("", "crop")
+
+
+def test_of_equally_frequent_mistakes_the_first_class_is_named() -> None:
+    """Whatever the order of the images."""
+    names = ["ant", "bee", "cat"]
+    for predicted in ([2, 1, 0], [1, 2, 0]):
+        assert by_class({0: predicted, 1: [1]}, names) == (
+            ClassAccuracy("ant", 3, 1, "bee"),
+            ClassAccuracy("bee", 1, 1),
+        )

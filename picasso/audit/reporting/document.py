@@ -78,23 +78,10 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
 
 def how_it_does(audit: Audit, names: Sequence[str]) -> dict[str, Any]:
     """Return accuracy, confusion and calibration."""
-    rows = performance.by_class(audit.folder)
-    images, right, low, high = performance.share_right(rows)
     table = performance.confusion(audit.folder)
     known = performance.calibration(audit.folder, performance.probabilities(audit.model, audit.folder))
-    classes = [
-        {
-            "name": names[row.target],
-            "images": row.images,
-            "right": row.right,
-            "low": row.low,
-            "high": row.high,
-            "mistake": "" if row.mistake is None else names[row.mistake],
-        }
-        for row in rows
-    ]
     return {
-        "accuracy": {"images": images, "right": right, "low": low, "high": high, "classes": classes},
+        "accuracy": performance.accuracy(audit.folder, names),
         "confusion": {**asdict(table), "classes": [names[one] for one in table.classes]},
         "calibration": None if known is None else asdict(known),
     }

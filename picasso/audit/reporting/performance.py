@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.dataset import Folder, encoded
 from picasso.audit.statistics import interval
+from picasso.evaluation.labeled_folder import by_class
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 
@@ -19,25 +21,6 @@ TABLE = 12
 BINS, EXACT = 10, 1e-3
 
 Probabilities = Mapping[int, Array]
-
-
-@dataclass(frozen=True)
-class ClassRow:
-    """The accuracy of one class.
-
-    Attributes:
-        target: the index of the class.
-        images, right: the number of images, and of correct predictions.
-        low, high: the 95% confidence interval of the accuracy (Wilson, 1927).
-        mistake: the most frequent wrong prediction, or None.
-    """
-
-    target: int
-    images: int
-    right: int
-    low: float
-    high: float
-    mistake: int | None
 
 
 @dataclass(frozen=True)
@@ -106,15 +89,25 @@ def probabilities(model: Model, folder: Folder) -> dict[int, Array]:
     return found
 
 
-def by_class(folder: Folder) -> list[ClassRow]:
-    """Return the accuracy of each class of the folder."""
-    rows = []
-    for target, best in answers(folder).items():
-        right, wrong = int((best == target).sum()), best[best != target]
-        low, high = interval(right, len(best))
-        mistake = int(np.bincount(wrong).argmax()) if len(wrong) else None
-        rows.append(ClassRow(target, len(best), right, low, high, mistake))
-    return rows
+def accuracy(folder: Folder, names: Sequence[str]) -> dict[str, Any]:
+    """Return the accuracy as JSON-ready values, in total and by class, with 95% confidence intervals (Wilson, 1927)."""
+    rows = by_class({target: best.tolist() for target, best in answers(folder).items()}, names)
+    images, right = sum(row.images for row in rows), sum(row.right for row in rows)
+    classes = []
+    for row in rows:
+        low, high = interval(row.right, row.images)
+        classes.append(
+            {
+                "name": row.name,
+                "images": row.images,
+                "right": row.right,
+                "low": low,
+                "high": high,
+                "mistake": row.mistaken_for,
+            }
+        )
+    low, high = interval(right, images)
+    return {"images": images, "right": right, "low": low, "high": high, "classes": classes}
 
 
 def answers(folder: Folder) -> dict[int, NDArray[np.int64]]:
@@ -162,9 +155,3 @@ def _binned(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> Calibr
         bins.append(Bin(place / BINS, (place + 1) / BINS, count, mean, share, *interval(hits, count)))
         error += count / len(confidence) * abs(mean - share)
     return Calibration(error, tuple(bins))
-
-
-def share_right(rows: Sequence[ClassRow]) -> tuple[int, int, float, float]:
-    """Return the number of images, the number of correct predictions, and the 95% confidence interval of accuracy."""
-    images, right = sum(row.images for row in rows), sum(row.right for row in rows)
-    return images, right, *interval(right, images)
