@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from picasso import config as configuration
 from picasso import remedies
+from picasso.config import load
 from picasso.errors import ConfigurationError
 from picasso.jobs import worker
 from picasso.models import load_model
@@ -77,7 +77,7 @@ def test_the_door_is_where_the_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="MODEL_LOAD_ARGS does not fit BlackBoxModel"):
         load_model(config)
     # What a worker in another process is told.
-    settings = configuration.load(config, {"PORT": 5001}, "command line")
+    settings = load(config, {"PORT": 5001}, "command line")
     assert worker.settings_of(worker.reference(settings)).door == "command line"
     assert worker.settings_of({"file": None, "overrides": {}}).door == "settings"
     assert LinearModel().shape_of_preprocess() is None

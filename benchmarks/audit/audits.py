@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.audit.models import Entry, entries, folder_of, one_thread
 from benchmarks.audit.scenes import DIGITS
-from picasso.audit import audit as auditing
+from picasso.audit.audit import plan, run
 from picasso.audit.dataset import Folder, logits
 from picasso.audit.trial import TrialContext
 from picasso.models import load_model
@@ -42,7 +42,7 @@ def audit(entry: Entry, folder: Path, each: int) -> str:
     model, images = opened(entry, folder, each)
     began = time.process_time()
     bench = TrialContext(model, images)
-    trials = auditing.run(bench, auditing.plan(bench)).trials
+    trials = run(bench, plan(bench)).trials
     seconds = time.process_time() - began
     accuracy = np.mean([(answers.argmax(axis=1) == target).mean() for target, answers in images.logits.items()])
     written = {

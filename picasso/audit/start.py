@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from picasso.audit import audit as auditing
-from picasso.audit.audit import Audit, silently
+from picasso.audit.audit import Audit, plan, run, silently
 from picasso.audit.catalogue import checked
 from picasso.audit.dataset import read
 from picasso.audit.interventions import INTERVENTIONS, Intervention
@@ -51,7 +50,7 @@ def audit_model(
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
         keep = Path(out) / "trials"
-    audit = auditing.run(context, auditing.plan(context, pairs), keep=keep, budget=budget, progress=progress)
+    audit = run(context, plan(context, pairs), keep=keep, budget=budget, progress=progress)
     if out is not None:
         report.write(audit, Path(out))
     return audit

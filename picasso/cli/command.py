@@ -285,10 +285,10 @@ def scan(files: tuple[Path, ...], as_json: bool, model_mb: int | None) -> None:
 @friendly
 def visualizations(config: Path | None) -> None:
     """List the visualizations and their settings."""
-    from picasso import config as configuration
+    from picasso.config import load
     from picasso.explanation.registry import Registry
 
-    for entry in Registry(configuration.load(config).plugin_dirs()).entries():
+    for entry in Registry(load(config).plugin_dirs()).entries():
         if entry.cls is None:
             click.secho(f"{entry.name}: can't be used: {entry.reason}", fg="red")
             continue

@@ -82,7 +82,7 @@ def configured(command: Command) -> Command:
         load_args: tuple[str, ...],
         **options: Any,
     ) -> Any:
-        from picasso import config as configuration
+        from picasso.config import load
 
         # Paths on a command line are relative to the current folder, not to the settings file.
         if preprocess and preprocess.partition(":")[0].endswith(".py"):
@@ -107,7 +107,7 @@ def configured(command: Command) -> Command:
         }
         overrides = {key: value for key, value in chosen.items() if value is not None}
         door = "command line" if model else "settings"
-        return command(settings=configuration.load(config, overrides, door), **options)
+        return command(settings=load(config, overrides, door), **options)
 
     return with_settings
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from picasso.config import IMAGES
 from picasso.errors import BadRequest, reason
-from picasso.imaging import decode as door
+from picasso.imaging import decode
 from picasso.imaging.pixels import HIGHEST_16_BIT
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -160,11 +160,11 @@ def image_from(source: Source, index: int, name: str | None = None, model: Model
         body = source if isinstance(source, bytes) else as_array(source)
         return NamedImage(called, model.opened(body, called))
     if isinstance(source, bytes):
-        decoded = door.decode(source, called)
+        decoded = decode.decode(source, called)
     elif isinstance(source, Image.Image):
-        decoded = door.from_image(source, called)
+        decoded = decode.from_image(source, called)
     else:
-        decoded = door.from_array(as_array(source), f"Image {index}")
+        decoded = decode.from_array(as_array(source), f"Image {index}")
     return NamedImage(called, decoded.image, decoded.notes)
 
 

@@ -17,8 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from picasso.audit import audit as auditing
-from picasso.audit import dataset
+from picasso.audit import audit, dataset
 from picasso.audit.catalogue import catalogue
 from picasso.audit.checkpoint import record_of
 from picasso.audit.findings import Finding, verdict
@@ -49,13 +48,13 @@ class ProgressReporter:
     """Stores the progress of an audit in its folder, and yields to other work.
 
     Args:
-        audit: the audit.
+        job: the audit.
         checkpoint: called whenever the progress is stored.
     """
 
-    def __init__(self, audit: Audit, checkpoint: Callable[[], None]) -> None:
-        self._audit, self._checkpoint = audit, checkpoint
-        self._began = time.perf_counter() - audit.computed()
+    def __init__(self, job: Audit, checkpoint: Callable[[], None]) -> None:
+        self._job, self._checkpoint = job, checkpoint
+        self._began = time.perf_counter() - job.computed()
         self._now = Progress()
 
     @property
@@ -66,13 +65,13 @@ class ProgressReporter:
     def note(self, **changed: Any) -> None:
         """Store changed values of the progress."""
         self._now = replace(self._now, **changed, seconds=self.seconds)
-        if not self._audit.is_stopped():
-            self._audit.report(self._now)
+        if not self._job.is_stopped():
+            self._job.report(self._now)
         self.yield_control()
 
     def yield_control(self) -> None:
         """Yield to other work; raise Cancelled if the audit was stopped."""
-        if self._audit.is_stopped():
+        if self._job.is_stopped():
             raise Cancelled
         self._checkpoint()
 
@@ -136,11 +135,11 @@ def interventions(settings: Settings) -> tuple[Intervention, ...]:
     return found
 
 
-def run_audit(audit: Audit, settings: Settings, load: Callable[[], Model], checkpoint: Callable[[], None]) -> None:
+def run_audit(job: Audit, settings: Settings, load: Callable[[], Model], checkpoint: Callable[[], None]) -> None:
     """Run an audit, or continue an interrupted one.
 
     Args:
-        audit: the audit, with its images.
+        job: the audit, with its images.
         settings: provide the interventions, the largest image and the time limit.
         load: returns the model.
         checkpoint: called between chunks of work.
@@ -149,27 +148,27 @@ def run_audit(audit: Audit, settings: Settings, load: Callable[[], Model], check
         Cancelled: the audit was cancelled or deleted.
         PicassoError: the images or the model are not suitable.
     """
-    reporter, order = ProgressReporter(audit, checkpoint), audit.order()
+    reporter, order = ProgressReporter(job, checkpoint), job.order()
     reporter.note()
     model, tried = cast(Model, CancellableModel(load(), reporter.yield_control)), interventions(settings)
     names = [str(name) for name in model.class_names()]
-    stored = [LabeledImage(file, target) for target, file in audit.images()]
+    stored = [LabeledImage(file, target) for target, file in job.images()]
     images = dataset.read(
         model,
         stored,
         lambda fraction: reporter.note(fraction=round(fraction, 4)),
         limit=settings.MAX_MEGAPIXELS,
-        called=audit.name_of,
+        called=job.name_of,
     )
     context = TrialContext(model, images, order.seed, tried)
-    plan = auditing.plan(context, order.pairs)
+    plan = audit.plan(context, order.pairs)
     begun = {"state": "running", "fraction": 0.0, "began": reporter.seconds}
     reporter.note(**begun, cost=plan.sentence(), total=len(plan.pairs))
     found: dict[Pair, list[Trial]] = {}
     budget = min(order.budget, SHARE * 60 * settings.RUN_MINUTES - reporter.seconds)
-    for step in auditing.steps(context, plan, record_of(audit.trials, context), budget):
+    for step in audit.steps(context, plan, record_of(job.trials, context), budget):
         if step.trials:
-            audit.find(documents(verdict({**found, step.pair: step.trials}).findings, names))
+            job.find(documents(verdict({**found, step.pair: step.trials}).findings, names))
         if step.whole:
             found[step.pair] = step.trials
             reporter.note(fraction=round(step.fraction, 4), done=len(found))
@@ -177,12 +176,12 @@ def run_audit(audit: Audit, settings: Settings, load: Callable[[], Model], check
             pair, trying = [names[one] for one in step.pair], context.interventions[step.tried].name
             reporter.note(fraction=round(step.fraction, 4), pair=pair, trying=trying)
     reporter.note(fraction=1.0, pair=[], trying="")
-    audited = auditing.finished(context, plan, found)
-    report.write(audited, audit.out)
+    audited = audit.finished(context, plan, found)
+    report.write(audited, job.out)
     reporter.note()
     # Don't yield from here on: an audit with a verdict is finished.
-    audit.find(documents(audited.verdict.findings, names), audited.verdict.sentence())
-    audit.finish()
+    job.find(documents(audited.verdict.findings, names), audited.verdict.sentence())
+    job.finish()
 
 
 def documents(findings: Sequence[Finding], names: Sequence[str]) -> list[FindingDocument]:
@@ -227,7 +226,7 @@ def cost(model: Model, settings: Settings, counts: Mapping[int, int], pairs: int
         the model is unknown. The priority of the pairs is not known yet, so the estimate uses the most expensive pairs.
     """
     every = sorted(combinations(sorted(counts), 2), key=lambda pair: -counts[pair[0]] - counts[pair[1]])
-    plan = auditing.planned(every, counts, pairs, auditing.passes(model, len(interventions(settings))))
+    plan = audit.planned(every, counts, pairs, audit.passes(model, len(interventions(settings))))
     pace, answers = PACES.get(model), sum(plan.passes.values()) + sum(counts.values())
     seconds = None if pace is None else answers * (pace + EACH + EACH_VALUE * prod(model.input_shape))
     return {"sentence": plan.sentence(), "seconds": seconds}

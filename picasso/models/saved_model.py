@@ -16,7 +16,7 @@ from picasso.models.newest import newest
 from picasso.models.outputs import choose_output, parse
 from picasso.models.recognition import Format, Found
 from picasso.models.scan import require
-from picasso.models.tf import variables as restoring
+from picasso.models.tf import variables
 from picasso.models.tf.frozen_graph import GraphError, importer, pruned, refuse_dormant, with_values
 from picasso.models.tf.graph import Graph
 from picasso.models.tf.graph_model import GraphModel
@@ -155,12 +155,12 @@ class Live:
         """
         definition = pruned(graph.graph_def, output)
         refuse_dormant(definition, folder.name, trust)
-        names = [node.name for node in definition.node if node.op in restoring.VARIABLES]
-        values = restoring.values(graph, folder / VARIABLES, names, folder.name)
-        variables = {name: tf.Variable(value, trainable=False) for name, value in values.items()}
-        placeholder = next(node for node in graph.graph_def.node if node.name == restoring.base(source))
+        names = [node.name for node in definition.node if node.op in variables.VARIABLES]
+        values = variables.values(graph, folder / VARIABLES, names, folder.name)
+        restored = {name: tf.Variable(value, trainable=False) for name, value in values.items()}
+        placeholder = next(node for node in graph.graph_def.node if node.name == variables.base(source))
         described = tf.TensorSpec(placeholder.attr["shape"].shape, placeholder.attr["dtype"].type)
-        return cls(definition, variables, source, output, described)
+        return cls(definition, restored, source, output, described)
 
     def function(self) -> Any:
         """Return a function from images to scores. It refers to the variables weakly."""

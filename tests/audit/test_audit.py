@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from picasso.audit import audit as auditing
+from picasso.audit.audit import plan, run
 from picasso.audit.checkpoint import TrialCheckpoint
 from picasso.audit.dataset import Folder, LazyImages, logits, read
 from picasso.audit.findings import AuditOutcome
@@ -100,7 +100,7 @@ def judged(proxy: str, reliance: float, folder: Path, seed: int = 0) -> AuditOut
     views = noise_images(proxy, seed)
     answers = {target: logits(model, some) for target, some in views.items()}
     names = {target: tuple(map(str, range(COUNT))) for target in views}
-    audited = auditing.run(TrialContext(model, Folder(views, answers, names)), keep=folder)
+    audited = run(TrialContext(model, Folder(views, answers, names)), keep=folder)
     assert audited.left == ()
     return audited.verdict
 
@@ -274,17 +274,17 @@ def test_of_several_classes_all_pairs_are_compared_within_the_budget(tmp_path: P
     views[2] = np.clip(views[2], 0, 1)
     answers = {target: logits(model, some) for target, some in views.items()}
     folder = Folder(views, answers, {target: tuple(map(str, range(COUNT))) for target in views})
-    first = auditing.run(TrialContext(model, folder), keep=tmp_path, budget=0)
+    first = run(TrialContext(model, folder), keep=tmp_path, budget=0)
     assert (len(first.trials), len(first.left)) == (1, 2)
     # The resumed audit uses stored trials and completes the rest.
     seen: list[float] = []
-    again = auditing.run(TrialContext(model, folder), keep=tmp_path, progress=seen.append)
+    again = run(TrialContext(model, folder), keep=tmp_path, progress=seen.append)
     assert again.left == ()
     assert {pair: again.trials[pair] for pair in first.trials} == first.trials
     assert seen[-1] == 1
     assert {tuple(sorted((one.there.ours, one.there.theirs))) for one in again.verdict.alarms} >= {(0, 1)}
     context = TrialContext(model, folder)
-    fewer = auditing.run(context, auditing.plan(context, 2), keep=tmp_path)
+    fewer = run(context, plan(context, 2), keep=tmp_path)
     assert len(fewer.left) == 1
     written = report.document(fewer)
     assert len(written["pairs_left_out"]) == 1
@@ -297,7 +297,7 @@ def test_grey_images_have_no_colours_to_change(tmp_path: Path) -> None:
     model.input_shape = (HEIGHT, WIDTH, 1)
     views = {target: some[..., :1] for target, some in noise_images("brightness").items()}
     answers = {target: logits(model, some) for target, some in views.items()}
-    audited = auditing.run(TrialContext(model, Folder(views, answers, {0: (), 1: ()})))
+    audited = run(TrialContext(model, Folder(views, answers, {0: (), 1: ()})))
     tried = {one.intervention for one in audited.trials[0, 1]}
     assert {"brightness", "the frame"} < tried
     assert not {"warmth", "greenness", "saturation"} & tried
@@ -320,7 +320,7 @@ def test_a_model_for_several_labels_without_gradients(tmp_path: Path) -> None:
     answers = {target: logits(model, some) for target, some in views.items()}
     # The log-odds are used as logits.
     np.testing.assert_allclose(answers[1], model.batch_logits(views[1]) + 1, atol=2e-3)
-    audited = auditing.run(TrialContext(model, Folder(views, answers, {0: tuple("a" * COUNT), 1: tuple("b" * COUNT)})))
+    audited = run(TrialContext(model, Folder(views, answers, {0: tuple("a" * COUNT), 1: tuple("b" * COUNT)})))
     assert audited.verdict.alarms[0].there.intervention == "brightness"
     written = report.document(audited)
     assert written["calibration"] is None

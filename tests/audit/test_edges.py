@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from picasso.audit import audit as auditing
+from picasso.audit.audit import run, silently
 from picasso.audit.confounders import confounded, separations
 from picasso.audit.dataset import Folder, logits, read
 from picasso.audit.properties import Images
@@ -53,7 +53,7 @@ def bench_of(model: Judge, views: dict[int, Images] | None = None) -> TrialConte
 
 @pytest.mark.parametrize("model", [Inverted(), Indifferent()])
 def test_of_a_model_that_does_not_tell_classes_apart_nothing_is_said(model: Judge, tmp_path: Path) -> None:
-    found = auditing.run(bench_of(model))
+    found = run(bench_of(model))
     assert found.verdict.alike == ((0, 1),)
     assert found.verdict.sentence().startswith("The model does not separate these classes")
     assert found.trials == {(0, 1): []}
@@ -64,10 +64,10 @@ def test_of_a_model_that_does_not_tell_classes_apart_nothing_is_said(model: Judg
 
 def test_the_same_images_in_both_classes(tmp_path: Path) -> None:
     views = noise_images("brightness")
-    found = auditing.run(bench_of(Judge(), {0: views[0], 1: views[0].copy()}))
+    found = run(bench_of(Judge(), {0: views[0], 1: views[0].copy()}))
     assert found.verdict.compared == 0
     flat = {target: np.full((8, 24, 32, 3), 0.5, np.float32) for target in (0, 1)}
-    assert auditing.run(bench_of(Judge(), flat)).verdict.compared == 0
+    assert run(bench_of(Judge(), flat)).verdict.compared == 0
 
 
 def test_logits_that_are_no_numbers_are_refused() -> None:
@@ -100,7 +100,7 @@ def test_small_images_get_what_fits_them(size: tuple[int, int, int]) -> None:
         for target in (0, 1)
     }
     answers = {target: logits(model, some) for target, some in views.items()}
-    found = auditing.run(TrialContext(model, Folder(views, answers, {0: ("",) * 12, 1: ("",) * 12})))
+    found = run(TrialContext(model, Folder(views, answers, {0: ("",) * 12, 1: ("",) * 12})))
     assert "brightness" in {one.there.intervention for one in found.verdict.alarms}
 
 
@@ -156,8 +156,8 @@ def test_names_that_are_no_text_are_shown_as_they_can_be(tmp_path: Path) -> None
             found.append(LabeledImage(file, target))
     model = Judge()
     model.load()
-    folder = read(model, found, auditing.silently)
-    report.write(auditing.run(TrialContext(model, folder)), tmp_path / "out")
+    folder = read(model, found, silently)
+    report.write(run(TrialContext(model, folder)), tmp_path / "out")
     assert folder.names[0][0] == "00.png"
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso.audit import audit as auditing
-from picasso.audit.audit import Audit
+from picasso.audit.audit import Audit, run
 from picasso.audit.dataset import Folder, logits
 from picasso.audit.interventions import INTERVENTIONS, KINDS
 from picasso.audit.reporting import charts, recommendations, report
@@ -55,7 +54,7 @@ def audit() -> Audit:
     # The same image in two classes.
     views[1][5] = views[0][7]
     answers = {target: logits(model, some) for target, some in views.items()}
-    return auditing.run(TrialContext(model, Folder(views, answers, NAMES)))
+    return run(TrialContext(model, Folder(views, answers, NAMES)))
 
 
 @pytest.fixture(scope="module")

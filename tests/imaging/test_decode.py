@@ -14,7 +14,6 @@ from PIL.GifImagePlugin import GifImageFile
 
 from picasso.errors import BadRequest, TooLarge, UnsupportedImage
 from picasso.imaging import decode
-from picasso.imaging import pixels as pixel_code
 from tests.conftest import noise_image, png
 from tests.hostile import FOLDER
 
@@ -144,7 +143,7 @@ def test_metadata_that_cannot_be_read_costs_nothing_but_itself() -> None:
 def test_wide_integers_are_scaled_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.linspace(0, 65_535, 70_000).astype(np.int32).reshape(100, 700)
     whole = np.asarray(decode.upright(Image.fromarray(values)))
-    monkeypatch.setattr(pixel_code, "PIECE", 7)
+    monkeypatch.setattr("picasso.imaging.pixels.PIECE", 7)
     np.testing.assert_array_equal(np.asarray(decode.upright(Image.fromarray(values))), whole)
     assert (whole[0, 0], whole[-1, -1]) == (0, 255)
 

@@ -17,9 +17,7 @@ from PIL import Image
 
 from picasso import config
 from picasso.errors import BadRequest, Busy, StorageFull, TooLarge
-from picasso.imaging import decode as images
-from picasso.imaging import decoder_process
-from picasso.imaging import decoders as decoding
+from picasso.imaging import decode, decoder_process
 from picasso.imaging.decoders import Decoders, Helper
 from picasso.web.app import create_app
 from picasso.web.context import Services
@@ -77,9 +75,9 @@ def test_the_pixels_are_those_of_the_same_door_in_process(tmp_path: Path) -> Non
     try:
         for number, body in enumerate((png(), png(noise_image(3, (40, 30)), "JPEG"), png(Image.new("L", (9, 9), 7)))):
             with found.stored(io.BytesIO(body), f"{number}.png") as stored:
-                expected = images.decode(body, f"{number}.png")
+                expected = decode.decode(body, f"{number}.png")
                 np.testing.assert_array_equal(shown(stored.pixels), np.asarray(expected.image))
-                np.testing.assert_array_equal(shown(stored.small), shown(io.BytesIO(images.thumbnail(expected.image))))
+                np.testing.assert_array_equal(shown(stored.small), shown(io.BytesIO(decode.thumbnail(expected.image))))
                 assert stored.notes == expected.notes
         found.thumbnail(png(noise_image(0, (400, 300))), "a.png", tmp_path / "small.webp", 88)
         assert shown(tmp_path / "small.webp").shape == (66, 88, 3)
@@ -109,7 +107,7 @@ def test_one_that_crashes_its_decoder_is_refused_and_others_go_on(testing: Decod
 
 
 def test_one_that_neither_answers_nor_computes_is_ended(testing: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "STUCK", -1.9)
+    monkeypatch.setattr("picasso.imaging.decoders.STUCK", -1.9)
     with pytest.raises(Busy, match=r"Decoding hold\.png timed out"):
         testing.checked(png(), "hold.png")
     monkeypatch.undo()
@@ -161,7 +159,7 @@ def test_who_waits_too_long_is_told_to_come_back(
 ) -> None:
     futures = names(testing, "hold-1.png", "hold-2.png")
     until(lambda: len(list(marks.iterdir())) == 2)
-    monkeypatch.setattr(decoding, "TURN_TIMEOUT", 0.0)
+    monkeypatch.setattr("picasso.imaging.decoders.TURN_TIMEOUT", 0.0)
     source = io.BytesIO(png())
     with pytest.raises(Busy, match=r"a\.png was not stored because the server is busy with other images"):
         testing.checked(source, "a.png")
@@ -274,7 +272,7 @@ def test_who_must_come_back_is_told_when(served: tuple[Flask, Path], monkeypatch
     with ThreadPoolExecutor(2) as pool:
         answers = [pool.submit(send, Visitor(application), f"hold-{number}.png") for number in range(2)]
         until(lambda: len(list(marks.iterdir())) == 2)
-        monkeypatch.setattr(decoding, "TURN_TIMEOUT", 0.0)
+        monkeypatch.setattr("picasso.imaging.decoders.TURN_TIMEOUT", 0.0)
         answer = send(Visitor(application), "a.png")
         assert (answer.status_code, answer.json["error"]["code"]) == (503, "busy")
         assert int(answer.headers["Retry-After"]) > 0

@@ -13,7 +13,6 @@ from PIL import Image, ImageOps
 from benchmarks.images import cases, interlaced, measured, pixels, tiled
 from picasso.errors import TooLarge, UnsupportedImage
 from picasso.imaging import decode, headers, libwebp
-from picasso.imaging import pixels as pixel_code
 from picasso.imaging.headers import jpeg
 from picasso.imaging.headers.base import Limits, Parts, orientation
 from tests.conftest import noise_image, png
@@ -41,7 +40,7 @@ def expected(body: bytes) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("name", CASES_OF_FORMATS)
 def test_the_pixels_are_those_of_pillow_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Several pieces even of a small image.
-    monkeypatch.setattr(pixel_code, "PIECE", 1000)
+    monkeypatch.setattr("picasso.imaging.pixels.PIECE", 1000)
     body = CASES_OF_FORMATS[name](Image.fromarray(pixels(131)).crop((0, 0, 131, 77)))
     found = np.asarray(decode.read(body, "x"))
     if name == "PNG colour, interlaced" or "tile" in name:

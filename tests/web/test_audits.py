@@ -21,8 +21,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from picasso.audit import audit as auditing
 from picasso.audit import dataset as folder
+from picasso.audit.audit import run, silently
 from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.trial import TrialContext
 from picasso.errors import NotFound
@@ -141,7 +141,7 @@ def test_from_a_folder_to_the_report_as_on_the_command_line(
             file = tmp_path / f"{target}-{index}.png"
             file.write_bytes(body.getvalue())
             found.append(labeled_folder.LabeledImage(file, target))
-    same = auditing.run(TrialContext(linear, folder.read(linear, found, auditing.silently), 3))
+    same = run(TrialContext(linear, folder.read(linear, found, silently), 3))
     assert audit["verdict"] == same.verdict.sentence()
     names = list(linear.class_names())
     assert [one["sentence"] for one in audit["findings"]] == [one.sentence(names) for one in same.verdict.findings]
