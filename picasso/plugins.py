@@ -121,20 +121,20 @@ class Plugins(Generic[T]):
             loaded = load()
             problem = f"offers no {self.kind}"
             checked = [(key, value, self._wrong(value)) for key, value in self._offered(loaded)]
-            if required and not checked:
-                raise ConfigurationError(f"{shown} {problem}.", field=self.setting)
         except KeyboardInterrupt:
             raise
-        # The message of such an error is a complete sentence.
-        except PicassoError as error:
-            self._add(Plugin(name, source, reason=error.message, error=error))
         except BaseException as error:
             failed = ConfigurationError(f"{shown} {problem}: {reason(error)}.", field=self.setting)
             failed.__cause__ = error
+            # Such an error is a complete sentence for the operator. Visitors read the reason, which shows no paths.
+            raised = error if isinstance(error, PicassoError) else failed
+            self._add(Plugin(name, source, reason=failed.message, error=raised))
+            return
+        for key, value, wrong in checked:
+            self._add(Plugin(key, source, None if wrong else value, wrong))
+        if required and not checked:
+            failed = ConfigurationError(f"{shown} {problem}.", field=self.setting)
             self._add(Plugin(name, source, reason=failed.message, error=failed))
-        else:
-            for key, value, wrong in checked:
-                self._add(Plugin(key, source, None if wrong else value, wrong))
 
     def _add(self, plugin: Plugin[T]) -> None:
         name = plugin.name

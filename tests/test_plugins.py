@@ -11,7 +11,7 @@ import pytest
 
 from picasso import config
 from picasso.audit.catalogue import catalogue
-from picasso.errors import ConfigurationError
+from picasso.errors import ConfigurationError, ModelError
 from picasso.explanation.registry import Registry
 from picasso.models.user_code import find_class
 from picasso.plugins import Plugins
@@ -212,6 +212,17 @@ def test_a_plugin_that_is_wrong_is_named_with_its_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=rf"In {tmp_path.name}/own.py, -1 is below 0\.") as raised:
         plugins.all()
     assert raised.value.field == "NUMBERS"
+
+
+def test_an_error_of_picasso_is_raised_unchanged_and_listed_without_paths(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "from picasso import models\n\nmodels.load_model('/nowhere/secret/one.keras')\n"
+    )
+    entry = Registry([tmp_path]).get("own")
+    assert entry.reason == "own.py can't be imported: ModelError: There is no model file one.keras."
+    settings = {"MODEL_CLS_PATH": str(tmp_path / "own.py"), "MODEL_CLS_NAME": "Model1"}
+    with pytest.raises(ModelError, match=r"^There is no model file /nowhere/secret/one\.keras\.$"):
+        find_class(config.build(settings, None))
 
 
 def test_the_user_can_still_interrupt(tmp_path: Path) -> None:
