@@ -215,9 +215,7 @@ def test_a_plugin_that_is_wrong_is_named_with_its_file(tmp_path: Path) -> None:
 
 
 def test_an_error_of_picasso_is_raised_unchanged_and_listed_without_paths(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(
-        "from picasso import models\n\nmodels.load_model('/nowhere/secret/one.keras')\n"
-    )
+    (tmp_path / "own.py").write_text("from picasso import models\n\nmodels.load_model('/nowhere/secret/one.keras')\n")
     entry = Registry([tmp_path]).get("own")
     assert entry.reason == "own.py can't be imported: ModelError: There is no model file one.keras."
     settings = {"MODEL_CLS_PATH": str(tmp_path / "own.py"), "MODEL_CLS_NAME": "Model1"}

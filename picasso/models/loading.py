@@ -1,4 +1,4 @@
-"""From a file or from the settings to a loaded model; the only place where model code is executed."""
+"""From a file or from the settings to a loaded model, with the class of its format or of the user."""
 
 from __future__ import annotations
 
