@@ -63,7 +63,7 @@ def model_files() -> Door:
     stand_in = types.ModuleType("picasso.models.tf.runtime")
     stand_in.keras = stand_in.standard = None  # type: ignore[attr-defined]
     sys.modules.setdefault("picasso.models.tf.runtime", stand_in)
-    from picasso.models import formats, label_files, recognition
+    from picasso.models import label_files, loading, recognition
     from picasso.models.tf import keras_files
 
     def architecture(file: Path) -> None:
@@ -74,7 +74,7 @@ def model_files() -> Door:
 
     def other(file: Path) -> None:
         with suppress(ModelError):
-            formats.open_file(file)
+            loading.open_file(file)
 
     def enter(body: bytes, file: Path) -> None:
         file.write_bytes(body)
