@@ -26,6 +26,7 @@ __all__ = [
     "scan",
     "tensorflow",
     "tf",
+    "user_code",
 ]
 
 
