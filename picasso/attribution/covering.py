@@ -1,4 +1,4 @@
-"""Covering parts of an image, so that the model receives what its preprocessing would make of the covered image."""
+"""Cover parts of an image and preprocess the result as the model does."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.occlusion import Box, covered
 
-# Two inputs are the same where they differ by no more than rounding: this fraction of their largest value.
+# The relative tolerance, as a fraction of the largest value, within which two inputs count as equal.
 ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
 class Covering:
-    """One image and what is seen in place of its parts.
+    """An image and the paint that replaces its covered parts.
 
-    Where preprocessing works pixel by pixel, the numbers of the input can be covered, which is the same as painting on
-    the image and faster. Picasso's own preprocessing does. What a model class of the user's does is not known, and no
-    probe with a few windows can tell: ``image / image.max()`` changes with the one pixel that is brightest. So there
-    each image is really painted and encoded.
+    If preprocessing works pixel by pixel, as Picasso's own does, values of the input array are replaced. This is
+    equivalent to painting on the image, and faster. The preprocessing of a user's model class is unknown, and tests
+    with a few windows can't settle it: ``image / image.max()`` depends on the brightest pixel alone. For such a
+    model, each image is painted and encoded.
 
     Attributes:
         model: the model.
-        array: the input ``(H, W, C)``.
-        plain: the input ``(H, W, C)`` of an image of which nothing but the paint is seen.
-        view: the image as the model sees it, or None where the numbers are covered.
+        array: the input ``(H, W, C)``, float32.
+        plain: the input ``(H, W, C)`` of an image that consists of paint only.
+        view: the image as the model sees it, or None if array values are replaced.
         paint: an image of the size and mode of ``view``.
     """
 
@@ -41,7 +41,7 @@ class Covering:
     paint: Image.Image | None = None
 
     def windows(self, boxes: Sequence[Box]) -> Array:
-        """Return the inputs ``(n, H, W, C)`` with one window covered in each."""
+        """Return n inputs ``(n, H, W, C)``, float32, each with one of n windows covered."""
         if self.view is None or self.paint is None:
             return covered(self.array, self.plain, boxes)
         views = []
@@ -52,17 +52,17 @@ class Covering:
         return np.asarray(self.model.encode(views), np.float32)
 
     def differs(self, boxes: Sequence[Box]) -> NDArray[np.bool_]:
-        """Tell of each window whether covering the numbers would be something else than painting, ``(n,)``."""
+        """Tell for each window whether replacing array values gives another input than painting, ``(n,)``."""
         painted, replaced = self.windows(boxes), covered(self.array, self.plain, boxes)
         allowed = ROUNDING * max(1.0, float(np.abs(self.array).max()), float(np.abs(self.plain).max()))
-        # "Not smaller" holds for NaN too.
+        # The negated comparison is true for NaN too.
         return np.asarray(~(np.abs(painted - replaced).max(axis=(1, 2, 3)) <= allowed))
 
     def seen(self, shares: NDArray[np.floating] | NDArray[np.bool_]) -> Array:
-        """Return the inputs ``(n, H, W, C)`` of which parts are seen.
+        """Return the partly covered inputs ``(n, H, W, C)``, float32.
 
         Args:
-            shares: how much is seen of the image at each place, ``(n, H, W)`` from 0 (only paint) to 1.
+            shares: the visible share of the image at each pixel, ``(n, H, W)``, from 0 (only paint) to 1, or bool.
         """
         if self.view is None or self.paint is None:
             if shares.dtype == np.bool_:
@@ -72,7 +72,7 @@ class Covering:
 
 
 def blend(view: Image.Image, paint: Image.Image, share: NDArray[np.floating] | NDArray[np.bool_]) -> Image.Image:
-    """Return an image that shows ``share``, ``(H, W)`` from 0 to 1, of one image and the rest of another."""
+    """Return the blend of two images: ``share * view + (1 - share) * paint``, with ``share`` ``(H, W)`` in 0..1."""
     if share.dtype == np.bool_:
         return Image.composite(view, paint, Image.fromarray(share.astype(np.uint8) * 255))
     top, below = np.asarray(view), np.asarray(paint)

@@ -1,4 +1,4 @@
-"""Random masks that show parts of an image, as RISE draws them."""
+"""The random masks of RISE, which show parts of an image."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from picasso.models.arrays import Array
 
 
 def random_mask(seed: int, index: int, size: tuple[int, int], cells: int, probability: float) -> Array:
-    """Return one mask ``(H, W)`` from 0 (hidden) to 1 (shown).
+    """Return one mask ``(H, W)``, float32, from 0 (hidden) to 1 (shown).
 
-    Petsiuk, Das & Saenko, *RISE*, arXiv 1806.07421, section 3.2: a coarse grid of cells, each shown with a
-    probability, is enlarged smoothly to one cell more than the image, and cut out at a random place.
+    Petsiuk, Das & Saenko, *RISE*, arXiv 1806.07421, section 3.2: a coarse grid of cells, each shown with the given
+    probability, is enlarged bilinearly to one cell more than the image and cropped at a random offset.
 
     Args:
-        seed: which sequence of masks.
-        index: which mask of it; a mask does not depend on the others.
-        size: ``(H, W)``.
-        cells: the cells along each side.
-        probability: that a cell is shown, 0..1.
+        seed: the seed of the sequence of masks.
+        index: the index of the mask in the sequence; a mask does not depend on the others.
+        size: ``(H, W)`` in pixels.
+        cells: the number of cells along each side.
+        probability: the probability that a cell is shown, 0..1.
     """
     generator = np.random.default_rng([seed, index])
     shown = (generator.random((cells, cells)) < probability).astype(np.float32)
@@ -31,22 +31,23 @@ def random_mask(seed: int, index: int, size: tuple[int, int], cells: int, probab
 
 
 class MaskedMeans:
-    """The mean score behind masks at each place, over the masks that show it, in memory that does not grow.
+    """Running weighted means of the scores of masked images, for each pixel, in constant memory.
 
-    RISE, equations 4 to 6: the score expected where a place is shown. Each mask counts by how much it shows of the
-    place. The sum is divided by how much was shown there, not by how much one expects to be: both lead to the same
-    value, and this is less noisy, for what shows more raises both.
+    RISE, equations 4 to 6: the expected score given that a pixel is shown. The weight of a mask is its value at the
+    pixel. The weighted sum is divided by the sum of the weights, not by its expected value. Both converge to the same
+    value; this estimate has less noise, because the random part of the weights affects numerator and denominator
+    alike.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self._shown: NDArray[np.float64] = np.zeros(())
         self._scores: NDArray[np.float64] = np.zeros(())
-        # Sums over the squared masks, of 1, the score and its square: what the error is made of.
+        # Sums of squared masks times 1, the score and the squared score, for the standard error.
         self._squares: list[NDArray[np.float64]] = [np.zeros(())] * 3
 
     def add(self, masks: Array, scores: Array) -> None:
-        """Take in some masks ``(n, H, W)`` and the scores of k classes behind them, ``(n, k)``."""
+        """Add n masks ``(n, H, W)`` and the scores ``(n, k)`` of k classes for the masked images."""
         shown, values = np.asarray(masks, np.float64), np.asarray(scores, np.float64)
         squared = shown**2
         self._shown = self._shown + shown.sum(axis=0)
@@ -59,14 +60,14 @@ class MaskedMeans:
 
     @property
     def means(self) -> Array:
-        """The means, ``(k, H, W)``; 0 at places that no mask has shown."""
+        """The means ``(k, H, W)``, float32, in the unit of the scores; 0 at pixels that no mask has shown."""
         return np.asarray(self._ratio(self._scores), np.float32)
 
     @property
     def standard_errors(self) -> Array:
-        """How far the means are expected to be from those of infinitely many masks, ``(k, H, W)``.
+        """The standard errors of the means, ``(k, H, W)``, float32.
 
-        The standard deviation of a ratio of sums, to first order (Cochran, *Sampling techniques*, 1977, section 2.11).
+        The first-order standard deviation of a ratio of sums (Cochran, *Sampling techniques*, 1977, section 2.11).
         """
         mean = self._ratio(self._scores)
         one, score, square = self._squares

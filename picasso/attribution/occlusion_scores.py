@@ -1,4 +1,4 @@
-"""What a model answers behind windows: probabilities, their log-odds, and logits where these have no digits left."""
+"""Scores of occluded images: probabilities, their log-odds, and logits where the log-odds are not precise."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Floats = NDArray[np.float64]
 
 
 class Answers:
-    """What a model answers for n inputs about k classes.
+    """The scores of k classes for n inputs.
 
     Args:
         model: the model.
-        classes: the numbers of the k classes.
-        count: n.
+        classes: the indices of the k classes.
+        count: the number n of inputs.
 
     Attributes:
-        probabilities: ``(n, k)``, NaN where they are not known yet.
-        log_odds: theirs, ``(n, k)``.
-        exact: where the probabilities have enough digits for the log-odds, ``(n, k)``.
-        logits: of the classes for which they were asked, because their probabilities have not, ``(n, k)``.
+        probabilities: ``(n, k)``, 0..1; NaN where not computed yet.
+        log_odds: ``ln(p / (1 - p))`` of the probabilities, ``(n, k)``; NaN where not computed yet.
+        exact: True where the probabilities are precise enough for the log-odds, ``(n, k)``.
+        logits: ``(n, k)``; computed only for classes whose probabilities are not precise enough, NaN elsewhere.
     """
 
     def __init__(self, model: Model, classes: Sequence[int], count: int) -> None:
@@ -38,23 +38,29 @@ class Answers:
         self.logits: Array = np.full(shape, np.nan, np.float32)
 
     def add(self, members: NDArray[np.int64], probabilities: Array) -> None:
-        """Note the probabilities of all classes, ``(m, K)``, for m of the inputs."""
+        """Store the probabilities ``(m, K)`` of all K classes for the m inputs with the indices ``members``."""
         self.probabilities[members] = probabilities[:, self._classes]
         self.log_odds[members], self.exact[members] = self._model.log_odds(probabilities, self._classes)
 
     def ask_logits(self, members: NDArray[np.int64], inputs: Array, some: Sequence[int]) -> None:
-        """Ask the model for the logits of some of the k classes for some inputs ``(m, H, W, C)``."""
+        """Compute and store the logits of some of the k classes for m inputs ``(m, H, W, C)``.
+
+        Args:
+            members: the indices of the inputs, ``(m,)``.
+            inputs: the inputs themselves.
+            some: the positions of the classes among the k.
+        """
         logits = self._model.logits(inputs)[:, self._classes]
         for index in some:
             self.logits[members, index] = logits[:, index]
 
     def asked(self, index: int) -> bool:
-        """Tell whether the logits of one of the k classes are known."""
+        """Tell whether the logits of one of the k classes are computed for all inputs."""
         return bool(np.isfinite(self.logits[:, index]).all())
 
 
 def filled(values: NDArray[Any]) -> Floats:
-    """Return values ``(S * S,)`` with those that are not known yet (NaN) taken from the nearest window."""
+    """Return values ``(S * S,)`` of a grid of windows, with each NaN replaced by the value of the nearest window."""
     unknown, complete = np.isnan(values), values.astype(np.float64)
     if unknown.any() and not unknown.all():
         side = round(len(values) ** 0.5)

@@ -1,4 +1,4 @@
-"""Gradients at many inputs, and their integral along the straight line from one input to another."""
+"""Gradients at many inputs, and integrated gradients along the straight line between two inputs."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from picasso.models.base import Model
 Progress = Callable[[int, int], None]
 Floats = NDArray[np.float64]
 
-# How many megabytes the gradients of one batch may take; what the network holds meanwhile is many times that, and
-# larger batches are hardly faster.
+# The maximum size of the gradients of one batch, in megabytes. The network needs many times as much, and larger
+# batches are hardly faster.
 BATCH_MB = 16
-# How many pieces of the line are begun with, and which share of them is mended in a round.
+# The initial number of pieces of the line, and the share of them that is halved per round.
 FIRST, MENDED = 32, 0.25
-# What a mended piece costs: its halves, and itself once more, because what it gave is not kept.
+# The number of gradients to halve a piece: one for each half, and one to subtract its own contribution, which is not
+# stored.
 PRICE = 3
 
 
 def gradients(model: Model, points: Callable[[int, int], Array], count: int, classes: Sequence[int]) -> Iterator[Array]:
-    """Yield the gradients of the logits of some classes at many inputs, ``(n, k, H, W, C)``, batch by batch.
+    """Yield the gradients of the logits of k classes at many inputs, ``(n, k, H, W, C)``, batch by batch.
 
     Args:
         model: the model.
-        points: returns the inputs ``[start, stop)`` of them, ``(n, H, W, C)``; never more than fit into memory.
-        count: how many inputs there are.
-        classes: k classes.
+        points: a function of ``start`` and ``stop`` that returns these inputs, ``(stop - start, H, W, C)``.
+        count: the number of inputs.
+        classes: the indices of the k classes.
     """
     size = batch_size(model, len(classes))
     for start in range(0, count, size):
@@ -39,18 +40,18 @@ def gradients(model: Model, points: Callable[[int, int], Array], count: int, cla
 
 
 def batch_size(model: Model, classes: int) -> int:
-    """Return at how many inputs gradients of so many classes are asked for at once."""
+    """Return the number of inputs per batch when the gradients of ``classes`` classes are computed."""
     megabytes = classes * int(np.prod(model.input_shape)) * 4 / 1e6
     return max(1, min(model.batch_size, int(BATCH_MB / megabytes)))
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """Pieces of the line from 0 to 1.
+    """Intervals of the line parameter, from 0 (baseline) to 1 (image).
 
     Attributes:
-        starts, stops: where each begins and ends, ``(n,)``.
-        before, behind: the logits there, ``(n, k)``.
+        starts, stops: the ends of each interval, ``(n,)``.
+        before, behind: the logits at the starts and at the stops, ``(n, k)``.
     """
 
     starts: Floats
@@ -63,25 +64,25 @@ class Pieces:
 
     @property
     def middles(self) -> Floats:
-        """Where the middles are, ``(n,)``."""
+        """The midpoints, ``(n,)``."""
         return (self.starts + self.stops) / 2
 
     @property
     def widths(self) -> Floats:
-        """How long they are, ``(n,)``."""
+        """The lengths, ``(n,)``."""
         return self.stops - self.starts
 
     @property
     def rises(self) -> Floats:
-        """By how much each logit rises on each, ``(n, k)``."""
+        """The change of each logit over each interval, ``(n, k)``."""
         return self.behind - self.before
 
     def some(self, chosen: NDArray[np.intp]) -> Pieces:
-        """Return some of them."""
+        """Return the pieces with the given indices."""
         return Pieces(self.starts[chosen], self.stops[chosen], self.before[chosen], self.behind[chosen])
 
     def and_also(self, others: Pieces) -> Pieces:
-        """Return these and others."""
+        """Return these pieces followed by others."""
         return Pieces(
             np.concatenate([self.starts, others.starts]),
             np.concatenate([self.stops, others.stops]),
@@ -98,30 +99,30 @@ class Line:
         self.difference = array - baseline
 
     def inputs(self, places: Floats) -> Array:
-        """Return the inputs at places from 0, the baseline, to 1, the image: ``(n, H, W, C)``."""
+        """Return the inputs ``(n, H, W, C)`` at ``places`` ``(n,)`` from 0 (the baseline) to 1 (the image)."""
         return np.asarray(self._baseline + places.astype(np.float32)[:, None, None, None] * self.difference)
 
     def logits(self, places: Floats) -> Floats:
-        """Return the logits at places, ``(n, k)``."""
+        """Return the logits ``(n, k)`` at ``places`` ``(n,)``."""
         size = self._model.batch_size
         parts = [self._model.logits(self.inputs(places[start : start + size])) for start in range(0, len(places), size)]
         return np.concatenate(parts)[:, self._classes].astype(np.float64)
 
     def equal_pieces(self, count: int) -> Pieces:
-        """Return so many pieces of one length."""
+        """Return ``count`` pieces of equal length that cover the line."""
         ends = np.linspace(0, 1, count + 1)
         logits = self.logits(ends)
         return Pieces(ends[:-1], ends[1:], logits[:-1], logits[1:])
 
     def halves(self, pieces: Pieces) -> Pieces:
-        """Return the halves of some pieces, the first ones before the second ones."""
+        """Return the first halves of some pieces, followed by their second halves."""
         middles = pieces.middles
         logits = self.logits(middles)
         first = Pieces(pieces.starts, middles, pieces.before, logits)
         return first.and_also(Pieces(middles, pieces.stops, logits, pieces.behind))
 
     def integrals(self, pieces: Pieces) -> Iterator[Floats]:
-        """Yield the gradient in the middle of each piece times its length, ``(n, k, H, W, C)``, batch by batch."""
+        """Yield the gradient at the midpoint of each piece times its length, ``(n, k, H, W, C)``, batch by batch."""
         middles, done = pieces.middles, 0
         for batch in gradients(
             self._model, lambda start, stop: self.inputs(middles[start:stop]), len(pieces), self._classes
@@ -140,29 +141,29 @@ def integrated_gradients(
     tolerance: float = 0.0,
     progress: Progress = lambda done, total: None,
 ) -> tuple[Floats, int]:
-    """Return the integrated gradients of some classes, ``(k, H, W, C)``, and how often the gradient was taken.
+    """Return the integrated gradients of k classes, ``(k, H, W, C)`` in logits, and the number of gradients computed.
 
     Sundararajan, Taly & Yan, *Axiomatic attribution for deep networks*, arXiv 1703.01365, equation 1: the difference to
-    the baseline times the mean gradient on the straight line between them. Equation 3 takes the mean at equal
-    distances. Here the steps go where they are needed, for many networks decide within the first percent of the way:
-    the line is cut into pieces on which the logits rise about equally. The integral of the gradient over a piece must
-    be that rise, so its error is known, and the pieces with the largest errors are halved until the whole is exact
-    enough.
+    the baseline times the mean gradient on the straight line between them. Equation 3 approximates the mean with
+    equal steps. Here the steps are adaptive, because the logits of many networks change mostly within the first
+    percent of the line: the line is divided into pieces over which the logits change about equally. The integral of
+    the gradient over a piece equals the change of the logit, so the error of each piece is known. The pieces with the
+    largest errors are halved until the total error is at most ``tolerance`` or ``steps`` are spent.
 
     Args:
         model: the model.
         array: the input ``(H, W, C)``.
-        baseline: an input ``(H, W, C)`` that stands for the absence of what is looked for.
-        classes: k classes.
-        steps: how often the gradient is taken, at most.
-        tolerance: stop where the errors of all classes are smaller, as a fraction of the difference of the logit.
-        progress: called with how often the gradient was taken.
+        baseline: an input ``(H, W, C)`` that represents the absence of the object.
+        classes: the indices of the k classes.
+        steps: the maximum number of gradients.
+        tolerance: the error at which to stop, as a fraction of the difference of the logit, for all classes.
+        progress: called with the number of gradients computed so far and ``steps``.
     """
     line, spent = Line(model, array, baseline, classes), 0
     total = np.zeros((len(classes), *array.shape))
 
     def add(pieces: Pieces, sign: int = 1) -> Floats:
-        """Add what pieces give to the total, or take it away; return by how much each is off, ``(n, k)``."""
+        """Add or subtract the integrals of pieces; return the error of each, ``(n, k)`` in logits."""
         nonlocal spent
         found = []
         for batch in line.integrals(pieces):
@@ -175,7 +176,7 @@ def integrated_gradients(
 
     pieces = spread(line, min(FIRST, max(1, steps // 2)))
     rises = np.abs(pieces.rises.sum(axis=0))
-    # A class whose logit hardly changes need not be known to a fraction of that.
+    # The lower bound keeps a class whose logit hardly changes from demanding a tiny absolute error.
     scale = np.maximum(rises, max(0.1 * float(rises.max()), 1e-6))
     errors = add(pieces) / scale
     while (count := min((steps - spent) // PRICE, 1 + int(len(pieces) * MENDED))) > 0 and off_by(errors) > tolerance:
@@ -198,9 +199,9 @@ def from_several(
     tolerance: float = 0.0,
     progress: Progress = lambda done, total: None,
 ) -> tuple[Floats, int]:
-    """Return the mean integrated gradients from several baselines, and how often the gradient was taken in all.
+    """Return the mean integrated gradients of several baselines, and the total number of gradients computed.
 
-    The arguments are those of :func:`integrated_gradients`; ``steps`` counts for each baseline.
+    The arguments are those of :func:`integrated_gradients`; ``steps`` applies to each baseline.
     """
     total, spent = np.zeros((len(classes), *array.shape)), 0
     for index, baseline in enumerate(baselines):
@@ -214,18 +215,19 @@ def from_several(
 
 
 def off_by(errors: Floats) -> float:
-    """Return by how much the worst class is off, from the errors of pieces ``(n, k)``.
+    """Return the estimated error of the worst class, from the errors of n pieces, ``(n, k)``.
 
-    That is their sum, or what it would be if their signs were random: so a lucky sum does not end the search.
+    For each class, it is the larger of the absolute sum and the root of the sum of squares, the expected sum for
+    random signs. So errors that happen to cancel do not end the refinement.
     """
     return float(max(np.abs(errors.sum(axis=0)).max(), np.sqrt((errors**2).sum(axis=0)).max()))
 
 
 def spread(line: Line, count: int) -> Pieces:
-    """Return ``count`` pieces of a line, shorter where the logits rise or fall more."""
+    """Return ``count`` pieces of a line, shorter where the logits change more."""
     pieces = line.equal_pieces(max(1, count // 2))
     while len(pieces) < count:
-        # Several at a time, so that the model is asked in batches; those of the largest rises of any class.
+        # Several pieces per round, so that the model predicts batches: those with the largest change of any class.
         some = min(1 + len(pieces) // 8, count - len(pieces))
         order = np.argsort(-np.abs(pieces.rises).max(axis=1), kind="stable")
         pieces = line.halves(pieces.some(order[:some])).and_also(pieces.some(order[some:]))

@@ -1,4 +1,4 @@
-"""A layer's maps on the image: where each of its cells lies, from the strides, padding and cropping before it."""
+"""The position of a layer's cells on the image, from the strides, padding and cropping before the layer."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from picasso.models.arrays import Array
 from picasso.models.info import Layer, Place
 
-#: How far from its place a cell may be drawn, as a fraction of a cell, for the map to be kept as it is.
+#: The maximum displacement of a cell, as a fraction of a cell, at which a map is simply stretched over the image.
 TOLERANCE = 0.5
-# Into how many parts a cell is divided at most, so that whole parts fit the image.
+# The maximum number of parts that a cell is divided into, so that a whole number of parts fits the image.
 FINEST = 8
 UNKNOWN = "Where in the image the layer's cells lie is not known; the map is stretched over all of it."
 
@@ -22,10 +22,10 @@ class Side:
     """The cells along one side of an image.
 
     Attributes:
-        count: how many cells.
-        start: the centre of the first one, in pixels from the edge of the image.
-        step: from one to the next in pixels; negative where the image is flipped.
-        length: of the image, in pixels.
+        count: the number of cells.
+        start: the centre of the first cell, in pixels from the edge of the image.
+        step: the distance between neighbouring centres in pixels; negative if the image is flipped.
+        length: the length of the side, in pixels.
     """
 
     count: int
@@ -35,7 +35,7 @@ class Side:
 
     @property
     def covers(self) -> bool:
-        """Tell whether cells stretched over the side lie where they should, but for a fraction of one."""
+        """Tell whether stretching the cells over the side displaces none of them by more than ``TOLERANCE``."""
         size = self.length / self.count
         centres = self.start + np.arange(self.count) * self.step
         off = np.abs(centres - (np.arange(self.count) + 0.5) * size).max()
@@ -43,16 +43,16 @@ class Side:
 
     @property
     def span(self) -> tuple[float, float]:
-        """Return where the cells begin and end on the image, as fractions of it."""
+        """Return the ends of the part of the side that the cells cover, as fractions of its length, 0..1."""
         ends = self.start - self.step / 2, self.start + (self.count - 0.5) * self.step
         low, high = (min(max(end / self.length, 0.0), 1.0) for end in sorted(ends))
         return low, high
 
     def cells(self) -> NDArray[np.int64]:
-        """Return for a canvas over the whole side the number of the cell at each of its places, -1 for none.
+        """Return the index of the cell at each position of a canvas over the whole side, -1 for none.
 
-        The canvas has the cells' own resolution or a few times that, where such parts fit the side; else one place for
-        each pixel, or for each cell where these are smaller.
+        The canvas has 1 to ``FINEST`` positions per cell if a whole number of them fits the side; otherwise one
+        position per pixel, or per cell if cells are smaller than pixels.
         """
         size = abs(self.step)
         edge = self.start - size / 2
@@ -68,7 +68,7 @@ class Side:
         return np.where((found >= 0) & (found < self.count), found, -1)
 
     def weights(self) -> NDArray[np.float32]:
-        """Return the weights ``(length, count)`` by which cells are enlarged smoothly to pixels; 0 beyond the cells."""
+        """Return the linear interpolation weights ``(length, count)`` from cells to pixels; 0 beyond the cells."""
         found = (np.arange(self.length) + 0.5 - self.start) / self.step
         held = np.clip(found, 0, self.count - 1)
         weights = np.maximum(0, 1 - np.abs(held[:, None] - np.arange(self.count)))
@@ -77,15 +77,15 @@ class Side:
 
 
 def is_whole(number: float) -> bool:
-    """Tell whether a number is whole, but for rounding."""
+    """Tell whether a number is an integer within 1e-4."""
     return abs(number - round(number)) < 1e-4
 
 
 class Canvas:
-    """Where the maps of a layer are drawn.
+    """The area of the image on which the maps of a layer are drawn.
 
     Args:
-        layer: whose maps they are.
+        layer: the layer.
         size: the height and width of the image as the model sees it.
     """
 
@@ -96,12 +96,12 @@ class Canvas:
         self._transposed = place.transposed
         counts = (width, height) if place.transposed else (height, width)
         self._sides = [Side(*one) for one in zip(counts, place.start, place.step, size, strict=True)]
-        #: Whether the maps, stretched over the whole image, lie where they should, as far as is known.
+        #: True if the maps are simply stretched over the whole image: that is accurate, or the position is unknown.
         self.stretched = layer.place is None or (not place.transposed and all(side.covers for side in self._sides))
 
     @property
     def note(self) -> str:
-        """Say what a reader must know of where the map lies; "" where it covers the image."""
+        """A sentence for the user on the position of the map; "" if it covers the image."""
         if self._place is None:
             return UNKNOWN
         if self.stretched:
@@ -115,7 +115,7 @@ class Canvas:
         )
 
     def draw(self, evidence: Array) -> Array:
-        """Return a layer's map ``(h, w)`` as one that covers the image: itself, or with 0 where it has no cells."""
+        """Return a map ``(h, w)`` of the layer as a map over the whole image, float32, with 0 where it has no cells."""
         if self.stretched:
             return evidence
         rows, columns = (side.cells() for side in self._sides)
@@ -124,7 +124,7 @@ class Canvas:
         return np.asarray(np.where(known, found, 0), np.float32)
 
     def enlarge(self, evidence: Array) -> Array | None:
-        """Return a map smoothly enlarged to pixels, 0 where it has no cells; None where stretching does that."""
+        """Return a map interpolated to pixels ``(H, W)``, 0 where it has no cells; None if stretching is enough."""
         if self.stretched:
             return None
         down, across = (side.weights() for side in self._sides)

@@ -1,4 +1,4 @@
-"""How far two maps agree on where a model looks."""
+"""Agreement of two attribution maps: Spearman's rank correlation."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-#: Numbers of float32 near 1 lie twice this far apart: what is smaller can't be told from rounding.
+#: Half the spacing of float32 numbers just below 2: the rounding error of numbers near 1.
 ROUNDING = 2.0**-24
 
 
 def rank_correlation(one: NDArray[Any], two: NDArray[Any], noise: tuple[float, float] = (0.0, 0.0)) -> float | None:
-    """Return Spearman's rank correlation of two maps of the same image, -1..1, or None if one of them is flat.
+    """Return Spearman's rank correlation of two maps of the same image, -1..1, or None if either map is flat.
 
-    A finer map is averaged over the cells of the coarser one first. Equal values share the mean of their ranks, and so
-    do values that differ by no more than rounding does.
+    Both maps are first averaged to the smaller height and width. Equal values share the mean of their ranks, and so
+    do values that are equal after rounding to multiples of ``noise``.
 
     Args:
-        one: the values of a map ``(h, w)``.
-        two: those of another.
-        noise: how far the values of each may be off by rounding; see :attr:`picasso.visualizations.panel.Panel.noise`.
+        one: a map ``(h, w)``.
+        two: another map, of any height and width.
+        noise: the rounding error of each map's values; see :attr:`picasso.visualizations.panel.Panel.noise`.
     """
     height, width = (min(sides) for sides in zip(one.shape, two.shape, strict=True))
     values = [resized(each, width, height).ravel() for each in (one, two)]
@@ -34,30 +34,30 @@ def rank_correlation(one: NDArray[Any], two: NDArray[Any], noise: tuple[float, f
 
 
 def rounded(values: NDArray[Any], noise: float) -> NDArray[Any]:
-    """Return values as multiples of what rounding may do to them, so that those that are the same are equal."""
+    """Return values in units of their rounding error, rounded to integers; unchanged if ``noise`` is 0."""
     return np.round(values.astype(np.float64) / noise) if noise > 0 else values
 
 
 def resized(array: NDArray[Any], width: int, height: int) -> NDArray[np.float32]:
-    """Return a map ``(height, width)`` whose values are means over the areas of its cells."""
+    """Return the map resized to ``(height, width)`` by averaging over the area of each new cell, float32."""
     image = Image.fromarray(np.asarray(array, np.float32))
     return np.asarray(image.resize((width, height), Image.Resampling.BOX))
 
 
 def ranks(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the rank of each value, the smallest 0; equal ones share their mean rank."""
+    """Return the rank of each value from 0, the smallest; equal values share their mean rank."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return np.asarray((ends - (counts + 1) / 2)[place], np.float64)
 
 
 def is_flat(array: NDArray[Any], noise: float) -> bool:
-    """Tell whether the values of a map differ by no more than rounding does.
+    """Tell whether the values of a map differ by no more than their rounding error.
 
     Args:
-        array: the values.
-        noise: how far each may be off by rounding.
+        array: the values, of any shape.
+        noise: the rounding error of a value.
     """
-    # Whatever they are made of, large numbers of float32 are that far apart.
+    # Differences of up to two float32 steps at the largest value are rounding, whatever ``noise`` is.
     spacing = 4 * ROUNDING * float(np.abs(array).max())
     return float(np.ptp(array)) <= max(noise, spacing)

@@ -1,4 +1,4 @@
-"""Regions of an image: finding them, hiding some of them, ranking them, and drawing values on them.
+"""Regions of an image: segmentation, predictions for coalitions of regions, ranking, and maps of values.
 
 Superpixels: Achanta et al., *SLIC superpixels compared to state-of-the-art superpixel methods*, IEEE TPAMI 2012, doi
 10.1109/TPAMI.2012.120. Segments at several scales: Felzenszwalb & Huttenlocher, *Efficient graph-based image
@@ -17,13 +17,13 @@ from PIL import Image
 from picasso.attribution.covering import Covering
 from picasso.models.arrays import Array
 
-#: The number of the region that each pixel belongs to, ``(H, W)``: 0 to R - 1, none left out.
+#: The index of the region that each pixel belongs to, ``(H, W)``: 0 to R - 1, without gaps.
 Labels = NDArray[np.int64]
-#: Which regions are seen, ``(n, R)``: one coalition per row, True for a region that is seen.
+#: The visible regions, ``(n, R)``: one coalition per row, True for a visible region.
 Coalitions = NDArray[np.bool_]
 Progress = Callable[[int, int], None]
 
-# XRAI's parameters; lengths and areas are those of an image of 224 x 224 pixels.
+# XRAI's parameters, with lengths and areas for an image of 224 x 224 pixels.
 SIDE = 224
 SCALES = (50, 100, 150, 250, 500, 1200)
 SIGMA, SMALLEST, RADIUS, MIN_REGIONS = 0.8, 150, 5, 50
@@ -32,25 +32,28 @@ SIGMA, SMALLEST, RADIUS, MIN_REGIONS = 0.8, 150, 5, 50
 def superpixels(view: Image.Image, count: int) -> Labels:
     """Return about ``count`` superpixels of an image, by SLIC.
 
-    There may be fewer or more: SLIC starts from a grid and merges what is too small, and an image of noise may end up
-    as one region.
+    There may be fewer or more: SLIC starts from a grid and merges small regions, and an image of noise may end up as
+    one region.
 
     Args:
         view: the image as the model sees it, grey or colour.
-        count: how many are asked for.
+        count: the approximate number of superpixels.
+
+    Returns:
+        the index of each pixel's region, ``(H, W)``.
     """
     from skimage.segmentation import slic
 
-    # Smoothed by a pixel at 224 x 224, and less in smaller images, where a pixel shows more.
+    # The smoothing width is one pixel at 224 x 224 and proportional to the size of the image.
     found = slic(pixels(view), n_segments=count, sigma=max(view.size) / SIDE, start_label=0, channel_axis=-1)
     return renumbered(found)
 
 
 def segments(view: Image.Image) -> NDArray[np.bool_]:
-    """Return the segments of an image at six scales as masks ``(n, H, W)``, each grown by a few pixels.
+    """Return the segments of an image at six scales as masks ``(n, H, W)``, each dilated by a few pixels.
 
-    Those of one scale cover the image, and being grown they overlap, so that each holds its own edges. What is
-    counted in pixels shrinks and grows with the image, so that a larger copy of an image has the same segments.
+    The segments of one scale cover the image. After the dilation they overlap, so that each contains its own edges.
+    Lengths and areas in pixels are scaled with the image, so that an enlarged image has the same segments.
 
     Args:
         view: the image as the model sees it, grey or colour.
@@ -62,7 +65,7 @@ def segments(view: Image.Image) -> NDArray[np.bool_]:
     values = (values - values.min()) / (np.ptp(values) or 1.0) * 2 - 1
     share = relative_area(view.size)
     least, radius = max(1, round(SMALLEST * share)), round(RADIUS * share**0.5)
-    # The annotation spares the type checker what scikit-image does not tell it.
+    # scikit-image's function has no annotations, so the type is stated here.
     grown: Callable[..., NDArray[np.bool_]] = isotropic_dilation
     masks = []
     for scale in SCALES:
@@ -77,18 +80,18 @@ def relative_area(size: tuple[int, int]) -> float:
 
 
 def pixels(view: Image.Image) -> NDArray[np.uint8]:
-    """Return an image's pixels ``(H, W, 3)``; a grey one has three equal channels."""
+    """Return an image's pixels ``(H, W, 3)``, uint8; a grey image gets three equal channels."""
     return np.asarray(view.convert("RGB"))
 
 
 def renumbered(labels: NDArray[np.integer]) -> Labels:
-    """Return labels ``(H, W)`` as 0 to R - 1 in the same order, without gaps."""
+    """Return labels ``(H, W)`` renumbered as 0 to R - 1 in the same order, without gaps."""
     _, numbers = np.unique(labels, return_inverse=True)
     return np.asarray(numbers, np.int64).reshape(labels.shape)
 
 
 def region_means(array: Array, labels: Labels) -> Array:
-    """Return an input ``(H, W, C)`` in which each number is the mean of its region, channel by channel."""
+    """Return an input ``(H, W, C)``, float32, in which each value is the mean of its region and channel."""
     sizes = np.bincount(labels.ravel())
     sums = [np.bincount(labels.ravel(), weights=channel.ravel()) for channel in np.moveaxis(array, -1, 0)]
     return np.asarray(np.stack([total / sizes for total in sums], axis=-1)[labels], np.float32)
@@ -101,16 +104,16 @@ def answers(
     classes: Sequence[int],
     progress: Progress = lambda done, total: None,
 ) -> NDArray[np.float64]:
-    """Return the probabilities ``(n, k)`` of k classes where only the regions of each coalition are seen.
+    """Return the probabilities ``(n, k)`` of k classes if only the regions of each coalition are visible.
 
-    The covered inputs are made and forgotten batch by batch.
+    Only one batch of covered inputs is in memory at a time.
 
     Args:
-        covering: the image, and what is seen in place of the other regions.
-        labels: the regions.
-        coalitions: ``(n, R)``.
-        classes: k classes.
-        progress: called with how many coalitions are done.
+        covering: the image, and the paint of the hidden regions.
+        labels: the regions, ``(H, W)``.
+        coalitions: the visible regions, ``(n, R)``.
+        classes: the indices of the k classes.
+        progress: called with the number of finished coalitions and n.
     """
     parts, size = [], covering.model.batch_size
     for start in range(0, len(coalitions), size):
@@ -121,30 +124,30 @@ def answers(
 
 
 def painted(values: NDArray[np.float64], labels: Labels) -> Array:
-    """Return maps ``(k, H, W)`` on which each pixel has the value of its region, from values ``(k, R)``."""
+    """Return maps ``(k, H, W)``, float32, in which each pixel has the value of its region, from values ``(k, R)``."""
     return np.asarray(values[:, labels], np.float32)
 
 
 def greedy_density(
     attribution: NDArray[np.float64], masks: NDArray[np.bool_], fewest: int = 1
 ) -> tuple[Array, NDArray[np.int64]]:
-    """Add segments, always the one with the highest mean attribution over the pixels that are new, until none is left.
+    """Add segments greedily, always the one with the highest mean attribution over the pixels not yet covered.
 
-    Kapishnikov et al., *XRAI: better attributions through regions*, arXiv 1906.02825, algorithm 1; as in the authors'
-    code, pixels that no segment adds are the last piece.
+    Kapishnikov et al., *XRAI: better attributions through regions*, arXiv 1906.02825, algorithm 1. As in the authors'
+    code, the pixels that no added segment covers form the last piece.
 
     Args:
         attribution: a value for each pixel, ``(H, W)``.
         masks: the segments ``(n, H, W)``, which may overlap.
-        fewest: a segment with fewer new pixels than this is left out.
+        fewest: the minimum number of new pixels; a segment with fewer is left out.
 
     Returns:
-        the map ``(H, W)``: the mean attribution of the piece that each pixel came with, so that its sum is that of the
-        attribution; and the indices of the segments that were added, first to last.
+        the map ``(H, W)``, float32: the mean attribution of the piece that each pixel was added with, so its sum is
+        that of the attribution; and the indices of the segments in the order in which they were added.
     """
     flat, count = attribution.ravel(), len(masks)
     densities, fresh = np.zeros(flat.size), np.ones(flat.size, np.bool_)
-    # The segments as pairs of a segment and a pixel; pairs are dropped when they are out of the question.
+    # The segments as pairs of a segment and a pixel; pairs that can't be added any more are dropped.
     owners, places = np.nonzero(masks.reshape(count, -1))
     order: list[int] = []
     while True:
@@ -158,7 +161,7 @@ def greedy_density(
         order.append(best)
         new = places[owners == best]
         densities[new], fresh[new] = gains[best], False
-        # Pieces only shrink, so a segment that has become too small stays out.
+        # The new pixels of a segment only decrease, so a segment that became too small can be dropped.
         kept = fresh[places] & allowed[owners]
         owners, places = owners[kept], places[kept]
     if fresh.any():

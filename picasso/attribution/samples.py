@@ -1,4 +1,4 @@
-"""Averages over random samples, in memory that does not grow with their number, and how far off they may be."""
+"""Running means, variances and standard errors of random samples, in constant memory."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from picasso.models.arrays import Array
 
 
 class Samples:
-    """The mean and the spread of arrays of one shape, given in batches.
+    """The running mean and variance of arrays of one shape, added in batches.
 
     Chan, Golub & LeVeque, *Updating formulae and a pairwise algorithm for computing sample variances* (1979),
-    equation 1.5: sums of squares about the mean are merged, so that no precision is lost where the mean is large.
+    equation 1.5: sums of squared deviations from the mean are merged, which avoids cancellation if the mean is large.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Samples:
         self._squares: NDArray[np.float64] = np.zeros(())
 
     def add(self, batch: Array) -> None:
-        """Take in some samples ``(n, ...)``."""
+        """Add n samples, ``(n, ...)``."""
         values = np.asarray(batch, np.float64)
         new, mean = len(values), values.mean(axis=0)
         total, shift = self.count + new, mean - self._mean
@@ -32,15 +32,15 @@ class Samples:
 
     @property
     def mean(self) -> Array:
-        """The mean of the samples."""
+        """The mean of the samples, float32, in their shape."""
         return np.asarray(self._mean, np.float32)
 
     @property
     def variance(self) -> Array:
-        """The variance of the samples, divided by their number less one; 0 for a single one."""
+        """The unbiased variance of the samples (divided by ``n - 1``), float32; 0 for a single sample."""
         return np.asarray(self._squares / max(1, self.count - 1), np.float32)
 
     @property
     def standard_error(self) -> Array:
-        """How far the mean is expected to be from that of infinitely many samples: its standard deviation."""
+        """The standard error of the mean: ``sqrt(variance / n)``."""
         return np.sqrt(self.variance / max(1, self.count))

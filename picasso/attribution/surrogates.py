@@ -1,10 +1,10 @@
-"""Linear models that stand in for an image classifier near one image: LIME, and Kernel SHAP's Shapley values.
+"""Linear models that approximate an image classifier near one image: LIME, and Kernel SHAP's Shapley values.
 
-Both hide regions of the image at random and fit, by weighted least squares, a number for each region to what the
-classifier answers. They differ in the weights. Ribeiro, Singh & Guestrin, *"Why should I trust you?"*, arXiv
+Both hide regions of the image at random and fit one coefficient per region to the classifier's scores, by weighted
+least squares. They differ in the weights. Ribeiro, Singh & Guestrin, *"Why should I trust you?"*, arXiv
 1602.04938; Lundberg & Lee, *A unified approach to interpreting model predictions*, arXiv 1705.07874.
 
-A coalition is a set of regions that are seen, a row of True and False. Computations are in float64.
+A coalition is a set of visible regions, stored as a row of booleans. Computations are in float64.
 """
 
 from __future__ import annotations
@@ -22,20 +22,19 @@ Floats = NDArray[np.float64]
 
 # The width of LIME's kernel and the penalty of its ridge regression, as in its authors' code for images.
 WIDTH, PENALTY = 0.25, 1.0
-# With fewer pairs of coalitions than twice the unknown numbers, neither they nor their errors can be trusted.
+# With fewer pairs of coalitions per region, neither the values nor their standard errors are reliable.
 PAIRS_PER_REGION = 2
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A number for each region and class, and how good it is.
+    """A value for each region and class, with its standard error and the goodness of fit.
 
     Attributes:
         values: ``(k, R)``, in units of probability.
-        errors: the standard errors of the values ``(k, R)``: how far they are expected to be from those of infinitely
-            many coalitions; 0 where all coalitions were asked for.
-        determination: R², ``(k,)``: the share of the weighted variance of the answers that the linear model explains,
-            at most 1.
+        errors: the standard errors of the values that come from sampling coalitions, ``(k, R)``; 0 if all coalitions
+            were evaluated.
+        determination: the weighted R² of the linear model, ``(k,)``, at most 1.
     """
 
     values: Floats
@@ -45,13 +44,13 @@ class Fit:
 
 @dataclass(frozen=True)
 class Design:
-    """Coalitions to ask the classifier about.
+    """The coalitions to evaluate.
 
     Attributes:
-        coalitions: ``(n, R)``, neither the empty nor the full one; where they are drawn, each is followed by its
+        coalitions: ``(n, R)``, without the empty and the full one; if they are sampled, each is followed by its
             complement.
-        weights: the weight of each in the regression, ``(n,)``.
-        exact: whether these are all coalitions that there are.
+        weights: the weights in the regression, ``(n,)``.
+        exact: True if these are all possible coalitions.
     """
 
     coalitions: Coalitions
@@ -60,12 +59,17 @@ class Design:
 
 
 def shap_design(regions: int, samples: int, seed: int) -> Design:
-    """Return coalitions for :func:`kernel_shap`: all of them if they are no more than ``samples``, or else some.
+    """Return the coalitions for :func:`kernel_shap`: all of them if there are at most ``samples``, or else a sample.
 
-    Lundberg & Lee, theorem 2: a coalition of s of the R regions weighs ``(R - 1) / (C(R, s) s (R - s))``. Where not
-    all are taken, a size is drawn with the weight of all coalitions of that size, then one of that size, all equally
-    probable; so each that is drawn has the same weight. Its complement is taken with it, which cancels much of the
-    noise (Covert & Lee, *Improving KernelSHAP*, arXiv 2012.01536, section 4.2).
+    Lundberg & Lee, theorem 2: the weight of a coalition of s of the R regions is ``(R - 1) / (C(R, s) s (R - s))``.
+    To sample, a size is drawn with the total weight of the coalitions of that size, then a coalition of that size
+    uniformly, so that all sampled coalitions have the same weight in the regression. The complement of each is
+    included too, which reduces the variance (Covert & Lee, *Improving KernelSHAP*, arXiv 2012.01536, section 4.2).
+
+    Args:
+        regions: the number R of regions.
+        samples: the maximum number of coalitions.
+        seed: the random seed.
 
     Raises:
         RunError: ``samples`` are too few for so many regions.
@@ -95,16 +99,16 @@ def shap_design(regions: int, samples: int, seed: int) -> Design:
 
 
 def kernel_shap(design: Design, answers: Floats, nothing: Floats, everything: Floats) -> Fit:
-    """Return the Shapley values of the regions: exact if the design is, estimates otherwise.
+    """Return the Shapley values of the regions: exact if the design is exact, estimates otherwise.
 
-    They are the weighted least squares solution among all numbers that sum to ``everything - nothing``. That they do is
-    exact, not fitted: the last region's value is written as what the others leave, which rids the problem of it.
+    They are the weighted least squares solution under the constraint that they sum to ``everything - nothing``. The
+    constraint holds exactly: the last region's value is eliminated, as that sum less the other values.
 
     Args:
-        design: of :func:`shap_design`.
-        answers: what the classifier answers for its coalitions, ``(n, k)``.
-        nothing: the answer where no region is seen, ``(k,)``.
-        everything: the answer where all are seen, ``(k,)``.
+        design: the coalitions from :func:`shap_design`.
+        answers: the classifier's probabilities for these coalitions, ``(n, k)``.
+        nothing: the probabilities if no region is visible, ``(k,)``.
+        everything: the probabilities if all regions are visible, ``(k,)``.
     """
     seen = design.coalitions.astype(np.float64)
     total = everything - nothing
@@ -116,7 +120,7 @@ def kernel_shap(design: Design, answers: Floats, nothing: Floats, everything: Fl
     )
     values = np.column_stack([slopes, total - slopes.sum(axis=1)])
     variances = np.column_stack([np.diagonal(covariances, axis1=1, axis2=2), covariances.sum(axis=(1, 2))])
-    # Rounding may leave a variance of nothing a little below zero.
+    # Rounding can make a zero variance slightly negative.
     return Fit(
         values,
         np.sqrt(np.maximum(variances, 0)),
@@ -125,34 +129,34 @@ def kernel_shap(design: Design, answers: Floats, nothing: Floats, everything: Fl
 
 
 def lime_coalitions(regions: int, samples: int, seed: int) -> Coalitions:
-    """Return coalitions ``(samples, R)`` for :func:`lime`: the full one first, then each region seen at even chance."""
+    """Return the coalitions ``(samples, R)`` for :func:`lime`: the full one, then each region with probability 0.5."""
     coalitions = np.random.default_rng(seed).random((samples, regions)) < 0.5
     coalitions[0] = True
     return coalitions
 
 
 def lime_weights(coalitions: Coalitions) -> Floats:
-    """Return the weights ``(n,)`` of coalitions ``(n, R)``, in 0..1: more where more is seen.
+    """Return the weights ``(n,)`` of coalitions ``(n, R)``, 0..1: larger if more regions are visible.
 
-    Ribeiro, Singh & Guestrin, section 3.4: ``exp(-d² / width²)``. The distance is that of the authors' code for
-    images, 1 less the cosine of the angle to the full coalition: ``1 - sqrt(s / R)`` where s of R regions are seen.
+    Ribeiro, Singh & Guestrin, section 3.4: ``exp(-d² / width²)``. The distance is the cosine distance to the full
+    coalition, as in the authors' code for images: ``1 - sqrt(s / R)`` if s of R regions are visible.
     """
     distances = 1 - np.sqrt(coalitions.mean(axis=1))
     return np.asarray(np.exp(-((distances / WIDTH) ** 2)), np.float64)
 
 
 def lime(coalitions: Coalitions, answers: Floats) -> Fit:
-    """Return the weights of the regions in a linear model of the answers: ridge regression with a free intercept.
+    """Return the coefficients of the regions in a ridge regression of the answers, with an unpenalized intercept.
 
     Args:
-        coalitions: of :func:`lime_coalitions`.
-        answers: what the classifier answers for them, ``(n, k)``.
+        coalitions: those of :func:`lime_coalitions`.
+        answers: the classifier's probabilities for them, ``(n, k)``.
     """
     weights, seen = lime_weights(coalitions), coalitions.astype(np.float64)
-    # The intercept absorbs it, and answers that are all the same give weights of exactly 0, not of rounding errors.
+    # The intercept absorbs this shift, and constant answers give coefficients of exactly 0, without rounding errors.
     answers = answers - answers[0]
     means = np.average(seen, axis=0, weights=weights), np.average(answers, axis=0, weights=weights)
-    # About the weighted means the intercept is zero, so it is neither fitted nor penalized.
+    # After subtracting the weighted means the intercept is zero, so it is neither fitted nor penalized.
     values, covariances = weighted_least_squares(seen - means[0], answers - means[1], weights, penalty=PENALTY)
     fitted = means[1] + (seen - means[0]) @ values.T
     errors = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
@@ -164,16 +168,16 @@ def weighted_least_squares(
 ) -> tuple[Floats, Floats]:
     """Return the slopes ``(k, p)`` and their covariances ``(k, p, p)``.
 
-    The covariance is that of White, *A heteroskedasticity-consistent covariance matrix estimator* (1980), times
-    ``n / (n - p)``: it holds although the errors are those of a linear model that is wrong, not noise.
+    The covariance is the estimator of White, *A heteroskedasticity-consistent covariance matrix estimator* (1980),
+    times ``n / (n - p)``. It is valid although the residuals come from the misfit of the linear model, not from noise.
 
     Args:
         inputs: ``(n, p)``.
         outputs: ``(n, k)``.
         weights: ``(n,)``.
-        penalty: what is added to the squares for each squared slope.
-        together: so many rows in turn were drawn as one, such as a coalition and its complement.
-        robust: False leaves the covariances zero, where nothing was drawn at random.
+        penalty: the factor of the squared slopes in the objective (ridge regression).
+        together: the number of consecutive rows that form one random draw, such as a coalition and its complement.
+        robust: if False, the covariances are zero, for rows that were not drawn at random.
     """
     count, unknowns = inputs.shape
     weighted = inputs * weights[:, None]
@@ -190,7 +194,7 @@ def weighted_least_squares(
 
 
 def determination(answers: Floats, fitted: Floats, weights: Floats) -> Floats:
-    """Return the weighted R² ``(k,)`` of fitted answers ``(n, k)``; 1 for answers that are all the same."""
+    """Return the weighted R² ``(k,)`` of fitted answers ``(n, k)``; 1 for constant answers."""
     left = weights @ (answers - fitted) ** 2
     spread = weights @ (answers - np.average(answers, axis=0, weights=weights)) ** 2
     return np.asarray(1 - left / np.where(spread > 1e-18, spread, np.inf))
