@@ -1,4 +1,4 @@
-"""Labels in another order than a model's outputs: recognized by its answers to a labelled folder, and named."""
+"""Detect labels in another order than a model's outputs, from its predictions for a labelled folder."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# The chance of a model without any idea to look as if its labels were in another order.
+# The significance level: the maximum probability that a model that guesses is reported as having reordered labels.
 BY_CHANCE = 1e-3
-# Rows and columns of counts beyond this would take too much memory.
+# The maximum number of entries of the confusion matrix, to bound memory.
 MAX_COUNTS = 16_000_000
-# How many names a sentence lists.
+# The maximum number of names in a sentence.
 LISTED = 40
 AS_TEXT = (
     "That is their order as text, in which Keras (image_dataset_from_directory) and most others sort folders: 10 comes "
@@ -25,15 +25,15 @@ Answered = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Reordering:
-    """The order of labels under which a model's answers make sense.
+    """The order of labels that explains a model's predictions best.
 
     Attributes:
-        names: the labels in that order, one for each output; empty where classes without images leave it open.
-        moved: for outputs whose label changes: the output, its new label and its present one.
-        right: how many images are answered right under that order.
-        before: how many are under the present one.
-        images: how many there are.
-        as_text: whether it is the order of the names as text.
+        names: the labels in that order, one for each output; empty if classes without images leave it undetermined.
+        moved: the index, the new label and the present label of each output whose label changes.
+        right: the number of correct predictions under that order.
+        before: the number of correct predictions under the present order.
+        images: the number of images.
+        as_text: True if it is the lexicographic order of the names.
     """
 
     names: tuple[str, ...]
@@ -45,11 +45,11 @@ class Reordering:
 
     @property
     def fraction(self) -> float:
-        """Return the accuracy under that order, 0..1."""
+        """The accuracy under that order, 0..1."""
         return self.right / max(1, self.images)
 
     def sentence(self) -> str:
-        """Say which label belongs to which output, and what to write."""
+        """Return a message that states which label belongs to which output, and how to correct the file of labels."""
         moves = [f"output {output} is {new} (labelled {old})" for output, new, old in self.moved]
         listed = ", ".join(moves[:8]) + (f", and {len(moves) - 8} more" if len(moves) > 8 else "")
         if not self.names:
@@ -67,14 +67,15 @@ class Reordering:
 
 
 def find(names: Sequence[str], answered: Answered) -> Reordering | None:
-    """Return the order of labels that explains the answers to a labelled folder clearly better than the present one.
+    """Return the order of labels that explains the predictions significantly better than the present one, or None.
 
-    The usual orders of folders are tried, and the best assignment of classes to outputs. That one must also do better
-    on images that it was not found with: of many orders, one always fits some images by chance.
+    The usual orders of folders are tried first, then the optimal assignment of classes to outputs. The latter must
+    also be better on images that it was not fitted to (cross-validation with two halves), because the best of many
+    orders always fits some images by chance.
 
     Args:
         names: the labels in their present order.
-        answered: the class of each image, and the output with the largest score.
+        answered: for each image, the index of its class and the index of the largest output.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -88,7 +89,7 @@ def find(names: Sequence[str], answered: Answered) -> Reordering | None:
         seen[target] += 1
     own = np.asarray(targets)
     stay = np.zeros(halves.shape[1:])
-    # Where images do not decide, a label stays where it is.
+    # Ties are resolved in favour of the present order.
     stay[np.arange(len(targets)), own] = 1e-3
 
     def fit(counts: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -103,7 +104,7 @@ def find(names: Sequence[str], answered: Answered) -> Reordering | None:
         if score(counts, places[own]) >= enough and convincing(counts, places[own], own, classes):
             return reordering(names, places, counts, own, as_text=as_text)
     moves = fitted != own
-    # Where a class takes the place of one without images, few moves look like mere mistakes.
+    # If a class takes the output of a class without images, a few moves may be ordinary misclassifications.
     closed = set(fitted[moves].tolist()) == set(own[moves].tolist())
     if not closed and (2 * len(own) < classes or 2 * moves.sum() < len(own)):
         return None
@@ -114,7 +115,7 @@ def find(names: Sequence[str], answered: Answered) -> Reordering | None:
 
 
 def usual_orders(names: Sequence[str]) -> list[tuple[bool, NDArray[np.int64]]]:
-    """Return the orders that folders are listed in, as the present numbers of the labels; and whether it is as text."""
+    """Return the usual orders of folders, as present indices of the labels, each with whether it is lexicographic."""
 
     def natural(index: int) -> list[tuple[int, str]]:
         return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d{1,9})", names[index])]
@@ -122,7 +123,7 @@ def usual_orders(names: Sequence[str]) -> list[tuple[bool, NDArray[np.int64]]]:
     numbers = range(len(names))
     orders = [
         (True, sorted(numbers, key=lambda index: names[index])),
-        # Folders that are called by the numbers of the classes.
+        # Folders that are named after the indices of the classes.
         (True, sorted(numbers, key=str)),
         (False, sorted(numbers, key=lambda index: names[index].casefold())),
         (False, sorted(numbers, key=natural)),
@@ -131,7 +132,7 @@ def usual_orders(names: Sequence[str]) -> list[tuple[bool, NDArray[np.int64]]]:
 
 
 def score(counts: NDArray[np.float64], places: NDArray[np.int64], rows: NDArray[np.bool_] | None = None) -> int:
-    """Return how many images are answered with the output that is their class's place."""
+    """Return the number of images, optionally of some rows, whose largest output is the place of their class."""
     hits = counts[np.arange(len(counts)), places]
     return int(hits.sum() if rows is None else hits[rows].sum())
 
@@ -143,7 +144,15 @@ def convincing(
     classes: int,
     right: int | None = None,
 ) -> bool:
-    """Tell whether the classes that move are answered better than chance and their present places allow."""
+    """Tell whether the accuracy of the moved classes is significantly above both chance and their present accuracy.
+
+    Args:
+        counts: the confusion matrix, one row for each class with images and one column for each output.
+        places: the output of each row under the new order.
+        own: the output of each row under the present order.
+        classes: the number of outputs.
+        right: the number of correct predictions of the moved classes, if it was cross-validated.
+    """
     from scipy.stats import binom
 
     moved = places != own
@@ -155,7 +164,7 @@ def convincing(
 
 
 def completed(fitted: NDArray[np.int64], own: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """Return a place for every class: those without images stay where they can; -1 where a place is not known."""
+    """Return an output for every class; a class without images keeps its output if it is free, else -1 (unknown)."""
     places = np.full(classes, -1, np.int64)
     places[own] = fitted
     free = set(range(classes)) - set(fitted.tolist())
@@ -176,7 +185,7 @@ def reordering(
     *,
     as_text: bool = False,
 ) -> Reordering:
-    """Return what an order means in words and numbers."""
+    """Return the :class:`Reordering` of the places of all classes."""
     known = {int(place): names[index] for index, place in enumerate(places) if place >= 0}
     moved = tuple((output, name, names[output]) for output, name in sorted(known.items()) if name != names[output])
     ordered = tuple(known[output] for output in sorted(known)) if len(known) == len(names) else ()

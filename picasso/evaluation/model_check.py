@@ -21,9 +21,9 @@ from picasso.models.base import Model
 from picasso.models.info import Capability, Layer, ModelInfo, Prediction
 from picasso.models.outputs import OutputKind
 
-# Fewer images than this say nothing about a model that always answers the same.
+# The minimum number of images at which identical predictions for all of them are reported.
 MIN_IMAGES = 5
-# Outputs whose probabilities need not sum to 1, once the user has said so.
+# The kinds of output whose probabilities need not sum to 1, if the user configured one of them.
 MULTI_LABEL = (OutputKind.SIGMOID, OutputKind.SIGMOID_LOGITS, OutputKind.TANH)
 
 
@@ -46,7 +46,7 @@ class Report:
 
     Attributes:
         card: the description of the model.
-        class_names: in the order of the output.
+        class_names: the names of the classes, in the order of the output.
         layers: the layers with feature maps, first to last.
         answers: the predictions for some images.
         accuracy: the accuracy on a labelled folder, if one was given.
@@ -121,13 +121,13 @@ def check(
     progress: labeled_folder.Progress = lambda fraction: None,
     show: Callable[[str, Image.Image], None] = lambda name, view: None,
 ) -> Report:
-    """Describe a loaded model, look at its predictions for some images, and measure it on a labelled folder.
+    """Describe a loaded model, predict some images, and measure the accuracy on a labelled folder.
 
     Args:
         model: the model.
         images: some images.
         folder: images in folders named after the classes.
-        progress: called with the fraction of the folder that is done.
+        progress: called with the finished fraction of the folder, 0..1.
         show: called with the name of each image and the image as the model sees it.
 
     Raises:
@@ -136,7 +136,7 @@ def check(
     """
     card, names = model.card(), tuple(str(name) for name in model.class_names())
     warnings = list(card.notes)
-    # One by one, so that no more than one image is held at full size.
+    # One at a time, so that only one image is in memory at full size.
     seen: list[tuple[str, Array]] = []
     first = ""
     for image in images:
@@ -163,9 +163,10 @@ def check(
 
 
 def output_warnings(probabilities: Array, names: Sequence[str], said: str = "") -> list[str]:
-    """Return what the answers ``(N, K)`` reveal: always the same one, or probabilities that do not sum to 1.
+    """Return warnings about predictions ``(N, K)``: all the same class, or probabilities that do not sum to 1.
 
-    ``said`` is what the user says that the output is, such as ``"sigmoid"``, whose probabilities have any sum.
+    ``said`` is the kind of output that the user configured, such as ``"sigmoid"``, whose probabilities need not sum
+    to 1.
     """
     found = []
     best = {int(index) for index in probabilities.argmax(axis=1)}
@@ -186,9 +187,10 @@ def output_warnings(probabilities: Array, names: Sequence[str], said: str = "") 
 def doubts(
     model: Model, images: Sequence[labeled_folder.LabeledImage], accuracy: Accuracy
 ) -> tuple[class_order.Reordering | None, list[str]]:
-    """Return what a labelled folder reveals: labels in another order, a better value range, or accuracy near chance.
+    """Return warnings from a labelled folder: labels in another order, a better value range, or accuracy near chance.
 
-    Of an order and a value range, the one that explains more answers is advised; both only where neither does alone.
+    If either another order or another value range helps, the one with the higher accuracy is suggested. If neither
+    does alone, their combinations are tried.
     """
     names = [str(name) for name in model.class_names()]
     near_chance = accuracy.near_chance(model.num_classes)
@@ -224,7 +226,7 @@ def doubts(
 
 
 def read(files: Mapping[str, Path], model: Model) -> tuple[list[NamedImage], list[str]]:
-    """Return those of some files, by name, that can be read as images, and a sentence for each of the others."""
+    """Return the readable images, named by the keys of ``files``, and a message for each unreadable file."""
     images, problems = [], []
     for name, file in files.items():
         try:
