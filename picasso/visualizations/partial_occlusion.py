@@ -1,4 +1,4 @@
-"""Partial occlusion: cover each part of the image in turn and see how much less probable a class becomes.
+"""Partial occlusion: cover each part of the image in turn and measure how much less probable a class becomes.
 
 Zeiler & Fergus, *Visualizing and understanding convolutional networks*, arXiv 1311.2901, section 4.2.
 """
@@ -84,10 +84,10 @@ class OcclusionSettings(VisualizationSettings):
 
 
 def spans(length: int, fraction: float, count: int) -> list[tuple[int, int]]:
-    """Return the pixels ``[start, stop)`` that the window covers along one side, at each of ``count`` positions.
+    """Return the pixels ``[start, stop)`` that the window covers along one side, for each of ``count`` positions.
 
-    The side is divided into ``count`` equal cells and a window is centred on each, so that the cells of the
-    map lie exactly where the windows were; at the borders the window is cut off.
+    The side is divided into ``count`` equal cells and a window is centred on each, so that the cells of the map
+    coincide with the window positions. At the borders the window is cut off.
     """
     side = max(1, round(fraction * length))
     starts = [round((cell + 0.5) * length / count - side / 2) for cell in range(count)]
@@ -103,12 +103,12 @@ def boxes(size: tuple[int, int], settings: OcclusionSettings) -> list[Box]:
 
 
 def occlude(model: Model, image: Input, settings: OcclusionSettings, fill: str) -> Occlusion:
-    """Return the class probabilities behind the window at every position, row by row.
+    """Return the class probabilities of the image with the window at every position, row by row.
 
-    What is computed is what the model answers to an image on which the window is painted. Where preprocessing
-    works pixel by pixel, replacing the covered numbers by those of an image of nothing but paint is the same and much
-    faster. Where a model class of the user's does it, each painted window is compared with the replaced numbers, and
-    where they differ the model is asked about the painted one.
+    The result is the model's prediction for an image on which the window is painted. If preprocessing works pixel by
+    pixel, the covered values of the input are replaced by those of an image of paint only, which is equivalent and
+    much faster. If the user's model class preprocesses images, both inputs are compared for each window; where they
+    differ, the model predicts the painted image.
     """
     covering, windows = image.covering(model, fill), boxes(image.view.size, settings)
     if covering.view is None:
@@ -119,14 +119,14 @@ def occlude(model: Model, image: Input, settings: OcclusionSettings, fill: str) 
 
 
 def compared(occlusion: Occlusion, covering: Covering, windows: list[Box]) -> Iterator[Part]:
-    """Yield the answers for windows that are painted where that makes a difference, and say how in ``occlusion``."""
+    """Yield the predictions for windows, painted only where that changes the input; set ``occlusion.method``."""
     model, size, must = covering.model, covering.model.batch_size, np.ones(len(windows), np.bool_)
     for members in batches(len(windows), size):
         must[members] = covering.differs([windows[index] for index in members])
         if must[members].all():
-            # Preprocessing depends on the whole image; painting the other windows too is always correct.
+            # Preprocessing depends on the whole image. Painting the remaining windows too is always correct.
             break
-        # Let the caller report progress and stop.
+        # An empty part lets the caller report progress or cancel.
         yield np.zeros(0, np.int64), np.zeros((0, model.num_classes), np.float32)
     painted, replaced = np.flatnonzero(must), np.flatnonzero(~must)
     because = "because preprocessing depends on the whole image"
@@ -199,7 +199,7 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
     def make_visualization(self, task: Task[OcclusionSettings]) -> Iterator[Sequence[Panel]]:
         """Yield the sketch of the windows, then one map per class.
 
-        With several fills the maps show the mean, and behind them follow those of how far the fills are apart.
+        With several fills, the maps show the mean over the fills, and maps of the disagreement of the fills follow.
         """
         model, settings, cells = task.model, task.settings, task.settings.strides**2
         for image in task.inputs:
