@@ -1,4 +1,4 @@
-"""What the values of a model's output mean, and which of several outputs holds the class scores."""
+"""The interpretation of a model's output values, and the choice among several outputs."""
 
 from picasso.models.outputs.choice import choose_output
 from picasso.models.outputs.decision import Decision, Training, contradictions, decide, needed

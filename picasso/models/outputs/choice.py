@@ -1,4 +1,4 @@
-"""Which of several outputs holds the class scores: by name or position, or a sentence that asks."""
+"""Choose the output with the class scores among several, by name or position."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def choose_output(outputs: Mapping[str, Any], wanted: int | str | None, label: s
     """Return the position of the output with the class scores.
 
     Args:
-        outputs: what is said of each (its shape), by name, in the model's order.
-        wanted: the name or the position of one of them; None where nobody has said.
-        label: how the error message names the model.
+        outputs: a description of each output (its shape) by name, in the model's order.
+        wanted: the name or the position of one of them; None if the user chose none.
+        label: the model's name in error messages.
 
     Raises:
         ModelError: there are several and none was chosen, or there is none of that name or position.

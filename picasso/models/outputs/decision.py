@@ -1,4 +1,4 @@
-"""What kind of output a model has: from the user's word, then from its graph, then from its answers to test images."""
+"""Determine the kind of a model's output: from the user's setting, the graph, or predictions for test images."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from picasso.models.outputs.kinds import MEANING, MEANING_OF_ONE, OutputKind, to
 from picasso.models.outputs.probes import ALL, CONFIRMING
 from picasso.models.outputs.ranges import UNKNOWN, Range
 
-# By how much sums and bounds may miss a round number: half precision and quantized outputs round.
+# The tolerance of sums and bounds: outputs in half precision or quantized outputs are rounded.
 TOLERANCE = 1e-2
-# A logit beyond this is a probability that differs from 0 or 1 by less than 1e-8.
+# The probability of a larger logit differs from 0 or 1 by less than 1e-8.
 MAX_LOGIT = 20
-# Which of all test images lie in a range that the inputs are known to have.
+# The indices of the test images in a known range of the inputs.
 NEAR = {"0..255": (0, 6, 7, 8, 9), "-1..1": (0, 1, 10, 11)}
 
 
 class Training(StrEnum):
-    """What a file says that its model was trained for."""
+    """The task that a model was trained for, according to its file."""
 
     BINARY = "logits of labels that can hold together"
     CATEGORICAL = "logits of classes that exclude each other"
@@ -34,15 +34,15 @@ class Training(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """What an output means.
+    """The interpretation of an output.
 
     Attributes:
-        kind: what its values are.
-        basis: what that rests on: ``"said"``, ``"graph"``, ``"loss"`` (that it was trained with), ``"answers"``
-            (to test images) or ``"guess"``.
-        count: how many values there are, K.
-        notes: what the user should know or confirm.
-        constant: whether the output is always 1.
+        kind: the kind of its values.
+        basis: the evidence: ``"said"`` (by the user), ``"graph"``, ``"loss"`` (of the training), ``"answers"`` (to
+            test images) or ``"guess"``.
+        count: the number of values, K.
+        notes: notes for the user, such as assumptions to confirm.
+        constant: True if the output is always 1.
     """
 
     kind: OutputKind
@@ -52,7 +52,7 @@ class Decision:
     constant: bool = False
 
     def describe(self) -> str:
-        """Say in a few words what the values are, and how that is known."""
+        """Return a short description of the values, with the evidence."""
         if self.constant:
             return "always 1: a softmax over one value"
         meaning = (MEANING_OF_ONE if self.count == 1 else MEANING)[self.kind]
@@ -67,34 +67,34 @@ class Decision:
 
 
 class Answers:
-    """A model's values ``(n, K)`` for test images, those left out that are not finite."""
+    """A model's output values ``(n, K)`` for test images, without the images that have non-finite values."""
 
     def __init__(self, values: NDArray[np.floating], inputs: str = "") -> None:
         finite = np.isfinite(values).all(axis=1)
         self.values = values[finite].astype(np.float64)
         self.count = values.shape[1]
-        # Those to images that inputs may look like: the first half lie in 0..1.
+        # The values for images in the range of the inputs if that is known; otherwise for the first half, in 0..1.
         near = list(NEAR.get(inputs, ())) if len(values) == ALL else []
         near = near or list(range(len(values) // 2))
         self.near = values[near][finite[near]].astype(np.float64)
 
     def within(self, low: float, high: float) -> bool:
-        """Tell whether all values lie between two bounds."""
+        """Tell whether all values are between two bounds, within the tolerance."""
         slack = TOLERANCE * max(1.0, abs(low), abs(high)) / 10
         return bool(self.values.min() >= low - slack and self.values.max() <= high + slack)
 
     def sum_to(self, total: float) -> bool:
-        """Tell whether the values of each image are never negative and sum to ``total``."""
+        """Tell whether the values of each image are nonnegative and sum to ``total``, within the tolerance."""
         off = np.abs(self.values.sum(axis=1) - total).max()
         return self.count > 1 and bool(self.values.min() >= -1e-6 * total and off < TOLERANCE * total)
 
     def are_log_probabilities(self) -> bool:
-        """Tell whether their exponentials are a distribution."""
+        """Tell whether the exponentials of the values of each image sum to 1, within the tolerance."""
         off = np.abs(np.exp(np.minimum(self.values, 1)).sum(axis=1) - 1).max()
         return self.count > 1 and bool(self.values.max() <= 1e-6 and off < TOLERANCE)
 
     def have_length_1(self) -> bool:
-        """Tell whether each image that has any values has ones whose squares sum to 1."""
+        """Tell whether the values of each image have the Euclidean norm 1, ignoring images with values of 0 only."""
         lengths = np.linalg.norm(self.values, axis=1)
         some = lengths[lengths > 1e-3]
         return self.count > 1 and some.size > 0 and bool(np.abs(some - 1).max() < TOLERANCE)
@@ -109,18 +109,18 @@ def decide(
     trained: Training | None = None,
     inputs: str = "",
 ) -> Decision:
-    """Decide what the values of an output are.
+    """Return the interpretation of an output's values.
 
     Args:
-        values: the answers ``(n, K)`` to :func:`~picasso.models.outputs.probes.probes`.
-        found: the range of the output by the graph; None where the graph can't be read.
-        said: the user's word, if any.
-        label: how errors name the model.
-        trained: what the file says that the model was trained for, if anything.
-        inputs: the range of the input's values, such as ``"0..255"``, where it is known.
+        values: the output values ``(n, K)`` for :func:`~picasso.models.outputs.probes.probes`.
+        found: the range of the output according to the graph; None if the graph can't be read.
+        said: the kind that the user configured, if any.
+        label: the name of the model in errors.
+        trained: the task that the model was trained for, if the file states it.
+        inputs: the range of the input values, such as ``"0..255"``, if it is known.
 
     Raises:
-        ModelError: the output is that of a regression, an embedding or features, or contradicts the user's word.
+        ModelError: the output is a regression, an embedding or features, or contradicts the user's setting.
     """
     answers = Answers(values, inputs)
     if not len(answers.values):
@@ -133,7 +133,7 @@ def decide(
 
 
 def by_training(decided: Decision, trained: Training, label: str) -> Decision:
-    """Return what an output without softmax or sigmoid is, where the file says what it was trained for."""
+    """Return the interpretation of an output without softmax or sigmoid, from the task that it was trained for."""
     if trained is Training.REGRESSION:
         values = "one value" if decided.count == 1 else f"{decided.count} values"
         refuse(label, f"{values} without a softmax or sigmoid, and was trained with the loss of a regression")
@@ -142,13 +142,13 @@ def by_training(decided: Decision, trained: Training, label: str) -> Decision:
 
 
 def needed(found: Range | None, said: OutputKind | None, count: int) -> tuple[int, ...]:
-    """Return which of the test images :func:`decide` needs: a few where the user or the graph has told already."""
+    """Return the indices of the test images that :func:`decide` needs: few if the user or the graph determines it."""
     told = found and (found.within(0, 1) or found.link or (found.source == "linear" and count > 1))
     return CONFIRMING if said or told else tuple(range(ALL))
 
 
 def confirm(answers: Answers, said: OutputKind, label: str) -> None:
-    """Raise a ModelError where answers can't be what the user said."""
+    """Raise a ModelError if the values contradict the kind that the user configured."""
     probabilities = to_probabilities(np.minimum(answers.values, 700), said, answers.count)
     if probabilities.min() < -TOLERANCE or probabilities.max() > 1 + TOLERANCE:
         raise ModelError(
@@ -159,7 +159,7 @@ def confirm(answers: Answers, said: OutputKind, label: str) -> None:
 
 
 def of_many(answers: Answers, found: Range, label: str) -> Decision:
-    """Decide about two values or more."""
+    """Return the interpretation of two or more values per image."""
     count = answers.count
     kind = certain(answers, found)
     if kind:
@@ -177,10 +177,10 @@ def of_many(answers: Answers, found: Range, label: str) -> Decision:
 
 
 def certain(answers: Answers, found: Range) -> OutputKind | None:
-    """Return the kind of two values or more where the graph or the answers leave no doubt."""
+    """Return the kind of two or more values if the graph or the values determine it, or None."""
     if found.link == "sigmoid" and found.within(0, 1):
         return OutputKind.SIGMOID
-    # That test images so far apart all sum to 1 by chance does not happen.
+    # The values for such different test images do not all sum to 1 by chance.
     if answers.sum_to(1):
         return OutputKind.PROBABILITIES
     if found.within(0, 1):
@@ -192,7 +192,7 @@ def certain(answers: Answers, found: Range) -> OutputKind | None:
 
 
 def refuse_features(answers: Answers, found: Range, label: str) -> None:
-    """Raise a ModelError about two values or more that are no scores of classes."""
+    """Raise a ModelError if two or more values are an embedding or features and not class scores."""
     if answers.have_length_1() or found.source == "normalized":
         refuse(label, f"{answers.count} values that are normalized, as an embedding is")
     if found.source == "features":
@@ -202,7 +202,7 @@ def refuse_features(answers: Answers, found: Range, label: str) -> None:
 
 
 def of_one(answers: Answers, found: Range, label: str) -> Decision:
-    """Decide about a single value."""
+    """Return the interpretation of a single value per image."""
     always = bool(np.abs(answers.values - 1).max() < 1e-6)
     if always and (found.link == "softmax" or found.low == found.high):
         note = (
@@ -235,11 +235,11 @@ def of_one(answers: Answers, found: Range, label: str) -> Decision:
 
 
 def contradictions(decision: Decision, answer: Callable[[], NDArray[np.floating]]) -> tuple[str, ...]:
-    """Return what a model's values ``(N, K)`` for real images say against a decision that they are logits.
+    """Return warnings if the output values ``(N, K)`` for real images contradict the decision that they are logits.
 
     Args:
-        decision: how the output was read.
-        answer: gives the values; it is asked only where they could say something.
+        decision: the interpretation of the output.
+        answer: a function that returns the values; called only if they can contradict the decision.
     """
     if decision.kind is not OutputKind.LOGITS or decision.basis not in ("graph", "guess"):
         return ()
@@ -261,12 +261,12 @@ def contradictions(decision: Decision, answer: Callable[[], NDArray[np.floating]
 
 
 def is_percent(found: Range) -> bool:
-    """Tell whether values are probabilities times 100."""
+    """Tell whether the range is 0..100, so that values are percentages."""
     return found.low >= -1e-3 and 99 < found.high < 101
 
 
 def is_tanh(found: Range, value: str) -> str:
-    """Say how values of -1..1 are shown."""
+    """Return a note on the conversion of values in -1..1 to probabilities."""
     return (
         f"{value} of the output lies in -1..1{' (tanh)' if found.link == 'tanh' else ''} and is shown as the "
         f"probability (1 + value) / 2. If that is wrong, say what it is, such as {setting(OutputKind.LOGITS)}."
@@ -274,7 +274,7 @@ def is_tanh(found: Range, value: str) -> str:
 
 
 def as_logits(count: int) -> str:
-    """Say that scores are taken for those of classes that exclude each other."""
+    """Return a note that the values are assumed to be logits of mutually exclusive classes."""
     return (
         f"The output has no softmax or sigmoid, so its {count} values are taken for logits of classes that exclude "
         f"each other, and a softmax makes them probabilities. Confirm it: {setting(OutputKind.LOGITS)}; "
@@ -283,7 +283,7 @@ def as_logits(count: int) -> str:
 
 
 def in_unit_interval() -> str:
-    """Say that values are taken for probabilities because they look so."""
+    """Return a note that the values are assumed to be probabilities, because those for test images are in 0..1."""
     return (
         "The values of the output lie in 0..1 for all test images and are taken for probabilities as they are, but "
         f"nothing in the model proves it. Confirm it: {setting(OutputKind.SIGMOID)}; or say "
@@ -292,12 +292,12 @@ def in_unit_interval() -> str:
 
 
 def setting(kind: OutputKind) -> str:
-    """Say how the user says a kind, by any door: notes are kept with results, which others read elsewhere."""
+    """Return how to configure a kind in every interface, because notes are saved with results and read elsewhere."""
     return f'OUTPUT = "{kind}" (--output-kind, or output_kind in Python)'
 
 
 def refuse(label: str, answer: str) -> NoReturn:
-    """Raise a ModelError about an output that is no classification, with the way to insist."""
+    """Raise a ModelError about an output that is no classification, with the setting that overrides the decision."""
     raise ModelError(
         f"{label} answers {answer}; Picasso shows classifiers. If these are class scores, say of which kind, such as "
         f"{remedies.setting('OUTPUT', 'logits')}; the words are {', '.join(OutputKind)}.",

@@ -1,4 +1,4 @@
-"""The kinds of outputs that a classifier can have, and how the values of each become probabilities."""
+"""The kinds of a classifier's output, and their conversion to probabilities."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from picasso.errors import ConfigurationError
 
 
 class OutputKind(StrEnum):
-    """What the values ``(N, K)`` of an output are; the words of the setting ``OUTPUT``.
+    """The kind of an output's values ``(N, K)``; the values of the setting ``OUTPUT``.
 
-    One value (K = 1) is about the second of two classes, "not" and "is": a probability, a logit, and so on.
+    A single value (K = 1) refers to the second of two classes, "not" and "is": its probability, its logit, and so on.
     """
 
     PROBABILITIES = "probabilities"
@@ -82,12 +82,12 @@ NUMPY = Functions(softmax, sigmoid, np.exp)
 
 
 def to_probabilities(values: Any, kind: OutputKind, count: int, functions: Functions = NUMPY) -> Any:
-    """Return the probabilities ``(N, K)`` that values ``(N, K)`` of a kind stand for.
+    """Return the probabilities ``(N, K)``, 0..1, of output values ``(N, K)`` of a kind.
 
     Args:
-        values: an array, or a tensor of the framework that ``functions`` are from.
-        kind: what they are.
-        count: K. One value stays one: the probability of "is".
+        values: an array, or a tensor of the framework of ``functions``.
+        kind: the kind of the values.
+        count: K. A single value remains one, the probability of "is".
         functions: those of the framework.
     """
     if kind is OutputKind.SIGMOID_LOGITS or (kind is OutputKind.LOGITS and count == 1):
@@ -104,10 +104,10 @@ def to_probabilities(values: Any, kind: OutputKind, count: int, functions: Funct
 
 
 def parse(text: str) -> OutputKind | None:
-    """Return the kind that a text names, in any case and with hyphens for spaces; None for "".
+    """Return the kind that a text names, in any case, with spaces, hyphens or underscores; None for "".
 
     Raises:
-        ConfigurationError: it names none.
+        ConfigurationError: there is no such kind.
     """
     words = " ".join(text.lower().replace("-", " ").replace("_", " ").split())
     if not words:

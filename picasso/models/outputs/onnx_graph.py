@@ -1,4 +1,4 @@
-"""The operations of an ONNX graph in the words of :mod:`picasso.models.outputs.ranges`."""
+"""Translate the operations of an ONNX graph for :mod:`picasso.models.outputs.ranges`."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ NAMES = {
     "Tanh": "tanh", "LogSoftmax": "log softmax", "Softplus": "softplus", "Softsign": "softsign", "Elu": "elu",
     "Gelu": "gelu", "HardSwish": "gelu", "Erf": "erf", "Atan": "arctan", "Pad": "pad",
 }  # fmt: skip
-# How many of the inputs are values; the others say how, such as the axes.
+# The number of inputs that are values; the others are parameters, such as axes. None for all.
 VALUES = {"add": None, "join": None, "minimum": None, "maximum": None, "multiply": 2, "subtract": 2, "divide": 2}
 
 
 class ONNXReader:
-    """Reads the graph of a file; tensors are names.
+    """A reader of the graph of a file; tensors are represented by their names.
 
     Args:
         file: the ``.onnx`` file.
@@ -63,7 +63,7 @@ class ONNXReader:
             if node.op_type == "Constant" and node.attribute[0].name == "value":
                 self._stored[name] = node.attribute[0].t
         self._varying: dict[str, bool] = {one.name: True for one in model.graph.input if one.name not in self._stored}
-        # Nodes come in an order in which each follows those that it depends on.
+        # Nodes are in topological order.
         for node in model.graph.node:
             varies = any(self._varying.get(name, False) for name in node.input)
             self._varying |= dict.fromkeys(node.output, varies or any(one.HasField("g") for one in node.attribute))
@@ -73,7 +73,7 @@ class ONNXReader:
         return not self._varying.get(tensor, False)
 
     def constant(self, tensor: str) -> NDArray[Any] | None:
-        """Return the values of a tensor that the file itself stores."""
+        """Return the values of a tensor that is stored in the file, or None."""
         stored = self._stored.get(tensor)
         if stored is not None:
             return None if stored.data_location == self._external else np.asarray(self._to_array(stored))
@@ -87,7 +87,7 @@ class ONNXReader:
         return self.constant(node.input[0]) if NAMES.get(node.op_type) == "keep" else None
 
     def operation(self, tensor: str) -> Operation:
-        """Return the operation that gives a tensor."""
+        """Return the operation that computes a tensor."""
         node = self._nodes.get(tensor)
         if node is None or node.domain not in ("", "ai.onnx"):
             return Operation("unknown")
@@ -129,7 +129,7 @@ def attributes(node: Any) -> dict[str, Any]:
 
 
 def linear(kind: str, inputs: list[str], given: dict[str, Any]) -> Operation:
-    """Return a layer with weights, with which of its axes is that of the results."""
+    """Return the operation of a layer with weights, with the axis of the weights that is summed over, if known."""
     if kind == "Conv":
         return Operation("linear", inputs, (1,) if given.get("group", 1) == 1 else ())
     usual = given.get("alpha", 1.0) == given.get("beta", 1.0) == 1 and not given.get("transA")

@@ -1,4 +1,4 @@
-"""Test images that show what kind of output a model has: far from each other, in every range that inputs may have."""
+"""Test images for determining the kind of a model's output: very different images in each possible range."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from numpy.typing import NDArray
 
 from picasso.models.arrays import Array, Shape
 
-# How many test images there are; the first half lie in 0..1.
+# The number of test images; the first half are in 0..1.
 ALL = 12
-# Where the graph has told already, four of them confirm it: black, noise, and one of each other range.
+# Four images that confirm the result of the graph: black, noise, and one of each other range.
 CONFIRMING = (0, 3, 8, 10)
 
 
 def probes(shape: Shape) -> Array:
-    """Return test images ``(12, H, W, C)``.
+    """Return test images ``(12, H, W, C)``, float32.
 
-    The first six lie in 0..1: black, white, mid-grey, noise of single pixels and of coarse blocks, a gradient. Then
-    come white, noise of medium blocks and a gradient in 0..255, and noise of single pixels in 0..255; noise and a
-    gradient in -1..1.
+    The first six are in 0..1: black, white, mid-grey, noise of single pixels, noise of coarse blocks, and a gradient.
+    The next four are in 0..255: white, noise of medium blocks, a gradient, and noise of single pixels. The last two,
+    noise and a gradient, are in -1..1.
     """
     generator = np.random.default_rng(0)
     height, width, channels = shape
 
     def noise(cell: float) -> NDArray[np.float64]:
-        """Return noise in 0..1 of blocks that measure a fraction of the image, or of single pixels."""
+        """Return noise in 0..1, ``(H, W, C)``, in blocks of a fraction ``cell`` of the image, or of single pixels."""
         rows, columns = (max(1, round(side * cell)) for side in (height, width))
         blocks = generator.random((-(-height // rows), -(-width // columns), channels))
         return np.repeat(np.repeat(blocks, rows, 0), columns, 1)[:height, :width]

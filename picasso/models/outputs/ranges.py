@@ -1,8 +1,8 @@
-"""Which values an output can take, from the operations that lead to it: interval arithmetic over any framework's graph.
+"""The range of an output's values, by interval arithmetic over the operations of any framework's graph.
 
-A reader (:class:`Reader`) names each operation in the words of this module; what it can't name is ``"unknown"``. The
-analysis walks back from the output, so that a clip, a mean or ``1 - p`` behind a sigmoid is no special case: whatever
-is made of values in 0..1 keeps its bounds.
+A :class:`Reader` translates each operation to a name of this module, or ``"unknown"``. The analysis is recursive from
+the output, so that a clip, a mean or ``1 - p`` after a sigmoid is no special case: the bounds of 0..1 are propagated
+through them.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 INFINITY = math.inf
-# How far the walk goes back, in operations; what decides on an output's range is close to it.
+# The maximum depth of the recursion, in operations; an output's range is determined by operations close to it.
 MAX_DEPTH = 60
-# So many operations a layer with weights counts for.
+# The depth that a layer with weights counts for.
 LAYER_DEPTH = 20
 
 
 class Operation(NamedTuple):
-    """An operation in the words of this module.
+    """An operation, by the names of this module.
 
     Attributes:
-        name: such as ``"softmax"``, ``"add"`` or ``"linear"``; ``"unknown"`` for anything else.
-        inputs: the tensors that it works on.
+        name: the name, such as ``"softmax"``, ``"add"`` or ``"linear"``; ``"unknown"`` for anything else.
+        inputs: its input tensors.
         numbers: its parameters, such as the two bounds of ``"clip"``.
     """
 
@@ -37,31 +37,32 @@ class Operation(NamedTuple):
 
 
 class Reader(Protocol):
-    """A graph, tensor by tensor; tensors are any values that can be hashed."""
+    """An interface to a framework's graph; tensors are represented by hashable values."""
 
     def operation(self, tensor: Any) -> Operation:
-        """Return the operation that gives a tensor."""
+        """Return the operation that computes a tensor."""
 
     def is_constant(self, tensor: Any) -> bool:
-        """Tell whether a tensor does not depend on the image; this costs nothing."""
+        """Tell whether a tensor does not depend on the image, in negligible time."""
 
     def constant(self, tensor: Any) -> NDArray[Any] | None:
-        """Return the values of such a tensor, or None where they can't be read."""
+        """Return the values of a constant tensor, or None if they can't be read."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """What is known of the values of a tensor.
+    """Bounds on the values of a tensor, and their origin.
 
     Attributes:
-        low: they are never below.
-        high: they are never above.
-        link: the function that they come from, where only order, place, scale and bounds were changed since:
-            ``"softmax"``, ``"sigmoid"``, ``"tanh"``, ``"log softmax"``, ``"log sigmoid"``, ``"softplus"``; else "".
-        source: what they come from: ``"constant"``, ``"linear"`` (a dense or convolutional layer), ``"rectified"``
-            (ReLU, softplus or exponential), ``"normalized"`` (divided by their own norm or deviation), ``"features"``
-            (pooled values of a nonlinearity), ``"deviation"`` and ``"inverse deviation"`` (a square root, and 1 over
-            it), ``"nonlinear"`` (any other) or ``"unknown"``.
+        low: the lower bound.
+        high: the upper bound.
+        link: the function that computed the values, if they were only reordered, reshaped, scaled, shifted or clipped
+            afterwards: ``"softmax"``, ``"sigmoid"``, ``"tanh"``, ``"log softmax"``, ``"log sigmoid"``,
+            ``"softplus"``; otherwise "".
+        source: the origin of the values: ``"constant"``, ``"linear"`` (a dense or convolutional layer),
+            ``"rectified"`` (ReLU, softplus or exponential), ``"normalized"`` (divided by their norm or deviation),
+            ``"features"`` (pooled values of a nonlinearity), ``"deviation"`` (a square root), ``"inverse deviation"``
+            (an inverse square root), ``"nonlinear"`` (any other) or ``"unknown"``.
     """
 
     low: float = -INFINITY
@@ -70,13 +71,13 @@ class Range:
     source: str = "unknown"
 
     def within(self, low: float, high: float) -> bool:
-        """Tell whether all values lie between two bounds, up to rounding."""
+        """Tell whether all values are between two bounds, up to rounding."""
         tolerance = 1e-3 * max(1.0, *(abs(end) for end in (low, high) if math.isfinite(end)))
         return self.low >= low - tolerance and self.high <= high + tolerance
 
 
 UNKNOWN = Range()
-# Functions with bounds of their own: their lowest and highest value.
+# Functions whose bounds do not depend on their input: their minimum and maximum.
 BOUNDED: dict[str, tuple[float, float]] = {
     "sigmoid": (0, 1),
     "hard sigmoid": (0, 1),
@@ -94,10 +95,10 @@ BOUNDED: dict[str, tuple[float, float]] = {
     "not negative": (0, INFINITY),
     "activation": (-INFINITY, INFINITY),
 }
-# Operations of which the bounds are what counts, not which numbers are added or multiplied.
+# Operations whose constants matter only if the other input has bounds.
 ARITHMETIC = {"add", "subtract", "multiply", "divide"}
 LINKS = {"softmax", "sigmoid", "tanh", "log softmax", "softplus"}
-# What a tensor comes from, where it is made of several: the first of these that one of them has.
+# The precedence of the sources if a tensor is computed from several.
 SOURCES = (
     "linear", "normalized", "features", "rectified", "nonlinear", "deviation", "inverse deviation", "constant",
 )  # fmt: skip
@@ -111,10 +112,10 @@ class Analysis:
     _known: dict[Hashable, Range] = field(default_factory=dict)
 
     def of(self, tensor: Any, depth: int = 0) -> Range:
-        """Return the range of a tensor."""
+        """Return the range of a tensor; ``depth`` is its distance from the output."""
         key: Hashable = tensor.ref() if hasattr(tensor, "ref") else tensor
         if key not in self._known:
-            # What is met again on the way to itself, in a loop, stays unknown.
+            # In a loop, a tensor that depends on itself stays unknown.
             self._known[key] = UNKNOWN
             self._known[key] = self._find(tensor, depth + 1) if depth < MAX_DEPTH else UNKNOWN
         return self._known[key]
@@ -138,20 +139,20 @@ class Analysis:
         endless = all((one.low, one.high) == (-INFINITY, INFINITY) for one in given.values())
         for index, one in enumerate(inputs):
             if index not in given:
-                # Reading a constant takes time, and adding any to what has no bounds tells nothing.
+                # Reading a constant takes time, and it gives no bounds if the other inputs have none.
                 given[index] = Range(source="constant") if endless and name in ARITHMETIC else self.of(one, depth)
         return RULES[name]([given[index] for index in range(len(inputs))], numbers)
 
     def _linear(self, inputs: Sequence[Any], numbers: Sequence[float], depth: int) -> Range:
-        """Return the range of a product with a matrix or a kernel, bounded where its inputs are.
+        """Return the range of a product with a matrix or a kernel; it is bounded if the inputs are.
 
-        Where both factors depend on the image and are never negative, one is a mixture of what the other holds.
+        If both factors depend on the image and are nonnegative, the product is a mixture, not a layer of scores.
 
         Args:
-            inputs: the values, the weights and, where there is one, the bias.
-            numbers: 0 where the last axis of the weights is that of the results, 1 where the first is; none where
+            inputs: the values, the weights and optionally the bias.
+            numbers: 0 if the results are along the last axis of the weights, 1 if they are along the first; empty if
                 that is not known.
-            depth: how far back it is.
+            depth: the distance from the output.
         """
         values, weights, *bias = inputs
         given = self.of(values, depth + LAYER_DEPTH)
@@ -167,8 +168,8 @@ class Analysis:
 
 
 def weighted(given: Range, kernel: NDArray[np.float64], axis: int) -> Range:
-    """Return the range of values that are multiplied with weights and summed over all but one axis of them."""
-    # A convolution meets zeros beyond the edge.
+    """Return the range of products of values with a kernel, summed over all axes but that of the results."""
+    # A convolution may be padded with zeros.
     low, high = (given.low, given.high) if kernel.ndim == 2 else (min(given.low, 0), max(given.high, 0))
     matrix = kernel.reshape(-1, kernel.shape[-1]) if axis == 0 else kernel.reshape(kernel.shape[0], -1)
     lowest = np.minimum(matrix * low, matrix * high).sum(axis)
@@ -177,27 +178,27 @@ def weighted(given: Range, kernel: NDArray[np.float64], axis: int) -> Range:
 
 
 def joined(ranges: Sequence[Range]) -> Range:
-    """Return the range of values that come from one of several tensors."""
+    """Return the union of ranges, for values that come from one of several tensors."""
     return Range(
         min(one.low for one in ranges), max(one.high for one in ranges), same_link(ranges), main_source(ranges)
     )
 
 
 def same_link(ranges: Sequence[Range]) -> str:
-    """Return the link that all tensors share which depend on the image, or ""."""
+    """Return the common link of all tensors that are not constant, or ""."""
     links = {one.link for one in ranges if one.source != "constant"}
     return links.pop() if len(links) == 1 else ""
 
 
 def main_source(ranges: Sequence[Range]) -> str:
-    """Return what the result of several tensors comes from."""
+    """Return the source of a result of several tensors; see :data:`SOURCES`."""
     sources = {one.source for one in ranges}
     known = "unknown" not in sources
     return next(source for source in SOURCES if source in sources) if known else "unknown"
 
 
 def product(one: float, other: float) -> float:
-    """Multiply; nothing times infinity is nothing, for bounds are limits that are not reached."""
+    """Return the product of two bounds, with ``0 * infinity = 0``, because infinite bounds are never reached."""
     return 0.0 if one == 0 or other == 0 else one * other
 
 
@@ -210,7 +211,7 @@ def add(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
 def negate(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
     """Change the sign."""
     given = ranges[0]
-    # The logarithm of a sigmoid of x is computed as -softplus(-x).
+    # log(sigmoid(x)) is computed as -softplus(-x).
     link = "log sigmoid" if given.link == "softplus" else given.link
     source = "nonlinear" if given.source == "rectified" else given.source
     return Range(-given.high, -given.low, link, source)
@@ -233,7 +234,7 @@ def multiply(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
     if "inverse deviation" in (first.source, second.source):
         source = "normalized"
     elif source == "linear" and "softmax" not in (first.link, second.link):
-        # x * sigmoid(x) is an activation; a mixture of scores is weighted by a softmax.
+        # x * sigmoid(x) is an activation, but scores weighted by a softmax are still scores.
         source = "nonlinear"
     return Range(min(ends), max(ends), "", source)
 
@@ -255,7 +256,7 @@ def divide(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
 
 
 def clip(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
-    """Bound values by two numbers."""
+    """Clip values to two numbers."""
     given, (low, high) = ranges[0], numbers
     inside = [min(max(end, low), high) for end in (given.low, given.high)]
     source = "rectified" if (low, high) == (0, INFINITY) or (low == 0 and high == 6) else given.source
@@ -263,25 +264,25 @@ def clip(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
 
 
 def bound(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
-    """Bound the first tensor by the second from below and by the third from above."""
+    """Clip the first tensor, with the second as the lower and the third as the upper bound."""
     return minimum([maximum(ranges[:2], numbers), ranges[2]], numbers)
 
 
 def minimum(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
-    """Take the smaller of tensors."""
+    """Take the elementwise minimum of tensors."""
     low, high = min(one.low for one in ranges), min(one.high for one in ranges)
     return Range(low, high, same_link(ranges), main_source(ranges))
 
 
 def maximum(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
-    """Take the larger of tensors."""
+    """Take the elementwise maximum of tensors."""
     low, high = max(one.low for one in ranges), max(one.high for one in ranges)
     zero = any(one.source == "constant" and one.low == one.high == 0 for one in ranges)
     return Range(low, high, same_link(ranges), "rectified" if zero and high == INFINITY else main_source(ranges))
 
 
 def pooled(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
-    """Take the mean or the largest of values."""
+    """Take the mean, the maximum or the minimum of values."""
     given = ranges[0]
     features = given.source in ("rectified", "nonlinear") and not given.within(-100, 100)
     features = features or (given.source == "rectified" and not given.within(0, 1))
@@ -289,14 +290,14 @@ def pooled(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
 
 
 def total(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
-    """Sum values of which the number is not known."""
+    """Sum an unknown number of values."""
     given = ranges[0]
     low, high = 0.0 if given.low >= 0 else -INFINITY, 0.0 if given.high <= 0 else INFINITY
     return Range(low, high, "", given.source if given.source in ("linear", "unknown") else "nonlinear")
 
 
 def exponential(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
-    """Raise e to a power."""
+    """Take the exponential."""
     given = ranges[0]
     low, high = (math.exp(min(end, 700)) if math.isfinite(end) else max(end, 0.0) for end in (given.low, given.high))
     link = given.link.removeprefix("log ") if given.link.startswith("log ") else ""
@@ -312,7 +313,7 @@ def logarithm(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
 
 
 def square(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
-    """Multiply values by themselves; also what becomes of them without their sign."""
+    """Square values."""
     given = ranges[0]
     ends = [product(end, end) for end in (given.low, given.high)]
     return Range(0.0 if given.low < 0 < given.high else min(ends), max(ends), "", "nonlinear")
@@ -325,31 +326,31 @@ def root(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
 
 
 def inverse_root(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
-    """Take 1 over the square root."""
+    """Take the inverse square root."""
     given = ranges[0]
     high = given.low**-0.5 if given.low > 0 else INFINITY
     return Range(0.0, high, "", "constant" if given.source == "constant" else "inverse deviation")
 
 
 def absolute(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
-    """Drop the sign."""
+    """Take the absolute value."""
     given = ranges[0]
     ends = sorted((abs(given.low), abs(given.high)))
     return Range(0.0 if given.low < 0 < given.high else ends[0], ends[1], "", "nonlinear")
 
 
 def affine(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
-    """Multiply and add numbers that are not looked at: a normalization with fixed statistics."""
+    """Apply a batch normalization, whose statistics are ignored, so that the result has no bounds."""
     return Range(source=ranges[0].source)
 
 
 def normalized(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
-    """Divide values by their own norm."""
+    """Divide values by their norm."""
     return Range(-1, 1, "", "normalized")
 
 
 def zero_or(ranges: Sequence[Range], numbers: Sequence[float]) -> Range:
-    """Put zeros beside values."""
+    """Pad values with zeros."""
     return replace(ranges[0], low=min(0.0, ranges[0].low), high=max(0.0, ranges[0].high))
 
 

@@ -1,4 +1,4 @@
-"""Which shapes of an output are those of a classifier."""
+"""The output shapes of classifiers."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 
 def class_count(shape: Sequence[int | str | None], fixed_batch: int | None) -> int | None:
-    """Return K, the number of values for each image, or None where an output is not that of a classifier.
+    """Return K, the number of values per image, or None if the shape is not that of a classifier's output.
 
-    Sides of 1 do not count: ``(N, K)``, ``(N, 1, 1, K)`` and ``(N, K, 1, 1)`` are K values, ``(N,)`` is one.
+    Axes of length 1 are ignored: ``(N, K)``, ``(N, 1, 1, K)`` and ``(N, K, 1, 1)`` are K values, ``(N,)`` is one.
 
     Args:
-        shape: with the batch first; sides that are not known are None or a name.
-        fixed_batch: the only number of images that the model takes at once, or None.
+        shape: the shape, batch axis first; unknown lengths are None or a name.
+        fixed_batch: the fixed batch size of the model, or None.
     """
     if fixed_batch == 1 and len(shape) == 1 and shape[0] not in (1, None):
-        # The axis of a batch of one was dropped.
+        # The model dropped the batch axis of length 1.
         shape = (1, *shape)
     sides = [side for side in shape[1:] if side != 1]
     if not shape or len(sides) > 1:

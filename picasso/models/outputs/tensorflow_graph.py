@@ -1,4 +1,4 @@
-"""The operations of a TensorFlow graph in the words of :mod:`picasso.models.outputs.ranges`, and the scores in it."""
+"""Translate TensorFlow operations for :mod:`picasso.models.outputs.ranges`, and find the logits in a graph."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from picasso.models.tf.feature_layers import reach
 from picasso.models.tf.runtime import tf
 
 FUNCTIONS = Functions(tf.nn.softmax, tf.sigmoid, tf.exp)
-# Operations that pass their first input on unchanged, on the way back from the output.
+# Operations that do not change the values of their first input.
 TRANSPARENT = {
     "Identity", "IdentityN", "StopGradient", "Squeeze", "ExpandDims", "EnsureShape", "Reshape", "Cast", "CheckNumerics",
     "PreventGradient", "PlaceholderWithDefault",
@@ -45,7 +45,7 @@ NAMES = {
     "L2Normalize": "normalize",
 }  # fmt: skip
 CLIPS = {"Relu": (0.0, np.inf), "Relu6": (0.0, 6.0)}
-# How many of the inputs are values; the others say how, such as the axis.
+# The number of inputs that are values; the others are parameters, such as the axis. None for all.
 VALUES = {
     "add": None, "join": None, "multiply": 2, "subtract": 2, "divide": 2, "minimum": 2, "maximum": 2, "linear": 2,
     "bound": 3,
@@ -53,11 +53,11 @@ VALUES = {
 
 
 class GraphReader:
-    """Reads the graph around one tensor.
+    """A reader of a TensorFlow graph.
 
     Args:
-        source: the operation that takes the images.
-        evaluate: gives the values of tensors that do not depend on it.
+        source: the input operation of the images.
+        evaluate: a function that returns the values of tensors that do not depend on the images.
     """
 
     def __init__(self, source: Any, evaluate: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
@@ -75,7 +75,7 @@ class GraphReader:
         return None if value is None else np.asarray(value)
 
     def operation(self, tensor: Any) -> Operation:
-        """Return the operation that gives a tensor."""
+        """Return the operation that computes a tensor."""
         operation = tensor.op
         inputs = list(operation.inputs)
         if operation.type in CLIPS:
@@ -96,7 +96,7 @@ class GraphReader:
 
 
 def in_usual_order(operation: Any) -> bool:
-    """Tell whether the last axis of the weights of a layer is that of its results."""
+    """Tell whether the last axis of a layer's weights is the axis of its results."""
     if operation.type in ("Einsum", "DepthwiseConv2dNative"):
         return False
     attributes = operation.node_def.attr
@@ -104,11 +104,11 @@ def in_usual_order(operation: Any) -> bool:
 
 
 class Scores(NamedTuple):
-    """Scores in a graph, one for each of its output's values.
+    """The scores in a graph from which an output is computed, one for each value of the output.
 
     Attributes:
         values: the scores ``(N, K)``.
-        probabilities: what the graph itself makes of them ``(N, K)``, by the function ``link``.
+        probabilities: the probabilities ``(N, K)`` that the graph computes from them by the function ``link``.
         link: ``"softmax"``, ``"sigmoid"``, ``"log-softmax"`` or ``"tanh"``.
     """
 
@@ -118,15 +118,15 @@ class Scores(NamedTuple):
 
 
 def find_scores(output: Any, reader: GraphReader, count: int) -> Scores | None:
-    """Return the scores that an output was made of, if there are as many as it has values.
+    """Return the scores from which an output is computed, or None unless there is one for each of its values.
 
-    The way back leads through copies, bounds and numbers that are added or multiplied; whether these change the
-    probabilities, only values can tell.
+    The search goes back from the output through copies, clips, and additions and multiplications of constants. Whether
+    these change the probabilities must be checked on values.
 
     Args:
         output: the tensor of the output, of any shape.
-        reader: reads its graph.
-        count: how many values it has for each image.
+        reader: the reader of its graph.
+        count: the number of values per image.
     """
     tensor, inverted = output, False
     while True:
@@ -155,7 +155,7 @@ def find_scores(output: Any, reader: GraphReader, count: int) -> Scores | None:
 
 
 def joined(parts: Sequence[Any], reader: GraphReader, count: int) -> Scores | None:
-    """Return the scores of several tensors whose values follow each other in an output."""
+    """Return the concatenated scores of several tensors that an output concatenates, or None."""
     counts = [part.shape[1:].num_elements() for part in parts]
     if None in counts or sum(counts) != count:
         return None
@@ -167,7 +167,7 @@ def joined(parts: Sequence[Any], reader: GraphReader, count: int) -> Scores | No
     return Scores(values, probabilities, known[0].link)
 
 
-# Operations that end in probabilities, and the scores that go in.
+# The operations that compute probabilities, with their scores.
 BASES: dict[str, Callable[[Any, Any], Scores]] = {
     "Softmax": lambda given, answer: Scores(given, answer, "softmax"),
     "Sigmoid": lambda given, answer: Scores(given, answer, "sigmoid"),

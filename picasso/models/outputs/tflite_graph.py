@@ -1,4 +1,4 @@
-"""The operations of a TFLite file in the words of :mod:`picasso.models.outputs.ranges`."""
+"""Translate the operations of a TFLite file for :mod:`picasso.models.outputs.ranges`."""
 
 from __future__ import annotations
 
@@ -35,28 +35,30 @@ NAMES = {
     "TANH": "tanh", "LOG_SOFTMAX": "log softmax", "ELU": "elu", "GELU": "gelu", "HARD_SWISH": "gelu",
     "L2_NORMALIZATION": "normalize",
 }  # fmt: skip
-# How many of the inputs are values; the others say how, such as the axes.
+# The number of inputs that are values; the others are parameters, such as axes. None for all.
 VALUES = {
     "add": None, "join": None, "linear": 3, "multiply": 2, "subtract": 2, "divide": 2, "minimum": 2, "maximum": 2,
 }  # fmt: skip
 CLIPS = {
     "RELU": (0.0, INFINITY), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0), "RELU_0_TO_1": (0.0, 1.0),
 }  # fmt: skip
-# Operations that multiply values or add to them; those that keep them may move, repeat or leave out some.
+# Operations that scale or shift values, and operations that only move, repeat or drop some.
 AFFINE = {"ADD", "SUB", "MUL", "DIV", "NEG"}
 MOVING = {kind for kind, name in NAMES.items() if name in ("keep", "join", "pad")} - {"QUANTIZE", "DEQUANTIZE"}
-# What an operation that is followed by an activation in one is called besides.
+# The marker of the result of an operation before its fused activation.
 BEFORE_ACTIVATION = "before activation"
 
 
 class TFLiteReader:
-    """Reads the first graph of a file; tensors are their numbers, or a pair for what comes before an activation.
+    """A reader of the first graph of a file.
+
+    Tensors are represented by their indices; the result of an operation before its fused activation is a pair.
 
     Args:
         file: the ``.tflite`` file.
 
     Raises:
-        ImportError: the runtime that is installed does not describe the format.
+        ImportError: the installed runtime does not describe the format.
     """
 
     def __init__(self, file: Path) -> None:
@@ -67,7 +69,7 @@ class TFLiteReader:
         self._activations = words(self._schema.ActivationFunctionType)
         self._makers = {int(output): one for one in self._graph.operators for output in one.outputs}
         self._varying = {int(index) for index in self._graph.inputs}
-        # Operations come in an order in which each follows those that it depends on.
+        # Operations are in topological order.
         for one in self._graph.operators:
             if self._varying.intersection(map(int, one.inputs)):
                 self._varying.update(map(int, one.outputs))
@@ -77,9 +79,9 @@ class TFLiteReader:
         return not isinstance(tensor, tuple) and tensor not in self._varying
 
     def behind_first_operations(self) -> list[int]:
-        """Return the tensors that come of the input by moving and scaling, and that another operation takes.
+        """Return the affine functions of the input that other operations use, as indices of tensors.
 
-        None where that is the input itself.
+        The list is empty if another operation uses the input itself.
         """
         (source,) = map(int, self._graph.inputs)
         scaled, ends = {source}, dict[int, None]()
@@ -99,7 +101,7 @@ class TFLiteReader:
         return [] if source in ends else list(ends)
 
     def constant(self, tensor: int) -> NDArray[Any] | None:
-        """Return the values of a tensor that the file stores, dequantized; None where they are packed otherwise."""
+        """Return the dequantized values of a stored tensor; None if it is not stored or of an unsupported type."""
         stored = self._graph.tensors[tensor]
         data = self._model.buffers[stored.buffer].data
         types = {"FLOAT32": np.float32, "FLOAT16": np.float16, "INT8": np.int8, "UINT8": np.uint8, "INT32": np.int32}
@@ -121,7 +123,7 @@ class TFLiteReader:
         return np.asarray(dequantized, np.float64)
 
     def operation(self, tensor: Any) -> Operation:
-        """Return the operation that gives a tensor; an activation at its end is an operation of its own."""
+        """Return the operation that computes a tensor; a fused activation is a separate operation."""
         number = tensor[0] if isinstance(tensor, tuple) else tensor
         maker = self._makers.get(number)
         if maker is None:
@@ -130,7 +132,7 @@ class TFLiteReader:
         if fused != "NONE" and not isinstance(tensor, tuple):
             return activation(fused, [(number, BEFORE_ACTIVATION)])
         kind = self._kind(maker)
-        # -1 stands for an input that is left out.
+        # -1 marks an omitted optional input.
         inputs = [int(index) for index in maker.inputs if index >= 0]
         if kind in CLIPS:
             return activation(kind, inputs)
@@ -146,10 +148,10 @@ class TFLiteReader:
 
 
 def activation(kind: str, inputs: list[Any]) -> Operation:
-    """Return an activation that may end another operation."""
+    """Return the operation of an activation."""
     return Operation("clip", inputs, CLIPS[kind]) if kind in CLIPS else Operation(NAMES.get(kind, "unknown"), inputs)
 
 
 def words(enumeration: Any) -> dict[int, str]:
-    """Return the names of the numbers in an enumeration of the format."""
+    """Return the names of the members of an enumeration of the format, by value."""
     return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
