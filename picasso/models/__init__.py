@@ -1,6 +1,6 @@
-"""Models: one interface, one file per format that implements it, and the way to load one.
+"""Image classifiers: the interface of models, one implementation per file format, and loading.
 
-Names are imported when first used, so that a file can be scanned at once.
+``load_model`` and ``load_configured`` are imported on first use, so that scanning a file needs no framework.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from the module it lives in."""
+    """Import a public function from its module on first use."""
     if name not in ("load_configured", "load_model"):
         raise AttributeError(f"module 'picasso.models' has no attribute {name!r}")
     from picasso.models import loading

@@ -1,4 +1,4 @@
-"""The arrays that go in and out of models; batch first, channels last."""
+"""The types of the arrays that models take and return: batch first, channels last."""
 
 from typing import Any
 
@@ -14,6 +14,6 @@ Shape = tuple[int, int, int]
 
 
 def fill_up(array: NDArray[Any], size: int) -> NDArray[Any]:
-    """Return ``array`` with zeros appended until its length is a multiple of ``size``, and not 0."""
+    """Return ``array`` with zeros appended until its length is a positive multiple of ``size``."""
     missing = -len(array) % size or (0 if len(array) else size)
     return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])

@@ -1,4 +1,4 @@
-"""What Picasso asks of a model: NumPy arrays in, NumPy arrays out, whatever the framework behind it."""
+"""The interface of a model: it takes and returns NumPy arrays, independent of the framework."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ log = logging.getLogger(__name__)
 class Model(Framework):
     """An image classifier.
 
-    Derive from :class:`picasso.models.keras.KerasModel` or :class:`picasso.models.tensorflow.TFModel` to bring
-    your own, and override :meth:`preprocess` and :meth:`decode_prob` (or :meth:`class_names`) where yours
-    differs. Another framework derives from this class and implements :meth:`load` and the ``batch_*`` methods.
+    To customize a model, derive from :class:`picasso.models.keras.KerasModel` or
+    :class:`picasso.models.tensorflow.TFModel` and override :meth:`preprocess`, :meth:`decode_prob` or
+    :meth:`class_names`. To support another framework, derive from this class and implement :meth:`load` and the
+    ``batch_*`` methods.
 
     Arrays are float32, batch first, channels last: ``(N, H, W, C)`` for inputs, ``(N, K)`` for K classes.
     """
 
     framework = "custom"
-    #: What kind of file it was loaded from, in words.
+    #: The name of the file format that it was loaded from.
     format: str = ""
     capabilities: frozenset[Capability] = frozenset({Capability.PREDICTIONS})
 
@@ -48,66 +49,67 @@ class Model(Framework):
     num_classes: int = 0
     checkpoint: str = ""
     checkpoint_time: str = ""
-    #: The files, or folders of files, that it was loaded from; they are what :attr:`fingerprint` is made of.
+    #: The files or folders that it was loaded from; :attr:`fingerprint` is computed from them.
     files: tuple[Path, ...] = ()
     logits_found: str = ""
-    #: What the values of the output are taken for, in words.
+    #: A description of how the values of the output are interpreted.
     output_found: str = ""
-    #: The only number of inputs that the model takes at once, or None where any will do.
+    #: The fixed batch size of the model, or None if it accepts any.
     fixed_batch: int | None = None
     notes: tuple[str, ...] = ()
-    #: By how much the probabilities and the logits of one image differ from one answer to the next, by chance or with
-    #: the other images of a batch; 0 for a model that answers alike. warm_up() finds it out.
+    #: The maximum difference of one image's probabilities, and logits, between repeated predictions, at random or
+    #: because of the other images of a batch; 0 for a deterministic model. warm_up() measures both.
     noise: float = 0.0
     logit_noise: float = 0.0
 
-    #: How much reading a model file may cost. Set before load(), which hands it to :func:`picasso.models.scan.require`.
+    #: The limits on reading a model file. Set before load(), which passes them to :func:`picasso.models.scan.require`.
     limits = Limits()
-    #: How many megabytes the windows of an occlusion map may take at once, where only changes are computed.
+    #: The maximum memory of a batch of occluded windows, in megabytes, if only changes are computed.
     occlusion_mb = 150
 
-    # How many classes decode_prob() lists; the original's name for it.
+    # The number of classes that decode_prob() returns. The name is that of the original Picasso.
     top_probs = 5
-    #: What the values of the output are, where the user says it: a word of :class:`~picasso.models.outputs.OutputKind`.
+    #: The kind of output that the user configured, a value of :class:`~picasso.models.outputs.OutputKind`, or "".
     output_kind: str = ""
-    #: Whether load() takes notice of it.
+    #: True if load() uses output_kind.
     reads_output_kind: bool = False
-    #: How images become inputs, where view(), encode() and preprocess() are not overridden.
+    #: How images are preprocessed, unless view(), encode() or preprocess() are overridden.
     preprocessing = Preprocessing()
-    #: The class names, where class_names() is not overridden.
+    #: The class names, unless class_names() is overridden.
     labels: tuple[str, ...] = ()
 
     @abstractmethod
     def load(self, *arguments: Any, **options: Any) -> None:
-        """Load the model; each class names its own arguments, which the setting ``MODEL_LOAD_ARGS`` fills.
+        """Load the model. Each class defines its own arguments, which come from the setting ``MODEL_LOAD_ARGS``.
 
         Raises:
-            ModelError: the files are missing, broken, or hold no image classifier.
+            ModelError: the files are missing, broken, or contain no image classifier.
         """
 
-    # ---- images to numbers ------------------------------------------------------------------------------
+    # ---- preprocessing ----------------------------------------------------------------------------------
 
     def open_image(self, source: bytes | NDArray[Any], name: str) -> Any:
-        """Turn the bytes of a file, or an array handed in from Python, into what view() and preprocess() take.
+        """Decode the bytes of a file, or convert an array from Python, to the argument of view() and preprocess().
 
-        By default an upright PIL image in mode L or RGB. Override it for files that Pillow can't read and for more
-        than four channels; then override :meth:`view`, for an image to draw maps over, and :meth:`preprocess` too.
+        The default returns an upright PIL image in mode L or RGB. Override it for files that Pillow can't read or
+        for more than four channels; then override :meth:`view` (for an image to draw maps over) and
+        :meth:`preprocess` too.
 
         Args:
             source: all bytes of the file, or the array.
-            name: what the user calls it, for messages.
+            name: the name of the image in messages.
         """
         return decode.read(source, name) if isinstance(source, bytes) else decode.from_array(source, name).image
 
     def opens_images(self) -> bool:
-        """Tell whether :meth:`open_image` is a method of the user's."""
+        """Tell whether :meth:`open_image` is overridden."""
         return self._overrides("open_image")
 
     def opened(self, source: bytes | NDArray[Any], name: str) -> Any:
-        """Return what :meth:`open_image` makes of a file or an array.
+        """Return the result of :meth:`open_image` for a file or an array.
 
         Raises:
-            ModelCodeError: it failed.
+            ModelCodeError: open_image() raised an exception.
         """
         try:
             return self.open_image(source, name)
@@ -118,31 +120,31 @@ class Model(Framework):
             raise ModelCodeError(why) from error
 
     def view(self, image: Image.Image) -> Image.Image:
-        """Return the image as the model sees it: ``W x H`` pixels, grey or colour, nothing cropped away later.
+        """Return the image as the model sees it: ``W x H`` pixels, grey or colour, already cropped and resized.
 
-        Maps are drawn over this image, and occlusion paints on it. By default :attr:`preprocessing` says how;
-        override it where :meth:`preprocess` crops, pads or inverts in another way.
+        Maps are drawn over this image, and occlusion paints on it. The default applies :attr:`preprocessing`.
+        Override it if :meth:`preprocess` crops, pads or inverts in another way.
         """
         return self.preprocessing.view(image, self.input_shape)
 
     def encode(self, views: Sequence[Image.Image]) -> Array:
-        """Turn images as the model sees them into its input ``(N, H, W, C)``, as :attr:`preprocessing` says.
+        """Return the input ``(N, H, W, C)``, float32, of images as the model sees them, by :attr:`preprocessing`.
 
-        Where :meth:`preprocess` is overridden and this is not, it is taken to accept such images too.
+        If only :meth:`preprocess` is overridden, it is called, and must accept such images too.
         """
         if self._overrides("preprocess"):
             return np.asarray(self.preprocess(list(views)), np.float32)
         return self.preprocessing.encode(views, self.input_shape)
 
     def preprocess(self, raw_inputs: Sequence[Image.Image]) -> Array:
-        """Turn any images, of any size and mode, into the model's input ``(N, H, W, C)`` float32."""
+        """Return the input ``(N, H, W, C)``, float32, of images of any size and mode."""
         return self.encode([self.view(image) for image in raw_inputs])
 
     def inputs_of(self, originals: Sequence[Any]) -> Array:
-        """Return what :meth:`preprocess` makes of images, checked.
+        """Return the result of :meth:`preprocess`, ``(N, H, W, C)`` float32, after checking its shape.
 
         Raises:
-            ModelError: it failed (a ModelCodeError), or gave an array of another shape than the model takes.
+            ModelError: preprocess() raised an exception (a ModelCodeError) or returned an array of another shape.
         """
         try:
             inputs = np.asarray(self.preprocess(originals), np.float32)
@@ -156,11 +158,13 @@ class Model(Framework):
         return inputs
 
     def takes_values(self, values: str, why: str) -> None:
-        """Note for which pixel values the model's file says that it was made, unless the user said something else.
+        """Set the pixel values that the model's file asks for, unless the user configured others.
+
+        A note is added if the user's values differ.
 
         Args:
             values: a key of :data:`picasso.models.preprocessing.RANGES`.
-            why: how the file says so, such as "the model rescales its input itself".
+            why: the evidence in the file, such as "the model rescales its input itself".
         """
         if not self.preprocessing.values:
             self.preprocessing = replace(self.preprocessing, values=values, evidence=why)
@@ -171,14 +175,14 @@ class Model(Framework):
             )
 
     def takes_integers(self, limits: tuple[int, int]) -> None:
-        """Note that the model's input takes integers from the one to the other, which are plain pixel values."""
+        """Set the pixel values of a model with integer inputs from ``limits[0]`` to ``limits[1]``: unscaled pixels."""
         self.takes_values("-128..127" if limits[0] == -128 else "0..255", "the input of the model takes integers")
 
     def shape_of_preprocess(self) -> Shape | None:
-        """Return the shape ``(H, W, C)`` that :meth:`preprocess` of a class makes of images of any size.
+        """Return the shape ``(H, W, C)`` of the arrays that an overridden :meth:`preprocess` returns.
 
-        None where it is not overridden, fails on blank images, or gives another shape for another size. A class may
-        also say ``input_shape`` itself.
+        A class may also define ``input_shape`` itself. None if preprocess() is not overridden, fails on blank images,
+        or returns different shapes for different sizes.
         """
         if 0 not in self.input_shape:
             return self.input_shape
@@ -194,16 +198,16 @@ class Model(Framework):
         shape = found.pop()
         return None if found or len(shape) != 3 else (int(shape[0]), int(shape[1]), int(shape[2]))
 
-    # ---- numbers to classes -------------------------------------------------------------------------------
+    # ---- classes ------------------------------------------------------------------------------------------
 
     def class_names(self) -> Sequence[str]:
-        """Return the K class names in the order of the output; by default the labels, else ``"0"``, ``"1"``, ..."""
+        """Return the K class names in the order of the output: the labels, or without them ``"0"``, ``"1"``, ..."""
         return self.labels or [str(index) for index in range(self.num_classes)]
 
     def decode_prob(self, class_probabilities: NDArray[Any]) -> list[list[Prediction]]:
-        """Return per row of ``(N, K)`` probabilities its :attr:`top_probs` classes, the most probable first."""
+        """Return the :attr:`top_probs` most probable classes, best first, for each row of probabilities ``(N, K)``."""
         names = self.class_names()
-        # Stable, so that equal probabilities keep the order of the output.
+        # A stable sort keeps equal probabilities in the order of the output.
         order = np.argsort(-class_probabilities, axis=1, kind="stable")[:, : self.top_probs]
         return [
             [Prediction(index=int(k), name=names[k], prob=float(row[k])) for k in best]
@@ -211,10 +215,10 @@ class Model(Framework):
         ]
 
     def best_classes(self, probabilities: Array) -> list[tuple[Prediction, ...]]:
-        """Return what :meth:`decode_prob` gives, checked and with numbers as numbers.
+        """Return the result of :meth:`decode_prob`, validated and converted to Python numbers.
 
         Raises:
-            ModelError: it gave another number of rows, or entries without index, name and prob.
+            ModelError: decode_prob() returned another number of rows, or entries without index, name or prob.
         """
         decoded = self.decode_prob(probabilities)
         try:
@@ -226,18 +230,18 @@ class Model(Framework):
             raise ModelError(f"decode_prob() of the model gave {len(rows)} lists for {len(probabilities)} images.")
         return rows
 
-    # ---- answers ------------------------------------------------------------------------------------------
+    # ---- predictions --------------------------------------------------------------------------------------
 
     @property
     def batch_size(self) -> int:
-        """Return how many inputs go through the model at once; more for small ones, never an unbounded amount."""
+        """The number of inputs per batch: 16 to 256, more for smaller inputs, unless the model has a fixed size."""
         return self.fixed_batch or int(np.clip(2_500_000 // max(1, int(np.prod(self.input_shape))), 16, 256))
 
     def predict(self, inputs: Array) -> Array:
-        """Return the class probabilities ``(N, K)``, in 0..1.
+        """Return the class probabilities ``(N, K)``, float32 in 0..1, of inputs ``(N, H, W, C)``.
 
         Raises:
-            ModelError: the model answered another shape, NaN, or values that are no probabilities.
+            ModelError: the model returned another shape, NaN, or values outside 0..1.
         """
         result = self._batched(self.batch_probabilities, inputs)
         if result.shape != (len(inputs), self.num_classes):
@@ -249,15 +253,15 @@ class Model(Framework):
         return result
 
     def check_output(self, inputs: Array) -> tuple[str, ...]:
-        """Return what the answers to real images ``(N, H, W, C)`` say against what the output was taken for."""
+        """Return warnings if the predictions for real images ``(N, H, W, C)`` contradict the assumed kind of output."""
         return ()
 
     def occlude(self, image: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
-        """Return the class probabilities behind many windows, as they come, in any order.
+        """Return the class probabilities of an image with each of many windows covered, lazily and in any order.
 
         Args:
             image: an input ``(H, W, C)``.
-            fill: what is seen in a window, ``(H, W, C)``: plain paint, or another image.
+            fill: the input ``(H, W, C)`` whose values replace those in a window: plain paint, or another image.
             boxes: the windows as (left, top, right, bottom) in pixels, none of them empty.
         """
         parts = (
@@ -267,24 +271,24 @@ class Model(Framework):
         return Occlusion(parts, "a whole image for each window")
 
     def occlusion_passes(self, boxes: Sequence[Box]) -> float:
-        """Return how many whole images :meth:`occlude` is worth for windows."""
+        """Return the cost of :meth:`occlude` for these windows, as a number of predictions of whole images."""
         return len(boxes)
 
     def log_odds(self, probabilities: Array, classes: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return the log-odds of some classes from answers of this model; see :func:`picasso.models.odds.log_odds`."""
+        """Return the log-odds of some classes from probabilities; see :func:`picasso.models.odds.log_odds`."""
         return odds.log_odds(probabilities, classes)
 
     def logits(self, inputs: Array) -> Array:
-        """Return the scores ``(N, K)`` before the softmax or sigmoid."""
+        """Return the logits ``(N, K)``, float32: the scores before the softmax or sigmoid."""
         return self._batched(self.batch_logits, inputs)
 
     def input_gradients(self, inputs: Array, classes: Sequence[int] | Classes) -> Array:
-        """Return d logit[class] / d input.
+        """Return the gradients d logit[class] / d input, float32.
 
         Args:
             inputs: ``(N, H, W, C)``.
-            classes: one class per input, for gradients ``(N, H, W, C)``; or k of them per input, ``(N, k)``, for
-                gradients ``(N, k, H, W, C)``, which takes less time than asking k times.
+            classes: the index of one class per input, ``(N,)``, for gradients ``(N, H, W, C)``; or of k classes per
+                input, ``(N, k)``, for gradients ``(N, k, H, W, C)``, which is faster than k separate calls.
         """
         chosen = np.asarray(classes, np.int64)
         answer = self.batch_class_gradients if chosen.ndim == 2 else self.batch_input_gradients
@@ -293,15 +297,15 @@ class Model(Framework):
     def guided_gradients(self, inputs: Array, classes: Classes) -> Array:
         """Return d logit[class] / d input for k classes per input, ``(N, k, H, W, C)``, by guided backpropagation.
 
-        Springenberg et al., arXiv 1412.6806: on the way back, rectifiers (ReLU) let positive gradients pass only.
+        Springenberg et al., arXiv 1412.6806: in the backward pass, ReLUs propagate only positive gradients.
 
         Raises:
-            ModelError: the model has no rectifiers, or they can't be got at.
+            ModelError: the model has no ReLUs, or their gradient can't be replaced.
         """
         return self._batched(self.batch_guided_gradients, inputs, np.asarray(classes, np.int64))
 
     def feature_maps(self, inputs: Array, layer: str | None = None) -> Array:
-        """Return the feature maps ``(N, h, w, c)`` of a layer, by default the last before the head."""
+        """Return the feature maps ``(N, h, w, c)``, float32, of a layer; by default the last one before the head."""
         return self._batched(lambda part: self.batch_feature_maps(part, self.layer(layer)), inputs)
 
     def feature_gradients(self, inputs: Array, classes: Sequence[int] | Classes, layer: str | None = None) -> Array:
@@ -311,11 +315,15 @@ class Model(Framework):
         return self._batched(lambda part, k: self.batch_feature_gradients(part, k, name), inputs, chosen)
 
     def layers(self) -> Sequence[Layer]:
-        """Return the layers that have feature maps, first to last."""
+        """Return the layers with feature maps, first to last."""
         return []
 
     def layer(self, name: str | None) -> str:
-        """Return ``name`` if it is a layer with feature maps, or the default layer's name for None."""
+        """Return ``name`` if it is a layer with feature maps, or the name of the default layer for None.
+
+        Raises:
+            ModelError: there is no such layer, or none with feature maps.
+        """
         layers = self.layers()
         for candidate in layers:
             if candidate.name == name or (name is None and candidate.default):
@@ -324,15 +332,15 @@ class Model(Framework):
             raise ModelError(f"{type(self).__name__} has no layer with feature maps.")
         raise ModelError(f"There is no layer {name!r}; the layers are {', '.join(one.name for one in layers)}.")
 
-    # ---- who it is ----------------------------------------------------------------------------------------
+    # ---- description --------------------------------------------------------------------------------------
 
     @cached_property
     def fingerprint(self) -> str:
-        """The SHA-256 of :attr:`files` as they were when this was first asked; "" where load() named none."""
+        """The SHA-256 of :attr:`files`, computed on first access; "" if load() set no files."""
         return provenance.fingerprint(self.files)
 
     def card(self) -> ModelInfo:
-        """Return what pages, the API and results show of this model."""
+        """Return the description of this model for pages, the API and results."""
         return ModelInfo(
             name=type(self).__name__,
             framework=self.framework,
@@ -351,43 +359,45 @@ class Model(Framework):
         )
 
     def preprocesses_by_name(self) -> bool:
-        """Tell whether :attr:`preprocessing` alone turns views into inputs, rather than a method of the user's."""
+        """Tell whether views are encoded by :attr:`preprocessing` alone, without an overridden method."""
         return not (self._overrides("encode") or self._overrides("preprocess"))
 
     def encodes_by_pixel(self) -> bool:
-        """Tell whether encode() is known to make each number of one pixel only: it is Picasso's own."""
+        """Tell whether each input value is known to depend on one pixel only: encode() is Picasso's own."""
         return self.preprocesses_by_name() and type(self.preprocessing) is Preprocessing
 
     def describe_preprocessing(self) -> str:
-        """Say how an image becomes an input: by :attr:`preprocessing`, or by methods of the class."""
+        """Return a description of the preprocessing: :attr:`preprocessing`, or overridden methods."""
         if self._overrides("preprocess"):
             return "a function of yours"
         described = self.preprocessing.describe()
         return f"{type(self).__name__}.view(), then {described}" if self._overrides("view") else described
 
     def doubts(self) -> tuple[str, ...]:
-        """Return what is a guess and should be confirmed by the user."""
+        """Return notes on assumptions that the user should confirm."""
         return () if self.preprocessing.values or not self.preprocesses_by_name() else (guess(),)
 
     def _overrides(self, method: str) -> bool:
-        """Tell whether a method was replaced, in a class or on this very model."""
+        """Tell whether a method is overridden, in a class or on this instance."""
         return getattr(getattr(self, method), "__func__", None) is not getattr(Model, method)
 
     def warm_up(self) -> None:
-        """Answer one image of noise, so that the first real one does not wait for compilation.
+        """Predict one image of noise, so that the first real one does not wait for compilation.
+
+        It also measures :attr:`noise` and :attr:`logit_noise`.
 
         Raises:
             ModelError: preprocess() fails, or the number of class names differs from the number of classes.
         """
-        # Here, because it takes a model.
+        # Imported here, because that module imports this one.
         from picasso.models import determinism
 
         height, width, _ = self.input_shape
         if self.opens_images():
-            # Nobody knows here what such a class opens.
+            # The type of the images of such a class is unknown.
             probe = np.zeros((1, *self.input_shape), np.float32)
         else:
-            # Not an empty one: models that divide by an image's own maximum or deviation have no answer to it.
+            # Not a blank image: custom preprocessing may divide by the image's maximum or standard deviation.
             probe = self.inputs_of(determinism.probes(width, height)[:1])
         self.predict(probe)
         if Capability.GRADIENTS in self.capabilities:
@@ -401,8 +411,8 @@ class Model(Framework):
             )
 
     def _look_for_chance(self) -> None:
-        """Find out whether the same image is answered alike, and note where it is not."""
-        # Here, because it takes a model.
+        """Measure whether repeated predictions of an image are equal, and add a note if they are not."""
+        # Imported here, because that module imports this one.
         from picasso.models import determinism
 
         height, width, _ = self.input_shape
@@ -410,14 +420,14 @@ class Model(Framework):
             inputs = self.inputs_of(determinism.probes(width, height))
             self.noise, self.logit_noise = determinism.differences(self, inputs)
         except PicassoError:
-            # A function of the user's may refuse such images.
+            # Overridden methods may reject such images.
             log.info("whether the model answers alike could not be found out", exc_info=True)
             return
         if self.noise or self.logit_noise:
             self.notes += (determinism.sentence(self.noise, self.logit_noise),)
 
     def _batched(self, answer: Callable[..., Array], inputs: Array, *others: NDArray[Any]) -> Array:
-        """Answer any number of inputs in batches of bounded size; one of a fixed size is filled up and cut."""
+        """Call ``answer`` on batches of bounded size; for a fixed batch size, the last batch is padded with zeros."""
         inputs = np.asarray(inputs, np.float32)
         if inputs.shape[1:] != self.input_shape:
             shape = ", ".join(map(str, self.input_shape))

@@ -1,4 +1,4 @@
-"""Why this class and not that one: two classes against each other, as a class of their own."""
+"""Contrastive explanations: "class a rather than class b" as an additional class of a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ from picasso.models.occlusion import Box, Occlusion
 
 
 def contrasted(model: Model, wanted: Sequence[Wanted]) -> tuple[Model, list[int]]:
-    """Return a model that has a class for each pair among the wanted ones, and the numbers of all that are wanted."""
+    """Return a model with an additional class for each wanted pair, and the indices of all wanted classes.
+
+    Args:
+        model: any model.
+        wanted: class indices, or pairs (a, b) of them for "a rather than b".
+    """
     pairs = [(one[0], one[1]) for one in wanted if not isinstance(one, int)]
     if not pairs:
         return model, [one for one in wanted if isinstance(one, int)]
@@ -28,15 +33,15 @@ def contrasted(model: Model, wanted: Sequence[Wanted]) -> tuple[Model, list[int]
 
 
 class Contrasted(Model):
-    """A model with more classes: each of them is one class against another.
+    """A model with additional classes "a rather than b".
 
-    The logit of "a rather than b" is ``s_a - s_b``, and its probability ``p_a / (p_a + p_b)``: that of ``a`` if it must
-    be one of the two. For a softmax the second is the sigmoid of the first. So whatever makes a map of a class makes
-    one of a contrast too. All else is what the model itself answers.
+    The logit of "a rather than b" is ``s_a - s_b``. Its probability is ``p_a / (p_a + p_b)``: the probability of ``a``
+    given that the class is a or b. For a softmax, this is the sigmoid of that logit. So every visualization of a
+    class also applies to a contrast. Everything else is delegated to the model.
 
     Args:
         model: any model.
-        pairs: the classes (a, b); they follow the model's own.
+        pairs: the pairs of class indices (a, b); their indices follow those of the model's own classes.
     """
 
     def __init__(self, model: Model, pairs: Sequence[tuple[int, int]]) -> None:
@@ -50,71 +55,71 @@ class Contrasted(Model):
         self._against = np.concatenate([np.full_like(own, -1), [other for _, other in pairs]]).astype(np.int64)
 
     def load(self, *arguments: Any, **options: Any) -> None:
-        """Do nothing: the model is loaded."""
+        """Do nothing: the model is already loaded."""
 
-    # ---- as the model itself ------------------------------------------------------------------------------
+    # ---- delegated to the model ---------------------------------------------------------------------------
 
     def opens_images(self) -> bool:
-        """Ask the model."""
+        """Tell whether the model overrides open_image()."""
         return self._model.opens_images()
 
     def open_image(self, source: bytes | NDArray[Any], name: str) -> Any:
-        """Ask the model."""
+        """Decode an image with the model."""
         return self._model.open_image(source, name)
 
     def view(self, image: Image.Image) -> Image.Image:
-        """Ask the model."""
+        """Return the image as the model sees it."""
         return self._model.view(image)
 
     def encode(self, views: Sequence[Image.Image]) -> Array:
-        """Ask the model."""
+        """Return the model's input ``(N, H, W, C)`` of views."""
         return self._model.encode(views)
 
     def preprocess(self, raw_inputs: Sequence[Image.Image]) -> Array:
-        """Ask the model."""
+        """Return the model's input ``(N, H, W, C)`` of images."""
         return self._model.preprocess(raw_inputs)
 
     def encodes_by_pixel(self) -> bool:
-        """Ask the model."""
+        """Tell whether each input value depends on one pixel only."""
         return self._model.encodes_by_pixel()
 
     def best_classes(self, probabilities: Array) -> list[tuple[Prediction, ...]]:
-        """Ask the model for the best of its own classes."""
+        """Return the most probable of the model's own classes, for each row."""
         return self._model.best_classes(probabilities[:, : self._model.num_classes])
 
     def layers(self) -> Sequence[Layer]:
-        """Ask the model."""
+        """Return the model's layers with feature maps."""
         return self._model.layers()
 
     def card(self) -> ModelInfo:
-        """Return the model's card."""
+        """Return the model's description."""
         return self._model.card()
 
     def batch_feature_maps(self, inputs: Array, layer: str) -> Array:
-        """Ask the model."""
+        """Return the model's feature maps ``(n, h, w, c)``."""
         return self._model.batch_feature_maps(inputs, layer)
 
-    # ---- with the pairs -----------------------------------------------------------------------------------
+    # ---- extended by the pairs ----------------------------------------------------------------------------
 
     def class_names(self) -> Sequence[str]:
-        """Return the model's names, and "a rather than b" for each pair."""
+        """Return the model's class names, and "a rather than b" for each pair."""
         names = list(map(str, self._model.class_names()))
         pairs = zip(self._for[len(names) :], self._against[len(names) :], strict=True)
         return [*names, *(f"{names[one]} rather than {names[other]}" for one, other in pairs)]
 
     def batch_probabilities(self, inputs: Array) -> Array:
-        """Return the probabilities, those of the pairs last."""
+        """Return the probabilities ``(n, K + pairs)``, 0..1, with those of the pairs last."""
         return self._with_shares(self._model.batch_probabilities(inputs))
 
     def occlude(self, image: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
-        """Return what the model answers behind windows, with the pairs."""
+        """Return the class probabilities of an image with each window covered, including the pairs."""
         occlusion = self._model.occlude(image, fill, boxes)
-        # The same object, for its method may change while the parts are computed.
+        # The same object, because its ``method`` may change while the parts are computed.
         occlusion.parts = ((members, self._with_shares(part)) for members, part in occlusion.parts)
         return occlusion
 
     def log_odds(self, probabilities: Array, classes: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return the log-odds of the model's own classes, and of pairs: of the one against the other."""
+        """Return the log-odds, ``ln(p_a / p_b)`` for a pair, and where they are precise, both ``(n, k)``."""
         own = probabilities[:, : self._model.num_classes]
         exact = own.astype(np.float64)
         parts = [
@@ -127,32 +132,32 @@ class Contrasted(Model):
         return np.concatenate(values, axis=1), np.concatenate(known, axis=1)
 
     def occlusion_passes(self, boxes: Sequence[Box]) -> float:
-        """Ask the model."""
+        """Return the model's cost of :meth:`occlude`, in predictions of whole images."""
         return self._model.occlusion_passes(boxes)
 
     def batch_logits(self, inputs: Array) -> Array:
-        """Return the logits; those of the pairs are differences."""
+        """Return the logits ``(n, K + pairs)``; the logit of a pair is the difference of its classes' logits."""
         logits = self._model.batch_logits(inputs)
         return np.asarray(logits[:, self._for] - np.where(self._against < 0, 0, logits[:, self._against]))
 
     def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
-        """Return the gradients; those of the pairs are differences."""
+        """Return the gradients of the logits; those of pairs are differences."""
         return self._difference(lambda chosen: self._model.batch_input_gradients(inputs, chosen), classes)
 
     def batch_class_gradients(self, inputs: Array, classes: Classes) -> Array:
-        """Return the gradients for several classes; those of the pairs are differences."""
+        """Return the gradients of the logits for several classes; those of pairs are differences."""
         return self._difference(lambda chosen: self._model.batch_class_gradients(inputs, chosen), classes)
 
     def batch_guided_gradients(self, inputs: Array, classes: Classes) -> Array:
-        """Return the guided gradients for several classes; those of the pairs are differences."""
+        """Return the guided gradients for several classes; those of pairs are differences."""
         return self._difference(lambda chosen: self._model.batch_guided_gradients(inputs, chosen), classes)
 
     def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
-        """Return the gradients at a layer; those of the pairs are differences."""
+        """Return the gradients of the logits at a layer; those of pairs are differences."""
         return self._difference(lambda chosen: self._model.batch_feature_gradients(inputs, chosen, layer), classes)
 
     def _with_shares(self, probabilities: Array) -> Array:
-        """Return probabilities with the shares of the pairs; where both are 0 neither is the more probable."""
+        """Return the probabilities with those of the pairs appended; 0.5 for a pair whose probabilities are both 0."""
         exact = probabilities.astype(np.float64)
         count = self._model.num_classes
         one, other = exact[:, self._for[count:]], exact[:, self._against[count:]]
@@ -161,7 +166,7 @@ class Contrasted(Model):
         return np.concatenate([probabilities, shares.astype(np.float32)], axis=1)
 
     def _difference(self, answer: Callable[[Classes], Array], classes: Classes) -> Array:
-        """Return answers for classes, less those for the classes that they stand against."""
+        """Return ``answer`` for the classes, minus ``answer`` for the second class of each pair."""
         against = self._against[classes]
         answers = answer(self._for[classes])
         if (against < 0).all():

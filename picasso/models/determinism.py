@@ -1,4 +1,4 @@
-"""Whether a model answers the same image the same way each time, wherever in a batch it is."""
+"""Measure whether a model is deterministic: equal predictions for an image in every call and batch position."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability
 
-# Probabilities that differ by less do so because of rounding, which depends on the size of a batch.
+# Smaller differences of probabilities are rounding errors, which depend on the batch size.
 ALIKE = 1e-4
-# How many more answers tell how far chance goes, where it is at work.
+# The number of additional predictions that measure the size of random differences.
 REPEATS = 8
 
 
 def probes(width: int, height: int) -> list[Image.Image]:
-    """Return two images that differ: noise in colour, and a gradient."""
+    """Return two different RGB images: colour noise and a horizontal gradient."""
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     gradient = np.broadcast_to(np.linspace(0, 255, width)[None, :, None], (height, width, 3))
     return [Image.fromarray(noise), Image.fromarray(gradient.astype(np.uint8))]
 
 
 def differences(model: Model, inputs: Array) -> tuple[float, float]:
-    """Return by how much the probabilities of one image differ, and its logits, at most, between some answers.
+    """Return the maximum difference of one image's probabilities, and of its logits, between several predictions.
 
-    Both are 0 where only rounding is seen. Logits are looked at only where they are known and needed.
+    Both are 0 if all differences are rounding errors. Logits are compared only if the model gives gradients.
 
     Args:
         model: a loaded model.
-        inputs: two images, as :func:`probes`, as its input.
+        inputs: the inputs ``(2, H, W, C)`` of two images, such as :func:`probes`.
     """
     one, other = inputs
     together, apart = np.stack([one, other, one]), np.stack([other, one])
     first, second = model.predict(together), model.predict(apart)
     found = max(spread(first[[0, 2]], second[[1]]), spread(first[[1]], second[[0]]))
-    # Where a model is sure of itself, chance hardly moves its probabilities, but its logits.
+    # If the model is certain, randomness hardly changes its probabilities, but it changes its logits.
     sure = float(first.max(axis=1).min()) > 1 - ALIKE
     known = Capability.GRADIENTS in model.capabilities
     if found < ALIKE and not (sure and known):
@@ -55,12 +55,12 @@ def differences(model: Model, inputs: Array) -> tuple[float, float]:
 
 
 def spread(*answers: Array) -> float:
-    """Return by how much answers ``(n, K)`` to one image differ."""
+    """Return the maximum range of a class's values across answers ``(n, K)`` to one image."""
     return float(np.ptp(np.concatenate(answers), axis=0).max())
 
 
 def sentence(probabilities: float, logits: float) -> str:
-    """Say what :func:`differences` found."""
+    """Return a note for the user on the result of :func:`differences`."""
     by = f"probabilities by up to {probabilities:.2g}" if probabilities >= ALIKE else f"logits by up to {logits:.2g}"
     return (
         f"The same image is not always answered alike: its {by}, from one answer to the next or with the other images "

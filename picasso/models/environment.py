@@ -1,6 +1,6 @@
-"""What has to be right before a framework is imported: the backend that Keras runs on, and the versions.
+"""Checks before a framework is imported: the backend of Keras, and the versions of packages.
 
-Keras decides its backend once, while it is imported.
+Keras chooses its backend once, on import.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib import metadata
 from picasso.errors import ModelError
 
 BACKEND = "tensorflow"
-# The oldest versions that model files are read with, as in pyproject.toml; earlier ones do less against hostile files.
+# The oldest versions allowed for reading model files, as in pyproject.toml; older ones are less safe for hostile files.
 OLDEST = {
     "tensorflow": "2.18", "keras": "3.12", "tf_keras": "2.18", "h5py": "3.11", "onnx": "1.17", "onnxruntime": "1.24.1",
     "ai-edge-litert": "1.1.2",
@@ -21,10 +21,10 @@ OLDEST = {
 
 
 def require_versions(*packages: str) -> None:
-    """Raise an error where a package is older than Picasso allows; one that is not installed is left to its import.
+    """Raise an error if an installed package is older than Picasso allows; missing packages are ignored.
 
     Raises:
-        ModelError: names the package, its version and the oldest that is allowed.
+        ModelError: a package is too old; the message names it, its version and the oldest allowed one.
     """
     for package in packages:
         try:
@@ -39,20 +39,20 @@ def require_versions(*packages: str) -> None:
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """Return the numbers that a version begins with, such as (3, 12, 0) for ``3.12.0rc1``."""
+    """Return the leading numbers of a version, such as (3, 12, 0) for ``3.12.0rc1``."""
     found = re.match(r"\d+(?:\.\d+)*", version)
     return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def choose_tensorflow() -> None:
-    """Let Keras run on TensorFlow, whatever ``KERAS_BACKEND`` and Keras' own ``keras.json`` say.
+    """Make Keras use TensorFlow, regardless of ``KERAS_BACKEND`` and ``keras.json``.
 
     Raises:
-        ModelError: Keras was imported before, on another backend.
+        ModelError: Keras is already imported with another backend.
     """
     keras = sys.modules.get("keras")
     if keras is None:
-        # The environment wins over keras.json.
+        # The environment variable takes precedence over keras.json.
         os.environ["KERAS_BACKEND"] = BACKEND
         return
     chosen = keras.backend.backend()

@@ -1,4 +1,4 @@
-"""What a framework implements: the answers for one batch, NumPy in and NumPy out."""
+"""The interface that a framework implements: predictions and gradients of one batch, as NumPy arrays."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from picasso.models.info import Capability
 class Framework(ABC):
     """The part of a model that differs between frameworks.
 
-    What a class implements of it, it lists in its ``capabilities``; the rest raises a ModelError.
+    A class lists in its ``capabilities`` what it implements; the other methods raise a ModelError.
     """
 
     @abstractmethod
     def batch_probabilities(self, inputs: Array) -> Array:
-        """Return the probabilities ``(n, K)`` of one batch of at most :attr:`batch_size` inputs."""
+        """Return the probabilities ``(n, K)``, 0..1, of one batch of at most :attr:`batch_size` inputs."""
 
     def batch_logits(self, inputs: Array) -> Array:
         """Return the logits ``(n, K)`` of one batch."""

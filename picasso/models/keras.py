@@ -1,4 +1,4 @@
-"""Keras models: ``.keras``, ``.h5``, or an architecture as JSON with its weights, of Keras 1, 2 and 3."""
+"""Keras models of Keras 1, 2 and 3: ``.keras``, ``.h5``, or an architecture as JSON with its weights."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class KerasModel(GraphModel):
     """A classifier that Keras can load.
 
     Attributes:
-        model: the loaded ``keras.Model`` (or that of ``tf_keras``, for files that only it can read); Picasso
-            reads it and never changes it.
+        model: the loaded ``keras.Model``, or ``tf_keras.Model`` for files that only ``tf_keras`` can read. Picasso
+            never changes it.
     """
 
     framework = "keras"
@@ -43,22 +43,22 @@ class KerasModel(GraphModel):
         output_kind: str = "",
         model: Any = None,
     ) -> None:
-        """Load ``path``, or the newest model in ``data_dir``, or take a ``model`` that is in memory.
+        """Load ``path``, or the newest model in ``data_dir``, or use a ``model`` that is in memory.
 
         Args:
-            data_dir: a folder; of several files the newest is taken. Where a ``*.json`` lies beside an
-                ``.h5``, it is the architecture and the ``.h5`` holds its weights.
+            data_dir: a folder, of which the newest model is loaded. If the folder contains a ``.json`` with an
+                architecture, it is combined with the weights in the ``.h5``.
             path: a model file, or an architecture as ``.json``, instead of ``data_dir``.
-            weights: the file of weights of a ``.json``; by default the newest ``.h5`` beside it.
-            output: which of several outputs holds the class scores: its position or its name.
-            input_shape: ``(H, W, C)``, for models that do not know it.
-            custom_objects: your own layers and functions by name.
-            trust_model: whether code inside the file (Lambda layers and the like) may run.
-            output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
-            model: a ``keras.Model`` instead of a file. Answers follow its weights, should they be trained further.
+            weights: the weights of a ``.json``; by default the newest ``.h5`` in its folder.
+            output: the position or name of the output with the class scores, if there are several outputs.
+            input_shape: ``(H, W, C)``, for models that do not define it.
+            custom_objects: custom layers and functions by name.
+            trust_model: if True, code inside the file, such as Lambda layers, may run.
+            output_kind: the kind of the output values, such as ``"logits"``; detected by default.
+            model: a ``keras.Model`` instead of a file. If it is trained further, predictions use the new weights.
 
         Raises:
-            ModelError: nothing to load was found, Keras could not read it, or it is no classifier of images.
+            ModelError: there is nothing to load, Keras can't read it, or it is no image classifier.
         """
         if model is not None:
             self.model, self.format = model, "Keras model in memory"
@@ -89,7 +89,7 @@ class KerasModel(GraphModel):
         *,
         in_memory: bool = False,
     ) -> None:
-        """Compile the loaded model and note which file it came from, or what it is called if from none."""
+        """Compile the loaded model, and store its file, or its name if it was in memory."""
         shape = input_shape_of(self.model, file, input_shape, self.shape_of_preprocess)
 
         def build() -> tuple[Any, Any]:
@@ -105,7 +105,7 @@ class KerasModel(GraphModel):
 
 
 def all_layers(model: Any) -> Iterator[Any]:
-    """Yield the layers of a model and of the models nested in it."""
+    """Yield the layers of a model, including those of nested models."""
     for layer in model.layers:
         yield layer
         if hasattr(layer, "layers"):
@@ -113,14 +113,14 @@ def all_layers(model: Any) -> Iterator[Any]:
 
 
 def valid_name(name: str) -> str:
-    """Return a layer's name as TensorFlow's graphs take it: Keras itself allows spaces and any letters."""
+    """Return a layer's name with the characters replaced that TensorFlow's graphs do not allow."""
     return re.sub(r"[^A-Za-z0-9_.-]", "_", re.sub(r"^[^A-Za-z0-9.]", "x_", name))
 
 
 @contextmanager
 def valid_names(model: Any) -> Iterator[None]:
-    """Give a model and its layers names that TensorFlow's graphs take, and afterwards their own again."""
-    # Layers inside of a user's own layers are among them, too.
+    """Rename the layers of a model so that TensorFlow's graphs accept the names, and restore them afterwards."""
+    # These include layers inside custom layers.
     named = {layer: layer.name for layer in model._flatten_layers()}
     changed = {layer: name for layer, name in named.items() if valid_name(name) != name}
     for layer, name in changed.items():
@@ -135,16 +135,17 @@ def valid_names(model: Any) -> Iterator[None]:
 def input_shape_of(
     model: Any, file: Path, given: Sequence[int] | None, learn: Callable[[], Sequence[int] | None]
 ) -> list[int | None]:
-    """Return the shape ``[N or None, H, W, C]`` of the one input that a model takes.
+    """Return the shape ``[N or None, H, W, C]`` of a model's single input.
 
     Args:
-        model: as Keras read it.
-        file: where from.
-        given: ``(H, W, C)``, as the user says.
-        learn: gives the shape that preprocess() gives, if it gives one; asked where nobody else knows.
+        model: the Keras model.
+        file: its file, for messages.
+        given: ``(H, W, C)`` if the user configured it.
+        learn: a function that returns the shape of the arrays from preprocess(), or None; called only if the shape is
+            unknown otherwise.
 
     Raises:
-        ModelError: the model takes several inputs, or nobody knows the shape.
+        ModelError: the model has several inputs, or the shape is unknown.
     """
     inputs = getattr(model, "inputs", None) or []
     if len(inputs) > 1:
@@ -156,7 +157,7 @@ def input_shape_of(
     known = list(inputs[0].shape) if inputs else [None]
     shape = [known[0], *given] if given else known
     if len(shape) == 1:
-        # Subclassed models keep the shape they were built with elsewhere.
+        # Subclassed models store the shape that they were built with in this attribute.
         built = getattr(model, "_build_shapes_dict", None) or {}
         shape = list(next(iter(built.values()), ())) or shape
     if (len(shape) != 4 or None in shape[1:]) and (learned := learn()):
@@ -171,7 +172,7 @@ def input_shape_of(
 
 
 def chosen_output(model: Any, answer: Any, output: int | str | None, file: Path) -> Any:
-    """Return the tensor of class scores among what a model answers.
+    """Return the tensor of class scores among a model's outputs.
 
     Raises:
         ModelError: there are several and none was chosen, or the chosen one does not exist.
@@ -179,14 +180,14 @@ def chosen_output(model: Any, answer: Any, output: int | str | None, file: Path)
     named = by_name(answer)
     names = list(getattr(model, "output_names", None) or ())
     if isinstance(answer, list | tuple) and len(set(names)) == len(named):
-        # The layers that give them; without them, the places in the list are their names.
+        # Outputs are named after their layers; without output names, after their positions.
         named = dict(zip(names, named.values(), strict=True))
     shapes = {name: tuple(tensor.shape) for name, tensor in named.items()}
     return list(named.values())[choose_output(shapes, output, f"The model in {file.name}")]
 
 
 def by_name(answer: Any, prefix: str = "") -> dict[str, Any]:
-    """Return the tensors in what a model answers, by the keys and the places that lead to them."""
+    """Return the tensors of a nested output, by their dotted path of keys and positions."""
     if not isinstance(answer, dict | list | tuple):
         return {prefix or "output": answer}
     parts = answer.items() if isinstance(answer, dict) else enumerate(answer)

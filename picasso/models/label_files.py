@@ -1,4 +1,4 @@
-"""Class names from a file of text, JSON, YAML or CSV, in the forms that people have them in."""
+"""Read class names from the usual forms of text, JSON, YAML and CSV files."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ import yaml
 
 from picasso.errors import ConfigurationError, reason, text_of
 
-# What stands before a name in the files of ImageNet, such as synset_words.txt.
+# The synset before a name in files of ImageNet, such as synset_words.txt.
 SYNSET = re.compile(r"n\d{8}[\s,:]+(?=\S)")
-# A number before a name, as Teachable Machine writes it, or behind one, as Places365 does; a name has a letter.
+# A number before a name, as in Teachable Machine's files, or after it, as in Places365. A name contains a letter.
 BEFORE = re.compile(r"(?P<index>\d+)(?:[\s:,;]|[.)]\s)\s*(?P<name>\S.*)")
 BEHIND = re.compile(r"(?P<name>.*\S)[\s,;]\s*(?P<index>\d+)")
 QUOTED = re.compile(r"""(?P<quote>["'])(?P<name>.+)(?P=quote),?""")
 LETTER = re.compile(r"[^\W\d_]")
-# How a column of names is headed.
+# The recognized headings of a column of names.
 HEADINGS = ("name", "names", "class", "classes", "label", "labels", "class name", "class_name", "classname")
-# Under which key other tools keep the names, beside settings of their own.
+# The keys under which other tools store the names beside other settings.
 KEPT_UNDER = ("id2label", "names", "class_names", "classes", "labels", "class_indices")
 INDEX = re.compile(r"0|[1-9]\d{0,8}")
 
 
 def read(file: Path) -> list[str]:
-    """Return the class names in the order of the model's output, as they are written.
+    """Return the class names in the order of the model's output.
 
-    Accepted are: a ``.txt`` with one name per line, where numbers of the lines and ImageNet's synsets before the names
-    are left out; a ``.json`` or ``.yaml`` with a list of names, a mapping from index to name (or to a list that ends
-    with it, as in Keras' ``imagenet_class_index.json``) or from name to index (as in ``class_indices``); a ``.csv``
-    with a column of names and perhaps one of indices.
+    Accepted are: a ``.txt`` with one name per line, from which line numbers and ImageNet's synsets are removed; a
+    ``.json`` or ``.yaml`` with a list of names, a mapping from index to name (or to a list that ends with it, as in
+    Keras' ``imagenet_class_index.json``) or from name to index (as in ``class_indices``); a ``.csv`` with a column of
+    names and optionally a column of indices.
 
     Raises:
-        ConfigurationError: the file is missing, of another kind, or its indices leave gaps.
+        ConfigurationError: the file is missing, has another format, or its indices have gaps.
     """
     readers = {".txt": lines, ".csv": table, ".json": document, ".yaml": document, ".yml": document}
     if not file.is_file():
@@ -50,12 +50,12 @@ def read(file: Path) -> list[str]:
         raise ConfigurationError(f"The labels in {file} can't be read: {reason(error)}.", field="LABELS") from error
     if not names:
         raise ConfigurationError(f"There are no labels in {file}.", field="LABELS")
-    # JSON can name halves of letters, which no page could send.
+    # JSON can contain lone surrogates, which can't be encoded in UTF-8.
     return [text_of(name) for name in names]
 
 
 def decoded(body: bytes) -> str:
-    """Return a text of UTF-8 or, as some editors on Windows save it, of UTF-16, with plain ends of lines."""
+    """Decode UTF-8, or UTF-16 with a byte order mark as some Windows editors write it, with line feeds as line ends."""
     wide = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = body.decode("utf-16" if wide else "utf-8-sig")
@@ -70,7 +70,7 @@ def decoded(body: bytes) -> str:
 
 
 def lines(text: str) -> list[str]:
-    """Return the names in the lines that are not empty, or those of a dictionary or list as Python prints it."""
+    """Return the names in non-empty lines, or those of a dictionary or list that Python printed."""
     whole = text.strip()
     if (whole[:1], whole[-1:]) in (("{", "}"), ("[", "]")):
         try:
@@ -84,14 +84,14 @@ def lines(text: str) -> list[str]:
 
 
 def numbered(names: list[str]) -> list[str]:
-    """Return names without synsets and numbers, where every one has them and the numbers count the lines."""
+    """Remove synsets if every name has one, and numbers if every name has one and they count the lines."""
     if all(SYNSET.match(name) for name in names):
         names = [SYNSET.sub("", name, count=1) for name in names]
     for pattern, firsts in ((BEFORE, (0, 1)), (BEHIND, (0,))):
         found = [match for name in names if (match := pattern.fullmatch(name)) and LETTER.search(match["name"])]
         bare = {int(match["index"]): match["name"] for match in found}
         counted = any(sorted(bare) == list(range(first, first + len(names))) for first in firsts)
-        # The numbers of "1 star" and "2 star" are part of the names: little is left that tells them apart.
+        # The numbers in "1 star" and "2 star" are part of the names: without them, the names would not be distinct.
         if counted and len(names) > 1 and len(set(bare.values())) > 0.9 * len(names):
             return [bare[index] for index in sorted(bare)]
     return names
@@ -101,7 +101,7 @@ def numbered(names: list[str]) -> list[str]:
 
 
 def table(text: str) -> list[str]:
-    """Return the names of a table, in the order of its column of indices if it has one."""
+    """Return the names in a table, in the order of its column of indices if it has one."""
     written = text.strip("\n").split("\n")
     separator = next((mark for mark in ("\t", ";") if all(mark in line for line in written if line.strip())), ",")
     rows = [[cell.strip() for cell in row] for row in csv.reader(written, delimiter=separator) if any(row)]
@@ -131,7 +131,7 @@ def table(text: str) -> list[str]:
 
 
 def is_order(cells: Sequence[str]) -> bool:
-    """Tell whether texts are the numbers from 0, each once, in any order."""
+    """Tell whether texts are the integers from 0 without gaps, each once, in any order."""
     return all(map(INDEX.fullmatch, cells)) and sorted(map(int, cells)) == list(range(len(cells)))
 
 
@@ -139,15 +139,15 @@ def is_order(cells: Sequence[str]) -> bool:
 
 
 class Pairs(list[tuple[Any, Any]]):
-    """The keys and values of a mapping as they are written; keys may repeat."""
+    """The keys and values of a mapping in the order of the document; keys may repeat."""
 
 
 class AsWritten(yaml.SafeLoader):
-    """Reads YAML without its guesses: ``no``, ``0123``, ``12:30`` and dates stay text; whole numbers are numbers."""
+    """A YAML loader that converts only integers: ``no``, ``0123``, ``12:30`` and dates stay text."""
 
 
 def scalar(loader: AsWritten, node: yaml.ScalarNode) -> str | int:
-    """Return a whole number that stands without quotes as one, and all else as text."""
+    """Return an unquoted integer as int, and everything else as text."""
     text = str(loader.construct_scalar(node))
     return int(text) if node.style is None and INDEX.fullmatch(text) else text
 
@@ -158,14 +158,14 @@ def mapping(loader: AsWritten, node: yaml.MappingNode) -> Pairs:
     return Pairs((made(key, deep=True), made(value, deep=True)) for key, value in node.value)
 
 
-# The tags are those that YAML would give plain text, all of which is read alike.
+# The tags that YAML assigns to scalars; all of them are read by the same function.
 for tag in ("null", "bool", "int", "float", "timestamp", "merge", "value", "str", "binary"):
     AsWritten.add_constructor(f"tag:yaml.org,2002:{tag}", scalar)
 AsWritten.add_constructor("tag:yaml.org,2002:map", mapping)
 
 
 def from_json(text: str) -> Any:
-    """Return the content of a JSON document; numbers that are no indices stay text."""
+    """Return the content of a JSON document; numbers that can't be indices stay text."""
     return json.loads(
         text,
         object_pairs_hook=Pairs,
@@ -179,7 +179,7 @@ def document(text: str) -> list[str]:
     try:
         content = from_json(text)
     except ValueError:
-        # AsWritten is a SafeLoader: it makes nothing but lists, pairs and text.
+        # AsWritten is a SafeLoader: it creates only lists, pairs, text and integers.
         content = yaml.load(text, AsWritten)  # noqa: S506
     if isinstance(content, list) and not isinstance(content, Pairs):
         return [name_of(name) for name in content]
@@ -206,13 +206,13 @@ def by_index(content: Pairs) -> list[str]:
 
 
 def as_given(labels: Any) -> str | Path | list[str]:
-    """Return class names that somebody handed over in Python: a file of them, or names in the order of the output.
+    """Return class names that were passed in Python: the path of a file, or names in the order of the output.
 
     Args:
         labels: the names, a mapping such as Keras' ``class_indices`` or Transformers' ``id2label``, or a file.
 
     Raises:
-        ConfigurationError: the indices of a mapping leave gaps, or it has none.
+        ConfigurationError: a mapping has no indices, or they have gaps.
     """
     if isinstance(labels, str | Path):
         return labels
@@ -225,25 +225,25 @@ def as_given(labels: Any) -> str | Path | list[str]:
 
 
 def plain(value: Any) -> Any:
-    """Return an integer of any library as one of Python, and all else unchanged."""
+    """Return an integer of any library, such as NumPy, as int, and any other value unchanged."""
     return value if isinstance(value, str | list | bool) or not hasattr(value, "__index__") else int(value)
 
 
 def is_indices(values: Sequence[Any]) -> bool:
-    """Tell whether values are whole numbers from 0, each once."""
+    """Tell whether values are the integers from 0 without gaps, each once, in any order."""
     return all(type(value) is int for value in values) and is_order([str(value) for value in values])
 
 
 def name_of(value: Any) -> str:
-    """Return a name as it is written in the document."""
+    """Return a name as text, as written in the document."""
     if isinstance(value, list):
         raise ValueError(f"a list or mapping, {str(value)[:60]}, stands where a name is due")
-    # Only JSON makes these of its words.
+    # Only JSON has these values; they are written back as JSON's words, such as "true".
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def ordered(names: Sequence[tuple[int, str]]) -> list[str]:
-    """Return names by index, which must run from 0 without gaps."""
+    """Return names sorted by their indices, which must run from 0 without gaps, or raise ValueError."""
     if sorted(index for index, _ in names) != list(range(len(names))):
         raise ValueError(f"the {len(names)} indices do not run from 0 to {len(names) - 1}")
     return [name for _, name in sorted(names, key=lambda pair: pair[0])]

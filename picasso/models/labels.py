@@ -1,4 +1,4 @@
-"""The classes that somebody names, as numbers; :mod:`picasso.models.label_files` reads their names."""
+"""Convert class names that a user wrote to class indices; :mod:`picasso.models.label_files` reads the names."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from collections.abc import Mapping, Sequence
 
 from picasso.errors import BadRequest
 
-#: The number of a class, or those of two: the first rather than the second.
+#: A class index, or a pair of them for "the first rather than the second".
 Wanted = int | Sequence[int]
 AGAINST = " vs "
-# As many classes can be named at once, and names may have so many characters around them, such as blanks.
+# The maximum number of classes per request, and of additional characters around a name, such as blanks.
 MAX_WANTED, SLACK = 1_000, 100
 
 
 def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[Wanted]:
-    """Return the numbers of classes that are named, or numbered already; a name wins over a number.
+    """Return the indices of classes given by name or by index; a name takes precedence over an index.
 
     "a vs b" stands for two classes, the first rather than the second.
 
     Raises:
-        BadRequest: there is no such class, and which names are close; or several have the name; or these are more than
-            :data:`MAX_WANTED`.
+        BadRequest: there is no such class (the message lists similar names), several classes have the name, or there
+            are more than :data:`MAX_WANTED`.
     """
     if len(wanted) > MAX_WANTED:
         most = f"{len(wanted):,} classes are named; the maximum is {MAX_WANTED:,}."
         raise BadRequest(f"{most} Name none for the most probable classes.", field="class")
     known = by_name(names)
-    # No two names with the word between them are longer. Reading a text in all ways takes the square of its length.
+    # The maximum length of "a vs b". The limit matters because splitting a text in all ways takes quadratic time.
     longest = 2 * max(map(len, names), default=0) + SLACK
     found: dict[Wanted, None] = {}
     for one in wanted:
@@ -38,7 +38,7 @@ def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[Wanted]:
         if isinstance(one, int) or AGAINST not in text or text.strip() in known:
             found[number(names, known, one)] = None
             continue
-        # A name may hold the word itself: the first way to read it that makes sense is taken.
+        # A name may contain the separator itself, so the first split into two known names is used.
         parts = text.split(AGAINST)
         ways = [(AGAINST.join(parts[:at]), AGAINST.join(parts[at:])) for at in range(1, len(parts))]
         way = next((way for way in ways if all(part.strip() in known for part in way)), ways[0])
@@ -50,7 +50,7 @@ def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[Wanted]:
 
 
 def by_name(names: Sequence[str]) -> dict[str, list[int]]:
-    """Return the numbers of the classes that have each name; mostly there is one."""
+    """Return the indices of the classes with each name; usually there is one."""
     found = defaultdict[str, list[int]](list)
     for index, name in enumerate(names):
         found[name].append(index)
@@ -58,7 +58,7 @@ def by_name(names: Sequence[str]) -> dict[str, list[int]]:
 
 
 def choices(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return for each class what :func:`numbers` takes for it alone, and what is shown, with its number if need be."""
+    """Return for each class a unique value for :func:`numbers` and its display name, with the index if ambiguous."""
     known = by_name(names)
     return [
         (name, name) if len(known[name]) == 1 else (str(index), f"{name} ({index})") for index, name in enumerate(names)
@@ -66,7 +66,7 @@ def choices(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def number(names: Sequence[str], known: Mapping[str, Sequence[int]], wanted: str | int) -> int:
-    """Return the number of one class; see :func:`numbers`."""
+    """Return the index of one class; see :func:`numbers`."""
     text = str(wanted).strip()
     same = known.get(text, ()) if isinstance(wanted, str) else ()
     if len(same) > 1:
@@ -76,7 +76,7 @@ def number(names: Sequence[str], known: Mapping[str, Sequence[int]], wanted: str
             field="class",
         )
     index = same[0] if same else None
-    # A number of thousands of digits can't even be read.
+    # Python refuses to parse integers with thousands of digits.
     if index is None and text.isdecimal() and len(text) < 10 and int(text) < len(names):
         index = int(text)
     if index is None:

@@ -1,4 +1,4 @@
-"""A bound on the memory that loading a model takes: for what no scan sees, such as sizes that a graph computes."""
+"""Limit the memory for loading a model, against sizes that no scan can determine, such as those a graph computes."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from pathlib import Path
 from picasso import remedies
 from picasso.errors import ModelError
 
-# What Python, NumPy and TensorFlow call it.
+# The exceptions for exhausted memory in Python, NumPy and TensorFlow.
 OUT_OF_MEMORY = ("MemoryError", "_ArrayMemoryError", "ResourceExhaustedError")
 MEGABYTE = 1_000_000
-# Values lie in the file's content, in the framework's graph and in its constants at once, beside what the framework
-# itself takes.
+# Values are in memory up to three times at once: in the content of the file, in the framework's graph and in its
+# constants. The framework itself needs memory too.
 COPIES, OWN_MEGABYTES = 3, 2_000
-# Of the memory that is left, so that the system does not have to end a process.
+# The usable fraction of the available memory, so that the system does not have to kill a process.
 SHARE = 0.9
-# With less, nothing could be loaded, and the system may still find some.
+# The minimum limit: no model can be loaded with less, and the system may still be able to free some.
 LEAST_MEGABYTES = 1_000
 
 
 @contextmanager
 def memory(megabytes: int) -> Iterator[None]:
-    """Let this process take only so much more memory; what asks for more is told that there is none.
+    """Limit the additional memory of this process; allocations beyond the limit fail.
 
-    It bounds what the whole process takes meanwhile, on Linux. Elsewhere it does nothing.
+    The limit applies to the whole process, on Linux only. On other systems it does nothing.
 
     Args:
-        megabytes: how much the tensors of a model file may take, the setting MODEL_MB.
+        megabytes: the maximum size of the tensors of a model file, the setting MODEL_MB.
 
     Raises:
-        ModelError: it asked for more, and nobody took care of that.
+        ModelError: an exception for exhausted memory was raised inside.
     """
     if sys.platform != "linux":
         yield
@@ -59,12 +59,12 @@ def memory(megabytes: int) -> Iterator[None]:
 
 
 def taken() -> int:
-    """Return how many bytes of memory count for the bound now."""
+    """Return the memory of this process that counts for the limit, in bytes."""
     return kilobytes(Path("/proc/self/status"), "VmData") * 1024
 
 
 def available() -> int:
-    """Return how many bytes of memory are left, in the container if there is one."""
+    """Return the available memory, in the container if there is one, in bytes."""
     left = kilobytes(Path("/proc/meminfo"), "MemAvailable") * 1024
     group = Path("/sys/fs/cgroup")
     try:
@@ -75,6 +75,6 @@ def available() -> int:
 
 
 def kilobytes(file: Path, name: str) -> int:
-    """Return the number that a line of a file of ``/proc`` states."""
+    """Return the value of a line of a file in ``/proc``, in units of 1024 bytes; 0 if the line is missing."""
     found = re.search(rf"^{name}:\s+(\d+) kB", file.read_text(), re.MULTILINE)
     return int(found.group(1)) if found else 0

@@ -1,4 +1,4 @@
-"""Finding model files: the newest of several, and when it was written."""
+"""Find model files: the newest file in a folder, and its modification time."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from picasso.errors import ModelError
 
 
 def modified(file: Path) -> float:
-    """Return the time a file was last written, in seconds since the epoch."""
+    """Return the modification time of a file, in seconds since the epoch."""
     return file.stat().st_mtime
 
 
 def newest(folder: str | None, patterns: Sequence[str], what: str) -> Path:
-    """Return the file in ``folder`` that was written last and matches one of ``patterns``.
+    """Return the newest file in ``folder`` that matches one of ``patterns``.
 
     Raises:
-        ModelError: no folder is named, it does not exist, or it holds no such file.
+        ModelError: no folder is given, it does not exist, or it contains no such file.
     """
     if not folder:
         how = remedies.argument("path", "model file")
@@ -34,11 +34,11 @@ def newest(folder: str | None, patterns: Sequence[str], what: str) -> Path:
 
 
 def beside(prefix: Path, endings: Sequence[str]) -> tuple[Path, ...]:
-    """Return the files that lie where ``prefix`` says, their names going on with one of ``endings`` (patterns)."""
+    """Return the files whose path is ``prefix`` followed by one of ``endings`` (glob patterns), sorted."""
     found = {file for ending in endings for file in prefix.parent.glob(glob.escape(prefix.name) + ending)}
     return tuple(sorted(file for file in found if file.is_file()))
 
 
 def written(file: Path) -> str:
-    """Return when a file was last written as local time, ``YYYY-MM-DD HH:MM:SS``."""
+    """Return the modification time of a file as local time, ``YYYY-MM-DD HH:MM:SS``."""
     return datetime.fromtimestamp(modified(file)).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,4 +1,4 @@
-"""Covering parts of an input and asking again: what the visualizations ask for, and the plain way to answer it."""
+"""Occlusion of windows of an input: the types of its results, and the direct computation."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from picasso.models.arrays import Array
 
 #: A window as (left, top, right, bottom), in pixels.
 Box = tuple[int, int, int, int]
-#: The indices of some windows and the class probabilities ``(n, K)`` behind them.
+#: The indices of n windows, and the class probabilities ``(n, K)`` of the image with each of them covered.
 Part = tuple[NDArray[np.int64], Array]
 
 
 @dataclass
 class Occlusion:
-    """The answers for covered inputs, as they come.
+    """The predictions for covered inputs, computed lazily.
 
     Attributes:
-        parts: some windows after the other; computed while they are asked for, so stop asking to cancel.
-        method: in words, how they are computed, and why so. It may change while they are: read it again at the end.
+        parts: the predictions in parts of several windows. Each is computed when it is requested, so a caller cancels
+            by stopping the iteration.
+        method: a description of the computation and the reason for it. It may change during the iteration, so read it
+            at the end.
     """
 
     parts: Iterable[Part]
@@ -30,7 +32,7 @@ class Occlusion:
 
 
 def covered(image: Array, fill: Array, boxes: Sequence[Box]) -> Array:
-    """Return an input ``(H, W, C)`` once for each window, with ``fill`` seen in it: ``(n, H, W, C)``."""
+    """Return n copies ``(n, H, W, C)`` of an input ``(H, W, C)``, each with one window replaced by that of ``fill``."""
     inputs = np.repeat(image[None], len(boxes), axis=0)
     for one, (left, top, right, bottom) in zip(inputs, boxes, strict=True):
         one[top:bottom, left:right] = fill[top:bottom, left:right]
@@ -38,7 +40,7 @@ def covered(image: Array, fill: Array, boxes: Sequence[Box]) -> Array:
 
 
 def batches(count: int, size: int) -> Iterable[NDArray[np.int64]]:
-    """Return the indices of windows in batches of ``size``, each spread over all of them: coarse before fine."""
+    """Return the indices of windows in batches of ``size``, each spread evenly over all windows for coarse previews."""
     parts = -(-count // size)
     order = np.concatenate([np.arange(part, count, max(1, parts)) for part in range(max(1, parts))])
     return [order[start : start + size] for start in range(0, count, size)]

@@ -1,4 +1,4 @@
-"""The odds of classes from their probabilities, with all the digits that the probabilities have."""
+"""Log-odds of classes from probabilities, without loss of precision."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from picasso.models.arrays import Array
 
 Floats = NDArray[np.float64]
 
-# Probabilities whose sum is that close to 1 are those of classes that exclude each other.
+# If probabilities sum to 1 within this tolerance, the classes are mutually exclusive.
 EXCLUSIVE = 1e-4
-# Numbers of float32 below this one lose digits.
+# Smaller float32 numbers are subnormal and lose precision.
 TINY = 1e-37
-# A difference of float32 from 1 is off by 6e-8; above this, that is less than 1 %.
+# ``1 - p`` in float32 has an absolute error of 6e-8; if it exceeds this bound, the relative error is below 1 %.
 COARSE = 6e-6
 
 
 def log_odds(probabilities: Array, classes: Sequence[int]) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return ``ln(p / (1 - p))`` of some classes, and where the probabilities have the digits for it, both ``(n, k)``.
+    """Return ``ln(p / (1 - p))`` of k classes, and a mask that is True where it is precise, both ``(n, k)``.
 
-    Next to a probability of 1 nothing is left of ``1 - p`` in float32. Where classes exclude each other that is the sum
-    of the others' probabilities, which is exact down to 1e-37.
+    Near ``p = 1``, ``1 - p`` loses all precision in float32. For mutually exclusive classes it equals the sum of the
+    other probabilities, which is precise down to 1e-37.
 
     Args:
-        probabilities: of all classes, ``(n, K)``.
-        classes: the numbers of k of them.
+        probabilities: the probabilities of all K classes, ``(n, K)``.
+        classes: the indices of k of them.
     """
     exact = probabilities.astype(np.float64)
     shares = exact[:, list(classes)]
@@ -38,14 +38,14 @@ def log_odds(probabilities: Array, classes: Sequence[int]) -> tuple[Floats, NDAr
 
 
 def of_shares(one: Floats, other: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return ``ln(one / other)``, and where both have the digits for it.
+    """Return ``ln(one / other)``, and a mask that is True where both are precise enough.
 
     Args:
         one: probabilities.
-        other: those of the opposite.
+        other: the probabilities of the complementary events, of the same shape.
     """
     smaller = np.minimum(one, other)
-    # Such as the two classes of a single sigmoid, of which one is computed as the rest.
+    # The smaller one was computed as ``1 - p``, as for the two classes of a single sigmoid.
     rest = smaller == 1 - np.maximum(one, other)
     known = (smaller > TINY) & ~(rest & (smaller < COARSE))
     return np.log(np.maximum(one, TINY)) - np.log(np.maximum(other, TINY)), known

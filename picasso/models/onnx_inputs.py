@@ -1,6 +1,6 @@
-"""What an ONNX graph computes of its input first, and which pixel values it therefore was made for.
+"""Detect the pixel values that an ONNX graph expects, from the first operations on its input.
 
-As :mod:`picasso.models.tf.input_values` for TensorFlow: the first operations are run alone, on constant images.
+The first operations are run alone, on constant images. :mod:`picasso.models.tf.input_values` does so for TensorFlow.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from picasso.models import value_range
 
-# Operations that keep values and at most move, repeat or leave out some.
+# Operations that do not change values, but only move, repeat or drop some.
 MOVING = {
     "Cast", "CastLike", "CenterCropPad", "Concat", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape",
     "Resize", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Upsample",
@@ -26,17 +26,17 @@ NORMALIZATION = "BatchNormalization"
 
 
 def find(file: Path, shape: Sequence[int], dtype: Any, onnxruntime: Any) -> str:
-    """Return the value range that the first operations of a file tell, or "".
+    """Return the value range that the first operations of a file imply, a key of ``value_range.RAW``, or "".
 
     Args:
-        file: the ``.onnx`` file, of one input.
-        shape: of an input, as the file has it.
-        dtype: the type of an input.
-        onnxruntime: the module.
+        file: the ``.onnx`` file, with one input.
+        shape: the shape of the input in the file.
+        dtype: the type of the input.
+        onnxruntime: the imported module.
 
     Raises:
         ImportError: the package ``onnx`` is not installed.
-        Exception: the first operations can't be cut out of the file.
+        Exception: the first operations can't be extracted from the file.
     """
     import onnx
 
@@ -48,7 +48,7 @@ def find(file: Path, shape: Sequence[int], dtype: Any, onnxruntime: Any) -> str:
     first, ends = first_operations(graph, source.name)
     if source.name in ends:
         users = [node for node in graph.node if source.name in node.input and node.op_type not in SHAPES]
-        # The training has measured what the values were.
+        # The moving averages of a batch normalization are statistics of the training images.
         if len(users) == 1 and users[0].op_type == NORMALIZATION:
             mean, variance = (onnx.numpy_helper.to_array(stored[name]) for name in users[0].input[3:5])
             return of_measured(mean, variance)
@@ -68,7 +68,12 @@ def find(file: Path, shape: Sequence[int], dtype: Any, onnxruntime: Any) -> str:
 
 
 def first_operations(graph: Any, source: str) -> tuple[set[str], list[str]]:
-    """Return the tensors that come of the input by moving and scaling, or of no input; and which of them lead on."""
+    """Return the affine part of a graph at its input.
+
+    Returns:
+        the names of the tensors that are affine functions of the input or constant; and of these, the names that other
+        operations use.
+    """
     varying, scaled, constant, ends = {source}, {source}, set[str](), dict[str, None]()
     for node in graph.node:
         sources = [name for name in node.input if name in varying]
@@ -88,7 +93,7 @@ def first_operations(graph: Any, source: str) -> tuple[set[str], list[str]]:
 
 
 def bounded_to(graph: Any, source: str, to_array: Callable[[Any], NDArray[Any]]) -> str:
-    """Return the value range that a graph bounds its input to before all else, or "" where it does not."""
+    """Return the value range that a graph clips its input to first, or "" if it does not."""
     constants = {one.name: one for one in graph.initializer}
     constants |= {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant"}
     low, high, name = -np.inf, np.inf, source
@@ -98,7 +103,7 @@ def bounded_to(graph: Any, source: str, to_array: Callable[[Any], NDArray[Any]])
             return value_range.of_bounds(low, high)
         (user,) = users
         if user.op_type in BOUNDING:
-            # Before opset 11, the bounds of Clip were attributes.
+            # Before opset 11, the bounds of Clip are attributes.
             known = {one.name: one.f for one in user.attribute}
             others = [one for one in user.input if one != name]
             if any(one and one not in constants for one in others):
@@ -111,6 +116,6 @@ def bounded_to(graph: Any, source: str, to_array: Callable[[Any], NDArray[Any]])
 
 
 def of_measured(mean: NDArray[Any], variance: NDArray[Any]) -> str:
-    """Return the range that the mean and the variance of a batch normalization on the input itself tell."""
+    """Return the range implied by the mean and variance of a batch normalization of the input, or ""."""
     deviation = float(np.median(np.sqrt(np.asarray(variance, np.float64))))
     return value_range.of_statistics(float(np.median(mean)), deviation)

@@ -1,4 +1,4 @@
-"""From an image to a model's input, by name: how it is resized, and what its pixel values become."""
+"""Preprocessing of images by keywords: resizing, cropping and scaling of pixel values."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from picasso import remedies
 from picasso.errors import ConfigurationError, ModelError
 from picasso.models.arrays import Array, Shape
 
-# Pixel values 0..255 become (value - mean) / deviation; one number for all channels, or one for each of R, G, B.
-# -1..1, torch and caffe are what Keras calls the modes tf, torch and caffe; caffe also puts the channels in the order
-# B, G, R. Signed bytes take -128..127.
+# The mean and deviation of each value range: pixel values 0..255 become (value - mean) / deviation. There is one number
+# for all channels, or one for each of R, G and B. -1..1, torch and caffe are Keras' modes tf, torch and caffe; caffe
+# also reverses the channels to B, G, R. -128..127 is the range of signed bytes.
 RANGES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "0..1": ((0.0,), (255.0,)),
     "0..255": ((0.0,), (1.0,)),
@@ -37,17 +37,17 @@ FILTERS = {
     "hamming": Image.Resampling.HAMMING,
 }
 ALIASES = {"tf": "-1..1", "imagenet": "torch", "area": "box"}
-# Those of the filters that are also defined without the averaging that reducing an image needs.
-# No network takes images of more pixels a side.
+# The maximum side of a resized image in pixels; no network takes larger inputs.
 MAX_SIDE = 10_000
-# So many pixels are resized at once.
+# The maximum number of pixels that a whole image is resized to.
 MAX_PIXELS = 16_000_000
+# The filters that can be used without antialiasing.
 POINTWISE = ("nearest", "bilinear", "bicubic")
 NUMBER = re.compile(r"[0-9]*\.?[0-9]+(/[0-9]*\.?[0-9]+)?")
 
 
 def guess() -> str:
-    """Return the sentence for a value range that nobody has said."""
+    """Return the note for a value range that is a guess."""
     how = remedies.setting("PREPROCESS", "-1..1")
     return (
         "That pixel values become 0..1 is a guess. If the model was trained on other values, its answers mean nothing: "
@@ -57,17 +57,17 @@ def guess() -> str:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How any image becomes an input of a given shape.
+    """The preprocessing of images to inputs of a given shape.
 
     Attributes:
-        values: a key of :data:`RANGES`, or "" where nobody has said; then 0..1 is a guess.
+        values: the value range, a key of :data:`RANGES`; "" if it is not known, which means 0..1.
         resize: ``stretch`` to the input size, ``fit`` into it with black bars, or ``crop`` the centre.
-        filter: a key of :data:`FILTERS`: how pixels are resampled.
-        antialias: whether all pixels count where an image is made smaller, as in Pillow and torchvision, rather than
-            the nearest few only, as in ``tf.image.resize``.
-        cropped: for ``crop``, the part of the resized image's shorter side that is kept, as a fraction ("0.875",
-            "224/256"), or the length of that side in pixels before it is cropped ("256"); "" keeps all of it.
-        evidence: where the model's file and not the user says ``values``, how it does.
+        filter: the resampling filter, a key of :data:`FILTERS`.
+        antialias: True to average over all pixels when an image is reduced, as in Pillow and torchvision; False to use
+            only the nearest pixels, as ``tf.image.resize`` does by default.
+        cropped: for ``crop``, the fraction of the resized image's shorter side that is kept ("0.875", "224/256"), or
+            the length of that side in pixels before cropping ("256"); "" keeps all of it.
+        evidence: the evidence for ``values``, if they come from the model's file and not from the user.
     """
 
     values: str = ""
@@ -79,10 +79,10 @@ class Preprocessing:
 
     @classmethod
     def parse(cls, text: str) -> Preprocessing:
-        """Read words such as ``"-1..1 bilinear crop 0.875"``, in any order; each may be left out.
+        """Parse keywords such as ``"-1..1 bilinear crop 0.875"``, in any order; each is optional.
 
         Raises:
-            ConfigurationError: a word is unknown, or two of them contradict each other.
+            ConfigurationError: a keyword is unknown, or two of them contradict each other.
         """
         chosen: dict[str, str] = {}
         for word in text.split():
@@ -105,7 +105,8 @@ class Preprocessing:
         """Return the image resized to ``shape`` (H, W, C), in mode L for one channel and RGB for three.
 
         Raises:
-            ModelError: the model takes another number of channels, or larger images than are cropped.
+            ModelError: the number of channels is neither 1 nor 3, or the input is larger than the resized image that
+                it is cropped from.
         """
         height, width, channels = shape
         if channels not in (1, 3):
@@ -129,7 +130,7 @@ class Preprocessing:
         return self._resized(image, size)
 
     def _cropped(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
-        """Resize an image and cut out its centre, as torchvision's Resize and CenterCrop do."""
+        """Resize an image and crop its centre, as torchvision's Resize and CenterCrop do."""
         new = self._before_cropping(image.size, size)
         if new[0] < size[0] or new[1] < size[1]:
             raise ModelError(
@@ -139,13 +140,13 @@ class Preprocessing:
         left, top = (round((full - part) / 2) for full, part in zip(new, size, strict=True))
         if new[0] * new[1] <= MAX_PIXELS:
             return self._resized(image, new).crop((left, top, left + size[0], top + size[1]))
-        # All of a long and thin image might not fit into memory, enlarged; the centre alone differs by rounding only.
+        # An elongated image might not fit into memory after resizing. Resizing only the centre is equal up to rounding.
         per_x, per_y = image.width / new[0], image.height / new[1]
         right, bottom = min((left + size[0]) * per_x, image.width), min((top + size[1]) * per_y, image.height)
         return self._resized(image, size, (left * per_x, top * per_y, right, bottom))
 
     def _before_cropping(self, size: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:
-        """Return the (width, height) that an image gets before its centre is cut out."""
+        """Return the (width, height) to which an image is resized before cropping."""
         (width, height), (wide, high), number = size, target, fraction(self.cropped)
         if number > 1:
             across, side = width <= height, int(number)
@@ -155,7 +156,7 @@ class Preprocessing:
         return (side, side * height // width) if across else (side * width // height, side)
 
     def _resized(self, image: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
-        """Return the part ``box`` of an image, or all of it, in another size."""
+        """Return the part ``box`` of an image, or all of it, resized to ``size`` (W, H)."""
         method = FILTERS[self.filter]
         whole = (0.0, 0.0, float(image.width), float(image.height))
         if box in (None, whole) and size == image.size:
@@ -164,16 +165,16 @@ class Preprocessing:
             return image.resize(size, method, box)
         left, top, right, bottom = box or whole
         steps = ((right - left) / size[0], 0, left, 0, (bottom - top) / size[1], top)
-        # As floats: of bytes, Pillow cuts the fractions off here.
+        # In float, because Pillow truncates fractions of byte values here.
         bands = [band.convert("F").transform(size, Image.Transform.AFFINE, steps, method) for band in image.split()]
         rounded = [np.clip(np.rint(np.asarray(band)), 0, 255).astype(np.uint8) for band in bands]
         return Image.merge(image.mode, [Image.fromarray(band) for band in rounded])
 
     def encode(self, views: Sequence[Image.Image], shape: Shape) -> Array:
-        """Return images of the model's size as its input ``(N, H, W, C)``.
+        """Return the input ``(N, H, W, C)``, float32, of images that have the model's input size.
 
         Raises:
-            ModelError: the value range is for colour and the model takes grey images.
+            ModelError: the value range is defined for colour images, and the model takes grey ones.
         """
         mean, deviation = RANGES[self.values or "0..1"]
         if len(mean) > shape[2]:
@@ -184,17 +185,17 @@ class Preprocessing:
         return np.ascontiguousarray(pixels[..., ::-1]) if self.values == "caffe" else pixels
 
     def describe(self) -> str:
-        """Say in a few words what happens to an image, and how it is known what its values become."""
+        """Return a short description of the preprocessing, with the evidence for the value range."""
         resized = f"{self.resize} {self.cropped}".rstrip()
         plain = "" if self.antialias else " without antialiasing"
-        # Bicubic with antialiasing is what happens where nothing is said.
+        # The default, bicubic with antialiasing, is not mentioned.
         by = f", {self.filter}{plain}" if plain or self.filter != "bicubic" else ""
         known = f" ({self.evidence})" if self.evidence else "" if self.values else " (a guess)"
         return f"{resized}{by}, values {self.values or '0..1'}{known}"
 
 
 def largest(size: tuple[int, int], target: tuple[int, int]) -> Box:
-    """Return the largest box in the middle of an image that has the proportions of another one, in pixels."""
+    """Return the largest centred box of an image of ``size`` with the aspect ratio of ``target``, in pixels."""
     (width, height), (wide, high) = size, target
     across, down = min(1.0, height * wide / (width * high)), min(1.0, width * high / (height * wide))
     left, top = width * (1 - across) / 2, height * (1 - down) / 2
@@ -202,14 +203,14 @@ def largest(size: tuple[int, int], target: tuple[int, int]) -> Box:
 
 
 def kind_of(word: str) -> str:
-    """Return which attribute of :class:`Preprocessing` a word sets, or "" where it is none of its words."""
+    """Return the attribute of :class:`Preprocessing` that a keyword sets, or "" if it is unknown."""
     kinds = {"values": RANGES, "resize": RESIZES, "filter": FILTERS, "antialias": ("noantialias",)}
     found = next((kind for kind, words in kinds.items() if word in words), "")
     return found or ("cropped" if NUMBER.fullmatch(word) else "")
 
 
 def check_crop(chosen: Mapping[str, str]) -> None:
-    """Raise a ConfigurationError where the number of some words does not say how much is cropped."""
+    """Raise a ConfigurationError if the number among some keywords is not a valid size of the crop."""
     number, resize = chosen["cropped"], chosen.get("resize", "stretch")
     if resize != "crop":
         raise wrong(f"The number {number} goes with crop, not with {resize}.")
@@ -225,11 +226,11 @@ def check_crop(chosen: Mapping[str, str]) -> None:
 
 
 def fraction(text: str) -> Fraction:
-    """Return a number such as ``0.875`` or ``224/256``, exactly: rounded ones are a pixel off."""
+    """Return a number such as ``0.875`` or ``224/256`` exactly; with rounding, sizes could be off by a pixel."""
     above, _, below = text.partition("/")
     return Fraction(above) / Fraction(below or 1)
 
 
 def wrong(message: str) -> ConfigurationError:
-    """Return the error that the words of the setting are not right."""
+    """Return an error about the setting PREPROCESS."""
     return ConfigurationError(message, field="PREPROCESS")

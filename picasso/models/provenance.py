@@ -1,4 +1,4 @@
-"""Which model it is: the SHA-256 of the files it was loaded from, and the versions of what computes its answers."""
+"""The provenance of a model: the SHA-256 of its files, and the versions of the packages that compute predictions."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from pathlib import Path
 from picasso import __version__
 from picasso.errors import ModelError
 
-# What may compute a model's answers, where it is loaded: the name of its module, which is also that of its package.
+# The packages that may compute a model's predictions; their modules have the same names.
 COMPUTING = ("numpy", "tensorflow", "keras", "tf_keras", "onnxruntime", "ai_edge_litert", "torch", "jax")
 
 
 def fingerprint(paths: Sequence[Path]) -> str:
-    """Return the SHA-256 of a model's files as 64 hexadecimal digits, or "" where there are none.
+    """Return the SHA-256 of a model's files as 64 hexadecimal digits, or "" if there are none.
 
-    For one file it is what ``sha256sum`` says. For several files or a folder it is the SHA-256 of the lines that
-    ``sha256sum`` writes for all of them, sorted by their names within the folder that they share: it does not
-    depend on where that folder is.
+    For one file, it is the output of ``sha256sum``. For several files or a folder, it is the SHA-256 of the lines that
+    ``sha256sum`` prints for all of them, sorted by their paths relative to their common folder. So it does not depend
+    on the location of that folder.
 
     Args:
-        paths: the files, and folders of which every file counts, at any depth.
+        paths: files, and folders, whose files are included recursively.
 
     Raises:
-        ModelError: a file is gone or can't be read.
+        ModelError: a file is missing or can't be read.
     """
     if len(paths) == 1 and not paths[0].is_dir():
         return digest(paths[0])
     places = [path.absolute() for path in paths]
     found = {file for place in places for file in ([place] if not place.is_dir() else place.rglob("*"))}
-    # Of a folder only regular files: there may be a pipe in it, and that would never end.
+    # Only regular files of a folder: reading a pipe might never end.
     files = {file for file in found if file in places or file.is_file()}
     if not files:
         return ""
@@ -44,7 +44,7 @@ def fingerprint(paths: Sequence[Path]) -> str:
 
 
 def digest(file: Path) -> str:
-    """Return the SHA-256 of one file, read in blocks: it may be larger than the memory."""
+    """Return the SHA-256 of one file, read in blocks, because it may not fit into memory."""
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -53,19 +53,19 @@ def digest(file: Path) -> str:
 
 
 def line(name: bytes, sha256: str) -> bytes:
-    """Return the line that ``sha256sum`` writes for a file; a name can't pretend to be two lines."""
+    """Return the line that ``sha256sum`` prints for a file, with line breaks in the name escaped."""
     escaped = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
     return (b"\\" if escaped != name else b"") + sha256.encode() + b"  " + escaped + b"\n"
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, of Picasso, and of those of :data:`COMPUTING` that this process has loaded."""
+    """Return the versions of Python, Picasso and the packages of :data:`COMPUTING` that this process has imported."""
     found = {"python": platform.python_version(), "picasso": __version__}
     return found | {name: version for name in COMPUTING if name in sys.modules and (version := version_of(name))}
 
 
 def version_of(name: str) -> str:
-    """Return the version of a loaded module, or "" where it does not say."""
+    """Return the version of an imported module, or "" if it is unknown."""
     said = getattr(sys.modules[name], "__version__", None)
     if isinstance(said, str):
         return said

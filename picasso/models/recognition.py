@@ -1,6 +1,6 @@
-"""Of which format a path is: decided here alone, for what loads it and for what scans it.
+"""Recognize the format of a model file or folder, for the loaders and the scanners.
 
-The name decides, as it does for the frameworks; whether the content fits is the scan's question.
+The format depends on the name, as in the frameworks; the scan checks whether the content fits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from picasso.errors import ModelError
 from picasso.models.newest import modified, newest
 
-# What the names of a TensorFlow 1 checkpoint's files end with.
+# The endings of the files of a TensorFlow 1 checkpoint.
 CHECKPOINT = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 SAVED_MODEL = "saved_model.pb"
 KERAS_FILES = ("*.keras", "*.h5", "*.hdf5")
@@ -23,12 +23,12 @@ ACCEPTED = (
     "Keras files (.keras, .h5, .hdf5, .json with weights), SavedModel folders, TensorFlow 1 checkpoints and frozen "
     "graphs (.pb), .onnx and .tflite"
 )
-# A larger JSON beside a model is not looked at.
+# The maximum size in bytes of a JSON file in a model's folder; larger ones are ignored.
 MAX_JSON = 100_000_000
 
 
 class Format(StrEnum):
-    """The formats of models, in words."""
+    """The formats of models; the values are their names in messages."""
 
     KERAS_ARCHIVE = "Keras archive (.keras)"
     KERAS_HDF5 = "Keras file (.h5)"
@@ -40,7 +40,7 @@ class Format(StrEnum):
     TFLITE = "TFLite"
 
 
-# How a name ends, for the formats of one file.
+# The formats that consist of one file, by suffix.
 SUFFIXES = {
     ".keras": Format.KERAS_ARCHIVE,
     ".h5": Format.KERAS_HDF5,
@@ -54,12 +54,12 @@ SUFFIXES = {
 
 @dataclass(frozen=True)
 class Found:
-    """What lies at a path.
+    """A recognized model.
 
     Attributes:
-        format: which it is.
-        path: the file; the folder of a SavedModel; what the names of a checkpoint's files begin with.
-        weights: the file of weights that belongs to a Keras architecture, or None.
+        format: its format.
+        path: the file, the folder of a SavedModel, or the prefix of a checkpoint's files.
+        weights: the weights of a Keras architecture, or None.
     """
 
     format: Format
@@ -68,13 +68,13 @@ class Found:
 
 
 def recognize(path: Path) -> Found:
-    """Return what :func:`picasso.models.load_model` finds at a path.
+    """Return the model that :func:`picasso.models.load_model` loads from a path.
 
     Args:
-        path: a file, a folder or what the names of a checkpoint's files begin with.
+        path: a file, a folder or the prefix of a checkpoint's files.
 
     Raises:
-        ModelError: there is nothing at the path, or nothing that Picasso can load.
+        ModelError: the path does not exist, or Picasso can't load it.
     """
     if path.is_dir():
         return in_folder(path)
@@ -89,7 +89,7 @@ def recognize(path: Path) -> Found:
     found = SUFFIXES.get(path.suffix.lower())
     if found is None:
         raise ModelError(f"{path} is no model that Picasso can load: it takes {ACCEPTED}.")
-    # Where none lies beside an architecture, an argument may still name the weights.
+    # If the folder of an architecture contains no weights, an argument may still name them.
     alone = found is not Format.KERAS_JSON or not any(any(path.parent.glob(one)) for one in KERAS_FILES[1:])
     return Found(found, path) if alone else keras_model(path)
 
@@ -114,12 +114,12 @@ def in_folder(folder: Path) -> Found:
 def served(folder: Path) -> Path | None:
     """Return the newest version of a model in TensorFlow Serving's layout, such as ``flowers/2``, or None."""
     versions = [path for path in folder.glob(f"*/{SAVED_MODEL}") if path.parent.name.isdecimal()]
-    # By number, as TensorFlow Serving takes them: 10 is newer than 9.
+    # Compared as numbers, as in TensorFlow Serving: 10 is newer than 9.
     return max((path.parent for path in versions), key=lambda path: int(path.name[:30]), default=None)
 
 
 def checkpoint_at(path: Path) -> Found | None:
-    """Return the TensorFlow 1 checkpoint that a path names one file of, or the beginning of; None for none."""
+    """Return the TensorFlow 1 checkpoint of a path, which is one of its files or their prefix, or None."""
     prefix = Path(CHECKPOINT.sub("", str(path)))
     lies = any(Path(f"{prefix}{ending}").is_file() for ending in (".index", ".meta"))
     return Found(Format.CHECKPOINT, prefix) if lies else None
@@ -129,7 +129,7 @@ def tensorflow_1(path: str | Path | None = None, data_dir: str | Path | None = N
     """Return the checkpoint or frozen graph at ``path``, or the newest checkpoint in ``data_dir``.
 
     Raises:
-        ModelError: there is none.
+        ModelError: ``data_dir`` contains none.
     """
     if not path:
         index = newest(str(data_dir or ""), ("*.index",), "TensorFlow checkpoint")
@@ -147,8 +147,8 @@ def keras_model(
 
     Args:
         path: a model, or an architecture as ``.json``.
-        data_dir: a folder; where a ``.json`` that describes a model lies beside an ``.h5``, that has its weights.
-        weights: the file of weights of an architecture; by default the newest beside it.
+        data_dir: a folder. If it contains a ``.json`` that describes a model, the ``.h5`` contains the weights.
+        weights: the weights of an architecture; by default the newest file of weights in its folder.
 
     Raises:
         ModelError: there is none.
@@ -172,11 +172,11 @@ def keras_model(
 
 
 def decoded(file: Path) -> dict[str, Any] | None:
-    """Return the document in a JSON that describes a model, or None for any other file."""
+    """Return the document of a JSON file that describes a model, or None for any other file."""
     try:
         if not file.is_file() or file.stat().st_size > MAX_JSON:
             return None
-        # Not above: what scans a file asks here what the file is.
+        # Imported here, because the scanners import this module.
         from picasso.models.scan import json_reading
 
         text = file.read_bytes()
@@ -192,5 +192,5 @@ def decoded(file: Path) -> dict[str, Any] | None:
 
 
 def is_architecture(file: Path) -> bool:
-    """Tell whether a JSON describes a model; a file of labels does not."""
+    """Tell whether a JSON file describes a model, unlike a file of labels."""
     return decoded(file) is not None

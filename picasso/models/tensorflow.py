@@ -1,4 +1,4 @@
-"""TensorFlow 1: checkpoints (``.meta``, ``.index`` and ``.data`` files) and frozen graphs (``.pb``)."""
+"""TensorFlow 1 models: checkpoints (``.meta``, ``.index`` and ``.data`` files) and frozen graphs (``.pb``)."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ class TFModel(GraphModel):
 
         Args:
             data_dir: the folder of a checkpoint's three files.
-            tf_input_var: the name of the tensor that takes the images, such as ``"pictures:0"``; it may be
-                left out where there is one placeholder only.
-            tf_predict_var: the name of the tensor of class probabilities, such as ``"probabilities:0"``; it may
-                be left out where the graph ends in one softmax or sigmoid.
+            tf_input_var: the name of the input tensor, such as ``"pictures:0"``; optional if the graph has only one
+                placeholder.
+            tf_predict_var: the name of the tensor of class probabilities, such as ``"probabilities:0"``; optional if
+                the graph ends in one softmax or sigmoid.
             path: a ``.pb`` file, or a checkpoint's prefix (the path without ``.meta``), instead of ``data_dir``.
-            input_shape: ``(H, W, C)``, for graphs whose placeholder does not say; by default that of what
-                :meth:`preprocess` gives, where a class overrides it.
+            input_shape: ``(H, W, C)``, for graphs whose placeholder does not define it; by default the shape of the
+                arrays from :meth:`preprocess`, if a class overrides it.
             constant_feeds: values of further placeholders, such as ``{"keep_prob:0": 1.0}``.
-            trust_model: whether operations that touch files or call Python may run.
-            output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
+            trust_model: if True, operations that access files or call Python may run.
+            output_kind: the kind of the output values, such as ``"logits"``; detected by default.
 
         Raises:
             ModelError: the files are missing or broken, or a tensor name is not in the graph.
@@ -74,7 +74,11 @@ class TFModel(GraphModel):
 
 
 def read_frozen(file: Path) -> Any:
-    """Return the GraphDef in a ``.pb`` file."""
+    """Return the GraphDef in a ``.pb`` file.
+
+    Raises:
+        ModelError: the file is missing, is no GraphDef, is empty, or is not frozen.
+    """
     definition = tf1.GraphDef()
     try:
         definition.ParseFromString(file.read_bytes())
@@ -90,7 +94,7 @@ def read_frozen(file: Path) -> Any:
 
 
 def need_files(prefix: Path) -> None:
-    """Raise a ModelError unless a checkpoint has its graph and its index."""
+    """Raise a ModelError unless the ``.meta`` and ``.index`` files of a checkpoint exist."""
     for ending in (".meta", ".index"):
         if not Path(f"{prefix}{ending}").is_file():
             raise ModelError(
@@ -99,9 +103,9 @@ def need_files(prefix: Path) -> None:
 
 
 def freeze(prefix: Path, input_name: str, output_name: str, feeds: Sequence[str], trust: bool) -> Any:
-    """Return a checkpoint's graph with its variables turned into constants.
+    """Return a checkpoint's GraphDef with its variables replaced by constants.
 
-    A graph with TensorFlow 1 reference variables can't be cut into functions otherwise.
+    This is necessary, because a graph with TensorFlow 1 reference variables can't be cut into functions.
     """
     meta = prefix.with_name(prefix.name + ".meta")
     try:

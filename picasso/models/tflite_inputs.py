@@ -1,6 +1,7 @@
-"""What a TFLite graph computes of its input first, and which pixel values it therefore was made for.
+"""Detect the pixel values that a TFLite graph expects, from the first operations on its input.
 
-As :mod:`picasso.models.tf.input_values` for TensorFlow: what the first operations make of constant images is looked at.
+The results of the first operations are computed for constant images. :mod:`picasso.models.tf.input_values` does so for
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from picasso.models.outputs.tflite_graph import TFLiteReader
 
 
 def find(file: Path, runtime: Any, batch: int, shape: tuple[int, ...]) -> str:
-    """Return the value range that the first operations of a file tell, or "".
+    """Return the value range that the first operations of a file imply, a key of ``value_range.RAW``, or "".
 
     Args:
         file: the ``.tflite`` file, whose input is float.
-        runtime: the module ``ai_edge_litert.interpreter``.
-        batch: how many images the input takes.
-        shape: of one, ``(H, W, C)``.
+        runtime: the imported module ``ai_edge_litert.interpreter``.
+        batch: the batch size of the input.
+        shape: the shape of one image, ``(H, W, C)``.
 
     Raises:
-        ImportError: the runtime that is installed does not describe the format.
+        ImportError: the installed runtime does not describe the format.
     """
     ends = TFLiteReader(file).behind_first_operations()
     if not ends:
         return ""
-    # Else the memory of these tensors is used again, or operations are taken together.
+    # By default, the interpreter reuses the memory of these tensors and fuses operations.
     interpreter = runtime.Interpreter(
         model_path=str(file),
         experimental_preserve_all_tensors=True,
