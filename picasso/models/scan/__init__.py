@@ -1,6 +1,7 @@
-"""Reading a model file before any framework does: whether it is data alone, or names code, files or addresses.
+"""Scan a model file before a framework reads it: detect code, files and addresses, broken and too large files.
 
-Nothing here imports TensorFlow, Keras, ONNX Runtime or LiteRT. Each format has a module whose ``scan`` yields findings.
+This package does not import TensorFlow, Keras, ONNX Runtime or LiteRT. Each format has a module whose ``scan`` yields
+findings.
 """
 
 from picasso.models.scan.checking import require, scan

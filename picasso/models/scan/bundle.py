@@ -1,7 +1,7 @@
-"""The index of a TensorFlow checkpoint (``.index``): which values it holds, read without TensorFlow.
+"""Scan the index of a TensorFlow checkpoint (``.index``) without TensorFlow.
 
-It is a table of sorted keys in blocks, as in LevelDB, each with an entry that says the type and the shape of a tensor
-and where it lies in the ``.data`` files.
+It is a table of sorted keys in blocks, as in LevelDB. Each key has an entry with the type and the shape of a tensor and
+its position in the ``.data`` files.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from picasso.models.scan.quoting import shown
 from picasso.models.scan.wire import BYTES, FIXED32, VARINT, Broken, choice, fields, message, signed, varint
 
 FOOTER, MAGIC, TRAILER = 48, 0xDB4775248B80FB57, 5
-# An index takes some hundred bytes for each variable.
+# The maximum size of an index, which needs some hundred bytes per variable.
 MAX_INDEX = 200 * MEGABYTE
 MAX_KEY_LENGTH = 4096
 
 
 class Entry(NamedTuple):
-    """One tensor: its type as a number of TensorFlow, its shape, and where it lies."""
+    """One tensor: its type as a number of TensorFlow, its shape, and its data file, offset and size in bytes."""
 
     key: str
     type: int
@@ -35,17 +35,17 @@ class Entry(NamedTuple):
 
     @property
     def needed(self) -> int:
-        """How many bytes it takes in memory."""
+        """Its size in memory, in bytes."""
         return math.prod(self.shape) * ITEM_BYTES.get(self.type, USUAL_BYTES)
 
 
 def scan(prefix: Path, context: Context, model: Path) -> Iterator[Finding]:
-    """Yield what the index and the data files of a checkpoint must not hold.
+    """Yield the findings in the index and the data files of a checkpoint.
 
     Args:
         prefix: the path without ``.index``.
         context: the limits.
-        model: the file of the graph; it may be a link into a cache, where the others lie beside what it links to.
+        model: the file of the graph. It may be a link into a cache that contains the other files.
     """
     index = prefix.with_name(prefix.name + ".index")
     folders = {prefix.parent.resolve(), model.resolve().parent}
@@ -74,7 +74,7 @@ def judge(prefix: Path, index: Path, context: Context, folders: Collection[Path]
     sizes: dict[int, int | None] = {}
     for key, start, end, data in table(index.read_bytes()):
         if not key:
-            # Keys ascend, so it is the first one, and there is no other.
+            # The header has the empty key, which is always the first one, because keys ascend.
             shards = header(data, start, end)
             continue
         count += 1
@@ -93,12 +93,12 @@ def judge(prefix: Path, index: Path, context: Context, folders: Collection[Path]
 
 
 def wrong(entry: Entry, available: int | None) -> Iterator[tuple[Kind, str]]:
-    """Yield what is wrong with an entry, whose data file has so many bytes."""
+    """Yield the problems of an entry whose data file has ``available`` bytes, or is missing (None)."""
     if entry.type in OBJECTS:
         yield Kind.CODE, "it is no tensor of numbers or texts but an object"
     if any(size < 0 for size in entry.shape):
         yield Kind.BROKEN, "its shape is impossible"
-    # Of a partitioned variable this is the whole, which has no content of its own.
+    # The entry of a whole partitioned variable has no content, and so the size 0.
     elif entry.size and entry.type in ITEM_BYTES and entry.type != STRING and entry.needed != entry.size:
         yield Kind.BROKEN, "its size is not that of its shape"
     elif entry.size and available is None:
@@ -113,7 +113,7 @@ def shard_name(prefix: Path, shard: int, shards: int) -> str:
 
 
 def shard_size(prefix: Path, shard: int, shards: int, folders: Collection[Path]) -> int | None:
-    """Return the size of a data file, or None if there is none in one of the folders."""
+    """Return the size of a data file in bytes, or None if it is in none of the folders."""
     if not 0 <= shard < shards <= 100_000:
         return None
     file = prefix.with_name(shard_name(prefix, shard, shards))
@@ -123,10 +123,10 @@ def shard_size(prefix: Path, shard: int, shards: int, folders: Collection[Path])
 
 
 def header(data: bytes, at: int, end: int) -> int:
-    """Return how many data files there are, from a BundleHeaderProto.
+    """Return the number of data files from a BundleHeaderProto.
 
     Raises:
-        Broken: it is none, or one of values in an order of bytes that no common machine has.
+        Broken: it is no such message, or the values are big-endian.
     """
     values = {1: 0, 2: 0}
     for number, start, _ in message(data, at, end, {1: VARINT, 2: VARINT, 3: BYTES}):
@@ -138,12 +138,12 @@ def header(data: bytes, at: int, end: int) -> int:
 
 
 def read_entry(key: str, data: bytes, at: int, end: int) -> Entry:
-    """Return a BundleEntryProto."""
+    """Parse a BundleEntryProto, or raise Broken."""
     values = {1: 0, 3: 0, 4: 0, 5: 0}
     shape: list[int] = []
     for number, kind, start, stop in fields(data, at, end):
         if number in values and kind == VARINT:
-            # Places have 64 bits, a type and the number of a file 32.
+            # Offsets and sizes have 64 bits; the type and the number of the file have 32.
             values[number] = signed(start) if number in (4, 5) else choice(start)
         elif number == 2 and kind == BYTES:
             for inner, wire, first, last in fields(data, start, stop):
@@ -162,10 +162,10 @@ def read_entry(key: str, data: bytes, at: int, end: int) -> Entry:
 
 
 def table(data: bytes) -> Iterator[tuple[str, int, int, bytes]]:
-    """Yield the entries of the table: the key, and where in which block the value lies.
+    """Yield the entries of the table: the key, the start and the end of the value, and the block that contains it.
 
     Raises:
-        Broken: it is no table.
+        Broken: it is no valid table.
     """
     if len(data) < FOOTER or int.from_bytes(data[-8:], "little") != MAGIC:
         raise Broken("it is cut off or of another format")
@@ -179,18 +179,18 @@ def table(data: bytes) -> Iterator[tuple[str, int, int, bytes]]:
         place, first = varint(index, first, last)
         length, _ = varint(index, first, last)
         for key, begin, end, content in block(data, place, length):
-            # TensorFlow looks for a key by halving, and finds another one than a reader in order where they are not.
+            # TensorFlow uses binary search, which could find other entries if keys were not sorted.
             if last_key is not None and key <= last_key:
                 raise Broken("its keys do not ascend")
             if last_key is None and key:
                 raise Broken("it does not begin with its header")
             last_key = key
-            # The parts of partitioned variables have names that are no text.
+            # The keys of parts of partitioned variables contain binary data.
             yield key.decode("utf-8", "replace"), begin, end, content
 
 
 def block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, int, int, bytes]]:
-    """Yield the keys of a block, and where in it their values lie."""
+    """Yield the keys of a block, with the start and the end of their values, and the block itself."""
     if start + size + TRAILER > len(data) or size < 4:
         raise Broken("it is cut off")
     if data[start + size]:
@@ -200,7 +200,7 @@ def block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, int, int,
     end = size - 4 - 4 * restarts
     if end < 0:
         raise Broken("it is cut off")
-    # TensorFlow begins to read at these places, which therefore have to be those of entries with whole keys.
+    # TensorFlow may start reading at these restart points, so they must be entries with complete keys.
     begins = {int.from_bytes(content[place : place + 4], "little") for place in range(end, size - 4, 4)} - {end}
     at, key = 0, b""
     while at < end:

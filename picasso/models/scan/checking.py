@@ -1,4 +1,4 @@
-"""The one way to scan a file or folder, and to refuse it."""
+"""The entry point for scanning and rejecting model files and folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from picasso.models.scan.findings import Context, Finding, Kind, Report
 from picasso.models.scan.limits import Limits
 from picasso.models.scan.quoting import shown
 
-# The module here that reads a format; its ``scan(path, context)`` yields findings. Imported when it is needed.
+# The module of this package for each format, imported when needed; its ``scan(path, context)`` yields findings.
 READERS: dict[Format, str] = {
     Format.KERAS_ARCHIVE: "keras_archive",
     Format.KERAS_HDF5: "keras_hdf5",
@@ -25,7 +25,7 @@ READERS: dict[Format, str] = {
     Format.ONNX: "onnx_file",
     Format.TFLITE: "tflite_file",
 }
-# With what the files of a format begin: the bytes, and where they stand.
+# The signatures of the formats: the bytes and their offset.
 STARTS = {
     Format.KERAS_ARCHIVE: (b"PK\x03\x04", 0),
     Format.KERAS_HDF5: (b"\x89HDF\r\n\x1a\n", 0),
@@ -34,15 +34,15 @@ STARTS = {
 
 
 def scan(path: Path | Found, limits: Limits | None = None, known: frozenset[str] = frozenset()) -> Report:
-    """Read a model file, folder or checkpoint prefix as data, and report what it must not hold.
+    """Read a model file, folder or checkpoint prefix as data, and report the reasons not to load it.
 
     Args:
-        path: what :func:`picasso.models.load_model` takes, or what :mod:`picasso.models.recognition` found there.
-        limits: the bounds on memory and time.
-        known: names of layers and functions that the operator's own code registers.
+        path: a path as for :func:`picasso.models.load_model`, or the result of :mod:`picasso.models.recognition`.
+        limits: the limits on memory and time.
+        known: the names of layers and functions that the user's code registers.
 
     Raises:
-        ModelError: there is nothing at the path, or it can't be read.
+        ModelError: the path does not exist, or can't be read.
     """
     found = path if isinstance(path, Found) else recognize(path)
     context = Context(limits or Limits(), known)
@@ -54,7 +54,7 @@ def scan(path: Path | Found, limits: Limits | None = None, known: frozenset[str]
 
 
 def first_of_each(findings: Iterator[Finding], most: int) -> Iterator[Finding]:
-    """Yield findings, but of each kind at most so many: those that trust lifts must not hide others."""
+    """Yield at most ``most`` findings of each kind, so that those that trust permits can't hide others."""
     seen: Counter[Kind] = Counter()
     for one in findings:
         seen[one.kind] += 1
@@ -63,7 +63,7 @@ def first_of_each(findings: Iterator[Finding], most: int) -> Iterator[Finding]:
 
 
 def findings_of(found: Found, context: Context) -> Iterator[Finding]:
-    """Yield the findings of the modules that know the format of what was found."""
+    """Yield the findings of the modules for the format of a model, and of its weights."""
     parts = [(found.format, found.path)]
     if found.weights is not None:
         weights = SUFFIXES.get(found.weights.suffix.lower())
@@ -79,7 +79,7 @@ def findings_of(found: Found, context: Context) -> Iterator[Finding]:
 
 
 def contradiction(kind: Format, path: Path) -> Finding | None:
-    """Return a finding where a file does not begin as its name promises."""
+    """Return a finding if a file is empty or its signature contradicts its name, or None."""
     if kind in (Format.SAVED_MODEL, Format.CHECKPOINT):
         return None
     if not path.is_file():
@@ -100,17 +100,18 @@ def require(path: Path | Found, trust: bool, limits: Limits | None = None, known
     The ``load`` of each class calls it with ``self.limits``, before a framework reads the file.
 
     Args:
-        path: the file, folder or prefix that a framework is about to read, or what was found there.
-        trust: whether the operator trusts the file, so that code in it may run.
-        limits: the bounds on memory and time.
-        known: names of layers and functions that the operator's own code registers.
+        path: the file, folder or prefix that a framework is about to read, or the recognized model.
+        trust: if True, code in the file may run.
+        limits: the limits on memory and time.
+        known: the names of layers and functions that the user's code registers.
 
     Raises:
-        ModelError: names the first finding, where it stands, how many more there are, and what to do.
+        ModelError: the file may not be loaded; the message states the first finding, its place in the file, the number
+            of other findings and what to do.
     """
     report = scan(path, limits, known)
     lifted = (Kind.CODE, Kind.CUSTOM) if trust else ()
-    # What may harm is said before what is merely missing.
+    # Harmful content is reported before missing classes.
     found = sorted((one for one in report if one.kind not in lifted), key=lambda one: one.kind is Kind.CUSTOM)
     if found:
         first, others = found[0], len(found) - 1
@@ -122,7 +123,7 @@ def require(path: Path | Found, trust: bool, limits: Limits | None = None, known
 
 
 def advice(finding: Finding) -> str:
-    """Return a sentence that says what to do about a finding, with a space before it; "" where nothing helps."""
+    """Return a sentence, after a space, on what to do about a finding; "" if nothing helps."""
     if finding.name:
         return f" Hand it over: {remedies.objects(finding.name)}."
     if finding.kind in (Kind.CODE, Kind.CUSTOM):

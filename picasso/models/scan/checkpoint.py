@@ -1,4 +1,4 @@
-"""TensorFlow 1 checkpoints: a graph (``.meta``), an index of its variables (``.index``), their values (``.data-*``)."""
+"""Scan TensorFlow 1 checkpoints: the graph (``.meta``), the index (``.index``) and the values (``.data-*``)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ENDING = re.compile(r"\.(index|meta|data-\d+-of-\d+)$")
 
 
 def scan(path: Path, context: Context) -> Iterator[Finding]:
-    """Yield what a checkpoint must not hold.
+    """Yield the findings in a checkpoint.
 
     Args:
-        path: one of its files, or the prefix that they share.
+        path: one of its files, or their common prefix.
         context: the limits.
     """
     prefix = path.with_name(ENDING.sub("", path.name))

@@ -1,4 +1,4 @@
-"""What a scan finds in a model file."""
+"""The results of a scan of a model file."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from picasso.models.scan.limits import Limits
 
 
 class Kind(StrEnum):
-    """What a finding is about, which decides who may lift it."""
+    """The kind of a finding, which determines how a user can permit it."""
 
-    # The file names code, a file or an address. The setting TRUST_MODEL lifts it.
+    # The file refers to code, a file or an address. The setting TRUST_MODEL permits it.
     CODE = "code"
-    # The file uses a class or function of its author's. Whoever has it hands it over; TRUST_MODEL leaves it to the
-    # framework, which does not find it either.
+    # The file uses a custom class or function, which the user must pass. With TRUST_MODEL the framework decides, but
+    # it does not find the class either.
     CUSTOM = "custom"
-    # Reading the file takes more memory or time than the limits allow. The setting MODEL_MB lifts it.
+    # Reading the file takes more memory or time than the limits allow. The setting MODEL_MB permits it.
     LIMIT = "limit"
-    # The file is cut off, contradicts itself, or is of no known format. Nothing lifts it.
+    # The file is truncated, inconsistent or of an unknown format. No setting permits it.
     BROKEN = "broken"
 
 
@@ -29,12 +29,12 @@ class Finding:
     """One reason not to load a model file.
 
     Attributes:
-        kind: who may lift it.
-        where: the place inside the file in the words of its format, such as ``layer "x" (Lambda), config.json,
+        kind: its kind.
+        where: the place inside the file in the terms of its format, such as ``layer "x" (Lambda), config.json,
             layers[1].config.function`` or ``node "gate/ReadFile", function "__inference_serve_12"``.
-        what: one clause without a full stop, such as ``the operation ReadFile reads files``. Values of the file are
+        what: one clause without a full stop, such as ``the operation ReadFile reads files``. Values from the file are
             shortened and free of control characters; see :func:`picasso.models.scan.quoting.shown`.
-        name: of kind CUSTOM, the name under which the class or function is to be handed over.
+        name: for the kind CUSTOM, the name under which the class or function must be passed; otherwise "".
     """
 
     kind: Kind
@@ -45,12 +45,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Context:
-    """What the operator said before a file is read.
+    """The user's settings for a scan.
 
     Attributes:
-        limits: the bounds on memory and time.
-        known: names of layers and functions that the operator's own code registers, as ``"Name"`` or
-            ``"Package>Name"``; the file may use them.
+        limits: the limits on memory and time.
+        known: the names of layers and functions that the user's code registers, as ``"Name"`` or ``"Package>Name"``;
+            the file may use them.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -59,12 +59,12 @@ class Context:
 
 @dataclass(frozen=True)
 class Report:
-    """The verdict on one model file or folder.
+    """The result of the scan of one model file or folder.
 
     Attributes:
-        path: what was scanned.
-        format: its format in words, such as ``"Keras 3 archive (.keras)"``, or "" where it is unknown.
-        findings: all reasons not to load it, at most :attr:`Limits.findings` of each kind; none if it is data alone.
+        path: the path that was scanned.
+        format: the name of its format, a value of :class:`picasso.models.recognition.Format`.
+        findings: the reasons not to load it, at most :attr:`Limits.findings` of each kind; none if it is only data.
     """
 
     path: Path
@@ -76,5 +76,5 @@ class Report:
 
     @property
     def is_data(self) -> bool:
-        """Whether nothing was found."""
+        """True if there are no findings."""
         return not self.findings

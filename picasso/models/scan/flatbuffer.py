@@ -1,4 +1,4 @@
-"""Reading FlatBuffers without trusting any offset in them; runtimes follow them unchecked."""
+"""Read FlatBuffers with a check of every offset, which runtimes do not do."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from mmap import mmap
 from picasso.models.scan.wire import Broken
 
 Data = bytes | mmap
-# As much of a text is enough for a message.
+# The maximum number of bytes of a text in a message.
 SHOWN = 200
 
 
 class Table:
-    """A table between whose fields and the file's end every read is checked.
+    """A table of a FlatBuffer; every read is checked against the bounds of the file.
 
     Args:
         data: the file.
-        at: where the table stands.
-        last: the last field that the format has, as an offset in its directory; any later one is refused.
-        count: told of each table and each number of a vector, so that it may end a reading that takes too long.
+        at: the offset of the table.
+        last: the last field of the format, as an offset in the vtable; tables with later fields are rejected.
+        count: called with the number of tables or values that are read; it may raise an exception to stop.
 
     Raises:
-        Broken: it does not lie within the file, or has fields that the format does not have.
+        Broken: it is not within the file, or has fields that the format does not define.
     """
 
     def __init__(self, data: Data, at: int, last: int, count: Callable[[int], None]) -> None:
@@ -50,25 +50,25 @@ class Table:
         return value
 
     def _place(self, slot: int, size: int) -> int:
-        """Return where a field stands; 0 where it is left out."""
+        """Return the offset of a field; 0 if it is omitted."""
         inside = self._number("<H", self._directory + slot) if slot < self._size else 0
         if inside and not 4 <= inside <= self._inline - size:
             raise Broken("a field lies outside of its table")
         return self._at + inside if inside else 0
 
     def _target(self, at: int) -> int:
-        """Return where an offset leads that stands somewhere."""
+        """Return the target of the offset stored at ``at``."""
         target = at + self._number("<I", at)
         self._check(target, 4)
         return target
 
     def number(self, slot: int, code: str, usual: int = 0) -> int:
-        """Return a number, by its code in :mod:`struct`, or what is usual where it is left out."""
+        """Return a number of a type in :mod:`struct`'s codes, or ``usual`` if the field is omitted."""
         at = self._place(slot, struct.calcsize(code))
         return self._number(code, at) if at else usual
 
     def span(self, slot: int, size: int = 1) -> tuple[int, int] | None:
-        """Return where a vector of values or a text begins and how many values it has; None where it is left out."""
+        """Return the offset of a vector's or text's first value and its length; None if the field is omitted."""
         at = self._place(slot, 4)
         if not at:
             return None
@@ -78,21 +78,21 @@ class Table:
         return start + 4, length
 
     def numbers(self, slot: int, code: str) -> tuple[int, ...]:
-        """Return a vector of numbers, by their code in :mod:`struct`; empty where it is left out."""
+        """Return a vector of numbers of a type in :mod:`struct`'s codes; empty if the field is omitted."""
         found = self.span(slot, struct.calcsize(code))
         if found is None:
             return ()
-        # Many tables may share one vector.
+        # Counted here, because many tables may share one vector.
         self._count(found[1])
         return struct.unpack_from(f"<{found[1]}{code[-1]}", self._data, found[0])
 
     def text(self, slot: int) -> str:
-        """Return the beginning of a text, with a mark for what is none; "" where it is left out."""
+        """Return the beginning of a text, with replacement characters for invalid UTF-8; "" if it is omitted."""
         start, length = self.span(slot) or (0, 0)
         return bytes(self._data[start : start + min(length, SHOWN)]).decode("utf-8", "replace")
 
     def table(self, slot: int, last: int) -> Table | None:
-        """Return a table within this one; None where it is left out."""
+        """Return the table of a field; None if it is omitted."""
         at = self._place(slot, 4)
         return Table(self._data, self._target(at), last, self._count) if at else None
 
@@ -104,7 +104,7 @@ class Table:
 
 
 def root(data: Data, last: int, count: Callable[[int], None]) -> Table:
-    """Return the table that a file begins with."""
+    """Return the root table of a file."""
     if len(data) < 8:
         raise Broken("it is cut off")
     return Table(data, struct.unpack_from("<I", data, 0)[0], last, count)

@@ -1,4 +1,4 @@
-"""Frozen TensorFlow graphs (``.pb``)."""
+"""Scan frozen TensorFlow graphs (``.pb``)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from picasso.models.scan.wire import Data
 
 
 def scan(path: Path, context: Context) -> Iterator[Finding]:
-    """Yield what a frozen graph must not hold."""
+    """Yield the findings in a frozen graph."""
 
     def content(data: Data, size: int) -> Iterator[Finding]:
         graph = Reader(data, Budget(context.limits.members)).graph(0, size)

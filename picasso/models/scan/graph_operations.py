@@ -1,9 +1,9 @@
-"""Which operations of TensorFlow a file may use without being trusted.
+"""The operations of TensorFlow that a file may use without being trusted.
 
-The lists name what classifiers need. Left out on purpose, although some classifiers hold them: what reads or writes
-files, prints, calls Python, loads libraries, talks to other processes or machines, decodes files, takes serialized
-objects, shows memory that was never written, or compiles code that is stored in the file. An operation that is on no
-list is refused, so one that a later version of TensorFlow adds is, too.
+The lists contain the operations that classifiers need. Some operations are excluded on purpose, although some
+classifiers contain them: those that read or write files, print, call Python, load libraries, communicate with other
+processes or machines, decode files, take serialized objects, expose uninitialized memory, or compile code in the file.
+An operation on no list is rejected, including those that later versions of TensorFlow add.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ IMAGES = """
     ImageProjectiveTransformV3 NonMaxSuppression NonMaxSuppressionV2 NonMaxSuppressionV3 NonMaxSuppressionV4
     NonMaxSuppressionV5 RGBToHSV ResizeArea ResizeBicubic ResizeBilinear ResizeNearestNeighbor ScaleAndTranslate
 """
-# What computes gradients: a graph that was trained holds it, and a function may use it forwards.
+# Operations for gradients: trained graphs contain them, and functions may use them in the forward pass.
 GRADIENTS = """
     AvgPool3DGrad AvgPoolGrad BiasAddGrad CholeskyGrad Conv2DBackpropFilter Conv2DBackpropFilterV2 Conv3DBackpropFilter
     Conv3DBackpropFilterV2 CropAndResizeGradBoxes CropAndResizeGradImage DepthwiseConv2dNativeBackpropFilter
@@ -75,7 +75,7 @@ LISTS = """
     TensorListPushBack TensorListReserve TensorListResize TensorListScatter TensorListScatterIntoExistingList
     TensorListScatterV2 TensorListSetItem TensorListSplit TensorListStack
 """
-# Assigning changes a variable in memory, such as the seed of an augmentation, never the file.
+# Assignments change a variable in memory, such as the seed of an augmentation, never the file.
 VARIABLES = """
     Assign AssignAdd AssignAddVariableOp AssignSub AssignSubVariableOp AssignVariableOp IsVariableInitialized
     ReadVariableOp ResourceGather ResourceGatherNd ResourceScatterAdd ResourceScatterNdUpdate ResourceScatterUpdate
@@ -91,7 +91,7 @@ RANDOM = """
     StatelessRandomUniformInt StatelessRandomUniformIntV2 StatelessRandomUniformV2 StatelessSampleDistortedBoundingBox
     StatelessShuffle StatelessTruncatedNormal StatelessTruncatedNormalV2 TruncatedNormal
 """
-# What turns class numbers into names. Tables live in memory; the one operation that fills them from a file is below.
+# Operations that convert class indices to names, with tables in memory. Filling a table from a file is listed below.
 NAMES = """
     AnonymousHashTable AsString HashTable HashTableV2 InitializeTable InitializeTableV2 LookupTableFind
     LookupTableFindV2 LookupTableImport LookupTableImportV2 LookupTableSize LookupTableSizeV2 MutableHashTable
@@ -104,8 +104,8 @@ ALLOWED = frozenset(
     ).split()
 )  # fmt: skip
 
-# A file may hold these for its own ends, where neither an answer nor an initializer depends on them. Whoever loads the
-# file without trust leaves them out: nothing of them runs.
+# A file may contain these operations if neither predictions nor initializers depend on them. Without trust, they are
+# removed before the graph is used, so that they never run.
 SAVING = """
     DisableCopyOnRead MergeV2Checkpoints Restore RestoreSlice RestoreV2 Save SaveSlices SaveV2 ShardedFilename
     ShardedFilespec StaticRegexFullMatch LookupTableExport LookupTableExportV2
@@ -122,7 +122,7 @@ TRAINING = """
     ResourceSparseApplyMomentum ResourceSparseApplyRMSProp ScatterSub SparseApplyAdadelta SparseApplyAdagrad
     SparseApplyFtrl SparseApplyFtrlV2 SparseApplyMomentum SparseApplyRMSProp
 """
-# Summaries of a training, which are texts in memory, and the queues that fed it.
+# Summaries of a training, which are texts in memory, and its input queues.
 FEEDING = """
     AudioSummary AudioSummaryV2 BatchDataset BatchDatasetV2 DecodeBase64 DecodeBmp DecodeGif DecodeImage DecodeJpeg
     DecodePng DecodeRaw EncodeBase64 ExtractJpegShape FIFOQueue FIFOQueueV2 HistogramSummary ImageSummary Iterator
@@ -132,11 +132,11 @@ FEEDING = """
     QueueIsClosedV2 QueueSize QueueSizeV2 RandomShuffleQueue RandomShuffleQueueV2 SampleDistortedBoundingBox
     SampleDistortedBoundingBoxV2 ScalarSummary TensorSummary TensorSummaryV2
 """
-# Fills a table from a text file: an asset of the model, which the loader without trust does not need.
+# Operations that fill a table from a text file, an asset of the model that predictions do not need.
 TEXT_FILE = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 DORMANT = frozenset(" ".join((SAVING, TRAINING, FEEDING)).split()) | TEXT_FILE
 
-# Why some operations are refused, by words in their names: a reader should not have to look them up.
+# Explanations of rejected operations, by words in their names.
 REASONS = (
     (("PyFunc",), "calls Python"),
     (("WriteFile", "ToTFRecord", "SaveDataset", "SnapshotDataset", "CacheDataset", "SummaryWriter", "SummaryDbWriter",
@@ -155,7 +155,7 @@ REASONS = (
 
 
 def describe(operation: str) -> str:
-    """Say what an operation that may not run does, as a clause."""
+    """Return a clause that explains why an operation is rejected."""
     for words, what in REASONS:
         if any(word in operation for word in words):
             return f"the operation {operation} {what}"

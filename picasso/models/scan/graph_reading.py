@@ -1,7 +1,7 @@
-"""The operations and functions of a TensorFlow graph (GraphDef), read without TensorFlow.
+"""Read the operations and functions of a TensorFlow graph (GraphDef) without TensorFlow.
 
-Only what a verdict needs is kept: names, connections, and of the attributes the functions that they name, shapes and
-small constants. Contents of tensors are skipped, however large.
+Only the parts that a scan needs are kept: names, connections, and from attributes the names of functions, shapes and
+small constants. The contents of tensors are skipped.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import NamedTuple
 
 from picasso.models.scan.wire import BYTES, FIXED32, VARINT, Broken, Data, choice, fields, message, signed, text, varint
 
-# Attributes nest in functions that attributes name, and nothing needs more than two levels.
+# The maximum nesting depth of attributes; graphs of TensorFlow need no more than two levels.
 DEEPEST = 8
-# Entries of this size are read once, however often they occur; most nodes differ in their names only.
+# The maximum size in bytes of attributes that are cached; most nodes differ only in their names.
 SHORT = 200
-# How many names and values there may be for each operation that there may be.
+# The maximum number of names and values, per allowed operation.
 ENTRIES = 5
-# No tensor has more axes.
+# TensorFlow's maximum number of axes.
 MAX_AXES = 254
-# Of tensors with more values none is needed.
+# The maximum number of values of a tensor that are kept.
 FEW = 64
 
 INT32, STRING, INT64, RESOURCE, VARIANT = 3, 7, 9, 20, 21
 # The fields of an AttrValue.
 VALUES = {1: BYTES, 2: BYTES, 3: VARINT, 4: FIXED32, 5: VARINT, 6: VARINT, 7: BYTES, 8: BYTES, 9: BYTES, 10: BYTES}
-# The fields of a TensorProto: its type, its shape and its content, and those that list integers.
+# The fields of a TensorProto: its type, its shape and its content; and its lists of integers.
 TENSOR = {1: VARINT, 2: BYTES, 4: BYTES}
 INTEGERS = (7, 10, 11)
 
@@ -37,7 +37,7 @@ GRADIENT = {1: BYTES, 2: BYTES}
 
 
 class Tensor(NamedTuple):
-    """A constant: its type as a number of TensorFlow, its shape, and its values where they are few integers."""
+    """A constant: its type as a number of TensorFlow, its shape, and its values if they are few integers or texts."""
 
     type: int
     shape: tuple[int, ...] | None
@@ -46,7 +46,7 @@ class Tensor(NamedTuple):
 
 
 class Attribute(NamedTuple):
-    """One attribute of an operation: at most one of its fields is set, but for lists."""
+    """One attribute of an operation; only one of its fields is set, except for lists."""
 
     number: int = 0
     text: bytes = b""
@@ -56,7 +56,7 @@ class Attribute(NamedTuple):
 
 
 class Node(NamedTuple):
-    """One operation; the functions and the constants are those of all its attributes."""
+    """One operation, with the functions and the constants of all its attributes."""
 
     name: str
     operation: str
@@ -67,14 +67,14 @@ class Node(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function of the library: the names of its arguments and outputs, and where each output comes from."""
+    """A function of the library: its arguments, outputs and operations, and the tensor that each output returns."""
 
     name: str
     arguments: tuple[str, ...]
     outputs: tuple[str, ...]
     nodes: tuple[Node, ...]
     returns: dict[str, str]
-    # Functions that attributes of the function name.
+    # The functions that attributes of the function refer to.
     functions: tuple[str, ...]
 
 
@@ -84,9 +84,9 @@ class Graph:
 
     Attributes:
         nodes: the operations outside of functions, in the order of the file.
-        functions: by name.
+        functions: the functions by name.
         gradients: the names of functions that compute gradients of others.
-        size: how many bytes it took in the file.
+        size: its size in the file, in bytes.
     """
 
     nodes: list[Node] = field(default_factory=list)
@@ -96,14 +96,15 @@ class Graph:
 
 
 class TooLarge(Exception):
-    """There is more than the limits allow; the text is one clause."""
+    """A limit is exceeded; the message is one clause."""
 
 
 class Budget:
-    """How much of a file may be kept in memory: so many operations and functions, and inputs, names and values.
+    """The remaining number of elements of a file that may be kept in memory.
 
     Args:
-        members: the most operations and functions together.
+        members: the maximum number of operations, functions and objects; the maximum number of inputs, names and values
+            is a multiple of it.
     """
 
     def __init__(self, members: int) -> None:
@@ -114,17 +115,17 @@ class Budget:
         """Count an operation, a function or an object.
 
         Raises:
-            TooLarge: there are too many.
+            TooLarge: the limit is exceeded.
         """
         self._left -= 1
         if self._left < 0:
             raise TooLarge(f"it holds more than {self._members:,} operations, functions or objects")
 
     def entry(self) -> None:
-        """Count anything else.
+        """Count another element, such as an input or a value.
 
         Raises:
-            TooLarge: there is too much.
+            TooLarge: the limit is exceeded.
         """
         self._entries -= 1
         if self._entries < 0:
@@ -132,11 +133,11 @@ class Budget:
 
 
 class Reader:
-    """Reads graphs out of one file.
+    """A reader of the graphs in one file.
 
     Args:
         data: the file.
-        budget: how much may be kept of it.
+        budget: the limits on the elements that are kept.
     """
 
     def __init__(self, data: Data, budget: Budget) -> None:
@@ -148,8 +149,8 @@ class Reader:
         """Return the GraphDef between two positions.
 
         Raises:
-            Broken: it is none.
-            TooLarge: it has too many operations.
+            Broken: it is no valid GraphDef.
+            TooLarge: it has too many elements.
         """
         graph = Graph(size=end - at)
         names = set()
@@ -207,7 +208,7 @@ class Reader:
         return name, tuple(lists[2]), tuple(lists[3])
 
     def _texts(self, at: int, end: int, known: dict[int, int], strict: bool = True) -> Iterator[tuple[int, str]]:
-        """Yield the fields of a message that are texts."""
+        """Yield the text fields of a message, with their numbers."""
         for number, kind, start, stop in fields(self._data, at, end):
             if known.get(number) == kind == BYTES:
                 yield number, text(self._data, start, stop)
@@ -237,7 +238,7 @@ class Reader:
                     raise Broken("an operation has two names, or is of two kinds")
                 named[number] = text(data, start, stop)
         operation = named.get(2, "")
-        # One text for all operations of a kind.
+        # All operations of a type share one string.
         operation = self._operations.setdefault(operation, operation)
         functions = tuple(name for value in attributes.values() if value.functions for name in value.functions)
         tensors = tuple(tensor for value in attributes.values() if value.tensors for tensor in value.tensors)
@@ -246,7 +247,7 @@ class Reader:
     # ---- attributes -----------------------------------------------------------------------------------------
 
     def _entry(self, at: int, end: int, depth: int = 0) -> tuple[str, Attribute]:
-        """Return one entry of a map of attributes."""
+        """Return the key and the value of one entry of a map of attributes."""
         if end - at > SHORT:
             self._budget.entry()
             return self._read_entry(at, end, depth)
@@ -280,7 +281,7 @@ class Reader:
         return found or Attribute()
 
     def _value(self, number: int, start: int, stop: int, depth: int) -> Attribute:
-        """Return what one field of an AttrValue says."""
+        """Return the value of one field of an AttrValue."""
         if number == 6:
             return Attribute(number=choice(start))
         if number in (3, 5):
@@ -288,7 +289,7 @@ class Reader:
         if number == 1:
             return self._list(start, stop, depth)
         if number in (2, 9):
-            # A text, or the name of an attribute of the function around.
+            # A text, or the name of an attribute of the enclosing function.
             return Attribute(text=self._data[start : min(stop, start + 1000)])
         if number == 7:
             return Attribute(shape=self._shape(start, stop))
@@ -312,7 +313,7 @@ class Reader:
         return Attribute(tensors=tuple(tensors), functions=tuple(functions))
 
     def _named(self, at: int, end: int, depth: int) -> Iterator[str]:
-        """Yield the name of a function in a NameAttrList, and those that its attributes name."""
+        """Yield the name of the function in a NameAttrList, and the functions that its attributes refer to."""
         for number, start, stop in message(self._data, at, end, {1: BYTES, 2: BYTES}, frozenset({2})):
             if number == 1:
                 yield text(self._data, start, stop)
@@ -320,7 +321,7 @@ class Reader:
                 yield from self._entry(start, stop, depth + 1)[1].functions
 
     def _shape(self, at: int, end: int) -> tuple[int, ...] | None:
-        """Return the sizes in a TensorShapeProto, -1 where one is unknown; None if even their number is."""
+        """Return the shape in a TensorShapeProto, with -1 for unknown lengths; None for an unknown rank."""
         sizes: list[int] = []
         for number, start, stop in message(self._data, at, end, {2: BYTES, 3: VARINT}, frozenset({2})):
             if number == 3:
@@ -352,7 +353,7 @@ class Reader:
                 values += [signed(start)] if kind == VARINT else self._packed(start, stop)
             elif number == 8 and len(strings) < FEW:
                 strings.append(data[start : min(stop, start + 1000)])
-            # A handle of a resource, or an object that TensorFlow decodes by a registered function.
+            # A resource handle, or an object that TensorFlow decodes by a registered function.
             is_object = is_object or number in (14, 15)
         kind = choice(single.get(1, (0, 0))[0])
         start, stop = single.get(4, (0, 0))
@@ -364,7 +365,7 @@ class Reader:
         return Tensor(VARIANT if is_object and kind != RESOURCE else kind, shape, tuple(values), tuple(strings))
 
     def _packed(self, at: int, end: int) -> Iterator[int]:
-        """Yield the first integers of a packed field."""
+        """Yield the first :data:`FEW` integers of a packed field."""
         for _ in range(FEW):
             if at >= end:
                 return

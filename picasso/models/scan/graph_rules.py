@@ -1,4 +1,4 @@
-"""Whether a TensorFlow graph is data: each of its operations is on a list, and what is not is nowhere depended on."""
+"""Check the operations of a TensorFlow graph: all are on a list, and predictions depend only on harmless ones."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MISSING = "it calls the function {}, which the file does not hold"
 
 @dataclass(frozen=True)
 class Start:
-    """Where something may begin to run.
+    """A set of operations and functions that may be run, with everything that they depend on.
 
     Attributes:
-        what: in words, such as ``"an answer"``.
-        nodes: the names of operations outside of functions.
+        what: a description, such as ``"an answer"``.
+        nodes: the names of operations outside functions.
         functions: the names of functions.
-        files: whether tables may be filled from the assets of the model.
-        tolerated: operations that may take part, although they have no place in an answer.
+        files: True if tables may be filled from the assets of the model.
+        tolerated: dormant operations that are allowed here.
     """
 
     what: str
@@ -38,13 +38,13 @@ class Start:
 
 
 def judge(graph: Graph, starts: Iterable[Start], where: str, assets: Collection[str] = ()) -> Iterator[Finding]:
-    """Yield what a graph must not hold.
+    """Yield the findings about a graph's operations.
 
     Args:
-        graph: with its functions.
-        starts: where something may begin to run.
-        where: the end of each place, such as ``", saved_model.pb"``, or "".
-        assets: the names of the constants that name files of the model's own.
+        graph: the graph with its functions.
+        starts: the operations and functions that may be run.
+        where: the end of each place in messages, such as ``", saved_model.pb"``, or "".
+        assets: the names of the constants that contain paths of the model's assets.
     """
     yield from unknown(graph, where)
     reported: set[str] = set()
@@ -56,7 +56,7 @@ def judge(graph: Graph, starts: Iterable[Start], where: str, assets: Collection[
 
 
 def unknown(graph: Graph, where: str) -> Iterator[Finding]:
-    """Yield the first place of each operation that is on no list, and objects and names that are none of a model's."""
+    """Yield a finding for each operation on no list, for each object, and for functions named like operations."""
     seen: set[str] = set()
     for name in graph.functions:
         if name in ALLOWED or name in DORMANT:
@@ -74,7 +74,7 @@ def unknown(graph: Graph, where: str) -> Iterator[Finding]:
 
 
 def dormant(graph: Graph, start: Start, where: str, assets: Collection[str]) -> Iterator[tuple[Finding, str]]:
-    """Yield what a start depends on that may only lie in the file, each with the name of the operation."""
+    """Yield findings for dormant operations that a start depends on, each with the name of the operation."""
     for node, function in reached(graph, start):
         inside = f", function {shown(function)}{where}" if function else where
         for name in node.functions:
@@ -94,16 +94,16 @@ def dormant(graph: Graph, start: Start, where: str, assets: Collection[str]) -> 
 
 
 def given(node: Node, function: Function | None, assets: Collection[str]) -> bool:
-    """Tell whether what fills a table takes the name of its file from an asset, or from whoever calls its function.
+    """Tell whether an operation that fills a table reads the path of its file from an asset or a function argument.
 
-    What is handed to a function is looked at where it is called.
+    The arguments of functions are checked at their calls.
     """
     named = base(node.inputs[1]) if len(node.inputs) > 1 else ""
     return named in assets if function is None else named in function.arguments
 
 
 def foreign_files(graph: Graph, start: Start, where: str, assets: Collection[str]) -> Iterator[tuple[Finding, str]]:
-    """Yield the texts that are handed to functions which fill tables from files, and that name no asset."""
+    """Yield findings for text arguments of functions that fill tables from files, unless they are assets."""
     filling = fillers(graph)
     scope = {node.name: node for node in graph.nodes} if filling else {}
     for node, function in reached(graph, start) if filling else ():
@@ -115,7 +115,7 @@ def foreign_files(graph: Graph, start: Start, where: str, assets: Collection[str
 
 
 def foreign_constants(graph: Graph, names: Collection[str], where: str, assets: Collection[str]) -> Iterator[Finding]:
-    """Yield the texts that loading hands to functions which fill tables from files, and that name no asset."""
+    """Yield findings for text constants that loading passes to such functions, unless they are assets."""
     if not fillers(graph):
         return
     for node in graph.nodes:
@@ -124,12 +124,12 @@ def foreign_constants(graph: Graph, names: Collection[str], where: str, assets: 
 
 
 def is_text(node: Node) -> bool:
-    """Tell whether an operation is a constant text."""
+    """Tell whether an operation has a string constant."""
     return any(tensor.type % REFERENCE == STRING for tensor in node.tensors)
 
 
 def fillers(graph: Graph) -> set[str]:
-    """Return the names of functions that fill tables from files, or call one that does."""
+    """Return the names of functions that fill tables from files, directly or by calls."""
     callers: dict[str, list[str]] = {}
     waiting: list[str] = []
     for name, function in graph.functions.items():
@@ -148,7 +148,7 @@ def fillers(graph: Graph) -> set[str]:
 
 
 def reached(graph: Graph, start: Start) -> Iterator[tuple[Node, str]]:
-    """Yield all operations that a start depends on, each with the name of its function, or ""."""
+    """Yield all operations that a start depends on, each with the name of its function or ""."""
     scope = {node.name: node for node in graph.nodes}
     waiting, seen = [base(name) for name in start.nodes], set[str]()
     functions = list(start.functions)
@@ -176,16 +176,16 @@ def reached(graph: Graph, start: Start) -> Iterator[tuple[Node, str]]:
 
 
 def answers(graph: Graph) -> Start:
-    """Return the operations of which one may be the answer, where no signature says which.
+    """Return the operations that may be the output, for a graph without signatures.
 
-    Those are all that an input flows into, but for what only saves, trains or sums up. Where there is no input, a
-    reader names the tensor that takes the images, and what fed it before does not matter.
+    These are all operations that depend on an input, except for those that only save, train or summarize. If there is
+    no input, the user names the input tensor, and the operations that feed it are tolerated.
     """
     following: dict[str, list[Node]] = {}
     for node in graph.nodes:
         for name in node.inputs:
             following.setdefault(base(name), []).append(node)
-    # A text is no image: it names the file that a checkpoint is saved to.
+    # A string placeholder is no image but the path of a checkpoint to save.
     waiting = [node.name for node in graph.nodes if node.operation in PLACEHOLDERS and type_of(node) != STRING]
     seen = set(waiting)
     while waiting:
@@ -200,15 +200,15 @@ def answers(graph: Graph) -> Start:
 
 
 def type_of(node: Node) -> int:
-    """Return the type of a placeholder as a number of TensorFlow, or 0 where it does not say."""
+    """Return the type of a placeholder as a number of TensorFlow, or 0 if it is not defined."""
     return node.attributes["dtype"].number if "dtype" in node.attributes else 0
 
 
 def restoring(operation: str) -> Start:
-    """Return the operation that a file names for restoring its variables: it may read, but not write."""
+    """Return the operation that a file defines for restoring its variables; it may read files, but not write them."""
     return Start("restoring", (operation,), tolerated=DORMANT - WRITING)
 
 
 def plain(operation: str) -> str:
-    """Return the name of an operation for a sentence: as it is if it is a name, else in quotation marks."""
+    """Return the name of an operation for messages: unchanged if it is a valid identifier, otherwise quoted."""
     return operation if operation.isidentifier() and len(operation) < 80 else shown(operation)

@@ -1,4 +1,4 @@
-"""What a TensorFlow graph costs, as far as its constants tell: large tensors, calls without end, loops without end."""
+"""Check the cost of a TensorFlow graph, as far as it is constant: large tensors, endless recursion and loops."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from picasso.models.scan.limits import Limits
 from picasso.models.scan.quoting import shown
 
 MEGABYTE = 1_000_000
-# Bytes of a value by the number of its type; a text takes this much beside its letters.
+# The size of a value in bytes, by the number of its type; for a text, the overhead.
 ITEM_BYTES = {
     1: 4, 2: 8, 3: 4, 4: 1, 5: 2, 6: 1, 7: 24, 8: 8, 9: 8, 10: 1, 11: 1, 12: 1, 13: 4, 14: 2, 15: 2, 16: 2, 17: 2,
     18: 16, 19: 2, 22: 4, 23: 8,
 }  # fmt: skip
 USUAL_BYTES = 4
-# Handles of resources, and objects that TensorFlow decodes by functions registered under a name in the file.
+# Resource handles, and objects (variants) that TensorFlow decodes by functions registered under a name in the file.
 OBJECTS = (20, 21)
 REFERENCE = 100
 
-# Functions may call functions to this depth.
+# The maximum depth of function calls.
 DEEPEST_CALLS = 200
-# How many steps a constant may be away, and how many operations a condition may have to be looked at.
+# The maximum distance of a constant in operations, the maximum size of a condition that is analysed, and the maximum
+# length of a chain of copies.
 STEPS = 6
 CONDITION_SIZE = 500
 COPIED = 50
-# A condition that depends on more arguments is taken for one that changes.
+# A condition that depends on more arguments is assumed to change.
 MAX_NEEDED = 20
 COPIES = ("Identity", "Cast", "StopGradient", "Enter")
 
-# Which input says how large the output is: all its sizes, or the number of its values.
+# The index of the input that determines the size of the output: its shape, or the number of its values.
 SIZES = {
     "Fill": 0, "BroadcastTo": 1, "Tile": 1, "ScatterNd": 2, "SparseToDense": 1, "LinSpace": 2, "OneHot": 1,
     "Bincount": 1, "DenseBincount": 1, "UnsortedSegmentSum": 2, "UnsortedSegmentMax": 2, "UnsortedSegmentMin": 2,
@@ -61,18 +62,18 @@ Scope = Mapping[str, Node]
 
 
 def base(name: str) -> str:
-    """Return the name of the operation that an input names: ``^a``, ``a:0`` and ``a:output:0`` are all of ``a``."""
+    """Return the name of the operation of an input: ``a`` for ``^a``, ``a:0`` and ``a:output:0``."""
     return name.lstrip("^").partition(":")[0]
 
 
 def costs(graph: Graph, file_bytes: int, limits: Limits, where: str) -> Iterator[Finding]:
-    """Yield what makes a graph larger or slower than the limits allow.
+    """Yield findings for everything that makes a graph larger or slower than the limits allow.
 
     Args:
-        graph: with its functions.
-        file_bytes: the size of the file that it stands in.
-        limits: the bounds.
-        where: the end of each place, such as ``", saved_model.pb"``, or "".
+        graph: the graph with its functions.
+        file_bytes: the size of its file.
+        limits: the limits.
+        where: the end of each place in messages, such as ``", saved_model.pb"``, or "".
     """
     most = limits.megabytes * MEGABYTE
     total = 0
@@ -98,34 +99,34 @@ def costs(graph: Graph, file_bytes: int, limits: Limits, where: str) -> Iterator
 
 
 def places(graph: Graph, where: str) -> Iterator[tuple[Sequence[Node], str]]:
-    """Yield the operations outside of functions and in each of them, with the end of their place."""
+    """Yield the operations outside functions and those in each function, with the end of their place in messages."""
     yield graph.nodes, where
     for function in graph.functions.values():
         yield function.nodes, f", function {shown(function.name)}{where}"
 
 
 def place(node: Node, inside: str) -> str:
-    """Return where an operation stands."""
+    """Return the place of an operation for messages."""
     return f"node {shown(node.name)}{inside}"
 
 
 def too_large(where: str, size: int, limits: Limits) -> Finding:
-    """Return the finding about a tensor of so many bytes."""
+    """Return the finding for a tensor of ``size`` bytes."""
     return Finding(Kind.LIMIT, where, f"its result takes {amount(size)}, and {limits.megabytes:,} MB are allowed")
 
 
 def amount(size: int) -> str:
-    """Return a number of bytes in words."""
+    """Return a number of bytes as text, in MB."""
     return f"{size // MEGABYTE:,} MB" if size < 10**18 else "more memory than there is"
 
 
 def bytes_of(tensor: Tensor) -> int:
-    """Return how many bytes a constant takes in memory."""
+    """Return the size of a constant in memory, in bytes."""
     return math.prod(tensor.shape or ()) * ITEM_BYTES.get(tensor.type, USUAL_BYTES)
 
 
 def result_bytes(node: Node, scope: Scope) -> int:
-    """Return how many bytes the result of an operation takes at least, or 0 where no constant tells."""
+    """Return a lower bound of the size of an operation's result, in bytes; 0 if no constant determines it."""
     if node.operation in STATED:
         shape = node.attributes["shape"].shape if "shape" in node.attributes else None
         return math.prod(max(size, 1) for size in shape or ()) * USUAL_BYTES
@@ -145,7 +146,7 @@ def result_bytes(node: Node, scope: Scope) -> int:
 
 
 def constant(node: Node, index: int, scope: Scope, steps: int = STEPS) -> tuple[int, ...]:
-    """Return the integers of an input if they are constants, or else none."""
+    """Return the integers of an input if they are constant; otherwise ()."""
     if index >= len(node.inputs) or not steps:
         return ()
     source = scope.get(base(node.inputs[index]))
@@ -159,13 +160,13 @@ def constant(node: Node, index: int, scope: Scope, steps: int = STEPS) -> tuple[
     if source.operation in ("Pack", "ConcatV2"):
         parts = [constant(source, number, scope, steps - 1) for number in range(len(source.inputs))]
         parts = parts[: -1 if source.operation == "ConcatV2" else None]
-        # A part that is not known, such as the number of images, counts as one.
+        # An unknown part, such as the batch size, counts as 1.
         return tuple(value for part in parts for value in part or (1,)) if any(parts) else ()
     return ()
 
 
 def filled(tensor: Tensor) -> tuple[int, ...]:
-    """Return the values of a constant; the last stands for all that are left out."""
+    """Return the values of a constant; the last stored value is repeated for all omitted ones."""
     count = math.prod(tensor.shape or ())
     if not tensor.values or count > 64:
         return ()
@@ -176,10 +177,10 @@ def filled(tensor: Tensor) -> tuple[int, ...]:
 
 
 class Loops:
-    """Which loops of a graph have a condition that never changes; functions are looked at once.
+    """Detects loops whose condition never changes; the results for functions are cached.
 
     Args:
-        functions: by name.
+        functions: the functions of the graph, by name.
     """
 
     def __init__(self, functions: Mapping[str, Function]) -> None:
@@ -208,7 +209,7 @@ class Loops:
 
 
 def needed_by(condition: Function, scope: Scope) -> tuple[int, ...] | None:
-    """Return the positions of the arguments that a condition depends on; None if it may change by itself."""
+    """Return the positions of the arguments that a condition depends on; None if it may change without them."""
     answer = condition.returns.get(condition.outputs[0], "") if condition.outputs else ""
     positions = {name: position for position, name in enumerate(condition.arguments)}
     waiting, seen, needed = [base(answer)], set[str](), []
@@ -227,18 +228,18 @@ def needed_by(condition: Function, scope: Scope) -> tuple[int, ...] | None:
 
 
 def kept(body: Function, position: int, scope: Scope) -> bool:
-    """Tell whether the body of a loop hands an argument on as it is."""
+    """Tell whether the body of a loop returns an argument unchanged."""
     if position >= min(len(body.outputs), len(body.arguments)):
         return False
     return origin(base(body.returns.get(body.outputs[position], "")), scope) == body.arguments[position]
 
 
-# What gives another value each time.
+# Operations whose value may differ in each evaluation.
 CHANGING = frozenset(" ".join((RANDOM, VARIABLES)).split())
 
 
 def origin(name: str, scope: Scope) -> str:
-    """Return where a value comes from that is only handed on."""
+    """Return the name of the original of a value that is only copied."""
     for _ in range(COPIED):
         node = scope.get(name)
         if node is None or node.operation != "Identity" or not node.inputs:
@@ -248,7 +249,7 @@ def origin(name: str, scope: Scope) -> str:
 
 
 def unchanged_in_frame(condition: Node, scope: Scope) -> bool:
-    """Tell whether the condition of a TensorFlow 1 loop depends on nothing that changes from one round to the next."""
+    """Tell whether the condition of a TensorFlow 1 loop depends on nothing that changes between iterations."""
     waiting, seen = [base(name) for name in condition.inputs], set[str]()
     while waiting:
         name = waiting.pop()
@@ -267,7 +268,7 @@ def unchanged_in_frame(condition: Node, scope: Scope) -> bool:
 
 
 def handed_on(merge: Node, scope: Scope) -> bool:
-    """Tell whether a variable of a TensorFlow 1 loop is the same in the next round."""
+    """Tell whether a variable of a TensorFlow 1 loop has the same value in the next iteration."""
     for name in merge.inputs:
         node = scope.get(base(name))
         if node is None or node.operation not in ("NextIteration", "RefNextIteration") or not node.inputs:
@@ -285,7 +286,7 @@ def called(node: Node, functions: Mapping[str, Function]) -> tuple[str, ...]:
 
 
 def calls(graph: Graph, limits: Limits, where: str) -> Iterator[Finding]:
-    """Yield functions that call themselves, are nested too deeply, or multiply what there is to compute."""
+    """Yield findings for recursive functions, too deeply nested calls, and too many operations after all calls."""
     sizes: dict[str, int] = {}
     depths: dict[str, int] = {}
     inner = {

@@ -1,7 +1,7 @@
-"""The headers of objects in HDF5 files, and the texts of their attributes, which lie elsewhere in the file.
+"""Read the headers of objects in HDF5 files, and the texts of their attributes, which are stored in heaps.
 
-The HDF5 library reads an array of texts at once, each as long as the file says: a thousand of them may be one and the
-same megabyte. It also copies a text before it compares its two lengths. So both are compared here.
+The HDF5 library reads an array of texts at once, each with the length stated in the file, so a thousand texts may refer
+to the same megabyte. It also copies a text before it compares its two stated lengths. So they are compared here.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HEADER, HEAP = b"OHDR", b"GCOL"
 ATTRIBUTE, CONTINUED, ATTRIBUTE_INFO = 0x0C, 0x10, 0x15
 NOWHERE = (1 << 64) - 1
-# In front of a text in an attribute: its length, the heap that holds it, and its number there.
+# The reference to a text in an attribute: its length, the address of its heap, and its index there.
 REFERENCE = struct.Struct("<IQI")
 MAX_BLOCKS, MAX_HEADER, MAX_HEAP = 10_000, 1 << 24, 1 << 32
 VERSION_1 = 1
 
 
 class UnknownStructure(Exception):
-    """A file is laid out in a way that Keras does not write, and that only the HDF5 library reads."""
+    """A file has a structure that Keras does not write and that only the HDF5 library reads."""
 
 
 class Headers:
-    """Reads the headers of objects.
+    """A reader of object headers.
 
     Attributes:
         stream: the file.
-        where: what it is called in findings.
+        where: its name in findings.
     """
 
     def __init__(self, stream: IO[bytes], where: str) -> None:
@@ -45,18 +45,18 @@ class Headers:
             raise self.broken("its addresses do not have 64 bits")
 
     def broken(self, what: str) -> Unreadable:
-        """Return the error for a file that contradicts itself."""
+        """Return the error for an inconsistent file."""
         return Unreadable(Kind.BROKEN, self.where, what)
 
     def read(self, at: int, size: int) -> bytes:
-        """Return some bytes of the file."""
+        """Return ``size`` bytes of the file from an address."""
         if at + size > self._end:
             raise self.broken("an address leads out of the file")
         self.stream.seek(at)
         return self.stream.read(size)
 
     def messages(self, address: int) -> Iterator[tuple[int, int, bytes]]:
-        """Yield kind, flags and content of the messages in an object's header, which may go on elsewhere."""
+        """Yield the type, flags and content of the messages in an object's header, including continuation blocks."""
         start = self.read(address, 16)
         if start.startswith(HEADER):
             yield from self._messages_2(address, start[5])
@@ -77,7 +77,7 @@ class Headers:
                 yield kind, flags, data
 
     def _messages_2(self, address: int, flags: int) -> Iterator[tuple[int, int, bytes]]:
-        """Yield the messages of a header in its second version."""
+        """Yield the messages of a header of version 2."""
         at, width, head = (
             address + 6 + 16 * (flags >> 5 & 1) + 4 * (flags >> 4 & 1),
             1 << (flags & 3),
@@ -85,7 +85,7 @@ class Headers:
         )
         blocks = [(at + width, int.from_bytes(self.read(at, width), "little"))]
         for number, (start, size) in enumerate(blocks):
-            # Further blocks have a signature before them and a sum behind.
+            # Continuation blocks begin with a signature and end with a checksum.
             block = self._block(start, size, blocks)[4 * bool(number) : size - 4 * bool(number)]
             place = 0
             while place + head <= len(block):
@@ -98,17 +98,17 @@ class Headers:
 
     def _block(self, at: int, size: int, blocks: list[tuple[int, int]]) -> bytes:
         """Return one block of a header."""
-        # More blocks than any file has would be a circle.
+        # Too many blocks mean a cycle.
         if len(blocks) > MAX_BLOCKS or size > MAX_HEADER:
             raise self.broken("the header of an object does not end")
         return self.read(at, size)
 
 
 class Texts(Headers):
-    """The texts of a file's attributes.
+    """A reader of the texts of a file's attributes.
 
     Attributes:
-        total: how many bytes all texts asked about so far take.
+        total: the size of all texts counted so far, in bytes.
     """
 
     def __init__(self, stream: IO[bytes], where: str) -> None:
@@ -117,10 +117,15 @@ class Texts(Headers):
         self._heaps: dict[int, dict[int, tuple[int, int]]] = {}
 
     def count(self, address: int, name: bytes, texts: int) -> None:
-        """Add the bytes that an attribute with so many texts takes, of the object with its header at an address.
+        """Add the size of the texts of one attribute to :attr:`total`.
+
+        Args:
+            address: the address of the object's header.
+            name: the name of the attribute.
+            texts: the number of its texts.
 
         Raises:
-            Unreadable: the attribute says another length of a text than the place where that lies.
+            Unreadable: the lengths of a text in the attribute and in its heap differ.
         """
         for kind, _, data in self.messages(address):
             if kind == ATTRIBUTE and len(data) > 9:
@@ -133,14 +138,14 @@ class Texts(Headers):
         raise self.broken("an attribute is not where it should be")
 
     def add(self, value: bytes, texts: int) -> None:
-        """Add the bytes that the texts of an attribute with this value take."""
+        """Add the size of ``texts`` texts of an attribute with this value to :attr:`total`."""
         if len(value) < texts * REFERENCE.size:
             raise self.broken("an attribute has fewer texts than it says")
         for number in range(texts):
             self.total += self.place_of(value, number)[1]
 
     def place_of(self, value: bytes, number: int) -> tuple[int, int]:
-        """Return where a text of an attribute lies, and how long it is."""
+        """Return the address and the length of a text of an attribute."""
         length, heap, index = REFERENCE.unpack_from(value, number * REFERENCE.size)
         if not length:
             return 0, 0
@@ -150,7 +155,7 @@ class Texts(Headers):
         return found
 
     def _in_heap(self, heap: int) -> dict[int, tuple[int, int]]:
-        """Return where the texts in a heap lie and how long they are, by their numbers there."""
+        """Return the addresses and lengths of the texts in a heap, by their indices."""
         if heap not in self._heaps:
             head = self.read(heap, 16)
             size = int.from_bytes(head[8:], "little")
@@ -177,20 +182,20 @@ def attribute(data: bytes) -> tuple[bytes, bytes]:
 
 
 def parts_of_attribute(data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """Return the name, the type, the space and the value of an attribute from its message."""
+    """Return the name, the datatype, the dataspace and the value of an attribute from its message."""
     version = data[0]
     sizes = [int.from_bytes(data[at : at + 2], "little") for at in (2, 4, 6)]
     at, parts = 9 if version == 3 else 8, []
     for size in sizes:
         parts.append(data[at : at + size])
-        # Before version 2, each part takes a multiple of 8 bytes.
+        # In version 1, each part is padded to a multiple of 8 bytes.
         at += (size + 7) // 8 * 8 if version == 1 else size
     return parts[0].rstrip(b"\0"), parts[1], parts[2], data[at:]
 
 
 def heap_of_attributes(data: bytes) -> int:
-    """Return the address of the heap that holds many attributes of one object, from the message about them."""
-    # After the version and the flags, the first of which says that a number of two bytes follows.
+    """Return the address of the heap of an object's attributes, from its attribute info message."""
+    # After the version and the flags. The first flag means that an index of two bytes follows.
     at = 4 if data[1] & 1 else 2
     return int.from_bytes(data[at : at + 8], "little")
 
@@ -198,15 +203,15 @@ def heap_of_attributes(data: bytes) -> int:
 def faults_of_totals(
     declared: int, stored: int, texts: int, size: int, context: Context, where: str
 ) -> Iterator[Finding]:
-    """Yield where the datasets or the texts of a file together take more than it stores.
+    """Yield findings if the datasets or the texts of a file are larger in total than what it stores.
 
     Args:
-        declared: how many bytes the datasets take in memory.
-        stored: how many bytes they take in the file.
-        texts: how many bytes the texts of the attributes take.
-        size: how many bytes the file has.
-        context: what the operator said.
-        where: what the file is called.
+        declared: the size of the datasets in memory, in bytes.
+        stored: the size of the datasets in the file, in bytes.
+        texts: the size of the attributes' texts, in bytes.
+        size: the size of the file, in bytes.
+        context: the settings of the scan.
+        where: the name of the file in findings.
     """
     limits = context.limits
     if stored > size:

@@ -1,4 +1,4 @@
-"""The structure of HDF5 files that the HDF5 library reads: those that other programs than Keras wrote."""
+"""Check the structure of HDF5 files by the HDF5 library, for files that were not written by Keras."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from picasso.models.scan.json_reading import Unreadable
 from picasso.models.scan.quoting import shown
 
 HARD_LINK, SOFT_LINK, EXTERNAL_LINK = 0, 1, 64
-# The filters that may pack a dataset, in this order and each once, so that what they unpack to can be bounded. Others
-# are loaded from wherever HDF5_PLUGIN_PATH leads.
+# The allowed filters of a dataset, in this order and at most once each, so that the unpacked size is bounded. Other
+# filters would be loaded as plugins from HDF5_PLUGIN_PATH.
 FILTERS = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE, h5z.FILTER_FLETCHER32]
 BLOCK = 1 << 20
-# Types that h5py has no own for, such as bfloat16, take one or two bytes.
+# The maximum size in bytes of opaque types, which represent types that h5py does not have, such as bfloat16.
 MAX_OPAQUE = 2
 
 
 def read(
     stream: IO[bytes], size: int, context: Context, where: str, names: Iterable[str]
 ) -> tuple[list[Finding], dict[str, bytes]]:
-    """Return what is wrong with the structure of a file, and those of some attributes of the file that it has.
+    """Return the findings about a file's structure, and the texts of the existing attributes among ``names``.
 
     Raises:
         Unreadable: it can't be read at all.
@@ -37,18 +37,18 @@ def read(
     try:
         with h5py.File(stream, "r") as file:
             found = list(Structure(file, size, context, where, Texts(stream, where)).faults())
-            # What is wrong with the structure would be with the texts.
+            # The texts of a file with a broken structure can't be read either.
             broken = any(one.kind is not Kind.CODE for one in found)
             return found, {} if broken else {name: text(file, name, where) for name in names if name in file.attrs}
     except Unreadable:
         raise
     except Exception as error:
-        # The HDF5 library fails in more ways than it documents.
+        # The HDF5 library raises undocumented exceptions.
         raise Unreadable(Kind.BROKEN, where, f"the HDF5 can't be read ({type(error).__name__})") from error
 
 
 def text(file: h5py.File, name: str, where: str) -> bytes:
-    """Return the text in an attribute of a file."""
+    """Return the text in an attribute of a file, or raise Unreadable."""
     found = file.attrs[name]
     found = found.encode() if isinstance(found, str) else found
     if not isinstance(found, bytes):
@@ -57,14 +57,14 @@ def text(file: h5py.File, name: str, where: str) -> bytes:
 
 
 class Structure:
-    """The groups and datasets of a file, each looked at once, without reading their values.
+    """A check of the groups and datasets of a file, without reading their values.
 
     Attributes:
         file: the file.
-        size: how many bytes it has.
-        context: what the operator said.
-        where: what the file is called in findings.
-        texts: the texts of the attributes.
+        size: its size in bytes.
+        context: the settings of the scan.
+        where: its name in findings.
+        texts: the reader of the attributes' texts.
     """
 
     def __init__(self, file: h5py.File, size: int, context: Context, where: str, texts: Texts) -> None:
@@ -72,10 +72,10 @@ class Structure:
         self.declared = self.stored = 0
 
     def faults(self) -> Iterator[Finding]:
-        """Yield what is wrong with the structure."""
+        """Yield the findings about the structure."""
         root = h5o.open(self.file.id, b"/")
         groups: list[tuple[str, Any]] = [("", root)]
-        # Of each object: where it lies in the file.
+        # The addresses of the objects that were visited.
         seen = {h5o.get_info(root).addr}
         yield from self.of_attributes("/", root)
         while groups:
@@ -107,11 +107,11 @@ class Structure:
         yield from self.of_totals()
 
     def finding(self, kind: Kind, place: str, what: str) -> Finding:
-        """Return a finding at a group, dataset or attribute."""
+        """Return a finding about a group, dataset or attribute."""
         return Finding(kind, f"{self.where}, {shown(place)}", what)
 
     def of_attributes(self, place: str, thing: Any) -> Iterator[Finding]:
-        """Yield what is wrong with the attributes of an object."""
+        """Yield the findings about the attributes of an object."""
         for number in range(h5a.get_num_attrs(thing)):
             attribute = h5a.open(thing, index=number)
             name = f"{place}.{attribute.name.decode('utf-8', 'replace')}"
@@ -127,7 +127,7 @@ class Structure:
                 self.texts.count(h5o.get_info(thing).addr, attribute.name, math.prod(shape))
 
     def of_dataset(self, place: str, dataset: h5d.DatasetID) -> Iterator[Finding]:
-        """Yield what is wrong with a dataset."""
+        """Yield the findings about a dataset."""
         kind, plan = dataset.get_type(), dataset.get_create_plist()
         layout, limits = plan.get_layout(), self.context.limits
         if kind.committed() or not is_number(kind):
@@ -158,7 +158,7 @@ class Structure:
                 yield from self.of_chunks(place, dataset, math.prod(chunk) * kind.get_size())
 
     def of_chunks(self, place: str, dataset: h5d.DatasetID, size: int) -> Iterator[Finding]:
-        """Yield whether a packed chunk unpacks to more than its size, which the HDF5 library does not bound."""
+        """Yield a finding if a chunk unpacks to more than its size, which the HDF5 library does not limit."""
         for number in range(dataset.get_num_chunks()):
             chunk = dataset.get_chunk_info(number)
             if chunk.filter_mask:
@@ -169,19 +169,19 @@ class Structure:
                 return
 
     def of_totals(self) -> Iterator[Finding]:
-        """Yield where the datasets or the texts together take more than they store."""
+        """Yield findings if the datasets or the texts are larger in total than what the file stores."""
         yield from faults_of_totals(self.declared, self.stored, self.texts.total, self.size, self.context, self.where)
 
 
 def links(group: h5g.GroupID) -> list[tuple[bytes, int]]:
-    """Return the names in a group, and by what kind of link each leads to its object."""
+    """Return the names in a group, with the types of the links."""
     found: list[tuple[bytes, int]] = []
     group.links.iterate(lambda name, info: found.append((name, info.type)), info=True)
     return found
 
 
 def is_number(kind: Any) -> bool:
-    """Tell whether a type of HDF5 is one of numbers, complex and 8- or 16-bit ones included."""
+    """Tell whether an HDF5 type is numeric, including complex numbers and 8- and 16-bit floats."""
     if isinstance(kind, h5t.TypeCompoundID):
         parts = [kind.get_member_type(number) for number in range(min(3, kind.get_nmembers()))]
         return len(parts) == 2 and all(isinstance(part, h5t.TypeFloatID) for part in parts)
@@ -191,7 +191,7 @@ def is_number(kind: Any) -> bool:
 
 
 def unpacks_within(packed: bytes, size: int) -> bool:
-    """Tell whether a chunk unpacks, to no more bytes than it should."""
+    """Tell whether a compressed chunk is valid and unpacks to at most ``size`` bytes."""
     unpacker, found = zlib.decompressobj(), 0
     try:
         while not unpacker.eof and packed and found <= size:

@@ -1,8 +1,7 @@
-"""HDF5 as Keras writes it, read without the HDF5 library.
+"""Check the structure of HDF5 files as Keras writes them, without the HDF5 library.
 
-Everything that a file of Keras does not have, such as chunks, filters, links and later versions of the format, is left
-to the library. What is read here, the library reads in the same way: where the format leaves a choice, the file is left
-to it, too.
+Structures that Keras does not write, such as chunks, filters, links and later versions of the format, are left to the
+library. The result is the same as that of the library; if the format is ambiguous, the file is left to it too.
 """
 
 from __future__ import annotations
@@ -29,23 +28,23 @@ from picasso.models.scan.quoting import shown
 
 EMPTY, SPACE, TYPE, OLD_FILL, FILL, LAYOUT, TABLE, TIME = 0x00, 0x01, 0x03, 0x04, 0x05, 0x08, 0x11, 0x12
 KNOWN = (EMPTY, SPACE, TYPE, OLD_FILL, FILL, LAYOUT, ATTRIBUTE, CONTINUED, TABLE, TIME)
-# Of these, an object has at most one.
+# The messages of which an object has at most one.
 SINGLE = (SPACE, TYPE, LAYOUT, TABLE)
-# The one flag of a message that says nothing about where it lies: that it may not change.
+# The only allowed flag of a message: its content is constant. The other flags affect its location or its meaning.
 CONSTANT = 1
 INTEGER, FLOAT, STRING, BITS, OPAQUE, ENUM, VARIABLE = 0, 1, 3, 4, 5, 8, 9
 NUMBERS = (INTEGER, FLOAT, BITS, ENUM)
 MAX_NUMBER, MAX_OPAQUE = 16, 2
 COMPACT, CONTIGUOUS = 0, 1
-# The most letters of a path inside the file.
+# The maximum length of a path inside the file, in characters.
 MAX_LETTERS = 10_000
 SYMBOL = struct.Struct("<QQI20x")
-# What the table of a group remembers of an object: nothing, or where a group has its own table.
+# The allowed cache types of a symbol table entry: none, or the symbol table of a group.
 REMEMBERED = (0, 1)
 
 
 class Attribute(NamedTuple):
-    """The type, the space and the value of an attribute, as they are stored."""
+    """The stored datatype, dataspace and value of an attribute."""
 
     type: bytes
     space: bytes
@@ -53,10 +52,10 @@ class Attribute(NamedTuple):
 
 
 class PlainFile:
-    """The groups and datasets of a file, each looked at once, without reading their values.
+    """A check of the groups and datasets of a file, without reading their values.
 
     Attributes:
-        attributes: those of the file itself, by name.
+        attributes: the attributes of the root group, by name.
     """
 
     def __init__(self, stream: IO[bytes], size: int, context: Context, where: str) -> None:
@@ -74,7 +73,7 @@ class PlainFile:
             raise UnknownStructure
 
     def text(self, name: str) -> bytes:
-        """Return the text in an attribute of the file."""
+        """Return the text in an attribute of the root group, or raise Unreadable."""
         attribute = self.attributes[name]
         if not is_text(attribute.type) or count(attribute.space) != 1:
             raise Unreadable(Kind.BROKEN, f"{self._where}, attribute {name}", "it is no text")
@@ -83,11 +82,11 @@ class PlainFile:
         return self._texts.read(*self._texts.place_of(attribute.value, 0))
 
     def faults(self) -> Iterator[Finding]:
-        """Yield what is wrong with the structure.
+        """Yield the findings about the structure.
 
         Raises:
-            UnknownStructure: Keras does not write such a file.
-            Unreadable: it contradicts itself.
+            UnknownStructure: Keras does not write such a structure.
+            Unreadable: the file is inconsistent.
         """
         yield from self._of_attributes("/", self.attributes)
         groups = [("", self._messages)] if TABLE in self._messages else []
@@ -114,7 +113,7 @@ class PlainFile:
         )
 
     def _object(self, address: int) -> tuple[dict[int, bytes], dict[str, Attribute]]:
-        """Return the messages in the header of a group or dataset, and its attributes."""
+        """Return the messages in the header of a group or dataset, by type, and its attributes."""
         if self._texts.read(address, 4) == HEADER:
             raise UnknownStructure
         messages: dict[int, bytes] = {}
@@ -125,7 +124,7 @@ class PlainFile:
             if kind in SINGLE:
                 messages[kind] = data
             elif kind == ATTRIBUTE:
-                # In later versions, type and space may lie elsewhere.
+                # In later versions, the datatype and the dataspace may be shared messages.
                 if len(data) < 16 or data[0] not in (1, 2, 3) or (data[0] > 1 and data[1]):
                     raise UnknownStructure
                 name, *parts = parts_of_attribute(data)
@@ -162,7 +161,7 @@ class PlainFile:
                 yield name, address
 
     def _leaves(self, root: int) -> Iterator[int]:
-        """Yield where the members of a group lie, which a tree lists."""
+        """Yield the addresses of the symbol table nodes of a group, the leaves of its B-tree."""
         nodes: list[tuple[int, int | None]] = [(root, None)]
         seen = {root}
         while nodes:
@@ -171,7 +170,7 @@ class PlainFile:
             level, number = start[5], int.from_bytes(start[6:8], "little")
             if not start.startswith(b"TREE\0") or (expected is not None and level != expected):
                 raise self._texts.broken("the members of a group are not listed where they should be")
-            # Between two keys of 8 bytes lies the address of what has the names between them.
+            # The node alternates keys of 8 bytes and addresses of children.
             below = self._texts.read(address + 24, number * 16 + 8)
             for (child,) in struct.iter_unpack("<8xQ", below[: number * 16]):
                 if child in seen:
@@ -183,7 +182,7 @@ class PlainFile:
                     yield child
 
     def _of_attributes(self, place: str, attributes: dict[str, Attribute]) -> Iterator[Finding]:
-        """Yield what is wrong with the attributes of an object."""
+        """Yield the findings about the attributes of an object."""
         for name, attribute in attributes.items():
             kind, number = attribute.type[0] & 0x0F, count(attribute.space)
             if not is_text(attribute.type) and kind not in NUMBERS:
@@ -197,7 +196,7 @@ class PlainFile:
                 self._texts.add(attribute.value, number)
 
     def _of_dataset(self, place: str, messages: dict[int, bytes]) -> Iterator[Finding]:
-        """Yield what is wrong with a dataset."""
+        """Yield the findings about a dataset."""
         kind, layout = messages[TYPE], messages[LAYOUT]
         width = size_of(kind)
         largest = {OPAQUE: MAX_OPAQUE}.get(kind[0] & 0x0F, MAX_NUMBER)
@@ -223,19 +222,19 @@ class PlainFile:
 
 
 def is_text(kind: bytes) -> bool:
-    """Tell whether a type is one of texts, of the same length or not."""
+    """Tell whether a datatype is a string of fixed or variable length."""
     return kind[0] & 0x0F == STRING or (kind[0] & 0x0F == VARIABLE and kind[1] & 0x0F == 1)
 
 
 def size_of(kind: bytes) -> int:
-    """Return how many bytes a value of a type takes."""
+    """Return the size of a value of a datatype, in bytes."""
     return int.from_bytes(kind[4:8], "little")
 
 
 def sides(space: bytes) -> tuple[int, ...]:
-    """Return the shape of a dataset or attribute."""
+    """Return the shape of a dataset or attribute from its dataspace."""
     version, rank = space[0], space[1]
-    # Later versions have a kind of their own for no values at all.
+    # In version 2, the type 2 is a null dataspace without values.
     if version not in (1, 2) or (version == 2 and space[3] == 2):
         raise UnknownStructure
     start = 8 if version == 1 else 4
@@ -245,7 +244,7 @@ def sides(space: bytes) -> tuple[int, ...]:
 
 
 def count(space: bytes) -> int:
-    """Return how many values an attribute has, which is a list at most."""
+    """Return the number of values of an attribute, which has at most one axis."""
     found = sides(space)
     if len(found) > 1:
         raise UnknownStructure

@@ -1,4 +1,4 @@
-"""Reading JSON out of a model file, with its cost bounded before it is parsed."""
+"""Read JSON from a model file, with a limit on the memory before it is parsed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from picasso.models.scan.findings import Context, Finding, Kind
 from picasso.models.scan.quoting import shown
 
-# How many bytes Python takes for each of these, roughly, and the most that all of them may take together.
+# The approximate memory of Python for each of these characters, and the maximum memory of a document, in bytes.
 COST = {b"{": 240, b"[": 72, b",": 64}
 MAX_BYTES = 200_000_000
 MAX_INTEGER = 2**64
 
 
 class Unreadable(Exception):
-    """Part of a model file can't be read at all; holds the finding that says why."""
+    """Part of a model file can't be read; :attr:`finding` states the reason."""
 
     def __init__(self, kind: Kind, where: str, what: str) -> None:
         super().__init__(what)
@@ -25,16 +25,16 @@ class Unreadable(Exception):
 
 
 class Refused(ValueError):
-    """A value that JSON can write and that no model needs."""
+    """The JSON contains a value that no model needs."""
 
 
 def parse(text: bytes, context: Context, where: str) -> Any:
-    """Return the value of a JSON document in UTF-8, which names no key of an object twice.
+    """Return the value of a JSON document in UTF-8.
 
-    The same document read by Keras gives the same value: what parsers understand differently is refused.
+    Keras reads the same value from the document, because everything that parsers interpret differently is rejected.
 
     Raises:
-        Unreadable: it is too large or no JSON, repeats a key, or holds NaN or a number of more than 64 bits.
+        Unreadable: the document is too large, no JSON, repeats a key, or contains NaN or a number of more than 64 bits.
     """
     needed = memory_of(text)
     if len(text) > context.limits.json_bytes or needed > MAX_BYTES:
@@ -60,12 +60,12 @@ def parse(text: bytes, context: Context, where: str) -> Any:
 
 
 def memory_of(text: bytes) -> int:
-    """Return how many bytes reading a JSON document may take, roughly."""
+    """Return the approximate memory for parsing a JSON document, in bytes."""
     return len(text) * (3 if text.isascii() else 6) + sum(text.count(sign) * cost for sign, cost in COST.items())
 
 
 def depth(value: Any, most: int) -> int:
-    """Return how many objects and arrays lie inside each other, counting no further than one more than ``most``."""
+    """Return the nesting depth of objects and arrays, counting up to ``most + 1``."""
     level, found = [value], 0
     while level and found <= most:
         level = [part for one in level if isinstance(one, dict | list) for part in parts(one)]
@@ -74,13 +74,13 @@ def depth(value: Any, most: int) -> int:
 
 
 def parts(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    """Return the values inside an object or array that may hold further ones."""
+    """Return the objects and arrays directly inside an object or array."""
     inside = value.values() if isinstance(value, dict) else value
     return [one for one in inside if isinstance(one, dict | list)]
 
 
 def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the pairs of an object as a dictionary."""
+    """Return the pairs of an object as a dictionary; raise Refused for repeated keys."""
     found = dict(pairs)
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
@@ -89,14 +89,14 @@ def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def integer(digits: str) -> int:
-    """Return an integer of at most 64 bits."""
+    """Return an integer of at most 64 bits, or raise Refused."""
     if len(digits) > 21 or abs(int(digits)) > MAX_INTEGER:
         raise Refused(f"the JSON holds the number {shown(digits)}, which has more than 64 bits")
     return int(digits)
 
 
 def number(digits: str) -> float:
-    """Return a finite number."""
+    """Return a finite float, or raise Refused."""
     found = float(digits)
     if not math.isfinite(found):
         raise Refused(f"the JSON holds the number {shown(digits)}, which is too large")
@@ -104,7 +104,7 @@ def number(digits: str) -> float:
 
 
 def constant(name: str) -> float:
-    """Return plus or minus infinity, which masks of attention hold."""
+    """Return plus or minus infinity, which attention masks use; raise Refused for NaN."""
     if name == "NaN":
         raise Refused("the JSON holds NaN, which is no number")
     return float(name.replace("Infinity", "inf"))

@@ -1,4 +1,4 @@
-"""Keras archives (``.keras``): a zip with the configuration, the weights, and files that layers keep."""
+"""Scan Keras archives (``.keras``): zip files with the configuration, the weights and assets of layers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from picasso.models.scan.quoting import shown
 from picasso.models.scan.zip_reading import content
 
 CONFIG, METADATA, HDF5, NPZ, ASSETS = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz", "assets/"
-# The header of an .npy takes less; NumPy reads no longer one either.
+# The maximum length of the header of an .npy file, which is also NumPy's limit.
 MAX_HEADER_LENGTH = 10_000
 NUMBERS = "biufc"
 
 
 def scan(path: Path, context: Context) -> Iterator[Finding]:
-    """Yield what a ``.keras`` file must not hold."""
+    """Yield the findings in a ``.keras`` file."""
     with path.open("rb") as stream:
         try:
             with zip_reading.opened(stream, context, path.name) as archive:
@@ -33,7 +33,7 @@ def scan(path: Path, context: Context) -> Iterator[Finding]:
 
 
 def faults(archive: zipfile.ZipFile, stream: IO[bytes], context: Context, where: str) -> Iterator[Finding]:
-    """Yield what is wrong with an archive; its content is looked at only if the archive itself is in order."""
+    """Yield the findings in an archive; its members are scanned only if the archive itself is valid."""
     found = list(zip_reading.faults(archive, stream, context, where))
     members = {info.filename: info for info in archive.infolist()}
     found += [
@@ -58,7 +58,7 @@ def faults(archive: zipfile.ZipFile, stream: IO[bytes], context: Context, where:
 
 
 def faults_of_json(archive: zipfile.ZipFile, info: zipfile.ZipInfo, context: Context) -> Iterator[Finding]:
-    """Yield what is wrong with the configuration or the metadata."""
+    """Yield the findings in the configuration or the metadata."""
     name = info.filename
     try:
         if info.file_size > context.limits.json_bytes:
@@ -66,7 +66,7 @@ def faults_of_json(archive: zipfile.ZipFile, info: zipfile.ZipInfo, context: Con
         try:
             text = archive.read(info)
         except Exception as error:
-            # zipfile and zlib fail in more ways than they document.
+            # zipfile and zlib raise undocumented exceptions.
             raise Unreadable(Kind.BROKEN, name, f"the member can't be unpacked ({type(error).__name__})") from error
         document = parse(text, context, name)
     except Unreadable as error:
@@ -79,14 +79,14 @@ def faults_of_json(archive: zipfile.ZipFile, info: zipfile.ZipInfo, context: Con
 
 
 def faults_of_hdf5(weights: IO[bytes], context: Context) -> Iterator[Finding]:
-    """Yield what is wrong with weights in HDF5."""
+    """Yield the findings in weights in HDF5."""
     from picasso.models.scan import keras_hdf5
 
     yield from keras_hdf5.faults_of_stream(weights, context, HDF5)
 
 
 def faults_of_npz(weights: IO[bytes], context: Context) -> Iterator[Finding]:
-    """Yield what is wrong with weights in NumPy's format: an archive of arrays, none of which may be pickled."""
+    """Yield the findings in weights in NumPy's format: an archive of arrays, of which none may be pickled."""
     with zip_reading.opened(weights, context, NPZ) as archive:
         found = list(zip_reading.faults(archive, weights, context, NPZ))
         yield from found
@@ -112,7 +112,7 @@ def faults_of_npz(weights: IO[bytes], context: Context) -> Iterator[Finding]:
 
 
 def array_header(start: bytes) -> tuple[Any, tuple[int, ...]]:
-    """Return the type and the shape of an array from the beginning of an ``.npy``."""
+    """Return the type and the shape of an array from the beginning of an ``.npy`` file, or raise ValueError."""
     major = start[6]
     if not start.startswith(b"\x93NUMPY") or major not in (1, 2, 3):
         raise ValueError("no .npy")

@@ -1,4 +1,4 @@
-"""Judging the configuration of a Keras model: the JSON that says which layers it has and how they are called."""
+"""Check the configuration of a Keras model: the JSON of its layers and their calls."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from picasso.models.scan.findings import Context, Finding, Kind
 from picasso.models.scan.json_reading import Unreadable, parse
 from picasso.models.scan.quoting import shown, shown_path
 
-# "keras.src.layers.core.dense" is of the package "layers"; the package of "keras" alone is "".
+# The package of "keras.src.layers.core.dense" is "layers"; that of "keras" alone is "".
 KERAS_MODULE = re.compile(r"(?:tf_)?keras(?:\.src)?(?:\.(?P<package>[a-z_]+)(?:\.[a-z0-9_]+)*)?")
-# A class of one of these is no class of somebody's own.
+# Top-level packages that do not contain custom classes.
 NEVER_OWN = sys.stdlib_module_names | {"h5py", "keras", "numpy", "picasso", "tensorflow", "tf_keras", "torch", "jax"}
 
-# An absolute path, an address, or a path that leaves its folder.
+# An absolute path, a URL, or a path with "..".
 PATH = re.compile(
     r"[/\\~](?!$)|[A-Za-z]:[/\\]|[a-z0-9+.-]*://|(?:file|gs|s3|hf|https?|ftp|hdfs):|(?:.*[/\\])?\.\.[/\\]"
 )
-# What the arguments of a call may say: "channels_last", "float32", "bij,bjk->bik", "b (h w) c -> b h w c".
+# The allowed texts in the arguments of a call: "channels_last", "float32", "bij,bjk->bik", "b (h w) c -> b h w c".
 ARGUMENT = re.compile(r"[\w ,.()>*+|-]*")
 
-# Settings that are the sides of a tensor, or how many values one has; in some, it has the square of them.
+# Settings that determine the shape or size of a tensor, with the power of the setting that the size is proportional to.
 SIZES = dict.fromkeys(
     symbols.names("""
         batch_input_shape batch_shape build_input_shape crop_to cropping dims filters height input_dim input_shape
@@ -37,14 +37,14 @@ SIZES = dict.fromkeys(
     """),
     1,
 ) | {"num_classes": 2}
-# Settings that say how many objects of Python a layer makes, or how often it repeats something.
+# Settings that determine the number of Python objects that a layer creates, or a number of repetitions.
 COUNTS = symbols.names("chain_depth ngrams num_chains num_oov_indices num_ops")
-# A list, since a class may be named by anything.
+# A list, because the name of a class in a file may be unhashable.
 MODELS = sorted(symbols.MODELS)
 VALUES_PER_MEGABYTE = 250_000
-# What holds the calls of a layer, and what a tensor is called in them.
+# The key of the calls of a layer, and the class name of tensors in them.
 CALLS, TENSOR = "inbound_nodes", "__keras_tensor__"
-# Settings that name a function or class by a text alone.
+# Settings whose value is the name of a function or class.
 NAMED = (
     (re.compile(r"(?:.*_)?activation"), symbols.ACTIVATIONS),
     (re.compile(r".*_initializer"), symbols.INITIALIZERS),
@@ -55,16 +55,16 @@ NAMED = (
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands in a document.
+    """The position of a value in a document.
 
     Attributes:
         value: the value.
-        above: the place that it stands in, or None for the document itself.
-        key: its name or position there.
+        above: the place of the enclosing object or list, or None for the document itself.
+        key: its key or index there.
         layer: the object of the layer that it belongs to, or None.
-        call: whether it is part of the arguments of a call of a layer.
-        names: whether its texts are names of layers.
-        trained: whether it only says how the model was trained, which Keras does not get to read.
+        call: True if it is part of the arguments of a layer's call.
+        names: True if its texts are names of layers.
+        trained: True if it belongs to the training configuration, which Keras is not given.
     """
 
     value: Any
@@ -76,7 +76,7 @@ class Place:
     trained: bool = False
 
     def path(self) -> str:
-        """Return the way from the document to the value, such as ``config.layers[3].config.function``."""
+        """Return the path from the document to the value, such as ``config.layers[3].config.function``."""
         keys, place = [], self
         while place.above:
             keys.append(f"[{place.key}]" if isinstance(place.key, int) else f".{shown(place.key)[1:-1]}")
@@ -85,7 +85,7 @@ class Place:
 
 
 def scan(path: Path, context: Context) -> Iterator[Finding]:
-    """Yield what the architecture of a model, a JSON of Keras 1, 2 or 3, must not hold."""
+    """Yield the findings in an architecture, a JSON file of Keras 1, 2 or 3."""
     try:
         if path.stat().st_size > context.limits.json_bytes:
             raise Unreadable(Kind.LIMIT, path.name, f"the JSON has {path.stat().st_size:,} bytes")
@@ -104,13 +104,13 @@ def scan(path: Path, context: Context) -> Iterator[Finding]:
 
 
 def judge(document: Any, context: Context, where: str, *, trained: bool = False) -> Iterator[Finding]:
-    """Yield what a configuration must not hold.
+    """Yield the findings in a configuration.
 
     Args:
-        document: as read from JSON.
-        context: what the operator said.
-        where: the file or attribute that holds it.
-        trained: whether it only says how the model was trained; what nobody knows in there is not asked for.
+        document: the value read from JSON.
+        context: the settings of the scan.
+        where: the file or attribute that contains it.
+        trained: True for a training configuration, in which unknown classes are ignored.
     """
     places = [Place(document, trained=trained)]
     while places:
@@ -124,7 +124,7 @@ def judge(document: Any, context: Context, where: str, *, trained: bool = False)
 
 
 def within(place: Place) -> Iterator[Place]:
-    """Yield the values inside one that are to be judged, too."""
+    """Yield the values inside a value that must be checked too."""
     value, layer = place.value, place.layer
     if isinstance(value, list):
         first = 1 if place.call and is_history(value) else 0
@@ -142,7 +142,7 @@ def within(place: Place) -> Iterator[Place]:
 
 
 def is_layer(value: Any) -> bool:
-    """Tell whether a value describes a layer, or another object with a name, that is no model."""
+    """Tell whether a value describes a layer, or another named object, other than a model."""
     if not isinstance(value, dict) or "class_name" not in value or value["class_name"] in MODELS:
         return False
     config = value.get("config")
@@ -150,12 +150,12 @@ def is_layer(value: Any) -> bool:
 
 
 def described(layer: dict[str, Any]) -> str:
-    """Return a layer in words."""
+    """Return the description of a layer for messages."""
     return f"layer {shown(layer['config']['name'])} ({shown(layer['class_name'])[1:-1]})"
 
 
 def is_history(value: list[Any]) -> bool:
-    """Tell whether a list of a call names a tensor: a layer, and which of its calls and outputs."""
+    """Tell whether a list in a call refers to a tensor, by a layer, the index of its call and that of its output."""
     return len(value) >= 3 and isinstance(value[0], str) and all(type(one) is int for one in value[1:3])
 
 
@@ -163,7 +163,7 @@ Fault = tuple[Kind, str, str]
 
 
 def faults(place: Place, context: Context) -> Iterator[Fault]:
-    """Yield what is wrong with one value by itself: who may lift it, what, and the name of a class that is missing."""
+    """Yield the faults of one value: the kind, a description, and the name of a missing class or ""."""
     value, key = place.value, place.key
     if isinstance(value, str):
         if not place.names:
@@ -172,7 +172,7 @@ def faults(place: Place, context: Context) -> Iterator[Fault]:
         if "class_name" in value:
             yield from faults_of_object(value, context)
         if isinstance(value.get(CALLS), list) and not all(map(holds_tensor, value[CALLS])):
-            # Keras computes such a call at once, before there is a model.
+            # Keras would run such a call immediately, while it builds the model.
             yield Kind.CODE, "a call has no tensor among its arguments", ""
         if not is_plain(value.get("vocabulary")):
             yield Kind.CODE, "the vocabulary is no list of words, but may name a file", ""
@@ -183,7 +183,7 @@ def faults(place: Place, context: Context) -> Iterator[Fault]:
 
 
 def faults_of_text(text: str, place: Place) -> Iterator[Fault]:
-    """Yield what is wrong with a text."""
+    """Yield the faults of a text."""
     if PATH.match(text) or "://" in text:
         yield Kind.CODE, f"the value {shown_path(text)} is a path or an address", ""
     elif place.call and place.key != "name" and not ARGUMENT.fullmatch(text):
@@ -191,19 +191,19 @@ def faults_of_text(text: str, place: Place) -> Iterator[Fault]:
 
 
 def holds_tensor(call: Any) -> bool:
-    """Tell whether the arguments of a call hold a tensor, as any version of Keras writes them."""
+    """Tell whether the arguments of a call contain a tensor, in the notation of any version of Keras."""
     if isinstance(call, dict):
         return call.get("class_name") == TENSOR or any(map(holds_tensor, call.values()))
     return isinstance(call, list) and (is_history(call) or any(map(holds_tensor, call)))
 
 
 def is_plain(value: Any) -> bool:
-    """Tell whether a value is a list of words and numbers, or none."""
+    """Tell whether a value is None or a flat list of words and numbers."""
     return value is None or (isinstance(value, list) and not any(isinstance(one, dict | list) for one in value))
 
 
 def elements(value: Any) -> int:
-    """Return how many elements a tensor with these sides has, or the largest of several tensors."""
+    """Return the number of elements of a tensor with this shape, or of the largest of several tensors."""
     if not isinstance(value, list):
         return abs(value) if isinstance(value, int) else 1
     sides = [max(1, elements(one)) for one in value]
@@ -211,14 +211,14 @@ def elements(value: Any) -> int:
 
 
 def largest(value: Any) -> int:
-    """Return a number, or the largest one of a list."""
+    """Return a number, or the maximum of a list."""
     if isinstance(value, list):
         return max(map(largest, value), default=0)
     return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
 
 
 def faults_of_object(value: dict[str, Any], context: Context) -> Iterator[Fault]:
-    """Yield why an object of a configuration may not be made: a class or function that is no known part of Keras."""
+    """Yield the reasons why an object of a configuration may not be created, such as an unknown class or function."""
     kind, config, module = value["class_name"], value.get("config"), value.get("module")
     registered = value.get("registered_name")
     if not isinstance(kind, str) or not isinstance(module, str | None) or not isinstance(registered, str | None):
@@ -237,10 +237,11 @@ def faults_of_object(value: dict[str, Any], context: Context) -> Iterator[Fault]
 
 
 def is_own(value: dict[str, Any], known: frozenset[str]) -> bool:
-    """Tell whether Keras makes a class that the operator has registered of an object.
+    """Tell whether Keras would create an object as a class that the user has registered.
 
-    Where the file names a module, Keras looks for the registered name first; in files of Keras 1 and 2, which name
-    none, for the class. Some objects are read either way, so what is refused may not hide behind a registered name.
+    If the file names a module, Keras looks up the registered name first; in files of Keras 1 and 2, which name no
+    module, it looks up the class. Some objects are read both ways, so a rejected class must not be hidden behind a
+    registered name.
     """
     kind = value["class_name"]
     registered = value.get("registered_name", kind)
@@ -250,7 +251,7 @@ def is_own(value: dict[str, Any], known: frozenset[str]) -> bool:
 
 
 def faults_of_class(kind: str, config: Any, module: str | None, registered: str | None) -> Iterator[Fault]:
-    """Yield why a class may not be made that the operator has not registered."""
+    """Yield the reasons why a class that the user has not registered may not be created."""
     whole, package = registered or kind, package_of(module)
     if kind in symbols.REFUSED_LAYERS:
         yield Kind.CODE, f"a layer {kind} {symbols.REFUSED_LAYERS[kind]}", ""
@@ -275,7 +276,7 @@ def faults_of_class(kind: str, config: Any, module: str | None, registered: str 
 
 
 def faults_of_names(config: Any, known: frozenset[str]) -> Iterator[Fault]:
-    """Yield the functions and classes that a configuration names by a text alone, and that are no part of Keras."""
+    """Yield faults for functions and classes that settings refer to by name and that are not part of Keras."""
     for key, text in config.items() if isinstance(config, dict) else ():
         names = next((found for pattern, found in NAMED if pattern.fullmatch(key)), None)
         if names and isinstance(text, str) and text not in names | known:
@@ -283,7 +284,7 @@ def faults_of_names(config: Any, known: frozenset[str]) -> Iterator[Fault]:
 
 
 def faults_of_function(name: Any, module: str | None, registered: str | None, known: frozenset[str]) -> Iterator[Fault]:
-    """Yield why a function may not be used, such as one that the operator has not registered."""
+    """Yield the reasons why a function may not be used, for example that the user has not registered it."""
     package = package_of(module)
     if not isinstance(name, str):
         yield Kind.CODE, "a function is named by something else than a text", ""
@@ -303,7 +304,7 @@ def faults_of_function(name: Any, module: str | None, registered: str | None, kn
 
 
 def missing(name: str) -> Fault:
-    """Return the fault of a class or function that is no part of Keras and that nobody has registered."""
+    """Return the fault for a class or function that is neither part of Keras nor registered."""
     return Kind.CUSTOM, f"{shown(name)} is no part of Keras", name
 
 
@@ -314,5 +315,5 @@ def package_of(module: str | None) -> str | None:
 
 
 def is_foreign(module: str) -> bool:
-    """Tell whether a module is known not to hold classes of somebody's own."""
+    """Tell whether a module is known not to contain custom classes."""
     return module.partition(".")[0] in NEVER_OWN

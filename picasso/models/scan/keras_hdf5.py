@@ -1,4 +1,4 @@
-"""Keras files in HDF5 (``.h5``, ``.hdf5``): a whole model, or weights alone."""
+"""Scan Keras files in HDF5 (``.h5``, ``.hdf5``): whole models or weights."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ CONFIG, TRAINING = "model_config", "training_config"
 
 
 def scan(path: Path, context: Context) -> Iterator[Finding]:
-    """Yield what an ``.h5`` or ``.hdf5`` file must not hold."""
+    """Yield the findings in an ``.h5`` or ``.hdf5`` file."""
     with path.open("rb") as stream:
         yield from faults_of_stream(stream, context, path.name)
 
 
 def faults_of_stream(stream: IO[bytes], context: Context, where: str) -> Iterator[Finding]:
-    """Yield what is wrong with HDF5 in a file or in part of one.
+    """Yield the findings in HDF5 data, a file or a member of an archive.
 
-    What Keras writes is read here; what only other programs write, by the HDF5 library, which takes time to import.
+    Files as Keras writes them are read without the HDF5 library, which takes time to import; others with it.
     """
     try:
         found, texts = read(stream, context, where)
@@ -45,7 +45,7 @@ def faults_of_stream(stream: IO[bytes], context: Context, where: str) -> Iterato
 
 
 def read(stream: IO[bytes], context: Context, where: str) -> tuple[list[Finding], dict[str, bytes]]:
-    """Return what is wrong with the structure of a file, and its texts about layers and training.
+    """Return the findings about a file's structure, and its model and training configurations by attribute name.
 
     Raises:
         Unreadable: it can't be read at all.

@@ -1,13 +1,13 @@
-"""The classes and functions of Keras that a model file may name: those that compute, and do nothing else.
+"""The classes and functions of Keras that a model file may use, because they only compute.
 
-A name that stands on no list here is refused, so that what Keras adds is looked at before a file may use it.
+A name on no list is rejected, so that additions to Keras must be reviewed before a file may use them.
 """
 
 from __future__ import annotations
 
 
 def names(*lists: str) -> frozenset[str]:
-    """Return the words of texts."""
+    """Return the set of words in texts."""
     return frozenset(" ".join(lists).split())
 
 
@@ -51,7 +51,7 @@ PREPROCESSING = """
 """
 LAYERS = names(CONVOLUTIONS, POOLING, SHAPES, CORE, SEQUENCES, PREPROCESSING)
 
-# Exported by keras.layers, or by Keras 2, and refused. Everything else is allowed; a test holds the two together.
+# Rejected classes that keras.layers or Keras 2 exports. All others are allowed; a test compares the lists with Keras.
 REFUSED_LAYERS = {
     "Lambda": "runs Python code of the file, or a function that the file names",
     "TFSMLayer": "loads a SavedModel from a path that the file names",
@@ -70,7 +70,7 @@ REFUSED_LAYERS = {
     ),
 }
 
-# Keras names initializers and the like by class, as "GlorotUniform", or as "glorot_uniform".
+# Keras names initializers and similar objects by class, as "GlorotUniform", or as "glorot_uniform".
 INITIALIZERS = names("""
     Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity IdentityInitializer LecunNormal LecunUniform Ones
     Orthogonal OrthogonalInitializer RandomNormal RandomUniform STFT STFTInitializer TruncatedNormal VarianceScaling
@@ -98,7 +98,7 @@ QUANTIZERS = names("""
 """)
 RANDOM = names("SeedGenerator")
 
-# How a model was trained. A model inside a model keeps that, and Keras reads it.
+# Names in training configurations. Keras reads the training configuration of nested models.
 LOSSES = names("""
     BinaryCrossentropy BinaryFocalCrossentropy CTC CategoricalCrossentropy CategoricalFocalCrossentropy
     CategoricalGeneralizedCrossEntropy CategoricalHinge Circle CosineSimilarity Dice Hinge Huber KLDivergence LogCosh
@@ -129,7 +129,7 @@ OPTIMIZERS = names("""
     CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay PolynomialDecay
 """)
 
-# Operations of keras.ops, which stand in a file as layers.
+# Operations of keras.ops, which files contain as layers.
 OPERATIONS = names(
     """
     Cast ConvertToTensor SaturateCast Scatter ScatterUpdate Slice SliceUpdate StopGradient Unstack Rearrange
@@ -167,7 +167,7 @@ REFUSED_OPERATIONS = names(
     "AssociativeScan Cond ForiLoop JVP Map Scan Switch VectorizedMap WhileLoop Operation Function"
 )
 
-# Functions of one tensor in keras.ops, which may stand as an activation.
+# Functions of one tensor in keras.ops, which may be used as activations.
 OPERATION_FUNCTIONS = ACTIVATIONS | names("""
     abs absolute arctan cos erf exp identity log log1p negative normalize reciprocal rsqrt sign sin square sqrt
 """)
@@ -175,7 +175,7 @@ OPERATION_FUNCTIONS = ACTIVATIONS | names("""
 # Functions of TensorFlow that Keras 2 writes as layers (TFOpLambda, SlicingOpLambda).
 OPERATION_LAYERS = names("TFOpLambda SlicingOpLambda")
 
-# The packages of Keras and what may be taken from each, after "keras.", "keras.src." or "tf_keras.src.".
+# The packages of Keras, after "keras.", "keras.src." or "tf_keras.src.", with the allowed names in each.
 PACKAGES = {
     "": MODELS | names("DTypePolicy FloatDTypePolicy"),
     "activations": frozenset[str](),
@@ -195,9 +195,9 @@ PACKAGES = {
     "random": RANDOM,
     "regularizers": REGULARIZERS,
 }
-# Everything that a file of Keras 1 or 2 may name, which writes no package.
+# All allowed names in files of Keras 1 and 2, which contain no packages.
 BARE = frozenset().union(*(found for package, found in PACKAGES.items() if package != "ops"))
-# The layers that Keras has or had, allowed or not: no class of somebody's own.
+# The present and former layers of Keras, allowed or not, which are not custom classes.
 KERAS = BARE.union(REFUSED_LAYERS, OPERATION_LAYERS)
 FUNCTIONS = {
     "activations": ACTIVATIONS,
@@ -205,10 +205,10 @@ FUNCTIONS = {
     "metrics": METRICS,
     "ops": OPERATION_FUNCTIONS,
 }
-# Keras writes a built-in function as if it belonged to the module "builtins".
+# Keras assigns its built-in functions to the module "builtins" in files.
 BUILTIN_FUNCTIONS = ACTIVATIONS | LOSSES | METRICS
 
-# Structures of values that Keras writes as if they were objects.
+# Python and tensor values that Keras stores like objects.
 STRUCTURES = names("""
     TensorShape __bytes__ __ellipsis__ __keras_tensor__ __numpy__ __slice__ __tensor__ __tuple__ slice
 """)
@@ -223,7 +223,7 @@ DTYPES = names("""
     int16 int32 int64 string uint4 uint8 uint16 uint32 uint64
 """)
 
-# Those functions of TensorFlow that compute only.
+# The functions of TensorFlow that only compute.
 TENSORFLOW_MATH = """
     abs accumulate_n acos acosh add add_n angle argmax argmin asin asinh atan atan2 atanh ceil conj cos cosh
     count_nonzero cumprod cumsum cumulative_logsumexp digamma divide divide_no_nan equal erf erfc erfcinv erfinv exp

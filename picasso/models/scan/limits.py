@@ -1,4 +1,4 @@
-"""How large a model file may be once it is unpacked."""
+"""The limits on reading a model file."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds on what reading a model file may cost.
+    """The limits on the memory and time for reading a model file.
 
     Attributes:
-        megabytes: the most megabytes that all tensors together, and all unpacked members of an archive together, may
-            take; the setting MODEL_MB.
-        ratio: how many times larger than the file the unpacked content may be, above :attr:`free_megabytes`.
-        free_megabytes: content of this size may be packed as tightly as it likes.
-        members: the most members of an archive, objects of an HDF5 file, or operations of a graph.
-        json_bytes: the most bytes of one JSON document.
-        json_depth: how deeply its values may be nested.
-        findings: how many findings a report lists.
+        megabytes: the maximum total size of all tensors, and of all unpacked members of an archive, in megabytes; the
+            setting MODEL_MB.
+        ratio: the maximum ratio of the unpacked size to the file size, for content above :attr:`free_megabytes`.
+        free_megabytes: the size in megabytes up to which any compression ratio is allowed.
+        members: the maximum number of members of an archive, objects of an HDF5 file, or operations of a graph.
+        json_bytes: the maximum size of one JSON document, in bytes.
+        json_depth: its maximum nesting depth.
+        findings: the maximum number of findings of each kind in a report.
     """
 
     megabytes: int = 4_000
@@ -30,7 +30,7 @@ class Limits:
 
     @classmethod
     def of(cls, megabytes: int) -> Limits:
-        """Return the limits for a value of the setting MODEL_MB; above its default, all bounds grow with it."""
+        """Return the limits for a value of MODEL_MB; above the default, all but json_depth and findings grow with it."""
         factor = max(1.0, megabytes / cls.megabytes)
         return cls(
             megabytes=megabytes,
@@ -42,4 +42,4 @@ class Limits:
 
 
 class TooMuch(Exception):
-    """Reading further would take more than the limits allow; the text is one clause."""
+    """A limit is exceeded while reading; the message is one clause."""

@@ -1,4 +1,4 @@
-"""Reading a file in place, without a copy of it in memory."""
+"""Read a file by memory mapping, without a copy in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from picasso.models.scan.findings import Context, Finding, Kind
 
 
 def read_mapped(path: Path, context: Context, read: Callable[[mmap.mmap], Iterator[Finding]]) -> Iterator[Finding]:
-    """Yield what ``read`` finds in the bytes of a file, or that there are more of them than the limits allow."""
+    """Yield the findings of ``read`` in the bytes of a file, or one finding if the file is larger than the limit."""
     size = path.stat().st_size
     if size > context.limits.megabytes * 1_000_000:
         what = f"it has {size / 1e6:.0f} MB, and {context.limits.megabytes} MB are allowed"

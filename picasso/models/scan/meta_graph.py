@@ -1,4 +1,4 @@
-"""A TensorFlow MetaGraphDef, read without TensorFlow: a graph, and what is to be run of it when, by name."""
+"""Read a TensorFlow MetaGraphDef without TensorFlow: a graph, and the names of its entry points."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from picasso.models.scan.wire import BYTES, VARINT, Broken, Data, fields, messag
 META_GRAPH = dict.fromkeys(range(1, 8), BYTES)
 # The fields of a SavedObject.
 CHILDREN, FUNCTION, BARE_FUNCTION, CONSTANT = (1, 15), 6, 8, 9
-# How a resource, such as a table, names the functions that loading it calls.
+# The names of a resource's functions, for example a table's, that are called when it is loaded.
 RESOURCE_FUNCTIONS = frozenset({"_create_resource", "_initialize", "_destroy_resource", "initializer"})
 
 
 @dataclass
 class MetaGraph:
-    """What a MetaGraphDef holds.
+    """The content of a MetaGraphDef.
 
     Attributes:
         graph: its operations and functions.
-        filename: the tensor that takes the prefix of a checkpoint, or "".
-        restore: the operation that restores the variables, or "".
-        collections: the names that each collection lists.
-        signatures: by name, the tensors of the inputs and of the outputs.
-        assets: the tensor of each asset with the name of its file.
-        loading: the names of functions that loading a TensorFlow 2 model calls.
-        bound: the names of operations whose values those functions are given.
-        modern: whether there is a graph of objects, as in TensorFlow 2.
+        filename: the name of the tensor for the prefix of a checkpoint, or "".
+        restore: the name of the operation that restores the variables, or "".
+        collections: the names of nodes in each collection.
+        signatures: the names of the input and the output tensors of each signature.
+        assets: the name of the tensor and of the file of each asset.
+        loading: the names of functions that are called when a TensorFlow 2 model is loaded.
+        bound: the names of constants that are bound to those functions.
+        modern: True if there is an object graph, as in TensorFlow 2.
     """
 
     graph: Graph = field(default_factory=Graph)
@@ -48,13 +48,13 @@ def read(data: Data, at: int, end: int, members: int) -> MetaGraph:
 
     Args:
         data: the file.
-        at: where it begins.
-        end: where it ends.
-        members: the most operations, and the most objects.
+        at: the position of its beginning.
+        end: the position of its end.
+        members: the maximum number of operations, functions and objects.
 
     Raises:
-        Broken: it is none.
-        TooLarge: it has too many operations.
+        Broken: it is no valid MetaGraphDef.
+        TooLarge: it has too many elements.
     """
     found, budget = MetaGraph(), Budget(members)
     for number, start, stop in message(data, at, end, META_GRAPH, frozenset({4, 5, 6})):
@@ -81,10 +81,10 @@ def read(data: Data, at: int, end: int, members: int) -> MetaGraph:
 
 
 def texts(data: Data, at: int, end: int, numbers: tuple[int, ...]) -> Iterator[tuple[int, str]]:
-    """Yield the fields of a message that are texts, each at most once.
+    """Yield the text fields of a message with some numbers, each at most once.
 
     Raises:
-        Broken: one is there twice.
+        Broken: a field is repeated.
     """
     seen = set()
     for number, kind, start, stop in fields(data, at, end):
@@ -96,7 +96,7 @@ def texts(data: Data, at: int, end: int, numbers: tuple[int, ...]) -> Iterator[t
 
 
 def entry(data: Data, at: int, end: int) -> tuple[str, tuple[int, int]]:
-    """Return one entry of a map: its key, and where its value begins and ends."""
+    """Return the key of one entry of a map, and the positions of the beginning and the end of its value."""
     key, value = "", (at, at)
     for number, start, stop in message(data, at, end, {1: BYTES, 2: BYTES}):
         if number == 1:
@@ -107,7 +107,7 @@ def entry(data: Data, at: int, end: int) -> tuple[str, tuple[int, int]]:
 
 
 def listed(data: Data, at: int, end: int, budget: Budget) -> Iterator[str]:
-    """Yield the names in a CollectionDef that lists nodes."""
+    """Yield the names in a CollectionDef with a list of nodes."""
     for number, kind, start, stop in fields(data, at, end):
         if number == 1 and kind == BYTES:
             for inner, wire, first, last in fields(data, start, stop):
@@ -117,7 +117,7 @@ def listed(data: Data, at: int, end: int, budget: Budget) -> Iterator[str]:
 
 
 def signature(data: Data, at: int, end: int, budget: Budget) -> tuple[list[str], list[str]]:
-    """Return the names of the tensors of a SignatureDef: of its inputs, and of its outputs."""
+    """Return the names of the input and of the output tensors of a SignatureDef."""
     lists: dict[int, list[str]] = {1: [], 2: []}
     for number, kind, start, stop in fields(data, at, end):
         if number in lists and kind == BYTES:
@@ -127,7 +127,7 @@ def signature(data: Data, at: int, end: int, budget: Budget) -> tuple[list[str],
 
 
 def tensors(data: Data, at: int, end: int) -> Iterator[str]:
-    """Yield the names of tensors in a TensorInfo, also of sparse ones and of those in parts."""
+    """Yield the names of the tensors in a TensorInfo, including sparse and composite tensors."""
     for number, kind, start, stop in fields(data, at, end):
         if number == 1 and kind == BYTES:
             yield text(data, start, stop)
@@ -140,7 +140,7 @@ def tensors(data: Data, at: int, end: int) -> Iterator[str]:
 
 
 def asset(data: Data, at: int, end: int) -> tuple[str, str]:
-    """Return the tensor and the file name in an AssetFileDef."""
+    """Return the name of the tensor and of the file in an AssetFileDef."""
     tensor = name = ""
     for number, start, stop in message(data, at, end, {1: BYTES, 2: BYTES}):
         if number == 2:
@@ -151,7 +151,7 @@ def asset(data: Data, at: int, end: int) -> tuple[str, str]:
 
 
 def objects(data: Data, at: int, end: int, budget: Budget, found: MetaGraph) -> None:
-    """Find the functions that loading calls in a SavedObjectGraph, and what they are given."""
+    """Set ``loading`` and ``bound`` of ``found`` from a SavedObjectGraph."""
     nodes: list[Object] = []
     bound: dict[str, list[int]] = {}
     for number, kind, start, stop in fields(data, at, end):
@@ -171,7 +171,13 @@ def objects(data: Data, at: int, end: int, budget: Budget, found: MetaGraph) -> 
 
 
 class Object(NamedTuple):
-    """An object of a TensorFlow 2 model: its functions, those that loading it calls, and the constant that it is."""
+    """An object of a TensorFlow 2 model.
+
+    Attributes:
+        functions: the names of its functions.
+        called: the indices of child objects whose functions are called when it is loaded.
+        constant: the name of its operation if it is a constant, or "".
+    """
 
     functions: tuple[str, ...]
     called: tuple[int, ...]
@@ -179,7 +185,7 @@ class Object(NamedTuple):
 
 
 def read_object(data: Data, at: int, end: int) -> Object:
-    """Return a SavedObject."""
+    """Parse a SavedObject."""
     functions: list[str] = []
     called: list[int] = []
     constant = ""
@@ -198,7 +204,7 @@ def read_object(data: Data, at: int, end: int) -> Object:
 
 
 def reference(data: Data, at: int, end: int) -> tuple[int, str]:
-    """Return the number of an object and the name by which another refers to it."""
+    """Return the index of a child object and its name in the parent, from an ObjectReference."""
     child, name = 0, ""
     for number, kind, start, stop in fields(data, at, end):
         if number == 1 and kind == VARINT:
@@ -209,7 +215,7 @@ def reference(data: Data, at: int, end: int) -> tuple[int, str]:
 
 
 def numbers(data: Data, at: int, end: int) -> Iterator[int]:
-    """Yield the numbers of the objects whose values a SavedConcreteFunction is given."""
+    """Yield the indices of the objects that are bound to a SavedConcreteFunction."""
     for number, kind, start, stop in fields(data, at, end):
         if number == 2 and kind == VARINT:
             yield start

@@ -1,4 +1,4 @@
-"""ONNX files: every operation from the allow-list, external data beside the model only, sizes within the limits."""
+"""Scan ONNX files: operations on the allow-list, external data only in the model's folder, sizes within the limits."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from picasso.models.scan.quoting import shown, shown_path
 from picasso.models.scan.shapes import product
 from picasso.models.scan.wire import BYTES, Broken, signed
 
-# How deeply branches, loops and functions may be nested; exporters need three or four.
+# The maximum nesting depth of branches, loops and functions; exporters need three or four levels.
 DEEPEST = 16
-# How often the body of a loop may run; loops in loops multiply.
+# The maximum number of iterations of a loop's body, including those of the enclosing loops.
 MAX_PASSES = 1_000_000
 MAX_PLACE_LENGTH = 200
-# What a file may say of a tensor that lies in another one.
+# The allowed properties of a tensor in an external file.
 EXTERNAL = {"location", "offset", "length", "checksum"}
-# How the domains begin whose operations are those of ONNX or its runtime.
+# The prefixes of the domains that belong to ONNX or its runtime.
 RUNTIMES = ("ai.onnx.", "com.microsoft", "com.ms.", "org.pytorch.aten")
-# How many fields may be read for each operation that the limits allow.
+# The maximum number of fields, per allowed operation.
 FIELDS_EACH = 10
-# The kinds of types by their fields: tensors, sequences, maps and so on; nothing computes with opaque ones.
+# The fields of a TypeProto for tensors, for nested types (with the field of the inner type) and for opaque types.
 TENSOR_TYPES, NESTED_TYPES, OPAQUE_TYPE = (1, 8), {4: 1, 5: 2, 9: 1}, 7
 
 Function = tuple[str, str, str]
@@ -54,22 +54,22 @@ def scan(path: Path, context: Context) -> Iterator[Finding]:
 
 
 class Scan:
-    """One reading of one file."""
+    """The scan of one file."""
 
     def __init__(self, path: Path, data: mmap.mmap, context: Context) -> None:
         self._path, self._data, self._limits = path, data, context.limits
         self._reader = Reader(data, self._count)
         self._fields, self._members, self._bytes = 0, 0, 0
         self._functions: dict[Function, Span] = {}
-        # How often each function calls each other one, and how many operations of its own it has.
+        # The number of calls from each function to each other one, and the number of its own operations.
         self._calls: dict[Function | None, Counter[Function]] = {}
         self._own: Counter[Function | None] = Counter()
         self._here: Function | None = None
-        # Where the reading is, for what is said about a broken file.
+        # The current place, for messages about broken files.
         self._place = path.name
 
     def findings(self) -> Iterator[Finding]:
-        """Yield what is found."""
+        """Yield the findings."""
         try:
             yield from self._model((0, len(self._data)))
         except Broken as error:
@@ -90,7 +90,7 @@ class Scan:
             raise TooMuch(f"it holds more than {self._limits.members} operations and tensors")
 
     def _take(self, tensor: Tensor) -> None:
-        """Count the memory of a tensor."""
+        """Count the memory of a tensor, or raise TooMuch."""
         self._bytes += tensor.bytes
         if self._bytes > self._limits.megabytes * 1_000_000:
             raise TooMuch(
@@ -125,13 +125,13 @@ class Scan:
         self._unfold()
 
     def _declare(self, span: Span) -> None:
-        """Note the name of a function, so that operations may name it wherever it stands."""
+        """Store the name of a function, so that operations may call functions that are defined later."""
         said = {n: self._reader.text(a, b) for n, _, a, b in self._reader.fields(span, FUNCTION) if n in (1, 10, 13)}
         name = (said.get(10, ""), said.get(1, ""), said.get(13, ""))
         if name in self._functions:
             raise Broken(f"it holds the function {shown(name[1])} twice")
         if is_runtimes(name[0]) and name[1] not in ALLOWED.get(name[0], ()):
-            # The runtime may run its own operation of this name instead.
+            # The runtime might run its own operation of this name instead.
             raise Broken(f"its function {shown(name[1])} is of a domain that belongs to ONNX or its runtime")
         self._functions[name] = span
 
@@ -144,7 +144,7 @@ class Scan:
                 yield from self._attribute_tensors((start, end), where)
 
     def _attribute_tensors(self, span: Span, where: str) -> Iterator[Finding]:
-        """Yield the findings of the default of an attribute of a function."""
+        """Yield the findings about the default value of a function's attribute."""
         attribute = self._reader.attribute(span)
         if attribute.graphs:
             raise Broken("an attribute of a function has a graph as its default")
@@ -152,7 +152,7 @@ class Scan:
             yield from self._tensor(self._reader.tensor(one), f"attribute {shown(attribute.name)}{where}")
 
     def _unfold(self) -> None:
-        """Raise an error where functions that call functions become too many operations, or never end."""
+        """Raise an error if functions are recursive, too deeply nested, or too large after inlining."""
         total: dict[Function, int] = {}
         depth: dict[Function, int] = {}
         for start in self._functions:
@@ -182,7 +182,7 @@ class Scan:
     # ---- graphs -----------------------------------------------------------------------------------------------
 
     def _graph(self, span: Span, where: str, sizes: Sizes, depth: int, passes: int) -> Iterator[Finding]:
-        """Yield the findings of a graph: first its tensors, which say how large others become."""
+        """Yield the findings about a graph: first its constants and inputs, which determine other sizes."""
         if depth > DEEPEST:
             raise Broken(f"its graphs are nested in more than {DEEPEST} levels")
         for number, _, start, end in self._reader.fields(span, GRAPH):
@@ -201,7 +201,7 @@ class Scan:
                 yield from self._node((start, end), where, sizes, depth, passes)
 
     def _value(self, span: Span, where: str, sizes: Sizes | None) -> Iterator[Finding]:
-        """Yield the findings of an input, an output or a tensor in between."""
+        """Yield the findings about an input, an output or an intermediate tensor."""
         name, kind = self._reader.value(span)
         place = f"input {shown(name)}{where}" if sizes else f"value {shown(name)}{where}"
         if kind is None:
@@ -217,7 +217,7 @@ class Scan:
                     yield Finding(Kind.LIMIT, place, what)
 
     def _types(self, span: Span, depth: int) -> Iterator[tuple[int, ...] | None]:
-        """Yield the shapes of the tensors that a type is made of, and None for what is opaque."""
+        """Yield the shapes of the tensors in a type, and None for each opaque type."""
         if depth > DEEPEST:
             raise Broken(f"its types are nested in more than {DEEPEST} levels")
         for number, _, start, end in self._reader.fields(span, TYPE):
@@ -243,11 +243,11 @@ class Scan:
         graphs = []
         for attribute in node.attributes.values():
             yield from self._attribute(attribute, node, place, sizes)
-            # Of branches in branches in branches, the innermost say where it is.
+            # The place begins with the innermost branch and is shortened at the end.
             inner = shorten(f", branch {shown(attribute.name)} of {place}")
             graphs += [(inner, one) for one in attribute.graphs]
         values = sizes.follow(node)
-        # Most values have four bytes; those with fewer are not made by the million.
+        # Assumes four bytes per value. Types with fewer are not computed in large numbers.
         if values * 4 > self._limits.megabytes * 1_000_000:
             what = f"it makes {values:.3g} values, and {self._limits.megabytes} MB are allowed"
             yield Finding(Kind.LIMIT, place, what)
@@ -255,7 +255,7 @@ class Scan:
             yield from self._graph(one, inner, Sizes(sizes), depth + 1, passes)
 
     def _judged(self, node: Node, place: str, sizes: Sizes, passes: int) -> tuple[int, list[Finding]]:
-        """Return what is found of an operation itself, and how often what is inside of it runs."""
+        """Return the number of iterations of the graphs inside an operation, and the findings about the operation."""
         function = self._called(node)
         self._own[self._here] += 1
         if function is not None:
@@ -271,7 +271,7 @@ class Scan:
         return passes * repeats, []
 
     def _attribute(self, attribute: Attribute, node: Node, place: str, sizes: Sizes) -> Iterator[Finding]:
-        """Yield the findings of an attribute, but for the graphs in it."""
+        """Yield the findings about an attribute, except for the graphs in it."""
         where = f"attribute {shown(attribute.name)}, {place}"
         for one in attribute.tensors:
             tensor = self._reader.tensor(one)
@@ -284,12 +284,12 @@ class Scan:
             yield Finding(Kind.CODE, where, "it names an opaque type, which only custom code can read")
 
     def _called(self, node: Node) -> Function | None:
-        """Return the function of the file that a node calls, or None for an operation."""
+        """Return the function in the file that a node calls, or None for an operation."""
         name = (node.domain, node.operation, node.overload)
         return name if name in self._functions else None
 
     def _repeats(self, node: Node, sizes: Sizes) -> tuple[int, bool]:
-        """Return how often a loop runs, as far as it says so, and whether nothing bounds it."""
+        """Return the number of iterations of a loop, 1 if unknown, and whether it is unbounded."""
         if not node.inputs or not node.inputs[0]:
             return 1, True
         said = sizes.values(node.inputs[0])
@@ -302,7 +302,7 @@ class Scan:
         for one in tensors:
             tensor = self._reader.tensor(one)
             yield from self._tensor(tensor, where)
-            # Runtimes write it out.
+            # Runtimes convert it to a dense tensor.
             self._take(Tensor("", tensor.type, shape))
 
     def _tensor(self, tensor: Tensor, where: str) -> Iterator[Finding]:
@@ -313,7 +313,7 @@ class Scan:
         self._take(tensor)
 
     def _external(self, tensor: Tensor, said: dict[str, str], where: str) -> Iterator[Finding]:
-        """Yield the findings of a tensor whose values lie in another file."""
+        """Yield the findings about a tensor with values in an external file."""
         if unknown := said.keys() - EXTERNAL:
             yield Finding(Kind.CODE, where, f"its values lie elsewhere, and {shown(min(unknown))} says how")
             return
@@ -331,22 +331,22 @@ class Scan:
             raise Broken(f"its values do not lie in {shown(location)}, which has {size} bytes")
 
 
-# The types whose values can lie in another file.
+# The types whose values can be in an external file.
 RAW = frozenset(range(1, 29)) - {8}
 
 
 def is_runtimes(domain: str) -> bool:
-    """Tell whether a domain is one whose operations ONNX or its runtime defines."""
+    """Tell whether ONNX or its runtime defines the operations of a domain."""
     return domain in STANDARD or domain.startswith(RUNTIMES)
 
 
 def shorten(where: str) -> str:
-    """Return the beginning of a description of a place."""
+    """Return a place shortened to :data:`MAX_PLACE_LENGTH` characters."""
     return where if len(where) <= MAX_PLACE_LENGTH else f"{where[:MAX_PLACE_LENGTH]}…"
 
 
 def refused(node: Node) -> str:
-    """Return why an operation is refused."""
+    """Return the reason why an operation is rejected."""
     name = shown(node.operation)
     if node.domain in ALLOWED:
         return f"the operation {name} is not among those that Picasso runs untrusted"
@@ -354,13 +354,13 @@ def refused(node: Node) -> str:
 
 
 def misplaced(model: Path, location: str) -> str | None:
-    """Return why a file of values may not be read, or None: it has to be a plain file beside the model.
+    """Return the reason why an external file may not be read, or None if it is a regular file in the model's folder.
 
     Args:
         model: the model's file.
-        location: the name of the other one, as the model has it.
+        location: the name of the external file in the model.
     """
-    # No separator of any system, and no drive; a name alone can't lead elsewhere.
+    # Path separators of all systems and drives are excluded, so that the name can't lead out of the folder.
     if (
         not location
         or location in (".", "..")
@@ -373,7 +373,7 @@ def misplaced(model: Path, location: str) -> str | None:
         found = target.stat()
     except (OSError, RuntimeError):
         return "which is not there"
-    # The model itself may be a link into a cache, where its values lie beside what it links to.
+    # The model itself may be a link into a cache that contains the external files.
     if target.parent not in (model.parent.resolve(), model.resolve().parent):
         return "a link that leads out of the folder of the model"
     if not stat.S_ISREG(found.st_mode):

@@ -1,6 +1,6 @@
-"""The messages of an ONNX file, read one at a time; contents of tensors are skipped, however large.
+"""Read the messages of an ONNX file one at a time; the contents of tensors are skipped.
 
-Each field that the format has (IR version 14) is listed. Any other is refused: a runtime may know what it means.
+All fields of the format (IR version 14) are listed. Any other field is rejected, because a runtime may interpret it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SHAPE: Kinds = {1: (BYTES,)}
 DIMENSION: Kinds = {1: (VARINT,), 2: (BYTES,), 3: (BYTES,)}
 PAIR: Kinds = {1: (BYTES,), 2: (BYTES,)}
 OPSET: Kinds = {1: (BYTES,), 2: (VARINT,)}
-# Which fields of a message may stand in it more than once.
+# The fields of each message that may be repeated.
 REPEATED = {
     id(MODEL): {8, 14, 20, 25, 26}, id(GRAPH): {1, 5, 11, 12, 13, 14, 15, 16}, id(NODE): {1, 2, 5, 9, 10},
     id(FUNCTION): {4, 5, 6, 7, 9, 11, 12, 14}, id(ATTRIBUTE): {7, 8, 9, 10, 11, 15, 23},
@@ -50,44 +50,44 @@ REPEATED = {
 }  # fmt: skip
 
 STRING = 8
-# How many bits a value of each type takes.
+# The size of a value of each type, in bits.
 BITS = {
     1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16,
     17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2, 27: 6, 28: 6,
 }  # fmt: skip
-# Strings cost more than their letters.
+# The memory of a string, in bytes, which exceeds that of its characters.
 STRING_BYTES = 40
-# In which field the values of a type lie if not as raw bytes; for all others, as integers in the fifth.
+# The field of a type's values if they are not raw bytes; field 5 (integers) for all other types.
 FIELD = {1: 4, 14: 4, 11: 10, 15: 10, 7: 7, 12: 11, 13: 11, STRING: 6}
 SIZES = {4: 4, 10: 8}
 VALUES = (4, 5, 6, 7, 10, 11)
-# The types of small tensors whose values are looked at: decimals and integers.
+# The types of small tensors whose values are kept: floats and integers.
 KEPT = {1: "<f", 6: "<i", 7: "<q"}
 FEW = 64
 MAX_SIDES = 32
 
 
 class Tensor(NamedTuple):
-    """What a file says of a tensor, without its values unless these are few integers."""
+    """The description of a tensor, with its values if they are few integers or floats."""
 
     name: str
     type: int
     shape: tuple[int, ...]
     external: dict[str, str] | None = None
-    # Its values, where these are few integers or few decimals.
+    # The values, if they are few integers or few floats.
     values: tuple[int, ...] | None = None
     decimals: tuple[float, ...] | None = None
 
     @property
     def bytes(self) -> int:
-        """Return how many bytes the values take in memory."""
+        """The size of the values in memory, in bytes."""
         count = product(self.shape)
         return count * STRING_BYTES if self.type == STRING else -(-count * BITS.get(self.type, 8) // 8)
 
 
 @dataclass
 class Attribute:
-    """An attribute of a node: integers, graphs and tensors; other values are skipped."""
+    """An attribute of a node: numbers, graphs, tensors and types; other values are skipped."""
 
     name: str = ""
     refers: str = ""
@@ -114,11 +114,11 @@ class Node:
 
 
 class Reader:
-    """Reads messages between positions of a file.
+    """A reader of messages between positions of a file.
 
     Args:
         data: the file.
-        count: told of each field, so that it may end a reading that takes too long.
+        count: called for each field; it may raise an exception to stop.
     """
 
     def __init__(self, data: Data, count: Callable[[], None]) -> None:
@@ -128,7 +128,7 @@ class Reader:
         """Yield the fields of a message, as :func:`picasso.models.scan.wire.fields` does.
 
         Raises:
-            Broken: it holds what the format does not have, or one field twice: libraries differ in which they take.
+            Broken: it contains an unknown field, or a field twice, which libraries interpret differently.
         """
         seen: set[int] = set()
         repeated = REPEATED.get(id(known), ())
@@ -143,7 +143,7 @@ class Reader:
             yield number, kind, start, end
 
     def text(self, start: int, end: int) -> str:
-        """Return a text."""
+        """Return the text between two positions."""
         return text(self._data, start, end)
 
     def integers(self, kind: int, start: int, end: int) -> Iterator[int]:
@@ -157,7 +157,7 @@ class Reader:
             yield signed(value)
 
     def node(self, span: Span) -> Node:
-        """Return an operation."""
+        """Parse a NodeProto."""
         node = Node()
         for number, _, start, end in self.fields(span, NODE):
             if number == 1:
@@ -180,7 +180,7 @@ class Reader:
         return node
 
     def attribute(self, span: Span) -> Attribute:
-        """Return an attribute."""
+        """Parse an AttributeProto."""
         one = Attribute()
         spans = {5: one.tensors, 10: one.tensors, 6: one.graphs, 11: one.graphs}
         spans |= {22: one.sparse, 23: one.sparse, 14: one.types, 15: one.types}
@@ -201,10 +201,10 @@ class Reader:
         return one
 
     def tensor(self, span: Span) -> Tensor:
-        """Return what a file says of a tensor.
+        """Parse a TensorProto without its values, unless they are few integers or floats.
 
         Raises:
-            Broken: its shape and its values contradict each other.
+            Broken: it is invalid, for example because its shape does not fit its values.
         """
         said: dict[int, list[tuple[int, int, int]]] = {}
         lengths: dict[int, int] = {}
@@ -236,14 +236,14 @@ class Reader:
         return self._with_values(found, raw, said.get(FIELD.get(kind, 5), []))
 
     def _external(self, spans: list[Span]) -> dict[str, str]:
-        """Return what a tensor says of where its values lie."""
+        """Return the properties of the external data of a tensor."""
         pairs = [self.pair(span) for span in spans]
         if len(dict(pairs)) < len(pairs):
             raise Broken("a tensor says twice where its values lie")
         return dict(pairs)
 
     def _with_values(self, tensor: Tensor, raw: Span | None, parts: list[tuple[int, int, int]]) -> Tensor:
-        """Return a tensor of few integers or decimals with them."""
+        """Return a small tensor of integers or floats with its values."""
         if raw is None and tensor.type != 1:
             return tensor._replace(values=tuple(value for part in parts for value in self.integers(*part)))
         spans = [raw] if raw else [(start, end) for _, start, end in parts]
@@ -251,11 +251,11 @@ class Reader:
         return tensor._replace(decimals=values) if tensor.type == 1 else tensor._replace(values=values)
 
     def _unpacked(self, code: str, span: Span) -> tuple[Any, ...]:
-        """Return the values between two positions."""
+        """Return the values between two positions, in a type code of :mod:`struct`."""
         return tuple(value for (value,) in struct.iter_unpack(code, self._data[slice(*span)]))
 
     def sparse(self, span: Span) -> tuple[list[Span], tuple[int, ...]]:
-        """Return the tensors of a sparse tensor and the shape that it stands for."""
+        """Return the positions of the tensors of a sparse tensor, and its dense shape."""
         tensors, shape = list[Span](), list[int]()
         for number, kind, start, end in self.fields(span, SPARSE):
             if number == 3:
@@ -266,12 +266,12 @@ class Reader:
         return tensors, tuple(shape)
 
     def pair(self, span: Span) -> tuple[str, str]:
-        """Return a key and its value."""
+        """Return the key and the value of a StringStringEntryProto."""
         found = {number: self.text(start, end) for number, _, start, end in self.fields(span, PAIR)}
         return found.get(1, ""), found.get(2, "")
 
     def value(self, span: Span) -> tuple[str, Span | None]:
-        """Return the name of an input or output, and where its type stands."""
+        """Return the name of an input or output, and the positions of its type, if any."""
         name, kind = "", None
         for number, _, start, end in self.fields(span, VALUE):
             if number == 1:
@@ -281,7 +281,7 @@ class Reader:
         return name, kind
 
     def shape(self, span: Span) -> tuple[int, ...]:
-        """Return the shape in a type of tensors; a side that it does not say counts as 1."""
+        """Return the shape in a tensor type; unknown lengths count as 1."""
         sides = []
         for number, _, start, end in self.fields(span, TENSOR_TYPE):
             if number == 2:
@@ -293,7 +293,7 @@ class Reader:
 
 
 def check_sides(shape: list[int]) -> None:
-    """Raise Broken where a shape is none."""
+    """Raise Broken for an invalid shape."""
     if len(shape) > MAX_SIDES:
         raise Broken("a tensor has too many dimensions")
     if any(side < 0 for side in shape):
@@ -301,7 +301,7 @@ def check_sides(shape: list[int]) -> None:
 
 
 def check(tensor: Tensor, raw: Span | None, lengths: dict[int, int]) -> None:
-    """Raise Broken where a tensor has another number of values than its shape says."""
+    """Raise Broken if the number of values does not fit the shape of a tensor."""
     count = product(tensor.shape)
     if raw is not None:
         if lengths or tensor.type == STRING or raw[1] - raw[0] != tensor.bytes:
@@ -316,7 +316,7 @@ def check(tensor: Tensor, raw: Span | None, lengths: dict[int, int]) -> None:
     elif number in SIZES:
         fits = stored == count * (2 if tensor.type in (14, 15) else 1)
     else:
-        # Small types are packed; of an integer the file may hold ten bytes, and at least one.
+        # Small types are packed. An integer takes one to ten bytes in the file.
         packed = max(1, 8 // BITS[tensor.type])
         fits = -(-count // packed) <= stored <= 10 * count
     if not fits:

@@ -1,10 +1,10 @@
-"""Which operations an ONNX file may name: those that compute, and no others."""
+"""The operations that an ONNX file may use, because they only compute."""
 
 from __future__ import annotations
 
-# The standard has two names for its own domain.
+# The two names of the standard domain.
 STANDARD = ("", "ai.onnx")
-# Without those that decode images, match expressions or split texts, which no classifier of images needs.
+# Operations that decode images, match regular expressions or split texts are excluded; no image classifier needs them.
 OPERATIONS = """
     Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BatchNormalization
     Bernoulli BitCast BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor BlackmanWindow Cast CastLike
@@ -24,14 +24,14 @@ OPERATIONS = """
     SoftmaxCrossEntropyLoss Softplus Softsign SpaceToDepth Split SplitToSequence Sqrt Squeeze Sub Sum SwiGLU Swish Tan
     Tanh TensorScatter ThresholdedRelu Tile TopK Transpose Trilu Unique Unsqueeze Upsample Where Xor
 """
-# What scikit-learn and boosted trees become.
+# Operations for models of scikit-learn and for boosted trees.
 LEARNING = """
     ArrayFeatureExtractor Binarizer CastMap CategoryMapper DictVectorizer FeatureVectorizer Imputer LabelEncoder
     LinearClassifier LinearRegressor Normalizer OneHotEncoder SVMClassifier SVMRegressor Scaler TreeEnsemble
     TreeEnsembleClassifier TreeEnsembleRegressor ZipMap
 """
-# What ONNX Runtime's own tools write into quantized and optimized files. EPContext, which names another file, is not
-# among them.
+# Operations in files that ONNX Runtime's tools have quantized or optimized. EPContext is excluded, because it refers
+# to another file.
 MICROSOFT = """
     Attention BiasAdd BiasDropout BiasGelu BiasSoftmax BiasSplitGelu CDist ComplexMul ComplexMulConj
     ConvTransposeWithDynamicPads CropAndResize DequantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul

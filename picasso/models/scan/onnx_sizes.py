@@ -1,6 +1,6 @@
-"""How large the tensors are that an ONNX graph makes, as far as its constants say it.
+"""Lower bounds of the sizes of an ONNX graph's tensors, from its constants.
 
-What depends on the image is not followed. So sizes are lower bounds: what is found too large is too large.
+Sizes that depend on the image are unknown and count as 1 or 0, so a tensor that is found too large is really too large.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from picasso.models.scan.onnx_messages import FEW, Node, Tensor
 from picasso.models.scan.shapes import Shape, cut, multiplied, product, stretched
 
-# Operations that give for each element of their inputs, stretched to one shape, an element.
+# Elementwise operations with broadcasting.
 ELEMENTWISE = {
     "Add", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Equal", "Greater", "GreaterOrEqual", "Less",
     "LessOrEqual", "Max", "Mean", "Min", "Mod", "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "Where", "Xor",
@@ -31,14 +31,14 @@ ARITHMETIC: dict[str, Callable[[int, int], int]] = {
     "Min": min,
 }
 PADDING = {"AveragePool", "Conv", "LpPool", "MaxPool", "Pad"}
-# No window is larger than this.
+# The maximum size of a window. Smaller padding is ignored, because the window may remove it again.
 PADDED = 10_000
-# Integers of a tensor have 64 bits.
+# The bound of 64-bit integers.
 MAX_INTEGER = 1 << 63
 
 
 class Sizes:
-    """Follows shapes and small constants through the nodes of a graph, in the order of the file."""
+    """Propagates shapes and small constants through the nodes of a graph, in the order of the file."""
 
     def __init__(self, outer: Sizes | None = None) -> None:
         self._shapes: ChainMap[str, Shape] = outer._shapes.new_child() if outer else ChainMap()
@@ -46,7 +46,7 @@ class Sizes:
         self._scales: ChainMap[str, tuple[float, ...]] = outer._scales.new_child() if outer else ChainMap()
 
     def store(self, name: str, tensor: Tensor) -> None:
-        """Note a constant."""
+        """Store a constant."""
         self._shapes[name] = tensor.shape
         if tensor.values is not None:
             self._values[name] = tensor.values
@@ -54,15 +54,15 @@ class Sizes:
             self._scales[name] = tensor.decimals
 
     def takes(self, name: str, shape: Shape) -> None:
-        """Note an input."""
+        """Store the shape of an input."""
         self._shapes[name] = shape
 
     def values(self, name: str) -> tuple[int, ...] | None:
-        """Return the integers of a constant, or None."""
+        """Return the integers of a tensor if they are known, or None."""
         return self._values.get(name)
 
     def follow(self, node: Node) -> int:
-        """Note what a node gives; return how many values that is, at least."""
+        """Store the shape and the values of a node's output, and return a lower bound of the number of values."""
         if node.domain not in ("", "ai.onnx") or not node.outputs:
             return 0
         values = self._computed(node)
@@ -75,7 +75,7 @@ class Sizes:
         return product(shape)
 
     def _computed(self, node: Node) -> tuple[int, ...] | None:
-        """Return the integers that a node gives, where its inputs are known."""
+        """Return the integers in a node's output if its inputs are known, or None."""
         kind = node.operation
         if kind == "Constant":
             given = node.attributes.get("value_int")
@@ -94,7 +94,7 @@ class Sizes:
         return calculated(kind, *known) if kind in ARITHMETIC and len(known) == 2 else None
 
     def _shape(self, node: Node) -> Shape | None:
-        """Return the shape of what a node gives; None where it is not followed."""
+        """Return a lower bound of the shape of a node's output, or None if it is unknown."""
         kind, given = node.operation, [self._shapes.get(name) for name in node.inputs]
         first = given[0] if given else None
         if kind in KEEPING:
@@ -114,7 +114,7 @@ class Sizes:
         return made if made is not None or first is None else self._moved(node, first)
 
     def _made(self, node: Node, first: Shape | None) -> Shape | None:
-        """Return the shape of what an operation makes of a shape that is given as a constant, None for all others."""
+        """Return the shape of the output of an operation whose output shape is a constant input, or None."""
         kind, said = node.operation, [self._values.get(name) for name in node.inputs]
         if kind in ("RandomNormal", "RandomUniform") and "shape" in node.attributes:
             return cut(node.attributes["shape"].integers)
@@ -129,11 +129,11 @@ class Sizes:
             return multiplied(first, constant)
         if kind == "OneHot":
             return (*(first or ()), *cut(constant[:1]))
-        # What a Reshape takes over from its input is at least one.
+        # For Reshape, the lengths 0 and -1, which depend on the input, count as 1.
         return cut(constant) if kind in ("ConstantOfShape", "Reshape", "CenterCropPad", *WINDOWS) else None
 
     def _moved(self, node: Node, first: Shape) -> Shape | None:
-        """Return the shape behind an operation that only moves values."""
+        """Return the shape after an operation that only moves values, or None."""
         kind, given = node.operation, node.attributes
         if kind == "Transpose":
             order = given["perm"].integers if "perm" in given else list(reversed(range(len(first))))
@@ -153,7 +153,7 @@ class Sizes:
         return None
 
     def _padded(self, node: Node, first: Shape | None) -> Shape | None:
-        """Return the shape behind an operation that pads."""
+        """Return a lower bound of the shape after an operation with padding, or None."""
         said = self._values.get(node.inputs[1]) if node.operation == "Pad" and len(node.inputs) > 1 else None
         pads = said or (node.attributes["pads"].integers if "pads" in node.attributes else ())
         half = len(pads) // 2
@@ -161,7 +161,7 @@ class Sizes:
         if node.operation == "Pad":
             sides = first if first is not None and len(first) == half else (0,) * half
             return tuple(max(0, side + more) for side, more in zip(sides, added, strict=True)) if half else first
-        # A window takes something off again, and strides a part.
+        # A window and its stride reduce the size again.
         strides = node.attributes["strides"].integers if "strides" in node.attributes else []
         steps = [max(1, step) for step in strides] if len(strides) == half else [1] * half
         if max(added, default=0) <= PADDED:
@@ -169,14 +169,14 @@ class Sizes:
         return tuple(max(1, more // step) for more, step in zip(added, steps, strict=True))
 
     def _resized(self, node: Node, first: Shape | None) -> Shape | None:
-        """Return the shape of an image that a node resizes."""
+        """Return the shape of a resized image, or None."""
         sizes = self._values.get(node.inputs[3]) if len(node.inputs) > 3 else None
         if sizes is not None:
             return cut(sizes)
         scales: Sequence[float] = node.attributes["scales"].decimals if "scales" in node.attributes else ()
         for name in node.inputs[1:3]:
             scales = scales or self._scales.get(name, ())
-        # A scale that is no number makes the comparison false.
+        # The comparison is false for NaN.
         factors = [int(min(scale, 1e12)) if scale >= 1 else 1 for scale in scales]
         if first is None or len(first) != len(factors):
             return multiplied(None, factors) if factors else None
@@ -185,7 +185,7 @@ class Sizes:
 
 
 def calculated(kind: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return what arithmetic makes of integers, or None where they do not go together."""
+    """Return the result of elementwise arithmetic on integers, or None if their lengths do not match."""
     size = max(len(a), len(b))
     if not {len(a), len(b)} <= {1, size} or not a or not b:
         return None
@@ -193,7 +193,7 @@ def calculated(kind: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, 
 
 
 def counted(said: Sequence[tuple[int, ...] | None]) -> Shape | None:
-    """Return the shape of a range from a start to an end in steps, or None where they are not known."""
+    """Return the shape of a range of a start, an end and a step, or None if they are unknown."""
     known = [one[0] for one in said if one is not None and len(one) == 1]
     if len(known) < 3 or not known[2]:
         return None
@@ -202,7 +202,7 @@ def counted(said: Sequence[tuple[int, ...] | None]) -> Shape | None:
 
 
 def multiplied_matrices(one: Shape | None, other: Shape | None) -> Shape | None:
-    """Return the shape of a product of matrices, or stacks of them, or None where it is not known."""
+    """Return the shape of a product of matrices or batches of matrices, or None if it is unknown."""
     if one is None or other is None or len(one) < 2 or len(other) < 2:
         return None
     return (*stretched([one[:-2], other[:-2]]), one[-2], other[-1])

@@ -1,4 +1,4 @@
-"""Opening one file of a model for a scan: mapped rather than read, and with findings instead of exceptions."""
+"""Open one file of a model for a scan, memory-mapped, with findings instead of exceptions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Judge = Callable[[Data, int], Iterator[Finding]]
 
 
 def judged(file: Path, what: str, context: Context, judge: Judge) -> Iterator[Finding]:
-    """Yield the findings of a function that reads a file, and one about a file that can't be read.
+    """Yield the findings of ``judge`` about a file, or one finding if the file can't be read.
 
     Args:
         file: a regular file.
-        what: what it should be, with an article, such as ``"a frozen TensorFlow graph"``.
+        what: the expected format, without an article, such as ``"frozen TensorFlow graph"``.
         context: the limits.
-        judge: takes the content and its size.
+        judge: a function of the content and its size in bytes.
     """
     try:
         if not file.is_file():

@@ -1,4 +1,4 @@
-"""How a value out of a model file is shown in a message."""
+"""Quote values from model files in messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ MAX_LENGTH = 80
 
 
 def shown(value: object) -> str:
-    """Return a value of a file as a short, printable text in quotation marks.
+    """Return a value from a file as a short, printable text in quotation marks.
 
     Example:
         >>> shown("a" * 100 + chr(27))
@@ -17,7 +17,7 @@ def shown(value: object) -> str:
 
 
 def shown_path(value: str) -> str:
-    """Return a path or an address out of a file by its last part only: messages lead to no other place.
+    """Return only the last part of a path or URL from a file, so that messages do not contain links.
 
     Example:
         >>> shown_path("/etc/passwd")

@@ -1,4 +1,4 @@
-"""Verdicts on model files as text, as plain values and as an exit status."""
+"""Results of scans as text, as JSON-ready values and as exit statuses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from picasso.models.scan.limits import Limits
 
 
 class Verdict(IntEnum):
-    """What comes of a scan; the number is the exit status of ``picasso scan``."""
+    """The verdict of a scan; its value is the exit status of ``picasso scan``."""
 
     DATA = 0
     REFUSED = 1
@@ -31,12 +31,12 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Scanned:
-    """What came of scanning one path.
+    """The result of scanning one path.
 
     Attributes:
-        path: as it was asked for.
-        report: what was found, or None where there was nothing to scan.
-        error: why not.
+        path: the path as given.
+        report: the report, or None if the path could not be scanned.
+        error: the reason why it could not be scanned, or "".
     """
 
     path: Path
@@ -45,7 +45,7 @@ class Scanned:
 
     @property
     def verdict(self) -> Verdict:
-        """Return the verdict: a file that is only broken can't be read, one that holds more is refused."""
+        """The verdict: DATA without findings, UNREADABLE if all findings are of the kind BROKEN, otherwise REFUSED."""
         if self.report is None:
             return Verdict.UNREADABLE
         if self.report.is_data:
@@ -54,7 +54,7 @@ class Scanned:
         return Verdict.UNREADABLE if broken else Verdict.REFUSED
 
     def lines(self) -> Iterator[str]:
-        """Yield the verdict as text: what and where, and what to do about each kind of finding."""
+        """Yield lines of text: the verdict, the findings with their places, and what to do about them."""
         if self.report is None:
             yield f"{self.path}: {WORDS[self.verdict]}: {self.error}"
             return
@@ -66,7 +66,7 @@ class Scanned:
                 yield f"  {said}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the verdict as plain values."""
+        """Return the result as JSON-ready values."""
         return {
             "path": str(self.path),
             "format": str(self.report.format) if self.report else "",
@@ -80,7 +80,7 @@ class Scanned:
 
 
 def scan_each(paths: Iterable[Path], limits: Limits) -> Iterator[Scanned]:
-    """Scan paths one after the other; one that can't be scanned does not stop the others."""
+    """Yield the result of each path; a path that can't be scanned does not stop the others."""
     for path in paths:
         try:
             yield Scanned(path, scan(path, limits))

@@ -1,4 +1,4 @@
-"""SavedModel folders: a graph (``saved_model.pb``), variables, and assets."""
+"""Scan SavedModel folders: a graph (``saved_model.pb``), variables and assets."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from picasso.models.scan.wire import BYTES, VARINT, Broken, Data, message
 
 FILE = "saved_model.pb"
 WHERE = f", {FILE}"
-# The signatures that are taken without being named.
+# The signatures that are used by default.
 USUAL = ("serving_default", "serve")
-# Collections and signatures that name what is run when the model is loaded.
+# The collections and signatures of operations that are run when the model is loaded.
 LOADING = ("__saved_model_init_op", "saved_model_main_op", "legacy_init_op")
 
 
 def scan(path: Path, context: Context) -> Iterator[Finding]:
-    """Yield what a SavedModel must not hold.
+    """Yield the findings in a SavedModel.
 
     Args:
         path: its folder, or the file ``saved_model.pb`` in it.
@@ -56,7 +56,7 @@ def scan(path: Path, context: Context) -> Iterator[Finding]:
 
 
 def starts(found: MetaGraph) -> Iterator[Start]:
-    """Yield what runs when the model is loaded, when it answers, and when its variables are restored."""
+    """Yield the operations that run on loading, for predictions, and for restoring variables."""
     loading = [name for key in LOADING for name in found.collections.get(key, ())]
     loading += [name for key in LOADING for name in found.signatures.get(key, ([], []))[1]]
     yield Start("loading", loading, found.loading, files=True)
@@ -68,7 +68,7 @@ def starts(found: MetaGraph) -> Iterator[Start]:
 
 
 def misplaced(folder: Path, found: MetaGraph) -> Iterator[Finding]:
-    """Yield assets that are no files in the folder of assets."""
+    """Yield findings for assets that are not in the folder of assets."""
     for _, name in found.assets:
         place = f"asset {shown_path(name)}{WHERE}"
         parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)

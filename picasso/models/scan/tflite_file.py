@@ -1,4 +1,4 @@
-"""TFLite files: every offset checked, every operation from the allow-list, sizes within the limits."""
+"""Scan TFLite files: all offsets valid, operations on the allow-list, sizes within the limits."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from picasso.models.scan.tflite_operations import ALLOWED, BITS, CUSTOM, LAST_OP
 from picasso.models.scan.tflite_sizes import Tensor, made
 from picasso.models.scan.wire import Broken
 
-# The last field of each table, as an offset in its directory.
+# The last field of each table, as an offset in its vtable.
 MODEL, OPERATION_CODE, GRAPH, TENSOR, BUFFER, OPERATION = 22, 10, 14, 24, 8, 30
 QUANTIZATION, SPARSITY, DIMENSION, SIGNATURE, TENSOR_MAP, METADATA, VARIANT = 16, 8, 14, 12, 6, 6, 8
 DEEPEST = 16
 FIELDS_EACH = 20
 MAX_SIDES = 32
-# The largest constants whose values are looked at: shapes, and how often to repeat.
+# The maximum size of constants whose values are kept, such as shapes and numbers of repetitions.
 FEW = 64
 
 
 @dataclass
 class Graph:
-    """What is kept of a graph: which others it runs, and what would make it endless."""
+    """The parts of a graph that are needed to check which graphs run each other, and for endless loops."""
 
     outputs: tuple[int, ...]
     inputs: tuple[int, ...]
     runs: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
-    # Tensors that an operation gives.
+    # The tensors that are outputs of operations.
     given: set[int] = field(default_factory=set)
 
 
@@ -45,18 +45,18 @@ def scan(path: Path, context: Context) -> Iterator[Finding]:
 
 
 class Scan:
-    """One reading of one file."""
+    """The scan of one file."""
 
     def __init__(self, path: Path, data: mmap.mmap, context: Context) -> None:
         self._name, self._data, self._limits = path.name, data, context.limits
         self._counted = self._members = self._bytes = 0
         self._place = path.name
         self._codes: list[int] = []
-        # Where the values of each buffer lie, or None for one without values.
+        # The offset and the size of the values of each buffer, or None for a buffer without values.
         self._buffers: list[tuple[int, int] | None] = []
 
     def findings(self) -> Iterator[Finding]:
-        """Yield what is found."""
+        """Yield the findings."""
         try:
             yield from self._model()
         except Broken as error:
@@ -104,7 +104,7 @@ class Scan:
         yield from self._runs(graphs)
 
     def _rest(self, model: Table) -> None:
-        """Check the parts that say nothing about what is computed, since runtimes follow their offsets, too."""
+        """Check the parts that do not affect the computation, because runtimes follow their offsets too."""
         model.text(10)
         model.numbers(14, "<i")
         for one in model.tables(16, METADATA):
@@ -131,9 +131,9 @@ class Scan:
             yield Finding(Kind.CODE, f"operation {label}", what)
 
     def _buffer(self, buffer: Table) -> tuple[int, int] | None:
-        """Return where the values of a buffer begin, and how many bytes they have."""
+        """Return the offset and the size in bytes of the values of a buffer, or None if there are none."""
         found, offset, size = buffer.span(4), buffer.number(6, "<Q"), buffer.number(8, "<Q")
-        # In files of over 2 GB the values stand behind the tables.
+        # In files larger than 2 GB, the values are stored after the tables.
         if offset > 1:
             if offset + size > len(self._data):
                 raise Broken("the values of a tensor lie outside of the file")
@@ -162,7 +162,7 @@ class Scan:
             raise Broken("it names a tensor that is not there")
 
     def _tensor(self, table: Table, where: str) -> tuple[Tensor, list[Finding]]:
-        """Return what is kept of a tensor, and what is found of it."""
+        """Return the description of a tensor, and the findings about it."""
         shape, kind, buffer = table.numbers(4, "<i"), table.number(6, "<b"), table.number(8, "<I")
         table.text(10)
         if len(shape) > MAX_SIDES or any(side < 0 for side in shape):
@@ -190,28 +190,28 @@ class Scan:
         return Tensor(shape, self._values(kind, stored), stored is not None), findings
 
     def _values(self, kind: int, stored: tuple[int, int] | None) -> tuple[int, ...] | None:
-        """Return the values of a constant of few integers."""
+        """Return the values of a constant of few integers, or None."""
         code = {2: "i", 4: "q"}.get(kind)
         if stored is None or code is None or stored[1] > FEW * 8 or stored[1] % struct.calcsize(f"<{code}"):
             return None
         return struct.unpack_from(f"<{stored[1] // struct.calcsize(f'<{code}')}{code}", self._data, stored[0])
 
     def _quantization(self, table: Table | None) -> None:
-        """Check the offsets of how a tensor is quantized."""
+        """Check the offsets of the quantization parameters of a tensor."""
         if table is None:
             return
         for slot, size in ((4, 4), (6, 4), (8, 4), (10, 8)):
             table.span(slot, size)
         kind, details = table.number(12, "<B"), table.table(14, 10)
         if kind and details is not None:
-            # The first field of custom details is a vector, and the last one of some others.
+            # The first field of custom details is a vector; in other details, the last field may be one.
             if kind == 1:
                 details.span(4)
             else:
                 details.span(10, 4)
 
     def _sparsity(self, table: Table | None) -> bool:
-        """Check the offsets of how a sparse tensor is stored; return whether it is one."""
+        """Check the offsets of the sparsity parameters of a tensor; return whether it is sparse."""
         if table is None:
             return False
         table.numbers(4, "<i")
@@ -231,7 +231,7 @@ class Scan:
         number = self._codes[code]
         name = NAMES[number] if 0 <= number < len(NAMES) else ""
         inputs, outputs = table.numbers(6, "<i"), table.numbers(8, "<i")
-        # -1 stands for an input that is left out.
+        # -1 marks an omitted optional input.
         self._within(inputs, tensors, -1)
         self._within(outputs, tensors, 0)
         self._within(table.numbers(20, "<i"), tensors, -1)
@@ -251,7 +251,7 @@ class Scan:
             yield Finding(Kind.LIMIT, f"{where} ({name})", what)
 
     def _options(self, table: Table) -> Table | None:
-        """Return the options of an operation, their offsets checked."""
+        """Return the options of an operation after checking their offsets."""
         if table.number(26, "<B") or table.table(28, LAST_OPTION) is not None:
             raise Broken("its options are those of an operation that Picasso does not run")
         options = table.table(12, LAST_OPTION)
@@ -263,7 +263,7 @@ class Scan:
     # ---- graphs that run graphs ---------------------------------------------------------------------------------
 
     def _runs(self, graphs: list[Graph]) -> Iterator[Finding]:
-        """Yield what is found of graphs that run others: those that are not there, and those that never end."""
+        """Yield findings for endless loops; raise Broken for missing, recursive or too deeply nested graphs."""
         depths: dict[int, int] = {}
         for graph in graphs:
             for name, chosen in graph.runs:
@@ -271,7 +271,7 @@ class Scan:
                     raise Broken("it runs a graph that is not there")
                 if name == "WHILE" and endless(*(graphs[one] for one in chosen)):
                     yield Finding(Kind.CODE, f"graph {chosen[0]}, the condition of a loop", "the loop never ends")
-        # From the inside out: each round settles those graphs whose own are settled.
+        # Each iteration computes the depths of the graphs that only run graphs of known depth.
         while len(depths) < len(graphs):
             before = len(depths)
             for index, graph in enumerate(graphs):
@@ -285,7 +285,7 @@ class Scan:
 
 
 def endless(condition: Graph, body: Graph) -> bool:
-    """Tell whether a loop goes by a condition that nothing changes."""
+    """Tell whether a loop has a condition that never changes."""
     said = condition.outputs[0] if condition.outputs else -1
     if said in condition.given:
         return False

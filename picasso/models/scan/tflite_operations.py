@@ -1,8 +1,8 @@
-"""The operations of TFLite by their numbers, and which of them a file may use."""
+"""The operations of TFLite by number, and the operations that a file may use."""
 
 from __future__ import annotations
 
-# By their numbers, from 0 on.
+# In the order of their numbers, from 0.
 IN_ORDER = """
     ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE EMBEDDING_LOOKUP FLOOR
     FULLY_CONNECTED HASHTABLE_LOOKUP L2_NORMALIZATION L2_POOL_2D LOCAL_RESPONSE_NORMALIZATION LOGISTIC LSH_PROJECTION
@@ -23,7 +23,7 @@ IN_ORDER = """
     RIGHT_SHIFT
 """
 NAMES = tuple(IN_ORDER.split())
-# Code that the file does not hold, texts, tables of them, and what no runtime has.
+# Rejected operations: code outside the file, operations on texts and tables, and operations that no runtime has.
 NOT_RUN = """
     CALL CONCAT_EMBEDDINGS CUSTOM DELEGATE EMBEDDING_LOOKUP_SPARSE HASHTABLE HASHTABLE_FIND HASHTABLE_IMPORT
     HASHTABLE_LOOKUP HASHTABLE_SIZE LSH_PROJECTION PLACEHOLDER_FOR_GREATER_OP_CODES SKIP_GRAM
@@ -32,19 +32,19 @@ REFUSED = frozenset(NOT_RUN.split())
 ALLOWED = frozenset(NAMES) - REFUSED
 CUSTOM = NAMES.index("CUSTOM")
 
-# Which operations run other graphs, and where their options say which.
+# The operations that run other graphs, with the fields of their options that contain the indices of those graphs.
 RUNNING = {"IF": (4, 6), "WHILE": (4, 6), "CALL_ONCE": (4,)}
-# Where the options of a kind hold vectors or texts, and the size of a value in them.
+# The fields of each type of options that are vectors or texts, with the size of a value in bytes.
 VECTORS = {17: ((4, 4),), 30: ((4, 4),), 115: ((4, 4),), 111: ((4, 1), (6, 1))}
-# No options of an operation have a field behind this one.
+# The last possible field of options.
 LAST_OPTION = 40
 
-# How many bits a value of each type takes; strings, resources and variants have no size of their own.
+# The size of a value of each type, in bits; 0 for strings, resources and variants, which have no fixed size.
 BITS = {
     0: 32, 1: 16, 2: 32, 3: 8, 4: 64, 5: 0, 6: 8, 7: 16, 8: 64, 9: 8, 10: 64, 11: 128, 12: 64, 13: 0, 14: 0, 15: 32,
     16: 16, 17: 4, 18: 16, 19: 2, 20: 4, 21: 8, 22: 8,
 }  # fmt: skip
-# The operations that give a tensor of a shape that one of their inputs holds, and which it is.
+# The operations whose output shape is the value of an input, with the index of that input.
 SHAPED = {
     "BROADCAST_TO": 1, "CONV_3D_TRANSPOSE": 0, "FILL": 0, "RANDOM_STANDARD_NORMAL": 0, "RANDOM_UNIFORM": 0,
     "RESIZE_BILINEAR": 1, "RESIZE_NEAREST_NEIGHBOR": 1, "SCATTER_ND": 2, "SPARSE_TO_DENSE": 1, "TRANSPOSE_CONV": 0,

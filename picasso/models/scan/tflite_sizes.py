@@ -1,4 +1,4 @@
-"""How many values an operation of TFLite makes, as far as shapes and constants in the file say it."""
+"""Lower bounds of the output sizes of TFLite operations, from shapes and constants in the file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from picasso.models.scan.tflite_operations import ELEMENTWISE, SHAPED
 
 
 class Tensor(NamedTuple):
-    """A tensor: its shape, the values of a constant of few integers, and whether it is a constant."""
+    """A tensor: its shape, its values if it is a constant of few integers, and whether it is a constant."""
 
     shape: Shape
     values: tuple[int, ...] | None
@@ -19,7 +19,7 @@ class Tensor(NamedTuple):
 
 
 def made(name: str, inputs: Sequence[Tensor | None], options: Table | None) -> int:
-    """Return how many values an operation makes at least, or 0 where that is not said."""
+    """Return a lower bound of the number of values in the output of an operation, or 0 if it is unknown."""
     given = [one for one in inputs if one is not None]
     if not given or len(given) < len(inputs):
         return 0
@@ -35,7 +35,7 @@ def made(name: str, inputs: Sequence[Tensor | None], options: Table | None) -> i
 
 
 def two(name: str, given: Sequence[Tensor], options: Table | None) -> int:
-    """Return how many values an operation of two inputs or more makes at least."""
+    """Return the same for an operation with two or more inputs."""
     first, second = given[0].shape, given[1].shape
     said = given[1].values
     if name == "TILE" and said is not None:

@@ -1,7 +1,7 @@
-"""Reading the wire format of protocol buffers, field by field, without building anything of what is skipped.
+"""Read the wire format of protocol buffers field by field, without allocating memory for skipped fields.
 
-Written by hand rather than with a protobuf library: a file of a few megabytes can make a library allocate a hundred
-times as much, and what two libraries make of a malformed message differs. Here whatever no writer produces is an error.
+No protobuf library is used: a file of a few megabytes can make a library allocate a hundred times as much, and
+libraries interpret malformed messages differently. Here everything that no writer produces is an error.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from collections.abc import Iterator
 from mmap import mmap
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-# How many bytes each takes; -1 where a number says so.
+# The size of each wire type in bytes; -1 if it is variable.
 KINDS = {VARINT: -1, FIXED64: 8, BYTES: -1, FIXED32: 4}
-# A varint of 64 bits takes no more bytes.
+# The maximum size of a 64-bit varint, in bytes.
 MAX_BYTES = 10
-# Libraries keep 29 bits of a field's number, and 32 of a choice: of a larger one they would read another.
+# The upper bounds of field numbers and of enum values. Libraries truncate them to 29 and 32 bits.
 MAX_FIELDS, MAX_CHOICES = 1 << 29, 1 << 31
 
 Data = bytes | mmap
 
 
 class Broken(Exception):
-    """The bytes are no message of the expected kind; the text is one clause."""
+    """The bytes are no valid message of the expected type; the message of the exception is one clause."""
 
 
 def varint(data: Data, at: int, end: int) -> tuple[int, int]:
-    """Return the unsigned integer at a position, and the position behind it.
+    """Return the unsigned integer at a position, and the position after it.
 
     Raises:
         Broken: it does not end.
@@ -49,14 +49,15 @@ def fields(data: Data, at: int, end: int) -> Iterator[tuple[int, int, int, int]]
 
     Args:
         data: the file.
-        at: where the message begins.
-        end: where it ends.
+        at: the position of the beginning of the message.
+        end: the position of its end.
 
     Yields:
-        For :data:`VARINT` the value and the position behind it; for all others where the content begins and ends.
+        The number and the wire type of each field. For :data:`VARINT`, the value and the position after it follow; for
+        the other types, the positions of the beginning and the end of the content.
 
     Raises:
-        Broken: it is no message.
+        Broken: it is no valid message.
     """
     while at < end:
         tag = data[at]
@@ -92,15 +93,15 @@ def text(data: Data, start: int, end: int) -> str:
 
 
 def signed(value: int) -> int:
-    """Return an unsigned integer of 64 bits as the signed one with the same bits."""
+    """Return the signed 64-bit integer with the same bits as an unsigned one."""
     return value - (1 << 64) if value >> 63 else value
 
 
 def choice(value: int) -> int:
-    """Return the number of one of several things, such as a type.
+    """Return the value of an enum field, such as a type.
 
     Raises:
-        Broken: it is none that every library reads alike.
+        Broken: it is too large, so that libraries would interpret it differently.
     """
     if value >= MAX_CHOICES:
         raise Broken("a type is given by a number that none has")
@@ -114,13 +115,13 @@ def message(
 
     Args:
         data: the file.
-        at: where the message begins.
-        end: where it ends.
-        known: the kind of each field.
-        repeated: those that may stand there more than once.
+        at: the position of the beginning of the message.
+        end: the position of its end.
+        known: the wire type of each field.
+        repeated: the fields that may be repeated.
 
     Raises:
-        Broken: it is no such message, or holds a field twice: of those, libraries take the last, or merge them.
+        Broken: it is no such message, or contains a field twice, of which libraries use the last or merge both.
     """
     seen = set()
     for number, kind, start, stop in fields(data, at, end):

@@ -1,4 +1,4 @@
-"""Looking into a zip archive without trusting what it says of itself."""
+"""Check a zip archive without trusting its headers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from picasso.models.scan.quoting import shown
 
 END, END_64, LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 LOCAL = struct.Struct("<4s5H3L2H")
-# Sizes and offsets of this value stand elsewhere, in 64 bits.
+# This value of a size or offset means that a 64-bit field contains it.
 ELSEWHERE = 0xFFFFFFFF
-# The most that the list of members may take; one takes at least 46 bytes there, and about 700 once it is read.
+# The maximum size in bytes of the central directory. A member takes at least 46 bytes there, and about 700 in memory.
 MAX_DIRECTORY = 4_000_000
 ENCRYPTED, SIZES_FOLLOW = 0x1 | 0x40 | 0x2000, 0x8
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -26,26 +26,26 @@ BLOCK = 1 << 20
 
 
 class Slice(io.RawIOBase):
-    """Part of a file as a file of its own."""
+    """A file object for a part of a file."""
 
     def __init__(self, stream: IO[bytes], start: int, size: int) -> None:
         self.stream, self.start, self.size, self.at = stream, start, size, 0
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True: the file can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Say that it has places."""
+        """Return True: the file has positions."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place."""
+        """Move to a position in the part and return it."""
         self.at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.size}[whence])
         return self.at
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Read as much as fits, up to the end of the part."""
+        """Fill the buffer, up to the end of the part, and return the number of bytes."""
         most = max(0, min(len(buffer), self.size - self.at))
         if not most:
             return 0
@@ -57,10 +57,10 @@ class Slice(io.RawIOBase):
 
 
 def opened(stream: IO[bytes], context: Context, where: str) -> zipfile.ZipFile:
-    """Return an archive whose list of members is of a bounded size.
+    """Return an archive after checking the size of its central directory.
 
     Raises:
-        Unreadable: it is none, or has too many members.
+        Unreadable: it is no valid archive, or has too many members.
     """
     size = directory_size(stream)
     if size > MAX_DIRECTORY:
@@ -76,7 +76,7 @@ def opened(stream: IO[bytes], context: Context, where: str) -> zipfile.ZipFile:
 
 
 def directory_size(stream: IO[bytes]) -> int:
-    """Return how many bytes the list of an archive's members takes, or 0 where no archive ends."""
+    """Return the size of an archive's central directory in bytes, or 0 if the file does not end like an archive."""
     length = stream.seek(0, io.SEEK_END)
     tail_size = min(length, 22 + 0xFFFF + 20)
     stream.seek(length - tail_size)
@@ -89,7 +89,7 @@ def directory_size(stream: IO[bytes]) -> int:
     if locator.startswith(LOCATOR_64):
         stream.seek(min(int.from_bytes(locator[8:16], "little"), length))
         end = stream.read(56)
-        # Where the offset leads elsewhere, zipfile refuses it, or finds the record right before the locator.
+        # If the offset is wrong, zipfile rejects the archive or uses the record right before the locator.
         if not end.startswith(END_64):
             stream.seek(max(0, length - tail_size + at - 76))
             end = stream.read(56)
@@ -98,7 +98,7 @@ def directory_size(stream: IO[bytes]) -> int:
 
 
 def faults(archive: zipfile.ZipFile, stream: IO[bytes], context: Context, where: str) -> Iterator[Finding]:
-    """Yield what is wrong with the members of an archive, whatever they hold."""
+    """Yield the findings about the members of an archive, without reading their content."""
     seen: set[str] = set()
     for info in archive.infolist():
         place = f"member {shown(info.filename)}, {where}"
@@ -119,7 +119,7 @@ def faults(archive: zipfile.ZipFile, stream: IO[bytes], context: Context, where:
 
 
 def is_outside(info: zipfile.ZipInfo) -> bool:
-    """Tell whether the name of a member is anything but a plain path below the archive's folder."""
+    """Tell whether the name of a member is not a plain relative path inside the archive."""
     name = info.filename
     parts = name.removesuffix("/").split("/")
     odd = any(part in ("", ".", "..") or part != part.strip() for part in parts)
@@ -127,7 +127,7 @@ def is_outside(info: zipfile.ZipInfo) -> bool:
 
 
 def faults_of_sizes(archive: zipfile.ZipFile, context: Context, where: str) -> Iterator[Finding]:
-    """Yield where unpacking takes more than the limits allow."""
+    """Yield findings if the unpacked size exceeds the limits."""
     limits, total, packed = context.limits, 0, 0
     for info in archive.infolist():
         total, packed = total + info.file_size, packed + info.compress_size
@@ -139,12 +139,12 @@ def faults_of_sizes(archive: zipfile.ZipFile, context: Context, where: str) -> I
 
 
 def is_bomb(size: int, packed: int, context: Context) -> bool:
-    """Tell whether content is packed tighter than the limits allow."""
+    """Tell whether the compression ratio of content exceeds the limits."""
     return size > context.limits.free_megabytes * 1_000_000 and size > context.limits.ratio * packed
 
 
 def faults_of_places(archive: zipfile.ZipFile, stream: IO[bytes], where: str) -> Iterator[Finding]:
-    """Yield where members overlap, or the list of them contradicts what stands before their content."""
+    """Yield findings for overlapping members, and for local headers that contradict the central directory."""
     end = archive.start_dir
     for info in sorted(archive.infolist(), key=lambda info: info.header_offset, reverse=True):
         start = content_start(info, stream)
@@ -157,7 +157,7 @@ def faults_of_places(archive: zipfile.ZipFile, stream: IO[bytes], where: str) ->
 
 
 def content_start(info: zipfile.ZipInfo, stream: IO[bytes]) -> int | None:
-    """Return where the content of a member begins, or None if its header does not agree with the list of members."""
+    """Return the offset of a member's content, or None if its local header contradicts the central directory."""
     if not 0 <= info.header_offset <= stream.seek(0, io.SEEK_END):
         return None
     stream.seek(info.header_offset)
@@ -167,7 +167,7 @@ def content_start(info: zipfile.ZipInfo, stream: IO[bytes]) -> int | None:
     signature, _, flags, method, _, _, _, packed, size, name_length, extra_length = LOCAL.unpack(head)
     name = stream.read(name_length).decode("utf-8" if flags & 0x800 else "cp437", "replace")
     agree = signature == b"PK\x03\x04" and name == info.orig_filename and method == info.compress_type
-    # The sizes may also follow the content, or stand in 64 bits.
+    # The sizes may also follow the content, or be stored in 64 bits.
     given = not flags & SIZES_FOLLOW and ELSEWHERE not in (packed, size)
     if not agree or flags != info.flag_bits or (given and (packed, size) != (info.compress_size, info.file_size)):
         return None
@@ -176,9 +176,9 @@ def content_start(info: zipfile.ZipInfo, stream: IO[bytes]) -> int | None:
 
 
 def content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, stream: IO[bytes], where: str) -> IO[bytes]:
-    """Return the content of a member as a file with places, unpacked to disk where it is packed.
+    """Return the content of a member as a seekable file, unpacked to a temporary file if it is compressed.
 
-    The sizes were checked before: no more than the size in the list of members is unpacked.
+    The sizes must have been checked before: at most the size in the central directory is unpacked.
 
     Raises:
         Unreadable: it can't be unpacked.
@@ -186,13 +186,13 @@ def content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, stream: IO[bytes], 
     start = content_start(info, stream)
     if info.compress_type == zipfile.ZIP_STORED and start is not None and info.compress_size == info.file_size:
         return io.BufferedReader(Slice(stream, start, info.file_size))
-    unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked for the content closes it
+    unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
         with archive.open(info) as packed:
             while block := packed.read(BLOCK):
                 unpacked.write(block)
     except Exception as error:
-        # zipfile and zlib fail in more ways than they document.
+        # zipfile and zlib raise undocumented exceptions.
         unpacked.close()
         raise Unreadable(Kind.BROKEN, where, f"the member can't be unpacked ({type(error).__name__})") from error
     unpacked.seek(0)
