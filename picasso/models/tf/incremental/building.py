@@ -1,4 +1,4 @@
-"""Building the operations of a graph again, one by one, on other inputs."""
+"""Rebuild single operations of a graph with other inputs."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 from picasso.models.tf.incremental.steps import Unsupported
 from picasso.models.tf.runtime import tf
 
-# Values of so few numbers become part of the graph, so that TensorFlow can simplify ``1 * x``.
+# The maximum size of values that are embedded as constants, so that TensorFlow can simplify ``1 * x``.
 SMALL = 1
 
 
 def builder(operation: Any, values: Mapping[str, Any], index: int = 0) -> Callable[..., Any]:
-    """Return a function that builds an operation again and gives one of its outputs.
+    """Return a function that rebuilds an operation and returns one of its outputs.
 
-    It is called with the inputs that depend on the image, and with ``valid=True`` where a window must not be
-    padded.
+    Its arguments are the inputs that depend on the image, and ``valid=True`` for a convolution or pooling without
+    padding.
 
     Args:
-        operation: of any graph.
-        values: those of its inputs that do not depend on the image, by name.
-        index: which output.
+        operation: an operation of any graph.
+        values: the values of its inputs that do not depend on the image, by name.
+        index: the index of the output.
 
     Raises:
-        Unsupported: TensorFlow offers no function for operations of this type.
+        Unsupported: TensorFlow has no function for operations of this type.
     """
     function = getattr(tf.raw_ops, operation.type, None)
     if function is None or any(argument.type_list_attr for argument in operation.op_def.input_arg):
@@ -33,7 +33,7 @@ def builder(operation: Any, values: Mapping[str, Any], index: int = 0) -> Callab
     taken = list(inspect.signature(function).parameters)
     attributes = {one.name: operation.get_attr(one.name) for one in operation.op_def.attr if one.name in taken}
     names = [tensor.name for tensor in operation.inputs]
-    # Python calls some inputs by other names than the operation does: reduction_indices is axis.
+    # The names of some inputs differ in Python: reduction_indices is axis.
     defined = [argument.name for argument in operation.op_def.input_arg]
     renamed = [name for name in taken if name not in (*attributes, *defined, "name")]
     called = {name: name if name in taken else renamed.pop(0) for name in defined}
@@ -57,5 +57,5 @@ def builder(operation: Any, values: Mapping[str, Any], index: int = 0) -> Callab
 
 
 def embedded(value: Any) -> Any:
-    """Return values of few numbers as NumPy arrays, and others as they are."""
+    """Return values of at most :data:`SMALL` elements as NumPy arrays, and others unchanged."""
     return value.numpy() if value.shape.num_elements() <= SMALL else value

@@ -1,4 +1,4 @@
-"""The fast way behind checks: it proves itself, and whatever goes wrong with it, whole images take over."""
+"""Incremental occlusion with checks: its results are verified, and predictions of whole images are the fallback."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from picasso.models.tf.incremental.steps import Unsupported
 
 log = logging.getLogger(__name__)
 
-# Below this gain, as it is planned, whole images may be as fast: plans for small inputs promise up to 1.45 times too
-# much (ResNet50 at 64 x 64).
+# The minimum planned gain. Below it, whole images may be as fast, because plans for small inputs overestimate the gain
+# by up to 1.45 times (ResNet50 at 64 x 64).
 MIN_GAIN = 1.4
-# By how much probabilities may differ between two ways of computing them; rounding stays below.
+# The maximum difference of probabilities between the two computations; rounding errors are smaller.
 TOLERANCE = 3e-5
 
-#: Answers windows of an input ``(H, W, C)`` with a fill by whole images.
+#: Predicts whole images for windows of an input ``(H, W, C)`` covered with a fill.
 Plain = Callable[[Array, Array, Sequence[Box]], Occlusion]
 
 
 class WrongAnswerError(Exception):
-    """The fast way gave something else than whole images do; the message says what."""
+    """The incremental results differ from predictions of whole images; the message states how."""
 
 
 class Checked:
-    """Occlusion of one model by recomputing only what changes, with whole images where that fails.
+    """Occlusion of one model by incremental computation, with predictions of whole images as the fallback.
 
-    Nothing that goes wrong here ends a run, and nothing is believed: the fast way is compared with whole images when
-    it is built, and in every run for windows of the first and the last chunk.
+    Errors of the incremental computation never end a run, and its results are verified: they are compared with whole
+    images when it is built, and in every run for windows of the first and the last chunk.
 
     Args:
-        label: how the log names the model.
-        build: returns the fast way; it may raise anything.
-        plain: answers by whole images.
-        predict: gives the probabilities ``(N, K)`` for inputs ``(N, H, W, C)``.
-        probe: two inputs ``(H, W, C)`` that are nothing alike: an image, and what is seen in its windows.
-        memory: about how many bytes may be taken at once.
+        label: the name of the model in the log.
+        build: returns the incremental computation, or raises any exception.
+        plain: predicts whole images for windows.
+        predict: returns the probabilities ``(N, K)`` of inputs ``(N, H, W, C)``.
+        probe: returns two very different inputs ``(H, W, C)``: an image, and the fill of its windows.
+        memory: the approximate maximum memory, in bytes.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class Checked:
         memory: int,
     ) -> None:
         self._label, self._plain, self._predict, self._memory = label, plain, predict, memory
-        #: The fast way, or None where there is none.
+        #: The incremental computation, or None if it is not available.
         self.engine: Incremental | None = None
-        #: Why there is no fast way, as the end of a sentence; "" where there is one.
+        #: The reason why it is not available, as the end of a sentence; "" if it is.
         self.reason = ""
         try:
             engine = build()
@@ -71,7 +71,7 @@ class Checked:
             self._give_up(error)
 
     def plan(self, boxes: Sequence[Box]) -> Plan | None:
-        """Return how windows are computed the fast way, or None where there is none."""
+        """Return the plan of the incremental computation for windows, or None if it is not available."""
         if self.engine is None:
             return None
         try:
@@ -81,12 +81,12 @@ class Checked:
             return None
 
     def passes(self, boxes: Sequence[Box]) -> float:
-        """Return how many whole images windows are worth."""
+        """Return the cost of windows, as a number of predictions of whole images."""
         plan = self.plan(boxes)
         return len(boxes) / (plan.gain if plan and plan.gain >= MIN_GAIN else 1.0)
 
     def occlude(self, image: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
-        """Answer windows the fast way where it is one, and by whole images where not."""
+        """Return the class probabilities for windows, incrementally if possible and faster, else by whole images."""
         plain, plan = self._plain(image, fill, boxes), self.plan(boxes)
         engine = self.engine
         if engine is None or plan is None:
@@ -110,7 +110,7 @@ class Checked:
     def _rescued(
         self, occlusion: Occlusion, parts: Iterator[Part], image: Array, fill: Array, boxes: Sequence[Box]
     ) -> Iterator[Part]:
-        """Yield the parts; should they end in an error, whole images answer the windows that are left."""
+        """Yield the parts; after an error, predict whole images for the remaining windows."""
         left = np.ones(len(boxes), np.bool_)
         try:
             for members, part in parts:
@@ -128,7 +128,7 @@ class Checked:
                 yield rest[members], part
 
     def _prove(self, engine: Incremental, image: Array, fill: Array) -> None:
-        """Compare both ways on windows at corners and borders, small and large, of which each group is one plan."""
+        """Compare both computations for small and large windows at corners and borders, one plan per group."""
         for boxes in proofs((image.shape[0], image.shape[1], image.shape[2])):
             parts = list(engine.run(image, fill, boxes, engine.plan(boxes, self._memory)))
             self._compare(parts, image, fill, boxes, every=True)
@@ -136,7 +136,10 @@ class Checked:
     def _compare(
         self, parts: Sequence[Part], image: Array, fill: Array, boxes: Sequence[Box], *, every: bool = False
     ) -> None:
-        """Raise WrongAnswerError where the first and the last window, or every one, should have another answer."""
+        """Raise WrongAnswerError if the results differ from whole images.
+
+        Compared are the first and the last window and the last one of the first part, or, with ``every``, all windows.
+        """
         members, answers = (np.concatenate(side) for side in zip(*parts, strict=True))
         require_probabilities(answers)
         some = np.arange(len(members)) if every else np.unique([0, len(parts[0][0]) - 1, len(members) - 1])
@@ -146,7 +149,7 @@ class Checked:
             raise WrongAnswerError(f"its probabilities are off by {error:.2g}")
 
     def _give_up(self, error: Exception) -> None:
-        """Take whole images from now on, and log why."""
+        """Use whole images from now on, and log the reason."""
         log.error(
             "Occlusion of %s by computing only what a window changes failed; whole images are taken from now on.",
             self._label,
@@ -159,7 +162,7 @@ class Checked:
 
 
 def require_probabilities(answers: Array) -> None:
-    """Raise WrongAnswerError where answers are no finite numbers from 0 to 1."""
+    """Raise WrongAnswerError unless all answers are finite and in 0..1."""
     if not np.isfinite(answers).all():
         raise WrongAnswerError("its answers are not finite numbers")
     if answers.size and (answers.min() < -1e-4 or answers.max() > 1 + 1e-4):
@@ -167,7 +170,7 @@ def require_probabilities(answers: Array) -> None:
 
 
 def proofs(shape: Shape) -> list[list[Box]]:
-    """Return groups of windows of one size each: the corners and the middle, single pixels, and a border."""
+    """Return groups of windows of equal size: the corners and the centre, single pixels, and a border."""
     height, width, _ = shape
     down, across = max(1, height // 4), max(1, width // 4)
     corners = [(x, y) for y in (0, height - down) for x in (0, width - across)]

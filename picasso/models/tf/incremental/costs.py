@@ -1,7 +1,7 @@
-"""What steps cost: all of their work, in multiply-adds of a dense convolution; NumPy only.
+"""A cost model of steps, in units of multiply-adds of a dense convolution.
 
-Products are counted, and so are the numbers that are moved, for most operations of a network only read and write. The
-weights of one against the other were measured: see ``python -m benchmarks costs``.
+The cost includes multiplications and memory accesses, because most operations of a network are limited by memory. Their
+relative weights were measured: see ``python -m benchmarks costs``.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from picasso.models.tf.incremental import winograd
 from picasso.models.tf.incremental.intervals import Rectangles
 from picasso.models.tf.incremental.steps import BY_PLACE, Kind, Network, Step
 
-# Reading or writing a number takes as long as so many multiply-adds of a dense convolution.
+# The cost of reading or writing a number.
 MOVED = 13.0
-# And so many where it is taken from a table, for rectangles are copied into the table before.
+# The cost of gathering a number by a table, including the copy of the rectangles into the gathered tensor.
 GATHERED = 40.0
-# One multiply-add of a convolution by single channels, or by small groups of them, takes as long as so many of others.
+# The cost of one multiply-add of a depthwise convolution, or of one with small groups of channels.
 THIN = 4.0
-# With fewer channels to sum over, a convolution counts as thin.
+# A convolution that sums over fewer channels counts as thin.
 FEW_CHANNELS = 8
-# Where a place of a rectangle comes from is looked up in a table that has to be made.
+# The cost of computing a table entry for one place of a rectangle.
 LOOKED_UP = 900.0
-# Starting the operations of a step, which all windows of a chunk share. Whole images come in batches that are so large
-# that this is nothing.
+# The cost of starting the operations of a step, shared by all windows of a chunk. For whole images it is negligible,
+# because their batches are large.
 STARTED = 3e6
 
 
@@ -33,21 +33,21 @@ class Costs:
 
     Args:
         network: the steps.
-        shapes: of the tensors for one image, with the axis of images, where they are known.
+        shapes: the shapes of the tensors for one image, including the batch axis, if they are known.
     """
 
     def __init__(self, network: Network, shapes: Mapping[str, Sequence[int]]) -> None:
         self._network, self._shapes = network, shapes
         self._whole = {step.output: self._computed_whole(step) for step in network.steps}
-        #: What one whole image costs.
+        #: The cost of one whole image.
         self.whole = sum(self._whole.values())
 
     def window(self, rows: Rectangles, columns: Rectangles) -> float:
-        """Return what one window costs, apart from what it shares with the others of its chunk."""
+        """Return the cost of one window, without the cost shared by its chunk."""
         return sum(self._step(step, rows, columns) for step in self._network.steps)
 
     def shared(self) -> float:
-        """Return what a chunk costs apart from its windows: starting operations, and copying clean maps."""
+        """Return the cost of a chunk without its windows: starting operations and copying clean maps."""
         network, total = self._network, 0.0
         for step in network.steps:
             total += STARTED
@@ -57,7 +57,7 @@ class Costs:
         return total
 
     def _step(self, step: Step, rows: Rectangles, columns: Rectangles) -> float:
-        """Return what a step costs for one window."""
+        """Return the cost of a step for one window."""
         network = self._network
         held = step.output in network.places
         if step.kind is Kind.COUNT or (step.kind is Kind.PAD and held):
@@ -91,7 +91,7 @@ class Costs:
         return gathered + share * self._computed(step, behind=False)
 
     def _needed(self, step: Step, name: str, rows: Rectangles, columns: Rectangles) -> int:
-        """Return how many places of an input a step gathers for one window."""
+        """Return the number of places of an input that a step gathers for one window."""
         network = self._network
         if step.output not in network.places:
             height, width, _ = network.shapes[name]
@@ -104,7 +104,7 @@ class Costs:
         return height * width
 
     def _gathers(self, step: Step, name: str) -> bool:
-        """Tell whether a step takes an input from a table rather than as it is held."""
+        """Tell whether a step gathers an input by a table instead of using its rectangles directly."""
         network = self._network
         if step.kind is Kind.MEAN:
             return True
@@ -114,13 +114,13 @@ class Costs:
         return moves or not network.aligned(step, name)
 
     def _computed_whole(self, step: Step) -> float:
-        """Return what a step costs for a whole image, with the normalizations that it took in."""
+        """Return the cost of a step for a whole image, including the normalizations folded into it."""
         if step.kind is Kind.COUNT:
             return 0.0
         return self._computed(step, behind=True)
 
     def _computed(self, step: Step, *, behind: bool) -> float:
-        """Return what a step costs for all of its output."""
+        """Return the cost of a step for its complete output; with ``behind``, including folded normalizations."""
         size = self._size(step.output)
         moved = size + sum(self._size(name) for name in step.inputs) + (2 * size * step.behind if behind else 0)
         products = step.macs * (size // max(1, step.shape[-1])) if step.macs else 0
@@ -130,6 +130,6 @@ class Costs:
         return MOVED * moved + (THIN if step.thin else 1.0) * products
 
     def _size(self, name: str) -> int:
-        """Return how many numbers a tensor has for one image; unknown sides count as 1."""
+        """Return the number of elements of a tensor for one image; unknown axis lengths count as 1."""
         known = self._shapes.get(name)
         return prod(known) if known else prod(max(1, side) for side in self._network.shapes[name])

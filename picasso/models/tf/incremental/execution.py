@@ -1,4 +1,4 @@
-"""Computing a chunk of windows in TensorFlow: changed rectangles, taken from and put between clean feature maps."""
+"""Compute a chunk of windows in TensorFlow, from changed rectangles and clean feature maps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Executor:
 
     Args:
         network: the steps.
-        tables: those of any chunk, for their types.
+        tables: the tables of any chunk, for their types.
     """
 
     def __init__(self, network: Network, tables: Sequence[Sequence[Table]]) -> None:
@@ -32,25 +32,25 @@ class Executor:
             [spec(network, name) for name in self.clean],
             [[tf.TensorSpec([None] * table.ndim, table.dtype) for table in each] for each in tables],
         )
-        # One trace for chunks of every size.
+        # One trace for chunks of all sizes.
         self._compiled = tf.function(self._compute, signature, autograph=False)
         self._neck = network.neck
         features = network.steps[self._neck - 1].output
         self._head = tf.function(self._finish, [spec(network, features, many=True)], autograph=False)
 
     def finish(self, features: Array) -> Array:
-        """Return the outputs ``(n, K)`` for what :meth:`__call__` gave for any number of windows."""
+        """Return the outputs ``(n, K)`` of the head for n windows, from the results of :meth:`__call__`."""
         answer: Array = self._head(tf.constant(features)).numpy()
         return answer
 
     def __call__(self, image: Any, fill: Any, clean: Sequence[Any], tables: Sequence[Sequence[Table]]) -> Array:
-        """Return what the head of the network takes, for the windows of a chunk.
+        """Return the input of the network's head for the windows of a chunk.
 
         Args:
             image: the clean input ``(H, W, C)``.
-            fill: what is seen in a window, ``(H, W, C)``.
-            clean: the maps of the clean input that :attr:`clean` names, ``(H, W, C)`` each.
-            tables: those of the input, then those of each step.
+            fill: the input ``(H, W, C)`` whose values replace those in a window.
+            clean: the maps of the clean input for the names in :attr:`clean`, ``(H, W, C)`` each.
+            tables: the tables of the input, then of each step.
         """
         tensors = [[tf.constant(table) for table in each] for each in tables]
         answer: Array = self._compiled(image, fill, clean, tensors).numpy()
@@ -72,13 +72,13 @@ class Executor:
 
 
 class Work:
-    """One step for one chunk.
+    """The computation of one step for one chunk.
 
     Args:
         network: all steps.
-        clean: the clean maps of those tensors that are held as rectangles, ``(H, W, C)``.
-        values: the tensors so far, by name: rectangles ``(P, h, w, C)``, or whole.
-        tables: the step's own, in the order in which they are used.
+        clean: the clean maps ``(H, W, C)`` of the tensors that are stored as rectangles.
+        values: the tensors computed so far, by name: rectangles ``(P, h, w, C)``, or complete tensors.
+        tables: the tables of the step, in the order of their use.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Work:
         self._network, self._clean, self._values, self._tables = network, clean, values, iter(tables)
 
     def take(self, step: Step) -> Any:
-        """Return what the step gives."""
+        """Return the output of the step."""
         inputs, held = step.inputs, self._network.places
         if step.kind is Kind.COUNT and inputs[0] in held:
             kind = self._network.types[step.output]
@@ -106,17 +106,17 @@ class Work:
         return step.run([self._values[name] if aligned(step, name) else self._placed(name) for name in inputs])
 
     def _placed(self, name: str) -> Any:
-        """Return what a table names, which may be all that is held."""
+        """Return the values that the next table selects; an empty table selects all stored values."""
         table, held = next(self._tables), self._values[name]
-        # Moving the widest maps of a residual network costs as much as its products; most need not move.
+        # Copying the widest maps of a residual network costs as much as its products. Most need no copy.
         return tf.cond(tf.size(table) == 0, lambda: held, lambda: tf.gather(self._source(name), table))
 
     def _gather(self, name: str, outside: float = 0.0) -> Any:
-        """Return what a table names."""
+        """Return the values that the next table selects."""
         return tf.gather(self._source(name, outside), next(self._tables))
 
     def _source(self, name: str, outside: float = 0.0) -> Any:
-        """Return what the tables of a tensor refer to."""
+        """Return the rows that the tables of a tensor index: the outside value, the clean map, the rectangles."""
         channels = self._network.shapes[name][-1]
         clean = [flat(self._clean[name])] if name in self._network.places else []
         return tf.concat(
@@ -129,7 +129,7 @@ class Work:
         )
 
     def _mean(self, step: Step) -> Any:
-        """Return the mean of a clean map, corrected by what changed."""
+        """Return the mean of a map: the mean of the clean map plus the mean of the changes."""
         name = step.inputs[0]
         clean, height, width = self._clean[name], *self._network.shapes[name][:2]
         change = self._values[name] - tf.gather(flat(clean), next(self._tables))
@@ -137,7 +137,7 @@ class Work:
         return mean[:, None, None, :] if step.keeps else mean
 
     def _tiles(self, step: Step, tile: int) -> Any:
-        """Convolve three by three by Winograd's tiles, which are gathered as such."""
+        """Return a 3 x 3 convolution by Winograd's algorithm; the tables gather its tiles."""
         kernel, bias = step.kernel
         outputs = tf.nn.bias_add(product(self._gather(step.inputs[0]), kernel, tile), bias)
         count, high, wide, rows, columns = tf.unstack(next(self._tables), 5)
@@ -148,14 +148,14 @@ class Work:
 
 
 class CleanMaps:
-    """The compiled computation of some tensors for one input: the same steps, for a whole image.
+    """The compiled computation of some tensors for one whole input, by the same steps.
 
     Args:
         network: the steps.
         names: the tensors.
 
     Attributes:
-        shapes: of every tensor of the network for one input, where TensorFlow knows it.
+        shapes: the shapes of all tensors of the network for one input that TensorFlow can infer.
     """
 
     def __init__(self, network: Network, names: Sequence[str]) -> None:
@@ -163,11 +163,11 @@ class CleanMaps:
         self.shapes: dict[str, list[int]] = {}
         kind = network.types[network.source]
         one = tf.TensorSpec([1, *network.shapes[network.source]], kind)
-        # Traced at once, for planning asks for the shapes.
+        # Traced here, because planning needs the shapes.
         self._compiled = tf.function(self._compute, [one], autograph=False).get_concrete_function()
 
     def __call__(self, image: Any) -> list[Any]:
-        """Return the tensors for one input ``(H, W, C)``, without the axis of inputs."""
+        """Return the tensors for one input ``(H, W, C)``, without the batch axis."""
         return [maps[0] for maps in self._compiled(image[None])]
 
     def _compute(self, inputs: Any) -> list[Any]:
@@ -181,17 +181,17 @@ class CleanMaps:
 
 
 def clean_names(network: Network) -> list[str]:
-    """Return the tensors whose clean maps are needed: those that a step does not take as they are held."""
+    """Return the names of the tensors whose clean maps are needed by any step, sorted."""
     return sorted({name for step in network.steps for name in step.inputs if needs_clean(network, step, name)})
 
 
 def spec(network: Network, name: str, *, many: bool = False) -> Any:
-    """Return what TensorFlow must know of a tensor, or of any number of them."""
+    """Return the TensorSpec of a tensor; with ``many``, with an additional batch axis."""
     return tf.TensorSpec([None] * many + [side or None for side in network.shapes[name]], network.types[name])
 
 
 def needs_clean(network: Network, step: Step, name: str) -> bool:
-    """Tell whether a step needs the clean map of an input, around what is held of it or to compare with."""
+    """Tell whether a step needs the clean map of an input, for values around the rectangles or for differences."""
     if name == network.source or name not in network.places or step.kind in (Kind.COUNT, Kind.PAD):
         return False
     moves = step.slides is not None and step.slides != BY_PLACE
@@ -199,12 +199,12 @@ def needs_clean(network: Network, step: Step, name: str) -> bool:
 
 
 def flat(maps: Any) -> Any:
-    """Return the places of a map in a row, ``(H * W, C)``."""
+    """Return a map reshaped to ``(H * W, C)``."""
     return tf.reshape(maps, [-1, maps.shape[-1]])
 
 
 def product(inputs: Any, kernel: Any, tile: int) -> Any:
-    """Convolve tiles ``((tile + 2)², T, C)`` with a filter ``(3, 3, C, K)``: ``(tile², T, K)``."""
+    """Return the convolution ``(tile², T, K)`` of tiles ``((tile + 2)², T, C)`` with a filter ``(3, 3, C, K)``."""
     back, _, forth = (tf.constant(np.kron(one, one), tf.float32) for one in winograd.matrices(tile))
     with tf.init_scope():
         weights = tf.constant(winograd.transformed(kernel.numpy(), tile), tf.float32)

@@ -1,4 +1,4 @@
-"""Convolutions that take in what follows them: biases and normalizations, which are affine in each channel."""
+"""Fold biases and normalizations, which are affine per channel, into the preceding convolutions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from picasso.models.tf.incremental.building import builder
 from picasso.models.tf.incremental.steps import Step
 from picasso.models.tf.runtime import tf
 
-# With fewer channels, tiles gain nothing.
+# The minimum number of channels for which Winograd's tiles are faster.
 CHANNELS = 96
 
-# Operations that may be affine in each channel.
+# Operations that may be affine per channel.
 AFFINE = {"FusedBatchNormV3", "BiasAdd", "Add", "AddV2", "Sub", "Mul", "RealDiv"}
 
 Vector = NDArray[np.float64]
@@ -25,12 +25,12 @@ Affine = tuple[Vector, Vector]
 
 
 def affine(operation: Any, values: Mapping[str, Any], channels: int) -> Affine | None:
-    """Return the factor and the offset of each channel, if that is all that an operation does, or None.
+    """Return the factor and offset per channel, ``(C,)`` each, if an operation is affine per channel, or None.
 
     Args:
-        operation: with one input that depends on the image.
-        values: those of its other inputs, by name.
-        channels: of the input and the output.
+        operation: an operation with one input that depends on the image.
+        values: the values of its other inputs, by name.
+        channels: the number C of channels of the input and the output.
     """
     if operation.type not in AFFINE:
         return None
@@ -63,12 +63,12 @@ def affine(operation: Any, values: Mapping[str, Any], channels: int) -> Affine |
 
 
 class Convolution:
-    """A convolution and the factor and offset of each channel behind it.
+    """A convolution with the factor and offset per channel of the affine operations after it.
 
     Args:
-        step: the step that convolves; :meth:`finish` makes it do all of it.
-        operation: what the step was read from.
-        values: those of the operation's inputs that do not depend on the image.
+        step: the step of the convolution; :meth:`finish` extends it to the affine operations.
+        operation: the operation of the step.
+        values: the values of the operation's inputs that do not depend on the image.
     """
 
     def __init__(self, step: Step, operation: Any, values: Mapping[str, Any]) -> None:
@@ -76,14 +76,14 @@ class Convolution:
         self._factor, self._offset = np.ones(step.shape[-1]), np.zeros(step.shape[-1])
 
     def take_in(self, behind: Affine, output: str) -> None:
-        """Apply an affine operation behind what is there already; the step gives its output."""
+        """Fold the next affine operation; the output of the step becomes that of the operation."""
         factor, offset = behind
         self._factor, self._offset = self._factor * factor, self._offset * factor + offset
         self.step.output = output
         self.step.behind += 1
 
     def finish(self) -> None:
-        """Give the step its filter and bias."""
+        """Set the filter, the bias and the function of the step."""
         name = self._operation.inputs[1].name
         kernel, bias = self._values[name], None
         if (self._factor != 1).any():
@@ -106,7 +106,7 @@ class Convolution:
 
 
 def best_tile(step: Step, kernel: Any) -> int:
-    """Return the side of Winograd's tiles that a convolution is best computed by, or 0 where none fits or pays."""
+    """Return the fastest side of Winograd's tiles for a convolution, or 0 if the direct computation is faster."""
     *sides, channels, filters = kernel.shape
     plain = sides == [3, 3] and step.slides and all((one.reach, one.stride) == (3, 1) for one in step.slides)
     if not plain or kernel.dtype != tf.float32 or min(channels, filters) < CHANNELS:

@@ -1,7 +1,7 @@
-"""A graph without calls: the operations of functions in the place where they are called.
+"""Inline the function calls of a graph.
 
-Functions that the framework compiles on their own, as Keras does for grouped convolutions, hide their operations. The
-definition of the graph is rewritten and imported again; the user's model is neither called again nor changed.
+Separately compiled functions, as Keras uses for grouped convolutions, hide their operations. The definition of the
+graph is rewritten and imported again; the user's model is neither called again nor changed.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ def has_calls(graph: Any) -> bool:
 
 
 def inlined(graph: Any, source: str, target: str) -> tuple[Any, Any, Any]:
-    """Return what leads from one tensor of a graph to another, without calls.
+    """Return the part of a graph between two tensors, with function calls inlined.
 
     Args:
-        graph: a function's graph; what it captured, such as variables, the new one captures too.
+        graph: a function's graph; the new graph captures the same tensors, such as variables.
         source: the name of the input.
         target: the name of the output.
 
     Returns:
-        the new graph, wrapped as a function, and its two tensors.
+        the new graph, wrapped as a function, and its input and output tensors.
     """
     definition, target = without_calls(graph.as_graph_def(), target)
     names = {node.name for node in definition.node}
@@ -43,12 +43,12 @@ def inlined(graph: Any, source: str, target: str) -> tuple[Any, Any, Any]:
 
 
 def without_calls(definition: Any, target: str) -> tuple[Any, str]:
-    """Return what a tensor depends on, with each call of a function in the library replaced by what it does.
+    """Return the GraphDef that a tensor depends on, with each call of a function in the library inlined.
 
-    Control dependencies are left out: they only order what has side effects.
+    Control dependencies are dropped: they only order side effects.
 
     Returns:
-        the new definition, and the tensor's name in it.
+        the new GraphDef, and the tensor's name in it.
     """
     functions = {function.signature.name: function for function in definition.library.function}
     nodes: dict[str, Any] = {}
@@ -66,7 +66,7 @@ def without_calls(definition: Any, target: str) -> tuple[Any, str]:
         seen.add(name)
         node = flat.node.add()
         node.CopyFrom(nodes[name])
-        # A call may come before what it depends on, so names are put right only now.
+        # Names are resolved only now, because a call may precede its inputs in the definition.
         inputs = [followed(one, renamed) for one in node.input if not one.startswith("^")]
         del node.input[:]
         node.input.extend(inputs)
@@ -75,7 +75,7 @@ def without_calls(definition: Any, target: str) -> tuple[Any, str]:
 
 
 def expanded(node: Any, functions: Mapping[str, Any], renamed: dict[str, str]) -> Iterator[Any]:
-    """Yield a node, or the nodes of the function that it calls; note what the outputs of the call are called now."""
+    """Yield a node, or the nodes of the function that it calls, and add the new names of its outputs to ``renamed``."""
     name = node.attr["f"].func.name if node.op in CALLS else ""
     if name not in functions:
         yield node
@@ -98,7 +98,7 @@ def expanded(node: Any, functions: Mapping[str, Any], renamed: dict[str, str]) -
 
 
 def placed(name: str, scope: str, inside: Mapping[str, str]) -> str:
-    """Return what an input inside a function is called outside of it."""
+    """Return the name outside of a function of an input inside it."""
     if name.startswith("^"):
         return name
     operation, _, index = name.partition(":")
@@ -106,7 +106,7 @@ def placed(name: str, scope: str, inside: Mapping[str, str]) -> str:
 
 
 def followed(name: str, renamed: Mapping[str, str]) -> str:
-    """Return the name of the tensor that stands for another one."""
+    """Return the final name of a tensor after all renamings."""
     full = name if ":" in name else f"{name}:0"
     while full in renamed:
         full = renamed[full] if ":" in renamed[full] else f"{renamed[full]}:0"

@@ -1,7 +1,7 @@
-"""Which part of each feature map a window changes. Rows and columns are independent, so all is one-dimensional.
+"""The part of each feature map that a window changes, computed independently for rows and columns.
 
-Intervals are half open, ``[start, stop)``, one for each window: pairs of integer arrays. They are kept for one tensor
-of those that change at the same places.
+Intervals are half-open, ``[start, stop)``, and stored as two integer arrays with one element per window. Tensors that
+change at the same places share the intervals of one of them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from picasso.models.tf.incremental.steps import Kind, Network, Slide
 
 Ints = NDArray[np.int64]
 Interval = tuple[Ints, Ints]
-#: Of each map the starts of intervals that all have one length, and that length.
+#: For each map, the starts of intervals of equal length, and that length.
 Rectangles = dict[str, tuple[Ints, int]]
 
 
 def changed(network: Network, spans: Interval, axis: int) -> dict[str, Interval]:
-    """Return the exact interval of every map that changes when the input changes in ``spans``.
+    """Return the exact changed interval of every map if the input changes in ``spans``.
 
     Args:
         network: the steps.
@@ -42,7 +42,7 @@ def changed(network: Network, spans: Interval, axis: int) -> dict[str, Interval]
 
 
 def behind(slide: Slide, start: Ints, stop: Ints, length: int) -> Interval:
-    """Return where the output of a sliding window changes if its input does; at least one place, to be simple."""
+    """Return the changed interval of the output of a sliding window, extended to at least one place."""
     first = -((slide.reach - 1 - slide.before - start) // slide.stride)
     last = (stop - 1 + slide.before) // slide.stride
     first = np.clip(first, 0, length - 1)
@@ -50,12 +50,12 @@ def behind(slide: Slide, start: Ints, stop: Ints, length: int) -> Interval:
 
 
 def common(network: Network, intervals: dict[str, Interval], members: Ints, axis: int) -> Rectangles:
-    """Return for some windows the start of an interval of the same length around each of theirs, and that length."""
+    """Return, for each map, intervals of equal length that contain those of the windows ``members``."""
     found: Rectangles = {}
     moved = {step.output: step for step in network.steps if step.kind is Kind.PAD}
     for name, (start, stop) in intervals.items():
         if name in moved:
-            # What is held is the rectangle of the input, so this is the same one at another place.
+            # The rectangle of the padded map is that of its input, shifted.
             first, length = found[network.places[moved[name].inputs[0]]]
             found[name] = first + moved[name].shift[axis], length
         else:

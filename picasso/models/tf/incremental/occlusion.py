@@ -1,4 +1,4 @@
-"""The door: probabilities for many windows of one image."""
+"""The entry point: class probabilities for many windows of one image."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from picasso.models.tf.incremental.reading import Evaluate, read
 from picasso.models.tf.incremental.tables import Table, Tables
 from picasso.models.tf.runtime import tf
 
-# For so many windows at once the head is computed: its large matrices are read only once.
+# The minimum number of windows for which the head is computed at once, because reading its large matrices takes time.
 HEAD = 256
 
 
 class Incremental:
-    """Occlusion of one network.
+    """Incremental occlusion of one network.
 
     Args:
         source: the input tensor of its graph.
-        target: the output tensor: probabilities ``(N, K)``.
-        evaluate: gives the values of tensors that do not depend on the input.
+        target: the output tensor of probabilities ``(N, K)``.
+        evaluate: returns the values of tensors that do not depend on the input.
 
     Raises:
-        Unsupported: the network can't be taken apart.
+        Unsupported: the network has a structure or an operation that is not supported.
     """
 
     def __init__(self, source: Any, target: Any, evaluate: Evaluate) -> None:
@@ -39,31 +39,31 @@ class Incremental:
         self._executor: Executor | None = None
         self._clean = CleanMaps(self._network, clean_names(self._network))
         self._costs = Costs(self._network, self._clean.shapes)
-        # Two threads must not compile the same.
+        # Prevents two threads from compiling at the same time.
         self._lock = threading.Lock()
 
     def plan(self, boxes: Sequence[Box], memory: int) -> Plan:
-        """Plan the computation of windows with about ``memory`` bytes at once."""
+        """Return a plan for the computation of windows with about ``memory`` bytes."""
         return Planner(self._network, self._costs, boxes, memory).plan()
 
     def run(self, image: Array, fill: Array, boxes: Sequence[Box], planned: Plan) -> Iterator[Part]:
-        """Yield the indices of some windows and their probabilities ``(n, K)``, chunk by chunk.
+        """Yield the indices of n windows and their probabilities ``(n, K)``, chunk by chunk.
 
-        The first part is the first chunk and the second the last one: the windows that change least and most. After
-        them the head waits for several chunks; meanwhile parts without windows are yielded, so that whoever asked can
-        report, stop, or answer somebody else.
+        The first part is the first chunk, and the second part is the last chunk: the windows that change least and
+        most. After them, the head is computed for several chunks at once. For the other chunks, parts without windows
+        are yielded, so that the caller can report progress, cancel, or do other work.
 
         Args:
             image: the clean input ``(H, W, C)``.
-            fill: what is seen in a window, ``(H, W, C)``.
+            fill: the input ``(H, W, C)`` whose values replace those in a window.
             boxes: the windows as (left, top, right, bottom).
-            planned: what :meth:`plan` gave for them.
+            planned: the result of :meth:`plan` for them.
         """
         kind = self._network.types[self._network.source]
         windows, view, paint = np.array(boxes), tf.cast(image, kind), tf.cast(fill, kind)
         clean: Sequence[Any] | None = None
         waiting: list[Part] = []
-        # The first chunks do not wait: they are there to be checked, and to be seen.
+        # The head is computed immediately for the first two chunks, which are checked and previewed.
         chunks, first = [*planned.chunks[:1], *planned.chunks[:0:-1]], 2
         for number, chunk in enumerate(chunks, 1):
             tables = Tables(self._network, chunk, windows[chunk.members]).all
@@ -78,7 +78,7 @@ class Incremental:
                 yield np.zeros(0, np.int64), np.zeros((0, self._classes), np.float32)
 
     def _compiled(self, tables: Sequence[Sequence[Table]]) -> Executor:
-        """Return the compiled computation of chunks; their tables say which types it takes."""
+        """Return the compiled computation of chunks; the types of the tables determine its signature."""
         with self._lock:
             if self._executor is None:
                 self._executor = Executor(self._network, tables)

@@ -1,4 +1,4 @@
-"""Which windows are computed together, and how much that saves."""
+"""Plan which windows are computed together, and estimate the gain."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from picasso.models.tf.incremental.costs import Costs
 from picasso.models.tf.incremental.intervals import Interval, Ints, Rectangles, changed, common
 from picasso.models.tf.incremental.steps import BY_PLACE, Network
 
-# How many windows are computed together: with fewer, moving clean maps and starting operations takes longer than the
-# products; with more, rectangles fit less tightly around what changed.
+# The number of windows per chunk. With fewer, copying clean maps and starting operations takes longer than the
+# products; with more, the common size of the rectangles exceeds the changed parts more.
 MIN_WINDOWS, MAX_WINDOWS = 16, 256
-# How many multiply-adds are done at once, a fraction of a second on a few cores: somebody may wait for an answer.
+# The maximum number of multiply-adds per chunk, a fraction of a second on a few cores, to stay responsive.
 BATCH_WORK = 5e9
 FLOAT = 4
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Windows that are computed together: all rectangles of one map have one size.
+    """Windows that are computed together; all rectangles of a map have the same size.
 
     Attributes:
         members: the indices of the windows.
-        rows: for each map the first row of the rectangle of each window, and the number of rows.
+        rows: for each map, the first row of each window's rectangle, and the number of rows.
         columns: the same for columns.
     """
 
@@ -37,12 +37,12 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Plan:
-    """How some windows of one network are computed.
+    """A plan for the computation of windows.
 
     Attributes:
-        chunks: in the order in which they are computed.
-        gain: how many times less work this takes than whole images, everything counted.
-        macs: the multiply-adds of convolutions that are left, for all windows.
+        chunks: the chunks.
+        gain: the estimated cost of whole images divided by that of the plan.
+        macs: the remaining multiply-adds of convolutions, for all windows.
     """
 
     chunks: Sequence[Chunk]
@@ -55,9 +55,9 @@ class Planner:
 
     Args:
         network: the steps.
-        costs: what they cost.
+        costs: their costs.
         boxes: the windows, none of them empty.
-        memory: how many bytes the tensors of one chunk may take, about.
+        memory: the approximate maximum memory of one chunk's tensors, in bytes.
     """
 
     def __init__(self, network: Network, costs: Costs, boxes: Sequence[Box], memory: int) -> None:
@@ -70,7 +70,7 @@ class Planner:
         self._across = changed(network, (columns[:, 0], columns[:, 1]), 1)
 
     def plan(self) -> Plan:
-        """Return chunks of windows that change about as much, and what they save."""
+        """Return a plan whose chunks contain windows that change similar amounts."""
         count = len(self._row)
         size = self._size(self._chunk(np.arange(count)))
         parts = max(1, round((count / size) ** 0.5))
@@ -92,7 +92,7 @@ class Planner:
         return Chunk(members, rows, common(self._network, self._across, self._column[members], 1))
 
     def _similar(self, intervals: dict[str, Interval], axis: int, parts: int) -> list[Ints]:
-        """Return the windows along an axis in groups of those that change about as much."""
+        """Return the window positions along an axis in groups that change similar amounts."""
         weight = np.zeros(len(intervals[self._network.source][0]))
         for step in self._network.steps:
             if step.macs and step.output in self._network.places:
@@ -102,11 +102,11 @@ class Planner:
         return [np.sort(group) for group in np.array_split(order, min(parts, len(order)))]
 
     def _size(self, chunk: Chunk) -> int:
-        """Return how many windows like those of a chunk are computed together."""
+        """Return the number of windows per chunk, for windows like those of ``chunk``."""
         most = 1
         for step in self._network.steps:
             tensors = sum(self._area(chunk, name) for name in (*step.inputs, step.output))
-            # A window gathers what it needs; a product by tiles holds them twice as large, before and after.
+            # Gathering copies the inputs. Winograd's tiles are twice as large, before and after the product.
             copies = 1 if step.slides in (None, BY_PLACE) else 4 if step.tile else 2
             most = max(most, FLOAT * tensors * copies)
         return int(
@@ -114,20 +114,20 @@ class Planner:
         )
 
     def _work(self, chunk: Chunk) -> float:
-        """Return how many multiply-adds one window of a chunk takes."""
+        """Return the number of multiply-adds for one window of a chunk."""
         return sum(
             step.macs * self._area(chunk, step.output) / step.shape[-1] for step in self._network.steps if step.macs
         )
 
     def _area(self, chunk: Chunk, name: str) -> int:
-        """Return how many numbers one window of a chunk holds of a tensor."""
+        """Return the number of elements of a tensor that are stored for one window of a chunk."""
         shape = self._network.shapes[name]
         place = self._network.places.get(name)
         return chunk.rows[place][1] * chunk.columns[place][1] * shape[2] if place else int(np.prod(shape))
 
 
 def split(chunk: Chunk, size: int) -> Iterator[Chunk]:
-    """Yield a chunk in parts of at most ``size`` windows, each spread over all of it: coarse before fine."""
+    """Yield a chunk in parts of at most ``size`` windows, each spread evenly over the chunk for coarse previews."""
     parts = -(-len(chunk.members) // size)
     for part in range(parts):
         rows, columns = (

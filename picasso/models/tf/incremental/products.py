@@ -1,4 +1,4 @@
-"""How many multiply-adds operations take that are no convolutions of maps: dense layers, attention, and the like."""
+"""Count the multiply-adds of operations other than 2D convolutions, such as dense layers and attention."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from math import prod
 from typing import Any
 
 Shape = Sequence[int]
-#: From the shapes of the inputs that depend on the image and that of the output to multiply-adds.
+#: Maps the shapes of the inputs that depend on the image, and that of the output, to a number of multiply-adds.
 Count = Callable[[Sequence[Shape], Shape], int]
 
 
 def counter(operation: Any, values: Mapping[str, Any]) -> Count | None:
-    """Return what counts the multiply-adds of an operation, or None where it has none.
+    """Return a function that counts the multiply-adds of an operation, or None if it has none.
 
     Args:
-        operation: of any graph.
-        values: those of its inputs that do not depend on the image, by name.
+        operation: an operation of any graph.
+        values: the values of its inputs that do not depend on the image, by name.
     """
     rule = RULES.get(operation.type)
     if rule is None:
@@ -32,13 +32,13 @@ def counter(operation: Any, values: Mapping[str, Any]) -> Count | None:
 
 
 def matrices(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """Count a product of matrices: for each number of the output, the side that both have in common."""
+    """Return the multiply-adds of a matrix product: the size of the output times the common axis."""
     turned = operation.get_attr("transpose_a" if operation.type == "MatMul" else "adj_x")
     return prod(output) * inputs[0][-2 if turned else -1]
 
 
 def einstein(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """Count a sum of products: for each number of the output, the sides that are summed over."""
+    """Return the multiply-adds of an Einsum: the size of the output times the axes that are summed over."""
     terms, result = operation.get_attr("equation").decode().split("->")
     summed: dict[str, int] = {}
     for term, shape in zip(terms.split(","), inputs, strict=True):
@@ -49,13 +49,13 @@ def einstein(operation: Any, inputs: Sequence[Shape], output: Shape) -> int:
 
 
 def transposed(_: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """Count a transposed convolution: each number of its input is multiplied with a filter."""
+    """Return the multiply-adds of a transposed convolution: each value of its input is multiplied with a filter."""
     height, width, filters, _ = inputs[1]
     return prod(inputs[2]) * height * width * filters
 
 
 def convolution(_: Any, inputs: Sequence[Shape], output: Shape) -> int:
-    """Count a convolution of any number of axes."""
+    """Return the multiply-adds of a convolution with any number of axes."""
     return prod(output) * prod(inputs[1][:-1])
 
 

@@ -1,4 +1,4 @@
-"""Taking a TensorFlow graph apart into steps, whatever framework or format it came from."""
+"""Convert a TensorFlow graph, from any framework or format, to steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from picasso.models.tf.incremental.products import counter
 from picasso.models.tf.incremental.steps import Kind, Network, Slide, Step, Unsupported
 from picasso.models.tf.runtime import tf
 
-# Operations that pass their inputs on unchanged.
+# Operations that do not change their inputs.
 TRANSPARENT = {"Identity", "IdentityN", "StopGradient", "PreventGradient", "CheckNumerics", "EnsureShape"}
 CONVOLUTIONS = {"Conv2D", "DepthwiseConv2dNative"}
 POOLINGS = {"MaxPool", "AvgPool"}
@@ -24,26 +24,26 @@ POINTWISE = {
     "Log", "Log1p", "Maximum", "Minimum", "Mul", "Neg", "Pow", "RealDiv", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid",
     "Softmax", "Softplus", "Softsign", "Sqrt", "Square", "SquaredDifference", "Sub", "Tanh",
 }  # fmt: skip
-# Operations with a state that stays the same while answers are computed.
+# Stateful operations whose state does not change during predictions.
 VARIABLES = {"Placeholder", "ReadVariableOp", "VarHandleOp", "VariableV2"}
-# A convolution that sums over fewer channels takes longer for each multiply-add.
+# A convolution that sums over fewer channels takes longer per multiply-add.
 FEW_CHANNELS = 8
-# Smaller than any value of a network, and finite, so that nothing becomes NaN.
+# The padding value of a maximum: below all values of a network, but finite to avoid NaN.
 LOWEST = -3e38
 
 Evaluate = Callable[[Sequence[Any]], Sequence[Any]]
 
 
 def read(source: Any, target: Any, evaluate: Evaluate) -> Network:
-    """Return the steps from ``source`` to ``target``, two tensors of one graph.
+    """Return the network of steps from ``source`` to ``target``, two tensors of one graph.
 
     Args:
-        source: the input ``(N, H, W, C)``.
-        target: the output, one row for each input.
-        evaluate: gives the values of tensors that do not depend on the input.
+        source: the input tensor ``(N, H, W, C)``.
+        target: the output tensor, one row for each input.
+        evaluate: returns the values of tensors that do not depend on the input.
 
     Raises:
-        Unsupported: an operation can't be built again by itself.
+        Unsupported: an operation can't be rebuilt.
     """
     downstream = reach(source.op, up=False)
     wanted = downstream & reach(target.op, up=True)
@@ -59,14 +59,14 @@ def read(source: Any, target: Any, evaluate: Evaluate) -> Network:
 
 
 def refuse(path: Sequence[Any], downstream: Collection[Any]) -> None:
-    """Raise where operations can't be computed apart: those with a state, such as random numbers or look-up tables.
+    """Raise an error for operations that can't be rebuilt: stateful ones, such as random numbers or lookup tables.
 
     Args:
         path: the operations between input and output.
         downstream: all operations that depend on the input.
 
     Raises:
-        Unsupported: names one of them.
+        Unsupported: there is such an operation; the message names it.
     """
     seen: set[Any] = set()
     waiting = list(path)
@@ -85,12 +85,12 @@ def refuse(path: Sequence[Any], downstream: Collection[Any]) -> None:
 
 
 class Reader:
-    """Turns operations into steps, one after the other.
+    """Converts operations to steps, one after the other.
 
     Args:
-        source: the input.
-        values: the tensors that do not depend on it, by name.
-        path: all operations that will be added, and the transparent ones between them.
+        source: the input tensor.
+        values: the values of the tensors that do not depend on it, by name.
+        path: all operations that will be added, and the transparent operations between them.
     """
 
     def __init__(self, source: Any, values: Mapping[str, Any], path: Sequence[Any]) -> None:
@@ -108,24 +108,24 @@ class Reader:
         self._uses = Counter(self.name(tensor) for one in opaque for tensor in one.inputs)
 
     def name(self, tensor: Any) -> str:
-        """Return the name under which a tensor is known: that of the one it is a copy of."""
+        """Return the name of a tensor, or, for a copy, that of the original."""
         known: str = tensor.name
         return self._aliases.get(known, known)
 
     def finish(self) -> list[Step]:
-        """Return the steps."""
+        """Finish the convolutions and return all steps."""
         for convolution in self._convolutions.values():
             convolution.finish()
         return self._steps
 
     def add(self, operation: Any) -> None:
-        """Add an operation as steps of their own, one for each output, or to the convolution before it."""
+        """Add an operation as one step for each output, or fold it into the preceding convolution."""
         for index, output in enumerate(operation.outputs):
             if index == 0 or self._uses[output.name]:
                 self._add(operation, output, index)
 
     def _add(self, operation: Any, output: Any, index: int) -> None:
-        """Add what gives one output of an operation."""
+        """Add a step for one output of an operation, or fold it."""
         dynamic = [tensor for tensor in operation.inputs if tensor.name not in self.values]
         names = tuple(self.name(tensor) for tensor in dynamic)
         shape = self.shapes[output.name] = static_shape(output)
@@ -143,7 +143,7 @@ class Reader:
             self._describe(step, operation)
 
     def _folds(self, operation: Any, names: Sequence[str]) -> bool:
-        """Let the convolution that an affine operation follows do its work, if nothing else needs its output."""
+        """Fold an affine operation into the convolution before it if nothing else uses that output; tell whether."""
         before = self._convolutions.get(names[0]) if len(names) == 1 and self._uses[names[0]] == 1 else None
         behind = affine(operation, self.values, before.step.shape[-1]) if before else None
         if not before or not behind:
@@ -154,7 +154,7 @@ class Reader:
         return True
 
     def _describe(self, step: Step, operation: Any) -> None:
-        """Say what a step does with rectangles, where that is known."""
+        """Set the kind of a step, which determines its effect on rectangles, if it is known."""
         kind, dynamic = operation.type, len(step.inputs)
         sides = {self.shapes[name][:2] for name in (*step.inputs, step.output)}
         slides = kind in POOLINGS or (kind in CONVOLUTIONS and operation.inputs[1].name in self.values)
@@ -163,7 +163,7 @@ class Reader:
             if kind in CONVOLUTIONS:
                 self._convolutions[step.output] = Convolution(step, operation, self.values)
         elif (kind == "FusedBatchNormV3" and operation.get_attr("is_training")) or not channels_last(operation):
-            # It takes in the statistics of all places, or has its channels elsewhere.
+            # The operation depends on the statistics of all places, or the channels are not the last axis.
             return
         elif kind in POINTWISE and len(sides) == 1 and all(self._uniform(one) for one in operation.inputs):
             step.kind = Kind.POINTWISE if dynamic == 1 else Kind.JOIN
@@ -176,12 +176,12 @@ class Reader:
                 step.kind, step.shift = Kind.PAD, (int(paddings[1, 0]), int(paddings[2, 0]))
 
     def _slide(self, step: Step, operation: Any) -> None:
-        """Describe a convolution or a pooling."""
+        """Set the attributes of a convolution or a pooling."""
         strides, padding = operation.get_attr("strides")[1:3], operation.get_attr("padding")
         if operation.type in CONVOLUTIONS:
             kernel = self.values[operation.inputs[1].name]
             sides, gaps = kernel.shape[:2], operation.get_attr("dilations")[1:3]
-            # A filter by single channels has the multiplier where others have the number of outputs.
+            # The last axis of a depthwise filter is the channel multiplier, not the number of output channels.
             thin = operation.type == "DepthwiseConv2dNative"
             step.macs = int(np.prod(kernel.shape))
             step.thin = thin or kernel.shape[2] < FEW_CHANNELS
@@ -202,27 +202,27 @@ class Reader:
         step.kind, step.slides = Kind.WINDOW, (slides[0], slides[1])
 
     def _uniform(self, tensor: Any) -> bool:
-        """Tell whether an operand is the same at all places: one that is static must not have sides of its own."""
+        """Tell whether an operand is equal at all places, or depends on the image."""
         value = self.values.get(tensor.name)
         return value is None or value.shape.rank < 3 or all(side == 1 for side in value.shape[-3:-1])
 
     def _axes(self, tensor: Any) -> list[int]:
-        """Return the axes that a static operand names, sorted."""
+        """Return the axes in a static operand, sorted; [] if it is not static."""
         value = self.values.get(tensor.name)
         return [] if value is None else sorted(int(axis) for axis in np.ravel(value.numpy()))
 
 
 def channels_last(operation: Any) -> bool:
-    """Tell whether an operation takes maps ``(N, H, W, C)``, not ``(N, C, H, W)``."""
+    """Tell whether an operation uses the data format ``(N, H, W, C)``, not ``(N, C, H, W)``."""
     has_format = any(attribute.name == "data_format" for attribute in operation.op_def.attr)
     return not has_format or bool(operation.get_attr("data_format") == b"NHWC")
 
 
 def is_map(tensor: Any) -> bool:
-    """Tell whether a tensor holds feature maps ``(N, H, W, C)`` whose size is known."""
+    """Tell whether a tensor consists of feature maps ``(N, H, W, C)`` of known size."""
     return bool(tensor.shape.rank == 4 and None not in tensor.shape.as_list()[1:] and tensor.dtype.is_floating)
 
 
 def static_shape(tensor: Any) -> tuple[int, ...]:
-    """Return a tensor's shape without the batch; sides that are not known are 0."""
+    """Return a tensor's shape without the batch axis; unknown lengths are 0."""
     return tuple(side or 0 for side in tensor.shape.as_list()[1:]) if tensor.shape.rank else ()

@@ -1,4 +1,4 @@
-"""The steps of a network, as far as it matters which part of an image changed; no framework is needed to plan them."""
+"""The steps of a network, with their effect on changed rectangles; independent of the framework."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Any
 
 
 class Kind(Enum):
-    """What a step does with feature maps of which a rectangle changed."""
+    """The effect of a step on feature maps of which a rectangle changed."""
 
-    #: Slides a window over them: a convolution or a pooling. A rectangle grows by the window's reach.
+    #: A convolution or a pooling. The rectangle grows by the reach of the window.
     WINDOW = auto()
-    #: Works on each place by itself. The rectangle stays.
+    #: An operation on each place separately. The rectangle is unchanged.
     POINTWISE = auto()
-    #: Joins several maps place by place. The rectangle becomes the one around those of all inputs.
+    #: An operation on several maps, place by place. The rectangle contains those of all inputs.
     JOIN = auto()
-    #: Adds rows and columns around them. The rectangle moves.
+    #: Padding with rows and columns. The rectangle is shifted.
     PAD = auto()
-    #: Averages over all places. What changed is added to the average of the clean map.
+    #: The mean over all places. The mean of the changes is added to that of the clean map.
     MEAN = auto()
-    #: Asks for the shape of its input, of which only the number of images is not known.
+    #: The shape of its input, of which only the batch size is unknown.
     COUNT = auto()
-    #: Anything else needs whole inputs and gives a whole output.
+    #: Any other operation, with whole inputs and a whole output.
     WHOLE = auto()
 
 
 @dataclass(frozen=True)
 class Slide:
-    """How a window slides along one axis.
+    """The sliding of a window along one axis.
 
     Attributes:
-        reach: how many values it spans, the gaps of dilated ones included.
-        stride: the step from one position to the next.
-        before: how many values of padding lie before the first one.
+        reach: the number of values that the window spans, including the gaps of a dilation.
+        stride: the distance between neighbouring positions.
+        before: the number of padding values before the first value.
     """
 
     reach: int
@@ -42,31 +42,31 @@ class Slide:
     before: int
 
 
-#: A window of one value, which changes nothing about places.
+#: A window of one value, which leaves rectangles unchanged.
 BY_PLACE = (Slide(1, 1, 0), Slide(1, 1, 0))
 
 
 @dataclass
 class Step:
-    """One operation of the network, or a convolution with the affine operations behind it.
+    """One operation of the network, or a convolution with the affine operations after it.
 
     Attributes:
-        kind: what it does with rectangles.
-        output: the name of the tensor that it gives.
-        inputs: the names of those of its inputs that depend on the image.
-        shape: of one output, without the batch.
-        run: called with the inputs as tensors, and with ``valid=True`` where a window must not be padded.
-        slides: along rows and columns, for windows.
-        shift: by how many rows and columns padding moves a rectangle.
-        macs: multiply-adds for one place of the output of a convolution.
-        count: counts the multiply-adds of any other operation, from the shapes of its inputs and its output.
-        thin: whether a convolution sums over few channels, which takes longer for each multiply-add.
-        behind: how many affine operations a convolution took in.
-        outside: the value of padding: 0, or the smallest there is for a maximum.
-        partial: whether an average leaves padding out of its count.
-        kernel: the filter and the bias of a convolution that is computed by tiles.
+        kind: its effect on rectangles.
+        output: the name of its output tensor.
+        inputs: the names of its inputs that depend on the image.
+        shape: the shape of the output for one image, without the batch axis.
+        run: computes the output from a list of input tensors; ``valid=True`` disables padding.
+        slides: the sliding along rows and columns, for windows.
+        shift: the number of rows and columns by which padding shifts a rectangle.
+        macs: the multiply-adds for one place of the output of a convolution.
+        count: computes the multiply-adds of any other operation from the shapes of its inputs and its output.
+        thin: True if a convolution sums over few channels, which takes longer per multiply-add.
+        behind: the number of affine operations folded into a convolution.
+        outside: the padding value: 0, or the lowest value for a maximum.
+        partial: True if an average excludes the padding.
+        kernel: the filter and the bias of a convolution that is computed by Winograd's tiles.
         tile: the side of these tiles, or 0.
-        keeps: whether a mean keeps its two axes.
+        keeps: True if a mean keeps its two axes with length 1.
     """
 
     kind: Kind
@@ -88,18 +88,18 @@ class Step:
 
 
 class Network:
-    """A network as a row of steps, each behind those it depends on.
+    """A network as a list of steps in topological order.
 
     Args:
-        steps: first to last.
+        steps: the steps, first to last.
         source: the name of the input.
         target: the name of the output.
-        shapes: of all tensors, without the batch.
-        types: the names of all tensors' number types, as NumPy calls them.
+        shapes: the shapes of all tensors, without the batch axis.
+        types: the NumPy names of all tensors' data types.
 
     Attributes:
-        places: the tensors that are held as rectangles, each with the one whose rectangles are the same: the first
-            of them. What lies behind a step of kind WHOLE is held whole.
+        places: the tensors that are stored as rectangles, each with the first tensor that has the same rectangles. The
+            tensors after a step of kind WHOLE are stored completely.
     """
 
     def __init__(
@@ -121,10 +121,10 @@ class Network:
 
     @property
     def neck(self) -> int:
-        """Return how many steps come before the head: before it, all that leads on is one vector for each window."""
+        """The number of steps before the head. Only one tensor, a vector per window, connects the two parts."""
         index = {step.output: index for index, step in enumerate(self.steps)}
         found = earliest = len(self.steps)
-        # From the end, with the first step whose output one of those behind takes.
+        # Backwards, with the earliest step whose output a later step uses.
         for step in reversed(self.steps):
             if len(step.shape) == 1 and step.shape[0] and earliest >= index[step.output]:
                 found = index[step.output] + 1
@@ -132,9 +132,9 @@ class Network:
         return found
 
     def aligned(self, step: Step, name: str) -> bool:
-        """Tell whether a step can take an input as it is held: whole, or at the rectangles of the output."""
+        """Tell whether a step can use an input as stored: completely, or in the rectangles of the output."""
         return self.places.get(name) == self.places.get(step.output)
 
 
 class Unsupported(Exception):
-    """The network has something that can't be taken apart; the message says what."""
+    """Incremental occlusion does not support the network; the message states the reason."""

@@ -1,8 +1,8 @@
-"""Where each step finds what it needs, as indices into a table; NumPy only.
+"""The index tables by which each step gathers its inputs, in NumPy.
 
-The table of a tensor that is held as rectangles has, in this order: one row for all that lies outside of the map, the
-``H * W`` places of the clean map, the ``h * w`` places of each window's rectangle. That of a whole tensor has no
-clean map in it.
+The indices refer to the rows of a matrix. For a tensor that is stored as rectangles, it consists of one row for all
+places outside the map, the ``H * W`` places of the clean map, and the ``h * w`` places of each window's rectangle. For
+a tensor that is stored completely, there is no clean map in it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from picasso.models.tf.incremental.steps import BY_PLACE, Kind, Network, Slide, 
 
 Table = NDArray[Any]
 
-#: Stands for the table of rectangles that are taken as they are held.
+#: A placeholder for the table of an input that is used as stored.
 EMPTY: Table = np.zeros((0, 0, 0), np.int32)
 
 
@@ -37,7 +37,7 @@ class Tables:
         self.all = [[self._covered(boxes)], *(list(self._needed(step)) for step in network.steps)]
 
     def _needed(self, step: Step) -> Iterator[Table]:
-        """Yield the tables of a step, in the order in which it uses them."""
+        """Yield the tables of a step in the order of their use."""
         held = self._network.places
         if step.kind in (Kind.COUNT, Kind.PAD) and step.inputs[0] in held:
             return
@@ -61,7 +61,7 @@ class Tables:
                     yield EMPTY if self._is_held(name, *there) else self._index(name, *there)
 
     def _covered(self, boxes: Ints) -> Table:
-        """Return where the input comes from: the image's places, then the fill's."""
+        """Return the table of the input, ``(P, h, w)``: indices of the image's places, then of the fill's."""
         name = self._network.source
         height, width, _ = self._network.shapes[name]
         y, x = self._places(name)
@@ -72,7 +72,7 @@ class Tables:
         return index
 
     def _tiles(self, step: Step, tile: int) -> Iterator[Table]:
-        """Yield where each value of each tile comes from, ``((tile + 2)², T)``, and the sizes of what they make."""
+        """Yield the indices of the tiles' values, ``((tile + 2)², T)``, and the sizes of the output, ``(5,)``."""
         held, (down, across) = step.output in self._network.places, step.slides or BY_PLACE
         rows, columns = self._places(step.output) if held else self._everywhere(step.output)
         count, high, wide = len(rows), -(-rows.shape[1] // tile), -(-columns.shape[1] // tile)
@@ -98,13 +98,13 @@ class Tables:
         return np.broadcast_to(height, (count, len(height))), np.broadcast_to(width, (count, len(width)))
 
     def _is_held(self, name: str, y: Table, x: Table) -> bool:
-        """Tell whether rows ``(P, a)`` and columns ``(P, b)`` are just what is held of a map."""
+        """Tell whether rows ``(P, a)`` and columns ``(P, b)`` are exactly the stored ones of a map."""
         place = self._network.places.get(name)
         held = self._places(place) if place else self._everywhere(name)
         return np.array_equal(y, held[0]) and np.array_equal(x, held[1])
 
     def _index(self, name: str, y: Table, x: Table) -> Table:
-        """Return where in the table of a map each window finds rows ``(P, a)`` and columns ``(P, b)``."""
+        """Return the indices ``(P, a, b)`` of rows ``(P, a)`` and columns ``(P, b)`` of a map for each window."""
         height, width, _ = self._network.shapes[name]
         window = np.arange(len(y), dtype=np.int32)[:, None]
         place = self._network.places.get(name)
@@ -123,25 +123,25 @@ class Tables:
 
 
 def both(down: Table, across: Table, join: Any = np.add) -> Table:
-    """Join what belongs to rows ``(P, a)`` with what belongs to columns ``(P, b)``: ``(P, a, b)``."""
+    """Return the outer combination ``(P, a, b)`` of row values ``(P, a)`` and column values ``(P, b)``."""
     joined: Table = join(down[:, :, None], across[:, None, :])
     return joined
 
 
 def under(places: Table, slide: Slide) -> Table:
-    """Return the places of the input that a window needs for neighbouring places of the output."""
+    """Return the places of the input that a sliding window needs for consecutive places of the output."""
     first, count = places[:, :1] * slide.stride - slide.before, places.shape[1]
     return np.asarray(first + np.arange((count - 1) * slide.stride + slide.reach, dtype=np.int32))
 
 
 def tiled(places: Table, tiles: int, tile: int) -> Table:
-    """Return for each value of a tile its place in each of the overlapping tiles, ``(P, (tile + 2) * tiles)``."""
+    """Return the places of all values of the overlapping tiles, ``(P, (tile + 2) * tiles)``."""
     offsets = np.arange(tile + 2)[:, None] + np.arange(tiles) * tile
-    # The last tile may reach further than needed; what it finds there is cut off.
+    # The last tile may extend beyond the output, which is cropped later.
     return places[:, np.minimum(offsets, places.shape[1] - 1).ravel()]
 
 
 def inside(places: Table, slide: Slide, length: int) -> Table:
-    """Return by what an average that counts padding is multiplied for one that leaves it out."""
+    """Return the factors that convert averages including the padding to averages excluding it."""
     start = places * slide.stride - slide.before
     return np.asarray(slide.reach / (np.minimum(start + slide.reach, length) - np.maximum(start, 0)))

@@ -1,4 +1,4 @@
-"""Convolutions of three by three as products of matrices, with fewer multiplications: Winograd's minimal filtering.
+"""Winograd's minimal filtering: 3 x 3 convolutions as matrix products with fewer multiplications.
 
 S. Winograd, *Arithmetic complexity of computations*, SIAM 1980; A. Lavin and S. Gray, *Fast algorithms for
 convolutional neural networks*, CVPR 2016. A tile of ``m x m`` outputs needs ``(m + 2)²`` products instead of ``9 m²``.
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 
-#: The sides of tiles that pay; larger ones lose digits.
+#: The sides of the tiles; larger tiles lose precision.
 TILES = (2, 3, 4)
-# Small numbers keep the rounding errors small; "infinity" is the last point of each set.
+# The evaluation points. Small numbers keep rounding errors small. The last point of each set is infinity.
 POINTS = tuple(Fraction(point) for point in (0, 1, -1, 2, -2))
 
 
 @cache
 def matrices(tile: int) -> tuple[Matrix, Matrix, Matrix]:
-    """Return the matrices ``(Aᵀ, G, Bᵀ)`` that give ``tile`` outputs of a filter of three.
+    """Return the matrices ``(Aᵀ, G, Bᵀ)`` for ``tile`` outputs of a filter of length 3.
 
     The correlation of ``d`` with ``g`` is ``Aᵀ @ ((G @ g) * (Bᵀ @ d))``; their shapes are ``(tile, tile + 2)``,
     ``(tile + 2, 3)`` and ``(tile + 2, tile + 2)``.
@@ -34,7 +34,7 @@ def matrices(tile: int) -> tuple[Matrix, Matrix, Matrix]:
     outputs, filters = powers(points, tile), powers(points, 3)
     inputs = [list(row) for row in zip(*inverse(powers(points, side)), strict=True)]
     for row, (values, weights) in enumerate(zip(inputs, filters, strict=True)):
-        # Fractions go to the filter, which is transformed once and in double precision.
+        # The denominators are moved to the filter, which is transformed once and in double precision.
         scale = lcm(*(value.denominator for value in values))
         inputs[row] = [value * scale for value in values]
         filters[row] = [weight / scale for weight in weights]
@@ -42,13 +42,13 @@ def matrices(tile: int) -> tuple[Matrix, Matrix, Matrix]:
 
 
 def powers(points: tuple[Fraction, ...], count: int) -> list[list[Fraction]]:
-    """Return what polynomials of ``count`` coefficients are at some points and, in the last row, at infinity."""
+    """Return the Vandermonde matrix of ``count`` powers at some points, with a last row for infinity."""
     infinity = [Fraction(int(power == count - 1)) for power in range(count)]
     return [[point**power for power in range(count)] for point in points] + [infinity]
 
 
 def inverse(matrix: list[list[Fraction]]) -> list[list[Fraction]]:
-    """Return the inverse of a square matrix, by elimination in exact fractions."""
+    """Return the inverse of a square matrix, by Gauss-Jordan elimination in exact fractions."""
     size = len(matrix)
     rows = [[*row, *(Fraction(int(row_ == column)) for column in range(size))] for row_, row in enumerate(matrix)]
     for column in range(size):
@@ -68,17 +68,16 @@ def as_array(rows: list[list[Fraction]]) -> Matrix:
 
 
 def transformed(kernel: Matrix, tile: int) -> Matrix:
-    """Return a filter ``(3, 3, C, K)`` as the ``(tile + 2)²`` matrices ``(C, K)`` that inputs are multiplied with."""
+    """Return the transformed filter ``((tile + 2)², C, K)`` of a filter ``(3, 3, C, K)``."""
     _, filters, _ = matrices(tile)
     products = np.einsum("ia,jb,abck->ijck", filters, filters, kernel.astype(np.float64), optimize=True)
     return np.asarray(products.reshape(-1, *kernel.shape[2:]))
 
 
 def cost(tile: int, height: int, width: int, channels: int, filters: int) -> float:
-    """Return the work of a convolution with ``height x width`` outputs, in operations of a plain product.
+    """Return the cost of a convolution with ``height x width`` outputs, in operations of a matrix product.
 
-    ``tile`` 0 means without tiles. What is not multiplication, moving and adding numbers, is slower by a measured
-    factor.
+    ``tile`` 0 is the direct convolution. Memory accesses and the efficiency of both are weighted by measured factors.
     """
     if not tile:
         return 2 * 9 * channels * filters * height * width / 0.9
