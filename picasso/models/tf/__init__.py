@@ -1,4 +1,4 @@
-"""Models that TensorFlow computes: Keras files, SavedModels, checkpoints and frozen graphs."""
+"""Models that run on TensorFlow: Keras files, SavedModels, checkpoints and frozen graphs."""
 
 __all__ = [
     "feature_layers",

@@ -1,7 +1,7 @@
-"""Cutting a function out of a large TensorFlow graph.
+"""Extract functions from a large TensorFlow graph.
 
-TensorFlow's own ``WrappedFunction.prune`` copies operation by operation in Python, which takes longer than everything
-else that loading a deep network does. Here the operations between two lists of tensors are copied as one message.
+TensorFlow's ``WrappedFunction.prune`` copies operations one by one in Python, which takes longer than all other steps
+of loading a deep network. Here the operations between two lists of tensors are copied as one GraphDef.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any
 
 from picasso.models.tf.runtime import tf, tf1
 
-# Under this name the copied operations stand, so that they do not meet the function's own inputs.
+# The name scope of the copied operations, so that their names do not collide with those of the function's inputs.
 SCOPE = "cut"
 
 
 class Cutter:
-    """Cuts functions out of one graph, which may grow in between.
+    """Extracts functions from one graph, which may grow between the calls.
 
     Args:
-        wrapped: what ``tf.compat.v1.wrap_function`` returned; kept alive with the variables that it captured.
+        wrapped: the result of ``tf.compat.v1.wrap_function``; a reference keeps its captured variables alive.
     """
 
     def __init__(self, wrapped: Any) -> None:
@@ -32,8 +32,8 @@ class Cutter:
         """Return the part of the graph between two lists of tensors as a function.
 
         Args:
-            inputs: tensors of the graph, which become the arguments.
-            outputs: tensors of the graph that depend on nothing but the inputs, constants and captured variables.
+            inputs: tensors of the graph that become the arguments.
+            outputs: tensors of the graph that depend only on the inputs, constants and captured variables.
 
         Returns:
             a concrete function that returns a list of tensors, in the order of ``outputs``.
@@ -59,11 +59,11 @@ class Cutter:
         return tf1.wrap_function(build, [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs])
 
     def _between(self, given: set[str], targets: Sequence[str]) -> tuple[Any, set[str]]:
-        """Return a GraphDef of the operations that lead from given tensors to operations, and the tensors that it uses.
+        """Return a GraphDef of the operations between given tensors and targets, and the given tensors that it uses.
 
         Args:
-            given: the names of tensors behind which nothing is needed.
-            targets: the names of the operations.
+            given: the names of tensors whose operations are not copied.
+            targets: the names of the target operations.
         """
         names, waiting, used = set(targets), list(targets), set[str]()
         while waiting:
@@ -78,6 +78,6 @@ class Cutter:
         part = tf1.GraphDef(versions=whole.versions, library=whole.library)
         part.node.extend(node for node in whole.node if node.name in names)
         for node in part.node:
-            # It may name an operation that is left out, and everything computes on one device.
+            # The attribute may refer to an operation that is not copied. It only colocates operations on a device.
             node.attr.pop("_class", None)
         return part, used

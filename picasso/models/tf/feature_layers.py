@@ -1,4 +1,4 @@
-"""Finding the layers of a TensorFlow graph that have feature maps, and giving them the names their author knows."""
+"""Find the layers of a TensorFlow graph that have feature maps, and their names in the framework."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from picasso.models.info import Layer
 from picasso.models.tf.places import Probe, places
 from picasso.models.tf.receptive_fields import receptive_fields
 
-# Operations that make feature maps, and those that join some.
+# Operations that compute feature maps, and operations that merge several.
 CONVOLUTIONS = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput"}
 JOINS = {"AddV2", "AddN", "ConcatV2"}
-# Operations that still belong to the layer before them: biases, normalizations, activations and their parts. The
-# last one ends a dilated convolution.
+# Operations that belong to the preceding layer: biases, normalizations, activations and their parts. BatchToSpaceND
+# is the last operation of a dilated convolution.
 FOLLOWING = {
     "Abs", "Add", "AddV2", "BiasAdd", "Elu", "Erf", "Erfc", "Exp", "Expm1", "FusedBatchNormV3", "Identity", "IdentityN",
     "LeakyRelu", "Log1p", "Maximum", "Minimum", "Mul", "Neg", "Pow", "RealDiv", "Relu", "Relu6", "Rsqrt", "Selu",
@@ -25,23 +25,23 @@ FOLLOWING = {
 
 
 class FeatureLayer(NamedTuple):
-    """A layer of a graph: its feature maps, and its operations from the one that makes them to the last."""
+    """A layer of a graph: the tensor of its feature maps, and its operations from first to last."""
 
     tensor: Any
     operations: list[Any]
 
 
 def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dict[str, FeatureLayer]:
-    """Return the layers between two operations that have feature maps, by name, first to last.
+    """Return the layers with feature maps between two operations, by name, first to last.
 
     Args:
-        inputs: the operation that takes the images.
-        scores: the operation that gives the logits.
-        known: the names that the framework gave its layers; a layer is named after one of them if it can be.
+        inputs: the input operation of the images.
+        scores: the operation that computes the logits.
+        known: the framework's names of its layers, which are used if possible.
     """
     downstream = reach(inputs, up=False)
     between = downstream & reach(scores, up=True)
-    # In the order in which they were built, each operation comes after those it depends on.
+    # The order of construction is topological.
     order = {one: place for place, one in enumerate(one for one in inputs.graph.get_operations() if one in between)}
     layers: dict[str, FeatureLayer] = {}
     taken: set[Any] = set()
@@ -59,21 +59,20 @@ def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dic
 
 
 def whole_layer(first: Any, order: Mapping[Any, int], downstream: Collection[Any]) -> list[Any]:
-    """Return an operation and those after it that depend on the image through it alone, value by value.
+    """Return an operation and the elementwise operations after it that depend on the image only through it.
 
-    They end where a single tensor leads on: behind ``x * sigmoid(x)``, not in the middle of it.
+    The last one is the only one whose output is used by other operations: ``x * sigmoid(x)`` is never split.
 
     Args:
-        first: the operation that makes the feature maps.
-        order: the operations between the input and the scores, with their places in an order in which each comes after
-            those it depends on.
+        first: the operation that computes the feature maps.
+        order: the operations between the input and the scores, with their positions in a topological order.
         downstream: all operations that depend on the image.
     """
     inside, whole = {first: None}, 1
     behind = consumers_of(first, order)
-    # Those inside whose output is still to be taken by some operation, and by how many.
+    # The operations inside whose outputs have consumers that were not visited yet, with the number of these.
     leading = {first: len(behind)}
-    # A heap, so that the operation that comes first is looked at next, and none is looked at that takes nothing.
+    # A heap visits the consumers in topological order.
     waiting = [(order[one], one) for one in behind]
     heapq.heapify(waiting)
     while waiting:
@@ -98,22 +97,22 @@ def whole_layer(first: Any, order: Mapping[Any, int], downstream: Collection[Any
 
 
 def sources(operation: Any, among: Collection[Any]) -> set[Any]:
-    """Return those operations ``among`` some that give an operation its inputs."""
+    """Return the operations in ``among`` that compute an operation's inputs."""
     return {tensor.op for tensor in operation.inputs if tensor.op in among}
 
 
 def consumers_of(operation: Any, among: Collection[Any]) -> set[Any]:
-    """Return those operations ``among`` some that take what an operation gives."""
+    """Return the operations in ``among`` that use an operation's outputs."""
     return {one for tensor in operation.outputs for one in tensor.consumers() if one in among}
 
 
 def describe(inputs: Any, layers: Mapping[str, FeatureLayer], probe: Probe = lambda _: None) -> list[Layer]:
-    """Return what is known of each layer; the last is the default one.
+    """Return the description of each layer; the last one is the default.
 
     Args:
-        inputs: the operation that takes the images.
-        layers: those that :func:`feature_layers` found.
-        probe: tries where the values of a tensor come from, where that can't be read.
+        inputs: the input operation of the images.
+        layers: the result of :func:`feature_layers`.
+        probe: measures the position of a tensor's values in the image if it can't be derived from the graph.
     """
     downstream = reach(inputs, up=False)
     tensors = {name: layer.tensor for name, layer in layers.items()}
@@ -134,9 +133,9 @@ def describe(inputs: Any, layers: Mapping[str, FeatureLayer], probe: Probe = lam
 
 
 def count_parameters(operations: Sequence[Any], downstream: set[Any]) -> int:
-    """Return how many numbers that do not depend on the image enter a layer.
+    """Return the number of values that a layer uses and that do not depend on the image.
 
-    A normalization counts as what it is when the model answers: a factor and an offset for each channel.
+    At inference, a normalization is a factor and an offset for each channel, and is counted so.
     """
     return sum(
         math.prod(tensor.shape.as_list())
@@ -150,12 +149,12 @@ def count_parameters(operations: Sequence[Any], downstream: set[Any]) -> int:
 
 
 def reach(operation: Any, *, up: bool) -> set[Any]:
-    """Return the operations that ``operation`` depends on (``up``), or that depend on it."""
+    """Return an operation with all operations that it depends on (``up``), or that depend on it."""
     return set(walk(operation, up=up))
 
 
 def walk(*operations: Any, up: bool) -> Iterator[Any]:
-    """Yield some operations and those that they depend on (``up``), or that depend on them, each once."""
+    """Yield operations and all operations that they depend on (``up``), or that depend on them, each once."""
     seen, waiting = set(), list(operations)
     while waiting:
         current = waiting.pop()
@@ -170,12 +169,11 @@ def walk(*operations: Any, up: bool) -> Iterator[Any]:
 
 
 def layer_name(operation: str, known: Collection[str], taken: Collection[str]) -> str:
-    """Name a layer by the scopes of its last operation: ``model_1/conv2d_1_1/Relu`` is ``conv2d_1``.
+    """Return the name of a layer from the scopes of its last operation: ``conv2d_1`` for ``model_1/conv2d_1_1/Relu``.
 
-    That is the innermost scope that is a layer (a layer may open scopes of its own, ``bn_1/batchnorm``), or else
-    the innermost. Keras opens the scope of a layer twice, once to build it and once to call it, so that
-    TensorFlow appends a number to the second. Where two layers would get one name, the scopes around them are
-    kept.
+    It is the innermost scope that is a known layer, because a layer may open further scopes (``bn_1/batchnorm``); or
+    else the innermost scope. Keras opens the scope of a layer twice, to build it and to call it, so that TensorFlow
+    appends a number to the second. If two layers would get the same name, the enclosing scopes are kept.
     """
     *scopes, _ = operation.split("/")
     if not scopes:

@@ -1,4 +1,4 @@
-"""TensorFlow graphs whose variables have become constants: which code they hold, and how they are imported."""
+"""Frozen TensorFlow graphs, whose variables are constants: checks for code, and import."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from picasso.models.tf.feature_layers import reach, walk
 from picasso.models.tf.runtime import convert_to_constants, tf, tf1
 from picasso.models.tf.variables import base
 
-# How many tensors a message lists.
+# The maximum number of tensors in a message.
 MAX_LISTED = 8
 PLACEHOLDERS = ("Placeholder", "PlaceholderWithDefault")
-# Numbers the graphs that this process has loaded.
+# The numbers of the graphs that this process loads.
 LOADED = itertools.count(1)
 
 
@@ -28,19 +28,19 @@ class GraphError(ModelError):
 
 
 def operations_of(definition: Any) -> Iterable[str]:
-    """Yield the types of all operations of a GraphDef, those inside its functions included."""
+    """Yield the types of all operations of a GraphDef, including those in its functions."""
     yield from (node.op for node in definition.node)
     for function in definition.library.function:
         yield from (node.op for node in function.node_def)
 
 
 def pruned(definition: Any, output: str, source: Any = None) -> Any:
-    """Return what a tensor of a GraphDef depends on, with the functions that are called, and bound to no device.
+    """Return the part of a GraphDef that a tensor depends on, with the called functions and without devices.
 
     Args:
-        definition: is taken apart.
+        definition: the GraphDef, which is modified.
         output: the name of the tensor.
-        source: the tensor of a graph that takes the images; what it was computed from is left out.
+        source: the input tensor of the images; the operations that compute it are left out.
     """
     nodes = {node.name: node for node in definition.node}
     if source is not None and source.op.type not in PLACEHOLDERS and len(source.op.outputs) == 1:
@@ -70,9 +70,9 @@ def pruned(definition: Any, output: str, source: Any = None) -> Any:
 
 
 def tidy(definition: Any) -> None:
-    """Give the functions of a GraphDef names of their own, and take out what says where and how to run it.
+    """Give the functions of a GraphDef unique names, and remove devices and execution settings.
 
-    All functions of a process share their names, and another model, or the same one, may have functions of these names.
+    Function names are global in a process, and another model, or the same one loaded again, may use the same names.
     """
     number = next(LOADED)
     renamed = {one.signature.name: f"{one.signature.name}_{number}" for one in definition.library.function}
@@ -81,7 +81,7 @@ def tidy(definition: Any) -> None:
     for node in itertools.chain(definition.node, *(function.node_def for function in definition.library.function)):
         node.device = ""
         node.op = renamed.get(node.op, node.op)
-        # What it should lie beside may be gone, and gradients that its writer registered are known there only.
+        # Colocated operations may be missing, and custom gradients are registered only in the process that saved it.
         for key in ("_class", "_gradient_op_type", "config", "config_proto", "executor_type"):
             node.attr.pop(key, None)
         for one in named(node):
@@ -89,13 +89,13 @@ def tidy(definition: Any) -> None:
 
 
 def named(node: Any) -> Iterator[Any]:
-    """Yield where the attributes of an operation name functions."""
+    """Yield the references to functions in the attributes of an operation."""
     for value in node.attr.values():
         yield from (one for one in (value.func, *value.list.func) if one.name)
 
 
 class Values(convert_to_constants._ConverterData):  # type: ignore[misc]
-    """What TensorFlow's own conversion needs: a graph, and the values of its variables."""
+    """The argument of TensorFlow's conversion to constants: a graph, and the values of its variables."""
 
     def __init__(self, definition: Any, values: Mapping[str, Any]) -> None:
         super().__init__(definition)
@@ -107,18 +107,18 @@ class Values(convert_to_constants._ConverterData):  # type: ignore[misc]
 def with_values(
     document: Any, output: str, prefix: Path, label: str, source: Any = None, *, trust: bool = False
 ) -> Any:
-    """Return what a tensor of a MetaGraphDef depends on, with its variables turned into constants.
+    """Return the part of a MetaGraphDef that a tensor depends on, with its variables replaced by constants.
 
     Args:
         document: the MetaGraphDef.
         output: the name of the tensor.
-        prefix: what the names of the checkpoint's files begin with.
-        label: how error messages name the model.
-        source: the tensor that takes the images; what it was computed from is left out.
-        trust: whether the output may depend on any operation.
+        prefix: the common prefix of the checkpoint's files.
+        label: the name of the model in error messages.
+        source: the input tensor of the images; the operations that compute it are left out.
+        trust: if True, the output may depend on any operation.
 
     Raises:
-        ModelError: it depends on code, or a variable has no value.
+        ModelError: the tensor depends on a forbidden operation, or a variable has no value.
     """
     definition = pruned(document.graph_def, output, source)
     refuse_dormant(definition, label, trust)
@@ -128,7 +128,7 @@ def with_values(
 
 
 def refuse_dormant(definition: Any, label: str, trust: bool) -> None:
-    """Raise a ModelError if a graph holds what may lie in a file, but not take part in an answer."""
+    """Raise a ModelError if predictions depend on operations that are only allowed in unused parts of a file."""
     functions = {function.signature.name for function in definition.library.function}
     found = sorted(set(operations_of(definition)) - ALLOWED - functions)
     if found and not trust:
@@ -148,21 +148,22 @@ def importer(
     constant_feeds: Mapping[str, Any] | None = None,
     trust: bool = False,
 ) -> Callable[[], tuple[Any, Any]]:
-    """Return a function that builds a frozen graph in the default graph and gives its input and output.
+    """Return a function that builds a frozen graph in the default graph and returns its input and output tensors.
 
     Args:
         definition: a GraphDef without variables.
-        input_name: the tensor that takes the images, or "" for the only placeholder there is.
-        output_name: the tensor of class scores, or "" for the only softmax or sigmoid that nothing follows.
-        label: how error messages name the model.
-        input_shape: ``(H, W, C)``, as the user says.
-        learned: ``(H, W, C)``, as preprocess() gives it; taken where neither the user nor the placeholder says.
-        constant_feeds: values of further placeholders, by tensor name.
-        trust: whether the output may depend on any operation.
+        input_name: the input tensor of the images, or "" for the only placeholder.
+        output_name: the tensor of class scores, or "" for the only final softmax or sigmoid.
+        label: the name of the model in error messages.
+        input_shape: ``(H, W, C)`` if the user configured it.
+        learned: the ``(H, W, C)`` of the arrays from preprocess(); used if neither the user nor the placeholder
+            defines the shape.
+        constant_feeds: the values of other placeholders, by tensor name.
+        trust: if True, the output may depend on any operation.
 
     Raises:
         GraphError: TensorFlow can't build the graph.
-        ModelError: a tensor does not exist, the names can't be guessed, or the output depends on code.
+        ModelError: a tensor does not exist, the names can't be guessed, or the output depends on a forbidden operation.
     """
     feeds = dict(constant_feeds or {})
     for node in definition.node:
@@ -180,7 +181,7 @@ def importer(
         types = {name: find_tensor(graph, "constant_feeds", name).dtype for name in feeds}
     definition = pruned(definition, output_name, source)
     refuse_dormant(definition, label, trust)
-    # A value that the output does not depend on is not needed.
+    # Values of placeholders that the output does not depend on are ignored.
     left = {node.name for node in definition.node}
     types = {name: kind for name, kind in types.items() if base(name) in left}
 
@@ -207,13 +208,13 @@ def known_shape(described: Any, given: Sequence[int] | None, learned: Sequence[i
     """Return the shape ``[N or None, H, W, C]`` of an input.
 
     Args:
-        described: what the graph says.
-        given: ``(H, W, C)``, as the user says.
-        learned: ``(H, W, C)``, as preprocess() gives it.
-        label: how error messages name the model.
+        described: the shape in the graph.
+        given: ``(H, W, C)`` if the user configured it.
+        learned: the ``(H, W, C)`` of the arrays from preprocess(), if known.
+        label: the name of the model in error messages.
 
     Raises:
-        ModelError: nobody says.
+        ModelError: the shape is unknown.
     """
     if given:
         return [None, *given]
@@ -243,7 +244,7 @@ def find_tensor(graph: Any, key: str, name: str) -> Any:
 
 
 def guess_input(graph: Any, feeds: Mapping[str, Any], label: str) -> str:
-    """Return the name of the only placeholder that could take images."""
+    """Return the name of the only placeholder that can be the input of images, or raise a ModelError."""
     names = [
         tensor.name
         for operation in graph.get_operations()
@@ -254,9 +255,10 @@ def guess_input(graph: Any, feeds: Mapping[str, Any], label: str) -> str:
 
 
 def guess_output(graph: Any, label: str) -> str:
-    """Return the name of the only softmax or sigmoid that nothing but copies follows, or else of the only result.
+    """Return the name of the only final softmax or sigmoid, or else of the only result, or raise a ModelError.
 
-    Results are what depends on a placeholder for images, is used by nothing, and has the shape of class scores.
+    A softmax is final if only copies follow. Results are unused tensors that depend on a placeholder for images and
+    have the shape of class scores.
     """
     names = [
         operation.outputs[0].name
@@ -281,7 +283,7 @@ def guess_output(graph: Any, label: str) -> str:
 
 
 def results_of(graph: Any) -> Iterator[Any]:
-    """Yield the tensors of fractions that depend on images, that nothing uses, and that may be class scores."""
+    """Yield the unused floating-point tensors that depend on images and have the shape of class scores."""
     placeholders = [one for one in graph.get_operations() if one.type in PLACEHOLDERS]
     images = [one for one in placeholders if one.outputs[0].shape.rank in (None, 4)]
     seen = {operation for image in images for operation in walk(image, up=False)} - set(images)
@@ -295,7 +297,7 @@ def results_of(graph: Any) -> Iterator[Any]:
 
 
 def only(names: Sequence[str], key: str, what: str, label: str) -> str:
-    """Return the one name there is, or raise a ModelError that asks for a choice."""
+    """Return the only name, or raise a ModelError that asks for a choice."""
     if len(names) == 1:
         return names[0]
     found = f"has {len(names)} {what} ({', '.join(names)})" if names else f"has no {what}"

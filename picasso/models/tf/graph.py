@@ -1,9 +1,9 @@
-"""A TensorFlow graph that answers everything asked of a model, built once and called without a session.
+"""A TensorFlow graph that computes all predictions and gradients of a model, built once and called without a session.
 
-Whatever the source (a live Keras model, an imported TensorFlow 1 graph), its operations are built inside one
-``wrap_function``; the logits are found by walking back from the output, the gradients are added, and each
-answer is cut out of the graph as a compiled function. The user's model is never changed. What the output
-means is decided in :mod:`picasso.models.outputs`.
+For any source (a live Keras model, an imported TensorFlow 1 graph), the operations are built inside one
+``wrap_function``. The logits are searched for backwards from the output, the gradients are added, and each result is
+extracted from the graph as a compiled function. The user's model is never changed. The kind of the output is determined
+in :mod:`picasso.models.outputs`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from picasso.models.tf.runtime import tf, tf1
 Build = Callable[[], tuple[Any, Any]]
 log = logging.getLogger(__name__)
 
-# By how much what the scores become may differ from the probabilities.
+# The maximum difference between the probabilities and those computed from the scores that were found.
 TOLERANCE = 1e-3
 STAND_IN = (
     "No softmax or sigmoid was found whose input gives the output, so {what} stand in for logits: gradients fade where "
@@ -42,36 +42,41 @@ STAND_IN = (
 
 
 class Settled(NamedTuple):
-    """What was found out about a graph's output, for others that are built the same way."""
+    """The interpretation of a graph's output, for other graphs built by the same function.
+
+    Attributes:
+        decision: the interpretation of the output.
+        verified: True if scores were found that reproduce the probabilities.
+    """
 
     decision: Decision
     verified: bool
 
 
 class Graph:
-    """The compiled answers of one classifier.
+    """The compiled functions of one classifier.
 
     Args:
-        build: called with the new graph as default; returns the tensors of the input ``(N, H, W, C)`` and of
-            the output, K values for each image.
-        label: how error messages name the model.
-        known: the names that the framework gave its layers.
-        said: what the user says that the output is, if anything.
-        trained: what its file says that the model was trained for, if anything.
-        settled: what was found out about the output of the same graph, built differently.
-        guided: compute gradients by guided backpropagation.
+        build: called with the new graph as default; returns the input tensor ``(N, H, W, C)`` and the output tensor
+            with K values for each image.
+        label: the name of the model in error messages.
+        known: the framework's names of its layers.
+        said: the kind of output that the user configured, if any.
+        trained: the task that the model was trained for, if its file states it.
+        settled: the interpretation of the output if it is known from another graph built by ``build``.
+        guided: if True, compute gradients by guided backpropagation.
 
     Attributes:
         input_shape: ``(H, W, C)``.
-        fixed_batch: the only number of inputs that the graph takes at once, or None.
-        integers: the smallest and the largest integer that the input takes, or None where it takes floats.
-        num_classes: K; a single value counts as the two classes "not" and "is".
-        decision: what the values of the output are.
-        found: in words, how the logits were found.
-        notes: what the user should know, such as that log probabilities stand in for logits.
+        fixed_batch: the fixed batch size, or None.
+        integers: the minimum and maximum of an integer input, or None for a float input.
+        num_classes: K; 2 for a single value, for the classes "not" and "is".
+        decision: the interpretation of the output.
+        found: a description of the source of the logits.
+        notes: notes for the user, for example if log probabilities replace the logits.
 
     Raises:
-        ModelError: the graph takes no image, or its output is not that of a classifier.
+        ModelError: the input is no image, or the output is not that of a classifier.
     """
 
     def __init__(
@@ -101,18 +106,18 @@ class Graph:
         self.decision = self._settled.decision
         with self._wrapped.graph.as_default():
             self._finish()
-        # Gradients are cut out when first asked for.
+        # Gradients are extracted on first use.
         self._predict = self._cut([self._input], [self._probabilities, self._logits])
         self._described = [] if guided else describe(self._input.op, self._layers, self._try_place)
 
-    # ---- answers ------------------------------------------------------------------------------------------
+    # ---- predictions and gradients ------------------------------------------------------------------------
 
     def probabilities(self, inputs: Array) -> Array:
-        """Return ``(N, K)`` probabilities."""
+        """Return the probabilities ``(N, K)``, float32 in 0..1."""
         return self._call(self._predict, inputs)[0]
 
     def logits(self, inputs: Array) -> Array:
-        """Return ``(N, K)`` logits."""
+        """Return the logits ``(N, K)``, float32."""
         return self._call(self._predict, inputs)[1]
 
     def input_gradients(self, inputs: Array, classes: Classes) -> Array:
@@ -120,7 +125,7 @@ class Graph:
         return self._call(self._differentiate(self._gradients[0]), inputs, classes)[0]
 
     def class_gradients(self, inputs: Array, classes: Classes) -> Array:
-        """Return d logit[class] / d input for k classes of each input, ``(N, k, H, W, C)``: one pass there, k back."""
+        """Return d logit[class] / d input for k classes, ``(N, k, H, W, C)``, by one forward and k backward passes."""
         count = classes.shape[1]
         name = f"of {count} classes"
         if name not in self._derivatives:
@@ -143,7 +148,7 @@ class Graph:
         return self._call(self._differentiate(gradient), inputs, classes)[0]
 
     def value_range(self) -> str:
-        """Return the range of pixel values that the first operations tell, or ""; see :func:`input_values.find`."""
+        """Return the range of pixel values implied by the first operations, or ""; see :func:`input_values.find`."""
 
         def evaluate(tensors: Sequence[Any]) -> list[Any]:
             function = self._cut([self._input], tensors)
@@ -162,7 +167,7 @@ class Graph:
         """Return the same classifier with gradients by guided backpropagation.
 
         Raises:
-            ModelError: there are no rectifiers.
+            ModelError: the graph has no ReLUs.
         """
         operations = {operation.type for operation in self._wrapped.graph.get_operations()}
         if not operations & RECTIFIERS.keys():
@@ -170,10 +175,10 @@ class Graph:
         return Graph(self._build, self._label, self._known, settled=self._settled, guided=True)
 
     def incremental(self) -> Incremental:
-        """Return what computes occlusion maps of this graph faster.
+        """Return the incremental computation of occlusion maps for this graph.
 
         Raises:
-            Unsupported: the graph can't be taken apart.
+            Unsupported: the graph has a structure or an operation that is not supported.
         """
         if self.fixed_batch:
             raise Unsupported(f"the model takes exactly {self.fixed_batch} images at once")
@@ -185,14 +190,14 @@ class Graph:
     # ---- building -----------------------------------------------------------------------------------------
 
     def _assemble(self) -> None:
-        """Build the operations, in the graph that is the default."""
+        """Build the operations in the default graph."""
         with tf1.get_default_graph().gradient_override_map(RECTIFIERS if self._guided else {}):
             self._input, self._answered = self._build()
             whole = integer_inputs.integer_type(self._input)
             if whole:
                 integer_inputs.bypass(self._input)
         self.integers: tuple[int, int] | None = (whole.min, whole.max) if whole else None
-        # Now: later the operations of the gradients will take the same tensors.
+        # This must happen before the operations of the gradients are added, which use the same tensors.
         self._scaled = input_values.behind_first_operations(self._input)
         self._bounded = input_values.bounded_to(self._input)
         shape, answered = self._input.shape, self._answered.shape
@@ -210,7 +215,7 @@ class Graph:
         self._count = count
 
     def _settle(self, said: OutputKind | None, trained: Training | None) -> Settled:
-        """Find out what the values of the output are, and whether scores were found that give its probabilities."""
+        """Determine the kind of the output, and whether the scores that were found reproduce its probabilities."""
         try:
             found = self._range()
         except Exception:
@@ -228,14 +233,14 @@ class Graph:
         return Settled(decision, bool(np.abs(expected - rebuilt[0])[finite].max() < TOLERANCE))
 
     def _range(self) -> Range:
-        """Return the range of the output by the operations that lead to it, those inside functions too."""
+        """Return the range of the output according to the operations of the graph, including those in functions."""
         wrapped, source, target = self._wrapped, self._input, self._answered
         if has_calls(wrapped.graph):
             wrapped, source, target = inlined(wrapped.graph, source.name, target.name)
         return outputs.Analysis(GraphReader(source.op, evaluator(wrapped))).of(target)
 
     def _try_out(self, function: Any, images: Array, count: int) -> list[Array]:
-        """Return what a function makes of test images; NaN for those that it fails on."""
+        """Return the results of a function for test images; NaN for batches on which it fails."""
         size = self.fixed_batch or len(images)
         answers = []
         for start in range(0, len(images), size):
@@ -243,7 +248,7 @@ class Graph:
             try:
                 with np.errstate(all="ignore"):
                     answer = self._call(function, fill_up(some, size))
-            # Other images would not take less memory.
+            # Other images would need as much memory.
             except tf.errors.ResourceExhaustedError:
                 raise
             except tf.errors.OpError:
@@ -278,7 +283,7 @@ class Graph:
         self._gradients = tf.gradients(score, [self._input, *(layer.tensor for layer in self._layers.values())])
 
     def _try_place(self, tensor: Any) -> Place | None:
-        """Try where the values of a tensor come from; None where that fails in any way."""
+        """Measure the position of a tensor's values in the image; None if that fails."""
         try:
             function = self._cut([self._input], [tensor])
             return tried(lambda inputs: self._call(function, inputs)[0], self.input_shape, self.fixed_batch)
@@ -291,7 +296,7 @@ class Graph:
         return self._described
 
     def _differentiate(self, gradient: Any) -> Any:
-        """Return the compiled function of one gradient tensor, compiling it the first time."""
+        """Return the compiled function of one gradient tensor; it is compiled on first use."""
         if gradient is None:
             raise ModelError(f"The output of {self._label} can't be differentiated with respect to that layer.")
         gradient = tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
@@ -300,21 +305,21 @@ class Graph:
         return self._derivatives[gradient.name]
 
     def _cut(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
-        """Return the part of the graph between two lists of tensors, compiled."""
+        """Return the part of the graph between two lists of tensors as a compiled function."""
         return self._cutter.cut(inputs, outputs)
 
     def _call(self, function: Any, inputs: Array, *others: Classes) -> list[Array]:
         return [tensor.numpy() for tensor in function(self._fed(inputs), *map(tf.constant, others))]
 
     def _fed(self, inputs: Array) -> Any:
-        """Return inputs as the graph takes them; where it takes integers, rounded rather than cut off or wrapped."""
+        """Return inputs in the type of the graph's input; for integers, they are rounded and clipped."""
         if self.integers:
             inputs = np.clip(np.rint(inputs), *self.integers)
         return tf.constant(inputs, self._input.dtype)
 
 
 def evaluator(wrapped: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """Return a function that gives the values of tensors of a graph that do not depend on its input."""
+    """Return a function that computes the values of tensors that do not depend on the graph's input."""
 
     def evaluate(tensors: Sequence[Any]) -> Sequence[Any]:
         return list(wrapped.prune([], list(tensors), input_signature=((), {}))()) if tensors else []
@@ -323,5 +328,5 @@ def evaluator(wrapped: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:
 
 
 def logarithm(probabilities: Any) -> Any:
-    """Return the natural logarithm of a tensor, bounded where it is 0."""
+    """Return the natural logarithm of a tensor, with values below 1e-30 replaced by 1e-30."""
     return tf.math.log(tf.maximum(probabilities, 1e-30))

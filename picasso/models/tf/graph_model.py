@@ -1,4 +1,4 @@
-"""What Keras models and TensorFlow graphs share: all answers come from one compiled graph."""
+"""The common base class of Keras models and TensorFlow graphs, which run on one compiled graph."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ log = logging.getLogger(__name__)
 
 
 class GraphModel(Model):
-    """A model whose answers come from a :class:`~picasso.models.tf.graph.Graph`."""
+    """A model that runs on a :class:`~picasso.models.tf.graph.Graph`."""
 
     reads_output_kind = True
     _graph: Graph
 
     def adopt(self, graph: Graph, file: Path, *, in_memory: bool = False) -> None:
-        """Take the answers from ``graph`` and name the model after the checkpoint ``file``.
+        """Use ``graph`` for predictions and name the model after the checkpoint ``file``.
 
         Args:
             graph: the graph.
             file: the checkpoint.
-            in_memory: there is no such file; it is only what the model is called.
+            in_memory: if True, there is no such file, and its name is only the name of the model.
         """
         self._graph = graph
         self.input_shape, self.num_classes = graph.input_shape, graph.num_classes
@@ -56,25 +56,25 @@ class GraphModel(Model):
             self.takes_values(found, "the model rescales its input itself")
 
     def check_output(self, inputs: Array) -> tuple[str, ...]:
-        """Look at the values of the output, where they are taken for logits without proof."""
+        """Return warnings if the output for inputs contradicts the assumption that it consists of logits."""
         return contradictions(self._graph.decision, lambda: self.logits(inputs)[:, -self._graph.decision.count :])
 
     def occlude(self, image: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
-        """Compute only what each window changes, where the graph allows it and it saves enough."""
+        """Return the class probabilities for windows, by recomputing only what each changes if that is faster."""
         return self._occluder.occlude(image, fill, boxes)
 
     def occlusion_passes(self, boxes: Sequence[Box]) -> float:
-        """Return how many whole images the windows are worth, less where only what changes is computed."""
+        """Return the cost of windows in predictions of whole images; it is lower if only changes are computed."""
         return self._occluder.passes(boxes)
 
     @cached_property
     def _occluder(self) -> Checked:
-        """What computes occlusion maps faster where that is possible; it is built when this is first asked."""
+        """The incremental computation of occlusion maps with its fallback, built on first access."""
         memory = self.occlusion_mb * 1_000_000
         return Checked(self.checkpoint, self._graph.incremental, super().occlude, self.predict, self._probe, memory)
 
     def _probe(self) -> tuple[Array, Array]:
-        """Return two images of noise as the model takes them, one of them with large contrasts."""
+        """Return two different inputs ``(H, W, C)`` made of images of noise."""
         height, width, channels = self.input_shape
         generator = np.random.default_rng(0)
         try:
@@ -87,27 +87,27 @@ class GraphModel(Model):
         return image, fill
 
     def layers(self) -> Sequence[Layer]:
-        """Return the layers of the graph that have feature maps."""
+        """Return the layers of the graph with feature maps."""
         return self._graph.layers()
 
     def batch_probabilities(self, inputs: Array) -> Array:
-        """Ask the compiled graph."""
+        """Return the probabilities ``(n, K)`` of one batch."""
         return self._graph.probabilities(inputs)
 
     def batch_logits(self, inputs: Array) -> Array:
-        """Ask the compiled graph."""
+        """Return the logits ``(n, K)`` of one batch."""
         return self._graph.logits(inputs)
 
     def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
-        """Ask the compiled graph."""
+        """Return d logit[class] / d input of one batch, ``(n, H, W, C)``."""
         return self._graph.input_gradients(inputs, classes)
 
     def batch_class_gradients(self, inputs: Array, classes: Classes) -> Array:
-        """Ask the compiled graph."""
+        """Return the gradients ``(n, k, H, W, C)`` of one batch for k classes of each input."""
         return self._graph.class_gradients(inputs, classes)
 
     def batch_guided_gradients(self, inputs: Array, classes: Classes) -> Array:
-        """Ask a second graph, whose rectifiers are guided; it is built when this is first asked."""
+        """Return the guided gradients ``(n, k, H, W, C)``, by a second graph that is built on first use."""
         return self._guided.class_gradients(inputs, classes)
 
     @cached_property
@@ -115,9 +115,9 @@ class GraphModel(Model):
         return self._graph.guided()
 
     def batch_feature_maps(self, inputs: Array, layer: str) -> Array:
-        """Ask the compiled graph."""
+        """Return the feature maps ``(n, h, w, c)`` of one batch."""
         return self._graph.feature_maps(inputs, layer)
 
     def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
-        """Ask the compiled graph."""
+        """Return d logit[class] / d feature map of one batch, ``(n, h, w, c)``."""
         return self._graph.feature_gradients(inputs, classes, layer)

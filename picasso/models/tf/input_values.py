@@ -1,7 +1,7 @@
-"""What a TensorFlow graph computes of its input first, and which pixel values it therefore was made for.
+"""Detect the pixel values that a TensorFlow graph expects, from the first operations on its input.
 
-From the input, the operations are followed that move values, or multiply them and add to them, up to the first of
-another kind; what a few constant images have become there says the factor and the offset, whatever the operations were.
+Starting at the input, operations that move, scale or shift values are followed up to the first operation of another
+kind. The results for a few constant images determine the total factor and offset, whatever the operations are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from picasso.models import value_range
 from picasso.models.tf.feature_layers import reach
 from picasso.models.tf.runtime import tf
 
-# Operations that keep values and at most move, repeat or leave out some. Their first inputs are the values.
+# Operations that do not change values, but only move, repeat or drop some. Their first inputs are the values.
 MOVING = {
     "BatchToSpaceND", "Cast", "CheckNumerics", "ConcatV2", "CropAndResize", "DepthToSpace", "EnsureShape", "ExpandDims",
     "GatherV2", "Identity", "IdentityN", "Merge", "MirrorPad", "Pack", "Pad", "PadV2", "Reshape", "ResizeArea",
@@ -24,35 +24,35 @@ MOVING = {
     "Slice", "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV", "Squeeze", "StopGradient", "StridedSlice", "Switch",
     "Transpose", "Unpack",
 }  # fmt: skip
-# Operations that multiply values or add to them.
+# Operations that scale or shift values.
 AFFINE = {"Add", "AddV2", "BiasAdd", "Div", "Mul", "Neg", "RealDiv", "Sub"}
-# Operations that bound values.
+# Operations that clip values.
 BOUNDING = {"ClipByValue", "Maximum", "Minimum"}
-# Operations that ask for the shape only.
+# Operations that use only the shape of their input.
 SHAPES = {"Rank", "Shape", "ShapeN", "Size"}
-# A normalization with statistics of the training also multiplies and adds, but by learned numbers, which say nothing
-# of the range. Where TensorFlow takes it apart, this is in the names of the parts.
+# A batch normalization also scales and shifts, but by learned numbers, which are no evidence of the range. If
+# TensorFlow decomposes it, the names of the parts contain this.
 LEARNED = "batchnorm"
 
-# So many tensors are looked at, should the first operations fork; more of them are no preprocessing.
+# The maximum number of branches of the first operations; more are not preprocessing.
 MAX_TENSORS = 8
 
 Evaluate = Callable[[Sequence[Any]], Sequence[NDArray[Any]]]
 
 
 def find(inputs: Any, tensors: Sequence[Any], evaluate: Evaluate) -> str:
-    """Return the value range that a graph's first operations on its input tell.
+    """Return the value range implied by a graph's first operations on its input.
 
     Args:
-        inputs: the tensor of the input.
-        tensors: what :func:`behind_first_operations` found.
-        evaluate: returns the values of some tensors, each ``(3, ...)``, for three inputs that are filled with
+        inputs: the input tensor.
+        tensors: the result of :func:`behind_first_operations`.
+        evaluate: returns the values of some tensors, each ``(3, ...)``, for three inputs filled with
             :data:`picasso.models.value_range.PROBES`.
 
     Returns:
-        "0..255", "0..1" or "-1..1"; "" where the input is not scaled, or by numbers that say nothing.
+        "0..255", "0..1" or "-1..1"; "" if the input is not scaled, or by numbers that imply no range.
     """
-    # The input itself, which nothing is done to, says nothing.
+    # If another operation uses the input itself, it is not scaled.
     if not tensors or len(tensors) > MAX_TENSORS or any(tensor is inputs for tensor in tensors):
         return ""
     found = {value_range.of_values(np.asarray(values, np.float64)) for values in evaluate(tensors)}
@@ -60,9 +60,9 @@ def find(inputs: Any, tensors: Sequence[Any], evaluate: Evaluate) -> str:
 
 
 def behind_first_operations(inputs: Any) -> list[Any]:
-    """Return the tensors that come of the input by moving and scaling, and that another operation takes.
+    """Return the tensors that are affine functions of the input and that another operation uses.
 
-    To be asked of a graph without gradients, whose operations take the same tensors.
+    Call it before gradients are added to the graph, because their operations use the same tensors.
     """
     downstream = reach(inputs.op, up=False)
     scaled = {inputs.ref()}
@@ -82,9 +82,9 @@ def behind_first_operations(inputs: Any) -> list[Any]:
 
 
 def bounded_to(inputs: Any) -> str:
-    """Return the value range that a graph bounds its input to before all else, or "" where it does not.
+    """Return the value range to which a graph clips its input first, or "" if it does not.
 
-    To be asked of a graph without gradients, whose operations take the same tensors.
+    Call it before gradients are added to the graph, because their operations use the same tensors.
     """
     low, high, tensor = -np.inf, np.inf, inputs
     while True:
@@ -103,12 +103,12 @@ def bounded_to(inputs: Any) -> str:
 
 
 def is_shape(tensor: Any) -> bool:
-    """Tell whether a tensor is a part of a shape: such tensors depend on the input, but not on its values."""
+    """Tell whether a tensor is part of a shape, which depends on the input but not on its values."""
     return tensor.dtype.is_integer and tensor.shape.rank is not None and tensor.shape.rank < 2
 
 
 def keeps_line(operation: Any, sources: Sequence[Any]) -> bool:
-    """Tell whether what an operation gives is a factor times its input plus an offset."""
+    """Tell whether the output of an operation is an affine function of its input."""
     if LEARNED in operation.name:
         return False
     if operation.type in MOVING:

@@ -1,8 +1,8 @@
-"""Inputs that are integers: past the cast to integers, so that there are gradients with respect to the image.
+"""Bypass the cast of an input to integers, so that there are gradients with respect to the image.
 
-A cast to integers has no gradient. Where a graph only moves the integers, or resizes and rounds them, and casts them
-back to floats, the same operations are built again for floats, and what takes the second cast takes those instead. The
-values stay the same: only whole numbers are fed, and where the graph rounds, the gradient passes as if it did not.
+A cast to integers has no gradient. If a graph only moves the integers, or resizes and rounds them, and casts them back
+to floats, the same operations are rebuilt for floats, and the consumers of the second cast use those. The values stay
+the same: only integers are fed, and rounding is replaced by a straight-through estimator, whose gradient is 1.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from picasso.models.tf.feature_layers import reach
 from picasso.models.tf.input_values import MOVING, SHAPES, is_shape
 from picasso.models.tf.runtime import tf
 
-# These give floats, whatever they take.
+# Operations whose output is float for any type of input.
 TO_FLOATS = {"CropAndResize", "ResizeArea", "ResizeBicubic", "ResizeBilinear", "ScaleAndTranslate"}
 
-# What makes floats ready to become integers again.
+# Operations that round or clip floats before a cast to integers.
 ROUNDING = {"ClipByValue", "Floor", "Maximum", "Minimum", "Rint", "Round"}
 
 
 def integer_type(inputs: Any) -> Any:
-    """Return the type of integers to which a graph casts its input at once, or None where it works on floats."""
+    """Return the integer type to which a graph immediately casts its input, or None if it works on floats."""
     users = [operation for operation in inputs.consumers() if operation.type not in SHAPES]
     types = {operation.outputs[0].dtype for operation in users if operation.type == "Cast"}
     only_casts = all(operation.type == "Cast" for operation in users)
@@ -29,13 +29,13 @@ def integer_type(inputs: Any) -> Any:
 
 
 def bypass(inputs: Any) -> None:
-    """Let the float input reach what works on floats, in the default graph, wherever integers are only moved on.
+    """Connect the float input to the operations on floats, in the default graph, if integers are only moved between.
 
     Args:
         inputs: the float tensor that is cast to integers.
     """
     downstream = reach(inputs.op, up=False)
-    # The floats that stand for tensors, and those of these tensors that were rounded on the way.
+    # The float replacements of tensors, and the tensors among them that were rounded.
     floats, rounded = {inputs.ref(): inputs}, set()
     for operation in inputs.graph.get_operations():
         sources = [tensor for tensor in operation.inputs if tensor.op in downstream and not is_shape(tensor)]
@@ -64,7 +64,7 @@ def bypass(inputs: Any) -> None:
 
 
 def again(operation: Any, inputs: list[Any]) -> list[Any]:
-    """Build an operation that moves integers a second time, for floats."""
+    """Return the outputs of a copy of an operation on integers, rebuilt for floats."""
     graph, changed = operation.graph, operation.inputs[0].dtype
     attributes = {
         name: type(value)(type=tf.float32.as_datatype_enum) if value.type == changed.as_datatype_enum else value
@@ -77,7 +77,7 @@ def again(operation: Any, inputs: list[Any]) -> list[Any]:
 
 
 def redirect(old: Any, new: Any, users: list[Any]) -> None:
-    """Let the operations that take one tensor take another instead."""
+    """Replace a tensor by another in the inputs of operations."""
     for operation in users:
         for index, tensor in enumerate(operation.inputs):
             if tensor is old:

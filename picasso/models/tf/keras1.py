@@ -1,4 +1,4 @@
-"""Architectures written by Keras 1 (2015 to 2017), rebuilt in Keras 3, whose weight reader still knows their files."""
+"""Rebuild architectures of Keras 1 (2015 to 2017) in Keras 3, which can still read their weights."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from picasso.models.tf.runtime import keras
 
 
 def convert(document: dict[str, Any]) -> Any:
-    """Return the sequential model that a decoded JSON of Keras 1 describes, with random weights.
+    """Return the sequential model of a decoded JSON of Keras 1, with random weights.
 
     Raises:
-        ModelError: it is not sequential, orders its channels first, or has a layer without counterpart.
+        ModelError: the model is not sequential, has its channels first, or has a layer that can't be converted.
     """
     if document.get("class_name") != "Sequential":
         kind = document.get("class_name")
@@ -27,7 +27,7 @@ def convert(document: dict[str, Any]) -> Any:
 
 
 def layer(kind: str, config: dict[str, Any]) -> Any:
-    """Return one layer with the arguments under the names of today."""
+    """Return one layer, with the arguments converted to Keras 3, or raise a ModelError."""
     layers, name = keras.layers, config.get("name")
     if config.get("dim_ordering") == "th":
         raise ModelError(f"The layer {name} orders its channels first (dim_ordering 'th'), which can't be converted.")

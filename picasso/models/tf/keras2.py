@@ -1,4 +1,4 @@
-"""Files of Keras 2, as the package tf_keras, which wrote them, reads them."""
+"""Read files of Keras 2 with the package ``tf_keras``, and compare its predictions with those of Keras 3."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from picasso.models.tf.weight_budget import budget
 
 TF_KERAS = "pip install 'picasso-viz[keras2]'"
 
-# By how much the answers of two readings may differ, relative to the largest one; rounding stays far below.
+# The maximum difference of predictions between Keras 3 and tf_keras, relative to the largest; rounding is far smaller.
 TOLERANCE = 1e-3
 
 
 def document_of(file: Path) -> Any:
-    """Return the configuration that a file of Keras holds, or None where there is none."""
+    """Return the configuration in a Keras file, or None if there is none."""
     try:
         if file.suffix == ".keras":
             with zipfile.ZipFile(file) as archive:
@@ -35,7 +35,7 @@ def document_of(file: Path) -> Any:
         with h5py.File(file) as archive:
             return json.loads(archive.attrs["model_config"])
     except Exception:
-        # A broken archive fails in more ways than its reader documents.
+        # The readers raise undocumented exceptions for broken archives.
         return None
 
 
@@ -60,12 +60,12 @@ def says_training(calls: Any) -> bool:
 
 
 def need_tf_keras(file: Path, error: Exception | None) -> Any:
-    """Return the package ``tf_keras``, which reads what Keras 2 wrote.
+    """Return the package ``tf_keras``, which reads files of Keras 2.
 
-    It runs code that a file holds: only a file that was scanned, or that is trusted, may go to it.
+    It runs code inside a file, so only scanned or trusted files may be passed to it.
 
     Raises:
-        ModelError: it is not installed; says what to do.
+        ModelError: it is not installed; the message states how to install it.
     """
     if is_installed():
         require_versions("tf_keras")
@@ -78,7 +78,7 @@ def need_tf_keras(file: Path, error: Exception | None) -> Any:
 
 
 def is_installed() -> bool:
-    """Tell whether the package ``tf_keras`` is there."""
+    """Tell whether the package ``tf_keras`` is installed."""
     return importlib.util.find_spec("tf_keras") is not None
 
 
@@ -91,16 +91,16 @@ def load(tf_keras: Any, file: Path, custom_objects: dict[str, Any] | None, limit
 def compared(
     model: Any, file: Path, custom_objects: dict[str, Any] | None, limits: Limits, shape: Sequence[int] | None
 ) -> tuple[Any, tuple[str, ...]]:
-    """Return the model that answers as the file's writer does, and what the user should know.
+    """Return the model that predicts as in Keras 2, and notes for the user.
 
-    Keras 3 and ``tf_keras`` may read one file differently, without an error: then ``tf_keras`` is right.
+    Keras 3 and ``tf_keras`` may read a file differently without an error. Then the model of ``tf_keras`` is correct.
 
     Args:
-        model: as Keras 3 read it.
-        file: where it was read from.
-        custom_objects: classes and functions of the user's.
-        limits: how much reading the file may cost.
-        shape: ``(H, W, C)`` of the input, where the file does not say.
+        model: the model that Keras 3 read.
+        file: its file.
+        custom_objects: custom classes and functions by name.
+        limits: the limits on reading the file.
+        shape: the shape ``(H, W, C)`` of the input if the file does not define it.
     """
     layers = ", ".join(dict.fromkeys(always_training(document_of(file))))
     calls = f"The file calls {layers} with training=True, which Keras 3 leaves out. " if layers else ""
@@ -114,7 +114,7 @@ def compared(
         with standard(keras), standard(tf_keras):
             difference = apart(model, writers, shape)
     except Exception:
-        # Layers of the user's own are of one of the two packages only.
+        # Custom layers derive from classes of only one of the two packages.
         return model, ((calls + "Its writer's answers may differ.",) if calls else ())
     if difference <= TOLERANCE:
         return model, ()
@@ -125,14 +125,14 @@ def compared(
 
 
 def apart(one: Any, other: Any, shape: Sequence[int] | None) -> float:
-    """Return by how much the outputs of two models differ on noise in 0..1 and in 0..255, relative to the largest."""
+    """Return the maximum relative difference of the outputs of two models for noise in 0..1 and in 0..255."""
     known = list(one.inputs[0].shape)
     sides = list(shape) if shape else known[1:]
     noise = np.random.default_rng(0).random((known[0] or 2, *sides), np.float32)
     noise[len(noise) // 2 :] *= 255
     largest = 0.0
     with warnings.catch_warnings():
-        # Keras 3 is not content with how files of Keras 2 order their inputs, of which there is one.
+        # Keras 3 warns about the structure of the inputs in files of Keras 2, but there is only one input.
         warnings.simplefilter("ignore")
         both = flat(one(noise, training=False)), flat(other(noise, training=False))
     for ours, theirs in zip(*both, strict=True):
@@ -142,7 +142,7 @@ def apart(one: Any, other: Any, shape: Sequence[int] | None) -> float:
 
 
 def flat(answer: Any) -> list[Any]:
-    """Return the outputs of a model as arrays, in a fixed order."""
+    """Return the outputs of a model as float32 arrays, in a fixed order."""
     if isinstance(answer, dict):
         answer = [answer[name] for name in sorted(answer)]
     return [one.numpy().astype(np.float32) for one in (answer if isinstance(answer, list | tuple) else [answer])]

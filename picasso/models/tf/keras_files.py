@@ -1,4 +1,4 @@
-"""Reading Keras files of every generation, and saying exactly what to do about those that can't be read."""
+"""Read Keras files of all generations; errors state how to make an unreadable file readable."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from picasso.models.tf.weight_budget import budget
 
 Objects = dict[str, Any]
 
-# How Keras 3 and 2 say that they do not know a class or function.
+# The messages of Keras 3 and 2 about unknown classes and functions.
 LOCATED = re.compile(r"Could not locate (?:class|function) '([^']+)'")
 UNKNOWN = re.compile(r"Unknown [a-z ]+: '?([\w>./-]+)")
 
@@ -35,13 +35,13 @@ def from_file(
     limits: Limits,
     input_shape: Sequence[int] | None = None,
 ) -> tuple[Any, tuple[str, ...]]:
-    """Load a whole model from ``.keras``, ``.h5`` or ``.hdf5``; return it with what the user should know.
+    """Load a whole model from ``.keras``, ``.h5`` or ``.hdf5``; return it with notes for the user.
 
-    Keras 3 is tried first. A file of Keras 2 that it refuses, or reads in another way than its writer, goes to the
-    package ``tf_keras``, if that is installed. The file was scanned before.
+    Keras 3 is tried first. A file of Keras 2 that it can't read, or reads differently from Keras 2, is read by the
+    package ``tf_keras`` if that is installed. The file must have been scanned before.
 
     Raises:
-        ModelError: says what to install, to set or to save again.
+        ModelError: the file can't be read; the message states what to install, to set or to save again.
     """
     generation = written_by(file)
     objects = {**(shims() if generation == "2" else {}), **(custom_objects or {})}
@@ -52,7 +52,7 @@ def from_file(
         raise
     except Exception as error:
         if generation == "2" and not (holds_lambda(error) or holds_weights_only(error)):
-            # A class that only its author has is not to be had from tf_keras either.
+            # tf_keras does not know custom classes either.
             if (own := missing_class(error)) and own not in keras_symbols.KERAS:
                 raise unreadable(file, error) from error
             tf_keras = keras2.need_tf_keras(file, error)
@@ -69,7 +69,7 @@ def from_file(
 
 
 def known_names(custom_objects: Objects | None) -> frozenset[str]:
-    """Return the names of the classes and functions that the operator's own code hands over or has registered."""
+    """Return the names of the classes and functions that the user's code passes or has registered."""
     registries = [custom_objects or {}, keras.saving.get_custom_objects()]
     if (tf_keras := sys.modules.get("tf_keras")) is not None:
         registries.append(tf_keras.saving.get_custom_objects())
@@ -77,10 +77,10 @@ def known_names(custom_objects: Objects | None) -> frozenset[str]:
 
 
 def check_ending(file: Path) -> None:
-    """Refuse a name that Keras and its predecessors take for one of another format than Picasso does.
+    """Reject a file name that Keras would assign to another format than Picasso.
 
     Raises:
-        ModelError: its ending has capital letters.
+        ModelError: the suffix has capital letters.
     """
     if file.suffix != file.suffix.lower():
         name = file.with_suffix(file.suffix.lower()).name
@@ -90,10 +90,10 @@ def check_ending(file: Path) -> None:
 
 
 def check_content(file: Path) -> None:
-    """Compare how a file begins and ends with what its suffix promises; Keras itself goes by the suffix alone.
+    """Compare the beginning and the end of a file with its suffix, because Keras relies on the suffix alone.
 
     Raises:
-        ModelError: it is empty, cut off, of the other of Keras' two formats, or of none.
+        ModelError: the file is empty, truncated, or its content does not match its suffix.
     """
     with file.open("rb") as stream:
         start = stream.read(8)
@@ -115,7 +115,7 @@ def from_architecture(
     """Build a model from a JSON of Keras 1, 2 or 3 and load its weights.
 
     Raises:
-        ModelError: the JSON describes no model that Keras knows, or the weights do not fit.
+        ModelError: the JSON describes no model that Keras can build, or the weights do not fit.
     """
     model = build(architecture, weights, custom_objects, trust, limits)
     try:
@@ -126,19 +126,19 @@ def from_architecture(
 
 
 def build(architecture: Path, weights: Path, custom_objects: Objects | None, trust: bool, limits: Limits) -> Any:
-    """Return the model that a JSON describes, with random weights, no more than fit a file of weights."""
+    """Return the model of a JSON file, with random weights; their size is limited by that of the file of weights."""
     document = decoded(architecture)
     if document is None:
         raise ModelError(f"{architecture.name} describes no Keras model; write it with model.to_json().")
     generation = generation_of(document)
-    # How it was trained may need functions that nobody has any more; a whole model is read without it, too.
+    # The compile configuration may refer to functions that are missing; whole models are read without it too.
     document.pop("compile_config", None)
     try:
         with standard(keras), budget(keras, limits, architecture, weights):
             if generation == "1":
                 return convert(document)
             if generation == "3":
-                # Public, unlike model_from_json() it takes safe_mode.
+                # Unlike model_from_json(), this public function has the argument safe_mode.
                 return keras.saving.deserialize_keras_object(document, custom_objects, safe_mode=not trust)
     except ModelError:
         raise
@@ -159,7 +159,7 @@ def written_by(file: Path) -> str:
             version = archive.attrs.get("keras_version", "")
             return (version.decode() if isinstance(version, bytes) else str(version))[:1]
     except Exception:
-        # A broken archive fails in more ways than its reader documents.
+        # The readers raise undocumented exceptions for broken archives.
         return ""
 
 
@@ -169,7 +169,7 @@ def generation_of(document: dict[str, Any]) -> str:
 
 
 def describe(file: Path, model: Any) -> str:
-    """Say which generation of Keras wrote the file that a model was read from, and if another package read it."""
+    """Return a description of a model's file: the generation of Keras, the format, and whether tf_keras read it."""
     document = decoded(file) if file.suffix == ".json" else None
     generation = generation_of(document) if document else written_by(file)
     reader = ", read by tf_keras" if type(model).__module__.startswith("tf_keras") else ""
@@ -178,7 +178,7 @@ def describe(file: Path, model: Any) -> str:
 
 
 def shims() -> Objects:
-    """Return layers that accept what Keras 2 wrote into files and Keras 3 no longer knows."""
+    """Return layers that accept and ignore arguments in files of Keras 2 that Keras 3 no longer has."""
 
     def without(layer: type[Any], dropped: set[str]) -> type[Any]:
         def initialize(self: Any, *arguments: Any, **options: Any) -> None:
@@ -196,23 +196,23 @@ def shims() -> Objects:
 
 
 def holds_lambda(error: Exception) -> bool:
-    """Tell whether Keras refused a file because it contains code."""
+    """Tell whether Keras rejected a file because it contains code."""
     text = str(error)
     return "safe_mode" in text or "unsafe deserialization" in text.lower()
 
 
 def holds_weights_only(error: Exception) -> bool:
-    """Tell whether a file was refused because it has no architecture."""
+    """Tell whether a file was rejected because it contains no architecture."""
     return "No model config found" in str(error)
 
 
 def missing_class(error: BaseException | None) -> str:
-    """Return the full name of the class or function that Keras looked for in vain, such as ``package>Name``, or ""."""
+    """Return the full name of the class or function that Keras did not find, such as ``package>Name``, or ""."""
     while error is not None:
         text = str(error)
         found = LOCATED.search(text) or UNKNOWN.search(text)
         if found:
-            # Where Keras names it by halves, the configuration that it quotes has the whole.
+            # If Keras gives only part of the name, the configuration in its message contains the full name.
             whole = re.search(rf"'registered_name': '([^']+>{re.escape(found[1])})'", text)
             return whole[1] if whole else found[1]
         error = error.__cause__ or error.__context__
@@ -220,7 +220,7 @@ def missing_class(error: BaseException | None) -> str:
 
 
 def unreadable(file: Path, error: Exception) -> ModelError:
-    """Return the sentence for a file that Keras 3 refuses."""
+    """Return the error for a file that Keras 3 can't read."""
     if holds_lambda(error):
         return ModelError(
             f"{file.name} contains Python code (a Lambda layer or the like), which runs when the model is loaded. "

@@ -1,4 +1,4 @@
-"""What the axes of a tensor stand for: rows and columns of the image, whatever they were reshaped into."""
+"""Track which axes of a tensor correspond to rows and columns of the image, even after reshapes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ ROWS, COLUMNS = 0, 1
 
 @dataclass(frozen=True)
 class Factor:
-    """Part of an axis: ``size`` values, at steps of ``step`` pixels over one side of the image.
+    """A factor of an axis: ``size`` values at a distance of ``step`` pixels along one side of the image.
 
-    A value's place along a side is the sum of what all factors of that side say: a row of windows starts at the centre
-    of the first window, and the rows within a window from its centre on.
+    The position of a value along a side is the sum over all factors of that side. For example, if rows are split into
+    windows, the outer factor gives the centre of a window, and the inner one the offset of a row from the centre.
 
     Attributes:
-        size: how many; None for the batch.
-        side: ROWS, COLUMNS, or None for channels and all else.
-        start: the place of the first value in pixels.
-        step: from one to the next in pixels.
+        size: the number of values; None for the batch.
+        side: ROWS, COLUMNS, or None for channels and other axes.
+        start: the position of the first value, in pixels.
+        step: the distance between neighbouring values, in pixels.
     """
 
     size: int | None
@@ -33,32 +33,32 @@ class Factor:
     step: float = 0.0
 
     def moved(self, cells: float, scale: float, size: int) -> Factor:
-        """Return the factor whose value i lies where this one has the value ``cells + i * scale``."""
+        """Return the factor whose value i has the position of this one's (fractional) value ``cells + i * scale``."""
         return replace(self, size=size, start=self.start + cells * self.step, step=self.step * scale)
 
 
-#: The factors of one axis, the outermost first; one of size 1 has none.
+#: The factors of one axis, the outermost first; an axis of length 1 has none.
 Axis = tuple[Factor, ...]
 Layout = tuple[Axis, ...]
 
 
 def plain(size: int | None) -> Axis:
-    """Return an axis that stands for nothing in the image."""
+    """Return an axis of this length that corresponds to no side of the image."""
     return () if size == 1 else (Factor(size),)
 
 
 def single(axis: Axis, size: int | None) -> Factor:
-    """Return an axis as one factor; one without a side where its values do not lie in a row."""
+    """Return an axis as one factor; without a side if its values are not evenly spaced."""
     return reduce(merged, axis) if axis else Factor(size)
 
 
 def merged(outer: Factor, inner: Factor) -> Factor:
-    """Return two factors as one."""
+    """Return the factor of a product of two; without a side if the values are not evenly spaced."""
     if outer.size is None or inner.size is None:
         return Factor(None)
     size = outer.size * inner.size
     if outer.side is not None and inner.side is None:
-        # Each value was repeated, or holds several that lie next to each other: they share its cell.
+        # Each value was repeated or expanded to several neighbouring values, which share its cell.
         step = outer.step / inner.size
         return Factor(size, outer.side, outer.start - outer.step / 2 + step / 2, step)
     if outer.side == inner.side is not None and math.isclose(outer.step, inner.step * inner.size):
@@ -67,18 +67,18 @@ def merged(outer: Factor, inner: Factor) -> Factor:
 
 
 def split(factor: Factor, inner: int) -> tuple[Factor, Factor]:
-    """Return one factor as two, the second of ``inner`` values, around whose centre the first one counts."""
+    """Split a factor into an outer one of the centres and an inner one of ``inner`` values around each centre."""
     centre = (inner - 1) / 2 * factor.step
     outer = Factor((factor.size or 1) // inner, factor.side, factor.start + centre, factor.step * inner)
     return outer, Factor(inner, factor.side, -centre, factor.step)
 
 
 def reshaped(layout: Layout, shape: Sequence[int | None]) -> Layout | None:
-    """Return the layout of the same values in another shape, or None where it can't be told."""
+    """Return the layout of the same values in another shape, or None if it can't be determined."""
     factors = [factor for factor in chain.from_iterable(layout) if factor.size != 1]
     after: list[Axis] = []
     sizes = list(shape)
-    # The batch comes first, and with it whatever was folded into it; all else is counted from the end.
+    # The batch axis is first and may contain other factors. The other axes are matched from the end.
     front = sizes.index(None) if None in sizes else -1
     if sizes.count(None) > 1 or front > 0:
         return None
@@ -94,7 +94,7 @@ def reshaped(layout: Layout, shape: Sequence[int | None]) -> Layout | None:
 
 
 def take(factors: list[Factor], size: int) -> Axis | None:
-    """Take factors of so many values from the end of a list, or return None if they can't be parted so."""
+    """Remove factors of ``size`` values in total from the end of a list and return them, or None if impossible."""
     found: list[Factor] = []
     while size > 1:
         if not factors or factors[-1].size is None:
@@ -115,14 +115,14 @@ def take(factors: list[Factor], size: int) -> Axis | None:
 
 
 def joined(layouts: Sequence[Layout], rank: int) -> Layout | None:
-    """Return what the axes stand for where tensors are joined value by value, the smaller ones repeated."""
+    """Return the layout of an elementwise operation on tensors with broadcasting."""
     return tuple(
         common([layout[axis - rank] for layout in layouts if len(layout) >= rank - axis]) for axis in range(rank)
     )
 
 
 def common(axes: Sequence[Axis]) -> Axis:
-    """Return what an axis stands for in all of some tensors; where they lie within a cell of each other, the mean."""
+    """Return the common factors of an axis of several tensors: the mean if they are within a cell of each other."""
     largest = max(map(values, axes))
     known = [axis for axis in axes if values(axis) == largest and any(factor.side is not None for factor in axis)]
     if not known:
@@ -133,12 +133,12 @@ def common(axes: Sequence[Axis]) -> Axis:
 
 
 def values(axis: Axis) -> int:
-    """Return how many values an axis has; the batch counts as one."""
+    """Return the number of values of an axis; the batch counts as one."""
     return math.prod(factor.size or 1 for factor in axis)
 
 
 def mean(factors: Sequence[Factor]) -> Factor:
-    """Return the factor in the middle of some, or one that stands for nothing where they are not alike."""
+    """Return the mean of similar factors, or a factor without a side if they are not similar."""
     first = factors[0]
     starts = [factor.start for factor in factors]
     alike = all(
@@ -150,7 +150,7 @@ def mean(factors: Sequence[Factor]) -> Factor:
 
 
 def place_of(layout: Layout | None, shape: Sequence[int | None]) -> Place | None:
-    """Return where the cells of feature maps ``(N, h, w, c)`` lie, or None."""
+    """Return the position in the image of the cells of feature maps ``(N, h, w, c)``, or None if it is unknown."""
     if layout is None or len(layout) != 4:
         return None
     down, right = (single(axis, size) for axis, size in zip(layout[1:3], shape[1:3], strict=True))

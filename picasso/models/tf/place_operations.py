@@ -1,4 +1,4 @@
-"""What single operations of a graph do to the place of values in the image: one function for each kind."""
+"""The effect of single operations of a graph on the layout of a tensor: one function for each kind of operation."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Known = Layout | None
 WINDOWED = {"AvgPool", "Conv2D", "DepthwiseConv2dNative", "MaxPool"}
 RESIZING = {"ResizeArea", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor"}
 PADDING = {"Pad", "PadV2", "MirrorPad"}
-# The largest part of what is concatenated that may lie elsewhere, such as rows mirrored at the edges.
+# The maximum fraction of concatenated values outside the line of the largest part, such as rows mirrored at the edges.
 MIRRORED = 0.25
 REDUCING = {"All", "Any", "Max", "Mean", "Min", "Prod", "Sum"}
 PRODUCTS = {"BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul"}
 RESHAPING = {"ExpandDims", "Reshape", "Squeeze"}
-# Operations on each value by itself, on several at the same place, or along channels.
+# Operations on single values, on several values at the same place, or along channels.
 POINTWISE = {
     "Abs", "Add", "AddN", "AddV2", "BiasAdd", "BroadcastTo", "Cast", "Ceil", "CheckNumerics", "ClipByValue", "Cos",
     "DivNoNan", "Elu", "EnsureShape", "Erf", "Erfc", "Exp", "Expm1", "FakeQuantWithMinMaxVars", "Floor", "FloorDiv",
@@ -32,12 +32,12 @@ POINTWISE = {
 
 
 def sizes(tensor: Any) -> list[int | None]:
-    """Return the sizes of a tensor's axes as far as they are known; [] for an unknown rank."""
+    """Return the lengths of a tensor's axes, None if unknown; [] for an unknown rank."""
     return list(tensor.shape.as_list()) if tensor.shape.rank else []
 
 
 def static(tensor: Any) -> list[int] | None:
-    """Return the integers that a tensor holds whatever the image, or None."""
+    """Return the integers in a constant tensor, or None if it is not constant."""
     value = tf.get_static_value(tensor)
     return None if value is None else [int(one) for one in np.ravel(value)]
 
@@ -48,13 +48,13 @@ def along(layout: Layout, axes: Mapping[int, Axis]) -> Layout:
 
 
 def spatial(operation: Any) -> tuple[int, int]:
-    """Return which two axes are rows and columns."""
+    """Return the indices of the axes of rows and columns."""
     first = 2 if operation.get_attr("data_format") == b"NCHW" else 1
     return first, first + 1
 
 
 def moved(operation: Any, layout: Layout, moves: Mapping[int, tuple[float, float]]) -> Layout:
-    """Return the layout behind an operation that gives, along some axes, value i at ``cells + i * scale`` before."""
+    """Return the layout after an operation whose value i along some axes is at ``cells + i * scale`` of its input."""
     before, after = sizes(operation.inputs[0]), sizes(operation.outputs[0])
     if operation.type == "Conv2DBackpropInput":
         before = sizes(operation.inputs[2])
@@ -66,7 +66,7 @@ def moved(operation: Any, layout: Layout, moves: Mapping[int, tuple[float, float
 
 
 def window(operation: Any, index: int, kernel: Sequence[int | None]) -> tuple[int, int, int]:
-    """Return the length of a window with its gaps, its stride, and the padding before the first one, along an axis."""
+    """Return the length of a window including gaps, its stride, and the padding before the first value, on an axis."""
     axis = spatial(operation)[index]
     stride = int(operation.get_attr("strides")[axis])
     if "Conv" in operation.type:
@@ -85,7 +85,7 @@ def window(operation: Any, index: int, kernel: Sequence[int | None]) -> tuple[in
 
 
 def windows(operation: Any, layout: Layout) -> Layout:
-    """Follow a convolution or a pooling: a value lies where the centre of its window is."""
+    """Return the layout after a convolution or a pooling: the position of a value is the centre of its window."""
     kernel = sizes(operation.inputs[1])[:2] if "Conv" in operation.type else []
     moves = {}
     for index, axis in enumerate(spatial(operation)):
@@ -95,7 +95,7 @@ def windows(operation: Any, layout: Layout) -> Layout:
 
 
 def spread(operation: Any, layout: Layout) -> Layout:
-    """Follow a transposed convolution: the other way round, the window's centre is at the value that it came from."""
+    """Return the layout after a transposed convolution: each input value is at the centre of its window of outputs."""
     moves = {}
     for index, axis in enumerate(spatial(operation)):
         span, stride, padded = window(operation, index, sizes(operation.inputs[1])[:2])
@@ -104,13 +104,13 @@ def spread(operation: Any, layout: Layout) -> Layout:
 
 
 def channelled(operation: Any, layout: Layout) -> Layout:
-    """Return a layout whose channels stand for nothing in the image, as behind a convolution."""
+    """Return a layout whose channels have no position in the image, as after a convolution."""
     (channels,) = {1, 2, 3} - set(spatial(operation))
     return along(layout, {channels: plain(sizes(operation.outputs[0])[channels])})
 
 
 def resized(operation: Any, layout: Layout) -> Layout:
-    """Follow a resize, by which of the input's places its values are taken from."""
+    """Return the layout after a resize, from the positions in the input at which its values are sampled."""
     before, after = sizes(operation.inputs[0]), sizes(operation.outputs[0])
     names = {attribute.name for attribute in operation.op_def.attr}
     half = "half_pixel_centers" in names and operation.get_attr("half_pixel_centers")
@@ -131,7 +131,7 @@ def resized(operation: Any, layout: Layout) -> Layout:
 
 
 def padded(operation: Any, layout: Layout) -> Known:
-    """Follow padding."""
+    """Return the layout after padding."""
     amounts = static(operation.inputs[1])
     if amounts is None:
         return None
@@ -139,7 +139,7 @@ def padded(operation: Any, layout: Layout) -> Known:
 
 
 def cut(operation: Any, layout: Layout) -> Known:
-    """Follow a Slice."""
+    """Return the layout after a Slice."""
     starts = static(operation.inputs[1])
     if starts is None:
         return None
@@ -147,7 +147,7 @@ def cut(operation: Any, layout: Layout) -> Known:
 
 
 def strided(operation: Any, layout: Layout) -> Known:
-    """Follow ``x[:, 4:-4]``, ``x[:, ::-1]``, ``x[:, 0]`` and ``x[..., None]``."""
+    """Return the layout after a StridedSlice: ``x[:, 4:-4]``, ``x[:, ::-1]``, ``x[:, 0]`` or ``x[..., None]``."""
     starts, steps = static(operation.inputs[1]), static(operation.inputs[3])
     if starts is None or steps is None:
         return None
@@ -178,7 +178,7 @@ def strided(operation: Any, layout: Layout) -> Known:
 
 
 def flipped(operation: Any, layout: Layout) -> Known:
-    """Follow a flip."""
+    """Return the layout after a flip."""
     axes, shape = static(operation.inputs[1]), sizes(operation.inputs[0])
     if axes is None:
         return None
@@ -186,13 +186,13 @@ def flipped(operation: Any, layout: Layout) -> Known:
 
 
 def transposed(operation: Any, layout: Layout) -> Known:
-    """Follow a permutation of the axes."""
+    """Return the layout after a permutation of the axes."""
     order = static(operation.inputs[1])
     return None if order is None else tuple(layout[axis] for axis in order)
 
 
 def reduced(operation: Any, layout: Layout) -> Known:
-    """Follow a mean or the like over some axes."""
+    """Return the layout after a reduction over some axes, such as a mean."""
     named = static(operation.inputs[1])
     if named is None:
         return None
@@ -203,38 +203,38 @@ def reduced(operation: Any, layout: Layout) -> Known:
 
 
 def tiled(operation: Any, layout: Layout) -> Known:
-    """Follow a repetition; by its sizes, because how often is not always a constant."""
+    """Return the layout after a Tile, from the shapes, because the multiples are not always constant."""
     before, after = sizes(operation.inputs[0]), sizes(operation.outputs[0])
     return along(layout, {axis: plain(now) for axis, now in enumerate(after) if now != before[axis]})
 
 
 def packed(operation: Any, layout: Layout) -> Layout:
-    """Follow a stack of tensors along a new axis."""
+    """Return the layout after stacking tensors along a new axis."""
     axis = int(operation.get_attr("axis")) % (len(layout) + 1)
     return (*layout[:axis], plain(len(operation.inputs)), *layout[axis:])
 
 
 def unpacked(operation: Any, layout: Layout) -> list[Known]:
-    """Follow the parting of a tensor along an axis that goes."""
+    """Return the layouts of the outputs of an Unpack, which removes an axis."""
     axis = int(operation.get_attr("axis")) % len(layout)
     return [(*layout[:axis], *layout[axis + 1 :])] * len(operation.outputs)
 
 
 def blocks_to_channels(operation: Any, layout: Layout) -> Layout:
-    """Follow SpaceToDepth: a value lies at the centre of its block."""
+    """Return the layout after SpaceToDepth: the position of a value is the centre of its block."""
     side = int(operation.get_attr("block_size"))
     return channelled(operation, moved(operation, layout, dict.fromkeys(spatial(operation), ((side - 1) / 2, side))))
 
 
 def channels_to_blocks(operation: Any, layout: Layout) -> Layout:
-    """Follow DepthToSpace: the values of a block share the cell that they came from."""
+    """Return the layout after DepthToSpace: the values of a block share the cell of their input."""
     side = int(operation.get_attr("block_size"))
     moves = dict.fromkeys(spatial(operation), (0.5 / side - 0.5, 1 / side))
     return channelled(operation, moved(operation, layout, moves))
 
 
 def sparser(operation: Any, layout: Layout) -> Known:
-    """Follow the first half of a dilated convolution; of the parts of the batch, the first counts."""
+    """Return the layout after SpaceToBatchND, before a dilated convolution, for the first part of the batch."""
     sides, amounts = static(operation.inputs[1]), static(operation.inputs[2])
     if not sides or amounts is None:
         return None
@@ -242,7 +242,7 @@ def sparser(operation: Any, layout: Layout) -> Known:
 
 
 def denser(operation: Any, layout: Layout) -> Known:
-    """Follow the second half."""
+    """Return the layout after BatchToSpaceND, after a dilated convolution."""
     sides, amounts = static(operation.inputs[1]), static(operation.inputs[2])
     if not sides or amounts is None:
         return None
@@ -252,7 +252,7 @@ def denser(operation: Any, layout: Layout) -> Known:
 
 
 def parts(operation: Any, layout: Layout) -> Known | list[Known]:
-    """Follow a split into several tensors."""
+    """Return the layouts of the outputs of a split."""
     first = operation.type == "Split"
     chosen = static(operation.inputs[0 if first else 2])
     if chosen is None:
@@ -268,7 +268,7 @@ def parts(operation: Any, layout: Layout) -> Known | list[Known]:
 
 
 def concatenated(operation: Any, before: Sequence[Known]) -> Known:
-    """Follow a concatenation; along rows or columns, the largest part says where all lie, if few lie elsewhere."""
+    """Return the layout after a concatenation; along rows or columns, that of the largest part if most values fit."""
     last = operation.type == "ConcatV2"
     chosen = static(operation.inputs[-1 if last else 0])
     operands = list(zip(operation.inputs, before, strict=True))[: -1 if last else None][0 if last else 1 :]
@@ -296,7 +296,7 @@ def concatenated(operation: Any, before: Sequence[Known]) -> Known:
 
 
 def elsewhere(parts: Sequence[tuple[int, Factor]], line: Factor) -> int:
-    """Return how many values of some parts, each with the number of its first value, do not lie on a line."""
+    """Return the number of values of some parts that are not on a line; each part has the index of its first value."""
     return sum(
         part.size or 0
         for start, part in parts
@@ -307,7 +307,7 @@ def elsewhere(parts: Sequence[tuple[int, Factor]], line: Factor) -> int:
 
 
 def product(operation: Any, before: Sequence[Known]) -> Known:
-    """Follow a matrix product: rows as in the first operand, columns as in the second."""
+    """Return the layout after a matrix product: the rows of the first operand, the columns of the second."""
     batched = operation.type.startswith("Batch")
     names = ("adj_x", "adj_y") if batched else ("transpose_a", "transpose_b")
     one, two = (
@@ -323,7 +323,7 @@ def product(operation: Any, before: Sequence[Known]) -> Known:
 
 
 def summed(operation: Any, before: Sequence[Known]) -> Known:
-    """Follow an Einsum: an axis of the result is that of the operands with the same letter."""
+    """Return the layout after an Einsum: an axis of the result is that of the operands with the same letter."""
     equation = operation.get_attr("equation").decode().replace(" ", "")
     operands, result = equation.split("->")
     if "." in equation:
@@ -340,22 +340,22 @@ def summed(operation: Any, before: Sequence[Known]) -> Known:
 
 
 def copied(_: Any, before: Sequence[Known]) -> list[Known]:
-    """Follow an operation that gives its inputs as they are."""
+    """Return the layouts after an operation that copies its inputs."""
     return list(before)
 
 
 def pointwise(operation: Any, before: Sequence[Known]) -> Known:
-    """Follow what is done value by value."""
+    """Return the layout after an elementwise operation."""
     known = [layout for layout in before if layout is not None]
     return joined(known, operation.outputs[0].shape.rank) if known else None
 
 
 def regrouped(operation: Any, layout: Layout) -> Known:
-    """Follow a reshape."""
+    """Return the layout after a reshape."""
     return reshaped(layout, sizes(operation.outputs[0]))
 
 
-#: Operations whose layout depends on all their inputs, and those for which the first that has one is enough.
+#: Operations whose layout depends on all inputs, and operations whose layout depends on the first input that has one.
 OF_ALL: dict[str, Callable[[Any, Sequence[Known]], Known | list[Known]]] = {
     **dict.fromkeys(POINTWISE, pointwise),
     **dict.fromkeys(PRODUCTS, product),

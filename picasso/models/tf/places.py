@@ -1,8 +1,8 @@
-"""Where in the image the cells of feature maps lie, followed from the input through strides, padding and cropping.
+"""The position of feature map cells in the image, propagated from the input through strides, padding and cropping.
 
-The recursion of the starts and steps is that of Araujo, Norris & Sim, *Computing receptive fields of convolutional
-neural networks*, Distill 2019, for more operations than convolutions and pooling. Where an operation before the first
-weights is not known, such as a crop that depends on a condition, where its values come from is tried.
+The recursion of starts and steps is that of Araujo, Norris & Sim, *Computing receptive fields of convolutional neural
+networks*, Distill 2019, extended to more operations than convolutions and pooling. If an operation before the first
+weights is unknown, such as a crop that depends on a condition, the position of its values is measured.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from picasso.models.tf.place_operations import OF_ALL, OF_ONE, PRODUCTS, Known, 
 
 log = logging.getLogger(__name__)
 
-#: Tries where the cells of a tensor ``(N, h, w, c)`` come from.
+#: Measures the position in the image of the cells of a tensor ``(N, h, w, c)``.
 Probe = Callable[[Any], Place | None]
 
-# Operations with weights: what lies behind them is too large to be tried.
+# Operations with weights. Positions after them are not measured, because that takes too long.
 WEIGHTED = {"Conv2D", "Conv2DBackpropInput", "DepthwiseConv2dNative", "Einsum", *PRODUCTS}
 
 
 def places(inputs: Any, downstream: Iterable[Any], tensors: Mapping[str, Any], probe: Probe) -> dict[str, Place | None]:
-    """Return where the cells of feature maps lie in the image; None where that is not known.
+    """Return the position of the cells of feature maps in the image, by name; None if it is unknown.
 
     Args:
-        inputs: the operation that takes the images.
+        inputs: the input operation of the images.
         downstream: all operations that depend on it, in any order.
         tensors: the feature maps ``(N, h, w, c)`` by name.
-        probe: tries it, for tensors before the first weights.
+        probe: measures the position, for tensors before the first weights.
     """
     dependent = set(downstream)
     walk = Walk(inputs, probe)
@@ -42,7 +42,7 @@ def places(inputs: Any, downstream: Iterable[Any], tensors: Mapping[str, Any], p
 
 
 class Walk:
-    """The layouts of the tensors behind an input, one operation after the other."""
+    """The layouts of the tensors that depend on an input, computed one operation after the other."""
 
     def __init__(self, inputs: Any, probe: Probe) -> None:
         self._probe = probe
@@ -52,18 +52,18 @@ class Walk:
         self._weighted: set[Any] = set()
 
     def layout(self, tensor: Any) -> Known:
-        """Return the layout of a tensor, or None where it has none."""
+        """Return the layout of a tensor, or None if it is unknown."""
         found = self._layouts.get(tensor.op)
         return found[tensor.value_index] if found else None
 
     def take(self, operation: Any) -> None:
-        """Find the layouts of what an operation gives."""
+        """Compute and store the layouts of an operation's outputs."""
         if operation.type in WEIGHTED or any(tensor.op in self._weighted for tensor in operation.inputs):
             self._weighted.add(operation)
         try:
             found = self._follow(operation)
         except (AttributeError, LookupError, ValueError, TypeError, ArithmeticError) as error:
-            # Operands that are not as they should be: then nothing is known, and loading goes on.
+            # For unexpected operands the layout is unknown, and loading continues.
             log.debug("where the values of %s lie is not known: %r", operation.name, error)
             found = None
         if not isinstance(found, list):
@@ -73,7 +73,7 @@ class Walk:
         self._layouts[operation] = found
 
     def _tried(self, tensor: Any) -> Known:
-        """Return the layout of a tensor before the first weights by trying."""
+        """Return the measured layout of a tensor before the first weights, or None."""
         shape = sizes(tensor)
         if len(shape) != 4 or None in shape[1:] or shape[1] * shape[2] == 1 or not tensor.dtype.is_floating:  # type: ignore[operator]
             return None
@@ -84,7 +84,7 @@ class Walk:
         return (plain(shape[0]), *((Factor(*axis),) for axis in axes), plain(shape[3]))
 
     def _follow(self, operation: Any) -> Known | list[Known]:
-        """Return the layout of the first output, or of all; None where they can't be told."""
+        """Return the layout of the first output, or of all; None if it can't be determined."""
         before = [self.layout(tensor) for tensor in operation.inputs]
         if operation.type in OF_ALL:
             return OF_ALL[operation.type](operation, before)

@@ -1,4 +1,4 @@
-"""Where a tensor's values come from, tried: rows and columns of an image are changed, one after the other."""
+"""Measure the position of a tensor's values in the image, by changing rows and columns of an image in turn."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from picasso.models.arrays import Array, Shape, fill_up
 from picasso.models.info import Place
 
-# Into how many bands an image is parted along each side, and how many images are tried at once.
+# The number of bands that an image is divided into along each side, and the batch size.
 BANDS, AT_ONCE = 64, 16
-# The largest denominator of a step that is taken for exact.
+# The maximum denominator of a step that is rounded to a simple fraction.
 DENOMINATOR = 8
-# Pixel values up to which the images go; a layer that cuts values off at 1 may not see the first.
+# The maximum pixel values of the images; a layer that clips at 1 may not respond to the first.
 SCALES = (255.0, 1.0)
 
 
 def tried(answer: Callable[[Array], Array], shape: Shape, batch: int | None) -> Place | None:
-    """Return where the cells of a tensor lie in the image, or None where they do not lie in straight rows.
+    """Return the position of a tensor's cells in the image, or None if they are not evenly spaced.
 
     Args:
-        answer: gives the tensor ``(n, h, w, c)`` for some inputs ``(n, H, W, C)``.
-        shape: ``(H, W, C)``.
-        batch: how many inputs are answered at once, or None for any number.
+        answer: computes the tensor ``(n, h, w, c)`` for inputs ``(n, H, W, C)``.
+        shape: the shape ``(H, W, C)`` of an input.
+        batch: the fixed batch size, or None.
     """
     for scale in SCALES:
         lines = [line(*one) for one in changes(answer, shape, batch, scale)]
@@ -38,7 +38,7 @@ def tried(answer: Callable[[Array], Array], shape: Shape, batch: int | None) -> 
 def changes(
     answer: Callable[[Array], Array], shape: Shape, batch: int | None, scale: float
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Yield for rows and columns the centres of the bands ``(b,)``, and how much each changes each cell, ``(b, h)``."""
+    """Yield, for rows and columns, the centres of b bands ``(b,)`` and the change of each cell by each, ``(b, h)``."""
     generator = np.random.default_rng(0)
     image, other = (np.asarray(scale * generator.random(shape), np.float32) for _ in range(2))
 
@@ -60,10 +60,10 @@ def changes(
 
 
 def line(centres: NDArray[np.float64], changed: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Return the place of the first cell and the step to the next, in pixels, or None where they are on no line."""
+    """Return the position of the first cell and the step to the next, in pixels, or None if they fit no line."""
     total = changed.sum(axis=0)
     seen = np.flatnonzero(total > 1e-3 * total.max(initial=0)) if np.isfinite(total).all() else np.zeros(0, int)
-    # At the ends values are cut off or mirrored, so that their centres are not those of whole windows.
+    # The cells at the ends are excluded, because their windows may be cropped or mirrored.
     ends = len(seen) // 8
     seen = seen[ends : len(seen) - ends]
     if len(seen) < 2:
@@ -71,7 +71,7 @@ def line(centres: NDArray[np.float64], changed: NDArray[np.float64]) -> tuple[fl
     places = centres @ changed[:, seen] / total[seen]
     step, start = np.polyfit(seen, places, 1)
     width = centres[-1] - centres[-2] if len(centres) > 1 else 1.0
-    # Nearly all steps are simple fractions; the bands are too wide to tell them from their neighbours.
+    # Nearly all steps are simple fractions, and the bands are too wide to measure them exactly.
     simple = float(Fraction(step).limit_denominator(DENOMINATOR))
     if abs(simple - step) * len(seen) < width / 2:
         step, start = simple, float(np.mean(places - simple * seen))

@@ -1,7 +1,7 @@
-"""How large a part of the image one value of a feature map can depend on.
+"""The receptive field of feature maps: the part of the image that one value can depend on.
 
 The recursion of Araujo, Norris & Sim, *Computing receptive fields of convolutional neural networks*, Distill 2019:
-a window of ``k`` values (with gaps, for dilated ones) at steps of ``j`` pixels adds ``(k - 1) * j`` pixels to the
+a window of ``k`` values (including gaps, for a dilation) at a step of ``j`` pixels adds ``(k - 1) * j`` pixels to the
 field, and a stride of ``s`` multiplies the step by ``s``.
 """
 
@@ -16,30 +16,30 @@ from picasso.models.tf.runtime import tf
 Size = tuple[int, int]
 
 WINDOWED = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "MaxPoolV2", "AvgPool"}
-# Operations on each value by itself, or on the channels of one place, leave the field as it is.
+# Operations on single values, or on the channels of one place, which do not change the field.
 POINTWISE = {
     "Abs", "Add", "AddN", "AddV2", "BiasAdd", "Cast", "CheckNumerics", "ConcatV2", "Elu", "Erf", "Erfc", "Exp", "Expm1",
     "FusedBatchNormV3", "Identity", "IdentityN", "LeakyRelu", "Log", "Log1p", "Maximum", "Minimum", "Mul", "Neg", "Pad",
     "PadV2", "Pow", "RealDiv", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid", "Slice", "Softplus", "Softsign", "Sqrt",
     "Square", "SquaredDifference", "StopGradient", "StridedSlice", "Sub", "Tanh",
 }  # fmt: skip
-# TensorFlow writes a dilated convolution as an ordinary one on every second (third, ...) value, between these two.
+# TensorFlow may express a dilated convolution as one on every second (third, ...) value between these operations.
 SPARSER, DENSER = "SpaceToBatchND", "BatchToSpaceND"
 
 
 @dataclass(frozen=True)
 class Field:
-    """The side of a receptive field and the step between two of them, in pixels; (height, width) each."""
+    """The size of a receptive field and the step between neighbouring ones, (height, width) in pixels each."""
 
     side: Size
     step: Size
 
 
 def receptive_fields(inputs: Any, downstream: Iterable[Any], tensors: Mapping[str, Any]) -> dict[str, Size | None]:
-    """Return the receptive field (height, width) of each tensor in pixels; None where it is the whole image.
+    """Return the receptive field (height, width) of each tensor in pixels; None for the whole image or if unknown.
 
     Args:
-        inputs: the operation that takes the images.
+        inputs: the input operation of the images.
         downstream: all operations that depend on it, in any order.
         tensors: the feature maps by name.
     """
@@ -54,7 +54,7 @@ def receptive_fields(inputs: Any, downstream: Iterable[Any], tensors: Mapping[st
 
 
 def after(operation: Any, sources: list[Field | None]) -> Field | None:
-    """Return the field behind an operation, given those before it; the largest counts."""
+    """Return the field after an operation, from the largest of the fields of its inputs, or None if unknown."""
     fields = [field for field in sources if field is not None]
     if len(fields) < len(sources) or operation.type not in WINDOWED | POINTWISE | {SPARSER, DENSER}:
         return None
@@ -75,7 +75,7 @@ def after(operation: Any, sources: list[Field | None]) -> Field | None:
 
 
 def window_of(operation: Any) -> tuple[Size, Size]:
-    """Return the window (with its gaps) and the stride of a convolution or pooling, (height, width) each."""
+    """Return the window (including gaps) and the stride of a convolution or pooling, (height, width) each."""
     first = 2 if operation.get_attr("data_format") == b"NCHW" else 1
     strides = operation.get_attr("strides")
     if operation.type in ("Conv2D", "DepthwiseConv2dNative"):

@@ -1,4 +1,4 @@
-"""TensorFlow and Keras, imported the way Picasso needs them: the environment is set before, once, here."""
+"""Import TensorFlow and Keras after setting the environment that Picasso needs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from picasso.models.environment import choose_tensorflow, require_versions
 
 require_versions("tensorflow", "keras", "h5py")
 choose_tensorflow()
-# oneDNN is off by default on many CPUs and always faster here.
+# oneDNN is disabled by default on many CPUs, but it is always faster here.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Hold back what is written to standard error, and show it only if an exception ends the block.
+    """Suppress standard error, and print it only if an exception ends the block.
 
-    TensorFlow's C++ reports absent GPUs and its own build options at every start, whatever the log level;
-    a user who only wants to see where a model looks can do nothing about them.
+    TensorFlow's C++ code reports missing GPUs and build options at every start, regardless of the log level. Users can
+    do nothing about them.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
@@ -43,10 +43,10 @@ def held_back() -> Iterator[None]:
 
 @contextmanager
 def standard(library: Any) -> Iterator[None]:
-    """Read and build models of ``library``, Keras or tf_keras, under its own defaults, and restore what was set.
+    """Use the default settings of ``library``, Keras or tf_keras, in a block, and restore the previous ones after it.
 
-    A file says the type and the order of channels of each layer; ``keras.json`` or the program around may say others,
-    which were not in force where the model was trained.
+    A file defines the data type and the data format of each layer. ``keras.json`` or the calling program may set
+    others, which did not apply when the model was trained.
     """
     backend, precision = library.backend, library.mixed_precision
     policy, kept = precision.global_policy(), (backend.floatx(), backend.epsilon(), backend.image_data_format())
@@ -78,13 +78,13 @@ with held_back():
         from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
         from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
 
-        # The first look for devices is reported too.
+        # The first search for devices writes messages too.
         tf.config.list_physical_devices()
 if unusable:
     raise ModelError(unusable)
 
 tf1 = tf.compat.v1
-# The TensorFlow 1 calls that old checkpoints need are deprecated on purpose.
+# Suppresses the deprecation warnings of the TensorFlow 1 functions that old checkpoints need.
 tf.get_logger().setLevel("ERROR")
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What a Keras file says of the loss that its model was trained with, which tells scores from measurements."""
+"""Read the training loss from a Keras file, which distinguishes classifiers from regressions."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ REGRESSIONS = {
 
 
 def training_of(file: Path) -> Training | None:
-    """Return what a model file was trained for, or None where it does not say, or of several outputs.
+    """Return the task that a model was trained for, or None if the file does not state it or has several losses.
 
-    A cross-entropy counts only if it takes logits: it is asked about outputs that have no softmax or sigmoid.
+    A cross-entropy counts only with ``from_logits=True``, because the result is used for outputs without a softmax or
+    sigmoid.
     """
     try:
         loss = stored_loss(file)
     except Exception:
-        # Loading the file says what is wrong with it.
+        # Errors in the file are reported when it is loaded.
         return None
     options = loss.get("config", {}) if isinstance(loss, dict) else {}
     name = loss.get("class_name", "") if isinstance(loss, dict) else loss
@@ -47,7 +48,7 @@ def training_of(file: Path) -> Training | None:
 
 
 def stored_loss(file: Path) -> Any:
-    """Return the loss as a file describes it: its name, or its class and arguments."""
+    """Return the loss in a file: its name, or a dictionary of its class and arguments."""
     if file.suffix == ".keras":
         with zipfile.ZipFile(file) as archive:
             return json.loads(archive.read("config.json"))["compile_config"]["loss"]

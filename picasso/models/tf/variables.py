@@ -1,7 +1,7 @@
-"""Which values of a checkpoint the variables of a TensorFlow graph take.
+"""Read the values of a TensorFlow graph's variables from a checkpoint.
 
-A graph restores its variables by operations of its own, which may do anything. So they are read, not run: they say
-under which name each variable was saved, and a tensor reader reads the values by these names.
+A graph contains operations that restore its variables, and these could do anything. So they are parsed instead of run:
+they define the key of each variable in the checkpoint, and a checkpoint reader reads the values by these keys.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from picasso.models.tf.runtime import tf, tf1
 VARIABLES = ("VarHandleOp", "Variable", "VariableV2")
 ASSIGNING = ("Assign", "AssignVariableOp")
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-# What may stand between a restored value and its variable.
+# The operations that are allowed between a restored value and its variable.
 BETWEEN = ("Identity", "Reshape", "Cast")
 
 Nodes = Mapping[str, Any]
 
 
 class Source(NamedTuple):
-    """Where the value of a variable lies: its key, and which part of the tensor, as ``"20 10 0,5:-"``, or ""."""
+    """The source of a variable's value: its key in the checkpoint, and the part of the tensor, see :func:`part_of`."""
 
     key: str
     part: str = ""
 
 
 def values(graph: Any, prefix: Path, names: Collection[str], label: str) -> dict[str, Array]:
-    """Return the values of variables.
+    """Return the values of variables by name.
 
     Args:
         graph: a MetaGraphDef.
-        prefix: what the names of the checkpoint's files begin with.
-        names: the operations that are the variables.
-        label: how error messages name the model.
+        prefix: the common prefix of the checkpoint's files.
+        names: the names of the variables' operations.
+        label: the name of the model in error messages.
 
     Raises:
-        ModelError: the checkpoint does not hold one of them.
+        ModelError: the checkpoint has no index, or no value for one of them.
     """
     if not names:
         return {}
-    # Without an index, TensorFlow looks for files of an older format, which nobody has scanned.
+    # Without an index, TensorFlow would look for files of an older format, which are not scanned.
     if not Path(f"{prefix}.index").is_file():
         raise ModelError(
             f"The values of the variables of {label} are missing: there is no {prefix.name}.index; copy the model "
@@ -65,11 +65,12 @@ def values(graph: Any, prefix: Path, names: Collection[str], label: str) -> dict
 
 
 def part_of(value: Array, part: str) -> Array:
-    """Return the part of a tensor that a partitioned variable takes.
+    """Return the part of a tensor that belongs to a partitioned variable.
 
     Args:
-        value: the whole.
-        part: its shape, and for each axis ``start,length`` or ``-`` for all of it, such as ``"20 10 0,5:-"``.
+        value: the whole tensor.
+        part: the shape of the whole, then ``start,length`` for each axis or ``-`` for all of it, such as
+            ``"20 10 0,5:-"``; "" for the whole tensor.
     """
     if not part:
         return value
@@ -80,11 +81,11 @@ def part_of(value: Array, part: str) -> Array:
 
 
 def sources(definition: Any, operation: str) -> dict[str, Source]:
-    """Return where the value of each variable lies, as the operation that restores them all says.
+    """Return the source of each variable's value, according to the operation that restores all variables.
 
     Args:
         definition: a GraphDef.
-        operation: the name of the operation, which may be "" for none.
+        operation: the name of the operation, or "" for none.
     """
     nodes = {node.name: node for node in definition.node}
     functions = {function.signature.name: function for function in definition.library.function}
@@ -114,13 +115,13 @@ def sources(definition: Any, operation: str) -> dict[str, Source]:
 
 
 def assigned(node: Any, nodes: Nodes) -> Iterator[tuple[str, Source]]:
-    """Yield the variable that an operation assigns to, and where its value lies, if it comes from a checkpoint."""
+    """Yield the variable that an operation assigns to, with the source of its value, if that is a checkpoint."""
     if len(node.input) < 2:
         return
     restored, source = followed(node.input[1], nodes, BETWEEN)
     if source is None or source.op != "RestoreV2":
         return
-    # As ``save/RestoreV2:3``, or in a function ``RestoreV2:tensors:3``.
+    # Outputs are named ``save/RestoreV2:3``, or in a function ``RestoreV2:tensors:3``.
     number = restored.rpartition(":")[2]
     position = int(number) if ":" in restored and number.isdecimal() else 0
     keys, parts = (texts(nodes.get(base(name))) for name in source.input[1:3])
@@ -130,21 +131,21 @@ def assigned(node: Any, nodes: Nodes) -> Iterator[tuple[str, Source]]:
 
 
 def texts(node: Any) -> list[str]:
-    """Return the values of a constant of texts."""
+    """Return the values of a string constant; [] for other nodes."""
     if node is None or node.op != "Const":
         return []
     return [value.decode("utf-8", "replace") for value in tf.make_ndarray(node.attr["value"].tensor).ravel()]
 
 
 def origin(name: str, nodes: Nodes) -> str:
-    """Return the operation whose result is handed on under a name."""
+    """Return the name of the operation whose result an input refers to, through copies."""
     return base(followed(name, nodes, ("Identity",))[0])
 
 
 def followed(name: str, nodes: Nodes, between: Collection[str]) -> tuple[str, Any]:
-    """Return the tensor that is handed on by operations of some kinds, and the operation that gives it, if any."""
+    """Return the tensor at the start of a chain of operations of some kinds, and its operation, if any."""
     seen = set[str]()
-    # A file may hold a circle.
+    # A file may contain a cycle.
     while (node := nodes.get(base(name))) is not None and node.op in between and node.input and node.name not in seen:
         seen.add(node.name)
         name = node.input[0]
@@ -152,5 +153,5 @@ def followed(name: str, nodes: Nodes, between: Collection[str]) -> tuple[str, An
 
 
 def base(name: str) -> str:
-    """Return the name of the operation that an input names."""
+    """Return the name of the operation of an input, without the index of the output."""
     return name.lstrip("^").partition(":")[0]

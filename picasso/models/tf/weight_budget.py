@@ -1,4 +1,4 @@
-"""A bound on the weights that layers make while a model is built, which its description alone decides."""
+"""Limit the size of the weights that layers create while a model is built from its configuration."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ BYTES_PER_VALUE = 4
 
 @contextmanager
 def budget(library: Any, limits: Limits, *files: Path) -> Iterator[None]:
-    """Let the layers of ``library``, Keras or tf_keras, make no more weights than fit files of this size.
+    """Limit the size of the weights that layers of ``library``, Keras or tf_keras, create in a block.
 
-    Their values are drawn at random before those in the file are looked at: two lines of JSON may ask for gigabytes.
-    Models that another thread builds meanwhile count, too.
+    The limit is ``ratio`` times the size of the files, but at least ``free_megabytes`` and at most ``megabytes``.
+    Weights are initialized at random before those in the file are read, so that two lines of JSON could allocate
+    gigabytes. Models that another thread builds at the same time count too.
 
     Raises:
-        ModelError: the layers make more; they are not made.
+        ModelError: the limit would be exceeded; the weights are not created.
     """
     size = sum(file.stat().st_size for file in files)
     free, most = limits.free_megabytes * 1_000_000, limits.megabytes * 1_000_000
