@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-#: Half the spacing of float32 numbers just below 2: the rounding error of numbers near 1.
+#: Half the spacing of float32 numbers from 1 to 2: their maximum rounding error.
 ROUNDING = 2.0**-24
 
 

@@ -94,7 +94,7 @@ class Answers:
         return self.count > 1 and bool(self.values.max() <= 1e-6 and off < TOLERANCE)
 
     def have_length_1(self) -> bool:
-        """Tell whether the values of each image have the Euclidean norm 1, ignoring images with values of 0 only."""
+        """Tell whether the values of each image have the Euclidean norm 1, ignoring images with a norm near 0."""
         lengths = np.linalg.norm(self.values, axis=1)
         some = lengths[lengths > 1e-3]
         return self.count > 1 and some.size > 0 and bool(np.abs(some - 1).max() < TOLERANCE)

@@ -129,7 +129,7 @@ def attributes(node: Any) -> dict[str, Any]:
 
 
 def linear(kind: str, inputs: list[str], given: dict[str, Any]) -> Operation:
-    """Return the operation of a layer with weights, with the axis of the weights that is summed over, if known."""
+    """Return a layer with weights: its number is 0 or 1 for results along the last or first axis of the weights."""
     if kind == "Conv":
         return Operation("linear", inputs, (1,) if given.get("group", 1) == 1 else ())
     usual = given.get("alpha", 1.0) == given.get("beta", 1.0) == 1 and not given.get("transA")
