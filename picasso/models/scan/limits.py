@@ -30,7 +30,7 @@ class Limits:
 
     @classmethod
     def of(cls, megabytes: int) -> Limits:
-        """Return the limits for a value of MODEL_MB; above the default, all but json_depth and findings grow with it."""
+        """Return the limits for a value of MODEL_MB; above the default, the others except json_depth and findings grow."""
         factor = max(1.0, megabytes / cls.megabytes)
         return cls(
             megabytes=megabytes,
