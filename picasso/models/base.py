@@ -170,8 +170,8 @@ class Model(Framework):
             self.preprocessing = replace(self.preprocessing, values=values, evidence=why)
         elif self.preprocessing.values != values and self.preprocesses_by_name():
             self.notes += (
-                f"{why[0].upper()}{why[1:]}, as pixel values {values} need it, and preprocessing makes them "
-                f"{self.preprocessing.values} before: if the model was trained on plain pixel values, say {values}.",
+                f"{why[0].upper()}{why[1:]}, which fits pixel values {values}, but preprocessing converts them to "
+                f"{self.preprocessing.values}. Set {values}, unless the model was trained this way.",
             )
 
     def takes_integers(self, limits: tuple[int, int]) -> None:

@@ -63,7 +63,6 @@ def sentence(probabilities: float, logits: float) -> str:
     """Return a note for the user on the result of :func:`differences`."""
     by = f"probabilities by up to {probabilities:.2g}" if probabilities >= ALIKE else f"logits by up to {logits:.2g}"
     return (
-        f"The same image is not always answered alike: its {by}, from one answer to the next or with the other images "
-        "of a batch, as with a dropout that is left on or the statistics of a batch. What a map shows below "
-        "that is chance."
+        f"Predictions of the same image vary: its {by}, between repeated predictions or with the other images of a "
+        "batch, for example because dropout or batch statistics are active. Smaller differences in maps are random."
     )

@@ -50,8 +50,8 @@ def guess() -> str:
     """Return the note for a value range that is a guess."""
     how = remedies.setting("PREPROCESS", "-1..1")
     return (
-        "That pixel values become 0..1 is a guess. If the model was trained on other values, its answers mean nothing: "
-        f"say which, such as {how}; or 0..255, torch, caffe."
+        "The value range 0..1 is a guess. If the model was trained on other pixel values, its predictions are "
+        f"meaningless: set the right range, such as {how}, or 0..255, torch or caffe."
     )
 
 
@@ -111,7 +111,7 @@ class Preprocessing:
         height, width, channels = shape
         if channels not in (1, 3):
             raise ModelError(
-                f"The model takes {channels} channels; override view() and encode() in a model class to say how a "
+                f"The model takes {channels} channels; override view() and encode() in a model class to say how an "
                 "image becomes its input."
             )
         mode = "L" if channels == 1 else "RGB"

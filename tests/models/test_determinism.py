@@ -71,7 +71,7 @@ def ready(cls: type[LinearModel]) -> Any:
 def test_models_that_answer_alike_are_not_noisy(cls: type[LinearModel]) -> None:
     model = ready(cls)
     assert (model.noise, model.logit_noise) == (0.0, 0.0)
-    assert not any("answered alike" in note for note in model.card().notes)
+    assert not any("same image vary" in note for note in model.card().notes)
 
 
 def test_batches_of_a_fixed_size_are_no_reason() -> None:
@@ -85,7 +85,7 @@ def test_batches_of_a_fixed_size_are_no_reason() -> None:
 def test_chance_and_other_images_are_found_and_said(cls: type[LinearModel]) -> None:
     model = ready(cls)
     assert 0.01 < model.noise <= 1
-    (note,) = [note for note in check(model, []).warnings if "answered alike" in note]
+    (note,) = [note for note in check(model, []).warnings if "same image vary" in note]
     assert f"its probabilities by up to {model.noise:.2g}" in note
     (result,) = explain(model, noise_image(), "ClassProbabilities")
     assert note in result.model.notes

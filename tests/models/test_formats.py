@@ -126,7 +126,7 @@ def test_a_file_of_keras_2_is_read_as_its_writer_reads_it(
     model = load_model(file)
     np.testing.assert_allclose(model.predict(IMAGES), expected, atol=1e-5)
     (note,) = [note for note in model.notes if "tf_keras" in note]
-    assert note.startswith("The file calls norm with training=True, which Keras 3 leaves out. On noise, what Keras 3")
+    assert note.startswith("The file calls norm with training=True, which Keras 3 leaves out. On noise, predictions of")
     assert load_model(FOLDER / "keras2_plain.h5").format == "Keras 2 file (.h5)"
     # Without the package that wrote it, the difference is known and said.
     monkeypatch.setattr("picasso.models.tf.keras2.importlib.util.find_spec", lambda name: None)
@@ -134,7 +134,8 @@ def test_a_file_of_keras_2_is_read_as_its_writer_reads_it(
     assert np.abs(model.predict(IMAGES) - expected).max() > 0.01
     (note,) = [note for note in model.notes if "tf_keras" in note]
     assert (
-        "norm with training=True, which Keras 3 leaves out. Its writer's answers differ; to have them, install" in note
+        "norm with training=True, which Keras 3 leaves out. Predictions of Keras 2 differ; to reproduce them, install"
+        in note
     )
 
 

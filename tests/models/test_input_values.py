@@ -161,8 +161,8 @@ def test_the_users_word_wins_and_a_contradiction_is_noted(keras: Any, tmp_path: 
     said = load_model(tmp_path / "model.keras", preprocess="0..1")
     assert said.card().preprocessing == "stretch, values 0..1"
     assert said.card().notes == (
-        "The model rescales its input itself, as pixel values 0..255 need it, and preprocessing makes them 0..1 "
-        "before: if the model was trained on plain pixel values, say 0..255.",
+        "The model rescales its input itself, which fits pixel values 0..255, but preprocessing converts them to "
+        "0..1. Set 0..255, unless the model was trained this way.",
     )
     assert load_model(tmp_path / "model.keras", preprocess="0..255").card().notes == ()
 
@@ -228,7 +228,7 @@ def test_values_between_and_beyond_the_integers_are_rounded_and_clipped(keras: A
     expected = original(np.clip(np.rint(values), 0, 255).astype(np.uint8)).numpy()
     np.testing.assert_allclose(model.predict(values), expected, atol=1e-6)
     said = load_model(tmp_path / "model.keras", preprocess="0..1")
-    assert said.card().notes[0].startswith("The input of the model takes integers, as pixel values 0..255 need it")
+    assert said.card().notes[0].startswith("The input of the model takes integers, which fits pixel values 0..255")
 
 
 # ---- numbers ------------------------------------------------------------------------------------------------------
@@ -400,5 +400,5 @@ def test_the_quantization_of_tflite_says_its_range() -> None:
     model = load_model(FOLDER / "quantized.tflite")
     assert model.card().preprocessing == "stretch, values 0..1 (the input of the model is quantized)"
     said = load_model(FOLDER / "quantized.tflite", preprocess="0..255")
-    assert said.card().notes[0].startswith("The input of the model is quantized, as pixel values 0..1 need it")
+    assert said.card().notes[0].startswith("The input of the model is quantized, which fits pixel values 0..1")
     assert "a guess" in load_model(FOLDER / "float.tflite").card().preprocessing

@@ -214,7 +214,7 @@ def test_a_guess_is_said_on_the_first_page() -> None:
         services: Services = application.extensions["picasso"]
         until(lambda: services.runner.model_status()["state"] != "loading")
         page = unescape(client.get("/").text)
-        assert 'class="notice wrong" role="note">That pixel values become 0..1 is a guess.' in page
+        assert 'class="notice wrong" role="note">The value range 0..1 is a guess.' in page
         assert "PREPROCESS" in page
         assert "values 0..1 (a guess)" in client.get("/model").text
     finally:

@@ -22,19 +22,19 @@ class OutputKind(StrEnum):
     """
 
     PROBABILITIES = "probabilities"
-    """Probabilities of classes that exclude each other: 0..1, of sum 1."""
+    """Probabilities of mutually exclusive classes: 0..1, with sum 1."""
     SIGMOID = "sigmoid"
-    """A probability of its own for each of several labels that can hold together: 0..1, of any sum."""
+    """An independent probability for each label (multi-label classification): 0..1, with any sum."""
     LOGITS = "logits"
-    """Scores of classes that exclude each other; a softmax makes them probabilities (a sigmoid, for one value)."""
+    """Scores of mutually exclusive classes; a softmax converts them to probabilities (a sigmoid, for one value)."""
     SIGMOID_LOGITS = "sigmoid logits"
-    """A score of its own for each label; a sigmoid makes each a probability."""
+    """An independent score for each label; a sigmoid converts each to a probability."""
     LOG_PROBABILITIES = "log probabilities"
-    """Natural logarithms of probabilities, never above 0."""
+    """Natural logarithms of probabilities, at most 0."""
     PERCENT = "percent"
     """Probabilities times 100."""
     TANH = "tanh"
-    """Values of -1..1, where -1 is "not" and 1 is "is": (1 + value) / 2 is the probability."""
+    """Values in -1..1, where -1 is "not" and 1 is "is"; (1 + value) / 2 is the probability."""
 
 
 MEANING: dict[OutputKind, str] = {

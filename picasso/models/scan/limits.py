@@ -30,7 +30,7 @@ class Limits:
 
     @classmethod
     def of(cls, megabytes: int) -> Limits:
-        """Return the limits for a value of MODEL_MB; above the default, the others except json_depth and findings grow."""
+        """Return the limits for a value of MODEL_MB; above its default, most other limits grow in proportion."""
         factor = max(1.0, megabytes / cls.megabytes)
         return cls(
             megabytes=megabytes,

@@ -105,7 +105,7 @@ def compared(
     layers = ", ".join(dict.fromkeys(always_training(document_of(file))))
     calls = f"The file calls {layers} with training=True, which Keras 3 leaves out. " if layers else ""
     if not is_installed():
-        advice = f"Its writer's answers differ; to have them, install tf_keras ({TF_KERAS})."
+        advice = f"Predictions of Keras 2 differ; to reproduce them, install tf_keras ({TF_KERAS})."
         return model, ((calls + advice,) if calls else ())
     require_versions("tf_keras")
     tf_keras = importlib.import_module("tf_keras")
@@ -115,12 +115,12 @@ def compared(
             difference = apart(model, writers, shape)
     except Exception:
         # Custom layers derive from classes of only one of the two packages.
-        return model, ((calls + "Its writer's answers may differ.",) if calls else ())
+        return model, ((calls + "Predictions of Keras 2 may differ.",) if calls else ())
     if difference <= TOLERANCE:
         return model, ()
     return writers, (
-        f"{calls}On noise, what Keras 3 makes of this file of Keras 2 answers up to {difference:.3g} off: taken are "
-        "the answers of tf_keras, which wrote it.",
+        f"{calls}On noise, predictions of Keras 3 for this file of Keras 2 are off by up to {difference:.3g}, so the "
+        "model of tf_keras, which wrote the file, is used.",
     )
 
 
