@@ -31,15 +31,15 @@ class Prediction(TypedDict):
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the image the cells of a feature map lie.
+    """The position of the cells of a feature map in the image.
 
-    Cell (i, j) is centred ``start + (i, j) * step`` pixels from the top left corner of the input, as the strides,
-    padding and cropping before the layer have it. The first pixel is centred at 0.5.
+    The centre of cell (i, j) is ``start + (i, j) * step`` pixels from the top left corner of the input, as determined
+    by the strides, padding and cropping before the layer. The centre of the first pixel is 0.5.
 
     Attributes:
-        start: the centre of the first cell, (down, right).
-        step: from one cell to the next, (down, right); negative where the model flips the image.
-        transposed: whether the rows of the map run over the columns of the image; i then steps to the right.
+        start: the centre of the first cell, (down, right), in pixels.
+        step: the distance between neighbouring cells, (down, right), in pixels; negative if the model flips the image.
+        transposed: true if the rows of the map correspond to columns of the image; i then steps to the right.
     """
 
     start: tuple[float, float]
