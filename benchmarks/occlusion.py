@@ -23,7 +23,7 @@ SAMPLE = 48
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """A map to compute."""
 
     network: str
@@ -33,13 +33,13 @@ class Work:
 
 
 WORKS = (
-    Work("VGG16", 0.2, 20),
-    Work("VGG16", 0.1, 30),
-    Work("ResNet50", 0.2, 20),
-    Work("MobileNetV2", 0.2, 20),
-    Work("EfficientNet-Lite0", 0.1, 20, 5),
-    Work("EfficientNetB0", 0.2, 20),
-    Work("MNIST example", 0.1, 30, 7),
+    Workload("VGG16", 0.2, 20),
+    Workload("VGG16", 0.1, 30),
+    Workload("ResNet50", 0.2, 20),
+    Workload("MobileNetV2", 0.2, 20),
+    Workload("EfficientNet-Lite0", 0.1, 20, 5),
+    Workload("EfficientNetB0", 0.2, 20),
+    Workload("MNIST example", 0.1, 30, 7),
 )
 
 

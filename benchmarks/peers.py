@@ -19,11 +19,11 @@ from picasso.models.arrays import Array
 from picasso.models.keras import KerasModel
 
 WORKS = (
-    occlusion.Work("VGG16", 0.2, 20),
-    occlusion.Work("VGG16", 0.1, 30),
-    occlusion.Work("ResNet50", 0.2, 20),
-    occlusion.Work("MobileNetV2", 0.2, 20),
-    occlusion.Work("MNIST example", 0.1, 30, 5),
+    occlusion.Workload("VGG16", 0.2, 20),
+    occlusion.Workload("VGG16", 0.1, 30),
+    occlusion.Workload("ResNet50", 0.2, 20),
+    occlusion.Workload("MobileNetV2", 0.2, 20),
+    occlusion.Workload("MNIST example", 0.1, 30, 5),
 )
 TORCHVISION = {"VGG16": "vgg16", "ResNet50": "resnet50", "MobileNetV2": "mobilenet_v2"}
 BATCH = 16
@@ -54,7 +54,7 @@ def stride_of(side: int, patch: int) -> int:
     return max(1, (side - patch) // (5 if side > 64 else 25))
 
 
-def measure(work: occlusion.Work) -> None:
+def measure(work: occlusion.Workload) -> None:
     """Print the rows of one map."""
     model = networks.network(work.network)
     image = networks.noise_image(model.input_shape)
@@ -68,7 +68,7 @@ def measure(work: occlusion.Work) -> None:
         show(work, "Captum", Rounds(ours, theirs), len(boxes))
 
 
-def show(work: occlusion.Work, peer: str, rounds: Rounds, count: int) -> None:
+def show(work: occlusion.Workload, peer: str, rounds: Rounds, count: int) -> None:
     """Print one row."""
     ours, theirs = (f"{1000 * statistics.median(times) / count:.2f}" for times in (rounds.ours, rounds.baseline))
     cells = (work.network, f"{work.window:.0%}", f"{work.count} x {work.count}", peer, ours, theirs, rounds.ratio())

@@ -16,7 +16,7 @@ from picasso.models.base import Model
 from picasso.visualizations import saliency_maps
 
 IMAGES = Path(__file__).parent / "images" / "methods"
-SIDE, GAP, MOST = 240, 8, 25_000
+SIDE, GAP, MAX_BYTES = 240, 8, 25_000
 
 
 def beside(images: list[Image.Image], side: int = SIDE) -> Image.Image:
@@ -33,7 +33,7 @@ def save(image: Image.Image, name: str) -> None:
     file = IMAGES / f"{name}.webp"
     for quality in range(80, 20, -10):
         image.save(file, quality=quality, method=6)
-        if file.stat().st_size < MOST:
+        if file.stat().st_size < MAX_BYTES:
             return
     raise SystemExit(f"{file.name} is too large.")
 

@@ -13,7 +13,11 @@ ROOT = Path(__file__).parents[1]
 RETIRED = {
     r"(?i)\b(?:\w+_)?pictures?(?:_\w+)?\b|\w*Pictures?\b": "image",
     r"\b(?:Bench|Patient|Diary|Twins|Exhibit|Remainder|Labelled|ModelCard|Suspect)\b": "the names of picasso.audit",
-    r"\b(?:tells_apart|both_ways|smallest_visible|by_hand\(|load_and_tell|give_way|TO_DO|BY_HAND)\b": "the same",
+    r"\b(?:tells_apart|both_ways|by_hand\(|load_and_tell|give_way|TO_DO|BY_HAND)\b": "the same",
+    r"smallest_visible|told_apart": "minimal_detectable, separable",
+    r"\b(?:doubts|smells|FEWEST|MOST|LARGEST|ENOUGH|AT_ONCE|STALE|PATIENCE)\b": "warnings, MAX_, MIN_, _TIMEOUT",
+    r"\bdef (?:meanwhile|told|unwanted|conduct)\b": "what the function does",
+    r"\bclass (?:Runner|Child|Work|Look|Seen|Attempts|Share|Record)\b": "what the object is",
     r"(?i)\bsuspects?\b": "finding",
     r"(?i)\bgoes by something\b|\bthe thing itself\b|\bthe tale of\b|\ba room\b": "plain sentences",
 }

@@ -206,10 +206,10 @@ def from_several(
     total, spent = np.zeros((len(classes), *array.shape)), 0
     for index, baseline in enumerate(baselines):
 
-        def told(done: int, count: int, before: int = index) -> None:
+        def report(done: int, count: int, before: int = index) -> None:
             progress(before * count + done, len(baselines) * count)
 
-        attributions, taken = integrated_gradients(model, array, baseline, classes, steps, tolerance, told)
+        attributions, taken = integrated_gradients(model, array, baseline, classes, steps, tolerance, report)
         total, spent = total + attributions / len(baselines), spent + taken
     return total, spent
 

@@ -156,7 +156,7 @@ def check(
     if folder:
         found = labeled_folder.find(model, folder)
         accuracy = labeled_folder.measure(model, found, progress)
-        order, doubtful = doubts(model, found, accuracy)
+        order, doubtful = folder_warnings(model, found, accuracy)
         warnings += [*accuracy.unreadable, *doubtful]
     ordered = order.names if order else ()
     return Report(card, names, tuple(model.layers()), answers, accuracy, tuple(warnings), ordered, first)
@@ -184,7 +184,7 @@ def output_warnings(probabilities: Array, names: Sequence[str], said: str = "") 
     return found
 
 
-def doubts(
+def folder_warnings(
     model: Model, images: Sequence[labeled_folder.LabeledImage], accuracy: Accuracy
 ) -> tuple[class_order.Reordering | None, list[str]]:
     """Return warnings from a labelled folder: labels in another order, a better value range, or accuracy near chance.

@@ -42,7 +42,7 @@ ENVIRONMENT = {
 
 
 @dataclass(frozen=True)
-class Stored:
+class DecodedUpload:
     """A decoded image: its pixels as a PNG, its thumbnail as WebP, and notes for the user."""
 
     pixels: Path
@@ -62,7 +62,7 @@ class Died(Exception):
         self.code = code
 
 
-class Helper:
+class DecoderProcess:
     """A decoder process, which handles one image at a time.
 
     Args:
@@ -142,17 +142,17 @@ class Decoders:
         start: starts a process.
     """
 
-    def __init__(self, folder: Path, settings: Settings, start: Callable[[], Helper] = Helper) -> None:
+    def __init__(self, folder: Path, settings: Settings, start: Callable[[], DecoderProcess] = DecoderProcess) -> None:
         self._folder, self._settings, self._start = folder, settings, start
         self._changed = threading.Condition()
-        self._idle: list[Helper] = []
-        self._working: set[Helper] = set()
+        self._idle: list[DecoderProcess] = []
+        self._working: set[DecoderProcess] = set()
         # The number of images being decoded, and their memory budget in bytes.
         self._decoding = self._taken = 0
         self._closed = False
 
     @contextmanager
-    def stored(self, source: bytes | IO[bytes], name: str) -> Iterator[Stored]:
+    def stored(self, source: bytes | IO[bytes], name: str) -> Iterator[DecodedUpload]:
         """Decode an image and yield the paths of its pixels and its thumbnail; they are deleted after the block.
 
         Args:
@@ -169,7 +169,7 @@ class Decoders:
         pixels, small = draft.with_suffix(".png"), draft.with_suffix(".webp")
         try:
             _, notes = self._decode(source, name, pixels=str(pixels), small=str(small))
-            yield Stored(pixels, small, notes)
+            yield DecodedUpload(pixels, small, notes)
         finally:
             pixels.unlink(missing_ok=True)
             small.unlink(missing_ok=True)
@@ -190,7 +190,7 @@ class Decoders:
                 return
         self._keep(self._start())
 
-    def _keep(self, helper: Helper) -> None:
+    def _keep(self, helper: DecoderProcess) -> None:
         """Keep a process for the next image; stop it if the server is shutting down."""
         with self._changed:
             if not self._closed:
@@ -254,7 +254,7 @@ class Decoders:
                 self._changed.notify_all()
 
     @contextmanager
-    def _helper(self, shown: str) -> Iterator[Helper]:
+    def _helper(self, shown: str) -> Iterator[DecoderProcess]:
         """Provide a process for one image; a dead process is replaced when the next one is needed."""
         with self._changed:
             helper = self._idle.pop() if self._idle else None
@@ -291,7 +291,7 @@ class Decoders:
             if not well:
                 helper.close()
 
-    def _why(self, died: Died, helper: Helper, shown: str) -> Exception:
+    def _why(self, died: Died, helper: DecoderProcess, shown: str) -> Exception:
         """Return the error for a visitor whose image a process was decoding when it ended."""
         if self._closed:
             return Busy("The server is shutting down.")
@@ -305,7 +305,7 @@ class Decoders:
         return BadRequest(f"{shown} can't be decoded: the decoder process ended. Save it again as PNG.")
 
     @contextmanager
-    def _memory(self, helper: Helper, needs: int, shown: str) -> Iterator[None]:
+    def _memory(self, helper: DecoderProcess, needs: int, shown: str) -> Iterator[None]:
         """Reserve bytes of the memory budget; if that is refused, the process discards the image."""
         most = self._settings.DECODE_MB * MILLION
         try:

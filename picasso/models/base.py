@@ -353,7 +353,7 @@ class Model(Framework):
             output=self.output_found,
             logits=self.logits_found,
             preprocessing=self.describe_preprocessing(),
-            notes=self.notes + self.doubts(),
+            notes=self.notes + self.warnings(),
             fingerprint=self.fingerprint,
             versions=provenance.versions(),
         )
@@ -373,7 +373,7 @@ class Model(Framework):
         described = self.preprocessing.describe()
         return f"{type(self).__name__}.view(), then {described}" if self._overrides("view") else described
 
-    def doubts(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[str, ...]:
         """Return notes on assumptions that the user should confirm."""
         return () if self.preprocessing.values or not self.preprocesses_by_name() else (guess(),)
 

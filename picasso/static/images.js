@@ -4,7 +4,7 @@ import { askPatiently, counted, every, refresh, send } from "./common.js";
 import { dropped, isImage } from "./file_drop.js";
 
 // The number of parallel uploads; more would only wait in the server.
-const AT_ONCE = 3;
+const MAX_PARALLEL = 3;
 const PARTS = ["[data-part=images]", "[data-part=visualizations]"];
 
 // The paths of dropped files.
@@ -76,7 +76,7 @@ const upload = async (chosen) => {
   queue.push(first);
   await lane();
   queue.push(...rest);
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  await Promise.all(Array.from({ length: MAX_PARALLEL }, lane));
   for (const [sentence, count] of refused) complain(count > 1 ? `${sentence} (${counted(count, "image")})` : sentence);
   if (others) complain(`${counted(others, "file")} that ${others === 1 ? "is not an image was" : "are not images were"} skipped.`);
   await refresh(...PARTS);

@@ -207,7 +207,7 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
             whole = Answers(model, image.classes, 1)
             whole.add(np.array([0]), model.predict(image.array[None]))
             best = max(one["prob"] for one in (*image.best, *image.predictions[:1]))
-            seen = Seen(image.predictions, settings, whole, best, np.asarray(sketch(image.view, settings)))
+            seen = OcclusionResult(image.predictions, settings, whole, best, np.asarray(sketch(image.view, settings)))
             for fill in settings.fills:
                 occlusion, done = occlude(model, image, settings, fill), 0
                 answers = Answers(model, image.classes, cells)
@@ -225,7 +225,7 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
 
 
 @dataclass(frozen=True)
-class Seen:
+class OcclusionResult:
     """The data collected for one image.
 
     Attributes:
@@ -275,7 +275,7 @@ class Seen:
         return filled((answers.logits if answers.asked(index) else answers.log_odds)[:, index])
 
 
-def ask_logits(task: Task[OcclusionSettings], image: Input, seen: Seen) -> None:
+def ask_logits(task: Task[OcclusionSettings], image: Input, seen: OcclusionResult) -> None:
     """Compute logits, with whole images, for the classes whose float32 probabilities are too close to 0 or 1."""
     classes = [index for index in range(len(seen.predictions)) if seen.lacks_digits(index)]
     if not classes:
@@ -291,7 +291,7 @@ def ask_logits(task: Task[OcclusionSettings], image: Input, seen: Seen) -> None:
     seen.whole.ask_logits(np.array([0]), image.array[None], classes)
 
 
-def panels(seen: Seen) -> list[Panel]:
+def panels(seen: OcclusionResult) -> list[Panel]:
     """Return the sketch of the windows and one map per class: the mean over the fills."""
     side, drops, made = seen.settings.strides, seen.settings.show != REMAINS, [seen.windows]
     for index, one in enumerate(seen.predictions):
@@ -313,7 +313,7 @@ def panels(seen: Seen) -> list[Panel]:
     return made
 
 
-def notes(seen: Seen, index: int) -> Iterator[str]:
+def notes(seen: OcclusionResult, index: int) -> Iterator[str]:
     """Yield the notes below the map of one class."""
     changed = [other for other in range(len(seen.predictions)) if seen.shown(other) == OF_LOG_ODDS]
     if seen.settings.show == DROP and index in changed[:1]:
@@ -329,13 +329,13 @@ def notes(seen: Seen, index: int) -> Iterator[str]:
         )
 
 
-def spread(seen: Seen, index: int) -> Array:
+def spread(seen: OcclusionResult, index: int) -> Array:
     """Return the range of the probabilities of a class across fills, ``(S * S)``."""
     values = np.ptp([filled(one.probabilities[:, index]) for one in seen.covered], axis=0)
     return np.asarray(values, np.float32)
 
 
-def spreads(seen: Seen) -> list[Panel]:
+def spreads(seen: OcclusionResult) -> list[Panel]:
     """Return one map per class of the disagreement between fills, if there are several."""
     side = seen.settings.strides
     return [

@@ -58,7 +58,7 @@ def test_of_a_model_that_does_not_tell_classes_apart_nothing_is_said(model: Judg
     assert found.verdict.sentence().startswith("The model does not separate these classes")
     assert found.trials == {(0, 1): []}
     report.write(found, tmp_path)
-    assert json.loads((tmp_path / "audit.json").read_text())["not_told_apart"] == [["no tank", "tank"]]
+    assert json.loads((tmp_path / "audit.json").read_text())["not_separable"] == [["no tank", "tank"]]
     assert "<h2>Classes that the model does not separate</h2>" in (tmp_path / "report.html").read_text()
 
 

@@ -211,7 +211,7 @@ def test_labels_that_hold_together_have_no_calibration(audit: Audit, tmp_path: P
     written, page = json.loads((tmp_path / "audit.json").read_text()), (tmp_path / "report.html").read_text()
     assert written["calibration"] is None
     assert "do not sum to 1" in page
-    assert written["smallest_visible_effect"] is None
+    assert written["minimal_detectable_effect"] is None
     assert "This folder is too small to estimate the smallest detectable effect" in page
     assert (written["alarms"], written["findings"], written["views"]["flips"]) == (0, [], [])
     assert "No image changes class" in page

@@ -77,7 +77,7 @@ def test_the_share_of_the_border_is_a_number_with_an_interval() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(("one", "other"), [(25, 25), (40, 10), (6, 6)])
-def test_two_planted_groups_are_told_apart_exactly(one: int, other: int, seed: int) -> None:
+def test_two_planted_groups_are_found_exactly(one: int, other: int, seed: int) -> None:
     maps = np.concatenate([looks(one, 0.25, 0.25, seed), looks(other, 0.75, 0.6, seed + 100)])
     order = np.random.default_rng(seed).permutation(len(maps))
     found = [set(order[members]) for members in clusters(maps[order])]

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Sequence
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MOST = 300_000
+MAX_BYTES = 300_000
 
 # What lengths, sizes and counts go wrong at.
 NUMBERS = (0, 1, 2, 3, 4, 7, 8, 16, 127, 128, 255, 256, 1000, 4095, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1)
@@ -57,7 +57,7 @@ def repeat(body: bytearray, chance: random.Random) -> None:
     start = chance.randrange(len(body))
     piece = bytes(body[start : start + chance.choice((1, 1, 4, 16, 256))])
     often = chance.choice((1, 2, 10, 100, 5000))
-    body[start:start] = piece * min(often, MOST // max(1, len(piece)))
+    body[start:start] = piece * min(often, MAX_BYTES // max(1, len(piece)))
 
 
 def insert(body: bytearray, chance: random.Random) -> None:
@@ -106,7 +106,7 @@ def joined(parts: Sequence[tuple[bytes, bytes]]) -> bytes:
 class Mutator:
     """An endless source of spoilt files; the same seed gives the same files."""
 
-    def __init__(self, seeds: Sequence[bytes], seed: int, most: int = MOST) -> None:
+    def __init__(self, seeds: Sequence[bytes], seed: int, most: int = MAX_BYTES) -> None:
         self._seeds, self._chance, self._most = seeds, random.Random(seed), most  # noqa: S311 - to be repeated
         self._parted = [parts for body in seeds if body.startswith(SIGNATURE) and (parts := chunks(body))]
 

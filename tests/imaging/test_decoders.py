@@ -18,14 +18,14 @@ from PIL import Image
 from picasso import config
 from picasso.errors import BadRequest, Busy, StorageFull, TooLarge
 from picasso.imaging import decode, decoder_process
-from picasso.imaging.decoders import Decoders, Helper
+from picasso.imaging.decoders import DecoderProcess, Decoders
 from picasso.web.app import create_app
 from picasso.web.context import Services
 from tests.conftest import Visitor, close, fake_settings, noise_image, png
 
 
 def decoders(folder: Path, module: str = "tests.decoders", **settings: Any) -> Decoders:
-    return Decoders(folder, config.build(settings, None), lambda: Helper(module))
+    return Decoders(folder, config.build(settings, None), lambda: DecoderProcess(module))
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_a_process_that_somebody_else_ended_is_replaced(testing: Decoders) -> No
 
 
 def test_no_room_for_a_process_is_said(tmp_path: Path) -> None:
-    def start() -> Helper:
+    def start() -> DecoderProcess:
         raise BlockingIOError("no room")
 
     with pytest.raises(Busy, match="can't start another process"):
@@ -215,7 +215,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Flask, Pa
         patched.setenv("PICASSO_TEST_DECODERS", str(folder))
         application = create_app(fake_settings(DECODE_SECONDS=1))
         services: Services = application.extensions["picasso"]
-        services.storage.decoders._start = lambda: Helper("tests.decoders")
+        services.storage.decoders._start = lambda: DecoderProcess("tests.decoders")
         yield application, folder
         close(application)
 

@@ -261,12 +261,12 @@ def test_questions_are_answered_before_each_batch_of_whatever_is_asked(linear: L
 def test_one_that_is_deleted_at_work_stays_deleted(tmp_path: Path, caplog: pytest.LogCaptureFixture, when: int) -> None:
     audit, calls = ordered(tmp_path), count()
 
-    def meanwhile() -> None:
+    def stop() -> None:
         if next(calls) == when:
             shutil.rmtree(audit.folder)
 
     with caplog.at_level(logging.INFO):
-        worker.run_audit(str(audit.folder), meanwhile)
+        worker.run_audit(str(audit.folder), stop)
     assert next(calls) > when
     assert not audit.folder.exists()
     assert [record.levelname for record in caplog.records if record.levelno > logging.INFO] == []

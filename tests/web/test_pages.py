@@ -284,7 +284,7 @@ def test_several_visualizations_run_side_by_side(client: FlaskClient) -> None:
     assert "At most 6" in many.text
 
 
-def test_runs_of_one_visualization_are_told_apart_by_their_settings(client: FlaskClient) -> None:
+def test_runs_of_one_visualization_are_distinguished_by_their_settings(client: FlaskClient) -> None:
     upload(client)
     first, second = (
         client.post("/visualizations/PartialOcclusion", data={"Window": window}).location.rsplit("/", 1)[1]

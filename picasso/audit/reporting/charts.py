@@ -15,7 +15,7 @@ from picasso.audit.properties import PROPERTIES, Images
 from picasso.audit.trial import Pair, Trial
 
 # Effects beyond these limits are drawn at the edge.
-LEAST, MOST = -0.5, 1.5
+LOWEST, HIGHEST = -0.5, 1.5
 HISTOGRAM = 24
 
 
@@ -37,8 +37,8 @@ def forest(trials: Sequence[Trial], pair: Pair, found: AuditOutcome, names: Sequ
     Rows are sorted by the smaller effect of the two directions, the largest first.
     """
     effects = [one.effect for one in trials]
-    low = max(LEAST, min([0.0, *(one.low for one in effects)]))
-    high = min(MOST, max([1.0, *(one.high for one in effects)]))
+    low = max(LOWEST, min([0.0, *(one.low for one in effects)]))
+    high = min(HIGHEST, max([1.0, *(one.high for one in effects)]))
     scale = Scale(np.floor(low * 10) / 10, np.ceil(high * 10) / 10)
     alarms = {
         one.there.intervention: one.alarm for one in found.findings if set(pair) == {one.there.ours, one.there.theirs}

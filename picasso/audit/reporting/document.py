@@ -31,10 +31,10 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``findings``: each with its sentence, both directions, ``where`` pixels were changed (means in cells), the images
     that are shown, a recommendation, how to verify it, and the ``remainder`` without the first finding.
     ``silent``: interventions without a finding. ``nothing_to_change``: interventions that were not tested.
-    ``smallest_visible_effect``: the smallest detectable effect; null if the folder is too small.
+    ``minimal_detectable_effect``: the smallest detectable effect; null if the folder is too small.
     ``confounded``: the properties that separate classes, with histograms.
     ``views``: ``attention`` and ``clusters`` by class, ``flips``, and ``near_duplicates``.
-    ``not_told_apart``: pairs of classes that the model does not separate. ``pairs_left_out``: pairs that were not
+    ``not_separable``: pairs of classes that the model does not separate. ``pairs_left_out``: pairs that were not
     compared. ``unreadable``: an error message for each unreadable image. ``classes_left_out``: a sentence that names
     the classes with too few images, or "". ``trials``: all trials.
 
@@ -56,7 +56,7 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
         "findings": [finding(number, one, names) for number, one in enumerate(seen.exhibits)],
         "silent": list(found.silent),
         "nothing_to_change": [one.name for one in audit.context.interventions if one.name not in tried],
-        "smallest_visible_effect": found.smallest if np.isfinite(found.smallest) else None,
+        "minimal_detectable_effect": found.smallest if np.isfinite(found.smallest) else None,
         "confounded": [
             {
                 "name": one.name,
@@ -68,7 +68,7 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
             for one in confounded(folder.views)
         ],
         "views": views(audit, seen, names),
-        "not_told_apart": [[names[one], names[other]] for one, other in found.alike],
+        "not_separable": [[names[one], names[other]] for one, other in found.alike],
         "pairs_left_out": [[names[one], names[other]] for one, other in audit.left],
         "classes_left_out": folder.left_out,
         "unreadable": list(folder.unreadable),

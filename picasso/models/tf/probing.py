@@ -12,7 +12,7 @@ from picasso.models.arrays import Array, Shape, fill_up
 from picasso.models.info import Place
 
 # The number of bands that an image is divided into along each side, and the batch size.
-BANDS, AT_ONCE = 64, 16
+BANDS, BATCH_SIZE = 64, 16
 # The maximum denominator of a step that is rounded to a simple fraction.
 DENOMINATOR = 8
 # The maximum pixel values of the images; a layer that clips at 1 may not respond to the first.
@@ -46,7 +46,7 @@ def changes(
         answers = answer(fill_up(images, batch) if batch else images)[: len(images)]
         return np.asarray(answers, np.float64)
 
-    clean, size = ask(image[None]), batch or AT_ONCE
+    clean, size = ask(image[None]), batch or BATCH_SIZE
     for axis in (0, 1):
         bands = np.array_split(np.arange(shape[axis]), min(BANDS, shape[axis]))
         found = []

@@ -28,7 +28,7 @@ class Upload(Request):
     file: Annotated[list[FileStorage], Meta(min_length=1)]
 
 
-class Order(Request):
+class ImageOrder(Request):
     """An order of images; omitted ones follow in their old order.
 
     Attributes:
@@ -116,7 +116,7 @@ def delete_image(uid: ImageNumber) -> DoneAsText:
 
 @blueprint.put("/images/order")
 @operation(IMAGES, session="needed", errors=(507,), example='{"images": [2, 0, 1]}')
-def arrange_images(body: Order) -> Images:
+def arrange_images(body: ImageOrder) -> Images:
     """Reorder the images; omitted ones follow in their old order."""
     session = need_session()
     session.arrange(check_image_count(body.images))

@@ -61,17 +61,17 @@ class Executor:
         values = {network.source: tf.gather(tf.concat([flat(image), flat(fill)], 0), covered[0])}
         maps = {network.source: image, **dict(zip(self.clean, clean, strict=True))}
         for step, own in zip(network.steps[: self._neck], of_steps, strict=False):
-            values[step.output] = Work(network, maps, values, own).take(step)
+            values[step.output] = StepComputation(network, maps, values, own).take(step)
         return values[network.steps[self._neck - 1].output]
 
     def _finish(self, features: Any) -> Any:
         values = {self._network.steps[self._neck - 1].output: features}
         for step in self._network.steps[self._neck :]:
-            values[step.output] = Work(self._network, {}, values, ()).take(step)
+            values[step.output] = StepComputation(self._network, {}, values, ()).take(step)
         return values[self._network.target]
 
 
-class Work:
+class StepComputation:
     """The computation of one step for one chunk.
 
     Args:
