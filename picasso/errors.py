@@ -31,6 +31,15 @@ class PicassoError(Exception):
         status: the HTTP status of the response.
         code: a short, stable name for programs.
         field: the invalid form field, setting or parameter, if there is one.
+
+    Examples:
+        >>> import picasso
+        >>> from picasso.errors import PicassoError
+        >>> try:
+        ...     picasso.load_model("missing.keras")
+        ... except PicassoError as error:
+        ...     print(f"{error.code}: {error.message}")
+        model: There is no model file missing.keras.
     """
 
     status = 500

@@ -8,6 +8,8 @@ from PIL import Image
 
 from picasso.models.arrays import Array
 
+__all__ = ["MaskedMeans", "random_mask"]
+
 
 def random_mask(seed: int, index: int, size: tuple[int, int], cells: int, probability: float) -> Array:
     """Return one mask ``(H, W)``, float32, from 0 (hidden) to 1 (shown).
@@ -21,6 +23,12 @@ def random_mask(seed: int, index: int, size: tuple[int, int], cells: int, probab
         size: ``(H, W)`` in pixels.
         cells: the number of cells along each side.
         probability: the probability that a cell is shown, 0..1.
+
+    Examples:
+        >>> from picasso.attribution.masks import random_mask
+        >>> mask = random_mask(seed=0, index=0, size=(32, 48), cells=4, probability=0.5)
+        >>> mask.shape, bool(0 <= mask.min() <= mask.max() <= 1)
+        ((32, 48), True)
     """
     generator = np.random.default_rng([seed, index])
     shown = (generator.random((cells, cells)) < probability).astype(np.float32)
@@ -37,6 +45,14 @@ class MaskedMeans:
     pixel. The weighted sum is divided by the sum of the weights, not by its expected value. Both converge to the same
     value; this estimate has less noise, because the random part of the weights affects numerator and denominator
     alike.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.attribution.masks import MaskedMeans
+        >>> means = MaskedMeans()
+        >>> means.add(np.array([[[1, 0]], [[1, 1]]], np.float32), np.array([[0.2], [0.6]], np.float32))
+        >>> means.means.round(3).tolist()  # the second place is shown by the second mask only
+        [[[0.4000000059604645, 0.6000000238418579]]]
     """
 
     def __init__(self) -> None:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 
+__all__ = ["gradients", "integrated_gradients"]
+
 Progress = Callable[[int, int], None]
 Floats = NDArray[np.float64]
 
@@ -32,6 +34,17 @@ def gradients(model: Model, points: Callable[[int, int], Array], count: int, cla
         points: a function of ``start`` and ``stop`` that returns these inputs, ``(stop - start, H, W, C)``.
         count: the number of inputs.
         classes: the indices of the k classes.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.attribution.paths import gradients
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> model = BrightnessModel()
+        >>> model.load()
+        >>> noise = np.random.default_rng(0).random((300, 8, 8, 1), np.float32)
+        >>> batches = gradients(model, lambda start, stop: noise[start:stop], len(noise), classes=[0, 1])
+        >>> [batch.shape for batch in batches]
+        [(256, 2, 8, 8, 1), (44, 2, 8, 8, 1)]
     """
     size = batch_size(model, len(classes))
     for start in range(0, count, size):
@@ -158,6 +171,18 @@ def integrated_gradients(
         steps: the maximum number of gradients.
         tolerance: the error at which to stop, as a fraction of the difference of the logit, for all classes.
         progress: called with the number of gradients computed so far and ``steps``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.attribution.paths import integrated_gradients
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> model = BrightnessModel()
+        >>> model.load()
+        >>> black, white = np.zeros((8, 8, 1), np.float32), np.ones((8, 8, 1), np.float32)
+        >>> attributions, spent = integrated_gradients(model, white, black, classes=[1], steps=16)
+        >>> logits = model.logits(np.stack([black, white]))[:, 1]
+        >>> bool(np.isclose(attributions.sum(), logits[1] - logits[0]))
+        True
     """
     line, spent = Line(model, array, baseline, classes), 0
     total = np.zeros((len(classes), *array.shape))

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+__all__ = ["rank_correlation"]
+
 #: Half the spacing of float32 numbers from 1 to 2: their maximum rounding error.
 ROUNDING = 2.0**-24
 
@@ -22,6 +24,15 @@ def rank_correlation(one: NDArray[Any], two: NDArray[Any], noise: tuple[float, f
         one: a map ``(h, w)``.
         two: another map, of any height and width.
         noise: the rounding error of each map's values; see :attr:`picasso.visualizations.panel.Panel.noise`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.attribution.rank_agreement import rank_correlation
+        >>> values = np.arange(9, dtype=np.float32).reshape(3, 3)
+        >>> rank_correlation(values, values**2), rank_correlation(values, -values)
+        (1.0, -1.0)
+        >>> rank_correlation(values, np.ones((3, 3))) is None  # a flat map has no order
+        True
     """
     height, width = (min(sides) for sides in zip(one.shape, two.shape, strict=True))
     values = [resized(each, width, height).ravel() for each in (one, two)]

@@ -17,6 +17,8 @@ from PIL import Image
 from picasso.attribution.covering import Covering
 from picasso.models.arrays import Array
 
+__all__ = ["answers", "greedy_density", "painted", "region_means", "segments", "superpixels"]
+
 #: The index of the region that each pixel belongs to, ``(H, W)``: 0 to R - 1, without gaps.
 Labels = NDArray[np.int64]
 #: The visible regions, ``(n, R)``: one coalition per row, True for a visible region.
@@ -41,6 +43,15 @@ def superpixels(view: Image.Image, count: int) -> Labels:
 
     Returns:
         the index of each pixel's region, ``(H, W)``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from picasso.attribution.regions import superpixels
+        >>> halves = np.repeat([[0, 255]], 16, axis=0).repeat(8, axis=1).astype(np.uint8)
+        >>> labels = superpixels(Image.fromarray(halves), 4)
+        >>> labels.shape, len(set(labels[:, :8].ravel().tolist()) & set(labels[:, 8:].ravel().tolist()))
+        ((16, 16), 0)
     """
     from skimage.segmentation import slic
 
@@ -57,6 +68,15 @@ def segments(view: Image.Image) -> NDArray[np.bool_]:
 
     Args:
         view: the image as the model sees it, grey or colour.
+
+    Examples:
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from picasso.attribution.regions import segments
+        >>> halves = np.repeat([[0, 255]], 16, axis=0).repeat(8, axis=1).astype(np.uint8)
+        >>> masks = segments(Image.fromarray(halves))
+        >>> masks.shape[1:], bool(masks.any(axis=0).all())
+        ((16, 16), True)
     """
     from skimage.morphology import isotropic_dilation
     from skimage.segmentation import felzenszwalb
@@ -91,7 +111,14 @@ def renumbered(labels: NDArray[np.integer]) -> Labels:
 
 
 def region_means(array: Array, labels: Labels) -> Array:
-    """Return an input ``(H, W, C)``, float32, in which each value is the mean of its region and channel."""
+    """Return an input ``(H, W, C)``, float32, in which each value is the mean of its region and channel.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.attribution.regions import region_means
+        >>> region_means(np.array([[[1], [3], [7]]], np.float32), np.array([[0, 0, 1]]))[..., 0].tolist()
+        [[2.0, 2.0, 7.0]]
+    """
     sizes = np.bincount(labels.ravel())
     sums = [np.bincount(labels.ravel(), weights=channel.ravel()) for channel in np.moveaxis(array, -1, 0)]
     return np.asarray(np.stack([total / sizes for total in sums], axis=-1)[labels], np.float32)
@@ -114,6 +141,19 @@ def answers(
         coalitions: the visible regions, ``(n, R)``.
         classes: the indices of the k classes.
         progress: called with the number of finished coalitions and n.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.attribution.covering import Covering
+        >>> from picasso.attribution.regions import answers
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> model = BrightnessModel()
+        >>> model.load()
+        >>> white, black = np.ones((8, 8, 1), np.float32), np.zeros((8, 8, 1), np.float32)
+        >>> labels = np.repeat([[0], [1]], 4, axis=0).repeat(8, axis=1)  # the upper and the lower half
+        >>> coalitions = np.array([[True, True], [True, False], [False, False]])
+        >>> answers(Covering(model, white, black), labels, coalitions, classes=[1]).round(2).tolist()
+        [[0.98], [0.5], [0.02]]
     """
     parts, size = [], covering.model.batch_size
     for start in range(0, len(coalitions), size):
@@ -124,7 +164,14 @@ def answers(
 
 
 def painted(values: NDArray[np.float64], labels: Labels) -> Array:
-    """Return maps ``(k, H, W)``, float32, in which each pixel has the value of its region, from values ``(k, R)``."""
+    """Return maps ``(k, H, W)``, float32, in which each pixel has the value of its region, from values ``(k, R)``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.attribution.regions import painted
+        >>> painted(np.array([[0.5, -1.0]]), np.array([[0, 0, 1]])).tolist()
+        [[[0.5, 0.5, -1.0]]]
+    """
     return np.asarray(values[:, labels], np.float32)
 
 
@@ -144,6 +191,14 @@ def greedy_density(
     Returns:
         the map ``(H, W)``, float32: the mean attribution of the piece that each pixel was added with, so its sum is
         that of the attribution; and the indices of the segments in the order in which they were added.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.attribution.regions import greedy_density
+        >>> masks = np.array([[[True, True, False]], [[False, True, True]]])
+        >>> values, order = greedy_density(np.array([[1.0, 3.0, 5.0]]), masks)
+        >>> values.tolist(), order.tolist()
+        ([[1.0, 4.0, 4.0]], [1, 0])
     """
     flat, count = attribution.ravel(), len(masks)
     densities, fresh = np.zeros(flat.size), np.ones(flat.size, np.bool_)

@@ -7,12 +7,23 @@ from numpy.typing import NDArray
 
 from picasso.models.arrays import Array
 
+__all__ = ["Samples"]
+
 
 class Samples:
     """The running mean and variance of arrays of one shape, added in batches.
 
     Chan, Golub & LeVeque, *Updating formulae and a pairwise algorithm for computing sample variances* (1979),
     equation 1.5: sums of squared deviations from the mean are merged, which avoids cancellation if the mean is large.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.attribution.samples import Samples
+        >>> samples = Samples()
+        >>> samples.add(np.array([1, 2], np.float32))
+        >>> samples.add(np.array([6], np.float32))
+        >>> samples.count, float(samples.mean), float(samples.variance)
+        (3, 3.0, 7.0)
     """
 
     def __init__(self) -> None:

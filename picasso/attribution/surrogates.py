@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from picasso.attribution.regions import Coalitions
 from picasso.errors import RunError
 
+__all__ = ["kernel_shap", "lime", "lime_coalitions", "shap_design"]
+
 Floats = NDArray[np.float64]
 
 # The width of LIME's kernel and the penalty of its ridge regression, as in its authors' code for images.
@@ -73,6 +75,12 @@ def shap_design(regions: int, samples: int, seed: int) -> Design:
 
     Raises:
         RunError: ``samples`` are too few for so many regions.
+
+    Examples:
+        >>> from picasso.attribution.surrogates import shap_design
+        >>> design = shap_design(regions=3, samples=100, seed=0)
+        >>> design.exact, design.coalitions.shape
+        (True, (6, 3))
     """
     if 2**regions - 2 <= samples:
         numbers = np.arange(1, 2**regions - 1)
@@ -109,6 +117,15 @@ def kernel_shap(design: Design, answers: Floats, nothing: Floats, everything: Fl
         answers: the classifier's probabilities for these coalitions, ``(n, k)``.
         nothing: the probabilities if no region is visible, ``(k,)``.
         everything: the probabilities if all regions are visible, ``(k,)``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.attribution.surrogates import kernel_shap, shap_design
+        >>> design = shap_design(regions=3, samples=100, seed=0)
+        >>> answers = design.coalitions @ np.array([[0.1], [0.2], [0.3]])  # each region adds to the probability
+        >>> fit = kernel_shap(design, answers, nothing=np.zeros(1), everything=np.array([0.6]))
+        >>> fit.values.round(6).tolist()
+        [[0.1, 0.2, 0.3]]
     """
     seen = design.coalitions.astype(np.float64)
     total = everything - nothing
@@ -129,7 +146,14 @@ def kernel_shap(design: Design, answers: Floats, nothing: Floats, everything: Fl
 
 
 def lime_coalitions(regions: int, samples: int, seed: int) -> Coalitions:
-    """Return the coalitions ``(samples, R)`` for :func:`lime`: the full one, then each region with probability 0.5."""
+    """Return the coalitions ``(samples, R)`` for :func:`lime`: the full one, then each region with probability 0.5.
+
+    Examples:
+        >>> from picasso.attribution.surrogates import lime_coalitions
+        >>> coalitions = lime_coalitions(regions=3, samples=100, seed=0)
+        >>> coalitions.shape, coalitions[0].tolist()
+        ((100, 3), [True, True, True])
+    """
     coalitions = np.random.default_rng(seed).random((samples, regions)) < 0.5
     coalitions[0] = True
     return coalitions
@@ -151,6 +175,14 @@ def lime(coalitions: Coalitions, answers: Floats) -> Fit:
     Args:
         coalitions: those of :func:`lime_coalitions`.
         answers: the classifier's probabilities for them, ``(n, k)``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.attribution.surrogates import lime, lime_coalitions
+        >>> coalitions = lime_coalitions(regions=3, samples=500, seed=0)
+        >>> fit = lime(coalitions, coalitions @ np.array([[0.1], [0.2], [0.3]]))
+        >>> fit.values.argsort().tolist()
+        [[0, 1, 2]]
     """
     weights, seen = lime_weights(coalitions), coalitions.astype(np.float64)
     # The intercept absorbs this shift, and constant answers give coefficients of exactly 0, without rounding errors.

@@ -43,6 +43,27 @@ def audit_model(
     Raises:
         BadRequest: the folder does not exist, fewer than two classes have enough images, or an intervention has an
             unknown kind.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> import picasso
+        >>> from picasso.audit.interventions.quantile_match import PropertyChange
+        >>> from picasso.audit.properties import PROPERTIES
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> images = Path(tempfile.mkdtemp())
+        >>> for name, light in (("dark", 40), ("bright", 200)):
+        ...     (images / name).mkdir()
+        ...     for seed in range(8):
+        ...         pixels = np.random.default_rng([light, seed]).normal(light, 20, (8, 8))
+        ...         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(images / name / f"{seed}.png")
+        >>> model = BrightnessModel()
+        >>> model.load()
+        >>> audit = picasso.audit_model(model, images, interventions=[PropertyChange(PROPERTIES[0])])
+        >>> audit.verdict.sentence()
+        'The model appears to rely on brightness rather than on the object.'
     """
     tried = checked(interventions)
     images = read(model, labeled_folder.find(model, Path(folder)), silently)

@@ -56,6 +56,17 @@ def explain(
         BadRequest: the visualization can't be used, or a setting or an image is invalid.
         ModelError: the model lacks a capability that the visualization needs.
         RunError: the visualization failed.
+
+    Examples:
+        >>> import numpy as np
+        >>> import picasso
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> model = BrightnessModel()  # a model of your own comes from picasso.load_model
+        >>> model.load()
+        >>> bright_above = np.repeat([[200], [100]], 4, axis=0).repeat(8, axis=1).astype(np.uint8)
+        >>> (result,) = picasso.explain(model, bright_above, "SaliencyMaps", classes="bright")
+        >>> result.predictions[0]["name"], [panel.title for panel in result.panels]
+        ('bright', ['bright'])
     """
     each = explain_each(
         model, images, visualization, plugin_dirs=plugin_dirs, progress=progress, classes=classes, **settings

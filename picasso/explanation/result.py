@@ -40,6 +40,20 @@ class Result:
         agreement: in a comparison of models, the agreement of their maps: Spearman's rank correlation, -1..1, the mean
             over all pairs of a map and the first model's map of that class; None without a comparison.
         compared: the most probable classes of the other models, by the names of these models.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import picasso
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> model = BrightnessModel()
+        >>> model.load()
+        >>> (result,) = picasso.explain(model, np.eye(8), "SaliencyMaps")
+        >>> folder = Path(tempfile.mkdtemp()) / "result"
+        >>> result.save(folder)
+        >>> picasso.Result.load(folder).predictions[0]["name"]
+        'dark'
     """
 
     visualization: str

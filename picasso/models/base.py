@@ -37,6 +37,28 @@ class Model(Framework):
     ``batch_*`` methods.
 
     Arrays are float32, batch first, channels last: ``(N, H, W, C)`` for inputs, ``(N, K)`` for K classes.
+
+    Examples:
+        A framework that Picasso does not know needs two methods:
+
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from picasso.models.base import Model
+        >>> from picasso.models.preprocessing import Preprocessing
+        >>> class Brightness(Model):
+        ...     preprocessing, labels = Preprocessing("0..1"), ("dark", "bright")
+        ...
+        ...     def load(self):
+        ...         self.input_shape, self.num_classes = (8, 8, 1), 2
+        ...
+        ...     def batch_probabilities(self, inputs):
+        ...         bright = inputs.mean(axis=(1, 2, 3))
+        ...         return np.stack([1 - bright, bright], axis=1)
+        >>> model = Brightness()
+        >>> model.load()
+        >>> ((best, _),) = model.decode_prob(model.predict(model.preprocess([Image.new("L", (20, 30), 204)])))
+        >>> f"{best['name']}: {best['prob']:.2f}"
+        'bright: 0.80'
     """
 
     framework = "custom"

@@ -8,7 +8,13 @@ from typing import Any, Self, TypedDict
 
 
 class Capability(StrEnum):
-    """A capability of a model; each visualization lists those that it needs."""
+    """A capability of a model; each visualization lists those that it needs.
+
+    Examples:
+        >>> from picasso.models.info import Capability
+        >>> [capability.value for capability in Capability]
+        ['predictions', 'gradients', 'feature maps']
+    """
 
     PREDICTIONS = "predictions"
     GRADIENTS = "gradients"
@@ -22,6 +28,11 @@ class Prediction(TypedDict):
         index: its index in the output of the model.
         name: its name.
         prob: its probability, 0..1.
+
+    Examples:
+        >>> from picasso.models.info import Prediction
+        >>> Prediction(index=4, name="four", prob=0.97)
+        {'index': 4, 'name': 'four', 'prob': 0.97}
     """
 
     index: int

@@ -26,6 +26,17 @@ class KerasModel(GraphModel):
     Attributes:
         model: the loaded ``keras.Model``, or ``tf_keras.Model`` for files that only ``tf_keras`` can read. Picasso
             never changes it.
+
+    Examples:
+        >>> from picasso.config import PACKAGE
+        >>> from picasso.models.keras import KerasModel
+        >>> class Digits(KerasModel):
+        ...     def class_names(self):
+        ...         return ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+        >>> model = Digits()
+        >>> model.load(path=str(PACKAGE / "examples/keras/data/mnist.keras"))
+        >>> model.num_classes, model.class_names()[4]
+        (10, 'four')
     """
 
     framework = "keras"

@@ -65,6 +65,13 @@ def load_model(
     Raises:
         ModelError: the file is missing, broken or of a format that is not supported.
         ConfigurationError: the settings file, the labels or the preprocessing is wrong.
+
+    Examples:
+        >>> import picasso
+        >>> from picasso.config import PACKAGE
+        >>> model = picasso.load_model(PACKAGE / "examples/keras/data/mnist.keras", labels=list("0123456789"))
+        >>> model.input_shape, model.num_classes
+        ((28, 28, 1), 10)
     """
     remedies.use(Door.PYTHON)
     names = as_given(labels)
@@ -129,6 +136,20 @@ def load_configured(
         ConfigurationError: there is no such file or class in it, load() does not take these arguments, or the
             labels or the preprocessing are wrong.
         ModelError: the class could not load its files.
+
+    Examples:
+        >>> from picasso import config
+        >>> from picasso.models import load_configured
+        >>> settings = config.load(
+        ...     overrides={
+        ...         "MODEL_CLS_PATH": "{picasso}/examples/brightness.py",
+        ...         "MODEL_CLS_NAME": "BrightnessModel",
+        ...         "MODEL_LOAD_ARGS": {"side": 32},
+        ...     }
+        ... )
+        >>> model = load_configured(settings)
+        >>> model.input_shape, model.class_names()
+        ((32, 32, 1), ('dark', 'bright'))
     """
     remedies.use(Door(settings.door))
     if settings.MODEL:

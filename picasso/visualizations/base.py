@@ -35,6 +35,17 @@ class Input:
             rendering of ``array``, and painting on it has no effect on the model.
         best: the most probable classes, best first, whichever classes are explained.
         notes: notes for the user about how it was read and preprocessed.
+
+    Examples:
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from picasso.models.info import Prediction
+        >>> from picasso.visualizations import Input
+        >>> view = Image.new("L", (8, 8), 204)
+        >>> best = Prediction(index=1, name="bright", prob=0.8)
+        >>> image = Input("a.png", view, view, np.full((8, 8, 1), 0.8, np.float32), predictions=(best,))
+        >>> image.classes
+        [1]
     """
 
     name: str
@@ -89,6 +100,24 @@ class Task(Generic[SettingsT]):
             progress and raises an exception if the run was cancelled.
         preview: call it with a function that returns preliminary panels of the current image. While a user
             watches the run, they are shown from time to time.
+
+    Examples:
+        Call a visualization with a task to test it without the pipeline:
+
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> from picasso.models.info import Prediction
+        >>> from picasso.visualizations import Input, Task
+        >>> from picasso.visualizations.saliency_maps import SaliencyMaps
+        >>> model = BrightnessModel()
+        >>> model.load()
+        >>> view = Image.new("L", (8, 8), 204)
+        >>> bright = Prediction(index=1, name="bright", prob=0.92)
+        >>> image = Input("a.png", view, view, model.preprocess([view])[0], predictions=(bright,))
+        >>> task = Task(model, [image], SaliencyMaps.ALLOWED_SETTINGS(), progress=lambda done, total: None)
+        >>> [[panel.title for panel in panels] for panels in SaliencyMaps().make_visualization(task)]
+        [['bright']]
     """
 
     model: Model
@@ -103,6 +132,23 @@ class BaseVisualization(ABC, Generic[SettingsT]):
 
     Derive from it. If the default template is not enough, put a template with the name of the class beside the
     module. Each run gets a new instance, so runs can't affect each other.
+
+    Examples:
+        >>> import numpy as np
+        >>> import picasso
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> from picasso.visualizations import BaseVisualization, Panel, VisualizationSettings
+        >>> class Contrast(BaseVisualization[VisualizationSettings]):
+        ...     DESCRIPTION = "How far each pixel is from the mean of the image."
+        ...
+        ...     def make_visualization(self, task):
+        ...         for image in task.inputs:
+        ...             yield [Panel("contrast", image.array[..., 0] - image.array.mean(), signed=True)]
+        >>> model = BrightnessModel()
+        >>> model.load()
+        >>> (result,) = picasso.explain(model, np.eye(8), Contrast)
+        >>> result.panels[0].array[0, :2].tolist()
+        [0.875, -0.125]
     """
 
     #: One sentence on what the visualization shows.

@@ -64,7 +64,25 @@ def canvas_of(model: Model, name: str) -> Canvas:
 
 
 class ClassActivation(BaseVisualization[LayerMapSettings]):
-    """Base class of methods that combine feature maps and their gradients; derived classes define :meth:`weigh`."""
+    """Base class of methods that combine feature maps and their gradients; derived classes define :meth:`weigh`.
+
+    Examples:
+        >>> import numpy as np
+        >>> import picasso
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> from picasso.visualizations.class_activation import ClassActivation
+        >>> class Activity(ClassActivation):
+        ...     DESCRIPTION = "The sum of the feature maps, whatever the class."
+        ...
+        ...     @staticmethod
+        ...     def weigh(maps, gradients):
+        ...         return maps.sum(axis=-1)
+        >>> model = BrightnessModel()
+        >>> model.load()
+        >>> (result,) = picasso.explain(model, np.eye(8), Activity, classes="dark")
+        >>> result.panels[0].array[0, :2].tolist()
+        [1.0, 0.0]
+    """
 
     FAMILY = "Class activation"
     ALLOWED_SETTINGS = LayerMapSettings

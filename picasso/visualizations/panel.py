@@ -44,6 +44,13 @@ class Panel:
         group: the group that it belongs to in a comparison, such as a model; "" otherwise.
         noise: the rounding error of the values of a map; smaller values and smaller differences are not shown.
             None stands for :data:`ROUNDING`. See :func:`rounding`.
+
+    Examples:
+        >>> import numpy as np
+        >>> import picasso
+        >>> panel = picasso.Panel("bright", np.array([[-1, 0], [0, 3]], np.float32), quantity="gradient", signed=True)
+        >>> panel.kind, panel.scale()
+        ('map', (-3.0, 3.0))
     """
 
     title: str

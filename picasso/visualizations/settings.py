@@ -174,27 +174,77 @@ def number_or_none(raw: object) -> float | None:
 
 
 def choice(*values: Any, help: str, digits: int | None = None, default: Any = None) -> Any:  # noqa: A002
-    """Declare a setting with one of ``values``; the first is the default unless ``default`` is given."""
+    """Declare a setting with one of ``values``; the first is the default unless ``default`` is given.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> from picasso.visualizations import VisualizationSettings, choice
+        >>> @dataclass(frozen=True)
+        ... class Settings(VisualizationSettings):
+        ...     fill: str = choice("grey", "black", help="What hides a part of the image.")
+        >>> Settings.parse({"Fill": "black"})
+        Settings(fill='black')
+    """
     return declare(Choice(help, values[0] if default is None else default, values, digits))
 
 
 def number(default: float, help: str, minimum: float | None = None, maximum: float | None = None) -> Any:  # noqa: A002
-    """Declare a number; an integer if ``default`` is an int."""
+    """Declare a number; an integer if ``default`` is an int.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> from picasso.visualizations import VisualizationSettings, number
+        >>> @dataclass(frozen=True)
+        ... class Settings(VisualizationSettings):
+        ...     steps: int = number(64, minimum=8, maximum=512, help="Number of gradients.")
+        >>> Settings.parse({"Steps": "32"})
+        Settings(steps=32)
+    """
     return declare(Number(help, default, minimum, maximum))
 
 
 def slider(default: float, help: str, minimum: float, maximum: float, step: float) -> Any:  # noqa: A002
-    """Declare a number that is displayed as a slider."""
+    """Declare a number that is displayed as a slider.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> from picasso.visualizations import VisualizationSettings, slider
+        >>> @dataclass(frozen=True)
+        ... class Settings(VisualizationSettings):
+        ...     share: float = slider(0.5, minimum=0, maximum=1, step=0.1, help="Share of the image that is shown.")
+        >>> Settings.parse({"Share": "0.7"})
+        Settings(share=0.7)
+    """
     return declare(Slider(help, default, minimum, maximum, step))
 
 
 def toggle(default: bool, help: str) -> Any:  # noqa: A002
-    """Declare a yes-or-no setting."""
+    """Declare a yes-or-no setting.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> from picasso.visualizations import VisualizationSettings, toggle
+        >>> @dataclass(frozen=True)
+        ... class Settings(VisualizationSettings):
+        ...     signed: bool = toggle(True, help="Whether evidence against the class is shown.")
+        >>> Settings.parse({"Signed": "no"})
+        Settings(signed=False)
+    """
     return declare(Toggle(help, default))
 
 
 def layer(help: str) -> Any:  # noqa: A002
-    """Declare the name of a layer with feature maps; "" is the model's default layer."""
+    """Declare the name of a layer with feature maps; "" is the model's default layer.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> from picasso.visualizations import VisualizationSettings, layer
+        >>> @dataclass(frozen=True)
+        ... class Settings(VisualizationSettings):
+        ...     layer: str = layer(help="The layer whose feature maps are shown.")
+        >>> Settings.parse({"Layer": "conv_2"})
+        Settings(layer='conv_2')
+    """
     return declare(LayerChoice(help, ""))
 
 
@@ -208,6 +258,18 @@ class VisualizationSettings:
     """Base class of a visualization's settings: a frozen dataclass of :func:`choice`, :func:`number`, ... fields.
 
     A field ``window_side`` is called ``WindowSide`` on pages, in the API and on the command line.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> from picasso.visualizations import VisualizationSettings, number
+        >>> @dataclass(frozen=True)
+        ... class Settings(VisualizationSettings):
+        ...     window_side: int = number(8, minimum=1, maximum=64, help="Side of the window in pixels.")
+        >>> Settings.parse({"WindowSide": "16"})
+        Settings(window_side=16)
+        >>> Settings.parse({"WindowSide": "0"})
+        Traceback (most recent call last):
+        picasso.errors.BadRequest: WindowSide must be a whole number from 1 to 64, not '0'.
     """
 
     @classmethod

@@ -34,6 +34,18 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
 
     Raises:
         ConfigurationError: a setting is invalid, or a plugin folder is missing.
+
+    Examples:
+        >>> import picasso
+        >>> application = picasso.create_app(
+        ...     {
+        ...         "MODEL_CLS_PATH": "{picasso}/examples/brightness.py",
+        ...         "MODEL_CLS_NAME": "BrightnessModel",
+        ...         "MODEL_LOAD_ARGS": {"side": 32},
+        ...     }
+        ... )
+        >>> application.test_client().get("/").status_code
+        200
     """
     if not isinstance(settings, Settings):
         settings = config.load(overrides=settings)

@@ -29,6 +29,14 @@ class ImagePair:
         theirs: images of the other class, ``(m, H, W, C)``.
         attention: returns the attribution maps, ``(n, H, W)`` and ``(m, H, W)``; each map sums to 1. Computed on
             demand.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.audit.interventions import ImagePair
+        >>> dark, bright = np.zeros((3, 8, 6, 1), np.float32), np.ones((4, 8, 6, 1), np.float32)
+        >>> even = np.full((4, 8, 6), 1 / 48, np.float32)
+        >>> ImagePair(dark, bright, attention=lambda: (even[:3], even)).size
+        (8, 6)
     """
 
     ours: Images
@@ -49,6 +57,14 @@ class InterventionResult:
         towards: changed to be like images of the other class.
         control: changed in the same way, but to be like other images of the same class.
         words: a description, if only the change itself knows it; otherwise :meth:`Intervention.words` gives it.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.audit.interventions import InterventionResult
+        >>> images = np.zeros((3, 8, 8, 1), np.float32)
+        >>> result = InterventionResult(towards=images + 0.5, control=images, words="making {a} images brighter")
+        >>> result.words
+        'making {a} images brighter'
     """
 
     towards: Images
@@ -57,7 +73,30 @@ class InterventionResult:
 
 
 class Intervention(ABC):
-    """A change of images in one respect."""
+    """A change of images in one respect.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.audit.interventions import ImagePair, Intervention, InterventionResult
+        >>> class LastRow(Intervention):
+        ...     kind, name = "region", "the last row"
+        ...
+        ...     def change(self, case, generator):
+        ...         def with_rows_of(others):
+        ...             changed = case.ours.copy()
+        ...             changed[:, -1] = others[generator.integers(len(others), size=len(changed)), -1]
+        ...             return changed
+        ...         return InterventionResult(with_rows_of(case.theirs), with_rows_of(case.ours))
+        ...
+        ...     def words(self, case):
+        ...         return "giving {a} images the last row of {b} images"
+        >>> dark, bright = np.zeros((3, 8, 8, 1), np.float32), np.ones((4, 8, 8, 1), np.float32)
+        >>> even = np.full((4, 8, 8), 1 / 64, np.float32)
+        >>> case = ImagePair(dark, bright, attention=lambda: (even[:3], even))
+        >>> result = LastRow().change(case, np.random.default_rng(0))
+        >>> float(result.towards.mean()), float(result.control.mean())
+        (0.125, 0.0)
+    """
 
     #: One of :data:`KINDS`.
     kind: str

@@ -16,7 +16,20 @@ from picasso.audit.properties import Images, Property
 
 
 class PropertyChange(Intervention):
-    """Give each image the value of the same rank among the images of the other class."""
+    """Give each image the value of the same rank among the images of the other class.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.audit.interventions import ImagePair
+        >>> from picasso.audit.interventions.quantile_match import PropertyChange
+        >>> from picasso.audit.properties import PROPERTIES
+        >>> dark, bright = (np.full((4, 8, 8, 1), light, np.float32) for light in (0.2, 0.6))
+        >>> even = np.full((4, 8, 8), 1 / 64, np.float32)
+        >>> brightness = PropertyChange(PROPERTIES[0])
+        >>> result = brightness.change(ImagePair(dark, bright, lambda: (even, even)), np.random.default_rng(0))
+        >>> round(float(result.towards.mean()), 2), round(float(result.control.mean()), 2)
+        (0.6, 0.2)
+    """
 
     kind = "property"
 

@@ -41,6 +41,18 @@ class Property:
         change: returns, for images, a function of their strengths, ``(N,)``, from -1 to 1, which returns the changed
             images; 0 changes nothing, and the value grows with the strength.
         coloured: whether it is a property of colours, which greyscale images don't have.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.audit.properties import Property
+        >>> def mean(images):
+        ...     return images.mean(axis=(1, 2, 3), dtype=np.float64)
+        >>> def shift(images):
+        ...     return lambda strengths: (images + strengths[:, None, None, None]).clip(0, 1).astype(np.float32)
+        >>> level = Property("level", "lighter", "darker", mean, shift)
+        >>> edited = level.edit(np.zeros((2, 8, 8, 1), np.float32), np.array([0.25, 0.5]))
+        >>> level.measure(edited).round(3).tolist()
+        [0.25, 0.5]
     """
 
     name: str

@@ -43,6 +43,13 @@ def scan(path: Path | Found, limits: Limits | None = None, known: frozenset[str]
 
     Raises:
         ModelError: the path does not exist, or can't be read.
+
+    Examples:
+        >>> from picasso.config import PACKAGE
+        >>> from picasso.models.scan import scan
+        >>> report = scan(PACKAGE / "examples/tanks/data/right.keras")
+        >>> str(report.format), report.is_data
+        ('Keras archive (.keras)', True)
     """
     found = path if isinstance(path, Found) else recognize(path)
     context = Context(limits or Limits(), known)

@@ -8,7 +8,8 @@ MAX_LENGTH = 80
 def shown(value: object) -> str:
     """Return a value from a file as a short, printable text in quotation marks.
 
-    Example:
+    Examples:
+        >>> from picasso.models.scan.quoting import shown
         >>> shown("a" * 100 + chr(27))
         '"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…"'
     """
@@ -19,7 +20,8 @@ def shown(value: object) -> str:
 def shown_path(value: str) -> str:
     """Return only the last part of a path or URL from a file, so that messages do not contain links.
 
-    Example:
+    Examples:
+        >>> from picasso.models.scan.quoting import shown_path
         >>> shown_path("/etc/passwd")
         '"…/passwd"'
     """
