@@ -17,7 +17,7 @@ EXAMPLE ?=
 CONFIG := $(if $(EXAMPLE),picasso/examples/$(EXAMPLE)/config.py,config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test test-all test-floors lint format docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-catalogue bench-peers bench-attributions release clean
+.PHONY: install prepare run test test-all test-floors lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-catalogue bench-peers bench-attributions release clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -61,6 +61,18 @@ lint: install
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The scripts of the pages: ESLint, Prettier and the type checker of TypeScript, in the versions of package-lock.json.
+# They need node and a registry of packages, which nothing else does, so `make lint` does without them.
+node_modules/installed: package.json package-lock.json
+	npm ci --silent --no-audit --no-fund
+	touch $@
+
+lint-js: node_modules/installed
+	npm run --silent lint
+
+format-js: node_modules/installed
+	npm run --silent format
 
 docs: install
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
@@ -113,4 +125,4 @@ release: install
 	@echo "dist/ is ready: $(BIN)/twine upload dist/*"
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(FLOORS) $(RELEASE) docs/_build build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) $(FLOORS) $(RELEASE) docs/_build build dist *.egg-info node_modules

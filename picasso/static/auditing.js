@@ -2,6 +2,7 @@
 
 import { counted, duration, poll, refresh } from "./common.js";
 
+/** @type {HTMLElement} */
 const place = document.querySelector("[data-audit]");
 const text = place.querySelector("[data-audit-text]");
 const bar = place.querySelector("progress");
@@ -35,4 +36,8 @@ poll(place.dataset.audit, (audit) => {
   seen = now;
   return !["waiting", "reading", "running"].includes(audit.state);
 }).then(() => location.reload());
-place.querySelector("form").addEventListener("submit", ({ target }) => target.setAttribute("aria-busy", "true"));
+place
+  .querySelector("form")
+  .addEventListener("submit", (/** @type {Event & { target: HTMLElement }} */ { target }) =>
+    target.setAttribute("aria-busy", "true"),
+  );

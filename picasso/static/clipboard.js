@@ -2,7 +2,7 @@
 
 import { pause } from "./common.js";
 
-document.addEventListener("click", async ({ target }) => {
+document.addEventListener("click", async (/** @type {Event & { target: HTMLElement }} */ { target }) => {
   if (!target.matches("[data-copy]")) return;
   await navigator.clipboard.writeText(target.closest("figure").querySelector("code").textContent);
   target.textContent = "Copied";

@@ -3,7 +3,7 @@
 // The path prefix of the server; "" if it has none.
 export const root = document.documentElement.dataset.root ?? "";
 
-export const every = (selector, action, root = document) => root.querySelectorAll(selector).forEach(action);
+export const every = (selector, action, within = document) => within.querySelectorAll(selector).forEach(action);
 
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -14,10 +14,11 @@ export const ask = async (url, options = {}) => {
     answer = await fetch(url, { cache: "no-store", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The server does not respond. Is it still running?");
+    throw new Error("The server does not respond. Is it still running?", { cause: error });
   }
   const body = await answer.json().catch(() => ({}));
   if (answer.ok) return body;
+  /** @type {Error & { status?: number }} */
   const error = new Error(body.error?.message ?? `The server responded with status ${answer.status}.`);
   error.status = answer.status;
   throw error;
@@ -54,7 +55,12 @@ export const modelLoaded = () => {
 };
 
 export const send = (url, document, options = {}) =>
-  ask(url, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(document), ...options });
+  ask(url, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(document),
+    ...options,
+  });
 
 // Replace parts of this page with those of a fresh copy and leave the rest; a part may appear or disappear.
 export const refresh = async (...selectors) => {

@@ -4,16 +4,24 @@ import { every, root } from "./common.js";
 import { paint, rangeOf, restore, facts } from "./maps.js";
 import "./map_probe.js";
 
+/** @type {HTMLFormElement} */
 const form = document.querySelector("[data-look]");
+/** @type {Record<string, any>} */
 const fields = form.elements;
 // The defaults of the page, not what the user chose before this script was loaded.
 const DEFAULTS = Object.fromEntries(
-  [...form.querySelectorAll("select, input")].map((field) => [field.name, field.options?.[0].value ?? field.defaultValue]),
+  [...form.querySelectorAll("select, input")].map((/** @type {any} */ field) => [
+    field.name,
+    field.options?.[0].value ?? field.defaultValue,
+  ]),
 );
 
-const maps = () => [...document.querySelectorAll("a.map")];
-const rows = () => [...document.querySelectorAll(".row")];
+/** @type {(selector: string) => HTMLElement[]} */
+const listed = (selector) => [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(selector))];
+const maps = () => listed("a.map");
+const rows = () => listed(".row");
 
+/** @type {() => Record<string, any>} */
 const state = () => Object.fromEntries(new FormData(form));
 
 // ---- maps ---------------------------------------------------------------------------------------------------
@@ -28,11 +36,19 @@ const draw = async (map) => {
   const known = facts(map);
   const range = rangeOf(map, scale, maps());
   const name = known.signed ? signed : colours;
-  const asDrawn = layout === "beside" && scale === "own" && name === (known.signed ? DEFAULTS.signed : DEFAULTS.colours);
+  const asDrawn =
+    layout === "beside" && scale === "own" && name === (known.signed ? DEFAULTS.signed : DEFAULTS.colours);
   if (asDrawn && !touched.has(map)) return;
   touched.add(map);
   if (asDrawn) restore(map);
-  else if (!(await paint(map, { colours: name, range, opacity: layout === "over" ? opacity / 100 : 1 - known.transparency }))) return;
+  else if (
+    !(await paint(map, {
+      colours: name,
+      range,
+      opacity: layout === "over" ? Number(opacity) / 100 : 1 - known.transparency,
+    }))
+  )
+    return;
   const legend = map.parentElement.querySelector(".legend");
   const strip = legend?.querySelector("img");
   if (!strip) return;
@@ -44,25 +60,33 @@ const draw = async (map) => {
 
 // Only visible maps are drawn; the others when they scroll into view.
 const watcher = new IntersectionObserver(
-  (entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => {
-    watcher.unobserve(target);
-    draw(target).catch((error) => { fields.shown.value = error.message; });
-  }),
+  (entries) =>
+    entries
+      .filter((entry) => entry.isIntersecting)
+      .forEach(({ target }) => {
+        watcher.unobserve(target);
+        draw(target).catch((error) => {
+          fields.shown.value = error.message;
+        });
+      }),
   { rootMargin: "300px" },
 );
 
-const drawAll = () => maps().forEach((map) => {
-  watcher.unobserve(map);
-  watcher.observe(map);
-});
+const drawAll = () =>
+  maps().forEach((map) => {
+    watcher.unobserve(map);
+    watcher.observe(map);
+  });
 
 // ---- rows ---------------------------------------------------------------------------------------------------
 
-const by = (key, direction = 1) => (one, two) => {
-  // Rows without the value come last; flat maps, for example, have no agreement.
-  if (!(key in one.dataset && key in two.dataset)) return (key in two.dataset) - (key in one.dataset);
-  return direction * (Number(one.dataset[key]) - Number(two.dataset[key]));
-};
+const by =
+  (key, direction = 1) =>
+  (one, two) => {
+    // Rows without the value come last; flat maps, for example, have no agreement.
+    if (!(key in one.dataset && key in two.dataset)) return Number(key in two.dataset) - Number(key in one.dataset);
+    return direction * (Number(one.dataset[key]) - Number(two.dataset[key]));
+  };
 const ORDERS = {
   given: by("position"),
   sure: by("probability", -1),
@@ -77,7 +101,9 @@ const arrangeRows = () => {
   all.sort(ORDERS[order]).forEach((row) => row.parentElement.append(row));
   const [kind, wanted] = only.split(/:(.*)/s);
   const wrong = (row) => (kind === "class" ? row.dataset.class !== wanted : only !== "" && row.dataset.same !== wanted);
-  all.forEach((row) => { row.hidden = wrong(row); });
+  all.forEach((row) => {
+    row.hidden = wrong(row);
+  });
   const left = all.filter((row) => !row.hidden).length;
   fields.shown.value = left === all.length ? "" : `${left} of ${all.length} images`;
 };
@@ -98,9 +124,14 @@ const offer = () => {
   );
   fields.only.value = chosen;
   if (fields.only.selectedIndex < 0) fields.only.value = "";
-  every("[data-for-signed]", (part) => { part.hidden = !maps().some((map) => facts(map).signed); });
-  every("[data-for-agreement]", (part) => { part.hidden = part.disabled = !rows().some((row) => row.dataset.agreement); });
-  for (const name of ["layout", "opacity", "colours", "scale", "size"]) fields[name].closest("label").hidden = !maps().length;
+  every("[data-for-signed]", (part) => {
+    part.hidden = !maps().some((map) => facts(map).signed);
+  });
+  every("[data-for-agreement]", (part) => {
+    part.hidden = part.disabled = !rows().some((row) => row.dataset.agreement);
+  });
+  for (const name of ["layout", "opacity", "colours", "scale", "size"])
+    fields[name].closest("label").hidden = !maps().length;
 };
 
 // ---- the form and the address -------------------------------------------------------------------------------
@@ -122,7 +153,9 @@ const recall = () => {
     // An old or mistyped URL may name an option that does not exist.
     if (field.options && (field.selectedIndex < 0 || field.selectedOptions[0].disabled)) field.value = DEFAULTS[name];
   }
-  document.querySelector("output[for=opacity]").value = fields.opacity.value;
+  every("output[for=opacity]", (output) => {
+    output.value = fields.opacity.value;
+  });
 };
 
 const apply = () => {

@@ -17,7 +17,8 @@ const filesOf = async (entry) => {
 
 export const dropped = async (transfer) => {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files].map((file) => ({ file, path: file.name }));
+  if (!entries.some((entry) => entry.isDirectory))
+    return [...transfer.files].map((file) => ({ file, path: file.name }));
   return (await Promise.all(entries.map(filesOf))).flat();
 };
 

@@ -10,6 +10,7 @@ const PARTS = ["[data-part=images]", "[data-part=visualizations]"];
 // The paths of dropped files.
 const paths = new WeakMap();
 const notices = document.querySelector("[data-notices]");
+/** @type {(name: string) => any} */
 const find = (name) => document.querySelector(`[data-${name}]`);
 
 const complain = (sentence) => {
@@ -47,7 +48,10 @@ const upload = async (chosen) => {
   const others = chosen.length - files.length;
   notices.replaceChildren();
   if (!chosen.length) return;
-  if (!files.length) return complain(`${others === 1 ? "The file that you chose is not an image" : "None of the files that you chose is an image"}.`);
+  if (!files.length)
+    return complain(
+      `${others === 1 ? "The file that you chose is not an image" : "None of the files that you chose is an image"}.`,
+    );
   const text = find("upload-text");
   const bar = find("upload-bar");
   const url = find("drop").dataset.drop;
@@ -78,11 +82,14 @@ const upload = async (chosen) => {
   queue.push(...rest);
   await Promise.all(Array.from({ length: MAX_PARALLEL }, lane));
   for (const [sentence, count] of refused) complain(count > 1 ? `${sentence} (${counted(count, "image")})` : sentence);
-  if (others) complain(`${counted(others, "file")} that ${others === 1 ? "is not an image was" : "are not images were"} skipped.`);
+  if (others)
+    complain(
+      `${counted(others, "file")} that ${others === 1 ? "is not an image was" : "are not images were"} skipped.`,
+    );
   await refresh(...PARTS);
 };
 
-addEventListener("change", ({ target }) => {
+addEventListener("change", (/** @type {Event & { target: HTMLInputElement }} */ { target }) => {
   if (target.closest("[data-drop]")) upload([...target.files]);
 });
 addEventListener("paste", (event) => upload([...event.clipboardData.files]));
@@ -106,12 +113,14 @@ addEventListener("drop", async (event) => {
 });
 
 // Removing and moving, without losing the position on the page.
-document.addEventListener("click", async (event) => {
+document.addEventListener("click", async (/** @type {Event & { target: HTMLElement }} */ event) => {
+  /** @type {HTMLButtonElement} */
   const button = event.target.closest("[data-images] button");
   if (!button) return;
   event.preventDefault();
   const item = button.closest("li");
   if (button.classList.contains("remove")) {
+    /** @type {any} */
     const neighbour = item.nextElementSibling ?? item.previousElementSibling;
     await fetch(button.formAction, { method: "POST" });
     await refresh(...PARTS);
@@ -127,8 +136,10 @@ document.addEventListener("click", async (event) => {
 
 const focusOn = (uid, kind) => {
   const item = document.querySelector(`[data-images] [data-uid="${uid}"]`);
-  const button = item?.querySelector(kind === "remove" ? ".remove" : `button${kind}:enabled`) ?? item?.querySelector("button:enabled");
-  (button ?? document.querySelector("#file")).focus();
+  const button =
+    item?.querySelector(kind === "remove" ? ".remove" : `button${kind}:enabled`) ??
+    item?.querySelector("button:enabled");
+  /** @type {HTMLElement} */ (button ?? document.querySelector("#file")).focus();
 };
 
 // Tell the server the order in which the images are on the page.
@@ -140,11 +151,11 @@ const arrange = async () => {
 };
 
 let moving = null;
-document.addEventListener("dragstart", ({ target }) => {
+document.addEventListener("dragstart", (/** @type {DragEvent & { target: HTMLElement }} */ { target }) => {
   moving = target.closest?.("[data-images] li") ?? null;
   moving?.classList.add("moving");
 });
-document.addEventListener("dragover", ({ target, clientX }) => {
+document.addEventListener("dragover", (/** @type {DragEvent & { target: HTMLElement }} */ { target, clientX }) => {
   const over = moving && target.closest?.("[data-images] li");
   if (!over || over === moving) return;
   const { left, width } = over.getBoundingClientRect();
@@ -159,4 +170,6 @@ document.addEventListener("dragend", () => {
 });
 
 // Files chosen before this script was loaded.
-every("[data-drop] input", ({ files }) => { if (files.length) upload([...files]); });
+every("[data-drop] input", ({ files }) => {
+  if (files.length) upload([...files]);
+});

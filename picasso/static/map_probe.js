@@ -86,10 +86,14 @@ const enlarge = (figure) => {
   const place = document.createElement("span");
   figure.replaceWith(place);
   dialog.replaceChildren(figure, close);
-  dialog.addEventListener("close", () => {
-    place.replaceWith(figure);
-    figure.querySelector("a.map").focus();
-  }, { once: true });
+  dialog.addEventListener(
+    "close",
+    () => {
+      place.replaceWith(figure);
+      figure.querySelector("a.map").focus();
+    },
+    { once: true },
+  );
   dialog.showModal();
   figure.querySelector("a.map").focus();
 };

@@ -12,15 +12,18 @@ const turns = new WeakMap();
 // The 256 colours of a colour map, as RGBA bytes.
 const coloursOf = (name) => {
   if (!strips.has(name)) {
-    strips.set(name, (async () => {
-      const image = new Image();
-      image.src = `${root}/colours/${name}.png`;
-      await image.decode();
-      const canvas = new OffscreenCanvas(image.naturalWidth, 1);
-      const context = canvas.getContext("2d");
-      context.drawImage(image, 0, 0);
-      return context.getImageData(0, 0, image.naturalWidth, 1).data;
-    })());
+    strips.set(
+      name,
+      (async () => {
+        const image = new Image();
+        image.src = `${root}/colours/${name}.png`;
+        await image.decode();
+        const canvas = new OffscreenCanvas(image.naturalWidth, 1);
+        const context = canvas.getContext("2d");
+        context.drawImage(image, 0, 0);
+        return context.getImageData(0, 0, image.naturalWidth, 1).data;
+      })(),
+    );
   }
   return strips.get(name);
 };
@@ -45,12 +48,17 @@ export const facts = ({ dataset }) => {
 // The values of a map, row by row.
 export const valuesOf = (map) => {
   if (!values.has(map)) {
-    values.set(map, (async () => {
-      const answer = await fetch(map.dataset.values);
-      if (!answer.ok) throw new Error("The values of the map no longer exist.");
-      const view = new DataView(await answer.arrayBuffer());
-      return Float32Array.from({ length: view.byteLength / FLOAT_BYTES }, (_, i) => view.getFloat32(i * FLOAT_BYTES, true));
-    })());
+    values.set(
+      map,
+      (async () => {
+        const answer = await fetch(map.dataset.values);
+        if (!answer.ok) throw new Error("The values of the map no longer exist.");
+        const view = new DataView(await answer.arrayBuffer());
+        return Float32Array.from({ length: view.byteLength / FLOAT_BYTES }, (_, i) =>
+          view.getFloat32(i * FLOAT_BYTES, true),
+        );
+      })(),
+    );
   }
   return values.get(map);
 };
@@ -59,7 +67,8 @@ export const valuesOf = (map) => {
 export const rangeOf = (map, scale, maps) => {
   const { range, extremes, signed, quantity, noise } = facts(map);
   if (scale === "own") return range;
-  const kin = scale === "common" ? maps.map(facts).filter((one) => one.quantity === quantity && one.signed === signed) : [];
+  const kin =
+    scale === "common" ? maps.map(facts).filter((one) => one.quantity === quantity && one.signed === signed) : [];
   const all = [extremes, ...kin.map((one) => one.extremes)].flat();
   const [low, high] = [Math.min(...all), Math.max(...all)];
   // As on the server, rounding errors stay pale.

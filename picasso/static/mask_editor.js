@@ -31,7 +31,10 @@ export const stage = (canvas, { tool, brush, begin, change }) => {
   // A dark and a bright line together are visible on any image.
   const outline = ([left, top, right, bottom]) => {
     const { width, height } = canvas;
-    for (const [colour, dash] of [["#000", []], ["#fff", [8, 8]]]) {
+    for (const [colour, dash] of [
+      ["#000", []],
+      ["#fff", [8, 8]],
+    ]) {
       context.strokeStyle = colour;
       context.lineWidth = 3;
       context.setLineDash(dash);

@@ -21,11 +21,16 @@ for (const [selector, script] of Object.entries(SCRIPTS)) {
 
 // Small images are drawn with sharp pixels, as the model sees them; photographs are interpolated.
 const draw = (image) => image.classList.toggle("photo", image.naturalWidth > 100);
-document.addEventListener("load", ({ target }) => target.matches?.("img") && draw(target), true);
+document.addEventListener(
+  "load",
+  (/** @type {Event & { target: HTMLElement }} */ { target }) => target.matches?.("img") && draw(target),
+  true,
+);
 every("img", (image) => image.complete && draw(image));
 
 // Show the value of each slider.
-document.addEventListener("input", ({ target }) => {
+document.addEventListener("input", (/** @type {Event & { target: HTMLInputElement }} */ { target }) => {
+  /** @type {HTMLOutputElement | false} */
   const output = target.type === "range" && document.querySelector(`output[for="${target.id}"]`);
   if (output) output.value = target.value;
 });

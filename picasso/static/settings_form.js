@@ -7,6 +7,7 @@ const AGAIN_MS = 1500;
 const TRIES = 20;
 
 // One at a time: few requests may wait for the model at once, and other visitors need estimates too.
+/** @type {Promise<any>} */
 let last = Promise.resolve();
 const askInTurn = (url) => {
   last = last.catch(() => {}).then(() => ask(url));
@@ -42,12 +43,12 @@ document.addEventListener("refreshed", all);
 document.addEventListener("change", settled(all, 150));
 
 // A new field appears when the last one is filled, so that several classes can be entered.
-document.addEventListener("input", ({ target }) => {
+document.addEventListener("input", (/** @type {Event & { target: HTMLElement }} */ { target }) => {
   const chooser = target.closest?.("[data-classes]");
   const fields = chooser ? [...chooser.querySelectorAll("input")] : [];
   const lowest = fields.at(-1);
   if (!lowest?.value) return;
-  const next = lowest.cloneNode();
+  const next = /** @type {HTMLInputElement} */ (lowest.cloneNode());
   next.removeAttribute("id");
   next.value = "";
   next.placeholder = "another class";

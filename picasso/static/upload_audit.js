@@ -9,8 +9,12 @@ const BYTES = 16_000_000;
 // The bytes that accompany an image in its request: its name, the path of its folder, and separators.
 const AROUND = 20_000;
 
+/** @type {HTMLFormElement & { elements: Record<string, HTMLInputElement> }} */
 const form = document.querySelector("[data-gather]");
+/** @type {(name: string) => any} */
 const find = (name) => form.querySelector(`[data-${name}]`);
+/** @type {HTMLInputElement} */
+const input = form.querySelector("#folder");
 const notices = document.querySelector("[data-notices]");
 const [start, stop, bar] = ["start", "stop", "upload-bar"].map(find);
 
@@ -82,19 +86,24 @@ const reckon = async () => {
 const show = () => {
   const table = find("gathered");
   table.hidden = !estimate;
-  table.tBodies[0].replaceChildren(...(estimate?.classes ?? []).map(({ name, images, taken }) => {
-    const row = document.createElement("tr");
-    const head = document.createElement("th");
-    head.scope = "row";
-    head.textContent = name;
-    row.append(head, ...[images, taken || "too few"].map((value) => {
-      const cell = document.createElement("td");
-      cell.textContent = value;
-      return cell;
-    }));
-    row.lastChild.classList.toggle("none", !taken);
-    return row;
-  }));
+  table.tBodies[0].replaceChildren(
+    ...(estimate?.classes ?? []).map(({ name, images, taken }) => {
+      const row = document.createElement("tr");
+      const head = document.createElement("th");
+      head.scope = "row";
+      head.textContent = name;
+      row.append(
+        head,
+        ...[images, taken || "too few"].map((value) => {
+          const cell = document.createElement("td");
+          cell.textContent = value;
+          return cell;
+        }),
+      );
+      row.lastElementChild.classList.toggle("none", !taken);
+      return row;
+    }),
+  );
   const time = estimate?.seconds ? ` Estimated time: ${duration(estimate.seconds)}.` : "";
   find("cost").textContent = estimate ? `${estimate.sentence}${time}` : "Choose a folder to see the estimated cost.";
   start.disabled = !estimate;
@@ -104,7 +113,8 @@ const show = () => {
 // ---- sending ------------------------------------------------------------------------------------------------
 
 // An evenly spaced selection: no part of the folder is preferred.
-const spread = (found, count) => Array.from({ length: count }, (_, index) => found[Math.floor((index * found.length) / count)]);
+const spread = (found, count) =>
+  Array.from({ length: count }, (_, index) => found[Math.floor((index * found.length) / count)]);
 
 // The batches to send: each has images of one folder and stays within both limits.
 const batches = () => {
@@ -133,7 +143,11 @@ const sendBatch = ({ folder, files }) => {
 };
 
 const upload = async () => {
-  begun ??= { ...(await ask(form.dataset.gather, { method: "POST", signal: stopping.signal })), queue: batches(), sent: 0 };
+  begun ??= {
+    ...(await ask(form.dataset.gather, { method: "POST", signal: stopping.signal })),
+    queue: batches(),
+    sent: 0,
+  };
   const total = estimate.classes.reduce((sum, { taken }) => sum + taken, 0);
   while (begun.queue.length) {
     const { refused } = await sendBatch(begun.queue[0]);
@@ -151,7 +165,7 @@ const upload = async () => {
 const busy = (now) => {
   start.disabled = now;
   stop.hidden = bar.hidden = !now;
-  form.querySelector("#folder").disabled = now;
+  input.disabled = now;
 };
 
 form.addEventListener("submit", async (event) => {
@@ -180,9 +194,9 @@ stop.addEventListener("click", () => {
 
 // ---- where the folders come from ----------------------------------------------------------------------------
 
-const listed = (input) => [...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
+const listed = ({ files }) => [...files].map((file) => ({ file, path: file.webkitRelativePath || file.name }));
 
-form.addEventListener("change", ({ target }) => {
+form.addEventListener("change", (/** @type {Event & { target: HTMLInputElement }} */ { target }) => {
   if (target.type === "file") choose(listed(target));
 });
 form.elements.pairs.addEventListener("input", settled(reckon, 300));
@@ -196,12 +210,11 @@ addEventListener("dragleave", (event) => {
 addEventListener("drop", async (event) => {
   event.preventDefault();
   form.querySelector(".drop").classList.remove("over");
-  if (!form.querySelector("#folder").disabled) choose(await dropped(event.dataTransfer));
+  if (!input.disabled) choose(await dropped(event.dataTransfer));
 });
 
 // The class names are known by then.
 if (document.querySelector("[data-model-state=loading]")) modelLoaded().then(() => refresh("#folder-help"));
 show();
-const input = form.querySelector("#folder");
 // Files chosen before this script was loaded.
 if (input.files.length) choose(listed(input));

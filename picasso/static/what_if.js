@@ -7,8 +7,11 @@ import { stage } from "./mask_editor.js";
 const PART = 16;
 const AGAIN_MS = 1500;
 
+/** @type {HTMLElement} */
 const section = document.querySelector("[data-what-if]");
+/** @type {HTMLFormElement & { elements: Record<string, HTMLInputElement> }} */
 const tools = section.querySelector("form.tools");
+/** @type {(name: string) => any} */
 const find = (name) => section.querySelector(`[data-${name}]`);
 const uid = Number(section.dataset.uid);
 const kept = "picasso what if";
@@ -24,6 +27,7 @@ const question = (images, view) => {
 
 const percent = (probability) => (100 * probability).toFixed(1);
 
+/** @type {(text: string, kind?: "td" | "th") => HTMLTableCellElement} */
 const cell = (text, kind = "td") => {
   const made = document.createElement(kind);
   made.textContent = text;
@@ -45,15 +49,17 @@ const tell = ({ classes, before, after, flipped, view }) => {
       ? `The prediction flips from ${was.name} to ${now.name}, ${percent(now.prob)} %.`
       : `The prediction stays ${was.name}: from ${percent(was.prob)} % to ${percent(now.prob)} %.`;
   section.classList.toggle("flipped", flipped);
-  find("classes").replaceChildren(...classes.map((one) => {
-    const row = document.createElement("tr");
-    const name = cell(one.name, "th");
-    name.scope = "row";
-    const bars = document.createElement("td");
-    bars.append(bar(one.before, `${one.name}, original`), bar(one.after, `${one.name}, hidden`));
-    row.append(name, cell(one.before.toFixed(4)), cell(one.after.toFixed(4)), bars);
-    return row;
-  }));
+  find("classes").replaceChildren(
+    ...classes.map((one) => {
+      const row = document.createElement("tr");
+      const name = cell(one.name, "th");
+      name.scope = "row";
+      const bars = document.createElement("td");
+      bars.append(bar(one.before, `${one.name}, original`), bar(one.after, `${one.name}, hidden`));
+      row.append(name, cell(one.before.toFixed(4)), cell(one.after.toFixed(4)), bars);
+      return row;
+    }),
+  );
   return image.show(view);
 };
 
@@ -109,7 +115,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   undo();
 });
-tools.addEventListener("input", ({ target }) => {
+tools.addEventListener("input", (/** @type {Event & { target: HTMLInputElement }} */ { target }) => {
   find("other").hidden = tools.elements.fill.value !== "image";
   if (!["brush", "tool"].includes(target.name)) update();
 });
@@ -122,7 +128,9 @@ let round = 0;
 
 function forget() {
   round += 1;
-  every("[data-flip]", (place) => { place.textContent = ""; });
+  every("[data-flip]", (place) => {
+    place.textContent = "";
+  });
   every("[data-flips] .flipped", (item) => item.classList.remove("flipped"));
   if (find("everywhere-text")) find("everywhere-text").textContent = "";
 }
@@ -134,7 +142,13 @@ const everywhere = async () => {
   let [done, flips] = [0, 0];
   for (let start = 0; start < items.length; start += PART) {
     const some = items.slice(start, start + PART);
-    const { answers } = await send(section.dataset.whatIf, question(some.map((item) => Number(item.dataset.uid)), false));
+    const { answers } = await send(
+      section.dataset.whatIf,
+      question(
+        some.map((item) => Number(item.dataset.uid)),
+        false,
+      ),
+    );
     if (mine !== round) return;
     answers.forEach(({ before: [was], after: [now], flipped }, index) => {
       some[index].classList.toggle("flipped", flipped);
@@ -148,8 +162,10 @@ const everywhere = async () => {
   }
 };
 
-find("everywhere")?.addEventListener("click", () => everywhere().catch((error) => {
-  find("everywhere-text").textContent = error.message;
-}));
+find("everywhere")?.addEventListener("click", () =>
+  everywhere().catch((error) => {
+    find("everywhere-text").textContent = error.message;
+  }),
+);
 
 modelLoaded().then(update);
