@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,11 @@ from tests.fakes import LinearModel, PatchModel
 
 # The cookie of visitors of an application under test: its port by default, and the one in the address of a test client.
 COOKIE = "picasso_session_5000_80"
+ROOT = Path(__file__).parents[1]
 FAKES = Path(__file__).parent / "fakes.py"
 PLUGINS = Path(__file__).parent / "plugins"
+# Folders of the checkout that belong to Python, npm, pytest-playwright, build and Sphinx.
+TOOLS = {"__pycache__", "node_modules", "test-results", "build", "dist", "_build"}
 
 # How fast a machine is and what day it is change no answer of a test.
 settings.register_profile("picasso", deadline=None, derandomize=True)
@@ -41,6 +45,32 @@ def png(image: Image.Image | None = None, form: str = "PNG", **options: Any) -> 
     buffer = io.BytesIO()
     (image or noise_image()).save(buffer, form, **options)
     return buffer.getvalue()
+
+
+def states(folder: str | Path) -> dict[str, tuple[int, int]]:
+    """Return the time of change and the size of each file below a folder, but for what tools keep there."""
+    found: dict[str, tuple[int, int]] = {}
+    for entry in os.scandir(folder):
+        if entry.name.startswith(".") or entry.name in TOOLS:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            found |= states(entry.path)
+        else:
+            state = entry.stat(follow_symlinks=False)
+            found[entry.path] = (state.st_mtime_ns, state.st_size)
+    return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def checkout_is_left_alone() -> Iterator[None]:
+    """Fail a module whose tests add, change or delete a file of the checkout; they write into ``tmp_path``.
+
+    The culprit may also be a test of another module that ran at the same time.
+    """
+    before = states(ROOT)
+    yield
+    changed = {path for path, _ in before.items() ^ states(ROOT).items()}
+    assert not changed, f"tests wrote into the checkout: {sorted(changed)}"
 
 
 @pytest.fixture(autouse=True)
