@@ -34,6 +34,19 @@ settings.register_profile("picasso", deadline=None, derandomize=True)
 settings.load_profile("picasso")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give all browser tests to one process, which then starts their servers and their runs once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class FilesAndBrowser(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            browser = "tests/browser/"
+            return browser if nodeid.startswith(browser) else str(super()._split_scope(nodeid))
+
+    return FilesAndBrowser(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 def noise_image(seed: int = 0, size: tuple[int, int] = (9, 6), mode: str = "RGB") -> Image.Image:
     """Return an image of noise; ``size`` is (width, height)."""
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
@@ -61,15 +74,23 @@ def states(folder: str | Path) -> dict[str, tuple[int, int]]:
     return found
 
 
+@pytest.fixture(scope="session")
+def last_states() -> dict[str, tuple[int, int]]:
+    """The files of the checkout when they were last looked at."""
+    return states(ROOT)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def checkout_is_left_alone() -> Iterator[None]:
+def checkout_is_left_alone(last_states: dict[str, tuple[int, int]]) -> Iterator[None]:
     """Fail a module whose tests add, change or delete a file of the checkout; they write into ``tmp_path``.
 
     The culprit may also be a test of another module that ran at the same time.
     """
-    before = states(ROOT)
     yield
-    changed = {path for path, _ in before.items() ^ states(ROOT).items()}
+    now = states(ROOT)
+    changed = {path for path, _ in last_states.items() ^ now.items()}
+    last_states.clear()
+    last_states.update(now)
     assert not changed, f"tests wrote into the checkout: {sorted(changed)}"
 
 

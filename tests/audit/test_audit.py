@@ -129,6 +129,7 @@ def test_a_model_that_does_not_use_it_raises_no_alarm(proxy: str, seed: int, tmp
     assert {one.there.intervention for one in found.findings} <= {"the middle", "object size"}
 
 
+@pytest.mark.slow
 def test_an_audit_that_was_killed_goes_on_with_the_same_result(tmp_path: Path) -> None:
     whole = judged("brightness", 0.6, tmp_path / "one")
     again = judged("brightness", 0.6, tmp_path / "one")

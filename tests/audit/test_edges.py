@@ -135,6 +135,7 @@ def test_what_nobody_expected_ends_with_status_2(tmp_path: Path, monkeypatch: py
     assert "the disk is gone" in done.output
 
 
+@pytest.mark.slow
 def test_evidence_of_an_earlier_audit_goes(tmp_path: Path) -> None:
     audit(tmp_path, 0.6)
     stale = tmp_path / "out" / "evidence" / "99-0-before.png"

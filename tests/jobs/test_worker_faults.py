@@ -84,7 +84,7 @@ def test_an_answer_that_can_not_be_sent_is_an_error(engine: LocalEngine) -> None
     ("kind", "limit", "words"),
     [
         ("deadlock", "IDLE_SECONDS", "was idle without progress"),
-        ("spin", "", "made no progress for 0.05 min"),
+        pytest.param("spin", "", "made no progress for 0.05 min", marks=pytest.mark.slow),
     ],
 )
 def test_one_that_hangs_is_replaced(
@@ -104,6 +104,7 @@ def test_one_that_hangs_is_replaced(
     goes_on(engine, tmp_path)
 
 
+@pytest.mark.slow
 def test_one_that_is_stopped_is_replaced_though_nobody_wants_anything(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -117,6 +118,7 @@ def test_one_that_is_stopped_is_replaced_though_nobody_wants_anything(
     goes_on(engine, tmp_path)
 
 
+@pytest.mark.slow
 def test_one_that_is_stopped_while_it_loads_its_model_is_replaced(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
