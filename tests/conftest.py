@@ -61,9 +61,16 @@ def png(image: Image.Image | None = None, form: str = "PNG", **options: Any) -> 
 
 
 def states(folder: str | Path) -> dict[str, tuple[int, int]]:
-    """Return the time of change and the size of each file below a folder, but for what tools keep there."""
+    """Return the time of change and the size of each file below a folder, but for what tools keep there.
+
+    The time of a folder, under its path and "/", shows what was added and deleted again. It is left out where Python
+    has yet to add ``__pycache__``.
+    """
     found: dict[str, tuple[int, int]] = {}
-    for entry in os.scandir(folder):
+    entries = {entry.name: entry for entry in os.scandir(folder)}
+    if "__pycache__" in entries or not any(name.endswith(".py") for name in entries):
+        found[f"{folder}/"] = (Path(folder).stat().st_mtime_ns, 0)
+    for entry in entries.values():
         if entry.name.startswith(".") or entry.name in TOOLS:
             continue
         if entry.is_dir(follow_symlinks=False):
@@ -74,10 +81,23 @@ def states(folder: str | Path) -> dict[str, tuple[int, int]]:
     return found
 
 
+def states_of_checkout() -> dict[str, tuple[int, int]]:
+    """Return the states of all files; tools keep theirs in the checkout itself, so its own time tells nothing."""
+    found = states(ROOT)
+    found.pop(f"{ROOT}/", None)
+    return found
+
+
+def difference(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]]) -> list[str]:
+    """Return the files that were added, changed or deleted, and the folders in which something was."""
+    paths = {path for path, _ in before.items() ^ after.items()}
+    return sorted(path for path in paths if not path.endswith("/") or (path in before and path in after))
+
+
 @pytest.fixture(scope="session")
 def last_states() -> dict[str, tuple[int, int]]:
     """The files of the checkout when they were last looked at."""
-    return states(ROOT)
+    return states_of_checkout()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -87,11 +107,11 @@ def checkout_is_left_alone(last_states: dict[str, tuple[int, int]]) -> Iterator[
     The culprit may also be a test of another module that ran at the same time.
     """
     yield
-    now = states(ROOT)
-    changed = {path for path, _ in last_states.items() ^ now.items()}
+    now = states_of_checkout()
+    changed = difference(last_states, now)
     last_states.clear()
     last_states.update(now)
-    assert not changed, f"tests wrote into the checkout: {sorted(changed)}"
+    assert not changed, f"tests wrote into the checkout: {changed}"
 
 
 @pytest.fixture(autouse=True)

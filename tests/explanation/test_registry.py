@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from picasso import explain
+from picasso import config, explain
 from picasso.cli import scaffold
 from picasso.errors import BadRequest, ConfigurationError, NotFound
-from picasso.explanation.registry import BUILT_IN, FAMILIES, TEMPLATES, Registry
+from picasso.explanation.registry import FAMILIES, Registry
 from tests.conftest import PLUGINS, noise_image
 from tests.fakes import LinearModel
 
@@ -72,21 +76,28 @@ def test_missing_folders_end_start_up(tmp_path: Path) -> None:
         Registry([tmp_path / "nowhere"])
 
 
-def test_dropped_into_the_built_in_folders(linear: LinearModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropped_into_the_built_in_folders(tmp_path: Path) -> None:
     """The original's way: a class beside the others and a template beside the others, no other file touched."""
-    module, template = BUILT_IN / "dropped_in_by_a_test.py", TEMPLATES / "DroppedIn.html"
-    files = dict(zip((module, template), scaffold.texts("DroppedIn").values(), strict=True))
-    try:
-        for file, text in files.items():
-            file.write_text(text)
-        entry = Registry().get("DroppedIn")
-        assert entry.template == "DroppedIn.html"
-        (result,) = explain(linear, noise_image(), "DroppedIn", Patch=2)
-        assert result.panels[0].array.shape == (3, 5)
-    finally:
-        for file in files:
-            file.unlink(missing_ok=True)
-    assert "DroppedIn" not in [entry.name for entry in Registry().entries()]
+    package = tmp_path / "picasso"
+    shutil.copytree(config.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__", "data", "samples"))
+    files = (package / "visualizations" / "dropped_in.py", package / "templates" / "DroppedIn.html")
+    for file, text in zip(files, scaffold.texts("DroppedIn").values(), strict=True):
+        file.write_text(text)
+    program = """
+import numpy, picasso
+from picasso.examples.brightness import BrightnessModel
+from picasso.explanation.registry import Registry
+
+model = BrightnessModel()
+model.load()
+(result,) = picasso.explain(model, numpy.eye(8), "DroppedIn", Patch=2)
+print(picasso.__file__, Registry().get("DroppedIn").template, *result.panels[0].array.shape)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env=environment
+    )
+    assert done.stdout.split() == [str(package / "__init__.py"), "DroppedIn.html", "4", "4"], done.stderr
 
 
 def test_the_scaffold_works_as_it_is(tmp_path: Path, linear: LinearModel) -> None:
