@@ -1,6 +1,7 @@
 # make run     install into .venv and serve the bundled example on http://127.0.0.1:5000
 # make run EXAMPLE=keras-efficientnet-lite     serve another one of picasso/examples, prepared first if it needs it
 # make test    install and run the tests, but for the slow ones
+# make coverage  the same, with the share of code that ran, which must not fall below the floor in pyproject.toml
 # make test-floors  run the tests of model files with the oldest versions that pyproject.toml allows
 # make test-all     install and run all tests
 # make release      build the archive and the wheel, and try the wheel in an environment of its own
@@ -17,7 +18,7 @@ EXAMPLE ?=
 CONFIG := $(if $(EXAMPLE),picasso/examples/$(EXAMPLE)/config.py,config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test test-all test-floors lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-catalogue bench-peers bench-attributions release clean
+.PHONY: install prepare run test test-all coverage test-floors lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-catalogue bench-peers bench-attributions release clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -39,6 +40,10 @@ test: install
 
 test-all: install
 	$(PYTEST)
+
+# Tracing costs half as much again, so the tests of the gate run without it.
+coverage: install
+	$(PYTEST) -m "not slow" --cov
 
 $(FLOORS)/installed: pyproject.toml tests/floors.py
 	$(PYTHON) -m venv $(FLOORS)
@@ -125,4 +130,4 @@ release: install
 	@echo "dist/ is ready: $(BIN)/twine upload dist/*"
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(FLOORS) $(RELEASE) docs/_build build dist *.egg-info node_modules
+	rm -rf $(VENV) $(PEERS) $(FLOORS) $(RELEASE) docs/_build build dist *.egg-info node_modules .coverage
