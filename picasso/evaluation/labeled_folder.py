@@ -99,7 +99,9 @@ class Classes:
         Raises:
             BadRequest: several classes have the name.
         """
-        same = self._as_written.get(folder) or self._by_name.get(plain(folder)) or []
+        # "-1" is no class, rather than class 1 with a hyphen before it.
+        spelled = [] if re.match(r"\s*-\s*\d", folder) else self._by_name.get(plain(folder))
+        same = self._as_written.get(folder) or spelled or []
         if len(same) > 1:
             raise BadRequest(
                 f"The folder {decode.display_name(folder)} has the name of {len(same)} classes: "

@@ -60,6 +60,12 @@ def test_names_that_people_write_in_many_ways() -> None:
     assert labeled_folder.abridged([str(index) for index in range(10)]) == "0, 1, 2, 3, 4, 5, ... 9"
 
 
+def test_a_negative_number_is_no_class() -> None:
+    numbered = labeled_folder.Classes(["0", "1", "2"])
+    assert [numbered.target(folder) for folder in ("1", "01", "-1", " - 1", "-2x")] == [1, 1, None, None, None]
+    assert labeled_folder.Classes(["-1", "+1"]).target("-1") == 0
+
+
 def test_names_that_differ_in_case_and_those_of_two_classes() -> None:
     classes = labeled_folder.Classes(["Apple", "apple", "crane", "crane", "black bear"])
     assert [classes.target(folder) for folder in ("Apple", "apple", "3", "Black_bear")] == [0, 1, 3, 4]
