@@ -69,6 +69,12 @@ def test_an_image_that_is_named_twice_is_computed_once(client: FlaskClient) -> N
     assert [one["uid"] for one in results] == [1, 0]
 
 
+def test_another_image_that_does_not_exist(client: FlaskClient) -> None:
+    upload(client)
+    answer = client.post("/api/what-if", json={"shapes": ALL, "fill": "image", "other": 9})
+    assert (answer.status_code, answer.get_json()["error"]["field"]) == (404, "other")
+
+
 @pytest.mark.parametrize(
     ("question", "field"),
     [

@@ -42,7 +42,7 @@ FROM_REQUEST = ("body", "query", "form", "settings")
 OF_A_LIST = {
     "class": ("classes",),
     "folder": ("class", "classes"),
-    "image": ("images", "other"),
+    "image": ("images",),
     "model": ("models",),
     "visualization": ("visualizer",),
 }

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from flask import Blueprint
 from msgspec import UNSET, Meta, UnsetType, convert
 
-from picasso.errors import BadRequest
+from picasso.errors import BadRequest, NotFound
 from picasso.imaging.masking import FILLS, MAX_POINTS, MAX_SHAPES, MaskEdit
 from picasso.models.info import Prediction
+from picasso.storage.session import Session
 from picasso.web.api.documents import Document, Fraction, Number, Request, Uid, VisualizationName
 from picasso.web.api.operations import QUESTIONS, VISUALIZATIONS, operation
 from picasso.web.context import need_session, services, session_images
@@ -136,7 +137,7 @@ def what_if(body: WhatIfRequest) -> WhatIfAnswers:
         "paths": [image["path"] for image in images],
         "shapes": body.shapes,
         "fill": body.fill,
-        "other": None if body.other is None else session.image(body.other)["path"],
+        "other": other_image(session, body.other),
         "show": body.view,
     }
     answers = services().runner.ask(question)["answers"]
@@ -144,6 +145,17 @@ def what_if(body: WhatIfRequest) -> WhatIfAnswers:
     return convert(
         {"answers": [{**name, **answer} for name, answer in zip(named, answers, strict=True)]}, WhatIfAnswers
     )
+
+
+def other_image(session: Session, uid: int | str | None) -> str | None:
+    """Return the path of the image that shows through the hidden regions, if there is one."""
+    if uid is None:
+        return None
+    try:
+        return session.image(uid)["path"]
+    except NotFound as error:
+        error.field = "other"
+        raise
 
 
 @blueprint.get("/visualizers/<name>/estimate")
