@@ -54,6 +54,9 @@ def home(module: str, name: str) -> str:
     full = f"{module}.{name}"
     if full in DEFINITIONS:
         return full
+    if full in MODULES:
+        # A module has a docstring, but it is no class and no function.
+        return ""
     for node in ast.walk(MODULES.get(module, ast.Module([], []))):
         if isinstance(node, ast.ImportFrom) and any((one.asname or one.name) == name for one in node.names):
             return home(node.module or "", name)
