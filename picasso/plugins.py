@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import itemgetter
@@ -159,7 +160,7 @@ def installed(group: str) -> list[tuple[str, Callable[[], Any]]]:
 
 def import_file(file: Path) -> ModuleType:
     """Execute a Python file and return its module, under a name that no other file has."""
-    name = f"picasso_plugin_{abs(hash(str(file.parent)))}_{file.stem}"
+    name = f"picasso_plugin_{zlib.crc32(bytes(file.parent)):08x}_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file.name} is no Python file")

@@ -61,8 +61,9 @@ def redact(text: str, limit: int = 300) -> str:
         limit: the most characters, before a sign that something was left out.
     """
     text = COLOURS.sub("", text if len(text) <= 2 * MAX_LENGTH else f"{text[:MAX_LENGTH]}\n{text[-MAX_LENGTH:]}")
-    whole = re.fullmatch(r"(['\"])(.*)\1", text, re.DOTALL)
-    lines = list(telling(whole[2] if whole else text))
+    # Only a text that is one quotation as a whole.
+    whole = re.fullmatch(r"'([^']*)'|\"([^\"]*)\"", text)
+    lines = list(telling((whole[1] or whole[2] or "") if whole else text))
     line = " ".join(lines)
     if len(line) > limit and lines:
         line = lines[-1]

@@ -45,6 +45,8 @@ def interventions_of(loaded: object) -> Iterator[tuple[str, Intervention]]:
 
 def what_is_wrong(one: object) -> str:
     """Return an error message if something is not a valid intervention, or ""."""
+    if isinstance(one, type):
+        return f"{one.__name__} is a class; add an instance, {one.__name__}()."
     wanted = f"an Intervention with a name, whose kind is one of {', '.join(KINDS)}"
     try:
         named = isinstance(getattr(one, "name", None), str)

@@ -17,7 +17,7 @@ from picasso.errors import ModelError
 COMPUTING = ("numpy", "tensorflow", "keras", "tf_keras", "onnxruntime", "ai_edge_litert", "torch", "jax")
 
 
-def fingerprint(paths: Sequence[Path]) -> str:
+def fingerprint(paths: Sequence[Path | str]) -> str:
     """Return the SHA-256 of a model's files as 64 hexadecimal digits, or "" if there are none.
 
     For one file, it is the output of ``sha256sum``. For several files or a folder, it is the SHA-256 of the lines that
@@ -30,6 +30,8 @@ def fingerprint(paths: Sequence[Path]) -> str:
     Raises:
         ModelError: a file is missing or can't be read.
     """
+    # Classes of users may name them as text.
+    paths = [Path(path) for path in paths]
     if len(paths) == 1 and not paths[0].is_dir():
         return digest(paths[0])
     places = [path.absolute() for path in paths]

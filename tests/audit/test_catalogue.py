@@ -76,6 +76,10 @@ def test_own_ones_are_tried_and_named(tmp_path: Path) -> None:
             "own.py, which INTERVENTIONS names, offers no intervention: TypeError: there is no list",
         ),
         ("INTERVENTIONS = 1", "own.py, which INTERVENTIONS names, offers no intervention: TypeError"),
+        (
+            OWN.replace("INTERVENTIONS = [Half()]", "INTERVENTIONS = [Half]"),
+            r"Half is a class; add an instance, Half\(\)",
+        ),
         ("INTERVENTIONS = ['brightness']", "must be an Intervention with a name, whose kind is one of mark, property"),
         (OWN.replace('"region"', '"half"'), "must be an Intervention with a name, whose kind is one of mark, property"),
         (

@@ -23,6 +23,7 @@ from picasso.explanation.registry import Registry
 from picasso.models.info import Capability
 from picasso.models.loading import CLASSES
 from picasso.models.recognition import Format
+from picasso.models.scan.checking import READERS
 from picasso.visualizations import BaseVisualization, Input, Task, choice, layer, number, slider, toggle
 from picasso.visualizations.panel import Panel
 from tests.conftest import noise_image
@@ -160,7 +161,7 @@ def test_every_package_is_in_the_architecture_and_its_files_exist() -> None:
     modules = [file.name for file in package.glob("*.py") if not file.name.startswith("__")]
     folders = [f"{file.parent.name}/" for file in package.glob("*/__init__.py")]
     assert [name for name in modules + folders if f"`{name}`" not in text] == []
-    named = set(re.findall(r"`((?!docs/)[a-z_/]+\.py)`", text))
+    named = set(re.findall(r"`((?!docs/)[a-z_/]+\.py)`", text + PAGES["how-it-works.md"]))
     assert named
     assert [name for name in named if not any(file.match(name) for file in package.rglob("*.py"))] == []
 
@@ -181,8 +182,8 @@ def test_what_the_architecture_says_to_add_fits_the_files_that_there_are(listing
     assert sum(line.startswith("+tests/") for line in listing.text.splitlines()) == 1
 
 
-def test_every_format_has_a_class() -> None:
-    assert set(CLASSES) == set(Format)
+def test_every_format_has_a_class_and_a_scanner() -> None:
+    assert set(CLASSES) == set(READERS) == set(Format)
     for place in CLASSES.values():
         module, _, name = place.partition(":")
         assert f"\nclass {name}(" in (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")

@@ -39,6 +39,13 @@ def test_one_file_has_the_hash_that_sha256sum_says() -> None:
     assert fingerprint([file]) == sha256sum([file.name], file.parent).decode().split()[0]
 
 
+def test_files_may_be_named_as_text(tmp_path: Path) -> None:
+    file = tmp_path / "weights.bin"
+    file.write_bytes(b"weights")
+    assert fingerprint([str(file)]) == fingerprint([file]) != ""
+    assert fingerprint([str(tmp_path)]) == fingerprint([tmp_path]) != ""
+
+
 def test_no_files_have_none(tmp_path: Path) -> None:
     assert fingerprint([]) == ""
     assert fingerprint([tmp_path]) == ""

@@ -12,6 +12,10 @@ from click.testing import CliRunner
 from onnx import helper
 
 from picasso.cli.command import main
+from picasso.models.recognition import Format
+from picasso.models.scan import scan
+from picasso.models.scan.checking import READERS
+from picasso.models.scan.findings import Kind
 from tests.hostile.make_models import every
 from tests.hostile.models.onnx_files import custom, last, model
 from tests.zoo.make_files import FOLDER
@@ -82,6 +86,15 @@ def test_the_limit_is_an_option(tmp_path: Path) -> None:
     limited = CliRunner().invoke(main, ["scan", "--model-mb", "3", str(file)])
     assert limited.exit_code == 1
     assert "If it may take that much: --model-mb 8000." in limited.output
+
+
+def test_a_format_without_a_scanner_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "model.onnx"
+    file.write_bytes(model([last("x")]).SerializeToString())
+    assert scan(file).findings == ()
+    monkeypatch.delitem(READERS, Format.ONNX)
+    (finding,) = scan(file).findings
+    assert (finding.kind, finding.what) == (Kind.CODE, "Picasso has no scanner for files of this format")
 
 
 def test_no_framework_is_imported() -> None:

@@ -83,6 +83,9 @@ def findings_of(found: Found, context: Context) -> Iterator[Finding]:
             yield wrong
         elif kind in READERS:
             yield from importlib.import_module(f"picasso.models.scan.{READERS[kind]}").scan(path, context)
+        else:
+            # What nothing has read can't be called safe.
+            yield Finding(Kind.CODE, path.name, "Picasso has no scanner for files of this format")
 
 
 def contradiction(kind: Format, path: Path) -> Finding | None:
