@@ -23,11 +23,11 @@ class Plugin(Generic[T]):
     """A plugin, or the reason why it can't be used.
 
     Attributes:
-        name: its name, or that of its file or entry point if it could not be imported.
+        name: the name of the plugin, or of its file or entry point if the import failed.
         source: the file or entry point, for messages; never a full path.
         value: the class or object, or None if it can't be used.
-        reason: why it can't be used, or "".
-        error: the error that ended the import, or None.
+        reason: the reason why it can't be used, or "".
+        error: the error that the import failed with, or None.
     """
 
     name: str
@@ -40,10 +40,10 @@ class Plugin(Generic[T]):
         """Return the value.
 
         Args:
-            setting: the setting to correct if there is none.
+            setting: the setting to correct if the plugin can't be used.
 
         Raises:
-            ConfigurationError: it can't be used.
+            ConfigurationError: the plugin can't be used.
         """
         if self.value is None:
             raise self.error or ConfigurationError(f"In {self.source}, {self.reason}", field=setting)
@@ -53,14 +53,14 @@ class Plugin(Generic[T]):
 class Plugins(Generic[T]):
     """All plugins of one kind, by name, in the order in which they were read.
 
-    A plugin may raise anything, even SystemExit. That never ends the application: the plugin is listed with one
-    sentence that states the reason. A second plugin of the same name is listed in the same way and replaces nothing.
+    A plugin may raise any exception, even SystemExit, but the application continues: the plugin is listed with the
+    reason, a sentence. If two plugins have the same name, the second one is listed as unusable in the same way.
 
     Args:
-        kind: what messages call one of them, such as "visualization".
-        setting: the setting that names their files.
-        offered: returns the plugins of a module, or of the object of an entry point, with their names.
-        wrong: returns why one of them can't be used, or "".
+        kind: the word for such a plugin in messages, such as "visualization".
+        setting: the name of the setting that lists their files.
+        offered: a function that returns the plugins of a module, or of the object of an entry point, with their names.
+        wrong: a function that returns the reason why a plugin can't be used, or "".
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Plugins(Generic[T]):
         self._wrong = wrong
 
     def read_module(self, name: str, shown: str = "") -> None:
-        """Import a module by name; ``shown`` is what messages call it."""
+        """Import a module by name; ``shown`` is how messages refer to it."""
         self._read(
             name.rpartition(".")[2],
             name,
@@ -86,7 +86,7 @@ class Plugins(Generic[T]):
         )
 
     def read_file(self, file: Path, shown: str = "") -> None:
-        """Import a Python file; ``shown`` is what messages call it.
+        """Import a Python file; ``shown`` is how messages refer to it.
 
         Raises:
             ConfigurationError: there is no such file.
@@ -111,12 +111,12 @@ class Plugins(Generic[T]):
         """Return all plugins by name.
 
         Raises:
-            ConfigurationError: one can't be used.
+            ConfigurationError: one of them can't be used.
         """
         return {name: plugin.require(self.setting) for name, plugin in self.found.items()}
 
     def _read(self, name: str, source: str, shown: str, load: Callable[[], Any], *, required: bool = False) -> None:
-        """Add what a source offers; if it must offer something and does not, that is a reason, too."""
+        """Add the plugins of a source, or the reason if it can't be imported or contains none although ``required``."""
         problem = "can't be imported"
         try:
             loaded = load()
@@ -127,7 +127,7 @@ class Plugins(Generic[T]):
         except BaseException as error:
             failed = ConfigurationError(f"{shown} {problem}: {reason(error)}.", field=self.setting)
             failed.__cause__ = error
-            # Such an error is a complete sentence for the operator. Visitors read the reason, which shows no paths.
+            # The message of a PicassoError is complete, for the operator. Visitors see the reason, without paths.
             raised = error if isinstance(error, PicassoError) else failed
             self._add(Plugin(name, source, reason=failed.message, error=raised))
             return
@@ -147,39 +147,40 @@ class Plugins(Generic[T]):
 
 
 def installed(group: str) -> list[tuple[str, Callable[[], Any]]]:
-    """Return the plugins that installed packages offer: their names, and what imports each.
+    """Return the entry points of installed packages: the name of each, and a function that imports it; sorted by name.
 
     Args:
-        group: of entry points: ``"picasso.visualizations"``, ``"picasso.interventions"`` or ``"picasso.models"``.
+        group: the group of entry points: ``"picasso.visualizations"``, ``"picasso.interventions"`` or
+            ``"picasso.models"``.
     """
-    # Only commands that look for plugins need it.
+    # Imported here, because only commands that look for plugins need it.
     from importlib.metadata import entry_points
 
     return sorted(((one.name, one.load) for one in entry_points(group=group)), key=itemgetter(0))
 
 
 def import_file(file: Path) -> ModuleType:
-    """Execute a Python file and return its module, under a name that no other file has."""
+    """Execute a Python file and return it as a module, with a name that depends on the file's path."""
     name = f"picasso_plugin_{zlib.crc32(bytes(file.parent)):08x}_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file.name} is no Python file")
     module = importlib.util.module_from_spec(spec)
-    # Registered before it runs, as the import system does: dataclasses and pickles look their module up.
+    # Registered before execution, as the import system does, because dataclasses and pickle look up the module.
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
 def subclasses(base: type[T], loaded: object) -> dict[str, type[T]]:
-    """Return the classes derived from a base that a module has, by their names in it.
+    """Return ``base`` and the classes derived from it that a module contains or imports, by their names there.
 
     Args:
-        base: the class that they derive from.
-        loaded: a module, or the only class.
+        base: the base class.
+        loaded: a module, or a single class.
 
     Raises:
-        TypeError: it is neither a module nor such a class.
+        TypeError: ``loaded`` is neither a module nor such a class.
     """
     if isinstance(loaded, ModuleType):
         return {name: one for name, one in vars(loaded).items() if isinstance(one, type) and issubclass(one, base)}

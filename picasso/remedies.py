@@ -1,6 +1,6 @@
-"""What to write where, in the words of whoever loads a model: an option, a setting or an argument in Python.
+"""Phrase the advice in error messages for the user's interface: as an option, a setting or an argument in Python.
 
-Messages ask here for their last words. Who loads a model says by which door with :func:`use`.
+Code that loads a model calls :func:`use` to set the interface through which the user specified it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ Example = Any
 
 
 class Door(StrEnum):
-    """By which way a model is named."""
+    """The interface through which a user specifies a model."""
 
     COMMAND_LINE = "command line"
     SETTINGS = "settings"
     PYTHON = "Python"
 
 
-# The settings that have an option and an argument of load_model(), too: those two, and what stands for a value.
+# The settings that are also options and arguments of load_model(): the option, the argument and an example value.
 KNOWN = {
     "TRUST_MODEL": ("--trust-model", "trust_model", True),
     "MODEL_MB": ("--model-mb", "model_mb", 8000),
@@ -35,16 +35,16 @@ _door: ContextVar[Door] = ContextVar("door", default=Door.PYTHON)
 
 
 def use(door: Door) -> None:
-    """Let messages speak to somebody who came by this door, from now on."""
+    """Phrase messages for an interface from now on, in the current context."""
     _door.set(door)
 
 
 def argument(name: str, example: Example) -> str:
-    """Say how an argument of a model's ``load()`` is given, such as ``--load-arg output=1``.
+    """Return how to pass an argument to a model's ``load()``, such as ``--load-arg output=1``.
 
     Args:
-        name: of the argument.
-        example: a value for it, as JSON has them.
+        name: the name of the argument.
+        example: an example value that JSON can represent.
     """
     door = _door.get()
     if door is Door.COMMAND_LINE:
@@ -55,11 +55,11 @@ def argument(name: str, example: Example) -> str:
 
 
 def setting(name: str, example: Example = None) -> str:
-    """Say how one of the settings of :data:`KNOWN` is given, such as ``--labels labels.txt``.
+    """Return how to write one of the settings of :data:`KNOWN`, such as ``--labels labels.txt``.
 
     Args:
-        name: of the setting.
-        example: a value for it; None takes the usual one.
+        name: the name of the setting.
+        example: an example value, or None for the one in :data:`KNOWN`.
     """
     option, keyword, usual = KNOWN[name]
     value, door = usual if example is None else example, _door.get()
@@ -71,7 +71,7 @@ def setting(name: str, example: Example = None) -> str:
 
 
 def objects(name: str) -> str:
-    """Say how a class of the user's own, ``package>Name``, is handed over; no option can."""
+    """Return how to pass a custom Keras class ``package>Name``; there is no command-line option for it."""
     short = name.rpartition(">")[2]
     mapping = f"{{{quoted(name)}: {short}}}"
     if _door.get() is Door.PYTHON:
@@ -80,24 +80,24 @@ def objects(name: str) -> str:
 
 
 def called(name: str) -> str:
-    """Return what a setting of :data:`KNOWN` is called, such as ``--labels``."""
+    """Return the name of a setting of :data:`KNOWN` in the current interface, such as ``--labels``."""
     option, keyword, _ = KNOWN[name]
     return {Door.COMMAND_LINE: option, Door.SETTINGS: name, Door.PYTHON: keyword}[_door.get()]
 
 
 def load_arguments() -> str:
-    """Return what the arguments of ``load()`` are called together."""
+    """Return the name for all arguments of ``load()`` in the current interface, such as ``--load-arg``."""
     names = {Door.COMMAND_LINE: "--load-arg", Door.SETTINGS: "MODEL_LOAD_ARGS", Door.PYTHON: "load_model()"}
     return names[_door.get()]
 
 
 def plain(value: Example) -> str:
-    """Return a value as it is written in YAML on a command line."""
+    """Return a value as it is written on the command line, where it is read as YAML."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def written(value: Example) -> str:
-    """Return a value as Python writes it, with double quotes."""
+    """Return a value as a Python expression, with double quotes."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{quoted(key)}: {written(one)}' for key, one in value.items())}}}"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Images in folders named after their classes, and how many of them a model answers right."""
+"""Folders of labelled images, with one subfolder for each class, and the accuracy of a model on them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from picasso.models.preprocessing import RANGES
 
 Progress = Callable[[float], None]
 
-# No system has longer paths, and each part of one is looked up.
+# The maximum number of characters of a path. It bounds the work, because each part of a path is looked up.
 MAX_PATH_LENGTH = 4_000
-# So many images tell one value range from another.
+# The maximum number of images on which value ranges are compared.
 TRIED = 100
 
 
@@ -38,7 +38,14 @@ class LabeledImage:
 
 @dataclass(frozen=True)
 class ClassAccuracy:
-    """How many images of one class there are, how many are answered right, and what the wrong ones mostly are."""
+    """The accuracy of a model on the images of one class.
+
+    Attributes:
+        name: the name of the class.
+        images: the number of images that could be read.
+        right: the number of correct predictions.
+        mistaken_for: the name of the most frequent wrong prediction, or "".
+    """
 
     name: str
     images: int
@@ -48,12 +55,12 @@ class ClassAccuracy:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How a model does on a labelled folder.
+    """The accuracy of a model on a labelled folder.
 
     Attributes:
-        classes: the classes of which there are images, in the order of the model's output.
+        classes: the accuracy of each class that has images, in the order of the model's output.
         unreadable: a sentence for each image that could not be read.
-        answered: the class of each image that could be read, and the class that the model gives it.
+        answered: the index of the class and of the predicted class, for each image that could be read.
     """
 
     classes: tuple[ClassAccuracy, ...]
@@ -62,12 +69,12 @@ class Accuracy:
 
     @property
     def images(self) -> int:
-        """Return how many images were answered."""
+        """Return the number of images that could be read."""
         return sum(share.images for share in self.classes)
 
     @property
     def right(self) -> int:
-        """Return how many of them were answered right."""
+        """Return the number of correct predictions."""
         return sum(share.right for share in self.classes)
 
     @property
@@ -76,16 +83,16 @@ class Accuracy:
         return self.right / max(1, self.images)
 
     def near_chance(self, classes: int) -> bool:
-        """Tell whether guessing among ``classes`` would do as well: within two standard deviations of chance."""
+        """Tell whether the accuracy is at most two standard deviations above that of guessing among ``classes``."""
         chance = 1 / classes
         return self.right <= self.images * chance + 2 * math.sqrt(self.images * chance * (1 - chance))
 
 
 class Classes:
-    """The classes of a model, as folders are named after them.
+    """The classes of a model, and their lookup by the name of a folder.
 
     Args:
-        names: in the order of the model's output.
+        names: the class names in the order of the model's output.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -94,7 +101,9 @@ class Classes:
         self._by_name = by_name([plain(name) for name in names])
 
     def target(self, folder: str) -> int | None:
-        """Return the index of the class whose name or index a folder has, or None.
+        """Return the index of the class that a folder is named after, or None if there is none.
+
+        An exact name takes precedence over a similar one (see :func:`plain`), and a name over an index.
 
         Raises:
             BadRequest: several classes have the name.
@@ -110,12 +119,12 @@ class Classes:
             )
         if same:
             return same[0]
-        # A number of thousands of digits can't even be read.
+        # Python refuses to parse integers with thousands of digits.
         numbered = folder.isdecimal() and len(folder) < 10 and int(folder) < len(self.names)
         return int(folder) if numbered else None
 
     def innermost(self, path: str) -> int:
-        """Return the class of the innermost folder of a path, such as ``images/tank/sunny``, that has one's name.
+        """Return the index of the class of the innermost folder named after one: ``tank`` in ``images/tank/sunny``.
 
         Raises:
             BadRequest: no folder of the path is named after a class, or the path is too long.
@@ -128,11 +137,11 @@ class Classes:
         raise self.unknown(decode.display_name(path))
 
     def unknown(self, folder: Path | str, folders: Sequence[str] = ()) -> BadRequest:
-        """Return the error that a folder is named after no class.
+        """Return the error for a folder that is not named after a class.
 
         Args:
             folder: the folder.
-            folders: the names of it and of those beside it, in their order as text.
+            folders: the names of all subfolders, including this one, sorted as text.
         """
         hint = ""
         if len(folders) == len(self.names) and self.names == [str(index) for index in range(len(self.names))]:
@@ -150,13 +159,13 @@ def find(model: Model, folder: Path) -> list[LabeledImage]:
     """Return the images in the subfolders of ``folder``, each of which is named after a class or its index.
 
     Raises:
-        BadRequest: there are none, or a subfolder is named after no class.
+        BadRequest: the folder is missing or contains no images, or a subfolder is not named after a class.
     """
     if not folder.is_dir():
         raise BadRequest(f"There is no folder {folder}.", field="folder")
     named = Classes([str(name) for name in model.class_names()])
     found = []
-    # By their names as text, as Keras sorts them.
+    # Sorted by name as text, as in Keras.
     subfolders = sorted(
         (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")),
         key=lambda path: path.name,
@@ -175,7 +184,12 @@ def find(model: Model, folder: Path) -> list[LabeledImage]:
 
 
 def measure(model: Model, images: Sequence[LabeledImage], progress: Progress = lambda fraction: None) -> Accuracy:
-    """Ask a model for the best class of each image.
+    """Return the accuracy of a model on images, by its most probable class for each.
+
+    Args:
+        model: the model.
+        images: the images.
+        progress: a function that is called with the fraction of the images that are done, 0..1.
 
     Raises:
         ModelError: the model fails, or none of the images can be read.
@@ -193,11 +207,11 @@ def measure(model: Model, images: Sequence[LabeledImage], progress: Progress = l
 
 
 def by_class(answers: Mapping[int, Sequence[int]], names: Sequence[str]) -> tuple[ClassAccuracy, ...]:
-    """Return the accuracy of each class.
+    """Return the accuracy of each class; of equally frequent mistakes, the one with the lowest index is named.
 
     Args:
-        answers: the class that the model gives each image, by the class of the image.
-        names: the names of the classes. Of several equally frequent mistakes, that of the first class is named.
+        answers: the index of the predicted class of each image, by the index of the image's class.
+        names: the class names in the order of the model's output.
     """
     rows = []
     for target, predicted in answers.items():
@@ -209,7 +223,7 @@ def by_class(answers: Mapping[int, Sequence[int]], names: Sequence[str]) -> tupl
 
 
 def best_classes(model: Model, images: Sequence[LabeledImage], unreadable: list[str]) -> Iterator[tuple[int, int]]:
-    """Yield the class of each image that can be read and the class that the model gives it."""
+    """Yield the class and predicted class of each image, as indices; add the errors of the others to ``unreadable``."""
     for start in range(0, len(images), model.batch_size):
         inputs, targets = [], []
         for one in images[start : start + model.batch_size]:
@@ -218,7 +232,7 @@ def best_classes(model: Model, images: Sequence[LabeledImage], unreadable: list[
             except PicassoError as error:
                 unreadable.append(str(error))
                 continue
-            # At once, so that no more than one image is held at full size.
+            # Preprocessed here, so that only one image at a time is in memory at full size.
             inputs.append(model.inputs_of([image])[0])
             targets.append(one.target)
         if inputs:
@@ -227,9 +241,10 @@ def best_classes(model: Model, images: Sequence[LabeledImage], unreadable: list[
 
 
 def by_values(model: Model, images: Sequence[LabeledImage]) -> dict[str, Accuracy]:
-    """Return how a model does with each value range, that of the range in use first.
+    """Return the accuracy of a model with each value range for its channels, the current range first.
 
-    Nothing where a model class makes the inputs itself. At most :data:`TRIED` images are asked for, evenly spread.
+    At most :data:`TRIED` images, evenly spread, are used. The result is empty if the model class overrides ``encode()``
+    or ``preprocess()``.
     """
     if not model.preprocesses_by_name():
         return {}
@@ -248,12 +263,12 @@ def by_values(model: Model, images: Sequence[LabeledImage]) -> dict[str, Accurac
 
 
 def better_values(tried: Mapping[str, Accuracy]) -> tuple[str, float, float] | None:
-    """Return the value range with which most images are answered right, its accuracy, and that of the one in use.
+    """Return the value range with the highest accuracy, its accuracy, and that of the current range.
 
-    None where no range does clearly better.
+    None if its accuracy is not higher by more than two standard deviations and one image.
 
     Args:
-        tried: from :func:`by_values`.
+        tried: the result of :func:`by_values`.
     """
     if not tried:
         return None
@@ -264,12 +279,12 @@ def better_values(tried: Mapping[str, Accuracy]) -> tuple[str, float, float] | N
 
 
 def plain(name: str) -> str:
-    """Return a name without case, and with one space where it has underscores, hyphens or spaces."""
+    """Return a name with its case folded and each run of underscores, hyphens and spaces replaced by one space."""
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
 
 def abridged(names: Sequence[str], most: int = 8) -> str:
-    """Return names in a row, the middle left out where there are many."""
+    """Return names separated by commas; if there are more than ``most``, the first ones, an ellipsis and the last."""
     if len(names) <= most:
         return ", ".join(names)
     return f"{', '.join(names[: most - 2])}, ... {names[-1]}"

@@ -1,4 +1,4 @@
-"""From a file or from the settings to a loaded model, with the class of its format or of the user."""
+"""Load models from files, from the settings or from memory, with the class for the format or with the user's class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from picasso.remedies import Door
 
 SETTINGS_SUFFIXES = (".py", ".yaml", ".yml")
 KERAS = "picasso.models.keras:KerasModel"
-# The class that loads each format, imported when it is needed: most import a framework.
+# The class that loads each format. It is imported when it is needed, because most of them import a framework.
 CLASSES: dict[Format, str] = {
     Format.KERAS_ARCHIVE: KERAS,
     Format.KERAS_HDF5: KERAS,
@@ -50,21 +50,22 @@ def load_model(
     Args:
         path: a Keras file (``.keras``, ``.h5``, ``.hdf5``, ``.json``), a SavedModel folder, a TensorFlow 1
             checkpoint (the ``.index`` file, or the prefix that its three files share) or frozen graph (``.pb``),
-            an ``.onnx`` or ``.tflite`` file, a folder that holds one of these, or a settings file (``.py``,
-            ``.yaml``). Or a ``keras.Model`` that is in memory.
+            an ``.onnx`` or ``.tflite`` file, a folder that contains one of these, or a settings file (``.py``,
+            ``.yaml``). A ``keras.Model`` in memory is accepted, too.
         labels: the class names, a mapping between names and indices, or a file of them (see
             :mod:`picasso.models.label_files`).
-        preprocess: words such as ``"-1..1 crop"`` (see :mod:`picasso.models.preprocessing`), a function from
-            a list of PIL images to an array ``(N, H, W, C)``, or where to find one: ``"module:function"``.
-        output_kind: what the values of the output are, such as ``"logits"``: a word of
-            :class:`~picasso.models.outputs.OutputKind`. By default it is found out.
-        model_mb: how many megabytes the tensors of the file may take, unpacked; 4000 by default.
-        options: arguments of the ``load`` method of the class, such as ``tf_input_var``; for a settings
-            file, settings that win over those in it.
+        preprocess: keywords such as ``"-1..1 crop"`` (see :mod:`picasso.models.preprocessing`), a function that
+            converts a list of PIL images to an array ``(N, H, W, C)``, or the place of such a function:
+            ``"module:function"`` or ``"file.py:function"``.
+        output_kind: the kind of the output values, such as ``"logits"``: a value of
+            :class:`~picasso.models.outputs.OutputKind`. It is detected by default.
+        model_mb: the maximum size of the file's unpacked tensors, in megabytes; 4000 by default.
+        options: arguments of the ``load`` method of the model's class, such as ``tf_input_var``; for a settings
+            file, settings that replace those in the file.
 
     Raises:
         ModelError: the file is missing, broken or of a format that is not supported.
-        ConfigurationError: the settings file, the labels or the preprocessing is wrong.
+        ConfigurationError: the settings file or one of the arguments is wrong.
 
     Examples:
         >>> import picasso
@@ -90,10 +91,10 @@ def load_model(
 
 
 def open_file(path: Path) -> tuple[Model, dict[str, Any]]:
-    """Return an unloaded model of the right class for a path, and the arguments that load it.
+    """Return an unloaded model of the class for a path's format, and the arguments for its ``load`` method.
 
     Raises:
-        ModelError: there is nothing at the path, or nothing that Picasso can load.
+        ModelError: the path does not exist, or Picasso can't load it.
     """
     found = recognize(path)
     weights = {"weights": str(found.weights)} if found.weights else {}
@@ -101,10 +102,10 @@ def open_file(path: Path) -> tuple[Model, dict[str, Any]]:
 
 
 def in_memory(model: Any) -> tuple[Model, dict[str, Any]]:
-    """Return the class for a model that is no file, and the arguments that load it.
+    """Return an unloaded model for a Keras model in memory, and the arguments for its ``load`` method.
 
     Raises:
-        ModelError: it is no Keras model.
+        ModelError: the object is no Keras model.
     """
     kinds = {(cls.__module__.partition(".")[0], cls.__name__) for cls in type(model).__mro__}
     if kinds & {("keras", "Model"), ("tf_keras", "Model")}:
@@ -116,7 +117,7 @@ def in_memory(model: Any) -> tuple[Model, dict[str, Any]]:
 
 
 def unloaded(place: str) -> Model:
-    """Return a model of the class that ``module:Class`` names."""
+    """Return a new, unloaded model of the class at ``module:Class``."""
     model: Model = pkgutil.resolve_name(place)()
     return model
 
@@ -128,14 +129,21 @@ def load_configured(
     preprocess: str | Preprocess = "",
     output_kind: str = "",
 ) -> Model:
-    """Load the model that the settings name, and warm it up.
+    """Load the model that the settings specify, and warm it up.
 
-    That is the file ``MODEL``, or else what ``MODEL_CLS_PATH``, ``MODEL_CLS_NAME`` and ``MODEL_LOAD_ARGS`` say.
+    The settings specify a model file (``MODEL``), or else a model class (``MODEL_CLS_NAME``, in the file
+    ``MODEL_CLS_PATH`` or in an installed package). ``MODEL_LOAD_ARGS`` are arguments for its ``load`` method.
+
+    Args:
+        settings: the settings.
+        labels: the class names or a file of them, instead of the setting ``LABELS``.
+        preprocess: keywords or a function, instead of the setting ``PREPROCESS``.
+        output_kind: the kind of the output values, instead of the setting ``OUTPUT``.
 
     Raises:
-        ConfigurationError: there is no such file or class in it, load() does not take these arguments, or the
-            labels or the preprocessing are wrong.
-        ModelError: the class could not load its files.
+        ConfigurationError: the model class does not exist, its ``load`` method does not accept the arguments, or
+            the labels, the preprocessing or the kind of the output is wrong.
+        ModelError: the files of the model are missing, broken or not supported.
 
     Examples:
         >>> from picasso import config
@@ -162,7 +170,7 @@ def load_configured(
     words = preprocess or settings.PREPROCESS
     if isinstance(words, str) and words.partition(":")[0].endswith(".py"):
         words = str(settings.path(words))
-    # Only where it is set, so that a load() of somebody's own need not know it.
+    # Passed only if it is set, so that the load() of a user's class does not need this argument.
     trust = {"trust_model": True} if settings.TRUST_MODEL else {}
     arguments = {**arguments, **trust, **settings.model_load_args()}
     return prepare(model, arguments, names, words, output_kind or settings.OUTPUT)
@@ -175,7 +183,7 @@ def prepare(
     preprocess: str | Preprocess,
     output_kind: str = "",
 ) -> Model:
-    """Tell a new model its class names, its preprocessing and what its output is, load it and warm it up."""
+    """Set the class names, preprocessing and kind of output of an unloaded model, then load it and warm it up."""
     if labels:
         names = read_labels(Path(labels)) if isinstance(labels, str | Path) else labels
         model.labels = tuple(map(str, names))
@@ -189,7 +197,7 @@ def prepare(
         check_shape(arguments["input_shape"])
     if callable(preprocess) or ":" in preprocess:
         function = preprocess if callable(preprocess) else find_function(preprocess)
-        # On this model only: its class may serve others.
+        # Set on the instance, because other models may have the same class.
         model.preprocess = function  # type: ignore[method-assign, assignment]
     elif preprocess:
         model.preprocessing = Preprocessing.parse(preprocess)
@@ -205,13 +213,13 @@ def prepare(
         with memory_limit.memory(model.limits.megabytes):
             model.load(**arguments)
             model.warm_up()
-        # Now, while the files are those that were loaded: somebody may train on and write them again.
+        # Computed now, because the files may change later, for example if training continues.
         _ = model.fingerprint
     except PicassoError:
         raise
-    # A class of the user's own may raise anything, even SystemExit; its traceback stays attached.
+    # A user's class may raise any exception, even SystemExit. Chaining the exceptions keeps its traceback.
     except (Exception, SystemExit) as error:
-        # A call that does not fit fails right here, and its message names the argument.
+        # If the traceback ends in this function, load() did not accept the arguments, and the message names one.
         if isinstance(error, TypeError) and error.__traceback__ and error.__traceback__.tb_next is None:
             raise ConfigurationError(f"{remedies.load_arguments()} does not fit {name}.load(): {error}.") from error
         raise ModelCodeError(f"{name} could not be loaded: {reason(error)}.") from error
@@ -219,7 +227,7 @@ def prepare(
 
 
 def check_shape(given: Any) -> None:
-    """Raise a ConfigurationError unless a shape that the user says is ``(H, W, C)``."""
+    """Raise a ConfigurationError unless the user's shape is None or ``(H, W, C)``, three positive integers."""
     try:
         right = given is None or (len(given) == 3 and all(side == int(side) and side > 0 for side in given))
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""ONNX files, through onnxruntime: predictions only."""
+"""ONNX files, which are run by ONNX Runtime and only predict: they give no gradients."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from picasso.models.scan import require
 
 log = logging.getLogger(__name__)
 
-# What the extra installs.
+# The packages that the extra ``onnx`` installs.
 PACKAGES = ("onnx", "onnxruntime")
 
 FRACTIONS = ("tensor(float)", "tensor(float16)", "tensor(double)")
 
 
 class ONNXModel(PredictOnlyModel):
-    """A classifier in an ``.onnx`` file, channels first (as PyTorch exports it) or last."""
+    """A classifier in an ``.onnx`` file, with channels first (as PyTorch exports it) or last."""
 
     framework = "onnx"
     format = "ONNX"
@@ -42,17 +42,18 @@ class ONNXModel(PredictOnlyModel):
         trust_model: bool = False,
         output_kind: str = "",
     ) -> None:
-        """Load ``path``.
+        """Load the ``.onnx`` file ``path``.
 
         Args:
             path: the file.
-            output: which of several outputs holds the class scores: its position or its name.
-            trust_model: whether custom operations, and values in files that lie elsewhere, are let through.
-            input_shape: ``(H, W, C)``, where the file does not say.
-            output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
+            output: the position or name of the output with the class scores, if there are several outputs.
+            input_shape: ``(H, W, C)``, for files that do not define it; by default the shape of the arrays from
+                :meth:`preprocess`, if a class overrides it.
+            trust_model: if True, custom operations and weights in files of other folders are allowed.
+            output_kind: the kind of the output values, such as ``"logits"``; detected by default.
 
         Raises:
-            ModelError: the file is broken, takes several inputs, or is no classifier of images.
+            ModelError: the file is broken, has several inputs, or is no image classifier.
         """
         file = Path(path)
         self.output_kind = output_kind or self.output_kind
@@ -84,7 +85,7 @@ class ONNXModel(PredictOnlyModel):
         self.adopt(file)
 
     def _note_values(self, onnxruntime: Any) -> None:
-        """Note for which pixel values the file says that it was made."""
+        """Set the pixel values that the type of the input or the first operations of the graph imply."""
         if np.issubdtype(self._type, np.integer):
             limits = np.iinfo(self._type)
             self.takes_integers((int(limits.min), int(limits.max)))
@@ -94,14 +95,14 @@ class ONNXModel(PredictOnlyModel):
         try:
             found = onnx_inputs.find(self._file, (self.fixed_batch or 1, *sides), self._type, onnxruntime)
         except Exception:
-            # Without the package onnx, or with weights in another file, it stays a guess.
+            # The pixel values stay a guess, for example if the package onnx is missing or weights are in another file.
             log.info("the first operations of %s can't be followed", self._file.name, exc_info=True)
             found = ""
         if found:
             self.takes_values(found, "the model rescales its input itself")
 
     def output_range(self) -> Range | None:
-        """Follow the operations in the file, where the package ``onnx`` is installed."""
+        """Return the range of the output according to the graph; None if the package ``onnx`` is not installed."""
         try:
             return Analysis(ONNXReader(self._file)).of(self._output)
         except ImportError:
@@ -109,7 +110,7 @@ class ONNXModel(PredictOnlyModel):
             return None
 
     def run(self, inputs: Array) -> NDArray[Any]:
-        """Ask the runtime."""
+        """Convert inputs to the layout and type of the file's input, and return the output of the runtime."""
         ordered = np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)) if self._channels_first else inputs
         ordered = of_type(ordered, self._type)
         (answer,) = self._session.run([self._output], {self._input: ordered})
@@ -117,7 +118,11 @@ class ONNXModel(PredictOnlyModel):
 
 
 def channels_first(sides: Sequence[Any]) -> bool:
-    """Tell whether the sides of an input, numbers or names, are in PyTorch's order: channels, rows, columns."""
+    """Tell whether the shape of an input is ``(C, H, W)``, as in PyTorch, rather than ``(H, W, C)``.
+
+    Args:
+        sides: the three lengths; the unknown ones are names or None.
+    """
     first, *others = sides
     if first in (1, 3) or others[1] in (1, 3):
         return first in (1, 3) and others[1] not in (1, 3)
@@ -125,10 +130,10 @@ def channels_first(sides: Sequence[Any]) -> bool:
 
 
 def input_type(said: str, file: Path) -> Any:
-    """Return the type of an input, such as ``tensor(float16)``, as NumPy has it.
+    """Return the NumPy type for ONNX Runtime's name of a type, such as ``tensor(float16)``.
 
     Raises:
-        ModelError: it is none of numbers.
+        ModelError: the type is not numeric.
     """
     name = said.removeprefix("tensor(").rstrip(")")
     known = {"float": "float32", "double": "float64"}
@@ -145,7 +150,7 @@ def chosen_output(outputs: Sequence[Any], wanted: int | str | None, file: Path) 
     """Return the name of the output with the class scores.
 
     Raises:
-        ModelError: there are several and none was chosen, the chosen one does not exist, or it is no tensor.
+        ModelError: there are several outputs and none was chosen, or the chosen one does not exist or is no tensor.
     """
     described = {one.name: describe_output(one) for one in outputs}
     chosen = outputs[choose_output(described, wanted, file.name)]
@@ -159,7 +164,7 @@ def chosen_output(outputs: Sequence[Any], wanted: int | str | None, file: Path) 
 
 
 def describe_output(output: Any) -> str:
-    """Say of what shape an output is, and of what type where it is no array of fractions."""
+    """Return the shape of a tensor as text, and its type unless it is floating-point; for other outputs, the type."""
     if not output.type.startswith("tensor("):
         return "a sequence of maps (ZipMap)" if output.type.startswith("seq(map") else output.type
     sides = ", ".join(str(side) if isinstance(side, int | str) else "?" for side in output.shape)

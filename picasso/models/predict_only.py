@@ -1,4 +1,4 @@
-"""What models share that only answer, without gradients, behind a runtime that an extra installs."""
+"""The base class of models that only predict: ONNX and TFLite files, which optional packages run."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ log = logging.getLogger(__name__)
 
 
 class PredictOnlyModel(Model):
-    """A classifier behind a runtime that gives one array for another.
+    """A classifier whose predictions are computed by a runtime that gives no gradients.
 
-    What its values are is decided by the user's word, by the operations in the file and by the answers to test images;
-    see :mod:`picasso.models.outputs`.
+    The kind of the output values is determined from the user's setting, from the operations in the file, or from
+    predictions for test images; see :mod:`picasso.models.outputs`.
     """
 
     reads_output_kind = True
@@ -44,20 +44,22 @@ class PredictOnlyModel(Model):
 
     @abstractmethod
     def run(self, inputs: Array) -> NDArray[Any]:
-        """Return the raw answers for inputs ``(n, H, W, C)``: K values each, in any shape that has the batch first."""
+        """Return the output values for inputs ``(n, H, W, C)``: K per image, in a shape that class_count() accepts."""
 
     @abstractmethod
     def output_range(self) -> Range | None:
-        """Return the range of the output by the operations in the file, or None where they can't be read."""
+        """Return the range of the output according to the graph in the file; None if it can't be read."""
 
     def adopt(self, file: Path) -> None:
-        """Find out what the answers are, and name the model after its file.
+        """Determine the kind of the output values, and name the model after its file.
+
+        Derived classes call this at the end of ``load``.
 
         Raises:
             ModelError: the output is not that of a classifier.
         """
         self.checkpoint, self.checkpoint_time = file.name, written(file)
-        # ONNX keeps large weights in a file beside it.
+        # Large ONNX models store their weights in a second file, such as model.onnx.data.
         self.files = beside(file, ("", ".data", "_data"))
         said = parse(self.output_kind)
         try:
@@ -84,14 +86,14 @@ class PredictOnlyModel(Model):
         self.logits_found = "the output" if logits else "none: the output is probabilities"
 
     def check_output(self, inputs: Array) -> tuple[str, ...]:
-        """Look at the values of the output, where they are taken for logits without proof."""
+        """Return warnings if the output for ``inputs`` contradicts the assumption that it consists of logits."""
         return contradictions(self._decision, lambda: self._batched(self._values, inputs))
 
     def _values(self, inputs: Array) -> NDArray[Any]:
         return self.run(inputs).reshape(-1, self._count)
 
     def batch_probabilities(self, inputs: Array) -> Array:
-        """Run the model and make its values probabilities; one value counts as the classes "not" and "is"."""
+        """Return the probabilities ``(n, K)`` of one batch; a single value becomes two classes, "not" and "is"."""
         values = self._values(inputs).astype(np.float64)
         answer = to_probabilities(values, self._kind, self._count)
         if self._count == 1:
@@ -100,7 +102,7 @@ class PredictOnlyModel(Model):
 
 
 def of_type(values: Array, dtype: Any) -> NDArray[Any]:
-    """Return values as another type; integers are rounded and clipped, not cut off or wrapped."""
+    """Convert values to another type; for an integer type, they are rounded and clipped to its range."""
     if not np.issubdtype(dtype, np.integer):
         return values.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
@@ -108,16 +110,17 @@ def of_type(values: Array, dtype: Any) -> NDArray[Any]:
 
 
 def runtime(module: str, extra: str, packages: Sequence[str], file: Path) -> Any:
-    """Import the runtime that an extra installs, for a model file.
+    """Import and return the runtime for a model file.
 
     Args:
-        module: of the runtime.
-        extra: its name among Picasso's extras.
-        packages: what the extra installs.
+        module: the name of the runtime's module.
+        extra: the extra of Picasso that installs the runtime.
+        packages: the packages that the extra installs.
         file: the model file, for messages.
 
     Raises:
-        ModelError: it is not installed, or too old; says how to install it.
+        ModelError: the runtime is not installed, or a package is too old; the message contains the command to install
+            it.
     """
     require_versions(*packages)
     try:

@@ -31,10 +31,9 @@ def fingerprint(paths: Sequence[Path | str]) -> str:
         ModelError: a file is missing or can't be read.
     """
     # Classes of users may name them as text.
-    paths = [Path(path) for path in paths]
-    if len(paths) == 1 and not paths[0].is_dir():
-        return digest(paths[0])
-    places = [path.absolute() for path in paths]
+    places = [Path(path).absolute() for path in paths]
+    if len(places) == 1 and not places[0].is_dir():
+        return digest(places[0])
     found = {file for place in places for file in ([place] if not place.is_dir() else place.rglob("*"))}
     # Only regular files of a folder: reading a pipe might never end.
     files = {file for file in found if file in places or file.is_file()}

@@ -26,9 +26,9 @@ from picasso.models.tf.runtime import convert_to_constants, saved_model_pb2, tf,
 DEFAULT_SIGNATURES = ("serving_default", "serve")
 FILE = "saved_model.pb"
 READ = (FILE, "variables", "assets")
-# What the names of the files of its variables begin with.
+# The common prefix of the files with the values of the variables.
 VARIABLES = Path("variables") / "variables"
-# Operations that change a variable and give nothing.
+# Operations that change a variable and have no output.
 ASSIGNMENTS = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "ResourceScatterUpdate"}
 CHANGES = (
     "The model changes variables of its own as it answers, such as the seed of an augmentation, the state of a dropout "
@@ -64,15 +64,17 @@ class SavedModel(GraphModel):
         Args:
             data_dir: a folder of SavedModel folders.
             path: a SavedModel folder.
-            signature: which of its functions to call; by default ``serving_default``, ``serve`` or the only one.
-            output: which of several outputs holds the class scores: its name, or its position among the names in
-                alphabetical order.
-            input_shape: ``(H, W, C)``, where the signature does not say.
-            trust_model: whether operations that touch files or call Python may run.
-            output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
+            signature: the name of the signature to call; by default ``serving_default``, ``serve`` or the only one.
+            output: the name of the output with the class scores, or its position among the sorted names, if there are
+                several outputs.
+            input_shape: ``(H, W, C)``, for signatures that do not define it; by default the shape of the arrays from
+                :meth:`preprocess`, if a class overrides it.
+            trust_model: if True, operations that access files or call Python may run.
+            output_kind: the kind of the output values, such as ``"logits"``; detected by default.
 
         Raises:
-            ModelError: the folder is broken, a choice has to be made, or it contains code and is not trusted.
+            ModelError: the folder is broken, the signature or the output is ambiguous, or the model contains code and
+                is not trusted.
         """
         self.output_kind = output_kind or self.output_kind
         folder = Path(path) if path else newest(data_dir, (f"*/{FILE}",), "SavedModel").parent
@@ -89,15 +91,15 @@ class SavedModel(GraphModel):
         except Exception as error:
             raise ModelError(f"TensorFlow could not load the SavedModel {folder.name}: {reason(error)}.") from error
         self.adopt(Graph(build, folder.name, said=parse(self.output_kind)), folder / FILE)
-        # The number of a version says nothing without the folder that it lies in.
+        # A version number needs the name of its parent folder.
         self.checkpoint = f"{folder.parent.name}/{folder.name}" if folder.name.isdecimal() else folder.name
-        # What TensorFlow reads of it; other things may lie there too.
+        # The files and folders that TensorFlow reads; the folder may contain others.
         self.files = tuple(folder / name for name in READ if (folder / name).exists())
 
     def _of_tensorflow_1(
         self, folder: Path, graph: Any, source: str, output: str, input_shape: Sequence[int] | None, trust: bool
     ) -> Build:
-        """Return what builds a graph of TensorFlow 1, from constants."""
+        """Return a function that builds a graph of TensorFlow 1 with its variables replaced by constants."""
         definition = with_values(graph, output, folder / VARIABLES, folder.name, trust=trust)
         learned = None if input_shape else self.shape_of_preprocess()
         return importer(definition, source, output, folder.name, input_shape, learned, trust=trust)
@@ -105,10 +107,10 @@ class SavedModel(GraphModel):
     def _modern(
         self, folder: Path, graph: Any, source: str, output: str, input_shape: Sequence[int] | None, trust: bool
     ) -> Build:
-        """Return what builds a graph of TensorFlow 2: from constants where possible, else by calling it.
+        """Return a function that builds a graph of TensorFlow 2, with its variables replaced by constants if possible.
 
-        TensorFlow's own loader runs the initializers of the file and its functions that restore variables. Here the
-        signature alone is taken out of the graph, and its variables are read by name.
+        TensorFlow's own loader runs the initializers in the file and its functions that restore variables. To avoid
+        this, only the signature is extracted from the graph, and the values of its variables are read by name.
         """
         live = Live.of(folder, graph, source, output, trust)
         learned = None if input_shape else self.shape_of_preprocess()
@@ -130,14 +132,14 @@ class SavedModel(GraphModel):
 
 @dataclass(frozen=True)
 class Live:
-    """What an output depends on, with variables that can be changed.
+    """The part of a graph that an output depends on, with variables instead of constants.
 
     Attributes:
-        definition: a GraphDef.
-        variables: by the names of the operations that stand for them.
-        source: the name of the tensor that takes the images.
-        output: the name of the tensor of scores.
-        described: the shape and the type of the images.
+        definition: the GraphDef of this part.
+        variables: the variables, by the names of their operations in the GraphDef.
+        source: the name of the input tensor of the images.
+        output: the name of the tensor of class scores.
+        described: the shape and type of the images, a ``TensorSpec``.
     """
 
     definition: Any
@@ -148,10 +150,10 @@ class Live:
 
     @classmethod
     def of(cls, folder: Path, graph: Any, source: str, output: str, trust: bool) -> Live:
-        """Take tensors out of a MetaGraphDef, and read the variables.
+        """Extract the part of a MetaGraphDef that ``output`` depends on, and read its variables.
 
         Raises:
-            ModelError: the output depends on code and is not trusted, or a variable has no value.
+            ModelError: the output depends on a forbidden operation, or a variable has no value.
         """
         definition = pruned(graph.graph_def, output)
         refuse_dormant(definition, folder.name, trust)
@@ -163,7 +165,7 @@ class Live:
         return cls(definition, restored, source, output, described)
 
     def function(self) -> Any:
-        """Return a function from images to scores. It refers to the variables weakly."""
+        """Return a function from images to class scores. It keeps only weak references to the variables."""
 
         def build(images: Any) -> Any:
             here = tf1.get_default_graph()
@@ -177,12 +179,12 @@ class Live:
 
 
 def freeze(function: Any) -> tuple[Any, bool]:
-    """Return the graph of a function with its variables turned into constants, and whether it assigned to some.
+    """Return the GraphDef of a function with its variables replaced by constants, and whether it assigned to any.
 
-    What assigns to a variable is left out. A variable that is a constant can't be assigned to, and an answer mostly
-    does not depend on it: seeds, counters and moving averages are for the next one.
+    Assignments are removed, because a constant can't be assigned to. They rarely affect the current prediction: seeds,
+    counters and moving averages are updated for the next one.
     """
-    # TensorFlow's own function for this has no place for what is left out in between.
+    # TensorFlow's public function for this does not allow changes of the graph between its two steps.
     data = convert_to_constants._FunctionConverterDataInEager(
         func=function, lower_control_flow=False, aggressive_inlining=False
     )
@@ -190,7 +192,7 @@ def freeze(function: Any) -> tuple[Any, bool]:
     nodes = chain(graph.node, *(inner.node_def for inner in graph.library.function))
     changing = [node for node in nodes if node.op in ASSIGNMENTS]
     for node in changing:
-        # It keeps its name, since others may wait for it.
+        # The name is kept, because other operations may have a control dependency on it.
         node.op = "NoOp"
         waits = [name for name in node.input if name.startswith("^")]
         del node.input[:]
@@ -201,22 +203,22 @@ def freeze(function: Any) -> tuple[Any, bool]:
 
 
 def build_alone(build: Callable[[], tuple[Any, Any]]) -> None:
-    """Build a graph by itself, to see that it can be built."""
+    """Call ``build`` in an empty graph, so that its errors are raised early."""
     with tf.Graph().as_default():
         build()
 
 
 def called(live: Live, input_shape: Sequence[int] | None) -> tuple[Any, Any]:
-    """Build a graph with its variables, and return the tensors of its input and of its output.
+    """Build a graph that keeps its variables in the default graph, and return its input and output tensors.
 
     Args:
-        live: the graph.
-        input_shape: ``(H, W, C)``, where the graph does not say.
+        live: the part of the graph to build.
+        input_shape: ``(H, W, C)``, or None for the shape that the graph defines.
     """
     shape = [None, *input_shape] if input_shape else live.described.shape
     images = tf1.placeholder(tf.float32, shape, "picasso_input")
     function, here = live.function(), tf1.get_default_graph()
-    # Gradients of a call would need a function that its writer had registered.
+    # The gradient of a function call is registered only in the process that saved it, so calls are inlined.
     with function.graph.as_default():
         definition, output = without_calls(function.graph.as_graph_def(), function.outputs[0].name)
     left = {node.name for node in definition.node}
@@ -227,7 +229,11 @@ def called(live: Live, input_shape: Sequence[int] | None) -> tuple[Any, Any]:
 
 
 def read(folder: Path) -> Any:
-    """Return the parsed ``saved_model.pb`` of a folder."""
+    """Return the parsed ``saved_model.pb`` of a folder, a ``SavedModel`` message with at least one graph.
+
+    Raises:
+        ModelError: the file is missing, is no SavedModel, or contains no graph.
+    """
     try:
         document = saved_model_pb2.SavedModel.FromString((folder / FILE).read_bytes())
     except FileNotFoundError:
@@ -240,10 +246,10 @@ def read(folder: Path) -> Any:
 
 
 def choose(named: Sequence[str], wanted: str | None, option: str, folder: Path) -> str:
-    """Return the wanted name, or the only one there is.
+    """Return the name ``wanted``, or the only one in ``named``.
 
     Raises:
-        ModelError: it does not exist, or there are several and none was chosen.
+        ModelError: the name does not exist, or there are several and none was chosen.
     """
     if wanted in named:
         return str(wanted)
@@ -258,19 +264,22 @@ def choose(named: Sequence[str], wanted: str | None, option: str, folder: Path) 
 
 
 def choose_signature(names: Sequence[str], wanted: str | None, folder: Path) -> str:
-    """Return the name of the function to call."""
+    """Return the name of the signature to call: the wanted one, the usual one or the only one."""
     usual = next((name for name in DEFAULT_SIGNATURES if name in names), None)
     return choose([name for name in names if not name.startswith("__")], wanted or usual, "signature", folder)
 
 
 def chosen_tensors(graph: Any, signature: str | None, output: int | str | None, folder: Path) -> tuple[str, str]:
-    """Return the names of the tensors that take the images and that hold the scores.
+    """Return the names of the input tensor of the images and of the output tensor of class scores.
 
     Args:
         graph: a MetaGraphDef.
-        signature: which of its signatures, or None.
-        output: which of its outputs, or None.
-        folder: of the SavedModel.
+        signature: the name of a signature, or None for the default.
+        output: the name or position of one of its outputs, or None for the only one.
+        folder: the folder of the SavedModel, for messages.
+
+    Raises:
+        ModelError: the signature or output does not exist or is ambiguous, or there is not exactly one input.
     """
     described = graph.signature_def[choose_signature(sorted(graph.signature_def), signature, folder)]
     inputs = [tensor.name for tensor in described.inputs.values()]
@@ -281,7 +290,7 @@ def chosen_tensors(graph: Any, signature: str | None, output: int | str | None, 
 
 
 def check_one_input(names: Sequence[str], folder: Path) -> None:
-    """Raise a ModelError unless there is one input."""
+    """Raise a ModelError unless there is exactly one input."""
     if len(names) != 1:
         raise ModelError(
             f"The SavedModel {folder.name} takes {len(names)} inputs ({', '.join(names)}); Picasso shows models of one "

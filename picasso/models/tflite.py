@@ -1,4 +1,4 @@
-"""TFLite files, float or quantized, through the LiteRT interpreter: predictions only."""
+"""TFLite files, float or quantized, which are run by LiteRT and only predict: they give no gradients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from picasso.models.scan import require
 
 log = logging.getLogger(__name__)
 
-# What the extra installs.
+# The packages that the extra ``tflite`` installs.
 PACKAGES = ("ai-edge-litert",)
 
 
@@ -38,16 +38,16 @@ class TFLiteModel(PredictOnlyModel):
         trust_model: bool = False,
         output_kind: str = "",
     ) -> None:
-        """Load ``path``.
+        """Load the ``.tflite`` file ``path``.
 
         Args:
             path: the file.
-            output: which of several outputs holds the class scores: its position or its name.
-            trust_model: whether custom operations are let through; the runtime has to know them.
-            output_kind: what the values of the output are, such as ``"logits"``; by default it is found out.
+            output: the position or name of the output with the class scores, if there are several outputs.
+            trust_model: if True, custom operations are allowed; the interpreter must support them.
+            output_kind: the kind of the output values, such as ``"logits"``; detected by default.
 
         Raises:
-            ModelError: the file is broken, takes several inputs, or is no classifier of images.
+            ModelError: the file is broken, has several inputs, or is no image classifier.
         """
         file = Path(path)
         self._file, self.output_kind = file, output_kind or self.output_kind
@@ -65,19 +65,19 @@ class TFLiteModel(PredictOnlyModel):
         self._input, self._output = inputs[0], chosen_output(self._interpreter, output, file)
         self.fixed_batch, height, width, channels = (int(side) for side in inputs[0]["shape"])
         self.input_shape = (height, width, channels)
-        # The interpreter holds its tensors itself: two callers would overwrite each other's.
+        # The interpreter stores its input and output tensors, so only one thread may use it at a time.
         self._lock = threading.Lock()
         self._note_values(litert)
         self.adopt(file)
 
     def _note_values(self, litert: Any) -> None:
-        """Note for which pixel values the input, its quantization or the first operations say that it was made."""
+        """Set the pixel values that the type of the input, its quantization or the first operations imply."""
         dtype = self._input["dtype"]
         if not np.issubdtype(dtype, np.integer):
             try:
                 scaled = tflite_inputs.find(self._file, litert, self.fixed_batch or 1, self.input_shape)
             except Exception:
-                # Without a description of the format, or by another version of it, it stays a guess.
+                # The pixel values stay a guess, for example if the runtime's schema is missing or differs.
                 log.info("the first operations of %s can't be followed", self._file.name, exc_info=True)
                 return
             if scaled:
@@ -91,7 +91,7 @@ class TFLiteModel(PredictOnlyModel):
             self.takes_values(found, "the input of the model is quantized")
 
     def output_range(self) -> Range | None:
-        """Follow the operations in the file, where the runtime describes its format."""
+        """Return the range of the output according to the graph; None if the runtime has no schema of the format."""
         try:
             return Analysis(TFLiteReader(self._file)).of(int(self._output["index"]))
         except ImportError:
@@ -99,7 +99,7 @@ class TFLiteModel(PredictOnlyModel):
             return None
 
     def run(self, inputs: Array) -> NDArray[Any]:
-        """Ask the interpreter, quantizing and dequantizing where it works on integers."""
+        """Return the output values for inputs; quantized inputs and outputs are converted from and to float32."""
         with self._lock:
             self._interpreter.set_tensor(self._input["index"], quantize(inputs, self._input))
             self._interpreter.invoke()
@@ -112,7 +112,7 @@ def chosen_output(interpreter: Any, wanted: int | str | None, file: Path) -> dic
     """Return the description of the tensor with the class scores.
 
     Raises:
-        ModelError: there are several and none was chosen, or the chosen one does not exist.
+        ModelError: there are several outputs and none was chosen, or the chosen one does not exist.
     """
     details: list[dict[str, Any]] = interpreter.get_output_details()
     names = {int(detail["index"]): str(detail["name"]) for detail in details}
@@ -120,13 +120,13 @@ def chosen_output(interpreter: Any, wanted: int | str | None, file: Path) -> dic
         names |= names_by_signature(interpreter)
     shapes = {names[int(detail["index"])]: shape_of(detail) for detail in details}
     if len(shapes) < len(details):
-        # Names that say nothing apart.
+        # Some names are equal, so positions replace them.
         shapes = {str(place): shape_of(detail) for place, detail in enumerate(details)}
     return details[choose_output(shapes, wanted, file.name)]
 
 
 def names_by_signature(interpreter: Any) -> dict[int, str]:
-    """Return what the only signature of a file calls its outputs, by the number of the tensor."""
+    """Return the names of the outputs in the only signature of a file, by tensor index; {} without one."""
     signatures = interpreter.get_signature_list()
     if len(signatures) != 1:
         return {}
@@ -140,6 +140,6 @@ def shape_of(detail: dict[str, Any]) -> str:
 
 
 def quantize(values: Array, detail: dict[str, Any]) -> NDArray[Any]:
-    """Return values as a tensor's own type: integers are ``value / scale + zero``, rounded and clipped."""
+    """Convert values to a tensor's type: to ``value / scale + zero`` if it is quantized, and rounded for integers."""
     scale, zero = detail["quantization"]
     return of_type(np.asarray(values / scale + zero if scale else values, np.float32), detail["dtype"])

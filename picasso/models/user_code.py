@@ -1,4 +1,4 @@
-"""Code of the user for a model: the class that loads it, and a function that prepares images."""
+"""Import a user's code for a model: the model class, and the function that preprocesses images."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from picasso.plugins import Plugins, installed, subclasses
 
 Preprocess = Callable[[Sequence[Image.Image]], Array]
 
-# The entry points of installed packages.
+# The group of entry points with which installed packages register model classes.
 GROUP = "picasso.models"
-# A file that names one of these wants Keras on TensorFlow, even if it imports Keras first.
+# A file that contains one of these names needs Keras on TensorFlow, even if it imports Keras first.
 ON_TENSORFLOW = (b"picasso.models.keras", b"picasso.models.tensorflow", b"picasso.models.saved_model")
 
 
 def find_function(text: str) -> Preprocess:
-    """Return the function that ``module:function`` or ``file.py:function`` names.
+    """Return the function at ``module:function`` or ``file.py:function``.
 
     Raises:
-        ConfigurationError: the module can't be imported or has no such function.
+        ConfigurationError: the module or file can't be imported, or does not contain the function.
     """
     place, _, name = text.rpartition(":")
     functions = Plugins[Preprocess]("function", "PREPROCESS", functions_of)
@@ -43,27 +43,29 @@ def find_function(text: str) -> Preprocess:
 
 
 def functions_of(module: ModuleType) -> list[tuple[str, Preprocess]]:
-    """Return everything in a module that can be called, by name."""
+    """Return the callable objects in a module, each with its name."""
     return [(name, value) for name, value in vars(module).items() if callable(value)]
 
 
 def read_file(plugins: Plugins[Any], file: Path) -> None:
-    """Import a file of the user; if it names a class of TensorFlow, Keras runs on TensorFlow."""
+    """Import a user's file. If it refers to a TensorFlow model class, first make TensorFlow the backend of Keras."""
     if file.is_file() and any(name in file.read_bytes() for name in ON_TENSORFLOW):
         choose_tensorflow()
     plugins.read_file(file)
 
 
 def opens_images(settings: Settings) -> bool:
-    """Tell whether the model class of the settings opens images itself, before it is loaded."""
+    """Tell whether the model class in the settings overrides ``open_image()``, without loading the model."""
     return not settings.MODEL and find_class(settings).open_image is not Model.open_image
 
 
 def find_class(settings: Settings) -> type[Model]:
-    """Execute the file of the model class and return the class; without a file, that of an installed package.
+    """Return the model class in the settings: from the file ``MODEL_CLS_PATH``, or else from an installed package.
+
+    The file is executed.
 
     Raises:
-        ConfigurationError: there is no such class, or what defines it fails.
+        ConfigurationError: there is no such class, or its file or package can't be imported.
     """
     name = settings.MODEL_CLS_NAME
     if not settings.MODEL_CLS_PATH:
@@ -82,7 +84,11 @@ def find_class(settings: Settings) -> type[Model]:
 
 
 def installed_class(name: str) -> type[Model]:
-    """Return the model class that an installed package offers as an entry point of the group ``picasso.models``."""
+    """Return the model class that an installed package registers as an entry point in the group ``picasso.models``.
+
+    Raises:
+        ConfigurationError: there is no such entry point, it can't be imported, or it is a module with several classes.
+    """
     classes = Plugins[type[Model]]("model class", "MODEL_CLS_NAME", classes_of)
     classes.read_installed(GROUP, name)
     if not classes.found:
@@ -92,7 +98,7 @@ def installed_class(name: str) -> type[Model]:
             "file into MODEL_CLS_PATH.",
             field="MODEL_CLS_NAME",
         )
-    # The entry point has a name of its own.
+    # The name of the entry point may differ from the name of the class.
     found = list(classes.all().values())
     if len(found) > 1:
         raise ConfigurationError(f"The entry point {name} must name one model class.", field="MODEL_CLS_NAME")
@@ -100,5 +106,5 @@ def installed_class(name: str) -> type[Model]:
 
 
 def classes_of(loaded: object) -> Iterable[tuple[str, type[Model]]]:
-    """Return the model classes in a file, by name, or the one of an entry point."""
+    """Return the model classes in a module, or the one class of an entry point, each with its name."""
     return subclasses(Model, loaded).items()  # type: ignore[type-abstract]

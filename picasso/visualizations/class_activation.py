@@ -1,6 +1,7 @@
-"""Class activation maps: the feature maps of a layer, weighted for each class by their gradients.
+"""Class activation maps: a layer's feature maps, weighted by their gradients for a class and summed over channels.
 
-The methods differ only in how they weight. Their base class is here, too, and what CAM and Score-CAM share with them.
+The methods differ only in the weights. This module also contains their base class, and the settings and
+functions that they share with CAM and Score-CAM.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class MapSettings(VisualizationSettings):
 
     @property
     def sentence(self) -> str:
-        """The sentence on how to read the maps."""
+        """A sentence for the user on how to read the maps."""
         if self.rectified:
             return "Bright regions are evidence for the class; evidence against it is not shown."
         return "Red regions are evidence for the class, blue regions are evidence against it."
@@ -100,16 +101,16 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
 
     @classmethod
     def describe(cls, settings: LayerMapSettings) -> str:
-        """Add whether evidence against the class is shown."""
+        """Return the description of the method, followed by a sentence on how to read the maps."""
         return f"{cls.DESCRIPTION} {settings.sentence}"
 
     @classmethod
     def passes(cls, model: Model, settings: LayerMapSettings) -> float:
-        """Return one pass for the feature maps, and one forward and backward pass for each class."""
+        """Return 1 for the feature maps, plus 3 for the forward and backward pass of each class."""
         return 1.0 + 3 * model.top_probs
 
     def make_visualization(self, task: Task[LayerMapSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class, with the resolution of the feature maps where they cover the image."""
+        """Yield the maps of each image, one per class, ``(h, w)`` as the feature maps if these cover the image."""
         name = task.model.layer(task.settings.layer or None)
         canvas = canvas_of(task.model, name)
         for image in task.inputs:
@@ -145,8 +146,8 @@ class GradCAM(ClassActivation):
 class GradCAMPlusPlus(ClassActivation):
     """Weight each channel by its positive gradients, each multiplied by its share ``alpha``.
 
-    As in the paper, the score is the exponential of the logit, whose second and third derivatives are powers of the
-    first; its value, the same factor everywhere, is left out.
+    As in the paper, the score is the exponential of the logit, and higher derivatives of the logit are taken as 0. So
+    the derivatives of the score are powers of the logit's gradient, times the score: a constant factor, left out here.
 
     Chattopadhay et al., *Grad-CAM++: improved visual explanations for deep convolutional networks*, arXiv 1710.11063.
     """
@@ -159,7 +160,7 @@ class GradCAMPlusPlus(ClassActivation):
         """Return ``sum over c of A_c * sum(alpha * relu(G_c))``, alpha = G^2 / (2 G^2 + G^3 sum(A_c))."""
         squares = gradients**2
         denominator = 2 * squares + squares * gradients * maps.sum(axis=(0, 1))
-        # A position without a gradient has the share 0, whatever the denominator.
+        # Where the denominator is 0, as for a gradient of 0, alpha is 0.
         alpha = np.divide(squares, denominator, out=np.zeros_like(squares), where=denominator != 0)
         return np.asarray(maps @ (alpha * np.maximum(gradients, 0)).sum(axis=(0, 1)))
 

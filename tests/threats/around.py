@@ -1,4 +1,4 @@
-"""Threats that lie in what is around: browsers, other sites, models, plugins, disks and time."""
+"""Threats from the surroundings of the server: browsers, other sites, proxies, models, plugins, disks and time."""
 
 from __future__ import annotations
 

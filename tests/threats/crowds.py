@@ -1,4 +1,4 @@
-"""Threats that lie in how many visitors there are, how slow they are, and what they keep others from."""
+"""Threats from many, slow or simultaneous requests: exhausted memory, threads, connections, queues and processes."""
 
 from __future__ import annotations
 

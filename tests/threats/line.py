@@ -1,4 +1,4 @@
-"""What a line of the list of threats is, and where the tests are that it names."""
+"""The entries of the list of threats, and constants for the files of the tests that they name."""
 
 from __future__ import annotations
 

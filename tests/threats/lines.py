@@ -1,4 +1,4 @@
-"""Each threat by its number, what has to come of it, and the tests for it; ``test_lines`` keeps them in step."""
+"""The list of threats by number: the required outcome and the tests of each. ``test_lines`` checks the tests."""
 
 from __future__ import annotations
 

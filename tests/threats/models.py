@@ -1,4 +1,4 @@
-"""Models that answer what no classifier answers."""
+"""Models with invalid predictions: NaN, a wrong number of classes, or logits instead of probabilities."""
 
 from __future__ import annotations
 

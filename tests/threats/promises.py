@@ -1,4 +1,4 @@
-"""Sentences of SECURITY.md, word for word, and the tests that see to them; ``test_promises`` keeps them in step."""
+"""The sentences of SECURITY.md, verbatim, and the tests of each. ``test_promises`` compares them with the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threats that lie in what is sent: addresses, names, files, and too much of everything."""
+"""Threats from the content of requests: addresses, names and files, and excessive sizes and numbers."""
 
 from __future__ import annotations
 
