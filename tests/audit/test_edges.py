@@ -15,7 +15,7 @@ from picasso.audit.confounders import confounded, separations
 from picasso.audit.dataset import Folder, logits, read
 from picasso.audit.properties import Images
 from picasso.audit.reporting import report
-from picasso.audit.reporting.near_duplicates import MAX_PAIRS, twins
+from picasso.audit.reporting.near_duplicates import MAX_PAIRS, near_duplicates
 from picasso.audit.trial import TrialContext
 from picasso.errors import BadRequest, ModelError
 from picasso.evaluation.labeled_folder import LabeledImage
@@ -184,6 +184,6 @@ def test_separations_are_those_of_mann_and_whitney() -> None:
 def test_of_many_twins_the_most_alike_are_told() -> None:
     views = noise_images("brightness")
     copies = np.repeat(views[0][:1], 20, axis=0)
-    found = twins({target: np.concatenate([copies, some[1:]]) for target, some in views.items()})
+    found = near_duplicates({target: np.concatenate([copies, some[1:]]) for target, some in views.items()})
     assert len(found) == MAX_PAIRS < 20 * 20
     assert min(one.likeness for one in found) == pytest.approx(1)

@@ -8,7 +8,7 @@ import pytest
 from picasso.audit.interventions import INTERVENTIONS, ImagePair
 from picasso.audit.interventions.background import Background, ColourLayout, covers
 from picasso.audit.interventions.base import quantile_match
-from picasso.audit.interventions.foreground import CORE, Place, Size, ThingColour, centres, colours, spreads, zoomed
+from picasso.audit.interventions.foreground import CORE, ObjectColour, Position, Size, centres, colours, spreads, zoomed
 from picasso.audit.interventions.region_swap import regions
 from picasso.audit.interventions.watermark import MovingMark, found
 from picasso.audit.properties import Images, Maps, light
@@ -122,7 +122,7 @@ def test_things_are_moved_to_where_they_are_in_the_other_class(axis: int) -> Non
     maps = looks(ours_at, 2.0), looks(theirs_at, 2.0)
     # The images show the attention, so that the shift can be measured.
     ours, theirs = (np.repeat(some[..., None] / some.max(), 3, axis=-1) for some in maps)
-    place = Place(axis)
+    place = Position(axis)
     changed = place.change(case(ours, theirs, maps), generator())
     assert changed is not None
     np.testing.assert_allclose(centres(changed.towards[..., 0], axis), quantile_match(near, far), atol=0.6)
@@ -163,7 +163,7 @@ def test_the_thing_takes_the_colour_of_the_other_and_keeps_its_light() -> None:
     )
     theirs[:, 14:26, 16:32] = (0.6, 0.3, 0.3)
     maps = looks([(20.0, 24.0)] * COUNT)
-    changed = ThingColour().change(case(ours, theirs, (maps, maps)), generator())
+    changed = ObjectColour().change(case(ours, theirs, (maps, maps)), generator())
     reached = colours(changed.towards, covers(maps, CORE))
     np.testing.assert_allclose(reached, colours(theirs, covers(maps, CORE)), rtol=0.06)
     np.testing.assert_allclose(light(changed.towards), light(ours), atol=0.03)

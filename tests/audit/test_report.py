@@ -17,7 +17,7 @@ from picasso.audit.dataset import Folder, logits
 from picasso.audit.interventions import INTERVENTIONS, KINDS
 from picasso.audit.reporting import charts, recommendations, report
 from picasso.audit.reporting.document import document
-from picasso.audit.reporting.views import look
+from picasso.audit.reporting.views import compute_views
 from picasso.audit.trial import TrialContext
 from picasso.models.arrays import Array, Classes
 from tests.audit.test_audit import COUNT, HEIGHT, WIDTH, Judge, noise_images
@@ -145,7 +145,7 @@ def test_the_evidence_is_ten_pairs_in_both_directions(audit: Audit, out: Path) -
 
 
 def test_where_says_what_was_changed(audit: Audit) -> None:
-    seen = {one.finding.there.intervention: one for one in look(audit).exhibits}
+    seen = {one.finding.there.intervention: one for one in compute_views(audit).exhibits}
     where = seen["brightness"].where
     assert where.shape == (HEIGHT, WIDTH)
     assert 0.05 < where.mean() < 0.4
@@ -255,7 +255,7 @@ def test_views_of_two_small_classes() -> None:
     views = {target: np.random.default_rng(target).random((50, 48, 48, 3), np.float32) for target in (0, 1)}
     answers = {target: logits(model, some) for target, some in views.items()}
     audit = Audit(TrialContext(model, Folder(views, answers, {0: NAMES[0] * 2, 1: NAMES[1] * 2})), {(0, 1): []}, ())
-    seen = look(audit)
+    seen = compute_views(audit)
     assert set(seen.attention) == {0, 1}
 
 

@@ -13,7 +13,7 @@ from picasso.audit.properties import Images, Maps
 from picasso.audit.reporting.clustering import clusters
 from picasso.audit.reporting.evidence import Evidence, flips
 from picasso.audit.reporting.mean_attention import border, cells, mean_attention
-from picasso.audit.reporting.near_duplicates import twins
+from picasso.audit.reporting.near_duplicates import near_duplicates
 from picasso.audit.statistics import Effect
 from picasso.audit.trial import Trial
 
@@ -129,25 +129,25 @@ def test_images_in_two_classes_are_found_though_they_were_edited() -> None:
     # Brighter, and saved at half its size.
     small = Image.fromarray(np.round(views[0][2] * 255).astype(np.uint8)).resize((20, 16)).resize((40, 32))
     views[5][9] = np.clip(np.asarray(small, np.float32) / 255 * 0.9 + 0.05, 0, 1)
-    found = twins(views)
+    found = near_duplicates(views)
     assert [(pair.one, pair.other, pair.first, pair.second) for pair in found] == [(0, 3, 11, 4), (0, 5, 2, 9)]
     assert found[0].likeness == pytest.approx(1, abs=1e-6)
     assert 0.97 <= found[1].likeness < 1
 
 
 def test_images_that_are_merely_alike_are_not_called_the_same() -> None:
-    assert twins({0: scenes(60, 0), 1: scenes(60, 1)}) == []
+    assert near_duplicates({0: scenes(60, 0), 1: scenes(60, 1)}) == []
 
 
 def test_the_same_image_twice_in_one_class_is_no_wrong_label() -> None:
     views = {0: scenes(10, 0), 1: scenes(10, 1)}
     views[0][3] = views[0][4]
-    assert twins(views) == []
+    assert near_duplicates(views) == []
 
 
 def test_images_without_contrast_are_not_compared() -> None:
     flat = np.full((8, 16, 16, 1), 0.5, np.float32)
-    assert twins({0: flat, 1: flat}) == []
+    assert near_duplicates({0: flat, 1: flat}) == []
 
 
 # ---- flips -------------------------------------------------------------------------------------------------

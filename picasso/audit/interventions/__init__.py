@@ -2,7 +2,7 @@
 
 from picasso.audit.interventions.background import Background, ColourLayout
 from picasso.audit.interventions.base import KINDS, ImagePair, Intervention, InterventionResult
-from picasso.audit.interventions.foreground import Place, Size, ThingColour
+from picasso.audit.interventions.foreground import ObjectColour, Position, Size
 from picasso.audit.interventions.quantile_match import PropertyChange
 from picasso.audit.interventions.region_swap import regions
 from picasso.audit.interventions.watermark import MovingMark
@@ -14,9 +14,9 @@ __all__ = ["INTERVENTIONS", "KINDS", "ImagePair", "Intervention", "InterventionR
 INTERVENTIONS: tuple[Intervention, ...] = (
     *map(PropertyChange, PROPERTIES),
     MovingMark(),
-    ThingColour(),
-    Place(1),
-    Place(0),
+    ObjectColour(),
+    Position(1),
+    Position(0),
     Size(),
     *regions(),
     ColourLayout(),

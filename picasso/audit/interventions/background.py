@@ -11,7 +11,7 @@ from picasso.audit.properties import Images, Maps, blurred
 DARK = 0.02
 # The most attended fraction of an image that is taken for the object. It is generous, so that the rest is background:
 # of a cup that fills the image, much lies outside the most attended quarter.
-THING = 0.6
+ATTENDED_SHARE = 0.6
 
 
 class ColourLayout(Intervention):
@@ -41,7 +41,7 @@ class ColourLayout(Intervention):
 class Background(Intervention):
     """Put the most attended region of an image on the background of another image.
 
-    The object of the other image is covered by its mirrored surroundings.
+    The object of the other image is covered by the opposite part of that image.
     """
 
     kind, name = "broad", "the background"
@@ -49,7 +49,7 @@ class Background(Intervention):
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
         """Take the background from an image of the other class; for the control, from another of the same class."""
         ours, theirs = case.ours, case.theirs
-        mine, other = (covers(maps, THING) for maps in case.attention())
+        mine, other = (covers(maps, ATTENDED_SHARE) for maps in case.attention())
         behind, their_behind = emptied(ours, mine), emptied(theirs, other)
         return InterventionResult(
             mine * ours + (1 - mine) * their_behind[any_of(len(theirs), len(ours), generator)],

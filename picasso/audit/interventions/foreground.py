@@ -32,7 +32,7 @@ CORE = 0.25
 ZOOM = 1.25
 
 
-class Place(Intervention):
+class Position(Intervention):
     """Shift images so that the model's attention lies where it does in images of the other class.
 
     Args:
@@ -89,7 +89,7 @@ class Size(Intervention):
         return enlarging if self.larger(case) else "shrinking {a} images (control: enlarging them)"
 
 
-class ThingColour(Intervention):
+class ObjectColour(Intervention):
     """Give the most attended region its colour in another image; its luminance and the rest stay."""
 
     kind, name = "object", "object colour"

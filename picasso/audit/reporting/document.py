@@ -15,7 +15,7 @@ from picasso.audit.interventions.base import FLOOR
 from picasso.audit.reporting import charts, performance, recommendations
 from picasso.audit.reporting.evidence import Evidence
 from picasso.audit.reporting.mean_attention import MeanAttention, cells
-from picasso.audit.reporting.views import Views, look
+from picasso.audit.reporting.views import Views, compute_views
 from picasso.audit.statistics import LEVEL
 
 
@@ -42,7 +42,7 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
         audit: the audit.
         seen: its views, if they are already computed.
     """
-    seen = seen or look(audit)
+    seen = seen or compute_views(audit)
     folder, found = audit.folder, audit.verdict
     names = [str(name) for name in audit.model.class_names()]
     tried = {one.intervention for made in audit.trials.values() for one in made}
@@ -149,7 +149,7 @@ def views(audit: Audit, seen: Views, names: Sequence[str]) -> dict[str, Any]:
                 "names": [files[one.one][one.first], files[one.other][one.second]],
                 "likeness": round(one.likeness, 4),
             }
-            for one in seen.twins
+            for one in seen.near_duplicates
         ],
     }
 

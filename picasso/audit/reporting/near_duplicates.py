@@ -39,7 +39,7 @@ class NearDuplicate:
     likeness: float
 
 
-def twins(views: Mapping[int, Images]) -> list[NearDuplicate]:
+def near_duplicates(views: Mapping[int, Images]) -> list[NearDuplicate]:
     """Return near-duplicates in different classes, the most similar first; at most :data:`MAX_PAIRS`.
 
     Thumbnails are correlated twice: unchanged, and minus the mean of all images of the folder, because radiographs or

@@ -17,7 +17,7 @@ from picasso.audit.reporting import charts, inline_images
 from picasso.audit.reporting.document import document
 from picasso.audit.reporting.evidence import Evidence
 from picasso.audit.reporting.page_policy import content_security_policy
-from picasso.audit.reporting.views import Cluster, Views, look
+from picasso.audit.reporting.views import Cluster, Views, compute_views
 from picasso.explanation import render
 from picasso.imaging import decode
 
@@ -26,7 +26,7 @@ __all__ = ["document", "write"]
 # Smaller images of the evidence are enlarged to this side.
 SIDE = 96
 # The number of images of a cluster, flips and near-duplicate pairs on the page; audit.json contains all.
-IN_CLUSTER, FLIPS, TWINS = 8, 12, 12
+MAX_IN_CLUSTER, MAX_FLIPS, MAX_DUPLICATES = 8, 12, 12
 
 
 def write(audit: Audit, out: Path) -> None:
@@ -34,16 +34,16 @@ def write(audit: Audit, out: Path) -> None:
     # Don't create parents: an audit that was deleted in the meantime must not reappear.
     out.mkdir(exist_ok=True)
     shutil.rmtree(out / "evidence", ignore_errors=True)
-    seen = look(audit)
-    written = document(audit, seen)
-    for number, one in enumerate(seen.exhibits):
-        evidence(number, one, out / "evidence")
+    views = compute_views(audit)
+    written = document(audit, views)
+    for number, one in enumerate(views.exhibits):
+        write_evidence(number, one, out / "evidence")
     (out / "audit.json").write_text(json.dumps(written, indent=1, allow_nan=False), encoding="utf-8")
     (out / "junit.xml").write_text(junit(written), encoding="utf-8")
-    (out / "report.html").write_text(page(audit, seen, written), encoding="utf-8")
+    (out / "report.html").write_text(page(audit, views, written), encoding="utf-8")
 
 
-def evidence(number: int, one: Evidence, folder: Path) -> None:
+def write_evidence(number: int, one: Evidence, folder: Path) -> None:
     """Write the images of a finding before and after, as the model sees them; small images are enlarged."""
     folder.mkdir(exist_ok=True)
     for index, shown in enumerate(one.shown):
@@ -52,7 +52,7 @@ def evidence(number: int, one: Evidence, folder: Path) -> None:
             (folder / f"{number}-{index}-{when}.png").write_bytes(body)
 
 
-def page(audit: Audit, seen: Views, written: Mapping[str, Any]) -> str:
+def page(audit: Audit, views: Views, written: Mapping[str, Any]) -> str:
     """Return the report as a self-contained HTML page."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("picasso"),
@@ -72,14 +72,14 @@ def page(audit: Audit, seen: Views, written: Mapping[str, Any]) -> str:
         forests=[charts.forest(made, pair, audit.verdict, names) for pair, made in pairs.items()],
         bars=[charts.bars(one["histogram"]) for one in written["confounded"]],
         scale=inline_images.scale(),
-        exhibits=[exhibit(one, seen) for one in seen.exhibits],
-        **drawn_views(audit, seen),
+        exhibits=[exhibit(one, views) for one in views.exhibits],
+        **drawn_views(audit, views),
     )
 
 
-def exhibit(one: Evidence, seen: Views) -> dict[str, Any]:
+def exhibit(one: Evidence, views: Views) -> dict[str, Any]:
     """Return the images of a finding for the template: image pairs, changed pixels and attention."""
-    ours, theirs = (seen.attention[target] for target in one.pair)
+    ours, theirs = (views.attention[target] for target in one.pair)
     high = max(float(ours.mean.max()), float(theirs.mean.max()))
     return {
         "pairs": [
@@ -91,14 +91,14 @@ def exhibit(one: Evidence, seen: Views) -> dict[str, Any]:
     }
 
 
-def drawn_views(audit: Audit, seen: Views) -> dict[str, Any]:
+def drawn_views(audit: Audit, views: Views) -> dict[str, Any]:
     """Return the images of the views of the whole folder for the template."""
     folder = audit.folder
-    high = max((float(one.mean.max()) for one in seen.attention.values()), default=1.0)
+    high = max((float(one.mean.max()) for one in views.attention.values()), default=1.0)
 
     def cluster(target: int, one: Cluster) -> dict[str, Any]:
         """Return the mean map of a cluster and its most typical images."""
-        some = [inline_images.photograph(view) for view in folder.views[target][one.members[:IN_CLUSTER]]]
+        some = [inline_images.photograph(view) for view in folder.views[target][one.members[:MAX_IN_CLUSTER]]]
         return {"map": inline_images.heat_map(one.attention.mean), "images": some}
 
     return {
@@ -107,16 +107,16 @@ def drawn_views(audit: Audit, seen: Views) -> dict[str, Any]:
                 "image": inline_images.photograph(folder.views[target].mean(axis=0)),
                 "map": inline_images.heat_map(one.mean, high),
             }
-            for target, one in seen.attention.items()
+            for target, one in views.attention.items()
         ],
-        "clusters": [[cluster(target, one) for one in found] for target, found in seen.clusters.items()],
-        "flips": [inline_images.photograph(folder.views[one.target][one.index]) for one in seen.flips[:FLIPS]],
-        "twins": [
+        "clusters": [[cluster(target, one) for one in found] for target, found in views.clusters.items()],
+        "flips": [inline_images.photograph(folder.views[one.target][one.index]) for one in views.flips[:MAX_FLIPS]],
+        "near_duplicates": [
             [
                 inline_images.photograph(folder.views[target][index])
                 for target, index in ((one.one, one.first), (one.other, one.second))
             ]
-            for one in seen.twins[:TWINS]
+            for one in views.near_duplicates[:MAX_DUPLICATES]
         ],
     }
 

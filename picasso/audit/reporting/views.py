@@ -15,7 +15,7 @@ from picasso.audit.audit import Audit
 from picasso.audit.reporting.clustering import clusters
 from picasso.audit.reporting.evidence import Evidence, Flip, exhibit, flips
 from picasso.audit.reporting.mean_attention import MeanAttention, mean_attention
-from picasso.audit.reporting.near_duplicates import NearDuplicate, twins
+from picasso.audit.reporting.near_duplicates import NearDuplicate, near_duplicates
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,17 @@ class Views:
         attention: the average attention by class.
         clusters: the clusters of attribution maps by class, the largest first.
         flips: the images that findings with an alarm flip, sorted by the number of findings that flip them.
-        twins: near-duplicates in different classes.
+        near_duplicates: near-duplicates in different classes.
     """
 
     exhibits: tuple[Evidence, ...]
     attention: dict[int, MeanAttention]
     clusters: dict[int, list[Cluster]]
     flips: tuple[Flip, ...]
-    twins: tuple[NearDuplicate, ...]
+    near_duplicates: tuple[NearDuplicate, ...]
 
 
-def look(audit: Audit) -> Views:
+def compute_views(audit: Audit) -> Views:
     """Return the views of an audit; the result is deterministic.
 
     Maps are computed only for classes in pairs that were compared.
@@ -66,7 +66,7 @@ def look(audit: Audit) -> Views:
     exhibits = tuple(exhibit(context, one, findings[0]) for one in findings)
     # An informational finding may be the object itself, with which an image should change class.
     easily = flips([one for one in exhibits if one.finding.alarm])
-    return Views(exhibits, attention, groups, tuple(easily), tuple(twins(audit.folder.views)))
+    return Views(exhibits, attention, groups, tuple(easily), tuple(near_duplicates(audit.folder.views)))
 
 
 def looked_at(audit: Audit) -> Sequence[int]:
