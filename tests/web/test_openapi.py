@@ -85,6 +85,7 @@ def test_no_schema_is_left_over_or_missing(description: dict[str, Any]) -> None:
     known = {f"#/components/{kind}/{name}" for kind in ("schemas", "responses") for name in parts[kind]}
     assert set(references(description)) == known
     assert all(schema["description"] for schema in parts["schemas"].values())
+    assert not any(">>>" in schema["description"] for schema in parts["schemas"].values())
 
 
 def check(description: dict[str, Any], schema: dict[str, Any], value: Any) -> None:

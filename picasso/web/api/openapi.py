@@ -282,7 +282,8 @@ def components(types: Iterable[type]) -> dict[str, Any]:
 
 def docstring(text: str) -> tuple[str, dict[str, str]]:
     """Return the summary of a docstring, and the description of each field below ``Attributes:``."""
-    text, _, rest = inspect.cleandoc(text).partition("\n\nAttributes:\n")
+    described = inspect.cleandoc(text).partition("\n\nExamples:\n")[0]
+    text, _, rest = described.partition("\n\nAttributes:\n")
     parts = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", rest, re.MULTILINE)
     return " ".join(text.split()), {name: " ".join(said.split()) for name, said in parts}
 
