@@ -1,10 +1,13 @@
-# make run     install into .venv and serve the bundled example on http://127.0.0.1:5000
-# make run EXAMPLE=keras-efficientnet-lite     serve another one of picasso/examples, prepared first if it needs it
-# make test    install and run the tests, but for the slow ones
-# make coverage  the same, with the share of code that ran, which must not fall below the floor in pyproject.toml
-# make test-floors  run the tests of model files with the oldest versions that pyproject.toml allows
-# make test-all     install and run all tests
-# make release      build the archive and the wheel, and try the wheel in an environment of its own
+# make run          install Picasso into .venv and serve the bundled example at http://127.0.0.1:5000
+# make run EXAMPLE=keras-efficientnet-lite     serve another example of picasso/examples; its model is prepared first if necessary
+# make test         run the tests, except the slow ones
+# make test-all     run all tests
+# make coverage     run make test and measure coverage; fails below the minimum in pyproject.toml
+# make lint         check style, types and import directions
+# make format       fix style where ruff can
+# make docs         build the documentation
+# make release      build the archive and the wheel, and test the wheel in a new environment
+# CONTRIBUTING.md describes the other targets.
 
 VENV := .venv
 PEERS := .venv-peers
