@@ -74,7 +74,10 @@ def test_the_door_is_where_the_model_is_named(tmp_path: Path) -> None:
     load_model(config)
     assert remedies.called("LABELS") == "LABELS"
     config.write_text(config.read_text().replace('{"a": 1}', '{"self": 1}'))
-    with pytest.raises(ConfigurationError, match="MODEL_LOAD_ARGS does not fit BlackBoxModel"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"BlackBoxModel\.load\(\) doesn't accept these arguments: .*\. Check MODEL_LOAD_ARGS\.$",
+    ):
         load_model(config)
     # What a worker in another process is told.
     settings = load(config, {"PORT": 5001}, "command line")

@@ -102,7 +102,7 @@ class Registry:
         """
         if name not in self._entries:
             known = ", ".join(entry.name for entry in self.entries() if entry.cls)
-            raise NotFound(f"There is no visualization of that name. The visualizations are {known}.")
+            raise NotFound(f"There is no visualization {name[:60]!r}. The visualizations are {known}.")
         return self._entries[name]
 
     def with_settings(self, names: Sequence[str], settings: Mapping[str, object]) -> dict[str, dict[str, object]]:

@@ -267,7 +267,7 @@ class Model(Framework):
         """
         result = self._batched(self.batch_probabilities, inputs)
         if result.shape != (len(inputs), self.num_classes):
-            raise self._wrong(f"an array of shape {result.shape} where ({len(inputs)}, {self.num_classes}) was due")
+            raise self._wrong(f"an array of shape {result.shape} instead of ({len(inputs)}, {self.num_classes})")
         if not np.isfinite(result).all():
             raise self._wrong("values that are not finite numbers")
         if result.min(initial=0) < -1e-4 or result.max(initial=0) > 1 + 1e-4:

@@ -175,8 +175,8 @@ def input_shape_of(
         shape = [known[0], *learned]
     if len(shape) != 4 or None in shape[1:]:
         raise ModelError(
-            f"The input of the model in {file.name} has the shape {tuple(shape)}; Picasso needs to know height, width "
-            f"and channels: say them, such as {remedies.argument('input_shape', [224, 224, 3])}.",
+            f"The input of the model in {file.name} has the shape {tuple(shape)}. Specify height, width and "
+            f"channels: {remedies.argument('input_shape', [224, 224, 3])}.",
             field="input_shape",
         )
     return shape

@@ -237,7 +237,7 @@ def is_indices(values: Sequence[Any]) -> bool:
 def name_of(value: Any) -> str:
     """Return a name as text, as written in the document."""
     if isinstance(value, list):
-        raise ValueError(f"a list or mapping, {str(value)[:60]}, stands where a name is due")
+        raise ValueError(f"expected a class name, found a list or mapping: {str(value)[:60]}")
     # Only JSON has these values; they are written back as JSON's words, such as "true".
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 

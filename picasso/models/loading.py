@@ -111,8 +111,8 @@ def in_memory(model: Any) -> tuple[Model, dict[str, Any]]:
     if kinds & {("keras", "Model"), ("tf_keras", "Model")}:
         return unloaded(KERAS), {"model": model}
     raise ModelError(
-        f"A {type(model).__name__} is no model that Picasso can load: pass a keras.Model, or the path of a file or "
-        f"folder. It takes {ACCEPTED}."
+        f"load_model() can't load an object of the type {type(model).__name__}. Pass a keras.Model, or the path of a "
+        f"file or folder. Supported formats: {ACCEPTED}."
     )
 
 
@@ -205,7 +205,7 @@ def prepare(
     kind = parse(output_kind)
     if kind and not model.reads_output_kind:
         raise ConfigurationError(
-            f"{remedies.called('OUTPUT')} can't be said of {name}, whose own code gives probabilities.",
+            f"{remedies.called('OUTPUT')} has no effect on {name}, because its code returns probabilities.",
             field="OUTPUT",
         )
     model.output_kind = kind or ""
@@ -221,7 +221,9 @@ def prepare(
     except (Exception, SystemExit) as error:
         # If the traceback ends in this function, load() did not accept the arguments, and the message names one.
         if isinstance(error, TypeError) and error.__traceback__ and error.__traceback__.tb_next is None:
-            raise ConfigurationError(f"{remedies.load_arguments()} does not fit {name}.load(): {error}.") from error
+            raise ConfigurationError(
+                f"{name}.load() doesn't accept these arguments: {error}. Check {remedies.load_arguments()}."
+            ) from error
         raise ModelCodeError(f"{name} could not be loaded: {reason(error)}.") from error
     return model
 

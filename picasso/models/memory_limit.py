@@ -50,8 +50,8 @@ def memory(megabytes: int) -> Iterator[None]:
     except Exception as error:
         if type(error).__name__ in OUT_OF_MEMORY:
             raise ModelError(
-                "The model was not loaded: it takes more memory than there is, or than the size of its file calls for. "
-                f"If it may take that much: {remedies.setting('MODEL_MB')}."
+                "The model was not loaded: it needs more memory than is available, or than a file of its size should "
+                f"need. To allow more: {remedies.setting('MODEL_MB')}."
             ) from error
         raise
     finally:

@@ -83,12 +83,12 @@ def recognize(path: Path) -> Found:
     if not path.exists():
         raise ModelError(f"There is no model file {path}.")
     if not path.is_file():
-        raise ModelError(f"{path} is no file; name a model file or a folder.")
+        raise ModelError(f"{path} is not a regular file. Specify a model file or folder.")
     if path.name == SAVED_MODEL:
         return Found(Format.SAVED_MODEL, path.parent)
     found = SUFFIXES.get(path.suffix.lower())
     if found is None:
-        raise ModelError(f"{path} is no model that Picasso can load: it takes {ACCEPTED}.")
+        raise ModelError(f"Picasso can't load {path}. Supported formats: {ACCEPTED}.")
     # If the folder of an architecture contains no weights, an argument may still name them.
     alone = found is not Format.KERAS_JSON or not any(any(path.parent.glob(one)) for one in KERAS_FILES[1:])
     return Found(found, path) if alone else keras_model(path)
@@ -108,7 +108,7 @@ def in_folder(folder: Path) -> Found:
         return keras_model(data_dir=folder)
     if any(folder.glob("*.index")):
         return tensorflow_1(data_dir=folder)
-    raise ModelError(f"There is no model in the folder {folder}: Picasso takes {ACCEPTED}.")
+    raise ModelError(f"There is no model in the folder {folder}. Supported formats: {ACCEPTED}.")
 
 
 def served(folder: Path) -> Path | None:
@@ -158,7 +158,7 @@ def keras_model(
         raise ModelError(f"There is no model file {file}.")
     if not file.is_file():
         # Opening a pipe may never end.
-        raise ModelError(f"{file} is no file; name a model file or a folder.")
+        raise ModelError(f"{file} is not a regular file. Specify a model file or folder.")
     suffix = file.suffix.lower()
     if suffix == ".keras":
         return Found(Format.KERAS_ARCHIVE, file)

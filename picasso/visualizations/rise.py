@@ -33,7 +33,10 @@ class RISESettings(VisualizationSettings):
 class RISE(BaseVisualization[RISESettings]):
     """Average the masks, each weighted by the probability of the masked image; no gradients, no layers."""
 
-    DESCRIPTION = "How probable a class is while each part is visible, from random masks; with its standard error."
+    DESCRIPTION = (
+        "The mean probability of a class while each part of the image is visible, over random masks, with its standard "
+        "error."
+    )
     REFERENCE_LINK = "https://arxiv.org/abs/1806.07421"
     FAMILY = "Perturbation"
     ALLOWED_SETTINGS = RISESettings
@@ -73,7 +76,7 @@ def panels(predictions: Sequence[Prediction], means: MaskedMeans, settings: RISE
             Panel.of_class(
                 prediction,
                 array=mean,
-                quantity="probability where shown",
+                quantity="mean probability while visible",
                 value_range=(float(mean.min()), float(mean.max())),
                 transparency=settings.transparency,
                 noise=rounding(1),

@@ -95,7 +95,7 @@ def test_decoding_names_the_best_classes_first(linear: LinearModel) -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (np.zeros((2, 3)), r"shape \(2, 3\) where \(2, 7\) was due"),
+        (np.zeros((2, 3)), r"shape \(2, 3\) instead of \(2, 7\)"),
         (np.full((2, 7), np.nan), "not finite"),
         (np.full((2, 7), 3.0), "from 3 to 3, which are no probabilities"),
         (np.full((2, 7), -1.0), "no probabilities"),

@@ -196,7 +196,7 @@ def test_classes_of_somebodys_own_are_named_in_full(keras: Any, tmp_path: Path) 
             with pytest.raises(ModelError) as caught:
                 load_model(tmp_path / f"{name}{suffix}")
             remedy = f'custom_objects={{"{own}": {short}}} for load_model().'
-            said = f"uses {own}, a class or function that is no part of Keras. Hand it over: {remedy}"
+            said = f"uses {own}, a class or function that is not part of Keras. Pass it: {remedy}"
             assert caught.value.message == f"{name}{suffix} {said}"
     for suffix in (".keras", ".h5"):
         assert load_model(tmp_path / f"scale{suffix}", custom_objects={"flowers>Scale": Scale}).num_classes == CLASSES

@@ -341,8 +341,8 @@ def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
     for name, body, message in [
         ("empty.keras", b"", "empty.keras is empty; copy the model again"),
         ("empty.h5", b"", "empty.h5 is empty; copy the model again"),
-        ("hello.keras", b"hello", "begins like neither a .keras nor an .h5 file"),
-        ("hello.h5", b"hello", "begins like neither a .keras nor an .h5 file"),
+        ("hello.keras", b"hello", "it is neither a .keras nor an .h5 file"),
+        ("hello.h5", b"hello", "it is neither a .keras nor an .h5 file"),
         ("cut.keras", whole[0][:-100], "cut.keras is cut off: .* copy it again"),
         ("cut.h5", whole[1][:-100], "cut.h5 was not loaded: it is cut off: it has"),
         ("other.h5", whole[0], "other.h5 holds a .keras file; rename it to other.keras"),
@@ -355,7 +355,7 @@ def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="There is no model file"):
         load_model(tmp_path / "missing.keras")
     (tmp_path / "image.gif").write_bytes(b"GIF")
-    with pytest.raises(ModelError, match="is no model that Picasso can load"):
+    with pytest.raises(ModelError, match=r"^Picasso can't load "):
         load_model(tmp_path / "image.gif")
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -380,7 +380,10 @@ def test_settings_that_do_not_fit_the_class(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(
         "MODEL_CLS_PATH: mine.py\nMODEL_CLS_NAME: Mine\nMODEL_LOAD_ARGS: {wrong: 1}\n"
     )
-    with pytest.raises(ConfigurationError, match=r"does not fit Mine.load\(\): .*unexpected keyword argument 'wrong'"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"Mine\.load\(\) doesn't accept these arguments: .*unexpected keyword argument 'wrong'",
+    ):
         load_model(tmp_path / "config.yaml")
     (tmp_path / "mine.py").write_text("import nothing_of_that_name\n")
     with pytest.raises(ConfigurationError, match="can't be imported: ModuleNotFoundError"):
@@ -466,7 +469,9 @@ def test_a_model_in_memory(keras: Any) -> None:
     assert (card.checkpoint, card.checkpoint_time, card.fingerprint) == (f"{original.name} (in memory)", "", "")
     assert dict(model_check.check(model, []).lines())["checkpoint"] == f"{original.name} (in memory)"
     for wrong in (None, object(), {"layers": []}):
-        with pytest.raises(ModelError, match=r"is no model that Picasso can load: pass a keras.Model, or the path"):
+        with pytest.raises(
+            ModelError, match=r"can't load an object of the type \w+\. Pass a keras\.Model, or the path"
+        ):
             load_model(wrong)
 
 

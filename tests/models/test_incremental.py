@@ -363,7 +363,7 @@ def test_a_fixed_batch_takes_whole_images(keras: Any, tmp_path: Path) -> None:
     keras.Model(inputs, plain(keras, inputs)).save(tmp_path / "model.keras")
     model = load_model(tmp_path / "model.keras")
     found, method = answers(model, *noise_images(SHAPE), grid(SHAPE, 0.1, 3))
-    assert method.endswith("because the model takes exactly 2 images at once")
+    assert method.endswith("because the model has a fixed batch size of 2")
     assert np.isfinite(found).all()
 
 

@@ -116,7 +116,7 @@ def test_utf_16_as_some_editors_save_it(tmp_path: Path) -> None:
         ("broken.json", "{", "can't be read"),
         ("table.csv", "index,name\nx,y\n", "no column holds the indices"),
         ("commas.csv", "tench, Tinca tinca\ngoldfish\n", "row 2 has 1 columns and the first has 2; write names with"),
-        ("nested.yaml", "- cat\n- dog: 1\n", "stands where a name is due"),
+        ("nested.yaml", "- cat\n- dog: 1\n", "expected a class name, found a list or mapping: "),
         ("other.json", '{"version": 2, "author": "x"}', "from name to index, and neither holds for 'version'"),
         ("twice.yaml", "0: a\n0: b\n", "the 2 indices do not run from 0 to 1"),
     ],

@@ -23,7 +23,7 @@ def test_what_asks_for_more_is_told_that_there_is_none() -> None:
             np.empty(4_000_000_000, np.uint8)
         assert np.empty(100_000_000, np.uint8).nbytes == 100_000_000
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
-    with pytest.raises(ModelError, match="takes more memory than there is.*: model_mb="), memory_limit.memory(100):
+    with pytest.raises(ModelError, match="needs more memory than is available.*: model_mb="), memory_limit.memory(100):
         np.empty(4_000_000_000, np.uint8)
     assert memory_limit.taken() > 0
     assert memory_limit.available() > 0

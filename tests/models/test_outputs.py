@@ -332,7 +332,7 @@ def test_the_word_in_settings_on_load_and_for_classes_of_ones_own(keras: Any, tm
         "    def batch_probabilities(self, inputs): raise NotImplementedError\n"
     )
     (tmp_path / "own_config.py").write_text('MODEL_CLS_PATH = "own.py"\nMODEL_CLS_NAME = "Own"\nMODEL_LOAD_ARGS = {}\n')
-    with pytest.raises(ConfigurationError, match="can't be said of Own") as caught:
+    with pytest.raises(ConfigurationError, match="has no effect on Own, because its code") as caught:
         load_model(tmp_path / "own_config.py", output_kind="logits")
     assert caught.value.field == "OUTPUT"
 

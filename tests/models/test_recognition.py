@@ -68,9 +68,9 @@ def test_what_is_no_model(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
     for name, said in {
         "no.keras": "There is no model file",
-        "labels.txt": "is no model that Picasso can load: it takes Keras files",
+        "labels.txt": r"^Picasso can't load .*labels\.txt\. Supported formats: Keras files",
         "": "There is no model in the folder",
-        "pipe.onnx": "is no file; name a model file or a folder",
+        "pipe.onnx": "is not a regular file. Specify a model file or folder.",
     }.items():
         for ask in (recognize, open_file, scan):
             with pytest.raises(ModelError, match=said):
@@ -88,9 +88,9 @@ def test_the_weights_that_an_argument_names(tmp_path: Path) -> None:
     ("name", "content", "said"),
     [
         ("a.keras", b"", "it is empty"),
-        ("a.keras", b"\x89HDF\r\n\x1a\n", "what it holds is no Keras archive (.keras)"),
-        ("a.h5", b"PK\x03\x04", "what it holds is no Keras file (.h5)"),
-        ("a.tflite", b"PK\x03\x04 and more", "what it holds is no TFLite"),
+        ("a.keras", b"\x89HDF\r\n\x1a\n", "the content is not in the format Keras archive (.keras)"),
+        ("a.h5", b"PK\x03\x04", "the content is not in the format Keras file (.h5)"),
+        ("a.tflite", b"PK\x03\x04 and more", "the content is not in the format TFLite"),
     ],
 )
 def test_content_that_contradicts_the_name(tmp_path: Path, name: str, content: bytes, said: str) -> None:
@@ -103,14 +103,14 @@ def test_content_that_contradicts_the_name(tmp_path: Path, name: str, content: b
 
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.keras")
-    with pytest.raises(ModelError, match=r"a\.keras is no file"):
+    with pytest.raises(ModelError, match=r"a\.keras is not a regular file"):
         open_file(tmp_path)
 
 
 def test_the_pipe_of_an_index_is_not_opened(tmp_path: Path) -> None:
     write(tmp_path, "model.meta")
     os.mkfifo(tmp_path / "model.index")
-    assert "it is no file" in [one.what for one in scan(tmp_path / "model.meta")]
+    assert "it is not a regular file" in [one.what for one in scan(tmp_path / "model.meta")]
 
 
 def test_a_json_that_takes_much_memory_is_no_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def test_the_limit_is_an_option(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["scan", str(file)]).exit_code == 0
     limited = CliRunner().invoke(main, ["scan", "--model-mb", "3", str(file)])
     assert limited.exit_code == 1
-    assert "If it may take that much: --model-mb 8000." in limited.output
+    assert "To allow more: --model-mb 8000." in limited.output
 
 
 def test_a_format_without_a_scanner_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,7 +213,9 @@ def test_other_channel_counts_and_grey(keras: Any, tmp_path: Path) -> None:
 def test_an_input_of_any_size_needs_a_size(keras: Any, tmp_path: Path) -> None:
     original = functional(keras, keras.layers.Dense(CLASSES, activation="softmax"), (None, None, 3))
     original.save(tmp_path / "model.keras")
-    with pytest.raises(ModelError, match=r"say them, such as input_shape=\[224, 224, 3\] for load_model\(\)"):
+    with pytest.raises(
+        ModelError, match=r"Specify height, width and channels: input_shape=\[224, 224, 3\] for load_model\(\)"
+    ):
         load_model(tmp_path / "model.keras")
     model = load_model(tmp_path / "model.keras", input_shape=SHAPE)
     np.testing.assert_allclose(model.predict(IMAGES), original(IMAGES), atol=1e-6)
@@ -234,7 +236,7 @@ def test_subclassed_models(keras: Any, tmp_path: Path) -> None:
     original = Own()
     expected = np.asarray(original(IMAGES))
     original.save(tmp_path / "own.keras")
-    with pytest.raises(ModelError, match="own.keras uses .*Own, a class or function that is no part of Keras"):
+    with pytest.raises(ModelError, match="own.keras uses .*Own, a class or function that is not part of Keras"):
         load_model(tmp_path / "own.keras")
     for shape in (None, SHAPE):
         model = load_model(tmp_path / "own.keras", custom_objects={"Own": Own}, input_shape=shape)

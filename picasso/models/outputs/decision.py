@@ -299,7 +299,7 @@ def setting(kind: OutputKind) -> str:
 def refuse(label: str, answer: str) -> NoReturn:
     """Raise a ModelError about an output that is no classification, with the setting that overrides the decision."""
     raise ModelError(
-        f"{label} answers {answer}; Picasso shows classifiers. If these are class scores, say of which kind, such as "
-        f"{remedies.setting('OUTPUT', 'logits')}; the words are {', '.join(OutputKind)}.",
+        f"{label} returns {answer}. Picasso supports only classifiers. If these are class scores, specify their kind: "
+        f"{remedies.setting('OUTPUT', 'logits')}. The kinds are {', '.join(OutputKind)}.",
         field="OUTPUT",
     )

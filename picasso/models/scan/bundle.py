@@ -54,7 +54,7 @@ def scan(prefix: Path, context: Context, model: Path) -> Iterator[Finding]:
             yield Finding(Kind.CODE, index.name, "it is a link that leads out of the model's folder")
             return
         if index.exists() and not index.is_file():
-            yield Finding(Kind.BROKEN, index.name, "it is no file")
+            yield Finding(Kind.BROKEN, index.name, "it is not a regular file")
             return
         if index.stat().st_size > MAX_INDEX:
             yield Finding(Kind.LIMIT, index.name, f"the index takes more than {MAX_INDEX // MEGABYTE} MB")

@@ -93,14 +93,14 @@ def contradiction(kind: Format, path: Path) -> Finding | None:
     if kind in (Format.SAVED_MODEL, Format.CHECKPOINT):
         return None
     if not path.is_file():
-        return Finding(Kind.BROKEN, path.name, "it is no file")
+        return Finding(Kind.BROKEN, path.name, "it is not a regular file")
     with path.open("rb") as stream:
         first = stream.read(16)
     if not first:
         return Finding(Kind.BROKEN, path.name, "it is empty")
     expected, at = STARTS.get(kind, (b"", 0))
     if first[at : at + len(expected)] != expected:
-        return Finding(Kind.BROKEN, f"{path.name}, its first bytes", f"what it holds is no {kind}")
+        return Finding(Kind.BROKEN, f"{path.name}, its first bytes", f"the content is not in the format {kind}")
     return None
 
 
@@ -128,16 +128,16 @@ def require(path: Path | Found, trust: bool, limits: Limits | None = None, known
         more = f" ({others} more finding{'s' if others > 1 else ''}.)" if others else ""
         said = f"was not loaded: {first.what}; {first.where}.{more}"
         if first.name:
-            said = f"uses {shown(first.name)[1:-1]}, a class or function that is no part of Keras."
+            said = f"uses {shown(first.name)[1:-1]}, a class or function that is not part of Keras."
         raise ModelError(f"{report.path.name} {said}{advice(first)}")
 
 
 def advice(finding: Finding) -> str:
     """Return a sentence, after a space, on what to do about a finding; "" if nothing helps."""
     if finding.name:
-        return f" Hand it over: {remedies.objects(finding.name)}."
+        return f" Pass it: {remedies.objects(finding.name)}."
     if finding.kind in (Kind.CODE, Kind.CUSTOM):
         return f" If you trust the file: {remedies.setting('TRUST_MODEL')}."
     if finding.kind is Kind.LIMIT:
-        return f" If it may take that much: {remedies.setting('MODEL_MB')}."
+        return f" To allow more: {remedies.setting('MODEL_MB')}."
     return ""

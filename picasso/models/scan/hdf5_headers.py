@@ -160,7 +160,7 @@ class Texts(Headers):
             head = self.read(heap, 16)
             size = int.from_bytes(head[8:], "little")
             if not head.startswith(HEAP) or size > MAX_HEAP:
-                raise self.broken("a text lies where none can")
+                raise self.broken("a string is stored outside a valid heap")
             found: dict[int, tuple[int, int]] = {}
             at = 16
             while at + 16 <= size:

@@ -37,7 +37,7 @@ def faults(archive: zipfile.ZipFile, stream: IO[bytes], context: Context, where:
     found = list(zip_reading.faults(archive, stream, context, where))
     members = {info.filename: info for info in archive.infolist()}
     found += [
-        Finding(Kind.CODE, f"member {shown(name)}, {where}", "the member is no part of a Keras archive")
+        Finding(Kind.CODE, f"member {shown(name)}, {where}", "the member does not belong to a Keras archive")
         for name in members
         if name not in (CONFIG, METADATA, HDF5, NPZ) and not name.startswith(ASSETS)
     ]

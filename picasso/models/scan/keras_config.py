@@ -305,7 +305,7 @@ def faults_of_function(name: Any, module: str | None, registered: str | None, kn
 
 def missing(name: str) -> Fault:
     """Return the fault for a class or function that is neither part of Keras nor registered."""
-    return Kind.CUSTOM, f"{shown(name)} is no part of Keras", name
+    return Kind.CUSTOM, f"{shown(name)} is not part of Keras", name
 
 
 def package_of(module: str | None) -> str | None:

@@ -60,6 +60,4 @@ def read(stream: IO[bytes], context: Context, where: str) -> tuple[list[Finding]
 
         return hdf5_library.read(stream, size, context, where, names)
     except (struct.error, IndexError, UnicodeError) as error:
-        raise Unreadable(
-            Kind.BROKEN, where, "the HDF5 can't be read: something is shorter than it should be"
-        ) from error
+        raise Unreadable(Kind.BROKEN, where, "the HDF5 data is truncated") from error

@@ -163,7 +163,7 @@ class Scan:
                 following = next((one for one in called if one not in total), None)
                 if following is not None:
                     if following in under_way:
-                        raise Broken(f"its function {shown(following[1])} calls itself")
+                        raise Broken(f"the function {shown(following[1])} calls itself")
                     under_way.add(following)
                     stack.append((following, iter(self._calls.get(following, ()))))
                     continue
@@ -315,7 +315,7 @@ class Scan:
     def _external(self, tensor: Tensor, said: dict[str, str], where: str) -> Iterator[Finding]:
         """Yield the findings about a tensor with values in an external file."""
         if unknown := said.keys() - EXTERNAL:
-            yield Finding(Kind.CODE, where, f"its values lie elsewhere, and {shown(min(unknown))} says how")
+            yield Finding(Kind.CODE, where, f"its values are stored elsewhere, as {shown(min(unknown))} specifies")
             return
         location = said.get("location", "")
         if (wrong := misplaced(self._path, location)) is not None:
@@ -325,7 +325,7 @@ class Scan:
         try:
             offset, length = (int(said.get(key, usual), 10) for key, usual in (("offset", "0"), ("length", "-1")))
         except ValueError:
-            raise Broken("where its values lie is said without a number") from None
+            raise Broken("the offset or length of its values is not a number") from None
         length = tensor.bytes if length == -1 else length
         if offset < 0 or length != tensor.bytes or offset + length > size or tensor.type not in RAW:
             raise Broken(f"its values do not lie in {shown(location)}, which has {size} bytes")

@@ -181,7 +181,7 @@ class Graph:
             Unsupported: the graph has a structure or an operation that is not supported.
         """
         if self.fixed_batch:
-            raise Unsupported(f"the model takes exactly {self.fixed_batch} images at once")
+            raise Unsupported(f"the model has a fixed batch size of {self.fixed_batch}")
         wrapped, source, target = self._wrapped, self._input, self._probabilities
         if has_calls(wrapped.graph):
             wrapped, source, target = inlined(wrapped.graph, source.name, target.name)

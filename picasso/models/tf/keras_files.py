@@ -102,7 +102,7 @@ def check_content(file: Path) -> None:
     if not start:
         raise ModelError(f"{file.name} is empty; copy the model again, or save it again.")
     if not found:
-        raise ModelError(f"{file.name} is no Keras model: what it holds begins like neither a .keras nor an .h5 file.")
+        raise ModelError(f"{file.name} is not a Keras model: it is neither a .keras nor an .h5 file.")
     if found == ".keras" and not zipfile.is_zipfile(file):
         raise ModelError(f"{file.name} is cut off: it begins like a .keras file and has no end; copy it again.")
     if found != promised:
@@ -238,7 +238,6 @@ def unreadable(file: Path, error: Exception) -> ModelError:
         )
     if own:
         return ModelError(
-            f"{file.name} uses {own}, a class or function that is no part of Keras. Hand it over: "
-            f"{remedies.objects(own)}."
+            f"{file.name} uses {own}, a class or function that is not part of Keras. Pass it: {remedies.objects(own)}."
         )
     return ModelError(f"Keras could not load {file.name}: {reason(error)}.")

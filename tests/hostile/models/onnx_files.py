@@ -224,7 +224,7 @@ FILES = [
         "onnx_function_of_the_runtime.onnx", "broken", "a domain that belongs to ONNX or its runtime",
         writing(lambda: model([last("x")], functions=[function("EPContext", [], made_in="com.microsoft")])),
     ),
-    Hostile("onnx_unknown_key.onnx", "code", '"basepath" says how', outside(beside, plain, basepath="/")),
+    Hostile("onnx_unknown_key.onnx", "code", 'as "basepath" specifies', outside(beside, plain, basepath="/")),
     Hostile("onnx_behind_the_end.onnx", "broken", "has 16 bytes", outside(beside, plain, offset="8")),
     Hostile("onnx_no_number.onnx", "broken", "without a number", outside(beside, plain, offset="x")),
     Hostile("onnx_many_outside.onnx", "limit", "tensors take", many_outside()),

@@ -240,7 +240,10 @@ FILES = [
     Hostile("tflite_root.tflite", "broken", "out of the file", changed(offset(lambda body: put(body, 0, 1 << 30)))),
     Hostile("tflite_cut.tflite", "broken", "", changed(offset(lambda body: body[: len(body) // 2]))),
     Hostile("tflite_short.tflite", "broken", "", changed(offset(lambda body: body[:8]))),
-    Hostile("tflite_text.tflite", "broken", "what it holds is no TFLite", changed(lambda _: b"no model at all")),
+    Hostile(
+        "tflite_text.tflite", "broken", "the content is not in the format TFLite",
+        changed(lambda _: b"no model at all"),
+    ),
     Hostile(
         "tflite_version.tflite", "broken", "the version 9",
         changed(lambda model: vars(model).update(version=9)),
