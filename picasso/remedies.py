@@ -76,7 +76,7 @@ def objects(name: str) -> str:
     mapping = f"{{{quoted(name)}: {short}}}"
     if _door.get() is Door.PYTHON:
         return f"custom_objects={mapping} for load_model()"
-    return f"super().load(custom_objects={mapping}, **arguments) in the load() of a class that MODEL_CLS_PATH names"
+    return f"super().load(custom_objects={mapping}, **arguments) in the load() of the class in MODEL_CLS_PATH"
 
 
 def called(name: str) -> str:

@@ -138,7 +138,7 @@ def test_a_model_class_is_found_by_its_name(site: Path) -> None:
         ("raise SystemExit(3)", "bad:OursModel", "bad of an installed package can't be imported: SystemExit: 3"),
         ("x = 3", "bad:x", "bad of an installed package offers no model class: TypeError: 3 is no class derived"),
         ("x = 3", "bad", "bad of an installed package offers no model class."),
-        (MODEL, "bad", "The entry point bad must name one model class"),
+        (MODEL, "bad", "The entry point bad must refer to one model class"),
     ],
 )
 def test_a_model_class_that_fails_says_why(site: Path, source: str, value: str, why: str) -> None:
@@ -153,7 +153,7 @@ def test_a_model_class_that_fails_says_why(site: Path, source: str, value: str, 
         ("raise SystemExit(3)", "model.py, which MODEL_CLS_PATH names, can't be imported: SystemExit: 3"),
         (
             MODEL,
-            "model.py has no model class Model1; it has LinearModel, OursModel. Write its name",
+            "model.py has no model class Model1; it has LinearModel, OursModel. Set MODEL_CLS_NAME",
         ),
         ("x = 3", "model.py has no model class Model1; it has none"),
     ],

@@ -176,7 +176,7 @@ class Model(Framework):
             raise ModelCodeError(f"preprocess() of the model failed: {reason(error)}.") from error
         expected = (len(originals), *self.input_shape)
         if inputs.shape != expected:
-            raise ModelError(f"preprocess() of the model gave an array of shape {inputs.shape}, not {expected}.")
+            raise ModelError(f"preprocess() of the model returned an array of shape {inputs.shape}, not {expected}.")
         return inputs
 
     def takes_values(self, values: str, why: str) -> None:
@@ -247,9 +247,9 @@ class Model(Framework):
             rows = [tuple(as_prediction(one) for one in row) for row in decoded]
         except (TypeError, KeyError, ValueError) as error:
             wanted = "a list of index, name and prob for each image"
-            raise ModelError(f"decode_prob() of the model must give {wanted}: {reason(error)}.") from error
+            raise ModelError(f"decode_prob() of the model must return {wanted}: {reason(error)}.") from error
         if len(rows) != len(probabilities) or not all(rows):
-            raise ModelError(f"decode_prob() of the model gave {len(rows)} lists for {len(probabilities)} images.")
+            raise ModelError(f"decode_prob() of the model returned {len(rows)} lists for {len(probabilities)} images.")
         return rows
 
     # ---- predictions --------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ class Model(Framework):
         if not np.isfinite(result).all():
             raise self._wrong("values that are not finite numbers")
         if result.min(initial=0) < -1e-4 or result.max(initial=0) > 1 + 1e-4:
-            raise self._wrong(f"values from {result.min():.3g} to {result.max():.3g}, which are no probabilities")
+            raise self._wrong(f"values from {result.min():.3g} to {result.max():.3g}, which are not probabilities")
         return result
 
     def check_output(self, inputs: Array) -> tuple[str, ...]:
@@ -391,7 +391,7 @@ class Model(Framework):
     def describe_preprocessing(self) -> str:
         """Return a description of the preprocessing: :attr:`preprocessing`, or overridden methods."""
         if self._overrides("preprocess"):
-            return "a function of yours"
+            return "your function"
         described = self.preprocessing.describe()
         return f"{type(self).__name__}.view(), then {described}" if self._overrides("view") else described
 
@@ -429,7 +429,7 @@ class Model(Framework):
         if names != self.num_classes:
             raise ModelError(
                 f"There are {names} class names for the {self.num_classes} classes of the model; the labels "
-                f"({remedies.called('LABELS')} or class_names()) need one for each."
+                f"({remedies.called('LABELS')} or class_names()) must provide one for each."
             )
 
     def _look_for_chance(self) -> None:
@@ -443,7 +443,7 @@ class Model(Framework):
             self.noise, self.logit_noise = determinism.differences(self, inputs)
         except PicassoError:
             # Overridden methods may reject such images.
-            log.info("whether the model answers alike could not be found out", exc_info=True)
+            log.info("could not determine whether repeated predictions are equal", exc_info=True)
             return
         if self.noise or self.logit_noise:
             self.notes += (determinism.sentence(self.noise, self.logit_noise),)
@@ -462,4 +462,4 @@ class Model(Framework):
         return np.concatenate([np.asarray(part, np.float32) for part in parts])[:count]
 
     def _wrong(self, what: str) -> ModelError:
-        return ModelError(f"The model {type(self).__name__} ({self.checkpoint}) answered {what}.")
+        return ModelError(f"The model {type(self).__name__} ({self.checkpoint}) returned {what}.")

@@ -162,8 +162,8 @@ def input_shape_of(
     if len(inputs) > 1:
         names = ", ".join(str(one.name) for one in inputs)
         raise ModelError(
-            f"The model in {file.name} takes {len(inputs)} inputs ({names}); Picasso shows models of one image. Wrap "
-            "it in a model that fills in the others."
+            f"The model in {file.name} has {len(inputs)} inputs ({names}). Picasso supports only models with one "
+            "image input. Wrap it in a model that provides the others."
         )
     known = list(inputs[0].shape) if inputs else [None]
     shape = [known[0], *given] if given else known

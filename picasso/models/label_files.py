@@ -41,7 +41,7 @@ def read(file: Path) -> list[str]:
     """
     readers = {".txt": lines, ".csv": table, ".json": document, ".yaml": document, ".yml": document}
     if not file.is_file():
-        raise ConfigurationError(f"There is no file of labels {file}.", field="LABELS")
+        raise ConfigurationError(f"There is no label file {file}.", field="LABELS")
     if file.suffix.lower() not in readers:
         raise ConfigurationError(f"Labels can be {', '.join(readers)} files, not {file.name}.", field="LABELS")
     try:
@@ -62,7 +62,7 @@ def decoded(body: bytes) -> str:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise ValueError("it is no text in UTF-8; save it in that encoding")
+        raise ValueError("it is not text in UTF-8; save it in that encoding")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -118,14 +118,14 @@ def table(text: str) -> list[str]:
     body = rows[headed:]
     orders = {column: cells for column in range(width) if is_order(cells := [row[column] for row in body])}
     if not orders:
-        raise ValueError("no column holds the indices of the classes, from 0 without gaps")
+        raise ValueError("no column contains the class indices, from 0 without gaps")
     if any(cells != next(iter(orders.values())) for cells in orders.values()):
         numbers = ", ".join(str(column + 1) for column in orders)
         raise ValueError(f"the columns {numbers} could all be the indices of the classes; keep one of them")
     indices = next(iter(orders))
     others = [column for column in range(width) if column not in orders]
     if not others:
-        raise ValueError("no column holds the names of the classes")
+        raise ValueError("no column contains the class names")
     names = next((column for column in others if headed and heading[column] in HEADINGS), others[-1])
     return ordered([(int(row[indices]), row[names]) for row in body])
 
@@ -202,7 +202,7 @@ def by_index(content: Pairs) -> list[str]:
     if is_order([str(value) for value in values]):
         return ordered([(int(value), str(key)) for key, value in content])
     other = next(key for key in keys if not INDEX.fullmatch(str(key)))
-    raise ValueError(f"a mapping goes from index to name, or from name to index, and neither holds for {other!r}")
+    raise ValueError(f"a mapping must be from index to name, or from name to index; {other!r} fits neither")
 
 
 def as_given(labels: Any) -> str | Path | list[str]:

@@ -25,8 +25,8 @@ def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[Wanted]:
             are more than :data:`MAX_WANTED`.
     """
     if len(wanted) > MAX_WANTED:
-        most = f"{len(wanted):,} classes are named; the maximum is {MAX_WANTED:,}."
-        raise BadRequest(f"{most} Name none for the most probable classes.", field="class")
+        most = f"{len(wanted):,} classes are requested; the maximum is {MAX_WANTED:,}."
+        raise BadRequest(f"{most} Omit the classes to get the most probable ones.", field="class")
     known = by_name(names)
     # The maximum length of "a vs b". The limit matters because splitting a text in all ways takes quadratic time.
     longest = 2 * max(map(len, names), default=0) + SLACK
@@ -44,7 +44,7 @@ def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[Wanted]:
         way = next((way for way in ways if all(part.strip() in known for part in way)), ways[0])
         first, second = (number(names, known, part) for part in way)
         if first == second:
-            raise BadRequest(f"{text[:60]} names one class twice; name two.", field="class")
+            raise BadRequest(f"{text[:60]} names the same class twice; specify two classes.", field="class")
         found[first, second] = None
     return list(found)
 
@@ -71,8 +71,8 @@ def number(names: Sequence[str], known: Mapping[str, Sequence[int]], wanted: str
     same = known.get(text, ()) if isinstance(wanted, str) else ()
     if len(same) > 1:
         raise BadRequest(
-            f"{len(same)} classes are called {text[:60]}: {', '.join(map(str, same[:10]))}. Write the number of the "
-            "one that you want.",
+            f"{len(same)} classes are called {text[:60]}: {', '.join(map(str, same[:10]))}. Specify the number "
+            "of the class instead.",
             field="class",
         )
     index = same[0] if same else None
@@ -81,6 +81,8 @@ def number(names: Sequence[str], known: Mapping[str, Sequence[int]], wanted: str
         index = int(text)
     if index is None:
         near = difflib.get_close_matches(text, names, n=3, cutoff=0.5)
-        hint = f"Close to it: {', '.join(near)}." if near else f"Write a name, or a number from 0 to {len(names) - 1}."
+        hint = (
+            f"Similar names: {', '.join(near)}." if near else f"Specify a name, or a number from 0 to {len(names) - 1}."
+        )
         raise BadRequest(f"The model has no class {text[:60]}. {hint}", field="class")
     return index

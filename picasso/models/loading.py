@@ -189,8 +189,8 @@ def prepare(
         model.labels = tuple(map(str, names))
     if not (callable(preprocess) or isinstance(preprocess, str)):
         raise ConfigurationError(
-            f"{remedies.called('PREPROCESS')} takes words such as '-1..1 crop', a function, or where one is, such as "
-            f"'module:function', not {preprocess!r}.",
+            f"{remedies.called('PREPROCESS')} must be keywords such as '-1..1 crop', a function or its location, such "
+            f"as 'module:function', not {preprocess!r}.",
             field="PREPROCESS",
         )
     if "input_shape" in arguments:

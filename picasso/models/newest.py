@@ -24,7 +24,7 @@ def newest(folder: str | None, patterns: Sequence[str], what: str) -> Path:
     """
     if not folder:
         how = remedies.argument("path", "model file")
-        raise ModelError(f"No {what} is named; name a folder as data_dir or a file as path, such as {how}.")
+        raise ModelError(f"No {what} is specified. Pass a folder as data_dir or a file as path: {how}.")
     if not Path(folder).is_dir():
         raise ModelError(f"There is no folder {folder} to load a {what} from.")
     found = sorted((file for pattern in patterns for file in Path(folder).glob(pattern)), key=modified)

@@ -96,7 +96,7 @@ class ONNXModel(PredictOnlyModel):
             found = onnx_inputs.find(self._file, (self.fixed_batch or 1, *sides), self._type, onnxruntime)
         except Exception:
             # The pixel values stay a guess, for example if the package onnx is missing or weights are in another file.
-            log.info("the first operations of %s can't be followed", self._file.name, exc_info=True)
+            log.info("the first operations of %s can't be analyzed", self._file.name, exc_info=True)
             found = ""
         if found:
             self.takes_values(found, "the model rescales its input itself")

@@ -65,15 +65,15 @@ class PredictOnlyModel(Model):
         try:
             found = self.output_range()
         except Exception:
-            log.warning("the operations of %s can't be followed", file.name, exc_info=True)
+            log.warning("the operations of %s can't be analyzed", file.name, exc_info=True)
             found = None
         images = probes(self.input_shape)
         first = self.run(images[: self.fixed_batch or 1])
         count = class_count(first.shape, self.fixed_batch)
         if count is None or not np.issubdtype(first.dtype, np.floating):
             raise ModelError(
-                f"{file.name} must answer class scores of shape (N, K), but answers {first.shape} of type "
-                f"{first.dtype}: Picasso shows classifiers."
+                f"{file.name} must return class scores of shape (N, K), but returns {first.shape} of type "
+                f"{first.dtype}. Picasso supports only classifiers."
             )
         chosen = images[list(needed(found, said, count))]
         size = self.fixed_batch or len(chosen)

@@ -90,7 +90,7 @@ class Preprocessing:
             kind = kind_of(name)
             if not kind:
                 known = ", ".join([*RANGES, *ALIASES, *RESIZES, *FILTERS, "noantialias"])
-                raise wrong(f"Unknown preprocessing {word!r}; the words are {known}, and a number after crop.")
+                raise wrong(f"Unknown preprocessing {word!r}. The keywords are {known}, and a number after crop.")
             if kind in chosen:
                 raise wrong(f"Preprocessing can't be both {chosen[kind]} and {word}; choose one.")
             chosen[kind] = name
@@ -98,7 +98,7 @@ class Preprocessing:
             check_crop(chosen)
         antialias = chosen.pop("antialias", "") == ""
         if not antialias and chosen.get("filter", "bicubic") not in POINTWISE:
-            raise wrong(f"{chosen['filter']} always antialiases; noantialias goes with {', '.join(POINTWISE)}.")
+            raise wrong(f"{chosen['filter']} always antialiases; noantialias works only with {', '.join(POINTWISE)}.")
         return cls(**chosen, antialias=antialias)
 
     def view(self, image: Image.Image, shape: Shape) -> Image.Image:
@@ -134,8 +134,8 @@ class Preprocessing:
         new = self._before_cropping(image.size, size)
         if new[0] < size[0] or new[1] < size[1]:
             raise ModelError(
-                f"Preprocessing crops {size[0]} x {size[1]} pixels out of {new[0]} x {new[1]}; say a larger number "
-                "after crop."
+                f"Preprocessing crops {size[0]} x {size[1]} pixels out of {new[0]} x {new[1]}; specify a larger "
+                "number after crop."
             )
         left, top = (round((full - part) / 2) for full, part in zip(new, size, strict=True))
         if new[0] * new[1] <= MAX_PIXELS:
@@ -178,7 +178,7 @@ class Preprocessing:
         """
         mean, deviation = RANGES[self.values or "0..1"]
         if len(mean) > shape[2]:
-            raise ModelError(f"The value range {self.values} is for colour images; this model takes grey ones.")
+            raise ModelError(f"The value range {self.values} is for colour images; this model expects grey ones.")
         pixels = np.stack([np.asarray(view, np.float32) for view in views]).reshape(len(views), *shape)
         pixels -= np.asarray(mean, np.float32)
         pixels /= np.asarray(deviation, np.float32)
@@ -213,15 +213,15 @@ def check_crop(chosen: Mapping[str, str]) -> None:
     """Raise a ConfigurationError if the number among some keywords is not a valid size of the crop."""
     number, resize = chosen["cropped"], chosen.get("resize", "stretch")
     if resize != "crop":
-        raise wrong(f"The number {number} goes with crop, not with {resize}.")
+        raise wrong(f"The number {number} must be used with crop, not with {resize}.")
     try:
         value = fraction(number)
     except ZeroDivisionError:
         value = Fraction(0)
     if not (0.1 <= value <= 1 or (value > 1 and value.denominator == 1 and value <= MAX_SIDE)):
         raise wrong(
-            f"After crop goes the part of the shorter side that is kept, 0.1 to 1 (such as 0.875 or 224/256), or the "
-            f"length of that side in pixels (such as 256), not {number}."
+            f"The number after crop must be the fraction of the shorter side that is kept, 0.1 to 1 (such as 0.875 or "
+            f"224/256), or the length of that side in pixels (such as 256), not {number}."
         )
 
 

@@ -31,12 +31,12 @@ VARIABLES = Path("variables") / "variables"
 # Operations that change a variable and have no output.
 ASSIGNMENTS = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "ResourceScatterUpdate"}
 CHANGES = (
-    "The model changes variables of its own as it answers, such as the seed of an augmentation, the state of a dropout "
-    "or moving averages. That is left out: each answer is that of the model as it was saved."
+    "The model changes its variables during prediction, such as the seed of an augmentation, the state of a dropout or "
+    "moving averages. Picasso leaves these changes out: each prediction is that of the model as it was saved."
 )
 LIVE = (
-    "The model keeps state that can't be made constant, such as a generator of random numbers. So it is called as it "
-    "is: its layers are not seen, and its answers may differ from one time to the next."
+    "The model keeps state that can't be made constant, such as a generator of random numbers. So it is called "
+    "as it is: its layers are not available, and its predictions may vary."
 )
 
 Build = Callable[[], tuple[Any, Any]]
@@ -239,9 +239,9 @@ def read(folder: Path) -> Any:
     except FileNotFoundError:
         raise ModelError(f"There is no {FILE} in {folder}.") from None
     except Exception as error:
-        raise ModelError(f"{folder.name}/{FILE} is no SavedModel: {reason(error)}.") from error
+        raise ModelError(f"{folder.name}/{FILE} is not a SavedModel: {reason(error)}.") from error
     if not document.meta_graphs:
-        raise ModelError(f"{folder / FILE} holds no graph.")
+        raise ModelError(f"{folder / FILE} contains no graph.")
     return document
 
 
@@ -257,7 +257,7 @@ def choose(named: Sequence[str], wanted: str | None, option: str, folder: Path) 
         return named[0]
     listed = ", ".join(named) or "none"
     raise ModelError(
-        f"The SavedModel {folder.name} has these {option}s: {listed}. Say which one, such as "
+        f"The SavedModel {folder.name} has these {option}s: {listed}. Specify one, such as "
         f"{remedies.argument(option, named[0] if named else 'serve')}.",
         field=option,
     )
@@ -293,6 +293,6 @@ def check_one_input(names: Sequence[str], folder: Path) -> None:
     """Raise a ModelError unless there is exactly one input."""
     if len(names) != 1:
         raise ModelError(
-            f"The SavedModel {folder.name} takes {len(names)} inputs ({', '.join(names)}); Picasso shows models of one "
-            "image."
+            f"The SavedModel {folder.name} has {len(names)} inputs ({', '.join(names)}). Picasso supports only models "
+            "with one image input."
         )

@@ -85,7 +85,7 @@ def read_frozen(file: Path) -> Any:
     except FileNotFoundError:
         raise ModelError(f"There is no model file {file}.") from None
     except Exception as error:
-        raise ModelError(f"{file.name} is no frozen TensorFlow graph: {reason(error)}.") from error
+        raise ModelError(f"{file.name} is not a frozen TensorFlow graph: {reason(error)}.") from error
     if not definition.node:
         raise ModelError(f"{file.name} is empty; a frozen graph has operations.")
     if any("Variable" in kind or kind == "VarHandleOp" for kind in operations_of(definition)):

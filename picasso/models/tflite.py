@@ -78,7 +78,7 @@ class TFLiteModel(PredictOnlyModel):
                 scaled = tflite_inputs.find(self._file, litert, self.fixed_batch or 1, self.input_shape)
             except Exception:
                 # The pixel values stay a guess, for example if the runtime's schema is missing or differs.
-                log.info("the first operations of %s can't be followed", self._file.name, exc_info=True)
+                log.info("the first operations of %s can't be analyzed", self._file.name, exc_info=True)
                 return
             if scaled:
                 self.takes_values(scaled, "the model rescales its input itself")

@@ -76,8 +76,8 @@ def find_class(settings: Settings) -> type[Model]:
     known = classes.all()
     if name not in known:
         raise ConfigurationError(
-            f"{path} has no model class {name}; it has {', '.join(known) or 'none'}. Write its name into "
-            "MODEL_CLS_NAME.",
+            f"{path} has no model class {name}; it has {', '.join(known) or 'none'}. Set "
+            "MODEL_CLS_NAME to one of them.",
             field="MODEL_CLS_NAME",
         )
     return known[name]
@@ -94,14 +94,14 @@ def installed_class(name: str) -> type[Model]:
     if not classes.found:
         known = ", ".join(known for known, _ in installed(GROUP)) or "none"
         raise ConfigurationError(
-            f"No installed package offers a model class {name}; there are: {known}. If it is your own, write its "
-            "file into MODEL_CLS_PATH.",
+            f"No installed package offers a model class {name}; there are: {known}. If it is your own, set "
+            "MODEL_CLS_PATH to its file.",
             field="MODEL_CLS_NAME",
         )
     # The name of the entry point may differ from the name of the class.
     found = list(classes.all().values())
     if len(found) > 1:
-        raise ConfigurationError(f"The entry point {name} must name one model class.", field="MODEL_CLS_NAME")
+        raise ConfigurationError(f"The entry point {name} must refer to one model class.", field="MODEL_CLS_NAME")
     return found[0]
 
 

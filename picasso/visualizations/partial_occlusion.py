@@ -30,7 +30,7 @@ DROP, OF_PROBABILITY, OF_LOG_ODDS, REMAINS = "drop", "drop of probability", "dro
 QUANTITIES = {
     OF_PROBABILITY: "drop of the probability",
     OF_LOG_ODDS: "drop of the log-odds (logit of the probability)",
-    REMAINS: "probability if covered",
+    REMAINS: "probability while covered",
 }
 # Probabilities hardly change if that of the class or of the most probable class exceeds the first bound, or if that of
 # the class is below the second.
@@ -166,7 +166,7 @@ def sketch(view: Image.Image, settings: OcclusionSettings) -> Image.Image:
 class PartialOcclusion(BaseVisualization[OcclusionSettings]):
     """Map the drop of a class's score while a window covers each part of the image."""
 
-    DESCRIPTION = "How much less probable a class becomes while a window covers each part of the image."
+    DESCRIPTION = "The drop of a class's probability while a window covers each part of the image."
     REFERENCE_LINK = "https://arxiv.org/abs/1311.2901"
     FAMILY = "Perturbation"
     ALLOWED_SETTINGS = OcclusionSettings
@@ -176,11 +176,11 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
         """Explain which end of the scale marks the regions that the model uses."""
         if settings.show == REMAINS:
             return (
-                "How probable a class remains while a window is centred on each cell. All maps share one scale from 0 "
+                "The probability of a class while a window is centred on each cell. All maps share one scale from 0 "
                 "to 1. In the map of a probable class, the model relies on dark cells; bright cells do not matter."
             )
         return (
-            "How much less probable a class becomes while a window is centred on each cell: red (positive) where the "
+            "The drop of a class's probability while a window is centred on each cell: red (positive) where the "
             "model relies on the covered region, blue (negative) where the region is evidence against the class, pale "
             "where it does not matter. Each map has its own scale."
         )

@@ -169,7 +169,7 @@ def test_model_options_are_relative_to_where_they_are_typed(
     monkeypatch.chdir(elsewhere)
     for options, message in [
         (["--model", "mine.keras"], f"There is no model file {elsewhere / 'mine.keras'}"),
-        (["--labels", "labels.txt"], f"There is no file of labels {elsewhere / 'labels.txt'}"),
+        (["--labels", "labels.txt"], f"There is no label file {elsewhere / 'labels.txt'}"),
         (["--preprocess", "own.py:f"], f"There is no file {elsewhere / 'own.py'}, which PREPROCESS names"),
         (["--preprocess", "0-1"], "Unknown preprocessing '0-1'"),
     ]:
@@ -200,7 +200,7 @@ def test_new_visualization(tmp_path: Path) -> None:
         (["explain", "{tmp}/bad.png"], "bad.png is not a supported image"),
         (["explain", "{tmp}/a.png", "--set", "Window"], "--set takes NAME=VALUE"),
         (["explain", "{tmp}/a.png", "--set", "Window=7"], "Window must be one of 0.50"),
-        (["explain", "{tmp}/a.png", "--class", "fxo"], "The model has no class fxo. Close to it: fox."),
+        (["explain", "{tmp}/a.png", "--class", "fxo"], "The model has no class fxo. Similar names: fox."),
         (
             ["explain", "{tmp}/a.png", "--visualization", "Nope"],
             "There is no visualization 'Nope'. The visualizations are ",

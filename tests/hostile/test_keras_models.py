@@ -105,7 +105,7 @@ def test_a_few_lines_do_not_become_gigabytes_of_weights(name: str, tmp_path: Pat
     else:
         (tmp_path / name).write_text(json.dumps(whole))
         (tmp_path / "weights.h5").write_bytes(weights())
-    with pytest.raises(ModelError, match=f"{name} was not loaded: its layers make weights of more than 50 MB"):
+    with pytest.raises(ModelError, match=f"{name} was not loaded: its layers create weights of more than 50 MB"):
         load_model(tmp_path / name, trust_model=True)
 
 

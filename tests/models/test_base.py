@@ -97,14 +97,14 @@ def test_decoding_names_the_best_classes_first(linear: LinearModel) -> None:
     [
         (np.zeros((2, 3)), r"shape \(2, 3\) instead of \(2, 7\)"),
         (np.full((2, 7), np.nan), "not finite"),
-        (np.full((2, 7), 3.0), "from 3 to 3, which are no probabilities"),
-        (np.full((2, 7), -1.0), "no probabilities"),
+        (np.full((2, 7), 3.0), "from 3 to 3, which are not probabilities"),
+        (np.full((2, 7), -1.0), "not probabilities"),
     ],
 )
 def test_answers_that_are_no_classification(answer: Any, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = loaded(LinearModel)
     monkeypatch.setattr(model, "batch_probabilities", lambda inputs: answer)
-    with pytest.raises(ModelError, match=f"LinearModel .linear.npz. answered .*{expected}"):
+    with pytest.raises(ModelError, match=f"LinearModel .linear.npz. returned .*{expected}"):
         model.predict(np.zeros((2, 6, 9, 3), np.float32))
 
 
@@ -162,8 +162,8 @@ def test_decode_prob_of_the_users_own_is_checked() -> None:
         ([[{"index": 3, "name": "dog"}]] * 2, "a list of index, name and prob for each image: KeyError: prob"),
         (None, "for each image: TypeError"),
         ([[{"index": 3, "name": "dog", "prob": "x"}]] * 2, "ValueError"),
-        ([[{"index": 3, "name": "dog", "prob": 1}]], "gave 1 lists for 2 images"),
-        ([[], []], "gave 2 lists for 2 images"),
+        ([[{"index": 3, "name": "dog", "prob": 1}]], "returned 1 lists for 2 images"),
+        ([[], []], "returned 2 lists for 2 images"),
     ]
     for wrong, message in cases:
         model.answer = wrong
@@ -178,5 +178,5 @@ def test_a_shape_that_is_none_is_refused(shape: Any) -> None:
 
 
 def test_preprocessing_that_is_none_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"takes words such as .*, not 3\."):
+    with pytest.raises(ConfigurationError, match=r"must be keywords such as .*, not 3\."):
         prepare(LinearModel(), {}, (), cast(Any, 3))

@@ -86,5 +86,5 @@ def test_a_wrong_keras_json_is_named(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 2
-    expected = "picasso: Keras refuses the settings in its file keras.json: ValueError: Invalid `floatx`"
+    expected = "picasso: Keras does not accept the settings in its file keras.json: ValueError: Invalid `floatx`"
     assert done.stderr.startswith(expected)

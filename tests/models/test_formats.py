@@ -80,7 +80,7 @@ def test_files_of_keras_2_that_hold_code_need_trust(tmp_path: Path) -> None:
     (tmp_path / "weights.h5").write_bytes((FOLDER / "keras2_split" / "weights.h5").read_bytes())
     document["config"]["layers"][1]["config"]["kernel_initializer"]["module"] = "somebody.code"
     (tmp_path / "model.json").write_text(json.dumps(document))
-    refused = 'the class "GlorotUniform" is taken from the module "somebody.code"; layer "'
+    refused = 'the class "GlorotUniform" is imported from the module "somebody.code"; layer "'
     with pytest.raises(ModelError, match=f"{refused}.*kernel_initializer. If you trust the file: trust_model=True"):
         load_model(tmp_path / "model.json")
 
@@ -141,14 +141,14 @@ def test_a_file_of_keras_2_is_read_as_its_writer_reads_it(
 
 def test_weights_alone_and_json_that_is_no_model(tmp_path: Path) -> None:
     weights = FOLDER / "keras2_split" / "weights.h5"
-    with pytest.raises(ModelError, match=r"weights.h5 holds weights only. Put the architecture beside it"):
+    with pytest.raises(ModelError, match=r"weights.h5 contains only weights. Put the architecture beside it"):
         load_model(weights)
     (tmp_path / "model.json").write_text('{"a": 1}')
     (tmp_path / "weights.h5").write_bytes(weights.read_bytes())
-    with pytest.raises(ModelError, match="model.json was not loaded: the JSON describes no Keras model"):
+    with pytest.raises(ModelError, match="model.json was not loaded: the JSON does not describe a Keras model"):
         load_model(tmp_path / "model.json")
     # A file of labels beside the weights is no architecture.
-    with pytest.raises(ModelError, match="holds weights only"):
+    with pytest.raises(ModelError, match="contains only weights"):
         load_model(tmp_path)
     (tmp_path / "model.json").write_bytes((FOLDER / "keras1" / "model.json").read_bytes())
     with pytest.raises(ModelError, match="The weights in weights.h5 do not fit model.json"):
@@ -160,7 +160,7 @@ def test_keras_1_models_that_cannot_be_converted(keras: Any) -> None:
 
     for document, message in [
         ({"class_name": "Model", "config": []}, "is a Model of Keras 1; only Sequential"),
-        ({"class_name": "Sequential", "config": []}, "does not say the shape"),
+        ({"class_name": "Sequential", "config": []}, "does not specify its input shape"),
     ]:
         with pytest.raises(ModelError, match=message):
             convert(document)
@@ -335,7 +335,7 @@ def test_saved_models_whose_function_changes_variables(
     file, expected = always_training
     model = load_model(file.with_suffix(""))
     np.testing.assert_allclose(model.predict(IMAGES), expected, atol=1e-5)
-    assert any(note.startswith("The model changes variables of its own as it answers") for note in model.notes)
+    assert any(note.startswith("The model changes its variables during prediction") for note in model.notes)
     # An augmentation, whose seed is a variable, does nothing when the model answers.
     layers = keras.layers
     inputs = keras.Input(SHAPE)
@@ -392,7 +392,7 @@ def test_saved_models_and_frozen_graphs_of_tensorflow_1(tf: Any, tmp_path: Path)
         load_model(tmp_path / "unfrozen.pb")
     (tmp_path / "broken.pb").write_bytes(b"hello")
     (tmp_path / "empty.pb").write_bytes(b"")
-    for name, message in [("broken.pb", "it is no frozen TensorFlow graph"), ("empty.pb", "it is empty")]:
+    for name, message in [("broken.pb", "it is not a frozen TensorFlow graph"), ("empty.pb", "it is empty")]:
         with pytest.raises(ModelError, match=f"{name} was not loaded: {message}"):
             load_model(tmp_path / name)
 
@@ -403,7 +403,7 @@ def test_broken_saved_models(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="There is no model in the folder"):
         load_model(folder)
     (folder / "saved_model.pb").write_bytes(b"hello")
-    with pytest.raises(ModelError, match="is no SavedModel"):
+    with pytest.raises(ModelError, match="is not a SavedModel"):
         load_model(folder)
     (folder / "saved_model.pb").write_bytes(b"")
     with pytest.raises(ModelError, match="it is empty"):

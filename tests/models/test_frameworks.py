@@ -167,7 +167,7 @@ def test_log_probabilities_stand_in_for_logits_with_a_note(keras: Any, tmp_path:
     original, model = load(keras, hand_written, tmp_path)
     np.testing.assert_allclose(model.predict(PROBE), original(PROBE), atol=1e-6)
     np.testing.assert_allclose(model.logits(PROBE), np.log(np.asarray(original(PROBE))), atol=1e-5)
-    assert "log probabilities stand in for logits" in model.notes[0]
+    assert "log probabilities are used instead of logits" in model.notes[0]
     assert model.notes[0] in model.card().notes
 
 
@@ -252,7 +252,10 @@ def test_a_tensorflow_1_checkpoint(keras: Any, tmp_path: Path) -> None:
 
 def test_placeholders_without_shape_or_with_constant_values(keras: Any, tmp_path: Path) -> None:
     expected = checkpoint(tmp_path, None, keep=True)
-    with pytest.raises(ModelError, match=r"no known size; say .* such as input_shape=\[224, 224, 3\] for load_model"):
+    with pytest.raises(
+        ModelError,
+        match=r"no known size\. Specify its height, width and channels: input_shape=\[224, 224, 3\] for load_model",
+    ):
         load_model(tmp_path / "tiny.ckpt", **NAMES, constant_feeds={"keep_prob:0": 1.0})
     shape = (HEIGHT, WIDTH, CHANNELS)
     model = load_model(tmp_path / "tiny.ckpt", **NAMES, constant_feeds={"keep_prob:0": 1.0}, input_shape=shape)
@@ -299,7 +302,7 @@ def test_a_checkpoint_in_the_style_of_the_original(keras: Any, tmp_path: Path) -
         assert np.isfinite([panel.array.max() for panel in result.panels]).all()
     # Without the class nobody knows the shape; the settings file is where the reader says it.
     (tmp_path / "plain.py").write_text(f'MODEL = "data/own.ckpt"\nMODEL_LOAD_ARGS = {arguments | {"data_dir": None}}\n')
-    with pytest.raises(ModelError, match=r'such as MODEL_LOAD_ARGS = {"input_shape": \[224, 224, 3\]}') as caught:
+    with pytest.raises(ModelError, match=r'channels: MODEL_LOAD_ARGS = {"input_shape": \[224, 224, 3\]}') as caught:
         load_model(tmp_path / "plain.py")
     assert caught.value.field == "input_shape"
 
@@ -324,7 +327,9 @@ def test_the_shape_that_preprocess_gives(give: Callable[[Any], Any], shape: Any)
 
 def test_wrong_tensor_names_list_likely_ones(keras: Any, tmp_path: Path) -> None:
     checkpoint(tmp_path, [None, HEIGHT, WIDTH, CHANNELS], keep=False)
-    with pytest.raises(ModelError, match="tf_input_var = 'x:0' is no tensor of this graph; likely ones are pictures:0"):
+    with pytest.raises(
+        ModelError, match="tf_input_var = 'x:0' is not a tensor of this graph; likely ones are pictures:0"
+    ):
         load_model(tmp_path / "tiny.ckpt", tf_input_var="x:0", tf_predict_var="probabilities:0")
     with pytest.raises(ModelError, match="tf_predict_var = 'x:0' .* likely ones are probabilities:0"):
         load_model(tmp_path / "tiny.ckpt", tf_input_var="pictures:0", tf_predict_var="x:0")
@@ -343,10 +348,10 @@ def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
         ("empty.h5", b"", "empty.h5 is empty; copy the model again"),
         ("hello.keras", b"hello", "it is neither a .keras nor an .h5 file"),
         ("hello.h5", b"hello", "it is neither a .keras nor an .h5 file"),
-        ("cut.keras", whole[0][:-100], "cut.keras is cut off: .* copy it again"),
-        ("cut.h5", whole[1][:-100], "cut.h5 was not loaded: it is cut off: it has"),
-        ("other.h5", whole[0], "other.h5 holds a .keras file; rename it to other.keras"),
-        ("other.keras", whole[1], "other.keras holds a .h5 file; rename it to other.h5"),
+        ("cut.keras", whole[0][:-100], "cut.keras is truncated: .* copy it again"),
+        ("cut.h5", whole[1][:-100], "cut.h5 was not loaded: it is truncated: it has"),
+        ("other.h5", whole[0], "other.h5 contains a .keras file; rename it to other.keras"),
+        ("other.keras", whole[1], "other.keras contains a .h5 file; rename it to other.h5"),
     ]:
         (tmp_path / name).write_bytes(body)
         with pytest.raises(ModelError, match=message) as caught:
@@ -361,7 +366,7 @@ def test_files_that_are_no_models(keras: Any, tmp_path: Path) -> None:
     empty.mkdir()
     with pytest.raises(ModelError, match=r"no Keras model in .*empty; expected a file like \*.keras"):
         KerasModel().load(data_dir=str(empty))
-    with pytest.raises(ModelError, match="name a folder as data_dir or a file as path"):
+    with pytest.raises(ModelError, match="Pass a folder as data_dir or a file as path"):
         KerasModel().load()
 
 
@@ -369,7 +374,7 @@ def test_two_inputs_are_refused(keras: Any, tmp_path: Path) -> None:
     images = [keras.Input((4, 4, 3)) for _ in range(2)]
     merged = keras.layers.Flatten()(keras.layers.Add()(images))
     keras.Model(images, keras.layers.Dense(2)(merged)).save(tmp_path / "two.keras")
-    with pytest.raises(ModelError, match=r"takes 2 inputs \(.*\); Picasso shows models of one image"):
+    with pytest.raises(ModelError, match=r"has 2 inputs \(.*\)\. Picasso supports only models with one image input"):
         load_model(tmp_path / "two.keras")
 
 
@@ -445,10 +450,10 @@ def test_a_preprocess_function_of_the_users_own(keras: Any, tmp_path: Path, monk
     for words in ways:
         model = load_model(tmp_path / "mine.keras", preprocess=words)
         np.testing.assert_allclose(model.preprocess([image])[0], expected, atol=1e-6)
-        assert model.card().preprocessing == "a function of yours"
+        assert model.card().preprocessing == "your function"
         assert model.card().notes == ()
     for name, error, message in [
-        ("wrong", ModelError, r"gave an array of shape \(1, 2, 3\), not \(1, 12, 16, 3\)"),
+        ("wrong", ModelError, r"returned an array of shape \(1, 2, 3\), not \(1, 12, 16, 3\)"),
         ("fails", ModelError, "failed: KeyError: x"),
         ("none", ConfigurationError, "has no function none"),
     ]:

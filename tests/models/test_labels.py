@@ -20,7 +20,7 @@ NAMES = ["ant", "bee, honey", "cat"]
     [
         ("cat,1,0\ndog,0,1\n", "the columns 2, 3 could all be the indices"),
         ("file,cat,dog\na.png,1,0\nb.png,0,1\n", "the columns 2, 3 could all be the indices"),
-        ("0,0\n1,1\n", "no column holds the names"),
+        ("0,0\n1,1\n", "no column contains the class names"),
     ],
 )
 def test_a_table_that_is_no_list_of_classes(text: str, why: str, tmp_path: Path) -> None:
@@ -114,10 +114,10 @@ def test_utf_16_as_some_editors_save_it(tmp_path: Path) -> None:
         ("gap.json", '{"0": "a", "2": "b"}', "the 2 indices do not run from 0 to 1"),
         ("text.json", '"x"', "neither a list nor a mapping"),
         ("broken.json", "{", "can't be read"),
-        ("table.csv", "index,name\nx,y\n", "no column holds the indices"),
+        ("table.csv", "index,name\nx,y\n", "no column contains the class indices"),
         ("commas.csv", "tench, Tinca tinca\ngoldfish\n", "row 2 has 1 columns and the first has 2; write names with"),
         ("nested.yaml", "- cat\n- dog: 1\n", "expected a class name, found a list or mapping: "),
-        ("other.json", '{"version": 2, "author": "x"}', "from name to index, and neither holds for 'version'"),
+        ("other.json", '{"version": 2, "author": "x"}', "from name to index; 'version' fits neither"),
         ("twice.yaml", "0: a\n0: b\n", "the 2 indices do not run from 0 to 1"),
     ],
 )
@@ -130,7 +130,7 @@ def test_refused_with_a_sentence(tmp_path: Path, name: str, text: str, message: 
 @pytest.mark.parametrize("body", ["größe".encode("latin-1"), "cat\ndog".encode("utf-16-le")])
 def test_other_encodings_are_refused_with_what_to_do(tmp_path: Path, body: bytes) -> None:
     (tmp_path / "a.txt").write_bytes(body)
-    with pytest.raises(ConfigurationError, match="it is no text in UTF-8; save it in that encoding"):
+    with pytest.raises(ConfigurationError, match="it is not text in UTF-8; save it in that encoding"):
         read(tmp_path / "a.txt")
 
 
@@ -144,13 +144,13 @@ def test_names_and_mappings_in_python(given: Any) -> None:
 
 
 def test_a_mapping_in_python_without_indices() -> None:
-    with pytest.raises(ConfigurationError, match="The labels can't be read: .* neither holds for 'ant'"):
+    with pytest.raises(ConfigurationError, match="The labels can't be read: .*; 'ant' fits neither"):
         as_given({"ant": "bee"})
     assert as_given("labels.txt") == "labels.txt"
 
 
 def test_missing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="There is no file of labels"):
+    with pytest.raises(ConfigurationError, match="There is no label file"):
         read(tmp_path / "none.txt")
 
 
@@ -179,7 +179,9 @@ def test_of_two_classes_with_one_name_the_user_chooses() -> None:
     names = ["crane", "maillot", "crane"]
     asked: list[list[str | int]] = [["crane"], ["maillot vs crane"], [1, "crane"]]
     for wanted in asked:
-        with pytest.raises(BadRequest, match="2 classes are called crane: 0, 2. Write the number") as caught:
+        with pytest.raises(
+            BadRequest, match="2 classes are called crane: 0, 2. Specify the number of the class"
+        ) as caught:
             numbers(names, wanted)
         assert caught.value.field == "class"
     assert numbers(names, ["2", 0, "maillot vs 2"]) == [2, 0, (1, 2)]
@@ -192,7 +194,7 @@ def test_what_is_longer_than_two_names_and_more_than_anybody_looks_at_is_refused
     for wanted in ("a vs " * 800_000, "x" * 4_000_000):
         with pytest.raises(BadRequest, match="no name is as long as that"):
             numbers(names, [wanted])
-    with pytest.raises(BadRequest, match="Name at most 1,000 classes"):
+    with pytest.raises(BadRequest, match="1,001 classes are requested; the maximum is 1,000"):
         numbers(names, ["cat"] * 1_001)
     assert numbers(names, ["   a vs b vs dog   "]) == [(2, 1)]
 
@@ -200,15 +202,15 @@ def test_what_is_longer_than_two_names_and_more_than_anybody_looks_at_is_refused
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ("cta", "The model has no class cta. Close to it: cat."),
-        ("zebra", "The model has no class zebra. Write a name, or a number from 0 to 2."),
-        ("3", "no class 3. Write a name, or a number from 0 to 2."),
-        (-1, "no class -1. Write"),
-        ("", "no class . Write"),
-        (True, "no class True. Write"),
-        (1.5, "no class 1.5. Write"),
-        ("\u00b2", "no class \u00b2. Write"),
-        ("9" * 100, f"no class {'9' * 60}. Write"),
+        ("cta", "The model has no class cta. Similar names: cat."),
+        ("zebra", "The model has no class zebra. Specify a name, or a number from 0 to 2."),
+        ("3", "no class 3. Specify a name, or a number from 0 to 2."),
+        (-1, "no class -1. Specify a name"),
+        ("", "no class . Specify a name"),
+        (True, "no class True. Specify a name"),
+        (1.5, "no class 1.5. Specify a name"),
+        ("\u00b2", "no class \u00b2. Specify a name"),
+        ("9" * 100, f"no class {'9' * 60}. Specify a name"),
     ],
 )
 def test_unknown_classes_are_refused_with_what_is_close(wanted: str | int, message: str) -> None:

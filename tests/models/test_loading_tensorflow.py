@@ -209,7 +209,7 @@ def test_what_saves_may_lie_in_a_file(tf: Any, tmp_path: Path) -> None:
 
 def test_a_variable_without_a_value(tf: Any, tmp_path: Path) -> None:
     checkpoint(tmp_path / "m.ckpt", restored_by("save/restore_all"), entries={})
-    with pytest.raises(ModelError, match=r"The checkpoint of m.ckpt holds no value of the variable w\."):
+    with pytest.raises(ModelError, match=r"The checkpoint of m.ckpt contains no value for the variable w\."):
         load_model(tmp_path / "m.ckpt.meta")
 
 

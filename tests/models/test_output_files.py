@@ -181,10 +181,10 @@ def missing(file: Path) -> None:
 
 def test_onnx_files_that_are_no_classifiers(tmp_path: Path) -> None:
     for count, ends, message in [
-        (1, [node("Relu", ["z"])], "m.onnx answers one value that is never negative"),
+        (1, [node("Relu", ["z"])], "m.onnx returns one value that is never negative"),
         (4, [node("LpNormalization", ["z"], axis=1)], "4 values that are normalized"),
         (4, [node("Identity", ["f"])], "6 pooled features"),
-        (4, [node("Identity", ["r"])], r"must answer class scores of shape \(N, K\), but answers \(1, 6, 6, 6\)"),
+        (4, [node("Identity", ["r"])], r"must return class scores of shape \(N, K\), but returns \(1, 6, 6, 6\)"),
     ]:
         with pytest.raises(ModelError, match=message):
             load_model(onnx_file(tmp_path, count, *ends), preprocess="0..1")
@@ -225,7 +225,7 @@ def test_without_the_package_onnx_test_images_decide(tmp_path: Path, monkeypatch
     assert "nothing in the model proves it" in clipped.notes[0]
     proven = load_model(onnx_file(tmp_path, 3, node("Softmax", ["z"], axis=1)), preprocess="0..1")
     assert proven.notes == ()
-    assert "by its answers to test images" in proven.output_found
+    assert "by its values for test images" in proven.output_found
 
 
 # ---- TFLite ---------------------------------------------------------------------------------------------------------
@@ -347,7 +347,7 @@ def test_tflite_files_that_are_no_classifiers_or_have_several_outputs(tmp_path: 
     with pytest.raises(ModelError, match="4 values that are normalized"):
         load_model(tflite_file(tmp_path, 4, "L2_NORMALIZATION"))
     file = tflite_file(tmp_path, 4, "SOFTMAX", outputs=2)
-    with pytest.raises(ModelError, match=r"2 outputs: scores \(1, 4\), softmax \(1, 4\). Say which one"):
+    with pytest.raises(ModelError, match=r"2 outputs: scores \(1, 4\), softmax \(1, 4\). Specify the one"):
         load_model(file)
     for output in ("softmax", 1):
         model = load_model(file, output=output, preprocess="0..1")

@@ -153,7 +153,7 @@ def test_decisions(values: Any, found: Range | None, kind: str, basis: str, note
         (np.abs(SCORES[:, :1]), unit(0, INFINITY, "", "rectified"), "one value that is never negative"),
         (SMALL[:, :1] * 12, unit(0, 2), "may be larger than 1"),
         (SCORES[:, :1] + 60, unit(-INFINITY, INFINITY, "", "linear"), "one value from .* as a regression does"),
-        (np.full((12, 4), np.nan), None, "answers no finite numbers to any of 12 test images"),
+        (np.full((12, 4), np.nan), None, "returns no finite numbers for any of 12 test images"),
     ],
 )
 def test_what_is_refused_and_how_to_insist(values: Any, found: Range | None, message: str) -> None:
@@ -170,7 +170,7 @@ def test_the_users_word_must_fit_the_values() -> None:
         values = {"percent": 100 * SMALL, "tanh": SMALL - 0.5, "log probabilities": np.log(SMALL)}.get(word, SMALL)
         assert decide(values, None, word, "m").kind is word
     for word in (OutputKind.PROBABILITIES, OutputKind.SIGMOID, OutputKind.TANH, OutputKind.PERCENT):
-        with pytest.raises(ModelError, match=f"values from .* which are no {word}. output_kind is one of"):
+        with pytest.raises(ModelError, match=f"values from .* which are not {word}. output_kind is one of"):
             decide(SCORES * 100, None, word, "m")
 
 
@@ -216,7 +216,7 @@ def test_choosing_an_output_by_name_or_place() -> None:
         assert choose_output(outputs, wanted, "m") == 1
     assert choose_output({"only": "(N, 3)"}, None, "m") == 0
     bad: list[tuple[int | str | None, str]] = [
-        (None, r"m has 2 outputs: boxes \(N, 4\), classes \(N, 5\). Say which one .* output=.boxes"),
+        (None, r"m has 2 outputs: boxes \(N, 4\), classes \(N, 5\). Specify the one .* output=.boxes"),
         ("class", r"m has no output 'class'; it has 2 outputs: boxes \(N, 4\)"),
         (2, "m has no output 2"),
     ]

@@ -225,8 +225,11 @@ def test_a_softmax_over_one_value_is_always_1(keras: Any) -> None:
         ),
         (lambda k, x: k.layers.UnitNormalization()(dense(k, 8)(x)), "8 values that are normalized"),
         (lambda k, x: k.ops.normalize(dense(k, 8)(x)), "8 values that are normalized"),
-        (lambda k, x: x, "4 pooled features without a layer of classes"),
-        (lambda k, x: k.ops.cast(k.ops.argmax(dense(k, 3)(x), axis=-1), "int32"), "of type int32: Picasso shows"),
+        (lambda k, x: x, "4 pooled features without a classification layer"),
+        (
+            lambda k, x: k.ops.cast(k.ops.argmax(dense(k, 3)(x), axis=-1), "int32"),
+            "of type int32. Picasso supports only classifiers",
+        ),
     ],
 )
 def test_what_is_no_classifier_is_refused(head: Any, message: str, keras: Any) -> None:
@@ -259,7 +262,7 @@ def test_the_loss_in_a_keras_file_tells(
     values = np.random.default_rng(0).normal(size=(12, count))
     linear = Range(source="linear")
     if kind == "regression":
-        with pytest.raises(ModelError, match="was trained with the loss of a regression; .*output_kind="):
+        with pytest.raises(ModelError, match=r"was trained with the loss of a regression\. .*output_kind="):
             decide(values, linear, None, "m", trained=trained)
         assert decide(values, Range(0, 1), None, "m", trained=trained).kind is OutputKind.SIGMOID
         return
@@ -272,7 +275,7 @@ def test_the_loss_is_asked_when_a_file_is_loaded(keras: Any, tmp_path: Path) -> 
     original = network(keras, lambda x: dense(keras, 1)(x))
     original.compile(loss="mae")
     original.save(tmp_path / "age.keras")
-    with pytest.raises(ModelError, match="was trained with the loss of a regression"):
+    with pytest.raises(ModelError, match=r"was trained with the loss of a regression"):
         load_model(tmp_path / "age.keras")
     assert load_model(tmp_path / "age.keras", output_kind="logits").num_classes == 2
     assert training_of(tmp_path / "missing.keras") is None
@@ -281,11 +284,11 @@ def test_the_loss_is_asked_when_a_file_is_loaded(keras: Any, tmp_path: Path) -> 
 
 def test_real_images_contradict_a_guess(keras: Any) -> None:
     small = read(network(keras, lambda x: dense(keras, 3, scale=0.01, bias_initializer="ones")(x) * 0.4))
-    assert 'that is what they are: OUTPUT = "sigmoid"' in small.check_output(IMAGES)[0]
+    assert 'If they are probabilities: OUTPUT = "sigmoid"' in small.check_output(IMAGES)[0]
     assert read(network(keras, lambda x: dense(keras, 3)(x))).check_output(IMAGES) == ()
     assert read(network(keras, lambda x: dense(keras, 3, "sigmoid")(x))).check_output(IMAGES) == ()
     guess = Decision(OutputKind.LOGITS, "guess", 1)
-    assert "as of a regression" in contradictions(guess, lambda: np.array([[41.0], [30.0]]))[0]
+    assert "as in a regression" in contradictions(guess, lambda: np.array([[41.0], [30.0]]))[0]
     assert contradictions(guess, lambda: np.array([[41.0], [-30.0]])) == ()
 
 
@@ -298,11 +301,11 @@ def test_the_users_word_comes_first(keras: Any) -> None:
     np.testing.assert_allclose(model.predict(IMAGES), tf.sigmoid(answer), atol=1e-6)
     np.testing.assert_allclose(model.logits(IMAGES), answer, atol=1e-5)
     assert model.notes == ()
-    assert "as you say" in model.output_found
+    assert "as configured" in model.output_found
     embedding = network(keras, lambda x: keras.ops.normalize(dense(keras, 8)(x)))
     insisted = read(embedding, output_kind="logits")
     np.testing.assert_allclose(insisted.predict(IMAGES), tf.nn.softmax(embedding(IMAGES)), atol=1e-6)
-    with pytest.raises(ModelError, match="values from .*, which are no percent. output_kind is one of") as caught:
+    with pytest.raises(ModelError, match="values from .*, which are not percent. output_kind is one of") as caught:
         read(original, output_kind="percent")
     assert caught.value.field == "OUTPUT"
 
@@ -315,14 +318,14 @@ def test_the_word_in_settings_on_load_and_for_classes_of_ones_own(keras: Any, tm
     said = load_model(tmp_path / "config.py")
     assert said.output_kind is OutputKind.LOGITS
     report = model_check.check(said, [])
-    assert ("output", "logits, which a softmax makes probabilities (as you say)") in report.lines()
+    assert ("output", "logits, converted to probabilities by a softmax (as configured)") in report.lines()
     from picasso import config
     from picasso.models import load_configured
 
     compared = load_configured(config.load(tmp_path / "config.py").compared("labels"))
     assert compared.output_kind is OutputKind.SIGMOID_LOGITS
     silent = load_model(tmp_path / "m.keras")
-    assert any('Confirm it: OUTPUT = "logits"' in warning for warning in model_check.check(silent, []).warnings)
+    assert any('To confirm: OUTPUT = "logits"' in warning for warning in model_check.check(silent, []).warnings)
     with pytest.raises(ConfigurationError, match="no kind of output 'nonsense'"):
         load_model(tmp_path / "m.keras", output_kind="nonsense")
     (tmp_path / "own.py").write_text(
@@ -341,7 +344,7 @@ def test_outputs_by_the_names_of_their_layers(keras: Any) -> None:
     original = network(
         keras, lambda x: [dense(keras, 4, name="boxes")(x), dense(keras, 3, "softmax", name="classes")(x)]
     )
-    with pytest.raises(ModelError, match=r"has 2 outputs: boxes \(None, 4\), classes \(None, 3\). Say which one"):
+    with pytest.raises(ModelError, match=r"has 2 outputs: boxes \(None, 4\), classes \(None, 3\). Specify the one"):
         read(original)
     for output in ("classes", 1, "1", -1):
         np.testing.assert_allclose(read(original, output).predict(IMAGES), original(IMAGES)[1], atol=1e-6)
@@ -358,7 +361,7 @@ def test_what_a_compiled_function_hides_is_seen(keras: Any) -> None:
     original = network(keras, lambda x: Hidden()(dense(keras, 3)(x)))
     model = read(original)
     np.testing.assert_allclose(model.predict(IMAGES), original(IMAGES), atol=1e-6)
-    assert model.output_found == "a probability of its own for each class (by the model's last operations)"
+    assert model.output_found == "an independent probability for each class (by the model's last operations)"
 
 
 def test_results_of_tensorflow_1_graphs(keras: Any, tmp_path: Path) -> None:

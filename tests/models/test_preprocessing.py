@@ -38,19 +38,19 @@ def test_words(text: str, expected: Preprocessing) -> None:
     [
         (
             "0-1",
-            "Unknown preprocessing '0-1'; the words are 0..1, 0..255, -1..1, torch, caffe, -128..127, tf, imagenet",
+            "Unknown preprocessing '0-1'. The keywords are 0..1, 0..255, -1..1, torch, caffe, -128..127, tf, imagenet",
         ),
         ("crop fit", "can't be both crop and fit"),
         ("tf 0..1", "can't be both -1..1 and 0..1"),
         ("nearest box", "can't be both nearest and box"),
-        ("0.875", "The number 0.875 goes with crop, not with stretch"),
-        ("fit 0.875", "The number 0.875 goes with crop, not with fit"),
+        ("0.875", "The number 0.875 must be used with crop, not with stretch"),
+        ("fit 0.875", "The number 0.875 must be used with crop, not with fit"),
         ("crop 0", "0.1 to 1 .* or the length of that side in pixels .*, not 0"),
         ("crop 1/0", "not 1/0"),
         ("crop 224.5", r"not 224\.5"),
         ("crop 99999999", "not 99999999"),
         ("crop 0.5 0.6", r"can't be both 0\.5 and 0\.6"),
-        ("lanczos noantialias", "lanczos always antialiases; noantialias goes with nearest, bilinear, bicubic"),
+        ("lanczos noantialias", "lanczos always antialiases; noantialias works only with nearest, bilinear, bicubic"),
     ],
 )
 def test_wrong_words_list_the_right_ones(text: str, message: str) -> None:
@@ -77,7 +77,7 @@ def test_plain_ranges() -> None:
 
 
 def test_colour_ranges_refuse_grey_models() -> None:
-    with pytest.raises(ModelError, match="torch is for colour images; this model takes grey"):
+    with pytest.raises(ModelError, match="torch is for colour images; this model expects grey"):
         Preprocessing("torch").encode([noise_image(mode="L")], (6, 9, 1))
 
 
@@ -98,7 +98,7 @@ def test_every_way_to_resize_gives_the_right_size(words: str, size: tuple[int, i
 
 
 def test_a_crop_larger_than_the_image_is_refused() -> None:
-    with pytest.raises(ModelError, match="crops 9 x 6 pixels out of 5 x 5; say a larger number after crop"):
+    with pytest.raises(ModelError, match="crops 9 x 6 pixels out of 5 x 5; specify a larger number after crop"):
         Preprocessing.parse("crop 5").view(noise_image(size=(8, 8)), SHAPE)
 
 

@@ -56,11 +56,11 @@ def test_text_says_what_where_and_what_to_do(evil: Path, cut: Path) -> None:
     assert said.splitlines() == [
         f"{FOLDER / 'logits.onnx'}: ONNX: data alone",
         f"{evil}: ONNX: refused",
-        '  code: the operation "Evil" of the domain "evil.domain" is code that the file does not hold; '
+        '  code: the operation "Evil" of the domain "evil.domain" is code that is not in the file; '
         'node "custom" (Evil)',
         "  If you trust the file: --trust-model.",
         f"{cut}: ONNX: can't be read",
-        "  broken: it is cut off; cut.onnx",
+        "  broken: it is truncated; cut.onnx",
         "nope.keras: can't be read: There is no model file nope.keras.",
     ]
 

@@ -169,7 +169,7 @@ def test_many_fields_end_the_reading(tmp_path: Path) -> None:
     content = b"\x08\x08" + b"\x3a" + bytes([len(node) & 127 | 128, len(node) >> 7 & 127 | 128, len(node) >> 14]) + node
     file.write_bytes(content)
     (finding,) = scan(file, Limits(members=1000))
-    assert (finding.kind, finding.what) == ("limit", "it holds more than 10000 entries")
+    assert (finding.kind, finding.what) == ("limit", "it contains more than 10000 entries")
 
 
 def test_names_of_a_file_do_not_control_the_terminal(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def test_several_outputs_need_a_choice(output: str | None, position: int | None,
     for original, choice in ((by_name, output), (in_a_list, position)):
         original.save(tmp_path / "model.keras")
         if choice is None:
-            with pytest.raises(ModelError, match=r"has 2 outputs: cls \(None, 4\), box \(None, 5\). Say which one"):
+            with pytest.raises(ModelError, match=r"has 2 outputs: cls \(None, 4\), box \(None, 5\). Specify the one"):
                 load_model(tmp_path / "model.keras")
             continue
         model = load_model(tmp_path / "model.keras", output=choice)
@@ -249,7 +249,7 @@ def test_a_sequential_model_that_was_never_built(keras: Any, tmp_path: Path) -> 
     layers = keras.layers
     unbuilt = keras.Sequential([layers.Flatten(), layers.Dense(CLASSES, activation="softmax")])
     unbuilt.save(tmp_path / "unbuilt.keras")
-    with pytest.raises(ModelError, match="such as input_shape="):
+    with pytest.raises(ModelError, match="height, width and channels: input_shape="):
         load_model(tmp_path / "unbuilt.keras")
     built = keras.Sequential([layers.Flatten(), layers.Dense(CLASSES, activation="softmax")])
     built(IMAGES)

@@ -102,7 +102,7 @@ def test_a_saved_model_whose_other_output_looks_names_up(tf: Any, tmp_path: Path
     asset = tmp_path / "m" / "assets" / "words.txt"
     asset.unlink()
     asset.symlink_to(words)
-    with pytest.raises(ModelError, match=r"m was not loaded: it is a link that leads out .*; asset \"words.txt\""):
+    with pytest.raises(ModelError, match=r"m was not loaded: it is a link to a place outside .*; asset \"words.txt\""):
         load_model(tmp_path / "m", output="scores")
 
 

@@ -122,7 +122,7 @@ def test_a_plugin_that_goes_wrong_harms_its_run_only(visitor: Visitor, kind: str
 
 @pytest.mark.parametrize(
     ("cls", "words"),
-    [(models.NaNModel, "not finite"), (models.ShapeModel, "shape"), (models.LogitModel, "no probabilities")],
+    [(models.NaNModel, "not finite"), (models.ShapeModel, "shape"), (models.LogitModel, "not probabilities")],
 )
 def test_a_model_that_answers_nonsense_is_named(tmp_path: Path, cls: type[models.Late], words: str) -> None:
     run = make_run(tmp_path, "ClassProbabilities", count=1)

@@ -305,7 +305,7 @@ def test_classes_are_chosen_by_name(client: FlaskClient) -> None:
     assert re.findall(r"<figcaption>\s+<strong>([^<]+)</strong>", page) == ["gnu", "cat &lt;b&gt;"]
     wrong = client.post("/visualizations/SaliencyMaps", data={"class": "gnus"})
     assert wrong.status_code == 400
-    assert "Close to it: gnu." in wrong.text
+    assert "Similar names: gnu." in wrong.text
     assert "<option>elk</option>" in client.get("/visualizations/SaliencyMaps").text
 
 

@@ -31,8 +31,8 @@ def choose_output(outputs: Mapping[str, Any], wanted: int | str | None, label: s
     how = remedies.argument("output", names[0] if names else 0)
     listed = ", ".join(f"{name} {described}".strip() for name, described in outputs.items())
     if wanted is None:
-        problem = f"{label} has {len(names)} outputs: {listed}. Say which one holds the class scores"
+        problem = f"{label} has {len(names)} outputs: {listed}. Specify the one with the class scores"
     else:
         count = "one output" if len(names) == 1 else f"{len(names)} outputs"
-        problem = f"{label} has no output {wanted!r}; it has {count}: {listed}. Name one of them"
+        problem = f"{label} has no output {wanted!r}; it has {count}: {listed}. Specify one of them"
     raise ModelError(f"{problem}, by its name or its position from 0: {how}.", field="output")

@@ -27,8 +27,8 @@ NEAR = {"0..255": (0, 6, 7, 8, 9), "-1..1": (0, 1, 10, 11)}
 class Training(StrEnum):
     """The task that a model was trained for, according to its file."""
 
-    BINARY = "logits of labels that can hold together"
-    CATEGORICAL = "logits of classes that exclude each other"
+    BINARY = "logits of labels that can apply together"
+    CATEGORICAL = "logits of mutually exclusive classes"
     REGRESSION = "measurements"
 
 
@@ -57,10 +57,10 @@ class Decision:
             return "always 1: a softmax over one value"
         meaning = (MEANING_OF_ONE if self.count == 1 else MEANING)[self.kind]
         known = {
-            "said": "as you say",
+            "said": "as configured",
             "graph": "by the model's last operations",
             "loss": "by the loss it was trained with",
-            "answers": "by its answers to test images",
+            "answers": "by its values for test images",
             "guess": "a guess",
         }
         return f"{meaning} ({known[self.basis]})"
@@ -124,7 +124,7 @@ def decide(
     """
     answers = Answers(values, inputs)
     if not len(answers.values):
-        raise ModelError(f"{label} answers no finite numbers to any of {len(values)} test images.")
+        raise ModelError(f"{label} returns no finite numbers for any of {len(values)} test images.")
     if said:
         confirm(answers, said, label)
         return Decision(said, "said", answers.count)
@@ -152,8 +152,8 @@ def confirm(answers: Answers, said: OutputKind, label: str) -> None:
     probabilities = to_probabilities(np.minimum(answers.values, 700), said, answers.count)
     if probabilities.min() < -TOLERANCE or probabilities.max() > 1 + TOLERANCE:
         raise ModelError(
-            f"{label} answers test images with values from {answers.values.min():.3g} to {answers.values.max():.3g}, "
-            f"which are no {said}. {remedies.called('OUTPUT')} is one of {', '.join(OutputKind)}.",
+            f"{label} returns values from {answers.values.min():.3g} to {answers.values.max():.3g} for test images, "
+            f"which are not {said}. {remedies.called('OUTPUT')} is one of {', '.join(OutputKind)}.",
             field="OUTPUT",
         )
 
@@ -196,7 +196,7 @@ def refuse_features(answers: Answers, found: Range, label: str) -> None:
     if answers.have_length_1() or found.source == "normalized":
         refuse(label, f"{answers.count} values that are normalized, as an embedding is")
     if found.source == "features":
-        refuse(label, f"{answers.count} pooled features without a layer of classes behind them")
+        refuse(label, f"{answers.count} pooled features without a classification layer after them")
     if found.source == "rectified":
         refuse(label, f"{answers.count} values that are never negative and have no upper bound, as features are")
 
@@ -206,7 +206,7 @@ def of_one(answers: Answers, found: Range, label: str) -> Decision:
     always = bool(np.abs(answers.values - 1).max() < 1e-6)
     if always and (found.link == "softmax" or found.low == found.high):
         note = (
-            "The output is always 1: it is a softmax over one value, which can't tell anything apart. Train the model "
+            "The output is always 1: it is a softmax over one value, which can't separate classes. Train the model "
             "with a sigmoid, or with one value for each of the two classes."
         )
         return Decision(OutputKind.SIGMOID, "graph", 1, (note,), constant=True)
@@ -226,10 +226,10 @@ def of_one(answers: Answers, found: Range, label: str) -> Decision:
         refuse(label, "one value that is never negative and may be larger than 1, as a regression does")
     low, high = (answers.near.min(), answers.near.max()) if answers.near.size else (-1, 1)
     if low * high > 0 and np.median(np.abs(answers.near)) > MAX_LOGIT:
-        refuse(label, f"test images with one value from {low:.3g} to {high:.3g}, as a regression does")
+        refuse(label, f"one value from {low:.3g} to {high:.3g} for test images, as a regression does")
     note = (
-        "The output is one value without a sigmoid. It is taken for a logit, but a regression looks the same: say "
-        f"what it is, such as {setting(OutputKind.LOGITS)}; the words are {', '.join(OutputKind)}."
+        "The output is one value without a sigmoid. It is assumed to be a logit, but a regression looks the same. "
+        f"Specify the kind: {setting(OutputKind.LOGITS)}. The kinds are {', '.join(OutputKind)}."
     )
     return Decision(OutputKind.LOGITS, "guess", 1, (note,))
 
@@ -250,12 +250,13 @@ def contradictions(decision: Decision, answer: Callable[[], NDArray[np.floating]
     if answers.within(0, 1):
         kind = OutputKind.PROBABILITIES if answers.sum_to(1) else OutputKind.SIGMOID
         return (
-            f"The output is taken for logits, but for these images its values lie in 0..1 ({low:.3g} to {high:.3g}), "
-            f"as probabilities do. If that is what they are: {setting(kind)}.",
+            f"The output is assumed to be logits, but for these images its values are in 0..1 ({low:.3g} to "
+            f"{high:.3g}), as probabilities are. If they are probabilities: {setting(kind)}.",
         )
     if decision.count == 1 and low * high > 0 and np.abs(answers.values).min() > MAX_LOGIT:
         return (
-            f"The output is taken for a logit, but for these images it is {low:.3g} to {high:.3g}, as of a regression.",
+            f"The output is assumed to be a logit, but for these images it is {low:.3g} to {high:.3g}, "
+            "as in a regression.",
         )
     return ()
 
@@ -268,25 +269,25 @@ def is_percent(found: Range) -> bool:
 def is_tanh(found: Range, value: str) -> str:
     """Return a note on the conversion of values in -1..1 to probabilities."""
     return (
-        f"{value} of the output lies in -1..1{' (tanh)' if found.link == 'tanh' else ''} and is shown as the "
-        f"probability (1 + value) / 2. If that is wrong, say what it is, such as {setting(OutputKind.LOGITS)}."
+        f"{value} of the output is in -1..1{' (tanh)' if found.link == 'tanh' else ''} and is shown as the "
+        f"probability (1 + value) / 2. If that is wrong, specify the kind: {setting(OutputKind.LOGITS)}."
     )
 
 
 def as_logits(count: int) -> str:
     """Return a note that the values are assumed to be logits of mutually exclusive classes."""
     return (
-        f"The output has no softmax or sigmoid, so its {count} values are taken for logits of classes that exclude "
-        f"each other, and a softmax makes them probabilities. Confirm it: {setting(OutputKind.LOGITS)}; "
-        f"or, for labels that can hold together, {OutputKind.SIGMOID_LOGITS}."
+        f"The output has no softmax or sigmoid, so its {count} values are assumed to be logits of mutually exclusive "
+        f"classes, and a softmax converts them to probabilities. To confirm: {setting(OutputKind.LOGITS)}; "
+        f"or, for labels that can apply together, {OutputKind.SIGMOID_LOGITS}."
     )
 
 
 def in_unit_interval() -> str:
     """Return a note that the values are assumed to be probabilities, because those for test images are in 0..1."""
     return (
-        "The values of the output lie in 0..1 for all test images and are taken for probabilities as they are, but "
-        f"nothing in the model proves it. Confirm it: {setting(OutputKind.SIGMOID)}; or say "
+        "The values of the output are in 0..1 for all test images and are assumed to be probabilities, but "
+        f"nothing in the model proves it. To confirm: {setting(OutputKind.SIGMOID)}; otherwise "
         f"{OutputKind.LOGITS}."
     )
 

@@ -38,10 +38,10 @@ class OutputKind(StrEnum):
 
 
 MEANING: dict[OutputKind, str] = {
-    OutputKind.PROBABILITIES: "probabilities of classes that exclude each other",
-    OutputKind.SIGMOID: "a probability of its own for each class",
-    OutputKind.LOGITS: "logits, which a softmax makes probabilities",
-    OutputKind.SIGMOID_LOGITS: "logits, each of which a sigmoid makes a probability",
+    OutputKind.PROBABILITIES: "probabilities of mutually exclusive classes",
+    OutputKind.SIGMOID: "an independent probability for each class",
+    OutputKind.LOGITS: "logits, converted to probabilities by a softmax",
+    OutputKind.SIGMOID_LOGITS: "logits, each converted to a probability by a sigmoid",
     OutputKind.LOG_PROBABILITIES: "logarithms of probabilities",
     OutputKind.PERCENT: "probabilities in percent",
     OutputKind.TANH: "values of -1..1, shown as (1 + value) / 2",
@@ -49,8 +49,8 @@ MEANING: dict[OutputKind, str] = {
 MEANING_OF_ONE: dict[OutputKind, str] = {
     OutputKind.PROBABILITIES: "the probability of the second of two classes",
     OutputKind.SIGMOID: "the probability of the second of two classes",
-    OutputKind.LOGITS: "the logit of the second of two classes, which a sigmoid makes a probability",
-    OutputKind.SIGMOID_LOGITS: "the logit of the second of two classes, which a sigmoid makes a probability",
+    OutputKind.LOGITS: "the logit of the second of two classes, converted to a probability by a sigmoid",
+    OutputKind.SIGMOID_LOGITS: "the logit of the second of two classes, converted to a probability by a sigmoid",
     OutputKind.LOG_PROBABILITIES: "the logarithm of the probability of the second of two classes",
     OutputKind.PERCENT: "the probability of the second of two classes in percent",
     OutputKind.TANH: "a value of -1..1 for the second of two classes, shown as (1 + value) / 2",

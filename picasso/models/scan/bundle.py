@@ -51,7 +51,7 @@ def scan(prefix: Path, context: Context, model: Path) -> Iterator[Finding]:
     folders = {prefix.parent.resolve(), model.resolve().parent}
     try:
         if index.exists() and index.resolve().parent not in folders:
-            yield Finding(Kind.CODE, index.name, "it is a link that leads out of the model's folder")
+            yield Finding(Kind.CODE, index.name, "it is a link to a place outside the model's folder")
             return
         if index.exists() and not index.is_file():
             yield Finding(Kind.BROKEN, index.name, "it is not a regular file")
@@ -65,7 +65,7 @@ def scan(prefix: Path, context: Context, model: Path) -> Iterator[Finding]:
     except OSError as error:
         yield Finding(Kind.BROKEN, index.name, f"it can't be read ({error.strerror})")
     except Broken as error:
-        yield Finding(Kind.BROKEN, index.name, f"it is no index of a checkpoint: {error}")
+        yield Finding(Kind.BROKEN, index.name, f"it is not the index of a checkpoint: {error}")
 
 
 def judge(prefix: Path, index: Path, context: Context, folders: Collection[Path]) -> Iterator[Finding]:
@@ -95,16 +95,16 @@ def judge(prefix: Path, index: Path, context: Context, folders: Collection[Path]
 def wrong(entry: Entry, available: int | None) -> Iterator[tuple[Kind, str]]:
     """Yield the problems of an entry whose data file has ``available`` bytes, or is missing (None)."""
     if entry.type in OBJECTS:
-        yield Kind.CODE, "it is no tensor of numbers or texts but an object"
+        yield Kind.CODE, "it is not a tensor of numbers or strings but an object"
     if any(size < 0 for size in entry.shape):
-        yield Kind.BROKEN, "its shape is impossible"
+        yield Kind.BROKEN, "its shape is invalid"
     # The entry of a whole partitioned variable has no content, and so the size 0.
     elif entry.size and entry.type in ITEM_BYTES and entry.type != STRING and entry.needed != entry.size:
-        yield Kind.BROKEN, "its size is not that of its shape"
+        yield Kind.BROKEN, "its size does not match its shape"
     elif entry.size and available is None:
-        yield Kind.BROKEN, "its data file is missing, or lies outside of the folder"
+        yield Kind.BROKEN, "its data file is missing, or outside the folder"
     elif entry.size and entry.offset + entry.size > (available or 0):
-        yield Kind.BROKEN, "the data file ends before it; copy the checkpoint again"
+        yield Kind.BROKEN, "the data file is truncated before it; copy the checkpoint again"
 
 
 def shard_name(prefix: Path, shard: int, shards: int) -> str:
@@ -133,7 +133,7 @@ def header(data: bytes, at: int, end: int) -> int:
         if number in values:
             values[number] = choice(start)
     if values[2]:
-        raise Broken("its values are stored in an order of bytes that no common machine has")
+        raise Broken("its values are stored in big-endian byte order")
     return values[1]
 
 
@@ -151,13 +151,13 @@ def read_entry(key: str, data: bytes, at: int, end: int) -> Entry:
                     sizes = [signed(value) for one, _, value, _ in fields(data, first, last) if one == 1]
                     shape.append(sizes[-1] if sizes else 0)
         elif not (number == 6 and kind == FIXED32) and number != 7:
-            raise Broken(f"it holds a field with the number {number}, which is unknown")
+            raise Broken(f"it contains the unknown field number {number}")
     if len(shape) > MAX_AXES:
         raise Broken("a shape has too many axes")
     if values[1] not in ITEM_BYTES and values[1] not in OBJECTS:
-        raise Broken(f"a tensor has the type {values[1]}, which is unknown")
+        raise Broken(f"a tensor has the unknown type {values[1]}")
     if values[4] < 0 or values[5] < 0:
-        raise Broken("a position is negative")
+        raise Broken("an offset is negative")
     return Entry(key, values[1], tuple(shape), values[3], values[4], values[5])
 
 
@@ -168,7 +168,7 @@ def table(data: bytes) -> Iterator[tuple[str, int, int, bytes]]:
         Broken: it is no valid table.
     """
     if len(data) < FOOTER or int.from_bytes(data[-8:], "little") != MAGIC:
-        raise Broken("it is cut off or of another format")
+        raise Broken("it is truncated or in another format")
     at = len(data) - FOOTER
     for _ in range(2):
         _, at = varint(data, at, len(data))
@@ -181,9 +181,9 @@ def table(data: bytes) -> Iterator[tuple[str, int, int, bytes]]:
         for key, begin, end, content in block(data, place, length):
             # TensorFlow uses binary search, which could find other entries if keys were not sorted.
             if last_key is not None and key <= last_key:
-                raise Broken("its keys do not ascend")
+                raise Broken("its keys are not in ascending order")
             if last_key is None and key:
-                raise Broken("it does not begin with its header")
+                raise Broken("its header entry is missing")
             last_key = key
             # The keys of parts of partitioned variables contain binary data.
             yield key.decode("utf-8", "replace"), begin, end, content
@@ -192,14 +192,14 @@ def table(data: bytes) -> Iterator[tuple[str, int, int, bytes]]:
 def block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, int, int, bytes]]:
     """Yield the keys of a block, with the start and the end of their values, and the block itself."""
     if start + size + TRAILER > len(data) or size < 4:
-        raise Broken("it is cut off")
+        raise Broken("it is truncated")
     if data[start + size]:
-        raise Broken("it is compressed, which TensorFlow does not do")
+        raise Broken("it is compressed, which TensorFlow does not support")
     content = data[start : start + size]
     restarts = int.from_bytes(content[-4:], "little")
     end = size - 4 - 4 * restarts
     if end < 0:
-        raise Broken("it is cut off")
+        raise Broken("it is truncated")
     # TensorFlow may start reading at these restart points, so they must be entries with complete keys.
     begins = {int.from_bytes(content[place : place + 4], "little") for place in range(end, size - 4, 4)} - {end}
     at, key = 0, b""
@@ -207,16 +207,16 @@ def block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, int, int,
         whole, is_begin = content[at] == 0, at in begins
         begins.discard(at)
         if is_begin and not whole:
-            raise Broken("an entry that may be read by itself has half a key")
+            raise Broken("the key of a restart entry is incomplete")
         shared, at = varint(content, at, end)
         fresh, at = varint(content, at, end)
         length, at = varint(content, at, end)
         if shared > len(key) or at + fresh + length > end:
-            raise Broken("it is cut off")
+            raise Broken("it is truncated")
         if shared + fresh > MAX_KEY_LENGTH:
             raise Broken("the name of a tensor is too long")
         key = key[:shared] + content[at : at + fresh]
         at += fresh + length
         yield key, at - length, at, content
     if begins:
-        raise Broken("it names a place to begin at where no entry begins")
+        raise Broken("a restart offset does not point to an entry")

@@ -75,7 +75,7 @@ def findings_of(found: Found, context: Context) -> Iterator[Finding]:
     if found.weights is not None:
         weights = SUFFIXES.get(found.weights.suffix.lower())
         if weights not in (Format.KERAS_HDF5, Format.KERAS_ARCHIVE):
-            yield Finding(Kind.BROKEN, found.weights.name, "weights of Keras lie in a file .h5, .hdf5 or .keras")
+            yield Finding(Kind.BROKEN, found.weights.name, "Keras weights are stored in .h5, .hdf5 or .keras files")
             return
         parts.append((weights, found.weights))
     for kind, path in parts:

@@ -30,7 +30,7 @@ def scan(path: Path, context: Context) -> Iterator[Finding]:
         found = meta_graph.read(data, 0, size, context.limits.members)
         where = f", {file.name}"
         if not found.graph.nodes:
-            yield Finding(Kind.BROKEN, file.name, "it holds no graph")
+            yield Finding(Kind.BROKEN, file.name, "it contains no graph")
             return
         starts: list[Start] = [answers(found.graph)]
         if found.restore:

@@ -33,16 +33,16 @@ class Table:
         self._size = self._number("<H", self._directory)
         self._inline = self._number("<H", self._directory + 2)
         if self._size < 4 or self._size % 2 or self._inline < 4:
-            raise Broken("a table has an impossible directory")
+            raise Broken("a table has an invalid vtable")
         self._check(self._directory, self._size)
         self._check(at, self._inline)
         for slot in range(last + 2, self._size, 2):
             if self._number("<H", self._directory + slot):
-                raise Broken("a table has a field that the format does not have")
+                raise Broken("a table has a field that is not in the format")
 
     def _check(self, at: int, size: int) -> None:
         if at < 0 or size < 0 or at + size > len(self._data):
-            raise Broken("an offset leads out of the file")
+            raise Broken("an offset is outside the file")
 
     def _number(self, code: str, at: int) -> int:
         self._check(at, struct.calcsize(code))
@@ -53,7 +53,7 @@ class Table:
         """Return the offset of a field; 0 if it is omitted."""
         inside = self._number("<H", self._directory + slot) if slot < self._size else 0
         if inside and not 4 <= inside <= self._inline - size:
-            raise Broken("a field lies outside of its table")
+            raise Broken("a field is outside its table")
         return self._at + inside if inside else 0
 
     def _target(self, at: int) -> int:
@@ -106,5 +106,5 @@ class Table:
 def root(data: Data, last: int, count: Callable[[int], None]) -> Table:
     """Return the root table of a file."""
     if len(data) < 8:
-        raise Broken("it is cut off")
+        raise Broken("it is truncated")
     return Table(data, struct.unpack_from("<I", data, 0)[0], last, count)

@@ -147,8 +147,8 @@ REASONS = (
       "CSVDataset", "ImmutableConst", "LoadDataset", "FromTextFile", "LoadAndRemap", "Restore",
       "RecordInput", "VocabRemapping"), "reads files"),
     (("Print",), "prints"),
-    (("Rpc", "DataService", "Recv", "Send", "Collective", "RemoteCall"), "talks to other processes"),
-    (("Dataset", "Iterator", "Queue"), "feeds a training with data"),
+    (("Rpc", "DataService", "Recv", "Send", "Collective", "RemoteCall"), "communicates with other processes"),
+    (("Dataset", "Iterator", "Queue"), "supplies training data"),
     (("XlaCallModule", "CustomCall", "XlaLaunch"), "compiles code that is stored in the file"),
     (("Decode", "Parse", "Deserialize"), "decodes data"),
 )  # fmt: skip
@@ -159,4 +159,4 @@ def describe(operation: str) -> str:
     for words, what in REASONS:
         if any(word in operation for word in words):
             return f"the operation {operation} {what}"
-    return f"the operation {operation} is not one that Picasso knows to be harmless"
+    return f"the operation {operation} is not known to be harmless"

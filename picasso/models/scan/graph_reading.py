@@ -119,7 +119,7 @@ class Budget:
         """
         self._left -= 1
         if self._left < 0:
-            raise TooLarge(f"it holds more than {self._members:,} operations, functions or objects")
+            raise TooLarge(f"it contains more than {self._members:,} operations, functions or objects")
 
     def entry(self) -> None:
         """Count another element, such as an input or a value.
@@ -129,7 +129,7 @@ class Budget:
         """
         self._entries -= 1
         if self._entries < 0:
-            raise TooLarge(f"it holds more than {ENTRIES * self._members:,} names and values")
+            raise TooLarge(f"it contains more than {ENTRIES * self._members:,} names and values")
 
 
 class Reader:
@@ -158,7 +158,7 @@ class Reader:
             if number == 1:
                 node = self.node(start, stop)
                 if node.name in names:
-                    raise Broken(f"two operations are named {node.name[:80]}")
+                    raise Broken(f"two operations have the name {node.name[:80]}")
                 names.add(node.name)
                 graph.nodes.append(node)
             elif number == 2:
@@ -171,7 +171,7 @@ class Reader:
             if number == 1:
                 function = self._function(start, stop)
                 if function.name in graph.functions:
-                    raise Broken(f"two functions are named {function.name[:80]}")
+                    raise Broken(f"two functions have the name {function.name[:80]}")
                 graph.functions[function.name] = function
             else:
                 named = dict(self._texts(start, stop, GRADIENT))
@@ -213,7 +213,7 @@ class Reader:
             if known.get(number) == kind == BYTES:
                 yield number, text(self._data, start, stop)
             elif strict:
-                raise Broken(f"it holds a field with the number {number}, which is unknown")
+                raise Broken(f"it contains the unknown field number {number}")
 
     def node(self, at: int, end: int) -> Node:
         """Return the NodeDef between two positions."""
@@ -224,18 +224,18 @@ class Reader:
         attributes: dict[str, Attribute] = {}
         for number, kind, start, stop in fields(data, at, end):
             if kind != BYTES or number > 7:
-                raise Broken(f"an operation holds a field with the number {number}, which is unknown")
+                raise Broken(f"an operation contains the unknown field number {number}")
             if number == 5:
                 key, value = self._entry(start, stop)
                 if key in attributes:
-                    raise Broken("an operation has an attribute twice")
+                    raise Broken("an operation has duplicate attributes")
                 attributes[key] = value
             elif number == 3:
                 self._budget.entry()
                 inputs.append(text(data, start, stop))
             elif number <= 2:
                 if number in named:
-                    raise Broken("an operation has two names, or is of two kinds")
+                    raise Broken("an operation has two names or two types")
                 named[number] = text(data, start, stop)
         operation = named.get(2, "")
         # All operations of a type share one string.
@@ -309,7 +309,7 @@ class Reader:
             elif number == 9 and kind == BYTES:
                 functions += self._named(start, stop, depth)
             elif not 2 <= number <= 7:
-                raise Broken(f"a list of attributes holds a field with the number {number}, which is unknown")
+                raise Broken(f"a list of attributes contains the unknown field number {number}")
         return Attribute(tensors=tuple(tensors), functions=tuple(functions))
 
     def _named(self, at: int, end: int, depth: int) -> Iterator[str]:
@@ -347,7 +347,7 @@ class Reader:
             self._budget.entry()
             if number in TENSOR:
                 if number in single or TENSOR[number] != kind:
-                    raise Broken(f"a constant holds the field with the number {number} twice, or of the wrong kind")
+                    raise Broken(f"a constant contains field number {number} twice, or with the wrong type")
                 single[number] = (start, stop)
             elif number in INTEGERS and len(values) < FEW:
                 values += [signed(start)] if kind == VARINT else self._packed(start, stop)

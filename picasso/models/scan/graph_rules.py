@@ -12,10 +12,10 @@ from picasso.models.scan.graph_sizes import OBJECTS, REFERENCE, base, called, pl
 from picasso.models.scan.quoting import shown
 
 PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
-ANSWER = "an answer"
+ANSWER = "a prediction"
 WRITING = frozenset({"MergeV2Checkpoints", "Save", "SaveSlices", "SaveV2"})
-FOREIGN = "it names a file that is no asset of the model"
-MISSING = "it calls the function {}, which the file does not hold"
+FOREIGN = "it refers to a file that is not an asset of the model"
+MISSING = "it calls the function {}, which is not in the file"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Start:
     """A set of operations and functions that may be run, with everything that they depend on.
 
     Attributes:
-        what: a description, such as ``"an answer"``.
+        what: a description, such as ``"a prediction"``.
         nodes: the names of operations outside functions.
         functions: the names of functions.
         files: True if tables may be filled from the assets of the model.
@@ -60,7 +60,7 @@ def unknown(graph: Graph, where: str) -> Iterator[Finding]:
     seen: set[str] = set()
     for name in graph.functions:
         if name in ALLOWED or name in DORMANT:
-            yield Finding(Kind.CODE, f"function {shown(name)}{where}", "it takes the name of an operation")
+            yield Finding(Kind.CODE, f"function {shown(name)}{where}", "it has the name of an operation")
     for nodes, inside in places(graph, where):
         for node in nodes:
             operation = node.operation
@@ -69,7 +69,7 @@ def unknown(graph: Graph, where: str) -> Iterator[Finding]:
                 if operation not in DORMANT and operation not in graph.functions:
                     yield Finding(Kind.CODE, place(node, inside), describe(plain(operation)))
             if any(tensor.type % REFERENCE in OBJECTS for tensor in node.tensors):
-                what = "a constant is no tensor of numbers or texts but an object"
+                what = "a constant is not a tensor of numbers or strings but an object"
                 yield Finding(Kind.CODE, place(node, inside), what)
 
 
@@ -85,7 +85,7 @@ def dormant(graph: Graph, start: Start, where: str, assets: Collection[str]) -> 
         if node.operation in TEXT_FILE and start.files:
             if given(node, graph.functions.get(function), assets):
                 continue
-            what = f"the operation {node.operation} reads a file that is no asset of the model"
+            what = f"the operation {node.operation} reads a file that is not an asset of the model"
         else:
             what = f"{describe(node.operation)}, and {start.what} depends on it"
         yield Finding(Kind.CODE, place(node, inside), what), node.operation

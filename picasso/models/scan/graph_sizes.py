@@ -56,7 +56,7 @@ LOOPS = ("While", "StatelessWhile", "LoopCond")
 STATED = ("Placeholder", "VarHandleOp", "VariableV2", "Variable")
 COSTLY = {*SIZES, *PADDINGS, *LOOPS, *STATED, "Range"}
 
-ENDLESS = "its loop has a condition that never changes, so that it may never end"
+ENDLESS = "the condition of its loop never changes, so the loop may never end"
 
 Scope = Mapping[str, Node]
 
@@ -86,7 +86,7 @@ def costs(graph: Graph, file_bytes: int, limits: Limits, where: str) -> Iterator
             sizes = [bytes_of(tensor) for tensor in node.tensors] + [result_bytes(node, scope)]
             total += sum(sizes[:-1])
             if any(size < 0 for tensor in node.tensors for size in tensor.shape or ()):
-                yield Finding(Kind.BROKEN, place(node, inside), "a constant has an impossible shape")
+                yield Finding(Kind.BROKEN, place(node, inside), "a constant has an invalid shape")
             elif max(sizes) > most:
                 yield too_large(place(node, inside), max(sizes), limits)
             if node.operation in LOOPS and loops.endless(node, scope):
@@ -117,7 +117,7 @@ def too_large(where: str, size: int, limits: Limits) -> Finding:
 
 def amount(size: int) -> str:
     """Return a number of bytes as text, in MB."""
-    return f"{size // MEGABYTE:,} MB" if size < 10**18 else "more memory than there is"
+    return f"{size // MEGABYTE:,} MB" if size < 10**18 else "more memory than is available"
 
 
 def bytes_of(tensor: Tensor) -> int:
@@ -301,7 +301,7 @@ def calls(graph: Graph, limits: Limits, where: str) -> Iterator[Finding]:
             following = next((other for other in rest if other not in sizes), None)
             if following in active:
                 found = f"function {shown(following)}{where}"
-                yield Finding(Kind.LIMIT, found, "it calls itself, so that it may never end")
+                yield Finding(Kind.LIMIT, found, "it calls itself, so it may never end")
                 return
             if following is not None:
                 active.add(following)
@@ -317,5 +317,5 @@ def calls(graph: Graph, limits: Limits, where: str) -> Iterator[Finding]:
                 return
     total = sum(sizes[name] for node in graph.nodes for name in called(node, graph.functions) if name in sizes)
     if total > 10 * limits.members:
-        what = f"its functions call one another so often that they come to {total:,} operations"
+        what = f"the nested calls of its functions amount to {total:,} operations"
         yield Finding(Kind.LIMIT, f"the graph{where}", what if total < 10**15 else what.partition(" that they come")[0])

@@ -42,7 +42,7 @@ class Headers:
         start = self.read(0, 16)
         width = start[13:15] if start[8] < 2 else start[9:11]
         if not start.startswith(SIGNATURE) or width != b"\x08\x08":
-            raise self.broken("its addresses do not have 64 bits")
+            raise self.broken("its addresses are not 64-bit")
 
     def broken(self, what: str) -> Unreadable:
         """Return the error for an inconsistent file."""
@@ -51,7 +51,7 @@ class Headers:
     def read(self, at: int, size: int) -> bytes:
         """Return ``size`` bytes of the file from an address."""
         if at + size > self._end:
-            raise self.broken("an address leads out of the file")
+            raise self.broken("an address is outside the file")
         self.stream.seek(at)
         return self.stream.read(size)
 
@@ -71,7 +71,7 @@ class Headers:
                 data = block[place + 8 : place + 8 + length]
                 place += 8 + length
                 if place > len(block):
-                    raise self.broken("the header of an object is cut off")
+                    raise self.broken("the header of an object is truncated")
                 if kind == CONTINUED:
                     blocks.append(struct.unpack_from("<QQ", data.ljust(16, b"\xff")))
                 yield kind, flags, data
@@ -134,13 +134,13 @@ class Texts(Headers):
                     self.add(value, texts)
                     return
             elif kind == ATTRIBUTE_INFO and heap_of_attributes(data) != NOWHERE:
-                raise self.broken("its attributes are stored as Keras does not store them")
-        raise self.broken("an attribute is not where it should be")
+                raise self.broken("its attributes are not stored as in Keras files")
+        raise self.broken("an attribute is not at its address")
 
     def add(self, value: bytes, texts: int) -> None:
         """Add the size of ``texts`` texts of an attribute with this value to :attr:`total`."""
         if len(value) < texts * REFERENCE.size:
-            raise self.broken("an attribute has fewer texts than it says")
+            raise self.broken("an attribute has fewer strings than it declares")
         for number in range(texts):
             self.total += self.place_of(value, number)[1]
 
@@ -151,7 +151,7 @@ class Texts(Headers):
             return 0, 0
         found = self._in_heap(heap).get(index, (0, -1))
         if found[1] != length:
-            raise self.broken("a text of an attribute is not as long as it says")
+            raise self.broken("a string of an attribute does not have its declared length")
         return found
 
     def _in_heap(self, heap: int) -> dict[int, tuple[int, int]]:
@@ -168,7 +168,7 @@ class Texts(Headers):
                 if index == 0:
                     break
                 if index in found or at + 16 + length > size:
-                    raise self.broken("a text is longer than what holds it")
+                    raise self.broken("a string is longer than its heap object")
                 found[index] = (heap + at + 16, length)
                 at += 16 + (length + 7) // 8 * 8
             self._heaps[heap] = found
@@ -215,11 +215,11 @@ def faults_of_totals(
     """
     limits = context.limits
     if stored > size:
-        yield Finding(Kind.BROKEN, where, f"its datasets share what they store: {stored:,} bytes")
+        yield Finding(Kind.BROKEN, where, f"its datasets share stored data: {stored:,} bytes")
     if texts > limits.json_bytes:
-        yield Finding(Kind.LIMIT, where, f"the texts of its attributes take {texts:,} bytes")
+        yield Finding(Kind.LIMIT, where, f"the strings of its attributes take {texts:,} bytes")
     elif texts > size:
-        yield Finding(Kind.BROKEN, where, f"its attributes share what they store: {texts:,} bytes")
+        yield Finding(Kind.BROKEN, where, f"its attributes share stored data: {texts:,} bytes")
     free, most = limits.free_megabytes * 1_000_000, limits.megabytes * 1_000_000
     if declared > most or (declared > free and declared > limits.ratio * stored):
         yield Finding(Kind.LIMIT, where, f"its datasets take {declared:,} bytes and store {stored:,}")

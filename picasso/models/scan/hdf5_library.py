@@ -52,7 +52,7 @@ def text(file: h5py.File, name: str, where: str) -> bytes:
     found = file.attrs[name]
     found = found.encode() if isinstance(found, str) else found
     if not isinstance(found, bytes):
-        raise Unreadable(Kind.BROKEN, f"{where}, attribute {name}", "it is no text")
+        raise Unreadable(Kind.BROKEN, f"{where}, attribute {name}", "it is not text")
     return found
 
 
@@ -81,7 +81,7 @@ class Structure:
         while groups:
             path, group = groups.pop()
             if group.get_num_objs() > self.context.limits.members:
-                raise Unreadable(Kind.LIMIT, self.where, f"a group holds {group.get_num_objs():,} objects")
+                raise Unreadable(Kind.LIMIT, self.where, f"a group contains {group.get_num_objs():,} objects")
             for name, link in links(group):
                 place = f"{path}/{name.decode('utf-8', 'replace')}"
                 if link != HARD_LINK:
@@ -89,14 +89,14 @@ class Structure:
                     yield self.finding(Kind.CODE, place, f"it is {kind}")
                     continue
                 if len(place) > MAX_LETTERS:
-                    raise Unreadable(Kind.LIMIT, self.where, "its groups lie too deep in each other")
+                    raise Unreadable(Kind.LIMIT, self.where, "its groups are nested too deeply")
                 thing = h5o.open(group, name)
                 address = h5o.get_info(thing).addr
                 if address in seen:
                     continue
                 seen.add(address)
                 if len(seen) > self.context.limits.members:
-                    raise Unreadable(Kind.LIMIT, self.where, f"the file holds more than {len(seen) - 1:,} objects")
+                    raise Unreadable(Kind.LIMIT, self.where, f"the file contains more than {len(seen) - 1:,} objects")
                 yield from self.of_attributes(place, thing)
                 if isinstance(thing, h5g.GroupID):
                     groups.append((place, thing))
@@ -131,17 +131,17 @@ class Structure:
         kind, plan = dataset.get_type(), dataset.get_create_plist()
         layout, limits = plan.get_layout(), self.context.limits
         if kind.committed() or not is_number(kind):
-            yield self.finding(Kind.CODE, place, "its values are no numbers")
+            yield self.finding(Kind.CODE, place, "its values are not numbers")
             return
         if plan.get_external_count():
-            yield self.finding(Kind.CODE, place, "its values lie in another file (external storage)")
+            yield self.finding(Kind.CODE, place, "its values are in another file (external storage)")
             return
         if layout == h5d.VIRTUAL:
-            yield self.finding(Kind.CODE, place, "its values lie in other datasets (virtual dataset)")
+            yield self.finding(Kind.CODE, place, "its values are in other datasets (virtual dataset)")
             return
         used = [plan.get_filter(number)[0] for number in range(plan.get_nfilters())]
         if used != [one for one in FILTERS if one in used]:
-            yield self.finding(Kind.CODE, place, f"its values are packed by the filters {used}")
+            yield self.finding(Kind.CODE, place, f"its values are compressed by the filters {used}")
             return
         extent = dataset.shape
         chunk = plan.get_chunk() if layout == h5d.CHUNKED else tuple(max(1, side) for side in extent)
@@ -162,7 +162,7 @@ class Structure:
         for number in range(dataset.get_num_chunks()):
             chunk = dataset.get_chunk_info(number)
             if chunk.filter_mask:
-                yield self.finding(Kind.BROKEN, place, "a chunk leaves out a filter")
+                yield self.finding(Kind.BROKEN, place, "a chunk skips a filter")
                 return
             if not unpacks_within(dataset.read_direct_chunk(chunk.chunk_offset)[1], size):
                 yield self.finding(Kind.LIMIT, place, f"a chunk of {chunk.size:,} bytes unpacks to more than {size:,}")

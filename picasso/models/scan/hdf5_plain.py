@@ -67,7 +67,7 @@ class PlainFile:
         if start[8] or start[10] or start[12] or base or driver != NOWHERE:
             raise UnknownStructure
         if end > size:
-            raise self._texts.broken(f"it is cut off: it has {size:,} of {end:,} bytes")
+            raise self._texts.broken(f"it is truncated: it has {size:,} of {end:,} bytes")
         self._messages, self.attributes = self._object(self._root)
         if remembered not in REMEMBERED or (remembered and self._messages.get(TABLE, b"")[:16] != start[80:96]):
             raise UnknownStructure
@@ -76,7 +76,7 @@ class PlainFile:
         """Return the text in an attribute of the root group, or raise Unreadable."""
         attribute = self.attributes[name]
         if not is_text(attribute.type) or count(attribute.space) != 1:
-            raise Unreadable(Kind.BROKEN, f"{self._where}, attribute {name}", "it is no text")
+            raise Unreadable(Kind.BROKEN, f"{self._where}, attribute {name}", "it is not text")
         if attribute.type[0] & 0x0F == STRING:
             return attribute.value[: size_of(attribute.type)].rstrip(b"\0")
         return self._texts.read(*self._texts.place_of(attribute.value, 0))
@@ -98,10 +98,10 @@ class PlainFile:
                     continue
                 seen.add(address)
                 if len(seen) > self._context.limits.members:
-                    raise Unreadable(Kind.LIMIT, self._where, f"the file holds more than {len(seen) - 1:,} objects")
+                    raise Unreadable(Kind.LIMIT, self._where, f"the file contains more than {len(seen) - 1:,} objects")
                 place = f"{path}/{name}"
                 if len(place) > MAX_LETTERS:
-                    raise Unreadable(Kind.LIMIT, self._where, "its groups lie too deep in each other")
+                    raise Unreadable(Kind.LIMIT, self._where, "its groups are nested too deeply")
                 inside, attributes = self._object(address)
                 yield from self._of_attributes(place, attributes)
                 if TABLE in inside:
@@ -150,14 +150,14 @@ class PlainFile:
             start = self._texts.read(node, 8)
             number = int.from_bytes(start[6:], "little")
             if not start.startswith(b"SNOD\x01"):
-                raise self._texts.broken("a group has no members where they should be")
+                raise self._texts.broken("the members of a group are not at their address")
             for at, address, remembered in SYMBOL.iter_unpack(self._texts.read(node + 8, number * SYMBOL.size)):
                 name = names[at : max(at, names.find(b"\0", at))].decode("utf-8", "replace")
                 if remembered not in REMEMBERED or name in known or not name or "/" in name:
                     raise UnknownStructure
                 known.add(name)
                 if len(known) > self._context.limits.members:
-                    raise Unreadable(Kind.LIMIT, self._where, f"a group holds more than {len(known) - 1:,} objects")
+                    raise Unreadable(Kind.LIMIT, self._where, f"a group contains more than {len(known) - 1:,} objects")
                 yield name, address
 
     def _leaves(self, root: int) -> Iterator[int]:
@@ -169,7 +169,7 @@ class PlainFile:
             start = self._texts.read(address, 24)
             level, number = start[5], int.from_bytes(start[6:8], "little")
             if not start.startswith(b"TREE\0") or (expected is not None and level != expected):
-                raise self._texts.broken("the members of a group are not listed where they should be")
+                raise self._texts.broken("the list of a group's members is not at its address")
             # The node alternates keys of 8 bytes and addresses of children.
             below = self._texts.read(address + 24, number * 16 + 8)
             for (child,) in struct.iter_unpack("<8xQ", below[: number * 16]):
@@ -189,7 +189,7 @@ class PlainFile:
                 what = "the attribute is neither text nor numbers"
                 yield Finding(Kind.CODE, f"{self._where}, {shown(f'{place}.{name}')}", what)
             elif number * size_of(attribute.type) > len(attribute.value):
-                raise self._texts.broken("an attribute is shorter than it says")
+                raise self._texts.broken("an attribute is shorter than it declares")
             elif kind == VARIABLE:
                 if size_of(attribute.type) != REFERENCE.size:
                     raise UnknownStructure
@@ -214,7 +214,7 @@ class PlainFile:
             if stored != size or (address == NOWHERE and size):
                 raise UnknownStructure
             if size and address + size > self._size:
-                raise self._texts.broken(f"the values of {shown(place)} do not lie in the file")
+                raise self._texts.broken(f"the values of {shown(place)} are outside the file")
         else:
             raise UnknownStructure
         self._declared += size

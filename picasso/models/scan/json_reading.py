@@ -84,14 +84,14 @@ def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
-        raise Refused(f"the JSON names the key {shown(next(key for key in found if keys.count(key) > 1))} twice")
+        raise Refused(f"the JSON contains the key {shown(next(key for key in found if keys.count(key) > 1))} twice")
     return found
 
 
 def integer(digits: str) -> int:
     """Return an integer of at most 64 bits, or raise Refused."""
     if len(digits) > 21 or abs(int(digits)) > MAX_INTEGER:
-        raise Refused(f"the JSON holds the number {shown(digits)}, which has more than 64 bits")
+        raise Refused(f"the JSON contains the number {shown(digits)}, which has more than 64 bits")
     return int(digits)
 
 
@@ -99,12 +99,12 @@ def number(digits: str) -> float:
     """Return a finite float, or raise Refused."""
     found = float(digits)
     if not math.isfinite(found):
-        raise Refused(f"the JSON holds the number {shown(digits)}, which is too large")
+        raise Refused(f"the JSON contains the number {shown(digits)}, which is too large")
     return found
 
 
 def constant(name: str) -> float:
     """Return plus or minus infinity, which attention masks use; raise Refused for NaN."""
     if name == "NaN":
-        raise Refused("the JSON holds NaN, which is no number")
+        raise Refused("the JSON contains NaN")
     return float(name.replace("Infinity", "inf"))

@@ -45,7 +45,7 @@ def faults(archive: zipfile.ZipFile, stream: IO[bytes], context: Context, where:
     if any(one.kind is not Kind.CODE for one in found):
         return
     if CONFIG not in members or (HDF5 in members) + (NPZ in members) != 1:
-        yield Finding(Kind.BROKEN, where, f"a Keras archive holds {CONFIG} and either {HDF5} or {NPZ}")
+        yield Finding(Kind.BROKEN, where, f"a Keras archive contains {CONFIG} and either {HDF5} or {NPZ}")
         return
     for name in filter(members.__contains__, (CONFIG, METADATA)):
         yield from faults_of_json(archive, members[name], context)
@@ -67,13 +67,13 @@ def faults_of_json(archive: zipfile.ZipFile, info: zipfile.ZipInfo, context: Con
             text = archive.read(info)
         except Exception as error:
             # zipfile and zlib raise undocumented exceptions.
-            raise Unreadable(Kind.BROKEN, name, f"the member can't be unpacked ({type(error).__name__})") from error
+            raise Unreadable(Kind.BROKEN, name, f"the member can't be decompressed ({type(error).__name__})") from error
         document = parse(text, context, name)
     except Unreadable as error:
         yield error.finding
         return
     if not isinstance(document, dict) or (name == CONFIG and not {"class_name", "config"} <= document.keys()):
-        yield Finding(Kind.BROKEN, name, "the JSON describes no Keras model")
+        yield Finding(Kind.BROKEN, name, "the JSON does not describe a Keras model")
     elif name == CONFIG:
         yield from keras_config.judge(document, context, name)
 
@@ -99,14 +99,14 @@ def faults_of_npz(weights: IO[bytes], context: Context) -> Iterator[Finding]:
                 with archive.open(info) as member:
                     dtype, shape = array_header(member.read(MAX_HEADER_LENGTH + 12))
             except Exception as error:
-                raise Unreadable(Kind.BROKEN, where, "it is no array of NumPy") from error
+                raise Unreadable(Kind.BROKEN, where, "it is not a NumPy array") from error
             if not isinstance(dtype, str) or dtype[1:2] not in NUMBERS:
-                yield Finding(Kind.CODE, where, f"its values are no numbers, but of type {shown(dtype)}")
+                yield Finding(Kind.CODE, where, f"its values are not numbers, but of type {shown(dtype)}")
                 continue
             size = math.prod(shape) * int(dtype[2:] or 1)
             total += size
             if size > info.file_size:
-                yield Finding(Kind.BROKEN, where, f"it declares {size:,} bytes and holds {info.file_size:,}")
+                yield Finding(Kind.BROKEN, where, f"it declares {size:,} bytes and contains {info.file_size:,}")
         if total > context.limits.megabytes * 1_000_000:
             yield Finding(Kind.LIMIT, NPZ, f"its arrays take {total:,} bytes")
 
@@ -123,5 +123,5 @@ def array_header(start: bytes) -> tuple[Any, tuple[int, ...]]:
     header = ast.literal_eval(start[8 + width : 8 + width + length].decode("latin1").strip())
     shape = tuple(int(side) for side in header["shape"])
     if min(shape, default=0) < 0:
-        raise ValueError("negative side")
+        raise ValueError("negative dimension")
     return header["descr"], shape

@@ -98,7 +98,7 @@ def scan(path: Path, context: Context) -> Iterator[Finding]:
         yield error.finding
         return
     if not isinstance(document, dict) or not {"class_name", "config"} <= document.keys():
-        yield Finding(Kind.BROKEN, path.name, "the JSON describes no Keras model")
+        yield Finding(Kind.BROKEN, path.name, "the JSON does not describe a Keras model")
         return
     yield from judge(document, context, path.name)
 
@@ -175,7 +175,7 @@ def faults(place: Place, context: Context) -> Iterator[Fault]:
             # Keras would run such a call immediately, while it builds the model.
             yield Kind.CODE, "a call has no tensor among its arguments", ""
         if not is_plain(value.get("vocabulary")):
-            yield Kind.CODE, "the vocabulary is no list of words, but may name a file", ""
+            yield Kind.CODE, "the vocabulary is not a list of words, but may be the name of a file", ""
     elif key in COUNTS and (count := largest(value)) > context.limits.members:
         yield Kind.LIMIT, f"the setting {key} is {count:,}, and {context.limits.members:,} are allowed", ""
     elif key in SIZES and (values := elements(value) ** SIZES[key]) > context.limits.megabytes * VALUES_PER_MEGABYTE:
@@ -222,11 +222,11 @@ def faults_of_object(value: dict[str, Any], context: Context) -> Iterator[Fault]
     kind, config, module = value["class_name"], value.get("config"), value.get("module")
     registered = value.get("registered_name")
     if not isinstance(kind, str) or not isinstance(module, str | None) or not isinstance(registered, str | None):
-        yield Kind.CODE, "a class is named by something else than a text", ""
+        yield Kind.CODE, "the name of a class is not a string", ""
     elif kind in symbols.STRUCTURES:
         dtype = config.get("dtype") if isinstance(config, dict) else None
         if kind in ("__numpy__", "__tensor__") and not (isinstance(dtype, str) and dtype in symbols.DTYPES):
-            yield Kind.CODE, f"a constant has the type {shown(dtype)}, which is no type of numbers", ""
+            yield Kind.CODE, f"a constant has the non-numeric type {shown(dtype)}", ""
     elif kind == "function":
         yield from faults_of_function(config, module, registered, context.known)
     elif kind in symbols.REFUSED_STRUCTURES:
@@ -267,10 +267,10 @@ def faults_of_class(kind: str, config: Any, module: str | None, registered: str 
             yield missing(whole)
     elif package is None:
         foreign = kind in symbols.BARE or is_foreign(module)
-        what = f"the class {shown(kind)} is taken from the module {shown(module)}"
+        what = f"the class {shown(kind)} is imported from the module {shown(module)}"
         yield (Kind.CODE, what, "") if foreign else missing(whole)
     elif kind not in symbols.PACKAGES.get(package, ()):
-        yield Kind.CODE, f"{shown(f'{module}.{kind}')} is no layer, and not known to compute only", ""
+        yield Kind.CODE, f"{shown(f'{module}.{kind}')} is not a layer, and not known to compute only", ""
     elif registered not in (None, kind):
         yield Kind.CODE, f"a class of Keras is registered as {shown(registered)}", ""
 
@@ -287,16 +287,16 @@ def faults_of_function(name: Any, module: str | None, registered: str | None, kn
     """Yield the reasons why a function may not be used, for example that the user has not registered it."""
     package = package_of(module)
     if not isinstance(name, str):
-        yield Kind.CODE, "a function is named by something else than a text", ""
+        yield Kind.CODE, "the name of a function is not a string", ""
     elif name in known or (module == "builtins" and any(one.endswith(f">{name}") for one in known)):
         return
     elif module in (None, "builtins"):
         if name not in symbols.BUILTIN_FUNCTIONS or registered not in (None, "function", name):
             foreign = hasattr(builtins, name)
-            yield (Kind.CODE, f"the function {shown(name)} is one of Python", "") if foreign else missing(name)
+            yield (Kind.CODE, f"the function {shown(name)} is a Python function", "") if foreign else missing(name)
     elif package is None:
         if is_foreign(str(module)) or name in symbols.BUILTIN_FUNCTIONS:
-            yield Kind.CODE, f"the function {shown(name)} is taken from the module {shown(module)}", ""
+            yield Kind.CODE, f"the function {shown(name)} is imported from the module {shown(module)}", ""
         else:
             yield missing(name)
     elif name not in symbols.FUNCTIONS.get(package, ()) or registered not in (None, "function", name):

@@ -37,7 +37,7 @@ def faults_of_stream(stream: IO[bytes], context: Context, where: str) -> Iterato
             place = f"{where}, attribute {name}"
             document = parse(text, context, place)
             if name == CONFIG and (not isinstance(document, dict) or "config" not in document):
-                yield Finding(Kind.BROKEN, place, "the JSON describes no Keras model")
+                yield Finding(Kind.BROKEN, place, "the JSON does not describe a Keras model")
             else:
                 yield from keras_config.judge(document, context, place, trained=name == TRAINING)
     except Unreadable as error:

@@ -61,7 +61,7 @@ REFUSED_LAYERS = {
     "TensorFlowOpLayer": "runs an operation of TensorFlow that the file names",
     "Layer": "is a base class",
     "Wrapper": "is a base class",
-    "InputSpec": "is no layer",
+    "InputSpec": "is not a layer",
     **dict.fromkeys(
         names("""
             AddLoss AddMetric ClassMethod DenseFeatures InstanceMethod InstanceProperty RandomFourierFeatures

@@ -90,7 +90,7 @@ def texts(data: Data, at: int, end: int, numbers: tuple[int, ...]) -> Iterator[t
     for number, kind, start, stop in fields(data, at, end):
         if number in numbers and kind == BYTES:
             if number in seen:
-                raise Broken(f"it holds the field with the number {number} twice")
+                raise Broken(f"it contains field number {number} twice")
             seen.add(number)
             yield number, text(data, start, stop)
 

@@ -82,12 +82,12 @@ class Scan:
     def _count(self) -> None:
         self._fields += 1
         if self._fields > FIELDS_EACH * self._limits.members:
-            raise TooMuch(f"it holds more than {FIELDS_EACH * self._limits.members} entries")
+            raise TooMuch(f"it contains more than {FIELDS_EACH * self._limits.members} entries")
 
     def _member(self) -> None:
         self._members += 1
         if self._members > self._limits.members:
-            raise TooMuch(f"it holds more than {self._limits.members} operations and tensors")
+            raise TooMuch(f"it contains more than {self._limits.members} operations and tensors")
 
     def _take(self, tensor: Tensor) -> None:
         """Count the memory of a tensor, or raise TooMuch."""
@@ -108,13 +108,13 @@ class Scan:
             elif number in said:
                 said[number].append((start, end))
         if not said[7] or version < 1:
-            raise Broken("it holds no graph of ONNX")
+            raise Broken("it contains no ONNX graph")
         if version > NEWEST_IR:
-            raise Broken(f"it has the version {version} of the format, and Picasso reads those up to {NEWEST_IR}")
+            raise Broken(f"it has version {version} of the format; Picasso supports versions up to {NEWEST_IR}")
         for one in said[8]:
             list(self._reader.fields(one, OPSET))
         if said[20]:
-            yield Finding(Kind.CODE, f"{self._path.name}, training_info", "it holds graphs for training it further")
+            yield Finding(Kind.CODE, f"{self._path.name}, training_info", "it contains training graphs")
         for one in said[25]:
             self._declare(one)
         for name, one in self._functions.items():
@@ -129,10 +129,10 @@ class Scan:
         said = {n: self._reader.text(a, b) for n, _, a, b in self._reader.fields(span, FUNCTION) if n in (1, 10, 13)}
         name = (said.get(10, ""), said.get(1, ""), said.get(13, ""))
         if name in self._functions:
-            raise Broken(f"it holds the function {shown(name[1])} twice")
+            raise Broken(f"it contains the function {shown(name[1])} twice")
         if is_runtimes(name[0]) and name[1] not in ALLOWED.get(name[0], ()):
             # The runtime might run its own operation of this name instead.
-            raise Broken(f"its function {shown(name[1])} is of a domain that belongs to ONNX or its runtime")
+            raise Broken(f"the function {shown(name[1])} is in a domain of ONNX or its runtime")
         self._functions[name] = span
 
     def _function(self, name: Function, span: Span) -> Iterator[Finding]:
@@ -175,7 +175,7 @@ class Scan:
         calls = self._calls.get(None, Counter())
         whole = self._own[None] + sum(times * total[one] for one, times in calls.items())
         if max([whole, *total.values()]) > self._limits.members:
-            raise TooMuch(f"its functions become more than {self._limits.members} operations")
+            raise TooMuch(f"its functions expand to more than {self._limits.members} operations")
         if max(depth.values(), default=0) > DEEPEST:
             raise Broken(f"its functions are nested in more than {DEEPEST} levels")
 
@@ -208,7 +208,7 @@ class Scan:
             return
         for shape in self._types(kind, 0):
             if shape is None:
-                yield Finding(Kind.CODE, place, "it is of an opaque type, which only custom code can read")
+                yield Finding(Kind.CODE, place, "it has an opaque type, which only custom code can read")
                 return
             if sizes:
                 sizes.takes(name, shape)
@@ -267,7 +267,7 @@ class Scan:
             return passes, []
         repeats, endless = self._repeats(node, sizes)
         if endless or passes * repeats > MAX_PASSES:
-            return passes, [Finding(Kind.CODE, place, f"the loop may run more than {MAX_PASSES:,} times, or for ever")]
+            return passes, [Finding(Kind.CODE, place, f"the loop may run more than {MAX_PASSES:,} times or forever")]
         return passes * repeats, []
 
     def _attribute(self, attribute: Attribute, node: Node, place: str, sizes: Sizes) -> Iterator[Finding]:
@@ -281,7 +281,7 @@ class Scan:
         for one in attribute.sparse:
             yield from self._sparse(one, where)
         if any(None in self._types(one, 0) for one in attribute.types):
-            yield Finding(Kind.CODE, where, "it names an opaque type, which only custom code can read")
+            yield Finding(Kind.CODE, where, "it uses an opaque type, which only custom code can read")
 
     def _called(self, node: Node) -> Function | None:
         """Return the function in the file that a node calls, or None for an operation."""
@@ -319,7 +319,7 @@ class Scan:
             return
         location = said.get("location", "")
         if (wrong := misplaced(self._path, location)) is not None:
-            yield Finding(Kind.CODE, where, f"its values lie in {shown_path(location)}, {wrong}")
+            yield Finding(Kind.CODE, where, f"its values are in {shown_path(location)}, {wrong}")
             return
         size = (self._path.parent / location).stat().st_size
         try:
@@ -328,7 +328,7 @@ class Scan:
             raise Broken("the offset or length of its values is not a number") from None
         length = tensor.bytes if length == -1 else length
         if offset < 0 or length != tensor.bytes or offset + length > size or tensor.type not in RAW:
-            raise Broken(f"its values do not lie in {shown(location)}, which has {size} bytes")
+            raise Broken(f"its values are outside {shown(location)}, which has {size} bytes")
 
 
 # The types whose values can be in an external file.
@@ -350,7 +350,7 @@ def refused(node: Node) -> str:
     name = shown(node.operation)
     if node.domain in ALLOWED:
         return f"the operation {name} is not among those that Picasso runs untrusted"
-    return f"the operation {name} of the domain {shown(node.domain)} is code that the file does not hold"
+    return f"the operation {name} of the domain {shown(node.domain)} is code that is not in the file"
 
 
 def misplaced(model: Path, location: str) -> str | None:
@@ -366,18 +366,18 @@ def misplaced(model: Path, location: str) -> str | None:
         or location in (".", "..")
         or any(letter in "/\\:" or not letter.isprintable() for letter in location)
     ):
-        return "which is no name of a file beside the model"
+        return "which is not the name of a file beside the model"
     file = model.parent / location
     try:
         target = file.resolve(strict=True)
         found = target.stat()
     except (OSError, RuntimeError):
-        return "which is not there"
+        return "which does not exist"
     # The model itself may be a link into a cache that contains the external files.
     if target.parent not in (model.parent.resolve(), model.resolve().parent):
-        return "a link that leads out of the folder of the model"
+        return "a link to a place outside the model's folder"
     if not stat.S_ISREG(found.st_mode):
-        return "which is no plain file"
+        return "which is not a regular file"
     if found.st_nlink > 1:
-        return "which is the same file as another one (a hard link)"
+        return "which is a hard link to another file"
     return None

@@ -135,10 +135,10 @@ class Reader:
         for number, kind, start, end in fields(self._data, *span):
             self._count()
             if kind not in known.get(number, ()):
-                raise Broken(f"it holds a field with the number {number} that the format does not have there")
+                raise Broken(f"it contains field number {number}, which the format does not allow there")
             if number not in repeated:
                 if number in seen:
-                    raise Broken(f"it holds the field with the number {number} twice")
+                    raise Broken(f"it contains field number {number} twice")
                 seen.add(number)
             yield number, kind, start, end
 
@@ -175,7 +175,7 @@ class Reader:
             elif number == 5:
                 one = self.attribute((start, end))
                 if one.name in node.attributes:
-                    raise Broken("an operation has one attribute twice")
+                    raise Broken("an operation has duplicate attributes")
                 node.attributes[one.name] = one
         return node
 
@@ -221,11 +221,11 @@ class Reader:
         check_sides(shape)
         (_, kind, _), (_, *name), (_, outside, _) = (said.get(n, [(0, 0, 0)])[0] for n in (2, 8, 14))
         if outside not in (0, 1):
-            raise Broken(f"where the values of a tensor lie is said by the unknown number {outside}")
+            raise Broken(f"the location of a tensor's values has the unknown number {outside}")
         if kind != STRING and kind not in BITS:
             raise Broken(f"a tensor has the unknown type {kind}")
         if 3 in said:
-            raise Broken("a tensor lies in segments, which no runtime reads")
+            raise Broken("a tensor is stored in segments, which no runtime supports")
         found = Tensor(self.text(*name), kind, tuple(shape))
         if outside == 1:
             return found._replace(external=self._external([(start, end) for _, start, end in said.get(13, ())]))
@@ -239,7 +239,7 @@ class Reader:
         """Return the properties of the external data of a tensor."""
         pairs = [self.pair(span) for span in spans]
         if len(dict(pairs)) < len(pairs):
-            raise Broken("a tensor says twice where its values lie")
+            raise Broken("a tensor specifies the location of its values twice")
         return dict(pairs)
 
     def _with_values(self, tensor: Tensor, raw: Span | None, parts: list[tuple[int, int, int]]) -> Tensor:
@@ -297,7 +297,7 @@ def check_sides(shape: list[int]) -> None:
     if len(shape) > MAX_SIDES:
         raise Broken("a tensor has too many dimensions")
     if any(side < 0 for side in shape):
-        raise Broken("a tensor has a negative side")
+        raise Broken("a tensor has a negative dimension")
 
 
 def check(tensor: Tensor, raw: Span | None, lengths: dict[int, int]) -> None:
@@ -305,7 +305,7 @@ def check(tensor: Tensor, raw: Span | None, lengths: dict[int, int]) -> None:
     count = product(tensor.shape)
     if raw is not None:
         if lengths or tensor.type == STRING or raw[1] - raw[0] != tensor.bytes:
-            raise Broken("a tensor has another size than its shape says")
+            raise Broken("the size of a tensor does not match its shape")
         return
     number = FIELD.get(tensor.type, 5)
     if set(lengths) - {number}:
@@ -320,4 +320,4 @@ def check(tensor: Tensor, raw: Span | None, lengths: dict[int, int]) -> None:
         packed = max(1, 8 // BITS[tensor.type])
         fits = -(-count // packed) <= stored <= 10 * count
     if not fits:
-        raise Broken("a tensor has another size than its shape says")
+        raise Broken("the size of a tensor does not match its shape")

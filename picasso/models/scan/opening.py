@@ -39,7 +39,7 @@ def judged(file: Path, what: str, context: Context, judge: Judge) -> Iterator[Fi
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 yield from judge(data, len(data))
     except Broken as error:
-        yield Finding(Kind.BROKEN, file.name, f"it is no {what}: {error}")
+        yield Finding(Kind.BROKEN, file.name, f"it is not a {what}: {error}")
     except TooLarge as error:
         yield Finding(Kind.LIMIT, file.name, str(error))
     except OSError as error:

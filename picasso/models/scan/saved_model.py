@@ -45,12 +45,12 @@ def scan(path: Path, context: Context) -> Iterator[Finding]:
             yield from misplaced(folder, found)
             yield from costs(found.graph, size, context.limits, WHERE)
         if not graphs:
-            raise Broken("it holds no graph")
+            raise Broken("it contains no graph")
 
     yield from judged(file, "SavedModel", context, content)
     index = folder / "variables" / "variables.index"
     if index.parent.exists() and index.parent.resolve().parent != folder.resolve():
-        yield Finding(Kind.CODE, "variables", "the folder is a link that leads out of the model's folder")
+        yield Finding(Kind.CODE, "variables", "the folder is a link to a place outside the model's folder")
     elif index.exists():
         yield from bundle.scan(index.with_suffix(""), context, file)
 
@@ -73,7 +73,7 @@ def misplaced(folder: Path, found: MetaGraph) -> Iterator[Finding]:
         place = f"asset {shown_path(name)}{WHERE}"
         parts = (*PurePosixPath(name).parts, *PureWindowsPath(name).parts)
         if not name or ".." in parts or PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
-            yield Finding(Kind.CODE, place, "its name leads out of the folder of the model")
+            yield Finding(Kind.CODE, place, "its name is a path outside the model's folder")
             continue
         if "://" in name or "\0" in name:
             yield Finding(Kind.CODE, place, "its name is an address")
@@ -81,4 +81,4 @@ def misplaced(folder: Path, found: MetaGraph) -> Iterator[Finding]:
         file = folder / "assets" / name
         beside = file.resolve().parent == (folder / FILE).resolve().parent
         if file.exists() and not beside and not file.resolve().is_relative_to(folder.resolve()):
-            yield Finding(Kind.CODE, place, "it is a link that leads out of the folder of the model")
+            yield Finding(Kind.CODE, place, "it is a link to a place outside the model's folder")

@@ -67,12 +67,12 @@ class Scan:
     def _count(self, entries: int) -> None:
         self._counted += entries
         if self._counted > FIELDS_EACH * self._limits.members:
-            raise TooMuch(f"it holds more than {FIELDS_EACH * self._limits.members} entries")
+            raise TooMuch(f"it contains more than {FIELDS_EACH * self._limits.members} entries")
 
     def _member(self) -> None:
         self._members += 1
         if self._members > self._limits.members:
-            raise TooMuch(f"it holds more than {self._limits.members} operations and tensors")
+            raise TooMuch(f"it contains more than {self._limits.members} operations and tensors")
 
     def _allowed(self) -> int:
         return self._limits.megabytes * 1_000_000
@@ -82,11 +82,11 @@ class Scan:
     def _model(self) -> Iterator[Finding]:
         model = root(self._data, MODEL, self._count)
         if model.number(4, "<I") != 3:
-            raise Broken(f"it has the version {model.number(4, '<I')} of the format, and Picasso reads version 3")
+            raise Broken(f"it has version {model.number(4, '<I')} of the format; Picasso supports version 3")
         for code in model.tables(6, OPERATION_CODE):
             yield from self._operation_code(code)
         if model.span(20, 4) is not None or model.span(22, 4) is not None:
-            yield Finding(Kind.CODE, self._name, "the values of its tensors lie in other files")
+            yield Finding(Kind.CODE, self._name, "the values of its tensors are in other files")
         for buffer in model.tables(12, BUFFER):
             self._member()
             self._buffers.append(self._buffer(buffer))
@@ -97,10 +97,10 @@ class Scan:
             graphs.append(found)
             yield from self._graph(graph, found, f", graph {index}" if index else "")
         if not graphs:
-            raise Broken("it holds no graph")
+            raise Broken("it contains no graph")
         for one in model.tables(18, SIGNATURE):
             if one.number(12, "<I") >= len(graphs):
-                raise Broken("a signature names a graph that is not there")
+                raise Broken("a signature refers to a graph that does not exist")
         yield from self._runs(graphs)
 
     def _rest(self, model: Table) -> None:
@@ -110,7 +110,7 @@ class Scan:
         for one in model.tables(16, METADATA):
             one.text(4)
             if one.number(6, "<I") >= max(1, len(self._buffers)):
-                raise Broken("its metadata names a buffer that is not there")
+                raise Broken("its metadata refers to a buffer that does not exist")
         for one in model.tables(18, SIGNATURE):
             one.text(8)
             for slot in (4, 6):
@@ -124,7 +124,7 @@ class Scan:
         custom = code.text(6)
         if number == CUSTOM:
             kind = "an operation of TensorFlow (Flex)" if custom.startswith("Flex") else "a custom operation"
-            yield Finding(Kind.CODE, f"operation {shown(custom)}", f"it is {kind}, code that the file does not hold")
+            yield Finding(Kind.CODE, f"operation {shown(custom)}", f"it is {kind}, code that is not in the file")
         elif name not in ALLOWED:
             label = shown(name or f"number {number}")
             what = f"the operation {label} is not among those that Picasso runs untrusted"
@@ -136,7 +136,7 @@ class Scan:
         # In files larger than 2 GB, the values are stored after the tables.
         if offset > 1:
             if offset + size > len(self._data):
-                raise Broken("the values of a tensor lie outside of the file")
+                raise Broken("the values of a tensor are outside the file")
             return offset, size
         return found if found and found[1] else None
 
@@ -159,29 +159,29 @@ class Scan:
 
     def _within(self, numbers: tuple[int, ...], tensors: list[Tensor], least: int) -> None:
         if any(not least <= number < len(tensors) for number in numbers):
-            raise Broken("it names a tensor that is not there")
+            raise Broken("it refers to a tensor that does not exist")
 
     def _tensor(self, table: Table, where: str) -> tuple[Tensor, list[Finding]]:
         """Return the description of a tensor, and the findings about it."""
         shape, kind, buffer = table.numbers(4, "<i"), table.number(6, "<b"), table.number(8, "<I")
         table.text(10)
         if len(shape) > MAX_SIDES or any(side < 0 for side in shape):
-            raise Broken("it has an impossible shape")
+            raise Broken("it has an invalid shape")
         if kind not in BITS or buffer >= max(1, len(self._buffers)):
-            raise Broken("it has an unknown type, or values that are not there")
+            raise Broken("it has an unknown type, or missing values")
         self._quantization(table.table(12, QUANTIZATION))
         sparse = self._sparsity(table.table(16, SPARSITY))
         for one in table.tables(22, VARIANT):
             one.numbers(4, "<i")
         if len(table.numbers(18, "<i")) > MAX_SIDES:
-            raise Broken("it has an impossible shape")
+            raise Broken("it has an invalid shape")
         stored = self._buffers[buffer] if buffer < len(self._buffers) else None
         size = -(-product(shape) * BITS[kind] // 8)
         findings = []
         if table.number(24, "<I"):
-            findings.append(Finding(Kind.CODE, where, "its values lie in another file"))
+            findings.append(Finding(Kind.CODE, where, "its values are in another file"))
         if stored is not None and not sparse and BITS[kind] and stored[1] != size:
-            raise Broken(f"its shape says {size} bytes, and it holds {stored[1]}")
+            raise Broken(f"its shape requires {size} bytes, and it has {stored[1]}")
         if stored is not None:
             self._bytes += max(size, stored[1])
         if max(size, self._bytes) > self._allowed():
@@ -227,7 +227,7 @@ class Scan:
     def _operation(self, table: Table, tensors: list[Tensor], graph: Graph, where: str) -> Iterator[Finding]:
         code = table.number(4, "<I")
         if code >= len(self._codes):
-            raise Broken("it names a kind of operation that is not there")
+            raise Broken("it refers to an operator code that does not exist")
         number = self._codes[code]
         name = NAMES[number] if 0 <= number < len(NAMES) else ""
         inputs, outputs = table.numbers(6, "<i"), table.numbers(8, "<i")
@@ -240,7 +240,7 @@ class Scan:
         graph.given.update(outputs)
         options = self._options(table)
         if table.number(22, "<Q") + table.number(24, "<Q") > len(self._data):
-            raise Broken("its options lie outside of the file")
+            raise Broken("its options are outside the file")
         if name in RUNNING:
             chosen = tuple(options.number(slot, "<i") if options else 0 for slot in RUNNING[name])
             graph.runs.append((name, chosen))
@@ -253,7 +253,7 @@ class Scan:
     def _options(self, table: Table) -> Table | None:
         """Return the options of an operation after checking their offsets."""
         if table.number(26, "<B") or table.table(28, LAST_OPTION) is not None:
-            raise Broken("its options are those of an operation that Picasso does not run")
+            raise Broken("its options belong to an operation that Picasso does not run")
         options = table.table(12, LAST_OPTION)
         if options is not None:
             for slot, size in VECTORS.get(table.number(10, "<B"), ()):
@@ -268,7 +268,7 @@ class Scan:
         for graph in graphs:
             for name, chosen in graph.runs:
                 if any(not 0 <= one < len(graphs) for one in chosen):
-                    raise Broken("it runs a graph that is not there")
+                    raise Broken("it calls a graph that does not exist")
                 if name == "WHILE" and endless(*(graphs[one] for one in chosen)):
                     yield Finding(Kind.CODE, f"graph {chosen[0]}, the condition of a loop", "the loop never ends")
         # Each iteration computes the depths of the graphs that only run graphs of known depth.
@@ -279,7 +279,7 @@ class Scan:
                 if index not in depths and own <= depths.keys():
                     depths[index] = 1 + max((depths[one] for one in own), default=0)
             if len(depths) == before:
-                raise Broken("a graph runs itself")
+                raise Broken("a graph calls itself")
             if max(depths.values()) > DEEPEST:
                 raise Broken(f"its graphs are nested in more than {DEEPEST} levels")
 

@@ -41,7 +41,7 @@ def varint(data: Data, at: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return value & 0xFFFF_FFFF_FFFF_FFFF, at
         shift += 7
-    raise Broken("a number does not end")
+    raise Broken("a varint does not end")
 
 
 def fields(data: Data, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
@@ -66,7 +66,7 @@ def fields(data: Data, at: int, end: int) -> Iterator[tuple[int, int, int, int]]
             tag, at = varint(data, at - 1, end)
         kind, number = tag & 7, tag >> 3
         if not 0 < number < MAX_FIELDS or kind not in KINDS:
-            raise Broken("it holds a kind of field that no writer produces")
+            raise Broken("it contains an unsupported wire type")
         start, length = at, KINDS[kind]
         if length < 0:
             length, start = varint(data, at, end)
@@ -76,7 +76,7 @@ def fields(data: Data, at: int, end: int) -> Iterator[tuple[int, int, int, int]]
             continue
         at = start + length
         if at > end:
-            raise Broken("it is cut off")
+            raise Broken("it is truncated")
         yield number, kind, start, at
 
 
@@ -89,7 +89,7 @@ def text(data: Data, start: int, end: int) -> str:
     try:
         return str(data[start:end], "utf-8")
     except UnicodeDecodeError:
-        raise Broken("a name is no text") from None
+        raise Broken("a name is not valid UTF-8") from None
 
 
 def signed(value: int) -> int:
@@ -104,7 +104,7 @@ def choice(value: int) -> int:
         Broken: it is too large, so that libraries would interpret it differently.
     """
     if value >= MAX_CHOICES:
-        raise Broken("a type is given by a number that none has")
+        raise Broken("a type has an unknown number")
     return value
 
 
@@ -126,11 +126,11 @@ def message(
     seen = set()
     for number, kind, start, stop in fields(data, at, end):
         if number not in known:
-            raise Broken(f"it holds a field with the number {number}, which is unknown")
+            raise Broken(f"it contains the unknown field number {number}")
         if known[number] != kind:
-            raise Broken(f"its field with the number {number} is of the wrong kind")
+            raise Broken(f"its field number {number} has the wrong type")
         if number not in repeated:
             if number in seen:
-                raise Broken(f"it holds the field with the number {number} twice")
+                raise Broken(f"it contains field number {number} twice")
             seen.add(number)
         yield number, start, stop

@@ -103,17 +103,17 @@ def faults(archive: zipfile.ZipFile, stream: IO[bytes], context: Context, where:
     for info in archive.infolist():
         place = f"member {shown(info.filename)}, {where}"
         if info.filename.casefold() in seen:
-            yield Finding(Kind.BROKEN, place, "the archive has two members of one name")
+            yield Finding(Kind.BROKEN, place, "the archive has two members with the same name")
         seen.add(info.filename.casefold())
         if is_outside(info):
-            yield Finding(Kind.CODE, place, "the name of the member leads out of the archive's folder")
+            yield Finding(Kind.CODE, place, "the name of the member is a path outside the archive")
         mode = info.external_attr >> 16
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
             yield Finding(Kind.CODE, place, "the member is a link or a device")
         if info.flag_bits & ENCRYPTED:
             yield Finding(Kind.BROKEN, place, "the member is encrypted")
         elif info.compress_type not in METHODS:
-            yield Finding(Kind.BROKEN, place, "the member is packed by another method than Keras uses")
+            yield Finding(Kind.BROKEN, place, "the member is compressed by a method that Keras does not use")
     yield from faults_of_sizes(archive, context, where)
     yield from faults_of_places(archive, stream, where)
 
@@ -149,7 +149,7 @@ def faults_of_places(archive: zipfile.ZipFile, stream: IO[bytes], where: str) ->
     for info in sorted(archive.infolist(), key=lambda info: info.header_offset, reverse=True):
         start = content_start(info, stream)
         if start is None:
-            what = "what stands before the member contradicts the list of members"
+            what = "the local header of the member contradicts the central directory"
             yield Finding(Kind.BROKEN, f"member {shown(info.filename)}, {where}", what)
         elif start + info.compress_size > end:
             yield Finding(Kind.BROKEN, f"member {shown(info.filename)}, {where}", "the member overlaps another")
@@ -194,6 +194,6 @@ def content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, stream: IO[bytes], 
     except Exception as error:
         # zipfile and zlib raise undocumented exceptions.
         unpacked.close()
-        raise Unreadable(Kind.BROKEN, where, f"the member can't be unpacked ({type(error).__name__})") from error
+        raise Unreadable(Kind.BROKEN, where, f"the member can't be decompressed ({type(error).__name__})") from error
     unpacked.seek(0)
     return unpacked

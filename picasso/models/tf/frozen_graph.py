@@ -196,7 +196,7 @@ def importer(
         if missing:
             values = remedies.argument("constant_feeds", dict.fromkeys(missing, 1.0))
             raise ModelError(
-                f"{label} needs more than an image: give a value for {', '.join(missing)}, such as {values}.",
+                f"{label} requires more than an image. Specify a value for {', '.join(missing)}: {values}.",
                 field="constant_feeds",
             )
         return images, output
@@ -224,7 +224,7 @@ def known_shape(described: Any, given: Sequence[int] | None, learned: Sequence[i
     if described.rank is None or (described.rank == 4 and not known):
         how = remedies.argument("input_shape", [224, 224, 3])
         raise ModelError(
-            f"The input of {label} has no known size; say its height, width and channels, such as {how}, or override "
+            f"The input of {label} has no known size. Specify its height, width and channels: {how}; or override "
             "preprocess() in a model class.",
             field="input_shape",
         )
@@ -239,8 +239,8 @@ def find_tensor(graph: Any, key: str, name: str) -> Any:
         kinds = ("Softmax", "Sigmoid") if key == "tf_predict_var" else PLACEHOLDERS
         tensors = [operation.outputs[0] for operation in graph.get_operations() if operation.type in kinds]
         likely = [tensor.name for tensor in tensors if key != "tf_input_var" or tensor.shape.rank in (None, 4)]
-        hint = f"likely ones are {', '.join(likely)}" if likely else "name it as operation:0"
-        raise ModelError(f"{key} = {name!r} is no tensor of this graph; {hint}.", field=key) from error
+        hint = f"likely ones are {', '.join(likely)}" if likely else "specify it as operation:0"
+        raise ModelError(f"{key} = {name!r} is not a tensor of this graph; {hint}.", field=key) from error
 
 
 def guess_input(graph: Any, feeds: Mapping[str, Any], label: str) -> str:
@@ -276,8 +276,8 @@ def guess_output(graph: Any, label: str) -> str:
     listed = ", ".join(f"{name} {shape}" for name, shape in itertools.islice(likely.items(), MAX_LISTED)) or "none"
     how = remedies.argument("tf_predict_var", next(iter(likely), "operation:0"))
     raise ModelError(
-        f"{label} has no single tensor that could hold the class scores; likely ones are: {listed}. Name the right "
-        f"one, such as {how}.",
+        f"{label} has no single tensor that could hold the class scores; likely ones are: {listed}. Specify the "
+        f"right one: {how}.",
         field="tf_predict_var",
     )
 
@@ -302,4 +302,4 @@ def only(names: Sequence[str], key: str, what: str, label: str) -> str:
         return names[0]
     found = f"has {len(names)} {what} ({', '.join(names)})" if names else f"has no {what}"
     how = remedies.argument(key, names[0] if names else "operation:0")
-    raise ModelError(f"{label} {found}; name the right tensor, such as {how}.", field=key)
+    raise ModelError(f"{label} {found}; specify the right tensor: {how}.", field=key)

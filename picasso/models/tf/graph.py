@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 # The maximum difference between the probabilities and those computed from the scores that were found.
 TOLERANCE = 1e-3
 STAND_IN = (
-    "No softmax or sigmoid was found whose input gives the output, so {what} stand in for logits: gradients fade where "
-    "the model is certain."
+    "No softmax or sigmoid was found whose input gives the output, so {what} are used instead of logits: gradients "
+    "vanish where the model is certain."
 )
 
 
@@ -171,7 +171,7 @@ class Graph:
         """
         operations = {operation.type for operation in self._wrapped.graph.get_operations()}
         if not operations & RECTIFIERS.keys():
-            raise ModelError(f"{self._label} has no rectifiers (ReLU), which guided backpropagation is about.")
+            raise ModelError(f"{self._label} has no rectifiers (ReLU), which guided backpropagation requires.")
         return Graph(self._build, self._label, self._known, settled=self._settled, guided=True)
 
     def incremental(self) -> Incremental:
@@ -202,15 +202,15 @@ class Graph:
         self._bounded = input_values.bounded_to(self._input)
         shape, answered = self._input.shape, self._answered.shape
         if shape.rank != 4 or None in shape.as_list()[1:]:
-            raise ModelError(f"{self._label} must take one input of shape (N, H, W, C), but takes {shape}.")
+            raise ModelError(f"{self._label} must have one input of shape (N, H, W, C), but has {shape}.")
         self.input_shape: Shape = tuple(shape.as_list()[1:])
         self.fixed_batch: int | None = shape[0]
         count = None if answered.rank is None else outputs.class_count(answered.as_list(), self.fixed_batch)
         if count is None or not self._answered.dtype.is_floating:
             kind = "" if self._answered.dtype.is_floating else f" of type {self._answered.dtype.name}"
             raise ModelError(
-                f"{self._label} must answer class scores of shape (N, K), but answers {answered}{kind}: Picasso shows "
-                "classifiers."
+                f"{self._label} must return class scores of shape (N, K), but returns {answered}{kind}. Picasso "
+                "supports only classifiers."
             )
         self._count = count
 
@@ -219,7 +219,7 @@ class Graph:
         try:
             found = self._range()
         except Exception:
-            log.warning("the operations of %s can't be followed", self._label, exc_info=True)
+            log.warning("the operations of %s can't be analyzed", self._label, exc_info=True)
             found = None
         images = outputs.probes(self.input_shape)[list(outputs.needed(found, said, self._count))]
         tensors = [self._values, *([self._scores.probabilities] if self._scores else [])]

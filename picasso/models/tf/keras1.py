@@ -21,7 +21,7 @@ def convert(document: dict[str, Any]) -> Any:
     layers = described["layers"] if isinstance(described, dict) else described
     shape = layers[0]["config"].get("batch_input_shape") if layers else None
     if not shape:
-        raise ModelError("The architecture of Keras 1 does not say the shape of its input.")
+        raise ModelError("The architecture of Keras 1 does not specify its input shape.")
     converted = [keras.Input(batch_shape=tuple(shape)), *(layer(one["class_name"], one["config"]) for one in layers)]
     return keras.Sequential(converted)
 

@@ -85,7 +85,7 @@ def check_ending(file: Path) -> None:
     if file.suffix != file.suffix.lower():
         name = file.with_suffix(file.suffix.lower()).name
         raise ModelError(
-            f"Keras knows the ending {file.suffix.lower()} in small letters only: rename {file.name} to {name}."
+            f"Keras supports the suffix {file.suffix.lower()} only in lower case: rename {file.name} to {name}."
         )
 
 
@@ -104,9 +104,11 @@ def check_content(file: Path) -> None:
     if not found:
         raise ModelError(f"{file.name} is not a Keras model: it is neither a .keras nor an .h5 file.")
     if found == ".keras" and not zipfile.is_zipfile(file):
-        raise ModelError(f"{file.name} is cut off: it begins like a .keras file and has no end; copy it again.")
+        raise ModelError(
+            f"{file.name} is truncated: it begins as a .keras file, but its end is missing; copy it again."
+        )
     if found != promised:
-        raise ModelError(f"{file.name} holds a {found} file; rename it to {file.with_suffix(found).name}.")
+        raise ModelError(f"{file.name} contains a {found} file; rename it to {file.with_suffix(found).name}.")
 
 
 def from_architecture(
@@ -129,7 +131,7 @@ def build(architecture: Path, weights: Path, custom_objects: Objects | None, tru
     """Return the model of a JSON file, with random weights; their size is limited by that of the file of weights."""
     document = decoded(architecture)
     if document is None:
-        raise ModelError(f"{architecture.name} describes no Keras model; write it with model.to_json().")
+        raise ModelError(f"{architecture.name} doesn't describe a Keras model; write it with model.to_json().")
     generation = generation_of(document)
     # The compile configuration may refer to functions that are missing; whole models are read without it too.
     document.pop("compile_config", None)
@@ -228,13 +230,13 @@ def unreadable(file: Path, error: Exception) -> ModelError:
         )
     if holds_weights_only(error):
         return ModelError(
-            f"{file.name} holds weights only. Put the architecture beside it as JSON (model.to_json()) and name the "
-            ".json as the model, or save the whole model."
+            f"{file.name} contains only weights. Put the architecture beside it as JSON (model.to_json()) and specify "
+            "the .json as the model, or save the whole model."
         )
     if (own := missing_class(error)) in keras_symbols.OPERATIONS:
         return ModelError(
-            f"{file.name} uses {own}, an operation of keras.ops, which Keras can't read from a file of this kind: save "
-            "the whole model as .keras."
+            f"{file.name} uses {own}, an operation of keras.ops, which Keras can't read from a file in this format: "
+            "save the whole model as .keras."
         )
     if own:
         return ModelError(

@@ -70,7 +70,7 @@ with held_back():
     try:
         import keras
     except ValueError as error:
-        unusable = f"Keras refuses the settings in its file keras.json: {reason(error)}."
+        unusable = f"Keras does not accept the settings in its file keras.json: {reason(error)}."
     else:
         import tensorflow as tf
         from tensorflow.core.protobuf import saved_model_pb2

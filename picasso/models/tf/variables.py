@@ -59,7 +59,7 @@ def values(graph: Any, prefix: Path, names: Collection[str], label: str) -> dict
         named = (Source(key) for key in (shared, name) if key and reader.has_tensor(key))
         source = found.get(name) or next(named, None)
         if source is None or not reader.has_tensor(source.key):
-            raise ModelError(f"The checkpoint of {label} holds no value of the variable {name}.")
+            raise ModelError(f"The checkpoint of {label} contains no value for the variable {name}.")
         read[name] = part_of(reader.get_tensor(source.key), source.part)
     return read
 

@@ -39,7 +39,7 @@ def budget(library: Any, limits: Limits, *files: Path) -> Iterator[None]:
         taken += math.prod(side for side in shape if side) * BYTES_PER_VALUE
         if taken > allowed:
             raise ModelError(
-                f"{files[0].name} was not loaded: its layers make weights of more than {allowed / 1e6:,.0f} MB, and "
+                f"{files[0].name} was not loaded: its layers create weights of more than {allowed / 1e6:,.0f} MB, and "
                 f"the file has {size / 1e6:,.1f} MB. To allow more: {remedies.setting('MODEL_MB')}."
             )
         return original(self, *arguments, **options)

@@ -179,7 +179,7 @@ CONFIGURATIONS = [
     ),
     archive("system", 'module "os"', lambda _: model(layer("Activation", activation=function("os", "system")))),
     archive(
-        "eval", '"eval" is one of Python', lambda _: model(layer("Dense", activation=function("builtins", "eval")))
+        "eval", '"eval" is a Python function', lambda _: model(layer("Dense", activation=function("builtins", "eval")))
     ),
     archive(
         "process", 'module "subprocess"', lambda outside: model(layer("Popen", "subprocess", args=f"touch {outside}"))
@@ -311,7 +311,7 @@ CONFIGURATIONS = [
         twice=True,
     ),
     architecture("system_as_json", 'module "os"', lambda _: layer("system", "os", command="touch x")),
-    architecture("no_model", "describes no Keras model", lambda _: {"class_name": "Dense"}, "broken"),
+    architecture("no_model", "does not describe a Keras model", lambda _: {"class_name": "Dense"}, "broken"),
 ]
 
 
@@ -361,24 +361,32 @@ def npy(described: str, values: bytes = b"") -> bytes:
 
 ZEROS = bytes(60_000_000)
 ARCHIVES = [
-    zipped("member_outside", "code", "leads out of the archive", with_member("assets/../../escaped")),
-    zipped("member_absolute", "code", "leads out of the archive", with_member("/escaped")),
-    zipped("member_backslash", "code", "leads out of the archive", with_member("assets\\..\\..\\escaped")),
-    zipped("member_drive", "code", "leads out of the archive", with_member("assets/C:escaped")),
+    zipped("member_outside", "code", "is a path outside the archive", with_member("assets/../../escaped")),
+    zipped("member_absolute", "code", "is a path outside the archive", with_member("/escaped")),
+    zipped("member_backslash", "code", "is a path outside the archive", with_member("assets\\..\\..\\escaped")),
+    zipped("member_drive", "code", "is a path outside the archive", with_member("assets/C:escaped")),
     zipped("member_link", "code", "a link or a device", with_member("assets/vocabulary.txt", stat.S_IFLNK | 0o777)),
-    zipped("member_code", "code", "no part of a Keras archive", with_member("sitecustomize.py")),
+    zipped("member_code", "code", "does not belong to a Keras archive", with_member("sitecustomize.py")),
     zipped(
-        "member_twice", "broken", "two members of one name", lambda _: packed([*members(FINE), ("Config.json", b"{}")])
+        "member_twice",
+        "broken",
+        "two members with the same name",
+        lambda _: packed([*members(FINE), ("Config.json", b"{}")]),
     ),
     zipped(
         "member_encrypted", "broken", "encrypted", lambda _: patched(packed(members(FINE)), b"PK\x01\x02", 8, b"\1\0")
     ),
-    zipped("member_packed_oddly", "broken", "another method", lambda _: packed(members(FINE), zipfile.ZIP_LZMA)),
+    zipped(
+        "member_packed_oddly",
+        "broken",
+        "by a method that Keras does not use",
+        lambda _: packed(members(FINE), zipfile.ZIP_LZMA),
+    ),
     zipped(
         "member_lies", "broken", "contradicts", lambda _: patched(packed(members(FINE)), b"PK\x01\x02", 24, b"\1\0\0\0")
     ),
     zipped("members_overlap", "broken", "overlaps another", overlapping),
-    zipped("no_weights", "broken", "holds config.json and either", lambda _: packed(members(FINE)[:2])),
+    zipped("no_weights", "broken", "contains config.json and either", lambda _: packed(members(FINE)[:2])),
     zipped("bomb", "limit", "60,000,000", lambda _: packed(members(FINE, ZEROS), zipfile.ZIP_DEFLATED)),
     zipped(
         "bomb_of_json",
@@ -404,7 +412,7 @@ ARCHIVES = [
     zipped(
         "pickled",
         "code",
-        "no numbers",
+        "not numbers",
         npz(npy("{'descr': '|O', 'fortran_order': False, 'shape': ()}", b"cos\nsystem\n(Vtouch x\ntR.")),
     ),
     zipped(
@@ -505,12 +513,12 @@ WEIGHTS = [
     ),
     stored("soft_link", "code", "soft link", lambda file, _: file.__setitem__("kernel", h5py.SoftLink("/layers"))),
     stored("virtual", "code", "virtual dataset", virtual),
-    stored("texts", "code", "no numbers", pair),
-    stored("references", "code", "no numbers", reference),
+    stored("texts", "code", "not numbers", pair),
+    stored("references", "code", "not numbers", reference),
     stored(
         "named_type", "code", "neither a group nor a dataset", lambda file, _: file.__setitem__("kind", np.dtype("f4"))
     ),
-    stored("filter", "code", "packed by the filters", plugged),
+    stored("filter", "code", "compressed by the filters", plugged),
     stored(
         "shape_bomb",
         "limit",
@@ -529,11 +537,11 @@ WEIGHTS = [
         "consists of 10,000,000 chunks",
         lambda file, _: file.create_dataset("kernel", (10**7,), "i1", chunks=(1,)),
     ),
-    stored("packed_twice", "code", "packed by the filters", packed_twice),
-    stored("mask_bomb", "broken", "leaves out a filter", unmasked),
+    stored("packed_twice", "code", "compressed by the filters", packed_twice),
+    stored("mask_bomb", "broken", "skips a filter", unmasked),
     stored("chunk_bomb", "limit", "unpacks to more than 400", chunk_bomb),
-    hostile("shared_texts.h5", "limit", "texts of its attributes take 3,0", shared_texts),
-    hostile("cut_off.h5", "broken", "it is cut off", lambda _: weights()[:300]),
+    hostile("shared_texts.h5", "limit", "strings of its attributes take 3,0", shared_texts),
+    hostile("cut_off.h5", "broken", "it is truncated", lambda _: weights()[:300]),
     zipped("weights_external_storage", "code", "external storage.*model.weights.h5", inside(external)),
     zipped("weights_virtual", "code", "virtual dataset.*model.weights.h5", inside(virtual)),
     zipped("weights_chunk_bomb", "limit", "unpacks to more than 400", inside(chunk_bomb)),

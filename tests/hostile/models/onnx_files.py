@@ -194,8 +194,8 @@ def beside(_: Path) -> str:
     return "values.bin"
 
 
-ELSEWHERE = 'its values lie in .*, which is no name of a file beside the model; initializer "w"'
-SIZE = "another size than its shape says"
+ELSEWHERE = 'its values are in .*, which is not the name of a file beside the model; initializer "w"'
+SIZE = "the size of a tensor does not match its shape"
 BIG = 1 << 20
 MADE = r"it makes \S+ values, and 4000 MB are allowed"
 
@@ -212,21 +212,21 @@ FILES = [
     Hostile("onnx_drive.onnx", "code", ELSEWHERE, outside(lambda mark: f"C:\\{mark.name}")),
     Hostile("onnx_subfolder.onnx", "code", ELSEWHERE, outside(lambda mark: f"sub/{mark.name}", linked_folder)),
     Hostile("onnx_memory.onnx", "code", ELSEWHERE, outside(lambda _: "*/_ORT_MEM_ADDR_/*", offset="4096")),
-    Hostile("onnx_symlink.onnx", "code", "a link that leads out of the folder", outside(beside, link)),
-    Hostile("onnx_fifo.onnx", "code", "which is no plain file", outside(beside, fifo)),
+    Hostile("onnx_symlink.onnx", "code", "a link to a place outside the model's folder", outside(beside, link)),
+    Hostile("onnx_fifo.onnx", "code", "which is not a regular file", outside(beside, fifo)),
     Hostile("onnx_hard_link.onnx", "code", "a hard link", outside(beside, hard_link)),
-    Hostile("onnx_missing.onnx", "code", "which is not there", outside(beside)),
+    Hostile("onnx_missing.onnx", "code", "which does not exist", outside(beside)),
     Hostile(
         "onnx_truncated_choice.onnx", "broken", "the unknown number 4294967297",
         writing(truncated_choice),
     ),
     Hostile(
-        "onnx_function_of_the_runtime.onnx", "broken", "a domain that belongs to ONNX or its runtime",
+        "onnx_function_of_the_runtime.onnx", "broken", "in a domain of ONNX or its runtime",
         writing(lambda: model([last("x")], functions=[function("EPContext", [], made_in="com.microsoft")])),
     ),
     Hostile("onnx_unknown_key.onnx", "code", 'as "basepath" specifies', outside(beside, plain, basepath="/")),
     Hostile("onnx_behind_the_end.onnx", "broken", "has 16 bytes", outside(beside, plain, offset="8")),
-    Hostile("onnx_no_number.onnx", "broken", "without a number", outside(beside, plain, offset="x")),
+    Hostile("onnx_no_number.onnx", "broken", "is not a number", outside(beside, plain, offset="x")),
     Hostile("onnx_many_outside.onnx", "limit", "tensors take", many_outside()),
     Hostile(
         "onnx_custom.onnx", "code", 'the operation "Evil" of the domain "evil.domain" .*; node "custom"',
@@ -263,7 +263,7 @@ FILES = [
         "onnx_recursion.onnx", "broken", "calls itself",
         writing(lambda: calling([function("f", [helper.make_node("f", ["a"], ["b"], domain="own")])], "f")),
     ),
-    Hostile("onnx_doubling.onnx", "limit", "its functions become more than", writing(lambda: doubling(40))),
+    Hostile("onnx_doubling.onnx", "limit", "its functions expand to more than", writing(lambda: doubling(40))),
     Hostile("onnx_nested.onnx", "broken", "nested in more than 16", writing(lambda: nested(30))),
     Hostile("onnx_constant_of_shape.onnx", "limit", MADE, writing(bomb("ConstantOfShape", integers("s", BIG, BIG)))),
     Hostile("onnx_expand.onnx", "limit", MADE, writing(bomb("Expand", integers("s", BIG, BIG), inputs=["x", "s"]))),
@@ -331,18 +331,19 @@ FILES = [
     ),
     Hostile("onnx_shape.onnx", "broken", SIZE, writing(lambda: with_tensor(lambda one: one.dims.append(BIG)))),
     Hostile(
-        "onnx_negative.onnx", "broken", "negative side", writing(lambda: with_tensor(lambda one: one.dims.append(-1)))
+        "onnx_negative.onnx", "broken", "negative dimension",
+        writing(lambda: with_tensor(lambda one: one.dims.append(-1))),
     ),
     Hostile(
         "onnx_type.onnx", "broken", "unknown type",
         writing(lambda: with_tensor(lambda one: setattr(one, "data_type", 77))),
     ),
-    Hostile("onnx_training.onnx", "code", "graphs for training", writing(lambda: trained())),
+    Hostile("onnx_training.onnx", "code", "training graphs", writing(lambda: trained())),
     Hostile("onnx_opaque.onnx", "code", "opaque type", writing(opaque)),
-    Hostile("onnx_version.onnx", "broken", "the version 99", writing(too_new)),
-    Hostile("onnx_cut.onnx", "broken", "cut off", writing(lambda: model([last("x")]).SerializeToString()[:-9])),
+    Hostile("onnx_version.onnx", "broken", "version 99", writing(too_new)),
+    Hostile("onnx_cut.onnx", "broken", "it is truncated", writing(lambda: model([last("x")]).SerializeToString()[:-9])),
     Hostile(
-        "onnx_unknown_field.onnx", "broken", "the number 99",
+        "onnx_unknown_field.onnx", "broken", "field number 99",
         writing(lambda: model([last("x")]).SerializeToString() + b"\x9a\x06\x00"),
     ),
     Hostile("onnx_two_graphs.onnx", "broken", "twice", writing(lambda: model([last("x")]).SerializeToString() * 2)),

@@ -422,7 +422,7 @@ def plain_graph(_: Path) -> bytes:
 def hostile_list() -> list[Hostile]:
     """Return all files."""
     code, limit, broken = "code", "limit", "broken"
-    foreign = "names? a file that is no asset|reads a file that is no asset"
+    foreign = "refers? to a file that is not an asset|reads a file that is not an asset"
     graphs: list[tuple[str, str, str, Make]] = [
         ("write", code, 'WriteFile writes files; node "evil"', lambda mark: graph(
             classifier(*writing(mark), waits=["evil"]))),
@@ -431,8 +431,8 @@ def hostile_list() -> list[Hostile]:
         ("read", code, "ReadFile reads files", lambda mark: graph(read(mark))),
         ("region", code, "ImmutableConst reads files", lambda mark: graph(
             added(region(mark), source="evil", of=UINT8))),
-        ("restore", code, "RestoreV2 reads files, and an answer depends on it", lambda mark: graph(restored(mark))),
-        ("save", code, "SaveV2 writes files, and an answer depends on it", lambda mark: graph(classifier(
+        ("restore", code, "RestoreV2 reads files, and a prediction depends on it", lambda mark: graph(restored(mark))),
+        ("save", code, "SaveV2 writes files, and a prediction depends on it", lambda mark: graph(classifier(
             string("path", written(mark)), string("key", "w"), string("part", ""),
             node("evil", "SaveV2", "path", "key", "part", "zero", dtypes=kinds(FLOAT)), waits=["evil"]))),
         ("python", code, "PyFunc calls Python", one("PyFunc", "zero", token=text("0"), Tin=kinds(FLOAT),
@@ -442,22 +442,23 @@ def hostile_list() -> list[Hostile]:
         ("match", code, "MatchingFiles reads files", one("MatchingFiles", "s")),
         ("lines", code, "TextLineDataset reads files", one("TextLineDataset", "s", "s", "s")),
         ("sql", code, "SqlDataset reads files", one("SqlDataset", "s", "s", "s", output_types=kinds(STRING))),
-        ("service", code, "DataServiceDatasetV4 talks to other processes", one("DataServiceDatasetV4", "s")),
-        ("rpc", code, "RpcServer talks to other processes", one("RpcServer", "s")),
-        ("send", code, "_Send talks to other processes", one("_Send", "zero", T=kind(FLOAT), tensor_name=text("t"))),
+        ("service", code, "DataServiceDatasetV4 communicates with other processes", one("DataServiceDatasetV4", "s")),
+        ("rpc", code, "RpcServer communicates with other processes", one("RpcServer", "s")),
+        ("send", code, "_Send communicates with other processes", one(
+            "_Send", "zero", T=kind(FLOAT), tensor_name=text("t"))),
         ("xla", code, "XlaCallModule compiles code", one("XlaCallModule", "zero", module=text("m"))),
-        ("custom", code, "EvilOp is not one that Picasso knows", one("EvilOp", "zero")),
-        ("escape", code, "is not one that Picasso knows", one("\x1b[2J" + "x" * 300, "zero")),
-        ("uninitialized", code, "Empty is not one", one("Empty", "axes", dtype=kind(FLOAT))),
-        ("image", code, "DecodeJpeg decodes data, and an answer depends", lambda _: graph(added(
+        ("custom", code, "EvilOp is not known to be harmless", one("EvilOp", "zero")),
+        ("escape", code, "is not known to be harmless", one("\x1b[2J" + "x" * 300, "zero")),
+        ("uninitialized", code, "Empty is not known to be harmless", one("Empty", "axes", dtype=kind(FLOAT))),
+        ("image", code, "DecodeJpeg decodes data, and a prediction depends", lambda _: graph(added(
             string("s", "x"), node("evil", "DecodeJpeg", "s"), source="evil", of=UINT8))),
-        ("handle", code, "is no tensor of numbers or texts but an object", lambda _: graph(classifier(constant(
+        ("handle", code, "is not a tensor of numbers or strings but an object", lambda _: graph(classifier(constant(
             "evil", tensor(RESOURCE, (), b"", field(14, field(1, "cpu:0"))), RESOURCE)))),
-        ("variant", code, "is no tensor of numbers or texts but an object", lambda _: graph(classifier(constant(
+        ("variant", code, "is not a tensor of numbers or strings but an object", lambda _: graph(classifier(constant(
             "evil", tensor(VARIANT, (), b"", field(15, field(1, "tensorflow::DatasetVariantWrapper"))), VARIANT)))),
-        ("truncated_type", broken, "a number that none has", lambda _: graph(classifier(constant(
+        ("truncated_type", broken, "a type has an unknown number", lambda _: graph(classifier(constant(
             "evil", tensor((1 << 32) + VARIANT, (), b"x"), VARIANT)))),
-        ("truncated_field", broken, "no writer produces", lambda _: graph(classifier(constant(
+        ("truncated_field", broken, "an unsupported wire type", lambda _: graph(classifier(constant(
             "evil", tensor(FLOAT, (), bytes(4), field((1 << 29) + 1, VARIANT)), FLOAT)))),
         ("call", code, 'WriteFile.*function "harmful"', hidden(
             "PartitionedCall", f=calls("inner"), Tin=kinds(FLOAT), Tout=kinds(FLOAT))),
@@ -468,7 +469,7 @@ def hostile_list() -> list[Hostile]:
         ("foreign_attribute", code, 'WriteFile.*function "harmful"', hidden("Identity", T=kind(FLOAT),
                                                                               unknown=calls("harmful"))),
         ("gradient", code, 'WriteFile.*function "harmful"', gradient),
-        ("shadow", code, "takes the name of an operation", named_like_an_operation),
+        ("shadow", code, "has the name of an operation", named_like_an_operation),
         ("fill", limit, "its result takes .* MB", filled("Fill", 1 << 20, 1 << 20, T=kind(FLOAT),
                                                          index_type=kind(INT32))),
         ("random", limit, "its result takes .* MB", filled("RandomUniform", 1 << 20, 1 << 20, T=kind(INT32),
@@ -477,7 +478,7 @@ def hostile_list() -> list[Hostile]:
         ("range", limit, "its result takes .* MB", ranged),
         ("repeated", limit, "its result takes .* MB", repeated),
         ("many_repeated", limit, "its constants take", many_repeated),
-        ("impossible", limit, "more memory than there is", impossible),
+        ("impossible", limit, "more memory than is available", impossible),
         ("input", limit, "its result takes", lambda _: graph([
             placeholder(sizes=(1, 100_000, 100_000, 3)), scalar("zero", 0), *answer()])),
         ("endless", limit, "may never end", looping(
@@ -486,16 +487,16 @@ def hostile_list() -> list[Hostile]:
             node("go", "Less", "i", "ten", T=kind(INT32)), integer("ten", 10))),
         ("old_loop", limit, "may never end", old_loop),
         ("recursive", limit, "calls itself", recursive),
-        ("multiplying", limit, "call one another so often", multiplying),
+        ("multiplying", limit, "the nested calls of its functions amount", multiplying),
         ("deep", limit, "nested more than 200 deep", deep),
         ("nested", broken, "nested too deeply", lambda _: graph(classifier(
             node("odd", "Identity", "zero", T=kind(FLOAT), f=nested(500))))),
-        ("twice", broken, "two names, or is of two kinds", twice),
-        ("same_name", broken, "two operations are named", lambda _: graph([*classifier(), scalar("zero", 1)])),
-        ("truncated", broken, "cut off", lambda mark: plain_graph(mark)[:-3]),
-        ("group", broken, "no writer produces", lambda mark: plain_graph(mark) + b"\x0b\x0c"),
-        ("newer", broken, "field with the number 99", lambda mark: plain_graph(mark) + field(99, "new")),
-        ("text", broken, "is no frozen TensorFlow graph", lambda _: b"node {\n  name: 'x'\n}\n"),
+        ("twice", broken, "two names or two types", twice),
+        ("same_name", broken, "two operations have the name", lambda _: graph([*classifier(), scalar("zero", 1)])),
+        ("truncated", broken, "it is truncated", lambda mark: plain_graph(mark)[:-3]),
+        ("group", broken, "an unsupported wire type", lambda mark: plain_graph(mark) + b"\x0b\x0c"),
+        ("newer", broken, "unknown field number 99", lambda mark: plain_graph(mark) + field(99, "new")),
+        ("text", broken, "is not a frozen TensorFlow graph", lambda _: b"node {\n  name: 'x'\n}\n"),
     ]  # fmt: skip
     folders: list[tuple[str, str, str, Write]] = [
         ("initializer", code, "WriteFile writes files", folder_of(initializer)),
@@ -504,22 +505,22 @@ def hostile_list() -> list[Hostile]:
         ("resource", code, "RestoreV2 reads files, and loading depends on it", folder_of(resource_function)),
         ("table", code, foreign, folder_of(lambda mark: table("file", str(mark)))),
         ("table_in_function", code, foreign, folder_of(table_in_function)),
-        ("asset_outside", code, "leads out of the folder", folder_of(
+        ("asset_outside", code, "is a path outside the model's folder", folder_of(
             lambda mark: table("file", "words.txt", asset("file:0", str(mark))))),
-        ("asset_above", code, "leads out of the folder", folder_of(
+        ("asset_above", code, "is a path outside the model's folder", folder_of(
             lambda _: table("file", "words.txt", asset("file:0", "../../outside/secret.txt")))),
         ("asset_address", code, "is an address", folder_of(
             lambda _: table("file", "words.txt", asset("file:0", "gs://bucket/words.txt")))),
-        ("asset_link", code, "is a link that leads out", folder_of(
+        ("asset_link", code, "is a link to a place outside", folder_of(
             lambda _: table("file", "words.txt", asset("file:0", "words.txt")), link_asset)),
-        ("variables_link", code, "is a link that leads out", folder_of(
+        ("variables_link", code, "is a link to a place outside", folder_of(
             lambda _: saved(graph(classifier())), link_variables)),
-        ("index_link", code, "is a link that leads out", folder_of(
+        ("index_link", code, "is a link to a place outside", folder_of(
             lambda _: saved(graph(classifier())), link_index)),
-        ("serving", code, "SaveV2 writes files, and an answer depends on it", folder_of(lambda mark: saved(graph(
+        ("serving", code, "SaveV2 writes files, and a prediction depends on it", folder_of(lambda mark: saved(graph(
             classifier(string("path", written(mark)), string("key", "w"), string("part", ""),
                        node("evil", "SaveV2", "path", "key", "part", "zero", dtypes=kinds(FLOAT)), waits=["evil"]))))),
-        ("no_graph", broken, "holds no graph", folder_of(lambda _: field(1, 1))),
+        ("no_graph", broken, "contains no graph", folder_of(lambda _: field(1, 1))),
         ("signatures", code, "WriteFile", folder_of(lambda mark: saved(
             graph(classifier(*writing(mark))), signatures=SERVING + entry(5, "z", signature({"p": "evil:0"}))))),
     ]  # fmt: skip
@@ -529,24 +530,24 @@ def hostile_list() -> list[Hostile]:
         ("restoring", code, "WriteFile writes files", saver_of(restoring)),
         ("restoring_by_saving", code, "SaveV2 writes files, and restoring depends on it", saver_of(
             restoring_by_saving)),
-        ("linked", broken, "lies outside of the folder", link_data),
+        ("linked", broken, "or outside the folder", link_data),
         ("variant_value", code, "but an object", saver_of(plain_meta, entries={"w": stored(VARIANT, (), 0, 12)})),
-        ("huge_value", broken, "its size is not that of its shape", saver_of(plain_meta, entries=huge)),
-        ("beyond", broken, "the data file ends before it", saver_of(
+        ("huge_value", broken, "its size does not match its shape", saver_of(plain_meta, entries=huge)),
+        ("beyond", broken, "the data file is truncated before it", saver_of(
             plain_meta, entries={"w": stored(FLOAT, (3,), 1 << 40, 12)})),
         ("no_data", broken, "its data file is missing", saver_of(
             plain_meta, entries={"w": stored(FLOAT, (3,), 0, 12, shard=7)})),
-        ("truncated_type", broken, "a number that none has", saver_of(
+        ("truncated_type", broken, "a type has an unknown number", saver_of(
             plain_meta, entries={"w": stored((1 << 32) + VARIANT, (), 0, 12)})),
-        ("unknown_type", broken, "the type 99, which is unknown", saver_of(
+        ("unknown_type", broken, "the unknown type 99", saver_of(
             plain_meta, entries={"w": stored(99, (), 0, 12)})),
-        ("two_counts", broken, "the number 1 twice", saver_of(
+        ("two_counts", broken, "field number 1 twice", saver_of(
             plain_meta, listed=block_of(plain, header + field(1, 2)))),
-        ("two_headers", broken, "its keys do not ascend", saver_of(plain_meta, listed=block(
+        ("two_headers", broken, "its keys are not in ascending order", saver_of(plain_meta, listed=block(
             [(b"", field(1, 2)), (b"", header), (b"w", plain["w"])]))),
-        ("no_header", broken, "does not begin with its header", saver_of(
+        ("no_header", broken, "its header entry is missing", saver_of(
             plain_meta, listed=block([(b"w", plain["w"])]))),
-        ("hidden_entry", broken, "where no entry begins", saver_of(
+        ("hidden_entry", broken, "does not point to an entry", saver_of(
             plain_meta, listed=block_of(plain)[:-8] + struct.pack("<III", 0, 14, 2))),
     ]  # fmt: skip
     return [

@@ -186,7 +186,7 @@ def set_operation(**values: Any) -> Callable[[Any], None]:
 
 
 MADE = r"it makes \S+ values, and 4000 MB are allowed"
-THERE = "not there"
+THERE = "that does not exist|missing values"
 
 FILES = [
     Hostile(
@@ -229,15 +229,15 @@ FILES = [
     Hostile("tflite_huge.tflite", "limit", "MB are allowed", changed(set_first(shape=[BIG, BIG]))),
     Hostile("tflite_endless.tflite", "code", "never ends", changed(endless)),
     Hostile("tflite_unchanged.tflite", "code", "never ends", changed(unchanged)),
-    Hostile("tflite_itself.tflite", "broken", "runs itself", changed(itself)),
-    Hostile("tflite_size.tflite", "broken", "its shape says", changed(set_first(buffer=1))),
-    Hostile("tflite_negative.tflite", "broken", "impossible shape", changed(set_first(shape=[-5, 10]))),
+    Hostile("tflite_itself.tflite", "broken", "calls itself", changed(itself)),
+    Hostile("tflite_size.tflite", "broken", "its shape requires", changed(set_first(buffer=1))),
+    Hostile("tflite_negative.tflite", "broken", "invalid shape", changed(set_first(shape=[-5, 10]))),
     Hostile("tflite_buffer.tflite", "broken", THERE, changed(set_first(buffer=99))),
     Hostile("tflite_type.tflite", "broken", "unknown type", changed(set_first(type=99))),
     Hostile("tflite_input.tflite", "broken", THERE, changed(set_operation(inputs=[12345]))),
     Hostile("tflite_output.tflite", "broken", THERE, changed(set_operation(outputs=[-1]))),
     Hostile("tflite_code.tflite", "broken", THERE, changed(set_operation(opcodeIndex=7))),
-    Hostile("tflite_root.tflite", "broken", "out of the file", changed(offset(lambda body: put(body, 0, 1 << 30)))),
+    Hostile("tflite_root.tflite", "broken", "outside the file", changed(offset(lambda body: put(body, 0, 1 << 30)))),
     Hostile("tflite_cut.tflite", "broken", "", changed(offset(lambda body: body[: len(body) // 2]))),
     Hostile("tflite_short.tflite", "broken", "", changed(offset(lambda body: body[:8]))),
     Hostile(
@@ -245,11 +245,11 @@ FILES = [
         changed(lambda _: b"no model at all"),
     ),
     Hostile(
-        "tflite_version.tflite", "broken", "the version 9",
+        "tflite_version.tflite", "broken", "version 9",
         changed(lambda model: vars(model).update(version=9)),
     ),
 ]  # fmt: skip
 
 # The oldest runtime that is allowed does not know of them yet.
 if hasattr(schema, "ExternalBufferGroupT"):
-    FILES.append(Hostile("tflite_elsewhere.tflite", "code", "lie in other files", changed(elsewhere)))
+    FILES.append(Hostile("tflite_elsewhere.tflite", "code", "are in other files", changed(elsewhere)))

@@ -118,7 +118,7 @@ class Checked:
                 left[members] = False
                 yield members, part
             if left.any():
-                raise WrongAnswerError(f"{left.sum()} windows were left out")
+                raise WrongAnswerError(f"{left.sum()} windows were not computed")
         except Exception as error:
             self._give_up(error)
             rest: NDArray[np.int64] = np.flatnonzero(left)
@@ -151,7 +151,7 @@ class Checked:
     def _give_up(self, error: Exception) -> None:
         """Use whole images from now on, and log the reason."""
         log.error(
-            "Occlusion of %s by computing only what a window changes failed; whole images are taken from now on.",
+            "Occlusion of %s by computing only what a window changes failed; whole images are computed from now on.",
             self._label,
             exc_info=error,
         )
@@ -164,9 +164,9 @@ class Checked:
 def require_probabilities(answers: Array) -> None:
     """Raise WrongAnswerError unless all answers are finite and in 0..1."""
     if not np.isfinite(answers).all():
-        raise WrongAnswerError("its answers are not finite numbers")
+        raise WrongAnswerError("its probabilities are not finite")
     if answers.size and (answers.min() < -1e-4 or answers.max() > 1 + 1e-4):
-        raise WrongAnswerError(f"its answers lie between {answers.min():.3g} and {answers.max():.3g}")
+        raise WrongAnswerError(f"its probabilities are between {answers.min():.3g} and {answers.max():.3g}")
 
 
 def proofs(shape: Shape) -> list[list[Box]]:
