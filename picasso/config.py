@@ -121,7 +121,7 @@ class Settings:
     source: Path | None = field(default=None, metadata={"internal": True})
     overrides: dict[str, Any] = field(default_factory=dict, metadata={"internal": True})
     # How the model was specified, so that messages can suggest the right remedy; see picasso.remedies.
-    door: str = field(default="settings", metadata={"internal": True})
+    interface: str = field(default="settings", metadata={"internal": True})
 
     def password(self) -> str:
         """Return the password for visitors, or "". The file and the environment variable take precedence.
@@ -168,7 +168,7 @@ class Settings:
 
     def compared(self, name: str) -> Settings:
         """Return the settings for one of the models of ``COMPARE``, or for the model itself (``""``)."""
-        return dataclasses.replace(self, **self.COMPARE[name], door="settings") if name else self
+        return dataclasses.replace(self, **self.COMPARE[name], interface="settings") if name else self
 
     def plugin_dirs(self) -> list[Path]:
         """Return ``PLUGIN_DIRS``, resolved."""
@@ -230,14 +230,14 @@ REPLACED = {
 
 
 def load(
-    file: str | Path | None = None, overrides: Mapping[str, Any] | None = None, door: str = "settings"
+    file: str | Path | None = None, overrides: Mapping[str, Any] | None = None, interface: str = "settings"
 ) -> Settings:
     """Return the settings in ``file``, ``$PICASSO_SETTINGS`` or ``./config.py``, whichever is first, or the defaults.
 
     Args:
         file: a Python file with UPPERCASE names, or a ``.yaml``/``.yml`` file with the same keys.
         overrides: values that take precedence over those in the file (command line options, tests).
-        door: "command line" if an option specifies the model.
+        interface: "command line" if an option specifies the model.
 
     Raises:
         ConfigurationError: the file is missing or broken, a key is unknown, or a value has the wrong type.
@@ -249,9 +249,9 @@ def load(
             raise ConfigurationError(
                 f"The settings file {path} does not exist; specify another with --config or {ENVIRONMENT_VARIABLE}."
             )
-        return build({}, None, overrides, door)
+        return build({}, None, overrides, interface)
     path = path.resolve()
-    return build(read(path), path, overrides, door)
+    return build(read(path), path, overrides, interface)
 
 
 def read_password(path: Path) -> str:
@@ -295,7 +295,7 @@ def build(
     values: Mapping[str, Any],
     source: Path | None,
     overrides: Mapping[str, Any] | None = None,
-    door: str = "settings",
+    interface: str = "settings",
 ) -> Settings:
     """Validate ``values`` and return them as settings.
 
@@ -308,7 +308,7 @@ def build(
         check(key, value, where)
     for name, differences in merged.get("COMPARE", {}).items():
         check_compared(name, differences, where)
-    return Settings(**merged, source=source, overrides=dict(overrides or {}), door=door)
+    return Settings(**merged, source=source, overrides=dict(overrides or {}), interface=interface)
 
 
 def check(key: str, value: Any, where: str) -> None:

@@ -1,6 +1,6 @@
 """Phrase the advice in error messages for the user's interface: as an option, a setting or an argument in Python.
 
-Code that loads a model calls :func:`use` to set the interface through which the user specified it.
+Code that loads a model calls :func:`set_interface` to set the interface through which the user specified it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 Example = Any
 
 
-class Door(StrEnum):
+class Interface(StrEnum):
     """The interface through which a user specifies a model."""
 
     COMMAND_LINE = "command line"
@@ -31,12 +31,12 @@ KNOWN = {
     "OUTPUT": ("--output-kind", "output_kind", "logits"),
 }
 
-_door: ContextVar[Door] = ContextVar("door", default=Door.PYTHON)
+_interface: ContextVar[Interface] = ContextVar("interface", default=Interface.PYTHON)
 
 
-def use(door: Door) -> None:
+def set_interface(interface: Interface) -> None:
     """Phrase messages for an interface from now on, in the current context."""
-    _door.set(door)
+    _interface.set(interface)
 
 
 def argument(name: str, example: Example) -> str:
@@ -46,10 +46,10 @@ def argument(name: str, example: Example) -> str:
         name: the name of the argument.
         example: an example value that JSON can represent.
     """
-    door = _door.get()
-    if door is Door.COMMAND_LINE:
+    interface = _interface.get()
+    if interface is Interface.COMMAND_LINE:
         return f"--load-arg {shlex.quote(f'{name}={plain(example)}')}"
-    if door is Door.SETTINGS:
+    if interface is Interface.SETTINGS:
         return f"MODEL_LOAD_ARGS = {{{quoted(name)}: {written(example)}}}"
     return f"{name}={written(example)} for load_model()"
 
@@ -62,10 +62,10 @@ def setting(name: str, example: Example = None) -> str:
         example: an example value, or None for the one in :data:`KNOWN`.
     """
     option, keyword, usual = KNOWN[name]
-    value, door = usual if example is None else example, _door.get()
-    if door is Door.COMMAND_LINE:
+    value, interface = usual if example is None else example, _interface.get()
+    if interface is Interface.COMMAND_LINE:
         return option if value is True else f"{option} {shlex.quote(plain(value))}"
-    if door is Door.SETTINGS:
+    if interface is Interface.SETTINGS:
         return f"{name} = {written(value)}"
     return f"{keyword}={written(value)} for load_model()"
 
@@ -74,7 +74,7 @@ def objects(name: str) -> str:
     """Return how to pass a custom Keras class ``package>Name``; there is no command-line option for it."""
     short = name.rpartition(">")[2]
     mapping = f"{{{quoted(name)}: {short}}}"
-    if _door.get() is Door.PYTHON:
+    if _interface.get() is Interface.PYTHON:
         return f"custom_objects={mapping} for load_model()"
     return f"super().load(custom_objects={mapping}, **arguments) in the load() of the class in MODEL_CLS_PATH"
 
@@ -82,13 +82,17 @@ def objects(name: str) -> str:
 def called(name: str) -> str:
     """Return the name of a setting of :data:`KNOWN` in the current interface, such as ``--labels``."""
     option, keyword, _ = KNOWN[name]
-    return {Door.COMMAND_LINE: option, Door.SETTINGS: name, Door.PYTHON: keyword}[_door.get()]
+    return {Interface.COMMAND_LINE: option, Interface.SETTINGS: name, Interface.PYTHON: keyword}[_interface.get()]
 
 
 def load_arguments() -> str:
     """Return the name for all arguments of ``load()`` in the current interface, such as ``--load-arg``."""
-    names = {Door.COMMAND_LINE: "--load-arg", Door.SETTINGS: "MODEL_LOAD_ARGS", Door.PYTHON: "load_model()"}
-    return names[_door.get()]
+    names = {
+        Interface.COMMAND_LINE: "--load-arg",
+        Interface.SETTINGS: "MODEL_LOAD_ARGS",
+        Interface.PYTHON: "load_model()",
+    }
+    return names[_interface.get()]
 
 
 def plain(value: Example) -> str:

@@ -115,9 +115,9 @@ def checkout_is_left_alone(last_states: dict[str, tuple[int, int]]) -> Iterator[
 
 
 @pytest.fixture(autouse=True)
-def door() -> None:
+def interface() -> None:
     """Whatever a test before loaded, messages speak to a user of Python."""
-    remedies.use(remedies.Door.PYTHON)
+    remedies.set_interface(remedies.Interface.PYTHON)
 
 
 @pytest.fixture(scope="session")

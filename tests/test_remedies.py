@@ -1,4 +1,4 @@
-"""What to write where, in the words of each door."""
+"""What to write where, in the words of each interface."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from picasso.config import load
 from picasso.errors import ConfigurationError
 from picasso.jobs import worker
 from picasso.models import load_model
-from picasso.remedies import Door
+from picasso.remedies import Interface
 from tests.fakes import LinearModel
 
 
 @pytest.mark.parametrize(
-    ("door", "said"),
+    ("interface", "said"),
     [
         (
-            Door.COMMAND_LINE,
+            Interface.COMMAND_LINE,
             [
                 "--load-arg output=scores",
                 "--load-arg 'input_shape=[224, 224, 3]'",
@@ -30,7 +30,7 @@ from tests.fakes import LinearModel
             ],
         ),
         (
-            Door.SETTINGS,
+            Interface.SETTINGS,
             [
                 'MODEL_LOAD_ARGS = {"output": "scores"}',
                 'MODEL_LOAD_ARGS = {"input_shape": [224, 224, 3]}',
@@ -41,7 +41,7 @@ from tests.fakes import LinearModel
             ],
         ),
         (
-            Door.PYTHON,
+            Interface.PYTHON,
             [
                 'output="scores" for load_model()',
                 "input_shape=[224, 224, 3] for load_model()",
@@ -53,8 +53,8 @@ from tests.fakes import LinearModel
         ),
     ],
 )
-def test_the_words_of_each_door(door: Door, said: list[str]) -> None:
-    remedies.use(door)
+def test_the_words_of_each_interface(interface: Interface, said: list[str]) -> None:
+    remedies.set_interface(interface)
     assert said == [
         remedies.argument("output", "scores"),
         remedies.argument("input_shape", [224, 224, 3]),
@@ -65,7 +65,7 @@ def test_the_words_of_each_door(door: Door, said: list[str]) -> None:
     ]
 
 
-def test_the_door_is_where_the_model_is_named(tmp_path: Path) -> None:
+def test_the_interface_is_where_the_model_is_specified(tmp_path: Path) -> None:
     labels = tmp_path / "labels.txt"
     labels.write_text("a\nb\n")
     fakes = Path(__file__).parent / "fakes.py"
@@ -81,6 +81,6 @@ def test_the_door_is_where_the_model_is_named(tmp_path: Path) -> None:
         load_model(config)
     # What a worker in another process is told.
     settings = load(config, {"PORT": 5001}, "command line")
-    assert worker.settings_of(worker.reference(settings)).door == "command line"
-    assert worker.settings_of({"file": None, "overrides": {}}).door == "settings"
+    assert worker.settings_of(worker.reference(settings)).interface == "command line"
+    assert worker.settings_of({"file": None, "overrides": {}}).interface == "settings"
     assert LinearModel().shape_of_preprocess() is None

@@ -269,7 +269,7 @@ def scan(files: tuple[Path, ...], as_json: bool, model_mb: int | None) -> None:
     from picasso import remedies
     from picasso.models.scan import Limits, reporting
 
-    remedies.use(remedies.Door.COMMAND_LINE)
+    remedies.set_interface(remedies.Interface.COMMAND_LINE)
     scanned = []
     for one in reporting.scan_each(files, Limits.of(model_mb) if model_mb else Limits()):
         scanned.append(one)

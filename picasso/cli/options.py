@@ -106,8 +106,8 @@ def configured(command: Command) -> Command:
             "PASSWORD_FILE": str(secret.resolve()) if (secret := options.pop("password_file", None)) else None,
         }
         overrides = {key: value for key, value in chosen.items() if value is not None}
-        door = "command line" if model else "settings"
-        return command(settings=load(config, overrides, door), **options)
+        interface = "command line" if model else "settings"
+        return command(settings=load(config, overrides, interface), **options)
 
     return with_settings
 

@@ -40,15 +40,15 @@ def reference(settings: Settings) -> dict[str, Any]:
     # This is written to the folder of each run, which must not contain a password.
     overrides = {key: value for key, value in settings.overrides.items() if key != "PASSWORD"}
     source = str(settings.source) if settings.source else None
-    return {"file": source, "overrides": overrides, "door": settings.door}
+    return {"file": source, "overrides": overrides, "interface": settings.interface}
 
 
 def settings_of(where: dict[str, Any]) -> Settings:
     """Return the settings of a :func:`reference`."""
-    door = where.get("door", "settings")
+    interface = where.get("interface", "settings")
     if where["file"]:
-        return config.load(where["file"], where["overrides"], door)
-    return config.build({}, None, where["overrides"], door)
+        return config.load(where["file"], where["overrides"], interface)
+    return config.build({}, None, where["overrides"], interface)
 
 
 @functools.lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ from picasso.models.preprocessing import Preprocessing
 from picasso.models.recognition import ACCEPTED, Format, recognize
 from picasso.models.scan import Limits
 from picasso.models.user_code import Preprocess, find_class, find_function
-from picasso.remedies import Door
+from picasso.remedies import Interface
 
 SETTINGS_SUFFIXES = (".py", ".yaml", ".yml")
 KERAS = "picasso.models.keras:KerasModel"
@@ -74,7 +74,7 @@ def load_model(
         >>> model.input_shape, model.num_classes
         ((28, 28, 1), 10)
     """
-    remedies.use(Door.PYTHON)
+    remedies.set_interface(Interface.PYTHON)
     names = as_given(labels)
     if not isinstance(path, str | Path):
         model, arguments = in_memory(path)
@@ -159,7 +159,7 @@ def load_configured(
         >>> model.input_shape, model.class_names()
         ((32, 32, 1), ('dark', 'bright'))
     """
-    remedies.use(Door(settings.door))
+    remedies.set_interface(Interface(settings.interface))
     if settings.MODEL:
         model, arguments = open_file(settings.path(settings.MODEL))
     else:
