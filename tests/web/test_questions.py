@@ -69,6 +69,14 @@ def test_an_image_that_is_named_twice_is_computed_once(client: FlaskClient) -> N
     assert [one["uid"] for one in results] == [1, 0]
 
 
+def test_a_document_that_is_nested_too_deeply(client: FlaskClient) -> None:
+    upload(client)
+    body = b'{"shapes": [{"box": ' + b"[" * 100_000
+    answer = client.post("/api/what-if", data=body, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.get_json()["error"]["message"] == "The JSON document is nested too deeply."
+
+
 def test_another_image_that_does_not_exist(client: FlaskClient) -> None:
     upload(client)
     answer = client.post("/api/what-if", json={"shapes": ALL, "fill": "image", "other": 9})

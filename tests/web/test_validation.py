@@ -140,7 +140,6 @@ def test_a_view_takes_the_types_that_it_names(served: Any) -> None:
         (b"\xff", 'The body is not valid JSON in UTF-8. Send a JSON object such as {"name": "a"}.'),
         (b'{"name": "\xff"}', 'The body is not valid JSON in UTF-8. Send a JSON object such as {"name": "a"}.'),
         (b'{"\xed\xa0\x80": 1}', 'The body is not valid JSON in UTF-8. Send a JSON object such as {"name": "a"}.'),
-        (b'{"unknown": ' + b"[" * 100_000, "The JSON document is nested too deeply."),
         (b'{"name": 1e999}', 'name must be text. Send a JSON object such as {"name": "a"}.'),
     ],
 )
