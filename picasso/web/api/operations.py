@@ -1,9 +1,9 @@
-"""What makes a view an operation of the REST API: its annotations validate the request and serialize the response.
+"""Operations of the REST API: views whose annotations validate the request, serialize the response and describe both.
 
-A view names what it takes by the names of its parameters: ``body`` is the JSON document of the request, ``query`` the
-query parameters, ``form`` the multipart fields, and ``settings`` the query parameters that ``query`` does not name.
-All others are parts of the URL. It returns a :class:`~picasso.web.api.documents.Document`, or a response that holds a
-file.
+The names of a view's parameters determine where their values come from. ``body`` is the JSON document of the request,
+``query`` are the query parameters, ``form`` are the multipart fields, and ``settings`` are the query parameters that
+``query`` does not name. All others are parts of the URL. A view returns a
+:class:`~picasso.web.api.documents.Document`, or a response with a file.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ APPLICATION, IMAGES, VISUALIZATIONS, RUNS, AUDITS, QUESTIONS, CLASSIC = TAGS
 # Whether an operation needs a session, uses it if there is one, or starts one.
 SessionUse = Literal["none", "used", "needed", "started"]
 FROM_REQUEST = ("body", "query", "form", "settings")
-# The fields of requests in which errors of the application name one value.
-OF_A_LIST = {
+# The fields of requests that hold a list, by the names that errors of the application give one of its values.
+LISTS_OF = {
     "class": ("classes",),
     "folder": ("class", "classes"),
     "image": ("images",),
@@ -117,9 +117,9 @@ class Operation:
             raise BadRequest(f"The body is not valid JSON in UTF-8. {hint}") from None
 
     def field(self, name: str | None) -> str | None:
-        """Return the field of the request that an error of the application is about; some call one of a list so."""
+        """Return the field of the request for the field of an error, which may name one value of a list."""
         fields = {one for kind in (self.body, self.query, self.form) if kind for one in kind.__struct_encode_fields__}
-        return name if name in fields else next((one for one in OF_A_LIST.get(name or "", ()) if one in fields), name)
+        return name if name in fields else next((one for one in LISTS_OF.get(name or "", ()) if one in fields), name)
 
 
 def from_json(kind: type[Any]) -> Any:

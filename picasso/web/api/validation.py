@@ -1,4 +1,4 @@
-"""Errors of msgspec in words: which field is wrong, and which values are valid for it, from the type's own schema."""
+"""Sentences for validation errors: the invalid field, and its valid values, which are read from the type's schema."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BINARY = {"type": "string", "format": "binary"}
 
 
 def explained(error: str, kind: type[Any]) -> tuple[str | None, str]:
-    """Return the field that an error of msgspec is about, and a sentence with the values that are valid for it."""
+    """Return the field that a validation error of msgspec is about, and a sentence with its valid values."""
     _, parts = msgspec.json.schema_components((kind,), schema_hook=binary)
     properties = parts[kind.__name__]["properties"]
     place = re.search(r"`\$\.(\w+)", error)
