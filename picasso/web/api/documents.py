@@ -14,11 +14,13 @@ MAX_NUMBER = 999_999_999
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0)]
 Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+# The number of an image as text, as in URLs.
+NumberText = Annotated[str, Meta(pattern=r"^[0-9]{1,9}$", examples=["7"])]
 # The number of an image; also as text, because forms and the original's pages send it so.
-Uid = Number | Annotated[str, Meta(pattern=r"^[0-9]{1,9}$", examples=["7"])]
+Uid = Number | NumberText
 Address = Annotated[str, Meta(extra_json_schema={"format": "uri-reference"})]
 # Flask passes the parts of a URL as text.
-ImageNumber = Annotated[str, Meta(description="The number of an image.", pattern=r"^[0-9]{1,9}$", examples=["7"])]
+ImageNumber = Annotated[NumberText, Meta(description="The number of an image.")]
 VisualizationName = Annotated[str, Meta(description="The name of a visualization.")]
 
 
