@@ -52,6 +52,12 @@ LABELS = ""
 # Preprocessing of images, such as "-1..1 crop", or "module:function".
 PREPROCESS = ""
 
+# What the model was trained to do: "classification", "multi-label", "regression", "segmentation", "detection" or "embedding". "" detects it.
+TASK = ""
+
+# Unit of the values of a regression, such as "years".
+UNIT = ""
+
 # Kind of output of the model, such as "logits" or "sigmoid". "" detects it.
 OUTPUT = ""
 

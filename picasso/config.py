@@ -84,6 +84,12 @@ class Settings:
     )
     LABELS: str = setting("", "File with the class names: .txt, .json, .yaml or .csv.")
     PREPROCESS: str = setting("", 'Preprocessing of images, such as "-1..1 crop", or "module:function".')
+    TASK: str = setting(
+        "",
+        'What the model was trained to do: "classification", "multi-label", "regression", "segmentation", '
+        '"detection" or "embedding". "" detects it.',
+    )
+    UNIT: str = setting("", 'Unit of the values of a regression, such as "years".')
     OUTPUT: str = setting("", 'Kind of output of the model, such as "logits" or "sigmoid". "" detects it.')
     TRUST_MODEL: bool = setting(False, "Allow code in the model file (Lambda layers, file operations) to run.")
     MODEL_MB: int = setting(4_000, "Maximum size of the unpacked tensors of a model file, in megabytes.")
@@ -209,7 +215,8 @@ DEFAULTS = {name: getattr(Settings(), name) for name in FIELDS}
 
 # The settings that COMPARE can change.
 MODEL_SETTINGS = (
-    "MODEL", "MODEL_CLS_PATH", "MODEL_CLS_NAME", "MODEL_LOAD_ARGS", "LABELS", "PREPROCESS", "OUTPUT", "TRUST_MODEL",
+    "MODEL", "MODEL_CLS_PATH", "MODEL_CLS_NAME", "MODEL_LOAD_ARGS", "LABELS", "PREPROCESS", "TASK", "UNIT", "OUTPUT",
+    "TRUST_MODEL",
 )  # fmt: skip
 
 # The replacements for the keys of both generations of the original's settings files.

@@ -28,6 +28,8 @@ KNOWN = {
     "MODEL_MB": ("--model-mb", "model_mb", 8000),
     "LABELS": ("--labels", "labels", "labels.txt"),
     "PREPROCESS": ("--preprocess", "preprocess", "-1..1 crop"),
+    "TASK": ("--task", "task", "segmentation"),
+    "UNIT": ("--unit", "unit", "years"),
     "OUTPUT": ("--output-kind", "output_kind", "logits"),
 }
 

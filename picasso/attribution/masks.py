@@ -62,8 +62,8 @@ class MaskedMeans:
         # Sums of squared masks times 1, the score and the squared score, for the standard error.
         self._squares: list[NDArray[np.float64]] = [np.zeros(())] * 3
 
-    def add(self, masks: Array, scores: Array) -> None:
-        """Add n masks ``(n, H, W)`` and the scores ``(n, k)`` of k classes for the masked images."""
+    def add(self, masks: Array, scores: NDArray[np.floating]) -> None:
+        """Add n masks ``(n, H, W)`` and the values ``(n, k)`` of k targets for the masked images."""
         shown, values = np.asarray(masks, np.float64), np.asarray(scores, np.float64)
         squared = shown**2
         self._shown = self._shown + shown.sum(axis=0)

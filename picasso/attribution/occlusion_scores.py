@@ -1,4 +1,4 @@
-"""Scores of occluded images: probabilities, their log-odds, and logits where the log-odds are not precise."""
+"""Values of targets for occluded images, their log-odds, and logits where the log-odds are not precise."""
 
 from __future__ import annotations
 
@@ -10,52 +10,57 @@ from numpy.typing import NDArray
 
 from picasso.models.arrays import Array
 from picasso.models.base import Model
+from picasso.targets import Target
 
 Floats = NDArray[np.float64]
 
 
 class Answers:
-    """The scores of k classes for n inputs.
+    """The values of k targets for n inputs.
 
     Args:
         model: the model.
-        classes: the indices of the k classes.
+        targets: the k targets.
         count: the number n of inputs.
 
     Attributes:
-        probabilities: ``(n, k)``, 0..1; NaN where not computed yet.
-        log_odds: ``ln(p / (1 - p))`` of the probabilities, ``(n, k)``; NaN where not computed yet.
+        values: ``(n, k)``, such as probabilities; NaN where not computed yet.
+        log_odds: ``ln(p / (1 - p))`` of probabilities, ``(n, k)``; NaN where not computed yet or not defined.
         exact: True where the probabilities are precise enough for the log-odds, ``(n, k)``.
-        logits: ``(n, k)``; computed only for classes whose probabilities are not precise enough, NaN elsewhere.
+        logits: ``(n, k)``; computed only for targets whose probabilities are not precise enough, NaN elsewhere.
     """
 
-    def __init__(self, model: Model, classes: Sequence[int], count: int) -> None:
-        self._model, self._classes = model, list(classes)
-        shape = (count, len(classes))
-        self.probabilities: Array = np.full(shape, np.nan, np.float32)
+    def __init__(self, model: Model, targets: Sequence[Target], count: int) -> None:
+        self._model, self._targets = model, list(targets)
+        shape = (count, len(targets))
+        self.values: Array = np.full(shape, np.nan, np.float32)
         self.log_odds: Floats = np.full(shape, np.nan)
         self.exact: NDArray[np.bool_] = np.ones(shape, np.bool_)
         self.logits: Array = np.full(shape, np.nan, np.float32)
 
-    def add(self, members: NDArray[np.int64], probabilities: Array) -> None:
-        """Store the probabilities ``(m, K)`` of all K classes for the m inputs with the indices ``members``."""
-        self.probabilities[members] = probabilities[:, self._classes]
-        self.log_odds[members], self.exact[members] = self._model.log_odds(probabilities, self._classes)
+    def add(self, members: NDArray[np.int64], outputs: Array) -> None:
+        """Store the values for the m inputs with the indices ``members``, from the model's outputs ``(m, ...)``."""
+        if not len(members):
+            return
+        for index, target in enumerate(self._targets):
+            self.values[members, index] = target.value(outputs)
+            if odds := target.log_odds(outputs):
+                self.log_odds[members, index], self.exact[members, index] = odds
 
     def ask_logits(self, members: NDArray[np.int64], inputs: Array, some: Sequence[int]) -> None:
-        """Compute and store the logits of some of the k classes for m inputs ``(m, H, W, C)``.
+        """Compute and store the scores of some of the k targets for m inputs ``(m, H, W, C)``.
 
         Args:
             members: the indices of the inputs, ``(m,)``.
             inputs: the inputs themselves.
-            some: the positions of the classes among the k.
+            some: the positions of the targets among the k.
         """
-        logits = self._model.logits(inputs)[:, self._classes]
-        for index in some:
-            self.logits[members, index] = logits[:, index]
+        scores = self._model.scores(inputs, [self._targets[index] for index in some])
+        for place, index in enumerate(some):
+            self.logits[members, index] = scores[:, place]
 
     def asked(self, index: int) -> bool:
-        """Tell whether the logits of one of the k classes are computed for all inputs."""
+        """Tell whether the logits of one of the k targets are computed for all inputs."""
         return bool(np.isfinite(self.logits[:, index]).all())
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from picasso.models.arrays import Array
 from picasso.models.base import Model
+from picasso.targets import Target
 
 __all__ = ["gradients", "integrated_gradients"]
 
@@ -26,14 +27,16 @@ FIRST, MENDED = 32, 0.25
 PRICE = 3
 
 
-def gradients(model: Model, points: Callable[[int, int], Array], count: int, classes: Sequence[int]) -> Iterator[Array]:
-    """Yield the gradients of the logits of k classes at many inputs, ``(n, k, H, W, C)``, batch by batch.
+def gradients(
+    model: Model, points: Callable[[int, int], Array], count: int, targets: Sequence[Target | int]
+) -> Iterator[Array]:
+    """Yield the gradients of the scores of k targets at many inputs, ``(n, k, H, W, C)``, batch by batch.
 
     Args:
         model: the model.
         points: a function of ``start`` and ``stop`` that returns these inputs, ``(stop - start, H, W, C)``.
         count: the number of inputs.
-        classes: the indices of the k classes.
+        targets: the k targets; an index stands for the logit of a class.
 
     Examples:
         >>> import numpy as np
@@ -42,19 +45,19 @@ def gradients(model: Model, points: Callable[[int, int], Array], count: int, cla
         >>> model = BrightnessModel()
         >>> model.load()
         >>> noise = np.random.default_rng(0).random((300, 8, 8, 1), np.float32)
-        >>> batches = gradients(model, lambda start, stop: noise[start:stop], len(noise), classes=[0, 1])
+        >>> batches = gradients(model, lambda start, stop: noise[start:stop], len(noise), targets=[0, 1])
         >>> [batch.shape for batch in batches]
         [(256, 2, 8, 8, 1), (44, 2, 8, 8, 1)]
     """
-    size = batch_size(model, len(classes))
+    size = batch_size(model, len(targets))
     for start in range(0, count, size):
         batch = points(start, min(start + size, count))
-        yield model.input_gradients(batch, np.tile(np.array(classes, np.int64), (len(batch), 1)))
+        yield model.gradients(batch, targets)
 
 
-def batch_size(model: Model, classes: int) -> int:
-    """Return the number of inputs per batch when the gradients of ``classes`` classes are computed."""
-    megabytes = classes * int(np.prod(model.input_shape)) * 4 / 1e6
+def batch_size(model: Model, targets: int) -> int:
+    """Return the number of inputs per batch when the gradients of ``targets`` targets are computed."""
+    megabytes = targets * int(np.prod(model.input_shape)) * 4 / 1e6
     return max(1, min(model.batch_size, int(BATCH_MB / megabytes)))
 
 
@@ -107,8 +110,8 @@ class Pieces:
 class Line:
     """The straight line of inputs from a baseline to an image, and the logits of some classes along it."""
 
-    def __init__(self, model: Model, array: Array, baseline: Array, classes: Sequence[int]) -> None:
-        self._model, self._baseline, self._classes = model, baseline, list(classes)
+    def __init__(self, model: Model, array: Array, baseline: Array, targets: Sequence[Target | int]) -> None:
+        self._model, self._baseline, self._targets = model, baseline, list(targets)
         self.difference = array - baseline
 
     def inputs(self, places: Floats) -> Array:
@@ -118,8 +121,10 @@ class Line:
     def logits(self, places: Floats) -> Floats:
         """Return the logits ``(n, k)`` at ``places`` ``(n,)``."""
         size = self._model.batch_size
-        parts = [self._model.logits(self.inputs(places[start : start + size])) for start in range(0, len(places), size)]
-        return np.concatenate(parts)[:, self._classes].astype(np.float64)
+        starts = range(0, len(places), size)
+        return np.concatenate(
+            [self._model.scores(self.inputs(places[start : start + size]), self._targets) for start in starts]
+        )
 
     def equal_pieces(self, count: int) -> Pieces:
         """Return ``count`` pieces of equal length that cover the line."""
@@ -138,7 +143,7 @@ class Line:
         """Yield the gradient at the midpoint of each piece times its length, ``(n, k, H, W, C)``, batch by batch."""
         middles, done = pieces.middles, 0
         for batch in gradients(
-            self._model, lambda start, stop: self.inputs(middles[start:stop]), len(pieces), self._classes
+            self._model, lambda start, stop: self.inputs(middles[start:stop]), len(pieces), self._targets
         ):
             widths = pieces.widths[done : done + len(batch)]
             done += len(batch)
@@ -149,12 +154,12 @@ def integrated_gradients(
     model: Model,
     array: Array,
     baseline: Array,
-    classes: Sequence[int],
+    targets: Sequence[Target | int],
     steps: int,
     tolerance: float = 0.0,
     progress: Progress = lambda done, total: None,
 ) -> tuple[Floats, int]:
-    """Return the integrated gradients of k classes, ``(k, H, W, C)`` in logits, and the number of gradients computed.
+    """Return the integrated gradients of k targets, ``(k, H, W, C)``, and the number of gradients computed.
 
     Sundararajan, Taly & Yan, *Axiomatic attribution for deep networks*, arXiv 1703.01365, equation 1: the difference to
     the baseline times the mean gradient on the straight line between them. Equation 3 approximates the mean with
@@ -167,9 +172,9 @@ def integrated_gradients(
         model: the model.
         array: the input ``(H, W, C)``.
         baseline: an input ``(H, W, C)`` that represents the absence of the object.
-        classes: the indices of the k classes.
+        targets: the k targets; an index stands for the logit of a class.
         steps: the maximum number of gradients.
-        tolerance: the error at which to stop, as a fraction of the difference of the logit, for all classes.
+        tolerance: the error at which to stop, as a fraction of the difference of the score, for all targets.
         progress: called with the number of gradients computed so far and ``steps``.
 
     Examples:
@@ -179,13 +184,13 @@ def integrated_gradients(
         >>> model = BrightnessModel()
         >>> model.load()
         >>> black, white = np.zeros((8, 8, 1), np.float32), np.ones((8, 8, 1), np.float32)
-        >>> attributions, spent = integrated_gradients(model, white, black, classes=[1], steps=16)
+        >>> attributions, spent = integrated_gradients(model, white, black, targets=[1], steps=16)
         >>> logits = model.logits(np.stack([black, white]))[:, 1]
         >>> bool(np.isclose(attributions.sum(), logits[1] - logits[0]))
         True
     """
-    line, spent = Line(model, array, baseline, classes), 0
-    total = np.zeros((len(classes), *array.shape))
+    line, spent = Line(model, array, baseline, targets), 0
+    total = np.zeros((len(targets), *array.shape))
 
     def add(pieces: Pieces, sign: int = 1) -> Floats:
         """Add or subtract the integrals of pieces; return the error of each, ``(n, k)`` in logits."""
@@ -219,7 +224,7 @@ def from_several(
     model: Model,
     array: Array,
     baselines: Sequence[Array],
-    classes: Sequence[int],
+    targets: Sequence[Target | int],
     steps: int,
     tolerance: float = 0.0,
     progress: Progress = lambda done, total: None,
@@ -228,13 +233,13 @@ def from_several(
 
     The arguments are those of :func:`integrated_gradients`; ``steps`` applies to each baseline.
     """
-    total, spent = np.zeros((len(classes), *array.shape)), 0
+    total, spent = np.zeros((len(targets), *array.shape)), 0
     for index, baseline in enumerate(baselines):
 
         def report(done: int, count: int, before: int = index) -> None:
             progress(before * count + done, len(baselines) * count)
 
-        attributions, taken = integrated_gradients(model, array, baseline, classes, steps, tolerance, report)
+        attributions, taken = integrated_gradients(model, array, baseline, targets, steps, tolerance, report)
         total, spent = total + attributions / len(baselines), spent + taken
     return total, spent
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from picasso.attribution.covering import Covering
 from picasso.models.arrays import Array
+from picasso.targets import Target
 
 __all__ = ["answers", "greedy_density", "painted", "region_means", "segments", "superpixels"]
 
@@ -128,10 +129,10 @@ def answers(
     covering: Covering,
     labels: Labels,
     coalitions: Coalitions,
-    classes: Sequence[int],
+    targets: Sequence[Target | int],
     progress: Progress = lambda done, total: None,
 ) -> NDArray[np.float64]:
-    """Return the probabilities ``(n, k)`` of k classes if only the regions of each coalition are visible.
+    """Return the values ``(n, k)`` of k targets if only the regions of each coalition are visible.
 
     Only one batch of covered inputs is in memory at a time.
 
@@ -139,7 +140,7 @@ def answers(
         covering: the image, and the paint of the hidden regions.
         labels: the regions, ``(H, W)``.
         coalitions: the visible regions, ``(n, R)``.
-        classes: the indices of the k classes.
+        targets: the k targets; an index stands for the logit of a class.
         progress: called with the number of finished coalitions and n.
 
     Examples:
@@ -152,13 +153,13 @@ def answers(
         >>> white, black = np.ones((8, 8, 1), np.float32), np.zeros((8, 8, 1), np.float32)
         >>> labels = np.repeat([[0], [1]], 4, axis=0).repeat(8, axis=1)  # the upper and the lower half
         >>> coalitions = np.array([[True, True], [True, False], [False, False]])
-        >>> answers(Covering(model, white, black), labels, coalitions, classes=[1]).round(2).tolist()
+        >>> answers(Covering(model, white, black), labels, coalitions, targets=[1]).round(2).tolist()
         [[0.98], [0.5], [0.02]]
     """
     parts, size = [], covering.model.batch_size
     for start in range(0, len(coalitions), size):
         some = coalitions[start : start + size]
-        parts.append(covering.model.predict(covering.seen(some[:, labels]))[:, list(classes)])
+        parts.append(covering.model.values(covering.seen(some[:, labels]), targets))
         progress(start + len(some), len(coalitions))
     return np.concatenate(parts).astype(np.float64)
 

@@ -62,6 +62,13 @@ def serve(settings: Settings) -> None:
 @click.option(
     "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Setting for the visualizations that have it."
 )
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="TEXT",
+    help='What to explain: a class, "a vs b", "person@120,80", "value:age", "box:0" or "like:other.png".',
+)
 @click.option("--class", "classes", multiple=True, metavar="NAME", help="Class to explain, by name or index.")
 @click.option("--compare", multiple=True, metavar="NAME", help="Model to compare with, from the setting COMPARE.")
 @click.option("--out", type=Path, default=Path("picasso-results"), show_default=True, help="Output folder.")
@@ -71,6 +78,7 @@ def explain(
     images: tuple[Path, ...],
     names: tuple[str, ...],
     pairs: tuple[str, ...],
+    targets: tuple[str, ...],
     classes: tuple[str, ...],
     compare: tuple[str, ...],
     out: Path,
@@ -86,6 +94,7 @@ def explain(
     from picasso.explanation.inputs import expand
     from picasso.explanation.registry import Registry
     from picasso.imaging import decode
+    from picasso.targets import phrase
 
     chosen = parse_pairs(pairs, "--set", "Window=0.1")
     # Check all arguments before the model is loaded, which takes seconds.
@@ -109,15 +118,14 @@ def explain(
                 name,
                 plugin_dirs=settings.plugin_dirs(),
                 progress=progress,
-                classes=classes,
+                targets=(*targets, *classes),
                 **own,
             )
             for result in explained:
                 called = decode.without_ending(result.image).replace("/", "-")
                 folder = free_folder(out, f"{called}-{name}")
                 result.save(folder)
-                best = result.predictions[0]
-                click.echo(f"{result.image}: {best['name']} {best['prob']:.3f} -> {folder}")
+                click.echo(f"{result.image}: {phrase(result.predictions[0])} -> {folder}")
                 notes |= dict.fromkeys((*result.model.notes, *result.notes))
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)

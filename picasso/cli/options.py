@@ -67,6 +67,8 @@ def configured(command: Command) -> Command:
     @click.option(
         "--preprocess", metavar="WORDS", help='Preprocessing, such as "torch bilinear crop 256", or module:function.'
     )
+    @click.option("--task", metavar="WORD", help="What the model was trained to do, such as segmentation (TASK).")
+    @click.option("--unit", metavar="WORD", help="Unit of the values of a regression, such as years (UNIT).")
     @click.option("--output-kind", metavar="WORDS", help="Kind of output, such as logits, sigmoid or percent.")
     @friendly
     @wraps(command)
@@ -75,6 +77,8 @@ def configured(command: Command) -> Command:
         model: Path | None,
         labels: Path | None,
         preprocess: str | None,
+        task: str | None,
+        unit: str | None,
         output_kind: str | None,
         samples: Path | None,
         trust_model: bool | None,
@@ -97,6 +101,8 @@ def configured(command: Command) -> Command:
             "SAMPLES_DIR": str(samples.resolve()) if samples else None,
             "LABELS": str(labels.resolve()) if labels else None,
             "PREPROCESS": preprocess,
+            "TASK": task,
+            "UNIT": unit,
             "OUTPUT": output_kind,
             "TRUST_MODEL": trust_model,
             "MODEL_MB": model_mb,

@@ -17,8 +17,8 @@ from picasso.errors import BadRequest, ModelError, PicassoError
 from picasso.explanation.inputs import image_from
 from picasso.imaging import decode
 from picasso.models.base import Model
-from picasso.models.labels import by_name
 from picasso.models.preprocessing import RANGES
+from picasso.targets.class_names import by_name
 
 Progress = Callable[[float], None]
 

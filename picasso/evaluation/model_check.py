@@ -18,13 +18,14 @@ from picasso.explanation.inputs import NamedImage, as_seen, image_from
 from picasso.imaging import decode
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.info import Capability, Layer, ModelInfo, Prediction
+from picasso.models.info import Capability, Layer, ModelInfo
 from picasso.models.outputs import OutputKind
+from picasso.targets import Classification, OutputTask, Prediction, phrase
 
 # The minimum number of images at which identical predictions for all of them are reported.
 MIN_IMAGES = 5
 # The kinds of output whose probabilities need not sum to 1, if the user configured one of them.
-MULTI_LABEL = (OutputKind.SIGMOID, OutputKind.SIGMOID_LOGITS, OutputKind.TANH)
+MULTI_LABEL = (OutputKind.SIGMOID, OutputKind.SIGMOID_LOGITS, OutputKind.TANH, OutputTask.MULTI_LABEL)
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Report:
             ("layer", f"{default or 'none'} (of {len(self.layers)} with feature maps)"),
         ]
         for answer in self.answers:
-            best = ", ".join(f"{one['name']} {one['prob']:.3f}" for one in answer.predictions)
+            best = ", ".join(phrase(one) for one in answer.predictions)
             lines.append(("answer", f"{answer.image}: {best}"))
         if self.accuracy:
             total = f"{self.accuracy.right} of {self.accuracy.images} images are answered right"
@@ -148,10 +149,11 @@ def check(
     answers: tuple[Answer, ...] = ()
     if seen:
         inputs = np.stack([array for _, array in seen])
-        probabilities = model.predict(inputs)
-        decoded = model.best_classes(probabilities)
-        answers = tuple(Answer(name, best) for (name, _), best in zip(seen, decoded, strict=True))
-        warnings += [*model.check_output(inputs), *output_warnings(probabilities, names, model.output_kind)]
+        outputs = model.predict(inputs)
+        answers = tuple(Answer(name, best) for (name, _), best in zip(seen, model.decode(outputs), strict=True))
+        warnings += model.check_output(inputs)
+        if isinstance(model.spec, Classification):
+            warnings += output_warnings(outputs, names, model.output_kind or model.task)
     accuracy, order = None, None
     if folder:
         found = labeled_folder.find(model, folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ import numpy as np
 
 from picasso.attribution.rank_agreement import rank_correlation
 from picasso.explanation import pipeline
-from picasso.explanation.inputs import NamedImage, Source
+from picasso.explanation.inputs import NamedImage, Other, Source
 from picasso.explanation.pipeline import Preview, Report
 from picasso.explanation.result import Result
 from picasso.models.base import Model
 from picasso.models.info import ModelInfo
-from picasso.models.labels import Wanted
+from picasso.targets import Classification, Wanted
 from picasso.visualizations.base import BaseVisualization
 from picasso.visualizations.panel import NETWORK_ROUNDING, Panel
 
@@ -31,18 +31,18 @@ def explain_each(
     *,
     plugin_dirs: Sequence[str | Path] = (),
     progress: Report | None = None,
-    classes: int | str | Sequence[int | str] = (),
+    targets: int | str | Sequence[int | str] = (),
     **settings: object,
 ) -> Iterator[Result]:
     """Yield the result of each image as soon as it is computed, with the maps of each of several models.
 
-    The arguments are those of :func:`picasso.explain`, except for ``models``, which are those of :func:`run`. Classes
+    The arguments are those of :func:`picasso.explain`, except for ``models``, which are those of :func:`run`. Targets
     are those of the first model.
     """
     first = next(iter(models.values()))
-    cls, asked = pipeline.find(visualization, plugin_dirs), pipeline.asked_for(first, classes)
+    cls, asked = pipeline.find(visualization, plugin_dirs), pipeline.asked_for(first, targets)
     for group, report in pipeline.groups(first, images, progress):
-        yield from run(models, cls, settings, group, report, classes=asked)
+        yield from run(models, cls, settings, group, report, targets=asked, other=pipeline.other_image)
 
 
 def run(
@@ -53,12 +53,13 @@ def run(
     report: Report,
     preview: Preview | None = None,
     *,
-    classes: Sequence[Wanted] = (),
+    targets: Sequence[Wanted] = (),
+    other: Callable[[Model], Other] | None = None,
 ) -> Iterator[Result]:
     """Yield one result for each image, with the panels of each model and their differences.
 
-    All models explain the same classes: those chosen, or else the most probable classes of the first model. With one
-    model this is :func:`picasso.explanation.pipeline.run`.
+    All models explain the same targets: those chosen, or else those of the first model's predictions. With one model
+    this is :func:`picasso.explanation.pipeline.run`.
 
     Args:
         models: the models by name; the others are compared with the first.
@@ -67,11 +68,13 @@ def run(
         images: any number of images.
         report: called with the progress, 0..1.
         preview: see :func:`picasso.explanation.pipeline.run`; used only with one model.
-        classes: the classes to explain; none for the most probable.
+        targets: what to explain; see :func:`picasso.explanation.pipeline.run`.
+        other: returns, for a model, the function that returns its output for another image by name.
     """
     (first, model), *others = models.items()
     if not others:
-        yield from pipeline.run(model, visualization, settings, images, report, preview, classes=classes)
+        named = other(model) if other else None
+        yield from pipeline.run(model, visualization, settings, images, report, preview, targets=targets, other=named)
         return
     settings = visualization.settings_to_compare(visualization.ALLOWED_SETTINGS.parse(settings))
     for index, image in enumerate(images):
@@ -79,15 +82,31 @@ def run(
         def part(number: int, start: int = index) -> Report:
             return lambda fraction: report((start + (number + fraction) / len(models)) / len(images))
 
-        (result,) = pipeline.run(model, visualization, settings, [image], part(0), classes=classes)
+        named = other(model) if other else None
+        (result,) = pipeline.run(model, visualization, settings, [image], part(0), targets=targets, other=named)
         agreements: list[float | None] = []
-        same: Sequence[Wanted] = classes or [one["index"] for one in result.predictions]
-        for number, (name, other) in enumerate(others, 1):
-            asked = same if other.num_classes == model.num_classes else ()
-            (theirs,) = pipeline.run(other, visualization, settings, [image], part(number), classes=asked)
+        same = targets or explained(model, result)
+        for number, (name, second) in enumerate(others, 1):
+            alike = second.num_classes == model.num_classes and second.spec.task == model.spec.task
+            (theirs,) = pipeline.run(
+                second,
+                visualization,
+                settings,
+                [image],
+                part(number),
+                targets=same if alike else (),
+                other=other(second) if other else None,
+            )
             result, found = joined(result, theirs, first or own_name(result.model, models), name)
             agreements += found
         yield replace(result, agreement=mean(agreements))
+
+
+def explained(model: Model, result: Result) -> Sequence[Wanted]:
+    """Return the targets of a result for which the user chose none."""
+    if isinstance(model.spec, Classification):
+        return [one["index"] for one in result.predictions]
+    return list(dict.fromkeys(panel.target for panel in result.panels if panel.target))
 
 
 def own_name(card: ModelInfo, taken: Collection[str]) -> str:
@@ -134,16 +153,19 @@ def mean(numbers: Sequence[float | None]) -> float | None:
 
 
 def comparable(one: Panel, two: Panel) -> bool:
-    """Tell whether two panels are maps of the same size, quantity and class."""
+    """Tell whether two panels are maps of the same size, quantity and target."""
     same = one.kind == two.kind == "map" and one.array.shape == two.array.shape and one.quantity == two.quantity
+    if one.target or two.target:
+        return same and one.target == two.target
     return same and one.class_index == two.class_index is not None
 
 
 def difference(one: Panel, two: Panel, group: str, remark: str = "") -> Panel:
     """Return the second map minus the first, with a note below it."""
-    change = None if one.probability is None or two.probability is None else two.probability - one.probability
+    before, after = (panel.probability if panel.value is None else panel.value for panel in (one, two))
+    change = None if before is None or after is None else after - before
     # Adding zero removes the sign of a negative zero.
-    note = "" if change is None else f"probability {round(change, 3) + 0.0:+.3f}"
+    note = "" if change is None else f"{one.unit or 'probability'} {round(change, 3) + 0.0:+.3f}"
     largest = max(float(np.abs(each.array).max()) for each in (one, two))
     return Panel(
         title=one.title,
@@ -152,6 +174,7 @@ def difference(one: Panel, two: Panel, group: str, remark: str = "") -> Panel:
         signed=True,
         transparency=one.transparency,
         class_index=one.class_index,
+        target=one.target,
         note=". ".join(filter(None, (note, remark))),
         group=group,
         noise=max(one.noise_level, two.noise_level, NETWORK_ROUNDING * largest),

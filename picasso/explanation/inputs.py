@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from picasso.imaging import decode
 from picasso.imaging.pixels import HIGHEST_16_BIT
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.info import Prediction
+from picasso.targets import Context, Wanted
 from picasso.visualizations.base import Input
 
 UNFAITHFUL = (
@@ -26,6 +26,8 @@ UNFAITHFUL = (
     "model's input array. Override view() in your model class to show the image itself."
 )
 
+#: Returns the output of the model for an image by its name.
+Other = Callable[[str], Array]
 #: The accepted sources: a file or folder, the bytes of a file, a PIL image, or an array of NumPy or of any library
 #: whose arrays NumPy can read (tensors).
 Source = Any
@@ -197,21 +199,29 @@ def gives(array: Array, again: Array) -> bool:
     return bool(np.allclose(array, again, atol=1e-3 * max(1.0, float(np.ptp(array)))))
 
 
-def prepare(model: Model, images: Sequence[NamedImage], classes: Sequence[int] = ()) -> list[Input]:
-    """Preprocess the images, predict their classes, and render each as the model sees it.
+def prepare(
+    model: Model, images: Sequence[NamedImage], wanted: Sequence[Wanted] = (), other: Other | None = None
+) -> list[Input]:
+    """Preprocess the images, predict, choose the targets of each, and render each as the model sees it.
+
+    Args:
+        model: the model.
+        images: the images.
+        wanted: the targets that the user chose; none for those that the predictions suggest.
+        other: returns the output of the model for another image by its name; by default, ``images`` are searched.
 
     Raises:
-        BadRequest: the model has no class with such an index.
+        BadRequest: the model has no such target.
     """
     originals = [image.image for image in images]
     arrays = model.inputs_of(originals)
-    probabilities = model.predict(arrays)
-    best = model.best_classes(probabilities)
-    asked = chosen(model, probabilities, classes) if classes else best
+    outputs = model.predict(arrays)
+    best, names = model.decode(outputs), [str(name) for name in model.class_names()]
     views = [model.view(original) for original in originals]
     # Images opened by such a class may have more channels than a view, so a view can't reproduce the input.
     own = model.opens_images()
     encoded = arrays if own else model.encode(views)
+    among = {image.name: output for image, output in zip(images, outputs, strict=True)}
     inputs = []
     for index, (image, array, again, view) in enumerate(zip(images, arrays, encoded, views, strict=True)):
         faithful = gives(array, again)
@@ -219,20 +229,23 @@ def prepare(model: Model, images: Sequence[NamedImage], classes: Sequence[int] =
         notes = image.notes if faithful else (*image.notes, UNFAITHFUL)
         original = image.image if isinstance(image.image, Image.Image) else view
         exact = faithful and not own
-        inputs.append(Input(image.name, original, shown, array, asked[index], exact, best[index], notes))
+        context = Context(outputs[index], names, shown.size, other or named_output(among))
+        asked = [model.spec.target(one, context) for one in wanted] or model.spec.defaults(best[index], context)
+        inputs.append(
+            Input(image.name, original, shown, array, (), exact, best[index], notes, tuple(asked), outputs[index])
+        )
     return inputs
 
 
-def chosen(model: Model, probabilities: Array, classes: Sequence[int]) -> list[tuple[Prediction, ...]]:
-    """Return the predictions for the chosen classes, in this order, for each row of probabilities."""
-    wrong = [index for index in classes if not 0 <= index < model.num_classes]
-    if wrong:
-        raise BadRequest(f"There is no class {wrong[0]}; the model has {model.num_classes} classes.", field="class")
-    names = model.class_names()
-    return [
-        tuple(Prediction(index=index, name=str(names[index]), prob=float(row[index])) for index in classes)
-        for row in probabilities
-    ]
+def named_output(outputs: Mapping[str, Array]) -> Other:
+    """Return a function from the name of an image to its output."""
+
+    def other(name: str) -> Array:
+        if name not in outputs:
+            raise BadRequest(f"There is no image {name[:60]!r} among these images.", field="target")
+        return outputs[name]
+
+    return other
 
 
 def visible(array: Array) -> Image.Image:

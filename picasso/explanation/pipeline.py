@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from picasso.errors import BadRequest, ModelError, PicassoError, RunError, reason
-from picasso.explanation.inputs import NamedImage, Source, expand, image_from, named, prepare
+from picasso.explanation.inputs import NamedImage, Other, Source, expand, image_from, named, prepare
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
+from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.contrast import contrasted
-from picasso.models.labels import Wanted, numbers
+from picasso.targets import OutputTask, Wanted
 from picasso.visualizations.base import BaseVisualization, Input, Task
 from picasso.visualizations.panel import Panel
 
@@ -34,6 +36,7 @@ def explain(
     *,
     plugin_dirs: Sequence[str | Path] = (),
     progress: Report | None = None,
+    targets: int | str | Sequence[int | str] = (),
     classes: int | str | Sequence[int | str] = (),
     **settings: object,
 ) -> list[Result]:
@@ -47,8 +50,11 @@ def explain(
         visualization: the name of an installed visualization, or a class.
         plugin_dirs: folders with custom visualizations.
         progress: called with the progress, 0..1; may raise :class:`~picasso.errors.Cancelled` to stop.
-        classes: the names or indices of the classes to explain, or one of them; "a vs b" explains a rather than b.
-            None explains the most probable classes of each image.
+        targets: what to explain, one or several: names or indices of classes, or "a vs b" for a rather than b;
+            "value:age" of a regression; "person", "person@120,80" (a pixel) or "person@10,20,60,80" (a rectangle) of a
+            segmentation; "box:0" or "person@120,80" of a detection; "like:other.png" of an embedding. None explains
+            the most important predictions of each image.
+        classes: another name for ``targets``.
         settings: the visualization's settings, such as ``Window=0.1``.
 
     Raises:
@@ -59,6 +65,7 @@ def explain(
 
     Examples:
         >>> import numpy as np
+    from PIL import Image
         >>> import picasso
         >>> from picasso.examples.brightness import BrightnessModel
         >>> model = BrightnessModel()  # a model of your own comes from picasso.load_model
@@ -69,7 +76,14 @@ def explain(
         ('bright', ['bright'])
     """
     each = explain_each(
-        model, images, visualization, plugin_dirs=plugin_dirs, progress=progress, classes=classes, **settings
+        model,
+        images,
+        visualization,
+        plugin_dirs=plugin_dirs,
+        progress=progress,
+        targets=targets,
+        classes=classes,
+        **settings,
     )
     return list(each)
 
@@ -81,14 +95,15 @@ def explain_each(
     *,
     plugin_dirs: Sequence[str | Path] = (),
     progress: Report | None = None,
+    targets: int | str | Sequence[int | str] = (),
     classes: int | str | Sequence[int | str] = (),
     **settings: object,
 ) -> Iterator[Result]:
     """Yield the result of each image as soon as it is computed; the arguments are those of :func:`explain`."""
     check_loaded(model)
-    cls, asked = find(visualization, plugin_dirs), asked_for(model, classes)
+    cls, asked = find(visualization, plugin_dirs), asked_for(model, [*listed(targets), *listed(classes)])
     for group, report in groups(model, images, progress):
-        yield from run(model, cls, settings, group, report, classes=asked)
+        yield from run(model, cls, settings, group, report, targets=asked, other=other_image(model))
 
 
 def check_loaded(model: Any) -> None:
@@ -109,9 +124,25 @@ def find(
     return visualization
 
 
-def asked_for(model: Model, classes: int | str | Sequence[int | str]) -> list[Wanted]:
-    """Return the indices of the requested class or classes."""
-    return numbers(model.class_names(), [classes] if isinstance(classes, int | str) else classes)
+def listed(wanted: int | str | Sequence[int | str]) -> Sequence[int | str]:
+    """Return one or several targets as a list."""
+    return [wanted] if isinstance(wanted, int | str) else wanted
+
+
+def asked_for(model: Model, wanted: int | str | Sequence[int | str]) -> list[Wanted]:
+    """Return the requested target or targets, with classes as indices."""
+    return model.spec.parse(listed(wanted), [str(name) for name in model.class_names()])
+
+
+def other_image(model: Model) -> Other:
+    """Return a function from the path of an image to the output of the model for it."""
+
+    def other(path: str) -> Array:
+        if not Path(path).is_file():
+            raise BadRequest(f"There is no image {path[:200]!r}.", field="target")
+        return np.asarray(model.predict(model.inputs_of([image_from(path, 0, None, model).image]))[0])
+
+    return other
 
 
 def groups(
@@ -139,7 +170,8 @@ def run(
     report: Report,
     preview: Preview | None = None,
     *,
-    classes: Sequence[Wanted] = (),
+    targets: Sequence[Wanted] = (),
+    other: Other | None = None,
 ) -> Iterator[Result]:
     """Yield the result of each image as soon as it is computed; see :func:`explain`.
 
@@ -150,23 +182,15 @@ def run(
         images: any number of images; they are prepared at once.
         report: called with the progress, 0..1.
         preview: called with the index of an image and a function that returns a preview of its result.
-        classes: the indices of the classes to explain, or pairs of them for "a vs b"; none for the most probable
-            classes of each image.
+        targets: what to explain, as :meth:`picasso.targets.OutputSpec.parse` returns it; none for the most important
+            predictions of each image.
+        other: returns the output of the model for another image by its name.
     """
     name = visualization.__name__
-    model, numbered = contrasted(model, classes)
+    require_suitable(model, visualization)
     card = model.card()
-    missing = card.missing(visualization.NEEDS)
-    if missing:
-        raise ModelError(f"{name} needs {' and '.join(missing)}, which the model {card.name} does not provide.")
     if not images:
         return
-    try:
-        why = visualization.unsuitable(model)
-    except Exception as error:
-        raise RunError(f"The check whether {name} fits the model failed: {reason(error)}.") from error
-    if why:
-        raise ModelError(f"{name} {why}")
     checked = visualization.ALLOWED_SETTINGS.parse(settings)
     finished = 0
 
@@ -180,7 +204,7 @@ def run(
             image=image.name,
             view=np.asarray(image.view),
             predictions=image.best,
-            panels=tuple(panel.above_chance(model.noise, model.logit_noise) for panel in panels),
+            panels=tuple(with_context(image, panel.above_chance(model.noise, model.logit_noise)) for panel in panels),
             model=card,
             seconds=time.perf_counter() - started,
             reference=visualization.REFERENCE_LINK,
@@ -193,7 +217,7 @@ def run(
 
     started = time.perf_counter()
     report(0.0)
-    inputs = prepare(model, images, numbered)
+    inputs = prepare(model, images, targets, other)
     panels_of = visualization().make_visualization(Task(model, inputs, checked, progress, show))
     for image in inputs:
         panels = next_panels(panels_of, name, image.name)
@@ -201,6 +225,41 @@ def run(
         yield result(image, panels)
         started = time.perf_counter()
         report(finished / len(images))
+
+
+def require_suitable(model: Model, visualization: type[BaseVisualization[Any]]) -> None:
+    """Raise a ModelError if a visualization can't explain a model, with the reason."""
+    name, card = visualization.__name__, model.card()
+    if model.spec.task not in visualization.TASKS:
+        raise ModelError(f"{name} {unsuited(visualization, model.spec.task)}")
+    if missing := card.missing(visualization.NEEDS):
+        raise ModelError(f"{name} needs {' and '.join(missing)}, which the model {card.name} does not provide.")
+    try:
+        why = visualization.unsuitable(model)
+    except Exception as error:
+        raise RunError(f"The check whether {name} fits the model failed: {reason(error)}.") from error
+    if why:
+        raise ModelError(f"{name} {why}")
+
+
+def unsuited(visualization: type[BaseVisualization[Any]], task: OutputTask) -> str:
+    """Return why a visualization can't explain a model of a task, as the end of a sentence."""
+    return f"explains {', '.join(sorted(visualization.TASKS))}, and this model does {task}."
+
+
+def with_context(image: Input, panel: Panel) -> Panel:
+    """Return a panel with a note on how much of its map lies outside of the region that its target is about.
+
+    Hoyer et al., *Grid saliency for context explanations of semantic segmentation*, NeurIPS 2019.
+    """
+    region = next((one.region(image.view.size) for one in image.targets if one.text == panel.target), None)
+    if panel.kind != "map" or region is None or panel.flat:
+        return panel
+    shown = Image.fromarray(np.abs(panel.array).astype(np.float32)).resize(image.view.size, Image.Resampling.BOX)
+    weights = np.asarray(shown, np.float64)
+    outside = float(weights[~region].sum() / weights.sum())
+    note = f"{outside:.0%} of the map lies outside of the region that is explained: its context."
+    return replace(panel, context=outside, note=f"{panel.note} {note}".strip())
 
 
 def next_panels(panels_of: Iterator[Sequence[Panel]], name: str, image: str) -> Sequence[Panel]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from picasso.imaging import decode
 from picasso.imaging.masking import MaskEdit
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.info import Prediction
+from picasso.targets import Classification, ClassLogit, Prediction
 from picasso.visualizations.base import Input
 
 # The number of cached images, enough for switching between images.
@@ -59,19 +58,26 @@ def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
         probable class changes; and, if requested, ``view``, the image as a data URL.
     """
     hidden = MaskEdit.parse(question["shapes"], question["fill"])
-    known = [prepared(model, path) for path in question["paths"]]
-    images = [image for image, _ in known]
-    other = prepared(model, question["other"])[0] if question["other"] else None
-    views = [hidden.cover(image.view, other.view if other else None) for image, _ in known]
+    images = [prepared(model, path) for path in question["paths"]]
+    other = prepared(model, question["other"]) if question["other"] else None
+    views = [hidden.cover(image.view, other.view if other else None) for image in images]
     after = model.predict(np.stack([covered(model, hidden, *one, other) for one in zip(images, views, strict=True)]))
-    decoded = model.best_classes(after)
     answers = []
-    for (image, probabilities), now, best, view in zip(known, after, decoded, views, strict=True):
+    for image, now, best, view in zip(images, after, model.decode(after), views, strict=True):
         document = {
-            "before": list(image.predictions),
+            "before": list(image.best),
             "after": list(best),
-            "classes": both(image.predictions, best, probabilities, now),
-            "flipped": image.predictions[0]["index"] != best[0]["index"],
+            "classes": both(image, best, now) if isinstance(model.spec, Classification) else [],
+            "targets": [
+                {
+                    "name": one.name,
+                    "quantity": one.quantity,
+                    "before": image.value(one),
+                    "after": float(one.value(now[None])[0]),
+                }
+                for one in image.targets
+            ],
+            "flipped": image.best[0]["index"] != best[0]["index"],
         }
         if question["show"]:
             document["view"] = decode.data_address(decode.encode(view))
@@ -90,24 +96,23 @@ def covered(model: Model, hidden: MaskEdit, image: Input, view: Image.Image, oth
     return np.asarray(np.where(hidden.mask(image.view.size)[..., None], fill, image.array), np.float32)
 
 
-def both(
-    before: Sequence[Prediction], after: Sequence[Prediction], probabilities: Array, now: Array
-) -> list[dict[str, Any]]:
+def both(image: Input, after: Sequence[Prediction], now: Array) -> list[dict[str, Any]]:
     """Return the most probable classes before, then those added after, with both probabilities."""
-    names = {one["index"]: one["name"] for one in (*before, *after)}
+    found = {one["index"]: ClassLogit(str(one["index"]), one["name"], one["index"]) for one in (*image.best, *after)}
     return [
-        {"index": index, "name": name, "before": float(probabilities[index]), "after": float(now[index])}
-        for index, name in names.items()
+        {"index": index, "name": one.name, "before": image.value(one), "after": float(now[index])}
+        for index, one in found.items()
     ]
 
 
 @functools.lru_cache(maxsize=CACHE_SIZE)
-def prepared(model: Model, path: str) -> tuple[Input, Array]:
-    """Return a stored image as model input, and its probabilities ``(K,)``; the most recent ones are cached."""
+def prepared(model: Model, path: str) -> Input:
+    """Return a stored image as model input; the most recent ones are cached."""
     try:
         opened = stored(path, model)
     except FileNotFoundError:
         raise NotFound("The image was removed in the meantime.") from None
     (image,) = prepare(model, [NamedImage("", opened)])
     # The uploaded image may be large and is no longer needed.
-    return replace(image, image=image.view), model.predict(image.array[None])[0]
+    image.image = image.view
+    return image

@@ -126,8 +126,10 @@ class Registry:
         for entry in self.entries():
             if entry.cls is None:
                 continue
-            missing = card.missing(entry.cls.NEEDS)
+            missing, task = card.missing(entry.cls.NEEDS), model.spec.task
             why = f"needs {' and '.join(missing)}, which this model does not provide." if missing else ""
+            if task not in entry.cls.TASKS:
+                why = f"explains {', '.join(sorted(entry.cls.TASKS))}, and this model does {task}."
             try:
                 why = why or entry.cls.unsuitable(model)
             # This is code of a plugin; its run will report the error.

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from picasso import fileio
 from picasso.explanation import render
 from picasso.imaging import decode
-from picasso.models.info import ModelInfo, Prediction
+from picasso.models.info import ModelInfo
+from picasso.targets import Prediction, phrase
 from picasso.visualizations.panel import Panel
 
 DOCUMENT = "result.json"
@@ -31,7 +32,7 @@ class Result:
         settings: its settings by public name.
         image: the display name of the image.
         view: the image as the model sees it, ``(H, W)`` or ``(H, W, 3)`` uint8.
-        predictions: the most probable classes, best first.
+        predictions: what the model predicts, the most important first: of a classifier, the most probable classes.
         panels: the maps and images.
         model: the model and its checkpoint.
         seconds: the computing time of this image.
@@ -39,7 +40,7 @@ class Result:
         notes: notes on this image; ``model.notes`` has those that concern all images.
         agreement: in a comparison of models, the agreement of their maps: Spearman's rank correlation, -1..1, the mean
             over all pairs of a map and the first model's map of that class; None without a comparison.
-        compared: the most probable classes of the other models, by the names of these models.
+        compared: the predictions of the other models, by the names of these models.
 
     Examples:
         >>> import tempfile
@@ -142,9 +143,10 @@ class Result:
             drawn = f'<img width="180" src="{address}">'
             return f'<figure style="{style}">{drawn}<figcaption>{escape(caption)}</figcaption></figure>'
 
-        best = ", ".join(f"{p['name']} {p['prob']:.3f}" for p in self.predictions)
+        best = ", ".join(phrase(one) for one in self.predictions)
         figures = [figure(render.enlarge(self.view), self.image)]
         for panel in self.panels:
-            probability = "" if panel.probability is None else f" {panel.probability:.3f}"
-            figures.append(figure(render.draw(panel, self.view), panel.title + probability))
+            shown = panel.probability if panel.value is None else panel.value
+            value = "" if shown is None else f" {shown:.3f}"
+            figures.append(figure(render.draw(panel, self.view), panel.title + value))
         return f"<p><b>{escape(self.visualization)}</b> {escape(best)}</p>{''.join(figures)}"

@@ -23,7 +23,7 @@ from picasso.jobs.base import Job
 from picasso.jobs.engine import Engine
 from picasso.jobs.gate import Gate
 from picasso.jobs.run import Run, Spec, StoredImage
-from picasso.models.labels import Wanted, numbers
+from picasso.targets import OutputSpec, Wanted, spec_from
 from picasso.visualizations.settings import Control
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class JobQueue:
         settings: Mapping[str, object],
         images: list[StoredImage],
         *,
-        classes: Sequence[int | str] = (),
+        targets: Sequence[int | str] = (),
         models: Sequence[int | str] = (),
     ) -> Run:
         """Validate a request and queue it as a new run in the folder ``parent``.
@@ -137,7 +137,7 @@ class JobQueue:
             name: the name of the visualization.
             settings: its settings, not validated yet.
             images: at least one image.
-            classes: the names or indices of the classes to explain; none for the most probable of each image.
+            targets: what to explain, such as names of classes; none for the most important predictions of each image.
             models: the names of the models to compare with, from :meth:`models`.
 
         Raises:
@@ -164,7 +164,7 @@ class JobQueue:
                 f"The models are {', '.join(self._compared)}." if self._compared else "The setting COMPARE has none."
             )
             raise BadRequest(f"There is no model {unknown[0]!r} to compare with. {known}", field="model")
-        wanted, others = self._class_numbers(classes), [str(one) for one in models]
+        wanted, others = self._parsed(targets), [str(one) for one in models]
         spec = Spec(name, checked, images, GROUP, self._configured, time.time(), wanted, others)
         self._withdraw()
         with self._lock, room_on_disk():
@@ -271,9 +271,18 @@ class JobQueue:
         names: list[str] = status["report"]["class_names"]
         return names
 
-    def _class_numbers(self, classes: Sequence[int | str]) -> list[Wanted]:
-        """Return the indices of classes; their names are known once the model is loaded."""
-        return numbers(self.class_names(), classes) if classes else []
+    def spec(self) -> OutputSpec:
+        """Return what the output of the model means.
+
+        Raises:
+            NotReady: it is not known yet.
+        """
+        self.class_names()
+        return spec_from(self.model_status()["report"]["model"]["task"])
+
+    def _parsed(self, targets: Sequence[int | str]) -> list[Wanted]:
+        """Return targets as the worker takes them; what the model has is known once it is loaded."""
+        return self.spec().parse(targets, self.class_names()) if targets else []
 
     def position(self, run: Run | Audit) -> int:
         """Return the approximate number of runs and audits ahead of this one; 0 if it is running or done.

@@ -30,7 +30,7 @@ from picasso import fileio
 from picasso.errors import NotFound
 from picasso.explanation.result import ARRAYS, DOCUMENT, Result
 from picasso.jobs.base import Job
-from picasso.models.labels import Wanted
+from picasso.targets import Wanted
 
 # The position of the image, and the number of the preview if it is a preview.
 PLACE = re.compile(r"\d{1,6}(p\d{1,6})?")
@@ -60,8 +60,8 @@ class Spec:
         shard_size: the number of images per shard.
         configuration: how the worker finds the model: a settings file and overrides.
         created: the time of its creation in seconds since the epoch.
-        classes: the indices of the classes to explain, or pairs of them for "a vs b"; none for the most probable
-            classes of each image.
+        targets: what to explain: indices of classes, pairs of them for "a vs b", or texts; none for the most important
+            predictions of each image.
         models: the names of the models to compare with; see the setting ``COMPARE``.
     """
 
@@ -71,7 +71,7 @@ class Spec:
     shard_size: int
     configuration: dict[str, Any]
     created: float
-    classes: Sequence[Wanted] = ()
+    targets: Sequence[Wanted] = ()
     models: Sequence[str] = ()
 
     @property

@@ -156,7 +156,7 @@ def compute(run: Run, shard: int, started: float, checkpoint: Callable[[], None]
             run.preview(todo[index][0], make())
             shown = time.monotonic()
 
-    results = comparison.run(models, visualization, spec.settings, images, report, preview, classes=spec.classes)
+    results = comparison.run(models, visualization, spec.settings, images, report, preview, targets=spec.targets)
     for (position, _), result in zip(todo, results, strict=True):
         result.save(run.result_folder(position))
         run.forget_previews(position)

@@ -1,4 +1,4 @@
-"""Image classifiers: the interface of models, one implementation per file format, and loading.
+"""Models that take images: the interface of models, one implementation per file format, and loading.
 
 ``load_model`` and ``load_configured`` are imported on first use, so that scanning a file needs no framework.
 """
@@ -13,10 +13,8 @@ if TYPE_CHECKING:
 __all__ = [
     "arrays",
     "base",
-    "contrast",
     "info",
     "keras",
-    "labels",
     "load_configured",
     "load_model",
     "loading",

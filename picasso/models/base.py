@@ -17,26 +17,28 @@ from PIL import Image
 from picasso import remedies
 from picasso.errors import ModelCodeError, ModelError, PicassoError, reason
 from picasso.imaging import decode
-from picasso.models import odds, provenance
+from picasso.models import provenance
 from picasso.models.arrays import Array, Classes, Shape, fill_up
 from picasso.models.framework import Framework
-from picasso.models.info import Capability, Layer, ModelInfo, Prediction, as_prediction
+from picasso.models.info import Capability, Layer, ModelInfo
 from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.models.preprocessing import Preprocessing, guess
 from picasso.models.scan import Limits
+from picasso.targets import Classification, OutputSpec, Prediction, Target, as_prediction, as_target
 
 log = logging.getLogger(__name__)
 
 
 class Model(Framework):
-    """An image classifier.
+    """A model that takes images: a classifier, or of another task (see :attr:`spec`).
 
     To customize a model, derive from :class:`picasso.models.keras.KerasModel` or
     :class:`picasso.models.tensorflow.TFModel` and override :meth:`preprocess`, :meth:`decode_prob` or
     :meth:`class_names`. To support another framework, derive from this class and implement :meth:`load` and the
     ``batch_*`` methods.
 
-    Arrays are float32, batch first, channels last: ``(N, H, W, C)`` for inputs, ``(N, K)`` for K classes.
+    Arrays are float32, batch first, channels last: ``(N, H, W, C)`` for inputs, ``(N, K)`` for K classes, and
+    ``(N, *spec.shape)`` for the outputs of other tasks.
 
     Examples:
         A framework that Picasso does not know needs two methods:
@@ -91,14 +93,30 @@ class Model(Framework):
 
     # The number of classes that decode_prob() returns. The name is that of the original Picasso.
     top_probs = 5
+    #: The task that the user configured, a value of :class:`~picasso.targets.OutputTask`, or "".
+    task: str = ""
+    #: The unit of the values of a regression that the user configured, or "".
+    unit: str = ""
     #: The kind of output that the user configured, a value of :class:`~picasso.models.outputs.OutputKind`, or "".
     output_kind: str = ""
-    #: True if load() uses output_kind.
+    #: True if load() uses output_kind; True if it uses task and unit.
     reads_output_kind: bool = False
+    reads_task: bool = False
     #: How images are preprocessed, unless view(), encode() or preprocess() are overridden.
     preprocessing = Preprocessing()
     #: The class names, unless class_names() is overridden.
     labels: tuple[str, ...] = ()
+
+    _spec: OutputSpec | None = None
+
+    @property
+    def spec(self) -> OutputSpec:
+        """What the output means; classes, unless load() set another specification."""
+        return self._spec or Classification((self.num_classes,))
+
+    @spec.setter
+    def spec(self, spec: OutputSpec) -> None:
+        self._spec = spec
 
     @abstractmethod
     def load(self, *arguments: Any, **options: Any) -> None:
@@ -260,26 +278,58 @@ class Model(Framework):
         return self.fixed_batch or int(np.clip(2_500_000 // max(1, int(np.prod(self.input_shape))), 16, 256))
 
     def predict(self, inputs: Array) -> Array:
-        """Return the class probabilities ``(N, K)``, float32 in 0..1, of inputs ``(N, H, W, C)``.
+        """Return the outputs ``(N, *spec.shape)``, float32, of inputs ``(N, H, W, C)``.
+
+        For a classifier, these are the probabilities ``(N, K)``, 0..1.
 
         Raises:
-            ModelError: the model returned another shape, NaN, or values outside 0..1.
+            ModelError: the model returned another shape, NaN, or values that :attr:`spec` does not allow.
         """
-        result = self._batched(self.batch_probabilities, inputs)
-        if result.shape != (len(inputs), self.num_classes):
-            raise self._wrong(f"an array of shape {result.shape} instead of ({len(inputs)}, {self.num_classes})")
+        result, expected = self._batched(self.batch_probabilities, inputs), (len(inputs), *self.spec.shape)
+        if result.shape != expected:
+            raise self._wrong(f"an array of shape {result.shape} instead of {expected}")
         if not np.isfinite(result).all():
             raise self._wrong("values that are not finite numbers")
-        if result.min(initial=0) < -1e-4 or result.max(initial=0) > 1 + 1e-4:
-            raise self._wrong(f"values from {result.min():.3g} to {result.max():.3g}, which are not probabilities")
+        if wrong := self.spec.wrong(result):
+            raise self._wrong(wrong)
         return result
+
+    def values(self, inputs: Array, targets: Sequence[Target | int]) -> NDArray[np.float64]:
+        """Return the values of T targets, such as probabilities, ``(N, T)``; all share the predictions.
+
+        Args:
+            inputs: ``(N, H, W, C)``.
+            targets: the targets; an index stands for the logit of a class.
+        """
+        known = [as_target(target) for target in targets]
+        parts = (self.predict(part) for part in self._parts(inputs))
+        return np.concatenate([np.stack([one.value(part) for one in known], axis=1) for part in parts])
+
+    def scores(self, inputs: Array, targets: Sequence[Target | int]) -> NDArray[np.float64]:
+        """Return the scores of T targets, such as logits, ``(N, T)``; the arguments are those of :meth:`values`."""
+        known = [as_target(target) for target in targets]
+        parts = (self.logits(part) for part in self._parts(inputs))
+        return np.concatenate([np.stack([one.score(part) for one in known], axis=1) for part in parts])
+
+    def _parts(self, inputs: Array) -> list[Array]:
+        """Return inputs in batches, at least one."""
+        return [inputs[start : start + self.batch_size] for start in range(0, max(1, len(inputs)), self.batch_size)]
+
+    def decode(self, outputs: Array) -> list[tuple[Prediction, ...]]:
+        """Return the predictions of each image, the most important first, from outputs ``(N, *spec.shape)``.
+
+        For classes, these are the results of :meth:`decode_prob`.
+        """
+        if isinstance(self.spec, Classification):
+            return list(self.best_classes(outputs))
+        return self.spec.decode(outputs, self.class_names(), self.top_probs)
 
     def check_output(self, inputs: Array) -> tuple[str, ...]:
         """Return warnings if the predictions for real images ``(N, H, W, C)`` contradict the assumed kind of output."""
         return ()
 
     def occlude(self, image: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
-        """Return the class probabilities of an image with each of many windows covered, lazily and in any order.
+        """Return the outputs for an image with each of many windows covered, lazily and in any order.
 
         Args:
             image: an input ``(H, W, C)``.
@@ -296,12 +346,8 @@ class Model(Framework):
         """Return the cost of :meth:`occlude` for these windows, as a number of predictions of whole images."""
         return len(boxes)
 
-    def log_odds(self, probabilities: Array, classes: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return the log-odds of some classes from probabilities; see :func:`picasso.models.odds.log_odds`."""
-        return odds.log_odds(probabilities, classes)
-
     def logits(self, inputs: Array) -> Array:
-        """Return the logits ``(N, K)``, float32: the scores before the softmax or sigmoid."""
+        """Return the scores ``(N, *spec.shape)``, float32: for a classifier, before the softmax or sigmoid."""
         return self._batched(self.batch_logits, inputs)
 
     def input_gradients(self, inputs: Array, classes: Sequence[int] | Classes) -> Array:
@@ -316,25 +362,59 @@ class Model(Framework):
         answer = self.batch_class_gradients if chosen.ndim == 2 else self.batch_input_gradients
         return self._batched(answer, inputs, chosen)
 
-    def guided_gradients(self, inputs: Array, classes: Classes) -> Array:
-        """Return d logit[class] / d input for k classes per input, ``(N, k, H, W, C)``, by guided backpropagation.
+    def gradients(self, inputs: Array, targets: Sequence[Target | int]) -> Array:
+        """Return d score / d input of T targets, ``(N, T, H, W, C)``, float32; all share the forward pass.
+
+        The arguments are those of :meth:`values`.
+        """
+        return self._batched(lambda part: self.batch_gradients(part, self._cotangents(part, targets)), inputs)
+
+    def guided_gradients(self, inputs: Array, targets: Sequence[Target] | Classes) -> Array:
+        """Return d score / d input of T targets, ``(N, T, H, W, C)``, by guided backpropagation.
 
         Springenberg et al., arXiv 1412.6806: in the backward pass, ReLUs propagate only positive gradients.
+
+        Args:
+            inputs: ``(N, H, W, C)``.
+            targets: the targets, or the indices of T classes per input, ``(N, T)``.
 
         Raises:
             ModelError: the model has no ReLUs, or their gradient can't be replaced.
         """
-        return self._batched(self.batch_guided_gradients, inputs, np.asarray(classes, np.int64))
+        if are_classes(targets):
+            return self._batched(self.batch_guided_gradients, inputs, np.asarray(targets, np.int64))
+        return self._batched(lambda part: self.batch_guided(part, self._cotangents(part, targets)), inputs)
 
     def feature_maps(self, inputs: Array, layer: str | None = None) -> Array:
         """Return the feature maps ``(N, h, w, c)``, float32, of a layer; by default the last one before the head."""
         return self._batched(lambda part: self.batch_feature_maps(part, self.layer(layer)), inputs)
 
-    def feature_gradients(self, inputs: Array, classes: Sequence[int] | Classes, layer: str | None = None) -> Array:
-        """Return d logit[class] / d feature map, ``(N, h, w, c)``, for a layer as in :meth:`feature_maps`."""
+    def feature_gradients(
+        self, inputs: Array, targets: Sequence[Target] | Sequence[int] | Classes, layer: str | None = None
+    ) -> Array:
+        """Return d score / d feature map, float32, for a layer as in :meth:`feature_maps`.
+
+        Args:
+            inputs: ``(N, H, W, C)``.
+            targets: T targets, for gradients ``(N, T, h, w, c)``; or the index of one class per input, ``(N,)``, for
+                gradients ``(N, h, w, c)``.
+            layer: the name of the layer; by default the last one before the head.
+        """
         name = self.layer(layer)
-        chosen = np.asarray(classes, np.int64)
-        return self._batched(lambda part, k: self.batch_feature_gradients(part, k, name), inputs, chosen)
+        if are_classes(targets):
+            chosen = np.asarray(targets, np.int64)
+            return self._batched(lambda part, k: self.batch_feature_gradients(part, k, name), inputs, chosen)
+        answer = self.batch_layer_gradients
+        return self._batched(lambda part: answer(part, self._cotangents(part, targets), name), inputs)
+
+    def _cotangents(self, inputs: Array, targets: Sequence[Target | int] | Classes) -> Array:
+        """Return the gradients of the scores of T targets with respect to the logits, ``(n, T, *spec.shape)``."""
+        known = [as_target(target) for target in targets]
+        if all(target.linear for target in known):
+            scores = np.broadcast_to(np.float32(0), (len(inputs), *self.spec.shape))
+        else:
+            scores = np.asarray(self.batch_logits(inputs), np.float32)
+        return np.stack([target.cotangent(scores) for target in known], axis=1)
 
     def layers(self) -> Sequence[Layer]:
         """Return the layers with feature maps, first to last."""
@@ -378,6 +458,7 @@ class Model(Framework):
             notes=self.notes + self.warnings(),
             fingerprint=self.fingerprint,
             versions=provenance.versions(),
+            task=self.spec.as_dict(),
         )
 
     def preprocesses_by_name(self) -> bool:
@@ -463,3 +544,8 @@ class Model(Framework):
 
     def _wrong(self, what: str) -> ModelError:
         return ModelError(f"The model {type(self).__name__} ({self.checkpoint}) returned {what}.")
+
+
+def are_classes(targets: Any) -> bool:
+    """Tell whether indices of classes are given, not targets."""
+    return not (len(targets) and isinstance(targets[0], Target))

@@ -23,7 +23,7 @@ def probes(width: int, height: int) -> list[Image.Image]:
 
 
 def differences(model: Model, inputs: Array) -> tuple[float, float]:
-    """Return the maximum difference of one image's probabilities, and of its logits, between several predictions.
+    """Return the maximum difference of one image's outputs, and of its logits, between several predictions.
 
     Both are 0 if all differences are rounding errors. Logits are compared only if the model gives gradients.
 
@@ -36,16 +36,17 @@ def differences(model: Model, inputs: Array) -> tuple[float, float]:
     first, second = model.predict(together), model.predict(apart)
     found = max(spread(first[[0, 2]], second[[1]]), spread(first[[1]], second[[0]]))
     # If the model is certain, randomness hardly changes its probabilities, but it changes its logits.
-    sure = float(first.max(axis=1).min()) > 1 - ALIKE
+    sure = float(first.reshape(len(first), -1).max(axis=1).min()) > 1 - ALIKE
+    alike = ALIKE * max(1.0, float(np.abs(first).max()))
     known = Capability.GRADIENTS in model.capabilities
-    if found < ALIKE and not (sure and known):
+    if found < alike and not (sure and known):
         return 0.0, 0.0
     scores = 0.0
     if known:
         logits = model.logits(together)
         scores = spread(logits[[0, 2]], model.logits(apart)[[1]])
         scores = scores if scores > ALIKE * max(1.0, float(np.abs(logits).max())) else 0.0
-    if found < ALIKE and not scores:
+    if found < alike and not scores:
         return 0.0, 0.0
     many = np.repeat(one[None], REPEATS, axis=0)
     found = max(found, spread(model.predict(many), first[[0]]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,10 +20,13 @@ class Framework(ABC):
 
     @abstractmethod
     def batch_probabilities(self, inputs: Array) -> Array:
-        """Return the probabilities ``(n, K)``, 0..1, of one batch of at most :attr:`batch_size` inputs."""
+        """Return the outputs ``(n, *spec.shape)`` of one batch of at most :attr:`batch_size` inputs.
+
+        For a classifier, these are probabilities ``(n, K)``, 0..1.
+        """
 
     def batch_logits(self, inputs: Array) -> Array:
-        """Return the logits ``(n, K)`` of one batch."""
+        """Return the scores ``(n, *spec.shape)`` of one batch; for a classifier, the logits ``(n, K)``."""
         raise self._cannot(Capability.GRADIENTS)
 
     def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
@@ -44,6 +48,39 @@ class Framework(ABC):
     def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
         """Return d logit[class] / d feature map of one batch, shaped like the maps."""
         raise self._cannot(Capability.FEATURE_MAPS)
+
+    # ---- targets: gradients of any scalar function of the scores ------------------------------------------
+
+    def batch_gradients(self, inputs: Array, cotangents: Array) -> Array:
+        """Return the gradients ``(n, T, H, W, C)`` of T scalar functions of the scores.
+
+        This is a vector-Jacobian product. The default adds up the gradients of classes.
+
+        Args:
+            inputs: ``(n, H, W, C)``.
+            cotangents: the gradients of the T functions with respect to the scores, ``(n, T, *spec.shape)``.
+        """
+        return self._of_classes(self.batch_class_gradients, inputs, cotangents)
+
+    def batch_guided(self, inputs: Array, cotangents: Array) -> Array:
+        """Return the guided gradients ``(n, T, H, W, C)``; see :meth:`batch_gradients`."""
+        return self._of_classes(self.batch_guided_gradients, inputs, cotangents)
+
+    def batch_layer_gradients(self, inputs: Array, cotangents: Array, layer: str) -> Array:
+        """Return the gradients ``(n, T, h, w, c)`` with respect to the feature maps; see :meth:`batch_gradients`."""
+
+        def answer(images: Array, classes: Classes) -> Array:
+            return np.stack([self.batch_feature_gradients(images, one, layer) for one in classes.T], axis=1)
+
+        return self._of_classes(answer, inputs, cotangents)
+
+    def _of_classes(self, answer: Callable[[Array, Classes], Array], inputs: Array, cotangents: Array) -> Array:
+        """Return combinations ``(n, T, ...)`` of the gradients of single classes."""
+        if cotangents.ndim != 3:
+            raise self._cannot(Capability.GRADIENTS)
+        used = np.flatnonzero(cotangents.any(axis=(0, 1)))
+        single = answer(inputs, np.tile(used, (len(inputs), 1)))
+        return np.asarray(np.einsum("ntk,nk...->nt...", cotangents[..., used], single), np.float32)
 
     def _cannot(self, capability: Capability) -> ModelError:
         return ModelError(f"The model {type(self).__name__} can't give {capability.value}.")

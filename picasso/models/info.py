@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Self, TypedDict
+from typing import Any, Self
+
+from picasso.targets.predictions import Prediction as Prediction
 
 
 class Capability(StrEnum):
@@ -19,25 +21,6 @@ class Capability(StrEnum):
     PREDICTIONS = "predictions"
     GRADIENTS = "gradients"
     FEATURE_MAPS = "feature maps"
-
-
-class Prediction(TypedDict):
-    """One class of one image.
-
-    Attributes:
-        index: its index in the output of the model.
-        name: its name.
-        prob: its probability, 0..1.
-
-    Examples:
-        >>> from picasso.models.info import Prediction
-        >>> Prediction(index=4, name="four", prob=0.97)
-        {'index': 4, 'name': 'four', 'prob': 0.97}
-    """
-
-    index: int
-    name: str
-    prob: float
 
 
 @dataclass(frozen=True)
@@ -99,6 +82,7 @@ class ModelInfo:
         notes: remarks on how the model was read.
         fingerprint: the SHA-256 of its files, or "" if they are not known.
         versions: the versions of the packages that compute its predictions.
+        task: what its output means, see :meth:`picasso.targets.OutputSpec.as_dict`.
     """
 
     name: str
@@ -115,6 +99,7 @@ class ModelInfo:
     notes: tuple[str, ...] = ()
     fingerprint: str = ""
     versions: dict[str, str] = field(default_factory=dict, hash=False)
+    task: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the card as JSON-ready values."""
@@ -131,8 +116,3 @@ class ModelInfo:
     def missing(self, needs: frozenset[Capability]) -> list[str]:
         """Return those of ``needs`` that this model can't give."""
         return sorted(need.value for need in needs if need.value not in self.capabilities)
-
-
-def as_prediction(entry: Any) -> Prediction:
-    """Return one entry of decode_prob() with its numbers as numbers, also where they were written as text."""
-    return Prediction(index=int(entry["index"]), name=str(entry["name"]), prob=float(entry["prob"]))

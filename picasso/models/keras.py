@@ -11,7 +11,7 @@ from typing import Any
 from picasso import remedies
 from picasso.errors import ModelError
 from picasso.models import recognition, scan
-from picasso.models.outputs import choose_output, parse
+from picasso.models.outputs import choose_output
 from picasso.models.recognition import Format
 from picasso.models.tf import keras_files
 from picasso.models.tf.graph import Graph
@@ -110,8 +110,8 @@ class KerasModel(GraphModel):
 
         layers = list(all_layers(self.model))
         names = {valid_name(layer.name) for layer in layers}
-        said, trained = parse(self.output_kind), None if in_memory else training_of(file)
-        graph = Graph(build, f"The model in {file.name}", names, said=said, trained=trained)
+        trained = None if in_memory else training_of(file)
+        graph = Graph(build, f"The model in {file.name}", names, said=self.said(), trained=trained)
         self.adopt(graph, file, in_memory=in_memory)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from picasso import config, remedies
 from picasso.config import Settings
@@ -14,12 +14,13 @@ from picasso.models import memory_limit
 from picasso.models.base import Model
 from picasso.models.label_files import as_given
 from picasso.models.label_files import read as read_labels
-from picasso.models.outputs import parse
+from picasso.models.outputs import parse, parse_task
 from picasso.models.preprocessing import Preprocessing
 from picasso.models.recognition import ACCEPTED, Format, recognize
 from picasso.models.scan import Limits
 from picasso.models.user_code import Preprocess, find_class, find_function
 from picasso.remedies import Interface
+from picasso.targets import OutputTask
 
 SETTINGS_SUFFIXES = (".py", ".yaml", ".yml")
 KERAS = "picasso.models.keras:KerasModel"
@@ -36,12 +37,31 @@ CLASSES: dict[Format, str] = {
 }
 
 
+class About(NamedTuple):
+    """What the user says about the output of a model.
+
+    Attributes:
+        output_kind: the kind of its values, or "".
+        task: what the model was trained to do, or "".
+        unit: the unit of the values of a regression, or "".
+    """
+
+    output_kind: str = ""
+    task: str = ""
+    unit: str = ""
+
+
+NOTHING = About()
+
+
 def load_model(
     path: Any,
     *,
     labels: str | Path | Sequence[str] | Mapping[Any, Any] = (),
     preprocess: str | Preprocess = "",
     output_kind: str = "",
+    task: str = "",
+    unit: str = "",
     model_mb: int | None = None,
     **options: Any,
 ) -> Model:
@@ -59,6 +79,9 @@ def load_model(
             ``"module:function"`` or ``"file.py:function"``.
         output_kind: the kind of the output values, such as ``"logits"``: a value of
             :class:`~picasso.models.outputs.OutputKind`. It is detected by default.
+        task: what the model was trained to do, such as ``"segmentation"``: a value of
+            :class:`~picasso.targets.OutputTask`. It is detected by default.
+        unit: the unit of the values of a regression, such as ``"years"``.
         model_mb: the maximum size of the file's unpacked tensors, in megabytes; 4000 by default.
         options: arguments of the ``load`` method of the model's class, such as ``tf_input_var``; for a settings
             file, settings that replace those in the file.
@@ -75,19 +98,21 @@ def load_model(
         ((28, 28, 1), 10)
     """
     remedies.set_interface(Interface.PYTHON)
-    names = as_given(labels)
+    names, about = as_given(labels), About(output_kind, task, unit)
     if not isinstance(path, str | Path):
         model, arguments = in_memory(path)
-        return prepare(model, {**arguments, **options}, names, preprocess, output_kind)
+        return prepare(model, {**arguments, **options}, names, preprocess, about)
     file = Path(path)
     if file.suffix in SETTINGS_SUFFIXES:
         said = {} if model_mb is None else {"MODEL_MB": model_mb}
         settings = config.load(file, {**said, **options})
-        return load_configured(settings, labels=names, preprocess=preprocess, output_kind=output_kind)
+        return load_configured(
+            settings, labels=names, preprocess=preprocess, output_kind=output_kind, task=task, unit=unit
+        )
     model, arguments = open_file(file)
     if model_mb is not None:
         model.limits = Limits.of(model_mb)
-    return prepare(model, {**arguments, **options}, names, preprocess, output_kind)
+    return prepare(model, {**arguments, **options}, names, preprocess, about)
 
 
 def open_file(path: Path) -> tuple[Model, dict[str, Any]]:
@@ -128,6 +153,8 @@ def load_configured(
     labels: str | Path | Sequence[str] = (),
     preprocess: str | Preprocess = "",
     output_kind: str = "",
+    task: str = "",
+    unit: str = "",
 ) -> Model:
     """Load the model that the settings specify, and warm it up.
 
@@ -139,6 +166,8 @@ def load_configured(
         labels: the class names or a file of them, instead of the setting ``LABELS``.
         preprocess: keywords or a function, instead of the setting ``PREPROCESS``.
         output_kind: the kind of the output values, instead of the setting ``OUTPUT``.
+        task: what the model was trained to do, instead of the setting ``TASK``.
+        unit: the unit of the values of a regression, instead of the setting ``UNIT``.
 
     Raises:
         ConfigurationError: the model class does not exist, its ``load`` method does not accept the arguments, or
@@ -173,7 +202,8 @@ def load_configured(
     # Passed only if it is set, so that the load() of a user's class does not need this argument.
     trust = {"trust_model": True} if settings.TRUST_MODEL else {}
     arguments = {**arguments, **trust, **settings.model_load_args()}
-    return prepare(model, arguments, names, words, output_kind or settings.OUTPUT)
+    about = About(output_kind or settings.OUTPUT, task or settings.TASK, unit or settings.UNIT)
+    return prepare(model, arguments, names, words, about)
 
 
 def prepare(
@@ -181,7 +211,7 @@ def prepare(
     arguments: dict[str, Any],
     labels: str | Path | Sequence[str],
     preprocess: str | Preprocess,
-    output_kind: str = "",
+    about: About = NOTHING,
 ) -> Model:
     """Set the class names, preprocessing and kind of output of an unloaded model, then load it and warm it up."""
     if labels:
@@ -202,13 +232,7 @@ def prepare(
     elif preprocess:
         model.preprocessing = Preprocessing.parse(preprocess)
     name = type(model).__name__
-    kind = parse(output_kind)
-    if kind and not model.reads_output_kind:
-        raise ConfigurationError(
-            f"{remedies.called('OUTPUT')} has no effect on {name}, because its code returns probabilities.",
-            field="OUTPUT",
-        )
-    model.output_kind = kind or ""
+    configure_output(model, about)
     try:
         with memory_limit.memory(model.limits.megabytes):
             model.load(**arguments)
@@ -226,6 +250,26 @@ def prepare(
             ) from error
         raise ModelCodeError(f"{name} could not be loaded: {reason(error)}.") from error
     return model
+
+
+def configure_output(model: Model, about: About) -> None:
+    """Set what the user says about the output of an unloaded model.
+
+    Raises:
+        ConfigurationError: there is no such kind or task, or the class of the model decides itself.
+    """
+    name, kind, task = type(model).__name__, parse(about.output_kind), parse_task(about.task)
+    if kind and not model.reads_output_kind:
+        raise ConfigurationError(
+            f"{remedies.called('OUTPUT')} has no effect on {name}, because its code returns probabilities.",
+            field="OUTPUT",
+        )
+    if task and task is not OutputTask.CLASSIFICATION and not model.reads_task:
+        raise ConfigurationError(
+            f"{remedies.called('TASK')} has no effect on {name}: its load() sets spec, or else it is a classifier.",
+            field="TASK",
+        )
+    model.output_kind, model.task, model.unit = kind or "", task or "", about.unit
 
 
 def check_shape(given: Any) -> None:

@@ -12,7 +12,7 @@ from picasso.models.arrays import Array
 
 #: A window as (left, top, right, bottom), in pixels.
 Box = tuple[int, int, int, int]
-#: The indices of n windows, and the class probabilities ``(n, K)`` of the image with each of them covered.
+#: The indices of n windows, and the outputs ``(n, ...)`` of the model for the image with each of them covered.
 Part = tuple[NDArray[np.int64], Array]
 
 

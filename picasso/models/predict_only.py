@@ -18,14 +18,18 @@ from picasso.models.base import Model
 from picasso.models.environment import require_versions
 from picasso.models.newest import beside, written
 from picasso.models.outputs import (
+    MEASURED,
     OutputKind,
     Range,
-    class_count,
     contradictions,
     decide,
+    for_task,
+    layout_of,
     needed,
     parse,
+    parse_task,
     probes,
+    spec_of,
     to_probabilities,
 )
 
@@ -33,18 +37,17 @@ log = logging.getLogger(__name__)
 
 
 class PredictOnlyModel(Model):
-    """A classifier whose predictions are computed by a runtime that gives no gradients.
+    """A model whose predictions are computed by a runtime that gives no gradients.
 
     The kind of the output values is determined from the user's setting, from the operations in the file, or from
     predictions for test images; see :mod:`picasso.models.outputs`.
     """
 
-    reads_output_kind = True
-    _kind = OutputKind.PROBABILITIES
+    reads_output_kind = reads_task = True
 
     @abstractmethod
     def run(self, inputs: Array) -> NDArray[Any]:
-        """Return the output values for inputs ``(n, H, W, C)``: K per image, in a shape that class_count() accepts."""
+        """Return the output values for inputs ``(n, H, W, C)``, in a shape that layout_of() accepts."""
 
     @abstractmethod
     def output_range(self) -> Range | None:
@@ -56,12 +59,13 @@ class PredictOnlyModel(Model):
         Derived classes call this at the end of ``load``.
 
         Raises:
-            ModelError: the output is not that of a classifier.
+            ModelError: the output fits no task.
         """
         self.checkpoint, self.checkpoint_time = file.name, written(file)
         # Large ONNX models store their weights in a second file, such as model.onnx.data.
         self.files = beside(file, ("", ".data", "_data"))
-        said = parse(self.output_kind)
+        kind, task = parse(self.output_kind), parse_task(self.task)
+        kind = OutputKind.VALUES if kind is None and task in MEASURED else kind
         try:
             found = self.output_range()
         except Exception:
@@ -69,35 +73,40 @@ class PredictOnlyModel(Model):
             found = None
         images = probes(self.input_shape)
         first = self.run(images[: self.fixed_batch or 1])
-        count = class_count(first.shape, self.fixed_batch)
-        if count is None or not np.issubdtype(first.dtype, np.floating):
-            raise ModelError(
-                f"{file.name} must return class scores of shape (N, K), but returns {first.shape} of type "
-                f"{first.dtype}. Picasso supports only classifiers."
-            )
-        chosen = images[list(needed(found, said, count))]
+        dtype = "" if np.issubdtype(first.dtype, np.floating) else str(first.dtype)
+        self._layout = layout_of(first.shape, self.input_shape, self.fixed_batch, task, file.name, dtype)
+        count = self._layout.count
+        chosen = images[list(needed(found, kind, count))]
         size = self.fixed_batch or len(chosen)
-        parts = [self.run(fill_up(chosen[i : i + size], size)) for i in range(0, len(chosen), size)]
-        values = np.concatenate([part.reshape(-1, count) for part in parts])[: len(chosen)]
-        decision = decide(values, found, said, file.name)
-        self._decision, self._kind, self._count, self.num_classes = decision, decision.kind, count, max(2, count)
-        self.output_found, self.notes = decision.describe(), self.notes + decision.notes
-        logits = decision.kind in (OutputKind.LOGITS, OutputKind.SIGMOID_LOGITS)
-        self.logits_found = "the output" if logits else "none: the output is probabilities"
+        parts = [self._values(fill_up(chosen[i : i + size], size)) for i in range(0, len(chosen), size)]
+        values = np.concatenate(parts)[: len(chosen)].reshape(-1, count)
+        decision = for_task(decide(values, found, kind, file.name), task)
+        self._decision = decision
+        self.spec = spec_of(self._layout, decision, task, self.unit)
+        self.num_classes = self.spec.shape[-1]
+        notes = (self._layout.note, *decision.notes) if self._layout.note else decision.notes
+        self.output_found, self.notes = decision.describe(), self.notes + notes
+        same = decision.kind in (OutputKind.LOGITS, OutputKind.SIGMOID_LOGITS, OutputKind.VALUES)
+        self.logits_found = "the output" if same else "none: the output is probabilities"
 
     def check_output(self, inputs: Array) -> tuple[str, ...]:
         """Return warnings if the output for ``inputs`` contradicts the assumption that it consists of logits."""
-        return contradictions(self._decision, lambda: self._batched(self._values, inputs))
+        count = self._layout.count
+        return contradictions(self._decision, lambda: self._batched(self._values, inputs).reshape(-1, count))
 
     def _values(self, inputs: Array) -> NDArray[Any]:
-        return self.run(inputs).reshape(-1, self._count)
+        """Return the output values ``(n, *shape)`` with the channels of maps last."""
+        answer = self.run(inputs)
+        if self._layout.channels_first:
+            answer = answer.transpose(0, 2, 3, 1)
+        return answer.reshape(-1, *self._layout.shape)
 
     def batch_probabilities(self, inputs: Array) -> Array:
-        """Return the probabilities ``(n, K)`` of one batch; a single value becomes two classes, "not" and "is"."""
+        """Return the outputs ``(n, *spec.shape)``; a single class score becomes two classes, "not" and "is"."""
         values = self._values(inputs).astype(np.float64)
-        answer = to_probabilities(values, self._kind, self._count)
-        if self._count == 1:
-            answer = np.concatenate([1 - answer, answer], axis=1)
+        answer = to_probabilities(values, self._decision.kind, self._layout.count)
+        if self._layout.count == 1 and self._decision.kind is not OutputKind.VALUES:
+            answer = np.concatenate([1 - answer, answer], axis=-1)
         return np.asarray(answer, np.float32)
 
 

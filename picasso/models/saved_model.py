@@ -13,7 +13,7 @@ from typing import Any
 from picasso import remedies
 from picasso.errors import ModelError, reason
 from picasso.models.newest import newest
-from picasso.models.outputs import choose_output, parse
+from picasso.models.outputs import choose_output
 from picasso.models.recognition import Format, Found
 from picasso.models.scan import require
 from picasso.models.tf import variables
@@ -90,7 +90,7 @@ class SavedModel(GraphModel):
             raise
         except Exception as error:
             raise ModelError(f"TensorFlow could not load the SavedModel {folder.name}: {reason(error)}.") from error
-        self.adopt(Graph(build, folder.name, said=parse(self.output_kind)), folder / FILE)
+        self.adopt(Graph(build, folder.name, said=self.said()), folder / FILE)
         # A version number needs the name of its parent folder.
         self.checkpoint = f"{folder.parent.name}/{folder.name}" if folder.name.isdecimal() else folder.name
         # The files and folders that TensorFlow reads; the folder may contain others.

@@ -9,7 +9,6 @@ from typing import Any
 from picasso.errors import ModelError, reason
 from picasso.models import recognition
 from picasso.models.newest import beside
-from picasso.models.outputs import parse
 from picasso.models.recognition import Format
 from picasso.models.scan import require
 from picasso.models.tf.frozen_graph import find_tensor, guess_input, guess_output, importer, operations_of, with_values
@@ -69,7 +68,7 @@ class TFModel(GraphModel):
         learned = None if input_shape else self.shape_of_preprocess()
         feeds = constant_feeds
         build = importer(definition, tf_input_var, tf_predict_var, name, input_shape, learned, feeds, trust_model)
-        self.adopt(Graph(build, name, said=parse(self.output_kind)), file)
+        self.adopt(Graph(build, name, said=self.said()), file)
         self.checkpoint, self.files = name, files
 
 

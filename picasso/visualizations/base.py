@@ -8,24 +8,26 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.attribution.covering import Covering
+from picasso.errors import BadRequest
 from picasso.imaging.masking import filling, painted
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.info import Capability, Prediction
+from picasso.models.info import Capability
+from picasso.targets import ClassLogit, OutputTask, Prediction, Target
 from picasso.visualizations.panel import Panel
 from picasso.visualizations.settings import VisualizationSettings
 
 SettingsT = TypeVar("SettingsT", bound=VisualizationSettings)
 
 
-@dataclass(frozen=True)
 class Input:
-    """One preprocessed image.
+    """One preprocessed image, and the targets to explain.
 
-    Attributes:
+    Args:
         name: its file name.
         image: the upright image as uploaded.
         view: the image as the model sees it; maps are drawn over it.
@@ -33,8 +35,10 @@ class Input:
         predictions: the classes to explain: the most probable, best first, or those that the user chose.
         exact_view: False if preprocessing the view does not reproduce ``array``. Then ``view`` is only a
             rendering of ``array``, and painting on it has no effect on the model.
-        best: the most probable classes, best first, whichever classes are explained.
+        best: the predictions of the model, the most important first, whatever is explained.
         notes: notes for the user about how it was read and preprocessed.
+        targets: what to explain; by default the logits of the classes in ``predictions``.
+        output: the output of the model for it, ``spec.shape``, if it is known.
 
     Examples:
         >>> import numpy as np
@@ -44,23 +48,82 @@ class Input:
         >>> view = Image.new("L", (8, 8), 204)
         >>> best = Prediction(index=1, name="bright", prob=0.8)
         >>> image = Input("a.png", view, view, np.full((8, 8, 1), 0.8, np.float32), predictions=(best,))
-        >>> image.classes
-        [1]
+        >>> image.classes, image.targets[0].name
+        ([1], 'bright')
     """
 
-    name: str
-    image: Image.Image
-    view: Image.Image
-    array: Array
-    predictions: tuple[Prediction, ...]
-    exact_view: bool = True
-    best: tuple[Prediction, ...] = ()
-    notes: tuple[str, ...] = ()
+    def __init__(
+        self,
+        name: str,
+        image: Image.Image,
+        view: Image.Image,
+        array: Array,
+        predictions: Sequence[Prediction] = (),
+        exact_view: bool = True,
+        best: Sequence[Prediction] = (),
+        notes: Sequence[str] = (),
+        targets: Sequence[Target] = (),
+        output: Array | None = None,
+    ) -> None:
+        self.name, self.image, self.view, self.array = name, image, view, array
+        self.exact_view, self.best, self.notes, self.output = exact_view, tuple(best), tuple(notes), output
+        self._predictions = tuple(predictions)
+        self.targets = tuple(targets) or tuple(
+            ClassLogit(str(one["index"]), one["name"], one["index"]) for one in predictions
+        )
+
+    @property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """The classes to explain, with their probabilities.
+
+        Raises:
+            BadRequest: a target is not a class, so a visualization that reads only classes can't explain it.
+        """
+        other = next((target for target in self.targets if not isinstance(target, ClassLogit)), None)
+        if other:
+            raise BadRequest(
+                f"This visualization explains classes only, and {other.name!r} is not a class. Choose another "
+                "visualization, or ask about a class.",
+                field="target",
+            )
+        return self._predictions or tuple(
+            Prediction(index=one.index, name=one.name, prob=self.value(one))
+            for one in self.targets
+            if isinstance(one, ClassLogit)
+        )
 
     @property
     def classes(self) -> list[int]:
-        """The indices of the classes to explain."""
+        """The indices of the classes to explain; see :attr:`predictions`."""
         return [prediction["index"] for prediction in self.predictions]
+
+    def value(self, target: Target) -> float:
+        """Return the value of a target for this image, such as the probability of a class."""
+        if self.output is not None:
+            return float(target.value(self.output[None])[0])
+        return next(
+            one["prob"] for one in self._predictions if isinstance(target, ClassLogit) and one["index"] == target.index
+        )
+
+    def panel(self, target: Target, array: NDArray[Any], **attributes: Any) -> Panel:
+        """Return the map of a target, with its name and its value for this image.
+
+        Args:
+            target: one of :attr:`targets`.
+            array: the map ``(h, w)``.
+            attributes: other attributes of the :class:`Panel`.
+        """
+        value = self.value(target)
+        return Panel(
+            title=target.name,
+            array=array,
+            target=target.text,
+            class_index=target.index if isinstance(target, ClassLogit) else None,
+            probability=value if target.quantity == "probability" else None,
+            value=value,
+            unit=target.quantity,
+            **attributes,
+        )
 
     def filled(self, model: Model, fill: str, seed: int = 0) -> Array:
         """Return the model's input ``(H, W, C)`` for the image replaced entirely by a fill.
@@ -161,6 +224,8 @@ class BaseVisualization(ABC, Generic[SettingsT]):
     FAMILY: ClassVar[str] = "Others"
     #: The extra that it requires: the name of one of Picasso's extras and a module that it installs; or None.
     EXTRA: ClassVar[tuple[str, str] | None] = None
+    #: The tasks of models that it can explain; others are greyed out.
+    TASKS: ClassVar[frozenset[OutputTask]] = frozenset(OutputTask)
     #: The capabilities that it requires of a model; if one is missing, the card is greyed out.
     NEEDS: ClassVar[frozenset[Capability]] = frozenset({Capability.PREDICTIONS})
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from picasso.models.arrays import Array
 from picasso.models.base import Model
+from picasso.targets import OutputTask
 from picasso.visualizations import BaseVisualization, Capability, Panel, Task
 from picasso.visualizations.class_activation import MapSettings, canvas_of
 
@@ -31,6 +32,7 @@ class CAM(BaseVisualization[MapSettings]):
     DESCRIPTION = "How much each coarse region contributes to the score of a class, for models that end in pooling."
     REFERENCE_LINK = "https://arxiv.org/abs/1512.04150"
     ALLOWED_SETTINGS = MapSettings
+    TASKS = frozenset({OutputTask.CLASSIFICATION, OutputTask.MULTI_LABEL, OutputTask.REGRESSION})
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.FEATURE_MAPS})
 
     @classmethod
@@ -55,18 +57,19 @@ class CAM(BaseVisualization[MapSettings]):
         return "" if constant(gradients.reshape(-1, gradients.shape[-1])) else UNSUITABLE
 
     def make_visualization(self, task: Task[MapSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class; its mean is the logit minus the class's bias."""
+        """Yield one map per target; its mean is the logit minus the class's bias."""
         canvas = canvas_of(task.model, task.model.layer(None))
         for image in task.inputs:
             task.progress(0, 1)
             inputs, panels = image.array[None], []
             (maps,) = task.model.feature_maps(inputs)
-            for done, prediction in enumerate(image.predictions, 1):
-                (gradients,) = task.model.feature_gradients(inputs, [prediction["index"]])
+            for done, target in enumerate(image.targets, 1):
+                ((gradients,),) = task.model.feature_gradients(inputs, [target])
                 places = gradients.shape[0] * gradients.shape[1]
                 evidence = maps @ (gradients.mean(axis=(0, 1)) * places)
-                panels.append(task.settings.panel(prediction, evidence, canvas, quantity="evidence (logit)"))
-                task.progress(done, len(image.predictions))
+                quantity = f"evidence ({target.score_quantity})"
+                panels.append(task.settings.panel(image, target, evidence, canvas, quantity=quantity))
+                task.progress(done, len(image.targets))
             yield panels
 
 

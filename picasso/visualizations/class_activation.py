@@ -16,10 +16,11 @@ import numpy as np
 from picasso.attribution.placement import Canvas
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.info import Prediction
+from picasso.targets import Target
 from picasso.visualizations import (
     BaseVisualization,
     Capability,
+    Input,
     Panel,
     Task,
     VisualizationSettings,
@@ -43,12 +44,12 @@ class MapSettings(VisualizationSettings):
             return "Bright regions are evidence for the class; evidence against it is not shown."
         return "Red regions are evidence for the class, blue regions are evidence against it."
 
-    def panel(self, prediction: Prediction, evidence: Array, canvas: Canvas, **attributes: Any) -> Panel:
-        """Return the panel of a class for a layer's signed map ``(h, w)``, aligned with the image."""
+    def panel(self, image: Input, target: Target, evidence: Array, canvas: Canvas, **attributes: Any) -> Panel:
+        """Return the panel of a target for a layer's signed map ``(h, w)``, aligned with the image."""
         array = canvas.draw(np.maximum(evidence, 0) if self.rectified else evidence)
         attributes = {"signed": not self.rectified, "transparency": self.transparency, **attributes}
         attributes["note"] = " ".join(filter(None, [attributes.get("note"), canvas.note]))
-        return Panel.of_class(prediction, array=np.asarray(array, np.float32), **attributes)
+        return image.panel(target, array=np.asarray(array, np.float32), **attributes)
 
 
 @dataclass(frozen=True)
@@ -110,20 +111,21 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
         return 1.0 + 3 * model.top_probs
 
     def make_visualization(self, task: Task[LayerMapSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield the maps of each image, one per class, ``(h, w)`` as the feature maps if these cover the image."""
+        """Yield the maps of each image, one per target, ``(h, w)`` as the feature maps if these cover the image."""
         name = task.model.layer(task.settings.layer or None)
         canvas = canvas_of(task.model, name)
         for image in task.inputs:
             task.progress(0, 1)
             inputs, panels = image.array[None], []
             (maps,) = task.model.feature_maps(inputs, name)
-            # One class at a time: the maps of early layers are large.
-            for done, prediction in enumerate(image.predictions, 1):
-                (gradients,) = task.model.feature_gradients(inputs, [prediction["index"]], name)
+            # One target at a time: the maps of early layers are large.
+            for done, target in enumerate(image.targets, 1):
+                ((gradients,),) = task.model.feature_gradients(inputs, [target], name)
                 evidence = self.weigh(maps, gradients)
                 note = f"Layer {name}, {maps.shape[0]} x {maps.shape[1]} positions."
-                panels.append(task.settings.panel(prediction, evidence, canvas, quantity="evidence (logit)", note=note))
-                task.progress(done, len(image.predictions))
+                quantity = f"evidence ({target.score_quantity})"
+                panels.append(task.settings.panel(image, target, evidence, canvas, quantity=quantity, note=note))
+                task.progress(done, len(image.targets))
             yield panels
 
 

@@ -86,20 +86,20 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
         return (1.0 + 2 * model.top_probs) * settings.steps / 2 * len(settings.baselines)
 
     def make_visualization(self, task: Task[IntegratedGradientsSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class: the sum over the channels."""
+        """Yield one map per target: the sum over the channels."""
         for image in task.inputs:
             task.progress(0, 1)
             total, differences, spent = self.integrate(task, image)
             panels = []
-            for prediction, attribution, difference in zip(image.predictions, total, differences, strict=True):
+            for target, attribution, difference in zip(image.targets, total, differences, strict=True):
                 panels.append(
-                    Panel.of_class(
-                        prediction,
+                    image.panel(
+                        target,
                         array=np.asarray(attribution.sum(axis=-1), np.float32),
-                        quantity="part of the logit",
+                        quantity=f"part of the {target.score_quantity}",
                         signed=True,
                         transparency=task.settings.transparency,
-                        note=gap(float(attribution.sum()), difference, spent),
+                        note=gap(target.score_quantity, float(attribution.sum()), difference, spent),
                         # The pixels sum to the difference, so each has its share of the rounding error.
                         noise=rounding(difference) / attribution[..., 0].size,
                     )
@@ -109,19 +109,19 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
     def integrate(
         self, task: Task[IntegratedGradientsSettings], image: Input
     ) -> tuple[NDArray[np.float64], Sequence[float], int]:
-        """Return the mean attributions ``(k, H, W, C)`` over baselines, the differences of the logits, the steps."""
-        settings, model, classes = task.settings, task.model, image.classes
+        """Return the mean attributions ``(k, H, W, C)`` over baselines, the differences of the scores, the steps."""
+        settings, model, targets = task.settings, task.model, image.targets
         baselines = [image.filled(model, name, settings.seed) for name in settings.baselines]
         total, spent = from_several(
-            model, image.array, baselines, classes, settings.steps, settings.gap / 2, task.progress
+            model, image.array, baselines, targets, settings.steps, settings.gap / 2, task.progress
         )
-        here, *there = model.logits(np.stack([image.array, *baselines]))[:, classes].astype(np.float64)
+        here, *there = model.scores(np.stack([image.array, *baselines]), targets)
         return total, (here - np.mean(there, axis=0)).tolist(), spent
 
 
-def gap(attributed: float, difference: float, steps: int) -> str:
-    """Return a sentence on the completeness gap: how far the sum of the map is from the difference of the logit."""
+def gap(score: str, attributed: float, difference: float, steps: int) -> str:
+    """Return a sentence on the completeness gap: how far the sum of the map is from the difference of the score."""
     missing = abs(attributed - difference)
     share = f" ({missing / abs(difference):.2%})" if difference else ""
     lacks = f"{missing:.2g} of it{share} is missing from the map after {steps} steps"
-    return f"The logit differs from the baseline's by {difference:.4g}; {lacks}."
+    return f"The {score} differs from the baseline's by {difference:.4g}; {lacks}."

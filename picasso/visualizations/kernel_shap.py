@@ -50,7 +50,7 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
         return 3.0 + float(min(settings.samples, 2**settings.regions - 2))
 
     def make_visualization(self, task: Task[KernelSHAPSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield the regions, then one map per class; all classes come from the same coalitions."""
+        """Yield the regions, then one map per target; all targets come from the same coalitions."""
         model, settings = task.model, task.settings
         for image in task.inputs:
             labels = superpixels(image.view, settings.regions)
@@ -60,21 +60,19 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
             coalitions = np.concatenate([ends, design.coalitions])
             task.progress(0, len(coalitions))
             covering = covering_regions(model, image, labels, settings.fill, settings.seed)
-            given = answers(covering, labels, coalitions, image.classes, task.progress)
+            given = answers(covering, labels, coalitions, image.targets, task.progress)
             (nothing, everything), others = given[:2], given[2:]
             fit = kernel_shap(design, others, nothing, everything)
             panels = [regions_panel(image.view, labels)]
-            for index, (one, array) in enumerate(zip(image.predictions, painted(fit.values, labels), strict=True)):
+            for index, (one, array) in enumerate(zip(image.targets, painted(fit.values, labels), strict=True)):
                 before, after = nothing[index], everything[index]
-                note = (
-                    f"The values of the regions sum to {after - before:.3g}: from a probability of {before:.3g} with "
-                )
-                note += f"all regions hidden to {after:.3g}. "
+                change = f"from a {one.quantity} of {before:.3g} with all regions hidden to {after:.3g}"
+                note = f"The values of the regions sum to {after - before:.3g}: {change}. "
                 if design.exact:
                     note += f"Exact: all {len(coalitions)} coalitions were evaluated."
                 else:
                     note += f"Standard errors: at most {fit.errors[index].max():.2g}."
-                look = {"signed": True, "transparency": settings.transparency, "noise": rounding(1)}
-                quantity = "Shapley value of the region, in probability"
-                panels.append(Panel.of_class(one, array=array, quantity=quantity, note=note, **look))
+                look = {"signed": True, "transparency": settings.transparency, "noise": rounding(image.value(one))}
+                quantity = f"Shapley value of the region, in {one.quantity}"
+                panels.append(image.panel(one, array=array, quantity=quantity, note=note, **look))
             yield panels

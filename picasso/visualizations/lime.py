@@ -59,23 +59,23 @@ class LIME(BaseVisualization[LIMESettings]):
         return 1.0 + settings.samples
 
     def make_visualization(self, task: Task[LIMESettings]) -> Iterator[Sequence[Panel]]:
-        """Yield the regions, then one map per class; all classes come from the same samples."""
+        """Yield the regions, then one map per target; all targets come from the same samples."""
         model, settings = task.model, task.settings
         for image in task.inputs:
             labels = superpixels(image.view, settings.regions)
             coalitions = lime_coalitions(int(labels.max()) + 1, settings.samples, settings.seed)
             task.progress(0, len(coalitions))
             covering = covering_regions(model, image, labels, settings.fill, settings.seed)
-            given = answers(covering, labels, coalitions, image.classes, task.progress)
+            given = answers(covering, labels, coalitions, image.targets, task.progress)
             fit = lime(coalitions, given)
             panels = [regions_panel(image.view, labels)]
             for one, array, errors, share in zip(
-                image.predictions, painted(fit.values, labels), fit.errors, fit.determination, strict=True
+                image.targets, painted(fit.values, labels), fit.errors, fit.determination, strict=True
             ):
                 note = f"Weighted R² of the linear model: {share:.2f}. Standard errors: at most {errors.max():.2g}."
-                look = {"signed": True, "transparency": settings.transparency, "noise": rounding(1)}
-                quantity = "weight in a linear model of the probability"
-                panels.append(Panel.of_class(one, array=array, quantity=quantity, note=note, **look))
+                look = {"signed": True, "transparency": settings.transparency, "noise": rounding(image.value(one))}
+                quantity = f"weight in a linear model of the {one.quantity}"
+                panels.append(image.panel(one, array=array, quantity=quantity, note=note, **look))
             yield panels
 
 

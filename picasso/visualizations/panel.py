@@ -40,6 +40,10 @@ class Panel:
         transparency: how strongly the image shows through the map, 0..1.
         class_index: the class that a map belongs to, or None.
         probability: the probability of that class for the whole image, 0..1, or None.
+        target: the text of the target that a map explains, or "".
+        value: the value of the target for the whole image, or None.
+        unit: what ``value`` is, with its unit, or "".
+        context: the share of the map outside of the region that the target is about, 0..1, or None.
         note: a sentence below it, with details.
         group: the group that it belongs to in a comparison, such as a model; "" otherwise.
         noise: the rounding error of the values of a map; smaller values and smaller differences are not shown.
@@ -64,12 +68,25 @@ class Panel:
     note: str = ""
     group: str = ""
     noise: float | None = None
+    target: str = ""
+    value: float | None = None
+    unit: str = ""
+    context: float | None = None
 
     @classmethod
     def of_class(cls, prediction: Prediction, array: NDArray[Any], **attributes: Any) -> Self:
         """Return the map of a predicted class, titled with its name."""
         index, probability = prediction["index"], prediction["prob"]
-        return cls(title=prediction["name"], array=array, class_index=index, probability=probability, **attributes)
+        return cls(
+            title=prediction["name"],
+            array=array,
+            class_index=index,
+            probability=probability,
+            target=str(index),
+            value=probability,
+            unit="probability",
+            **attributes,
+        )
 
     def above_chance(self, noise: float, logit_noise: float = 0.0) -> Self:
         """Return the map without the differences that the randomness of the model explains.
@@ -82,7 +99,9 @@ class Panel:
         """
         # Gradients of the logit are not differences.
         of_logits = "drop" in self.quantity and "logit" in self.quantity
-        chance = logit_noise if of_logits else noise if "probability" in self.quantity else 0.0
+        of_values = "probability" in self.quantity or self.quantity.startswith("drop")
+        several = 2 if "difference of the logits" in self.quantity else 1
+        chance = several * logit_noise if of_logits else noise if of_values else 0.0
         if self.kind != "map" or not chance:
             return self
         array, unit = self.array, "logits" if of_logits else "probabilities"
@@ -142,6 +161,10 @@ class Panel:
             "shape": list(self.array.shape),
             "class_index": self.class_index,
             "probability": self.probability,
+            "target": self.target,
+            "value": self.value,
+            "unit": self.unit,
+            "context": self.context,
             "note": self.note,
             "group": self.group,
         }
@@ -163,7 +186,10 @@ class Panel:
     @classmethod
     def from_description(cls, document: dict[str, Any], array: NDArray[Any]) -> Self:
         """Rebuild a panel from :meth:`describe` and its array."""
-        names = ("title", "quantity", "signed", "transparency", "class_index", "probability", "note", "group", "noise")
+        names = (
+            "title", "quantity", "signed", "transparency", "class_index", "probability", "note", "group", "noise",
+            "target", "value", "unit", "context",
+        )  # fmt: skip
         known = {key: document[key] for key in names if key in document}
         scale = document.get("value_range")
         return cls(array=array, value_range=(scale[0], scale[1]) if scale else None, **known)

@@ -18,7 +18,6 @@ from picasso.attribution.occlusion_scores import Answers, filled
 from picasso.imaging.masking import filling
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.info import Prediction
 from picasso.models.occlusion import Box, Occlusion, Part, batches
 from picasso.visualizations import BaseVisualization, Capability, Input, Panel, Task, VisualizationSettings, choice
 from picasso.visualizations.panel import rounding
@@ -28,9 +27,9 @@ ALL = "all"
 DROP, OF_PROBABILITY, OF_LOG_ODDS, REMAINS = "drop", "drop of probability", "drop of log-odds", "probability"
 # The quantities of maps by the setting Show.
 QUANTITIES = {
-    OF_PROBABILITY: "drop of the probability",
-    OF_LOG_ODDS: "drop of the log-odds (logit of the probability)",
-    REMAINS: "probability while covered",
+    OF_PROBABILITY: "drop of the {value}",
+    OF_LOG_ODDS: "drop of the log-odds (logit of the {value})",
+    REMAINS: "{value} while covered",
 }
 # Probabilities hardly change if that of the class or of the most probable class exceeds the first bound, or if that of
 # the class is below the second.
@@ -103,7 +102,7 @@ def boxes(size: tuple[int, int], settings: OcclusionSettings) -> list[Box]:
 
 
 def occlude(model: Model, image: Input, settings: OcclusionSettings, fill: str) -> Occlusion:
-    """Return the class probabilities of the image with the window at every position, row by row.
+    """Return the outputs for the image with the window at every position, row by row.
 
     The result is the model's prediction for an image on which the window is painted. If preprocessing works pixel by
     pixel, the covered values of the input are replaced by those of an image of paint only, which is equivalent and
@@ -127,7 +126,7 @@ def compared(occlusion: Occlusion, covering: Covering, windows: list[Box]) -> It
             # Preprocessing depends on the whole image. Painting the remaining windows too is always correct.
             break
         # An empty part lets the caller report progress or cancel.
-        yield np.zeros(0, np.int64), np.zeros((0, model.num_classes), np.float32)
+        yield np.zeros(0, np.int64), np.zeros((0, *model.spec.shape), np.float32)
     painted, replaced = np.flatnonzero(must), np.flatnonzero(~must)
     because = "because preprocessing depends on the whole image"
     if len(replaced):
@@ -197,20 +196,19 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
         return 1 + len(settings.fills) * model.occlusion_passes(boxes((width, height), settings))
 
     def make_visualization(self, task: Task[OcclusionSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield the sketch of the windows, then one map per class.
+        """Yield the sketch of the windows, then one map per target.
 
         With several fills, the maps show the mean over the fills, and maps of the disagreement of the fills follow.
         """
         model, settings, cells = task.model, task.settings, task.settings.strides**2
         for image in task.inputs:
             task.progress(0, 1)
-            whole = Answers(model, image.classes, 1)
+            whole = Answers(model, image.targets, 1)
             whole.add(np.array([0]), model.predict(image.array[None]))
-            best = max(one["prob"] for one in (*image.best, *image.predictions[:1]))
-            seen = OcclusionResult(image.predictions, settings, whole, best, np.asarray(sketch(image.view, settings)))
+            seen = OcclusionResult(image, settings, whole, np.asarray(sketch(image.view, settings)))
             for fill in settings.fills:
                 occlusion, done = occlude(model, image, settings, fill), 0
-                answers = Answers(model, image.classes, cells)
+                answers = Answers(model, image.targets, cells)
                 seen.covered.append(answers)
                 seen.occlusions.append(occlusion)
                 for members, part in occlusion.parts:
@@ -229,22 +227,25 @@ class OcclusionResult:
     """The data collected for one image.
 
     Attributes:
-        predictions: the classes to explain.
+        image: the image and its targets.
         settings: the settings of the run.
         whole: the model's answers for the image itself.
-        best: the probability of the most probable class, whichever classes are explained.
         sketched: the image with the windows.
         covered: the model's answers for the windows, for each fill; NaN where they are not known yet.
         occlusions: how they are computed, for each fill.
     """
 
-    predictions: Sequence[Prediction]
+    image: Input
     settings: OcclusionSettings
     whole: Answers
-    best: float
     sketched: Array
     covered: list[Answers] = field(default_factory=list)
     occlusions: list[Occlusion] = field(default_factory=list)
+
+    @property
+    def best(self) -> float:
+        """The probability of the most probable class, whichever targets are explained; 0 if there are none."""
+        return max((one["prob"] for one in self.image.best if "prob" in one), default=0.0)
 
     @property
     def windows(self) -> Panel:
@@ -253,31 +254,40 @@ class OcclusionResult:
         return Panel(title="Windows", array=self.sketched, note=f"Computed: {'; '.join(methods)}.")
 
     def shown(self, index: int) -> str:
-        """Return the quantity to show for a class: the chosen one, or the drop of whichever can change."""
+        """Return the quantity to show for a target: the chosen one, or the drop of whichever can change."""
         if self.settings.show != DROP:
             return self.settings.show
-        own = self.predictions[index]["prob"]
-        return OF_LOG_ODDS if max(own, self.best) > SATURATED or own < NEGLIGIBLE else OF_PROBABILITY
+        own = float(self.whole.values[0, index])
+        saturated = max(own, self.best) > SATURATED or own < NEGLIGIBLE
+        return OF_LOG_ODDS if saturated and self.has_log_odds(index) else OF_PROBABILITY
+
+    def has_log_odds(self, index: int) -> bool:
+        """Tell whether the value of a target is a probability."""
+        return bool(np.isfinite(self.whole.log_odds[0, index]))
 
     def lacks_digits(self, index: int) -> bool:
         """Tell whether log-odds are shown but the probabilities have too few digits for them."""
         known = (answers.exact[:, index].all() for answers in (self.whole, *self.covered))
-        return self.shown(index) == OF_LOG_ODDS and not all(known)
+        return self.shown(index) == OF_LOG_ODDS and self.has_log_odds(index) and not all(known)
 
     def quantity(self, index: int) -> str:
-        """Return the quantity of the map of a class."""
-        return "drop of the model's logit" if self.whole.asked(index) else QUANTITIES[self.shown(index)]
+        """Return the quantity of the map of a target."""
+        target = self.image.targets[index]
+        if self.whole.asked(index):
+            return f"drop of the model's {target.score_quantity}"
+        shown = self.shown(index) if self.has_log_odds(index) or self.shown(index) != OF_LOG_ODDS else OF_PROBABILITY
+        return QUANTITIES[shown].format(value=target.quantity)
 
     def scores(self, answers: Answers, index: int) -> NDArray[np.float64]:
-        """Return the measured values of a class, ``(n,)``."""
-        if self.shown(index) != OF_LOG_ODDS:
-            return filled(answers.probabilities[:, index])
+        """Return the measured values of a target, ``(n,)``."""
+        if self.shown(index) != OF_LOG_ODDS or not self.has_log_odds(index):
+            return filled(answers.values[:, index])
         return filled((answers.logits if answers.asked(index) else answers.log_odds)[:, index])
 
 
 def ask_logits(task: Task[OcclusionSettings], image: Input, seen: OcclusionResult) -> None:
     """Compute logits, with whole images, for the classes whose float32 probabilities are too close to 0 or 1."""
-    classes = [index for index in range(len(seen.predictions)) if seen.lacks_digits(index)]
+    classes = [index for index in range(len(image.targets)) if seen.lacks_digits(index)]
     if not classes:
         return
     windows, total = boxes(image.view.size, task.settings), len(seen.covered) * task.settings.strides**2
@@ -292,18 +302,18 @@ def ask_logits(task: Task[OcclusionSettings], image: Input, seen: OcclusionResul
 
 
 def panels(seen: OcclusionResult) -> list[Panel]:
-    """Return the sketch of the windows and one map per class: the mean over the fills."""
+    """Return the sketch of the windows and one map per target: the mean over the fills."""
     side, drops, made = seen.settings.strides, seen.settings.show != REMAINS, [seen.windows]
-    for index, one in enumerate(seen.predictions):
+    for index, target in enumerate(seen.image.targets):
         left = np.mean([seen.scores(answers, index) for answers in seen.covered], axis=0)
         here = float(seen.scores(seen.whole, index)[0])
         values = here - left if drops else left
         made.append(
-            Panel.of_class(
-                one,
+            seen.image.panel(
+                target,
                 array=values.reshape(side, side).astype(np.float32),
                 quantity=seen.quantity(index),
-                value_range=None if drops else (0.0, 1.0),
+                value_range=None if drops or not target.bounded else (0.0, 1.0),
                 signed=drops,
                 transparency=TRANSPARENCY if drops else 0.0,
                 note=" ".join(notes(seen, index)),
@@ -315,14 +325,15 @@ def panels(seen: OcclusionResult) -> list[Panel]:
 
 def notes(seen: OcclusionResult, index: int) -> Iterator[str]:
     """Yield the notes below the map of one class."""
-    changed = [other for other in range(len(seen.predictions)) if seen.shown(other) == OF_LOG_ODDS]
+    changed = [other for other in range(len(seen.image.targets)) if seen.shown(other) == OF_LOG_ODDS]
     if seen.settings.show == DROP and index in changed[:1]:
-        why = f"above {SATURATED}" if max(seen.best, seen.predictions[index]["prob"]) > SATURATED else "this small"
+        high = max(seen.best, float(seen.whole.values[0, index])) > SATURATED
+        why = f"above {SATURATED}" if high else "this small"
         yield f"A probability {why} hardly changes, so this map shows the drop of its log-odds: 2.3 is a factor of 10."
     if seen.lacks_digits(index) and not seen.whole.asked(index):
         yield "Some probabilities are rounded to 0 or 1, so the drops may be larger than shown."
     share = float((spread(seen, index) > DISAGREE).mean())
-    if share:
+    if share and seen.image.targets[index].bounded:
         yield (
             f"At {share:.0%} of the positions the fills disagree by more than {DISAGREE}. There the fill matters as "
             "much as the region that it covers."
@@ -330,21 +341,21 @@ def notes(seen: OcclusionResult, index: int) -> Iterator[str]:
 
 
 def spread(seen: OcclusionResult, index: int) -> Array:
-    """Return the range of the probabilities of a class across fills, ``(S * S)``."""
-    values = np.ptp([filled(one.probabilities[:, index]) for one in seen.covered], axis=0)
+    """Return the range of the values of a target across fills, ``(S * S)``."""
+    values = np.ptp([filled(one.values[:, index]) for one in seen.covered], axis=0)
     return np.asarray(values, np.float32)
 
 
 def spreads(seen: OcclusionResult) -> list[Panel]:
-    """Return one map per class of the disagreement between fills, if there are several."""
+    """Return one map per target of the disagreement between fills, if there are several."""
     side = seen.settings.strides
     return [
         Panel(
-            f"{one['name']}: disagreement",
+            f"{target.name}: disagreement",
             spread(seen, index).reshape(side, side),
-            quantity="largest minus smallest probability across fills",
-            value_range=(0.0, 1.0),
-            noise=rounding(1),
+            quantity=f"largest minus smallest {target.quantity} across fills",
+            value_range=(0.0, 1.0) if target.bounded else None,
+            noise=rounding(float(seen.whole.values[0, index])),
         )
-        for index, one in enumerate(seen.predictions if len(seen.covered) > 1 else ())
+        for index, target in enumerate(seen.image.targets if len(seen.covered) > 1 else ())
     ]

@@ -13,8 +13,7 @@ import numpy as np
 
 from picasso.attribution.masks import MaskedMeans, random_mask
 from picasso.models.base import Model
-from picasso.models.info import Prediction
-from picasso.visualizations import BaseVisualization, Panel, Task, VisualizationSettings, choice, number, slider
+from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice, number, slider
 from picasso.visualizations.panel import rounding
 
 
@@ -47,7 +46,7 @@ class RISE(BaseVisualization[RISESettings]):
         return 1.0 + settings.masks
 
     def make_visualization(self, task: Task[RISESettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class, with the resolution of the input; all classes share the masks."""
+        """Yield one map per target, with the resolution of the input; all targets share the masks."""
         settings = task.settings
         for image in task.inputs:
             task.progress(0, 1)
@@ -59,29 +58,28 @@ class RISE(BaseVisualization[RISESettings]):
                 masks = np.stack(
                     [random_mask(settings.seed, one, shape, settings.cells, settings.shown) for one in numbers]
                 )
-                probabilities = task.model.predict(covering.seen(masks))[:, image.classes]
-                means.add(masks, probabilities)
+                means.add(masks, task.model.values(covering.seen(masks), image.targets))
                 task.progress(means.count, settings.masks)
-                task.preview(partial(panels, image.predictions, means, settings))
-            yield panels(image.predictions, means, settings)
+                task.preview(partial(panels, image, means, settings))
+            yield panels(image, means, settings)
 
 
-def panels(predictions: Sequence[Prediction], means: MaskedMeans, settings: RISESettings) -> list[Panel]:
-    """Return the maps of the classes, each with its standard error in the note, and the error map of the first."""
+def panels(image: Input, means: MaskedMeans, settings: RISESettings) -> list[Panel]:
+    """Return the maps of the targets, each with its standard error in the note, and the error map of the first."""
     made, errors = [], means.standard_errors
-    for prediction, mean, error in zip(predictions, means.means, errors, strict=True):
+    for target, mean, error in zip(image.targets, means.means, errors, strict=True):
         span = float(np.ptp(mean))
         share = f", {float(error.mean()) / span:.0%} of the range of the map" if span else ""
         made.append(
-            Panel.of_class(
-                prediction,
+            image.panel(
+                target,
                 array=mean,
-                quantity="mean probability while visible",
+                quantity=f"mean {target.quantity.removeprefix('mean ')} while visible",
                 value_range=(float(mean.min()), float(mean.max())),
                 transparency=settings.transparency,
-                noise=rounding(1),
+                noise=rounding(image.value(target)),
                 note=f"Standard error {float(error.mean()):.2g} on average{share}.",
             )
         )
-    title = f"{predictions[0]['name']}: standard error"
+    title = f"{image.targets[0].name}: standard error"
     return [*made, Panel(title, errors[0], quantity="standard error", transparency=settings.transparency, noise=0.0)]

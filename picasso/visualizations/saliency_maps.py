@@ -98,7 +98,7 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
         return (1.0 + 2 * model.top_probs) * (settings.samples if settings.method in RANDOM else 1)
 
     def make_visualization(self, task: Task[SaliencySettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class."""
+        """Yield one map per target."""
         settings = task.settings
         for image in task.inputs:
             task.progress(0, 1)
@@ -111,10 +111,10 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
                 else:
                     maps, quantity = saliency(samples.variance), "variance of d logit / d pixel"
             elif settings.method == GUIDED:
-                (gradients,) = task.model.guided_gradients(image.array[None], np.array([image.classes]))
+                (gradients,) = task.model.guided_gradients(image.array[None], image.targets)
                 maps, quantity, note = saliency(gradients), "|guided d logit / d pixel|", WARNING
             else:
-                (gradients,) = task.model.input_gradients(image.array[None], np.array([image.classes]))
+                (gradients,) = task.model.gradients(image.array[None], image.targets)
                 maps = (gradients * image.array).sum(axis=-1) if signed else saliency(gradients)
                 quantity = "d logit / d pixel x pixel" if signed else quantity
             # A change of the logit within rounding, even if all pixels change by the whole range at once.
@@ -124,16 +124,16 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
             if settings.method == VARIANCE:
                 noise **= 2
             yield [
-                Panel.of_class(
-                    prediction,
+                image.panel(
+                    target,
                     array=array,
-                    quantity=quantity,
+                    quantity=quantity.replace("logit", target.score_quantity),
                     signed=signed,
                     transparency=settings.transparency,
                     note=note,
                     noise=noise,
                 )
-                for prediction, array in zip(image.predictions, maps, strict=True)
+                for target, array in zip(image.targets, maps, strict=True)
             ]
 
 
@@ -151,7 +151,7 @@ def noisy(task: Task[SaliencySettings], image: Input) -> Samples:
         return np.asarray(array + sigma * np.stack(noise), np.float32)
 
     samples = Samples()
-    for batch in paths.gradients(task.model, points, settings.samples, image.classes):
+    for batch in paths.gradients(task.model, points, settings.samples, image.targets):
         samples.add(batch)
         task.progress(samples.count, settings.samples)
     return samples

@@ -51,7 +51,7 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
         return 2.0 + (channels if settings.channels == "all" else min(channels, int(settings.channels)))
 
     def make_visualization(self, task: Task[ScoreCAMSettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class, with the resolution of the feature maps; the classes share the passes."""
+        """Yield one map per target, with the resolution of the feature maps; the targets share the passes."""
         name = task.model.layer(task.settings.layer or None)
         canvas = canvas_of(task.model, name)
         for image in task.inputs:
@@ -65,24 +65,25 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
             note = f"Layer {name}, {len(tried)} of {maps.shape[-1]} channels."
             yield [
                 task.settings.panel(
-                    prediction,
-                    maps[..., tried] @ weights[:, prediction["index"]],
+                    image,
+                    target,
+                    maps[..., tried] @ weights[:, index],
                     canvas,
                     quantity="feature maps, weighted by score",
                     note=note,
                 )
-                for prediction in image.predictions
+                for index, target in enumerate(image.targets)
             ]
 
-    def scores(self, task: Task[ScoreCAMSettings], image: Input, maps: Array, canvas: Canvas) -> Array:
-        """Return the logits ``(c, K)`` of the image masked with each of the maps ``(h, w, c)``."""
+    def scores(self, task: Task[ScoreCAMSettings], image: Input, maps: Array, canvas: Canvas) -> NDArray[np.float64]:
+        """Return the scores ``(c, T)`` of the T targets for the image masked with each of the maps ``(h, w, c)``."""
         found, count = [], maps.shape[-1]
         for start in range(0, count, task.model.batch_size):
             some = maps[..., start : start + task.model.batch_size]
             masks = np.stack(
                 [enlarged(some[..., index], image.array.shape[:2], canvas) for index in range(some.shape[-1])]
             )
-            found.append(task.model.logits(image.array * masks[..., None]))
+            found.append(task.model.scores(np.asarray(image.array * masks[..., None]), image.targets))
             task.progress(start + some.shape[-1], count)
         return np.concatenate(found)
 

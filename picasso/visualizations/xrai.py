@@ -58,13 +58,13 @@ class XRAI(BaseVisualization[XRAISettings]):
         return 1.0 + (1.0 + 2 * model.top_probs) * settings.steps * len(BASELINES)
 
     def make_visualization(self, task: Task[XRAISettings]) -> Iterator[Sequence[Panel]]:
-        """Yield one map per class."""
+        """Yield one map per target."""
         for image in task.inputs:
             task.progress(0, 1)
             masks = segments(image.view)
             fewest = round(MIN_REGIONS * relative_area(image.view.size))
             panels = []
-            for one, attribution in zip(image.predictions, attributions(task, image), strict=True):
+            for one, attribution in zip(image.targets, attributions(task, image), strict=True):
                 array, order = greedy_density(attribution, masks, fewest)
                 note = f"{len(order)} of {len(masks)} segments were added; the map sums to {attribution.sum():.3g}."
                 if masks[order[0]].all():
@@ -73,7 +73,7 @@ class XRAI(BaseVisualization[XRAISettings]):
                 end = float(np.percentile(np.abs(array), END)) or float(np.abs(array).max())
                 look = {"signed": True, "value_range": (-end, end), "transparency": task.settings.transparency}
                 look["noise"] = rounding(1) / array.size
-                panels.append(Panel.of_class(one, array=array, quantity=quantity, note=note, **look))
+                panels.append(image.panel(one, array=array, quantity=quantity, note=note, **look))
             yield panels
 
 
@@ -81,6 +81,6 @@ def attributions(task: Task[XRAISettings], image: Input) -> NDArray[np.float64]:
     """Return integrated gradients ``(k, H, W)``: the sum over the channels, the mean over the baselines."""
     model, steps = task.model, task.settings.steps
     baselines = [image.filled(model, name) for name in BASELINES]
-    total, _ = from_several(model, image.array, baselines, image.classes, steps, GAP, task.progress)
+    total, _ = from_several(model, image.array, baselines, image.targets, steps, GAP, task.progress)
     summed: NDArray[np.float64] = total.sum(axis=-1)
     return summed

@@ -109,7 +109,8 @@ def archive(run: Run, target: BinaryIO, extra: Mapping[str, bytes]) -> None:
         asked = {
             "visualization": spec.visualization,
             "settings": spec.settings,
-            "classes": list(spec.classes),
+            "classes": [one for one in spec.targets if not isinstance(one, str)],
+            "targets": [one for one in spec.targets if isinstance(one, str)],
             "models": list(spec.models),
             "images": [
                 {"name": image["name"], "uid": image["uid"], "folder": folders.get(position)}

@@ -10,14 +10,23 @@ from typing import Any
 from picasso.config import DEFAULTS, MODEL_SETTINGS, Settings
 from picasso.explanation.registry import Registry
 from picasso.jobs.run import Spec
-from picasso.models.labels import AGAINST, Wanted
 from picasso.models.loading import SETTINGS_SUFFIXES
+from picasso.targets import Wanted
+from picasso.targets.class_names import AGAINST
 from picasso.web.quoting import as_yaml, bracketed, is_name, keywords, literal, option, wrapped
 
 # The settings that affect results; the others concern the server.
 DECISIVE = (*MODEL_SETTINGS, "TOP_CLASSES")
 # The parameters of load_model() in addition to arguments of load().
-OWN_NAMES = {"path", "labels", "preprocess", "output_kind", "trust_model"}
+ARGUMENTS = {
+    "LABELS": "labels",
+    "PREPROCESS": "preprocess",
+    "TASK": "task",
+    "UNIT": "unit",
+    "OUTPUT": "output_kind",
+    "TRUST_MODEL": "trust_model",
+}
+OWN_NAMES = {"path", *ARGUMENTS.values()}
 # The settings, and arguments of load(), that are paths relative to the settings file.
 PATHS = ("MODEL", "MODEL_CLS_PATH", "LABELS", "PLUGIN_DIRS", "data_dir", "path")
 # The beginnings of other texts that are paths.
@@ -54,6 +63,10 @@ def as_command(
         options.append(option("--labels", chosen.pop("LABELS")))
     if "PREPROCESS" in chosen:
         options.append(option("--preprocess", chosen.pop("PREPROCESS")))
+    if "TASK" in chosen:
+        options.append(option("--task", chosen.pop("TASK")))
+    if "UNIT" in chosen:
+        options.append(option("--unit", chosen.pop("UNIT")))
     if "OUTPUT" in chosen:
         options.append(option("--output-kind", chosen.pop("OUTPUT")))
     if chosen.get("TRUST_MODEL"):
@@ -63,7 +76,7 @@ def as_command(
     values = {key: controls[key].show(value) if key in controls else value for key, value in spec.settings.items()}
     options.append(option("--visualization", spec.visualization))
     options += [option("--set", f"{key}={value}") for key, value in values.items()]
-    options += [option("--class", str(by_name(index, names))) for index in spec.classes]
+    options += [option("--target", str(by_name(one, names))) for one in spec.targets]
     options += [option("--compare", name) for name in spec.models]
     # A file name that begins with a dash must not be read as an option.
     images = [[f"./{name}" if name.startswith("-") else name] for name in names_of(spec)]
@@ -84,9 +97,9 @@ def as_python(
     """
     chosen = decisive(settings, full_paths, ["COMPARE"] if spec.models else [])
     arguments = [bracketed("[", map(literal, names_of(spec)), "]", 4), literal(spec.visualization)]
-    if spec.classes:
-        classes = (literal(by_name(index, names)) for index in spec.classes)
-        arguments.append(bracketed("classes=[", classes, "]", 4))
+    if spec.targets:
+        targets = (literal(by_name(one, names)) for one in spec.targets)
+        arguments.append(bracketed("targets=[", targets, "]", 4))
     if from_plugin(registry, spec):
         folders = [literal(shown(settings, "PLUGIN_DIRS", folder, full_paths)) for folder in settings.PLUGIN_DIRS]
         arguments.append(bracketed("plugin_dirs=[", folders, "]", 4))
@@ -144,7 +157,9 @@ def names_of(spec: Spec) -> list[str]:
 
 
 def by_name(index: Wanted, names: Sequence[str]) -> int | str:
-    """Return the name of a class if it is printable and unambiguous, or else its index."""
+    """Return the name of a class if it is printable and unambiguous, or else its index; another target unchanged."""
+    if isinstance(index, str):
+        return index
     if not isinstance(index, int):
         return AGAINST.join(str(by_name(one, names)) for one in index)
     name = names[index] if index < len(names) else ""
@@ -165,15 +180,14 @@ def sayable(chosen: Mapping[str, Any], key: str) -> bool:
 def model_file(chosen: Mapping[str, Any]) -> bool:
     """Tell whether all chosen settings can be passed to load_model()."""
     arguments = chosen.get("MODEL_LOAD_ARGS", {})
-    known = chosen.keys() <= {"MODEL", "MODEL_LOAD_ARGS", "LABELS", "PREPROCESS", "OUTPUT", "TRUST_MODEL"}
+    known = chosen.keys() <= {"MODEL", "MODEL_LOAD_ARGS", *ARGUMENTS}
     paths = sayable(chosen, "MODEL") and (sayable(chosen, "LABELS") or not chosen.get("LABELS"))
     return paths and known and all(map(is_name, arguments)) and not arguments.keys() & OWN_NAMES
 
 
 def file_arguments(chosen: Mapping[str, Any]) -> list[str]:
     """Return the arguments of load_model() for a model file."""
-    words = {"LABELS": "labels", "PREPROCESS": "preprocess", "OUTPUT": "output_kind", "TRUST_MODEL": "trust_model"}
-    named = {word: chosen[key] for key, word in words.items() if key in chosen}
+    named = {word: chosen[key] for key, word in ARGUMENTS.items() if key in chosen}
     return [literal(chosen["MODEL"]), *keywords({**named, **chosen.get("MODEL_LOAD_ARGS", {})})]
 
 

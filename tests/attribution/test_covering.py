@@ -14,7 +14,6 @@ from picasso.attribution.covering import Covering, blend
 from picasso.explanation.inputs import NamedImage, prepare
 from picasso.imaging.masking import FILLS, filling
 from picasso.models.arrays import Array
-from picasso.models.contrast import contrasted
 from picasso.models.occlusion import Box
 from picasso.models.preprocessing import RANGES, Preprocessing
 from tests.conftest import noise_image
@@ -69,8 +68,6 @@ def test_who_preprocesses_decides_what_is_covered() -> None:
         model.load()
         (given,) = prepare(model, [NamedImage("", noise_image())])
         assert (given.covering(model, "grey").view is None) == known
-        pairs, _ = contrasted(model, [(0, 1)])
-        assert (given.covering(pairs, "grey").view is None) == known
 
 
 @pytest.mark.parametrize("fill", [fill for fill in FILLS if fill != "image"])

@@ -89,7 +89,8 @@ def contract() -> list[tuple[str, str]]:
         ],
         "### The task": [
             *(f"task.{field.name}" for field in fields(Task)),
-            *(name for name in [*(field.name for field in fields(Input)), *vars(Input)] if not name.startswith("_")),
+            *inspect.signature(Input).parameters,
+            *(name for name in vars(Input) if not name.startswith("_")),
         ],
         "### Panels": [field.name for field in fields(Panel)],
         "### Settings fields": [

@@ -42,7 +42,7 @@ def compare(
     seen: list[float] = []
     images = [NamedImage(f"p{seed}", noise_image(seed)) for seed in range(count)]
     visualization = Registry().get(name).require()
-    return list(comparison.run(models, visualization, {}, images, seen.append, classes=classes)), seen
+    return list(comparison.run(models, visualization, {}, images, seen.append, targets=classes)), seen
 
 
 def groups(result: Result) -> dict[str, list[Panel]]:

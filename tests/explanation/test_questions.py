@@ -149,7 +149,7 @@ def test_images_are_prepared_once_and_kept_small(tmp_path: Path, monkeypatch: py
     model = loaded(LinearModel)
     paths = store(tmp_path, noise_image(1, (900, 600)))
     first = ask(model, paths, PATCH)
-    assert questions.prepared(model, paths[0])[0].image.size == (9, 6)
+    assert questions.prepared(model, paths[0]).image.size == (9, 6)
     Path(paths[0]).unlink()
     assert ask(model, paths, PATCH) == first
 

@@ -12,7 +12,6 @@ from picasso import explain
 from picasso.evaluation.model_check import check
 from picasso.models import load_model
 from picasso.models.arrays import Array
-from picasso.models.contrast import contrasted
 from tests.conftest import noise_image
 from tests.fakes import BlackBoxModel, LinearModel, PatchModel, softmax
 
@@ -89,7 +88,6 @@ def test_chance_and_other_images_are_found_and_said(cls: type[LinearModel]) -> N
     assert f"its probabilities by up to {model.noise:.2g}" in note
     (result,) = explain(model, noise_image(), "ClassProbabilities")
     assert note in result.model.notes
-    assert contrasted(model, [(0, 1)])[0].noise == model.noise
 
 
 def test_chance_behind_a_saturated_softmax_is_found_in_the_logits() -> None:

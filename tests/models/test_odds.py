@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from picasso.models.odds import log_odds
+from picasso.targets.odds import log_odds
 from tests.fakes import softmax
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -152,17 +153,22 @@ def test_decisions(values: Any, found: Range | None, kind: str, basis: str, note
         (SMALL * 12, unit(0, 2), "not all below 1, and do not sum to 1"),
         (np.abs(SCORES[:, :1]), unit(0, INFINITY, "", "rectified"), "one value that is never negative"),
         (SMALL[:, :1] * 12, unit(0, 2), "may be larger than 1"),
-        (SCORES[:, :1] + 60, unit(-INFINITY, INFINITY, "", "linear"), "one value from .* as a regression does"),
-        (np.full((12, 4), np.nan), None, "returns no finite numbers for any of 12 test images"),
+        (SCORES[:, :1] + 60, unit(-INFINITY, INFINITY, "", "linear"), "one value from .* to be a regression"),
     ],
 )
-def test_what_is_refused_and_how_to_insist(values: Any, found: Range | None, message: str) -> None:
-    with pytest.raises(ModelError, match=message) as caught:
-        decide(values, found, None, "m")
-    if np.isfinite(values).all():
-        assert "output_kind=" in caught.value.message
-        assert caught.value.field == "OUTPUT"
-        assert decide(values, found, OutputKind.LOGITS, "m").basis == "said"
+def test_what_is_measured_and_how_to_insist(values: Any, found: Range | None, message: str) -> None:
+    decision = decide(values, found, None, "m")
+    (note,) = decision.notes
+    assert re.search(message, note)
+    assert (decision.kind, decision.basis) == ("values", "guess")
+    assert f'TASK = "{decision.task}"' in note
+    assert "output_kind in Python" in note
+    assert decide(values, found, OutputKind.LOGITS, "m").basis == "said"
+
+
+def test_no_finite_answers_are_refused() -> None:
+    with pytest.raises(ModelError, match="returns no finite numbers for any of 12 test images"):
+        decide(np.full((12, 4), np.nan), None, None, "m")
 
 
 def test_the_users_word_must_fit_the_values() -> None:
@@ -247,5 +253,4 @@ def test_a_range_with_one_end_has_another_side() -> None:
 def test_negative_log_probabilities_are_no_log_probabilities() -> None:
     found = Analysis(Expression()).of(("negate", ("log softmax", SCORE)))
     values = -np.log(np.full((12, 4), 0.25) * np.linspace(0.1, 1, 12)[:, None])
-    with pytest.raises(ModelError, match="4 values that are never negative"):
-        decide(values, found, None, "The model")
+    assert "4 values that are never negative" in decide(values, found, None, "The model").notes[0]

@@ -52,9 +52,10 @@ def test_maps_lie_in_the_patch_that_is_read(patch: PatchModel) -> None:
 
 def test_the_gap_is_said_as_it_is() -> None:
     assert (
-        gap(3.9, 4.0, 9)
+        gap("logit", 3.9, 4.0, 9)
         == "The logit differs from the baseline's by 4; 0.1 of it (2.50%) is missing from the map after 9 steps."
     )
     assert (
-        gap(0.0, 0.0, 9) == "The logit differs from the baseline's by 0; 0 of it is missing from the map after 9 steps."
+        gap("logit", 0.0, 0.0, 9)
+        == "The logit differs from the baseline's by 0; 0 of it is missing from the map after 9 steps."
     )

@@ -392,7 +392,7 @@ def test_long_commands_are_broken_between_options() -> None:
 
 @given(st.lists(printable | st.sampled_from(["1", "0", " x", "x", "a\nb", ""]), min_size=1, max_size=6))
 def test_classes_are_named_so_that_they_are_found(names: list[str]) -> None:
-    from picasso.models.labels import numbers
+    from picasso.targets.class_names import numbers
 
     for index in range(len(names)):
         assert numbers(names, [by_name(index, names)]) == [index]
@@ -406,12 +406,12 @@ def test_classes_are_named_so_that_they_are_found(names: list[str]) -> None:
 )
 def test_any_name_is_one_word_of_the_recipes(images: list[str], names: list[str]) -> None:
     stored = [StoredImage(uid=0, name=name, filename="", path="") for name in images]
-    spec = Spec("ClassProbabilities", {}, stored, 4, {}, 0.0, classes=[0, 3])
+    spec = Spec("ClassProbabilities", {}, stored, 4, {}, 0.0, targets=[0, 3])
     settings = config.build({}, None, {})
     words = shell_words(as_command(settings, spec, Registry(), names=names))
     chosen = main.commands["explain"].make_context("explain", words[1:]).params
     assert [str(file) for file in chosen["images"]] == [str(Path(name)) for name in images]
-    assert list(chosen["classes"]) == [str(by_name(index, names)) for index in (0, 3)]
+    assert list(chosen["targets"]) == [str(by_name(index, names)) for index in (0, 3)]
     tree = ast.parse(as_python(settings, spec, Registry(), names=names))
     call = tree.body[-1].value  # type: ignore[attr-defined]
     assert ast.literal_eval(call.args[1]) == images

@@ -3,13 +3,16 @@
 from picasso.models.outputs.choice import choose_output
 from picasso.models.outputs.decision import Decision, Training, contradictions, decide, needed
 from picasso.models.outputs.kinds import OutputKind, parse, to_probabilities
+from picasso.models.outputs.layout import MEASURED, Layout, for_task, layout_of, parse_task, spec_of
 from picasso.models.outputs.probes import probes
 from picasso.models.outputs.ranges import Analysis, Operation, Range, Reader
 from picasso.models.outputs.shapes import class_count
 
 __all__ = [
+    "MEASURED",
     "Analysis",
     "Decision",
+    "Layout",
     "Operation",
     "OutputKind",
     "Range",
@@ -19,10 +22,14 @@ __all__ = [
     "class_count",
     "contradictions",
     "decide",
+    "for_task",
+    "layout_of",
     "needed",
     "onnx_graph",
     "parse",
+    "parse_task",
     "probes",
+    "spec_of",
     "tensorflow_graph",
     "tflite_graph",
     "to_probabilities",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from picasso.errors import ModelError
 from picasso.models.outputs.kinds import MEANING, MEANING_OF_ONE, OutputKind, to_probabilities
 from picasso.models.outputs.probes import ALL, CONFIRMING
 from picasso.models.outputs.ranges import UNKNOWN, Range
+from picasso.targets import OutputTask
 
 # The tolerance of sums and bounds: outputs in half precision or quantized outputs are rounded.
 TOLERANCE = 1e-2
@@ -43,6 +43,7 @@ class Decision:
         count: the number of values, K.
         notes: notes for the user, such as assumptions to confirm.
         constant: True if the output is always 1.
+        task: the task, if the values are no class scores and the user did not configure it.
     """
 
     kind: OutputKind
@@ -50,6 +51,7 @@ class Decision:
     count: int
     notes: tuple[str, ...] = ()
     constant: bool = False
+    task: OutputTask | None = None
 
     def describe(self) -> str:
         """Return a short description of the values, with the evidence."""
@@ -120,23 +122,24 @@ def decide(
         inputs: the range of the input values, such as ``"0..255"``, if it is known.
 
     Raises:
-        ModelError: the output is a regression, an embedding or features, or contradicts the user's setting.
+        ModelError: the output is not finite, or contradicts the user's setting.
     """
     answers = Answers(values, inputs)
     if not len(answers.values):
         raise ModelError(f"{label} returns no finite numbers for any of {len(values)} test images.")
+    if said is OutputKind.VALUES:
+        return Decision(said, "said", answers.count)
     if said:
         confirm(answers, said, label)
         return Decision(said, "said", answers.count)
-    decided = (of_one if answers.count == 1 else of_many)(answers, found or UNKNOWN, label)
-    return by_training(decided, trained, label) if trained and decided.kind is OutputKind.LOGITS else decided
+    decided = (of_one if answers.count == 1 else of_many)(answers, found or UNKNOWN)
+    return by_training(decided, trained) if trained and decided.kind is OutputKind.LOGITS else decided
 
 
-def by_training(decided: Decision, trained: Training, label: str) -> Decision:
+def by_training(decided: Decision, trained: Training) -> Decision:
     """Return the interpretation of an output without softmax or sigmoid, from the task that it was trained for."""
     if trained is Training.REGRESSION:
-        values = "one value" if decided.count == 1 else f"{decided.count} values"
-        refuse(label, f"{values} without a softmax or sigmoid, and was trained with the loss of a regression")
+        return Decision(OutputKind.VALUES, "loss", decided.count, task=OutputTask.REGRESSION)
     kind = OutputKind.SIGMOID_LOGITS if trained is Training.BINARY and decided.count > 1 else OutputKind.LOGITS
     return Decision(kind, "loss", decided.count)
 
@@ -158,13 +161,14 @@ def confirm(answers: Answers, said: OutputKind, label: str) -> None:
         )
 
 
-def of_many(answers: Answers, found: Range, label: str) -> Decision:
+def of_many(answers: Answers, found: Range) -> Decision:
     """Return the interpretation of two or more values per image."""
     count = answers.count
     kind = certain(answers, found)
     if kind:
         return Decision(kind, "graph" if found.within(0, 1) or found.link else "answers", count)
-    refuse_features(answers, found, label)
+    if features := of_features(answers, found):
+        return features
     if found.source == "linear":
         return Decision(OutputKind.LOGITS, "graph", count, (as_logits(count),))
     if found.within(-1, 1):
@@ -172,7 +176,8 @@ def of_many(answers: Answers, found: Range, label: str) -> Decision:
     if answers.within(0, 1):
         return Decision(OutputKind.SIGMOID, "guess", count, (in_unit_interval(),))
     if found.low >= 0:
-        refuse(label, f"{count} values that are never negative, not all below 1, and do not sum to 1")
+        what = "values that are never negative, not all below 1, and do not sum to 1"
+        return measured(count, OutputTask.REGRESSION, what)
     return Decision(OutputKind.LOGITS, "guess", count, (as_logits(count),))
 
 
@@ -191,17 +196,19 @@ def certain(answers: Answers, found: Range) -> OutputKind | None:
     return OutputKind.PERCENT if is_percent(found) or answers.sum_to(100) else None
 
 
-def refuse_features(answers: Answers, found: Range, label: str) -> None:
-    """Raise a ModelError if two or more values are an embedding or features and not class scores."""
+def of_features(answers: Answers, found: Range) -> Decision | None:
+    """Return the interpretation of two or more values that are an embedding or features, or None for class scores."""
+    what = ""
     if answers.have_length_1() or found.source == "normalized":
-        refuse(label, f"{answers.count} values that are normalized, as an embedding is")
-    if found.source == "features":
-        refuse(label, f"{answers.count} pooled features without a classification layer after them")
-    if found.source == "rectified":
-        refuse(label, f"{answers.count} values that are never negative and have no upper bound, as features are")
+        what = "values that are normalized"
+    elif found.source == "features":
+        what = "pooled features without a classification layer after them"
+    elif found.source == "rectified":
+        what = "values that are never negative and have no upper bound, as features are"
+    return measured(answers.count, OutputTask.EMBEDDING, what) if what else None
 
 
-def of_one(answers: Answers, found: Range, label: str) -> Decision:
+def of_one(answers: Answers, found: Range) -> Decision:
     """Return the interpretation of a single value per image."""
     always = bool(np.abs(answers.values - 1).max() < 1e-6)
     if always and (found.link == "softmax" or found.low == found.high):
@@ -219,14 +226,14 @@ def of_one(answers: Answers, found: Range, label: str) -> Decision:
     if found.within(-1, 1) and found.source != "linear":
         return Decision(OutputKind.TANH, "graph", 1, (is_tanh(found, "The value"),))
     if found.source in ("rectified", "features"):
-        refuse(label, "one value that is never negative and has no upper bound, as a regression does")
+        return measured(1, OutputTask.REGRESSION, "value that is never negative and has no upper bound")
     if found.source != "linear" and answers.within(0, 1):
         return Decision(OutputKind.SIGMOID, "guess", 1, (in_unit_interval(),))
     if found.low >= 0 and found.source != "linear":
-        refuse(label, "one value that is never negative and may be larger than 1, as a regression does")
+        return measured(1, OutputTask.REGRESSION, "value that is never negative and may be larger than 1")
     low, high = (answers.near.min(), answers.near.max()) if answers.near.size else (-1, 1)
     if low * high > 0 and np.median(np.abs(answers.near)) > MAX_LOGIT:
-        refuse(label, f"one value from {low:.3g} to {high:.3g} for test images, as a regression does")
+        return measured(1, OutputTask.REGRESSION, f"value from {low:.3g} to {high:.3g} for test images")
     note = (
         "The output is one value without a sigmoid. It is assumed to be a logit, but a regression looks the same. "
         f"Specify the kind: {setting(OutputKind.LOGITS)}. The kinds are {', '.join(OutputKind)}."
@@ -297,10 +304,18 @@ def setting(kind: OutputKind) -> str:
     return f'OUTPUT = "{kind}" (--output-kind, or output_kind in Python)'
 
 
-def refuse(label: str, answer: str) -> NoReturn:
-    """Raise a ModelError about an output that is no classification, with the setting that overrides the decision."""
-    raise ModelError(
-        f"{label} returns {answer}. Picasso supports only classifiers. If these are class scores, specify their kind: "
-        f"{remedies.setting('OUTPUT', 'logits')}. The kinds are {', '.join(OutputKind)}.",
-        field="OUTPUT",
+def measured(count: int, task: OutputTask, what: str) -> Decision:
+    """Return the interpretation of values that are no class scores, with a note that says why and how to override it.
+
+    Args:
+        count: the number of values.
+        task: what they are taken for.
+        what: what was observed about the values.
+    """
+    number, article = ("one", "a") if count == 1 else (str(count), "an" if task is OutputTask.EMBEDDING else "a")
+    note = (
+        f"The output is {number} {what}, so the task is assumed to be {article} {task}. To confirm: "
+        f'TASK = "{task}" (--task, or task in Python). If these are class scores, specify their kind: '
+        f"{setting(OutputKind.LOGITS)}. The kinds are {', '.join(OutputKind)}."
     )
+    return Decision(OutputKind.VALUES, "guess", count, (note,), task=task)

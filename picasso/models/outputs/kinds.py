@@ -35,6 +35,8 @@ class OutputKind(StrEnum):
     """Probabilities times 100."""
     TANH = "tanh"
     """Values in -1..1, where -1 is "not" and 1 is "is"; (1 + value) / 2 is the probability."""
+    VALUES = "values"
+    """Numbers that are no class scores: those of a regression or an embedding."""
 
 
 MEANING: dict[OutputKind, str] = {
@@ -45,6 +47,7 @@ MEANING: dict[OutputKind, str] = {
     OutputKind.LOG_PROBABILITIES: "logarithms of probabilities",
     OutputKind.PERCENT: "probabilities in percent",
     OutputKind.TANH: "values of -1..1, shown as (1 + value) / 2",
+    OutputKind.VALUES: "numbers",
 }
 MEANING_OF_ONE: dict[OutputKind, str] = {
     OutputKind.PROBABILITIES: "the probability of the second of two classes",
@@ -54,6 +57,7 @@ MEANING_OF_ONE: dict[OutputKind, str] = {
     OutputKind.LOG_PROBABILITIES: "the logarithm of the probability of the second of two classes",
     OutputKind.PERCENT: "the probability of the second of two classes in percent",
     OutputKind.TANH: "a value of -1..1 for the second of two classes, shown as (1 + value) / 2",
+    OutputKind.VALUES: "a number",
 }
 
 

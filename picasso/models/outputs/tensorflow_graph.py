@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,8 +108,8 @@ class Scores(NamedTuple):
     """The scores in a graph from which an output is computed, one for each value of the output.
 
     Attributes:
-        values: the scores ``(N, K)``.
-        probabilities: the probabilities ``(N, K)`` that the graph computes from them by the function ``link``.
+        values: the scores, in the shape of the output: ``(N, K)`` or ``(N, h, w, K)``.
+        probabilities: the probabilities that the graph computes from them by the function ``link``, in that shape.
         link: ``"softmax"``, ``"sigmoid"``, ``"log-softmax"`` or ``"tanh"``.
     """
 
@@ -117,7 +118,7 @@ class Scores(NamedTuple):
     link: str
 
 
-def find_scores(output: Any, reader: GraphReader, count: int) -> Scores | None:
+def find_scores(output: Any, reader: GraphReader, shape: Sequence[int]) -> Scores | None:
     """Return the scores from which an output is computed, or None unless there is one for each of its values.
 
     The search goes back from the output through copies, clips, and additions and multiplications of constants. Whether
@@ -126,7 +127,7 @@ def find_scores(output: Any, reader: GraphReader, count: int) -> Scores | None:
     Args:
         output: the tensor of the output, of any shape.
         reader: the reader of its graph.
-        count: the number of values per image.
+        shape: the shape of the output of one image, ``(K,)`` or ``(h, w, K)``.
     """
     tensor, inverted = output, False
     while True:
@@ -135,7 +136,7 @@ def find_scores(output: Any, reader: GraphReader, count: int) -> Scores | None:
             found = BASES[operation.type](inputs[0], operation.outputs[0])
             break
         if operation.type == "ConcatV2":
-            return joined(inputs[:-1], reader, count) if not inverted else None
+            return joined(inputs[:-1], reader, shape[0]) if not inverted and len(shape) == 1 else None
         varying = [one for one in inputs if not reader.is_constant(one)]
         if operation.type == "IdentityN":
             tensor = inputs[tensor.value_index]
@@ -148,9 +149,11 @@ def find_scores(output: Any, reader: GraphReader, count: int) -> Scores | None:
         if found.link not in ("sigmoid", "tanh"):
             return None
         found = Scores(-found.values, 1 - found.probabilities, found.link)
-    if found.values.shape[1:].num_elements() not in (count, None):
+    if len(shape) > 1 and found.values.shape[1:].as_list() != list(shape):
         return None
-    values, probabilities = (tf.reshape(tf.cast(one, tf.float32), [-1, count]) for one in found[:2])
+    if found.values.shape[1:].num_elements() not in (prod(shape), None):
+        return None
+    values, probabilities = (tf.reshape(tf.cast(one, tf.float32), [-1, *shape]) for one in found[:2])
     return Scores(values, probabilities, found.link)
 
 
@@ -159,7 +162,7 @@ def joined(parts: Sequence[Any], reader: GraphReader, count: int) -> Scores | No
     counts = [part.shape[1:].num_elements() for part in parts]
     if None in counts or sum(counts) != count:
         return None
-    found = [find_scores(part, reader, size) for part, size in zip(parts, counts, strict=True)]
+    found = [find_scores(part, reader, [size]) for part, size in zip(parts, counts, strict=True)]
     known = [one for one in found if one is not None]
     if len(known) < len(found) or len({one.link for one in known}) > 1:
         return None

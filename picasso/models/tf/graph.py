@@ -16,7 +16,7 @@ import numpy as np
 
 from picasso.errors import ModelError
 from picasso.models import outputs, value_range
-from picasso.models.arrays import Array, Classes, Shape, fill_up
+from picasso.models.arrays import Array, Shape, fill_up
 from picasso.models.info import Layer, Place
 from picasso.models.outputs import Decision, OutputKind, Range, Training
 from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
@@ -29,6 +29,7 @@ from picasso.models.tf.incremental.occlusion import Incremental
 from picasso.models.tf.incremental.steps import Unsupported
 from picasso.models.tf.probing import tried
 from picasso.models.tf.runtime import tf, tf1
+from picasso.targets import OutputTask
 
 Build = Callable[[], tuple[Any, Any]]
 log = logging.getLogger(__name__)
@@ -39,6 +40,26 @@ STAND_IN = (
     "No softmax or sigmoid was found whose input gives the output, so {what} are used instead of logits: gradients "
     "vanish where the model is certain."
 )
+
+
+# The maximum number of targets whose gradients are computed by one call, because each number is compiled once.
+TARGETS = 5
+# About this many pixels of the output for a test image suffice to tell the kind of its values.
+PIXELS = 1024
+
+
+class Said(NamedTuple):
+    """What the user configured about the output.
+
+    Attributes:
+        kind: the kind of its values.
+        task: the task.
+        unit: the unit of the values of a regression.
+    """
+
+    kind: OutputKind | None = None
+    task: OutputTask | None = None
+    unit: str = ""
 
 
 class Settled(NamedTuple):
@@ -53,15 +74,18 @@ class Settled(NamedTuple):
     verified: bool
 
 
+NOTHING_SAID = Said()
+
+
 class Graph:
-    """The compiled functions of one classifier.
+    """The compiled functions of one model.
 
     Args:
         build: called with the new graph as default; returns the input tensor ``(N, H, W, C)`` and the output tensor
-            with K values for each image.
+            with K values for each image or for each of its pixels.
         label: the name of the model in error messages.
         known: the framework's names of its layers.
-        said: the kind of output that the user configured, if any.
+        said: what the user configured about the output.
         trained: the task that the model was trained for, if its file states it.
         settled: the interpretation of the output if it is known from another graph built by ``build``.
         guided: if True, compute gradients by guided backpropagation.
@@ -70,13 +94,13 @@ class Graph:
         input_shape: ``(H, W, C)``.
         fixed_batch: the fixed batch size, or None.
         integers: the minimum and maximum of an integer input, or None for a float input.
-        num_classes: K; 2 for a single value, for the classes "not" and "is".
+        spec: what the output means; a single class score becomes two, for the classes "not" and "is".
         decision: the interpretation of the output.
         found: a description of the source of the logits.
         notes: notes for the user, for example if log probabilities replace the logits.
 
     Raises:
-        ModelError: the input is no image, or the output is not that of a classifier.
+        ModelError: the input is no image, or the output fits no task.
     """
 
     def __init__(
@@ -85,56 +109,51 @@ class Graph:
         label: str,
         known: Collection[str] = (),
         *,
-        said: OutputKind | None = None,
+        said: Said = NOTHING_SAID,
         trained: Training | None = None,
         settled: Settled | None = None,
         guided: bool = False,
     ) -> None:
-        self._build, self._label, self._known, self._guided = build, label, known, guided
-        self._derivatives: dict[str, Any] = {}
+        self._build, self._label, self._known, self._said, self._guided = build, label, known, said, guided
+        self._derivatives: dict[tuple[str, int], Any] = {}
         self._maps: dict[str, Any] = {}
         self._wrapped = tf1.wrap_function(self._assemble, [])
         self._cutter = Cutter(self._wrapped)
         with self._wrapped.graph.as_default():
             reader = GraphReader(self._input.op, evaluator(self._wrapped))
-            self._scores = find_scores(self._answered, reader, self._count)
+            self._scores = find_scores(self._answered, reader, self._layout.shape)
             self._values = self._answered
-            if self._answered.shape.rank != 2:
-                self._values = tf.reshape(self._answered, [-1, self._count])
+            if self._layout.channels_first:
+                self._values = tf.transpose(self._values, [0, 2, 3, 1])
+            elif self._answered.shape.rank != len(self._layout.shape) + 1:
+                self._values = tf.reshape(self._answered, [-1, *self._layout.shape])
             self._values = tf.cast(self._values, tf.float32)
-        self._settled = settled or self._settle(said, trained)
+        self._settled = settled or self._settle(trained)
         self.decision = self._settled.decision
         with self._wrapped.graph.as_default():
             self._finish()
         # Gradients are extracted on first use.
-        self._predict = self._cut([self._input], [self._probabilities, self._logits])
+        self._predict = self._cut([self._input], [self._outputs, self._flat_scores])
         self._described = [] if guided else describe(self._input.op, self._layers, self._try_place)
 
     # ---- predictions and gradients ------------------------------------------------------------------------
 
-    def probabilities(self, inputs: Array) -> Array:
-        """Return the probabilities ``(N, K)``, float32 in 0..1."""
-        return self._call(self._predict, inputs)[0]
+    def outputs(self, inputs: Array) -> Array:
+        """Return the outputs ``(N, *spec.shape)``, float32; probabilities in 0..1 unless they are numbers."""
+        return self._call(self._predict, inputs)[0].reshape(-1, *self.spec.shape)
 
-    def logits(self, inputs: Array) -> Array:
-        """Return the logits ``(N, K)``, float32."""
-        return self._call(self._predict, inputs)[1]
+    def scores(self, inputs: Array) -> Array:
+        """Return the scores ``(N, *spec.shape)``, float32: the logits, or the numbers themselves."""
+        return self._call(self._predict, inputs)[1].reshape(-1, *self.spec.shape)
 
-    def input_gradients(self, inputs: Array, classes: Classes) -> Array:
-        """Return d logit[class] / d input, ``(N, H, W, C)``."""
-        return self._call(self._differentiate(self._gradients[0]), inputs, classes)[0]
+    def gradients(self, inputs: Array, cotangents: Array) -> Array:
+        """Return the gradients of T scalar functions of the scores with respect to the input, ``(N, T, H, W, C)``.
 
-    def class_gradients(self, inputs: Array, classes: Classes) -> Array:
-        """Return d logit[class] / d input for k classes, ``(N, k, H, W, C)``, by one forward and k backward passes."""
-        count = classes.shape[1]
-        name = f"of {count} classes"
-        if name not in self._derivatives:
-            with self._wrapped.graph.as_default():
-                chosen = tf1.placeholder(tf.int64, [None, count])
-                scores = [tf.gather(self._logits, chosen[:, index], batch_dims=1) for index in range(count)]
-                gradients = tf.stack([tf.gradients(score, self._input)[0] for score in scores], axis=1)
-            self._derivatives[name] = self._cut([self._input, chosen], [gradients])
-        return self._call(self._derivatives[name], inputs, classes)[0]
+        Args:
+            inputs: ``(N, H, W, C)``.
+            cotangents: the gradients of the T functions with respect to the scores, ``(N, T, *spec.shape)``.
+        """
+        return self._products(self._input, inputs, cotangents)
 
     def feature_maps(self, inputs: Array, layer: str) -> Array:
         """Return the feature maps of a layer, ``(N, h, w, c)``."""
@@ -142,10 +161,16 @@ class Graph:
             self._maps[layer] = self._cut([self._input], [self._layers[layer].tensor])
         return self._call(self._maps[layer], inputs)[0]
 
-    def feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
-        """Return d logit[class] / d feature map, ``(N, h, w, c)``."""
-        gradient = self._gradients[1 + list(self._layers).index(layer)]
-        return self._call(self._differentiate(gradient), inputs, classes)[0]
+    def feature_gradients(self, inputs: Array, cotangents: Array, layer: str) -> Array:
+        """Return the gradients with respect to a layer's feature maps, ``(N, T, h, w, c)``; see :meth:`gradients`."""
+        return self._products(self._layers[layer].tensor, inputs, cotangents)
+
+    def _products(self, tensor: Any, inputs: Array, cotangents: Array) -> Array:
+        """Return vector-Jacobian products with respect to a tensor, by one forward and T backward passes."""
+        flat = cotangents.reshape(*cotangents.shape[:2], -1)
+        parts = [flat[:, start : start + TARGETS] for start in range(0, flat.shape[1], TARGETS)]
+        found = [self._call(self._differentiate(tensor, part.shape[1]), inputs, part)[0] for part in parts]
+        return np.concatenate(found, axis=1)
 
     def value_range(self) -> str:
         """Return the range of pixel values implied by the first operations, or ""; see :func:`input_values.find`."""
@@ -161,7 +186,7 @@ class Graph:
     @property
     def differentiable(self) -> bool:
         """Tell whether the logits have a gradient with respect to the input."""
-        return self._gradients[0] is not None
+        return self._differentiable
 
     def guided(self) -> Graph:
         """Return the same classifier with gradients by guided backpropagation.
@@ -172,7 +197,7 @@ class Graph:
         operations = {operation.type for operation in self._wrapped.graph.get_operations()}
         if not operations & RECTIFIERS.keys():
             raise ModelError(f"{self._label} has no rectifiers (ReLU), which guided backpropagation requires.")
-        return Graph(self._build, self._label, self._known, settled=self._settled, guided=True)
+        return Graph(self._build, self._label, self._known, said=self._said, settled=self._settled, guided=True)
 
     def incremental(self) -> Incremental:
         """Return the incremental computation of occlusion maps for this graph.
@@ -182,7 +207,7 @@ class Graph:
         """
         if self.fixed_batch:
             raise Unsupported(f"the model has a fixed batch size of {self.fixed_batch}")
-        wrapped, source, target = self._wrapped, self._input, self._probabilities
+        wrapped, source, target = self._wrapped, self._input, self._outputs
         if has_calls(wrapped.graph):
             wrapped, source, target = inlined(wrapped.graph, source.name, target.name)
         return Incremental(source, target, evaluator(wrapped))
@@ -205,30 +230,31 @@ class Graph:
             raise ModelError(f"{self._label} must have one input of shape (N, H, W, C), but has {shape}.")
         self.input_shape: Shape = tuple(shape.as_list()[1:])
         self.fixed_batch: int | None = shape[0]
-        count = None if answered.rank is None else outputs.class_count(answered.as_list(), self.fixed_batch)
-        if count is None or not self._answered.dtype.is_floating:
-            kind = "" if self._answered.dtype.is_floating else f" of type {self._answered.dtype.name}"
-            raise ModelError(
-                f"{self._label} must return class scores of shape (N, K), but returns {answered}{kind}. Picasso "
-                "supports only classifiers."
-            )
-        self._count = count
+        if answered.rank is None:
+            raise ModelError(f"{self._label} returns an output of unknown shape.")
+        dtype = "" if self._answered.dtype.is_floating else self._answered.dtype.name
+        sides, task = answered.as_list(), self._said.task
+        self._layout = outputs.layout_of(sides, self.input_shape, self.fixed_batch, task, self._label, dtype)
 
-    def _settle(self, said: OutputKind | None, trained: Training | None) -> Settled:
+    def _settle(self, trained: Training | None) -> Settled:
         """Determine the kind of the output, and whether the scores that were found reproduce its probabilities."""
         try:
             found = self._range()
         except Exception:
             log.warning("the operations of %s can't be analyzed", self._label, exc_info=True)
             found = None
-        images = outputs.probes(self.input_shape)[list(outputs.needed(found, said, self._count))]
+        count, kind = self._layout.count, self._said.kind
+        if kind is None and self._said.task in outputs.MEASURED:
+            kind = OutputKind.VALUES
+        images = outputs.probes(self.input_shape)[list(outputs.needed(found, kind, count))]
         tensors = [self._values, *([self._scores.probabilities] if self._scores else [])]
         values, *rebuilt = self._try_out(self._cut([self._input], tensors), images, len(tensors))
         known = "0..255" if self.integers == (0, 255) else self.value_range()
-        decision = outputs.decide(values, found, said, self._label, trained=trained, inputs=known)
+        decided = outputs.decide(values, found, kind, self._label, trained=trained, inputs=known)
+        decision = outputs.for_task(decided, self._said.task)
         if not rebuilt:
             return Settled(decision, False)
-        expected = outputs.to_probabilities(values.astype(np.float64), decision.kind, self._count)
+        expected = outputs.to_probabilities(values.astype(np.float64), decision.kind, count)
         finite = np.isfinite(expected).all(axis=1)
         return Settled(decision, bool(np.abs(expected - rebuilt[0])[finite].max() < TOLERANCE))
 
@@ -240,7 +266,11 @@ class Graph:
         return outputs.Analysis(GraphReader(source.op, evaluator(wrapped))).of(target)
 
     def _try_out(self, function: Any, images: Array, count: int) -> list[Array]:
-        """Return the results of a function for test images; NaN for batches on which it fails."""
+        """Return the results of a function for test images, ``(n, K)``; NaN for batches on which it fails.
+
+        For maps, every image has several rows: those of some of its pixels.
+        """
+        step = max(1, int(np.prod(self._layout.shape[:-1])) // PIXELS)
         size = self.fixed_batch or len(images)
         answers = []
         for start in range(0, len(images), size):
@@ -253,17 +283,22 @@ class Graph:
                 raise
             except tf.errors.OpError:
                 log.warning("%s fails on test images", self._label, exc_info=True)
-                answer = [np.full((len(some), self._count), np.nan, np.float32)] * count
-            answers.append([one[: len(some)] for one in answer])
+                answer = [np.full((len(some), *self._layout.shape), np.nan, np.float32)] * count
+            rows = [one[: len(some)].reshape(len(some), -1, self._layout.count)[:, ::step] for one in answer]
+            answers.append([one.reshape(-1, self._layout.count) for one in rows])
         return [np.concatenate(parts) for parts in zip(*answers, strict=True)]
 
     def _finish(self) -> None:
-        """Add the probabilities, the logits and their gradients to the graph."""
-        kind, binary = self.decision.kind, self._count == 1
-        probabilities = outputs.to_probabilities(self._values, kind, self._count, FUNCTIONS)
+        """Add the outputs and the scores to the graph, and find the layers between the input and the scores."""
+        kind, binary = self.decision.kind, self._layout.count == 1 and self.decision.kind is not OutputKind.VALUES
+        read = outputs.to_probabilities(self._values, kind, self._layout.count, FUNCTIONS)
         self.notes: tuple[str, ...] = self.decision.notes
+        if self._layout.note:
+            self.notes = (self._layout.note, *self.notes)
         if self.decision.constant:
             scores, self.found = 0 * self._values, "none: the output is always 1"
+        elif kind is OutputKind.VALUES:
+            scores, self.found = self._values, "the output"
         elif kind in (OutputKind.LOGITS, OutputKind.SIGMOID_LOGITS):
             scores, self.found = self._values, "the output, which has no softmax"
         elif self._scores and self._settled.verified:
@@ -273,14 +308,12 @@ class Graph:
             what = "log-odds of the probabilities" if odds else "log probabilities"
             self.found = what if odds else "log of the probabilities"
             self.notes += (STAND_IN.format(what=what),)
-            scores = logarithm(probabilities) - (logarithm(1 - probabilities) if odds else 0)
-        self._probabilities = tf.concat([1 - probabilities, probabilities], 1) if binary else probabilities
-        self._logits = tf.concat([-scores, scores], 1) if binary else scores
-        self.num_classes = max(2, self._count)
-        self._classes = tf1.placeholder(tf.int64, [None], "picasso_classes")
-        score = tf.gather(self._logits, self._classes, batch_dims=1)
+            scores = logarithm(read) - (logarithm(1 - read) if odds else 0)
+        self.spec = outputs.spec_of(self._layout, self.decision, self._said.task, self._said.unit)
+        self._outputs = flat(tf.concat([1 - read, read], -1) if binary else read, self.spec.shape)
+        self._flat_scores = flat(tf.concat([-scores, scores], -1) if binary else scores, self.spec.shape)
         self._layers = feature_layers(self._input.op, scores.op, self._known)
-        self._gradients = tf.gradients(score, [self._input, *(layer.tensor for layer in self._layers.values())])
+        self._differentiable = tf.gradients(self._flat_scores, self._input)[0] is not None
 
     def _try_place(self, tensor: Any) -> Place | None:
         """Measure the position of a tensor's values in the image; None if that fails."""
@@ -295,20 +328,26 @@ class Graph:
         """Return the layers with feature maps, first to last; the last one is the default."""
         return self._described
 
-    def _differentiate(self, gradient: Any) -> Any:
-        """Return the compiled function of one gradient tensor; it is compiled on first use."""
-        if gradient is None:
-            raise ModelError(f"The output of {self._label} can't be differentiated with respect to that layer.")
-        gradient = tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
-        if gradient.name not in self._derivatives:
-            self._derivatives[gradient.name] = self._cut([self._input, self._classes], [gradient])
-        return self._derivatives[gradient.name]
+    def _differentiate(self, tensor: Any, count: int) -> Any:
+        """Return the compiled function of the gradients of ``count`` targets; it is compiled on first use."""
+        key = (tensor.name, count)
+        if key not in self._derivatives:
+            with self._wrapped.graph.as_default():
+                given = tf1.placeholder(tf.float32, [None, count, self._flat_scores.shape[1]])
+                products = [
+                    tf.gradients(self._flat_scores, tensor, grad_ys=given[:, index])[0] for index in range(count)
+                ]
+                if None in products:
+                    raise ModelError(f"The output of {self._label} can't be differentiated with respect to that layer.")
+                stacked = tf.stack([tf.convert_to_tensor(product) for product in products], axis=1)
+            self._derivatives[key] = self._cut([self._input, given], [stacked])
+        return self._derivatives[key]
 
     def _cut(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         """Return the part of the graph between two lists of tensors as a compiled function."""
         return self._cutter.cut(inputs, outputs)
 
-    def _call(self, function: Any, inputs: Array, *others: Classes) -> list[Array]:
+    def _call(self, function: Any, inputs: Array, *others: Array) -> list[Array]:
         return [tensor.numpy() for tensor in function(self._fed(inputs), *map(tf.constant, others))]
 
     def _fed(self, inputs: Array) -> Any:
@@ -316,6 +355,11 @@ class Graph:
         if self.integers:
             inputs = np.clip(np.rint(inputs), *self.integers)
         return tf.constant(inputs, self._input.dtype)
+
+
+def flat(tensor: Any, shape: Sequence[int]) -> Any:
+    """Return a tensor ``(N, *shape)`` with one row for each image."""
+    return tensor if len(shape) == 1 else tf.reshape(tensor, [-1, int(np.prod(shape))])
 
 
 def evaluator(wrapped: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:

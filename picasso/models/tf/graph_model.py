@@ -15,8 +15,8 @@ from picasso.models.base import Model
 from picasso.models.info import Capability, Layer
 from picasso.models.newest import written
 from picasso.models.occlusion import Box, Occlusion
-from picasso.models.outputs import contradictions
-from picasso.models.tf.graph import Graph
+from picasso.models.outputs import contradictions, parse, parse_task
+from picasso.models.tf.graph import Graph, Said
 from picasso.models.tf.incremental.checked import Checked
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class GraphModel(Model):
     """A model that runs on a :class:`~picasso.models.tf.graph.Graph`."""
 
-    reads_output_kind = True
+    reads_output_kind = reads_task = True
     _graph: Graph
 
     def adopt(self, graph: Graph, file: Path, *, in_memory: bool = False) -> None:
@@ -37,7 +37,7 @@ class GraphModel(Model):
             in_memory: if True, there is no such file, and its name is only the name of the model.
         """
         self._graph = graph
-        self.input_shape, self.num_classes = graph.input_shape, graph.num_classes
+        self.input_shape, self.spec, self.num_classes = graph.input_shape, graph.spec, graph.spec.shape[-1]
         self.fixed_batch = graph.fixed_batch
         self.logits_found, self.notes = graph.found, self.notes + graph.notes
         self.output_found = graph.decision.describe()
@@ -55,12 +55,18 @@ class GraphModel(Model):
         elif found := graph.value_range():
             self.takes_values(found, "the model rescales its input itself")
 
+    def said(self) -> Said:
+        """Return what the user configured about the output."""
+        return Said(parse(self.output_kind), parse_task(self.task), self.unit)
+
     def check_output(self, inputs: Array) -> tuple[str, ...]:
         """Return warnings if the output for inputs contradicts the assumption that it consists of logits."""
-        return contradictions(self._graph.decision, lambda: self.logits(inputs)[:, -self._graph.decision.count :])
+        decision = self._graph.decision
+        scores = lambda: self.logits(inputs).reshape(-1, self.num_classes)[:, -decision.count :]  # noqa: E731
+        return contradictions(decision, scores)
 
     def occlude(self, image: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
-        """Return the class probabilities for windows, by recomputing only what each changes if that is faster."""
+        """Return the outputs for windows, by recomputing only what each changes if that is faster."""
         return self._occluder.occlude(image, fill, boxes)
 
     def occlusion_passes(self, boxes: Sequence[Box]) -> float:
@@ -91,24 +97,32 @@ class GraphModel(Model):
         return self._graph.layers()
 
     def batch_probabilities(self, inputs: Array) -> Array:
-        """Return the probabilities ``(n, K)`` of one batch."""
-        return self._graph.probabilities(inputs)
+        """Return the outputs ``(n, *spec.shape)`` of one batch."""
+        return self._graph.outputs(inputs)
 
     def batch_logits(self, inputs: Array) -> Array:
-        """Return the logits ``(n, K)`` of one batch."""
-        return self._graph.logits(inputs)
+        """Return the scores ``(n, *spec.shape)`` of one batch."""
+        return self._graph.scores(inputs)
+
+    def batch_gradients(self, inputs: Array, cotangents: Array) -> Array:
+        """Return the gradients ``(n, T, H, W, C)`` of T functions of the scores."""
+        return self._graph.gradients(inputs, cotangents)
 
     def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
         """Return d logit[class] / d input of one batch, ``(n, H, W, C)``."""
-        return self._graph.input_gradients(inputs, classes)
+        return self.batch_class_gradients(inputs, classes[:, None])[:, 0]
 
     def batch_class_gradients(self, inputs: Array, classes: Classes) -> Array:
         """Return the gradients ``(n, k, H, W, C)`` of one batch for k classes of each input."""
-        return self._graph.class_gradients(inputs, classes)
+        return self._graph.gradients(inputs, self._one_hot(classes))
+
+    def batch_guided(self, inputs: Array, cotangents: Array) -> Array:
+        """Return the guided gradients ``(n, T, H, W, C)``, by a second graph that is built on first use."""
+        return self._guided.gradients(inputs, cotangents)
 
     def batch_guided_gradients(self, inputs: Array, classes: Classes) -> Array:
-        """Return the guided gradients ``(n, k, H, W, C)``, by a second graph that is built on first use."""
-        return self._guided.class_gradients(inputs, classes)
+        """Return the guided gradients ``(n, k, H, W, C)`` of k classes of each input."""
+        return self.batch_guided(inputs, self._one_hot(classes))
 
     @cached_property
     def _guided(self) -> Graph:
@@ -118,6 +132,14 @@ class GraphModel(Model):
         """Return the feature maps ``(n, h, w, c)`` of one batch."""
         return self._graph.feature_maps(inputs, layer)
 
+    def batch_layer_gradients(self, inputs: Array, cotangents: Array, layer: str) -> Array:
+        """Return the gradients ``(n, T, h, w, c)`` of T functions of the scores at a layer."""
+        return self._graph.feature_gradients(inputs, cotangents, layer)
+
     def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
         """Return d logit[class] / d feature map of one batch, ``(n, h, w, c)``."""
-        return self._graph.feature_gradients(inputs, classes, layer)
+        return self.batch_layer_gradients(inputs, self._one_hot(classes[:, None]), layer)[:, 0]
+
+    def _one_hot(self, classes: Classes) -> Array:
+        """Return 1 for each of k classes per input, ``(n, k, K)``."""
+        return np.asarray(classes[..., None] == np.arange(self.num_classes), np.float32)

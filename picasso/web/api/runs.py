@@ -42,13 +42,16 @@ class RunRequest(Request):
         visualization: the name of the visualization.
         settings: its settings by name; omitted ones keep their defaults.
         images: the numbers of the images; default: all of the session.
-        classes: names or indices of classes, or "a vs b"; default: the most probable classes of each image.
+        targets: what to explain: names or indices of classes, "a vs b", "person@120,80", "value:age", "box:0" or
+            "like:other.png"; default: the most important predictions of each image.
+        classes: another name for ``targets``.
         models: names of models to compare with, from the setting ``COMPARE``.
     """
 
     visualization: str
     settings: dict[str, Value] = {}
     images: list[Uid] | None = None
+    targets: list[str | int] = []
     classes: list[str | int] = []
     models: list[str] = []
 
@@ -101,6 +104,10 @@ class PanelDocument(Document):
         shape: the shape of its array: rows, columns, and 3 for a colour image.
         class_index: the class of a map, or null.
         probability: the probability of that class for the whole image.
+        target: the text of the target that a map explains, or "".
+        value: the value of the target for the whole image, or null.
+        unit: what ``value`` is, with its unit, or "".
+        context: the share of the map outside of the region that the target is about, or null.
         note: a remark on the map, or "".
         group: in a comparison of models, the model that it belongs to.
         file: the name of its file.
@@ -126,6 +133,10 @@ class PanelDocument(Document):
     shape: Annotated[list[int], Meta(min_length=2, max_length=3)]
     class_index: int | None
     probability: float | None
+    target: str
+    value: float | None
+    unit: str
+    context: Fraction | None
     note: str
     group: str
     file: str
@@ -154,8 +165,8 @@ class ResultDocument(Document):
         image: the original file name.
         view: the name of the file with the image as the model sees it.
         arrays: the name of the NumPy file with all values.
-        predictions: the most probable classes, best first.
-        compared: the most probable classes of each compared model, by its name.
+        predictions: what the model predicts, the most important first: of a classifier, the most probable classes.
+        compared: the predictions of each compared model, by its name.
         agreement: in a comparison of models, Spearman's rank correlation of their maps, -1 to 1.
         panels: the maps and images.
         model: the model that was explained.
@@ -199,6 +210,7 @@ class RunDocument(RunState):
     Attributes:
         settings: all settings, with their values.
         classes: the indices of the requested classes; two for "a vs b".
+        targets: the texts of other requested targets.
         models: the names of the models to compare with.
         remaining: the estimated computing time left in seconds, or null if it is unknown.
         position: the number of runs ahead of this one.
@@ -209,6 +221,7 @@ class RunDocument(RunState):
 
     settings: dict[str, Value]
     classes: list[int | list[int]]
+    targets: list[str]
     models: list[str]
     remaining: float | None
     position: Count
@@ -234,7 +247,7 @@ def start_run(body: RunRequest) -> Started:
         body.visualization,
         body.settings,
         session_images(session, body.images),
-        classes=body.classes,
+        targets=[*body.targets, *body.classes],
         models=body.models,
     )
     return Started(id=run.id, url=url_for("api_runs.show_run", run_id=run.id))
@@ -262,7 +275,8 @@ def show_run(run_id: RunId, query: RunQuery) -> RunDocument:
     document = {
         **state,
         "settings": spec.settings,
-        "classes": spec.classes,
+        "classes": [one for one in spec.targets if not isinstance(one, str)],
+        "targets": [one for one in spec.targets if isinstance(one, str)],
         "models": spec.models,
         "remaining": remaining(state["fraction"], state["seconds"] - state["compiling"]),
         "position": services().runner.position(run),

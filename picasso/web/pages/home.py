@@ -12,7 +12,7 @@ from picasso.errors import BadRequest, PicassoError, TooLarge
 from picasso.explanation.render import DIVERGING, SEQUENTIAL
 from picasso.imaging.masking import FILLS
 from picasso.jobs.run import Run
-from picasso.models.labels import choices
+from picasso.targets.class_names import choices
 from picasso.web.context import each, find_session, in_time, make_session, need_session, services, session_images
 from picasso.web.pages.downloads import recipes_of
 from picasso.web.pages.files import sample_file
@@ -166,7 +166,7 @@ def start(name: str, values: dict[str, Any]) -> Run:
     images = session_images(session, form.getlist("image") or None)
     classes = [one for one in form.getlist("class") if one.strip()]
     return services().runner.start(
-        session.runs_folder, name, values, images, classes=classes, models=form.getlist("model")
+        session.runs_folder, name, values, images, targets=classes, models=form.getlist("model")
     )
 
 

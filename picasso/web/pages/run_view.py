@@ -17,8 +17,9 @@ from picasso.errors import BadRequest
 from picasso.explanation.comparison import mean
 from picasso.explanation.registry import Entry
 from picasso.jobs.run import Run, Spec, State
-from picasso.models.labels import AGAINST, Wanted
 from picasso.storage.session import Session
+from picasso.targets import Wanted
+from picasso.targets.class_names import AGAINST
 from picasso.web.context import services
 from picasso.web.presentation import remaining
 
@@ -80,15 +81,18 @@ class RunView:
         """The formatted settings by name."""
         controls = self.entry.require().ALLOWED_SETTINGS.controls()
         shown = {name: control.show(self.spec.settings[name]) for name, control in controls.items()}
-        if self.spec.classes:
-            shown["classes"] = ", ".join(written(class_names(), one) for one in self.spec.classes)
+        if self.spec.targets:
+            noun = "classes" if all(not isinstance(one, str) for one in self.spec.targets) else "targets"
+            shown[noun] = ", ".join(written(class_names(), one) for one in self.spec.targets)
         if self.spec.models:
             shown["compared with"] = ", ".join(self.spec.models)
         return shown
 
 
 def written(names: dict[int, str], wanted: Wanted) -> str:
-    """Return the name of a class, or of two."""
+    """Return the name of a class, or of two, or the text of another target."""
+    if isinstance(wanted, str):
+        return wanted
     return names[wanted] if isinstance(wanted, int) else AGAINST.join(names[one] for one in wanted)
 
 

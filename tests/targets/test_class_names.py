@@ -10,7 +10,7 @@ import pytest
 
 from picasso.errors import BadRequest, ConfigurationError
 from picasso.models.label_files import as_given, read
-from picasso.models.labels import choices, numbers
+from picasso.targets.class_names import choices, numbers
 
 NAMES = ["ant", "bee, honey", "cat"]
 

@@ -10,37 +10,33 @@ import pytest
 from picasso import explain
 from picasso.errors import BadRequest
 from picasso.explanation.registry import Registry
-from picasso.models.contrast import Contrasted, contrasted
-from picasso.models.labels import numbers
+from picasso.targets import ClassLogit, Contrast
+from picasso.targets.class_names import numbers
 from tests.conftest import noise_image
 from tests.fakes import BlackBoxModel, LinearModel, PooledModel
 
 
-def test_without_pairs_the_model_stays_itself(linear: LinearModel) -> None:
-    assert contrasted(linear, [3, 1]) == (linear, [3, 1])
-
-
 def test_the_probability_is_the_sigmoid_of_the_logit(linear: LinearModel) -> None:
-    model, asked = contrasted(linear, [(4, 1), 2, (0, 6), (4, 1)])
-    assert asked == [7, 2, 8, 7]
+    names = linear.class_names()
+    targets = [Contrast.of(4, 1, names), ClassLogit.of(2, names), Contrast.of(0, 6, names)]
+    assert [target.name for target in targets] == ["elk rather than bee", "cat <b>", "ant rather than gnu"]
     inputs = linear.preprocess([noise_image(0), noise_image(1)])
-    logits, probabilities = model.logits(inputs), model.predict(inputs)
-    np.testing.assert_array_equal(probabilities[:, :7], linear.predict(inputs))
-    np.testing.assert_allclose(logits[:, 7], linear.logits(inputs)[:, 4] - linear.logits(inputs)[:, 1], rtol=1e-5)
-    np.testing.assert_allclose(probabilities[:, 7:], 1 / (1 + np.exp(-logits[:, 7:])), rtol=1e-4)
-    assert model.class_names()[7:] == ["elk rather than bee", "ant rather than gnu"]
-    assert model.best_classes(probabilities) == linear.best_classes(linear.predict(inputs))
+    scores, values = linear.scores(inputs, targets), linear.values(inputs, targets)
+    logits = linear.logits(inputs)
+    np.testing.assert_array_equal(values[:, 1], linear.predict(inputs)[:, 2])
+    np.testing.assert_allclose(scores[:, 0], logits[:, 4] - logits[:, 1], rtol=1e-5)
+    np.testing.assert_allclose(values[:, ::2], 1 / (1 + np.exp(-scores[:, ::2])), rtol=1e-4)
 
 
 def test_gradients_are_differences(linear: LinearModel) -> None:
-    model = Contrasted(linear, [(4, 1)])
+    names = linear.class_names()
+    targets = [Contrast.of(4, 1, names), ClassLogit.of(2, names)]
     inputs = linear.preprocess([noise_image(0), noise_image(1)])
-    found = model.input_gradients(inputs, [7, 2])
-    np.testing.assert_allclose(found, [linear.weights[4] - linear.weights[1], linear.weights[2]], rtol=1e-6)
-    both = model.input_gradients(inputs, np.array([[7, 2], [1, 7]]))
-    np.testing.assert_allclose(both[1, 1], linear.weights[4] - linear.weights[1], rtol=1e-6)
-    np.testing.assert_array_equal(both[1, 0], linear.weights[1])
-    np.testing.assert_allclose(model.feature_gradients(inputs, [7, 2]), found, rtol=1e-6)
+    expected = [linear.weights[4] - linear.weights[1], linear.weights[2]]
+    for found in linear.gradients(inputs, targets):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    for found in linear.feature_gradients(inputs, targets):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_where_both_are_impossible_neither_is_the_more_probable() -> None:
@@ -49,7 +45,7 @@ def test_where_both_are_impossible_neither_is_the_more_probable() -> None:
     model.weights = model.weights * 1e5
     inputs = model.preprocess([noise_image()])
     one, other = np.flatnonzero(model.predict(inputs)[0] == 0)[:2].tolist()
-    assert Contrasted(model, [(one, other)]).predict(inputs)[0, 7] == 0.5
+    assert model.values(inputs, [Contrast.of(one, other, model.class_names())]).tolist() == [[0.5]]
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in Registry().entries()])
@@ -59,7 +55,7 @@ def test_every_visualization_takes_a_contrast(name: str) -> None:
     controls = Registry().get(name).require().ALLOWED_SETTINGS.controls()
     settings: dict[str, Any] = {key: 400 for key in ("Samples", "Masks") if key in controls}
     (result,) = explain(model, noise_image(), name, classes=["ant vs cat <b>", "dog"], **settings)
-    titles = [panel.title for panel in result.panels if panel.class_index is not None]
+    titles = [panel.title for panel in result.panels if panel.target]
     if name != "ClassProbabilities":
         assert titles == ["ant rather than cat <b>", "dog"]
     assert len(result.predictions) == 5

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 
 from picasso.errors import BadRequest
 
-#: A class index, or a pair of them for "the first rather than the second".
-Wanted = int | Sequence[int]
 AGAINST = " vs "
 # The maximum number of classes per request, and of additional characters around a name, such as blanks.
 MAX_WANTED, SLACK = 1_000, 100
+# The plural of a noun without "s", and the name of the request's field, where it is not "target".
+PLURALS, FIELDS = {"class": "classes"}, {"class": "class"}
 
 
-def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[Wanted]:
+def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[int | tuple[int, int]]:
     """Return the indices of classes given by name or by index; a name takes precedence over an index.
 
     "a vs b" stands for two classes, the first rather than the second.
@@ -30,7 +30,7 @@ def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[Wanted]:
     known = by_name(names)
     # The maximum length of "a vs b". The limit matters because splitting a text in all ways takes quadratic time.
     longest = 2 * max(map(len, names), default=0) + SLACK
-    found: dict[Wanted, None] = {}
+    found: dict[int | tuple[int, int], None] = {}
     for one in wanted:
         text = str(one)
         if len(text) > longest:
@@ -65,15 +65,15 @@ def choices(names: Sequence[str]) -> list[tuple[str, str]]:
     ]
 
 
-def number(names: Sequence[str], known: Mapping[str, Sequence[int]], wanted: str | int) -> int:
-    """Return the index of one class; see :func:`numbers`."""
+def number(names: Sequence[str], known: Mapping[str, Sequence[int]], wanted: str | int, noun: str = "class") -> int:
+    """Return the index of one class; see :func:`numbers`. Messages call it ``noun``."""
     text = str(wanted).strip()
     same = known.get(text, ()) if isinstance(wanted, str) else ()
     if len(same) > 1:
         raise BadRequest(
-            f"{len(same)} classes are called {text[:60]}: {', '.join(map(str, same[:10]))}. Specify the number "
-            "of the class instead.",
-            field="class",
+            f"{len(same)} {PLURALS.get(noun, noun + 's')} are called {text[:60]}: {', '.join(map(str, same[:10]))}. "
+            f"Specify the number of the {noun} instead.",
+            field=FIELDS.get(noun, "target"),
         )
     index = same[0] if same else None
     # Python refuses to parse integers with thousands of digits.
@@ -84,5 +84,5 @@ def number(names: Sequence[str], known: Mapping[str, Sequence[int]], wanted: str
         hint = (
             f"Similar names: {', '.join(near)}." if near else f"Specify a name, or a number from 0 to {len(names) - 1}."
         )
-        raise BadRequest(f"The model has no class {text[:60]}. {hint}", field="class")
+        raise BadRequest(f"The model has no {noun} {text[:60]}. {hint}", field=FIELDS.get(noun, "target"))
     return index

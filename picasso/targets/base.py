@@ -1,0 +1,180 @@
+"""The interface of outputs and of the questions about them: ``OutputSpec`` and ``Target``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.targets.predictions import Prediction
+
+#: Outputs ``(N, *shape)`` of N inputs.
+Array = NDArray[np.float32]
+#: One number for each input, ``(N,)``.
+Floats = NDArray[np.float64]
+#: A target as requests and files describe it: for classes an index, or a pair of them for "a vs b"; otherwise a text.
+Wanted = int | Sequence[int] | str
+#: Log-odds, and where they are precise, both ``(N,)``.
+LogOdds = tuple[Floats, NDArray[np.bool_]]
+
+
+class OutputTask(StrEnum):
+    """What a model was trained to do; the values of the setting ``TASK``."""
+
+    CLASSIFICATION = "classification"
+    MULTI_LABEL = "multi-label"
+    REGRESSION = "regression"
+    SEGMENTATION = "segmentation"
+    DETECTION = "detection"
+    EMBEDDING = "embedding"
+
+
+@dataclass(frozen=True)
+class Target(ABC):
+    """A named number that is computed from the output of a model; every map explains one.
+
+    A model has two arrays of the same shape: its outputs as people read them, such as probabilities, and the scores
+    before the last activation, such as logits. Where there is no such activation, both are equal.
+
+    Attributes:
+        text: how a user writes the target, such as "person@120,80".
+        name: the title of its maps.
+    """
+
+    text: str
+    name: str
+
+    #: True if :meth:`score` is linear in the scores, so that its gradient is the same for all of them.
+    linear: ClassVar[bool] = True
+    #: True if :meth:`value` is between 0 and 1, as probabilities are.
+    bounded: ClassVar[bool] = True
+
+    @property
+    def quantity(self) -> str:
+        """What :meth:`value` returns, with its unit."""
+        return "probability"
+
+    @property
+    def score_quantity(self) -> str:
+        """What :meth:`score` returns, with its unit."""
+        return "logit"
+
+    @abstractmethod
+    def value(self, outputs: Array) -> Floats:
+        """Return the number that people read, such as a probability, ``(N,)``, from outputs ``(N, *shape)``."""
+
+    @abstractmethod
+    def score(self, scores: Array) -> Floats:
+        """Return the number that is differentiated, such as a logit, ``(N,)``, from scores ``(N, *shape)``."""
+
+    @abstractmethod
+    def cotangent(self, scores: Array) -> Array:
+        """Return the gradient of :meth:`score` with respect to the scores, ``(N, *shape)``, at these scores."""
+
+    def log_odds(self, outputs: Array) -> LogOdds | None:
+        """Return the log-odds of a probability, and where they are precise; None if the value has none."""
+        return None
+
+    def region(self, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+        """Return the part of the image that the target is about, ``(H, W)``, for an image of ``size`` (W, H).
+
+        None stands for no particular part.
+        """
+        return None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a target may refer to.
+
+    Attributes:
+        output: the output of the image, ``shape``.
+        names: the names of the classes, labels or values.
+        size: the width and height of the image as the model sees it.
+        other: returns the output of another image by its name; raises a BadRequest if there is none.
+    """
+
+    output: Array
+    names: Sequence[str]
+    size: tuple[int, int]
+    other: Callable[[str], Array]
+
+
+@dataclass(frozen=True)
+class OutputSpec(ABC):
+    """What the output of a model means.
+
+    Attributes:
+        shape: the shape of the output of one image.
+        activation: the last operation, such as "softmax", or "".
+        unit: the unit of the values, or "".
+        note: what is assumed and should be confirmed, or "".
+    """
+
+    shape: tuple[int, ...]
+    activation: str = ""
+    unit: str = ""
+    note: str = ""
+
+    task: ClassVar[OutputTask]
+    #: What one output is called: "class", "label", "value".
+    noun: ClassVar[str] = "class"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the specification as JSON-ready values; see :func:`picasso.targets.spec_from`."""
+        return {"task": str(self.task), **{key: plain(value) for key, value in asdict(self).items()}}
+
+    @abstractmethod
+    def wrong(self, outputs: Array) -> str:
+        """Return what is wrong with outputs ``(N, *shape)``, as the end of "the model returned ...", or ""."""
+
+    @abstractmethod
+    def decode(self, outputs: Array, names: Sequence[str], top: int) -> list[tuple[Prediction, ...]]:
+        """Return the predictions of each image, the most important first.
+
+        Args:
+            outputs: ``(N, *shape)``.
+            names: the names of the classes, labels or values.
+            top: the maximum number for an image.
+        """
+
+    @abstractmethod
+    def defaults(self, predictions: Sequence[Prediction], context: Context) -> tuple[Target, ...]:
+        """Return the targets to explain if the user names none, from the predictions of an image."""
+
+    @abstractmethod
+    def parse(self, wanted: Sequence[str | int], names: Sequence[str]) -> list[Wanted]:
+        """Return the targets that a user wrote in the form that :meth:`target` takes.
+
+        Raises:
+            BadRequest: a text names no target; the message says what does.
+        """
+
+    @abstractmethod
+    def target(self, wanted: Wanted, context: Context) -> Target:
+        """Return a target for one image.
+
+        Raises:
+            BadRequest: this image has no such target.
+        """
+
+
+def plain(value: Any) -> Any:
+    """Return a value with tuples, also inside mappings, as lists."""
+    if isinstance(value, tuple | list):
+        return [plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    return value
+
+
+def one_hot(scores: Array, *index: Any) -> Array:
+    """Return zeros like the scores ``(N, *shape)``, with 1 at an index of every image."""
+    zeros = np.zeros_like(scores, np.float32)
+    zeros[(slice(None), *index)] = 1
+    return zeros
