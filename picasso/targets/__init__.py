@@ -33,7 +33,6 @@ __all__ = [
     "as_prediction",
     "as_target",
     "class_names",
-    "odds",
     "phrase",
     "predictions",
     "spec_from",

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.models.arrays import Array
-
+Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 # If probabilities sum to 1 within this tolerance, the classes are mutually exclusive.
