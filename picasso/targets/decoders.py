@@ -426,11 +426,11 @@ def centernet_maps(shapes: Shapes) -> tuple[str, str, str] | None:
     if len({shape[:2] for shape in shapes.values()}) != 1:
         return None
     pairs = [name for name, shape in shapes.items() if shape[2] == 2]
-    heat = [name for name in shapes if name not in pairs] or told(pairs, "heat", "hm") or pairs[:1]
+    heat = [name for name in shapes if name not in pairs] or names_with(pairs, "heat", "hm") or pairs[:1]
     rest = [name for name in pairs if name not in heat]
     if len(heat) != 1 or len(rest) != 2:
         return None
-    sizes, offsets = told(rest, "size", "wh"), told(rest, "off", "reg")
+    sizes, offsets = names_with(rest, "size", "wh"), names_with(rest, "off", "reg")
     if len(sizes) == 1:
         rest.sort(key=lambda name: name not in sizes)
     elif len(offsets) == 1:
@@ -438,7 +438,7 @@ def centernet_maps(shapes: Shapes) -> tuple[str, str, str] | None:
     return heat[0], rest[0], rest[1]
 
 
-def told(names: Sequence[str], *beginnings: str) -> list[str]:
+def names_with(names: Sequence[str], *beginnings: str) -> list[str]:
     """Return the names that contain a word with one of the beginnings."""
     pattern = re.compile(rf"(?<![a-z])(?:{'|'.join(beginnings)})", re.IGNORECASE)
     return [name for name in names if pattern.search(name)]
