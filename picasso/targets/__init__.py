@@ -32,6 +32,7 @@ __all__ = [
     "amount",
     "as_prediction",
     "as_target",
+    "boxes",
     "class_names",
     "phrase",
     "predictions",

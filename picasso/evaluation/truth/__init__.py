@@ -1,0 +1,1 @@
+"""The truth of images in a folder: masks, boxes in COCO's format, and tables of values or labels."""
