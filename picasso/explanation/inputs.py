@@ -18,7 +18,7 @@ from picasso.imaging import decode
 from picasso.imaging.pixels import HIGHEST_16_BIT
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.targets import Context, Wanted
+from picasso.targets import Classification, Context, OutputSpec, Prediction, Target, Wanted
 from picasso.visualizations.base import Input
 
 UNFAITHFUL = (
@@ -229,12 +229,37 @@ def prepare(
         notes = image.notes if faithful else (*image.notes, UNFAITHFUL)
         original = image.image if isinstance(image.image, Image.Image) else view
         exact = faithful and not own
-        context = Context(outputs[index], names, shown.size, other or named_output(among))
-        asked = [model.spec.target(one, context) for one in wanted] or model.spec.defaults(best[index], context)
-        inputs.append(
-            Input(image.name, original, shown, array, (), exact, best[index], notes, tuple(asked), outputs[index])
-        )
+        context = Context(outputs[index], names, shown.size, other or named_output(among), model.top_probs)
+        targets, missing = targets_of(model.spec, wanted, best[index], context)
+        # If only some of several images have a target, the others are explained without it.
+        if missing and len(images) == 1 and not targets:
+            raise missing[0]
+        notes = (*notes, *(error.message for error in missing))
+        inputs.append(Input(image.name, original, shown, array, (), exact, best[index], notes, targets, outputs[index]))
     return inputs
+
+
+def targets_of(
+    spec: OutputSpec, wanted: Sequence[Wanted], best: Sequence[Prediction], context: Context
+) -> tuple[tuple[Target, ...], list[BadRequest]]:
+    """Return the targets of an image, and why it does not have the others that the user chose.
+
+    Args:
+        spec: what the output means.
+        wanted: the targets that the user chose; none for those that the predictions suggest.
+        best: the predictions of the image.
+        context: what the targets may refer to.
+    """
+    found, missing = [], []
+    for one in wanted:
+        try:
+            found.append(spec.target(one, context))
+        except BadRequest as error:
+            # A class that the model lacks is wrong for all images.
+            if isinstance(spec, Classification):
+                raise
+            missing.append(error)
+    return (tuple(found) if wanted else spec.defaults(best, context)), missing
 
 
 def named_output(outputs: Mapping[str, Array]) -> Other:

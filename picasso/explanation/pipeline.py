@@ -218,9 +218,11 @@ def run(
     started = time.perf_counter()
     report(0.0)
     inputs = prepare(model, images, targets, other)
-    panels_of = visualization().make_visualization(Task(model, inputs, checked, progress, show))
+    # An image without targets, such as one without detected objects, has only its predictions.
+    asked = [image for image in inputs if image.targets]
+    panels_of = visualization().make_visualization(Task(model, asked, checked, progress, show))
     for image in inputs:
-        panels = next_panels(panels_of, name, image.name)
+        panels = next_panels(panels_of, name, image.name) if image.targets else []
         finished += 1
         yield result(image, panels)
         started = time.perf_counter()

@@ -10,11 +10,11 @@ from typing import Any
 
 from picasso import remedies
 from picasso.errors import ModelError
-from picasso.models import recognition, scan
+from picasso.models import outputs, recognition, scan
 from picasso.models.outputs import choose_output
 from picasso.models.recognition import Format
 from picasso.models.tf import keras_files
-from picasso.models.tf.graph import Graph
+from picasso.models.tf.graph import Graph, Several
 from picasso.models.tf.graph_model import GraphModel
 from picasso.models.tf.runtime import keras, standard, tf1
 from picasso.models.tf.training_loss import training_of
@@ -106,13 +106,24 @@ class KerasModel(GraphModel):
         def build() -> tuple[Any, Any]:
             image = tf1.placeholder("float32", shape, "picasso_input")
             with standard(keras), valid_names(self.model):
-                return image, chosen_output(self.model, self.model(image, training=False), output, file)
+                answer = self.model(image, training=False)
+                if output is None and (several := self._detections(answer, shape)):
+                    return image, several
+                return image, chosen_output(self.model, answer, output, file)
 
         layers = list(all_layers(self.model))
         names = {valid_name(layer.name) for layer in layers}
         trained = None if in_memory else training_of(file)
         graph = Graph(build, f"The model in {file.name}", names, said=self.said(), trained=trained)
         self.adopt(graph, file, in_memory=in_memory)
+
+    def _detections(self, answer: Any, shape: Sequence[int | None]) -> Several | None:
+        """Return all outputs if they are those of an object detector, or None."""
+        named = named_outputs(self.model, answer)
+        shapes = {name: tuple(side or 0 for side in tensor.shape[1:]) for name, tensor in named.items()}
+        size = (shape[1] or 0, shape[2] or 0, shape[3] or 0)
+        found = len(named) > 1 and outputs.is_detection(shapes, size, self.said().task)
+        return Several.of(named) if found else None
 
 
 def all_layers(model: Any) -> Iterator[Any]:
@@ -188,13 +199,18 @@ def chosen_output(model: Any, answer: Any, output: int | str | None, file: Path)
     Raises:
         ModelError: there are several and none was chosen, or the chosen one does not exist.
     """
+    named = named_outputs(model, answer)
+    shapes = {name: tuple(tensor.shape) for name, tensor in named.items()}
+    return list(named.values())[choose_output(shapes, output, f"The model in {file.name}")]
+
+
+def named_outputs(model: Any, answer: Any) -> dict[str, Any]:
+    """Return the output tensors of a model by name: of their layers, or else by their positions."""
     named = by_name(answer)
     names = list(getattr(model, "output_names", None) or ())
     if isinstance(answer, list | tuple) and len(set(names)) == len(named):
-        # Outputs are named after their layers; without output names, after their positions.
-        named = dict(zip(names, named.values(), strict=True))
-    shapes = {name: tuple(tensor.shape) for name, tensor in named.items()}
-    return list(named.values())[choose_output(shapes, output, f"The model in {file.name}")]
+        return dict(zip(names, named.values(), strict=True))
+    return named
 
 
 def by_name(answer: Any, prefix: str = "") -> dict[str, Any]:

@@ -14,7 +14,7 @@ from picasso.models import memory_limit
 from picasso.models.base import Model
 from picasso.models.label_files import as_given
 from picasso.models.label_files import read as read_labels
-from picasso.models.outputs import parse, parse_task
+from picasso.models.outputs import parse, parse_decoder, parse_task
 from picasso.models.preprocessing import Preprocessing
 from picasso.models.recognition import ACCEPTED, Format, recognize
 from picasso.models.scan import Limits
@@ -269,7 +269,8 @@ def configure_output(model: Model, about: About) -> None:
             f"{remedies.called('TASK')} has no effect on {name}: its load() sets spec, or else it is a classifier.",
             field="TASK",
         )
-    model.output_kind, model.task, model.unit = kind or "", task or "", about.unit
+    parse_decoder(about.task)
+    model.output_kind, model.task, model.unit = kind or "", about.task if task else "", about.unit
 
 
 def check_shape(given: Any) -> None:

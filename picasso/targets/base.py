@@ -97,12 +97,14 @@ class Context:
         names: the names of the classes, labels or values.
         size: the width and height of the image as the model sees it.
         other: returns the output of another image by its name; raises a BadRequest if there is none.
+        top: the maximum number of targets if the user names none.
     """
 
     output: Array
     names: Sequence[str]
     size: tuple[int, int]
     other: Callable[[str], Array]
+    top: int = 5
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,11 @@ class Decoder(ABC):
             self._starts[name] = self._length
             self._length += math.prod(shape)
 
+    @property
+    def differentiable(self) -> bool:
+        """Whether the class scores of candidates are numbers of the raw output."""
+        return True
+
     @abstractmethod
     def decode(self, raw: Floats) -> list[Candidates]:
         """Return the candidates of each image.
@@ -159,6 +164,11 @@ class TensorFlowDecoder(Decoder):
             kept = best_of(confidence, own)
             found.append(Candidates(own[kept], scores[kept], ones(kept), None if places is None else places[kept]))
         return found
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether the model returns its scores before suppression."""
+        return self._before
 
     def _sides(self) -> Floats:
         return np.array([self.width, self.height, self.width, self.height], np.float32)
@@ -324,6 +334,11 @@ class CustomDecoder(Decoder):
     ) -> None:
         super().__init__(shapes, size, classes)
         self._decode_boxes = decode_boxes
+
+    @property
+    def differentiable(self) -> bool:
+        """Not: which number of the raw output is the score of a box is not known."""
+        return False
 
     def decode(self, raw: Floats) -> list[Candidates]:
         """Return the candidates of each image.

@@ -76,14 +76,14 @@ class Regression(OutputSpec):
         return [
             tuple(
                 Prediction(index=index, name=str(name), value=float(row[index]), unit=self.unit)
-                for index, name in enumerate(names[:top])
+                for index, name in enumerate(names)
             )
             for row in outputs
         ]
 
     def defaults(self, predictions: Sequence[Prediction], context: Context) -> tuple[Target, ...]:
         """Return the numbers in the order of the output."""
-        return tuple(self._value(one["index"], one["name"]) for one in predictions)
+        return tuple(self._value(one["index"], one["name"]) for one in predictions[: context.top])
 
     def parse(self, wanted: Sequence[str | int], names: Sequence[str]) -> list[Wanted]:
         """Return "value:age" for the name or index of a value, with or without the prefix."""

@@ -113,7 +113,7 @@ class Segmentation(OutputSpec):
         """Return the predicted classes, each over all of its pixels; the smallest regions are left out."""
         regions = predictions
         large = [one for one in regions if one["share"] >= SMALLEST] or list(regions[:1])
-        return tuple(self._everywhere(one["index"], context) for one in large)
+        return tuple(self._everywhere(one["index"], context) for one in large[: context.top])
 
     def parse(self, wanted: Sequence[str | int], names: Sequence[str]) -> list[Wanted]:
         """Return texts such as "person", "person@120,80" and "@120,80" after checking the names."""

@@ -3,7 +3,17 @@
 from picasso.models.outputs.choice import choose_output
 from picasso.models.outputs.decision import Decision, Training, contradictions, decide, needed
 from picasso.models.outputs.kinds import OutputKind, parse, to_probabilities
-from picasso.models.outputs.layout import MEASURED, Layout, for_task, layout_of, parse_task, spec_of
+from picasso.models.outputs.layout import (
+    MEASURED,
+    Layout,
+    detection,
+    for_task,
+    is_detection,
+    layout_of,
+    parse_decoder,
+    parse_task,
+    spec_of,
+)
 from picasso.models.outputs.probes import probes
 from picasso.models.outputs.ranges import Analysis, Operation, Range, Reader
 from picasso.models.outputs.shapes import class_count
@@ -22,11 +32,14 @@ __all__ = [
     "class_count",
     "contradictions",
     "decide",
+    "detection",
     "for_task",
+    "is_detection",
     "layout_of",
     "needed",
     "onnx_graph",
     "parse",
+    "parse_decoder",
     "parse_task",
     "probes",
     "spec_of",

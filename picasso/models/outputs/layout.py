@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
 
 from picasso import remedies
 from picasso.errors import ConfigurationError, ModelError
@@ -12,7 +13,17 @@ from picasso.models.arrays import Shape
 from picasso.models.outputs.decision import Decision
 from picasso.models.outputs.kinds import OutputKind
 from picasso.models.outputs.shapes import class_count
-from picasso.targets import Classification, Embedding, MultiLabel, OutputSpec, OutputTask, Regression, Segmentation
+from picasso.targets import (
+    Classification,
+    Detection,
+    Embedding,
+    MultiLabel,
+    OutputSpec,
+    OutputTask,
+    Regression,
+    Segmentation,
+    decoders,
+)
 
 #: The shape of an output, batch axis first; unknown lengths are None or a name.
 OutputShape = Sequence[int | str | None]
@@ -53,6 +64,7 @@ def parse_task(text: str) -> OutputTask | None:
         ConfigurationError: there is no such task.
     """
     words = "-".join(text.lower().replace("_", " ").replace("-", " ").split())
+    words = "detection" if words.startswith("detection-") else words
     known = {"multilabel": OutputTask.MULTI_LABEL, **{str(task): task for task in OutputTask}}
     if not words or words in known:
         return known.get(words)
@@ -119,6 +131,80 @@ def same_form(sides: Sequence[int], size: Shape) -> bool:
     height, width = sides
     scales = sorted((size[0] / height, size[1] / width))
     return height > 1 and width > 1 and scales[1] <= scales[0] * 1.2
+
+
+def parse_decoder(text: str) -> str:
+    """Return the decoder that a text such as "detection yolo" names after the task, or "".
+
+    Raises:
+        ConfigurationError: there is no such decoder.
+    """
+    _, _, name = text.strip().lower().partition(" ")
+    if name and name not in decoders.DECODERS:
+        raise ConfigurationError(
+            f"There is no decoder {name!r} of detections; the decoders are {', '.join(decoders.DECODERS)}.",
+            field="TASK",
+        )
+    return name
+
+
+def is_detection(shapes: Mapping[str, tuple[int, ...]], size: Shape, said: OutputTask | None) -> bool:
+    """Tell whether outputs are those of an object detector: as the user says, or else by their names and shapes."""
+    if said:
+        return said is OutputTask.DETECTION
+    return bool(decoders.recognize(shapes, size[:2]).name)
+
+
+def detection(
+    shapes: Mapping[str, tuple[int, ...]],
+    size: Shape,
+    label: str,
+    *,
+    decoder: str = "",
+    classes: int | None = None,
+    decode_boxes: decoders.DecodeBoxes | None = None,
+    said: bool = False,
+) -> Detection:
+    """Return the specification of a detector.
+
+    Args:
+        shapes: the shapes of its outputs without the batch axis, by name.
+        size: the shape ``(H, W, C)`` of an input.
+        label: the name of the model in errors.
+        decoder: the name of the decoder, or "" for the one that fits.
+        classes: the number of classes, if it is known.
+        decode_boxes: the function of the model's class, which takes precedence.
+        said: whether the user configured the task.
+
+    Raises:
+        ModelError: no decoder fits, or the named one does not fit.
+    """
+    if unknown := [name for name, shape in shapes.items() if 0 in shape]:
+        raise ModelError(f"The shape of the output {unknown[0]} of {label} is not known, which detection requires.")
+    found = decoders.recognize(shapes, size[:2])
+    name = "custom" if decode_boxes else decoder or found.name
+    if not name:
+        raise ModelError(
+            f"{label}: {found.reason} Name a decoder, such as {remedies.setting('TASK', 'detection yolo')} (they are "
+            f"{', '.join(decoders.DECODERS)}), or write decode_boxes() in a model class.",
+            field="TASK",
+        )
+    total = sum(prod(shape) for shape in shapes.values())
+    spec = Detection(
+        (total,),
+        activation=name,
+        outputs=tuple((key, tuple(shape)) for key, shape in shapes.items()),
+        size=(size[0], size[1]),
+        decoder=name,
+        classes=classes,
+        decode_boxes=decode_boxes,
+    )
+    try:
+        notes = spec.made.notes
+    except ModelError as error:
+        raise ModelError(f"{label}: {error.message}", field="TASK") from error
+    assumed = () if said else (f"{found.reason} To confirm: {setting(OutputTask.DETECTION)}.",)
+    return replace(spec, classes=spec.made.classes or classes, note=" ".join((*assumed, *notes)))
 
 
 def setting(task: OutputTask) -> str:

@@ -9,7 +9,8 @@ in :mod:`picasso.models.outputs`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ from picasso.models.tf.incremental.occlusion import Incremental
 from picasso.models.tf.incremental.steps import Unsupported
 from picasso.models.tf.probing import tried
 from picasso.models.tf.runtime import tf, tf1
-from picasso.targets import OutputTask
+from picasso.targets import Detection, OutputSpec, OutputTask
 
 Build = Callable[[], tuple[Any, Any]]
 log = logging.getLogger(__name__)
@@ -55,11 +56,36 @@ class Said(NamedTuple):
         kind: the kind of its values.
         task: the task.
         unit: the unit of the values of a regression.
+        decoder: the name of the decoder of detections.
+        classes: the number of classes of a detector.
+        decode_boxes: the function of the model's class that decodes detections.
     """
 
     kind: OutputKind | None = None
     task: OutputTask | None = None
     unit: str = ""
+    decoder: str = ""
+    classes: int | None = None
+    decode_boxes: Callable[..., Any] | None = None
+
+
+class Several(NamedTuple):
+    """Several outputs.
+
+    Attributes:
+        flat: all values of an image side by side, ``(N, D)``.
+        shapes: the shape of each output without the batch axis, by name; unknown lengths are 0.
+    """
+
+    flat: Any
+    shapes: dict[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Any]) -> Several:
+        """Return the outputs ``(N, ...)`` with the names."""
+        shapes = {name: tuple(side or 0 for side in tensor.shape.as_list()[1:]) for name, tensor in tensors.items()}
+        flat = [tf.reshape(tf.cast(tensor, tf.float32), [-1, prod(shapes[name])]) for name, tensor in tensors.items()]
+        return cls(flat[0] if len(flat) == 1 else tf.concat(flat, 1), shapes)
 
 
 class Settled(NamedTuple):
@@ -217,7 +243,7 @@ class Graph:
     def _assemble(self) -> None:
         """Build the operations in the default graph."""
         with tf1.get_default_graph().gradient_override_map(RECTIFIERS if self._guided else {}):
-            self._input, self._answered = self._build()
+            self._input, answered = self._build()
             whole = integer_inputs.integer_type(self._input)
             if whole:
                 integer_inputs.bypass(self._input)
@@ -225,16 +251,40 @@ class Graph:
         # This must happen before the operations of the gradients are added, which use the same tensors.
         self._scaled = input_values.behind_first_operations(self._input)
         self._bounded = input_values.bounded_to(self._input)
-        shape, answered = self._input.shape, self._answered.shape
+        shape = self._input.shape
         if shape.rank != 4 or None in shape.as_list()[1:]:
             raise ModelError(f"{self._label} must have one input of shape (N, H, W, C), but has {shape}.")
         self.input_shape: Shape = tuple(shape.as_list()[1:])
         self.fixed_batch: int | None = shape[0]
-        if answered.rank is None:
-            raise ModelError(f"{self._label} returns an output of unknown shape.")
+        if not isinstance(answered, Several):
+            if answered.shape.rank is None:
+                raise ModelError(f"{self._label} returns an output of unknown shape.")
+            sides = {"output": tuple(side or 0 for side in answered.shape.as_list()[1:])}
+            if outputs.is_detection(sides, self.input_shape, self._said.task):
+                answered = Several.of({"output": answered})
+        self._detection = self._as_detection(answered.shapes) if isinstance(answered, Several) else None
+        self._answered = answered.flat if isinstance(answered, Several) else answered
+        if self._detection:
+            self._layout = outputs.Layout(self._detection.shape)
+            return
         dtype = "" if self._answered.dtype.is_floating else self._answered.dtype.name
-        sides, task = answered.as_list(), self._said.task
-        self._layout = outputs.layout_of(sides, self.input_shape, self.fixed_batch, task, self._label, dtype)
+        sides_of = self._answered.shape.as_list()
+        self._layout = outputs.layout_of(
+            sides_of, self.input_shape, self.fixed_batch, self._said.task, self._label, dtype
+        )
+
+    def _as_detection(self, shapes: Mapping[str, tuple[int, ...]]) -> Detection:
+        """Return the specification of a detector with these outputs."""
+        said = self._said
+        return outputs.detection(
+            shapes,
+            self.input_shape,
+            self._label,
+            decoder=said.decoder,
+            classes=said.classes,
+            decode_boxes=said.decode_boxes,
+            said=said.task is not None,
+        )
 
     def _settle(self, trained: Training | None) -> Settled:
         """Determine the kind of the output, and whether the scores that were found reproduce its probabilities."""
@@ -246,6 +296,8 @@ class Graph:
         count, kind = self._layout.count, self._said.kind
         if kind is None and self._said.task in outputs.MEASURED:
             kind = OutputKind.VALUES
+        if self._detection:
+            return Settled(Decision(OutputKind.VALUES, "said" if self._said.task else "graph", count), False)
         images = outputs.probes(self.input_shape)[list(outputs.needed(found, kind, count))]
         tensors = [self._values, *([self._scores.probabilities] if self._scores else [])]
         values, *rebuilt = self._try_out(self._cut([self._input], tensors), images, len(tensors))
@@ -309,11 +361,16 @@ class Graph:
             self.found = what if odds else "log of the probabilities"
             self.notes += (STAND_IN.format(what=what),)
             scores = logarithm(read) - (logarithm(1 - read) if odds else 0)
-        self.spec = outputs.spec_of(self._layout, self.decision, self._said.task, self._said.unit)
+        self.spec: OutputSpec = self._detection or outputs.spec_of(
+            self._layout, self.decision, self._said.task, self._said.unit
+        )
+        if self._detection and self._detection.note:
+            self.notes = (self._detection.note,)
         self._outputs = flat(tf.concat([1 - read, read], -1) if binary else read, self.spec.shape)
         self._flat_scores = flat(tf.concat([-scores, scores], -1) if binary else scores, self.spec.shape)
         self._layers = feature_layers(self._input.op, scores.op, self._known)
-        self._differentiable = tf.gradients(self._flat_scores, self._input)[0] is not None
+        scored = self._detection is None or self._detection.made.differentiable
+        self._differentiable = scored and tf.gradients(self._flat_scores, self._input)[0] is not None
 
     def _try_place(self, tensor: Any) -> Place | None:
         """Measure the position of a tensor's values in the image; None if that fails."""

@@ -15,9 +15,10 @@ from picasso.models.base import Model
 from picasso.models.info import Capability, Layer
 from picasso.models.newest import written
 from picasso.models.occlusion import Box, Occlusion
-from picasso.models.outputs import contradictions, parse, parse_task
+from picasso.models.outputs import contradictions, parse, parse_decoder, parse_task
 from picasso.models.tf.graph import Graph, Said
 from picasso.models.tf.incremental.checked import Checked
+from picasso.targets import Detection, OutputTask
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class GraphModel(Model):
         """
         self._graph = graph
         self.input_shape, self.spec, self.num_classes = graph.input_shape, graph.spec, graph.spec.shape[-1]
+        if isinstance(graph.spec, Detection):
+            self.num_classes = graph.spec.classes or len(self.class_names())
         self.fixed_batch = graph.fixed_batch
         self.logits_found, self.notes = graph.found, self.notes + graph.notes
         self.output_found = graph.decision.describe()
@@ -57,7 +60,10 @@ class GraphModel(Model):
 
     def said(self) -> Said:
         """Return what the user configured about the output."""
-        return Said(parse(self.output_kind), parse_task(self.task), self.unit)
+        decode = getattr(self, "decode_boxes", None)
+        task = OutputTask.DETECTION if decode else parse_task(self.task)
+        classes = len(self.labels) or None
+        return Said(parse(self.output_kind), task, self.unit, parse_decoder(self.task), classes, decode)
 
     def check_output(self, inputs: Array) -> tuple[str, ...]:
         """Return warnings if the output for inputs contradicts the assumption that it consists of logits."""
