@@ -98,6 +98,9 @@ class Costs:
             return height * width
         place = network.places[step.output]
         height, width = rows[place][1], columns[place][1]
+        if step.samples:
+            down_taps, across_taps = (int(side.places.shape[1]) for side in step.samples)
+            return height * down_taps * width * across_taps
         if step.slides:
             down, across = step.slides
             return ((height - 1) * down.stride + down.reach) * ((width - 1) * across.stride + across.reach)
@@ -110,7 +113,8 @@ class Costs:
             return True
         if step.kind in (Kind.COUNT, Kind.PAD) and step.output in network.places:
             return False
-        moves = step.slides is not None and step.slides != BY_PLACE and step.output in network.places
+        slides = step.slides is not None and step.slides != BY_PLACE
+        moves = (slides or step.samples is not None) and step.output in network.places
         return moves or not network.aligned(step, name)
 
     def _computed_whole(self, step: Step) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from picasso.models.arrays import Array
 from picasso.models.tf.incremental import winograd
+from picasso.models.tf.incremental.resampling import Samples
 from picasso.models.tf.incremental.steps import BY_PLACE, Kind, Network, Step
 from picasso.models.tf.incremental.tables import Table
 from picasso.models.tf.runtime import tf
@@ -99,6 +100,8 @@ class StepComputation:
             return self._tiles(step, step.tile)
         if step.kind is Kind.MEAN and inputs[0] in held:
             return self._mean(step)
+        if step.output in held and step.samples:
+            return self._resample(step, step.samples)
         if step.output in held and step.slides and step.slides != BY_PLACE:
             output = step.run([self._gather(inputs[0], step.outside)], valid=True)
             return output * tf.cast(next(self._tables), output.dtype) if step.partial else output
@@ -135,6 +138,17 @@ class StepComputation:
         change = self._values[name] - tf.gather(flat(clean), next(self._tables))
         mean = tf.reduce_mean(clean, [0, 1]) + tf.reduce_sum(change, [1, 2]) / (height * width)
         return mean[:, None, None, :] if step.keeps else mean
+
+    def _resample(self, step: Step, samples: tuple[Samples, Samples]) -> Any:
+        """Return a resize: weighted sums of the places that the tables select."""
+        values = self._gather(step.inputs[0])
+        if samples[0].copies and samples[1].copies:
+            return values
+        rows, columns = next(self._tables), next(self._tables)
+        (count, high, tall), (_, wide, broad) = (tf.unstack(tf.shape(table)) for table in (rows, columns))
+        parts = tf.reshape(values, [count, high, tall, wide, broad, step.shape[-1]])
+        kind = values.dtype
+        return tf.einsum("phtwuc,pht,pwu->phwc", parts, tf.cast(rows, kind), tf.cast(columns, kind))
 
     def _tiles(self, step: Step, tile: int) -> Any:
         """Return a 3 x 3 convolution by Winograd's algorithm; the tables gather its tiles."""
@@ -194,7 +208,7 @@ def needs_clean(network: Network, step: Step, name: str) -> bool:
     """Tell whether a step needs the clean map of an input, for values around the rectangles or for differences."""
     if name == network.source or name not in network.places or step.kind in (Kind.COUNT, Kind.PAD):
         return False
-    moves = step.slides is not None and step.slides != BY_PLACE
+    moves = step.samples is not None or (step.slides is not None and step.slides != BY_PLACE)
     return moves or step.kind is Kind.MEAN or not network.aligned(step, name)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from picasso.models.tf.incremental.resampling import Samples
 from picasso.models.tf.incremental.steps import Kind, Network, Slide
 
 Ints = NDArray[np.int64]
@@ -35,6 +36,8 @@ def changed(network: Network, spans: Interval, axis: int) -> dict[str, Interval]
             start, stop = np.min([one[0] for one in known], axis=0), np.max([one[1] for one in known], axis=0)
         elif step.kind is Kind.PAD:
             start, stop = start + step.shift[axis], stop + step.shift[axis]
+        elif step.samples:
+            start, stop = sampled(step.samples[axis], start, stop)
         elif step.slides:
             start, stop = behind(step.slides[axis], start, stop, step.shape[axis])
         found[step.output] = start, stop
@@ -47,6 +50,15 @@ def behind(slide: Slide, start: Ints, stop: Ints, length: int) -> Interval:
     last = (stop - 1 + slide.before) // slide.stride
     first = np.clip(first, 0, length - 1)
     return first, np.clip(last + 1, first + 1, length)
+
+
+def sampled(samples: Samples, start: Ints, stop: Ints) -> Interval:
+    """Return the changed interval of the output of a resize, extended to at least one place."""
+    length = len(samples.places)
+    # The first place that reads a changed one, and the first place behind it that reads only places beyond.
+    first = np.clip(np.searchsorted(samples.places[:, -1], start), 0, length - 1)
+    last = np.searchsorted(samples.places[:, 0], stop)
+    return first, np.clip(last, first + 1, length)
 
 
 def common(network: Network, intervals: dict[str, Interval], members: Ints, axis: int) -> Rectangles:

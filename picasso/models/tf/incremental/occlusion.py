@@ -17,8 +17,9 @@ from picasso.models.tf.incremental.reading import Evaluate, read
 from picasso.models.tf.incremental.tables import Table, Tables
 from picasso.models.tf.runtime import tf
 
-# The minimum number of windows for which the head is computed at once, because reading its large matrices takes time.
-HEAD = 256
+# The minimum number of windows for which the head is computed at once, because reading its large matrices takes time;
+# and the maximum size of their inputs of the head, in bytes.
+HEAD, WAITING = 256, 50_000_000
 
 
 class Incremental:
@@ -70,7 +71,9 @@ class Incremental:
             executor = self._compiled(tables)
             clean = clean or self._clean(view)
             waiting.append((chunk.members, executor(view, paint, clean, tables)))
-            if number <= first or number == len(chunks) or sum(len(members) for members, _ in waiting) >= HEAD:
+            enough = sum(len(members) for members, _ in waiting) >= HEAD
+            enough |= sum(features.nbytes for _, features in waiting) >= WAITING
+            if number <= first or number == len(chunks) or enough:
                 members, features = (np.concatenate(side) for side in zip(*waiting, strict=True))
                 waiting = []
                 yield members, executor.finish(features)

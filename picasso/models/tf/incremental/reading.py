@@ -12,6 +12,15 @@ from picasso.models.tf.feature_layers import reach
 from picasso.models.tf.incremental.building import builder
 from picasso.models.tf.incremental.folding import Convolution, affine
 from picasso.models.tf.incremental.products import counter
+from picasso.models.tf.incremental.resampling import (
+    RESIZES,
+    Repetition,
+    Samples,
+    repeated,
+    repetition,
+    resized,
+    spread,
+)
 from picasso.models.tf.incremental.steps import Kind, Network, Slide, Step, Unsupported
 from picasso.models.tf.runtime import tf
 
@@ -55,7 +64,8 @@ def read(source: Any, target: Any, evaluate: Evaluate) -> Network:
     for operation in path:
         if operation.type not in TRANSPARENT:
             reader.add(operation)
-    return Network(reader.finish(), source.name, reader.name(target), reader.shapes, reader.types)
+    name = reader.name(target)
+    return Network(reader.finish(name), source.name, name, reader.shapes, reader.types)
 
 
 def refuse(path: Sequence[Any], downstream: Collection[Any]) -> None:
@@ -100,6 +110,9 @@ class Reader:
         self._steps: list[Step] = []
         self._convolutions: dict[str, Convolution] = {}
         self._aliases: dict[str, str] = {}
+        found = {one: repetition(one, values) for one in path}
+        self._repetitions = {one: repeat for one, repeat in found.items() if repeat}
+        self._hidden = {one for repeat in self._repetitions.values() for one in repeat.hidden}
         for operation in path:
             if operation.type in TRANSPARENT:
                 for before, after in zip(operation.inputs, operation.outputs, strict=True):
@@ -112,14 +125,26 @@ class Reader:
         known: str = tensor.name
         return self._aliases.get(known, known)
 
-    def finish(self) -> list[Step]:
-        """Finish the convolutions and return all steps."""
+    def finish(self, target: str) -> list[Step]:
+        """Finish the convolutions and return the steps that the tensor ``target`` depends on."""
         for convolution in self._convolutions.values():
             convolution.finish()
-        return self._steps
+        needed, used = {target}, list[Step]()
+        for step in reversed(self._steps):
+            if step.output in needed:
+                used.append(step)
+                needed.update(step.inputs)
+        return used[::-1]
 
     def add(self, operation: Any) -> None:
         """Add an operation as one step for each output, or fold it into the preceding convolution."""
+        if operation in self._hidden:
+            return
+        if operation in self._repetitions:
+            self._repeat(operation, self._repetitions[operation])
+            return
+        if operation.type == "Conv2DBackpropInput" and self._spread(operation):
+            return
         for index, output in enumerate(operation.outputs):
             if index == 0 or self._uses[output.name]:
                 self._add(operation, output, index)
@@ -141,6 +166,70 @@ class Reader:
             step.kind, step.keeps = Kind.MEAN, bool(operation.get_attr("keep_dims"))
         elif is_map(output) and all(is_map(tensor) for tensor in dynamic):
             self._describe(step, operation)
+
+    def _repeat(self, operation: Any, repeat: Repetition) -> None:
+        """Add the repetition of rows or columns as one step."""
+        output = operation.outputs[0]
+        shape = self.shapes[output.name] = static_shape(output)
+        self.types[output.name] = output.dtype.name
+        height, width = static_shape(repeat.source)[:2]
+        factors = (repeat.factor, 1) if repeat.axis == 1 else (1, repeat.factor)
+
+        def run(dynamic: Sequence[Any], *, valid: bool = False) -> Any:
+            return tf.repeat(dynamic[0], repeat.factor, axis=repeat.axis)
+
+        step = Step(Kind.RESAMPLE, output.name, (self.name(repeat.source),), shape, run)
+        step.samples = repeated(height, factors[0]), repeated(width, factors[1])
+        self._steps.append(step)
+
+    def _spread(self, operation: Any) -> bool:
+        """Add a transposed convolution as two steps: zeros between the values, and a convolution; tell whether.
+
+        Dumoulin & Visin, *A guide to convolution arithmetic for deep learning*, arXiv 1603.07285, section 4.
+        """
+        given, output = operation.inputs[2], operation.outputs[0]
+        kernel = self.values.get(operation.inputs[1].name)
+        dilated = any(gap != 1 for gap in operation.get_attr("dilations"))
+        if kernel is None or given.name in self.values or dilated or not (is_map(given) and is_map(output)):
+            return False
+        if not channels_last(operation):
+            return False
+        shape, sides = static_shape(output), kernel.shape[:2]
+        strides, padding = operation.get_attr("strides")[1:3], operation.get_attr("padding")
+        spreads, lengths = [], []
+        for axis in (0, 1):
+            length, side, stride = static_shape(given)[axis], int(sides[axis]), int(strides[axis])
+            before = 0
+            if padding == b"SAME":
+                before = max(0, (length - 1) * stride + side - shape[axis]) // 2
+            elif padding == b"EXPLICIT":
+                before = int(operation.get_attr("explicit_paddings")[2 + 2 * axis])
+            lengths.append(shape[axis] + side - 1)
+            # Where padding is cropped from the result, some values lie before the first place or behind the last.
+            if side - 1 - before < 0 or side - 1 - before + stride * (length - 1) >= lengths[axis]:
+                return False
+            spreads.append(spread(length, stride, side - 1 - before, lengths[axis]))
+        between = f"{output.name}:spread"
+        self.shapes[between] = (*lengths, static_shape(given)[-1])
+        self.types[between] = self.types[output.name] = output.dtype.name
+        self.shapes[output.name] = shape
+
+        def zeros(dynamic: Sequence[Any], *, valid: bool = False) -> Any:
+            rows, columns = (matrix_of(side, dynamic[0]) for side in spreads)
+            return tf.einsum("nhwc,yh,xw->nyxc", dynamic[0], rows, columns)
+
+        flipped = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
+
+        def run(dynamic: Sequence[Any], *, valid: bool = False) -> Any:
+            return tf.nn.conv2d(dynamic[0], flipped, 1, "VALID")
+
+        first = Step(Kind.RESAMPLE, between, (self.name(given),), self.shapes[between], zeros)
+        first.samples = spreads[0], spreads[1]
+        second = Step(Kind.WINDOW, output.name, (between,), shape, run)
+        second.slides = Slide(int(sides[0]), 1, 0), Slide(int(sides[1]), 1, 0)
+        second.macs = int(np.prod(kernel.shape))
+        self._steps += [first, second]
+        return True
 
     def _folds(self, operation: Any, names: Sequence[str]) -> bool:
         """Fold an affine operation into the convolution before it if nothing else uses that output; tell whether."""
@@ -170,6 +259,8 @@ class Reader:
         elif kind == "ConcatV2" and len(sides) == 1 and dynamic == len(operation.inputs) - 1:
             if self._axes(operation.inputs[-1]) in ([3], [-1]):
                 step.kind = Kind.JOIN
+        elif kind in RESIZES and dynamic == 1:
+            step.kind, step.samples = Kind.RESAMPLE, resized(operation, step.shape[:2])
         elif kind == "Pad" and dynamic == 1:
             paddings = self.values[operation.inputs[1].name].numpy()
             if not paddings[[0, 3]].any():
@@ -221,6 +312,14 @@ def channels_last(operation: Any) -> bool:
 def is_map(tensor: Any) -> bool:
     """Tell whether a tensor consists of feature maps ``(N, H, W, C)`` of known size."""
     return bool(tensor.shape.rank == 4 and None not in tensor.shape.as_list()[1:] and tensor.dtype.is_floating)
+
+
+def matrix_of(samples: Samples, like: Any) -> Any:
+    """Return the matrix ``(L, l)`` of the samples of an axis, for the height or width ``l`` of a map."""
+    length = int(samples.places.max()) + 1
+    matrix = np.zeros((len(samples.places), length), np.float32)
+    np.add.at(matrix, (np.arange(len(matrix))[:, None], samples.places), samples.weights)
+    return tf.constant(matrix, like.dtype)
 
 
 def static_shape(tensor: Any) -> tuple[int, ...]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from picasso.models.tf.incremental.resampling import Samples
 
 
 class Kind(Enum):
@@ -19,6 +22,8 @@ class Kind(Enum):
     JOIN = auto()
     #: Padding with rows and columns. The rectangle is shifted.
     PAD = auto()
+    #: A resize: each place reads a few places at another scale.
+    RESAMPLE = auto()
     #: The mean over all places. The mean of the changes is added to that of the clean map.
     MEAN = auto()
     #: The shape of its input, of which only the batch size is unknown.
@@ -67,6 +72,7 @@ class Step:
         kernel: the filter and the bias of a convolution that is computed by Winograd's tiles.
         tile: the side of these tiles, or 0.
         keeps: True if a mean keeps its two axes with length 1.
+        samples: what the rows and columns of a resize read.
     """
 
     kind: Kind
@@ -85,6 +91,7 @@ class Step:
     kernel: tuple[Any, Any] = (None, None)
     tile: int = 0
     keeps: bool = False
+    samples: tuple[Samples, Samples] | None = None
 
 
 class Network:

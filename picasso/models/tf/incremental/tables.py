@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from picasso.models.tf.incremental.intervals import Ints
 from picasso.models.tf.incremental.plan import Chunk
+from picasso.models.tf.incremental.resampling import Samples
 from picasso.models.tf.incremental.steps import BY_PLACE, Kind, Network, Slide, Step
 
 Table = NDArray[Any]
@@ -47,6 +48,8 @@ class Tables:
             width = self._network.shapes[step.inputs[0]][1]
             y, x = self._places(step.inputs[0])
             yield both(y * width, x)
+        elif step.output in held and step.samples:
+            yield from self._sampled(step, step.samples)
         elif step.output in held and step.slides and step.slides != BY_PLACE:
             (rows, columns), (down, across) = self._places(step.output), step.slides
             yield self._index(step.inputs[0], under(rows, down), under(columns, across))
@@ -59,6 +62,15 @@ class Tables:
                 if not self._network.aligned(step, name):
                     there = self._places(step.output) if step.output in held else self._everywhere(name)
                     yield EMPTY if self._is_held(name, *there) else self._index(name, *there)
+
+    def _sampled(self, step: Step, samples: tuple[Samples, Samples]) -> Iterator[Table]:
+        """Yield the indices that a resize reads, ``(P, h * t, w * u)``, and the weights of rows and of columns."""
+        rows, columns = self._places(step.output)
+        y, x = samples[0].places[rows], samples[1].places[columns]
+        yield self._index(step.inputs[0], y.reshape(len(y), -1), x.reshape(len(x), -1))
+        if not (samples[0].copies and samples[1].copies):
+            yield samples[0].weights[rows]
+            yield samples[1].weights[columns]
 
     def _covered(self, boxes: Ints) -> Table:
         """Return the table of the input, ``(P, h, w)``: indices of the image's places, then of the fill's."""
