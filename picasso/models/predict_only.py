@@ -19,19 +19,25 @@ from picasso.models.environment import require_versions
 from picasso.models.newest import beside, written
 from picasso.models.outputs import (
     MEASURED,
+    Decision,
+    Layout,
     OutputKind,
     Range,
     contradictions,
     decide,
+    detection,
     for_task,
+    is_detection,
     layout_of,
     needed,
     parse,
+    parse_decoder,
     parse_task,
     probes,
     spec_of,
     to_probabilities,
 )
+from picasso.targets import OutputTask
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +79,10 @@ class PredictOnlyModel(Model):
             found = None
         images = probes(self.input_shape)
         first = self.run(images[: self.fixed_batch or 1])
+        shapes = {"output": tuple(first.shape[1:])}
+        if is_detection(shapes, self.input_shape, task):
+            self._adopt_detections(file, shapes, task)
+            return
         dtype = "" if np.issubdtype(first.dtype, np.floating) else str(first.dtype)
         self._layout = layout_of(first.shape, self.input_shape, self.fixed_batch, task, file.name, dtype)
         count = self._layout.count
@@ -88,6 +98,23 @@ class PredictOnlyModel(Model):
         self.output_found, self.notes = decision.describe(), self.notes + notes
         same = decision.kind in (OutputKind.LOGITS, OutputKind.SIGMOID_LOGITS, OutputKind.VALUES)
         self.logits_found = "the output" if same else "none: the output is probabilities"
+
+    def _adopt_detections(self, file: Path, shapes: dict[str, tuple[int, ...]], task: OutputTask | None) -> None:
+        """Adopt the output of an object detector, which is decoded as it is."""
+        spec = detection(
+            shapes,
+            self.input_shape,
+            file.name,
+            decoder=parse_decoder(self.task),
+            classes=len(self.labels) or None,
+            decode_boxes=getattr(self, "decode_boxes", None),
+            said=task is not None,
+        )
+        self._layout = Layout(spec.shape)
+        self._decision = Decision(OutputKind.VALUES, "said" if task else "graph", spec.shape[0])
+        self.spec, self.num_classes = spec, spec.classes or len(self.class_names())
+        self.output_found, self.logits_found = self._decision.describe(), "the output"
+        self.notes += (spec.note,) if spec.note else ()
 
     def check_output(self, inputs: Array) -> tuple[str, ...]:
         """Return warnings if the output for ``inputs`` contradicts the assumption that it consists of logits."""

@@ -13,15 +13,16 @@ from typing import Any
 from picasso import remedies
 from picasso.errors import ModelError, reason
 from picasso.models.newest import newest
-from picasso.models.outputs import choose_output
+from picasso.models.outputs import choose_output, is_detection
 from picasso.models.recognition import Format, Found
 from picasso.models.scan import require
 from picasso.models.tf import variables
-from picasso.models.tf.frozen_graph import GraphError, importer, pruned, refuse_dormant, with_values
-from picasso.models.tf.graph import Graph
+from picasso.models.tf.frozen_graph import GraphError, importer, pruned, refuse_dormant, side_by_side, with_values
+from picasso.models.tf.graph import Graph, Several
 from picasso.models.tf.graph_model import GraphModel
 from picasso.models.tf.incremental.inlining import without_calls
 from picasso.models.tf.runtime import convert_to_constants, saved_model_pb2, tf, tf1
+from picasso.targets import decoders
 
 DEFAULT_SIGNATURES = ("serving_default", "serve")
 FILE = "saved_model.pb"
@@ -83,18 +84,44 @@ class SavedModel(GraphModel):
         try:
             modern = graph.HasField("object_graph_def")
             self.format = f"SavedModel of TensorFlow {2 if modern else 1}"
-            names = chosen_tensors(graph, signature, output, folder)
+            described = graph.signature_def[choose_signature(sorted(graph.signature_def), signature, folder)]
+            check_one_input([tensor.name for tensor in described.inputs.values()], folder)
+            (images,) = described.inputs.values()
+            several = {} if output is not None else self._detections(described, images.tensor_shape, input_shape)
+            if several:
+                joined = {described.outputs[name].name: one for name, one in several.items()}
+                answer = side_by_side(graph.graph_def, joined)
+            else:
+                answer = chosen_tensor(described, output, folder)
             make = self._modern if modern else self._of_tensorflow_1
-            build = make(folder, graph, *names, input_shape, trust_model)
+            build = make(folder, graph, images.name, answer, input_shape, trust_model)
         except ModelError:
             raise
         except Exception as error:
             raise ModelError(f"TensorFlow could not load the SavedModel {folder.name}: {reason(error)}.") from error
+        if several:
+            build = partial(with_shapes, build, {name: tuple(one.shape[1:]) for name, one in several.items()})
         self.adopt(Graph(build, folder.name, said=self.said()), folder / FILE)
         # A version number needs the name of its parent folder.
         self.checkpoint = f"{folder.parent.name}/{folder.name}" if folder.name.isdecimal() else folder.name
         # The files and folders that TensorFlow reads; the folder may contain others.
         self.files = tuple(folder / name for name in READ if (folder / name).exists())
+
+    def _detections(self, described: Any, images: Any, input_shape: Sequence[int] | None) -> dict[str, Any]:
+        """Return the outputs of a signature, each a ``TensorSpec``, if they are those of a detector; else {}."""
+        outputs = {
+            name: tf.TensorSpec(one.tensor_shape, tf.as_dtype(one.dtype))
+            for name, one in sorted(described.outputs.items())
+        }
+        if len(outputs) < 2 or any(one.shape.rank is None for one in outputs.values()):
+            return {}
+        shapes = {name: tuple(side or 0 for side in one.shape.as_list()[1:]) for name, one in outputs.items()}
+        sides = list(input_shape or [side.size for side in images.dim][1:])
+        size = (max(0, sides[0]), max(0, sides[1]), max(0, sides[2])) if len(sides) == 3 else (0, 0, 0)
+        if not is_detection(shapes, size, self.said().task):
+            return {}
+        used = decoders.used(shapes)
+        return {name: one for name, one in outputs.items() if name in used}
 
     def _of_tensorflow_1(
         self, folder: Path, graph: Any, source: str, output: str, input_shape: Sequence[int] | None, trust: bool
@@ -263,30 +290,33 @@ def choose(named: Sequence[str], wanted: str | None, option: str, folder: Path) 
     )
 
 
+def with_shapes(build: Build, shapes: dict[str, tuple[int, ...]]) -> tuple[Any, Any]:
+    """Build a graph whose output consists of several outputs side by side, with these shapes."""
+    images, flat = build()
+    return images, Several(flat, shapes)
+
+
 def choose_signature(names: Sequence[str], wanted: str | None, folder: Path) -> str:
     """Return the name of the signature to call: the wanted one, the usual one or the only one."""
     usual = next((name for name in DEFAULT_SIGNATURES if name in names), None)
     return choose([name for name in names if not name.startswith("__")], wanted or usual, "signature", folder)
 
 
-def chosen_tensors(graph: Any, signature: str | None, output: int | str | None, folder: Path) -> tuple[str, str]:
-    """Return the names of the input tensor of the images and of the output tensor of class scores.
+def chosen_tensor(described: Any, output: int | str | None, folder: Path) -> str:
+    """Return the name of the tensor of one of the outputs of a signature.
 
     Args:
-        graph: a MetaGraphDef.
-        signature: the name of a signature, or None for the default.
-        output: the name or position of one of its outputs, or None for the only one.
+        described: the signature.
+        output: the name or position of the output, or None for the only one.
         folder: the folder of the SavedModel, for messages.
 
     Raises:
-        ModelError: the signature or output does not exist or is ambiguous, or there is not exactly one input.
+        ModelError: the output does not exist or is ambiguous.
     """
-    described = graph.signature_def[choose_signature(sorted(graph.signature_def), signature, folder)]
-    inputs = [tensor.name for tensor in described.inputs.values()]
-    check_one_input(inputs, folder)
     names = sorted(described.outputs)
     outputs = {name: tf.TensorShape(described.outputs[name].tensor_shape) for name in names}
-    return inputs[0], described.outputs[names[choose_output(outputs, output, f"The SavedModel {folder.name}")]].name
+    chosen = names[choose_output(outputs, output, f"The SavedModel {folder.name}")]
+    return str(described.outputs[chosen].name)
 
 
 def check_one_input(names: Sequence[str], folder: Path) -> None:

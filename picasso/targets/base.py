@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -129,7 +129,7 @@ class OutputSpec(ABC):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the specification as JSON-ready values; see :func:`picasso.targets.spec_from`."""
-        return {"task": str(self.task), **{key: plain(value) for key, value in asdict(self).items()}}
+        return {"task": str(self.task), **{one.name: plain(getattr(self, one.name)) for one in fields(self)}}
 
     @abstractmethod
     def wrong(self, outputs: Array) -> str:

@@ -40,6 +40,7 @@ STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
 ANCHORS = 3
 
 BOXES, SCORES, CLASSES, COUNT = "detection_boxes", "detection_scores", "detection_classes", "num_detections"
+DETECTED = {BOXES, SCORES, CLASSES, COUNT, "detection_multiclass_scores"}
 RAW_BOXES, RAW_SCORES, ALL_SCORES = "raw_detection_boxes", "raw_detection_scores", "detection_multiclass_scores"
 
 
@@ -421,6 +422,12 @@ def recognize(shapes: Shapes, size: tuple[int, int]) -> Recognized:
                 number = f"{max(only)} boxes, {each} for each cell of the feature maps"
                 return Recognized("yolo", f"The output of shape {only} has {number} of a YOLO model.")
     return Recognized("", f"The outputs {listed(shapes)} are not those of a detector that Picasso knows.")
+
+
+def used(shapes: Shapes) -> set[str]:
+    """Return the names of the outputs that a decoder reads: of TensorFlow's models, only those known by name."""
+    known = {RAW_BOXES, RAW_SCORES} if {RAW_BOXES, RAW_SCORES} <= shapes.keys() else DETECTED
+    return shapes.keys() & known or set(shapes)
 
 
 def proposals(size: tuple[int, int], each: int) -> list[int]:

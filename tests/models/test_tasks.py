@@ -12,10 +12,14 @@ from PIL import Image
 from picasso import explain, load_model
 from picasso.errors import BadRequest, ConfigurationError, ModelError
 from picasso.models.base import Model
+from picasso.models.info import Capability
+from picasso.models.keras import KerasModel
 from picasso.models.occlusion import covered
 from picasso.models.outputs import parse_task
 from picasso.targets import Context, Target
 from tests.conftest import noise_image
+
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 SIDE = 24
 
@@ -136,6 +140,70 @@ def test_boxes_with_disjoint_receptive_fields_have_disjoint_maps(keras: Any) -> 
     some = explain(model, [image, image * 0], "SaliencyMaps", targets="box:0")
     assert [len(one.panels) for one in some] == [1, 0]
     assert "There is no box 0 in this image; 0 were detected." in some[1].notes
+
+
+def test_detectors_in_saved_models(keras: Any, tmp_path: Path) -> None:
+    original = spots(keras)
+    original.export(tmp_path / "spots")
+    model, same = load_model(tmp_path / "spots"), load_model(original)
+    assert model.spec.task == "detection"
+    inputs = np.random.default_rng(0).random((2, *model.input_shape), np.float32)
+    assert model.decode(model.predict(inputs)) == same.decode(same.predict(inputs))
+    assert Capability.GRADIENTS in model.capabilities
+
+
+def test_detectors_of_tensorflow(keras: Any, tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+
+    class Detector(tf.Module):  # type: ignore[misc, name-defined]
+        @tf.function(input_signature=[tf.TensorSpec([1, SIDE, SIDE, 3], tf.uint8)])  # type: ignore[untyped-decorator]
+        def __call__(self, image: Any) -> dict[str, Any]:
+            """Detect one box, the more certain the brighter its pixels are, and pad to two boxes."""
+            bright = tf.reduce_mean(tf.cast(image[:, 6:12, 3:9], tf.float32), [1, 2, 3]) / 255
+            return {
+                "detection_boxes": tf.constant([[[0.25, 0.125, 0.5, 0.375], [0.0, 0.0, 0.0, 0.0]]]),
+                "detection_scores": tf.stack([bright, 0 * bright], 1),
+                "detection_classes": tf.constant([[2.0, 1.0]]),
+                "num_detections": tf.constant([1.0]),
+            }
+
+    module = Detector()
+    tf.saved_model.save(module, str(tmp_path / "d"), signatures=module.__call__)
+    labels = ["cat", "dog"]
+    model = load_model(tmp_path / "d", labels=labels)
+    assert model.spec.task == "detection"
+    assert Capability.GRADIENTS not in model.capabilities
+    image = np.full((SIDE, SIDE, 3), 230, np.uint8)
+    settings: dict[str, Any] = {"Window": 0.1, "Strides": 10, "Occlusion": "black"}
+    (result,) = explain(model, image, "PartialOcclusion", **settings)
+    (best,) = result.predictions
+    assert (best["name"], best["box"]) == ("dog", [3, 6, 9, 12])
+    assert best["prob"] == pytest.approx(230 / 255, abs=1e-3)
+    panel = result.panels[1]
+    assert panel.array.max() > 0.05
+    assert panel.array[0, 9] == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ModelError, match="SaliencyMaps needs gradients"):
+        explain(model, image, "SaliencyMaps")
+    with pytest.raises(BadRequest, match="The model has no class cow"):
+        explain(model, image, "RISE", targets="cow@3,4")
+    (own,) = explain(model, image, "PartialOcclusion", targets=["dog@4,7", "dog@2,5,10,13"], **settings)
+    assert [panel.value for panel in own.panels[1:]] == pytest.approx([0.9, 0.9 * 36 / 64], abs=0.01)
+
+
+def test_a_class_that_decodes_boxes_itself(keras: Any, tmp_path: Path) -> None:
+    class Own(KerasModel):
+        def decode_boxes(self, outputs: dict[str, Any]) -> list[Any]:
+            return [([[2, 3, 9, 8]], [[one, 1 - one]]) for one in outputs["output"][:, 0]]
+
+    network = vector(keras, 1, "sigmoid")
+    network.save(tmp_path / "m.keras")
+    model = Own()
+    model.labels = ("cat", "dog")
+    model.load(path=str(tmp_path / "m.keras"))
+    assert (model.spec.task, model.num_classes) == ("detection", 2)
+    (result,) = explain(model, noise_image(), "ClassProbabilities")
+    assert {tuple(one["box"]) for one in result.predictions} == {(2, 3, 9, 8)}
+    assert Capability.GRADIENTS not in model.capabilities
 
 
 def test_the_saliency_of_a_linear_regressor_is_its_weights(keras: Any) -> None:

@@ -140,7 +140,7 @@ def find_scores(output: Any, reader: GraphReader, shape: Sequence[int]) -> Score
         varying = [one for one in inputs if not reader.is_constant(one)]
         if operation.type == "IdentityN":
             tensor = inputs[tensor.value_index]
-        elif operation.type in TRANSPARENT or (operation.type in PASSED and len(varying) == 1):
+        elif varying and (operation.type in TRANSPARENT or (operation.type in PASSED and len(varying) == 1)):
             inverted ^= operation.type == "Sub" and varying[0] is inputs[1]
             tensor = varying[0]
         else:

@@ -69,6 +69,32 @@ def pruned(definition: Any, output: str, source: Any = None) -> Any:
     return result
 
 
+def side_by_side(definition: Any, tensors: Mapping[str, Any]) -> str:
+    """Add operations to a GraphDef that flatten and join several tensors ``(N, ...)``; return the result's name.
+
+    Args:
+        definition: the GraphDef, which is modified.
+        tensors: the type and shape of each tensor, a ``TensorSpec``, by its name in the GraphDef.
+    """
+    with tf.Graph().as_default() as graph:
+        given = {
+            name: tf1.placeholder(one.dtype, one.shape, f"picasso_given_{at}")
+            for at, (name, one) in enumerate(tensors.items())
+        }
+        sizes = [one.shape[1:].num_elements() for one in tensors.values()]
+        flat = [
+            tf.reshape(tf.cast(tensor, tf.float32), [-1, size])
+            for tensor, size in zip(given.values(), sizes, strict=True)
+        ]
+        joined = tf.concat(flat, 1, name="picasso_outputs")
+    placeholders = {tensor.op.name: name for name, tensor in given.items()}
+    for node in graph.as_graph_def().node:
+        if node.name not in placeholders:
+            node.input[:] = [placeholders.get(name, name) for name in node.input]
+            definition.node.append(node)
+    return str(joined.name)
+
+
 def tidy(definition: Any) -> None:
     """Give the functions of a GraphDef unique names, and remove devices and execution settings.
 

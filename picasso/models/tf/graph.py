@@ -147,7 +147,7 @@ class Graph:
         self._cutter = Cutter(self._wrapped)
         with self._wrapped.graph.as_default():
             reader = GraphReader(self._input.op, evaluator(self._wrapped))
-            self._scores = find_scores(self._answered, reader, self._layout.shape)
+            self._scores = None if self._detection else find_scores(self._answered, reader, self._layout.shape)
             self._values = self._answered
             if self._layout.channels_first:
                 self._values = tf.transpose(self._values, [0, 2, 3, 1])
