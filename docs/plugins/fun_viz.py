@@ -25,9 +25,9 @@ class FunVizSettings(VisualizationSettings):
 
 
 class FunViz(BaseVisualization[FunVizSettings]):
-    """Hide one band at a time and map how far the logit of the best class drops."""
+    """Hide one band at a time and map how far the score of the first target drops."""
 
-    DESCRIPTION = "How far the logit of the best class drops without each band."
+    DESCRIPTION = "How far the score drops without each band; for a class, its logit."
     ALLOWED_SETTINGS = FunVizSettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
 
@@ -35,14 +35,14 @@ class FunViz(BaseVisualization[FunVizSettings]):
         """Yield one signed map for each image."""
         axis = 0 if task.settings.direction == "rows" else 1
         for image in task.inputs:
-            best = image.predictions[0]
-            score = task.model.logits(image.array[None])[0, best["index"]]
+            target = image.targets[0]
+            score = task.model.scores(image.array[None], [target])[0, 0]
             drops = np.zeros(image.array.shape[:2], np.float32)
             bands = np.array_split(np.arange(drops.shape[axis]), task.settings.bands)
             for done, band in enumerate(bands):
                 task.progress(done, len(bands))
                 changed = image.array.copy()
                 np.moveaxis(changed, axis, 0)[band] = image.array.mean(axis=(0, 1))
-                lost = score - task.model.logits(changed[None])[0, best["index"]]
+                lost = score - task.model.scores(changed[None], [target])[0, 0]
                 np.moveaxis(drops, axis, 0)[band] = lost
-            yield [Panel.of_class(best, drops, quantity="drop of the logit", signed=True)]
+            yield [image.panel(target, drops, quantity=f"drop of the {target.score_quantity}", signed=True)]

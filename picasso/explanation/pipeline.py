@@ -65,7 +65,6 @@ def explain(
 
     Examples:
         >>> import numpy as np
-    from PIL import Image
         >>> import picasso
         >>> from picasso.examples.brightness import BrightnessModel
         >>> model = BrightnessModel()  # a model of your own comes from picasso.load_model

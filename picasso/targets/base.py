@@ -24,7 +24,13 @@ LogOdds = tuple[Floats, NDArray[np.bool_]]
 
 
 class OutputTask(StrEnum):
-    """What a model was trained to do; the values of the setting ``TASK``."""
+    """What a model was trained to do; the values of the setting ``TASK``.
+
+    Examples:
+        >>> from picasso.targets import OutputTask
+        >>> [task.value for task in OutputTask][:3]
+        ['classification', 'multi-label', 'regression']
+    """
 
     CLASSIFICATION = "classification"
     MULTI_LABEL = "multi-label"
@@ -44,6 +50,29 @@ class Target(ABC):
     Attributes:
         text: how a user writes the target, such as "person@120,80".
         name: the title of its maps.
+
+    Examples:
+        The sum of the logits of two classes, as a target of your own:
+
+        >>> from dataclasses import dataclass
+        >>> import numpy as np
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> from picasso.targets import Target
+        >>> @dataclass(frozen=True)
+        ... class Sum(Target):
+        ...     def value(self, outputs):
+        ...         return outputs.sum(axis=1)
+        ...
+        ...     def score(self, scores):
+        ...         return scores.sum(axis=1)
+        ...
+        ...     def cotangent(self, scores):
+        ...         return np.ones_like(scores)
+        >>> model = BrightnessModel()
+        >>> model.load()
+        >>> gradients = model.gradients(np.ones((1, 8, 8, 1), np.float32), [Sum("sum", "sum of both")])
+        >>> gradients.shape, bool(np.abs(gradients).max() < 1e-6)
+        ((1, 1, 8, 8, 1), True)
     """
 
     text: str
@@ -116,6 +145,14 @@ class OutputSpec(ABC):
         activation: the last operation, such as "softmax", or "".
         unit: the unit of the values, or "".
         note: what is assumed and should be confirmed, or "".
+
+    Examples:
+        >>> from picasso.targets import Regression, spec_from
+        >>> spec = Regression((2,), unit="mm")
+        >>> spec.parse(["width"], names=["height", "width"])
+        ['value:width']
+        >>> spec_from(spec.as_dict()) == spec
+        True
     """
 
     shape: tuple[int, ...]

@@ -79,6 +79,13 @@ class Contrast(Target):
     Attributes:
         index: the index of class a.
         other: the index of class b.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.targets import Contrast
+        >>> target = Contrast.of(0, 2, ["cat", "dog", "cow"])
+        >>> target.name, target.value(np.array([[0.25, 0.0, 0.75]], np.float32)).tolist()
+        ('cat rather than cow', [0.25])
     """
 
     index: int
@@ -116,7 +123,17 @@ class Contrast(Target):
 
 @dataclass(frozen=True)
 class Classification(OutputSpec):
-    """Probabilities ``(K,)`` of mutually exclusive classes."""
+    """Probabilities ``(K,)`` of mutually exclusive classes.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.targets import Classification
+        >>> names = ["cat", "dog"]
+        >>> Classification((2,)).parse(["dog", "cat vs dog"], names)
+        [1, (0, 1)]
+        >>> Classification((2,)).decode(np.array([[0.25, 0.75]], np.float32), names, top=1)
+        [({'index': 1, 'name': 'dog', 'prob': 0.75},)]
+    """
 
     task = OutputTask.CLASSIFICATION
 
@@ -153,7 +170,13 @@ class Classification(OutputSpec):
 
 @dataclass(frozen=True)
 class MultiLabel(Classification):
-    """Independent probabilities ``(K,)`` of labels, each of which may apply."""
+    """Independent probabilities ``(K,)`` of labels, each of which may apply.
+
+    Examples:
+        >>> from picasso.targets import MultiLabel
+        >>> MultiLabel((3,)).parse(["rain"], ["sun", "rain", "snow"])
+        [1]
+    """
 
     task = OutputTask.MULTI_LABEL
     noun = "label"

@@ -38,6 +38,15 @@ class Box(Target):
         box: left, top, right and bottom in pixels of the input.
         class_scores: the scores of the classes of the detection, ``(K,)``.
         place: the index of the class score of the matched prediction in the raw output; None if there is none.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.targets import Context, Detection
+        >>> spec = Detection((6,), outputs=(("output", (6, 1)),), size=(8, 8), decoder="yolo", classes=2)
+        >>> output = np.array([4, 4, 4, 2, 0.1, 0.9], np.float32)  # one box: centre, width, height, two scores
+        >>> box = spec.target("box:0", Context(output, ["cat", "dog"], (8, 8), other=None))
+        >>> box.name, box.box, box.value(output[None]).round(2).tolist()
+        ('dog (box 0)', (2.0, 3.0, 6.0, 5.0), [0.9])
     """
 
     spec: Detection = field(compare=False, repr=False)
@@ -94,6 +103,14 @@ class Detection(OutputSpec):
         decoder: the name of the decoder, a key of :data:`picasso.targets.decoders.DECODERS`.
         classes: the number of classes.
         decode_boxes: the function of the model's class, for the decoder "custom".
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.targets import Detection
+        >>> spec = Detection((6,), outputs=(("output", (6, 1)),), size=(8, 8), decoder="yolo", classes=2)
+        >>> ((box,),) = spec.decode(np.array([[4, 4, 4, 2, 0.1, 0.9]], np.float32), ["cat", "dog"], top=5)
+        >>> box["name"], box["box"]
+        ('dog', [2.0, 3.0, 6.0, 5.0])
     """
 
     outputs: tuple[tuple[str, tuple[int, ...]], ...] = ()

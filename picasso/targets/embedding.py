@@ -75,7 +75,13 @@ class Similarity(Target):
 
 @dataclass(frozen=True)
 class Embedding(OutputSpec):
-    """A vector ``(D,)``."""
+    """A vector ``(D,)``.
+
+    Examples:
+        >>> from picasso.targets import Embedding
+        >>> Embedding((32,)).parse(["like:other.png"], names=[])
+        ['like:other.png']
+    """
 
     task = OutputTask.EMBEDDING
     noun = "image"

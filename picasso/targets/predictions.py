@@ -40,7 +40,7 @@ def phrase(entry: Prediction) -> str:
     Examples:
         >>> from picasso.targets.predictions import Prediction, phrase
         >>> phrase(Prediction(index=0, name="age", value=34.21, unit="years"))
-        'age 34.2 years'
+        'age 34.21 years'
     """
     return f"{entry['name']} {amount(entry)}".strip()
 

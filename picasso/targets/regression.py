@@ -62,7 +62,14 @@ class Value(Target):
 
 @dataclass(frozen=True)
 class Regression(OutputSpec):
-    """Numbers ``(M,)`` in some unit."""
+    """Numbers ``(M,)`` in some unit.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.targets import Regression
+        >>> Regression((1,), unit="years").decode(np.array([[34.5]], np.float32), ["age"], top=5)
+        [({'index': 0, 'name': 'age', 'value': 34.5, 'unit': 'years'},)]
+    """
 
     task = OutputTask.REGRESSION
     noun = "value"

@@ -87,7 +87,16 @@ class MaskedMean(Target):
 
 @dataclass(frozen=True)
 class Segmentation(OutputSpec):
-    """Class probabilities ``(h, w, K)``; h and w may be smaller than the image."""
+    """Class probabilities ``(h, w, K)``; h and w may be smaller than the image.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.targets import Segmentation
+        >>> left_is_road = np.array([[[[0.1, 0.9], [0.8, 0.2]]]], np.float32)
+        >>> ((first, _),) = Segmentation((1, 2, 2)).decode(left_is_road, ["grass", "road"], top=5)
+        >>> first
+        {'index': 0, 'name': 'grass', 'share': 0.5}
+    """
 
     task = OutputTask.SEGMENTATION
 
