@@ -40,6 +40,7 @@ WORKS = (
     Workload("EfficientNet-Lite0", 0.1, 20, 5),
     Workload("EfficientNetB0", 0.2, 20),
     Workload("MNIST example", 0.1, 30, 7),
+    Workload("scenes segmentation", 0.2, 20, 5),
 )
 
 
@@ -50,8 +51,8 @@ def windows(shape: tuple[int, ...], window: float, count: int) -> list[Box]:
 
 
 def compute(model: Model, image: Array, fill: Array, boxes: list[Box]) -> Array:
-    """Return the probabilities behind all windows."""
-    found = np.empty((len(boxes), model.num_classes), np.float32)
+    """Return the outputs for all windows."""
+    found = np.empty((len(boxes), *model.spec.shape), np.float32)
     for members, part in model.occlude(image, fill, boxes).parts:
         found[members] = part
     return found

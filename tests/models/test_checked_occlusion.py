@@ -57,7 +57,7 @@ def checked(model: LinearModel, engine: Any, inputs: tuple[Array, Array]) -> Che
         return engine
 
     plain = super(LinearModel, model).occlude
-    return Checked("net.keras", build, plain, model.predict, lambda: inputs, 1_000_000)
+    return Checked("net.keras", build, plain, model.predict, lambda: inputs, 1_000_000, model.spec)
 
 
 def compute(one: Checked, inputs: tuple[Array, Array]) -> tuple[Array, str]:
@@ -170,7 +170,7 @@ def test_the_proof_finds_what_is_wrong_at_borders(
 
     one = checked(model, Edgy(model), inputs)
     assert one.engine is None
-    assert "its probabilities are off by 0.01" in one.reason
+    assert "its results are off by 0.01" in one.reason
 
 
 @pytest.mark.parametrize("number", [0, 2])

@@ -379,7 +379,7 @@ def test_wrong_parts_are_noticed(
     right = engine.run
     monkeypatch.setattr(engine, "run", lambda *all_: ((members, part + 0.01) for members, part in right(*all_)))
     found, method = answers(model, image, fill, boxes)
-    assert method.endswith("(WrongAnswerError: its probabilities are off by 0.01)")
+    assert method.endswith("(WrongAnswerError: its results are off by 0.01)")
     assert "computing only what a window changes failed" in caplog.text
     assert "Traceback" in caplog.text
     np.testing.assert_allclose(found, model.predict(covered(image, fill, boxes)), atol=1e-6)

@@ -271,6 +271,8 @@ def test_occlusion_equals_painting_and_asking_at_all_positions(
     found = np.empty_like(expected)
     found[members] = np.stack([target.value(outputs) for target in targets], axis=1)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+    checked = model._occluder  # type: ignore[attr-defined]
+    assert checked.engine, checked.reason
     lazily = model.occlude(inputs[0], fill, boxes)
     for some, part in lazily.parts:
         for index, target in enumerate(targets):

@@ -83,7 +83,8 @@ class GraphModel(Model):
     def _occluder(self) -> Checked:
         """The incremental computation of occlusion maps with its fallback, built on first access."""
         memory = self.occlusion_mb * 1_000_000
-        return Checked(self.checkpoint, self._graph.incremental, super().occlude, self.predict, self._probe, memory)
+        plain = super().occlude
+        return Checked(self.checkpoint, self._graph.incremental, plain, self.predict, self._probe, memory, self.spec)
 
     def _probe(self) -> tuple[Array, Array]:
         """Return two different inputs ``(H, W, C)`` made of images of noise."""

@@ -15,13 +15,15 @@ from picasso.models.occlusion import Box, Occlusion, Part, covered
 from picasso.models.tf.incremental.occlusion import Incremental
 from picasso.models.tf.incremental.plan import Plan
 from picasso.models.tf.incremental.steps import Unsupported
+from picasso.targets import OutputSpec
 
 log = logging.getLogger(__name__)
 
 # The minimum planned gain. Below it, whole images may be as fast, because plans for small inputs overestimate the gain
 # by up to 1.45 times (ResNet50 at 64 x 64).
 MIN_GAIN = 1.4
-# The maximum difference of probabilities between the two computations; rounding errors are smaller.
+# The maximum difference of probabilities between the two computations, and of other numbers as a fraction of the
+# largest; rounding errors are smaller.
 TOLERANCE = 3e-5
 
 #: Predicts whole images for windows of an input ``(H, W, C)`` covered with a fill.
@@ -42,9 +44,10 @@ class Checked:
         label: the name of the model in the log.
         build: returns the incremental computation, or raises any exception.
         plain: predicts whole images for windows.
-        predict: returns the probabilities ``(N, K)`` of inputs ``(N, H, W, C)``.
+        predict: returns the outputs ``(N, *spec.shape)`` of inputs ``(N, H, W, C)``.
         probe: returns two very different inputs ``(H, W, C)``: an image, and the fill of its windows.
         memory: the approximate maximum memory, in bytes.
+        spec: what the output means.
     """
 
     def __init__(
@@ -55,8 +58,9 @@ class Checked:
         predict: Callable[[Array], Array],
         probe: Callable[[], tuple[Array, Array]],
         memory: int,
+        spec: OutputSpec,
     ) -> None:
-        self._label, self._plain, self._predict, self._memory = label, plain, predict, memory
+        self._label, self._plain, self._predict, self._memory, self._spec = label, plain, predict, memory, spec
         #: The incremental computation, or None if it is not available.
         self.engine: Incremental | None = None
         #: The reason why it is not available, as the end of a sentence; "" if it is.
@@ -86,7 +90,7 @@ class Checked:
         return len(boxes) / (plan.gain if plan and plan.gain >= MIN_GAIN else 1.0)
 
     def occlude(self, image: Array, fill: Array, boxes: Sequence[Box]) -> Occlusion:
-        """Return the class probabilities for windows, incrementally if possible and faster, else by whole images."""
+        """Return the outputs for windows, incrementally if possible and faster, else by whole images."""
         plain, plan = self._plain(image, fill, boxes), self.plan(boxes)
         engine = self.engine
         if engine is None or plan is None:
@@ -95,7 +99,7 @@ class Checked:
         if plan.gain < MIN_GAIN:
             plain.method += ", because computing only what a window changes would save nothing"
             return plain
-        parts = engine.run(image, fill, boxes, plan)
+        parts = self._run(engine, image, fill, boxes, plan)
         try:
             first = list(islice(parts, 2))
             self._compare(first, image, fill, boxes)
@@ -107,6 +111,11 @@ class Checked:
         occlusion.parts = self._rescued(occlusion, chain(first, parts), image, fill, boxes)
         return occlusion
 
+    def _run(self, engine: Incremental, image: Array, fill: Array, boxes: Sequence[Box], plan: Plan) -> Iterator[Part]:
+        """Yield the results of the incremental computation in the shape of the model's outputs."""
+        for members, part in engine.run(image, fill, boxes, plan):
+            yield members, part.reshape(-1, *self._spec.shape)
+
     def _rescued(
         self, occlusion: Occlusion, parts: Iterator[Part], image: Array, fill: Array, boxes: Sequence[Box]
     ) -> Iterator[Part]:
@@ -114,7 +123,7 @@ class Checked:
         left = np.ones(len(boxes), np.bool_)
         try:
             for members, part in parts:
-                require_probabilities(part)
+                self._require_valid(part)
                 left[members] = False
                 yield members, part
             if left.any():
@@ -130,7 +139,7 @@ class Checked:
     def _prove(self, engine: Incremental, image: Array, fill: Array) -> None:
         """Compare both computations for small and large windows at corners and borders, one plan per group."""
         for boxes in proofs((image.shape[0], image.shape[1], image.shape[2])):
-            parts = list(engine.run(image, fill, boxes, engine.plan(boxes, self._memory)))
+            parts = list(self._run(engine, image, fill, boxes, engine.plan(boxes, self._memory)))
             self._compare(parts, image, fill, boxes, every=True)
 
     def _compare(
@@ -141,12 +150,19 @@ class Checked:
         Compared are the first and the last window and the last one of the first part, or, with ``every``, all windows.
         """
         members, answers = (np.concatenate(side) for side in zip(*parts, strict=True))
-        require_probabilities(answers)
+        self._require_valid(answers)
         some = np.arange(len(members)) if every else np.unique([0, len(parts[0][0]) - 1, len(members) - 1])
         expected = self._predict(covered(image, fill, [boxes[index] for index in members[some]]))
         error = float(np.abs(answers[some] - expected).max(initial=0))
-        if not error < TOLERANCE:
-            raise WrongAnswerError(f"its probabilities are off by {error:.2g}")
+        if not error < TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0))):
+            raise WrongAnswerError(f"its results are off by {error:.2g}")
+
+    def _require_valid(self, answers: Array) -> None:
+        """Raise WrongAnswerError unless all answers are finite and such as the model returns."""
+        if not np.isfinite(answers).all():
+            raise WrongAnswerError("its results are not finite")
+        if wrong := self._spec.wrong(answers):
+            raise WrongAnswerError(f"its results have {wrong}")
 
     def _give_up(self, error: Exception) -> None:
         """Use whole images from now on, and log the reason."""
@@ -159,14 +175,6 @@ class Checked:
 
     def _disable(self, why: str) -> None:
         self.engine, self.reason = None, why
-
-
-def require_probabilities(answers: Array) -> None:
-    """Raise WrongAnswerError unless all answers are finite and in 0..1."""
-    if not np.isfinite(answers).all():
-        raise WrongAnswerError("its probabilities are not finite")
-    if answers.size and (answers.min() < -1e-4 or answers.max() > 1 + 1e-4):
-        raise WrongAnswerError(f"its probabilities are between {answers.min():.3g} and {answers.max():.3g}")
 
 
 def proofs(shape: Shape) -> list[list[Box]]:
