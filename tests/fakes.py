@@ -11,6 +11,7 @@ from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
 from picasso.models.info import Capability, Layer, Place
 from picasso.models.preprocessing import Preprocessing
+from picasso.targets import Embedding, MultiLabel, Regression, Segmentation
 
 HEIGHT, WIDTH, CHANNELS, CLASSES = 6, 9, 3, 7
 
@@ -140,3 +141,76 @@ class GreyModel(LinearModel):
 
     def load(self, **arguments: Any) -> None:
         super().load(**{"shape": (HEIGHT, WIDTH, 1), **arguments})
+
+
+class MultiLabelModel(LinearModel):
+    """Its labels are independent."""
+
+    def load(self, **arguments: Any) -> None:
+        super().load(**arguments)
+        self.spec = MultiLabel((CLASSES,))
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return np.asarray(1 / (1 + np.exp(-self.batch_logits(inputs))), np.float32)
+
+
+class RegressorModel(LinearModel):
+    """Two numbers in years: 80 times the mean brightness, and 40 times the mean of red."""
+
+    def load(self, **arguments: Any) -> None:
+        super().load(**arguments)
+        height, width, channels = self.input_shape
+        brightness = np.full(self.input_shape, 80 / (height * width * channels), np.float32)
+        red = np.where(np.arange(channels) == 0, np.float32(40 / (height * width)), np.zeros(self.input_shape))
+        self.weights = np.stack([brightness, red]).astype(np.float32)
+        self.num_classes, self.spec = 2, Regression((2,), unit="years")
+
+    def class_names(self) -> list[str]:
+        return ["age", "experience"]
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return self.batch_logits(inputs)
+
+
+class EmbeddingModel(LinearModel):
+    """A vector of seven numbers that are linear functions of the pixels."""
+
+    def load(self, **arguments: Any) -> None:
+        super().load(**arguments)
+        self.spec = Embedding((CLASSES,))
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return self.batch_logits(inputs)
+
+
+class SegmenterModel(Model):
+    """The class of each pixel is its strongest colour: the logits are eight times its red, green and blue."""
+
+    framework = "numpy"
+    capabilities = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
+    preprocessing = Preprocessing("0..1")
+    SLOPE = 8
+
+    def load(self, **arguments: Any) -> None:
+        self.input_shape = arguments.get("shape", (HEIGHT, WIDTH, CHANNELS))
+        self.num_classes, self.spec = CHANNELS, Segmentation(self.input_shape)
+        self.checkpoint, self.checkpoint_time = "segmenter.npz", "2026-01-02 03:04:05"
+        self.logits_found = "known"
+
+    def class_names(self) -> list[str]:
+        return ["brick", "grass", "sky <b>"]
+
+    def batch_logits(self, inputs: Array) -> Array:
+        return np.asarray(self.SLOPE * inputs, np.float32)
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        exponentials = np.exp(self.batch_logits(inputs))
+        return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), np.float32)
+
+    def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
+        """Return the gradients of the mean logits."""
+        cells = inputs.shape[1] * inputs.shape[2]
+        return np.asarray((np.arange(CHANNELS) == classes[:, None, None, None]) * self.SLOPE / cells + 0 * inputs)
+
+    def batch_gradients(self, inputs: Array, cotangents: Array) -> Array:
+        return np.asarray(self.SLOPE * cotangents, np.float32)
