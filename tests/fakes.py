@@ -11,7 +11,7 @@ from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
 from picasso.models.info import Capability, Layer, Place
 from picasso.models.preprocessing import Preprocessing
-from picasso.targets import Embedding, MultiLabel, Regression, Segmentation
+from picasso.targets import Detection, Embedding, MultiLabel, Regression, Segmentation
 
 HEIGHT, WIDTH, CHANNELS, CLASSES = 6, 9, 3, 7
 
@@ -214,3 +214,31 @@ class SegmenterModel(Model):
 
     def batch_gradients(self, inputs: Array, cotangents: Array) -> Array:
         return np.asarray(self.SLOPE * cotangents, np.float32)
+
+
+class DetectorModel(Model):
+    """Finds one object in the left half of an image and one in the right half; its score is the mean of red or green.
+
+    Objects of the left half are "cat <b>"s, those of the right half "dog"s.
+    """
+
+    framework = "numpy"
+    preprocessing = Preprocessing("0..1")
+
+    def load(self, **arguments: Any) -> None:
+        self.input_shape = height, width, _ = arguments.get("shape", (HEIGHT, WIDTH, CHANNELS))
+        self.num_classes, self.middle = 2, width // 2
+        self.boxes = np.array([[1, 1, self.middle, height - 1], [self.middle, 0, width, height]], np.float32)
+        shapes = (("scores", (2,)),)
+        self.spec = Detection((2,), "", "", "", shapes, (height, width), "custom", 2, self.decode_boxes)
+        self.checkpoint, self.checkpoint_time = "detector.npz", "2026-01-02 03:04:05"
+
+    def class_names(self) -> list[str]:
+        return ["cat <b>", "dog"]
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        halves = (inputs[:, :, : self.middle, 0], inputs[:, :, self.middle :, 1])
+        return np.stack([half.mean(axis=(1, 2)) for half in halves], axis=1).astype(np.float32)
+
+    def decode_boxes(self, outputs: dict[str, Array]) -> list[tuple[Array, Array]]:
+        return [(self.boxes, np.diag(row).astype(np.float32)) for row in outputs["scores"]]

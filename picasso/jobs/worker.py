@@ -190,7 +190,8 @@ def outputs_of(references: Mapping[str, StoredImage], model: Model) -> Other:
     def other(name: str) -> Array:
         if name not in references:
             raise BadRequest(f"There is no image {name[:60]!r} in this session.", field="target")
-        return model.predict(model.inputs_of([load_image(references[name], model).image]))[0]
+        output: Array = model.predict(model.inputs_of([load_image(references[name], model).image]))[0]
+        return output
 
     return other
 
