@@ -94,8 +94,8 @@ def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         ``answers``, one for each image: ``before`` and ``after``, the predictions for the original image and with the
         regions hidden; ``classes``, all numbers in them with both values; ``targets`` with both values; ``flipped``
-        and ``share``, see :class:`picasso.targets.changes.Changes`; ``colours`` of ``classes``; ``notes``; and, if
-        requested, ``view`` and ``mask`` as in :func:`predict`, with the regions hidden.
+        and ``share``, see :class:`picasso.targets.changes.Changes`; ``colours`` of ``classes``; ``size`` and ``notes``;
+        and, if requested, ``view`` and ``mask`` as in :func:`predict`, with the regions hidden.
     """
     hidden = MaskEdit.parse(question["shapes"], question["fill"])
     images = [prepared(model, path) for path in question["paths"]]
@@ -121,6 +121,7 @@ def what_if(model: Model, question: Mapping[str, Any]) -> dict[str, Any]:
                 for one in targets
             ],
             "flipped": moved.flipped,
+            "size": list(view.size),
             "colours": [render.class_colour(one["index"]) for one in moved.entries],
             "notes": [error.message for error in missing],
         }

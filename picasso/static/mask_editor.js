@@ -11,8 +11,10 @@ const within = (value) => Math.min(1, Math.max(0, value));
 const round = (value) => Math.round(within(value) * 10_000) / 10_000;
 
 // Args: the canvas; `tool()` and `brush()` say how to paint, `begin(shape)` takes a new shape, `change()` is called
-// whenever the newest shape has grown. Shapes are those of the API, in fractions of the sides.
-export const stage = (canvas, { tool, brush, begin, change }) => {
+// whenever the newest shape has grown, and `done(shape)` when it is complete. Shapes are those of the API, in fractions
+// of the sides.
+/** @type {(canvas: any, actions: any) => { show: (address: string) => Promise<void> }} */
+export const stage = (canvas, { tool, brush, begin, change, done = () => {} }) => {
   const context = canvas.getContext("2d");
   let image = null;
   let shape = null;
@@ -75,7 +77,10 @@ export const stage = (canvas, { tool, brush, begin, change }) => {
     shape = null;
     draw();
   };
-  canvas.addEventListener("pointerup", end);
+  canvas.addEventListener("pointerup", () => {
+    if (shape) done(shape);
+    end();
+  });
   canvas.addEventListener("pointercancel", end);
 
   canvas.addEventListener("keydown", (event) => {
@@ -93,8 +98,10 @@ export const stage = (canvas, { tool, brush, begin, change }) => {
       draw();
     } else if ((event.key === "Enter" || event.key === " ") && frame) {
       event.preventDefault();
-      begin({ box: [...frame] });
+      const framed = { box: [...frame] };
+      begin(framed);
       change();
+      done(framed);
     }
   });
   canvas.addEventListener("focus", () => {

@@ -182,6 +182,7 @@ class WhatIfAnswer(Document):
         flipped: whether the most probable class changes; of several labels, whether one passes 0.5; of a segmentation,
             whether the largest class changes; of a detection, whether an object vanishes or appears.
         share: for a segmentation, the share of the pixels that change their class.
+        size: the width and height of the image as the model sees it; boxes are in its pixels.
         colours: the colours of ``classes`` in drawings, such as "#e69f00".
         notes: why the image does not have some of the requested targets.
         view: the image as the model then sees it, as a data URL, if requested.
@@ -195,6 +196,7 @@ class WhatIfAnswer(Document):
     classes: list[BeforeAndAfter]
     targets: list[TargetChange]
     flipped: bool
+    size: tuple[int, int]
     colours: list[str]
     notes: list[str]
     share: float | UnsetType = UNSET
