@@ -151,7 +151,7 @@ class MultiLabelModel(LinearModel):
         self.spec = MultiLabel((CLASSES,))
 
     def batch_probabilities(self, inputs: Array) -> Array:
-        return np.asarray(1 / (1 + np.exp(-self.batch_logits(inputs))), np.float32)
+        return np.asarray((1 + np.tanh(self.batch_logits(inputs) / 2)) / 2, np.float32)
 
 
 class RegressorModel(LinearModel):
@@ -192,7 +192,8 @@ class SegmenterModel(Model):
     SLOPE = 8
 
     def load(self, **arguments: Any) -> None:
-        self.input_shape = arguments.get("shape", (HEIGHT, WIDTH, CHANNELS))
+        height, width, channels = arguments.get("shape", (HEIGHT, WIDTH, CHANNELS))
+        self.input_shape = (height, width, channels)
         self.num_classes, self.spec = CHANNELS, Segmentation(self.input_shape)
         self.checkpoint, self.checkpoint_time = "segmenter.npz", "2026-01-02 03:04:05"
         self.logits_found = "known"
@@ -226,7 +227,8 @@ class DetectorModel(Model):
     preprocessing = Preprocessing("0..1")
 
     def load(self, **arguments: Any) -> None:
-        self.input_shape = height, width, _ = arguments.get("shape", (HEIGHT, WIDTH, CHANNELS))
+        height, width, channels = arguments.get("shape", (HEIGHT, WIDTH, CHANNELS))
+        self.input_shape = (height, width, channels)
         self.num_classes, self.middle = 2, width // 2
         self.boxes = np.array([[1, 1, self.middle, height - 1], [self.middle, 0, width, height]], np.float32)
         shapes = (("scores", (2,)),)

@@ -14,6 +14,7 @@ const find = (name) => section.querySelector(`[data-${name}]`);
 const url = section.dataset.pickRegion;
 
 let size = [1, 1];
+let shown = { view: "", mask: "" };
 
 const ask = async (question) => {
   const { answers } = await send(url, { images: [Number(find("image").value)], ...question });
@@ -41,13 +42,14 @@ const share = ({ text, name }, prediction, colour) => {
   return item;
 };
 
+const draw = () => image.show(shown.view, find("show-mask").checked ? shown.mask : "");
+
 const show = async () => {
   try {
     const { view, mask, size: sides, targets, predictions, colours } = await ask({ view: true });
     size = sides;
-    await image.show(view);
-    find("mask").src = mask;
-    find("mask").hidden = !find("show-mask").checked;
+    shown = { view, mask };
+    await draw();
     // The targets are the largest of the predicted classes, in the same order.
     find("shares").replaceChildren(...targets.map((one, rank) => share(one, predictions[rank], colours[rank])));
     tell("");
@@ -84,8 +86,6 @@ const image = stage(section.querySelector("canvas"), {
   done: chosen,
 });
 
-find("show-mask").addEventListener("change", ({ target }) => {
-  find("mask").hidden = !target.checked;
-});
+find("show-mask").addEventListener("change", draw);
 find("image").addEventListener("change", show);
 modelLoaded().then(show);

@@ -72,8 +72,6 @@ const tell = (answer) => {
   find("asked-targets").replaceChildren(
     ...asked.map((one) => row(`${one.name}: ${one.quantity}`, one, (value) => value.toFixed(4), false)),
   );
-  find("mask").hidden = !mask;
-  if (mask) find("mask").src = mask;
   const objects = classes.map(({ name, box, before, after }, rank) => {
     const text = `${shown(before)} → ${shown(after)}`;
     return { box, name, text, colour: colours[rank], gone: after === null };
@@ -83,7 +81,7 @@ const tell = (answer) => {
     size,
     objects.filter(({ box }) => box),
   );
-  return image.show(view);
+  return image.show(view, mask);
 };
 
 // One request at a time; changes made in the meantime are sent next.

@@ -83,7 +83,8 @@ def amount(panel: Mapping[str, Any]) -> str:
     # The quantity of a number is its name, which is the title, with its unit.
     if unit == title or unit.startswith(f"{title} ("):
         return f"{value:.4g} {unit[len(title) + 2 : -1]}".strip()
-    return f"{unit} {value:.2f}".strip()
+    # The legend of the map has what is in brackets.
+    return f"{unit.partition(' (')[0]} {value:.2f}".strip()
 
 
 def remaining(fraction: float, seconds: float) -> float | None:
