@@ -4,11 +4,19 @@ import { counted } from "./common.js";
 
 const percent = (share) => (100 * share).toFixed(1);
 const short = (value) => String(Number(value.toPrecision(4)));
-const signed = (value) => `${value < 0 ? "−" : "+"}${short(Math.abs(value))}`;
+const signed = (value) => `${value < 0 ? "−" : "+"}${Number(Math.abs(value).toPrecision(3))}`;
+const sentences = (...all) => all.filter(Boolean).join(" ");
 const names = (entries) => entries.map(({ name }) => name).join(", ");
 
 // A label applies from this probability on.
 const APPLIES = 0.5;
+
+// The labels that no longer apply, and those that do now.
+const passing = (classes) => {
+  const lost = classes.filter(({ before, after }) => before >= APPLIES && after < APPLIES);
+  const won = classes.filter(({ before, after }) => before < APPLIES && after >= APPLIES);
+  return sentences(lost.length && `No longer: ${names(lost)}.`, won.length && `Added: ${names(won)}.`);
+};
 
 // Each task has:
 // `number(value)`: a number of the table as text; `bars`: whether numbers are shares of one, which bars can show;
@@ -34,16 +42,15 @@ export const TOLD = {
     flips: ["changes its labels", "change their labels"],
     verdict: ({ classes }, hidden) => {
       const had = classes.filter(({ before }) => before >= APPLIES);
-      const lost = had.filter(({ after }) => after < APPLIES);
-      const won = classes.filter(({ before, after }) => before < APPLIES && after >= APPLIES);
       if (!hidden) return had.length ? `Labels: ${names(had)}.` : "No label has a probability of 50 % or more.";
-      if (!lost.length && !won.length)
-        return had.length ? `The labels stay: ${names(had)}.` : "There is still no label.";
-      return [lost.length && `No longer: ${names(lost)}.`, won.length && `Added: ${names(won)}.`]
-        .filter(Boolean)
-        .join(" ");
+      const moved = passing(classes);
+      if (moved) return moved;
+      return had.length ? `The labels stay: ${names(had)}.` : "There is still no label.";
     },
-    brief: ({ classes: [{ name, before, after }] }) => `${name} ${percent(before)} → ${percent(after)} %`,
+    brief: ({ classes }) => {
+      const [{ name, before, after }] = classes;
+      return passing(classes) || `${name} ${percent(before)} → ${percent(after)} %`;
+    },
   },
   regression: {
     number: short,
@@ -78,9 +85,7 @@ export const TOLD = {
       const added = classes.filter((one) => one.before === null);
       if (!hidden) return `${counted(before.length, "object")} detected.`;
       if (!gone.length && !added.length) return `All objects are still detected: ${before.length}.`;
-      return [gone.length && `No longer detected: ${names(gone)}.`, added.length && `Added: ${names(added)}.`]
-        .filter(Boolean)
-        .join(" ");
+      return sentences(gone.length && `No longer detected: ${names(gone)}.`, added.length && `Added: ${names(added)}.`);
     },
     brief: ({ before, after }) => `${before.length} → ${counted(after.length, "object")}`,
   },

@@ -61,6 +61,9 @@ const row = (title, { before, after }, written, drawn) => {
   return made;
 };
 
+// The quantity of a number includes its name.
+const titled = ({ name, quantity }) => (quantity.startsWith(name) ? quantity : `${name}: ${quantity}`);
+
 const tell = (answer) => {
   const { classes, targets: asked, flipped, view, mask, size, colours, notes } = answer;
   find("verdict").textContent = [verdict(answer, shapes.length > 0), ...notes].join(" ");
@@ -70,10 +73,10 @@ const tell = (answer) => {
     .replaceChildren(...classes.map((one) => row(one.unit ? `${one.name} (${one.unit})` : one.name, one, shown, bars)));
   find("asked").hidden = !targets().length;
   find("asked-targets").replaceChildren(
-    ...asked.map((one) => row(`${one.name}: ${one.quantity}`, one, (value) => value.toFixed(4), false)),
+    ...asked.map((one) => row(titled(one), one, (value) => value.toFixed(4), false)),
   );
   const objects = classes.map(({ name, box, before, after }, rank) => {
-    const text = `${shown(before)} → ${shown(after)}`;
+    const text = [before, after].map((score) => score?.toFixed(2) ?? "–").join(" → ");
     return { box, name, text, colour: colours[rank], gone: after === null };
   });
   drawBoxes(
