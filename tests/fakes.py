@@ -11,6 +11,7 @@ from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
 from picasso.models.info import Capability, Layer, Place
 from picasso.models.preprocessing import Preprocessing
+from picasso.targets import Detection, Embedding, MultiLabel, Regression, Segmentation
 
 HEIGHT, WIDTH, CHANNELS, CLASSES = 6, 9, 3, 7
 
@@ -140,3 +141,106 @@ class GreyModel(LinearModel):
 
     def load(self, **arguments: Any) -> None:
         super().load(**{"shape": (HEIGHT, WIDTH, 1), **arguments})
+
+
+class MultiLabelModel(LinearModel):
+    """Its labels are independent."""
+
+    def load(self, **arguments: Any) -> None:
+        super().load(**arguments)
+        self.spec = MultiLabel((CLASSES,))
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return np.asarray((1 + np.tanh(self.batch_logits(inputs) / 2)) / 2, np.float32)
+
+
+class RegressorModel(LinearModel):
+    """Two numbers in years: 80 times the mean brightness, and 40 times the mean of red."""
+
+    def load(self, **arguments: Any) -> None:
+        super().load(**arguments)
+        height, width, channels = self.input_shape
+        brightness = np.full(self.input_shape, 80 / (height * width * channels), np.float32)
+        red = np.where(np.arange(channels) == 0, np.float32(40 / (height * width)), np.zeros(self.input_shape))
+        self.weights = np.stack([brightness, red]).astype(np.float32)
+        self.num_classes, self.spec = 2, Regression((2,), unit="years")
+
+    def class_names(self) -> list[str]:
+        return ["age", "experience"]
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return self.batch_logits(inputs)
+
+
+class EmbeddingModel(LinearModel):
+    """A vector of seven numbers that are linear functions of the pixels."""
+
+    def load(self, **arguments: Any) -> None:
+        super().load(**arguments)
+        self.spec = Embedding((CLASSES,))
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        return self.batch_logits(inputs)
+
+
+class SegmenterModel(Model):
+    """The class of each pixel is its strongest colour: the logits are eight times its red, green and blue."""
+
+    framework = "numpy"
+    capabilities = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
+    preprocessing = Preprocessing("0..1")
+    SLOPE = 8
+
+    def load(self, **arguments: Any) -> None:
+        height, width, channels = arguments.get("shape", (HEIGHT, WIDTH, CHANNELS))
+        self.input_shape = (height, width, channels)
+        self.num_classes, self.spec = CHANNELS, Segmentation(self.input_shape)
+        self.checkpoint, self.checkpoint_time = "segmenter.npz", "2026-01-02 03:04:05"
+        self.logits_found = "known"
+
+    def class_names(self) -> list[str]:
+        return ["brick", "grass", "sky <b>"]
+
+    def batch_logits(self, inputs: Array) -> Array:
+        return np.asarray(self.SLOPE * inputs, np.float32)
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        exponentials = np.exp(self.batch_logits(inputs))
+        return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), np.float32)
+
+    def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
+        """Return the gradients of the mean logits."""
+        cells = inputs.shape[1] * inputs.shape[2]
+        return np.asarray((np.arange(CHANNELS) == classes[:, None, None, None]) * self.SLOPE / cells + 0 * inputs)
+
+    def batch_gradients(self, inputs: Array, cotangents: Array) -> Array:
+        return np.asarray(self.SLOPE * cotangents, np.float32)
+
+
+class DetectorModel(Model):
+    """Finds one object in the left half of an image and one in the right half; its score is the mean of red or green.
+
+    Objects of the left half are "cat <b>"s, those of the right half "dog"s.
+    """
+
+    framework = "numpy"
+    preprocessing = Preprocessing("0..1")
+
+    def load(self, **arguments: Any) -> None:
+        height, width, channels = arguments.get("shape", (HEIGHT, WIDTH, CHANNELS))
+        self.input_shape = (height, width, channels)
+        self.num_classes, self.middle = 2, width // 2
+        self.boxes = np.array([[1, 1, self.middle, height - 1], [self.middle, 0, width, height]], np.float32)
+        shapes = (("scores", (2,)),)
+        self.spec = Detection((2,), "", "", "", shapes, (height, width), "custom", 2, self.decode_boxes)
+        self.checkpoint, self.checkpoint_time = "detector.npz", "2026-01-02 03:04:05"
+
+    def class_names(self) -> list[str]:
+        return ["cat <b>", "dog"]
+
+    def batch_probabilities(self, inputs: Array) -> Array:
+        halves = (inputs[:, :, : self.middle, 0], inputs[:, :, self.middle :, 1])
+        return np.stack([half.mean(axis=(1, 2)) for half in halves], axis=1).astype(np.float32)
+
+    def decode_boxes(self, outputs: dict[str, Array]) -> list[tuple[Array, Array]]:
+        return [(self.boxes, np.diag(row).astype(np.float32)) for row in outputs["scores"]]

@@ -208,6 +208,7 @@ def run(
             seconds=time.perf_counter() - started,
             reference=visualization.REFERENCE_LINK,
             notes=image.notes,
+            output={} if image.output is None else model.spec.arrays(image.output),
         )
 
     def show(make: Callable[[], Sequence[Panel]]) -> None:

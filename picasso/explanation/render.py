@@ -21,6 +21,13 @@ DIVERGING = ("RdBu_r", "PuOr_r", "BrBG_r")
 # (CC0), the diverging ones are ColorBrewer's (Apache License 2.0). Importing matplotlib would take a second.
 TABLES = Path(__file__).with_name("colour_tables.png")
 
+# The colours of classes. The first eight are those of Okabe & Ito, *Color Universal Design* (2008), which colour-blind
+# people can tell apart, with grey instead of black. Further classes have the last seven darker, then paler, and then
+# the colours repeat.
+QUALITATIVE = ("#999999", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
+# The opacity of a mask over an image.
+MASK_OPACITY = 0.6
+
 # Small images are enlarged to about this many pixels, so that single pixels are visible.
 DISPLAY_SIDE = 320
 
@@ -76,6 +83,35 @@ def draw(panel: Panel, view: NDArray[np.uint8]) -> Image.Image:
         background = background.convert("L").convert("RGB")
     painted = Image.fromarray(paint(panel)).resize(background.size, Image.Resampling.NEAREST)
     return Image.blend(painted, background, panel.transparency)
+
+
+@cache
+def class_colours() -> NDArray[np.uint8]:
+    """Return the colours of classes ``(22, 3)``; see :data:`QUALITATIVE`."""
+    pure = np.array([list(bytes.fromhex(colour[1:])) for colour in QUALITATIVE])
+    return np.concatenate([pure, pure[1:] * 0.55, 255 - (255 - pure[1:]) * 0.45]).round().astype(np.uint8)
+
+
+def class_colour(index: int) -> str:
+    """Return the colour of a class, such as ``#e69f00``."""
+    colours = class_colours()
+    return f"#{bytes(colours[index % len(colours)]).hex()}"
+
+
+def draw_mask(mask: NDArray[Any], size: tuple[int, int]) -> Image.Image:
+    """Return the class of each pixel ``(h, w)`` as a transparent image of ``size``, with indexed colours."""
+    colours = class_colours()
+    drawn = Image.fromarray((mask % len(colours)).astype(np.uint8), "P")
+    drawn.putpalette(colours.tobytes())
+    drawn = drawn.resize(size, Image.Resampling.NEAREST)
+    drawn.info["transparency"] = bytes([round(255 * MASK_OPACITY)] * len(colours))
+    return drawn
+
+
+def masked(view: NDArray[np.uint8], mask: NDArray[Any]) -> Image.Image:
+    """Return the enlarged ``view`` with the class of each pixel over it."""
+    background = enlarge(view).convert("RGBA")
+    return Image.alpha_composite(background, draw_mask(mask, background.size).convert("RGBA")).convert("RGB")
 
 
 def colour_bar(panel: Panel) -> Image.Image:

@@ -21,6 +21,7 @@ from picasso.visualizations.panel import Panel
 DOCUMENT = "result.json"
 ARRAYS = "arrays.npz"
 VIEW = "view.png"
+MASK = "mask.png"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Result:
         agreement: in a comparison of models, the agreement of their maps: Spearman's rank correlation, -1..1, the mean
             over all pairs of a map and the first model's map of that class; None without a comparison.
         compared: the predictions of the other models, by the names of these models.
+        output: the output of the model by the names of its arrays: ``mask (h, w)`` uint16 of a segmentation (the most
+            probable class of each pixel), ``boxes (n, 4)``, ``scores (n,)`` and ``classes (n,)`` of a detection,
+            ``values (M,)`` of a regression, ``embedding (D,)`` of an embedding; empty for a classification.
 
     Examples:
         >>> import tempfile
@@ -69,6 +73,7 @@ class Result:
     notes: tuple[str, ...] = field(default=())
     compared: dict[str, tuple[Prediction, ...]] = field(default_factory=dict)
     agreement: float | None = None
+    output: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything except the arrays as JSON-ready values, with the names of the files that contain them."""
@@ -90,6 +95,7 @@ class Result:
             "seconds": round(self.seconds, 4),
             "reference": self.reference,
             "notes": list(self.notes),
+            **({"mask": MASK} if "mask" in self.output else {}),
         }
 
     def save(self, folder: str | Path) -> None:
@@ -108,9 +114,12 @@ class Result:
             render.draw(panel, self.view).save(draft / described["file"])
             if panel.kind == "map":
                 render.colour_bar(panel).save(draft / f"legend-{index}.png")
-        render.enlarge(self.view).save(draft / VIEW)
+        drawn = render.enlarge(self.view)
+        drawn.save(draft / VIEW)
+        if "mask" in self.output:
+            render.draw_mask(self.output["mask"], drawn.size).save(draft / MASK)
         arrays = {f"panel_{index}": panel.array for index, panel in enumerate(self.panels)}
-        np.savez_compressed(draft / ARRAYS, allow_pickle=False, view=self.view, **arrays)
+        np.savez_compressed(draft / ARRAYS, allow_pickle=False, view=self.view, **self.output, **arrays)
         (draft / DOCUMENT).write_bytes(fileio.readable_json(document, indent=1))
 
     @classmethod
@@ -122,6 +131,7 @@ class Result:
         panels = tuple(
             Panel.from_description(panel, stored[f"panel_{index}"]) for index, panel in enumerate(document["panels"])
         )
+        output = {key: array for key, array in stored.items() if key != "view" and not key.startswith("panel_")}
         names = ("visualization", "settings", "image", "seconds", "reference", "agreement")
         same = {key: document[key] for key in names if key in document}
         return cls(
@@ -132,6 +142,7 @@ class Result:
             model=ModelInfo.from_dict(document["model"]),
             notes=tuple(document["notes"]),
             compared={name: tuple(best) for name, best in document.get("compared", {}).items()},
+            output=output,
         )
 
     def _repr_html_(self) -> str:
@@ -145,6 +156,8 @@ class Result:
 
         best = ", ".join(phrase(one) for one in self.predictions)
         figures = [figure(render.enlarge(self.view), self.image)]
+        if "mask" in self.output:
+            figures.append(figure(render.masked(self.view, self.output["mask"]), "prediction"))
         for panel in self.panels:
             shown = panel.probability if panel.value is None else panel.value
             value = "" if shown is None else f" {shown:.3f}"

@@ -22,7 +22,7 @@ from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
 from picasso.jobs.engine import Engine
 from picasso.jobs.gate import Gate
-from picasso.jobs.run import Run, Spec, StoredImage
+from picasso.jobs.run import Run, Spec, StoredImage, images_by_name
 from picasso.targets import OutputSpec, Wanted, spec_from
 from picasso.visualizations.settings import Control
 
@@ -129,6 +129,7 @@ class JobQueue:
         *,
         targets: Sequence[int | str] = (),
         models: Sequence[int | str] = (),
+        among: Sequence[StoredImage] = (),
     ) -> Run:
         """Validate a request and queue it as a new run in the folder ``parent``.
 
@@ -139,6 +140,7 @@ class JobQueue:
             images: at least one image.
             targets: what to explain, such as names of classes; none for the most important predictions of each image.
             models: the names of the models to compare with, from :meth:`models`.
+            among: the images of the session, which targets such as "like:other.png" may name.
 
         Raises:
             NotFound: there is no such visualization.
@@ -164,8 +166,9 @@ class JobQueue:
                 f"The models are {', '.join(self._compared)}." if self._compared else "The setting COMPARE has none."
             )
             raise BadRequest(f"There is no model {unknown[0]!r} to compare with. {known}", field="model")
-        wanted, others = self._parsed(targets), [str(one) for one in models]
-        spec = Spec(name, checked, images, GROUP, self._configured, time.time(), wanted, others)
+        wanted, references = self.parsed(targets, among)
+        others = [str(one) for one in models]
+        spec = Spec(name, checked, images, GROUP, self._configured, time.time(), wanted, others, references)
         self._withdraw()
         with self._lock, room_on_disk():
             self._check_capacity(parent.parent)
@@ -280,9 +283,24 @@ class JobQueue:
         self.class_names()
         return spec_from(self.model_status()["report"]["model"]["task"])
 
-    def _parsed(self, targets: Sequence[int | str]) -> list[Wanted]:
-        """Return targets as the worker takes them; what the model has is known once it is loaded."""
-        return self.spec().parse(targets, self.class_names()) if targets else []
+    def parsed(
+        self, targets: Sequence[int | str], among: Sequence[StoredImage]
+    ) -> tuple[list[Wanted], dict[str, StoredImage]]:
+        """Return targets as the worker takes them, and the other images that they name, by these names.
+
+        Args:
+            targets: what a user wrote.
+            among: the images of the session.
+
+        Raises:
+            BadRequest: the model has no such target, or the session no such image.
+            NotReady: what the model has is not known yet.
+        """
+        if not targets:
+            return [], {}
+        spec = self.spec()
+        wanted = spec.parse(targets, self.class_names())
+        return wanted, images_by_name(spec.other_images(wanted), among)
 
     def position(self, run: Run | Audit) -> int:
         """Return the approximate number of runs and audits ahead of this one; 0 if it is running or done.

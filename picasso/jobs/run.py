@@ -19,7 +19,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso import fileio
-from picasso.errors import NotFound
+from picasso.errors import BadRequest, NotFound
 from picasso.explanation.result import ARRAYS, DOCUMENT, Result
 from picasso.jobs.base import Job
 from picasso.targets import Wanted
@@ -49,6 +49,29 @@ class StoredImage(TypedDict):
     notes: NotRequired[list[str]]
 
 
+def images_by_name(names: Sequence[str], images: Sequence[StoredImage]) -> dict[str, StoredImage]:
+    """Return the images of a session that have these names; a number is also a name.
+
+    Raises:
+        BadRequest: there is no such image, or there are several.
+    """
+    found = {}
+    for name in names:
+        same = [image for image in images if image["name"] == name] or [
+            image for image in images if str(image["uid"]) == name
+        ]
+        if not same:
+            raise BadRequest(f"There is no image {name[:60]!r} in this session.", field="target")
+        if len(same) > 1:
+            numbers = ", ".join(str(image["uid"]) for image in same[:10])
+            raise BadRequest(
+                f"{len(same)} images are called {name[:60]}: {numbers}. Specify the number of the image instead.",
+                field="target",
+            )
+        found[name] = same[0]
+    return found
+
+
 @dataclass(frozen=True)
 class Spec:
     """The specification of a run.
@@ -63,6 +86,7 @@ class Spec:
         targets: what to explain: indices of classes, pairs of them for "a vs b", or texts; none for the most important
             predictions of each image.
         models: the names of the models to compare with; see the setting ``COMPARE``.
+        references: the other images that targets name, such as that of "like:other.png", by these names.
     """
 
     visualization: str
@@ -73,6 +97,7 @@ class Spec:
     created: float
     targets: Sequence[Wanted] = ()
     models: Sequence[str] = ()
+    references: dict[str, StoredImage] = field(default_factory=dict)
 
     @property
     def shards(self) -> int:

@@ -17,15 +17,25 @@ from typing import Any
 
 from picasso import config, fileio
 from picasso.config import Settings
-from picasso.errors import Cancelled, ModelCodeError, PicassoError, RunError, StorageFull, document_of, reason
+from picasso.errors import (
+    BadRequest,
+    Cancelled,
+    ModelCodeError,
+    PicassoError,
+    RunError,
+    StorageFull,
+    document_of,
+    reason,
+)
 from picasso.evaluation import model_check
 from picasso.explanation import comparison, cost_model, questions
-from picasso.explanation.inputs import NamedImage, stored
+from picasso.explanation.inputs import NamedImage, Other, stored
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
 from picasso.jobs.run import Run, StoredImage
+from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.loading import load_configured
 
@@ -156,12 +166,34 @@ def compute(run: Run, shard: int, started: float, checkpoint: Callable[[], None]
             run.preview(todo[index][0], make())
             shown = time.monotonic()
 
-    results = comparison.run(models, visualization, spec.settings, images, report, preview, targets=spec.targets)
+    results = comparison.run(
+        models,
+        visualization,
+        spec.settings,
+        images,
+        report,
+        preview,
+        targets=spec.targets,
+        other=functools.partial(outputs_of, spec.references),
+    )
     for (position, _), result in zip(todo, results, strict=True):
         result.save(run.result_folder(position))
         run.forget_previews(position)
     for model in models.values():
         cost_model.compiled(model, visualization)
+
+
+def outputs_of(references: Mapping[str, StoredImage], model: Model) -> Other:
+    """Return a function from the name of one of the images that targets refer to, to the output of a model for it."""
+
+    @functools.cache
+    def other(name: str) -> Array:
+        if name not in references:
+            raise BadRequest(f"There is no image {name[:60]!r} in this session.", field="target")
+        output: Array = model.predict(model.inputs_of([load_image(references[name], model).image]))[0]
+        return output
+
+    return other
 
 
 def load_image(image: StoredImage, model: Model) -> NamedImage:

@@ -79,6 +79,8 @@ class Framework(ABC):
         if cotangents.ndim != 3:
             raise self._cannot(Capability.GRADIENTS)
         used = np.flatnonzero(cotangents.any(axis=(0, 1)))
+        # The similarity of an image with itself is at its maximum: its gradient is zero.
+        used = used if len(used) else np.zeros(1, np.int64)
         single = answer(inputs, np.tile(used, (len(inputs), 1)))
         return np.asarray(np.einsum("ntk,nk...->nt...", cotangents[..., used], single), np.float32)
 

@@ -89,9 +89,9 @@ const by =
   };
 const ORDERS = {
   given: by("position"),
-  sure: by("probability", -1),
-  unsure: by("probability"),
-  class: (one, two) => one.dataset.class.localeCompare(two.dataset.class) || by("probability", -1)(one, two),
+  sure: by("amount", -1),
+  unsure: by("amount"),
+  class: (one, two) => (one.dataset.class ?? "").localeCompare(two.dataset.class ?? "") || by("amount", -1)(one, two),
   agree: by("agreement"),
 };
 
@@ -114,7 +114,8 @@ const option = (value, text) => new Option(text, value);
 const offer = () => {
   const chosen = fields.only.value || new URLSearchParams(location.search).get("only") || "";
   const counts = new Map();
-  for (const row of rows()) counts.set(row.dataset.class, (counts.get(row.dataset.class) ?? 0) + 1);
+  for (const row of rows().filter(({ dataset }) => dataset.class))
+    counts.set(row.dataset.class, (counts.get(row.dataset.class) ?? 0) + 1);
   const classes = [...counts].sort(([one], [two]) => one.localeCompare(two));
   const agree = rows().some((row) => "same" in row.dataset);
   fields.only.replaceChildren(

@@ -10,11 +10,21 @@ const STEPS = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP
 const within = (value) => Math.min(1, Math.max(0, value));
 const round = (value) => Math.round(within(value) * 10_000) / 10_000;
 
+const decoded = async (source) => {
+  const image = new Image();
+  image.src = source;
+  await image.decode();
+  return image;
+};
+
 // Args: the canvas; `tool()` and `brush()` say how to paint, `begin(shape)` takes a new shape, `change()` is called
-// whenever the newest shape has grown. Shapes are those of the API, in fractions of the sides.
-export const stage = (canvas, { tool, brush, begin, change }) => {
+// whenever the newest shape has grown, and `done(shape)` when it is complete. Shapes are those of the API, in fractions
+// of the sides.
+/** @type {(canvas: any, actions: any) => { show: (address: string, mask?: string) => Promise<void> }} */
+export const stage = (canvas, { tool, brush, begin, change, done = () => {} }) => {
   const context = canvas.getContext("2d");
   let image = null;
+  let over = null;
   let shape = null;
   let corner = null;
   let frame = null;
@@ -24,6 +34,11 @@ export const stage = (canvas, { tool, brush, begin, change }) => {
     if (!image) return;
     context.imageSmoothingEnabled = image.naturalWidth > 100;
     context.drawImage(image, 0, 0, canvas.width, canvas.height);
+    if (over) {
+      // Each pixel of a mask is one class.
+      context.imageSmoothingEnabled = false;
+      context.drawImage(over, 0, 0, canvas.width, canvas.height);
+    }
     const shown = shape?.box ?? frame;
     if (shown) outline(shown);
   };
@@ -75,7 +90,10 @@ export const stage = (canvas, { tool, brush, begin, change }) => {
     shape = null;
     draw();
   };
-  canvas.addEventListener("pointerup", end);
+  canvas.addEventListener("pointerup", () => {
+    if (shape) done(shape);
+    end();
+  });
   canvas.addEventListener("pointercancel", end);
 
   canvas.addEventListener("keydown", (event) => {
@@ -93,8 +111,10 @@ export const stage = (canvas, { tool, brush, begin, change }) => {
       draw();
     } else if ((event.key === "Enter" || event.key === " ") && frame) {
       event.preventDefault();
-      begin({ box: [...frame] });
+      const framed = { box: [...frame] };
+      begin(framed);
       change();
+      done(framed);
     }
   });
   canvas.addEventListener("focus", () => {
@@ -108,12 +128,11 @@ export const stage = (canvas, { tool, brush, begin, change }) => {
   });
 
   return {
-    // Show the image at a URL, such as the one with the hidden regions from the server.
-    show: async (address) => {
-      const next = new Image();
-      next.src = address;
-      await next.decode();
+    // Show the image at a URL, such as the one with the hidden regions from the server, and a mask over it, if any.
+    show: async (address, mask = "") => {
+      const [next, nextMask] = await Promise.all([address, mask].map((source) => source && decoded(source)));
       image = next;
+      over = nextMask;
       const longer = Math.max(next.naturalWidth, next.naturalHeight);
       const [width, height] = [next.naturalWidth, next.naturalHeight].map((side) => Math.round((SIDE * side) / longer));
       if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });

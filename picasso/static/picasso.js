@@ -11,6 +11,9 @@ const SCRIPTS = {
   "[data-audit]": "./auditing.js",
   "[data-look]": "./display_options.js",
   "[data-what-if]": "./what_if.js",
+  "[data-targets]": "./targets.js",
+  "[data-pick-region]": "./pick_region.js",
+  "[data-pick-box]": "./pick_box.js",
   "[data-copy]": "./clipboard.js",
 };
 

@@ -34,6 +34,8 @@ if (runs.length) Promise.all(runs.map(watch)).then(() => location.reload());
 
 if (document.querySelector('[data-model-state="loading"]')) {
   modelLoaded().then(() => {
+    // What one can ask depends on the model.
+    if (document.querySelector("[data-chooser]")) return location.reload();
     const home = document.querySelector("[data-part=visualizations]");
     return refresh(".model", ...(home ? ["[data-part=visualizations]"] : []));
   });

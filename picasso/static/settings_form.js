@@ -18,7 +18,9 @@ const estimate = async (place, tries = TRIES) => {
   const form = place.closest("form");
   const fields = form.querySelector(".fields");
   const query = new URLSearchParams();
-  const named = fields ? fields.querySelectorAll("select, input:not([name=class]):not([name=model])") : [];
+  const named = fields
+    ? fields.querySelectorAll("select[name], input[name]:not([name=class], [name=target], [name=model])")
+    : [];
   for (const field of named) query.set(field.name, field.value);
   const ticked = form.querySelectorAll("input[name=image]");
   const count = ticked.length ? [...ticked].filter((box) => box.checked).length : Number(place.dataset.count);

@@ -1,7 +1,9 @@
-// The page "What if I hide this?": paint on the image and see how the probabilities change.
+// The page "What if I hide this?": paint on the image and see how the output changes.
 
+import { drawBoxes } from "./boxes.js";
 import { counted, every, modelLoaded, pause, send } from "./common.js";
 import { stage } from "./mask_editor.js";
+import { TOLD } from "./told.js";
 
 // Requests about many images are split, so that the server can answer others in between.
 const PART = 16;
@@ -15,17 +17,22 @@ const tools = section.querySelector("form.tools");
 const find = (name) => section.querySelector(`[data-${name}]`);
 const uid = Number(section.dataset.uid);
 const kept = "picasso what if";
+const { number, bars, verdict, brief, flips: flipping } = TOLD[section.dataset.task];
 
 let shapes = JSON.parse(sessionStorage.getItem(kept) ?? "[]");
 
+// The targets that are chosen on the page.
+const targets = () => {
+  const form = new FormData(tools);
+  return [...form.getAll("class"), ...form.getAll("target")].map((text) => String(text).trim()).filter(Boolean);
+};
+
 const question = (images, view) => {
   const { fill, other } = Object.fromEntries(new FormData(tools));
-  return { images, shapes, fill, view, ...(fill === "image" ? { other: Number(other) } : {}) };
+  return { images, shapes, fill, targets: targets(), view, ...(fill === "image" ? { other: Number(other) } : {}) };
 };
 
 // ---- this image -------------------------------------------------------------------------------------------
-
-const percent = (probability) => (100 * probability).toFixed(1);
 
 /** @type {(text: string, kind?: "td" | "th") => HTMLTableCellElement} */
 const cell = (text, kind = "td") => {
@@ -41,26 +48,43 @@ const bar = (value, label) => {
   return meter;
 };
 
-const tell = ({ classes, before, after, flipped, view }) => {
-  const [was, now] = [before[0], after[0]];
-  find("verdict").textContent = !shapes.length
-    ? `Prediction: ${was.name}, ${percent(was.prob)} %.`
-    : flipped
-      ? `The prediction flips from ${was.name} to ${now.name}, ${percent(now.prob)} %.`
-      : `The prediction stays ${was.name}: from ${percent(was.prob)} % to ${percent(now.prob)} %.`;
+const shown = (value) => (value === null ? "–" : number(value));
+
+// One row of a table: a name, both numbers, and, if they are shares of one, bars.
+const row = (title, { before, after }, written, drawn) => {
+  const made = document.createElement("tr");
+  const name = cell(title, "th");
+  name.scope = "row";
+  const last = document.createElement("td");
+  if (drawn) last.append(bar(before ?? 0, `${title}, original`), bar(after ?? 0, `${title}, hidden`));
+  made.append(name, cell(written(before)), cell(written(after)), last);
+  return made;
+};
+
+// The quantity of a number includes its name.
+const titled = ({ name, quantity }) => (quantity.startsWith(name) ? quantity : `${name}: ${quantity}`);
+
+const tell = (answer) => {
+  const { classes, targets: asked, flipped, view, mask, size, colours, notes } = answer;
+  find("verdict").textContent = [verdict(answer, shapes.length > 0), ...notes].join(" ");
   section.classList.toggle("flipped", flipped);
-  find("classes").replaceChildren(
-    ...classes.map((one) => {
-      const row = document.createElement("tr");
-      const name = cell(one.name, "th");
-      name.scope = "row";
-      const bars = document.createElement("td");
-      bars.append(bar(one.before, `${one.name}, original`), bar(one.after, `${one.name}, hidden`));
-      row.append(name, cell(one.before.toFixed(4)), cell(one.after.toFixed(4)), bars);
-      return row;
-    }),
+  section
+    .querySelector("tbody[data-classes]")
+    .replaceChildren(...classes.map((one) => row(one.unit ? `${one.name} (${one.unit})` : one.name, one, shown, bars)));
+  find("asked").hidden = !targets().length;
+  find("asked-targets").replaceChildren(
+    ...asked.map((one) => row(titled(one), one, (value) => value.toFixed(4), false)),
   );
-  return image.show(view);
+  const objects = classes.map(({ name, box, before, after }, rank) => {
+    const text = [before, after].map((score) => score?.toFixed(2) ?? "–").join(" → ");
+    return { box, name, text, colour: colours[rank], gone: after === null };
+  });
+  drawBoxes(
+    find("boxes"),
+    size,
+    objects.filter(({ box }) => box),
+  );
+  return image.show(view, mask);
 };
 
 // One request at a time; changes made in the meantime are sent next.
@@ -117,7 +141,10 @@ document.addEventListener("keydown", (event) => {
 });
 tools.addEventListener("input", (/** @type {Event & { target: HTMLInputElement }} */ { target }) => {
   find("other").hidden = tools.elements.fill.value !== "image";
-  if (!["brush", "tool"].includes(target.name)) update();
+  if (!["brush", "tool", "class", "target"].includes(target.name)) update();
+});
+tools.addEventListener("change", (/** @type {Event & { target: HTMLElement }} */ { target }) => {
+  if (target.closest("[data-targets], div[data-classes]")) update();
 });
 tools.addEventListener("submit", (event) => event.preventDefault());
 
@@ -150,15 +177,15 @@ const everywhere = async () => {
       ),
     );
     if (mine !== round) return;
-    answers.forEach(({ before: [was], after: [now], flipped }, index) => {
-      some[index].classList.toggle("flipped", flipped);
-      some[index].querySelector("[data-flip]").textContent = flipped
-        ? `${was.name} → ${now.name}`
-        : `${was.name} ${percent(was.prob)} → ${percent(now.prob)} %`;
-      flips += flipped;
+    answers.forEach((answer, index) => {
+      some[index].classList.toggle("flipped", answer.flipped);
+      some[index].querySelector("[data-flip]").textContent = brief(answer);
+      flips += answer.flipped;
     });
     done += some.length;
-    find("everywhere-text").textContent = `${flips} of ${counted(done, "image")} flip${flips === 1 ? "s" : ""}.`;
+    find("everywhere-text").textContent = flipping
+      ? `${flips} of ${counted(done, "image")} ${flipping[flips === 1 ? 0 : 1]}.`
+      : `${counted(done, "image")}.`;
   }
 };
 

@@ -182,6 +182,17 @@ class OutputSpec(ABC):
             top: the maximum number for an image.
         """
 
+    def arrays(self, output: Array) -> dict[str, NDArray[Any]]:
+        """Return what a result keeps of the output ``shape`` of one image, by the names of arrays in its file.
+
+        A classification keeps nothing, because its predictions have the probabilities.
+        """
+        return {}
+
+    def other_images(self, wanted: Sequence[Wanted]) -> list[str]:
+        """Return the names of other images that targets refer to, as :meth:`parse` returned them."""
+        return []
+
     @abstractmethod
     def defaults(self, predictions: Sequence[Prediction], context: Context) -> tuple[Target, ...]:
         """Return the targets to explain if the user names none, from the predictions of an image."""

@@ -156,6 +156,15 @@ class Detection(OutputSpec):
             for candidates in self.candidates(outputs)
         ]
 
+    def arrays(self, output: Array) -> dict[str, NDArray[Any]]:
+        """Return the detected objects, best first: ``boxes (n, 4)``, ``scores (n,)`` and ``classes (n,)``."""
+        found = suppressed(self.candidates(output[None])[0])
+        return {
+            "boxes": np.array([one.box for one in found], np.float32).reshape(-1, 4),
+            "scores": np.array([one.score for one in found], np.float32),
+            "classes": np.array([one.index for one in found], np.int64),
+        }
+
     def defaults(self, predictions: Sequence[Prediction], context: Context) -> tuple[Target, ...]:
         """Return the best boxes; none if nothing was detected."""
         return tuple(self.target(f"box:{rank}", context) for rank in range(min(len(predictions), context.top)))

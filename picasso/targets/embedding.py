@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from picasso.errors import BadRequest
 from picasso.targets.base import Array, Context, Floats, OutputSpec, OutputTask, Target, Wanted
@@ -93,6 +94,14 @@ class Embedding(OutputSpec):
     def decode(self, outputs: Array, names: Sequence[str], top: int) -> list[tuple[Prediction, ...]]:
         """Return the length of each vector; its direction means nothing without other images."""
         return [(Prediction(index=0, name="embedding", length=float(np.linalg.norm(row))),) for row in outputs]
+
+    def arrays(self, output: Array) -> dict[str, NDArray[Any]]:
+        """Return the vector as ``embedding (D,)``."""
+        return {"embedding": output}
+
+    def other_images(self, wanted: Sequence[Wanted]) -> list[str]:
+        """Return the names of the images to compare with."""
+        return [name for one in wanted if (name := str(one).removeprefix(PREFIX))]
 
     def defaults(self, predictions: Sequence[Prediction], context: Context) -> tuple[Target, ...]:
         """Return the similarity with the image itself, which is 1: a map shows what keeps it so."""

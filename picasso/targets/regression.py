@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from picasso.errors import BadRequest
 from picasso.targets.base import Array, Context, Floats, OutputSpec, OutputTask, Target, Wanted, one_hot
@@ -87,6 +88,10 @@ class Regression(OutputSpec):
             )
             for row in outputs
         ]
+
+    def arrays(self, output: Array) -> dict[str, NDArray[Any]]:
+        """Return the numbers as ``values (M,)``."""
+        return {"values": output}
 
     def defaults(self, predictions: Sequence[Prediction], context: Context) -> tuple[Target, ...]:
         """Return the numbers in the order of the output."""

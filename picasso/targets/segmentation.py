@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +119,10 @@ class Segmentation(OutputSpec):
         """Return the most probable class of every pixel, ``(h, w)``, from the output of one image."""
         return np.asarray(output.argmax(axis=-1), np.uint16)
 
+    def arrays(self, output: Array) -> dict[str, NDArray[Any]]:
+        """Return the most probable class of every pixel as ``mask (h, w)``."""
+        return {"mask": self.mask(output)}
+
     def defaults(self, predictions: Sequence[Prediction], context: Context) -> tuple[Target, ...]:
         """Return the predicted classes, each over all of its pixels; the smallest regions are left out."""
         regions = predictions
@@ -135,7 +140,10 @@ class Segmentation(OutputSpec):
         return list(found)
 
     def target(self, wanted: Wanted, context: Context) -> Target:
-        """Return a class over all pixels predicted as this class, over a pixel or over a rectangle."""
+        """Return a class over all pixels predicted as this class, over a pixel or over a rectangle.
+
+        Without a class, the text of the target names the class that most pixels there have.
+        """
         known = by_name(context.names)
         if not isinstance(wanted, str | int):
             raise BadRequest("A region is named by a class and a place, such as person@120,80.", field="target")
@@ -145,7 +153,9 @@ class Segmentation(OutputSpec):
         mask = self._place([float(part) for part in place.split(",")], context)
         winners = context.output.argmax(axis=-1)
         index = number(context.names, known, name) if name else int(np.bincount(winners[mask]).argmax())
-        return MaskedMean(str(wanted), f"{context.names[index]} at {place.replace(',', ', ')}", index, mask)
+        named = str(context.names[index])
+        text = str(wanted) if name else f"{named if len(known[named]) == 1 else index}@{place}"
+        return MaskedMean(text, f"{named} at {place.replace(',', ', ')}", index, mask)
 
     def _everywhere(self, index: int, context: Context) -> MaskedMean:
         """Return a class over all pixels predicted as this class, or over all pixels if there is none."""

@@ -12,16 +12,19 @@ from flask_compress import Compress
 from picasso import config
 from picasso.config import Settings
 from picasso.explanation.registry import Registry
+from picasso.explanation.render import class_colour
 from picasso.jobs import worker
 from picasso.jobs.engine import LocalEngine
 from picasso.jobs.job_queue import JobQueue
 from picasso.storage.store import Storage
+from picasso.targets import phrase
 from picasso.web import admission, auth, error_handlers, health, request_log, security
 from picasso.web.api import application, images, openapi, questions, runs
 from picasso.web.api import audits as api_audits
 from picasso.web.context import Services
 from picasso.web.pages import audits, downloads, files, home, reset
 from picasso.web.prefix import Prefix
+from picasso.web.presentation import amount
 from picasso.web.proxies import Proxies
 
 
@@ -66,6 +69,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     app.jinja_loader = jinja2.ChoiceLoader([templates, plugins])
     app.jinja_env.undefined = jinja2.StrictUndefined
     app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    app.jinja_env.filters |= {"amount": amount, "class_colour": class_colour, "phrase": phrase}
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     app.extensions["picasso"] = Services(settings, storage, registry, runner, settings.sample_files())

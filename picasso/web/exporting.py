@@ -22,8 +22,10 @@ from picasso.models.info import ModelInfo
 
 COLUMNS = (
     "image", "uid", "visualization", "model", "kind", "rank", "class_index", "class", "probability", "group", "title",
-    "quantity", "minimum", "maximum",
+    "quantity", "minimum", "maximum", "target", "value", "unit", "share", "length", "left", "top", "right", "bottom",
 )  # fmt: skip
+# The columns of a detected object's box.
+SIDES = ("left", "top", "right", "bottom")
 # The characters with which spreadsheets recognize a formula, including East Asian full-width forms.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -67,8 +69,10 @@ def rows(document: Mapping[str, Any]) -> Iterator[Row]:
     always = {"image": document["image"], "uid": document.get("uid"), "visualization": document["visualization"]}
     for model, predictions in answers.items():
         for rank, one in enumerate(predictions, 1):
-            numbers = {"rank": rank, "class_index": one["index"], "class": one["name"], "probability": one["prob"]}
-            yield {**always, "model": model, "kind": "prediction", **numbers}
+            about: Row = {"rank": rank, "class_index": one["index"], "class": one["name"]}
+            numbers = {key: one[key] for key in ("value", "unit", "share", "length") if key in one}
+            about |= {"probability": one.get("prob"), **dict(zip(SIDES, one.get("box", ()), strict=False))}
+            yield {**always, "model": model, "kind": "prediction", **about, **numbers}
     differences = {f"{name} minus {own}" for name in compared}
     for panel in document["panels"]:
         group = panel["group"]
@@ -77,10 +81,11 @@ def rows(document: Mapping[str, Any]) -> Iterator[Row]:
             model = group if group in compared else "" if group in differences else own
             names = {one["index"]: one["name"] for one in answers.get(model, ())}
             index = panel["class_index"]
+            target = {key: panel[key] for key in ("target", "value", "unit")}
             # For a class that is not among the most probable, the title is the name.
             of_class = {"class_index": index, "class": None if index is None else names.get(index, panel["title"])}
             same = {key: panel[key] for key in ("probability", "group", "title", "quantity", "minimum", "maximum")}
-            yield {**always, "model": model, "kind": "map", **of_class, **same}
+            yield {**always, "model": model, "kind": "map", **of_class, **same, **target}
 
 
 def archive(run: Run, target: BinaryIO, extra: Mapping[str, bytes]) -> None:

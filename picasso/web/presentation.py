@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,16 @@ def present(run: Run, *, previews: bool = False) -> list[dict[str, Any]]:
     def address(place: str, file: str) -> str:
         return url_for("files.output", name=output_name(run, place, file))
 
-    shown = []
+    spec, shown = run.spec(), []
+    asked = [str(one) for one in spec.targets if isinstance(one, str)]
+    others = {name: url_for("files.image", name=other["filename"]) for name, other in spec.references.items()}
     for document in run.results(previews=previews):
         # Paths on the server are not public.
         place = document.pop("place")
         document = with_addresses(document, place, address)
         document["image_url"] = url_for("files.image", name=document["filename"])
-        document["what_if_url"] = url_for("pages.what_if", uid=document["uid"])
+        document["what_if_url"] = url_for("pages.what_if", uid=document["uid"], target=asked)
+        document |= {"references": others} if others else {}
         for index, panel in enumerate(document["panels"]):
             if panel["kind"] == "map":
                 panel["values_url"] = url_for("api_runs.show_values", run_id=run.id, place=place, panel=index)
@@ -56,11 +59,32 @@ def with_addresses(document: dict[str, Any], place: str, address: FileUrl) -> di
     view = address(place, document["view"])
     panels = []
     for panel in document["panels"]:
-        links = {"url": address(place, panel["file"])}
+        own = {"url": address(place, panel["file"])}
         if panel["kind"] == "map":
-            links |= {"legend_url": address(place, panel["legend"]), "view_url": view}
-        panels.append({**panel, **links})
-    return {**document, "panels": panels, "view_url": view, "arrays_url": address(place, document["arrays"])}
+            own |= {"legend_url": address(place, panel["legend"]), "view_url": view}
+        panels.append({**panel, **own})
+    links = {"view_url": view, "arrays_url": address(place, document["arrays"])}
+    if "mask" in document:
+        links["mask_url"] = address(place, document["mask"])
+    return {**document, "panels": panels, **links}
+
+
+def amount(panel: Mapping[str, Any]) -> str:
+    """Return the value of a panel's target as text: "0.9731", "34.2 years", "mean probability 0.83", or "".
+
+    Args:
+        panel: the description of the panel.
+    """
+    value, unit, title = panel["value"], panel["unit"], panel["title"]
+    if value is None:
+        return "" if panel["probability"] is None else f"{panel['probability']:.4f}"
+    if unit == "probability":
+        return f"{value:.4f}"
+    # The quantity of a number is its name, which is the title, with its unit.
+    if unit == title or unit.startswith(f"{title} ("):
+        return f"{value:.4g} {unit[len(title) + 2 : -1]}".strip()
+    # The legend of the map has what is in brackets.
+    return f"{unit.partition(' (')[0]} {value:.2f}".strip()
 
 
 def remaining(fraction: float, seconds: float) -> float | None:

@@ -131,7 +131,7 @@ def test_rows_are_ordered_and_chosen(results: Page) -> None:
     rows = results.locator("article.row").all()
 
     def probabilities() -> list[float]:
-        return [float(row.get_attribute("data-probability") or "nan") for row in rows]
+        return [float(row.get_attribute("data-amount") or "nan") for row in rows]
 
     until(lambda: probabilities() == sorted(probabilities()))
     results.locator("[name=only]").select_option("class:4")

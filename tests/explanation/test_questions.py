@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -16,11 +16,13 @@ from picasso.explanation import cost_model, questions
 from picasso.explanation.registry import Registry
 from picasso.imaging.masking import FILLS, MaskEdit, blurred
 from picasso.models.arrays import Array
+from picasso.models.base import Model
 from tests.conftest import noise_image, png
 from tests.explanation.test_pipeline import Cropping
 from tests.fakes import CLASSES, GreyModel, LinearModel, PatchModel, softmax
 
 ALL = {"box": [0, 0, 1, 1]}
+AnyModel = TypeVar("AnyModel", bound=Model)
 #: The patch that PatchModel reads: rows 2 and 3, columns 5 to 7, of 6 x 9 pixels.
 PATCH = {"box": [5 / 9, 2 / 6, 8 / 9, 4 / 6]}
 ELSEWHERE = {"box": [0, 0, 5 / 9, 1]}
@@ -47,7 +49,7 @@ def of_patch(total: float) -> Array:
     return np.asarray(softmax(np.arange(1, CLASSES + 1, dtype=np.float32)[None] * np.float32(total / 10))[0])
 
 
-def loaded(cls: type[LinearModel], **arguments: Any) -> LinearModel:
+def loaded(cls: type[AnyModel], **arguments: Any) -> AnyModel:
     model = cls()
     model.load(**arguments)
     return model

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import picasso
 from picasso.config import PACKAGE
@@ -26,9 +27,10 @@ from picasso.imaging import decode
 from picasso.jobs import worker
 from picasso.jobs.run import Run, Spec, StoredImage
 from picasso.visualizations.panel import Panel
-from picasso.web.exporting import COLUMNS, FORMULA, archive, folder_of, table
+from picasso.web.exporting import COLUMNS, FORMULA, SIDES, archive, folder_of, table
 from tests.conftest import PLUGINS, fake_settings, noise_image
-from tests.fakes import LinearModel, PatchModel
+from tests.explanation.test_questions import loaded
+from tests.fakes import DetectorModel, EmbeddingModel, LinearModel, PatchModel, RegressorModel, SegmenterModel
 
 NAMES = ["rose.png", "../../etc/passwd", 'Übung "1" & <b>.jpg', "rose.png", "=HYPERLINK(1).png", "日本.png"]
 CREATED = 1_800_000_000.0
@@ -48,7 +50,7 @@ def make_run(folder: Path, names: list[str], visualization: str = "PartialOcclus
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run of hostile names that compares two models."""
-    made = make_run(tmp_path_factory.mktemp("run"), NAMES, classes=[2, 0], models=["patch"])
+    made = make_run(tmp_path_factory.mktemp("run"), NAMES, targets=[2, 0], models=["patch"])
     worker.run_shard(str(made.folder), 0)
     assert made.state()["state"] == "finished", made.state()
     return made
@@ -74,8 +76,9 @@ def test_every_prediction_and_map_has_a_row_with_all_digits(linear: LinearModel)
     assert text.replace("\r\n", "").count("\n") == 0
     found = rows(text)
     expected: list[dict[str, Any]] = []
+    empty = dict.fromkeys(("target", "value", "unit", "share", "length", "left", "top", "right", "bottom"), "")
     for result in results:
-        own = {"image": result.image, "uid": "", "visualization": "SaliencyMaps", "model": "linear.npz"}
+        own = {**empty} | {"image": result.image, "uid": "", "visualization": "SaliencyMaps", "model": "linear.npz"}
         for rank, one in enumerate(result.predictions, 1):
             expected.append(
                 {**own, "kind": "prediction", "rank": str(rank), "class_index": str(one["index"]), "class": one["name"]}
@@ -86,15 +89,40 @@ def test_every_prediction_and_map_has_a_row_with_all_digits(linear: LinearModel)
             {**own, "kind": "map", "rank": "", "class_index": str(panel.class_index), "class": panel.title}
             | {"probability": repr(panel.probability), "group": "", "title": panel.title, "quantity": panel.quantity}
             | {"minimum": repr(float(panel.array.min())), "maximum": repr(float(panel.array.max()))}
+            | {"target": str(panel.class_index), "value": repr(panel.value), "unit": "probability"}
             for panel in result.panels
         ]
     assert found == expected
     assert len(found) == 2 * (5 + 5)
 
 
+def test_predictions_of_other_tasks_have_their_own_columns() -> None:
+    (numbers,) = picasso.explain(loaded(RegressorModel), noise_image(), "SaliencyMaps")
+    best, _, of_map, _ = rows(table([numbers.as_dict()]))
+    assert {key: best[key] for key in ("class", "value", "unit", "probability", "share", "target")} == {
+        "class": "age", "value": repr(numbers.predictions[0]["value"]), "unit": "years", "probability": "",
+        "share": "", "target": "",
+    }  # fmt: skip
+    assert [of_map[key] for key in ("kind", "target", "value", "unit")] == [
+        "map", "value:age", repr(numbers.panels[0].value), "age (years)"
+    ]  # fmt: skip
+    (pixels,) = picasso.explain(loaded(SegmenterModel), noise_image(), "SaliencyMaps", targets=["@2,1"])
+    first, *_, of_map = rows(table([pixels.as_dict()]))
+    assert (first["class"], first["share"]) == (pixels.predictions[0]["name"], repr(pixels.predictions[0]["share"]))
+    assert of_map["target"] == f"{of_map['title'].partition(' at ')[0]}@2,1"
+    (found,) = picasso.explain(loaded(DetectorModel), Image.new("RGB", (9, 6), (255, 204, 0)), "PartialOcclusion")
+    one, two, *_, of_map = rows(table([found.as_dict()]))
+    assert [one[key] for key in ("class", "probability", *SIDES)] == ["cat <b>", "1.0", "1.0", "1.0", "4.0", "5.0"]
+    assert two["class"] == "dog"
+    assert float(two["probability"]) == pytest.approx(0.8)
+    assert of_map["target"] == "box:1"
+    (vector,) = picasso.explain(loaded(EmbeddingModel), noise_image(), "ClassProbabilities")
+    assert rows(table([vector.as_dict()]))[0]["length"] == repr(vector.predictions[0]["length"])
+
+
 def test_rows_of_compared_models(linear: LinearModel, patch: PatchModel) -> None:
     (result,) = comparison.explain_each(
-        {"": linear, "patch": patch}, noise_image(), "PartialOcclusion", classes=["elk"], Strides=5
+        {"": linear, "patch": patch}, noise_image(), "PartialOcclusion", targets=["elk"], Strides=5
     )
     found = rows(table([result.as_dict()]))
     assert [row["model"] for row in found if row["kind"] == "prediction"] == ["linear.npz"] * 5 + ["patch"] * 5
@@ -197,6 +225,7 @@ def test_an_archive_holds_everything(run: Run, tmp_path: Path) -> None:
         "visualization": "PartialOcclusion",
         "settings": {},
         "classes": [2, 0],
+        "targets": [],
         "models": ["patch"],
         "images": [
             {"name": name, "uid": uid, "folder": folder}

@@ -158,7 +158,7 @@ class Visualized(Document):
 
     Attributes:
         input_file_name: the name of the image.
-        predict_probs: the most probable classes, best first.
+        predict_probs: the most probable classes, best first; empty if the model predicts no probabilities.
         has_output: whether there are maps.
         output_file_names: the names of the maps, in the order of ``predict_probs``.
         has_processed_input: whether there is another image.
@@ -268,6 +268,7 @@ def classic(run: Run, document: dict[str, Any]) -> Visualized:
         predict_probs=[
             ClassicPrediction(index=one["index"], name=one["name"], prob=f"{one['prob']:.3f}")
             for one in document["predictions"]
+            if "prob" in one
         ],
         has_output=bool(names["map"]),
         output_file_names=names["map"],

@@ -40,10 +40,11 @@ SessionUse = Literal["none", "used", "needed", "started"]
 FROM_REQUEST = ("body", "query", "form", "settings")
 # The fields of requests that hold a list, by the names that errors of the application give one of its values.
 LISTS_OF = {
-    "class": ("classes",),
+    "class": ("classes", "targets"),
     "folder": ("class", "classes"),
     "image": ("images",),
     "model": ("models",),
+    "target": ("targets",),
     "visualization": ("visualizer",),
 }
 

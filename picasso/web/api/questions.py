@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from flask import Blueprint
@@ -19,6 +20,8 @@ blueprint = Blueprint("api_questions", __name__, url_prefix="/api")
 
 # The maximum number of images in one question, because other questions wait for its answer.
 MAX_IMAGES = 16
+# The same for targets.
+MAX_TARGETS = 100
 
 
 class Box(Request):
@@ -51,6 +54,66 @@ Shape = Annotated[
 ]
 
 
+class PredictRequest(Request):
+    """The images and the targets to predict.
+
+    Attributes:
+        images: the numbers of the images; default: all of the session.
+        targets: what to ask about, as for a run; default: what the predictions suggest.
+        view: true to return the images as the model sees them.
+    """
+
+    images: Annotated[list[Uid], Meta(max_length=MAX_IMAGES)] | None = None
+    targets: Annotated[list[str | int], Meta(max_length=MAX_TARGETS)] = []
+    view: bool = False
+
+
+class TargetValue(Document):
+    """A target that one can ask about.
+
+    Attributes:
+        text: how to write it in a request.
+        name: what it is called in results.
+        quantity: what its value is, with its unit.
+        value: its value for the image.
+    """
+
+    text: str
+    name: str
+    quantity: str
+    value: float
+
+
+class PredictAnswer(Document):
+    """The predictions for one image.
+
+    Attributes:
+        predictions: what the model predicts, the most important first.
+        targets: what one can ask about, or the requested targets.
+        size: the width and height of the image as the model sees it; places of targets are in its pixels.
+        colours: the colours of the predictions in drawings, such as "#e69f00".
+        notes: why the image does not have some of the requested targets.
+        view: the image as the model sees it, as a data URL, if requested.
+        mask: for a segmentation, the classes of its pixels as transparent colours, as a data URL, if requested.
+    """
+
+    uid: Number
+    name: str
+    predictions: list[Prediction]
+    targets: list[TargetValue]
+    size: tuple[int, int]
+    colours: list[str]
+    notes: list[str]
+    view: str | UnsetType = UNSET
+    mask: str | UnsetType = UNSET
+
+
+class PredictAnswers(Document):
+    """One answer for each image."""
+
+    answers: list[PredictAnswer]
+
+
 class WhatIfRequest(Request):
     """The regions to hide, and the images.
 
@@ -59,6 +122,7 @@ class WhatIfRequest(Request):
         fill: the fill of the regions.
         other: for the fill "image", the number of the other image.
         images: the numbers of the images; default: all of the session.
+        targets: what else to ask about, as for a run; default: what the predictions for the whole image suggest.
         view: true to return the images as the model then sees them.
     """
 
@@ -66,14 +130,42 @@ class WhatIfRequest(Request):
     fill: Annotated[str, Meta(extra_json_schema={"enum": list(FILLS)})] = "grey"
     other: Uid | None = None
     images: Annotated[list[Uid], Meta(max_length=MAX_IMAGES)] | None = None
+    targets: Annotated[list[str | int], Meta(max_length=MAX_TARGETS)] = []
     view: bool = False
 
 
 class BeforeAndAfter(Document):
-    """The two probabilities of one class."""
+    """Two numbers: the probability of a class, a value, the share of the pixels of a class, the score of an object.
+
+    Attributes:
+        before: null for an object that appears.
+        after: null for an object that vanishes.
+        unit: the unit of a value.
+        box: left, top, right and bottom of an object.
+    """
 
     index: int
     name: str
+    before: float | None
+    after: float | None
+    unit: str | UnsetType = UNSET
+    box: list[float] | UnsetType = UNSET
+
+
+class TargetChange(Document):
+    """A target and its two values.
+
+    Attributes:
+        text: how to write it in a request.
+        name: what it is called in results.
+        quantity: what its value is, with its unit.
+        before: its value for the whole image.
+        after: its value with the regions hidden.
+    """
+
+    text: str
+    name: str
+    quantity: str
     before: float
     after: float
 
@@ -82,11 +174,19 @@ class WhatIfAnswer(Document):
     """The predictions for one image.
 
     Attributes:
-        before: the most probable classes of the whole image.
-        after: the most probable classes with the regions hidden.
-        classes: all classes in ``before`` or ``after``.
-        flipped: whether the most probable class changes.
+        before: the predictions for the whole image.
+        after: the predictions with the regions hidden.
+        classes: all classes, values or objects in ``before`` or ``after``; for an embedding, the similarity with the
+            whole image.
+        targets: the requested targets, or those that the predictions for the whole image suggest.
+        flipped: whether the most probable class changes; of several labels, whether one passes 0.5; of a segmentation,
+            whether the largest class changes; of a detection, whether an object vanishes or appears.
+        share: for a segmentation, the share of the pixels that change their class.
+        size: the width and height of the image as the model sees it; boxes are in its pixels.
+        colours: the colours of ``classes`` in drawings, such as "#e69f00".
+        notes: why the image does not have some of the requested targets.
         view: the image as the model then sees it, as a data URL, if requested.
+        mask: for a segmentation, the classes of the pixels then, as transparent colours, as a data URL, if requested.
     """
 
     uid: Number
@@ -94,8 +194,14 @@ class WhatIfAnswer(Document):
     before: list[Prediction]
     after: list[Prediction]
     classes: list[BeforeAndAfter]
+    targets: list[TargetChange]
     flipped: bool
+    size: tuple[int, int]
+    colours: list[str]
+    notes: list[str]
+    share: float | UnsetType = UNSET
     view: str | UnsetType = UNSET
+    mask: str | UnsetType = UNSET
 
 
 class WhatIfAnswers(Document):
@@ -116,6 +222,14 @@ class Estimate(Document):
     seconds_once: float
 
 
+@blueprint.post("/predict")
+@operation(QUESTIONS, session="needed", errors=(500, 503), example='{"images": [0], "targets": [4]}')
+def predict(body: PredictRequest) -> PredictAnswers:
+    """Return the predictions for images, and the targets that one can ask about."""
+    session = need_session()
+    return convert(answered(session, {"kind": "predict", "show": body.view}, body.images, body.targets), PredictAnswers)
+
+
 @blueprint.post("/what-if")
 @operation(
     QUESTIONS,
@@ -126,25 +240,36 @@ class Estimate(Document):
 def what_if(body: WhatIfRequest) -> WhatIfAnswers:
     """Hide parts of images and return the predictions before and after."""
     session = need_session()
-    images = session_images(session, body.images)
-    if not images:
-        raise BadRequest("There are no images. Upload some first.", field="images")
-    if len(images) > MAX_IMAGES:
-        raise BadRequest(f"A request can cover at most {MAX_IMAGES} images. List them in images.", field="images")
     MaskEdit.parse(body.shapes, body.fill)
     question = {
         "kind": "what if",
-        "paths": [image["path"] for image in images],
         "shapes": body.shapes,
         "fill": body.fill,
         "other": other_image(session, body.other),
         "show": body.view,
     }
-    answers = services().runner.ask(question)["answers"]
+    return convert(answered(session, question, body.images, body.targets), WhatIfAnswers)
+
+
+def answered(
+    session: Session, question: dict[str, Any], uids: Sequence[int | str] | None, targets: Sequence[int | str]
+) -> dict[str, Any]:
+    """Ask a question about images of a session and some targets; each answer has the number and name of its image."""
+    images = session_images(session, uids)
+    if not images:
+        raise BadRequest("There are no images. Upload some first.", field="images")
+    if len(images) > MAX_IMAGES:
+        raise BadRequest(f"A request can cover at most {MAX_IMAGES} images. List them in images.", field="images")
+    runner = services().runner
+    wanted, references = runner.parsed(targets, session.images() if targets else [])
+    about = {
+        "paths": [image["path"] for image in images],
+        "targets": wanted,
+        "references": {name: image["path"] for name, image in references.items()},
+    }
+    answers = runner.ask({**question, **about})["answers"]
     named = ({"uid": image["uid"], "name": image["name"]} for image in images)
-    return convert(
-        {"answers": [{**name, **answer} for name, answer in zip(named, answers, strict=True)]}, WhatIfAnswers
-    )
+    return {"answers": [{**name, **answer} for name, answer in zip(named, answers, strict=True)]}
 
 
 def other_image(session: Session, uid: int | str | None) -> str | None:

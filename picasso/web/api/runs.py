@@ -43,7 +43,8 @@ class RunRequest(Request):
         settings: its settings by name; omitted ones keep their defaults.
         images: the numbers of the images; default: all of the session.
         targets: what to explain: names or indices of classes, "a vs b", "person@120,80", "value:age", "box:0" or
-            "like:other.png"; default: the most important predictions of each image.
+            "like:other.png", with the name or number of another image of the session; default: the most important
+            predictions of each image.
         classes: another name for ``targets``.
         models: names of models to compare with, from the setting ``COMPARE``.
     """
@@ -180,6 +181,9 @@ class ResultDocument(Document):
         view_url: the image as the model sees it.
         arrays_url: all values, as a NumPy file.
         what_if_url: the page on which to hide parts of the image.
+        mask: for a segmentation, the name of the file with the classes of the pixels as transparent colours.
+        mask_url: this image, as PNG.
+        references: the other images that targets name, by these names.
     """
 
     visualization: str
@@ -202,6 +206,9 @@ class ResultDocument(Document):
     arrays_url: Address
     image_url: Address
     what_if_url: Address
+    mask: str | UnsetType = UNSET
+    mask_url: Address | UnsetType = UNSET
+    references: dict[str, Address] | UnsetType = UNSET
 
 
 class RunDocument(RunState):
@@ -249,6 +256,7 @@ def start_run(body: RunRequest) -> Started:
         session_images(session, body.images),
         targets=[*body.targets, *body.classes],
         models=body.models,
+        among=session.images(),
     )
     return Started(id=run.id, url=url_for("api_runs.show_run", run_id=run.id))
 

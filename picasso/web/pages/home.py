@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
 from picasso import __version__
@@ -17,21 +18,22 @@ from picasso.web.context import each, find_session, in_time, make_session, need_
 from picasso.web.pages.downloads import recipes_of
 from picasso.web.pages.files import sample_file
 from picasso.web.pages.reset import undoable
-from picasso.web.pages.run_view import MAX_IN_TOTAL, RunView, class_names, looks, render
+from picasso.web.pages.run_view import MAX_IN_TOTAL, RunView, class_names, looks, render, task
 from picasso.web.presentation import present
 
 blueprint = Blueprint("pages", __name__)
 
 # The form fields of a run that are not settings of its visualization.
-OWN_FIELDS = ("image", "class", "model", "visualization")
+OWN_FIELDS = ("image", "class", "target", "model", "visualization")
 
 
 @blueprint.app_context_processor
 def layout() -> dict[str, Any]:
-    """Provide the variables of the layout: the title and the model."""
+    """Provide the variables of the layout: the title, the model and its task."""
     return {
         "app_title": services().settings.APP_TITLE,
         "model": services().runner.model_status(),
+        "task": task(),
         "model_name": services().settings.model_name(),
         "version": __version__,
         "frame": "layout.html",
@@ -113,7 +115,14 @@ def move_image(uid: str) -> BaseResponse:
 def what_if(uid: str) -> str:
     """Show the page for hiding parts of an image."""
     session = need_session()
-    return render_template("what_if.html", image=session.image(uid), images=session.images(), fills=FILLS)
+    return render_template(
+        "what_if.html",
+        image=session.image(uid),
+        images=session.images(),
+        fills=FILLS,
+        choices=choices(list(class_names().values())),
+        chosen=chosen(request.args),
+    )
 
 
 @blueprint.get("/visualizations/<name>")
@@ -122,18 +131,18 @@ def settings(name: str) -> str:
     entry = services().registry.get(name)
     allowed = entry.require().ALLOWED_SETTINGS
     controls = allowed.controls()
-    chosen = {key: value for key, value in request.args.items() if key in controls}
+    given = {key: value for key, value in request.args.items() if key in controls}
     session = find_session()
     return render_template(
         "settings.html",
         entry=entry,
         unusable=services().runner.unusable(entry),
         controls=controls,
-        values=allowed.parse(chosen).as_dict(),
+        values=allowed.parse(given).as_dict(),
         images=session.images() if session else [],
-        class_choices=choices(list(class_names().values())),
+        choices=choices(list(class_names().values())),
         layers=services().runner.layers(),
-        classes=request.args.getlist("class"),
+        chosen=chosen(request.args),
         models=services().runner.models(),
         compared=request.args.getlist("model"),
     )
@@ -158,16 +167,26 @@ def start_runs() -> BaseResponse:
 
 
 def start(name: str, values: dict[str, Any]) -> Run:
-    """Queue a run with the images, classes and models in the form."""
+    """Queue a run with the images, targets and models in the form."""
     session, form = find_session(), request.form
     if session is None:
         raise BadRequest("There are no images to explain. Upload images or add samples.", field="images")
     session.check_room()
     images = session_images(session, form.getlist("image") or None)
-    classes = [one for one in form.getlist("class") if one.strip()]
     return services().runner.start(
-        session.runs_folder, name, values, images, targets=classes, models=form.getlist("model")
+        session.runs_folder,
+        name,
+        values,
+        images,
+        targets=chosen(form),
+        models=form.getlist("model"),
+        among=session.images(),
     )
+
+
+def chosen(fields: MultiDict[str, str]) -> list[str]:
+    """Return the targets in a form or an address; those that are classes have a field of their own."""
+    return [one.strip() for one in (*fields.getlist("class"), *fields.getlist("target")) if one.strip()]
 
 
 @blueprint.get("/runs")

@@ -18,8 +18,8 @@ from picasso.explanation.comparison import mean
 from picasso.explanation.registry import Entry
 from picasso.jobs.run import Run, Spec, State
 from picasso.storage.session import Session
-from picasso.targets import Wanted
-from picasso.targets.class_names import AGAINST
+from picasso.targets import OutputTask, Wanted
+from picasso.targets.class_names import AGAINST, choices
 from picasso.web.context import services
 from picasso.web.presentation import remaining
 
@@ -77,6 +77,12 @@ class RunView:
             return self.entry.description
 
     @property
+    def targets(self) -> list[str]:
+        """What the user asked about, as the form takes it."""
+        unique = ClassNames(enumerate(value for value, _ in choices(list(class_names().values()))))
+        return [written(unique, one) for one in self.spec.targets]
+
+    @property
     def settings(self) -> dict[str, str]:
         """The formatted settings by name."""
         controls = self.entry.require().ALLOWED_SETTINGS.controls()
@@ -94,6 +100,15 @@ def written(names: dict[int, str], wanted: Wanted) -> str:
     if isinstance(wanted, str):
         return wanted
     return names[wanted] if isinstance(wanted, int) else AGAINST.join(names[one] for one in wanted)
+
+
+def task() -> str:
+    """Return the task of the model, a value of :class:`~picasso.targets.OutputTask`; classification until it is known.
+
+    The templates in ``predictions/`` are named after it.
+    """
+    card = services().runner.model_status().get("card") or {}
+    return str(card.get("task", {}).get("task", OutputTask.CLASSIFICATION))
 
 
 def class_names() -> dict[int, str]:
