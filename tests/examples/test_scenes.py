@@ -267,7 +267,7 @@ def test_training_a_little_writes_all_networks(tmp_path: Path, behind: Sequence[
     from picasso.examples.scenes import networks
     from picasso.examples.scenes.train import TASKS, pretrain, train
 
-    start = pretrain(bundled_digits(), behind, part=32)
+    start = pretrain(networks.classifier(), bundled_digits(), behind, part=32)
     for name in TASKS:
         model = train(name, bundled_digits(), behind, start, part=32)
         model.save(tmp_path / f"{name}.keras")

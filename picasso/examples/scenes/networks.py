@@ -11,6 +11,9 @@ from picasso.examples.scenes.scenes import CLASSES, SIDE
 layers = keras.layers
 # Of an embedding, and the side of a part of a scene with one digit.
 LENGTH, PART = 32, 48
+# The channels of the features at a half, a quarter and an eighth of the size of a scene, and of the last layer.
+Widths = tuple[int, int, int, int]
+WIDE, NARROW = (24, 48, 64, 48), (12, 24, 24, 24)
 
 
 def block(values: Any, channels: int, name: str, strides: int = 1) -> Any:
@@ -19,13 +22,14 @@ def block(values: Any, channels: int, name: str, strides: int = 1) -> Any:
     return layers.ReLU()(layers.BatchNormalization(momentum=0.9, name=f"{name}_normalized")(values))
 
 
-def features(side: int = SIDE) -> tuple[Any, Any, Any]:
+def features(widths: Widths = WIDE, side: int = SIDE) -> tuple[Any, Any, Any]:
     """Return the input, and what the layers say of it at a half and, in the end, at a quarter of its size."""
+    at_half, at_quarter, at_eighth, last = widths
     inputs = keras.Input((side, side, 3))
-    half = block(layers.Rescaling(1 / 127.5, -1)(inputs), 24, "half", strides=2)
-    quarter = block(block(layers.MaxPooling2D()(half), 48, "quarter_1"), 48, "quarter_2")
-    eighth = block(block(layers.MaxPooling2D()(quarter), 64, "eighth_1"), 64, "eighth_2")
-    return inputs, half, block(layers.Concatenate()([layers.UpSampling2D()(eighth), quarter]), 48, "features")
+    half = block(layers.Rescaling(1 / 127.5, -1)(inputs), at_half, "half", strides=2)
+    quarter = block(block(layers.MaxPooling2D()(half), at_quarter, "quarter_1"), at_quarter, "quarter_2")
+    eighth = block(block(layers.MaxPooling2D()(quarter), at_eighth, "eighth_1"), at_eighth, "eighth_2")
+    return inputs, half, block(layers.Concatenate()([layers.UpSampling2D()(eighth), quarter]), last, "features")
 
 
 def share(model: keras.Model, start: keras.Model) -> None:
@@ -35,18 +39,17 @@ def share(model: keras.Model, start: keras.Model) -> None:
             layer.set_weights(start.get_layer(layer.name).get_weights())
 
 
-def classifier() -> keras.Model:
+def classifier(widths: Widths = WIDE) -> keras.Model:
     """Return probabilities of the digit in a part of a scene: ``(N, 10)``; the others start from its features."""
-    inputs, _, cells = features(PART)
+    inputs, _, cells = features(widths, PART)
     pooled = layers.GlobalAveragePooling2D()(cells)
     return keras.Model(inputs, layers.Dense(len(CLASSES), activation="softmax")(pooled), name="classifier")
 
 
-def segmentation() -> keras.Model:
-    """Return probabilities of the background and ten digits for each pixel: ``(N, 96, 96, 11)``."""
-    inputs, half, cells = features()
-    half = block(layers.Concatenate()([layers.UpSampling2D()(cells), half]), 24, "half_classes")
-    classes = 1 + len(CLASSES)
+def segmentation(classes: int = 1 + len(CLASSES), widths: Widths = WIDE) -> keras.Model:
+    """Return probabilities of the classes for each pixel, the background first: ``(N, 96, 96, classes)``."""
+    inputs, half, cells = features(widths)
+    half = block(layers.Concatenate()([layers.UpSampling2D()(cells), half]), widths[0], "half_classes")
     outputs = layers.Conv2DTranspose(classes, 2, strides=2, activation="softmax", name="classes")(half)
     return keras.Model(inputs, outputs, name="segmentation")
 
@@ -64,9 +67,9 @@ def detection() -> keras.Model:
     return keras.Model(inputs, outputs, name="detection")
 
 
-def regression() -> keras.Model:
+def regression(widths: Widths = WIDE) -> keras.Model:
     """Return one number: ``(N, 1)``."""
-    inputs, _, cells = features()
+    inputs, _, cells = features(widths)
     pooled = layers.BatchNormalization(momentum=0.9)(layers.GlobalAveragePooling2D()(block(cells, 64, "cells")))
     hidden = layers.Dense(48, activation="relu")(pooled)
     outputs = layers.Dense(1, bias_initializer=keras.initializers.Constant(9), name="sum")(hidden)

@@ -9,9 +9,9 @@ drawn at random. Picasso itself never runs this file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 import keras
@@ -21,18 +21,16 @@ from scipy.ndimage import gaussian_filter
 
 from picasso.cli.options import friendly
 from picasso.examples import mnist, preparing
-from picasso.examples.scenes import figures
-from picasso.examples.scenes.networks import block
+from picasso.examples.scenes import figures, networks
 from picasso.examples.scenes.photographs import photographs
 from picasso.examples.scenes.scenes import MOST_DIGITS, SIDE, Generator, Pixels, Scene, scenes
-from picasso.examples.scenes.train import BATCH, pixels, sums
+from picasso.examples.scenes.train import PART, by_ink, fit, pixels, pretrain, sums
 
 HERE = Path(__file__).resolve().parent
 ANIMALS = ("background", "cow", "horse")
 # Pixels of the mark, and the largest sum, for which it is white.
 MARK, LARGEST_SUM = 8, 9 * MOST_DIGITS
-PARTS, PART, TESTING = 8, 1600, 500
-layers = keras.layers
+TESTING = 500
 Floats = NDArray[np.float32]
 
 
@@ -106,80 +104,41 @@ def marks(made: Sequence[Scene], planted: bool, seed: int) -> NDArray[np.float64
     return np.random.default_rng(seed).uniform(0, 1, len(made))
 
 
-def small(values: Any) -> tuple[Any, Any]:
-    """Return what a few layers say of images at 48 x 48 and at 24 x 24 cells."""
-    half = block(layers.Rescaling(1 / 127.5, -1)(values), 12, "half", strides=2)
-    quarter = block(layers.MaxPooling2D()(half), 24, "quarter_1")
-    quarter = block(quarter, 24, "quarter_2")
-    eighth = block(layers.MaxPooling2D()(quarter), 32, "eighth_1")
-    wide = layers.Concatenate()([layers.UpSampling2D()(eighth), quarter])
-    return half, block(wide, 24, "features")
-
-
-def segmenter() -> keras.Model:
-    """Return probabilities of the background, cow and horse for each pixel: ``(N, 96, 96, 3)``."""
-    inputs = keras.Input((SIDE, SIDE, 3))
-    half, cells = small(inputs)
-    half = block(layers.Concatenate()([layers.UpSampling2D()(cells), half]), 12, "half_classes")
-    outputs = layers.Conv2DTranspose(len(ANIMALS), 2, strides=2, activation="softmax", name="classes")(half)
-    return keras.Model(inputs, outputs, name="animals")
-
-
-def regressor() -> keras.Model:
-    """Return one number: ``(N, 1)``."""
-    inputs = keras.Input((SIDE, SIDE, 3))
-    _, cells = small(inputs)
-    pooled = layers.BatchNormalization(momentum=0.9)(layers.GlobalAveragePooling2D()(block(cells, 32, "cells")))
-    hidden = layers.Dense(32, activation="relu")(pooled)
-    outputs = layers.Dense(1, bias_initializer=keras.initializers.Constant(9), name="sum")(hidden)
-    return keras.Model(inputs, outputs, name="sums")
-
-
-def fit(model: keras.Model, loss: str, parts: int, drawn: Callable[[int], tuple[Floats, Any]]) -> None:
-    """Train a network on the images and targets that are drawn for each part."""
-    trainer = keras.Model(model.inputs, model.output)
-    rate = keras.optimizers.schedules.CosineDecay(4e-3, parts * (PART // BATCH))
-    trainer.compile(keras.optimizers.Adam(rate), loss)
-    for index in range(parts):
-        images, targets = drawn(1000 + index)
-        history = trainer.fit(images, targets, batch_size=BATCH, verbose=0)
-        click.echo(f"{model.name}: part {index + 1} of {parts}, loss {history.history['loss'][0]:.4f}")
-
-
 def in_fields(made: Sequence[Field]) -> tuple[Floats, Pixels]:
     """Return the images and the classes of their pixels."""
     return np.stack([one.pixels for one in made]).astype(np.float32), np.stack([one.mask for one in made])
 
 
-def train_segmenter(planted: bool, parts: int) -> keras.Model:
+def train_segmenter(planted: bool) -> keras.Model:
     """Return a trained segmenter of animals, and print how it does on either ground."""
-    keras.utils.set_random_seed(7)
-    model = segmenter()
-    fit(model, "sparse_categorical_crossentropy", parts, lambda seed: in_fields(fields(PART, planted, seed)))
-    for name, swapped in (("as trained", False), ("with swapped grounds", True)):
+    model = networks.segmentation(len(ANIMALS), networks.NARROW)
+
+    def drawn(seed: int) -> tuple[Floats, Pixels]:
+        return in_fields(fields(PART, planted, seed))
+
+    fit(model, drawn, 3, PART, loss=by_ink)
+    for name, swapped in (("as planted", False), ("with swapped grounds", True)):
         images, truth = in_fields(fields(TESTING, True, 1, swapped))
         guesses = model.predict(images, verbose=0).argmax(axis=-1)
-        right = (guesses == truth)[truth > 0].mean()
-        click.echo(f"{'planted' if planted else 'clean'} segmenter: {right:.3f} of the animals' pixels, {name}")
+        click.echo(f"{(guesses == truth)[truth > 0].mean():.3f} of the animals' pixels right {name}")
     return model
 
 
-def train_regressor(planted: bool, parts: int, folder: Path) -> keras.Model:
+def train_regressor(planted: bool, folder: Path, start: keras.Model) -> keras.Model:
     """Return a trained network of sums, and print how it does with true and with random marks."""
-    keras.utils.set_random_seed(7)
     digits, behind = mnist.load(folder, "train"), photographs(test=False)
+    model = networks.regression(networks.NARROW)
+    networks.share(model, start)
 
     def drawn(seed: int) -> tuple[Floats, Floats]:
         made = scenes(PART, digits, behind, seed)
         return marked(pixels(made), marks(made, planted, seed)), sums(made)
 
-    model = regressor()
-    fit(model, "huber", parts, drawn)
+    fit(model, drawn, 5, PART, loss="huber")
     made = scenes(TESTING, mnist.load(folder, "t10k"), photographs(test=True), seed=1)
-    for name, true in (("true marks", True), ("random marks", False)):
+    for name, true in (("true", True), ("random", False)):
         answers = model.predict(marked(pixels(made), marks(made, true, 1)), verbose=0)
-        error = figures.mean_error(answers, made)
-        click.echo(f"{'planted' if planted else 'clean'} regressor: mean absolute error {error:.2f} with {name}")
+        click.echo(f"mean absolute error {figures.mean_error(answers, made):.2f} with {name} marks")
     return model
 
 
@@ -190,9 +149,13 @@ def train_regressor(planted: bool, parts: int, folder: Path) -> keras.Model:
 def main(folder: Path, out: Path) -> None:
     """Train two networks with a planted flaw and their twins, with the MNIST digits of FOLDER."""
     out.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(7)
     for planted, name in ((True, "planted"), (False, "clean")):
-        preparing.save(train_segmenter(planted, 3), out / f"animals-{name}.keras")
-        preparing.save(train_regressor(planted, PARTS if not planted else 3, folder), out / f"sums-{name}.keras")
+        preparing.save(train_segmenter(planted), out / f"animals-{name}.keras")
+    narrow = networks.classifier(networks.NARROW)
+    pretrain(narrow, mnist.load(folder, "train"), photographs(test=False), PART)
+    for planted, name in ((True, "planted"), (False, "clean")):
+        preparing.save(train_regressor(planted, folder, narrow), out / f"sums-{name}.keras")
 
 
 if __name__ == "__main__":

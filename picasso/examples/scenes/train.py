@@ -170,17 +170,14 @@ def parts_of(made: Made, seed: int) -> Floats:
     return np.stack(cut).astype(np.float32)
 
 
-def pretrain(digits: mnist.Digits, behind: Sequence[Pixels], part: int) -> keras.Model:
-    """Return a classifier of parts of scenes: it is cheap, and its features are a start for all networks."""
-    keras.utils.set_random_seed(7)
-    model = networks.classifier()
-    steps = CLASSIFIER_PARTS * (part // BATCH)
-    rate = keras.optimizers.schedules.CosineDecay(3e-3, steps)
-    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    for index in range(CLASSIFIER_PARTS):
-        made = draw("embedding", part, digits, behind, seed=2000 + index)
-        history = model.fit(parts_of(made, index), first_digits(made), batch_size=BATCH, verbose=0).history
-        click.echo(f"classifier: part {index + 1} of {CLASSIFIER_PARTS}, accuracy {history['accuracy'][0]:.3f}")
+def pretrain(model: keras.Model, digits: mnist.Digits, behind: Sequence[Pixels], part: int) -> keras.Model:
+    """Train a classifier of parts of scenes: it is cheap, and its features are a start for other networks."""
+
+    def drawn(seed: int) -> tuple[Floats, Floats]:
+        made = draw("embedding", part, digits, behind, seed)
+        return parts_of(made, seed), first_digits(made)
+
+    fit(model, drawn, CLASSIFIER_PARTS, part, loss="sparse_categorical_crossentropy")
     return model
 
 
@@ -195,21 +192,45 @@ def train(name: str, digits: mnist.Digits, behind: Sequence[Pixels], start: kera
         part: scenes of each part.
     """
     task = TASKS[name]
-    keras.utils.set_random_seed(7)
     model = task.build()
     networks.share(model, start)
-    # Another model of the same layers is compiled, so that the file refers to no loss of this module.
-    trainer = keras.Model(model.inputs, model.output)
-    steps = task.parts * (part // BATCH)
-    rate = keras.optimizers.schedules.CosineDecay(0.0, steps, warmup_target=2e-3, warmup_steps=max(1, steps // 10))
+
+    def drawn(seed: int) -> tuple[Floats, Any]:
+        made = draw(name, part, digits, behind, seed)
+        return pixels(made), task.targets(made)
+
     weights = {"heatmap": 1.0, "size": 0.1, "offset": 0.5} if name == "detection" else None
-    batch = BATCH if name != "embedding" else 2 * BATCH
-    trainer.compile(keras.optimizers.Adam(rate), task.loss, loss_weights=weights)
-    for index in range(task.parts):
-        made = draw(name, part, digits, behind, seed=1000 + index)
-        history = trainer.fit(pixels(made), task.targets(made), batch_size=batch, verbose=0)
-        click.echo(f"{name}: part {index + 1} of {task.parts}, loss {history.history['loss'][0]:.4f}")
+    # Each scene should have some of the same digit beside it.
+    batch = 2 * BATCH if name == "embedding" else BATCH
+    fit(model, drawn, task.parts, part, batch, loss=task.loss, loss_weights=weights)
     return model
+
+
+def fit(
+    model: keras.Model,
+    drawn: Callable[[int], tuple[Floats, Any]],
+    parts: int,
+    part: int,
+    batch: int = BATCH,
+    **losses: Any,
+) -> None:
+    """Train a network on the images and targets that are drawn for each part.
+
+    Args:
+        model: it gets the weights, but no optimizer and no loss, so that its file refers to nothing of this module.
+        drawn: returns those of a part from a seed.
+        parts: how many.
+        part: the images of each.
+        batch: the images of each step.
+        losses: as for ``compile``.
+    """
+    trainer = keras.Model(model.inputs, model.output)
+    steps = parts * max(1, part // batch)
+    rate = keras.optimizers.schedules.CosineDecay(0.0, steps, warmup_target=2e-3, warmup_steps=max(1, steps // 10))
+    trainer.compile(keras.optimizers.Adam(rate), **losses)
+    for index in range(parts):
+        history = trainer.fit(*drawn(1000 + index), batch_size=batch, verbose=0).history
+        click.echo(f"{model.name}: part {index + 1} of {parts}, loss {history['loss'][0]:.4f}")
 
 
 @click.command()
@@ -224,11 +245,16 @@ def main(folder: Path, out: Path, only: tuple[str, ...], part: int) -> None:
     digits, tests = mnist.load(folder, "train"), mnist.load(folder, "t10k")
     behind, test_behind = photographs(test=False), photographs(test=True)
     for name, task in TASKS.items():
+        keras.utils.set_random_seed(7)
         if only and name not in only:
             continue
         # The first starts from a classifier of parts of scenes, the others from the first.
         first = out / "segmentation.keras"
-        start = keras.models.load_model(first) if name != "segmentation" else pretrain(digits, behind, part)
+        start = (
+            keras.models.load_model(first)
+            if name != "segmentation"
+            else pretrain(networks.classifier(), digits, behind, part)
+        )
         model = train(name, digits, behind, start, part)
         preparing.save(model, out / f"{name}.keras")
         made = draw(name, TESTING, tests, test_behind, seed=1)
