@@ -1,5 +1,6 @@
 # make run          install Picasso into .venv and serve the bundled example at http://127.0.0.1:5000
 # make run EXAMPLE=keras-efficientnet-lite     serve another example of picasso/examples; its model is prepared first if necessary
+# make run EXAMPLE=scenes-segmentation         serve one of the settings files of an example that has several
 # make test         run the tests, except the slow ones
 # make test-all     run all tests
 # make coverage     run make test and measure coverage; fails below the minimum in pyproject.toml
@@ -18,7 +19,9 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 PYTHON ?= python3
 PORT ?= 5000
 EXAMPLE ?=
-CONFIG := $(if $(EXAMPLE),picasso/examples/$(EXAMPLE)/config.py,config.py)
+# The settings file of an example is FOLDER/config.py or, for an example named FOLDER-FILE, FOLDER/FILE.py.
+NAMED := $(if $(findstring -,$(EXAMPLE)),$(wildcard picasso/examples/$(subst -,/,$(EXAMPLE)).py))
+CONFIG := $(if $(EXAMPLE),$(or $(NAMED),picasso/examples/$(EXAMPLE)/config.py),config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
 .PHONY: install prepare run test test-all coverage test-floors lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-catalogue bench-peers bench-attributions release clean
