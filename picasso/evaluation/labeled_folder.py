@@ -6,21 +6,17 @@ import dataclasses
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from picasso.config import IMAGES
-from picasso.errors import BadRequest, ModelError, PicassoError
-from picasso.explanation.inputs import image_from
+from picasso.errors import BadRequest
+from picasso.evaluation.outputs import Progress, outputs_of
 from picasso.imaging import decode
 from picasso.models.base import Model
 from picasso.models.preprocessing import RANGES
 from picasso.targets.class_names import by_name
-
-Progress = Callable[[float], None]
 
 # The maximum number of characters of a path. It bounds the work, because each part of a path is looked up.
 MAX_PATH_LENGTH = 4_000
@@ -161,26 +157,42 @@ def find(model: Model, folder: Path) -> list[LabeledImage]:
     Raises:
         BadRequest: the folder is missing or contains no images, or a subfolder is not named after a class.
     """
+    named, by_folder = Classes([str(name) for name in model.class_names()]), images_by_folder(folder)
+    found = []
+    for subfolder, files in by_folder.items():
+        target = named.target(subfolder.name)
+        if target is None:
+            raise named.unknown(subfolder, [path.name for path in by_folder])
+        found += [LabeledImage(file, target) for file in files]
+    if not found:
+        raise without_images(folder)
+    return found
+
+
+def images_by_folder(folder: Path) -> dict[Path, list[Path]]:
+    """Return the images in each subfolder of ``folder`` and below, sorted.
+
+    Raises:
+        BadRequest: there is no such folder.
+    """
     if not folder.is_dir():
         raise BadRequest(f"There is no folder {folder}.", field="folder")
-    named = Classes([str(name) for name in model.class_names()])
-    found = []
     # Sorted by name as text, as in Keras.
     subfolders = sorted(
         (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")),
         key=lambda path: path.name,
     )
-    for subfolder in subfolders:
-        target = named.target(subfolder.name)
-        if target is None:
-            raise named.unknown(subfolder, [path.name for path in subfolders])
-        files = sorted(file for file in subfolder.rglob("*") if file.suffix.lower() in IMAGES)
-        found += [LabeledImage(file, target) for file in files]
-    if not found:
-        raise BadRequest(
-            f"There are no images in subfolders of {folder}; it takes one folder for each class.", field="folder"
-        )
-    return found
+    return {
+        subfolder: sorted(file for file in subfolder.rglob("*") if file.suffix.lower() in IMAGES)
+        for subfolder in subfolders
+    }
+
+
+def without_images(folder: Path) -> BadRequest:
+    """Return the error for a folder whose subfolders contain no images."""
+    return BadRequest(
+        f"There are no images in subfolders of {folder}; it takes one folder for each class.", field="folder"
+    )
 
 
 def measure(model: Model, images: Sequence[LabeledImage], progress: Progress = lambda fraction: None) -> Accuracy:
@@ -197,12 +209,10 @@ def measure(model: Model, images: Sequence[LabeledImage], progress: Progress = l
     answers: dict[int, list[int]] = {one.target: [] for one in sorted(images, key=lambda one: one.target)}
     unreadable: list[str] = []
     answered: list[tuple[int, int]] = []
-    for done, (target, answer) in enumerate(best_classes(model, images, unreadable), 1):
+    for index, output, _ in outputs_of(model, [one.file for one in images], unreadable, progress):
+        target, answer = images[index].target, int(output.argmax())
         answers[target].append(answer)
         answered.append((target, answer))
-        progress(done / len(images))
-    if not answered:
-        raise ModelError(f"None of the {len(images)} images can be read: {unreadable[0]}")
     return Accuracy(by_class(answers, model.class_names()), tuple(unreadable), tuple(answered))
 
 
@@ -220,24 +230,6 @@ def by_class(answers: Mapping[int, Sequence[int]], names: Sequence[str]) -> tupl
         mistaken_for = "" if mistake is None else str(names[mistake])
         rows.append(ClassAccuracy(str(names[target]), len(predicted), len(predicted) - wrong.total(), mistaken_for))
     return tuple(rows)
-
-
-def best_classes(model: Model, images: Sequence[LabeledImage], unreadable: list[str]) -> Iterator[tuple[int, int]]:
-    """Yield the class and predicted class of each image, as indices; add the errors of the others to ``unreadable``."""
-    for start in range(0, len(images), model.batch_size):
-        inputs, targets = [], []
-        for one in images[start : start + model.batch_size]:
-            try:
-                image = image_from(one.file, 0, model=model).image
-            except PicassoError as error:
-                unreadable.append(str(error))
-                continue
-            # Preprocessed here, so that only one image at a time is in memory at full size.
-            inputs.append(model.inputs_of([image])[0])
-            targets.append(one.target)
-        if inputs:
-            answers = model.predict(np.stack(inputs)).argmax(axis=1)
-            yield from zip(targets, answers.tolist(), strict=True)
 
 
 def by_values(model: Model, images: Sequence[LabeledImage]) -> dict[str, Accuracy]:

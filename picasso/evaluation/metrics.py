@@ -208,29 +208,32 @@ def r_squared(truth: NDArray[Any], predicted: NDArray[Any]) -> Floats:
 # ---- embeddings ---------------------------------------------------------------------------------------------------
 
 
-def retrieval_at_1(embeddings: NDArray[Any], classes: NDArray[Any]) -> float | None:
-    """Return the fraction of images whose most similar other image, by cosine, is of the same class.
+def retrieved(embeddings: NDArray[Any], classes: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return for which images the most similar other image, by cosine, is of the same class.
 
-    Images that are the only one of their class are found, but not counted; None if all are. Of equally similar images,
-    the first is taken.
+    Images that are the only one of their class are found, but not counted. Of equally similar images, the first is
+    taken.
 
     Args:
         embeddings: ``(N, D)``.
         classes: the class of each image, ``(N,)``.
+
+    Returns:
+        the indices of the images that count, ``(n,)``, and whether the most similar image of each is right, ``(n,)``.
     """
     vectors = np.asarray(embeddings, np.float64)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     _, inverse, counts = np.unique(classes, return_inverse=True, return_counts=True)
     asked = np.flatnonzero(counts[inverse] > 1)
-    right = 0
+    right = np.zeros(len(asked), np.bool_)
     rows = max(1, SIMILARITIES // max(1, len(vectors)))
     for start in range(0, len(asked), rows):
         some = asked[start : start + rows]
         similar = vectors[some] @ vectors.T
         similar[np.arange(len(some)), some] = -np.inf
-        right += int((inverse[similar.argmax(axis=1)] == inverse[some]).sum())
-    return right / len(asked) if len(asked) else None
+        right[start : start + rows] = inverse[similar.argmax(axis=1)] == inverse[some]
+    return asked, right
 
 
 # ---- several labels -----------------------------------------------------------------------------------------------

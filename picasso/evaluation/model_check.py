@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from picasso import remedies
 from picasso.errors import PicassoError
-from picasso.evaluation import class_order, labeled_folder
-from picasso.evaluation.labeled_folder import Accuracy, abridged
+from picasso.evaluation import measures
+from picasso.evaluation.labeled_folder import Accuracy
+from picasso.evaluation.measured import Measured, MeasuredClasses
+from picasso.evaluation.outputs import Progress
+from picasso.evaluation.understood import Understood, understood
 from picasso.explanation.inputs import NamedImage, as_seen, image_from
 from picasso.imaging import decode
 from picasso.models.arrays import Array
@@ -24,21 +26,34 @@ from picasso.targets import Classification, OutputTask, Prediction, phrase
 
 # The minimum number of images at which identical predictions for all of them are reported.
 MIN_IMAGES = 5
+# Outputs that differ by less than this share of the largest are equal.
+SAME = 1e-4
+# What is said of an image without detected objects.
+NOTHING = "nothing detected"
+# The maximum number of predictions of an image in a line.
+SHOWN = 5
 # The kinds of output whose probabilities need not sum to 1, if the user configured one of them.
 MULTI_LABEL = (OutputKind.SIGMOID, OutputKind.SIGMOID_LOGITS, OutputKind.TANH, OutputTask.MULTI_LABEL)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The most probable classes of one image.
+    """What the model predicts for one image.
 
     Attributes:
         image: the name of the image.
-        predictions: its most probable classes, best first.
+        predictions: its predictions, the most important first; none if nothing was detected.
     """
 
     image: str
     predictions: tuple[Prediction, ...]
+
+    @property
+    def text(self) -> str:
+        """The first predictions as text."""
+        shown = [phrase(one) for one in self.predictions[:SHOWN]]
+        more = [f"{len(self.predictions) - SHOWN} more"] if len(self.predictions) > SHOWN else []
+        return ", ".join([*shown, *more]) or NOTHING
 
 
 @dataclass(frozen=True)
@@ -47,23 +62,33 @@ class Report:
 
     Attributes:
         card: the description of the model.
-        class_names: the names of the classes, in the order of the output.
+        understood: what its output is taken for.
+        class_names: the names of the classes, labels or values, in the order of the output.
         layers: the layers with feature maps, first to last.
         answers: the predictions for some images.
-        accuracy: the accuracy on a labelled folder, if one was given.
+        measured: how well it does on a folder with truth, if one was given.
         warnings: possible problems to check.
         view: the first of the images as the model sees it, as a data URL of a PNG; "" without images.
-        label_order: the labels in the order of the outputs, if the folder suggests another order.
     """
 
     card: ModelInfo
+    understood: Understood
     class_names: tuple[str, ...]
     layers: tuple[Layer, ...]
     answers: tuple[Answer, ...]
-    accuracy: Accuracy | None
+    measured: Measured | None
     warnings: tuple[str, ...]
-    label_order: tuple[str, ...] = ()
     view: str = ""
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        """The accuracy of a classifier, if it was measured."""
+        return self.measured.accuracy if isinstance(self.measured, MeasuredClasses) else None
+
+    @property
+    def label_order(self) -> tuple[str, ...]:
+        """The labels in the order of the outputs, if the folder suggests another order."""
+        return self.measured.label_order if isinstance(self.measured, MeasuredClasses) else ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
@@ -80,6 +105,8 @@ class Report:
             "layers": [asdict(layer) for layer in self.layers],
             "answers": [asdict(answer) for answer in self.answers],
             "accuracy": accuracy,
+            "task": self.understood.as_dict(),
+            "measured": self.measured and self.measured.as_dict(),
             "warnings": list(self.warnings),
             "view": self.view,
         }
@@ -96,38 +123,30 @@ class Report:
             *([("sha256", self.card.fingerprint[:12])] if self.card.fingerprint else []),
             ("input", f"{height} x {width} pixels, {channels} channel{'s' if channels > 1 else ''}"),
             ("images", self.card.preprocessing),
-            ("classes", f"{self.card.classes}: {abridged(self.class_names)}"),
+            *self.understood.lines(),
             *([("output", self.card.output)] if self.card.output else []),
             ("logits", self.card.logits),
             ("can give", ", ".join(self.card.capabilities)),
             *([("can't give", ", ".join(lacking))] if lacking else []),
             ("layer", f"{default or 'none'} (of {len(self.layers)} with feature maps)"),
         ]
-        for answer in self.answers:
-            best = ", ".join(phrase(one) for one in answer.predictions)
-            lines.append(("answer", f"{answer.image}: {best}"))
-        if self.accuracy:
-            total = f"{self.accuracy.right} of {self.accuracy.images} images are answered right"
-            lines.append(("accuracy", f"{self.accuracy.fraction:.3f}: {total}"))
-            for share in self.accuracy.classes:
-                mistaken = f", mostly taken for {share.mistaken_for}" if share.mistaken_for else ""
-                lines.append(("class", f"{share.name}: {share.right} of {share.images}{mistaken}"))
-        return lines
+        lines += [("answer", f"{answer.image}: {answer.text}") for answer in self.answers]
+        return lines + (self.measured.lines() if self.measured else [])
 
 
 def check(
     model: Model,
     images: Iterable[NamedImage],
     folder: Path | None = None,
-    progress: labeled_folder.Progress = lambda fraction: None,
+    progress: Progress = lambda fraction: None,
     show: Callable[[str, Image.Image], None] = lambda name, view: None,
 ) -> Report:
-    """Describe a loaded model, predict some images, and measure the accuracy on a labelled folder.
+    """Describe a loaded model, predict some images, and measure how well it does on a folder with truth.
 
     Args:
         model: the model.
         images: some images.
-        folder: images in folders named after the classes.
+        folder: images with truth; see :func:`picasso.evaluation.measures.measure`.
         progress: called with the finished fraction of the folder, 0..1.
         show: called with the name of each image and the image as the model sees it.
 
@@ -154,14 +173,11 @@ def check(
         warnings += model.check_output(inputs)
         if isinstance(model.spec, Classification):
             warnings += output_warnings(outputs, names, model.output_kind or model.task)
-    accuracy, order = None, None
-    if folder:
-        found = labeled_folder.find(model, folder)
-        accuracy = labeled_folder.measure(model, found, progress)
-        order, doubtful = folder_warnings(model, found, accuracy)
-        warnings += [*accuracy.unreadable, *doubtful]
-    ordered = order.names if order else ()
-    return Report(card, names, tuple(model.layers()), answers, accuracy, tuple(warnings), ordered, first)
+        else:
+            warnings += constant_warnings(inputs, outputs)
+    measured = measures.measure(model, folder, progress) if folder else None
+    warnings += measured.all_warnings if measured else ()
+    return Report(card, understood(model), names, tuple(model.layers()), answers, measured, tuple(warnings), first)
 
 
 def output_warnings(probabilities: Array, names: Sequence[str], said: str = "") -> list[str]:
@@ -186,45 +202,13 @@ def output_warnings(probabilities: Array, names: Sequence[str], said: str = "") 
     return found
 
 
-def folder_warnings(
-    model: Model, images: Sequence[labeled_folder.LabeledImage], accuracy: Accuracy
-) -> tuple[class_order.Reordering | None, list[str]]:
-    """Return warnings from a labelled folder: labels in another order, a better value range, or accuracy near chance.
-
-    If either another order or another value range helps, the one with the higher accuracy is suggested. If neither
-    does alone, their combinations are tried.
-    """
-    names = [str(name) for name in model.class_names()]
-    near_chance = accuracy.near_chance(model.num_classes)
-    order = class_order.find(names, accuracy.answered)
-    tried = labeled_folder.by_values(model, images) if near_chance or not model.preprocessing.values else {}
-    better = labeled_folder.better_values(tried)
-    values = ""
-    if near_chance and not order and not better:
-        orders = {value: class_order.find(names, one.answered) for value, one in tried.items()}
-        fitting = {value: found for value, found in orders.items() if found}
-        if fitting:
-            values = max(fitting, key=lambda value: fitting[value].fraction)
-            order = fitting[values]
-    elif order and better and order.fraction > better[1]:
-        better = None
-    elif better:
-        order = None
-    found = []
-    if order:
-        condition = f"With values {values} ({remedies.setting('PREPROCESS', values)}): " if values else ""
-        found.append(condition + order.sentence())
-    elif near_chance:
-        found.append(
-            f"{accuracy.right} of {accuracy.images} right is what guessing among {model.num_classes} classes gives: "
-            "the order of the labels, the value range or the order of the channels may be wrong."
-        )
-    if better:
-        found.append(
-            f"With values {better[0]}, {better[1]:.0%} of the images tried are right, instead of {better[2]:.0%}: "
-            f"try {remedies.setting('PREPROCESS', better[0])}."
-        )
-    return order, found
+def constant_warnings(inputs: Array, outputs: Array) -> list[str]:
+    """Return a warning if the outputs ``(N, *shape)`` for different inputs ``(N, H, W, C)`` are all the same."""
+    if len(inputs) < MIN_IMAGES or not np.ptp(inputs, axis=0).any():
+        return []
+    if np.ptp(outputs, axis=0).max() > SAME * max(1e-6, float(np.abs(outputs).max())):
+        return []
+    return [f"The outputs for all {len(inputs)} images are equal: the value range of the input may be wrong."]
 
 
 def read(files: Mapping[str, Path], model: Model) -> tuple[list[NamedImage], list[str]]:

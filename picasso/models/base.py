@@ -167,6 +167,15 @@ class Model(Framework):
         """
         return self.preprocessing.view(image, self.input_shape)
 
+    def part(self, size: tuple[int, int]) -> tuple[float, float, float, float] | None:
+        """Return the rectangle (left, top, right, bottom) of an image of ``size`` (W, H) that the model sees.
+
+        None if it is not known, because :meth:`view` or :meth:`preprocess` is overridden.
+        """
+        if self._overrides("view") or self._overrides("preprocess"):
+            return None
+        return self.preprocessing.part(size, self.input_shape)
+
     def encode(self, views: Sequence[Image.Image]) -> Array:
         """Return the input ``(N, H, W, C)``, float32, of images as the model sees them, by :attr:`preprocessing`.
 

@@ -129,6 +129,26 @@ class Preprocessing:
             return fitted
         return self._resized(image, size)
 
+    def part(self, size: tuple[int, int], shape: Shape) -> Box:
+        """Return the rectangle of an image of ``size`` (W, H), in its pixels, that :meth:`view` shows.
+
+        With bars (``fit``), it is larger than the image.
+        """
+        (width, height), (high, wide, _) = size, shape
+        if self.resize == "crop" and not self.cropped:
+            return largest(size, (wide, high))
+        # The size to which the image is resized, and where the view begins in it.
+        full, left, top = (wide, high), 0, 0
+        if self.resize == "crop":
+            full = self._before_cropping(size, (wide, high))
+            left, top = round((full[0] - wide) / 2), round((full[1] - high) / 2)
+        elif self.resize == "fit":
+            smaller = min(wide / width, high / height)
+            full = max(1, round(width * smaller)), max(1, round(height * smaller))
+            left, top = -round((wide - full[0]) / 2), -round((high - full[1]) / 2)
+        across, down = width / full[0], height / full[1]
+        return left * across, top * down, (left + wide) * across, (top + high) * down
+
     def _cropped(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
         """Resize an image and crop its centre, as torchvision's Resize and CenterCrop do."""
         new = self._before_cropping(image.size, size)

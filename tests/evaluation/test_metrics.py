@@ -177,10 +177,12 @@ def test_retrieval(monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1) * [[1], [100], [1], [1], [0.1], [1]]
     classes = np.array([3, 3, 7, 7, 7, 9])
     # The image at 20 degrees is nearest to that at 5; the only one of class 9 is not counted.
-    assert metrics.retrieval_at_1(embeddings, classes) == pytest.approx(4 / 5)
-    monkeypatch.setattr(metrics, "SIMILARITIES", 1)
-    assert metrics.retrieval_at_1(embeddings, classes) == pytest.approx(4 / 5)
-    assert metrics.retrieval_at_1(embeddings[:2], np.array([0, 1])) is None
+    for most in (metrics.SIMILARITIES, 1):
+        monkeypatch.setattr(metrics, "SIMILARITIES", most)
+        asked, right = metrics.retrieved(embeddings, classes)
+        assert asked.tolist() == [0, 1, 2, 3, 4]
+        assert right.tolist() == [True, True, True, True, False]
+    assert metrics.retrieved(embeddings[:2], np.array([0, 1]))[0].size == 0
 
 
 # ---- several labels -----------------------------------------------------------------------------------------------

@@ -33,13 +33,15 @@ class Labels(LinearModel):
         return np.asarray(1 / (1 + np.exp(-self.batch_logits(inputs))), np.float32)
 
 
-def test_a_sound_model_in_ten_lines(linear: LinearModel) -> None:
+def test_a_sound_model(linear: LinearModel) -> None:
     report = model_check.check(linear, IMAGES)
     assert report.warnings == ()
     lines = dict(report.lines())
     assert list(lines) == [
-        "model", "format", "checkpoint", "input", "images", "classes", "logits", "can give", "layer", "answer",
+        "model", "format", "checkpoint", "input", "images", "task", "classes", "logits", "can give", "layer",
+        "answer",
     ]  # fmt: skip
+    assert lines["task"] == "classification (as the model's class says)"
     assert lines["classes"] == "7: ant, bee, cat <b>, dog, elk, fox, gnu"
     assert lines["input"] == "6 x 9 pixels, 3 channels"
     first = json.loads(json.dumps(report.as_dict()))["answers"][0]
