@@ -17,6 +17,7 @@ import click
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from picasso.cli.options import friendly
@@ -109,6 +110,15 @@ def in_fields(made: Sequence[Field]) -> tuple[Floats, Pixels]:
     return np.stack([one.pixels for one in made]).astype(np.float32), np.stack([one.mask for one in made])
 
 
+def write_samples(folder: Path) -> None:
+    """Write eight animals on either ground, with their masks."""
+    for place in ("images", "masks"):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+    for number, one in enumerate(fields(8, False, seed=3), 1):
+        Image.fromarray(one.pixels).save(folder / "images" / f"{number}.png", optimize=True)
+        Image.fromarray(one.mask).save(folder / "masks" / f"{number}.png", optimize=True)
+
+
 def train_segmenter(planted: bool) -> keras.Model:
     """Return a trained segmenter of animals, and print how it does on either ground."""
     model = networks.segmentation(len(ANIMALS), networks.NARROW)
@@ -149,6 +159,8 @@ def train_regressor(planted: bool, folder: Path, start: keras.Model) -> keras.Mo
 def main(folder: Path, out: Path) -> None:
     """Train two networks with a planted flaw and their twins, with the MNIST digits of FOLDER."""
     out.mkdir(parents=True, exist_ok=True)
+    write_samples(out / "animals")
+    (out / "animals.txt").write_text("\n".join(ANIMALS) + "\n", encoding="utf-8")
     keras.utils.set_random_seed(7)
     for planted, name in ((True, "planted"), (False, "clean")):
         preparing.save(train_segmenter(planted), out / f"animals-{name}.keras")

@@ -133,7 +133,7 @@ TASKS = {
         networks.detection,
         centres,
         {"heatmap": focal, "size": at_centres, "offset": at_centres},
-        4,
+        10,
         ("AP50", figures.average_precision),
     ),
     "regression": Task(networks.regression, sums, "huber", 5, ("mean absolute error", figures.mean_error)),
