@@ -52,7 +52,7 @@ LABELS = ""
 # Preprocessing of images, such as "-1..1 crop", or "module:function".
 PREPROCESS = ""
 
-# What the model was trained to do: "classification", "multi-label", "regression", "segmentation", "detection" or "embedding". "" detects it.
+# What the model was trained to do, such as "segmentation" or "regression". "" detects it.
 TASK = ""
 
 # Unit of the values of a regression, such as "years".

@@ -43,8 +43,8 @@ def many_boxes() -> str:
     """Measure the maps of many boxes of a detector and return a sentence."""
     one = elsewhere("boxes", json.dumps([5]))
     sentence = (
-        f"RISE maps of {boxes.BOXES} boxes of the bundled detector take {one['ratio']} times the CPU time of the map of "
-        f"one box ({one['baseline']:.1f} and {one['ours']:.1f} s, {boxes.MASKS} masks)."
+        f"RISE maps of {boxes.BOXES} boxes of the bundled detector take {one['ratio']} times the CPU time of the map "
+        f"of one box ({one['baseline']:.1f} and {one['ours']:.1f} s, {boxes.MASKS} masks)."
     )
     print(sentence, flush=True)
     return sentence

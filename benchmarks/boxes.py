@@ -22,7 +22,7 @@ def measure(rounds: int) -> dict[str, Any]:
     generator = np.random.default_rng(0)
     corners = [(int(x), int(y)) for x, y in generator.integers(0, (width - 32, height - 32), (BOXES, 2))]
     targets = [f"{index % model.num_classes}@{x},{y},{x + 28},{y + 32}" for index, (x, y) in enumerate(corners)]
-    image = Image.open(networks.EXAMPLES / "scenes" / "samples" / "scenes" / "00.png")
+    image = Image.open(networks.EXAMPLES / "scenes" / "samples" / "scenes" / "images" / "01.png")
 
     def maps(count: int) -> list[Any]:
         return list(explain(model, image, "RISE", targets=targets[:count], Masks=MASKS))

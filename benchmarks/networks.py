@@ -15,13 +15,16 @@ from picasso.models.base import Model
 from picasso.models.keras import KerasModel
 
 EXAMPLES = Path(mnist.__file__).parent
-TRAINED = {"MNIST example": "keras", "EfficientNet-Lite0": "keras-efficientnet-lite"}
+TRAINED = {"MNIST example": "keras", "EfficientNet-Lite0": "keras-efficientnet-lite"} | {
+    f"scenes {task}": f"scenes/{task}.py" for task in ("segmentation", "detection")
+}
 
 
 def network(name: str) -> KerasModel:
     """Return a trained example, or an architecture of ``keras.applications`` with weights that let changes through."""
     if name in TRAINED:
-        model = load_model(EXAMPLES / TRAINED[name] / "config.py")
+        example = EXAMPLES / TRAINED[name]
+        model = load_model(example if example.suffix else example / "config.py")
         assert isinstance(model, KerasModel)
         return model
     keras.utils.set_random_seed(0)

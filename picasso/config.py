@@ -84,11 +84,7 @@ class Settings:
     )
     LABELS: str = setting("", "File with the class names: .txt, .json, .yaml or .csv.")
     PREPROCESS: str = setting("", 'Preprocessing of images, such as "-1..1 crop", or "module:function".')
-    TASK: str = setting(
-        "",
-        'What the model was trained to do: "classification", "multi-label", "regression", "segmentation", '
-        '"detection" or "embedding". "" detects it.',
-    )
+    TASK: str = setting("", 'What the model was trained to do, such as "segmentation" or "regression". "" detects it.')
     UNIT: str = setting("", 'Unit of the values of a regression, such as "years".')
     OUTPUT: str = setting("", 'Kind of output of the model, such as "logits" or "sigmoid". "" detects it.')
     TRUST_MODEL: bool = setting(False, "Allow code in the model file (Lambda layers, file operations) to run.")

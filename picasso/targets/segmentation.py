@@ -20,6 +20,8 @@ from picasso.targets.predictions import Prediction
 
 # "person@120,80" is a pixel, "person@10,20,60,80" a rectangle; without a class, the one predicted there.
 PLACE = re.compile(r"(?P<name>.*)@(?P<numbers>\s*\d+(\.\d+)?(\s*,\s*\d+(\.\d+)?){1,3})\s*", re.DOTALL)
+# The usual name of what belongs to no class; it is explained after the classes.
+BACKGROUND = "background"
 # Regions that cover less of the predictions than this are not explained unless the user asks.
 SMALLEST = 0.001
 
@@ -127,6 +129,7 @@ class Segmentation(OutputSpec):
         """Return the predicted classes, each over all of its pixels; the smallest regions are left out."""
         regions = predictions
         large = [one for one in regions if one["share"] >= SMALLEST] or list(regions[:1])
+        large.sort(key=lambda one: one["name"].lower() == BACKGROUND)
         return tuple(self._everywhere(one["index"], context) for one in large[: context.top])
 
     def parse(self, wanted: Sequence[str | int], names: Sequence[str]) -> list[Wanted]:

@@ -1,4 +1,4 @@
-"""The five networks. They share all layers up to the features; each then has outputs of its own."""
+"""The five networks. All but the segmentation share the layers up to the features; each then has outputs of its own."""
 
 from __future__ import annotations
 
@@ -46,12 +46,29 @@ def classifier(widths: Widths = WIDE) -> keras.Model:
     return keras.Model(inputs, layers.Dense(len(CLASSES), activation="softmax")(pooled), name="classifier")
 
 
-def segmentation(classes: int = 1 + len(CLASSES), widths: Widths = WIDE) -> keras.Model:
-    """Return probabilities of the classes for each pixel, the background first: ``(N, 96, 96, classes)``."""
+def segmentation(classes: int = 1 + len(CLASSES), widths: Widths = (24, 96, 112, 96)) -> keras.Model:
+    """Return probabilities of the classes for each pixel, the background first: ``(N, 96, 96, classes)``.
+
+    Each pixel depends on about 40 x 40 pixels around it, the size of a digit, so that occlusion changes only a part of
+    the output.
+    """
+    at_half, first, second, third = widths
+    inputs = keras.Input((SIDE, SIDE, 3))
+    half = block(layers.Rescaling(1 / 127.5, -1)(inputs), at_half, "half", strides=2)
+    quarter = block(layers.MaxPooling2D()(half), first, "quarter_1")
+    quarter = block(block(quarter, second, "quarter_2"), third, "quarter_3")
+    coarse = layers.UpSampling2D()(layers.Conv2D(classes, 1, name="coarse_classes")(quarter))
+    mixed = layers.Conv2D(32, 1, activation="relu", name="mixed")(layers.Concatenate()([coarse, half]))
+    fine = layers.UpSampling2D(interpolation="bilinear")(layers.Conv2D(classes, 1, name="classes")(mixed))
+    return keras.Model(inputs, layers.Softmax(name="probabilities")(fine), name="segmentation")
+
+
+def unet(classes: int, widths: Widths) -> keras.Model:
+    """Return probabilities of the classes for each pixel from a large part of the scene: ``(N, 96, 96, classes)``."""
     inputs, half, cells = features(widths)
     half = block(layers.Concatenate()([layers.UpSampling2D()(cells), half]), widths[0], "half_classes")
     outputs = layers.Conv2DTranspose(classes, 2, strides=2, activation="softmax", name="classes")(half)
-    return keras.Model(inputs, outputs, name="segmentation")
+    return keras.Model(inputs, outputs, name="unet")
 
 
 def detection() -> keras.Model:

@@ -121,7 +121,7 @@ def write_samples(folder: Path) -> None:
 
 def train_segmenter(planted: bool) -> keras.Model:
     """Return a trained segmenter of animals, and print how it does on either ground."""
-    model = networks.segmentation(len(ANIMALS), networks.NARROW)
+    model = networks.unet(len(ANIMALS), networks.NARROW)
 
     def drawn(seed: int) -> tuple[Floats, Pixels]:
         return in_fields(fields(PART, planted, seed))

@@ -128,7 +128,7 @@ def contrastive(truth: Any, vectors: Any) -> Any:
 
 
 TASKS = {
-    "segmentation": Task(networks.segmentation, masks, by_ink, 7, ("mean IoU", figures.mean_iou)),
+    "segmentation": Task(networks.segmentation, masks, by_ink, 10, ("mean IoU", figures.mean_iou)),
     "detection": Task(
         networks.detection,
         centres,
@@ -181,19 +181,22 @@ def pretrain(model: keras.Model, digits: mnist.Digits, behind: Sequence[Pixels],
     return model
 
 
-def train(name: str, digits: mnist.Digits, behind: Sequence[Pixels], start: keras.Model, part: int) -> keras.Model:
+def train(
+    name: str, digits: mnist.Digits, behind: Sequence[Pixels], start: keras.Model | None, part: int
+) -> keras.Model:
     """Return a trained network, without optimizer and losses.
 
     Args:
         name: of the task.
         digits: the handwritten ones.
         behind: the photographs.
-        start: a trained network, from which the shared layers are taken.
+        start: a trained network, from which the shared layers are taken; None for a network that shares none.
         part: scenes of each part.
     """
     task = TASKS[name]
     model = task.build()
-    networks.share(model, start)
+    if start:
+        networks.share(model, start)
 
     def drawn(seed: int) -> tuple[Floats, Any]:
         made = draw(name, part, digits, behind, seed)
@@ -244,17 +247,13 @@ def main(folder: Path, out: Path, only: tuple[str, ...], part: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     digits, tests = mnist.load(folder, "train"), mnist.load(folder, "t10k")
     behind, test_behind = photographs(test=False), photographs(test=True)
+    start: keras.Model | None = None
     for name, task in TASKS.items():
         keras.utils.set_random_seed(7)
         if only and name not in only:
             continue
-        # The first starts from a classifier of parts of scenes, the others from the first.
-        first = out / "segmentation.keras"
-        start = (
-            keras.models.load_model(first)
-            if name != "segmentation"
-            else pretrain(networks.classifier(), digits, behind, part)
-        )
+        if start is None and name != "segmentation":
+            start = pretrain(networks.classifier(), digits, behind, part)
         model = train(name, digits, behind, start, part)
         preparing.save(model, out / f"{name}.keras")
         made = draw(name, TESTING, tests, test_behind, seed=1)

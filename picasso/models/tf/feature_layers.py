@@ -106,24 +106,45 @@ def consumers_of(operation: Any, among: Collection[Any]) -> set[Any]:
     return {one for tensor in operation.outputs for one in tensor.consumers() if one in among}
 
 
-def describe(inputs: Any, layers: Mapping[str, FeatureLayer], probe: Probe = lambda _: None) -> list[Layer]:
-    """Return the description of each layer; the last one is the default.
+def coarsest(layers: Mapping[str, FeatureLayer]) -> str | None:
+    """Return the default layer of a network whose output has positions: the last one of the coarsest wide layers.
+
+    Its last layers have as many positions as the output, so their values say little about other positions. Narrow
+    layers, with less than half of the most channels, are heads.
+    """
+    shapes = {name: layer.tensor.shape.as_list()[1:] for name, layer in layers.items()}
+    known = {name: shape for name, shape in shapes.items() if None not in shape}
+    if not known:
+        return next(reversed(list(layers)), None)
+    fewest = min(height * width for height, width, _ in known.values())
+    coarse = {name: shape[2] for name, shape in known.items() if shape[0] * shape[1] == fewest}
+    return [name for name, channels in coarse.items() if channels * 2 >= max(coarse.values())][-1]
+
+
+def describe(
+    inputs: Any,
+    layers: Mapping[str, FeatureLayer],
+    probe: Probe = lambda _: None,
+    choose: Callable[[Mapping[str, FeatureLayer]], str | None] = lambda layers: next(reversed(list(layers)), None),
+) -> list[Layer]:
+    """Return the description of each layer.
 
     Args:
         inputs: the input operation of the images.
         layers: the result of :func:`feature_layers`.
         probe: measures the position of a tensor's values in the image if it can't be derived from the graph.
+        choose: returns the name of the default layer; by default, it is the last one.
     """
     downstream = reach(inputs, up=False)
     tensors = {name: layer.tensor for name, layer in layers.items()}
     before = downstream & set(walk(*(tensor.op for tensor in tensors.values()), up=True))
     fields, found = receptive_fields(inputs, before, tensors), places(inputs, before, tensors, probe)
-    last = next(reversed(list(layers)), None)
+    default = choose(layers)
     return [
         Layer(
             name,
             tuple(layer.tensor.shape.as_list()[1:]),
-            name == last,
+            name == default,
             count_parameters(layer.operations, downstream),
             fields[name],
             found[name],

@@ -23,7 +23,7 @@ from picasso.models.outputs import Decision, OutputKind, Range, Training
 from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
 from picasso.models.tf import input_values, integer_inputs
 from picasso.models.tf.cutting import Cutter
-from picasso.models.tf.feature_layers import describe, feature_layers
+from picasso.models.tf.feature_layers import coarsest, describe, feature_layers
 from picasso.models.tf.guided import RECTIFIERS
 from picasso.models.tf.incremental.inlining import has_calls, inlined
 from picasso.models.tf.incremental.occlusion import Incremental
@@ -160,7 +160,8 @@ class Graph:
             self._finish()
         # Gradients are extracted on first use.
         self._predict = self._cut([self._input], [self._outputs, self._flat_scores])
-        self._described = [] if guided else describe(self._input.op, self._layers, self._try_place)
+        places = (coarsest,) if self._layout.is_map or self._detection else ()
+        self._described = [] if guided else describe(self._input.op, self._layers, self._try_place, *places)
 
     # ---- predictions and gradients ------------------------------------------------------------------------
 

@@ -37,15 +37,19 @@ class Executor:
         self._compiled = tf.function(self._compute, signature, autograph=False)
         self._neck = network.neck
         features = network.steps[self._neck - 1].output
-        self._head = tf.function(self._finish, [spec(network, features, many=True)], autograph=False)
+        # A network whose output is a map has no head.
+        of_head = [spec(network, features, many=True)]
+        self._head = None if network.ends_in_map else tf.function(self._finish, of_head, autograph=False)
 
     def finish(self, features: Array) -> Array:
         """Return the outputs ``(n, K)`` of the head for n windows, from the results of :meth:`__call__`."""
+        if self._head is None:
+            return features
         answer: Array = self._head(tf.constant(features)).numpy()
         return answer
 
     def __call__(self, image: Any, fill: Any, clean: Sequence[Any], tables: Sequence[Sequence[Table]]) -> Array:
-        """Return the input of the network's head for the windows of a chunk.
+        """Return the input of the network's head, or the rectangles of its output map, for the windows of a chunk.
 
         Args:
             image: the clean input ``(H, W, C)``.
@@ -146,9 +150,11 @@ class StepComputation:
             return values
         rows, columns = next(self._tables), next(self._tables)
         (count, high, tall), (_, wide, broad) = (tf.unstack(tf.shape(table)) for table in (rows, columns))
-        parts = tf.reshape(values, [count, high, tall, wide, broad, step.shape[-1]])
-        kind = values.dtype
-        return tf.einsum("phtwuc,pht,pwu->phwc", parts, tf.cast(rows, kind), tf.cast(columns, kind))
+        channels, kind = step.shape[-1], values.dtype
+        parts = tf.reshape(values, [count, high, tall, wide * broad, channels])
+        summed = tf.reduce_sum(parts * tf.cast(rows, kind)[:, :, :, None, None], 2)
+        parts = tf.reshape(summed, [count, high, wide, broad, channels])
+        return tf.reduce_sum(parts * tf.cast(columns, kind)[:, None, :, :, None], 3)
 
     def _tiles(self, step: Step, tile: int) -> Any:
         """Return a 3 x 3 convolution by Winograd's algorithm; the tables gather its tiles."""
@@ -195,8 +201,9 @@ class CleanMaps:
 
 
 def clean_names(network: Network) -> list[str]:
-    """Return the names of the tensors whose clean maps are needed by any step, sorted."""
-    return sorted({name for step in network.steps for name in step.inputs if needs_clean(network, step, name)})
+    """Return the names of the tensors whose clean maps are needed, by any step or as the output, sorted."""
+    needed = {name for step in network.steps for name in step.inputs if needs_clean(network, step, name)}
+    return sorted(needed | ({network.target} if network.ends_in_map else set()))
 
 
 def spec(network: Network, name: str, *, many: bool = False) -> Any:

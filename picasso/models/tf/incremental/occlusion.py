@@ -12,7 +12,7 @@ from picasso.models.arrays import Array
 from picasso.models.occlusion import Box, Part
 from picasso.models.tf.incremental.costs import Costs
 from picasso.models.tf.incremental.execution import CleanMaps, Executor, clean_names
-from picasso.models.tf.incremental.plan import Plan, Planner
+from picasso.models.tf.incremental.plan import Chunk, Plan, Planner
 from picasso.models.tf.incremental.reading import Evaluate, read
 from picasso.models.tf.incremental.tables import Table, Tables
 from picasso.models.tf.runtime import tf
@@ -70,7 +70,11 @@ class Incremental:
             tables = Tables(self._network, chunk, windows[chunk.members]).all
             executor = self._compiled(tables)
             clean = clean or self._clean(view)
-            waiting.append((chunk.members, executor(view, paint, clean, tables)))
+            features = executor(view, paint, clean, tables)
+            if self._network.ends_in_map:
+                yield chunk.members, self._placed(chunk, features, clean)
+                continue
+            waiting.append((chunk.members, features))
             enough = sum(len(members) for members, _ in waiting) >= HEAD
             enough |= sum(features.nbytes for _, features in waiting) >= WAITING
             if number <= first or number == len(chunks) or enough:
@@ -79,6 +83,17 @@ class Incremental:
                 yield members, executor.finish(features)
             else:
                 yield np.zeros(0, np.int64), np.zeros((0, self._classes), np.float32)
+
+    def _placed(self, chunk: Chunk, rectangles: Array, clean: Sequence[Any]) -> Array:
+        """Return the output maps of a chunk, flattened, ``(P, H * W * C)``: the clean one with each rectangle in it."""
+        target, network = self._network.target, self._network
+        whole = clean[clean_names(network).index(target)].numpy()
+        maps = np.repeat(whole[None], len(rectangles), axis=0)
+        tops, height = chunk.rows[network.places[target]]
+        lefts, width = chunk.columns[network.places[target]]
+        for own, rectangle, top, left in zip(maps, rectangles, tops, lefts, strict=True):
+            own[top : top + height, left : left + width] = rectangle
+        return maps.reshape(len(maps), -1)
 
     def _compiled(self, tables: Sequence[Sequence[Table]]) -> Executor:
         """Return the compiled computation of chunks; the types of the tables determine its signature."""

@@ -65,6 +65,9 @@ def read(source: Any, target: Any, evaluate: Evaluate) -> Network:
         if operation.type not in TRANSPARENT:
             reader.add(operation)
     name = reader.name(target)
+    # The flattened copy of a map is the map: it is flattened after its rectangles have been put in their places.
+    if target.op.type == "Reshape" and is_map(target.op.inputs[0]):
+        name = reader.name(target.op.inputs[0])
     return Network(reader.finish(name), source.name, name, reader.shapes, reader.types)
 
 

@@ -127,6 +127,11 @@ class Network:
             self.places[step.output] = str(inputs[0]) if stays else step.output
 
     @property
+    def ends_in_map(self) -> bool:
+        """Whether the output is stored as rectangles: it is a map, and only a part of it changes."""
+        return self.target in self.places
+
+    @property
     def neck(self) -> int:
         """The number of steps before the head. Only one tensor, a vector per window, connects the two parts."""
         index = {step.output: index for index, step in enumerate(self.steps)}
