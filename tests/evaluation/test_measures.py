@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.errors import BadRequest, ModelError
-from picasso.evaluation import measures, model_check
+from picasso.evaluation import measures, metrics, model_check
 from picasso.evaluation.measured import Measured
+from picasso.evaluation.measures import detection
+from picasso.evaluation.metrics import TrueBoxes
 from picasso.explanation.inputs import NamedImage
 from picasso.models.arrays import Array
 from picasso.models.preprocessing import Preprocessing
+from picasso.targets.boxes import Detection as Found
 from picasso.targets.boxes import suppressed
 from picasso.targets.decoders import FLOOR
 from tests.conftest import noise_image
@@ -193,14 +196,19 @@ def test_boxes_as_detected_in_another_order_and_elsewhere(tmp_path: Path) -> Non
     assert 0.5 < ap <= ap50 + 1e-9
     assert {row.name for row in measured.rows} == set(names)
     assert measured.warnings == ()
-    # Dogs are hardly detected any more, and the cats of the truth are called dogs.
-    model.dense[:, 1] = -9
-    coco(tmp_path, [[(box, 1) for box, index in some if index == 0] for some in inside], names)
-    (warning,) = measure(model, tmp_path).warnings
-    assert "the labels may be in another order than the model's outputs" in warning
     coco(tmp_path, [[((0, 0, 0.5, 0.5), index) for _, index in some[:1]] for some in inside], names)
     (warning,) = measure(model, tmp_path).warnings
     assert warning.startswith("Hardly any object is detected (AP50 0.000). The decoder, the value range")
+
+
+def test_right_boxes_of_wrong_classes_are_told() -> None:
+    box = (1.0, 1.0, 5.0, 6.0)
+    truth = TrueBoxes(np.array([box]), np.array([0]), np.array([False]))
+    for index, said in ((0, []), (1, ["the labels may be in another order than the model's outputs"])):
+        found = [[Found(box, index, 0.9, 0)]]
+        half = metrics.mean(metrics.average_precisions([truth], found, 2)[:, 0])
+        warnings = detection.warnings_of(loaded("detection"), [truth], found, half)
+        assert [one.split("AP50 of 1.000: ")[1].rstrip(".") for one in warnings] == said
 
 
 def test_boxes_are_compared_where_the_model_sees_them(tmp_path: Path) -> None:
