@@ -35,7 +35,8 @@ NAMES = {
 
 
 def sigmoid(values: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-values)), np.float32)
+    # Written so that no exponential overflows.
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * values)), np.float32)
 
 
 class TaskModel(Model):

@@ -19,6 +19,7 @@ from picasso.imaging import decode
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability
+from picasso.targets import Classification
 
 # Probabilities are clipped to this distance from 0 and 1 before logits are computed.
 NEAREST = 1e-6
@@ -65,6 +66,19 @@ class Folder:
     left_out: str = ""
 
 
+def require_classifier(model: Model) -> None:
+    """Raise a BadRequest if a model predicts something other than classes or labels."""
+    if why := unsuitable(model):
+        raise BadRequest(why)
+
+
+def unsuitable(model: Model) -> str:
+    """Return why a model can't be audited, because it predicts something other than classes or labels, or ""."""
+    if isinstance(model.spec, Classification):
+        return ""
+    return f"An audit compares classes, so it needs a classifier; this model does {model.spec.task}."
+
+
 def read(
     model: Model,
     images: Sequence[LabeledImage],
@@ -83,9 +97,10 @@ def read(
         called: returns the display name of a file name.
 
     Raises:
-        BadRequest: fewer than two classes have enough readable images, there are too many classes, or the input of
-            the model is too small.
+        BadRequest: the model is no classifier, fewer than two classes have enough readable images, there are too many
+            classes, or the input of the model is too small.
     """
+    require_classifier(model)
     if model.opens_images():
         raise BadRequest("An audit changes images of one or three channels, but this model opens its images itself.")
     height, width, _ = model.input_shape

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from picasso.audit.audit import Audit, plan, run, silently
 from picasso.audit.catalogue import checked
-from picasso.audit.dataset import read
+from picasso.audit.dataset import read, require_classifier
 from picasso.audit.interventions import INTERVENTIONS, Intervention
 from picasso.audit.reporting import report
 from picasso.audit.selection import PAIRS
@@ -41,8 +41,8 @@ def audit_model(
         progress: called with the completed fraction.
 
     Raises:
-        BadRequest: the folder does not exist, fewer than two classes have enough images, or an intervention has an
-            unknown kind.
+        BadRequest: the model is no classifier, the folder does not exist, fewer than two classes have enough images, or
+            an intervention has an unknown kind.
 
     Examples:
         >>> import tempfile
@@ -66,6 +66,7 @@ def audit_model(
         'The model appears to rely on brightness rather than on the object.'
     """
     tried = checked(interventions)
+    require_classifier(model)
     images = read(model, labeled_folder.find(model, Path(folder)), silently)
     context, keep = TrialContext(model, images, seed, tried), None
     if out is not None:

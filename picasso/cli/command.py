@@ -90,11 +90,11 @@ def explain(
     Exits with status 2 if an image could not be read; the other images are still explained.
     """
     from picasso import models
+    from picasso.evaluation.model_check import Answer
     from picasso.explanation import comparison
     from picasso.explanation.inputs import expand
     from picasso.explanation.registry import Registry
     from picasso.imaging import decode
-    from picasso.targets import phrase
 
     chosen = parse_pairs(pairs, "--set", "Window=0.1")
     # Check all arguments before the model is loaded, which takes seconds.
@@ -125,7 +125,7 @@ def explain(
                 called = decode.without_ending(result.image).replace("/", "-")
                 folder = free_folder(out, f"{called}-{name}")
                 result.save(folder)
-                click.echo(f"{result.image}: {phrase(result.predictions[0])} -> {folder}")
+                click.echo(f"{result.image}: {Answer(result.image, result.predictions[:1]).text} -> {folder}")
                 notes |= dict.fromkeys((*result.model.notes, *result.notes))
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
@@ -162,7 +162,7 @@ def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
 
 @main.command()
 @click.argument("images", nargs=-1, type=Path)
-@click.option("--folder", type=Path, help="Folder with one subfolder of images per class; measures the accuracy.")
+@click.option("--folder", type=Path, help="Folder of images with truth; measures how well the model does.")
 @click.option("--out", type=Path, help="Folder to write each image to as the model sees it, as PNG.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @configured
@@ -229,7 +229,7 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     from picasso import models
     from picasso.audit import audit
     from picasso.audit.catalogue import catalogue
-    from picasso.audit.dataset import read
+    from picasso.audit.dataset import read, require_classifier
     from picasso.audit.reporting import report
     from picasso.audit.trial import TrialContext
     from picasso.evaluation import labeled_folder
@@ -237,6 +237,7 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     seconds, interventions = parse_time(budget), catalogue(settings.intervention_files())
     with loading_in_time():
         model = models.load_configured(settings)
+    require_classifier(model)
     with progress_bar("reading") as progress:
         images = read(model, labeled_folder.find(model, folder), progress)
     if images.left_out:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from picasso import config, fileio
+from picasso.audit import dataset
 from picasso.config import Settings
 from picasso.errors import (
     BadRequest,
@@ -234,8 +235,8 @@ def initialize(configured: dict[str, Any]) -> dict[str, Any]:
         settings = settings_of(configured)
         # This finds invalid plugins now rather than in the first run or audit.
         visualizations(key)
-        no_audits = ""
-        if own := tuple(settings.intervention_files()):
+        no_audits = dataset.unsuitable(model)
+        if not no_audits and (own := tuple(settings.intervention_files())):
             from picasso.jobs import auditor
 
             no_audits = "" if auditor.catalogued(own) else auditor.UNUSABLE

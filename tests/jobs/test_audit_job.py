@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 
 from picasso import config, fileio
+from picasso.audit.dataset import read
 from picasso.audit.reporting import report
+from picasso.audit.start import audit_model
 from picasso.errors import BadRequest, Busy, ConfigurationError, NotFound, StorageFull, WorkerCrashed, WorkerDied
 from picasso.explanation.registry import Registry
 from picasso.jobs import audit_job, auditor, worker
@@ -28,6 +30,7 @@ from picasso.jobs.job_queue import JobQueue
 from picasso.storage.quota import Quotas
 from picasso.storage.session import Session
 from picasso.storage.store import Storage
+from tests import task_models
 from tests.conftest import fake_settings, noise_image, png
 from tests.fakes import LinearModel
 from tests.web.test_audits import noise_images
@@ -334,3 +337,19 @@ def test_files_of_interventions_are_executed_once(
     worker.run_audit(str(audit.folder))
     assert audit.error() == ({"code": "configuration", "message": said} if said else None)
     assert runs.read_text() == "x"
+
+
+def test_a_model_without_classes_is_not_audited(tmp_path: Path) -> None:
+    said = "An audit compares classes, so it needs a classifier; this model does segmentation."
+    settings = {
+        "MODEL_CLS_PATH": str(Path(task_models.__file__)),
+        "MODEL_CLS_NAME": "TaskModel",
+        "MODEL_LOAD_ARGS": {"task": "segmentation"},
+    }
+    status = worker.initialize(worker.reference(config.build({}, None, settings)))
+    assert (status["state"], status["no_audits"]) == ("ready", said)
+    for call in (audit_model, lambda model, folder: read(model, [], lambda fraction: None)):
+        with pytest.raises(BadRequest, match=said):
+            call(task_models.loaded("segmentation"), tmp_path / "none")
+    with pytest.raises(BadRequest, match="There is no folder"):
+        audit_model(task_models.loaded("multi-label"), tmp_path / "none")

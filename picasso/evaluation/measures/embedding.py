@@ -76,8 +76,8 @@ def warnings_of(vectors: NDArray[Any], classes: NDArray[np.int64], asked: NDArra
     if len(np.unique(classes)) < 2:
         return ["All images are of one class, so the most similar one always is too. Add images of other classes."]
     first = vectors[0] / (np.linalg.norm(vectors[0]) or 1.0)
-    cosines = vectors @ first / np.maximum(np.linalg.norm(vectors, axis=1), 1e-30)
-    if (cosines > SAME).all():
+    lengths = np.linalg.norm(vectors, axis=1)
+    if (vectors @ first >= SAME * lengths).all():
         return [f"The embeddings of all {len(vectors)} images have the same direction: the value range may be wrong."]
     sizes = np.bincount(classes)
     chance = float((sizes[classes[asked]] - 1).mean() / (len(classes) - 1))
