@@ -36,6 +36,7 @@ __all__ = [
     "as_prediction",
     "as_target",
     "boxes",
+    "changes",
     "class_names",
     "decoders",
     "phrase",
