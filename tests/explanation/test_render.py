@@ -120,3 +120,40 @@ def test_a_constant_that_is_not_zero_keeps_its_colour() -> None:
     panel = Panel("x", np.full((2, 2), 0.7, np.float32), signed=True)
     assert panel.flat
     np.testing.assert_allclose(render.paint(panel)[0, 0], colour("RdBu_r", 1.0), atol=1)
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour, 0..1, as in WCAG 2."""
+    channels = np.array(list(bytes.fromhex(colour[1:]))) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_classes_have_different_colours_until_they_repeat() -> None:
+    colours = [render.class_colour(index) for index in range(22)]
+    assert len(set(colours)) == 22
+    assert colours[:8] == list(render.QUALITATIVE)
+    assert render.class_colour(22) == colours[0]
+    for pure, darker, paler in zip(colours[1:8], colours[8:15], colours[15:], strict=True):
+        assert luminance(darker) < luminance(pure) < luminance(paler)
+
+
+def test_a_mask_is_drawn_over_the_enlarged_view() -> None:
+    mask = np.array([[0, 1, 2]] * 2, np.uint16)
+    drawn = render.draw_mask(mask, (9, 6))
+    assert (drawn.size, drawn.mode) == ((9, 6), "P")
+    pixels = np.asarray(drawn.convert("RGBA"))
+    assert [f"#{bytes(pixels[0, column, :3]).hex()}" for column in (0, 2, 3, 8)] == [
+        render.class_colour(index) for index in (0, 0, 1, 2)
+    ]
+    assert set(pixels[..., 3].ravel()) == {round(255 * render.MASK_OPACITY)}
+    whole = np.asarray(render.masked(VIEW, mask))
+    assert whole.shape == (np.asarray(render.enlarge(VIEW)).shape[0], np.asarray(render.enlarge(VIEW)).shape[1], 3)
+    # On black, the colours are darkened to their opacity.
+    np.testing.assert_allclose(whole[0, -1], render.MASK_OPACITY * pixels[0, 8, :3], atol=1)
+
+
+def test_classes_beyond_the_colours_are_drawn() -> None:
+    drawn = render.draw_mask(np.array([[1, 22, 23, 1000]], np.uint16), (4, 1)).convert("RGBA")
+    colours = [f"#{bytes(colour[:3]).hex()}" for colour in np.asarray(drawn)[0]]
+    assert colours == [render.class_colour(index) for index in (1, 0, 1, 1000)]

@@ -11,8 +11,16 @@ import pytest
 from PIL import Image
 
 from picasso import Result, explain
+from picasso.models.base import Model
 from tests.conftest import noise_image
-from tests.fakes import LinearModel
+from tests.fakes import (
+    DetectorModel,
+    EmbeddingModel,
+    LinearModel,
+    MultiLabelModel,
+    RegressorModel,
+    SegmenterModel,
+)
 
 
 @pytest.fixture
@@ -79,3 +87,32 @@ def test_notebooks_draw_results_and_escape_names(result: Result) -> None:
     assert html.count("<img") == 1 + len(result.panels)
     assert "cat &lt;b&gt;" in html
     assert "cat <b>" not in html
+
+
+@pytest.mark.parametrize(
+    ("cls", "expected"),
+    [
+        (SegmenterModel, {"mask": ("uint16", (6, 9))}),
+        (RegressorModel, {"values": ("float32", (2,))}),
+        (EmbeddingModel, {"embedding": ("float32", (7,))}),
+        (
+            DetectorModel,
+            {"boxes": ("float32", (2, 4)), "scores": ("float32", (2,)), "classes": ("int64", (2,))},
+        ),
+        (MultiLabelModel, {}),
+    ],
+)
+def test_the_output_is_kept_as_arrays(
+    cls: type[Model], expected: dict[str, tuple[str, tuple[int, ...]]], tmp_path: Path
+) -> None:
+    model = cls()
+    model.load()
+    (result,) = explain(model, noise_image(), "ClassProbabilities")
+    result.save(tmp_path / "out")
+    again = Result.load(tmp_path / "out")
+    assert {key: (str(array.dtype), array.shape) for key, array in again.output.items()} == expected
+    for key, array in again.output.items():
+        np.testing.assert_array_equal(array, result.output[key])
+    assert again.as_dict() == result.as_dict()
+    assert ("mask" in result.as_dict()) == (tmp_path / "out" / "mask.png").exists() == ("mask" in expected)
+    assert result._repr_html_().count("<img") == 1 + ("mask" in expected)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from picasso import config, fileio
-from picasso.errors import NotFound, RunError
+from picasso.errors import BadRequest, NotFound, RunError
+from picasso.explanation.inputs import NamedImage
 from picasso.explanation.result import Result
 from picasso.imaging import decode
 from picasso.jobs import worker
-from picasso.jobs.run import Run, Spec, StoredImage
+from picasso.jobs.run import Run, Spec, StoredImage, images_by_name
+from picasso.models.base import Model
 from picasso.web.presentation import remaining
 from tests.conftest import PLUGINS, fake_settings, noise_image
 
@@ -275,3 +278,40 @@ def test_a_run_that_finds_the_disk_full_says_so(tmp_path: Path, monkeypatch: pyt
         "code": "storage_full",
         "message": "The server's disk is full. Delete runs that you do not need, then try again.",
     }
+
+
+def test_images_are_found_by_name_and_by_number() -> None:
+    names = ["a.png", "b.png", "b.png", "1"]
+    images = [StoredImage(uid=uid, name=name, filename=name, path=f"/{uid}") for uid, name in enumerate(names)]
+    # A name takes precedence over a number.
+    found = images_by_name(["a.png", "2", "1"], images)
+    assert {name: image["uid"] for name, image in found.items()} == {"a.png": 0, "2": 2, "1": 3}
+    with pytest.raises(BadRequest, match=r"2 images are called b\.png: 1, 2\. Specify the number"):
+        images_by_name(["b.png"], images)
+    with pytest.raises(BadRequest, match=r"There is no image '9' in this session\."):
+        images_by_name(["9"], images)
+
+
+def test_other_images_are_read_once_for_all_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path, "SaliencyMaps")
+    spec = run.spec()
+    overrides = {**spec.configuration["overrides"], "MODEL_CLS_NAME": "EmbeddingModel"}
+    configured = {**spec.configuration, "overrides": overrides}
+    asked = replace(
+        spec, configuration=configured, targets=["like:p1"], references={"p1": spec.images[1]}, shard_size=3
+    )
+    run = Run.create(tmp_path, asked)
+    read: list[str] = []
+    load = worker.load_image
+
+    def count(image: StoredImage, model: Model) -> NamedImage:
+        read.append(image["name"])
+        return load(image, model)
+
+    monkeypatch.setattr(worker, "load_image", count)
+    worker.run_shard(str(run.folder), 0)
+    assert run.state()["state"] == "finished", run.state()
+    values = [result["panels"][0]["value"] for result in run.results()]
+    assert values[1] == pytest.approx(1, abs=1e-6)
+    assert abs(values[0]) < 1
+    assert sorted(read) == ["p0", "p1", "p1", "p2"]

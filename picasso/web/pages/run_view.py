@@ -203,7 +203,7 @@ def named(label: str, group: str) -> str:
 
 
 def agreement(sources: Sequence[Source]) -> float | None:
-    """Return the mean rank correlation of the runs' maps of the same class and quantity, or None if there are none.
+    """Return the mean rank correlation of the runs' maps of the same target and quantity, or None if there are none.
 
     Maps of different quantities are not compared: where a pixel matters, one may be high and the other low.
     """
@@ -217,11 +217,17 @@ def agreement(sources: Sequence[Source]) -> float | None:
     return mean(found)
 
 
-def maps(document: dict[str, Any]) -> dict[tuple[int, str], tuple[str, float]]:
-    """Return the array and the noise of each map of a result by class and quantity; of several models, the first."""
-    found = [panel for panel in document["panels"] if panel["kind"] == "map" and panel["class_index"] is not None]
+def maps(document: dict[str, Any]) -> dict[tuple[str, str], tuple[str, float]]:
+    """Return the array and the noise of each map of a result by target and quantity; of several models, the first."""
+    found = [panel for panel in document["panels"] if panel["kind"] == "map" and target_of(panel)]
     first = [panel for panel in found if panel["group"] == found[0]["group"]]
-    return {(panel["class_index"], panel["quantity"]): (panel["array"], panel["noise"]) for panel in first}
+    return {(target_of(panel), panel["quantity"]): (panel["array"], panel["noise"]) for panel in first}
+
+
+def target_of(panel: dict[str, Any]) -> str:
+    """Return the target of a map; plugins may name only a class; "" if the map has none."""
+    index = panel["class_index"]
+    return str(panel["target"] or ("" if index is None else index))
 
 
 @functools.lru_cache(maxsize=4096)
