@@ -36,9 +36,16 @@ document.addEventListener("click", (/** @type {Event & { target: HTMLElement }} 
   if (offered) choose(offered.dataset.target);
 });
 
-document.addEventListener("change", (/** @type {Event & { target: HTMLInputElement }} */ { target }) => {
-  const text = target.matches?.("[data-targets] input[list]") && target.value.trim();
-  if (!text) return;
-  target.value = "";
-  choose(text);
-});
+// What is entered becomes a chip, before others see the change.
+document.addEventListener(
+  "change",
+  (event) => {
+    const field = /** @type {HTMLInputElement} */ (event.target);
+    const text = field.matches?.("[data-targets] input[list]") && field.value.trim();
+    if (!text) return;
+    event.stopPropagation();
+    field.value = "";
+    choose(text);
+  },
+  true,
+);

@@ -136,6 +136,8 @@ find("clear").addEventListener("click", () => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || !shapes.length) return;
+  // In a text field, the keys undo what was typed.
+  if (event.target instanceof HTMLInputElement && event.target.list) return;
   event.preventDefault();
   undo();
 });

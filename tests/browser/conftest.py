@@ -18,9 +18,11 @@ from urllib.parse import urljoin, urlsplit
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect
 
 from tests.cli.test_command import free_port
+from tests.conftest import FAKES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -116,6 +118,55 @@ def photographs() -> Iterator[str]:
         pytest.skip("make prepare EXAMPLE=keras-efficientnet-lite has not been called")
     with serving("--config", str(example / "config.py")) as url:
         yield url
+
+
+@contextmanager
+def serving_fake(folder: Path, name: str) -> Iterator[str]:
+    """Serve a model of ``tests/fakes.py`` that sees images of 72 x 48 pixels; gives the address."""
+    config = folder / "config.py"
+    settings = {"MODEL_CLS_PATH": str(FAKES), "MODEL_CLS_NAME": name, "MODEL_LOAD_ARGS": {"shape": [48, 72, 3]}}
+    config.write_text("".join(f"{key} = {value!r}\n" for key, value in settings.items()))
+    with serving("--config", str(config)) as url:
+        yield url
+
+
+def upload(page: Page, folder: Path, **images: Image.Image) -> None:
+    """Upload images, named after their arguments, and wait for the model."""
+    files = []
+    for name, image in images.items():
+        files.append(folder / f"{name}.png")
+        image.save(files[-1])
+    page.locator("#file").set_input_files(files)
+    expect(page.locator(".thumbs li[data-uid]")).to_have_count(len(files))
+    expect(page.locator("[data-model-state=ready]")).to_be_visible()
+
+
+def halves(left: tuple[int, int, int], right: tuple[int, int, int]) -> Image.Image:
+    """Return an image of 72 x 48 pixels whose halves have one colour each."""
+    image = Image.new("RGB", (72, 48), right)
+    image.paste(left, (0, 0, 36, 48))
+    return image
+
+
+def at(page: Page, selector: str, *places: float) -> None:
+    """Press the mouse at one place of an element, x and y in fractions of its sides, and release it at the last one."""
+    element = page.locator(selector)
+    element.scroll_into_view_if_needed()
+    box = element.bounding_box()
+    assert box
+    points = [
+        (box["x"] + x * box["width"], box["y"] + y * box["height"])
+        for x, y in zip(places[::2], places[1::2], strict=True)
+    ]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    page.mouse.move(*points[-1], steps=5)
+    page.mouse.up()
+
+
+def chips(page: Page) -> list[str]:
+    """Return the chosen targets."""
+    return page.locator("[data-chips] .tick span").all_text_contents()
 
 
 @pytest.fixture
