@@ -88,8 +88,6 @@ def test_targets_that_do_not_exist(task: str, target: str, message: str, folder:
 
 
 def test_nothing_detected_is_said(folder: Path) -> None:
-    # The scores of this detector are at least 0.5 wherever its rectified feature maps are 0.
-    Image.new("RGB", (16, 12), (128, 128, 128)).save(folder / "c.png")
     config = folder / "blind.py"
     config.write_text(
         "from tests.task_models import TaskModel\n\n\nclass Blind(TaskModel):\n"
@@ -128,10 +126,9 @@ def test_check_measures_and_tells_what_it_could_not(folder: Path) -> None:
     # All names end at the same place, although one is longer than usual.
     assert {one.index("  ", 14) for one in lines if one.strip().startswith(("mean IoU", "pixel acc", "class "))} == {14}
     assert any(one.startswith("pixel accuracy  0.") for one in lines)
-    assert any(
-        one.endswith("warning  c.png is not a supported image. Use PNG, JPEG, WEBP, GIF, BMP, TIFF.") for one in lines
-    )
-    assert any(one.endswith("warning  1 image without truth: b.png.") for one in lines)
+    warnings = [one.partition("warning  ")[2] for one in lines]
+    assert "c.png is not a supported image. Use PNG, JPEG, WEBP, GIF, BMP, TIFF." in warnings
+    assert "1 image without truth: b.png." in warnings
     document = json.loads(run("segmentation", folder, "check", "--folder", folder, "--json").stdout)
     assert [score["name"] for score in document["measured"]["scores"]] == ["mean IoU", "pixel accuracy"]
     assert document["accuracy"] is None
@@ -147,6 +144,7 @@ def test_audits_need_a_classifier(task: str, folder: Path) -> None:
     assert done.stderr.endswith(said)
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_an_assumed_task_names_the_option_that_confirms_it(folder: Path) -> None:
     keras = pytest.importorskip("keras")
     image = keras.Input((12, 16, 3))
