@@ -169,7 +169,7 @@ def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
 def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out: Path | None, as_json: bool) -> None:
     """Print a summary of the model and its predictions.
 
-    Loads the model and predicts the classes of IMAGES or the samples.
+    Loads the model and predicts IMAGES or the samples.
 
     Exits with status 2 if an image could not be read; the other images are still predicted.
     """
@@ -196,10 +196,11 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=1))
     else:
+        width = max(12, *(len(name) for name, _ in report.lines()))
         for name, value in report.lines():
-            click.echo(f"{name:>12}  {value}")
+            click.echo(f"{name:>{width}}  {value}")
         for warning in report.warnings:
-            click.secho(f"{'warning':>12}  {warning}", fg="yellow")
+            click.secho(f"{'warning':>{width}}  {warning}", fg="yellow")
     if len(good) < len(shown):
         sys.exit(2)
 
