@@ -14,12 +14,13 @@ from PIL import Image
 from picasso.errors import BadRequest
 from picasso.targets import odds
 from picasso.targets.base import Array, Context, Floats, LogOdds, OutputSpec, OutputTask, Target, Wanted
-from picasso.targets.class_names import by_name, number
+from picasso.targets.class_names import AGAINST, by_name, numbers
 from picasso.targets.classification import not_probabilities
 from picasso.targets.predictions import Prediction
 
 # "person@120,80" is a pixel, "person@10,20,60,80" a rectangle; without a class, the one predicted there.
 PLACE = re.compile(r"(?P<name>.*)@(?P<numbers>\s*\d+(\.\d+)?(\s*,\s*\d+(\.\d+)?){1,3})\s*", re.DOTALL)
+RATHER = " rather than "
 # The usual name of what belongs to no class; it is explained after the classes.
 BACKGROUND = "background"
 # Regions that cover less of the predictions than this are not explained unless the user asks.
@@ -33,9 +34,13 @@ class MaskedMean(Target):
     Vinogradova, Dibrov & Myers, *Towards interpretable semantic segmentation via gradient-weighted class activation
     mapping*, arXiv 2002.11434, equation 2: the score is summed over a set of pixels. The mean differs by a factor.
 
+    With a second class, the score is the mean difference of the logits, "one rather than the other", and the value is the
+    mean probability of the first among the two.
+
     Attributes:
         index: the index of the class.
         mask: the region, ``(h, w)`` with the resolution of the output.
+        other: the index of the second class, or None.
 
     Examples:
         >>> import numpy as np
@@ -48,6 +53,7 @@ class MaskedMean(Target):
 
     index: int
     mask: NDArray[np.bool_] = field(compare=False)
+    other: int | None = None
 
     @property
     def quantity(self) -> str:
@@ -57,26 +63,41 @@ class MaskedMean(Target):
     @property
     def score_quantity(self) -> str:
         """A mean, unless the region is one pixel."""
-        return "logit" if self.mask.sum() == 1 else "mean logit"
+        score = "logit" if self.other is None else "difference of the logits"
+        return score if self.mask.sum() == 1 else f"mean {score}"
 
     def value(self, outputs: Array) -> Floats:
-        """Return the mean probability of the class over the region."""
-        return np.asarray(outputs[:, self.mask, self.index].mean(axis=1, dtype=np.float64))
+        """Return the mean probability of the class over the region, among the two classes if there are two."""
+        pixels = outputs[:, self.mask].astype(np.float64)
+        one = pixels[..., self.index]
+        if self.other is not None:
+            total = one + pixels[..., self.other]
+            one = np.divide(one, total, out=np.full_like(one, 0.5), where=total > 0)
+        return np.asarray(one.mean(axis=1))
 
     def score(self, scores: Array) -> Floats:
-        """Return the mean logit of the class over the region."""
-        return self.value(scores)
+        """Return the mean logit of the class over the region, minus that of the second class."""
+        pixels = scores[:, self.mask].astype(np.float64)
+        less = 0.0 if self.other is None else pixels[..., self.other]
+        return np.asarray((pixels[..., self.index] - less).mean(axis=1))
 
     def cotangent(self, scores: Array) -> Array:
-        """Return 1 / n for the class at the n pixels of the region, and 0 elsewhere."""
+        """Return 1 / n for the class at the n pixels of the region, -1 / n for the second class, and 0 elsewhere."""
         zeros = np.zeros_like(scores, np.float32)
         zeros[:, self.mask, self.index] = 1 / self.mask.sum()
+        if self.other is not None:
+            zeros[:, self.mask, self.other] = -1 / self.mask.sum()
         return zeros
 
     def log_odds(self, outputs: Array) -> LogOdds:
-        """Return the mean of ``ln(p / (1 - p))`` over the region."""
+        """Return the mean of ``ln(p / (1 - p))`` over the region, or of ``ln(p_a / p_b)``."""
         pixels = outputs[:, self.mask]
-        values, known = odds.log_odds(pixels.reshape(-1, pixels.shape[-1]), [self.index])
+        flat = pixels.reshape(-1, pixels.shape[-1])
+        if self.other is None:
+            values, known = odds.log_odds(flat, [self.index])
+        else:
+            exact = flat.astype(np.float64)
+            values, known = odds.of_shares(exact[:, self.index], exact[:, self.other])
         shape = pixels.shape[:2]
         means: Floats = values.reshape(shape).mean(axis=1)
         return means, np.asarray(known.reshape(shape).all(axis=1))
@@ -130,16 +151,16 @@ class Segmentation(OutputSpec):
         regions = predictions
         large = [one for one in regions if one["share"] >= SMALLEST] or list(regions[:1])
         large.sort(key=lambda one: one["name"].lower() == BACKGROUND)
-        return tuple(self._everywhere(one["index"], context) for one in large[: context.top])
+        return tuple(self._everywhere(one["index"], context=context) for one in large[: context.top])
 
     def parse(self, wanted: Sequence[str | int], names: Sequence[str]) -> list[Wanted]:
         """Return texts such as "person", "person@120,80" and "@120,80" after checking the names."""
         known, found = by_name(names), dict[Wanted, None]()
         for one in wanted:
             name, place = (one, "") if isinstance(one, int) else split(one.strip(), known)
-            index = "" if name == "" and place else number(names, known, name)
-            shown = index if isinstance(index, str) or len(known[names[index]]) > 1 else names[index]
-            found[f"{shown}@{place}" if place else str(shown)] = None
+            classes = [] if name == "" and place else pair(names, name)
+            shown = AGAINST.join(names[index] if len(known[names[index]]) == 1 else str(index) for index in classes)
+            found[f"{shown}@{place}" if place else shown] = None
         return list(found)
 
     def target(self, wanted: Wanted, context: Context) -> Target:
@@ -152,20 +173,21 @@ class Segmentation(OutputSpec):
             raise BadRequest("A region is named by a class and a place, such as person@120,80.", field="target")
         name, place = (str(wanted), "") if isinstance(wanted, int) else split(wanted, known)
         if not place:
-            return self._everywhere(number(context.names, known, name), context)
+            return self._everywhere(*pair(context.names, name), context=context)
         mask = self._place([float(part) for part in place.split(",")], context)
         winners = context.output.argmax(axis=-1)
-        index = number(context.names, known, name) if name else int(np.bincount(winners[mask]).argmax())
-        named = str(context.names[index])
-        text = str(wanted) if name else f"{named if len(known[named]) == 1 else index}@{place}"
-        return MaskedMean(text, f"{named} at {place.replace(',', ', ')}", index, mask)
+        classes = pair(context.names, name) if name else [int(np.bincount(winners[mask]).argmax())]
+        names = [str(context.names[index]) for index in classes]
+        text = str(wanted) if name else f"{names[0] if len(known[names[0]]) == 1 else classes[0]}@{place}"
+        return MaskedMean(text, f"{RATHER.join(names)} at {place.replace(',', ', ')}", classes[0], mask, *classes[1:])
 
-    def _everywhere(self, index: int, context: Context) -> MaskedMean:
-        """Return a class over all pixels predicted as this class, or over all pixels if there is none."""
-        mask, name = context.output.argmax(axis=-1) == index, str(context.names[index])
-        if mask.any():
-            return MaskedMean(name, name, index, mask)
-        return MaskedMean(name, f"{name} (predicted nowhere: all pixels)", index, np.ones_like(mask))
+    def _everywhere(self, *classes: int, context: Context) -> MaskedMean:
+        """Return a class, or one rather than another, over all pixels predicted as the first, or over all pixels."""
+        names = [str(context.names[index]) for index in classes]
+        mask, title = context.output.argmax(axis=-1) == classes[0], RATHER.join(names)
+        if not mask.any():
+            mask, title = np.ones_like(mask), f"{title} (predicted nowhere: all pixels)"
+        return MaskedMean(AGAINST.join(names), title, classes[0], mask, *classes[1:])
 
     def _place(self, numbers: Sequence[float], context: Context) -> NDArray[np.bool_]:
         """Return the pixels of the output under a point or a rectangle of the image."""
@@ -185,6 +207,12 @@ class Segmentation(OutputSpec):
         if not within.any():
             within[min(int(top * rows / height), rows - 1), min(int(left * columns / width), columns - 1)] = True
         return np.asarray(within)
+
+
+def pair(names: Sequence[str], text: str | int) -> list[int]:
+    """Return the index of a class, or two for "a vs b"."""
+    (found,) = numbers(names, [text])
+    return [found] if isinstance(found, int) else list(found)
 
 
 def split(text: str, known: object) -> tuple[str, str]:

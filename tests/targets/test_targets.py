@@ -46,10 +46,11 @@ TARGETS: dict[str, Target] = {
     "contrast": Contrast.of(2, 0, NAMES),
     "value": Value("value:1", "road", 1, "m"),
     "mean": MaskedMean("road", "road", 1, np.random.default_rng(0).random((4, 5)) > 0.5),
+    "mean difference": MaskedMean("a", "a", 1, np.random.default_rng(0).random((4, 5)) > 0.5, 2),
     "similarity": Similarity("like:a", "like a", np.array([0.5, -1.0, 2.0])),
     "box": Box("box:0", "car", YOLO, (1, 2, 9, 8), np.array([0.1, 0.2, 0.9]), 17),
 }
-SHAPES = {"mean": (4, 5, 3), "box": (42,)}
+SHAPES = {"mean": (4, 5, 3), "mean difference": (4, 5, 3), "box": (42,)}
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -63,7 +64,7 @@ def test_cotangents_are_the_gradients_of_the_scores(name: str) -> None:
         low, high = scores.copy(), scores.copy()
         low[(slice(None), *index)] -= step
         high[(slice(None), *index)] += step
-        slope = (target.score(high) - target.score(low)) / (2 * step)  # type: ignore[arg-type]
+        slope = (target.score(high) - target.score(low)) / (2 * step)  # type: ignore[arg-type, operator]
         np.testing.assert_allclose(found[(slice(None), *index)], slope, atol=1e-6, rtol=1e-4)
     again = target.cotangent((scores + 1).astype(np.float32))
     assert np.array_equal(found, again) == target.linear
@@ -86,6 +87,16 @@ def test_the_mean_over_a_region() -> None:
     assert box.value(given.output[None]) == pytest.approx(given.output[1:3, 1:4, 0].mean())
     there = spec.target("@14,2", given)
     assert there.name.startswith(NAMES[winners[0, 2]])
+    rather = spec.target("road vs sky", given)
+    assert rather.name == "road rather than sky"
+    share = given.output[winners == 1, 1] / given.output[winners == 1][:, :2].sum(axis=1)
+    assert rather.value(given.output[None]) == pytest.approx(share.mean(), rel=1e-6)
+    assert rather.score(given.output[None]) == pytest.approx(
+        (given.output[winners == 1, 1] - given.output[winners == 1, 0]).mean(), rel=1e-5
+    )
+    odds = rather.log_odds(given.output[None])
+    assert odds is not None
+    assert odds[0] == pytest.approx(np.log(share / (1 - share)).mean(), rel=1e-5)
     found = road.log_odds(given.output[None])
     assert found is not None
     exact = given.output[winners == 1].astype(np.float64)
@@ -159,7 +170,7 @@ def test_the_maps_of_boxes_converge_to_the_exact_expectation() -> None:
         raw[:, 4] = halves**2
         return raw.reshape(len(images), -1)
 
-    image = np.random.default_rng(3).random((4, 4)).astype(np.float32) / 2 + 0.5
+    image = (np.random.default_rng(3).random((4, 4)) / 2 + 0.5).astype(np.float32)
     given = Context(detect(image[None])[0], ["spot"], (4, 4), lambda name: image)
     targets = [spec.target(text, given) for text in ("spot@0,0,2,4", "spot@2,0,4,4")]
     total, weights = np.zeros((2, 4, 4)), np.zeros((4, 4))
@@ -186,8 +197,8 @@ PARSED: list[tuple[OutputSpec, list[Any], list[Any]]] = [
     (Regression((3,)), ["value:road", "car", 0], ["value:road", "value:car", "value:sky"]),
     (
         Segmentation((4, 6, 3)),
-        ["road", " car @ 3, 4 ", "@5,6", 2, "sky@1,2,3,4"],
-        ["road", "car@3,4", "@5,6", "car", "sky@1,2,3,4"],
+        ["road", " car @ 3, 4 ", "@5,6", 2, "sky@1,2,3,4", "car vs sky", "0 vs 1@3,4"],
+        ["road", "car@3,4", "@5,6", "car", "sky@1,2,3,4", "car vs sky", "sky vs road@3,4"],
     ),
     (YOLO, ["box: 3", "car", "road@1.5,2"], ["box:3", "car", "road@1.5,2"]),
     (Embedding((3,)), ["like:b.png", "c.png"], ["like:b.png", "like:c.png"]),

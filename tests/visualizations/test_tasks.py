@@ -33,7 +33,10 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
         ("SaliencyMaps", {"Method": method, "Samples": 4})
         for method in ("gradient x input", "SmoothGrad", "VarGrad", "guided backpropagation")
     ),
-    *(("PartialOcclusion", {"Window": 0.3, "Strides": 5, "Show": show}) for show in ("drop of log-odds", "probability")),
+    *(
+        ("PartialOcclusion", {"Window": 0.3, "Strides": 5, "Show": show})
+        for show in ("drop of log-odds", "probability")
+    ),
     ("PartialOcclusion", {"Window": 0.3, "Strides": 5, "Occlusion": "all"}),
     ("IntegratedGradients", {"Steps": 8, "Baseline": "several"}),
     *((name, {"Rectified": False}) for name in ("GradCAM", "GradCAMPlusPlus", "HiResCAM", "LayerCAM", "ScoreCAM")),

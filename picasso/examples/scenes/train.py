@@ -10,6 +10,7 @@ itself never runs this file.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +47,7 @@ class Task(NamedTuple):
         loss: of its outputs.
         parts: how many times :data:`PART` scenes it sees.
         figure: how good it is.
+        cycles: how many times it is trained, each time with other scenes and a learning rate that falls to 0.
     """
 
     build: Callable[[], keras.Model]
@@ -53,6 +55,7 @@ class Task(NamedTuple):
     loss: Any
     parts: int
     figure: tuple[str, Callable[[Any, Made], float]]
+    cycles: int = 1
 
 
 def masks(made: Made) -> Any:
@@ -128,7 +131,7 @@ def contrastive(truth: Any, vectors: Any) -> Any:
 
 
 TASKS = {
-    "segmentation": Task(networks.segmentation, masks, by_ink, 10, ("mean IoU", figures.mean_iou)),
+    "segmentation": Task(networks.segmentation, masks, by_ink, 10, ("mean IoU", figures.mean_iou), 2),
     "detection": Task(
         networks.detection,
         centres,
@@ -198,14 +201,15 @@ def train(
     if start:
         networks.share(model, start)
 
-    def drawn(seed: int) -> tuple[Floats, Any]:
-        made = draw(name, part, digits, behind, seed)
+    def drawn(cycle: int, seed: int) -> tuple[Floats, Any]:
+        made = draw(name, part, digits, behind, seed + 1000 * cycle)
         return pixels(made), task.targets(made)
 
     weights = {"heatmap": 1.0, "size": 0.1, "offset": 0.5} if name == "detection" else None
     # Each scene should have some of the same digit beside it.
     batch = 2 * BATCH if name == "embedding" else BATCH
-    fit(model, drawn, task.parts, part, batch, loss=task.loss, loss_weights=weights)
+    for cycle in range(task.cycles):
+        fit(model, partial(drawn, cycle), task.parts, part, batch, loss=task.loss, loss_weights=weights)
     return model
 
 
