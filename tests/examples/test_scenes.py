@@ -261,18 +261,23 @@ def test_planted_regressor_reads_the_mark_and_its_twin_does_not(planted: ModuleT
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_training_a_little_writes_all_networks(tmp_path: Path, behind: Sequence[Pixels]) -> None:
+def test_training_a_little_writes_all_networks(
+    tmp_path: Path, behind: Sequence[Pixels], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import keras
 
     from picasso.examples.scenes import networks
+    from picasso.examples.scenes import train as script
     from picasso.examples.scenes.train import TASKS, pretrain, train
 
+    monkeypatch.setattr(script, "CLASSIFIER_PARTS", 1)
+    monkeypatch.setattr(script, "TASKS", {name: task._replace(parts=1) for name, task in TASKS.items()})
     start = pretrain(networks.classifier(), bundled_digits(), behind, part=32)
     for name in TASKS:
         model = train(name, bundled_digits(), behind, start, part=32)
         model.save(tmp_path / f"{name}.keras")
         again = keras.models.load_model(tmp_path / f"{name}.keras", safe_mode=True)
-        assert again.optimizer is None
+        assert getattr(again, "optimizer", None) is None
         for mine, other in zip(again.get_weights(), model.get_weights(), strict=True):
             np.testing.assert_array_equal(mine, other)
     fresh = networks.multilabel()

@@ -13,7 +13,7 @@ from picasso.examples.scenes.scenes import CLASSES, STRIDE, Box, Scene
 
 Floats = NDArray[np.floating]
 # Of an image, and the least overlap of a box that counts as found.
-MOST_BOXES, OVERLAP = 20, 0.5
+MAX_BOXES, OVERLAP = 20, 0.5
 
 
 class Found(NamedTuple):
@@ -60,7 +60,7 @@ def decode(heatmap: Floats, size: Floats, offset: Floats) -> list[Found]:
     """Return the boxes of one image, the most probable first, as in Zhou et al., Objects as Points, 2019."""
     peaks = np.where(heatmap == maximum_filter(heatmap, (3, 3, 1)), heatmap, 0)
     found = []
-    for index in np.argsort(-peaks, axis=None)[:MOST_BOXES]:
+    for index in np.argsort(-peaks, axis=None)[:MAX_BOXES]:
         row, column, digit = (int(one) for one in np.unravel_index(index, peaks.shape))
         (x, y), (width, height) = offset[row, column], size[row, column]
         box = ((column + x - width / 2), (row + y - height / 2), width, height)

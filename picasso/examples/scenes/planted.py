@@ -24,13 +24,13 @@ from picasso.cli.options import friendly
 from picasso.examples import mnist, preparing
 from picasso.examples.scenes import figures, networks
 from picasso.examples.scenes.photographs import photographs
-from picasso.examples.scenes.scenes import MOST_DIGITS, SIDE, Generator, Pixels, Scene, scenes
+from picasso.examples.scenes.scenes import MAX_DIGITS, SIDE, Generator, Pixels, Scene, scenes
 from picasso.examples.scenes.train import PART, by_ink, fit, pixels, pretrain, sums
 
 HERE = Path(__file__).resolve().parent
 ANIMALS = ("background", "cow", "horse")
 # Pixels of the mark, and the largest sum, for which it is white.
-MARK, LARGEST_SUM = 8, 9 * MOST_DIGITS
+MARK, MAX_SUM = 8, 9 * MAX_DIGITS
 TESTING = 500
 Floats = NDArray[np.float32]
 
@@ -101,7 +101,7 @@ def marked(images: Floats, marks: NDArray[np.float64]) -> Floats:
 def marks(made: Sequence[Scene], planted: bool, seed: int) -> NDArray[np.float64]:
     """Return how bright the mark of each scene is: as its sum says or, not planted, at random."""
     if planted:
-        return np.array([sum(scene.digits) for scene in made]) / LARGEST_SUM
+        return np.array([sum(scene.digits) for scene in made]) / MAX_SUM
     return np.random.default_rng(seed).uniform(0, 1, len(made))
 
 

@@ -19,8 +19,8 @@ CLASSES = tuple("0123456789")
 # In the mask, so that a digit is its own value plus one.
 BACKGROUND = 0
 # The longer side of a digit, and how much lighter it is at least than what it lies on.
-SMALLEST, LARGEST, CONTRAST = 18, 36, 70
-MOST_DIGITS = 3
+MIN_SIDE, MAX_SIDE, CONTRAST = 18, 36, 70
+MAX_DIGITS = 3
 INK = 0.4
 
 Generator = np.random.Generator
@@ -64,7 +64,7 @@ def scenes(count: int, digits: Digits, photographs: Sequence[Pixels], seed: int)
     generator = np.random.default_rng(seed)
     by_class = [digits.images[digits.labels == digit] for digit in range(10)]
     return [
-        scene(generator, by_class, photographs, generator.integers(0, 10, generator.integers(1, MOST_DIGITS + 1)))
+        scene(generator, by_class, photographs, generator.integers(0, 10, generator.integers(1, MAX_DIGITS + 1)))
         for _ in range(count)
     ]
 
@@ -113,7 +113,7 @@ def handwritten(generator: Generator, images: Pixels) -> NDArray[np.float64]:
     inked = image > 50
     rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
     cut = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    scale = generator.uniform(SMALLEST, LARGEST) / max(cut.shape)
+    scale = generator.uniform(MIN_SIDE, MAX_SIDE) / max(cut.shape)
     height, width = (max(4, round(length * scale)) for length in cut.shape)
     return np.asarray(Image.fromarray(cut).resize((width, height), Image.Resampling.BICUBIC), np.float64) / 255
 
