@@ -94,9 +94,10 @@ def test_every_visualization_explains_the_tasks_that_it_declares(
     height, width, _ = model.input_shape
     assert result.view.shape[:2] == (height, width)
     checked(result, len({panel.target for panel in result.panels if panel.target}))
-    targets = asked(task, tmp_path)
-    (result,) = explain(model, image, name, targets=targets, **settings)
-    checked(result, len(targets))
+    if shape == "colour":
+        targets = asked(task, tmp_path)
+        (result,) = explain(model, image, name, targets=targets, **settings)
+        checked(result, len(targets))
 
 
 @pytest.mark.parametrize("task", NAMES)
