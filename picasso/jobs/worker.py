@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from picasso import config, fileio
-from picasso.audit import dataset
 from picasso.config import Settings
 from picasso.errors import (
     BadRequest,
@@ -235,6 +234,9 @@ def initialize(configured: dict[str, Any]) -> dict[str, Any]:
         settings = settings_of(configured)
         # This finds invalid plugins now rather than in the first run or audit.
         visualizations(key)
+        # Imported here, because the web process imports this module and needs no audits.
+        from picasso.audit import dataset
+
         no_audits = dataset.unsuitable(model)
         if not no_audits and (own := tuple(settings.intervention_files())):
             from picasso.jobs import auditor

@@ -17,7 +17,7 @@ from picasso.imaging.masking import filling, painted
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability
-from picasso.targets import ClassLogit, OutputTask, Prediction, Target
+from picasso.targets import ClassLogit, Detection, Embedding, OutputTask, Prediction, Target
 from picasso.visualizations.panel import Panel
 from picasso.visualizations.settings import VisualizationSettings
 
@@ -188,6 +188,13 @@ class Task(Generic[SettingsT]):
     settings: SettingsT
     progress: Callable[[int, int], None]
     preview: Callable[[Callable[[], Sequence[Panel]]], None] = lambda make: None
+
+
+def targets_of(model: Model) -> int:
+    """Return the maximum number of targets of an image if the user names none."""
+    if isinstance(model.spec, Embedding):
+        return 1
+    return model.top_probs if isinstance(model.spec, Detection) else min(model.top_probs, model.num_classes)
 
 
 class BaseVisualization(ABC, Generic[SettingsT]):

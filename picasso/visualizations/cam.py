@@ -14,6 +14,7 @@ from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.targets import OutputTask
 from picasso.visualizations import BaseVisualization, Capability, Panel, Task
+from picasso.visualizations.base import targets_of
 from picasso.visualizations.class_activation import MapSettings, canvas_of
 
 # The tolerance for equal gradients at all positions, relative to the largest: rounding.
@@ -29,7 +30,7 @@ class CAM(BaseVisualization[MapSettings]):
     """
 
     FAMILY = "Class activation"
-    DESCRIPTION = "How much each coarse region contributes to the score of a class, for models that end in pooling."
+    DESCRIPTION = "How much each coarse region adds to the score that is explained, for models that end in pooling."
     REFERENCE_LINK = "https://arxiv.org/abs/1512.04150"
     ALLOWED_SETTINGS = MapSettings
     TASKS = frozenset({OutputTask.CLASSIFICATION, OutputTask.MULTI_LABEL, OutputTask.REGRESSION})
@@ -37,13 +38,13 @@ class CAM(BaseVisualization[MapSettings]):
 
     @classmethod
     def describe(cls, settings: MapSettings) -> str:
-        """Add whether evidence against the class is shown."""
+        """Add whether evidence against the target is shown."""
         return f"{cls.DESCRIPTION} {settings.sentence}"
 
     @classmethod
     def passes(cls, model: Model, settings: MapSettings) -> float:
-        """Return one pass for the feature maps, and one forward and backward pass for each class."""
-        return 1.0 + 3 * model.top_probs
+        """Return one pass for the feature maps, and one forward and backward pass for each target."""
+        return 1.0 + 3 * targets_of(model)
 
     @classmethod
     def unsuitable(cls, model: Model) -> str:

@@ -1,4 +1,4 @@
-"""Class activation maps: a layer's feature maps, weighted by their gradients for a class and summed over channels.
+"""Class activation maps: a layer's feature maps, weighted by their gradients for a target and summed over channels.
 
 The methods differ only in the weights. This module also contains their base class, and the settings and
 functions that they share with CAM and Score-CAM.
@@ -28,21 +28,22 @@ from picasso.visualizations import (
     layer,
     toggle,
 )
+from picasso.visualizations.base import targets_of
 
 
 @dataclass(frozen=True)
 class MapSettings(VisualizationSettings):
     """Display settings of all class activation maps."""
 
-    rectified: bool = toggle(True, help="Show only evidence for the class, and 0 elsewhere (ReLU).")
+    rectified: bool = toggle(True, help="Show only what raises the score, and 0 elsewhere (ReLU).")
     transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the image shows through.", digits=2)
 
     @property
     def sentence(self) -> str:
         """A sentence for the user on how to read the maps."""
         if self.rectified:
-            return "Bright regions are evidence for the class; evidence against it is not shown."
-        return "Red regions are evidence for the class, blue regions are evidence against it."
+            return "Bright regions raise the score (of a class: its logit); what lowers it is not shown."
+        return "Red regions raise the score (of a class: its logit), blue regions lower it."
 
     def panel(self, image: Input, target: Target, evidence: Array, canvas: Canvas, **attributes: Any) -> Panel:
         """Return the panel of a target for a layer's signed map ``(h, w)``, aligned with the image."""
@@ -93,11 +94,11 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
     @staticmethod
     @abstractmethod
     def weigh(maps: Array, gradients: Array) -> Array:
-        """Return the signed evidence for a class at each position, ``(h, w)``.
+        """Return the signed evidence for a target at each position, ``(h, w)``.
 
         Args:
             maps: the feature maps ``A`` of one image, ``(h, w, c)``.
-            gradients: ``d logit / d A`` for one class, ``(h, w, c)``.
+            gradients: ``d score / d A`` for one target, ``(h, w, c)``.
         """
 
     @classmethod
@@ -107,8 +108,8 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
 
     @classmethod
     def passes(cls, model: Model, settings: LayerMapSettings) -> float:
-        """Return 1 for the feature maps, plus 3 for the forward and backward pass of each class."""
-        return 1.0 + 3 * model.top_probs
+        """Return 1 for the feature maps, plus 3 for the forward and backward pass of each target."""
+        return 1.0 + 3 * targets_of(model)
 
     def make_visualization(self, task: Task[LayerMapSettings]) -> Iterator[Sequence[Panel]]:
         """Yield the maps of each image, one per target, ``(h, w)`` as the feature maps if these cover the image."""
@@ -136,7 +137,7 @@ class GradCAM(ClassActivation):
     arXiv 1610.02391.
     """
 
-    DESCRIPTION = "Which coarse regions are evidence for a class, from any convolutional layer."
+    DESCRIPTION = "Which coarse regions raise the score that is explained, from any convolutional layer."
     REFERENCE_LINK = "https://arxiv.org/abs/1610.02391"
 
     @staticmethod
@@ -154,7 +155,7 @@ class GradCAMPlusPlus(ClassActivation):
     Chattopadhay et al., *Grad-CAM++: improved visual explanations for deep convolutional networks*, arXiv 1710.11063.
     """
 
-    DESCRIPTION = "Like Grad-CAM, but several objects of a class, and small parts of them, are all highlighted."
+    DESCRIPTION = "Like Grad-CAM, but several objects, and small parts of them, are all highlighted."
     REFERENCE_LINK = "https://arxiv.org/abs/1710.11063"
 
     @staticmethod
@@ -190,7 +191,7 @@ class LayerCAM(ClassActivation):
     Processing 30 (2021), doi 10.1109/TIP.2021.3089943.
     """
 
-    DESCRIPTION = "Like Grad-CAM, but also for early layers: finer maps of the evidence for a class."
+    DESCRIPTION = "Like Grad-CAM, but also for early layers: finer maps of what raises the score."
     REFERENCE_LINK = "https://doi.org/10.1109/TIP.2021.3089943"
 
     @staticmethod

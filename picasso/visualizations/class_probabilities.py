@@ -8,10 +8,10 @@ from picasso.visualizations import BaseVisualization, Panel, Task, Visualization
 
 
 class ClassProbabilities(BaseVisualization[VisualizationSettings]):
-    """Show the most probable classes; every result includes them, so there is nothing to compute."""
+    """Show the predictions; every result includes them, so there is nothing to compute."""
 
     FAMILY = "Answers"
-    DESCRIPTION = "The most probable classes of each image, with their probabilities."
+    DESCRIPTION = "The predictions for each image: the most probable classes, or whatever else the model predicts."
 
     def make_visualization(self, task: Task[VisualizationSettings]) -> Iterator[Sequence[Panel]]:
         """Yield no panels: the template draws the predictions."""

@@ -1,4 +1,4 @@
-"""Integrated gradients: the contribution of each pixel to the score of a class, from a baseline to the image.
+"""Integrated gradients: the contribution of each pixel to a score, from a baseline to the image.
 
 Sundararajan, Taly & Yan, *Axiomatic attribution for deep networks*, arXiv 1703.01365.
 """
@@ -23,6 +23,7 @@ from picasso.visualizations import (
     choice,
     number,
 )
+from picasso.visualizations.base import targets_of
 from picasso.visualizations.panel import rounding
 
 SEVERAL = ("black", "grey", "white", "blur", "noise")
@@ -61,7 +62,7 @@ class IntegratedGradientsSettings(VisualizationSettings):
 class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
     """Distribute the difference of the score among the pixels; a note states how much is missing."""
 
-    DESCRIPTION = "How much each pixel adds to the score of a class, compared with an image without content."
+    DESCRIPTION = "How much each pixel adds to the score that is explained, compared with an image without content."
     REFERENCE_LINK = "https://arxiv.org/abs/1703.01365"
     FAMILY = "Gradients"
     ALLOWED_SETTINGS = IntegratedGradientsSettings
@@ -73,17 +74,17 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
         image = "images of noise" if settings.baseline == "noise" else f"a {settings.baseline} image"
         baseline = {"mean": "the image's mean colour", "blur": "a blur of the image", "several": "five baselines"}
         return (
-            "How much each pixel adds to the score of a class (its logit), compared with "
-            f"{baseline.get(settings.baseline, image)}: red pixels are evidence for the class, blue pixels against it."
+            "How much each pixel adds to the score (of a class: its logit), compared with "
+            f"{baseline.get(settings.baseline, image)}: red pixels raise it, blue pixels lower it."
         )
 
     @classmethod
     def passes(cls, model: Model, settings: IntegratedGradientsSettings) -> float:
-        """Return one forward pass per step, and per class one backward pass, which costs as much as two.
+        """Return one forward pass per step, and per target one backward pass, which costs as much as two.
 
         How many steps the gap needs is not known before; half of those allowed is a guess.
         """
-        return (1.0 + 2 * model.top_probs) * settings.steps / 2 * len(settings.baselines)
+        return (1.0 + 2 * targets_of(model)) * settings.steps / 2 * len(settings.baselines)
 
     def make_visualization(self, task: Task[IntegratedGradientsSettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per target: the sum over the channels."""

@@ -36,9 +36,9 @@ class KernelSHAPSettings(LIMESettings):
 
 
 class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
-    """Distribute, among the regions, the difference of probability between the image and the fully hidden image."""
+    """Distribute, among the regions, the difference between the image and the fully hidden image."""
 
-    DESCRIPTION = "Each region's fair share of the probability of a class: its Shapley value."
+    DESCRIPTION = "Each region's fair share of the predicted value (of a class: its probability): its Shapley value."
     REFERENCE_LINK = "https://arxiv.org/abs/1705.07874"
     ALLOWED_SETTINGS = KernelSHAPSettings
     FAMILY = "Regions"
@@ -72,7 +72,8 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
                     note += f"Exact: all {len(coalitions)} coalitions were evaluated."
                 else:
                     note += f"Standard errors: at most {fit.errors[index].max():.2g}."
-                look = {"signed": True, "transparency": settings.transparency, "noise": rounding(image.value(one))}
+                largest = max(abs(before), abs(after))
+                look = {"signed": True, "transparency": settings.transparency, "noise": rounding(largest)}
                 quantity = f"Shapley value of the region, in {one.quantity}"
                 panels.append(image.panel(one, array=array, quantity=quantity, note=note, **look))
             yield panels

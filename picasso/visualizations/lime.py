@@ -1,4 +1,4 @@
-"""LIME: a linear model of how the probability changes as regions of the image are hidden.
+"""LIME: a linear model of how a prediction changes as regions of the image are hidden.
 
 Ribeiro, Singh & Guestrin, *"Why should I trust you?": explaining the predictions of any classifier*, arXiv 1602.04938.
 """
@@ -47,7 +47,10 @@ class LIMESettings(VisualizationSettings):
 class LIME(BaseVisualization[LIMESettings]):
     """Hide each region with probability 0.5, weight samples by their similarity, and fit a ridge regression."""
 
-    DESCRIPTION = "How much each region adds to the probability of a class, in a linear model fitted near the image."
+    DESCRIPTION = (
+        "How much each region adds to the predicted value (of a class: its probability), in a linear model fitted near "
+        "the image."
+    )
     REFERENCE_LINK = "https://arxiv.org/abs/1602.04938"
     ALLOWED_SETTINGS = LIMESettings
     FAMILY = "Regions"

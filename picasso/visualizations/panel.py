@@ -15,13 +15,16 @@ from picasso.models.info import Prediction
 NETWORK_ROUNDING = 1e-6
 # The scale of a map spans at least this many times the rounding error, so that rounding errors stay pale.
 HEADROOM = 10.0
+# Words in the quantities of maps that are computed from differences of predicted values.
+VALUES = ("drop of", "while covered", "while visible", "linear model of", "Shapley value")
 
 
 def rounding(magnitude: float) -> float:
     """Return the rounding error of a quantity that a float32 network has computed.
 
     Args:
-        magnitude: the magnitude of the numbers involved: 1 for probabilities, the largest logit for logits.
+        magnitude: the magnitude of the numbers involved: 1 for probabilities, the largest logit for logits, the
+            largest value for a regression.
     """
     return NETWORK_ROUNDING * max(1.0, abs(magnitude))
 
@@ -91,26 +94,27 @@ class Panel:
     def above_chance(self, noise: float, logit_noise: float = 0.0) -> Self:
         """Return the map without the differences that the randomness of the model explains.
 
-        The :attr:`quantity` tells whether the values are differences of probabilities or of logits.
+        The :attr:`quantity` tells whether the values are differences of predicted values or of logits.
 
         Args:
-            noise: by how much the probabilities of one image differ between repeated predictions.
+            noise: by how much the predictions for one image differ between repeated predictions.
             logit_noise: the same for the logits.
         """
         # Gradients of the logit are not differences.
         of_logits = "drop" in self.quantity and "logit" in self.quantity
-        of_values = "probability" in self.quantity or self.quantity.startswith("drop")
+        of_values = "probability" in self.quantity or any(word in self.quantity for word in VALUES)
         several = 2 if "difference of the logits" in self.quantity else 1
         chance = several * logit_noise if of_logits else noise if of_values else 0.0
         if self.kind != "map" or not chance:
             return self
-        array, unit = self.array, "logits" if of_logits else "probabilities"
+        values = "probabilities" if "probability" in self.quantity else "predictions"
+        array, unit = self.array, "logits" if of_logits else values
         if self.signed:
             array = np.where(np.abs(array) <= chance, 0, array).astype(array.dtype)
-        elif self.probability is not None and self.value_range == (0.0, 1.0):
-            # Remaining probability: values close to the probability of the whole image are explained by chance.
-            near = np.abs(array - self.probability) <= chance
-            array = np.where(near, self.probability, array).astype(array.dtype)
+        elif self.value is not None and "while covered" in self.quantity:
+            # The value that remains: if it is close to that of the whole image, chance explains the difference.
+            near = np.abs(array - self.value) <= chance
+            array = np.where(near, self.value, array).astype(array.dtype)
         said = f"The model's {unit} vary at random by up to {chance:.2g}; smaller differences are treated as 0."
         note = f"{self.note} {said}".strip()
         return replace(self, array=array, note=note, noise=max(self.noise_level, chance))

@@ -1,4 +1,4 @@
-"""Partial occlusion: cover each part of the image in turn and measure how much less probable a class becomes.
+"""Partial occlusion: cover each part of the image in turn and measure how much a prediction changes.
 
 Zeiler & Fergus, *Visualizing and understanding convolutional networks*, arXiv 1311.2901, section 4.2.
 """
@@ -72,8 +72,8 @@ class OcclusionSettings(VisualizationSettings):
         OF_PROBABILITY,
         OF_LOG_ODDS,
         REMAINS,
-        help='Show the drop of a class\'s score, or the remaining probability. "drop" is the drop of the probability, '
-        "or of its log-odds if the probability is so close to 0 or 1 that it hardly changes.",
+        help='Show the drop of the predicted value, or the value that remains. "drop" is the drop of a probability, or '
+        "of its log-odds if it is so close to 0 or 1 that it hardly changes.",
     )
 
     @property
@@ -163,9 +163,11 @@ def sketch(view: Image.Image, settings: OcclusionSettings) -> Image.Image:
 
 
 class PartialOcclusion(BaseVisualization[OcclusionSettings]):
-    """Map the drop of a class's score while a window covers each part of the image."""
+    """Map the drop of a predicted value while a window covers each part of the image."""
 
-    DESCRIPTION = "The drop of a class's probability while a window covers each part of the image."
+    DESCRIPTION = (
+        "The drop of the predicted value (of a class: its probability) while a window covers each part of the image."
+    )
     REFERENCE_LINK = "https://arxiv.org/abs/1311.2901"
     FAMILY = "Perturbation"
     ALLOWED_SETTINGS = OcclusionSettings
@@ -175,13 +177,14 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
         """Explain which end of the scale marks the regions that the model uses."""
         if settings.show == REMAINS:
             return (
-                "The probability of a class while a window is centred on each cell. All maps share one scale from 0 "
-                "to 1. In the map of a probable class, the model relies on dark cells; bright cells do not matter."
+                "The predicted value (of a class: its probability) while a window is centred on each cell. All maps of "
+                "probabilities share one scale from 0 to 1. In the map of a probable class, the model relies on dark "
+                "cells; bright cells do not matter."
             )
         return (
-            "The drop of a class's probability while a window is centred on each cell: red (positive) where the "
-            "model relies on the covered region, blue (negative) where the region is evidence against the class, pale "
-            "where it does not matter. Each map has its own scale."
+            "The drop of the predicted value (of a class: its probability) while a window is centred on each cell: red "
+            "(positive) where the covered region raises it, blue (negative) where the region lowers it, pale where it "
+            "does not matter. Each map has its own scale."
         )
 
     @classmethod
@@ -286,7 +289,7 @@ class OcclusionResult:
 
 
 def ask_logits(task: Task[OcclusionSettings], image: Input, seen: OcclusionResult) -> None:
-    """Compute logits, with whole images, for the classes whose float32 probabilities are too close to 0 or 1."""
+    """Compute logits, with whole images, for the targets whose float32 probabilities are too close to 0 or 1."""
     classes = [index for index in range(len(image.targets)) if seen.lacks_digits(index)]
     if not classes:
         return
@@ -324,7 +327,7 @@ def panels(seen: OcclusionResult) -> list[Panel]:
 
 
 def notes(seen: OcclusionResult, index: int) -> Iterator[str]:
-    """Yield the notes below the map of one class."""
+    """Yield the notes below the map of one target."""
     changed = [other for other in range(len(seen.image.targets)) if seen.shown(other) == OF_LOG_ODDS]
     if seen.settings.show == DROP and index in changed[:1]:
         high = max(seen.best, float(seen.whole.values[0, index])) > SATURATED

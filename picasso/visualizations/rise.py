@@ -1,4 +1,4 @@
-"""RISE: show random parts of the image and find those that raise the probability.
+"""RISE: show random parts of the image and find those that raise a predicted value.
 
 Petsiuk, Das & Saenko, *RISE: randomized input sampling for explanation of black-box models*, arXiv 1806.07421.
 """
@@ -30,11 +30,11 @@ class RISESettings(VisualizationSettings):
 
 
 class RISE(BaseVisualization[RISESettings]):
-    """Average the masks, each weighted by the probability of the masked image; no gradients, no layers."""
+    """Average the masks, each weighted by the value predicted for the masked image; no gradients, no layers."""
 
     DESCRIPTION = (
-        "The mean probability of a class while each part of the image is visible, over random masks, with its standard "
-        "error."
+        "The mean of the predicted value (of a class: its probability) while each part of the image is visible, over "
+        "random masks, with its standard error."
     )
     REFERENCE_LINK = "https://arxiv.org/abs/1806.07421"
     FAMILY = "Perturbation"
@@ -77,7 +77,7 @@ def panels(image: Input, means: MaskedMeans, settings: RISESettings) -> list[Pan
                 quantity=f"mean {target.quantity.removeprefix('mean ')} while visible",
                 value_range=(float(mean.min()), float(mean.max())),
                 transparency=settings.transparency,
-                noise=rounding(image.value(target)),
+                noise=rounding(max(abs(image.value(target)), float(np.abs(mean).max()))),
                 note=f"Standard error {float(error.mean()):.2g} on average{share}.",
             )
         )

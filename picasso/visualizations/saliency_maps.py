@@ -1,4 +1,4 @@
-"""Saliency maps: how strongly each pixel affects the score of a class, from the gradient and its refinements.
+"""Saliency maps: how strongly each pixel affects a score, from the gradient and its refinements.
 
 Simonyan, Vedaldi & Zisserman, *Deep inside convolutional networks*, arXiv 1312.6034, section 3. Gradient times input:
 Shrikumar et al., arXiv 1605.01713. SmoothGrad: Smilkov et al., arXiv 1706.03825. VarGrad: Adebayo et al., arXiv
@@ -17,6 +17,7 @@ from picasso.attribution import paths
 from picasso.attribution.samples import Samples
 from picasso.models.arrays import Array
 from picasso.models.base import Model
+from picasso.targets import Target
 from picasso.visualizations import (
     BaseVisualization,
     Capability,
@@ -28,6 +29,7 @@ from picasso.visualizations import (
     number,
     slider,
 )
+from picasso.visualizations.base import targets_of
 from picasso.visualizations.panel import rounding
 
 GRADIENT, TIMES_INPUT, SMOOTH, VARIANCE, GUIDED = METHODS = (
@@ -38,15 +40,15 @@ GRADIENT, TIMES_INPUT, SMOOTH, VARIANCE, GUIDED = METHODS = (
     "guided backpropagation",
 )
 SENTENCES = {
-    GRADIENT: "How much a class's score (its logit) would change if a pixel changed a little, in either direction: "
-    "bright pixels matter most.",
-    TIMES_INPUT: "What each pixel adds to a class's score (its logit), to first order: red pixels are evidence for "
-    "the class, blue pixels against it.",
-    SMOOTH: "How much a class's score (its logit) would change if a pixel changed a little, in either direction, "
+    GRADIENT: "How much the score (of a class: its logit) would change if a pixel changed a little, in either "
+    "direction: bright pixels matter most.",
+    TIMES_INPUT: "What each pixel adds to the score (of a class: its logit), to first order: red pixels raise it, blue "
+    "pixels lower it.",
+    SMOOTH: "How much the score (of a class: its logit) would change if a pixel changed a little, in either direction, "
     "averaged over noisy copies of the image: bright pixels matter most.",
-    VARIANCE: "How much the effect of a pixel on a class's score (its logit) differs between noisy copies of the "
+    VARIANCE: "How much the effect of a pixel on the score (of a class: its logit) differs between noisy copies of the "
     "image: bright where the effect depends on the noise.",
-    GUIDED: "How much a class's score (its logit) would change with a pixel if only positive gradients were "
+    GUIDED: "How much the score (of a class: its logit) would change with a pixel if only positive gradients were "
     "propagated back: bright pixels contribute.",
 }
 RANDOM = (SMOOTH, VARIANCE)
@@ -81,7 +83,7 @@ def saliency(gradients: NDArray[np.floating]) -> Array:
 class SaliencyMaps(BaseVisualization[SaliencySettings]):
     """Differentiate the logit, not the probability, because the softmax is flat where the model is certain."""
 
-    DESCRIPTION = "How strongly each pixel affects the score of a class."
+    DESCRIPTION = "How strongly each pixel affects the score that is explained, such as the logit of a class."
     REFERENCE_LINK = "https://arxiv.org/abs/1312.6034"
     FAMILY = "Gradients"
     ALLOWED_SETTINGS = SaliencySettings
@@ -94,8 +96,8 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
 
     @classmethod
     def passes(cls, model: Model, settings: SaliencySettings) -> float:
-        """Return, per noisy copy, one forward pass and per class one backward pass, which costs as much as two."""
-        return (1.0 + 2 * model.top_probs) * (settings.samples if settings.method in RANDOM else 1)
+        """Return, per noisy copy, one forward pass and per target one backward pass, which costs as much as two."""
+        return (1.0 + 2 * targets_of(model)) * (settings.samples if settings.method in RANDOM else 1)
 
     def make_visualization(self, task: Task[SaliencySettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per target."""
@@ -117,12 +119,6 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
                 (gradients,) = task.model.gradients(image.array[None], image.targets)
                 maps = (gradients * image.array).sum(axis=-1) if signed else saliency(gradients)
                 quantity = "d logit / d pixel x pixel" if signed else quantity
-            # A change of the logit within rounding, even if all pixels change by the whole range at once.
-            noise = rounding(1) / image.array.size
-            if not signed:
-                noise /= float(np.ptp(image.array)) or 1.0
-            if settings.method == VARIANCE:
-                noise **= 2
             yield [
                 image.panel(
                     target,
@@ -131,10 +127,19 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
                     signed=signed,
                     transparency=settings.transparency,
                     note=note,
-                    noise=noise,
+                    noise=smallest(image, target, settings.method),
                 )
                 for target, array in zip(image.targets, maps, strict=True)
             ]
+
+
+def smallest(image: Input, target: Target, method: str) -> float:
+    """Return the rounding error of the values of a map."""
+    # A change of the score within rounding, even if all pixels change by the whole range at once.
+    noise = rounding(image.value(target)) / image.array.size
+    if method != TIMES_INPUT:
+        noise /= float(np.ptp(image.array)) or 1.0
+    return noise**2 if method == VARIANCE else noise
 
 
 def noisy(task: Task[SaliencySettings], image: Input) -> Samples:

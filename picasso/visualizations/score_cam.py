@@ -15,8 +15,10 @@ from PIL import Image
 from picasso.attribution.placement import Canvas
 from picasso.models.arrays import Array
 from picasso.models.base import Model
+from picasso.targets import Target
 from picasso.visualizations import BaseVisualization, Capability, Input, Panel, Task, choice
 from picasso.visualizations.class_activation import LayerMapSettings, canvas_of
+from picasso.visualizations.panel import rounding
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
 
     @classmethod
     def describe(cls, settings: ScoreCAMSettings) -> str:
-        """Add whether evidence against the class is shown."""
+        """Add whether evidence against the target is shown."""
         return f"{cls.DESCRIPTION} {settings.sentence}"
 
     @classmethod
@@ -59,9 +61,7 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
             (maps,) = task.model.feature_maps(image.array[None], name)
             tried = chosen(maps, task.settings.channels)
             scores = self.scores(task, image, maps[..., tried], canvas)
-            # Softmax over the channels.
-            weights = np.exp(scores - scores.max(axis=0))
-            weights /= weights.sum(axis=0)
+            weights = np.stack([weights_of(*pair) for pair in zip(scores.T, image.targets, strict=True)], axis=1)
             note = f"Layer {name}, {len(tried)} of {maps.shape[-1]} channels."
             yield [
                 task.settings.panel(
@@ -86,6 +86,21 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
             found.append(task.model.scores(np.asarray(image.array * masks[..., None]), image.targets))
             task.progress(start + some.shape[-1], count)
         return np.concatenate(found)
+
+
+def weights_of(scores: NDArray[np.float64], target: Target) -> NDArray[np.float64]:
+    """Return the softmax of the scores ``(c,)`` of a target over the channels.
+
+    The scores of other targets than probabilities have a unit or a size of their own, so they are standardized first:
+    otherwise a map would depend on whether a time is in days or in years.
+    """
+    scores = scores - scores.max()
+    if not target.bounded:
+        spread = float(scores.std())
+        # Differences within rounding count as none.
+        scores = scores / spread if spread > rounding(float(np.abs(scores).max())) else 0 * scores
+    weights: NDArray[np.float64] = np.exp(scores)
+    return np.asarray(weights / weights.sum())
 
 
 def chosen(maps: Array, channels: str) -> NDArray[np.intp]:

@@ -24,13 +24,14 @@ from picasso.visualizations import (
     choice,
     number,
 )
+from picasso.visualizations.base import targets_of
 from picasso.visualizations.panel import rounding
 
 # The baselines of the integrated gradients, which are averaged so that neither dark nor bright pixels are ignored.
 BASELINES = ("black", "white")
 # The colour scale ends at this percentile, because slivers between the regions have extreme values.
 END = 99
-# The fraction of the difference of the logit that may be missing from the attributions.
+# The fraction of the difference of the score that may be missing from the attributions.
 GAP = 0.01
 
 
@@ -45,7 +46,7 @@ class XRAISettings(VisualizationSettings):
 class XRAI(BaseVisualization[XRAISettings]):
     """Rank overlapping segments by the mean of their integrated gradients."""
 
-    DESCRIPTION = "Which regions hold the most evidence for a class, by integrated gradients per pixel."
+    DESCRIPTION = "Which regions raise the score that is explained most, by integrated gradients per pixel."
     REFERENCE_LINK = "https://arxiv.org/abs/1906.02825"
     ALLOWED_SETTINGS = XRAISettings
     FAMILY = "Regions"
@@ -54,8 +55,8 @@ class XRAI(BaseVisualization[XRAISettings]):
 
     @classmethod
     def passes(cls, model: Model, settings: XRAISettings) -> float:
-        """Return, per step and baseline, one forward pass and per class one backward pass, worth two."""
-        return 1.0 + (1.0 + 2 * model.top_probs) * settings.steps * len(BASELINES)
+        """Return, per step and baseline, one forward pass and per target one backward pass, worth two."""
+        return 1.0 + (1.0 + 2 * targets_of(model)) * settings.steps * len(BASELINES)
 
     def make_visualization(self, task: Task[XRAISettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per target."""
@@ -72,7 +73,8 @@ class XRAI(BaseVisualization[XRAISettings]):
                 quantity = "integrated gradients per pixel, mean over the region"
                 end = float(np.percentile(np.abs(array), END)) or float(np.abs(array).max())
                 look = {"signed": True, "value_range": (-end, end), "transparency": task.settings.transparency}
-                look["noise"] = rounding(1) / array.size
+                # The pixels sum to the difference of the score, so each has its share of the rounding error.
+                look["noise"] = rounding(float(attribution.sum())) / array.size
                 panels.append(image.panel(one, array=array, quantity=quantity, note=note, **look))
             yield panels
 
