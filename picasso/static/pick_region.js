@@ -25,11 +25,12 @@ const tell = (text) => {
   find("told").textContent = text;
 };
 
-const share = ({ text, name }, prediction, colour) => {
+// A button that explains all pixels of a predicted class; several classes may have the same name.
+const share = ({ index, name, share: part }, colour, all) => {
   const item = document.createElement("li");
   const button = document.createElement("button");
   Object.assign(button, { type: "button", className: "plain", textContent: name });
-  button.dataset.target = text;
+  button.dataset.target = all.filter((one) => one.name === name).length === 1 ? name : index;
   button.setAttribute("aria-label", `Explain ${name}`);
   const swatch = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   swatch.classList.add("swatch");
@@ -38,7 +39,7 @@ const share = ({ text, name }, prediction, colour) => {
   for (const [key, value] of Object.entries({ width: "100%", height: "100%", fill: colour }))
     square.setAttribute(key, value);
   swatch.append(square);
-  item.append(swatch, button, `${(100 * prediction.share).toFixed(1)} %`);
+  item.append(swatch, button, `${(100 * part).toFixed(1)} %`);
   return item;
 };
 
@@ -46,12 +47,11 @@ const draw = () => image.show(shown.view, find("show-mask").checked ? shown.mask
 
 const show = async () => {
   try {
-    const { view, mask, size: sides, targets, predictions, colours } = await ask({ view: true });
+    const { view, mask, size: sides, predictions, colours } = await ask({ view: true });
     size = sides;
     shown = { view, mask };
     await draw();
-    // The targets are the largest of the predicted classes, in the same order.
-    find("shares").replaceChildren(...targets.map((one, rank) => share(one, predictions[rank], colours[rank])));
+    find("shares").replaceChildren(...predictions.map((one, rank) => share(one, colours[rank], predictions)));
     tell("");
   } catch (error) {
     tell(error.message);

@@ -254,7 +254,7 @@ def test_two_classes_against_each_other(client: FlaskClient, linear: LinearModel
     assert "bee vs ant, dog" in page
     # The command is wrapped where it gets long, which depends on the names of folders.
     command = html.unescape(page).replace("\\\n", " ")
-    assert "--class 'bee vs ant' --class dog" in re.sub(r" +", " ", command)
+    assert "--target 'bee vs ant' --target dog" in re.sub(r" +", " ", command)
     wrong = client.post("/api/runs", json={**body, "classes": ["bee vs wasp"]})
     assert wrong.status_code == 400
     assert "The model has no class wasp" in wrong.text

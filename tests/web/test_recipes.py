@@ -107,12 +107,12 @@ def both(settings: Settings, spec: Spec, expected: Sequence[Result], **options: 
 
 
 def test_with_a_settings_file(home: Path, linear: LinearModel) -> None:
-    spec = spec_of(settings={"Window": 0.2, "Strides": 20, "Occlusion": "black"}, classes=[2])
-    expected = picasso.explain(linear, "7.png", classes=[2], Window=0.2, Strides=20, Occlusion="black")
+    spec = spec_of(settings={"Window": 0.2, "Strides": 20, "Occlusion": "black"}, targets=[2])
+    expected = picasso.explain(linear, "7.png", targets=[2], Window=0.2, Strides=20, Occlusion="black")
     command, python = both(config.load(), spec, expected, names=NAMES)
     assert command == (
         "picasso explain 7.png --config config.py --visualization PartialOcclusion \\\n"
-        "    --set Window=0.20 --set Strides=20 --set Occlusion=black --class 'cat <b>'"
+        "    --set Window=0.20 --set Strides=20 --set Occlusion=black --target 'cat <b>'"
     )
     assert python == (
         "import picasso\n"
@@ -123,7 +123,7 @@ def test_with_a_settings_file(home: Path, linear: LinearModel) -> None:
         "    model,\n"
         '    ["7.png"],\n'
         '    "PartialOcclusion",\n'
-        '    classes=["cat <b>"],\n'
+        '    targets=["cat <b>"],\n'
         "    Window=0.2,\n"
         "    Strides=20,\n"
         '    Occlusion="black",\n'
@@ -161,16 +161,16 @@ def test_hostile_names(home: Path, linear: LinearModel) -> None:
 @pytest.mark.parametrize("classes", [[], [4, 0]])
 def test_compared_models(models: list[str], classes: list[int], home: Path) -> None:
     settings = config.load()
-    spec = spec_of(["7.png", "8.png"], models=models, classes=classes)
+    spec = spec_of(["7.png", "8.png"], models=models, targets=classes)
     loaded = {name: load_configured(settings.compared(name)) for name in ("", *models)}
-    expected = list(comparison.explain_each(loaded, ["7.png", "8.png"], classes=classes, Window=0.2, Strides=5))
+    expected = list(comparison.explain_each(loaded, ["7.png", "8.png"], targets=classes, Window=0.2, Strides=5))
     command, _ = both(settings, spec, expected, names=NAMES)
     assert set(expected[0].compared) == set(models)
     assert "--compare 'epoch 1'" in command
     # Settings that differ from the file's.
     over = config.load("config.py", {"TOP_CLASSES": 2})
     loaded = {name: load_configured(over.compared(name)) for name in ("", *models)}
-    expected = list(comparison.explain_each(loaded, ["7.png", "8.png"], classes=classes, Window=0.2, Strides=5))
+    expected = list(comparison.explain_each(loaded, ["7.png", "8.png"], targets=classes, Window=0.2, Strides=5))
     same(by_python(as_python(over, spec, Registry())), expected)
 
 

@@ -12,6 +12,7 @@ from flask import Blueprint, Flask, Response, current_app, render_template, requ
 from werkzeug.routing import Rule
 
 from picasso import __version__, errors
+from picasso.targets import Prediction
 from picasso.web.api.documents import Document, Error
 from picasso.web.api.operations import APPLICATION, TAGS, Operation, operation
 from picasso.web.api.questions import SHAPES
@@ -241,7 +242,7 @@ def schemas(operations: Iterable[Operation]) -> dict[str, Any]:
     """Return the schemas of all documents by name; in those that the server sends, no field has a default."""
     found = list(operations)
     sent = components([Error, *(one.answer for one in found if one.answer)])
-    can_omit = {cls.__name__ for cls in subclasses(Document)}
+    can_omit = {cls.__name__ for cls in (*subclasses(Document), Prediction)}
     for name, schema in sent.items():
         properties = schema.get("properties", {})
         required = schema.get("required", ())
