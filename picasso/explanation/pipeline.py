@@ -255,9 +255,12 @@ def with_context(image: Input, panel: Panel) -> Panel:
     Hoyer et al., *Grid saliency for context explanations of semantic segmentation*, NeurIPS 2019.
     """
     region = next((one.region(image.view.size) for one in image.targets if one.text == panel.target), None)
-    if panel.kind != "map" or region is None or panel.flat:
+    # A map of what remains of a probability has no zero from which to measure.
+    if panel.kind != "map" or region is None or panel.flat or panel.value_range == (0.0, 1.0):
         return panel
-    shown = Image.fromarray(np.abs(panel.array).astype(np.float32)).resize(image.view.size, Image.Resampling.BOX)
+    # Unsigned maps such as RISE's may begin above 0.
+    array = panel.array - (0 if panel.signed else max(0.0, float(panel.array.min())))
+    shown = Image.fromarray(np.abs(array).astype(np.float32)).resize(image.view.size, Image.Resampling.BOX)
     weights = np.asarray(shown, np.float64)
     outside = float(weights[~region].sum() / weights.sum())
     note = f"{outside:.0%} of the map lies outside of the region that is explained: its context."

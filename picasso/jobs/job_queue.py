@@ -23,7 +23,7 @@ from picasso.jobs.base import Job
 from picasso.jobs.engine import Engine
 from picasso.jobs.gate import Gate
 from picasso.jobs.run import Run, Spec, StoredImage, images_by_name
-from picasso.targets import OutputSpec, Wanted, spec_from
+from picasso.targets import Classification, OutputSpec, Wanted, spec_from
 from picasso.visualizations.settings import Control
 
 log = logging.getLogger(__name__)
@@ -256,9 +256,17 @@ class JobQueue:
         return str(self.model_status().get("no_audits", ""))
 
     def check_audits(self) -> None:
-        """Raise ConfigurationError if audits are impossible with the settings of this server."""
-        if why := self.no_audits():
-            raise ConfigurationError(why)
+        """Raise an error if audits are impossible.
+
+        Raises:
+            BadRequest: the model is no classifier.
+            ConfigurationError: the settings of this server prevent audits.
+        """
+        if not (why := self.no_audits()):
+            return
+        if not isinstance(self.spec(), Classification):
+            raise BadRequest(why)
+        raise ConfigurationError(why)
 
     def class_names(self) -> list[str]:
         """Return the names of the model's classes.

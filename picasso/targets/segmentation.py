@@ -34,8 +34,8 @@ class MaskedMean(Target):
     Vinogradova, Dibrov & Myers, *Towards interpretable semantic segmentation via gradient-weighted class activation
     mapping*, arXiv 2002.11434, equation 2: the score is summed over a set of pixels. The mean differs by a factor.
 
-    With a second class, the score is the mean difference of the logits, "one rather than the other", and the value is the
-    mean probability of the first among the two.
+    With a second class, the score is the mean difference of the logits, "one rather than the other", and the value is
+    the mean probability of the first among the two.
 
     Attributes:
         index: the index of the class.

@@ -52,6 +52,27 @@ class AppState(Document):
     error: str | None
 
 
+class Fact(Document):
+    """One line about the output of the model."""
+
+    name: str
+    value: str
+
+
+class Understood(Document):
+    """What the output of the model is taken for.
+
+    Attributes:
+        name: the task.
+        known: how it is known, and how to confirm an assumption.
+        facts: the names of the classes, labels or values, the shape of the output, and so on.
+    """
+
+    name: str
+    known: str
+    facts: list[Fact]
+
+
 class ModelReport(Document):
     """Summary of the loaded model, with warnings.
 
@@ -60,6 +81,7 @@ class ModelReport(Document):
         layers: those with feature maps, first to last.
         answers: the predictions for some of the samples.
         accuracy: null here; ``picasso check`` measures it if it is given a labelled folder.
+        task: what the output is taken for.
         warnings: possible problems to check.
         view: the first sample as the model sees it, as a data URL; "" without samples.
     """
@@ -69,6 +91,7 @@ class ModelReport(Document):
     layers: list[Layer]
     answers: list[Answer]
     accuracy: None
+    task: Understood
     warnings: list[str]
     view: str
 
