@@ -90,7 +90,7 @@ class PredictOnlyModel(Model):
         size = self.fixed_batch or len(chosen)
         parts = [self._values(fill_up(chosen[i : i + size], size)) for i in range(0, len(chosen), size)]
         values = np.concatenate(parts)[: len(chosen)].reshape(-1, count)
-        decision = for_task(decide(values, found, kind, file.name), task)
+        decision = for_task(decide(values, found, kind, file.name), task, self._layout, file.name)
         self._decision = decision
         self.spec = spec_of(self._layout, decision, task, self.unit)
         self.num_classes = self.spec.shape[-1]

@@ -39,7 +39,7 @@ class TFModel(GraphModel):
             data_dir: the folder of a checkpoint's three files.
             tf_input_var: the name of the input tensor, such as ``"pictures:0"``; optional if the graph has only one
                 placeholder.
-            tf_predict_var: the name of the tensor of class probabilities, such as ``"probabilities:0"``; optional if
+            tf_predict_var: the name of the output tensor, such as ``"probabilities:0"``; optional if
                 the graph ends in one softmax or sigmoid.
             path: a ``.pb`` file, or a checkpoint's prefix (the path without ``.meta``), instead of ``data_dir``.
             input_shape: ``(H, W, C)``, for graphs whose placeholder does not define it; by default the shape of the

@@ -49,7 +49,8 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
         """Return one pass for each channel."""
         shapes = {layer.name: layer.shape for layer in model.layers()}
         # The name may be wrong; the run reports that.
-        channels = shapes.get(settings.layer or model.layer(None), (1, 1, 1))[-1]
+        default = next((layer.name for layer in model.layers() if layer.default), "")
+        channels = shapes.get(settings.layer or default, (1, 1, 1))[-1]
         return 2.0 + (channels if settings.channels == "all" else min(channels, int(settings.channels)))
 
     def make_visualization(self, task: Task[ScoreCAMSettings]) -> Iterator[Sequence[Panel]]:

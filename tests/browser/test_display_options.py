@@ -49,7 +49,7 @@ def test_maps_are_painted_over_the_image_in_the_chosen_colours(results: Page) ->
 
 def test_drops_are_painted_around_zero_over_a_grey_image(returned: Page, past: Past) -> None:
     returned.goto(full(returned, past.runs[DROPS]))
-    expect(returned.locator("header.result")).to_contain_text("red (positive) where the model relies")
+    expect(returned.locator("header.result")).to_contain_text("red (positive) where the covered region raises it")
     returned.locator("[name=signed]").select_option("PuOr_r")
     first = returned.locator("a.map").first
     expect(first.locator("canvas")).to_have_count(1)

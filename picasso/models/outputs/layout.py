@@ -241,8 +241,20 @@ def spec_of(layout: Layout, decision: Decision, said: OutputTask | None, unit: s
     return classes[task](shape, **about)
 
 
-def for_task(decision: Decision, said: OutputTask | None) -> Decision:
-    """Return the interpretation of an output, corrected by the task that the user configured."""
+def for_task(decision: Decision, said: OutputTask | None, layout: Layout, label: str) -> Decision:
+    """Return the interpretation of an output, corrected by the task that the user configured.
+
+    Raises:
+        ModelError: the output is a map of values that are no class scores, and the user did not say otherwise.
+    """
+    if layout.is_map and decision.kind is OutputKind.VALUES and said is None:
+        height, width, count = layout.shape
+        raise ModelError(
+            f"{label} returns {count} map{'s' if count > 1 else ''} of {height} x {width} values that are no class scores: "
+            "they are not probabilities and have no sign, or are normalized. Picasso supports maps of class scores "
+            f"(segmentation). If these are class scores: {remedies.setting('TASK', 'segmentation')}.",
+            field="TASK",
+        )
     classes = (OutputTask.CLASSIFICATION, OutputTask.MULTI_LABEL, OutputTask.SEGMENTATION)
     if said is OutputTask.MULTI_LABEL and decision.kind in (OutputKind.LOGITS, OutputKind.VALUES):
         return Decision(OutputKind.SIGMOID_LOGITS, "said", decision.count)

@@ -179,7 +179,7 @@ def importer(
     Args:
         definition: a GraphDef without variables.
         input_name: the input tensor of the images, or "" for the only placeholder.
-        output_name: the tensor of class scores, or "" for the only final softmax or sigmoid.
+        output_name: the output tensor, or "" for the only final softmax or sigmoid.
         label: the name of the model in error messages.
         input_shape: ``(H, W, C)`` if the user configured it.
         learned: the ``(H, W, C)`` of the arrays from preprocess(); used if neither the user nor the placeholder

@@ -304,7 +304,7 @@ class Graph:
         values, *rebuilt = self._try_out(self._cut([self._input], tensors), images, len(tensors))
         known = "0..255" if self.integers == (0, 255) else self.value_range()
         decided = outputs.decide(values, found, kind, self._label, trained=trained, inputs=known)
-        decision = outputs.for_task(decided, self._said.task)
+        decision = outputs.for_task(decided, self._said.task, self._layout, self._label)
         if not rebuilt:
             return Settled(decision, False)
         expected = outputs.to_probabilities(values.astype(np.float64), decision.kind, count)

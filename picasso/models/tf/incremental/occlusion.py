@@ -1,4 +1,4 @@
-"""The entry point: class probabilities for many windows of one image."""
+"""The entry point: the outputs of a network for many windows of one image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Incremental:
 
     Args:
         source: the input tensor of its graph.
-        target: the output tensor of probabilities ``(N, K)``.
+        target: the output tensor ``(N, D)``.
         evaluate: returns the values of tensors that do not depend on the input.
 
     Raises:
@@ -48,7 +48,7 @@ class Incremental:
         return Planner(self._network, self._costs, boxes, memory).plan()
 
     def run(self, image: Array, fill: Array, boxes: Sequence[Box], planned: Plan) -> Iterator[Part]:
-        """Yield the indices of n windows and their probabilities ``(n, K)``, chunk by chunk.
+        """Yield the indices of n windows and the outputs ``(n, D)`` for them, chunk by chunk.
 
         The first part is the first chunk, and the second part is the last chunk: the windows that change least and
         most. After them, the head is computed for several chunks at once. For the other chunks, parts without windows
