@@ -59,8 +59,9 @@ class MaskedMeans:
         self.count = 0
         self._shown: NDArray[np.float64] = np.zeros(())
         self._scores: NDArray[np.float64] = np.zeros(())
-        # Sums of squared masks times 1, the score and the squared score, for the standard error.
-        self._squares: list[NDArray[np.float64]] = [np.zeros(())] * 3
+        # Sums of squared masks, and of these times the score and the squared score, for the standard error.
+        self._squared: NDArray[np.float64] = np.zeros(())
+        self._squares: list[NDArray[np.float64]] = [np.zeros(())] * 2
 
     def add(self, masks: Array, scores: NDArray[np.floating]) -> None:
         """Add n masks ``(n, H, W)`` and the values ``(n, k)`` of k targets for the masked images."""
@@ -68,9 +69,10 @@ class MaskedMeans:
         squared = shown**2
         self._shown = self._shown + shown.sum(axis=0)
         self._scores = self._scores + np.tensordot(values, shown, (0, 0))
-        powers = (np.ones_like(values), values, values**2)
+        self._squared = self._squared + squared.sum(axis=0)
         self._squares = [
-            total + np.tensordot(power, squared, (0, 0)) for total, power in zip(self._squares, powers, strict=True)
+            total + np.tensordot(power, squared, (0, 0))
+            for total, power in zip(self._squares, (values, values**2), strict=True)
         ]
         self.count += len(masks)
 
@@ -86,8 +88,8 @@ class MaskedMeans:
         The first-order standard deviation of a ratio of sums (Cochran, *Sampling techniques*, 1977, section 2.11).
         """
         mean = self._ratio(self._scores)
-        one, score, square = self._squares
-        spread = np.maximum(square - 2 * mean * score + mean**2 * one, 0)
+        score, square = self._squares
+        spread = np.maximum(square - 2 * mean * score + mean**2 * self._squared, 0)
         return np.asarray(self._ratio(np.sqrt(spread)), np.float32)
 
     def _ratio(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:

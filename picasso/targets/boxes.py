@@ -6,8 +6,9 @@ partly outside of the input.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +105,53 @@ def suppressed(
     return sorted(found, key=lambda one: (-one.score, one.candidate, one.index))[:most]
 
 
+@dataclass(frozen=True)
+class Stacked:
+    """The candidates of several images, one after the other, for the similarities of many boxes.
+
+    Attributes:
+        sides: left, top, right and bottom of the boxes of all images together, ``(4, M)``.
+        areas: their areas, ``(M,)``.
+        directions: the class scores, scaled to length 1, ``(M, K)``.
+        confidence: the best class score times the objectness, ``(M,)``.
+        ends: for each image, the number of candidates up to and with this image.
+    """
+
+    sides: NDArray[np.float64]
+    areas: NDArray[np.float64]
+    directions: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    ends: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, found: Sequence[Candidates]) -> Self:
+        """Return the candidates of several images."""
+        boxes = np.concatenate([one.boxes for one in found]).astype(np.float64)
+        scores = np.concatenate([one.scores for one in found]).astype(np.float64)
+        norms = np.linalg.norm(scores, axis=1, keepdims=True)
+        return cls(
+            np.ascontiguousarray(boxes.T),
+            area(boxes),
+            np.divide(scores, norms, out=np.zeros_like(scores), where=norms > 0),
+            np.concatenate([one.confidence.max(axis=1, initial=0) for one in found]).astype(np.float64),
+            np.cumsum([len(one.boxes) for one in found]),
+        )
+
+    def similarity(self, box: NDArray[Any] | tuple[float, ...], class_scores: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the similarity of each image's most similar candidate to a detection; see :func:`similarity`."""
+        one = np.asarray(class_scores, np.float64)
+        cosine = self.directions @ (one / (np.linalg.norm(one) or 1.0))
+        left, top, right, bottom = (float(side) for side in box)
+        width = (np.minimum(self.sides[2], right) - np.maximum(self.sides[0], left)).clip(0)
+        common = width * (np.minimum(self.sides[3], bottom) - np.maximum(self.sides[1], top)).clip(0)
+        union = self.areas + max(0.0, right - left) * max(0.0, bottom - top) - common
+        overlap = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+        values = np.append(overlap * cosine.clip(0, 1) * self.confidence, 0.0)
+        starts = np.concatenate([[0], self.ends[:-1]])
+        # reduceat() returns the first value of an empty range.
+        return np.where(self.ends > starts, np.maximum.reduceat(values, starts), 0.0)
+
+
 def similarity(candidates: Candidates, box: NDArray[Any] | tuple[float, ...], class_scores: NDArray[Any]) -> float:
     """Return how similar the most similar candidate is to a detection, 0..1: the weight of a mask in D-RISE.
 
@@ -116,11 +164,4 @@ def similarity(candidates: Candidates, box: NDArray[Any] | tuple[float, ...], cl
         box: the box of the detection.
         class_scores: the class scores of the detection, ``(K,)``.
     """
-    overlap = iou(candidates.boxes, box)
-    near = np.flatnonzero(overlap)
-    if not len(near):
-        return 0.0
-    scores, one = candidates.scores[near].astype(np.float64), np.asarray(class_scores, np.float64)
-    norms = np.linalg.norm(scores, axis=1) * np.linalg.norm(one)
-    cosine = np.divide(scores @ one, norms, out=np.zeros_like(norms), where=norms > 0)
-    return float(np.max(overlap[near] * cosine.clip(0, 1) * candidates.confidence[near].max(axis=1)))
+    return float(Stacked.of([candidates]).similarity(box, class_scores)[0])

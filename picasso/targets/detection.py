@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from picasso.errors import BadRequest, ModelError
 from picasso.targets.base import Array, Context, Floats, OutputSpec, OutputTask, Target, Wanted, one_hot
-from picasso.targets.boxes import Candidates, iou, similarity, suppressed
+from picasso.targets.boxes import Candidates, Stacked, iou, suppressed
 from picasso.targets.class_names import by_name, number
 from picasso.targets.decoders import DECODERS, DecodeBoxes, Decoder
 from picasso.targets.predictions import Prediction
@@ -66,8 +66,7 @@ class Box(Target):
 
     def value(self, outputs: Array) -> Floats:
         """Return the similarity of the most similar candidate of each image, 0..1."""
-        found = self.spec.candidates(outputs)
-        return np.array([similarity(one, self.box, self.class_scores) for one in found])
+        return self.spec.stacked(outputs).similarity(self.box, self.class_scores)
 
     def score(self, scores: Array) -> Floats:
         """Return the class score of the matched prediction."""
@@ -135,12 +134,19 @@ class Detection(OutputSpec):
 
     def candidates(self, outputs: Array) -> list[Candidates]:
         """Return the candidates of each image; the latest outputs are decoded only once for all targets."""
-        latest: tuple[Array, list[Candidates]] | None = self.__dict__.get("_latest")
+        return self._decoded(outputs)[1]
+
+    def stacked(self, outputs: Array) -> Stacked:
+        """Return the candidates of all images, one after the other."""
+        return self._decoded(outputs)[2]
+
+    def _decoded(self, outputs: Array) -> tuple[Array, list[Candidates], Stacked]:
+        latest: tuple[Array, list[Candidates], Stacked] | None = self.__dict__.get("_latest")
         if latest is None or latest[0] is not outputs:
-            latest = outputs, self.made.decode(outputs)
+            found = self.made.decode(outputs)
             # The class is frozen, but this does not change its value.
-            self.__dict__["_latest"] = latest
-        return latest[1]
+            latest = self.__dict__["_latest"] = outputs, found, Stacked.of(found)
+        return latest
 
     def wrong(self, outputs: Array) -> str:
         """Accept all numbers; the decoder checks the scores."""

@@ -250,9 +250,9 @@ def for_task(decision: Decision, said: OutputTask | None, layout: Layout, label:
     if layout.is_map and decision.kind is OutputKind.VALUES and said is None:
         height, width, count = layout.shape
         raise ModelError(
-            f"{label} returns {count} map{'s' if count > 1 else ''} of {height} x {width} values that are no class scores: "
-            "they are not probabilities and have no sign, or are normalized. Picasso supports maps of class scores "
-            f"(segmentation). If these are class scores: {remedies.setting('TASK', 'segmentation')}.",
+            f"{label} returns {count} map{'s' if count > 1 else ''} of {height} x {width} values that are no class "
+            "scores: they are not probabilities and have no sign, or are normalized. Picasso supports maps of class "
+            f"scores (segmentation). If these are class scores: {remedies.setting('TASK', 'segmentation')}.",
             field="TASK",
         )
     classes = (OutputTask.CLASSIFICATION, OutputTask.MULTI_LABEL, OutputTask.SEGMENTATION)

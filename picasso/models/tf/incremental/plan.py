@@ -18,6 +18,8 @@ MIN_WINDOWS, MAX_WINDOWS = 16, 256
 # The maximum number of multiply-adds per chunk, a fraction of a second on a few cores, to stay responsive.
 BATCH_WORK = 5e9
 FLOAT = 4
+# The maximum size of the output maps of a chunk, in bytes: larger arrays are allocated anew each time.
+OUTPUT = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,10 @@ class Planner:
             # Gathering copies the inputs. Winograd's tiles are twice as large, before and after the product.
             copies = 1 if step.slides in (None, BY_PLACE) else 4 if step.tile else 2
             most = max(most, FLOAT * tensors * copies)
-        return int(
-            np.clip(min(self._memory // most, BATCH_WORK // max(1.0, self._work(chunk))), MIN_WINDOWS, MAX_WINDOWS)
-        )
+        limits = [self._memory // most, BATCH_WORK // max(1.0, self._work(chunk))]
+        if self._network.ends_in_map:
+            limits.append(OUTPUT // (FLOAT * int(np.prod(self._network.shapes[self._network.target]))))
+        return int(np.clip(min(limits), MIN_WINDOWS, MAX_WINDOWS))
 
     def _work(self, chunk: Chunk) -> float:
         """Return the number of multiply-adds for one window of a chunk."""
