@@ -19,8 +19,8 @@ from picasso.config import PACKAGE
 from picasso.models.base import Model
 
 PLANTED, SCENES = EXAMPLES / "scenes" / "planted", EXAMPLES / "scenes" / "samples" / "scenes"
-# The side of the mark in the corner, in pixels, and the largest sum, for which it is white.
-MARK, LARGEST = 8, 27
+# The side of the mark in the corner, in pixels, and the maximum sum, for which it is white.
+MARK, MAX_SUM = 8, 27
 METHODS: dict[str, dict[str, Any]] = {
     # A plain fill looks like a third kind of ground.
     "PartialOcclusion": {"Show": "drop of log-odds", "Occlusion": "noise", "Window": 0.1},
@@ -48,7 +48,7 @@ def corners(model: Model) -> tuple[float, float]:
     for index, file in enumerate(sorted((SCENES / "images").glob("*.png"))):
         image = np.asarray(Image.open(file)).copy()
         # A mark of a sum that does not depend on the digits.
-        image[:MARK, :MARK] = round(255 * ((index * 7) % LARGEST) / LARGEST)
+        image[:MARK, :MARK] = round(255 * ((index * 7) % MAX_SUM) / MAX_SUM)
         (result,) = explain(model, image, "PartialOcclusion", Window=0.1, Strides=10, Occlusion="grey")
         values = np.abs(next(panel.array for panel in result.panels if panel.target))
         shares.append(float(values[0, 0] / values.sum()))

@@ -137,7 +137,12 @@ def other_image(model: Model) -> Other:
     """Return a function from the path of an image to the output of the model for it."""
 
     def other(path: str) -> Array:
-        if not Path(path).is_file():
+        try:
+            there = Path(path).is_file()
+        except (OSError, ValueError):
+            # A name may be too long for a path, or contain a null character.
+            there = False
+        if not there:
             raise BadRequest(f"There is no image {path[:200]!r}.", field="target")
         return np.asarray(model.predict(model.inputs_of([image_from(path, 0, None, model).image]))[0])
 

@@ -18,6 +18,7 @@ from picasso.models.base import Model
 from picasso.models.environment import require_versions
 from picasso.models.newest import beside, written
 from picasso.models.outputs import (
+    INDEPENDENT,
     MEASURED,
     Decision,
     Layout,
@@ -27,6 +28,7 @@ from picasso.models.outputs import (
     decide,
     detection,
     for_task,
+    independent,
     is_detection,
     layout_of,
     needed,
@@ -95,6 +97,8 @@ class PredictOnlyModel(Model):
         self.spec = spec_of(self._layout, decision, task, self.unit)
         self.num_classes = self.spec.shape[-1]
         notes = (self._layout.note, *decision.notes) if self._layout.note else decision.notes
+        if self._layout.is_map and independent(self._layout, decision):
+            notes = (*notes, INDEPENDENT)
         self.output_found, self.notes = decision.describe(), self.notes + notes
         same = decision.kind in (OutputKind.LOGITS, OutputKind.SIGMOID_LOGITS, OutputKind.VALUES)
         self.logits_found = "the output" if same else "none: the output is probabilities"

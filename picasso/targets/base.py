@@ -11,8 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from picasso.errors import BadRequest
 from picasso.targets.predictions import Prediction
 
+#: The maximum number of targets per request for maps and boxes, and of characters of one.
+MAX_TARGETS, MAX_LENGTH = 100, 1_000
 #: Outputs ``(N, *shape)`` of N inputs.
 Array = NDArray[np.float32]
 #: One number for each input, ``(N,)``.
@@ -82,6 +85,8 @@ class Target(ABC):
     linear: ClassVar[bool] = True
     #: True if :meth:`value` is between 0 and 1, as probabilities are.
     bounded: ClassVar[bool] = True
+    #: The magnitude of the numbers that the value is computed from; 0 for numbers in a unit of their own.
+    scale: ClassVar[float] = 1.0
 
     @property
     def quantity(self) -> str:
@@ -212,6 +217,20 @@ class OutputSpec(ABC):
         Raises:
             BadRequest: this image has no such target.
         """
+
+
+def limited(wanted: Sequence[str | int]) -> None:
+    """Raise a BadRequest if more than :data:`MAX_TARGETS` targets are requested, or one is neither text nor index."""
+    if len(wanted) > MAX_TARGETS:
+        raise BadRequest(
+            f"{len(wanted):,} targets are requested; the maximum is {MAX_TARGETS}. Omit them to get the most important "
+            "predictions.",
+            field="target",
+        )
+    if wrong := [one for one in wanted if not isinstance(one, str | int) or isinstance(one, bool)]:
+        raise BadRequest(f"A target is a text or a number, not {wrong[0]!r}.", field="target")
+    if long := [one for one in wanted if isinstance(one, str) and len(one) > MAX_LENGTH]:
+        raise BadRequest(f"There is no target {long[0][:60]}...; no target is as long as that.", field="target")
 
 
 def plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.errors import BadRequest, ModelError
-from picasso.targets.base import Array, Context, Floats, OutputSpec, OutputTask, Target, Wanted, one_hot
+from picasso.targets.base import Array, Context, Floats, OutputSpec, OutputTask, Target, Wanted, limited, one_hot
 from picasso.targets.boxes import Candidates, Stacked, iou, suppressed
 from picasso.targets.class_names import by_name, number
 from picasso.targets.decoders import DECODERS, DecodeBoxes, Decoder
@@ -177,6 +177,7 @@ class Detection(OutputSpec):
 
     def parse(self, wanted: Sequence[str | int], names: Sequence[str]) -> list[Wanted]:
         """Return texts such as "box:2", "person", "person@120,80" and "person@10,20,60,80" after checking the names."""
+        limited(wanted)
         known, found = by_name(names), dict[Wanted, None]()
         for one in wanted:
             if match := BOX.fullmatch(str(one)):
@@ -203,9 +204,16 @@ class Detection(OutputSpec):
         numbers = [float(part) for part in place.split(",")] if place else []
         scale = [side / shown for side, shown in zip(self.size[::-1], context.size, strict=True)] * 2
         numbers = [each * factor for each, factor in zip(numbers, scale, strict=False)]
+        if len(numbers) == 3:
+            raise BadRequest("A place has two numbers (a point) or four (a box).", field="target")
         if len(numbers) == 4 and index is not None:
-            left, top, right, bottom = numbers
-            corners = (min(left, right), min(top, bottom), max(left, right), max(top, bottom))
+            left, top, right, bottom = corners = (numbers[0], numbers[1], numbers[2], numbers[3])
+            if not (left < right and top < bottom and left < self.size[1] and top < self.size[0]):
+                raise BadRequest(
+                    f"{place} is no box inside the image: it is left, top, right and bottom, in an image of "
+                    f"{context.size[0]} x {context.size[1]} pixels.",
+                    field="target",
+                )
             return self._box(text, f"{context.names[index]} at {place.replace(',', ', ')}", corners, index, candidates)
         fitting = [one for one in found if index in (None, one.index) and (not numbers or around(one.box, numbers))]
         if not fitting or len(numbers) not in (0, 2):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.errors import BadRequest
-from picasso.targets.base import Array, Context, Floats, OutputSpec, OutputTask, Target, Wanted
+from picasso.targets.base import Array, Context, Floats, OutputSpec, OutputTask, Target, Wanted, limited
 from picasso.targets.predictions import Prediction
 
 PREFIX = "like:"
@@ -109,6 +109,7 @@ class Embedding(OutputSpec):
 
     def parse(self, wanted: Sequence[str | int], names: Sequence[str]) -> list[Wanted]:
         """Return "like:NAME" for the name of an image, with or without the prefix."""
+        limited(wanted)
         found = [PREFIX + str(one).strip().removeprefix(PREFIX).strip() for one in wanted]
         if PREFIX in found:
             raise BadRequest('Name the other image: "like:other.png".', field="target")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.errors import BadRequest
-from picasso.targets.base import Array, Context, Floats, OutputSpec, OutputTask, Target, Wanted, one_hot
+from picasso.targets.base import Array, Context, Floats, OutputSpec, OutputTask, Target, Wanted, limited, one_hot
 from picasso.targets.class_names import by_name, number
 from picasso.targets.predictions import Prediction
 
@@ -37,6 +37,7 @@ class Value(Target):
     unit: str = ""
 
     bounded: ClassVar[bool] = False
+    scale: ClassVar[float] = 0.0
 
     @property
     def quantity(self) -> str:
@@ -99,6 +100,7 @@ class Regression(OutputSpec):
 
     def parse(self, wanted: Sequence[str | int], names: Sequence[str]) -> list[Wanted]:
         """Return "value:age" for the name or index of a value, with or without the prefix."""
+        limited(wanted)
         known, found = by_name(names), dict[Wanted, None]()
         for one in wanted:
             name = one.strip().removeprefix(PREFIX) if isinstance(one, str) else one

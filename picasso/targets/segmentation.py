@@ -13,7 +13,7 @@ from PIL import Image
 
 from picasso.errors import BadRequest
 from picasso.targets import odds
-from picasso.targets.base import Array, Context, Floats, LogOdds, OutputSpec, OutputTask, Target, Wanted
+from picasso.targets.base import Array, Context, Floats, LogOdds, OutputSpec, OutputTask, Target, Wanted, limited
 from picasso.targets.class_names import AGAINST, by_name, numbers
 from picasso.targets.classification import not_probabilities
 from picasso.targets.predictions import Prediction
@@ -155,6 +155,7 @@ class Segmentation(OutputSpec):
 
     def parse(self, wanted: Sequence[str | int], names: Sequence[str]) -> list[Wanted]:
         """Return texts such as "person", "person@120,80" and "@120,80" after checking the names."""
+        limited(wanted)
         known, found = by_name(names), dict[Wanted, None]()
         for one in wanted:
             name, place = (one, "") if isinstance(one, int) else split(one.strip(), known)

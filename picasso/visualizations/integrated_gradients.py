@@ -102,7 +102,7 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
                         transparency=task.settings.transparency,
                         note=gap(target.score_quantity, float(attribution.sum()), difference, spent),
                         # The pixels sum to the difference, so each has its share of the rounding error.
-                        noise=rounding(difference) / attribution[..., 0].size,
+                        noise=rounding(difference, target.scale) / attribution[..., 0].size,
                     )
                 )
             yield panels

@@ -73,7 +73,7 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
                 else:
                     note += f"Standard errors: at most {fit.errors[index].max():.2g}."
                 largest = max(abs(before), abs(after))
-                look = {"signed": True, "transparency": settings.transparency, "noise": rounding(largest)}
+                look = {"signed": True, "transparency": settings.transparency, "noise": rounding(largest, one.scale)}
                 quantity = f"Shapley value of the region, in {one.quantity}"
                 panels.append(image.panel(one, array=array, quantity=quantity, note=note, **look))
             yield panels

@@ -76,7 +76,11 @@ class LIME(BaseVisualization[LIMESettings]):
                 image.targets, painted(fit.values, labels), fit.errors, fit.determination, strict=True
             ):
                 note = f"Weighted R² of the linear model: {share:.2f}. Standard errors: at most {errors.max():.2g}."
-                look = {"signed": True, "transparency": settings.transparency, "noise": rounding(image.value(one))}
+                look = {
+                    "signed": True,
+                    "transparency": settings.transparency,
+                    "noise": rounding(image.value(one), one.scale),
+                }
                 quantity = f"weight in a linear model of the {one.quantity}"
                 panels.append(image.panel(one, array=array, quantity=quantity, note=note, **look))
             yield panels

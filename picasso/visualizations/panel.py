@@ -19,14 +19,15 @@ HEADROOM = 10.0
 VALUES = ("drop of", "while covered", "while visible", "linear model of", "Shapley value")
 
 
-def rounding(magnitude: float) -> float:
+def rounding(magnitude: float, scale: float = 1.0) -> float:
     """Return the rounding error of a quantity that a float32 network has computed.
 
     Args:
         magnitude: the magnitude of the numbers involved: 1 for probabilities, the largest logit for logits, the
             largest value for a regression.
+        scale: the least magnitude: 1, or 0 for numbers in any unit; see :attr:`picasso.targets.Target.scale`.
     """
-    return NETWORK_ROUNDING * max(1.0, abs(magnitude))
+    return NETWORK_ROUNDING * max(scale, abs(magnitude))
 
 
 @dataclass(frozen=True)

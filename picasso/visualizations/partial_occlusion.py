@@ -320,7 +320,7 @@ def panels(seen: OcclusionResult) -> list[Panel]:
                 signed=drops,
                 transparency=TRANSPARENCY if drops else 0.0,
                 note=" ".join(notes(seen, index)),
-                noise=rounding(max(abs(here), float(np.abs(left).max()))),
+                noise=rounding(max(abs(here), float(np.abs(left).max())), target.scale),
             )
         )
     return made
@@ -358,7 +358,7 @@ def spreads(seen: OcclusionResult) -> list[Panel]:
             spread(seen, index).reshape(side, side),
             quantity=f"largest minus smallest {target.quantity} across fills",
             value_range=(0.0, 1.0) if target.bounded else None,
-            noise=rounding(float(seen.whole.values[0, index])),
+            noise=rounding(float(seen.whole.values[0, index]), target.scale),
         )
         for index, target in enumerate(seen.image.targets if len(seen.covered) > 1 else ())
     ]

@@ -77,7 +77,7 @@ def panels(image: Input, means: MaskedMeans, settings: RISESettings) -> list[Pan
                 quantity=f"mean {target.quantity.removeprefix('mean ')} while visible",
                 value_range=(float(mean.min()), float(mean.max())),
                 transparency=settings.transparency,
-                noise=rounding(max(abs(image.value(target)), float(np.abs(mean).max()))),
+                noise=rounding(max(abs(image.value(target)), float(np.abs(mean).max())), target.scale),
                 note=f"Standard error {float(error.mean()):.2g} on average{share}.",
             )
         )

@@ -136,7 +136,7 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
 def smallest(image: Input, target: Target, method: str) -> float:
     """Return the rounding error of the values of a map."""
     # A change of the score within rounding, even if all pixels change by the whole range at once.
-    noise = rounding(image.value(target)) / image.array.size
+    noise = rounding(image.value(target), target.scale) / image.array.size
     if method != TIMES_INPUT:
         noise /= float(np.ptp(image.array)) or 1.0
     return noise**2 if method == VARIANCE else noise

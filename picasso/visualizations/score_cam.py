@@ -99,7 +99,7 @@ def weights_of(scores: NDArray[np.float64], target: Target) -> NDArray[np.float6
     if not target.bounded:
         spread = float(scores.std())
         # Differences within rounding count as none.
-        scores = scores / spread if spread > rounding(float(np.abs(scores).max())) else 0 * scores
+        scores = scores / spread if spread > rounding(float(np.abs(scores).max()), target.scale) else 0 * scores
     weights: NDArray[np.float64] = np.exp(scores)
     return np.asarray(weights / weights.sum())
 

@@ -74,7 +74,7 @@ class XRAI(BaseVisualization[XRAISettings]):
                 end = float(np.percentile(np.abs(array), END)) or float(np.abs(array).max())
                 look = {"signed": True, "value_range": (-end, end), "transparency": task.settings.transparency}
                 # The pixels sum to the difference of the score, so each has its share of the rounding error.
-                look["noise"] = rounding(float(attribution.sum())) / array.size
+                look["noise"] = rounding(float(attribution.sum()), one.scale) / array.size
                 panels.append(image.panel(one, array=array, quantity=quantity, note=note, **look))
             yield panels
 

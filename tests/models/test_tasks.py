@@ -312,3 +312,34 @@ def test_what_a_task_cannot_be_is_said(keras: Any, tmp_path: Path) -> None:
         load_model(segmenter(keras), task="detection")
     with pytest.raises(ConfigurationError, match="no decoder 'rcnn' of detections"):
         load_model(centernet(keras), task="detection rcnn")
+
+
+def test_small_numbers_have_maps(keras: Any) -> None:
+    image = keras.Input((SIDE, SIDE, 1))
+    network = keras.Model(image, keras.layers.Dense(1)(keras.layers.Flatten()(image)))
+    weights, bias = network.layers[-1].get_weights()
+    network.layers[-1].set_weights([np.abs(weights) * 1e-9, bias])
+    model = load_model(network, task="regression")
+    for name in ("PartialOcclusion", "SaliencyMaps", "IntegratedGradients"):
+        (result,) = explain(model, noise_image(), name)
+        assert not [panel for panel in result.panels if panel.target and panel.flat]
+
+
+def test_the_form_of_the_image_tells_where_the_channels_are(keras: Any) -> None:
+    image = keras.Input((20, 40, 3))
+    network = keras.Model(image, keras.layers.Permute((3, 1, 2))(keras.layers.Conv2D(10, 1)(image)))
+    assert load_model(network).spec.shape == (20, 40, 10)
+
+
+def test_independent_classes_of_pixels_are_said(keras: Any) -> None:
+    image = keras.Input((SIDE, SIDE, 3))
+    model = load_model(keras.Model(image, keras.layers.Conv2D(3, 1, activation="sigmoid")(image)))
+    assert "independent (a sigmoid for each)" in model.spec.note
+    assert model.spec.note.split(". ")[-1] in " ".join(model.notes)
+
+
+def test_class_activation_maps_are_not_of_the_scores(keras: Any) -> None:
+    image = keras.Input((SIDE, SIDE, 3))
+    features = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="features")(image)
+    model = load_model(keras.Model(image, keras.layers.Conv2D(4, 1, name="scores")(features)), task="segmentation")
+    assert [layer.name for layer in model.layers() if layer.default] == ["features"]

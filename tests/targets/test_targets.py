@@ -246,3 +246,20 @@ def test_specifications_travel_as_json(spec: OutputSpec) -> None:
     import json
 
     assert spec_from(json.loads(json.dumps(spec.as_dict()))) == spec
+
+
+@pytest.mark.parametrize("spec", [Segmentation((4, 6, 3)), YOLO, Regression((3,)), Embedding((3,))])
+def test_requests_for_targets_are_limited(spec: OutputSpec) -> None:
+    with pytest.raises(BadRequest, match="101 targets are requested; the maximum is 100"):
+        spec.parse([f"road@{index},1" for index in range(101)], NAMES)
+    for wrong in (None, 1.5, True):
+        with pytest.raises(BadRequest, match=f"A target is a text or a number, not {wrong}"):
+            spec.parse([wrong], NAMES)  # type: ignore[list-item]
+    with pytest.raises(BadRequest, match="no target is as long as that"):
+        spec.parse(["x" * 2000], NAMES)
+
+
+@pytest.mark.parametrize("place", ["40,50,60,70", "5,5,5,5", "9,5,3,8"])
+def test_boxes_outside_of_the_image(place: str) -> None:
+    with pytest.raises(BadRequest, match=f"{place} is no box inside the image"):
+        YOLO.target(f"car@{place}", context(YOLO))

@@ -35,7 +35,7 @@ def values(folder: Path, names: Sequence[str]) -> Truth[NDArray[np.float64]]:
     Raises:
         BadRequest: there is no CSV or there are several, or a row is invalid.
     """
-    file = only(folder, ("*.csv",), "values")
+    file = usual(folder, "values")
     table = Table(file)
     single = len(names) == 1 and len(table.heading) == 2
     columns = [1 - table.images] if single else [table.column(name) for name in names]
@@ -69,12 +69,18 @@ def labels(folder: Path, names: Sequence[str]) -> Truth[NDArray[np.bool_]]:
     Raises:
         BadRequest: there is no CSV or there are several, or a row is invalid.
     """
-    file = only(folder, ("*.csv",), "labels")
+    file = usual(folder, "labels")
     table = Table(file)
     by_name = len(table.heading) == 2 and plain(table.heading[1 - table.images]) in LABEL_HEADINGS
     read_row = label_names(table, names) if by_name else label_flags(table, names)
     entries = {image: read_row(image, row) for image, row in table.rows()}
     return Images(folder).truth(entries, table.where)
+
+
+def usual(folder: Path, content: str) -> Path:
+    """Return the CSV of a folder that is called like its content, or else the only one."""
+    file = folder / f"{content}.csv"
+    return file if file.is_file() else only(folder, ("*.csv",), content)
 
 
 class Table:

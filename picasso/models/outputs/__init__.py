@@ -4,10 +4,12 @@ from picasso.models.outputs.choice import choose_output
 from picasso.models.outputs.decision import Decision, Training, contradictions, decide, needed
 from picasso.models.outputs.kinds import OutputKind, parse, to_probabilities
 from picasso.models.outputs.layout import (
+    INDEPENDENT,
     MEASURED,
     Layout,
     detection,
     for_task,
+    independent,
     is_detection,
     layout_of,
     parse_decoder,
@@ -19,6 +21,7 @@ from picasso.models.outputs.ranges import Analysis, Operation, Range, Reader
 from picasso.models.outputs.shapes import class_count
 
 __all__ = [
+    "INDEPENDENT",
     "MEASURED",
     "Analysis",
     "Decision",
@@ -34,6 +37,7 @@ __all__ = [
     "decide",
     "detection",
     "for_task",
+    "independent",
     "is_detection",
     "layout_of",
     "needed",

@@ -235,7 +235,8 @@ def of_one(answers: Answers, found: Range) -> Decision:
     if low * high > 0 and np.median(np.abs(answers.near)) > MAX_LOGIT:
         return measured(1, OutputTask.REGRESSION, f"value from {low:.3g} to {high:.3g} for test images")
     note = (
-        "The output is one value without a sigmoid. It is assumed to be a logit, but a regression looks the same. "
+        "The output is one value without a sigmoid. It is assumed to be a logit, but a regression looks the same "
+        '(TASK = "regression"). '
         f"Specify the kind: {setting(OutputKind.LOGITS)}. The kinds are {', '.join(OutputKind)}."
     )
     return Decision(OutputKind.LOGITS, "guess", 1, (note,))

@@ -28,6 +28,10 @@ from picasso.targets import (
 #: The shape of an output, batch axis first; unknown lengths are None or a name.
 OutputShape = Sequence[int | str | None]
 
+INDEPENDENT = (
+    "The probabilities of the classes of a pixel are independent (a sigmoid for each). The mask shows the most "
+    "probable class of each pixel, even if its probability is low."
+)
 # The tasks whose output is a vector of numbers that no activation changes.
 MEASURED = (OutputTask.REGRESSION, OutputTask.EMBEDDING)
 
@@ -98,7 +102,8 @@ def layout_of(
     if len(known) == 2 and 0 not in known and same_form(known, size):
         known.append(1)
     if not dtype and len(known) == 3 and 0 not in known and said in (None, OutputTask.SEGMENTATION):
-        first = same_form(known[1:], size) and not same_form(known[:2], size)
+        exact = known[1:] == list(size[:2]) != known[:2]
+        first = exact or (same_form(known[1:], size) and not same_form(known[:2], size))
         sides = (known[1], known[2], known[0]) if first else (known[0], known[1], known[2])
         note = (
             ""
@@ -228,6 +233,8 @@ def spec_of(layout: Layout, decision: Decision, said: OutputTask | None, unit: s
     """Return the specification of an output; a single class score becomes two classes, "not" and "is"."""
     task = task_of(layout, decision, said)
     assumed = decision.notes if decision.basis == "guess" else ()
+    if layout.is_map and independent(layout, decision):
+        assumed = (*assumed, INDEPENDENT)
     about = {"activation": decision.kind, "note": " ".join(filter(None, (layout.note, *assumed)))}
     if task in MEASURED:
         measured = {OutputTask.REGRESSION: Regression, OutputTask.EMBEDDING: Embedding}[task]
@@ -239,6 +246,11 @@ def spec_of(layout: Layout, decision: Decision, said: OutputTask | None, unit: s
         OutputTask.SEGMENTATION: Segmentation,
     }
     return classes[task](shape, **about)
+
+
+def independent(layout: Layout, decision: Decision) -> bool:
+    """Tell whether several classes may apply to one pixel."""
+    return layout.count > 1 and decision.kind in (OutputKind.SIGMOID, OutputKind.SIGMOID_LOGITS)
 
 
 def for_task(decision: Decision, said: OutputTask | None, layout: Layout, label: str) -> Decision:

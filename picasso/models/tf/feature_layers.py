@@ -106,14 +106,19 @@ def consumers_of(operation: Any, among: Collection[Any]) -> set[Any]:
     return {one for tensor in operation.outputs for one in tensor.consumers() if one in among}
 
 
-def coarsest(layers: Mapping[str, FeatureLayer]) -> str | None:
+def coarsest(layers: Mapping[str, FeatureLayer], count: int) -> str | None:
     """Return the default layer of a network whose output has positions: the last one of the coarsest wide layers.
 
     Its last layers have as many positions as the output, so their values say little about other positions. Narrow
-    layers, with less than half of the most channels, are heads.
+    layers, with less than half of the most channels, are heads, and so are layers with one channel for each class.
+
+    Args:
+        layers: the result of :func:`feature_layers`.
+        count: the number of classes.
     """
     shapes = {name: layer.tensor.shape.as_list()[1:] for name, layer in layers.items()}
     known = {name: shape for name, shape in shapes.items() if None not in shape}
+    known = {name: shape for name, shape in known.items() if shape[2] != count} or known
     if not known:
         return next(reversed(list(layers)), None)
     fewest = min(height * width for height, width, _ in known.values())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -160,7 +161,7 @@ class Graph:
             self._finish()
         # Gradients are extracted on first use.
         self._predict = self._cut([self._input], [self._outputs, self._flat_scores])
-        places = (coarsest,) if self._layout.is_map or self._detection else ()
+        places = (partial(coarsest, count=self._layout.count),) if self._layout.is_map or self._detection else ()
         self._described = [] if guided else describe(self._input.op, self._layers, self._try_place, *places)
 
     # ---- predictions and gradients ------------------------------------------------------------------------
@@ -348,6 +349,8 @@ class Graph:
         self.notes: tuple[str, ...] = self.decision.notes
         if self._layout.note:
             self.notes = (self._layout.note, *self.notes)
+        if self._layout.is_map and outputs.independent(self._layout, self.decision):
+            self.notes += (outputs.INDEPENDENT,)
         if self.decision.constant:
             scores, self.found = 0 * self._values, "none: the output is always 1"
         elif kind is OutputKind.VALUES:
