@@ -19,7 +19,7 @@ MIN_WINDOWS, MAX_WINDOWS = 16, 256
 BATCH_WORK = 5e9
 FLOAT = 4
 # The maximum size of the output maps of a chunk, in bytes: larger arrays are allocated anew each time.
-OUTPUT = 16_000_000
+OUTPUT = 24_000_000
 
 
 @dataclass(frozen=True)
