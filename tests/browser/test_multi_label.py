@@ -55,7 +55,7 @@ def test_the_pages_speak_of_labels(choosing: Page) -> None:
     assert choosing.locator("[data-classes] label").inner_text() == "Labels"
     choosing.get_by_role("button", name="Run").click()
     expect(choosing.locator(".again")).to_be_visible()
-    assert choosing.locator(".probabilities th").first.inner_text() == "Label"
+    expect(choosing.locator(".probabilities th").first).to_have_text("Label")
     meters = choosing.locator(".probabilities meter").evaluate_all("all => all.map(({ value }) => value)")
     assert sum(meters) > 1
     wrong += violations(choosing)

@@ -24,7 +24,7 @@ def photographer(page: Page, photographs: str, faults: list[str]) -> Iterator[Pa
 
 @pytest.mark.slow
 def test_a_class_that_was_searched_for_is_looked_at(photographer: Page) -> None:
-    expect(photographer.locator("[data-model-state=ready]")).to_be_visible(timeout=60_000)
+    expect(photographer.locator("[data-model-state=ready]")).to_be_visible(timeout=180_000)
     photographer.goto(full(photographer, "/visualizations/SaliencyMaps"))
     assert photographer.locator("#class-names option").count() == 1000
     name = photographer.locator("#class-names option").nth(7).evaluate("option => option.value")
@@ -32,7 +32,7 @@ def test_a_class_that_was_searched_for_is_looked_at(photographer: Page) -> None:
     # Whoever names one class may name another.
     expect(photographer.locator("[data-classes] input")).to_have_count(2)
     photographer.get_by_role("button", name="Run").click()
-    expect(photographer.locator(".again")).to_be_visible(timeout=60_000)
+    expect(photographer.locator(".again")).to_be_visible(timeout=180_000)
     maps = photographer.locator("a.map")
     expect(maps).to_have_count(1)
     expect(photographer.locator(".panel figcaption strong").last).to_have_text(name)

@@ -26,7 +26,7 @@ ROOT = HERE.parents[2]
 SAMPLES = HERE / "samples"
 NETWORKS = ("segmentation", "detection", "regression", "multilabel", "embedding")
 # Less than the README says: the three samples of each digit are not all of MNIST.
-LEAST = {"segmentation": 0.6, "detection": 0.8, "regression": 2.5, "multilabel": 0.93, "embedding": 0.8}
+LEAST = {"segmentation": 0.5, "detection": 0.8, "regression": 2.5, "multilabel": 0.93, "embedding": 0.8}
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +274,7 @@ def test_training_a_little_writes_all_networks(
     monkeypatch.setattr(script, "TASKS", {name: task._replace(parts=1) for name, task in TASKS.items()})
     start = pretrain(networks.classifier(), bundled_digits(), behind, part=32)
     for name in TASKS:
-        model = train(name, bundled_digits(), behind, start, part=32)
+        model = train(name, bundled_digits(), behind, start if name != "segmentation" else None, part=32)
         model.save(tmp_path / f"{name}.keras")
         again = keras.models.load_model(tmp_path / f"{name}.keras", safe_mode=True)
         assert getattr(again, "optimizer", None) is None
