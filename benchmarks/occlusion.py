@@ -61,7 +61,7 @@ def compute(model: Model, image: Array, fill: Array, boxes: list[Box]) -> Array:
 def use(model: Model, image: Array, fill: Array, boxes: list[Box]) -> None:
     """Compute the outputs for all windows and reduce each to one number, as the map of a target does."""
     for _, part in model.occlude(image, fill, boxes).parts:
-        part.reshape(len(part), -1).mean(axis=1)
+        part.mean(axis=tuple(range(1, part.ndim)))
 
 
 def measure(name: str, window: float, count: int, rounds: int) -> dict[str, Any]:
