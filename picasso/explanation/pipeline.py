@@ -13,11 +13,11 @@ from PIL import Image
 
 from picasso.errors import BadRequest, ModelError, PicassoError, RunError, reason
 from picasso.explanation.inputs import NamedImage, Other, Source, expand, image_from, named, prepare
-from picasso.explanation.registry import Registry
+from picasso.explanation.registry import Registry, unsuited
 from picasso.explanation.result import Result
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.targets import OutputTask, Wanted
+from picasso.targets import Wanted
 from picasso.visualizations.base import BaseVisualization, Input, Task
 from picasso.visualizations.panel import Panel
 
@@ -247,11 +247,6 @@ def require_suitable(model: Model, visualization: type[BaseVisualization[Any]]) 
         raise RunError(f"The check whether {name} fits the model failed: {reason(error)}.") from error
     if why:
         raise ModelError(f"{name} {why}")
-
-
-def unsuited(visualization: type[BaseVisualization[Any]], task: OutputTask) -> str:
-    """Return why a visualization can't explain a model of a task, as the end of a sentence."""
-    return f"explains {', '.join(sorted(visualization.TASKS))}, and this model does {task}."
 
 
 def with_context(image: Input, panel: Panel) -> Panel:

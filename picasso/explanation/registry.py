@@ -15,6 +15,7 @@ from picasso.config import PACKAGE
 from picasso.errors import BadRequest, ConfigurationError, NotFound
 from picasso.models.base import Model
 from picasso.plugins import Plugin, Plugins, subclasses
+from picasso.targets import OutputTask
 from picasso.visualizations.base import BaseVisualization
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ class Registry:
             missing, task = card.missing(entry.cls.NEEDS), model.spec.task
             why = f"needs {' and '.join(missing)}, which this model does not provide." if missing else ""
             if task not in entry.cls.TASKS:
-                why = f"explains {', '.join(sorted(entry.cls.TASKS))}, and this model does {task}."
+                why = unsuited(entry.cls, task)
             try:
                 why = why or entry.cls.unsuitable(model)
             # This is code of a plugin; its run will report the error.
@@ -153,6 +154,11 @@ class Registry:
         template = f"{name}.html" if (templates / f"{name}.html").is_file() else DEFAULT_TEMPLATE
         shown = (images / f"{name}{suffix}" for suffix in (".webp", ".png"))
         return Entry(name, cls, template, image=next((file for file in shown if file.is_file()), None))
+
+
+def unsuited(visualization: type[BaseVisualization[Any]], task: OutputTask) -> str:
+    """Return why a visualization can't explain a model of a task, as the end of a sentence."""
+    return f"explains {', '.join(sorted(visualization.TASKS))}, and this model does {task}."
 
 
 def place(family: str) -> tuple[int, str]:

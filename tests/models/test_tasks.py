@@ -15,7 +15,7 @@ from picasso.models.base import Model
 from picasso.models.info import Capability
 from picasso.models.keras import KerasModel
 from picasso.models.occlusion import covered
-from picasso.models.outputs import parse_task
+from picasso.models.outputs import parse_decoder, parse_task
 from picasso.targets import Context, Target
 from tests.conftest import noise_image
 
@@ -299,6 +299,9 @@ def test_tasks_are_parsed() -> None:
     assert parse_task("") is None
     assert [parse_task(text) for text in ("Multi label", "multilabel", "multi-label")] == ["multi-label"] * 3
     assert parse_task("detection yolo") == "detection"
+    assert [parse_decoder(text) for text in ("multi label", "detection", "Detection yolo", "detection-yolo")] == [
+        *("", "", "yolo", "yolo")
+    ]
     with pytest.raises(
         ConfigurationError, match=r"no task 'segmantation'; task is one of .* Did you mean 'segmentation'"
     ):

@@ -144,7 +144,10 @@ def parse_decoder(text: str) -> str:
     Raises:
         ConfigurationError: there is no such decoder.
     """
-    _, _, name = text.strip().lower().partition(" ")
+    _, _, name = text.strip().lower().replace("-", " ").replace("_", " ").partition(" ")
+    # Only this task has decoders; the second word of another is part of its name.
+    if parse_task(text) is not OutputTask.DETECTION:
+        return ""
     if name and name not in decoders.DECODERS:
         raise ConfigurationError(
             f"There is no decoder {name!r} of detections; the decoders are {', '.join(decoders.DECODERS)}.",
