@@ -130,6 +130,7 @@ class JobQueue:
         targets: Sequence[int | str] = (),
         models: Sequence[int | str] = (),
         among: Sequence[StoredImage] = (),
+        workspace: bool = False,
     ) -> Run:
         """Validate a request and queue it as a new run in the folder ``parent``.
 
@@ -141,6 +142,7 @@ class JobQueue:
             targets: what to explain, such as names of classes; none for the most important predictions of each image.
             models: the names of the models to compare with, from :meth:`models`.
             among: the images of the session, which targets such as "like:other.png" may name.
+            workspace: whether the workspace starts it; see :class:`picasso.jobs.run.Spec`.
 
         Raises:
             NotFound: there is no such visualization.
@@ -168,7 +170,7 @@ class JobQueue:
             raise BadRequest(f"There is no model {unknown[0]!r} to compare with. {known}", field="model")
         wanted, references = self.parsed(targets, among)
         others = [str(one) for one in models]
-        spec = Spec(name, checked, images, GROUP, self._configured, time.time(), wanted, others, references)
+        spec = Spec(name, checked, images, GROUP, self._configured, time.time(), wanted, others, references, workspace)
         self._withdraw()
         with self._lock, room_on_disk():
             self._check_capacity(parent.parent)

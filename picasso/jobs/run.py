@@ -87,6 +87,7 @@ class Spec:
             predictions of each image.
         models: the names of the models to compare with; see the setting ``COMPARE``.
         references: the other images that targets name, such as that of "like:other.png", by these names.
+        workspace: whether the workspace started it for one image; lists of runs omit it.
     """
 
     visualization: str
@@ -98,6 +99,11 @@ class Spec:
     targets: Sequence[Wanted] = ()
     models: Sequence[str] = ()
     references: dict[str, StoredImage] = field(default_factory=dict)
+    workspace: bool = False
+
+    def position(self, uid: int) -> int | None:
+        """Return the position of an image by its number, or None if the run does not have it."""
+        return next((place for place, image in enumerate(self.images) if image["uid"] == uid), None)
 
     @property
     def shards(self) -> int:
@@ -241,14 +247,16 @@ class Run(Job):
                 return report[0], report[1], report[2]
         return None
 
-    def results(self, *, previews: bool = False) -> Iterator[dict[str, Any]]:
+    def results(self, *, previews: bool = False, only: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the documents of the finished results, in the order of the images.
 
         Each is :meth:`picasso.explanation.result.Result.as_dict` with the stored image that it belongs to. With
-        ``previews``, the previews of unfinished results are included.
+        ``previews``, the previews of unfinished results are included; ``only`` is the position of the only image to
+        look at.
         """
         images = self.spec().images
-        for position, image in enumerate(images):
+        for position in range(len(images)) if only is None else [only]:
+            image = images[position]
             place, document = str(position), fileio.read_json(self.result_folder(position) / DOCUMENT)
             if document is None and previews and (shown := self._previews(position)):
                 place, document = shown[-1].name, fileio.read_json(shown[-1] / DOCUMENT)

@@ -1,11 +1,13 @@
 // Images: dropped, pasted or chosen, shown at once and uploaded a few at a time; then reordered and removed.
 
-import { askPatiently, counted, every, refresh, send } from "./common.js";
+import { askPatiently, counted, every, root, send } from "./common.js";
 import { dropped, isImage } from "./file_drop.js";
+import { show } from "./workspace.js";
 
 // The number of parallel uploads; more would only wait in the server.
 const MAX_PARALLEL = 3;
-const PARTS = ["[data-part=images]", "[data-part=visualizations]"];
+// The maximum number of images that are shown before the server has them.
+const MAX_ANNOUNCED = 60;
 
 // The paths of dropped files.
 const paths = new WeakMap();
@@ -23,6 +25,8 @@ const complain = (sentence) => {
 // Show an image before the server has it.
 const announce = (file) => {
   const list = find("images") ?? firstList();
+  // A folder may have thousands.
+  if (list.children.length >= MAX_ANNOUNCED) return;
   const item = document.createElement("li");
   item.className = "coming";
   const image = document.createElement("img");
@@ -52,13 +56,16 @@ const upload = async (chosen) => {
     return complain(
       `${others === 1 ? "The file that you chose is not an image" : "None of the files that you chose is an image"}.`,
     );
-  const text = find("upload-text");
-  const bar = find("upload-bar");
   const url = find("drop").dataset.drop;
   const refused = new Map();
-  let done = 0;
-  bar.hidden = false;
+  let [done, first] = [0, null];
   files.forEach(announce);
+  // The form may have been replaced in the meantime.
+  const report = () => {
+    find("upload-bar").hidden = done === files.length;
+    find("upload-bar").value = done / files.length;
+    find("upload-text").textContent = `${done} of ${counted(files.length, "image")} uploaded`;
+  };
   const queue = [...files];
   const lane = async () => {
     for (let file = queue.shift(); file; file = queue.shift()) {
@@ -66,27 +73,40 @@ const upload = async (chosen) => {
       // The folders distinguish files of the same name.
       body.append("file", file, paths.get(file) || file.webkitRelativePath || file.name);
       try {
-        await askPatiently(url, { method: "POST", body });
+        const { uid } = await askPatiently(url, { method: "POST", body });
+        first = first === null ? uid : Math.min(first, uid);
       } catch (error) {
         refused.set(error.message, (refused.get(error.message) ?? 0) + 1);
       }
       done += 1;
-      bar.value = done / files.length;
-      text.textContent = `${done} of ${counted(files.length, "image")} uploaded`;
+      report();
     }
   };
   // The first one is uploaded alone, because it starts the session.
-  const [first, ...rest] = queue.splice(0);
-  queue.push(first);
+  const [one, ...rest] = queue.splice(0);
+  queue.push(one);
   await lane();
+  // Its map is computed while the others are uploaded.
+  if (rest.length && first !== null) await showImage(first);
   queue.push(...rest);
   await Promise.all(Array.from({ length: MAX_PARALLEL }, lane));
+  await showImage(rest.length && location.search.includes("image=") ? null : first);
   for (const [sentence, count] of refused) complain(count > 1 ? `${sentence} (${counted(count, "image")})` : sentence);
   if (others)
     complain(
       `${counted(others, "file")} that ${others === 1 ? "is not an image was" : "are not images were"} skipped.`,
     );
-  await refresh(...PARTS);
+};
+
+// Show an image of the session with its map; null stays where one is.
+const showImage = (uid) => {
+  const query = new URLSearchParams(location.search);
+  if (uid !== null) {
+    query.set("image", uid);
+    // Another image has other predictions.
+    query.delete("target");
+  }
+  return show(`${root}/?${query}`, { how: uid === null ? "replace" : "push" });
 };
 
 addEventListener("change", (/** @type {Event & { target: HTMLInputElement }} */ { target }) => {
@@ -123,7 +143,8 @@ document.addEventListener("click", async (/** @type {Event & { target: HTMLEleme
     /** @type {any} */
     const neighbour = item.nextElementSibling ?? item.previousElementSibling;
     await fetch(button.formAction, { method: "POST" });
-    await refresh(...PARTS);
+    if (item.matches(".current")) await showImage(neighbour?.dataset.uid ?? "");
+    else await showImage(null);
     focusOn(neighbour?.dataset.uid, "remove");
   } else {
     const neighbour = button.value === "front" ? item.previousElementSibling : item.nextElementSibling;
@@ -147,7 +168,7 @@ const arrange = async () => {
   const list = find("images");
   const images = [...list.children].map((item) => Number(item.dataset.uid));
   await send(list.dataset.images, { images }, { method: "PUT" });
-  await refresh(PARTS[0]);
+  await showImage(null);
 };
 
 let moving = null;
@@ -165,7 +186,7 @@ document.addEventListener("dragover", (/** @type {DragEvent & { target: HTMLElem
 document.addEventListener("dragend", () => {
   every(".moving", (item) => item.classList.remove("moving"));
   // Dropped elsewhere, or cancelled with Escape: restore the order.
-  if (moving) refresh(PARTS[0]);
+  if (moving) showImage(null);
   moving = null;
 });
 

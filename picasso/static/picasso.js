@@ -4,6 +4,7 @@
 import { every } from "./common.js";
 
 const SCRIPTS = {
+  "[data-workspace]": "./workspace.js",
   "[data-drop]": "./images.js",
   "[data-estimate], [data-classes]": "./settings_form.js",
   "[data-run], [data-model-state=loading]": "./poll.js",

@@ -14,7 +14,7 @@ const askInTurn = (url) => {
   return last;
 };
 
-const estimate = async (place, tries = TRIES) => {
+export const estimate = async (place, tries = TRIES) => {
   const form = place.closest("form");
   const fields = form.querySelector(".fields");
   const query = new URLSearchParams();

@@ -31,8 +31,14 @@ def output_file(session: Session, name: str) -> Path:
     return found
 
 
-def present(run: Run, *, previews: bool = False) -> list[dict[str, Any]]:
-    """Return the documents of a run's results so far, with URLs in addition to the file names."""
+def present(run: Run, *, previews: bool = False, only: int | None = None) -> list[dict[str, Any]]:
+    """Return the documents of a run's results so far, with URLs in addition to the file names.
+
+    Args:
+        run: the run.
+        previews: whether to include previews of unfinished results.
+        only: the position of the only image to look at.
+    """
 
     def address(place: str, file: str) -> str:
         return url_for("files.output", name=output_name(run, place, file))
@@ -40,7 +46,7 @@ def present(run: Run, *, previews: bool = False) -> list[dict[str, Any]]:
     spec, shown = run.spec(), []
     asked = [str(one) for one in spec.targets if isinstance(one, str)]
     others = {name: url_for("files.image", name=other["filename"]) for name, other in spec.references.items()}
-    for document in run.results(previews=previews):
+    for document in run.results(previews=previews, only=only):
         # Paths on the server are not public.
         place = document.pop("place")
         document = with_addresses(document, place, address)

@@ -42,6 +42,7 @@ HOST = re.compile(r"[a-z0-9.:-]{1,120}")
 # requests from Picasso's own pages and from programs, regardless of the method.
 LINKABLE = frozenset(
     {
+        "pages.choose",
         "pages.index",
         "pages.settings",
         "pages.show_model",

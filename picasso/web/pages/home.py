@@ -1,4 +1,4 @@
-"""The main pages: choose images, a visualization and its settings, watch the run, view the results."""
+"""The workspace, and the plain pages: choose images, a visualization and its settings, view the results."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from picasso import __version__
 from picasso.errors import BadRequest, PicassoError, TooLarge
+from picasso.explanation.registry import Entry
 from picasso.explanation.render import DIVERGING, SEQUENTIAL
 from picasso.imaging.masking import FILLS
-from picasso.jobs.run import Run
+from picasso.jobs.run import Run, StoredImage
 from picasso.targets.class_names import choices
 from picasso.web.context import each, find_session, in_time, make_session, need_session, services, session_images
 from picasso.web.pages.downloads import recipes_of
 from picasso.web.pages.files import sample_file
 from picasso.web.pages.reset import undoable
 from picasso.web.pages.run_view import MAX_IN_TOTAL, RunView, class_names, looks, render, task
+from picasso.web.pages.workspace import Address, View
 from picasso.web.presentation import present
 
 blueprint = Blueprint("pages", __name__)
@@ -41,25 +43,58 @@ def layout() -> dict[str, Any]:
 
 
 def home(errors: list[PicassoError] | None = None) -> str:
-    """Return the home page, optionally with the errors of an upload."""
+    """Return the workspace, optionally with the errors of an upload."""
     session = find_session()
-    runner = services().runner
-    cards = [(entry, runner.unusable(entry)) for entry in services().registry.entries()]
+    images = session.images() if session else []
+    view = View(session, Address.read(request.args), images)
     return render_template(
-        "home.html",
-        images=session.images() if session else [],
-        history=each(session.runs(), RunView.at) if session else [],
+        "workspace.html",
+        view=view,
+        images=images,
         samples=list(services().samples),
-        cards=cards,
+        methods=methods(),
+        choices=choices(list(class_names().values())),
+        layers=services().runner.layers(),
+        recipes=recipes_of(view.shown.look) if view.shown and view.shown.look else {},
         errors=errors or [],
         undoable=undoable(),
     )
 
 
+def methods() -> list[tuple[Entry, str]]:
+    """Return all visualizations, each with the reason why it can't be used, or ""."""
+    return [(entry, services().runner.unusable(entry)) for entry in services().registry.entries()]
+
+
 @blueprint.get("/")
 def index() -> str:
-    """Show the images of the session, the samples, and the visualizations."""
+    """Show the workspace: one image of the session with its map, and the questions that can be asked about it."""
     return home()
+
+
+@blueprint.post("/view")
+def compute() -> BaseResponse:
+    """Compute the maps that a view of the workspace lacks, and return to it."""
+    session = find_session()
+    view = View(session, Address.read(request.form), session.images() if session else [])
+    return redirect(view.compute().url(), 303)
+
+
+@blueprint.post("/view/<run_id>/cancel")
+def stop(run_id: str) -> BaseResponse:
+    """Stop one map of the workspace, and return to the view."""
+    need_session().run(run_id).cancel()
+    return redirect(Address.read(request.form).url(), 303)
+
+
+@blueprint.get("/visualizations")
+def choose() -> str:
+    """Show all visualizations and the earlier runs, as a plain page."""
+    session = find_session()
+    # The single maps of the workspace are no runs of their own.
+    runs = [run for run in each(session.runs(), RunView.at) if not run.spec.workspace] if session else []
+    images = session.images() if session else []
+    return render_template("visualizations.html", images=images, history=runs, methods=methods())
 
 
 @blueprint.post("/images")
@@ -67,33 +102,32 @@ def upload() -> BaseResponse:
     """Store one or several images; valid ones are kept even if others are not."""
     uploads = [file for file in request.files.getlist("file") if file.filename]
     errors: list[PicassoError] = []
+    added: list[StoredImage] = []
     if not uploads:
         errors.append(BadRequest("No images were chosen.", field="file"))
     try:
         for file in in_time(uploads):
             try:
-                make_session().add_image(file.stream, file.filename or "")
+                added.append(make_session().add_image(file.stream, file.filename or ""))
             except PicassoError as error:
                 errors.append(error)
     except TooLarge as error:
         errors.append(error)
-    return answer_upload(errors)
+    return answer_upload(added, errors)
 
 
 @blueprint.post("/samples")
 def add_samples() -> BaseResponse:
     """Add bundled samples to the session."""
-    chosen = request.form.getlist("sample")
-    for name in in_time(chosen):
-        file = sample_file(name)
-        make_session().add_image(file.read_bytes(), file.name)
-    return answer_upload([] if chosen else [BadRequest("No samples were chosen.", field="sample")])
+    files = [sample_file(name) for name in request.form.getlist("sample")]
+    added = [make_session().add_image(file.read_bytes(), file.name) for file in in_time(files)]
+    return answer_upload(added, [] if added else [BadRequest("No samples were chosen.", field="sample")])
 
 
-def answer_upload(errors: list[PicassoError]) -> BaseResponse:
-    """Return to the home page, or show the errors there."""
+def answer_upload(added: list[StoredImage], errors: list[PicassoError]) -> BaseResponse:
+    """Show the first new image in the workspace, or the errors there."""
     if not errors:
-        return redirect(url_for("pages.index"), 303)
+        return redirect(url_for("pages.index", image=added[0]["uid"]), 303)
     return make_response(home(errors), errors[0].status)
 
 
@@ -223,7 +257,7 @@ def remove_run(run_id: str) -> BaseResponse:
     """Delete a run and its results."""
     session = need_session()
     session.remove_run(session.run(run_id))
-    return redirect(url_for("pages.index"), 303)
+    return redirect(url_for("pages.choose"), 303)
 
 
 @blueprint.get("/model")

@@ -1,0 +1,81 @@
+"""The questions that people ask about an image, and the visualizations that answer them, the quickest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from picasso.targets import OutputTask
+
+CLASSES = frozenset({OutputTask.CLASSIFICATION, OutputTask.MULTI_LABEL})
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question about where a model looks.
+
+    Attributes:
+        name: its name in addresses.
+        text: the question.
+        help: what the answer shows.
+        steps: the names of visualizations. The first step answers quickly, and each further step replaces that answer
+            by a better one. A step lists alternatives; the first that the model supports is used.
+        tasks: the tasks of models that it can be asked about.
+        contrast: whether it is about one class rather than another.
+
+    Examples:
+        >>> from picasso.explanation.guide import QUESTIONS
+        >>> QUESTIONS["look"].methods(lambda name: name != "GradCAM")
+        ['SaliencyMaps', 'PartialOcclusion']
+    """
+
+    name: str
+    text: str
+    help: str
+    steps: tuple[tuple[str, ...], ...]
+    tasks: frozenset[OutputTask] = frozenset(OutputTask)
+    contrast: bool = False
+
+    def methods(self, usable: Callable[[str], bool]) -> list[str]:
+        """Return one visualization for each step, without steps that have no usable one.
+
+        Args:
+            usable: tells whether the model supports the visualization of a name.
+        """
+        found = (next((name for name in step if usable(name)), None) for step in self.steps)
+        return list(dict.fromkeys(name for name in found if name))
+
+
+QUICK = ("GradCAM", "SaliencyMaps")
+QUESTIONS = {
+    question.name: question
+    for question in (
+        Question(
+            "look",
+            "What does it look at?",
+            "A quick map first, then an exact one: the parts of the image that the prediction depends on.",
+            (QUICK, ("PartialOcclusion",)),
+        ),
+        Question(
+            "parts",
+            "Which parts matter if hidden?",
+            "Covers each part of the image in turn and measures how much the prediction changes.",
+            (("PartialOcclusion",),),
+        ),
+        Question(
+            "detail",
+            "Fine detail",
+            "The single pixels that the prediction responds to.",
+            (("SaliencyMaps",), ("IntegratedGradients",)),
+        ),
+        Question(
+            "why",
+            "Why this and not that?",
+            "The evidence for one class rather than another.",
+            (QUICK, ("PartialOcclusion",)),
+            tasks=CLASSES,
+            contrast=True,
+        ),
+    )
+}
+DEFAULT = "look"

@@ -1,0 +1,274 @@
+// The workspace: links and settings replace parts of the page, and missing maps are computed at once.
+
+import { ask, every, modelLoaded, pause } from "./common.js";
+import "./map_probe.js";
+
+const PARTS = ["strip", "stage", "questions"];
+// The time between two looks at a run, in milliseconds: short at first, because quick maps need less.
+const [FIRST_MS, GROWTH, LONGEST_MS] = [60, 1.3, 400];
+
+/** @type {(selector: string, within?: ParentNode) => HTMLElement | null} */
+const find = (selector, within = document) => within.querySelector(selector);
+const part = (name, within = document) => find(`.workspace > .${name}`, within);
+
+// The current view; what belongs to an older one is dropped.
+let turn = 0;
+// The runs that this page has started and that are not done yet.
+const started = new Set();
+
+// ---- showing a view -----------------------------------------------------------------------------------------
+
+const page = async (url, options = {}) => {
+  const answer = await fetch(url, { cache: "no-store", headers: { Accept: "text/html" }, ...options });
+  const body = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const message = answer.ok ? "" : (find("main p, .notice", body)?.textContent ?? `Status ${answer.status}.`);
+  return { url: answer.url, body, message, status: answer.status };
+};
+
+// Images are decoded before they are shown, so that the page does not flicker.
+const decoded = (body) =>
+  Promise.race([
+    Promise.all([...body.querySelectorAll(".main img")].map((image) => image.decode().catch(() => {}))),
+    pause(1000),
+  ]);
+
+const complain = (message) => {
+  const notice = document.createElement("div");
+  notice.className = "notice wrong";
+  notice.setAttribute("role", "alert");
+  notice.textContent = message;
+  find("[data-notices]").replaceChildren(notice);
+};
+
+// What the user has unfolded stays so, and the focus and the place of scrolling stay where they were.
+const keep = (old, fresh) => {
+  every("details[data-fold]", (one) => {
+    const now = find(`details[data-fold="${one.dataset.fold}"]`, fresh);
+    if (now && one.open) now.setAttribute("open", "");
+  }, old);
+};
+
+const swap = (body) => {
+  const { activeElement: focused } = document;
+  const key = /** @type {HTMLElement} */ (focused)?.dataset?.key;
+  const name = /** @type {HTMLInputElement} */ (focused)?.name;
+  const whole = [document, body].some((one) => !find("[data-workspace]", one));
+  // From the first image on there is a workspace, and until the last one.
+  if (whole) find("#main").replaceChildren(...find("#main", body).childNodes);
+  for (const one of whole ? [] : PARTS) {
+    const [old, fresh] = [part(one), part(one, body)];
+    keep(old, fresh);
+    const list = find(".thumbs", old);
+    const offset = list && [list.scrollTop, list.scrollLeft];
+    // A field in use is not replaced under the hands of the user.
+    if (one === "questions" && old.contains(focused) && focused.matches("input:not([type=range])")) {
+      find("nav", old).replaceWith(find("nav", fresh));
+      continue;
+    }
+    old.replaceWith(fresh);
+    if (offset) [find(".thumbs", fresh).scrollTop, find(".thumbs", fresh).scrollLeft] = offset;
+  }
+  document.title = body.title;
+  const again = key ? find(`[data-key="${CSS.escape(key)}"]`) : name ? find(`.workspace [name="${CSS.escape(name)}"]`) : null;
+  if (again && document.activeElement !== again) again.focus({ preventScroll: true });
+  document.dispatchEvent(new CustomEvent("refreshed"));
+};
+
+// Show the view of an address, and tell whether it is shown: not if there was an error or the user went on.
+// `how` is "push" for what the user did, "replace" for the same view again, and "none" for going back.
+export const show = async (url, { how = "push", options = {}, scroll = true } = {}) => {
+  turn += 1;
+  const mine = turn;
+  find("[data-workspace]")?.setAttribute("aria-busy", "true");
+  try {
+    const answer = await page(url, options);
+    await decoded(answer.body);
+    if (mine !== turn) return false;
+    if (answer.message && !find("[data-workspace], .start", answer.body)) {
+      complain(answer.message);
+      return false;
+    }
+    find("[data-notices]")?.replaceChildren();
+    if (how === "push" && answer.url !== location.href) history.pushState(null, "", answer.url);
+    else if (how !== "none") history.replaceState(null, "", answer.url);
+    swap(answer.body);
+    if (scroll) find(".thumbs .current")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    proceed(mine);
+    return true;
+  } catch (error) {
+    if (mine === turn) complain(error instanceof TypeError ? "The server does not respond. Is it still running?" : error.message);
+    return false;
+  } finally {
+    if (mine === turn) find("[data-workspace]")?.removeAttribute("aria-busy");
+  }
+};
+
+// ---- computing it -------------------------------------------------------------------------------------------
+
+// Maps that nobody waits for any more are stopped, so that the next one starts at once.
+const abandon = () => {
+  const wanted = new Set([...document.querySelectorAll("[data-run-id]")].map((one) => /** @type {HTMLElement} */ (one).dataset.runId));
+  for (const run of started) {
+    if (wanted.has(run)) continue;
+    started.delete(run);
+    const form = new FormData();
+    fetch(`${document.documentElement.dataset.root ?? ""}/view/${run}/cancel`, { method: "POST", body: form, redirect: "manual" }).catch(() => {});
+  }
+};
+
+const words = (state) => {
+  if (state.state === "waiting") return state.position ? `waiting for ${state.position} other jobs.` : null;
+  if (state.compiling && !state.fraction) return `compiling the model (only once), about ${Math.max(1, Math.round(state.compiling))} s.`;
+  return `${Math.round(100 * state.fraction)} %`;
+};
+
+// Follow a run; resolves as soon as there is something new to show.
+const follow = async (run, mine) => {
+  let wait = FIRST_MS;
+  let seen;
+  for (;;) {
+    await pause(wait);
+    if (mine !== turn) return;
+    wait = Math.min(LONGEST_MS, wait * GROWTH);
+    const state = await ask(run.dataset.watch).catch((error) => error);
+    if (state.status === 404) return;
+    if (state instanceof Error) continue;
+    const [text, bar] = [find("[data-run-text]", run), find("progress", run)];
+    const told = words(state);
+    if (text && told && told !== text.textContent) text.textContent = told;
+    if (bar) /** @type {HTMLProgressElement} */ (bar).value = state.fraction;
+    if (!["waiting", "running"].includes(state.state)) {
+      started.delete(run.dataset.runId);
+      return;
+    }
+    if (seen !== undefined && seen !== state.preview) return;
+    seen = state.preview;
+  }
+};
+
+// After a view is shown: compute what is missing, and look again when there is more to see.
+const proceed = async (mine) => {
+  abandon();
+  const runs = [...document.querySelectorAll("[data-watch]")];
+  if (!runs.length) {
+    /** @type {HTMLFormElement | null} */
+    const form = document.querySelector("form[data-compute]:not([data-failed])");
+    if (!form || stopped.has(location.search)) return;
+    await modelLoaded();
+    if (mine === turn) compute(form);
+    return;
+  }
+  await Promise.race(runs.map((run) => follow(run, mine)));
+  if (mine === turn) show(location.href, { how: "replace", scroll: false });
+};
+
+const compute = async (form) => {
+  const body = new URLSearchParams(/** @type {any} */ (new FormData(form)));
+  if (await show(form.action, { how: "replace", options: { method: "POST", body }, scroll: false }))
+    every("[data-run-id]", (run) => started.add(run.dataset.runId));
+};
+
+// Views whose computation the user has cancelled: they start again only on request.
+const stopped = new Set();
+
+// ---- what the user does -------------------------------------------------------------------------------------
+
+const plain = (event) => !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button);
+
+document.addEventListener("click", (/** @type {MouseEvent & { target: HTMLElement }} */ event) => {
+  /** @type {HTMLAnchorElement | null} */
+  const link = event.target.closest("a[data-in-place]");
+  if (!link || !plain(event)) return;
+  event.preventDefault();
+  show(link.href);
+});
+
+document.addEventListener("submit", (/** @type {SubmitEvent & { target: HTMLFormElement }} */ event) => {
+  const form = event.target;
+  if (form.matches("[data-compute]")) {
+    event.preventDefault();
+    stopped.delete(location.search);
+    compute(form);
+  } else if (form.matches("[data-cancel]")) {
+    event.preventDefault();
+    stopped.add(location.search);
+    const body = new URLSearchParams(/** @type {any} */ (new FormData(form)));
+    show(form.action, { how: "replace", options: { method: "POST", body }, scroll: false });
+  } else if (form.matches("[data-settings]")) {
+    event.preventDefault();
+    change(form);
+  }
+});
+
+// Only settings that differ from the defaults stay in the address if the method was not chosen by itself.
+const change = (form) => {
+  const query = new URLSearchParams(/** @type {any} */ (new FormData(form)));
+  if (!query.get("target")) query.delete("target");
+  show(`${form.action}?${query}`);
+};
+
+document.addEventListener("change", (/** @type {Event & { target: HTMLInputElement }} */ { target }) => {
+  const form = /** @type {HTMLFormElement | null} */ (target.closest("form[data-settings]"));
+  if (form) change(form);
+});
+
+addEventListener("popstate", () => {
+  if (find("[data-workspace]")) show(location.href, { how: "none" });
+});
+
+// Samples are added without leaving the page.
+document.addEventListener("submit", (/** @type {SubmitEvent & { target: HTMLFormElement }} */ event) => {
+  const form = event.target;
+  if (!form.closest("[data-part=images]") || !form.action.endsWith("/samples") || !find("[data-workspace]")) return;
+  event.preventDefault();
+  const body = new URLSearchParams(/** @type {any} */ (new FormData(form, event.submitter)));
+  show(form.action, { options: { method: "POST", body } });
+});
+
+// Left and right change the image, 1 to 9 the target, and o hides the map for as long as it is held.
+const typing = (target) => target.closest?.("input, select, textarea, dialog, [contenteditable], a.map");
+
+document.addEventListener("keydown", (/** @type {KeyboardEvent & { target: HTMLElement }} */ event) => {
+  if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+  /** @type {HTMLAnchorElement | null} */
+  let link = null;
+  if (event.key === "ArrowLeft") link = document.querySelector("[data-turn='-1']");
+  else if (event.key === "ArrowRight") link = document.querySelector("[data-turn='1']");
+  else if (/^[1-9]$/.test(event.key)) link = document.querySelectorAll(".targets-row a")[Number(event.key) - 1] ?? null;
+  else if (event.key === "o") find(".stage")?.classList.add("bare");
+  if (link) {
+    event.preventDefault();
+    show(link.href);
+  }
+});
+addEventListener("keyup", ({ key }) => {
+  if (key === "o") find(".stage")?.classList.remove("bare");
+});
+
+// The cost of each method is asked for when the list of methods is opened.
+document.addEventListener(
+  "toggle",
+  async (/** @type {Event & { target: HTMLDetailsElement }} */ { target }) => {
+    if (!target.open || !target.matches(".methods")) return;
+    const { estimate } = await import("./settings_form.js");
+    every("[data-cost]:empty", (place) => {
+      place.dataset.estimate = place.dataset.cost;
+      place.dataset.count = "1";
+      estimate(place);
+    });
+  },
+  true,
+);
+
+// ---- the sides of the image ---------------------------------------------------------------------------------
+
+// The image is as large as the window permits; its own ratio decides which side is the limit.
+const measure = (image) => {
+  if (image.naturalWidth) image.closest(".main")?.style.setProperty("--ratio", String(image.naturalWidth / image.naturalHeight));
+};
+document.addEventListener("load", (/** @type {Event & { target: HTMLElement }} */ { target }) => target.matches?.(".main img") && measure(target), true);
+const measureAll = () => every(".main :is(.map img, .panel > img, & > img)", (image) => image.complete && measure(image));
+document.addEventListener("refreshed", measureAll);
+
+measureAll();
+if (find("[data-workspace]")) proceed(turn);

@@ -1,0 +1,392 @@
+"""The workspace: what its address asks for, the maps that are already there, and those that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from flask import url_for
+from werkzeug.datastructures import MultiDict
+
+from picasso.errors import BadRequest, NotReady, PicassoError
+from picasso.explanation.guide import DEFAULT, QUESTIONS, Question
+from picasso.explanation.registry import Entry
+from picasso.jobs.run import Run, State, StoredImage
+from picasso.storage.session import Session
+from picasso.targets import OutputTask, Wanted
+from picasso.targets.class_names import AGAINST
+from picasso.visualizations.settings import Control
+from picasso.web.context import services
+from picasso.web.pages.run_view import RunView, target_of, task
+from picasso.web.presentation import amount, present
+
+# The maximum number of images in the strip; the gallery shows all.
+MAX_STRIP = 60
+# The maximum number of single maps that a session keeps; the oldest are deleted.
+MAX_MAPS = 300
+UNFINISHED = ("waiting", "running")
+
+
+@dataclass(frozen=True)
+class Address:
+    """What the query of an address asks for.
+
+    Attributes:
+        image: the number of the image, or "".
+        question: the name of a question, or "".
+        method: the name of a visualization, or "" for those that answer the question.
+        target: the text of a target, or "" for the most important prediction.
+        settings: settings of the visualization by name.
+
+    Examples:
+        >>> from werkzeug.datastructures import MultiDict
+        >>> from picasso.web.pages.workspace import Address
+        >>> Address.read(MultiDict({"image": "3", "method": "PartialOcclusion", "Window": "0.10"})).fields()
+        {'image': '3', 'method': 'PartialOcclusion', 'Window': '0.10'}
+    """
+
+    image: str = ""
+    question: str = ""
+    method: str = ""
+    target: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, fields: MultiDict[str, str]) -> Address:
+        """Read the query of an address, or a form."""
+        own = {name: fields.get(name, "").strip() for name in ("image", "question", "method", "target")}
+        # Names of settings begin with a capital letter.
+        settings = {name: value for name, value in fields.items() if name[:1].isupper()}
+        return cls(**own, settings=settings if own["method"] else {})
+
+    def fields(self) -> dict[str, str]:
+        """Return the fields of the query."""
+        own = {"image": self.image, "question": self.question, "method": self.method, "target": self.target}
+        return {name: value for name, value in own.items() if value} | self.settings
+
+    def url(self, **changes: Any) -> str:
+        """Return the address with changes; another method has settings of its own."""
+        if "method" in changes or "question" in changes:
+            changes = {"method": "", "question": "", "settings": {}, **changes}
+        changes = {key: value if key == "settings" else str(value) for key, value in changes.items()}
+        return url_for("pages.index", **replace(self, **changes).fields())
+
+
+@dataclass(frozen=True)
+class Step:
+    """One visualization of the image, with the run that has its result or computes it.
+
+    Attributes:
+        entry: the visualization.
+        settings: its validated settings by name.
+        look: the run, or None.
+        result: the document of its result for the image so far, or None.
+        preliminary: whether the result is a preview.
+    """
+
+    entry: Entry
+    settings: dict[str, Any]
+    look: RunView | None = None
+    result: dict[str, Any] | None = None
+    preliminary: bool = False
+
+    @property
+    def running(self) -> bool:
+        """Whether it is queued or running."""
+        return self.look is not None and self.look.running
+
+    @property
+    def error(self) -> str:
+        """Why it failed, or ""."""
+        failed = self.look.state["error"] if self.look else None
+        return failed["message"] if failed else ""
+
+    @property
+    def missing(self) -> bool:
+        """Whether it must be computed; a failed one is only computed again if the user asks for it."""
+        return not self.running and not self.error and (self.result is None or self.preliminary)
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A target that can be chosen: its text, its name, and its value for the image."""
+
+    text: str
+    name: str
+    amount: str = ""
+
+
+class View:
+    """The image, the question and the maps of an address.
+
+    Args:
+        session: the visitor's session.
+        address: what to show.
+        images: the images of the session.
+
+    Attributes:
+        address: what is shown; the image is chosen if the address named none.
+        image: the image, or None if there are none.
+        errors: what is wrong with the fields of the address, by name.
+    """
+
+    def __init__(self, session: Session | None, address: Address, images: Sequence[StoredImage]) -> None:
+        self._session, self.images, self.errors = session, images, dict[str, str]()
+        self.image = next((one for one in images if str(one["uid"]) == address.image), images[0] if images else None)
+        if address.image and self.image and str(self.image["uid"]) != address.image:
+            self.errors["image"] = f"There is no image with the number {address.image[:20]} in this session."
+        self.address = replace(address, image=str(self.image["uid"]) if self.image else "")
+
+    # ---- what was asked -----------------------------------------------------------------------------------
+
+    @cached_property
+    def question(self) -> Question:
+        """The question; the default if a method was chosen without one."""
+        return QUESTIONS.get(self.address.question, QUESTIONS[DEFAULT])
+
+    @cached_property
+    def chosen(self) -> Entry | None:
+        """The visualization that was chosen itself, or None."""
+        return services().registry.get(self.address.method) if self.address.method else None
+
+    @property
+    def questions(self) -> list[Question]:
+        """The questions that fit the model."""
+        kind = OutputTask(task())
+        return [one for one in QUESTIONS.values() if kind in one.tasks and one.methods(usable)]
+
+    @cached_property
+    def plan(self) -> list[tuple[Entry, dict[str, Any]]]:
+        """The visualizations that answer, with their validated settings."""
+        registry = services().registry
+        if self.chosen is None:
+            steps = [registry.get(name) for name in self.question.methods(usable)]
+            return [(entry, entry.require().ALLOWED_SETTINGS.parse({}).as_dict()) for entry in steps]
+        allowed, given = self.chosen.require().ALLOWED_SETTINGS, dict[str, str]()
+        for name, value in self.address.settings.items():
+            try:
+                allowed.parse({name: value})
+                given[name] = value
+            except BadRequest as error:
+                self.errors[name] = error.message
+        return [(self.chosen, allowed.parse(given).as_dict())]
+
+    @cached_property
+    def controls(self) -> dict[str, Control]:
+        """The controls of the last visualization."""
+        return self.plan[-1][0].require().ALLOWED_SETTINGS.controls() if self.plan else {}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values of the controls: what was typed, even where it is wrong."""
+        typed = {name: value for name, value in self.address.settings.items() if name in self.errors}
+        return self.plan[-1][1] | typed if self.plan else {}
+
+    @cached_property
+    def wanted(self) -> Wanted | None:
+        """The target as the worker takes it, or None for the most important predictions."""
+        if not self.address.target:
+            return None
+        try:
+            parsed, _ = services().runner.parsed([self.address.target], self.images)
+        except NotReady:
+            return None
+        except BadRequest as error:
+            self.errors["target"] = error.message
+            return None
+        return parsed[0] if len(parsed) == 1 else None
+
+    # ---- what is there ------------------------------------------------------------------------------------
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The visualizations that answer, with their results so far."""
+        if self.question.contrast and not self.chosen and AGAINST not in self.address.target:
+            # The classes are not known yet.
+            return [Step(entry, settings) for entry, settings in self.plan]
+        return [self._step(entry, settings) for entry, settings in self.plan]
+
+    @cached_property
+    def shown(self) -> Step | None:
+        """The best answer so far: the last step that has one."""
+        return next((step for step in reversed(self.steps) if step.result), None)
+
+    @property
+    def working(self) -> list[Step]:
+        """The steps that are being computed."""
+        return [step for step in self.steps if step.running]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing must be computed."""
+        return not self.errors and not any(step.missing for step in self.steps)
+
+    @cached_property
+    def default(self) -> dict[str, Any] | None:
+        """A result for the image that explains its most important predictions, or None."""
+        for run, position in self._runs():
+            if not run.spec().targets and (found := self._result(run, position)):
+                return found
+        return None
+
+    @cached_property
+    def chips(self) -> list[Chip]:
+        """The targets that can be chosen: the most important predictions, and what was asked."""
+        found: dict[str, Chip] = {}
+        for result in (self.default, self.shown.result if self.shown else None):
+            for panel in result["panels"] if result else []:
+                if text := target_of(panel):
+                    found.setdefault(text, Chip(text, panel["title"], amount(panel)))
+        # A contrast is chosen in two rows of its own.
+        return [chip for chip in found.values() if not self.question.contrast or AGAINST not in chip.text]
+
+    @cached_property
+    def target(self) -> str:
+        """The text of the target that is shown, or ""."""
+        if self.wanted is not None:
+            return text_of(self.wanted)
+        panels = self.shown.result["panels"] if self.shown and self.shown.result else []
+        return target_of(panels[0]) if panels else ""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The two classes of a contrast, or twice ""."""
+        first, found, second = self.target.partition(AGAINST)
+        return (first, second) if found else ("", "")
+
+    @property
+    def panels(self) -> list[dict[str, Any]]:
+        """The panels of the target; of a visualization that has none for targets, all."""
+        found = self.shown.result["panels"] if self.shown and self.shown.result else []
+        return [panel for panel in found if target_of(panel) in (self.target, "")]
+
+    @property
+    def others(self) -> list[dict[str, Any]]:
+        """The panels of other targets, one for each."""
+        found = self.shown.result["panels"] if self.shown and self.shown.result else []
+        return list({target_of(one): one for one in reversed(found) if one not in self.panels}.values())[::-1]
+
+    def neighbour(self, places: int) -> StoredImage | None:
+        """Return the image that many places further in the strip, or None."""
+        place = self.images.index(self.image) + places if self.image else -1
+        return self.images[place] if 0 <= place < len(self.images) else None
+
+    @property
+    def strip(self) -> Sequence[StoredImage]:
+        """The images around the current one."""
+        place = self.images.index(self.image) if self.image else 0
+        start = max(0, min(place - MAX_STRIP // 2, len(self.images) - MAX_STRIP))
+        return self.images[start : start + MAX_STRIP]
+
+    def _runs(self) -> Iterator[tuple[Run, int]]:
+        """Yield the session's runs that have the image, with its position, the newest first."""
+        if self._session and self.image:
+            for run in self._session.runs():
+                spec = run.spec()
+                position = spec.position(self.image["uid"])
+                if position is not None and not spec.models:
+                    yield run, position
+
+    def _result(self, run: Run, position: int, *, previews: bool = False) -> dict[str, Any] | None:
+        """Return the result of the image, unless it is that of another model that was served before."""
+        found = next(iter(present(run, previews=previews, only=position)), None)
+        card = services().runner.model_status().get("card")
+        same = found is None or card is None or found["model"]["fingerprint"] == card["fingerprint"]
+        return found if same else None
+
+    def _step(self, entry: Entry, settings: dict[str, Any]) -> Step:
+        """Return a visualization with the newest run that has its result, computes it or has failed."""
+        for run, position in self._runs():
+            spec = run.spec()
+            if spec.visualization != entry.name or spec.settings != settings:
+                continue
+            state, result = run.state(), self._result(run, position, previews=True)
+            if not self._covers(spec.targets, state, result):
+                continue
+            preliminary = result is not None and not (run.result_folder(position)).exists()
+            if state["state"] in UNFINISHED or state["error"] or (result and not preliminary):
+                return Step(entry, settings, RunView.at(run), result, preliminary)
+        return Step(entry, settings)
+
+    def _covers(self, targets: Sequence[Wanted], state: State, result: dict[str, Any] | None) -> bool:
+        """Tell whether a run explains the target that was asked for."""
+        if self.wanted is None:
+            return not targets
+        texts = [text_of(one) for one in targets]
+        if texts or result is None:
+            return text_of(self.wanted) in texts if texts else self._suggested
+        return any(target_of(panel) in (text_of(self.wanted), "") for panel in result["panels"]) or not result["panels"]
+
+    @property
+    def _suggested(self) -> bool:
+        """Whether the target is one of the most important predictions, which are explained together."""
+        panels = self.default["panels"] if self.default else []
+        return self.wanted is not None and text_of(self.wanted) in map(target_of, panels)
+
+    # ---- what is missing ----------------------------------------------------------------------------------
+
+    def compute(self) -> Address:
+        """Queue a run for each step that is missing, or that has failed, and return the address of the view.
+
+        Raises:
+            PicassoError: a setting or a target is wrong, or the queue is full.
+        """
+        if self._session is None or self.image is None:
+            raise BadRequest("There are no images to explain. Upload images or add samples.", field="image")
+        if self.question.contrast and self.chosen is None and not self.pair[0]:
+            return View(self._session, self._contrast(), self.images).compute()
+        steps = self.steps
+        wanted = self.wanted
+        for name, message in self.errors.items():
+            raise BadRequest(message, field=name)
+        self._session.check_room()
+        self._forget_oldest()
+        targets = [] if wanted is None or self._suggested else [self.address.target]
+        for step in steps:
+            if step.missing or step.error:
+                services().runner.start(
+                    self._session.runs_folder,
+                    step.entry.name,
+                    step.settings,
+                    [self.image],
+                    targets=targets,
+                    among=self.images,
+                    workspace=True,
+                )
+        return self.address
+
+    def _contrast(self) -> Address:
+        """Return the address for the most probable class, or the chosen one, rather than the next."""
+        assert self.image is not None
+        question = {"kind": "predict", "paths": [self.image["path"]], "targets": [], "references": {}}
+        best = services().runner.ask(question)["answers"][0]["predictions"]
+        names = [str(one["index"]) for one in best]
+        first = text_of(self.wanted) if isinstance(self.wanted, int) else names[0]
+        second = next((name for name in names if name != first), None)
+        if second is None:
+            raise BadRequest("The model has only one class, so there is nothing to compare it with.", field="target")
+        return replace(self.address, target=f"{first}{AGAINST}{second}")
+
+    def _forget_oldest(self) -> None:
+        """Delete the oldest maps of the workspace beyond the maximum number."""
+        assert self._session is not None
+        kept = [run for run in self._session.runs() if run.spec().workspace]
+        for run in kept[MAX_MAPS - 1 :]:
+            self._session.remove_run(run)
+
+
+def usable(name: str) -> bool:
+    """Tell whether the model supports a visualization."""
+    try:
+        return not services().runner.unusable(services().registry.get(name))
+    except PicassoError:
+        return False
+
+
+def text_of(wanted: Wanted) -> str:
+    """Return the text of a target as results have it."""
+    return wanted if isinstance(wanted, str) else AGAINST.join(map(str, [wanted] if isinstance(wanted, int) else wanted))
+
+
