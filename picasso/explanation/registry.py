@@ -66,6 +66,21 @@ class Entry:
         """The description of the class, or ""."""
         return self.cls.DESCRIPTION if self.cls else ""
 
+    @property
+    def title(self) -> str:
+        """The name for people, such as "Grad-CAM"."""
+        return self.cls.title() if self.cls else self.name
+
+    @property
+    def misleads(self) -> str:
+        """The sentence on when its maps mislead, or ""."""
+        return self.cls.MISLEADS if self.cls else ""
+
+    @property
+    def documentation(self) -> str:
+        """The page and the anchor of its section in the documentation, or ""."""
+        return self.cls.DOCUMENTATION if self.cls else ""
+
 
 class Registry:
     """All visualizations of the built-in folder, of ``plugin_dirs`` and of installed packages, read once.

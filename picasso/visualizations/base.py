@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from picasso.models.info import Capability
 from picasso.targets import ClassLogit, Detection, Embedding, OutputTask, Prediction, Target
 from picasso.visualizations.panel import Panel
 from picasso.visualizations.settings import VisualizationSettings
+
+# A word in the name of a class: "Grad" and "CAM" in "GradCAM".
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 SettingsT = TypeVar("SettingsT", bound=VisualizationSettings)
 
@@ -221,10 +225,16 @@ class BaseVisualization(ABC, Generic[SettingsT]):
         [0.875, -0.125]
     """
 
+    #: The usual name of the method, such as "Grad-CAM", not inherited; "" is the name of the class, split into words.
+    TITLE: ClassVar[str] = ""
     #: One sentence on what the visualization shows.
     DESCRIPTION: ClassVar[str] = ""
+    #: One sentence on when the map misleads, or "".
+    MISLEADS: ClassVar[str] = ""
     #: A link to a description of the method, or "".
     REFERENCE_LINK: ClassVar[str] = ""
+    #: Its section of Picasso's documentation, such as "visualizations/class-activation#gradcam", or "".
+    DOCUMENTATION: ClassVar[str] = ""
     #: A frozen dataclass of settings fields, derived from VisualizationSettings.
     ALLOWED_SETTINGS: ClassVar[type[VisualizationSettings]] = VisualizationSettings
     #: The heading under which its card is shown.
@@ -235,6 +245,15 @@ class BaseVisualization(ABC, Generic[SettingsT]):
     TASKS: ClassVar[frozenset[OutputTask]] = frozenset(OutputTask)
     #: The capabilities that it requires of a model; if one is missing, the card is greyed out.
     NEEDS: ClassVar[frozenset[Capability]] = frozenset({Capability.PREDICTIONS})
+
+    @classmethod
+    def title(cls) -> str:
+        """Return the name for people: ``TITLE``, or the name of the class split into words."""
+        own = vars(cls).get("TITLE")
+        if own:
+            return str(own)
+        first, *others = WORD.findall(cls.__name__) or [cls.__name__]
+        return " ".join([first, *(word if word.isupper() else word.lower() for word in others)])
 
     @classmethod
     def passes(cls, model: Model, settings: Any) -> float:

@@ -30,8 +30,14 @@ class CAM(BaseVisualization[MapSettings]):
     """
 
     FAMILY = "Class activation"
+    TITLE = "CAM"
     DESCRIPTION = "How much each coarse region adds to the score that is explained, for models that end in pooling."
     REFERENCE_LINK = "https://arxiv.org/abs/1512.04150"
+    MISLEADS = (
+        "A position may depend on parts of the image outside its cell, and the map of an improbable class is "
+        "as colourful as that of the best."
+    )
+    DOCUMENTATION = "visualizations/class-activation#cam"
     ALLOWED_SETTINGS = MapSettings
     TASKS = frozenset({OutputTask.CLASSIFICATION, OutputTask.MULTI_LABEL, OutputTask.REGRESSION})
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.FEATURE_MAPS})

@@ -137,8 +137,14 @@ class GradCAM(ClassActivation):
     arXiv 1610.02391.
     """
 
+    TITLE = "Grad-CAM"
     DESCRIPTION = "Which coarse regions raise the score that is explained, from any convolutional layer."
     REFERENCE_LINK = "https://arxiv.org/abs/1610.02391"
+    MISLEADS = (
+        "Gradients are averaged over the image, so it may highlight positions that do not raise the score, "
+        "and several objects may appear as one."
+    )
+    DOCUMENTATION = "visualizations/class-activation#gradcam"
 
     @staticmethod
     def weigh(maps: Array, gradients: Array) -> Array:
@@ -155,8 +161,11 @@ class GradCAMPlusPlus(ClassActivation):
     Chattopadhay et al., *Grad-CAM++: improved visual explanations for deep convolutional networks*, arXiv 1710.11063.
     """
 
+    TITLE = "Grad-CAM++"
     DESCRIPTION = "Like Grad-CAM, but several objects, and small parts of them, are all highlighted."
     REFERENCE_LINK = "https://arxiv.org/abs/1710.11063"
+    MISLEADS = "Negative gradients are ignored, so it may highlight parts that are evidence against the class."
+    DOCUMENTATION = "visualizations/class-activation#gradcamplusplus"
 
     @staticmethod
     def weigh(maps: Array, gradients: Array) -> Array:
@@ -175,8 +184,14 @@ class HiResCAM(ClassActivation):
     arXiv 2011.08891.
     """
 
+    TITLE = "HiResCAM"
     DESCRIPTION = "Like Grad-CAM, but faithful at each position: gradients are not averaged over the image."
     REFERENCE_LINK = "https://arxiv.org/abs/2011.08891"
+    MISLEADS = (
+        "At early layers the gradient is noisy from position to position, and a cell depends on more of the "
+        "image than its area."
+    )
+    DOCUMENTATION = "visualizations/class-activation#hirescam"
 
     @staticmethod
     def weigh(maps: Array, gradients: Array) -> Array:
@@ -191,8 +206,13 @@ class LayerCAM(ClassActivation):
     Processing 30 (2021), doi 10.1109/TIP.2021.3089943.
     """
 
+    TITLE = "LayerCAM"
     DESCRIPTION = "Like Grad-CAM, but also for early layers: finer maps of what raises the score."
     REFERENCE_LINK = "https://doi.org/10.1109/TIP.2021.3089943"
+    MISLEADS = (
+        "Evidence against the class is dropped, and early layers highlight edges that are active for every class."
+    )
+    DOCUMENTATION = "visualizations/class-activation#layercam"
 
     @staticmethod
     def weigh(maps: Array, gradients: Array) -> Array:

@@ -62,8 +62,14 @@ class IntegratedGradientsSettings(VisualizationSettings):
 class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
     """Distribute the difference of the score among the pixels; a note states how much is missing."""
 
+    TITLE = "Integrated gradients"
     DESCRIPTION = "How much each pixel adds to the score that is explained, compared with an image without content."
     REFERENCE_LINK = "https://arxiv.org/abs/1703.01365"
+    MISLEADS = (
+        "Pixels of the baseline's colour get 0, however important they are: with a black baseline, black ink "
+        "is never evidence."
+    )
+    DOCUMENTATION = "visualizations/gradients#integratedgradients"
     FAMILY = "Gradients"
     ALLOWED_SETTINGS = IntegratedGradientsSettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})

@@ -38,8 +38,13 @@ class KernelSHAPSettings(LIMESettings):
 class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
     """Distribute, among the regions, the difference between the image and the fully hidden image."""
 
+    TITLE = "Kernel SHAP"
     DESCRIPTION = "Each region's fair share of the predicted value (of a class: its probability): its Shapley value."
     REFERENCE_LINK = "https://arxiv.org/abs/1705.07874"
+    MISLEADS = (
+        "The values are relative to the fill of hidden regions, and two regions that only work together get half each."
+    )
+    DOCUMENTATION = "visualizations/regions#kernelshap"
     ALLOWED_SETTINGS = KernelSHAPSettings
     FAMILY = "Regions"
     EXTRA = ("regions", "skimage")

@@ -47,11 +47,17 @@ class LIMESettings(VisualizationSettings):
 class LIME(BaseVisualization[LIMESettings]):
     """Hide each region with probability 0.5, weight samples by their similarity, and fit a ridge regression."""
 
+    TITLE = "LIME"
     DESCRIPTION = (
         "How much each region adds to the predicted value (of a class: its probability), in a linear model fitted near "
         "the image."
     )
     REFERENCE_LINK = "https://arxiv.org/abs/1602.04938"
+    MISLEADS = (
+        "If R² is low, the weights do not describe the model; they also change with the division into regions "
+        "and with the seed."
+    )
+    DOCUMENTATION = "visualizations/regions#lime"
     ALLOWED_SETTINGS = LIMESettings
     FAMILY = "Regions"
     EXTRA = ("regions", "skimage")

@@ -165,10 +165,16 @@ def sketch(view: Image.Image, settings: OcclusionSettings) -> Image.Image:
 class PartialOcclusion(BaseVisualization[OcclusionSettings]):
     """Map the drop of a predicted value while a window covers each part of the image."""
 
+    TITLE = "Partial occlusion"
     DESCRIPTION = (
         "The drop of the predicted value (of a class: its probability) while a window covers each part of the image."
     )
     REFERENCE_LINK = "https://arxiv.org/abs/1311.2901"
+    MISLEADS = (
+        "If either of two parts is sufficient, hiding one changes nothing, and both look unimportant; the "
+        "window itself adds content that the model reacts to."
+    )
+    DOCUMENTATION = "visualizations/occlusion#partialocclusion"
     FAMILY = "Perturbation"
     ALLOWED_SETTINGS = OcclusionSettings
 

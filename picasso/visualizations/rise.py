@@ -32,11 +32,16 @@ class RISESettings(VisualizationSettings):
 class RISE(BaseVisualization[RISESettings]):
     """Average the masks, each weighted by the value predicted for the masked image; no gradients, no layers."""
 
+    TITLE = "RISE"
     DESCRIPTION = (
         "The mean of the predicted value (of a class: its probability) while each part of the image is visible, over "
         "random masks, with its standard error."
     )
     REFERENCE_LINK = "https://arxiv.org/abs/1806.07421"
+    MISLEADS = (
+        "With few masks most of the pattern is chance, and no detail smaller than a cell of the masks is resolved."
+    )
+    DOCUMENTATION = "visualizations/occlusion#rise"
     FAMILY = "Perturbation"
     ALLOWED_SETTINGS = RISESettings
 

@@ -83,8 +83,14 @@ def saliency(gradients: NDArray[np.floating]) -> Array:
 class SaliencyMaps(BaseVisualization[SaliencySettings]):
     """Differentiate the logit, not the probability, because the softmax is flat where the model is certain."""
 
+    TITLE = "Saliency maps"
     DESCRIPTION = "How strongly each pixel affects the score that is explained, such as the logit of a class."
     REFERENCE_LINK = "https://arxiv.org/abs/1312.6034"
+    MISLEADS = (
+        "It shows the effect of a tiny change, not of removing a part: a part that the model relies on may "
+        "have a small gradient, and single bright pixels mean little."
+    )
+    DOCUMENTATION = "visualizations/gradients#saliencymaps"
     FAMILY = "Gradients"
     ALLOWED_SETTINGS = SaliencySettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})

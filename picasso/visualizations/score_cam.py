@@ -34,8 +34,14 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
     """Weight each channel by the logit of the image with only the regions visible that the channel activates."""
 
     FAMILY = "Class activation"
+    TITLE = "Score-CAM"
     DESCRIPTION = "Like Grad-CAM, but weights each channel by the score when only the regions it activates are visible."
     REFERENCE_LINK = "https://arxiv.org/abs/1910.01279"
+    MISLEADS = (
+        "A few channels may get nearly all the weight, evidence against the class is not shown, and hidden "
+        "parts take the colour that 0 stands for."
+    )
+    DOCUMENTATION = "visualizations/class-activation#scorecam"
     ALLOWED_SETTINGS = ScoreCAMSettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.FEATURE_MAPS})
 

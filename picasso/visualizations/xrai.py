@@ -46,8 +46,14 @@ class XRAISettings(VisualizationSettings):
 class XRAI(BaseVisualization[XRAISettings]):
     """Rank overlapping segments by the mean of their integrated gradients."""
 
+    TITLE = "XRAI"
     DESCRIPTION = "Which regions raise the score that is explained most, by integrated gradients per pixel."
     REFERENCE_LINK = "https://arxiv.org/abs/1906.02825"
+    MISLEADS = (
+        "Regions follow colour alone, and one that is added late has only a rim of pixels left, whose strong "
+        "colour is no evidence."
+    )
+    DOCUMENTATION = "visualizations/regions#xrai"
     ALLOWED_SETTINGS = XRAISettings
     FAMILY = "Regions"
     EXTRA = ("regions", "skimage")

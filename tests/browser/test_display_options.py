@@ -167,7 +167,7 @@ def test_visualizations_side_by_side(returned: Page) -> None:
         returned.locator(f"input[name=visualization][value={name}]").check()
     returned.get_by_role("button", name="Run selected side by side").click()
     expect(returned.locator(".again")).to_be_visible(timeout=60_000)
-    expect(returned.locator("article.row").first.locator("h3")).to_have_text(["PartialOcclusion", "SaliencyMaps"])
+    expect(returned.locator("article.row").first.locator("h3")).to_have_text(["Partial occlusion", "Saliency maps"])
     # Maps of two quantities have no agreement to be ordered by.
     expect(returned.locator("[data-for-agreement]")).to_be_disabled()
 

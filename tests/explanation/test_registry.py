@@ -15,6 +15,7 @@ from picasso import config, explain
 from picasso.cli import scaffold
 from picasso.errors import BadRequest, ConfigurationError, NotFound
 from picasso.explanation.registry import FAMILIES, Registry
+from picasso.visualizations.class_activation import GradCAM
 from tests.conftest import PLUGINS, noise_image
 from tests.fakes import LinearModel
 
@@ -34,7 +35,42 @@ def test_the_built_in_visualizations() -> None:
     assert list(families) == list(FAMILIES)
     for entry in entries:
         assert entry.description.endswith(".")
+        assert entry.misleads.endswith(".")
+        assert len(re.findall(r"[.!?] ", entry.misleads)) == 0, "one sentence"
         assert entry.reason == ""
+
+
+def test_titles_are_the_usual_names() -> None:
+    registry = Registry([PLUGINS])
+    assert {entry.name: entry.title for entry in Registry().entries()} == {
+        "ClassProbabilities": "Predictions",
+        "PartialOcclusion": "Partial occlusion",
+        "RISE": "RISE",
+        "IntegratedGradients": "Integrated gradients",
+        "SaliencyMaps": "Saliency maps",
+        "CAM": "CAM",
+        "GradCAM": "Grad-CAM",
+        "GradCAMPlusPlus": "Grad-CAM++",
+        "HiResCAM": "HiResCAM",
+        "LayerCAM": "LayerCAM",
+        "ScoreCAM": "Score-CAM",
+        "KernelSHAP": "Kernel SHAP",
+        "LIME": "LIME",
+        "XRAI": "XRAI",
+    }
+    assert registry.get("WithoutTemplate").title == "Without template"
+    assert registry.get("broken").title == "broken"
+    assert registry.get("broken").misleads == registry.get("broken").documentation == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("XGradCAM", "X grad CAM"), ("Lime2Fast", "Lime 2 fast"), ("FunViz", "Fun viz"), ("Ü", "Ü")]
+)
+def test_a_title_is_not_inherited(name: str, title: str) -> None:
+    derived: type[GradCAM] = type(name, (GradCAM,), {})
+    assert derived.title() == title
+    derived = type(name, (GradCAM,), {"TITLE": "As I say"})
+    assert derived.title() == "As I say"
 
 
 def test_plugins_with_and_without_template() -> None:

@@ -58,6 +58,10 @@ def test_visualizers(client: FlaskClient) -> None:
     listed: Any = client.get("/api/visualizers").json
     names = [one["name"] for one in listed["visualizers"]]
     assert {"ClassProbabilities", "PartialOcclusion", "SaliencyMaps"} <= set(names)
+    titles = {one["name"]: one["title"] for one in listed["visualizers"]}
+    assert titles["PartialOcclusion"] == "Partial occlusion"
+    for one in listed["visualizers"]:
+        assert one["documentation"].startswith("visualizations/") == bool(one["misleads"])
     reasons = {one["name"]: one.get("reason") for one in listed["visualizers"]}
     assert "broken on purpose" in reasons["broken"]
     occlusion: Any = client.get("/api/visualizers/PartialOcclusion").json

@@ -77,7 +77,7 @@ def test_runs_side_by_side_make_one_report(client: FlaskClient) -> None:
     second: Any = client.post("/api/runs", json={"visualization": "SaliencyMaps"}).json
     finish(client, second["id"])
     page = client.get(f"/api/runs/{first},{second['id']}/report.html").text
-    assert "<h3>SaliencyMaps</h3>" in page
+    assert "<h3>Saliency maps</h3>" in page
     assert page.count('class="row"') == 2
 
 

@@ -270,8 +270,8 @@ def test_several_visualizations_run_side_by_side(client: FlaskClient) -> None:
         finish(client, run_id)
     page = client.get(answer.location).text
     assert page.count('class="row"') == 2
-    for name in ("PartialOcclusion", "SaliencyMaps"):
-        assert page.count(f"<h3>{name}</h3>") == 2
+    for title in ("Partial occlusion", "Saliency maps"):
+        assert page.count(f"<h3>{title}</h3>") == 2
     # What one calls high the other calls low, so that ranks would say nothing.
     assert "data-agreement=" not in page
     # In another order, and with the page that chooses from earlier runs.
@@ -293,8 +293,8 @@ def test_runs_of_one_visualization_are_distinguished_by_their_settings(client: F
     for run_id in (first, second):
         finish(client, run_id)
     page = client.get(f"/runs/{first},{second}").text
-    assert "<h3>PartialOcclusion, Window 0.10</h3>" in page
-    assert "<h3>PartialOcclusion, Window 0.50</h3>" in page
+    assert "<h3>Partial occlusion, Window 0.10</h3>" in page
+    assert "<h3>Partial occlusion, Window 0.50</h3>" in page
     assert page.count("data-agreement=") == 1
 
 

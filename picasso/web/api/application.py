@@ -100,11 +100,17 @@ class ListedVisualization(Document):
     """A visualization.
 
     Attributes:
+        title: the usual name of the method.
+        misleads: when its maps mislead, or "".
+        documentation: the page and the anchor of its section in the documentation, or "".
         reason: why it can't be used with this model; omitted if it can.
     """
 
     name: str
+    title: str
     description: str
+    misleads: str
+    documentation: str
     reason: str | UnsetType = UNSET
 
 
@@ -238,7 +244,14 @@ def list_visualizers() -> Visualizations:
     runner = services().runner
     return Visualizations(
         visualizers=[
-            ListedVisualization(name=entry.name, description=entry.description, reason=runner.unusable(entry) or UNSET)
+            ListedVisualization(
+                name=entry.name,
+                title=entry.title,
+                description=entry.description,
+                misleads=entry.misleads,
+                documentation=entry.documentation,
+                reason=runner.unusable(entry) or UNSET,
+            )
             for entry in services().registry.entries()
         ]
     )

@@ -147,7 +147,7 @@ def labels(shown: Sequence[RunView]) -> list[str]:
             for key, value in look.settings.items()
             if any(other.settings.get(key) != value for other in others)
         }
-        names.append(", ".join([look.entry.name, *(f"{key} {value}" for key, value in differ.items())]))
+        names.append(", ".join([look.entry.title, *(f"{key} {value}" for key, value in differ.items())]))
     # Two runs of the same settings are told apart by their place.
     return [name if names.count(name) == 1 else f"{name} ({index})" for index, name in enumerate(names, 1)]
 
