@@ -219,7 +219,7 @@ addEventListener("popstate", () => {
 // Samples are added without leaving the page.
 document.addEventListener("submit", (/** @type {SubmitEvent & { target: HTMLFormElement }} */ event) => {
   const form = event.target;
-  if (!form.closest("[data-part=images]") || !form.action.endsWith("/samples") || !find("[data-workspace]")) return;
+  if (!form.closest("[data-part=images]") || !form.action.endsWith("/samples")) return;
   event.preventDefault();
   const body = new URLSearchParams(/** @type {any} */ (new FormData(form, event.submitter)));
   show(form.action, { options: { method: "POST", body } });

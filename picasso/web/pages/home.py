@@ -25,6 +25,8 @@ from picasso.web.presentation import present
 
 blueprint = Blueprint("pages", __name__)
 
+# The main pages, with the words of their links.
+PLACES = (("pages.index", "Workspace"), ("pages.choose", "All methods"), ("audits.index", "Audit"))
 # The form fields of a run that are not settings of its visualization.
 OWN_FIELDS = ("image", "class", "target", "model", "visualization")
 
@@ -39,6 +41,7 @@ def layout() -> dict[str, Any]:
         "model_name": services().settings.model_name(),
         "version": __version__,
         "frame": "layout.html",
+        "places": PLACES,
     }
 
 

@@ -11,7 +11,7 @@ from flask import url_for
 from werkzeug.datastructures import MultiDict
 
 from picasso.errors import BadRequest, NotReady, PicassoError
-from picasso.explanation.guide import DEFAULT, QUESTIONS, Question
+from picasso.explanation.guide import CLASSES, DEFAULT, QUESTIONS, Question
 from picasso.explanation.registry import Entry
 from picasso.jobs.run import Run, State, StoredImage
 from picasso.storage.session import Session
@@ -19,7 +19,7 @@ from picasso.targets import OutputTask, Wanted
 from picasso.targets.class_names import AGAINST
 from picasso.visualizations.settings import Control
 from picasso.web.context import services
-from picasso.web.pages.run_view import RunView, target_of, task
+from picasso.web.pages.run_view import RunView, class_names, target_of, task
 from picasso.web.presentation import amount, present
 
 # The maximum number of images in the strip; the gallery shows all.
@@ -71,7 +71,8 @@ class Address:
         if "method" in changes or "question" in changes:
             changes = {"method": "", "question": "", "settings": {}, **changes}
         changes = {key: value if key == "settings" else str(value) for key, value in changes.items()}
-        return url_for("pages.index", **replace(self, **changes).fields())
+        fields: dict[str, Any] = replace(self, **changes).fields()
+        return url_for("pages.index", **fields)
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,8 @@ class View:
         if address.image and self.image and str(self.image["uid"]) != address.image:
             self.errors["image"] = f"There is no image with the number {address.image[:20]} in this session."
         self.address = replace(address, image=str(self.image["uid"]) if self.image else "")
+        # Both note what is wrong with the address.
+        _ = self.plan, self.wanted
 
     # ---- what was asked -----------------------------------------------------------------------------------
 
@@ -234,13 +237,20 @@ class View:
     @cached_property
     def chips(self) -> list[Chip]:
         """The targets that can be chosen: the most important predictions, and what was asked."""
+        results = [one for one in (self.default, self.shown.result if self.shown else None) if one]
         found: dict[str, Chip] = {}
-        for result in (self.default, self.shown.result if self.shown else None):
-            for panel in result["panels"] if result else []:
+        for result in results:
+            for one in result["predictions"] if OutputTask(task()) in CLASSES else []:
+                found.setdefault(str(one["index"]), Chip(str(one["index"]), one["name"], f"{one['prob']:.4f}"))
+            for panel in result["panels"]:
                 if text := target_of(panel):
                     found.setdefault(text, Chip(text, panel["title"], amount(panel)))
+        if not self.pair[0]:
+            return list(found.values())
         # A contrast is chosen in two rows of its own.
-        return [chip for chip in found.values() if not self.question.contrast or AGAINST not in chip.text]
+        for text in self.pair:
+            found.setdefault(text, Chip(text, class_names()[int(text)]))
+        return [chip for chip in found.values() if AGAINST not in chip.text]
 
     @cached_property
     def target(self) -> str:
@@ -248,19 +258,20 @@ class View:
         if self.wanted is not None:
             return text_of(self.wanted)
         panels = self.shown.result["panels"] if self.shown and self.shown.result else []
-        return target_of(panels[0]) if panels else ""
+        return next(filter(None, map(target_of, panels)), "")
 
     @property
     def pair(self) -> tuple[str, str]:
         """The two classes of a contrast, or twice ""."""
         first, found, second = self.target.partition(AGAINST)
-        return (first, second) if found else ("", "")
+        return (first, second) if found and self.question.contrast else ("", "")
 
     @property
     def panels(self) -> list[dict[str, Any]]:
-        """The panels of the target; of a visualization that has none for targets, all."""
+        """The panels of the target, then those that belong to no target."""
         found = self.shown.result["panels"] if self.shown and self.shown.result else []
-        return [panel for panel in found if target_of(panel) in (self.target, "")]
+        own = [panel for panel in found if self.target and target_of(panel) == self.target]
+        return own + [panel for panel in found if not target_of(panel)]
 
     @property
     def others(self) -> list[dict[str, Any]]:
@@ -317,7 +328,8 @@ class View:
         texts = [text_of(one) for one in targets]
         if texts or result is None:
             return text_of(self.wanted) in texts if texts else self._suggested
-        return any(target_of(panel) in (text_of(self.wanted), "") for panel in result["panels"]) or not result["panels"]
+        explained = set(filter(None, map(target_of, result["panels"])))
+        return not explained or text_of(self.wanted) in explained
 
     @property
     def _suggested(self) -> bool:
@@ -335,14 +347,14 @@ class View:
         """
         if self._session is None or self.image is None:
             raise BadRequest("There are no images to explain. Upload images or add samples.", field="image")
-        if self.question.contrast and self.chosen is None and not self.pair[0]:
-            return View(self._session, self._contrast(), self.images).compute()
+        if self.question.contrast and self.chosen is None and AGAINST not in self.address.target:
+            return View(self._session, self._contrast(self.image), self.images).compute()
         steps = self.steps
         wanted = self.wanted
         for name, message in self.errors.items():
             raise BadRequest(message, field=name)
         self._session.check_room()
-        self._forget_oldest()
+        forget_oldest(self._session)
         targets = [] if wanted is None or self._suggested else [self.address.target]
         for step in steps:
             if step.missing or step.error:
@@ -357,10 +369,9 @@ class View:
                 )
         return self.address
 
-    def _contrast(self) -> Address:
-        """Return the address for the most probable class, or the chosen one, rather than the next."""
-        assert self.image is not None
-        question = {"kind": "predict", "paths": [self.image["path"]], "targets": [], "references": {}}
+    def _contrast(self, image: StoredImage) -> Address:
+        """Return the address for the most probable class of an image, or the chosen one, rather than the next."""
+        question = {"kind": "predict", "paths": [image["path"]], "targets": [], "references": {}, "show": False}
         best = services().runner.ask(question)["answers"][0]["predictions"]
         names = [str(one["index"]) for one in best]
         first = text_of(self.wanted) if isinstance(self.wanted, int) else names[0]
@@ -369,12 +380,12 @@ class View:
             raise BadRequest("The model has only one class, so there is nothing to compare it with.", field="target")
         return replace(self.address, target=f"{first}{AGAINST}{second}")
 
-    def _forget_oldest(self) -> None:
-        """Delete the oldest maps of the workspace beyond the maximum number."""
-        assert self._session is not None
-        kept = [run for run in self._session.runs() if run.spec().workspace]
-        for run in kept[MAX_MAPS - 1 :]:
-            self._session.remove_run(run)
+
+def forget_oldest(session: Session) -> None:
+    """Delete the oldest maps of the workspace beyond the maximum number."""
+    kept = [run for run in session.runs() if run.spec().workspace]
+    for run in kept[MAX_MAPS - 1 :]:
+        session.remove_run(run)
 
 
 def usable(name: str) -> bool:
@@ -387,6 +398,6 @@ def usable(name: str) -> bool:
 
 def text_of(wanted: Wanted) -> str:
     """Return the text of a target as results have it."""
-    return wanted if isinstance(wanted, str) else AGAINST.join(map(str, [wanted] if isinstance(wanted, int) else wanted))
-
-
+    return (
+        wanted if isinstance(wanted, str) else AGAINST.join(map(str, [wanted] if isinstance(wanted, int) else wanted))
+    )
