@@ -34,7 +34,7 @@ def main() -> None:
     images: dict[str, Image.Image] = {}
     for method, result in drawing.results(drawing.example(), sys.argv[1:]):
         images.setdefault("ClassProbabilities", bars(result))
-        images[method.name] = drawing.drawn(method, result)
+        images[method.name] = drawing.drawn(result)
     for name, image in images.items():
         image.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(CARDS / f"{name}.webp", quality=45)
 

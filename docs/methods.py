@@ -44,7 +44,7 @@ def gradients(model: Model) -> list[Image.Image]:
     images = []
     for name in saliency_maps.METHODS:
         (result,) = picasso.explain(model, drawing.PHOTOGRAPH, shown.name, Method=name)
-        images.append(drawing.drawn(shown, result))
+        images.append(drawing.drawn(result))
     return images
 
 
@@ -57,7 +57,7 @@ def main() -> None:
         if method.name == "SaliencyMaps":
             save(beside([photograph, *gradients(model)], 180), method.name)
         else:
-            save(beside([photograph, drawing.drawn(method, result)]), method.name)
+            save(beside([photograph, drawing.drawn(result)]), method.name)
 
 
 if __name__ == "__main__":

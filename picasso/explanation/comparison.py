@@ -178,4 +178,6 @@ def difference(one: Panel, two: Panel, group: str, remark: str = "") -> Panel:
         note=". ".join(filter(None, (note, remark))),
         group=group,
         noise=max(one.noise_level, two.noise_level, NETWORK_ROUNDING * largest),
+        uncertainty=float(np.hypot(one.uncertainty, two.uncertainty)),
+        ends=("less", "more"),
     )

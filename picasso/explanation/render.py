@@ -12,13 +12,17 @@ from PIL import Image
 
 from picasso.visualizations.panel import Panel
 
-# Perceptually uniform (except grey, for print) and readable by colour-blind people; the first is the default. The
-# second line is for signed maps: zero is the middle, and white.
-SEQUENTIAL = ("viridis", "cividis", "magma", "inferno", "gray")
-DIVERGING = ("RdBu_r", "PuOr_r", "BrBG_r")
+# The colours of maps, weak to strong: warm for what speaks for the target and for magnitudes, cool for what speaks
+# against it. People with any kind of colour blindness can tell orange and red from blue. Opacity is proportional to
+# the value, so that the image shows through where a map is weak. The other colour maps are opaque: perceptually
+# uniform (except grey, for print) and readable by colour-blind people. Each first one is the default; DIVERGING is for
+# maps whose middle is zero.
+WARM, COOL = ("#ff9d1a", "#ff6a00", "#f01428"), ("#1ab8ff", "#2090ff", "#2a58ff")
+SEQUENTIAL = ("warm", "viridis", "cividis", "magma", "inferno", "gray")
+DIVERGING = ("warm-cool", "RdBu_r", "PuOr_r", "BrBG_r")
 
-# A row of 256 colours for each of them, as matplotlib has them: viridis and its relatives are in the public domain
-# (CC0), the diverging ones are ColorBrewer's (Apache License 2.0). Importing matplotlib would take a second.
+# A row of 256 colours for each of the opaque ones, as matplotlib has them: viridis and its relatives are in the public
+# domain (CC0), the diverging ones are ColorBrewer's (Apache License 2.0). Importing matplotlib would take a second.
 TABLES = Path(__file__).with_name("colour_tables.png")
 
 # The colours of classes. The first eight are those of Okabe & Ito, *Color Universal Design* (2008), which colour-blind
@@ -28,39 +32,78 @@ QUALITATIVE = ("#999999", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2",
 # The opacity of a mask over an image.
 MASK_OPACITY = 0.6
 
+# Images are drawn in grey below maps, so that their own colours are not mistaken for the map's. Their contrast is
+# reduced to this, so that weak colours are visible on black and on white.
+CONTRAST = 0.8
+# Grey as browsers compute it: the luminance of Rec. 709.
+LUMINANCE = (0.2126, 0.7152, 0.0722, 0.0)
+
 # Small images are enlarged to about this many pixels, so that single pixels are visible.
 DISPLAY_SIDE = 320
 
 
 @cache
 def table(name: str) -> NDArray[np.uint8]:
-    """Return the 256 colours ``(256, 3)`` of one of :data:`SEQUENTIAL` or :data:`DIVERGING`, low to high."""
+    """Return the 256 colours with opacity ``(256, 4)`` of a name of :data:`SEQUENTIAL` or :data:`DIVERGING`."""
+    if name == SEQUENTIAL[0]:
+        return shades(WARM, np.arange(256) / 255)
+    if name == DIVERGING[0]:
+        # Both colours in the middle are fully transparent.
+        strengths = np.arange(128) / 127
+        return np.concatenate([shades(COOL, strengths[::-1]), shades(WARM, strengths)])
     with Image.open(TABLES) as tables:
-        colours: NDArray[np.uint8] = np.asarray(tables)[(*SEQUENTIAL, *DIVERGING).index(name)]
-    return colours
+        colours = np.asarray(tables)[(*SEQUENTIAL[1:], *DIVERGING[1:]).index(name)]
+    return np.concatenate([colours, np.full((256, 1), 255, np.uint8)], axis=1)
+
+
+def shades(stops: tuple[str, ...], strengths: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return the colours ``(n, 4)`` of strengths from 0 to 1, with an opacity that is proportional to the strength."""
+    colours = np.array([list(bytes.fromhex(stop[1:])) for stop in stops], np.float64)
+    places = np.linspace(0, 1, len(stops))
+    channels = [np.interp(strengths, places, channel) for channel in colours.T]
+    return np.stack([*channels, 255 * strengths], axis=-1).round().astype(np.uint8)
 
 
 def strip(name: str) -> Image.Image:
-    """Return the 256 colours of one of :data:`SEQUENTIAL` or :data:`DIVERGING`, low to high, one pixel each."""
-    return Image.fromarray(table(name)[None])
+    """Return a colour map for the page: the 256 colours, one pixel each, and below each its opacity as grey."""
+    colours = table(name)
+    return Image.fromarray(np.stack([colours[:, :3], np.repeat(colours[:, 3:], 3, axis=1)]))
 
 
 def colour_map(panel: Panel) -> str:
-    """Return the name of the colour map for a panel: diverging around zero where it is signed."""
-    return DIVERGING[0] if panel.signed else SEQUENTIAL[0]
+    """Return the name of the colour map for a panel: diverging where the scale has a middle."""
+    return SEQUENTIAL[0] if panel.middle is None else DIVERGING[0]
 
 
-def paint(panel: Panel) -> NDArray[np.uint8]:
-    """Return a map as colours ``(h, w, 3)``; values outside the scale are clipped."""
+def places(panel: Panel, values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return where values are on the colour map, 0..1; values beyond the scale are clipped.
+
+    Values that differ from nothing by no more than the panel's ``floor`` are at the place of nothing.
+    """
     low, high = panel.scale()
-    span = high - low
-    if span > 0:
-        normalized = (np.clip(panel.array, low, high) - low) / span
-    else:
-        # The colour of zero: the middle of a signed scale, or else the lower end.
-        normalized = np.full(panel.array.shape, 0.5 if panel.signed else 0.0)
-    painted: NDArray[np.uint8] = table(colour_map(panel))[np.minimum((normalized * 256).astype(int), 255)]
+    middle = panel.middle
+    nothing, reach = (low, high - low) if middle is None else (middle, max(high - middle, middle - low))
+    away = np.asarray(values, np.float64) - nothing
+    away[np.abs(away) <= panel.floor] = 0
+    share = away / (reach or 1.0) * (-1 if panel.falling else 1)
+    placed: NDArray[np.float64] = np.clip(share if middle is None else (1 + share) / 2, 0, 1)
+    return placed
+
+
+def paint(panel: Panel, values: NDArray[Any] | None = None, name: str = "") -> NDArray[np.uint8]:
+    """Return a map, or other values on its scale, as colours with opacity ``(h, w, 4)``."""
+    placed = places(panel, panel.array if values is None else values)
+    painted: NDArray[np.uint8] = table(name or colour_map(panel))[np.minimum((placed * 256).astype(int), 255)]
     return painted
+
+
+def blend(painted: NDArray[np.uint8], background: Image.Image, opacity: float) -> Image.Image:
+    """Return colours ``(h, w, 4)`` over a background of any size, each as a rectangle."""
+    colours, shown = (
+        Image.fromarray(layer).resize(background.size, Image.Resampling.NEAREST)
+        for layer in (painted[..., :3], (painted[..., 3] * opacity).round().astype(np.uint8))
+    )
+    return Image.composite(colours, background, shown)
 
 
 def enlarge(pixels: NDArray[Any], side: int = DISPLAY_SIDE) -> Image.Image:
@@ -70,19 +113,21 @@ def enlarge(pixels: NDArray[Any], side: int = DISPLAY_SIDE) -> Image.Image:
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
-def draw(panel: Panel, view: NDArray[np.uint8]) -> Image.Image:
+def draw(panel: Panel, view: NDArray[np.uint8], name: str = "") -> Image.Image:
     """Return a panel as an image; a map covers exactly the enlarged ``view``, which shows through.
 
     Map values are drawn without interpolation, each as a rectangle of one colour: smoothing would invent values.
     """
     if panel.kind == "image":
         return enlarge(panel.array)
-    background = enlarge(view).convert("RGB")
-    if panel.signed:
-        # The view is drawn in grey, so that its own blue and red are not mistaken for the map's.
-        background = background.convert("L").convert("RGB")
-    painted = Image.fromarray(paint(panel)).resize(background.size, Image.Resampling.NEAREST)
-    return Image.blend(painted, background, panel.transparency)
+    return blend(paint(panel, name=name), grey(enlarge(view)), 1 - panel.transparency)
+
+
+def grey(image: Image.Image) -> Image.Image:
+    """Return an image as it is drawn below a map: in grey, with less contrast."""
+    lightness = image.convert("RGB").convert("L", LUMINANCE)
+    # The same as the filters of CSS.
+    return lightness.point([round((value - 127.5) * CONTRAST + 127.5) for value in range(256)]).convert("RGB")
 
 
 @cache
@@ -114,6 +159,13 @@ def masked(view: NDArray[np.uint8], mask: NDArray[Any]) -> Image.Image:
     return Image.alpha_composite(background, draw_mask(mask, background.size).convert("RGBA")).convert("RGB")
 
 
-def colour_bar(panel: Panel) -> Image.Image:
-    """Return the colour scale of a map, low to high, as a strip 256 pixels long."""
-    return strip(colour_map(panel)).resize((256, 12), Image.Resampling.NEAREST)
+def colour_bar(panel: Panel, size: tuple[int, int] = (256, 24), name: str = "") -> Image.Image:
+    """Return the colours of a map as they are seen, from the low to the high end of its scale.
+
+    They lie over all shades of a grey image: over white at the upper edge, over black at the lower one.
+    """
+    width, height = size
+    low, high = panel.scale()
+    values = low + (high - low) * (np.arange(width) + 0.5) / width
+    shades = np.linspace(255, 0, height).round().astype(np.uint8)[:, None].repeat(width, axis=1)
+    return blend(paint(panel, values[None], name), grey(Image.fromarray(shades)), 1 - panel.transparency)

@@ -1,7 +1,7 @@
 // Display options of results: colours, scale, opacity and size; order and filter of rows; all stored in the URL.
 
-import { every, root } from "./common.js";
-import { paint, rangeOf, restore, facts } from "./maps.js";
+import { every } from "./common.js";
+import { facts, legendOf, paint, rangeOf, restore } from "./maps.js";
 import "./map_probe.js";
 
 /** @type {HTMLFormElement} */
@@ -31,31 +31,33 @@ const touched = new WeakSet();
 
 const short = (value) => String(Number(value.toPrecision(3)));
 
+// The numbers at the ends of a legend; values beyond them have the colours of the ends.
+const ends = ([low, high], [minimum, maximum]) => [
+  (minimum < low ? "≤ " : "") + short(low),
+  (maximum > high ? "≥ " : "") + short(high),
+];
+
 const draw = async (map) => {
-  const { layout, opacity, colours, signed, scale } = state();
+  const { opacity, colours, signed, scale } = state();
   const known = facts(map);
   const range = rangeOf(map, scale, maps());
-  const name = known.signed ? signed : colours;
-  const asDrawn =
-    layout === "beside" && scale === "own" && name === (known.signed ? DEFAULTS.signed : DEFAULTS.colours);
+  const [name, usual] = known.centre === null ? [colours, DEFAULTS.colours] : [signed, DEFAULTS.signed];
+  const own = opacity === DEFAULTS.opacity;
+  const asDrawn = own && scale === "own" && name === usual;
   if (asDrawn && !touched.has(map)) return;
   touched.add(map);
+  const how = { colours: name, range, opacity: own ? 1 - known.transparency : Number(opacity) / 100 };
   if (asDrawn) restore(map);
-  else if (
-    !(await paint(map, {
-      colours: name,
-      range,
-      opacity: layout === "over" ? Number(opacity) / 100 : 1 - known.transparency,
-    }))
-  )
-    return;
+  else if (!(await paint(map, how))) return;
   const legend = map.parentElement.querySelector(".legend");
   const strip = legend?.querySelector("img");
   if (!strip) return;
-  const [low, high] = legend.querySelectorAll("span");
-  [low.textContent, high.textContent] = range.map(short);
-  strip.src = `${root}/colours/${name}.png`;
-  strip.alt = `colour scale from ${short(range[0])} to ${short(range[1])}`;
+  const texts = ends(range, known.extremes);
+  [...legend.querySelectorAll(":scope > span")].forEach((span, index) => {
+    span.textContent = texts[index];
+  });
+  strip.src = await legendOf(map, how);
+  strip.alt = `colour scale from ${texts.join(" to ")}`;
 };
 
 // Only visible maps are drawn; the others when they scroll into view.
@@ -126,13 +128,12 @@ const offer = () => {
   fields.only.value = chosen;
   if (fields.only.selectedIndex < 0) fields.only.value = "";
   every("[data-for-signed]", (part) => {
-    part.hidden = !maps().some((map) => facts(map).signed);
+    part.hidden = !maps().some((map) => facts(map).centre !== null);
   });
   every("[data-for-agreement]", (part) => {
     part.hidden = part.disabled = !rows().some((row) => row.dataset.agreement);
   });
-  for (const name of ["layout", "opacity", "colours", "scale", "size"])
-    fields[name].closest("label").hidden = !maps().length;
+  for (const name of ["opacity", "colours", "scale", "size"]) fields[name].closest("label").hidden = !maps().length;
 };
 
 // ---- the form and the address -------------------------------------------------------------------------------
@@ -161,7 +162,6 @@ const recall = () => {
 
 const apply = () => {
   document.documentElement.style.setProperty("--side", `${fields.size.value}px`);
-  fields.opacity.disabled = fields.layout.value === "beside";
   arrangeRows();
   drawAll();
 };

@@ -9,7 +9,12 @@ const strips = new Map();
 const values = new WeakMap();
 const turns = new WeakMap();
 
-// The 256 colours of a colour map, as RGBA bytes.
+const SHADES = 256;
+// As on the server: the contrast of the grey image below a map, and the height of a legend.
+const CONTRAST = 0.8;
+const LEGEND_HEIGHT = 24;
+
+// The 256 colours of a colour map, as RGBA bytes, followed by their opacities as grey.
 const coloursOf = (name) => {
   if (!strips.has(name)) {
     strips.set(
@@ -18,10 +23,9 @@ const coloursOf = (name) => {
         const image = new Image();
         image.src = `${root}/colours/${name}.png`;
         await image.decode();
-        const canvas = new OffscreenCanvas(image.naturalWidth, 1);
-        const context = canvas.getContext("2d");
+        const context = new OffscreenCanvas(SHADES, 2).getContext("2d");
         context.drawImage(image, 0, 0);
-        return context.getImageData(0, 0, image.naturalWidth, 1).data;
+        return context.getImageData(0, 0, SHADES, 2).data;
       })(),
     );
   }
@@ -39,6 +43,12 @@ export const facts = ({ dataset }) => {
     range: numbers(dataset.range),
     extremes: numbers(dataset.extremes),
     signed: "signed" in dataset,
+    // The value in the middle of the scale, which says nothing; null if the scale begins at nothing.
+    centre: "centre" in dataset ? Number(dataset.centre) : null,
+    // Whether lower values speak for the target, such as those that remain while parts are hidden.
+    falling: "falling" in dataset,
+    // Values that differ less from nothing are transparent.
+    floor: Number(dataset.floor),
     noise: Number(dataset.noise),
     quantity: dataset.quantity,
     transparency: Number(dataset.transparency),
@@ -69,7 +79,7 @@ export const rangeOf = (map, scale, maps) => {
   if (scale === "own") return range;
   const kin =
     scale === "common" ? maps.map(facts).filter((one) => one.quantity === quantity && one.signed === signed) : [];
-  const all = [extremes, ...kin.map((one) => one.extremes)].flat();
+  const all = scale === "common" ? [range, ...kin.map((one) => one.range)].flat() : extremes;
   const [low, high] = [Math.min(...all), Math.max(...all)];
   // As on the server, rounding errors stay pale.
   const least = HEADROOM * noise;
@@ -78,9 +88,43 @@ export const rangeOf = (map, scale, maps) => {
   return [-most, most];
 };
 
+// Returns a function from a value to the number of its colour, 0 to 255; the same as on the server.
+const shade = ({ centre, falling, floor }, [low, high]) => {
+  const nothing = centre ?? low;
+  const reach = (centre === null ? high - low : Math.max(high - centre, centre - low)) || 1;
+  const direction = falling ? -1 : 1;
+  return (value) => {
+    const away = Math.abs(value - nothing) <= floor ? 0 : value - nothing;
+    const share = (direction * away) / reach;
+    const place = Math.min(Math.max(centre === null ? share : (1 + share) / 2, 0), 1);
+    return Math.min(SHADES - 1, Math.floor(place * SHADES));
+  };
+};
+
+// The legend of a map as a data URL: its colours as they are seen, over white at the upper edge, over black at the lower.
+export const legendOf = async (map, { colours, range, opacity }) => {
+  const strip = await coloursOf(colours);
+  const number = shade(facts(map), range);
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [SHADES, LEGEND_HEIGHT];
+  const pixels = new ImageData(SHADES, LEGEND_HEIGHT);
+  for (let x = 0; x < SHADES; x += 1) {
+    const colour = number(range[0] + ((range[1] - range[0]) * (x + 0.5)) / SHADES);
+    const share = (strip[4 * (SHADES + colour)] / 255) * opacity;
+    for (let y = 0; y < LEGEND_HEIGHT; y += 1) {
+      const grey = (255 * (1 - y / (LEGEND_HEIGHT - 1)) - 127.5) * CONTRAST + 127.5;
+      const seen = [0, 1, 2].map((channel) => grey + (strip[4 * colour + channel] - grey) * share);
+      pixels.data.set([...seen, 255], 4 * (y * SHADES + x));
+    }
+  }
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+  return canvas.toDataURL();
+};
+
 // Draw a map into its canvas, over the model's view of the image; false if a later request replaced this one.
-export const paint = async (map, { colours, range: [low, high], opacity }) => {
-  const { height, width, signed } = facts(map);
+export const paint = async (map, { colours, range, opacity }) => {
+  const known = facts(map);
+  const { height, width } = known;
   const turn = Symbol("turn");
   turns.set(map, turn);
   const [numbersOfMap, strip] = await Promise.all([valuesOf(map), coloursOf(colours)]);
@@ -90,13 +134,11 @@ export const paint = async (map, { colours, range: [low, high], opacity }) => {
   canvas.width = width;
   canvas.height = height;
   const pixels = new ImageData(width, height);
-  const span = high - low;
+  const number = shade(known, range);
   numbersOfMap.forEach((value, index) => {
-    // Without values, the middle of a signed scale is zero.
-    const share = span > 0 ? (Math.min(Math.max(value, low), high) - low) / span : signed ? 0.5 : 0;
-    // As in matplotlib, so that the page and the files show the same colours.
-    const colour = Math.min(255, Math.floor(share * 256));
-    pixels.data.set(strip.subarray(4 * colour, 4 * colour + 4), 4 * index);
+    const colour = number(value);
+    pixels.data.set(strip.subarray(4 * colour, 4 * colour + 3), 4 * index);
+    pixels.data[4 * index + 3] = strip[4 * (SHADES + colour)];
   });
   canvas.getContext("2d").putImageData(pixels, 0, 0);
   canvas.style.opacity = opacity;
@@ -109,8 +151,8 @@ const layers = (map) => {
   image.dataset.drawn = image.getAttribute("src");
   image.src = map.dataset.view;
   image.classList.remove("pixels");
-  // The view is drawn in grey, so that its own blue and red are not mistaken for the map's.
-  image.classList.toggle("grey", facts(map).signed);
+  // The view is drawn in grey, so that its own colours are not mistaken for the map's.
+  image.classList.add("grey");
   const canvas = document.createElement("canvas");
   canvas.setAttribute("aria-hidden", "true");
   map.append(canvas);

@@ -24,11 +24,11 @@ from picasso.visualizations import (
     Panel,
     Task,
     VisualizationSettings,
-    choice,
     layer,
     toggle,
 )
 from picasso.visualizations.base import targets_of
+from picasso.visualizations.settings import see_through
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class MapSettings(VisualizationSettings):
     """Display settings of all class activation maps."""
 
     rectified: bool = toggle(True, help="Show only what raises the score, and 0 elsewhere (ReLU).")
-    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the image shows through.", digits=2)
+    transparency: float = see_through()
 
     @property
     def sentence(self) -> str:
         """A sentence for the user on how to read the maps."""
         if self.rectified:
-            return "Bright regions raise the score (of a class: its logit); what lowers it is not shown."
-        return "Red regions raise the score (of a class: its logit), blue regions lower it."
+            return "Warm regions raise the score (of a class: its logit); what lowers it is not shown."
+        return "Warm regions raise the score (of a class: its logit), cool regions lower it."
 
     def panel(self, image: Input, target: Target, evidence: Array, canvas: Canvas, **attributes: Any) -> Panel:
         """Return the panel of a target for a layer's signed map ``(h, w)``, aligned with the image."""

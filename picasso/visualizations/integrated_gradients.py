@@ -25,6 +25,7 @@ from picasso.visualizations import (
 )
 from picasso.visualizations.base import targets_of
 from picasso.visualizations.panel import rounding
+from picasso.visualizations.settings import see_through
 
 SEVERAL = ("black", "grey", "white", "blur", "noise")
 
@@ -51,7 +52,7 @@ class IntegratedGradientsSettings(VisualizationSettings):
         help="Fraction of the difference that may be missing from a map; steps are added until less is missing.",
     )
     seed: int = number(0, minimum=0, maximum=2**31, help="Random seed of the noise.")
-    transparency: float = choice(0.0, 0.25, 0.5, 0.75, help="How strongly the image shows through the map.", digits=2)
+    transparency: float = see_through()
 
     @property
     def baselines(self) -> tuple[str, ...]:
@@ -81,7 +82,7 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
         baseline = {"mean": "the image's mean colour", "blur": "a blur of the image", "several": "five baselines"}
         return (
             "How much each pixel adds to the score (of a class: its logit), compared with "
-            f"{baseline.get(settings.baseline, image)}: red pixels raise it, blue pixels lower it."
+            f"{baseline.get(settings.baseline, image)}: warm pixels raise it, cool pixels lower it."
         )
 
     @classmethod

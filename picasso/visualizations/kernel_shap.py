@@ -77,8 +77,12 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
                     note += f"Exact: all {len(coalitions)} coalitions were evaluated."
                 else:
                     note += f"Standard errors: at most {fit.errors[index].max():.2g}."
-                largest = max(abs(before), abs(after))
-                look = {"signed": True, "transparency": settings.transparency, "noise": rounding(largest, one.scale)}
+                look = {
+                    "signed": True,
+                    "transparency": settings.transparency,
+                    "noise": rounding(max(abs(before), abs(after)), one.scale),
+                    "uncertainty": float(fit.errors[index].mean()),
+                }
                 quantity = f"Shapley value of the region, in {one.quantity}"
                 panels.append(image.panel(one, array=array, quantity=quantity, note=note, **look))
             yield panels

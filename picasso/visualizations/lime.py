@@ -17,6 +17,7 @@ from picasso.attribution.surrogates import lime, lime_coalitions
 from picasso.models.base import Model
 from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice, number
 from picasso.visualizations.panel import rounding
+from picasso.visualizations.settings import see_through
 
 # The minimum side of the image that shows the regions, and the colour of their boundaries.
 SHOWN_SIDE, BOUNDARY = 448, (220, 60, 40)
@@ -41,7 +42,7 @@ class LIMESettings(VisualizationSettings):
     )
     samples: int = number(1000, minimum=50, maximum=20_000, help="Number of images with hidden regions to evaluate.")
     seed: int = number(0, minimum=0, maximum=2**31, help="Random seed of the hidden regions and of the noise.")
-    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the image shows through.", digits=2)
+    transparency: float = see_through()
 
 
 class LIME(BaseVisualization[LIMESettings]):
@@ -86,6 +87,7 @@ class LIME(BaseVisualization[LIMESettings]):
                     "signed": True,
                     "transparency": settings.transparency,
                     "noise": rounding(image.value(one), one.scale),
+                    "uncertainty": float(errors.mean()),
                 }
                 quantity = f"weight in a linear model of the {one.quantity}"
                 panels.append(image.panel(one, array=array, quantity=quantity, note=note, **look))

@@ -15,6 +15,9 @@ from picasso.models.info import Prediction
 NETWORK_ROUNDING = 1e-6
 # The scale of a map spans at least this many times the rounding error, so that rounding errors stay pale.
 HEADROOM = 10.0
+# The scale of a map ends at this percentile of its magnitudes above the rounding error, so that a few extreme values
+# do not make all others pale. A map of fewer than 100 such values ends at its largest.
+PERCENTILE = 99.0
 # Words in the quantities of maps that are computed from differences of predicted values.
 VALUES = ("drop of", "while covered", "while visible", "linear model of", "Shapley value")
 
@@ -39,9 +42,15 @@ class Panel:
         array: a map ``(h, w)`` of float32, or an image ``(h, w)``/``(h, w, 3)`` of uint8. A map covers the
             whole image as the model sees it, whatever its own resolution.
         quantity: the quantity that a map shows, with its unit, for the legend.
-        value_range: the values at both ends of the colour scale; None for the extremes of the array.
-        signed: True if zero is the middle of the scale.
-        transparency: how strongly the image shows through the map, 0..1.
+        value_range: the values at both ends of the colour scale; None for a scale from zero that ends where
+            1 % of the values are larger, and, if signed, is symmetric about zero.
+        signed: True if zero is the middle of the scale: positive values are warm, negative ones cool.
+        centre: the value that says nothing, in the middle of the scale, if it is not zero; None if the map is signed or
+            has none. Values on one side of it are warm, on the other side cool.
+        falling: True if values below the centre speak for the target, such as what remains of a probability while
+            parts are hidden.
+        transparency: how strongly the image shows through the strongest values, 0..1; it shows through weaker ones
+            more strongly.
         class_index: the class that a map belongs to, or None.
         probability: the probability of that class for the whole image, 0..1, or None.
         target: the text of the target that a map explains, or "".
@@ -52,6 +61,10 @@ class Panel:
         group: the group that it belongs to in a comparison, such as a model; "" otherwise.
         noise: the rounding error of the values of a map; smaller values and smaller differences are not shown.
             None stands for :data:`ROUNDING`. See :func:`rounding`.
+        uncertainty: the standard error of the values if they are estimated from random samples; 0.0 otherwise.
+            Values that differ less from nothing are not shown.
+        ends: what the cool and the warm end of the scale mean, for the legend, such as ``("against", "for")``, which is
+            the default for signed maps of a target.
 
     Examples:
         >>> import numpy as np
@@ -66,7 +79,7 @@ class Panel:
     quantity: str = ""
     value_range: tuple[float, float] | None = None
     signed: bool = False
-    transparency: float = 0.0
+    transparency: float = 0.25
     class_index: int | None = None
     probability: float | None = None
     note: str = ""
@@ -76,6 +89,10 @@ class Panel:
     value: float | None = None
     unit: str = ""
     context: float | None = None
+    centre: float | None = None
+    falling: bool = False
+    uncertainty: float = 0.0
+    ends: tuple[str, str] | None = None
 
     @classmethod
     def of_class(cls, prediction: Prediction, array: NDArray[Any], **attributes: Any) -> Self:
@@ -140,23 +157,45 @@ class Panel:
         """Whether the values of a map differ by no more than the rounding error."""
         return self.kind == "map" and (self.empty or is_flat(self.array, self.noise_level))
 
+    @property
+    def middle(self) -> float | None:
+        """The value in the middle of the scale, which is not drawn; None if the scale begins at nothing."""
+        return 0.0 if self.signed else self.centre
+
+    @property
+    def floor(self) -> float:
+        """The difference from nothing that rounding or random samples explain; it is not drawn."""
+        return max(self.noise_level, self.uncertainty)
+
+    @property
+    def meanings(self) -> tuple[str, str]:
+        """What the low and the high end of the scale mean, or two empty texts if the quantity says it."""
+        both_sides = self.middle is not None and (self.target or self.class_index is not None)
+        cool, warm = self.ends or (("against", "for") if both_sides else ("", ""))
+        return (warm, cool) if self.falling else (cool, warm)
+
     def scale(self) -> tuple[float, float]:
         """Return the values at the ends of the colour scale; symmetric about zero if signed.
 
-        It spans several times the rounding error, however small the values are.
+        It spans several times the rounding error, however small the values are. Values beyond its ends have the
+        colours of the ends.
         """
         least = HEADROOM * self.noise_level
         if self.value_range is not None:
             low, high = self.value_range
             missing = max(0.0, least - (high - low))
             return (low - missing / 2, high + missing / 2) if self.signed else (low, high + missing)
-        low, high = float(self.array.min()), float(self.array.max())
-        if self.signed:
-            high = max(abs(low), abs(high), least)
-            return -high, high
-        # Maps of magnitudes start at zero, so that zero always has the same colour.
-        low = min(0.0, low)
-        return low, max(high, low + least)
+        if self.middle is not None:
+            reach = max(largest(self.array - self.middle, self.noise_level), least)
+            low, high = self.middle - reach, self.middle + reach
+            if self.signed or reach == least:
+                return low, high
+            # A scale of probabilities must not go beyond them.
+            return max(low, float(self.array.min())), min(high, float(self.array.max()))
+        end = largest(np.maximum(self.array, 0), self.noise_level)
+        # Maps of magnitudes start at zero, so that zero is never drawn.
+        low = min(0.0, float(self.array.min()))
+        return low, max(end, low + least)
 
     def describe(self) -> dict[str, Any]:
         """Return everything except the array as JSON-ready values; for maps, also whether they are flat."""
@@ -185,6 +224,10 @@ class Panel:
                 "flat": self.flat,
                 "empty": self.empty,
                 "noise": self.noise_level,
+                "floor": self.floor,
+                "centre": self.middle,
+                "falling": self.falling,
+                "meanings": list(self.meanings),
             }
         return document
 
@@ -193,8 +236,25 @@ class Panel:
         """Rebuild a panel from :meth:`describe` and its array."""
         names = (
             "title", "quantity", "signed", "transparency", "class_index", "probability", "note", "group", "noise",
-            "target", "value", "unit", "context",
+            "target", "value", "unit", "context", "falling",
         )  # fmt: skip
         known = {key: document[key] for key in names if key in document}
-        scale = document.get("value_range")
-        return cls(array=array, value_range=(scale[0], scale[1]) if scale else None, **known)
+        scale, (low, high) = document.get("value_range"), document.get("meanings", ("", ""))
+        ends = (high, low) if document.get("falling") else (low, high)
+        return cls(
+            array=array,
+            value_range=(scale[0], scale[1]) if scale else None,
+            ends=ends if any(ends) else None,
+            centre=None if document.get("signed") else document.get("centre"),
+            uncertainty=document.get("floor", 0.0),
+            **known,
+        )
+
+
+def largest(array: NDArray[Any], noise: float) -> float:
+    """Return the :data:`PERCENTILE` of the magnitudes that exceed the rounding error; 0 if none does.
+
+    It is one of the values, never a number between two of them.
+    """
+    magnitudes = np.abs(array[np.abs(array) > noise])
+    return float(np.percentile(magnitudes, PERCENTILE, method="higher")) if magnitudes.size else 0.0

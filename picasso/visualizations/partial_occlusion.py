@@ -34,8 +34,6 @@ QUANTITIES = {
 # Probabilities hardly change if that of the class or of the most probable class exceeds the first bound, or if that of
 # the class is below the second.
 SATURATED, NEGLIGIBLE = 0.99, 1e-4
-# How strongly the image shows through a map of drops.
-TRANSPARENCY = 0.3
 # Fills disagree if their probabilities differ by more than this.
 DISAGREE = 0.2
 
@@ -184,13 +182,13 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
         if settings.show == REMAINS:
             return (
                 "The predicted value (of a class: its probability) while a window is centred on each cell. All maps of "
-                "probabilities share one scale from 0 to 1. In the map of a probable class, the model relies on dark "
-                "cells; bright cells do not matter."
+                "probabilities share one scale from 0 to 1. Cells are warm where less than the value of the whole "
+                "image remains, so the model relies on them, and cool where more remains."
             )
         return (
-            "The drop of the predicted value (of a class: its probability) while a window is centred on each cell: red "
-            "(positive) where the covered region raises it, blue (negative) where the region lowers it, pale where it "
-            "does not matter. Each map has its own scale."
+            "The drop of the predicted value (of a class: its probability) while a window is centred on each cell: "
+            "warm (positive) where the covered region raises it, cool (negative) where the region lowers it, "
+            "transparent where it does not matter. Each map has its own scale."
         )
 
     @classmethod
@@ -324,7 +322,8 @@ def panels(seen: OcclusionResult) -> list[Panel]:
                 quantity=seen.quantity(index),
                 value_range=None if drops or not target.bounded else (0.0, 1.0),
                 signed=drops,
-                transparency=TRANSPARENCY if drops else 0.0,
+                centre=None if drops else here,
+                falling=not drops,
                 note=" ".join(notes(seen, index)),
                 noise=rounding(max(abs(here), float(np.abs(left).max())), target.scale),
             )

@@ -15,6 +15,7 @@ from picasso.attribution.masks import MaskedMeans, random_mask
 from picasso.models.base import Model
 from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice, number, slider
 from picasso.visualizations.panel import rounding
+from picasso.visualizations.settings import see_through
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class RISESettings(VisualizationSettings):
     shown: float = slider(0.5, minimum=0.1, maximum=0.9, step=0.05, help="Fraction of the cells that is visible.")
     fill: str = choice("black", "grey", "white", "mean", "blur", "noise", help="Fill of the hidden parts.")
     seed: int = number(0, minimum=0, maximum=2**31, help="Random seed of the masks.")
-    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the image shows through.", digits=2)
+    transparency: float = see_through()
 
 
 class RISE(BaseVisualization[RISESettings]):
@@ -80,7 +81,9 @@ def panels(image: Input, means: MaskedMeans, settings: RISESettings) -> list[Pan
                 target,
                 array=mean,
                 quantity=f"mean {target.quantity.removeprefix('mean ')} while visible",
-                value_range=(float(mean.min()), float(mean.max())),
+                # A position that changes nothing has the mean over all masks.
+                centre=float(mean.mean()),
+                uncertainty=float(error.mean()),
                 transparency=settings.transparency,
                 noise=rounding(max(abs(image.value(target)), float(np.abs(mean).max())), target.scale),
                 note=f"Standard error {float(error.mean()):.2g} on average{share}.",

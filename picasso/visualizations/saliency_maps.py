@@ -31,6 +31,7 @@ from picasso.visualizations import (
 )
 from picasso.visualizations.base import targets_of
 from picasso.visualizations.panel import rounding
+from picasso.visualizations.settings import see_through
 
 GRADIENT, TIMES_INPUT, SMOOTH, VARIANCE, GUIDED = METHODS = (
     "gradient",
@@ -41,15 +42,15 @@ GRADIENT, TIMES_INPUT, SMOOTH, VARIANCE, GUIDED = METHODS = (
 )
 SENTENCES = {
     GRADIENT: "How much the score (of a class: its logit) would change if a pixel changed a little, in either "
-    "direction: bright pixels matter most.",
-    TIMES_INPUT: "What each pixel adds to the score (of a class: its logit), to first order: red pixels raise it, blue "
-    "pixels lower it.",
+    "direction: warm pixels matter most.",
+    TIMES_INPUT: "What each pixel adds to the score (of a class: its logit), to first order: warm pixels raise it, "
+    "cool pixels lower it.",
     SMOOTH: "How much the score (of a class: its logit) would change if a pixel changed a little, in either direction, "
-    "averaged over noisy copies of the image: bright pixels matter most.",
+    "averaged over noisy copies of the image: warm pixels matter most.",
     VARIANCE: "How much the effect of a pixel on the score (of a class: its logit) differs between noisy copies of the "
-    "image: bright where the effect depends on the noise.",
+    "image: warm where the effect depends on the noise.",
     GUIDED: "How much the score (of a class: its logit) would change with a pixel if only positive gradients were "
-    "propagated back: bright pixels contribute.",
+    "propagated back: warm pixels contribute.",
 }
 RANDOM = (SMOOTH, VARIANCE)
 WARNING = (
@@ -72,7 +73,7 @@ class SaliencySettings(VisualizationSettings):
         help="For SmoothGrad and VarGrad: standard deviation of the noise as a fraction of the input's range.",
     )
     seed: int = number(0, minimum=0, maximum=2**31, help="For SmoothGrad and VarGrad: random seed of the noise.")
-    transparency: float = choice(0.0, 0.25, 0.5, 0.75, help="How strongly the image shows through the map.", digits=2)
+    transparency: float = see_through()
 
 
 def saliency(gradients: NDArray[np.floating]) -> Array:

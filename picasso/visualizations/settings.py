@@ -188,6 +188,11 @@ def choice(*values: Any, help: str, digits: int | None = None, default: Any = No
     return declare(Choice(help, values[0] if default is None else default, values, digits))
 
 
+def see_through() -> Any:
+    """Declare the setting that all maps share: how strongly the image shows through."""
+    return choice(0.25, 0.0, 0.5, 0.75, help="How strongly the image shows through the strongest values.", digits=2)
+
+
 def number(default: float, help: str, minimum: float | None = None, maximum: float | None = None) -> Any:  # noqa: A002
     """Declare a number; an integer if ``default`` is an int.
 

@@ -21,16 +21,14 @@ from picasso.visualizations import (
     Panel,
     Task,
     VisualizationSettings,
-    choice,
     number,
 )
 from picasso.visualizations.base import targets_of
 from picasso.visualizations.panel import rounding
+from picasso.visualizations.settings import see_through
 
 # The baselines of the integrated gradients, which are averaged so that neither dark nor bright pixels are ignored.
 BASELINES = ("black", "white")
-# The colour scale ends at this percentile, because slivers between the regions have extreme values.
-END = 99
 # The fraction of the difference of the score that may be missing from the attributions.
 GAP = 0.01
 
@@ -40,7 +38,7 @@ class XRAISettings(VisualizationSettings):
     """Settings of :class:`XRAI`."""
 
     steps: int = number(64, minimum=8, maximum=512, help="Number of gradients between each baseline and the image.")
-    transparency: float = choice(0.5, 0.25, 0.0, 0.75, help="How strongly the image shows through.", digits=2)
+    transparency: float = see_through()
 
 
 class XRAI(BaseVisualization[XRAISettings]):
@@ -77,8 +75,7 @@ class XRAI(BaseVisualization[XRAISettings]):
                 if masks[order[0]].all():
                     note = "The whole image is one segment, so the map is flat."
                 quantity = "integrated gradients per pixel, mean over the region"
-                end = float(np.percentile(np.abs(array), END)) or float(np.abs(array).max())
-                look = {"signed": True, "value_range": (-end, end), "transparency": task.settings.transparency}
+                look = {"signed": True, "transparency": task.settings.transparency}
                 # The pixels sum to the difference of the score, so each has its share of the rounding error.
                 look["noise"] = rounding(float(attribution.sum()), one.scale) / array.size
                 panels.append(image.panel(one, array=array, quantity=quantity, note=note, **look))

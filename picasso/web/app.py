@@ -11,6 +11,7 @@ from flask_compress import Compress
 
 from picasso import config
 from picasso.config import Settings
+from picasso.explanation import legend
 from picasso.explanation.registry import Registry
 from picasso.explanation.render import class_colour
 from picasso.jobs import worker
@@ -70,6 +71,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     app.jinja_env.undefined = jinja2.StrictUndefined
     app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
     app.jinja_env.filters |= {"amount": amount, "class_colour": class_colour, "phrase": phrase}
+    app.jinja_env.filters |= {"legend_ends": legend.ends, "legend_details": legend.details}
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     app.extensions["picasso"] = Services(settings, storage, registry, runner, settings.sample_files())

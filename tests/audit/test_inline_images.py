@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from picasso.audit.reporting import charts, inline_images
-from picasso.explanation.render import strip
+from picasso.explanation.render import table
 
 
 def test_a_scale_draws_what_is_beyond_it_at_its_edge() -> None:
@@ -20,7 +20,8 @@ def test_a_scale_draws_what_is_beyond_it_at_its_edge() -> None:
 def test_a_heat_map_has_the_colours_of_its_scale() -> None:
     drawn = inline_images.heat_map(np.array([[0.0, 0.5], [1.0, 2.0]]), high=1.0)
     assert (drawn["high"], drawn["ratio"], drawn["pixels"]) == (1.0, 1.0, True)
-    colours = np.asarray(strip("viridis"))[0]
+    colours = np.asarray(_image(inline_images.scale()))[0]
+    np.testing.assert_array_equal(colours, table("warm"))
     pixels = np.asarray(_image(drawn["src"]))
     assert pixels[0, 0].tolist() == colours[0].tolist()
     assert pixels[1, 0].tolist() == pixels[1, 1].tolist() == colours[255].tolist()

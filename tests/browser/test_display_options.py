@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from numpy.typing import NDArray
+from playwright.sync_api import Browser, Locator, Page, expect
 
+from picasso.explanation import legend, render
+from picasso.visualizations.panel import Panel
 from tests.browser.conftest import BROWSER, DROPS, FINER, OCCLUSION, Past, full, run_of, values_of
 from tests.jobs.test_engine import until
 
@@ -28,49 +32,92 @@ def results(returned: Page, past: Past) -> Page:
     return returned
 
 
-def test_maps_are_painted_over_the_image_in_the_chosen_colours(results: Page) -> None:
-    results.locator("[name=layout]").select_option("over")
-    results.locator("[name=colours]").select_option("magma")
+def seen(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return colours ``(..., 4)`` as they are on black; canvases round those that are hardly opaque."""
+    return pixels[..., :3] * (pixels[..., 3:] / 255)
+
+
+def expect_painted(first: Locator, panel: Panel, name: str = "") -> None:
+    """Expect the colours of a few values of a map on the page to be those of files."""
+    painted = render.paint(panel, name=name)
+    height, width = panel.array.shape
+    for row, column in ((0, 0), (height - 1, width // 2), (height // 2, width // 3)):
+        expected = seen(painted[row, column])
+        until(
+            lambda at=[column, row], expected=expected: np.allclose(  # type: ignore[misc]
+                seen(np.array(first.evaluate(PIXEL, at))), expected, atol=2
+            )
+        )
+
+
+def panel_of(page: Page, index: int) -> Panel:
+    """Return a panel of the first result on the page."""
+    document = run_of(page)["results"][0]["panels"][index]
+    return Panel.from_description(document, values_of(page, document))
+
+
+def test_maps_are_painted_in_the_chosen_colours_with_the_chosen_opacity(results: Page) -> None:
+    results.locator("[name=signed]").select_option("PuOr_r")
+    results.locator("[name=opacity]").fill("60")
     first = results.locator("a.map").first
     expect(first.locator("canvas")).to_have_count(1)
-    panel = run_of(results)["results"][0]["panels"][1]
-    values = values_of(results, panel)
-    for row, column in ((0, 0), (9, 4), (5, 5)):
-        colour = matplotlib.colormaps["magma"](values[row, column], bytes=True)
-        until(lambda at=[column, row], colour=colour: first.evaluate(PIXEL, at) == list(colour))  # type: ignore[misc]
+    panel = panel_of(results, 1)
+    assert panel.falling
+    expect_painted(first, panel, "PuOr_r")
     assert float(first.locator("canvas").evaluate("canvas => canvas.style.opacity")) == 0.6
-    expect(results.locator(".legend img").first).to_have_attribute("src", "/colours/magma.png")
+    expect(results.locator(".legend img").first).to_have_attribute("src", re.compile("^data:image/png"))
     # The address keeps it, and a bookmark brings it back.
-    assert "colours=magma" in results.url
+    assert "signed=PuOr_r" in results.url
     results.reload()
     expect(results.locator("a.map canvas").first).to_be_attached()
-    expect(results.locator("[name=colours]")).to_have_value("magma")
+    expect(results.locator("[name=signed]")).to_have_value("PuOr_r")
 
 
 def test_drops_are_painted_around_zero_over_a_grey_image(returned: Page, past: Past) -> None:
     returned.goto(full(returned, past.runs[DROPS]))
-    expect(returned.locator("header.result")).to_contain_text("red (positive) where the covered region raises it")
-    returned.locator("[name=signed]").select_option("PuOr_r")
+    expect(returned.locator("header.result")).to_contain_text("warm (positive) where the covered region raises it")
+    legend = returned.locator(".legend").first
+    expect(legend.locator(".ends span")).to_have_text(["against", "for"])
+    # The same colours as in the server's drawing, with another opacity.
+    returned.locator("[name=opacity]").fill("80")
     first = returned.locator("a.map").first
     expect(first.locator("canvas")).to_have_count(1)
-    panel = run_of(returned)["results"][0]["panels"][1]
-    values, (low, high) = values_of(returned, panel), panel["value_range"]
-    assert low == -high == -float(abs(values).max())
-    for row, column in ((0, 0), (2, 2), (4, 1)):
-        colour = matplotlib.colormaps["PuOr_r"]((values[row, column] - low) / (high - low), bytes=True)
-        until(lambda at=[column, row], colour=colour: first.evaluate(PIXEL, at) == list(colour))  # type: ignore[misc]
-    expect(first.locator("img")).to_have_css("filter", "grayscale(1)")
+    panel = panel_of(returned, 1)
+    assert panel.signed
+    expect_painted(first, panel)
+    expect(first.locator("img")).to_have_css("filter", "grayscale(1) contrast(0.8)")
+
+
+LEGEND = """async ([row, column]) => {
+  const image = document.querySelector(".legend img");
+  await image.decode();
+  const context = new OffscreenCanvas(256, 24).getContext("2d");
+  context.drawImage(image, 0, 0);
+  return [...context.getImageData(column, row, 1, 1).data];
+}"""
+
+
+@pytest.mark.parametrize("kind", [DROPS, OCCLUSION])
+def test_the_legend_of_the_page_is_that_of_the_server(returned: Page, past: Past, kind: str) -> None:
+    returned.goto(full(returned, past.runs[kind]))
+    strip = returned.locator(".legend img").first
+    expect(strip).to_have_attribute("src", re.compile("legend-1.png"))
+    returned.locator("[name=opacity]").fill("40")
+    expect(strip).to_have_attribute("src", re.compile("^data:image/png"))
+    bar = np.asarray(render.colour_bar(replace(panel_of(returned, 1), transparency=0.6)))
+    for place in ([0, 3], [12, 40], [23, 128], [5, 200], [0, 255]):
+        np.testing.assert_allclose(returned.evaluate(LEGEND, place)[:3], bar[tuple(place)], atol=2)
 
 
 PAINT = """async ([shape, signed, noise, values, address]) => {
   const { paint, rangeOf } = await import("/static/maps.js");
   const map = document.createElement("a");
   map.className = "map";
-  Object.assign(map.dataset, { shape, noise, range: "0 0", extremes: `${Math.min(...values)} ${Math.max(...values)}`,
-    quantity: "x", transparency: "0", values: address, view: "/static/icon.svg" });
-  if (signed) map.dataset.signed = "";
+  Object.assign(map.dataset, { shape, noise, floor: noise, range: "0 0", quantity: "x", transparency: "0",
+    extremes: `${Math.min(...values)} ${Math.max(...values)}`, values: address, view: "/static/icon.svg" });
+  if (signed) Object.assign(map.dataset, { signed: "", centre: "0" });
   map.append(document.createElement("img"));
-  await paint(map, { colours: signed ? "RdBu_r" : "viridis", range: rangeOf(map, "each", [map]), opacity: 1 });
+  await paint(map, { colours: signed ? "warm-cool" : "warm", range: rangeOf(map, "each", [map]), opacity: 1 });
   const context = map.querySelector("canvas").getContext("2d");
   return [...context.getImageData(0, 0, 1, 1).data];
 }"""
@@ -78,28 +125,26 @@ PAINT = """async ([shape, signed, noise, values, address]) => {
 
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("noise", ["0", "1e-6"])
-def test_nothing_is_painted_in_the_colour_of_zero(returned: Page, past: Past, signed: bool, noise: str) -> None:
+def test_nothing_is_transparent(returned: Page, past: Past, signed: bool, noise: str) -> None:
     returned.goto(full(returned, past.runs[OCCLUSION]))
-    name, place = ("RdBu_r", 0.5) if signed else ("viridis", 0.0)
-    expected = matplotlib.colormaps[name](place, bytes=True)
 
-    def painted(*values: float) -> list[int]:
+    def opacity(*values: float) -> int:
         body = np.array(values, "<f4").tobytes()
         returned.route("**/made-up-values", lambda route: route.fulfill(body=body))
         address = full(returned, "/made-up-values")
         colour: list[int] = returned.evaluate(PAINT, ["1 2", signed, noise, list(values), address])
         returned.unroute("**/made-up-values")
-        return colour
+        return colour[3]
 
-    assert painted(0.0, 0.0) == list(expected)
-    if noise != "0":
-        assert np.abs(np.array(painted(2e-9, 0.0)) - np.array(expected, int)).max() < 8
+    assert opacity(0.0, 0.0) == 0
+    assert opacity(2e-9, 0.0) == (255 if noise == "0" else 0)
+    assert opacity(1.0, 0.0) == 255
 
 
 def test_each_map_on_its_own_scale(results: Page) -> None:
     results.locator("[name=scale]").select_option("each")
     panel = run_of(results)["results"][0]["panels"][1]
-    numbers = results.locator(".legend").first.locator("span")
+    numbers = results.locator(".legend").first.locator("> span")
     for place, key in ((0, "minimum"), (1, "maximum")):
         until(lambda at=place, name=key: float(numbers.nth(at).inner_text()) == float(f"{panel[name]:.3g}"))  # type: ignore[misc]
 
@@ -155,8 +200,9 @@ def test_the_report_opens_from_disk_without_javascript(results: Page, browser: B
             f"{one['name']} {one['prob']:.4f}" for one in result["predictions"][:3]
         ]
         maps = [panel for panel in result["panels"] if panel["kind"] == "map"]
-        ends = row.locator(".legend span").all_text_contents()
-        assert [float(end) for end in ends] == [end for panel in maps for end in panel["value_range"]]
+        numbers = row.locator(".legend > span").all_text_contents()
+        assert numbers == [end for panel in maps for end in legend.ends(panel)]
+        assert row.locator(".legend > p:last-child").all_text_contents() == [legend.details(panel) for panel in maps]
     assert run["results"][0]["model"]["fingerprint"] in page.content()
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
     context.close()
@@ -186,7 +232,7 @@ def test_runs_of_one_visualization_are_ordered_by_agreement(returned: Page, past
     # The script that sorts them may come after the page.
     until(lambda: agreements() == sorted(agreements()))
     assert agreements()[0] < 1
-    returned.locator("[name=layout]").select_option("over")
+    returned.locator("[name=opacity]").fill("50")
     expect(returned.locator("a.map canvas").last).to_be_attached()
     shown = [row.get_attribute("id") for row in rows]
     returned.reload()
@@ -205,7 +251,7 @@ def test_everything_can_be_kept(results: Page, tmp_path: Path) -> None:
 
 
 def test_the_address_brings_every_choice_back(results: Page) -> None:
-    chosen = {"layout": "over", "colours": "magma", "scale": "common", "order": "unsure", "only": "class:4"}
+    chosen = {"signed": "PuOr_r", "scale": "common", "order": "unsure", "only": "class:4"}
     for name, value in chosen.items():
         results.locator(f"[name={name}]").select_option(value)
     results.locator("[name=opacity]").fill("35")
@@ -222,9 +268,9 @@ def test_the_address_brings_every_choice_back(results: Page) -> None:
 
 
 def test_an_address_that_asks_for_what_is_not_offered_shows_the_page_as_it_is(results: Page) -> None:
-    results.goto(results.url + "?layout=above&colours=plaid&order=agree&scale=&size=much&only=class:9&nonsense=1")
+    results.goto(results.url + "?signed=above&colours=plaid&order=agree&scale=&size=much&only=class:9&nonsense=1")
     rows = results.locator("article.row")
     assert [row.get_attribute("data-position") for row in rows.all()] == ["0", "1", "2"]
-    for name, value in {"layout": "beside", "order": "given", "scale": "own", "only": ""}.items():
+    for name, value in {"signed": "warm-cool", "colours": "warm", "order": "given", "scale": "own", "only": ""}.items():
         expect(results.locator(f"[name={name}]")).to_have_value(value)
     expect(rows.filter(visible=True)).to_have_count(3)

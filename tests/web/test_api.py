@@ -73,7 +73,7 @@ def test_visualizers(client: FlaskClient) -> None:
     }
     saliency: Any = client.get("/api/visualizers/SaliencyMaps").json
     assert list(saliency["settings"]) == ["Method", "Samples", "Noise", "Seed", "Transparency"]
-    assert [float(value) for value in saliency["settings"]["Transparency"]] == [0, 0.25, 0.5, 0.75]
+    assert [float(value) for value in saliency["settings"]["Transparency"]] == [0.25, 0, 0.5, 0.75]
     probabilities: Any = client.get("/api/visualizers/ClassProbabilities").json
     assert probabilities["settings"] == {}
     means: Any = client.get("/api/visualizers/Means").json

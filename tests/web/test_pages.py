@@ -324,9 +324,10 @@ def test_a_run_is_deleted(client: FlaskClient) -> None:
 
 
 def test_colour_maps_and_images_of_cards_are_served(client: FlaskClient) -> None:
-    for name in ("viridis", "RdBu_r"):
+    for name in ("warm", "viridis", "RdBu_r"):
         strip = Image.open(io.BytesIO(client.get(f"/colours/{name}.png").data))
-        assert strip.size == (256, 1)
+        # The colours, and their opacities.
+        assert strip.size == (256, 2)
     assert client.get("/colours/jet.png").status_code == 404
     for name in ("ClassProbabilities", "PartialOcclusion", "SaliencyMaps"):
         assert client.get(f"/visualizations/{name}/image").mimetype == "image/webp"

@@ -41,7 +41,7 @@ def heat_map(values: NDArray[np.floating[Any]], high: float | None = None) -> Dr
 
 def scale() -> str:
     """Return the colour scale of heat maps as a data URL, from low to high."""
-    return decode.data_address(decode.encode(render.strip(render.SEQUENTIAL[0])))
+    return decode.data_address(decode.encode(Image.fromarray(render.table(render.SEQUENTIAL[0])[None])))
 
 
 def drawn(address: str, size: Sequence[int]) -> Drawn:

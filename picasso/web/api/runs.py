@@ -115,13 +115,17 @@ class PanelDocument(Document):
         url: the drawn panel, as PNG.
         quantity: the quantity that the map shows, with its unit.
         signed: true if zero is the middle of the scale.
-        transparency: how strongly the image shows through.
+        centre: the value in the middle of the scale, or null.
+        falling: true if values below the centre speak for the target.
+        meanings: what the low and the high end of the scale mean, or two empty texts.
+        transparency: how strongly the image shows through the strongest values.
         value_range: the values at both ends of the colour scale.
         minimum: the smallest value.
         maximum: the largest value.
         flat: true if the values differ by no more than the rounding error.
         empty: true if no value exceeds the rounding error ``noise``.
         noise: the rounding error of the values.
+        floor: the difference from nothing that rounding or random samples explain, which is not drawn.
         array: the name of its array in the file at the result's ``arrays_url``.
         legend: the file of its colour scale.
         legend_url: its colour scale, as PNG.
@@ -144,6 +148,9 @@ class PanelDocument(Document):
     url: Address
     quantity: str | UnsetType = UNSET
     signed: bool | UnsetType = UNSET
+    centre: float | UnsetType | None = UNSET
+    falling: bool | UnsetType = UNSET
+    meanings: tuple[str, str] | UnsetType = UNSET
     transparency: Fraction | UnsetType = UNSET
     value_range: tuple[float, float] | UnsetType = UNSET
     minimum: float | UnsetType = UNSET
@@ -151,6 +158,7 @@ class PanelDocument(Document):
     flat: bool | UnsetType = UNSET
     empty: bool | UnsetType = UNSET
     noise: float | UnsetType = UNSET
+    floor: float | UnsetType = UNSET
     array: str | UnsetType = UNSET
     legend: str | UnsetType = UNSET
     legend_url: Address | UnsetType = UNSET
