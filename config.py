@@ -101,7 +101,7 @@ DECODE_MB = 600
 DECODE_SECONDS = 10
 
 # Maximum number of images in a session.
-MAX_IMAGES = 500
+MAX_IMAGES = 5000
 
 # Maximum number of sessions on the server.
 MAX_SESSIONS = 100

@@ -105,7 +105,7 @@ class Settings:
     DECODE_PROCESSES: int = setting(2, "Number of uploaded images decoded in parallel.", maximum=64)
     DECODE_MB: int = setting(600, "Memory for all images being decoded, in megabytes; also the maximum for one image.")
     DECODE_SECONDS: int = setting(10, "CPU time for decoding an uploaded image, in seconds.")
-    MAX_IMAGES: int = setting(500, "Maximum number of images in a session.")
+    MAX_IMAGES: int = setting(5000, "Maximum number of images in a session.")
     MAX_SESSIONS: int = setting(100, "Maximum number of sessions on the server.")
     SESSION_MB: int = setting(2_000, "Maximum size of the images and results of a session, in megabytes.")
     TOTAL_MB: int = setting(20_000, "Maximum size of the images and results of all sessions, in megabytes.")

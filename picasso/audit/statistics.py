@@ -110,14 +110,3 @@ def minimal_detectable_effect(effects: Sequence[Effect], level: float) -> float:
         error = (one.high - one.low) / 2 / stats.t.ppf(0.975, one.images - 1)
         needed.append(float(stats.t.isf(level, one.images - 1) * error))
     return max(needed, default=float("inf"))
-
-
-def interval(right: int, count: int) -> tuple[float, float]:
-    """Return the 95% confidence interval of Wilson (1927) for the share ``right / count``."""
-    if not count:
-        return 0.0, 1.0
-    z = 1.959964
-    share = right / count
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    width = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    return float(middle - width), float(middle + width)

@@ -1,3 +1,13 @@
-"""Runs and audits, stored as folders, the job queue, and the worker process."""
+"""Runs, audits and predictions, stored as folders, the job queue, and the worker process."""
 
-__all__ = ["audit_documents", "audit_job", "base", "engine", "job_queue", "run", "turns", "worker"]
+__all__ = [
+    "audit_documents",
+    "audit_job",
+    "base",
+    "engine",
+    "job_queue",
+    "prediction_job",
+    "run",
+    "turns",
+    "worker",
+]

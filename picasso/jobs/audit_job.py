@@ -10,15 +10,14 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from picasso import fileio
 from picasso.audit.selection import MAX_IMAGES, MAX_PER_CLASS, taken
-from picasso.errors import BadRequest, NotFound, PicassoError, TooLarge
+from picasso.errors import BadRequest, NotFound, TooLarge
 from picasso.jobs.audit_documents import AT_WORK, AuditRequest, FindingDocument, Findings, Progress, StateName
 from picasso.jobs.base import Job
 
@@ -52,16 +51,6 @@ class Audit(Job):
         if document is None:
             raise NotFound(self.gone)
         return document
-
-    @contextmanager
-    def unless_deleted(self, instead: BaseException) -> Iterator[None]:
-        """Raise ``instead`` if file access fails because the audit was deleted in the meantime."""
-        try:
-            yield
-        except (OSError, PicassoError) as error:
-            if self.deleted():
-                raise instead from error
-            raise
 
     @property
     def created(self) -> float:

@@ -1,8 +1,9 @@
-"""The base class of runs and audits: a folder with marks for cancellation and failure."""
+"""The base class of runs, audits and predictions: a folder with marks for cancellation and failure."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from picasso import fileio
@@ -35,6 +36,16 @@ class Job:
         """Tell whether it was deleted."""
         # The folder may still exist: it survives if progress is written to it during the deletion.
         return not (self.folder / self.document).is_file()
+
+    @contextmanager
+    def unless_deleted(self, instead: BaseException) -> Iterator[None]:
+        """Raise ``instead`` if file access fails because the job was deleted in the meantime."""
+        try:
+            yield
+        except (OSError, PicassoError) as error:
+            if self.deleted():
+                raise instead from error
+            raise
 
     def at_work(self) -> bool:
         """Tell whether it is queued or running."""

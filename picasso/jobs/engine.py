@@ -1,8 +1,9 @@
 """The interface of engines, which pass work to a worker, and Picasso's own engine.
 
-An engine submits shards and audits, asks questions, and closes. Progress, cancellation and results are files in the
-folder of the run or the audit and the same for every engine. An engine that distributes work to several machines must
-call :func:`picasso.jobs.worker.run_shard` and :func:`picasso.jobs.worker.run_audit` there.
+An engine submits shards, audits and predictions, asks questions, and closes. Progress, cancellation and results are
+files in the folder of the job and the same for every engine. An engine that distributes work to several machines must
+call :func:`picasso.jobs.worker.run_shard`, :func:`picasso.jobs.worker.run_audit` and
+:func:`picasso.jobs.worker.run_predictions` there.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from picasso.errors import NotReady, WorkerDied, reason
 from picasso.jobs.audit_job import Audit
+from picasso.jobs.prediction_job import Predictions
 from picasso.jobs.run import Run
 from picasso.jobs.turns import Turns
 from picasso.jobs.watchdog import Watchdog
@@ -49,10 +51,11 @@ LOADING: Mapping[str, Any] = {"state": "loading"}
 
 @dataclass(frozen=True)
 class QueuedTask:
-    """The work for a worker: a shard of a run, or an audit if there is no shard."""
+    """The work for a worker: a shard of a run, an audit, or a part of the predictions of a session."""
 
     folder: Path
-    shard: int | None = None
+    kind: Literal["run", "audit", "predictions"] = "run"
+    shard: int = 0
 
     @property
     def owner(self) -> Path:
@@ -60,23 +63,25 @@ class QueuedTask:
         return self.folder.parent.parent
 
     @property
-    def what(self) -> str:
-        """The kind of job, in one word."""
-        return "audit" if self.shard is None else "run"
+    def job(self) -> Run | Audit | Predictions:
+        """The job that it belongs to."""
+        kinds: dict[str, type[Run | Audit | Predictions]] = {"run": Run, "audit": Audit, "predictions": Predictions}
+        return kinds[self.kind](self.folder)
 
     def computed(self) -> float:
-        """Return the computing time of the run or audit in seconds without this job."""
-        return Audit(self.folder).computed() if self.shard is None else Run(self.folder).computed(self.shard)
+        """Return the computing time of the job in seconds without this task."""
+        job = self.job
+        return job.computed(self.shard) if isinstance(job, Run) else job.computed()
 
     def is_stopped(self) -> bool:
-        """Tell whether the run or audit was cancelled, failed, or deleted."""
-        return (Audit(self.folder) if self.shard is None else Run(self.folder)).is_stopped()
+        """Tell whether the job was cancelled, failed, or deleted."""
+        return self.job.is_stopped()
 
     def given_to(self, child: WorkerProcess) -> Future[Any]:
         """Send it to a worker."""
-        if self.shard is None:
-            return child.request("audit", folder=str(self.folder))
-        return child.request("shard", folder=str(self.folder), shard=self.shard)
+        if self.kind == "run":
+            return child.request("shard", folder=str(self.folder), shard=self.shard)
+        return child.request(self.kind, folder=str(self.folder))
 
 
 class Engine(Protocol):
@@ -90,6 +95,9 @@ class Engine(Protocol):
 
     def audit(self, folder: Path) -> Future[None]:
         """Run or continue an audit. The future raises WorkerCrashed if its worker process crashed."""
+
+    def predict(self, folder: Path) -> Future[None]:
+        """Compute a part of predictions, when no run or audit waits."""
 
     def ask(self, question: dict[str, Any]) -> Future[Any]:
         """Answer a question of :mod:`picasso.explanation.questions` as soon as possible, before any queued shard."""
@@ -153,11 +161,15 @@ class LocalEngine:
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
         """Queue a shard for the child."""
-        return self._queue(QueuedTask(folder, shard), priority)
+        return self._queue(QueuedTask(folder, shard=shard), priority)
 
     def audit(self, folder: Path) -> Future[None]:
         """Queue an audit for the child."""
-        return self._queue(QueuedTask(folder), 0)
+        return self._queue(QueuedTask(folder, "audit"), 0)
+
+    def predict(self, folder: Path) -> Future[None]:
+        """Queue a part of predictions for the child, behind all runs and audits."""
+        return self._queue(QueuedTask(folder, "predictions"), -1)
 
     def _queue(self, work: QueuedTask, priority: int) -> Future[None]:
         future: Future[None] = Future()
@@ -337,7 +349,7 @@ class LocalEngine:
     def _watched(self, child: WorkerProcess, work: QueuedTask) -> Future[Any]:
         """Compute a job; kill the child if the job takes too long or does not stop."""
         started, stopped_since = time.monotonic(), None
-        before, what = work.computed(), work.what
+        before = work.computed()
         future = work.given_to(child)
         while not wait([future], timeout=WATCH_SECONDS).done:
             now = time.monotonic()
@@ -346,10 +358,10 @@ class LocalEngine:
                 # Loading the model does not count as computing time.
                 started = now
             if before + now - started > self._limit and not child.why:
-                child.kill(f"The {what} exceeded the time limit of {self._limit / 60:g} minutes.")
+                child.kill(f"The {work.kind} exceeded the time limit of {self._limit / 60:g} minutes.")
             stopped_since = (stopped_since or now) if work.is_stopped() else None
             if stopped_since and now - stopped_since > GRACE_SECONDS and not child.why:
-                child.kill(f"The {what} did not stop when it was cancelled, so its process was killed.")
+                child.kill(f"The {work.kind} did not stop when it was cancelled, so its process was killed.")
         return future
 
 

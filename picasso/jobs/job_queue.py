@@ -1,7 +1,8 @@
-"""The job queue: runs and audits wait here, go to the engine shard by shard, and can be cancelled."""
+"""The job queue: runs, audits and predictions wait here, go to the engine shard by shard, and can be cancelled."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -22,18 +23,19 @@ from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
 from picasso.jobs.engine import Engine
 from picasso.jobs.gate import Gate
+from picasso.jobs.prediction_job import Order, Predictions, Progress
 from picasso.jobs.run import Run, Spec, StoredImage, images_by_name
 from picasso.targets import Classification, OutputSpec, Wanted, spec_from
 from picasso.visualizations.settings import Control
 
 log = logging.getLogger(__name__)
 
-J = TypeVar("J", Run, Audit)
+J = TypeVar("J", Run, Audit, Predictions)
 
 
 @dataclass
 class Active:
-    """An unfinished run or audit, with its number of open futures."""
+    """An unfinished job, with its number of open futures."""
 
     job: Job
     left: int
@@ -231,8 +233,38 @@ class JobQueue:
         """Submit an audit to the engine."""
         self._promise(audit, self._engine.audit(audit.folder), self._settle_audit)
 
+    def start_predictions(self, job: Predictions, images: Sequence[StoredImage]) -> None:
+        """Queue the predictions of images, or add images to those that are queued already.
+
+        Raises:
+            BadRequest: there are no images.
+            NotReady: the model could not be loaded.
+            Busy: the queue is full.
+            StorageFull: the disk is full.
+        """
+        if not images:
+            raise BadRequest("There are no images to predict. Upload images or add samples.", field="images")
+        status = self.model_status()
+        if status["state"] == "failed":
+            raise NotReady(status["error"])
+        self._withdraw()
+        with self._lock, room_on_disk():
+            queued = job.id in self._active
+            if not queued:
+                self._check_capacity(job.folder.parent.parent)
+            job.start(Order(self._configured, list(images)))
+            self._active[job.id] = Active(job, 1)
+        if not queued:
+            self._predict_part(job)
+
+    def _predict_part(self, job: Predictions) -> None:
+        """Submit a part of predictions to the engine; when it is done, the next."""
+        before = job.progress()
+        settle = functools.partial(self._settle_predictions, before=before)
+        self._promise(job, self._engine.predict(job.folder), settle)
+
     def _withdraw(self) -> None:
-        """Remove cancelled runs and audits from the queue; a running one stops by itself."""
+        """Remove cancelled jobs from the queue; a running one stops by itself."""
         with self._lock:
             queued = list(self._promised.items())
         stopped = {job for job in {job for _, job in queued} if job.is_stopped()}
@@ -312,14 +344,17 @@ class JobQueue:
         wanted = spec.parse(targets, self.class_names())
         return wanted, images_by_name(spec.other_images(wanted), among)
 
-    def position(self, run: Run | Audit) -> int:
-        """Return the approximate number of runs and audits ahead of this one; 0 if it is running or done.
+    def position(self, run: Run | Audit | Predictions) -> int:
+        """Return the approximate number of runs and audits ahead of this job; 0 if it is running or done.
 
-        Sessions take turns, so the first jobs of all other sessions come before the second job of this one.
+        Sessions take turns, so the first jobs of all other sessions come before the second job of this one. Predictions
+        come last.
         """
         self._withdraw()
         with self._lock:
-            active = list(self._active.values())
+            active = [one for one in self._active.values() if not isinstance(one.job, Predictions)]
+        if isinstance(run, Predictions):
+            return len(active)
         before: Counter[Path] = Counter()
         turns: list[tuple[int, str]] = []
         for one in active:
@@ -402,8 +437,26 @@ class JobQueue:
         if not again and not future.cancelled():
             end(audit)
 
+    def _settle_predictions(self, job: Predictions, future: Future[None], before: Progress) -> None:
+        """Continue predictions, or count them as done."""
+        error, again = None if future.cancelled() else future.exception(), False
+        try:
+            if error is not None and not job.is_stopped():
+                log.error("predictions %s: %s", job.id, error)
+                job.fail(error if isinstance(error, PicassoError) else PicassoError(reason(error)))
+        finally:
+            with self._lock:
+                # Images may be added until the job has left the queue.
+                again = not future.cancelled() and job.at_work() and job.progress() != before
+                if not again:
+                    self._active.pop(job.id, None)
+        if again:
+            self._predict_part(job)
+        elif not future.cancelled():
+            end(job)
 
-def end(job: Run | Audit) -> None:
+
+def end(job: Run | Audit | Predictions) -> None:
     """Fail a job that the engine has finished without an outcome, such as if a plugin raises Cancelled itself."""
     if job.at_work():
         log.error("%s ended without a result", job.id)

@@ -21,14 +21,15 @@ class Request:
 
     Attributes:
         number: its number, which the answer repeats.
-        kind: a shard of a run, an audit, or a question of :mod:`picasso.explanation.questions`.
-        folder: the folder of the run or the audit.
+        kind: a shard of a run, an audit, a part of the predictions of a session, or a question of
+            :mod:`picasso.explanation.questions`.
+        folder: the folder of the job.
         shard: the number of the shard.
         question: the question.
     """
 
     number: int
-    kind: Literal["shard", "audit", "question"]
+    kind: Literal["shard", "audit", "predictions", "question"]
     folder: str = ""
     shard: int = 0
     question: Mapping[str, Any] | None = None
@@ -36,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a request: a value or an error; neither for shards and audits, which write to their folders."""
+    """The answer to a request: a value or an error; neither for jobs, which write to their folders."""
 
     number: int
     value: Any = None

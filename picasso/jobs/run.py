@@ -39,7 +39,8 @@ PLACE = re.compile(r"\d{1,6}(p\d{1,6})?")
 class StoredImage(TypedDict):
     """An image of a session: its number, its original name, and the name and path of its PNG.
 
-    ``notes`` are notes for the user on how it was read.
+    ``notes`` are notes for the user on how it was read. ``label`` are the folders that it was uploaded in, such as
+    "animals/cat", which may be named after its class.
     """
 
     uid: int
@@ -47,6 +48,7 @@ class StoredImage(TypedDict):
     filename: str
     path: str
     notes: NotRequired[list[str]]
+    label: NotRequired[str]
 
 
 def images_by_name(names: Sequence[str], images: Sequence[StoredImage]) -> dict[str, StoredImage]:

@@ -1,7 +1,7 @@
 """The computations of the worker process, the only process that imports TensorFlow and holds the models.
 
-An engine only has to call :func:`run_shard` and :func:`run_audit`. They take a path, can be called again after any
-interruption, and write all output to the folder of the run or the audit.
+An engine only has to call :func:`run_shard`, :func:`run_audit` and :func:`run_predictions`. They take a path, can be
+called again after any interruption, and write all output to the folder of the job.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ from picasso.explanation import comparison, cost_model, questions
 from picasso.explanation.inputs import NamedImage, Other, stored
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
+from picasso.jobs import predictor
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
+from picasso.jobs.prediction_job import Predictions
 from picasso.jobs.run import Run, StoredImage
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -117,9 +119,24 @@ def run_audit(folder: str, checkpoint: Callable[[], None] = lambda: None) -> Non
         auditor.run_audit(audit, settings_of(where), load, checkpoint)
 
 
+def run_predictions(folder: str, checkpoint: Callable[[], None] = lambda: None) -> None:
+    """Compute predictions for about a second; errors are written to their folder.
+
+    Args:
+        folder: the folder of the predictions.
+        checkpoint: called between two chunks of work.
+    """
+    job = Predictions(Path(folder))
+    if job.is_stopped() or job.state() == "finished":
+        return
+    with report_errors(job, "prediction of the images"), job.unless_deleted(Cancelled()):
+        load = functools.partial(model_of, json.dumps(job.order().configuration, sort_keys=True))
+        predictor.predict_part(job, load, checkpoint)
+
+
 @contextmanager
 def report_errors(work: Job, what: str) -> Iterator[None]:
-    """Write errors to the folder of a run or an audit."""
+    """Write errors to the folder of a job."""
     try:
         yield
     except Cancelled:

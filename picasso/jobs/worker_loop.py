@@ -111,6 +111,8 @@ class Loop:
                 value = worker.reply(self._key, request.question or {})
             elif request.kind == "audit":
                 worker.run_audit(request.folder, self.between)
+            elif request.kind == "predictions":
+                worker.run_predictions(request.folder, self.between)
             else:
                 worker.run_shard(request.folder, request.shard, self.between)
         except PicassoError as failed:

@@ -70,7 +70,7 @@ class WorkerProcess:
 
     def request(
         self,
-        kind: Literal["shard", "audit", "question"],
+        kind: Literal["shard", "audit", "predictions", "question"],
         *,
         folder: str = "",
         shard: int = 0,
@@ -80,7 +80,7 @@ class WorkerProcess:
 
         Args:
             kind: see :class:`picasso.jobs.messages.Request`.
-            folder: the folder of the run or the audit.
+            folder: the folder of the job.
             shard: the number of the shard.
             question: a small document.
         """

@@ -1,8 +1,10 @@
-"""The session of one visitor: its ordered images, its runs and its audits, all as files in one folder."""
+"""The session of one visitor: its ordered images, its runs, audits and predictions, all as files in one folder."""
 
 from __future__ import annotations
 
+import functools
 import itertools
+import json
 import os
 import re
 import secrets
@@ -19,6 +21,7 @@ from picasso.imaging import decode
 from picasso.imaging.decoders import Decoders
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
+from picasso.jobs.prediction_job import Predictions
 from picasso.jobs.run import Run, StoredImage
 from picasso.storage.quota import Quotas
 
@@ -31,11 +34,16 @@ ID = re.compile(r"[0-9A-Za-z]{1,64}")
 MAX_AUDITS = 20
 
 
+# The number of descriptions of images in memory, for all sessions: about 20 MB.
+MAX_DOCUMENTS = 20_000
+# The folders of an image that are kept: the innermost ones, and the maximum length of each name.
+MAX_FOLDERS, MAX_FOLDER_NAME = 4, 200
+
 J = TypeVar("J", bound=Job)
 
 
 class Session:
-    """The folder of one visitor: uploaded images, runs and audits."""
+    """The folder of one visitor: uploaded images, runs, audits and predictions."""
 
     def __init__(
         self,
@@ -49,18 +57,19 @@ class Session:
         self._trash, self._decoders = trash, decoders
         self.id = folder.name
         self.runs_folder, self.audits_folder = folder / "runs", folder / "audits"
+        self._predictions = folder / "predictions"
         self._quotas = quotas
         self._folder, self._settings, self._lock = folder, settings, lock
         self._images = folder / "images"
-        self._order = folder / "order.json"
+        self._order, self._counter = folder / "order.json", folder / "next_uid"
 
     def touch(self) -> None:
         """Mark the session as in use."""
         os.utime(self._folder)
 
     def at_work(self) -> bool:
-        """Tell whether one of its runs or audits is queued or running."""
-        return any(job.at_work() for job in (*self.runs(), *self.audits()))
+        """Tell whether one of its jobs is queued or running."""
+        return any(job.at_work() for job in self.jobs())
 
     def empty(self) -> bool:
         """Tell whether it has no images, runs or audits."""
@@ -86,8 +95,7 @@ class Session:
         """
         self.check_room()
         with self._decoders.stored(source, name) as decoded, self._lock, fileio.room_on_disk():
-            if sum(1 for _ in self._images.glob(DOCUMENTS)) >= self._settings.MAX_IMAGES:
-                raise TooLarge(f"A session can have at most {self._settings.MAX_IMAGES} images. Remove some first.")
+            self._check_count()
             uid, shown = self._next_uid(), self._name(name)
             filename = f"{uid:04d}-{secrets.token_hex(6)}.png"
             document = StoredImage(
@@ -97,6 +105,8 @@ class Session:
                 path=str(self._images / filename),
                 notes=list(decoded.notes),
             )
+            if label := label_of(name):
+                document["label"] = label
             try:
                 decoded.pixels.replace(self._images / filename)
                 # Created now, because a page of a hundred images would otherwise have to read a hundred images again.
@@ -107,6 +117,13 @@ class Session:
                 self._forget(document)
                 raise
             return document
+
+    def _check_count(self) -> None:
+        """Raise TooLarge if the session has the maximum number of images."""
+        most = self._settings.MAX_IMAGES
+        # Counting thousands of files for each of them takes long, and the numbers of images bound their count.
+        if (fileio.read_json(self._counter) or 0) >= most and len(self._documents()) >= most:
+            raise TooLarge(f"A session can have at most {most} images. Remove some first.")
 
     def _name(self, path: str) -> str:
         """Return the display name of an upload, including its folder if another folder has a file of the same name.
@@ -134,22 +151,33 @@ class Session:
 
     def _next_uid(self) -> int:
         """Return the next number; numbers of removed images are not reused."""
-        counter = self._folder / "next_uid"
-        uid: int = fileio.read_json(counter) or 0
-        fileio.write_json(counter, uid + 1)
+        uid: int = fileio.read_json(self._counter) or 0
+        fileio.write_json(self._counter, uid + 1)
         return uid
 
     def images(self) -> list[StoredImage]:
-        """Return the images in the order set by :meth:`arrange`, followed by later ones in upload order."""
-        documents = (fileio.read_json(file) for file in self._images.glob(DOCUMENTS))
+        """Return the images in the order set by :meth:`arrange`, followed by later ones in upload order.
+
+        Don't change them: they are shared.
+        """
         order = {uid: place for place, uid in enumerate(fileio.read_json(self._order) or [])}
-        known = [document for document in documents if document]
+        known = []
+        for file in self._documents():
+            # It may be removed in another tab.
+            with suppress(FileNotFoundError):
+                known.append(read_document(file))
         return sorted(known, key=lambda document: (order.get(document["uid"], len(order)), int(document["uid"])))
+
+    def _documents(self) -> list[str]:
+        """Return the paths of the descriptions of images."""
+        with os.scandir(self._images) as entries:
+            return [entry.path for entry in entries if entry.name[0].isdecimal() and entry.name.endswith(".json")]
 
     def arrange(self, uids: Sequence[int | str]) -> None:
         """Put the images with these numbers first, in this order; the others follow in their old order."""
         first = [self.image(uid)["uid"] for uid in uids]
-        rest = [image["uid"] for image in self.images() if image["uid"] not in first]
+        named = set(first)
+        rest = [image["uid"] for image in self.images() if image["uid"] not in named]
         with fileio.room_on_disk():
             fileio.write_json(self._order, [*dict.fromkeys(first), *rest])
 
@@ -214,6 +242,21 @@ class Session:
         run.cancel()
         fileio.remove(run.folder, self._trash)
 
+    # ---- all jobs -----------------------------------------------------------------------------------------
+
+    def jobs(self) -> list[Job]:
+        """Return the runs, the audits and the predictions."""
+        return [*self.runs(), *self.audits(), *self._jobs(Predictions, self._predictions)]
+
+    def predictions(self) -> Predictions | None:
+        """Return the predictions for all images, or None if they were never started."""
+        return next(iter(self._jobs(Predictions, self._predictions)), None)
+
+    def need_predictions(self) -> Predictions:
+        """Return the predictions for all images; create them if there are none."""
+        with self._lock, fileio.room_on_disk():
+            return self.predictions() or Predictions.create(self._predictions)
+
     # ---- audits -------------------------------------------------------------------------------------------
 
     def new_audit(self, class_names: Sequence[str]) -> Audit:
@@ -267,3 +310,26 @@ class Session:
         """Cancel an audit and delete its files."""
         audit.cancel()
         fileio.remove(audit.folder, self._trash)
+
+
+# A description never changes, and its path belongs to no other image: numbers and ids of sessions are not reused.
+@functools.lru_cache(maxsize=MAX_DOCUMENTS)
+def read_document(file: str) -> StoredImage:
+    """Return the description of an image.
+
+    Raises:
+        FileNotFoundError: the image was removed.
+    """
+    document: StoredImage = json.loads(Path(file).read_bytes())
+    return document
+
+
+def label_of(path: str) -> str:
+    """Return the innermost folders in the path of an upload, such as "animals/cat", or "" if it has none.
+
+    One of them may be named after the class of the image. Names are printable and bounded, and none of them leads to
+    another folder.
+    """
+    parts = ("".join(filter(str.isprintable, part)).strip() for part in path.replace("\\", "/").split("/")[:-1])
+    named = [part[:MAX_FOLDER_NAME] for part in parts if part not in ("", ".", "..")]
+    return "/".join(named[-MAX_FOLDERS:])

@@ -47,8 +47,8 @@ def is_dropped(folder: Path) -> bool:
 
 
 def cancel(session: Session) -> None:
-    """Cancel a session's runs and audits."""
-    for job in (*session.runs(), *session.audits()):
+    """Cancel a session's jobs."""
+    for job in session.jobs():
         job.cancel()
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from picasso.audit.statistics import apart, bidirectional_p_values, effect, holm, interval, minimal_detectable_effect
+from picasso.audit.statistics import apart, bidirectional_p_values, effect, holm, minimal_detectable_effect
+from picasso.evaluation.intervals import interval
 
 
 def test_an_effect_is_a_paired_test_and_a_fraction_of_the_way() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.dataset import Folder, encoded
-from picasso.audit.statistics import interval
+from picasso.evaluation.intervals import interval
 from picasso.evaluation.labeled_folder import by_class
 from picasso.models.arrays import Array
 from picasso.models.base import Model

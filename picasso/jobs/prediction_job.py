@@ -1,0 +1,238 @@
+"""The predictions for all images of a session as a folder of files, like a run in :mod:`picasso.jobs.run`.
+
+====================  ================================================================================
+``predictions.json``  when it was created
+``start.json``        :class:`Order`: the images to predict, and how the worker finds the model
+``rows.jsonl``        one :class:`Row` per line: the predictions of one image by one model
+``progress.json``     :class:`Progress`
+``done``              marks that all images of the order have a row
+``cancel``            marks cancelled predictions
+``error.json``        why they failed
+====================  ================================================================================
+
+Rows are kept when images are added or removed, so only new images are computed.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, NotRequired, TypedDict
+
+from picasso import fileio
+from picasso.errors import NotFound
+from picasso.jobs.base import Job
+from picasso.jobs.run import StoredImage
+from picasso.targets import Prediction
+
+StateName = Literal["idle", "waiting", "running", "finished", "cancelled", "failed"]
+# The number of predictions kept per image.
+MAX_TOP = 5
+# The number of sessions whose rows are kept in memory; the rows of 5,000 images take about 5 MB.
+CACHED = 4
+
+
+class Row(TypedDict):
+    """The predictions of one image.
+
+    Attributes:
+        uid: the number of the image.
+        model: which model predicted it; see :func:`identity`.
+        top: the first :data:`MAX_TOP` predictions.
+        error: why the image could not be predicted.
+    """
+
+    uid: int
+    model: str
+    top: list[Prediction]
+    error: NotRequired[str]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to predict.
+
+    Attributes:
+        configuration: where the worker finds the model; see :func:`picasso.jobs.worker.reference`.
+        images: the images.
+    """
+
+    configuration: dict[str, Any]
+    images: list[StoredImage]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The progress of predictions.
+
+    Attributes:
+        done: the number of images that have a row.
+        total: the number of images.
+        computed: the number of rows computed since the last start, which took ``seconds``.
+        seconds: the computing time since the last start.
+    """
+
+    done: int = 0
+    total: int = 0
+    computed: int = 0
+    seconds: float = 0.0
+
+
+def identity(card: Mapping[str, Any]) -> str:
+    """Return what identifies the weights of a model: the hash of its files, or its name and checkpoint.
+
+    Args:
+        card: the description of the model, :meth:`picasso.models.info.ModelInfo.as_dict`.
+    """
+    named = f"{card['name']} {card['checkpoint']} {card['checkpoint_time']}"
+    return str(card["fingerprint"])[:16] or named
+
+
+class Predictions(Job):
+    """The folder of the predictions of one session; the state is read from the files."""
+
+    document, gone = "predictions.json", "There are no predictions in this session. Start them first."
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._rows = folder / "rows.jsonl"
+
+    @classmethod
+    def create(cls, parent: Path) -> Predictions:
+        """Create the folder, with an unguessable id."""
+        job = cls(parent / secrets.token_hex(8))
+        parent.mkdir(exist_ok=True)
+        with fileio.whole_folder(job.folder) as draft:
+            fileio.write_json(draft / cls.document, {"created": time.time()})
+        return job
+
+    @property
+    def created(self) -> float:
+        """The time of its creation, in seconds since the epoch."""
+        document = fileio.read_json(self.folder / self.document)
+        if document is None:
+            raise NotFound(self.gone)
+        return float(document["created"])
+
+    # ---- starting -----------------------------------------------------------------------------------------
+
+    def start(self, order: Order) -> None:
+        """Queue the predictions of these images; existing rows are kept.
+
+        Raises:
+            NotFound: the session was deleted in the meantime.
+        """
+        with self.unless_deleted(NotFound(self.gone)):
+            # Written before the marks are removed: on a full disk, the state stays the same.
+            fileio.write_json(self.folder / "start.json", asdict(order))
+            for mark in ("done", "progress.json", "error.json", "cancel"):
+                (self.folder / mark).unlink(missing_ok=True)
+
+    def order(self) -> Order:
+        """Return the images to predict."""
+        document = fileio.read_json(self.folder / "start.json")
+        if document is None:
+            raise NotFound(self.gone)
+        return Order(**document)
+
+    # ---- written by the worker ----------------------------------------------------------------------------
+
+    def open(self, model: str, images: Sequence[StoredImage]) -> set[int]:
+        """Return the numbers of the images that have a row of this model, and drop all other rows.
+
+        Args:
+            model: the identity of the model.
+            images: the images to predict.
+        """
+        wanted = {image["uid"] for image in images}
+        lines = read_lines(self._rows)
+        rows = {row["uid"]: row for row in map(parsed, lines) if row and row["model"] == model and row["uid"] in wanted}
+        # A worker that died may have left half a line, to which nothing can be appended.
+        if len(rows) != len(lines):
+            fileio.write_bytes(self._rows, b"".join(map(line, rows.values())))
+        return set(rows)
+
+    def append(self, rows: Iterable[Row]) -> None:
+        """Store rows."""
+        with self._rows.open("ab") as file:
+            file.write(b"".join(map(line, rows)))
+
+    def report(self, progress: Progress) -> None:
+        """Store the progress."""
+        fileio.write_json(self.folder / "progress.json", asdict(progress))
+
+    def finish(self) -> None:
+        """Mark that all images have a row."""
+        (self.folder / "done").touch()
+
+    # ---- read by both processes ---------------------------------------------------------------------------
+
+    def state(self) -> StateName:
+        """Return the state."""
+        # Checked first: the worker may finish while this method reads.
+        if (self.folder / "done").exists():
+            return "finished"
+        if (self.folder / "error.json").exists():
+            return "failed"
+        if (self.folder / "cancel").exists():
+            return "cancelled"
+        if not (self.folder / "start.json").exists():
+            return "idle"
+        return "running" if (self.folder / "progress.json").exists() else "waiting"
+
+    def at_work(self) -> bool:
+        """Tell whether predictions are queued or running."""
+        return not self.deleted() and self.state() in ("waiting", "running")
+
+    def progress(self) -> Progress:
+        """Return the latest progress."""
+        return Progress(**(fileio.read_json(self.folder / "progress.json") or {}))
+
+    def computed(self) -> float:
+        """Return the computing time since the last start, in seconds."""
+        return self.progress().seconds
+
+    def rows(self, model: str) -> Mapping[int, Row]:
+        """Return the rows of a model so far by the number of the image; don't change them.
+
+        They are read again only if the file has changed, so this is cheap.
+        """
+        try:
+            status = self._rows.stat()
+        except FileNotFoundError:
+            return {}
+        return cached_rows(self._rows, (status.st_ino, status.st_mtime_ns), status.st_size, model)
+
+
+@functools.lru_cache(maxsize=CACHED)
+def cached_rows(file: Path, version: tuple[int, int], size: int, model: str) -> Mapping[int, Row]:
+    """Return the rows of a model in the first ``size`` bytes of a file by the number of the image."""
+    return {row["uid"]: row for row in map(parsed, read_lines(file, size)) if row and row["model"] == model}
+
+
+def read_lines(file: Path, size: int = -1) -> list[bytes]:
+    """Return the lines in the first ``size`` bytes of a file; none if it does not exist."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(size).splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def line(row: Row) -> bytes:
+    """Return a row as a line of JSON."""
+    return fileio.readable_json(row) + b"\n"
+
+
+def parsed(text: bytes) -> Row | None:
+    """Return the row in a line, or None if the line is incomplete."""
+    try:
+        row: Row = json.loads(text)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and "uid" in row and "top" in row else None
