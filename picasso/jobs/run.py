@@ -87,6 +87,8 @@ class Spec:
             predictions of each image.
         models: the names of the models to compare with; see the setting ``COMPARE``.
         references: the other images that targets name, such as that of "like:other.png", by these names.
+        model: the name of the model of ``COMPARE`` that is explained instead of the main model, or "". Without
+            ``targets``, it is explained what the main model predicts.
     """
 
     visualization: str
@@ -98,6 +100,7 @@ class Spec:
     targets: Sequence[Wanted] = ()
     models: Sequence[str] = ()
     references: dict[str, StoredImage] = field(default_factory=dict)
+    model: str = ""
 
     @property
     def shards(self) -> int:
