@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from picasso.cli.model_arguments import main_and_others, to_compare
+from picasso.cli.model_arguments import ModelSettings, main_and_others, to_compare
 from picasso.errors import BadRequest, PicassoError
 
 Command = Callable[..., Any]
@@ -107,7 +107,8 @@ def configured(command: Command) -> Command:
             raise BadRequest("--load-arg requires --model; without it, set MODEL_LOAD_ARGS in the settings file.")
         pairs = parse_pairs(load_args, "--load-arg", "output=1")
         arguments = {key: yaml_value(value) for key, value in pairs.items()}
-        main, others = {}, {}
+        main: ModelSettings = {}
+        others: dict[Path, ModelSettings] = {}
         if models:
             main, others = main_and_others(models, arguments)
         elif model:

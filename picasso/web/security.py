@@ -50,6 +50,7 @@ LINKABLE = frozenset(
         "pages.what_if",
         "audits.index",
         "audits.show_audit",
+        "compare.show",
         "openapi.show_docs",
     }
 )
