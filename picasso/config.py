@@ -170,7 +170,17 @@ class Settings:
 
     def compared(self, name: str) -> Settings:
         """Return the settings for one of the models of ``COMPARE``, or for the model itself (``""``)."""
-        return dataclasses.replace(self, **self.COMPARE[name], interface="settings") if name else self
+        if not name:
+            return self
+        given = self.overrides.get("COMPARE", {})
+        return dataclasses.replace(
+            self, **self.COMPARE[name], interface=self.interface if name in given else "settings"
+        )
+
+    def comparing(self, models: Mapping[str, Mapping[str, Any]]) -> Settings:
+        """Return these settings with further models to compare with, which replace those of the same names."""
+        together = {**self.COMPARE, **models}
+        return dataclasses.replace(self, COMPARE=together, overrides={**self.overrides, "COMPARE": together})
 
     def plugin_dirs(self) -> list[Path]:
         """Return ``PLUGIN_DIRS``, resolved."""

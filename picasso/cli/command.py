@@ -11,6 +11,7 @@ import click
 
 from picasso import __version__
 from picasso.cli.options import (
+    COMPARE,
     CONFIG,
     configured,
     free_folder,
@@ -21,7 +22,7 @@ from picasso.cli.options import (
     parse_time,
     progress_bar,
 )
-from picasso.errors import BadRequest, PicassoError
+from picasso.errors import PicassoError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,16 +37,24 @@ def main() -> None:
 
 
 @main.command()
+@click.argument("models", nargs=-1, type=Path)
+@COMPARE
 @click.option("--host", help="Address to listen on (setting HOST).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (setting PORT).")
 @click.option("--password-file", type=Path, help="File with the password (setting PASSWORD_FILE).")
 @click.option("--prefix", metavar="PATH", help="Path prefix of the server, such as /picasso (setting PREFIX).")
 @configured
-def serve(settings: Settings) -> None:
-    """Serve the web pages and the REST API until Ctrl-C."""
+def serve(settings: Settings, compare: tuple[str, ...]) -> None:
+    """Serve the web pages and the REST API until Ctrl-C.
+
+    MODELS are model files, or folders of checkpoints. The first one, or the newest checkpoint of the first folder, is
+    explained, and the others are compared with it. Without MODELS, the settings specify the model.
+    """
     from picasso.web import server
 
     click.echo(f"Picasso {__version__}, {settings.describe_source()}")
+    if compare:
+        click.echo(f"compares {settings.model_name()} with {', '.join(compare)}")
     server.serve(settings, click.echo)
 
 
@@ -70,7 +79,7 @@ def serve(settings: Settings) -> None:
     help='What to explain: a class, "a vs b", "person@120,80", "value:age", "box:0" or "like:other.png".',
 )
 @click.option("--class", "classes", multiple=True, metavar="NAME", help="Class to explain, by name or index.")
-@click.option("--compare", multiple=True, metavar="NAME", help="Model to compare with, from the setting COMPARE.")
+@COMPARE
 @click.option("--out", type=Path, default=Path("picasso-results"), show_default=True, help="Output folder.")
 @configured
 def explain(
@@ -99,12 +108,6 @@ def explain(
     chosen = parse_pairs(pairs, "--set", "Window=0.1")
     # Check all arguments before the model is loaded, which takes seconds.
     wanted = Registry(settings.plugin_dirs()).with_settings(names or ("PartialOcclusion",), chosen)
-    for name in compare:
-        if name not in settings.COMPARE:
-            known = ", ".join(settings.COMPARE) or "none"
-            raise BadRequest(
-                f"There is no model {name} in the setting COMPARE; the models are: {known}.", field="compare"
-            )
     files = list(expand(images))
     good = readable(files, settings)
     with loading_in_time():

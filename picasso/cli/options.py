@@ -16,11 +16,18 @@ from typing import Any
 
 import click
 
+from picasso.cli.model_arguments import ModelSettings, main_and_others, to_compare
 from picasso.errors import BadRequest, PicassoError
 
 Command = Callable[..., Any]
 
 CONFIG = click.option("--config", type=Path, help="Settings file; default: $PICASSO_SETTINGS or ./config.py.")
+COMPARE = click.option(
+    "--compare",
+    multiple=True,
+    metavar="[NAME=]PATH",
+    help="Model to compare with: a file, a folder of checkpoints, or a name in the setting COMPARE; can be repeated.",
+)
 
 
 def friendly(command: Command) -> Command:
@@ -91,13 +98,24 @@ def configured(command: Command) -> Command:
         # Paths on a command line are relative to the current folder, not to the settings file.
         if preprocess and preprocess.partition(":")[0].endswith(".py"):
             preprocess = str(Path(preprocess).resolve())
-        if load_args and not model:
+        # Only some commands take several models.
+        models: tuple[Path, ...] = options.pop("models", ())
+        compare: tuple[str, ...] | None = options.pop("compare", None)
+        if models and model:
+            raise BadRequest(f"Specify the model once: either {models[0]} or --model {model}.", field="model")
+        if load_args and not (models or model):
             raise BadRequest("--load-arg requires --model; without it, set MODEL_LOAD_ARGS in the settings file.")
-        arguments = parse_pairs(load_args, "--load-arg", "output=1")
+        pairs = parse_pairs(load_args, "--load-arg", "output=1")
+        arguments = {key: yaml_value(value) for key, value in pairs.items()}
+        main: ModelSettings = {}
+        others: dict[Path, ModelSettings] = {}
+        if models:
+            main, others = main_and_others(models, arguments)
+        elif model:
+            # Ignore the arguments in the settings file: they are for another model.
+            main = {"MODEL": str(model.resolve()), "MODEL_LOAD_ARGS": arguments}
         chosen = {
-            "MODEL": str(model.resolve()) if model else None,
-            # Ignore those in the settings file: they are for another model.
-            "MODEL_LOAD_ARGS": {key: yaml_value(value) for key, value in arguments.items()} if model else None,
+            **main,
             "SAMPLES_DIR": str(samples.resolve()) if samples else None,
             "LABELS": str(labels.resolve()) if labels else None,
             "PREPROCESS": preprocess,
@@ -112,8 +130,12 @@ def configured(command: Command) -> Command:
             "PASSWORD_FILE": str(secret.resolve()) if (secret := options.pop("password_file", None)) else None,
         }
         overrides = {key: value for key, value in chosen.items() if value is not None}
-        interface = "command line" if model else "settings"
-        return command(settings=load(config, overrides, interface), **options)
+        settings = load(config, overrides, "command line" if main or compare else "settings")
+        if compare is not None:
+            compared = to_compare(compare, settings, others, arguments)
+            settings = settings.comparing(compared) if compared else settings
+            options |= {"compare": tuple(compared)}
+        return command(settings=settings, **options)
 
     return with_settings
 

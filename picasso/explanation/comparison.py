@@ -11,7 +11,7 @@ import numpy as np
 
 from picasso.attribution.rank_agreement import rank_correlation
 from picasso.explanation import pipeline
-from picasso.explanation.inputs import NamedImage, Other, Source
+from picasso.explanation.inputs import NamedImage, Other, Source, prepare
 from picasso.explanation.pipeline import Preview, Report
 from picasso.explanation.result import Result
 from picasso.models.base import Model
@@ -87,19 +87,56 @@ def run(
         agreements: list[float | None] = []
         same = targets or explained(model, result)
         for number, (name, second) in enumerate(others, 1):
-            alike = second.num_classes == model.num_classes and second.spec.task == model.spec.task
             (theirs,) = pipeline.run(
                 second,
                 visualization,
                 settings,
                 [image],
                 part(number),
-                targets=same if alike else (),
+                targets=same if alike(model, second) else (),
                 other=other(second) if other else None,
             )
             result, found = joined(result, theirs, first or own_name(result.model, models), name)
             agreements += found
         yield replace(result, agreement=mean(agreements))
+
+
+def run_second(
+    first: Model,
+    second: Model,
+    visualization: type[BaseVisualization[Any]],
+    settings: Mapping[str, object],
+    images: Sequence[NamedImage],
+    report: Report,
+    *,
+    targets: Sequence[Wanted] = (),
+    other: Callable[[Model], Other] | None = None,
+) -> Iterator[Result]:
+    """Yield the result of the second of two models for each image.
+
+    It explains the targets chosen, or else those of the first model's predictions, as :func:`run` does. The other
+    arguments are also those of :func:`run`.
+    """
+    here, there = (other(model) if other else None for model in (first, second))
+    settings = visualization.settings_to_compare(visualization.ALLOWED_SETTINGS.parse(settings))
+    for index, image in enumerate(images):
+
+        def part(fraction: float, start: int = index) -> None:
+            report((start + fraction) / len(images))
+
+        wanted: Sequence[Wanted] = targets
+        if not wanted:
+            (seen,) = prepare(first, [image], (), here)
+            classes: list[Wanted] = [one["index"] for one in seen.best]
+            wanted = classes if isinstance(first.spec, Classification) else [one.text for one in seen.targets]
+        if not alike(first, second):
+            wanted = ()
+        yield from pipeline.run(second, visualization, settings, [image], part, targets=wanted, other=there)
+
+
+def alike(one: Model, two: Model) -> bool:
+    """Tell whether two models have the same targets: the same task and the same number of classes."""
+    return one.num_classes == two.num_classes and one.spec.task == two.spec.task
 
 
 def explained(model: Model, result: Result) -> Sequence[Wanted]:

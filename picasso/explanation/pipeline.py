@@ -38,6 +38,7 @@ def explain(
     progress: Report | None = None,
     targets: int | str | Sequence[int | str] = (),
     classes: int | str | Sequence[int | str] = (),
+    compare: Mapping[str, Model] | None = None,
     **settings: object,
 ) -> list[Result]:
     """Run one visualization on images and return one result for each.
@@ -55,6 +56,7 @@ def explain(
             segmentation; "box:0" or "person@120,80" of a detection; "like:other.png" of an embedding. None explains
             the most important predictions of each image.
         classes: another name for ``targets``.
+        compare: other models to compare with, by names of your choice; a result then has their maps and predictions.
         settings: the visualization's settings, such as ``Window=0.1``.
 
     Raises:
@@ -82,6 +84,7 @@ def explain(
         progress=progress,
         targets=targets,
         classes=classes,
+        compare=compare,
         **settings,
     )
     return list(each)
@@ -96,10 +99,21 @@ def explain_each(
     progress: Report | None = None,
     targets: int | str | Sequence[int | str] = (),
     classes: int | str | Sequence[int | str] = (),
+    compare: Mapping[str, Model] | None = None,
     **settings: object,
 ) -> Iterator[Result]:
     """Yield the result of each image as soon as it is computed; the arguments are those of :func:`explain`."""
     check_loaded(model)
+    if compare:
+        # Imported here, because the comparison of models uses this module.
+        from picasso.explanation import comparison
+
+        for one in compare.values():
+            check_loaded(one)
+        wanted = [*listed(targets), *listed(classes)]
+        options: dict[str, Any] = {"plugin_dirs": plugin_dirs, "progress": progress, "targets": wanted, **settings}
+        yield from comparison.explain_each({"": model, **compare}, images, visualization, **options)
+        return
     cls, asked = find(visualization, plugin_dirs), asked_for(model, [*listed(targets), *listed(classes)])
     for group, report in groups(model, images, progress):
         yield from run(model, cls, settings, group, report, targets=asked, other=other_image(model))

@@ -46,6 +46,8 @@ class Active:
         return self.job.folder.parent.parent
 
 
+# The maximum number of models that one run compares with, because it needs all of them in memory at once.
+MOST_COMPARED = 7
 # The timeout of questions, in seconds.
 ANSWER_TIMEOUT = 60
 
@@ -132,6 +134,7 @@ class JobQueue:
         targets: Sequence[int | str] = (),
         models: Sequence[int | str] = (),
         among: Sequence[StoredImage] = (),
+        model: str = "",
         workspace: bool = False,
     ) -> Run:
         """Validate a request and queue it as a new run in the folder ``parent``.
@@ -144,6 +147,7 @@ class JobQueue:
             targets: what to explain, such as names of classes; none for the most important predictions of each image.
             models: the names of the models to compare with, from :meth:`models`.
             among: the images of the session, which targets such as "like:other.png" may name.
+            model: the name of the model to explain, from :meth:`models`, or "" for the main model.
             workspace: whether the workspace starts it; see :class:`picasso.jobs.run.Spec`.
 
         Raises:
@@ -164,15 +168,18 @@ class JobQueue:
         status = self.model_status()
         if status["state"] == "failed":
             raise NotReady(status["error"])
-        unknown = [one for one in map(str, models) if one not in self._compared]
-        if unknown:
-            known = (
-                f"The models are {', '.join(self._compared)}." if self._compared else "The setting COMPARE has none."
-            )
-            raise BadRequest(f"There is no model {unknown[0]!r} to compare with. {known}", field="model")
-        wanted, references = self.parsed(targets, among)
         others = [str(one) for one in models]
-        spec = Spec(name, checked, images, GROUP, self._configured, time.time(), wanted, others, references, workspace)
+        self._check_models([*others, *([model] if model else [])])
+        if len(others) > MOST_COMPARED:
+            raise BadRequest(
+                f"A run compares with at most {MOST_COMPARED} models, because all of them are in memory at once. "
+                "Choose fewer, or compare all of them on the page Compare, which loads them one after the other.",
+                field="model",
+            )
+        wanted, references = self.parsed(targets, among)
+        spec = Spec(
+            name, checked, images, GROUP, self._configured, time.time(), wanted, others, references, model, workspace
+        )
         self._withdraw()
         with self._lock, room_on_disk():
             self._check_capacity(parent.parent)
@@ -181,6 +188,14 @@ class JobQueue:
         for shard in range(spec.shards):
             self._promise(run, self._engine.submit(run.folder, shard), self._settle)
         return run
+
+    def _check_models(self, names: Sequence[str]) -> None:
+        """Raise BadRequest if one of these is not the name of a model to compare with."""
+        if unknown := [one for one in names if one not in self._compared]:
+            known = (
+                f"The models are {', '.join(self._compared)}." if self._compared else "The setting COMPARE has none."
+            )
+            raise BadRequest(f"There is no model {unknown[0]!r} to compare with. {known}", field="model")
 
     def _promise(self, job: J, future: Future[None], settle: Callable[[J, Future[None]], None]) -> None:
         """Track a future of the engine, and call ``settle`` when it is done."""

@@ -89,6 +89,8 @@ class Spec:
             predictions of each image.
         models: the names of the models to compare with; see the setting ``COMPARE``.
         references: the other images that targets name, such as that of "like:other.png", by these names.
+        model: the name of the model of ``COMPARE`` that is explained instead of the main model, or "". Without
+            ``targets``, it is explained what the main model predicts.
         workspace: whether the workspace started it for one image; lists of runs omit it.
     """
 
@@ -101,6 +103,7 @@ class Spec:
     targets: Sequence[Wanted] = ()
     models: Sequence[str] = ()
     references: dict[str, StoredImage] = field(default_factory=dict)
+    model: str = ""
     workspace: bool = False
 
     def position(self, uid: int) -> int | None:

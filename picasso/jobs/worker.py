@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 
 # The time until the first preview of an image, and between previews.
 PREVIEW_SECONDS = 1.0
+# The number of models to compare with that stay in memory, those used last; a folder may have many checkpoints.
+MODELS_IN_MEMORY = 4
 
 
 def reference(settings: Settings) -> dict[str, Any]:
@@ -70,14 +72,22 @@ def visualizations(key: str) -> Registry:
 
 
 def model_of(key: str, name: str = "") -> Model:
-    """Return the model of a :func:`reference`, given as JSON, or a model to compare with; loaded once."""
-    return loaded(key, name)
+    """Return the model of a :func:`reference`, given as JSON, or a model to compare with.
+
+    The model itself is loaded once. Of those to compare with, :data:`MODELS_IN_MEMORY` are kept.
+    """
+    return compared_model(key, name) if name else main_model(key)
 
 
-# A separate function fills in the default, because the cache distinguishes an omitted name from "".
 @functools.lru_cache(maxsize=8)
-def loaded(key: str, name: str) -> Model:
+def main_model(key: str) -> Model:
     """Load the model of :func:`model_of`."""
+    return load_configured(settings_of(json.loads(key)))
+
+
+@functools.lru_cache(maxsize=MODELS_IN_MEMORY)
+def compared_model(key: str, name: str) -> Model:
+    """Load a model to compare with for :func:`model_of`."""
     return load_configured(settings_of(json.loads(key)).compared(name))
 
 
@@ -159,7 +169,8 @@ def compute(run: Run, shard: int, started: float, checkpoint: Callable[[], None]
     spec = run.spec()
     run.report(shard, 0.0, 0.0)
     key = json.dumps(spec.configuration, sort_keys=True)
-    models = {name: model_of(key, name) for name in ("", *spec.models)}
+    # The model of another name is explained alone, so that only two models are in memory.
+    models = {name: model_of(key, name) for name in ("", *(spec.models or filter(None, [spec.model])))}
     visualization = visualizations(key).get(spec.visualization).require()
     pace = cost_model.Pace(sum(cost_model.compiling(model, visualization) for model in models.values()))
     run.report(shard, 0.0, 0.0, pace.expected)
@@ -183,16 +194,14 @@ def compute(run: Run, shard: int, started: float, checkpoint: Callable[[], None]
             run.preview(todo[index][0], make())
             shown = time.monotonic()
 
-    results = comparison.run(
-        models,
-        visualization,
-        spec.settings,
-        images,
-        report,
-        preview,
-        targets=spec.targets,
-        other=functools.partial(outputs_of, spec.references),
-    )
+    other = functools.partial(outputs_of, spec.references)
+    if spec.model:
+        first, second = models.values()
+        asked = (first, second, visualization, spec.settings, images, report)
+        results = comparison.run_second(*asked, targets=spec.targets, other=other)
+    else:
+        asked_all = (models, visualization, spec.settings, images, report, preview)
+        results = comparison.run(*asked_all, targets=spec.targets, other=other)
     for (position, _), result in zip(todo, results, strict=True):
         result.save(run.result_folder(position))
         run.forget_previews(position)

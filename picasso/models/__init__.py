@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "arrays",
     "base",
+    "checkpoints",
     "info",
     "keras",
     "load_configured",

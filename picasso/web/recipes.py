@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,12 @@ def as_command(
         names: the class names in the order of the model's output; without them, classes are shown as indices.
         full_paths: whether to show full paths on the server; otherwise only file names.
     """
+    spec = comparing(spec)
     more = [*(["COMPARE"] if spec.models else []), *(["PLUGIN_DIRS"] if from_plugin(registry, spec) else [])]
     chosen = decisive(settings, full_paths, more)
+    files = compared_files(chosen.get("COMPARE", {}))
+    if files.keys() >= set(spec.models):
+        chosen.pop("COMPARE", None)
     options: list[list[str]] = []
     if settings.source:
         options.append(option("--config", source(settings, full_paths)))
@@ -77,7 +82,7 @@ def as_command(
     options.append(option("--visualization", spec.visualization))
     options += [option("--set", f"{key}={value}") for key, value in values.items()]
     options += [option("--target", str(by_name(one, names))) for one in spec.targets]
-    options += [option("--compare", name) for name in spec.models]
+    options += [option("--compare", f"{name}={files[name]}" if name in files else name) for name in spec.models]
     # A file name that begins with a dash must not be read as an option.
     images = [[f"./{name}" if name.startswith("-") else name] for name in names_of(spec)]
     where = source(settings, full_paths) if settings.source else "config.py"
@@ -95,6 +100,7 @@ def as_python(
 
     The arguments are those of :func:`as_command`.
     """
+    spec = comparing(spec)
     chosen = decisive(settings, full_paths, ["COMPARE"] if spec.models else [])
     arguments = [bracketed("[", map(literal, names_of(spec)), "]", 4), literal(spec.visualization)]
     if spec.targets:
@@ -148,6 +154,20 @@ def decisive(settings: Settings, full_paths: bool, more: Sequence[str]) -> dict[
         key: shown(settings, key, value, full_paths)
         for key, value in settings.overrides.items()
         if key in (*DECISIVE, *more) and (settings.source or value != DEFAULTS[key])
+    }
+
+
+def comparing(spec: Spec) -> Spec:
+    """Return a run of a model of ``COMPARE`` as one that compares it with the main model, which has the same maps."""
+    return replace(spec, models=[spec.model], model="") if spec.model else spec
+
+
+def compared_files(models: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the files of the models of ``COMPARE`` that are fully specified by a file, by their names."""
+    return {
+        name: settings["MODEL"]
+        for name, settings in models.items()
+        if settings.get("MODEL") and settings == {"MODEL": settings["MODEL"], "MODEL_LOAD_ARGS": {}}
     }
 
 

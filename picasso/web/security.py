@@ -51,6 +51,7 @@ LINKABLE = frozenset(
         "pages.what_if",
         "audits.index",
         "audits.show_audit",
+        "compare.show",
         "openapi.show_docs",
     }
 )

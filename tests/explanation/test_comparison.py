@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import picasso
 from picasso.attribution.rank_agreement import rank_correlation
-from picasso.errors import ModelError
+from picasso.errors import BadRequest, ModelError
 from picasso.explanation import comparison
 from picasso.explanation.inputs import NamedImage
 from picasso.explanation.registry import Registry
@@ -236,3 +237,35 @@ def test_a_model_that_cannot_be_compared_fails_the_run_with_a_sentence(
     assert state["state"] == "failed"
     assert state["error"] is not None
     assert message in state["error"]["message"]
+
+
+@pytest.mark.parametrize("classes", [[], [2]])
+def test_the_second_model_alone_has_the_maps_of_a_comparison(classes: list[int]) -> None:
+    one, two = loaded(3), loaded(4)
+    images = [NamedImage(f"p{seed}", noise_image(seed)) for seed in range(2)]
+    seen: list[float] = []
+    visualization = Registry().get("SaliencyMaps").require()
+    alone = list(comparison.run_second(one, two, visualization, {}, images, seen.append, targets=classes))
+    together, _ = compare({"": one, "later": two}, count=2, classes=classes)
+    for own, both in zip(alone, together, strict=True):
+        assert own.predictions == both.compared["later"]
+        for ours, theirs in zip(own.panels, groups(both)["later"], strict=True):
+            assert ours.target == theirs.target
+            np.testing.assert_array_equal(ours.array, theirs.array)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+
+
+def test_the_second_model_with_other_classes_explains_its_own_predictions() -> None:
+    images = [NamedImage("p", noise_image())]
+    visualization = Registry().get("SaliencyMaps").require()
+    one, two = loaded(3), loaded(4, classes=3)
+    (result,) = comparison.run_second(one, two, visualization, {}, images, lambda _: None, targets=[6])
+    assert {panel.class_index for panel in result.panels} == {one["index"] for one in result.predictions}
+
+
+def test_explain_compares_models_in_python() -> None:
+    (result,) = picasso.explain(loaded(3), noise_image(), "SaliencyMaps", targets="bee", compare={"later": loaded(4)})
+    assert list(groups(result)) == ["linear.npz", "later", "later minus linear.npz"]
+    with pytest.raises(BadRequest, match="load_model\\('b.keras'\\)"):
+        picasso.explain(loaded(3), noise_image(), compare={"b": "b.keras"})  # type: ignore[dict-item]

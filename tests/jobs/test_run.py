@@ -223,6 +223,22 @@ def test_each_model_is_loaded_once(tmp_path: Path) -> None:
     assert sorted(loads.read_text()) == ["x", "y"]
 
 
+def test_of_many_models_a_few_stay_in_memory(tmp_path: Path) -> None:
+    """The model itself always does."""
+    model, loads = counting_model(tmp_path)
+    names = [chr(ord("a") + number) for number in range(worker.MODELS_IN_MEMORY + 1)]
+    others = {name: {"MODEL_LOAD_ARGS": {"called": name}} for name in names}
+    configured = worker.reference(config.build({}, None, fake_settings(**model, COMPARE=others)))
+    images = make_run(tmp_path, count=1).spec().images
+    for name in ["", *names, *names[-2:], names[0]]:
+        run = Run.create(tmp_path, Spec("SaliencyMaps", {}, images, 2, configured, time.time(), model=name))
+        worker.run_shard(str(run.folder), 0)
+        (result,) = run.results()
+        assert result["compared"] == {}
+        assert {panel["group"] for panel in result["panels"]} == {""}
+    assert loads.read_text() == "".join(["x", *names, names[0]])
+
+
 def test_what_is_known_of_a_image_is_shown_until_its_result_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,8 +178,23 @@ def test_one_model_of_several_is_an_error_where_there_is_none_of_the_name(home: 
     spec_of()
     done = CliRunner().invoke(main, ["explain", "7.png", "--compare", "epoch 9"])
     assert (done.exit_code, done.stderr) == (
-        2, "picasso: There is no model epoch 9 in the setting COMPARE; the models are: epoch 1, -2.\n",
+        2, "picasso: There is no model epoch 9: no file or folder has this path, and the setting COMPARE has no model "
+        "of this name. Its models are: epoch 1, -2.\n",
     )  # fmt: skip
+
+
+def test_a_run_of_a_compared_model_is_one_that_compares_it(home: Path) -> None:
+    spec = spec_of(["7.png"], model="epoch 1")
+    assert as_command(config.load(), spec, Registry()).count("--compare 'epoch 1'") == 1
+    assert 'names = ["", "epoch 1"]' in as_python(config.load(), spec, Registry())
+
+
+def test_models_of_the_command_line_are_in_the_command(home: Path) -> None:
+    compare = {"new": {"MODEL": f"{home}/new.keras", "MODEL_LOAD_ARGS": {}}}
+    settings = config.build({}, None, {"MODEL": f"{home}/old.keras", "COMPARE": compare})
+    command = as_command(settings, spec_of(["7.png"], models=["new"]), Registry())
+    assert "--compare new=new.keras" in command
+    assert "First set" not in command
 
 
 def model_options(folder: Path) -> dict[str, Any]:

@@ -26,7 +26,12 @@ from picasso.web.presentation import present
 blueprint = Blueprint("pages", __name__)
 
 # The main pages, with the words of their links.
-PLACES = (("pages.index", "Workspace"), ("pages.choose", "All methods"), ("audits.index", "Audit"))
+PLACES = (
+    ("pages.index", "Workspace"),
+    ("compare.show", "Compare"),
+    ("pages.choose", "All methods"),
+    ("audits.index", "Audit"),
+)
 # The form fields of a run that are not settings of its visualization.
 OWN_FIELDS = ("image", "class", "target", "model", "visualization")
 

@@ -90,6 +90,8 @@ class RunView:
         if self.spec.targets:
             noun = "classes" if all(not isinstance(one, str) for one in self.spec.targets) else "targets"
             shown[noun] = ", ".join(written(class_names(), one) for one in self.spec.targets)
+        if self.spec.model:
+            shown["model"] = self.spec.model
         if self.spec.models:
             shown["compared with"] = ", ".join(self.spec.models)
         return shown

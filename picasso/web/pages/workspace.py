@@ -297,7 +297,7 @@ class View:
             for run in self._session.runs():
                 spec = run.spec()
                 position = spec.position(self.image["uid"])
-                if position is not None and not spec.models:
+                if position is not None and not spec.models and not spec.model:
                     yield run, position
 
     def _result(self, run: Run, position: int, *, previews: bool = False) -> dict[str, Any] | None:
