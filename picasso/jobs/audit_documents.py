@@ -33,6 +33,58 @@ class Direction(TypedDict):
     control_flips: float
 
 
+class Outline(TypedDict):
+    """The outline of a region of an image.
+
+    Attributes:
+        width: the width of the image in the units of the path.
+        height: its height.
+        path: the attribute ``d`` of an SVG path.
+    """
+
+    width: int
+    height: int
+    path: str
+
+
+class ExampleImage(TypedDict):
+    """An image of an example.
+
+    Attributes:
+        file: its path below the address of the audit.
+        predicted: the name of the predicted class.
+        probability: its probability.
+        outline: the part of the image that the change is about; null if it is the whole image.
+    """
+
+    file: str
+    predicted: str
+    probability: float
+    outline: Outline | None
+
+
+class Example(TypedDict):
+    """An image before and after a change, with the predictions for both.
+
+    Attributes:
+        intervention: the name of the intervention.
+        name: the file name of the image.
+        sentence: what happens to the predicted class.
+        effect: the effect on images of both classes, as fractions of the way between the classes.
+        outlined: a sentence on what the outlines mean, or "".
+        before: the image and what it is classified as.
+        after: the same after the change.
+    """
+
+    intervention: str
+    name: str
+    sentence: str
+    effect: list[float]
+    outlined: str
+    before: ExampleImage
+    after: ExampleImage
+
+
 class FindingDocument(TypedDict):
     """Something that the model appears to rely on.
 
@@ -42,6 +94,7 @@ class FindingDocument(TypedDict):
         alarm: false for an informational finding, which may be the object itself.
         sentence: a description of the finding.
         directions: the effects in both directions, the larger first.
+        example: the image that shows the effect best; null until the audit is complete.
     """
 
     name: str
@@ -49,6 +102,7 @@ class FindingDocument(TypedDict):
     alarm: bool
     sentence: str
     directions: list[Direction]
+    example: Example | None
 
 
 @dataclass(frozen=True)
@@ -96,7 +150,8 @@ class Progress:
 
 
 class Findings(TypedDict):
-    """The findings so far; the verdict is None until the audit is complete."""
+    """The findings so far; the verdict and its example are None until the audit is complete."""
 
     findings: list[FindingDocument]
     verdict: str | None
+    example: Example | None

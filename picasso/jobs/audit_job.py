@@ -17,8 +17,8 @@ from typing import Any
 
 from picasso import fileio
 from picasso.audit.selection import MAX_IMAGES, MAX_PER_CLASS, taken
-from picasso.errors import BadRequest, NotFound, TooLarge
-from picasso.jobs.audit_documents import AT_WORK, AuditRequest, FindingDocument, Findings, Progress, StateName
+from picasso.errors import BadRequest, NotFound, PicassoError, TooLarge
+from picasso.jobs.audit_documents import AT_WORK, AuditRequest, Example, FindingDocument, Findings, Progress, StateName
 from picasso.jobs.base import Job
 
 # How often an audit is resumed automatically after its worker process died.
@@ -172,9 +172,12 @@ class Audit(Job):
         """Store the progress."""
         fileio.write_json(self.folder / "progress.json", asdict(progress))
 
-    def find(self, findings: Sequence[FindingDocument], verdict: str | None = None) -> None:
-        """Store the findings so far, and finally the verdict."""
-        fileio.write_json(self.folder / "findings.json", {"findings": findings, "verdict": verdict})
+    def find(
+        self, findings: Sequence[FindingDocument], verdict: str | None = None, example: Example | None = None
+    ) -> None:
+        """Store the findings so far, and finally the verdict and its example."""
+        document = Findings(findings=list(findings), verdict=verdict, example=example)
+        fileio.write_json(self.folder / "findings.json", document)
 
     def finish(self) -> None:
         """Mark the audit as finished."""
@@ -205,7 +208,8 @@ class Audit(Job):
 
     def findings(self) -> Findings:
         """Return the findings so far."""
-        return fileio.read_json(self.folder / "findings.json") or Findings(findings=[], verdict=None)
+        stored: Findings | None = fileio.read_json(self.folder / "findings.json")
+        return stored or Findings(findings=[], verdict=None, example=None)
 
     def computed(self) -> float:
         """Return the computing time so far, in seconds."""

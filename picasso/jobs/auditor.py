@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, zip_longest
 from math import prod
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +28,7 @@ from picasso.config import Settings
 from picasso.errors import Cancelled, ConfigurationError
 from picasso.evaluation.labeled_folder import LabeledImage
 from picasso.explanation.cost_model import PACES
-from picasso.jobs.audit_documents import Direction, FindingDocument, Progress
+from picasso.jobs.audit_documents import Direction, Example, FindingDocument, Progress
 from picasso.jobs.audit_job import Audit
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
@@ -177,15 +177,18 @@ def run_audit(job: Audit, settings: Settings, load: Callable[[], Model], checkpo
             reporter.note(fraction=round(step.fraction, 4), pair=pair, trying=trying)
     reporter.note(fraction=1.0, pair=[], trying="")
     audited = audit.finished(context, plan, found)
-    report.write(audited, job.out)
+    written = report.write(audited, job.out)
     reporter.note()
     # Don't yield from here on: an audit with a verdict is finished.
-    job.find(documents(audited.verdict.findings, names), audited.verdict.sentence())
+    complete = documents(audited.verdict.findings, names, [one["example"] for one in written["findings"]])
+    job.find(complete, written["verdict"], written["example"])
     job.finish()
 
 
-def documents(findings: Sequence[Finding], names: Sequence[str]) -> list[FindingDocument]:
-    """Return findings as JSON-ready values."""
+def documents(
+    findings: Sequence[Finding], names: Sequence[str], examples: Sequence[Example] = ()
+) -> list[FindingDocument]:
+    """Return findings as JSON-ready values, with their examples once there are any."""
     return [
         FindingDocument(
             name=one.there.intervention,
@@ -193,8 +196,9 @@ def documents(findings: Sequence[Finding], names: Sequence[str]) -> list[Finding
             alarm=one.alarm,
             sentence=one.sentence(names),
             directions=[direction(one.there, names), direction(one.back, names)],
+            example=example,
         )
-        for one in findings
+        for one, example in zip_longest(findings, examples)
     ]
 
 

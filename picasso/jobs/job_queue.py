@@ -122,6 +122,11 @@ class JobQueue:
         unsuitable: dict[str, str] = self.model_status().get("unsuitable", {})
         return unsuitable.get(entry.name, "")
 
+    def at_work(self, session: Path) -> list[Job]:
+        """Return the queued and running jobs of the session with this folder, oldest first, without reading files."""
+        with self._lock:
+            return [one.job for one in self._active.values() if one.session == session]
+
     # ---- runs ---------------------------------------------------------------------------------------------
 
     def start(

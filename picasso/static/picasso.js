@@ -16,6 +16,7 @@ const SCRIPTS = {
   "[data-targets]": "./targets.js",
   "[data-pick-region]": "./pick_region.js",
   "[data-pick-box]": "./pick_box.js",
+  "[data-jobs]": "./jobs.js",
   "[data-copy]": "./clipboard.js",
 };
 

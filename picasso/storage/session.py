@@ -63,6 +63,11 @@ class Session:
         self._images = folder / "images"
         self._order, self._counter = folder / "order.json", folder / "next_uid"
 
+    @property
+    def folder(self) -> Path:
+        """The folder of all its files."""
+        return self._folder
+
     def touch(self) -> None:
         """Mark the session as in use."""
         os.utime(self._folder)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from picasso.audit.audit import Audit, run
-from picasso.audit.dataset import Folder, logits
+from picasso.audit.dataset import Folder, encoded, logits
 from picasso.audit.interventions import INTERVENTIONS, KINDS
 from picasso.audit.reporting import charts, recommendations, report
 from picasso.audit.reporting.document import document
@@ -107,12 +107,12 @@ def test_the_page_is_whole_in_the_order_of_questions(out: Path) -> None:
     assert len(set(page.ids)) == len(page.ids)
     assert set(re.findall(r'href="#(\w+)"', text)) <= set(page.ids)
     sections = [words for tag, words in page.headings if tag == "h2"]
-    wanted = ["Performance", "Verdict", "Brightness", "No effect found", "Confounded properties"]
+    wanted = ["Verdict", "Brightness", "No effect found", "Performance", "Confounded properties"]
     places = [sections.index(words) for words in [*wanted, "Where the model looks"]]
     assert places == sorted(places)
     inner = [words for tag, words in page.headings if tag == "h3"]
     for words in (
-        "Confusion matrix", "Calibration", "Before and after", "Location",
+        "Confusion matrix", "Calibration", "Before and after",
         "Average attention", "Attention clusters", "Images that change class most often",
         "Near-duplicates in different classes",
     ):  # fmt: skip
@@ -142,6 +142,49 @@ def test_the_evidence_is_ten_pairs_in_both_directions(audit: Audit, out: Path) -
     # Brightness flips: the probability of the true class falls after the change.
     assert all(shown["probability_after"] < shown["probability_before"] for shown in written["findings"][0]["shown"])
     assert (out / "report.html").read_text().count('alt="before"') == 10 * len(written["findings"])
+
+
+def test_the_verdict_starts_with_a_sentence_and_an_image_pair(audit: Audit, out: Path) -> None:
+    written, page = json.loads((out / "audit.json").read_text()), (out / "report.html").read_text()
+    main = page.partition("<main>")[2]
+    # Nothing but the sentence comes before the pair, and nothing is folded before it.
+    assert re.match(
+        r'\s*<h2 id="verdict">Verdict</h2>\s*<p class="verdict alarm">[^<]+</p>\s*<figure class="example">', main
+    )
+    one = written["example"]
+    assert one == written["findings"][0]["example"]
+    assert (one["intervention"], one["outlined"]) == ("brightness", "")
+    assert one["before"]["outline"] is None
+    # The predictions are those of the model, for the images of the evidence.
+    (index,) = (int(one["before"]["file"].split("-")[1]),)
+    shown = compute_views(audit).exhibits[0].shown[index]
+    for when, view in (("before", shown.before), ("after", shown.after)):
+        said = audit.model.predict(encoded(audit.model, view[None]))[0]
+        assert one[when]["predicted"] == audit.model.class_names()[said.argmax()]
+        assert one[when]["probability"] == pytest.approx(said.max(), abs=1e-5)
+        assert (out / one[when]["file"]).is_file()
+    assert shown.own_after < shown.own_before - 0.1
+
+
+def test_without_a_finding_the_example_is_what_comes_closest(audit: Audit, tmp_path: Path) -> None:
+    alarms = {one.there.intervention for one in audit.verdict.alarms}
+    trials = {
+        pair: [replace(one, informative=one.informative or one.intervention in alarms) for one in made]
+        for pair, made in audit.trials.items()
+    }
+    quiet = Audit(audit.context, trials, ())
+    assert quiet.verdict.alarms == []
+    written = report.write(quiet, tmp_path)
+    one = written["example"]
+    smaller: dict[str, list[float]] = {}
+    for trial in (trial for made in trials.values() for trial in made if not trial.informative):
+        smaller.setdefault(trial.intervention, []).append(trial.effect.fraction)
+    assert one["intervention"] == max(smaller, key=lambda name: min(smaller[name]))
+    assert sorted(one["effect"]) == sorted(smaller[one["intervention"]])
+    assert (tmp_path / one["before"]["file"]).is_file()
+    page = (tmp_path / "report.html").read_text()
+    assert f"{one['intervention']} comes closest to a finding" in page
+    assert page.index('class="example"') < page.index("<details>")
 
 
 def test_where_says_what_was_changed(audit: Audit) -> None:
@@ -214,6 +257,7 @@ def test_labels_that_hold_together_have_no_calibration(audit: Audit, tmp_path: P
     assert written["minimal_detectable_effect"] is None
     assert "This folder is too small to estimate the smallest detectable effect" in page
     assert (written["alarms"], written["findings"], written["views"]["flips"]) == (0, [], [])
+    assert written["example"] is None
     assert "No image changes class" in page
 
 

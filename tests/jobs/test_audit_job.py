@@ -207,7 +207,7 @@ def test_starting_again_takes_a_verdict_back(tmp_path: Path) -> None:
     audit.find([], "Nothing was found.")
     audit.cancel()
     audit.start(AuditRequest({}, 10, 0, 1e9))
-    assert audit.findings() == {"findings": [], "verdict": None}
+    assert audit.findings() == {"findings": [], "verdict": None, "example": None}
 
 
 def test_one_that_was_deleted_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,8 +291,8 @@ def test_cancelled_while_the_report_is_written(tmp_path: Path, monkeypatch: pyte
 def test_cancelled_after_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     audit, find = ordered(tmp_path), Audit.find
 
-    def cancelled(self: Audit, findings: Any, verdict: str | None = None) -> None:
-        find(self, findings, verdict)
+    def cancelled(self: Audit, findings: Any, verdict: str | None = None, example: Any = None) -> None:
+        find(self, findings, verdict, example)
         if verdict:
             self.cancel()
 

@@ -153,6 +153,17 @@ def test_from_a_folder_to_the_report_as_on_the_command_line(
     assert {"default-src 'none'", "sandbox", "frame-ancestors 'none'"} <= set(policy.split("; "))
     assert "script" not in policy
     assert report.headers["X-Content-Type-Options"] == "nosniff"
+    example = audit["example"]
+    assert example == next(one for one in audit["findings"] if one["alarm"])["example"]
+    shown = visitor.get(audit["page"]).text
+    for when in ("before", "after"):
+        address = f"{url}/{example[when]['file']}"
+        assert f'src="{address}"' in shown
+        image = visitor.get(address)
+        assert (image.status_code, image.mimetype) == (200, "image/png")
+    assert example["sentence"] in unescape(shown)
+    for name in ("9-9-before.png", "..%2Faudit.json", "report.html", "0-0-before.PNG"):
+        assert visitor.get(f"{url}/evidence/{name}").status_code == 404
     saved = visitor.get(audit["json_url"])
     assert "attachment" in saved.headers["Content-Disposition"]
     assert json.loads(saved.text)["verdict"] == audit["verdict"]
@@ -338,7 +349,14 @@ def test_nobody_else_sees_an_audit(app: Flask, visitor: FlaskClient) -> None:
     url = begin(visitor, "ant", "bee")
     other = app.test_client()
     upload(other)
-    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("POST", "/start"), ("GET", "/audit.json")):
+    for method, path in (
+        ("GET", ""),
+        ("DELETE", ""),
+        ("POST", "/cancel"),
+        ("POST", "/start"),
+        ("GET", "/audit.json"),
+        ("GET", "/evidence/0-0-before.png"),
+    ):
         assert "no such audit in this session" in sentence(other.open(url + path, method=method, json={}), 404)
     assert other.post(f"{url}/images", data={"class": "0", "file": noise_images(0, 1)}).status_code == 404
     assert other.get(url.removeprefix("/api")).status_code == 404

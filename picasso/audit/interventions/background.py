@@ -54,6 +54,7 @@ class Background(Intervention):
         return InterventionResult(
             mine * ours + (1 - mine) * their_behind[any_of(len(theirs), len(ours), generator)],
             mine * ours + (1 - mine) * behind[another(len(ours), generator)],
+            region=mine[..., 0] < 0.5,
         )
 
     def words(self, case: ImagePair) -> str:

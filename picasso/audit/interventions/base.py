@@ -13,6 +13,8 @@ from scipy import stats
 from picasso.audit.properties import Images, Maps, Values
 
 Generator = np.random.Generator
+# Which pixels of each image, ``(n, H, W)``.
+Regions = NDArray[np.bool_]
 
 # The smallest effect of an alarm, unless the intervention requires more.
 FLOOR = 0.10
@@ -57,6 +59,9 @@ class InterventionResult:
         towards: changed to be like images of the other class.
         control: changed in the same way, but to be like other images of the same class.
         words: a description, if only the change itself knows it; otherwise :meth:`Intervention.words` gives it.
+        region: the pixels that ``towards`` is about, ``(n, H, W)``, which the report outlines; None if it is about
+            whole images.
+        region_after: the same in ``towards``, if the change moves it; by default, it stays in place.
 
     Examples:
         >>> import numpy as np
@@ -70,6 +75,8 @@ class InterventionResult:
     towards: Images
     control: Images
     words: str = ""
+    region: Regions | None = None
+    region_after: Regions | None = None
 
 
 class Intervention(ABC):

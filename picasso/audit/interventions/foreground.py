@@ -52,8 +52,14 @@ class Position(Intervention):
             return None
         most = FARTHEST * case.size[self.axis]
         ways = quantile_match(ours, theirs) - ours, quantile_match_within(ours, generator) - ours
-        towards, control = (moved(case.ours, np.clip(way, -most, most), self.axis) for way in ways)
-        return InterventionResult(towards, control)
+        there, within = (np.clip(way, -most, most) for way in ways)
+        core = covers(case.attention()[0], CORE)
+        return InterventionResult(
+            moved(case.ours, there, self.axis),
+            moved(case.ours, within, self.axis),
+            region=core[..., 0] >= 0.5,
+            region_after=moved(core, there, self.axis)[..., 0] >= 0.5,
+        )
 
     def words(self, case: ImagePair) -> str:
         """Describe the average shift."""
@@ -76,7 +82,13 @@ class Size(Intervention):
         mine, _ = case.attention()
         factor = ZOOM if self.larger(case) else 1 / ZOOM
         middles = np.stack([centres(mine, axis) for axis in (0, 1)], axis=1)
-        return InterventionResult(zoomed(case.ours, factor, middles), zoomed(case.ours, 1 / factor, middles))
+        core = covers(mine, CORE)
+        return InterventionResult(
+            zoomed(case.ours, factor, middles),
+            zoomed(case.ours, 1 / factor, middles),
+            region=core[..., 0] >= 0.5,
+            region_after=zoomed(core, factor, middles)[..., 0] >= 0.5,
+        )
 
     def larger(self, case: ImagePair) -> bool:
         """Tell whether attention is wider in the images of the other class."""
@@ -104,7 +116,7 @@ class ObjectColour(Intervention):
         own, theirs = colours(case.ours, mine), colours(case.theirs, other)
         wanted = theirs[any_of(len(theirs), len(own), generator)], own[another(len(own), generator)]
         towards, control = (coloured(case.ours, mine, one / own) for one in wanted)
-        return InterventionResult(towards, control)
+        return InterventionResult(towards, control, region=mine[..., 0] >= 0.5)
 
     def words(self, case: ImagePair) -> str:
         """Describe the change."""

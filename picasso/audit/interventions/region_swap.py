@@ -47,6 +47,7 @@ class RegionSwap(Intervention):
         return InterventionResult(
             np.where(mask, theirs[any_of(len(theirs), len(ours), generator)], ours),
             np.where(mask, ours[another(len(ours), generator)], ours),
+            region=np.broadcast_to(mask[..., 0], ours.shape[:3]),
         )
 
     def words(self, case: ImagePair) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from picasso.audit.interventions.base import Generator, ImagePair, Intervention, InterventionResult
+from picasso.audit.interventions.base import Generator, ImagePair, Intervention, InterventionResult, Regions
 from picasso.audit.properties import Images, Maps
 
 # Images are reduced until their shorter side has at most 64 pixels; the side of a mark is an eighth of it.
@@ -76,9 +76,11 @@ class MovingMark(Intervention):
                 pasted(ours, elsewhere, np.broadcast_to(mark.patch, pieces.shape)),
                 pasted(ours, elsewhere, pieces),
                 "pasting a mark that recurs in {b} images into {a} images",
+                squares(ours.shape[:3], elsewhere, side),
             )
         where = np.where(mark.present[:, None], mark.places, elsewhere)
-        return InterventionResult(mended(ours, where, side), mended(ours, elsewhere, side), self.words(case))
+        region = squares(ours.shape[:3], where, side)
+        return InterventionResult(mended(ours, where, side), mended(ours, elsewhere, side), self.words(case), region)
 
     def words(self, case: ImagePair) -> str:
         """Describe the removal; where a mark is pasted, the result describes it."""
@@ -167,6 +169,14 @@ def nearest(images: Images, patches: Images) -> tuple[NDArray[np.float32], Place
 def patch_at(image: Images, place: NDArray[np.intp], side: int) -> Images:
     """Return a patch ``(side, side, C)`` of an image."""
     return image[place[0] : place[0] + side, place[1] : place[1] + side]
+
+
+def squares(shape: tuple[int, ...], places: Places, side: int) -> Regions:
+    """Return the pixels of one square in each image, ``(n, H, W)``."""
+    found = np.zeros(shape, np.bool_)
+    for region, (top, left) in zip(found, places, strict=True):
+        region[top : top + side, left : left + side] = True
+    return found
 
 
 def pasted(images: Images, places: Places, pieces: Images) -> Images:

@@ -15,8 +15,14 @@ from picasso.audit.interventions.base import FLOOR
 from picasso.audit.reporting import charts, performance, recommendations
 from picasso.audit.reporting.evidence import Evidence
 from picasso.audit.reporting.mean_attention import MeanAttention, cells
+from picasso.audit.reporting.outlines import outline
 from picasso.audit.reporting.views import Views, compute_views
 from picasso.audit.statistics import LEVEL
+
+# The prefix of the evidence files of the largest effect, if there is no alarm.
+CLOSEST = "closest"
+# What an outline in an example means: what is changed or, by the kind of the intervention, something else.
+CHANGED, OUTLINED = "Outlined: the part that is changed.", {"object": "Outlined: where the model looks most."}
 
 
 def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
@@ -26,7 +32,10 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``accuracy``: the number of correct images, with 95% confidence intervals, in total and by class.
     ``confusion``: a row of ``counts`` for each of ``classes``, and the number of predictions ``elsewhere``.
     ``calibration``: the expected calibration error and its bins; null if probabilities don't sum to 1.
-    ``verdict``: the summary. ``alarms``: the number of findings with an alarm.
+    ``verdict``: the summary.
+    ``example``: the image that illustrates it, before and after the change of the first finding or, if there is no
+    alarm, of the largest effect; null if nothing was tested. Each finding has one, too.
+    ``alarms``: the number of findings with an alarm.
     ``rule``: the significance level and the smallest effect of an alarm, and the number of tests.
     ``findings``: each with its sentence, both directions, ``where`` pixels were changed (means in cells), the images
     that are shown, a recommendation, how to verify it, and the ``remainder`` without the first finding.
@@ -51,6 +60,7 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
         "model": audit.model.card().as_dict(),
         **how_it_does(audit, names),
         "verdict": found.sentence(),
+        "example": verdict_example(seen, names),
         "alarms": len(found.alarms),
         "rule": {"level": LEVEL, "floor": FLOOR, "tests": found.tests},
         "findings": [finding(number, one, names) for number, one in enumerate(seen.exhibits)],
@@ -110,6 +120,7 @@ def finding(number: int, one: Evidence, names: Sequence[str]) -> dict[str, Any]:
         ],
         "remainder": None if one.remainder is None else asdict(one.remainder),
         "where": rounded(cells(one.where[None])[0]),
+        "example": example(one, str(number), names),
         "shown": [
             {
                 "name": shown.name,
@@ -123,6 +134,47 @@ def finding(number: int, one: Evidence, names: Sequence[str]) -> dict[str, Any]:
             for index, shown in enumerate(one.shown)
         ],
     }
+
+
+def verdict_example(seen: Views, names: Sequence[str]) -> dict[str, Any] | None:
+    """Return the example that illustrates the verdict."""
+    if seen.closest is not None:
+        return example(seen.closest, CLOSEST, names)
+    return example(seen.exhibits[0], "0", names) if seen.exhibits else None
+
+
+def example(one: Evidence, prefix: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return the image that shows the effect best, before and after; ``prefix`` is that of the evidence files."""
+    shown, trial = one.shown[one.example], one.finding.there
+    trial = trial if trial.ours == shown.ours else one.finding.back
+    a, b = (f"“{names[target]}”" for target in (shown.ours, shown.theirs))
+    (said, sure), (says, surer) = shown.says_before, shown.says_after
+    words = trial.words.format(a=a, b=b)
+    return {
+        "intervention": trial.intervention,
+        "name": shown.name,
+        "sentence": f"The model classifies this image of {a} as “{names[said]}” ({share(sure)}). After {words}, it "
+        f"classifies the same image {'still ' if said == says else ''}as “{names[says]}” ({share(surer)}).",
+        "effect": [one.finding.there.effect.fraction, one.finding.back.effect.fraction],
+        "outlined": "" if shown.region_before is None else OUTLINED.get(trial.kind, CHANGED),
+        **{
+            when: {
+                "file": f"evidence/{prefix}-{one.example}-{when}.png",
+                "predicted": names[target],
+                "probability": probability,
+                "outline": outline(region),
+            }
+            for when, (target, probability), region in (
+                ("before", shown.says_before, shown.region_before),
+                ("after", shown.says_after, shown.region_after),
+            )
+        },
+    }
+
+
+def share(value: float) -> str:
+    """Format a probability; no number is rounded to certainty."""
+    return ">99%" if 0.995 <= value < 1 else f"{value:.0%}"
 
 
 def views(audit: Audit, seen: Views, names: Sequence[str]) -> dict[str, Any]:

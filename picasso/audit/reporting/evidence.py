@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.dataset import encoded, logits, margins
-from picasso.audit.findings import Finding
+from picasso.audit.findings import Finding, directions
+from picasso.audit.interventions import InterventionResult
+from picasso.audit.interventions.base import Regions
 from picasso.audit.properties import Images, Maps
 from picasso.audit.reporting.residual_effects import ResidualEffect, remainder
-from picasso.audit.trial import Trial, TrialContext
+from picasso.audit.trial import Pair, Trial, TrialContext
 
 # The number of images that are shown for each direction, ten in all.
 SHOWN = 5
@@ -27,6 +29,8 @@ class Shown:
         name: its file name.
         before, after: ``(H, W, C)`` from 0 to 1.
         own_before, own_after: the predicted probability of its own class.
+        says_before, says_after: the predicted class and its probability.
+        region_before, region_after: the pixels that the change is about, ``(H, W)``; None if it is the whole image.
     """
 
     ours: int
@@ -36,6 +40,16 @@ class Shown:
     after: Images
     own_before: float
     own_after: float
+    says_before: tuple[int, float]
+    says_after: tuple[int, float]
+    region_before: Regions | None = None
+    region_after: Regions | None = None
+
+    @property
+    def persuasive(self) -> tuple[bool, bool, float]:
+        """How well the image shows the effect: it is classified correctly, then as the other class, and by how much."""
+        right, moved = self.says_before[0] == self.ours, self.says_after[0] == self.theirs
+        return right and moved, moved, self.own_before - self.own_after
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,11 @@ class Evidence:
     where: Maps
     flipped: dict[int, NDArray[np.bool_]]
     remainder: ResidualEffect | None = None
+
+    @property
+    def example(self) -> int:
+        """The index of the shown image that shows the effect best."""
+        return max(range(len(self.shown)), key=lambda index: self.shown[index].persuasive)
 
     @property
     def pair(self) -> tuple[int, int]:
@@ -91,33 +110,56 @@ def exhibit(context: TrialContext, one: Finding, first: Finding) -> Evidence:
     flipped: dict[int, NDArray[np.bool_]] = {}
     where: list[Maps] = []
     for trial in (one.there, one.back):
-        after = changed(context, trial)
-        if after is None:
+        result = context.change(context.named(trial.intervention), trial.ours, trial.theirs)
+        if result is None:
             continue
-        before = context.folder.views[trial.ours]
+        before, after = context.folder.views[trial.ours], result.towards
         was = margins(context.folder.logits[trial.ours], trial.ours, trial.theirs)
         now = margins(logits(context.model, after), trial.ours, trial.theirs)
         flipped[trial.ours] = (was <= 0) & (now > 0)
         where.append(np.abs(after - before).mean(axis=(0, 3)))
-        shown += pairs(context, trial, after, np.argsort(was - now, kind="stable")[:SHOWN])
+        shown += pairs(context, trial, result, np.argsort(was - now, kind="stable")[:SHOWN])
     left = remainder(context, first, one) if one.alarm else None
     return Evidence(one, tuple(shown), np.asarray(np.mean(where, axis=0), np.float32), flipped, left)
 
 
-def changed(context: TrialContext, trial: Trial) -> Images | None:
-    """Return the images of a trial after the change towards the other class."""
-    found = context.change(context.named(trial.intervention), trial.ours, trial.theirs)
-    return None if found is None else found.towards
+def closest(context: TrialContext, trials: Mapping[Pair, Sequence[Trial]]) -> Evidence | None:
+    """Return the evidence for the largest effect that could have raised an alarm; None if nothing was tested."""
+    both = [two for made in trials.values() for two in directions(made) if not two[0].informative]
+    if not both:
+        return None
+    there, back = max(both, key=lambda two: two[1].effect.fraction)
+    one = Finding(there, back, p=1.0, alarm=False)
+    return exhibit(context, one, one)
 
 
-def pairs(context: TrialContext, trial: Trial, after: Images, chosen: NDArray[np.intp]) -> list[Shown]:
+def pairs(context: TrialContext, trial: Trial, result: InterventionResult, chosen: NDArray[np.intp]) -> list[Shown]:
     """Return images before and after, with the predictions for both."""
-    before, names = context.folder.views[trial.ours][chosen], context.folder.names[trial.ours]
-    says = [context.model.predict(encoded(context.model, some))[:, trial.ours] for some in (before, after[chosen])]
-    return [
-        Shown(trial.ours, trial.theirs, names[index], before[place], after[index], float(was), float(now))
-        for place, (index, was, now) in enumerate(zip(chosen, *says, strict=True))
-    ]
+    views, names = context.folder.views[trial.ours], context.folder.names[trial.ours]
+    regions = [result.region, result.region if result.region_after is None else result.region_after]
+    outlined = [None if one is None else np.broadcast_to(one, views.shape[:3]) for one in regions]
+    before, after = views[chosen], result.towards[chosen]
+    says = [context.model.predict(encoded(context.model, some)) for some in (before, after)]
+    found = []
+    for place, index in enumerate(chosen):
+        was, now = (one[place] for one in says)
+        first, second = (None if one is None else one[index] for one in outlined)
+        found.append(
+            Shown(
+                trial.ours,
+                trial.theirs,
+                names[index],
+                before[place],
+                after[place],
+                own_before=float(was[trial.ours]),
+                own_after=float(now[trial.ours]),
+                says_before=(int(was.argmax()), float(was.max())),
+                says_after=(int(now.argmax()), float(now.max())),
+                region_before=first,
+                region_after=second,
+            )
+        )
+    return found
 
 
 def flips(exhibits: Sequence[Evidence]) -> list[Flip]:

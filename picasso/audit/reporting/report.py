@@ -14,8 +14,9 @@ import jinja2
 from picasso.audit.audit import Audit
 from picasso.audit.dataset import pixels
 from picasso.audit.reporting import charts, inline_images
-from picasso.audit.reporting.document import document
-from picasso.audit.reporting.evidence import Evidence
+from picasso.audit.reporting.document import CLOSEST, document
+from picasso.audit.reporting.evidence import Evidence, Shown
+from picasso.audit.reporting.outlines import outline
 from picasso.audit.reporting.page_policy import content_security_policy
 from picasso.audit.reporting.views import Cluster, Views, compute_views
 from picasso.explanation import render
@@ -29,27 +30,30 @@ SIDE = 96
 MAX_IN_CLUSTER, MAX_FLIPS, MAX_DUPLICATES = 8, 12, 12
 
 
-def write(audit: Audit, out: Path) -> None:
-    """Write ``report.html``, ``audit.json``, ``junit.xml`` and the evidence into a folder."""
+def write(audit: Audit, out: Path) -> dict[str, Any]:
+    """Write ``report.html``, ``audit.json``, ``junit.xml`` and the evidence into a folder; return the JSON."""
     # Don't create parents: an audit that was deleted in the meantime must not reappear.
     out.mkdir(exist_ok=True)
     shutil.rmtree(out / "evidence", ignore_errors=True)
     views = compute_views(audit)
     written = document(audit, views)
     for number, one in enumerate(views.exhibits):
-        write_evidence(number, one, out / "evidence")
+        write_evidence(str(number), one, out / "evidence")
+    if views.closest is not None:
+        write_evidence(CLOSEST, views.closest, out / "evidence")
     (out / "audit.json").write_text(json.dumps(written, indent=1, allow_nan=False), encoding="utf-8")
     (out / "junit.xml").write_text(junit(written), encoding="utf-8")
     (out / "report.html").write_text(page(audit, views, written), encoding="utf-8")
+    return written
 
 
-def write_evidence(number: int, one: Evidence, folder: Path) -> None:
+def write_evidence(prefix: str, one: Evidence, folder: Path) -> None:
     """Write the images of a finding before and after, as the model sees them; small images are enlarged."""
     folder.mkdir(exist_ok=True)
     for index, shown in enumerate(one.shown):
         for when, view in (("before", shown.before), ("after", shown.after)):
             body = decode.encode(render.enlarge(pixels(view), SIDE))
-            (folder / f"{number}-{index}-{when}.png").write_bytes(body)
+            (folder / f"{prefix}-{index}-{when}.png").write_bytes(body)
 
 
 def page(audit: Audit, views: Views, written: Mapping[str, Any]) -> str:
@@ -73,8 +77,24 @@ def page(audit: Audit, views: Views, written: Mapping[str, Any]) -> str:
         bars=[charts.bars(one["histogram"]) for one in written["confounded"]],
         scale=inline_images.scale(),
         exhibits=[exhibit(one, views) for one in views.exhibits],
+        leading=leading(views),
+        tested=list(dict.fromkeys(one["intervention"] for one in written["trials"])),
         **drawn_views(audit, views),
     )
+
+
+def leading(views: Views) -> list[inline_images.Drawn]:
+    """Return the image that illustrates the verdict, before and after; nothing if no change was tested."""
+    first = views.closest or next(iter(views.exhibits), None)
+    return [] if first is None else drawn_pair(first.shown[first.example])
+
+
+def drawn_pair(shown: Shown) -> list[inline_images.Drawn]:
+    """Return an image before and after a change, with the outline of the region that the change is about."""
+    return [
+        {**inline_images.photograph(view), "outline": outline(region)}
+        for view, region in ((shown.before, shown.region_before), (shown.after, shown.region_after))
+    ]
 
 
 def exhibit(one: Evidence, views: Views) -> dict[str, Any]:
@@ -82,10 +102,7 @@ def exhibit(one: Evidence, views: Views) -> dict[str, Any]:
     ours, theirs = (views.attention[target] for target in one.pair)
     high = max(float(ours.mean.max()), float(theirs.mean.max()))
     return {
-        "pairs": [
-            {"before": inline_images.photograph(shown.before), "after": inline_images.photograph(shown.after)}
-            for shown in one.shown
-        ],
+        "pairs": [drawn_pair(shown) for shown in one.shown],
         "where": inline_images.heat_map(one.where),
         "attention": [inline_images.heat_map(of.mean, high) for of in (ours, theirs)],
     }

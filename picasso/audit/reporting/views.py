@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from picasso.audit.audit import Audit
 from picasso.audit.reporting.clustering import clusters
-from picasso.audit.reporting.evidence import Evidence, Flip, exhibit, flips
+from picasso.audit.reporting.evidence import Evidence, Flip, closest, exhibit, flips
 from picasso.audit.reporting.mean_attention import MeanAttention, mean_attention
 from picasso.audit.reporting.near_duplicates import NearDuplicate, near_duplicates
 
@@ -41,6 +41,7 @@ class Views:
         clusters: the clusters of attribution maps by class, the largest first.
         flips: the images that findings with an alarm flip, sorted by the number of findings that flip them.
         near_duplicates: near-duplicates in different classes.
+        closest: the evidence for the largest effect, if there is no alarm.
     """
 
     exhibits: tuple[Evidence, ...]
@@ -48,6 +49,7 @@ class Views:
     clusters: dict[int, list[Cluster]]
     flips: tuple[Flip, ...]
     near_duplicates: tuple[NearDuplicate, ...]
+    closest: Evidence | None
 
 
 def compute_views(audit: Audit) -> Views:
@@ -66,7 +68,8 @@ def compute_views(audit: Audit) -> Views:
     exhibits = tuple(exhibit(context, one, findings[0]) for one in findings)
     # An informational finding may be the object itself, with which an image should change class.
     easily = flips([one for one in exhibits if one.finding.alarm])
-    return Views(exhibits, attention, groups, tuple(easily), tuple(near_duplicates(audit.folder.views)))
+    nearest = None if audit.verdict.alarms else closest(context, audit.trials)
+    return Views(exhibits, attention, groups, tuple(easily), tuple(near_duplicates(audit.folder.views)), nearest)
 
 
 def looked_at(audit: Audit) -> Sequence[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +13,9 @@ from msgspec import Meta, convert, field
 from werkzeug.datastructures import FileStorage
 
 from picasso.audit.selection import MAX_IMAGES, MAX_PER_CLASS, PAIRS, left_out, taken
-from picasso.errors import BadRequest, Busy, TooLarge, UnsupportedImage
+from picasso.errors import BadRequest, Busy, NotFound, TooLarge, UnsupportedImage
 from picasso.evaluation.labeled_folder import Classes
-from picasso.jobs.audit_documents import FindingDocument, StateName
+from picasso.jobs.audit_documents import Example, FindingDocument, StateName
 from picasso.jobs.audit_job import Audit
 from picasso.storage.session import Session
 from picasso.web.api.documents import (
@@ -38,6 +39,8 @@ blueprint = Blueprint("api_audits", __name__, url_prefix="/api")
 # No image folder has more, and each of them is looked up.
 MAX_FOLDERS = 5_000
 AuditId = Annotated[str, Meta(description="The id of an audit.")]
+EvidenceName = Annotated[str, Meta(description="The name of an image of the evidence, such as 0-0-before.png.")]
+EVIDENCE = re.compile(r"[a-z0-9]+-\d+-(before|after)\.png")
 # The report is one page without scripts that loads nothing. The sandbox is a second barrier against injected markup.
 REPORT_POLICY = "; ".join(
     [
@@ -154,6 +157,8 @@ class AuditDocument(Document):
         trying: the current intervention.
         findings: the findings so far; all are judged together, so a finding may still disappear.
         verdict: null until the audit is complete.
+        example: the image that illustrates the verdict, before and after the change with the largest effect; null
+            until the audit is complete, or if nothing was tested.
         left_out: sentences on images that could not be used, and on classes with too few images.
         error: why it failed, or null.
         page: the page that shows the audit.
@@ -176,6 +181,7 @@ class AuditDocument(Document):
     trying: str
     findings: list[FindingDocument]
     verdict: str | None
+    example: Example | None
     left_out: list[str]
     error: ErrorDetail | None
     url: Address
@@ -220,6 +226,7 @@ def document(audit: Audit) -> AuditDocument:
         trying=progress.trying,
         findings=found["findings"],
         verdict=found["verdict"],
+        example=found["example"],
         left_out=left_behind(audit, state, names),
         error=convert(error, ErrorDetail) if error else None,
         url=url_for("api_audits.show_audit", audit_id=audit.id),
@@ -355,6 +362,15 @@ def audit_report(audit_id: AuditId) -> Response:
 def audit_json(audit_id: AuditId) -> Response:
     """Return all findings of an audit."""
     return send_file(made(audit_id, "audit.json"), as_attachment=True)
+
+
+@blueprint.get("/audits/<audit_id>/evidence/<name>")
+@operation(AUDITS, media=("image/png",), says="The image.", session="needed", partial=True)
+def audit_evidence(audit_id: AuditId, name: EvidenceName) -> Response:
+    """Return an image of a finding, before or after the change, as the model sees it."""
+    if not EVIDENCE.fullmatch(name) or not (file := made(audit_id, "evidence") / name).is_file():
+        raise NotFound("There is no such image in the evidence of this audit; its `shown` and `example` name them.")
+    return send_file(file)
 
 
 @blueprint.get("/audits/<audit_id>/junit.xml")
