@@ -17,7 +17,7 @@ from typing import Any
 
 from picasso import fileio
 from picasso.audit.selection import MAX_IMAGES, MAX_PER_CLASS, taken
-from picasso.errors import BadRequest, NotFound, PicassoError, TooLarge
+from picasso.errors import BadRequest, NotFound, TooLarge
 from picasso.jobs.audit_documents import AT_WORK, AuditRequest, Example, FindingDocument, Findings, Progress, StateName
 from picasso.jobs.base import Job
 

@@ -39,7 +39,7 @@ class JobStatus:
 
     @classmethod
     def of(cls, job: Job) -> JobStatus | None:
-        """Return the status of a job; None if it has ended.
+        """Return the status of a job; None if it has ended, or is a single map of the workspace.
 
         Raises:
             NotFound: it was deleted.
@@ -55,6 +55,9 @@ class JobStatus:
         if not isinstance(job, Run):
             return None
         state, spec = job.state(), job.spec()
+        if spec.workspace:
+            # The workspace itself shows the progress of its maps.
+            return None
         name = f"{spec.visualization}, {len(spec.images)} image{'s' if len(spec.images) != 1 else ''}"
         page, cancel = url_for("pages.show_runs", ids=job.id), url_for("pages.cancel_run", run_id=job.id)
         return cls(job.id, name, page, cancel, state["fraction"], state["state"] == "waiting")
