@@ -50,6 +50,8 @@ LINKABLE = frozenset(
         "pages.what_if",
         "audits.index",
         "audits.show_audit",
+        "documentation.index",
+        "documentation.show",
         "openapi.show_docs",
     }
 )
