@@ -61,7 +61,7 @@ $(FLOORS)/installed: pyproject.toml tests/floors.py
 # Old versions warn of what new ones of other packages no longer have.
 test-floors: $(FLOORS)/installed
 	$(FLOORS)/bin/python -m pytest --quiet -W ignore --numprocesses 2 --dist loadfile $(wildcard tests/models/test_scan_*.py) \
-		tests/models/test_recognition.py tests/models/test_versions.py tests/test_redaction.py
+		tests/models/test_recognition.py tests/models/test_versions.py tests/test_redaction.py tests/web/test_documentation.py
 
 lint: install
 	$(BIN)/ruff check .

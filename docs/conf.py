@@ -1,25 +1,25 @@
 """How the documentation is built: ``sphinx-build -W docs docs/_build/html``, or ``make docs``."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent / "_ext"))
-
-import tables
+from flask import Flask
 
 import picasso
+from picasso.web.app import register_views
+from picasso.web.documentation import tables
+
+application = Flask("picasso")
+register_views(application)
 
 project = "Picasso"
 author = "The Picasso developers"
 release = version = picasso.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build", "_ext", "plugins"]
+exclude_patterns = ["_build", "plugins"]
 
 # {{ name }} stands for a table that is made from the code when the pages are built.
 myst_enable_extensions = ["deflist", "substitution"]
 myst_heading_anchors = 3
-myst_substitutions = tables.substitutions()
+myst_substitutions = tables.substitutions(application)
 # Quotation marks in examples are meant as they are typed.
 smartquotes = False
 

@@ -59,9 +59,10 @@ def drawing() -> str:
     rows = layers()
     height = TOP + ROW * len(rows)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="packages"'
-        ' style="width: 100%; height: auto; font: 13px sans-serif" fill="none" stroke="currentColor">',
-        '  <title id="packages">The packages, top to bottom, and which imports which</title>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
+        ' aria-labelledby="packages-title" width="100%" font-family="sans-serif" font-size="13" fill="none"'
+        ' stroke="currentColor">',
+        '  <title id="packages-title">The packages, top to bottom, and which imports which</title>',
     ]
     for (start, end), count in imports(rows).items():
         above, below = (TOP + ROW * row + NAME for row in (start, end))

@@ -47,6 +47,8 @@ def serve_and_ask() -> None:
             time.sleep(0.2)
         with urllib.request.urlopen(address) as page:
             assert "PartialOcclusion" in page.read().decode()
+        with urllib.request.urlopen(f"{address}/documentation/visualizations/class-activation") as page:
+            assert 'id="gradcam"' in page.read().decode()
     finally:
         server.terminate()
         server.wait(timeout=30)

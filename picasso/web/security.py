@@ -52,6 +52,8 @@ LINKABLE = frozenset(
         "audits.index",
         "audits.show_audit",
         "compare.show",
+        "documentation.index",
+        "documentation.show",
         "openapi.show_docs",
     }
 )

@@ -46,6 +46,9 @@ def places(past: Past) -> list[str]:
         "/audit",
         "/model",
         "/reset",
+        "/documentation/visualizations/class-activation",
+        "/documentation/architecture",
+        "/documentation/python",
         NOWHERE,
     ]
 

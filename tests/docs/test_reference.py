@@ -26,6 +26,8 @@ from picasso.models.recognition import Format
 from picasso.models.scan.checking import READERS
 from picasso.visualizations import BaseVisualization, Input, Task, choice, layer, number, slider, toggle
 from picasso.visualizations.panel import Panel
+from picasso.web.app import register_views
+from picasso.web.documentation import tables
 from tests.conftest import noise_image
 from tests.docs.blocks import DOCS, PAGES, PLUGINS, ROOT, Array, Block, read_blocks, section
 from tests.fakes import LinearModel
@@ -40,8 +42,15 @@ def load(file: Path) -> ModuleType:
     return module
 
 
+def generated() -> dict[str, str]:
+    """Return the tables that are generated from the code."""
+    app = Flask("picasso")
+    register_views(app)
+    return tables.substitutions(app)
+
+
 def test_every_setting_is_described() -> None:
-    made: dict[str, str] = load(DOCS / "_ext" / "tables.py").substitutions()
+    made = generated()
     assert "{{ settings }}" in PAGES["settings.md"]
     assert "{{ replaced }}" in PAGES["settings.md"]
     for key, default in config.DEFAULTS.items():
@@ -52,23 +61,24 @@ def test_every_setting_is_described() -> None:
 
 
 def test_tables_of_the_pages_exist() -> None:
-    made = load(DOCS / "_ext" / "tables.py").substitutions()
+    made = generated()
     used = [name for text in PAGES.values() for name in re.findall(r"^\{\{ (\w+) \}\}$", text, re.MULTILINE)]
     assert sorted(used) == sorted(made)
 
 
 @pytest.mark.parametrize("entry", Registry().entries(), ids=lambda entry: entry.name)
 def test_every_built_in_visualization_is_described(entry: Any) -> None:
-    (page,) = (name for name, text in PAGES.items() if f"\n({entry.name.lower()})=\n## {entry.name}\n" in text)
+    (page,) = (name for name, text in PAGES.items() if f"\n({entry.name.lower()})=\n## {entry.title}\n" in text)
     assert page.startswith("visualizations/")
-    text = section(page, f"## {entry.name}")
+    text = section(page, f"## {entry.title}")
+    assert entry.title == entry.name or f"`{entry.name}`" in text
     assert f"({entry.cls.REFERENCE_LINK})" in text or not entry.cls.REFERENCE_LINK
     for part in ("Computed", "What it costs", "How to read it", "When to use it", "When it misleads"):
         assert f"**{part}**\n: " in text
     if entry.cls.ALLOWED_SETTINGS.controls():
         assert f"{{{{ settings_of_{entry.name} }}}}" in text
         assert f"../images/methods/{entry.name}.webp" in text
-    assert f"[{entry.name}]({Path(page).name}#{entry.name.lower()})" in PAGES["visualizations/index.md"]
+    assert f"[{entry.title}]({Path(page).name}#{entry.name.lower()})" in PAGES["visualizations/index.md"]
 
 
 def test_images_of_the_methods_are_light() -> None:

@@ -12,7 +12,6 @@ from picasso import config
 from picasso.explanation.registry import Registry
 from picasso.visualizations import BaseVisualization
 from picasso.web.api import openapi
-from picasso.web.app import register_views
 
 # Parts of a help text that are marked as code: an assignment, a dotted name, a call, a key.
 CODE = re.compile(r"[A-Z_]{5,} = \{.*\}|\b(?:\w+\.){2,}\w+|\b\w+\(\)|\b[A-Z]+(?:_[A-Z]+)+\b|\"\"")
@@ -54,7 +53,7 @@ def replaced() -> str:
     return table(("Key of the original", "Now"), rows)
 
 
-def settings_of(visualization: type[BaseVisualization]) -> str:  # type: ignore[type-arg]
+def settings_of(visualization: type[BaseVisualization[Any]]) -> str:
     """Return the table of a visualization's settings."""
     rows = [
         (code(name), code(control.show(control.default)), control.allowed(), control.help)
@@ -75,7 +74,7 @@ def fields_of(schema: dict[str, Any]) -> str:
 
 def meaning(field: dict[str, Any]) -> str:
     """Return the description of a field, with its default."""
-    text, default = field.get("description", ""), field.get("default")
+    text, default = str(field.get("description", "")), field.get("default")
     said = f" Default: {code(str(default).lower() if isinstance(default, bool) else str(default))}."
     return text + (said if default or default is False else "")
 
@@ -83,7 +82,7 @@ def meaning(field: dict[str, Any]) -> str:
 def kind(schema: dict[str, Any]) -> str:
     """Return the type of a field in words."""
     if "$ref" in schema:
-        return code(schema["$ref"].rpartition("/")[2])
+        return code(str(schema["$ref"]).rpartition("/")[2])
     alternatives = schema.get("anyOf") or schema.get("oneOf")
     if alternatives:
         # A whole number is a number; null comes last, behind a comma, so that it does not seem to be in a list.
@@ -103,10 +102,8 @@ def kind(schema: dict[str, Any]) -> str:
     return str(schema.get("type", "any"))
 
 
-def rest() -> dict[str, str]:
+def rest(app: Flask) -> dict[str, str]:
     """Return the tables of the REST API: the documents in the body of a request, and all others together."""
-    app = Flask("picasso")
-    register_views(app)
     description = openapi.described(app)
     bodies = {
         content["schema"]["$ref"].rpartition("/")[2]
@@ -125,9 +122,13 @@ def rest() -> dict[str, str]:
     return {**made, "documents": "\n\n".join(others)}
 
 
-def substitutions() -> dict[str, str]:
-    """Return every table by its name in the pages."""
-    made = {"settings": settings(), "replaced": replaced(), **rest()}
+def substitutions(app: Flask) -> dict[str, str]:
+    """Return every table by its name in the pages.
+
+    Args:
+        app: an application whose views are registered.
+    """
+    made = {"settings": settings(), "replaced": replaced(), **rest(app)}
     for entry in Registry().entries():
         if entry.cls and entry.cls.ALLOWED_SETTINGS.controls():
             made[f"settings_of_{entry.name}"] = settings_of(entry.cls)

@@ -1,0 +1,3 @@
+"""The documentation, as the server shows it: the Markdown of ``docs/``, read by Sphinx and MyST elsewhere."""
+
+__all__ = ["library"]
