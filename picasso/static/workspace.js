@@ -2,6 +2,7 @@
 
 import { ask, every, modelLoaded, pause } from "./common.js";
 import "./map_probe.js";
+import { facts, legendOf, paint, rangeOf } from "./maps.js";
 
 const PARTS = ["strip", "stage", "questions"];
 // The time between two looks at a run, in milliseconds: short at first, because quick maps need less.
@@ -235,14 +236,66 @@ document.addEventListener("keydown", (/** @type {KeyboardEvent & { target: HTMLE
   if (event.key === "ArrowLeft") link = document.querySelector("[data-turn='-1']");
   else if (event.key === "ArrowRight") link = document.querySelector("[data-turn='1']");
   else if (/^[1-9]$/.test(event.key)) link = document.querySelectorAll(".targets-row a")[Number(event.key) - 1] ?? null;
-  else if (event.key === "o") find(".stage")?.classList.add("bare");
+  else if (event.key === "o" && !event.repeat) bare(true);
   if (link) {
     event.preventDefault();
     show(link.href);
   }
 });
 addEventListener("keyup", ({ key }) => {
-  if (key === "o") find(".stage")?.classList.remove("bare");
+  if (key === "o") bare(false);
+});
+
+// ---- the map over the image ---------------------------------------------------------------------------------
+
+// Show the image without its map, or with it again.
+const bare = (without) => {
+  find(".stage")?.classList.toggle("bare", without);
+  find("[data-bare]")?.setAttribute("aria-pressed", String(without));
+  every(".main a.map", (map) => {
+    const image = map.querySelector("img");
+    if (without && !image.dataset.withMap) {
+      image.dataset.withMap = image.getAttribute("src");
+      image.src = map.dataset.view;
+    } else if (!without && image.dataset.withMap) {
+      image.src = image.dataset.withMap;
+      delete image.dataset.withMap;
+    }
+  });
+};
+
+// Draw the map with the opacity of the slider, if it is not the server's.
+const fade = async (slider) => {
+  const map = find(".main a.map");
+  if (!map) return;
+  bare(false);
+  const { colours, signedColours } = slider.dataset;
+  const how = {
+    colours: facts(map).centre === null ? colours : signedColours,
+    range: rangeOf(map, "own", []),
+    opacity: Number(slider.value) / 100,
+  };
+  await paint(map, how);
+  const legend = /** @type {HTMLImageElement | null} */ (find(".legend img", map.parentElement));
+  if (legend) legend.src = await legendOf(map, how);
+};
+const fadeAll = () => {
+  const slider = /** @type {HTMLInputElement | null} */ (find("input[data-opacity]"));
+  if (slider?.dataset.opacity) fade(slider).catch(() => {});
+};
+
+document.addEventListener("input", (/** @type {Event & { target: HTMLInputElement }} */ { target }) => {
+  if (target.matches("input[data-opacity]")) fade(target).catch(() => {});
+});
+document.addEventListener("change", (/** @type {Event & { target: HTMLInputElement }} */ { target }) => {
+  if (!target.matches("input[data-opacity]")) return;
+  const query = new URLSearchParams(location.search);
+  query.set("opacity", target.value);
+  show(`${location.pathname}?${query}`, { how: "replace", scroll: false });
+});
+document.addEventListener("click", (/** @type {MouseEvent & { target: HTMLElement }} */ { target }) => {
+  const button = target.closest("[data-bare]");
+  if (button) bare(button.getAttribute("aria-pressed") !== "true");
 });
 
 // The cost of each method is asked for when the list of methods is opened.
@@ -268,7 +321,11 @@ const measure = (image) => {
 };
 document.addEventListener("load", (/** @type {Event & { target: HTMLElement }} */ { target }) => target.matches?.(".main img") && measure(target), true);
 const measureAll = () => every(".main :is(.map img, .panel > img, & > img)", (image) => image.complete && measure(image));
-document.addEventListener("refreshed", measureAll);
+document.addEventListener("refreshed", () => {
+  measureAll();
+  fadeAll();
+});
 
 measureAll();
+fadeAll();
 if (find("[data-workspace]")) proceed(turn);

@@ -31,6 +31,7 @@ PLACES = (
     ("compare.show", "Compare"),
     ("pages.choose", "All methods"),
     ("audits.index", "Audit"),
+    ("documentation.index", "Help"),
 )
 # The form fields of a run that are not settings of its visualization.
 OWN_FIELDS = ("image", "class", "target", "model", "visualization")
@@ -63,6 +64,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
         methods=methods(),
         choices=choices(list(class_names().values())),
         layers=services().runner.layers(),
+        colours=(SEQUENTIAL[0], DIVERGING[0]),
         recipes=recipes_of(view.shown.look) if view.shown and view.shown.look else {},
         errors=errors or [],
         undoable=undoable(),

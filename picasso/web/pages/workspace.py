@@ -27,6 +27,8 @@ MAX_STRIP = 60
 # The maximum number of single maps that a session keeps; the oldest are deleted.
 MAX_MAPS = 300
 UNFINISHED = ("waiting", "running")
+# The opacities that can be chosen, in percent.
+OPACITIES = tuple(map(str, range(0, 101, 5)))
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Address:
         method: the name of a visualization, or "" for those that answer the question.
         target: the text of a target, or "" for the most important prediction.
         settings: settings of the visualization by name.
+        opacity: the opacity of the map in percent, or "" as the server draws it.
 
     Examples:
         >>> from werkzeug.datastructures import MultiDict
@@ -52,11 +55,13 @@ class Address:
     method: str = ""
     target: str = ""
     settings: dict[str, str] = field(default_factory=dict)
+    opacity: str = ""
 
     @classmethod
     def read(cls, fields: MultiDict[str, str]) -> Address:
         """Read the query of an address, or a form."""
-        own = {name: fields.get(name, "").strip() for name in ("image", "question", "method", "target")}
+        own = {name: fields.get(name, "").strip() for name in ("image", "question", "method", "target", "opacity")}
+        own["opacity"] = own["opacity"] if own["opacity"] in OPACITIES else ""
         # Names of settings begin with a capital letter.
         settings = {name: value for name, value in fields.items() if name[:1].isupper()}
         return cls(**own, settings=settings if own["method"] else {})
@@ -64,7 +69,7 @@ class Address:
     def fields(self) -> dict[str, str]:
         """Return the fields of the query."""
         own = {"image": self.image, "question": self.question, "method": self.method, "target": self.target}
-        return {name: value for name, value in own.items() if value} | self.settings
+        return {name: value for name, value in (own | {"opacity": self.opacity}).items() if value} | self.settings
 
     def url(self, **changes: Any) -> str:
         """Return the address with changes; another method has settings of its own."""
