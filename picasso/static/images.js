@@ -86,7 +86,7 @@ const upload = async (chosen) => {
     complain(
       `${counted(others, "file")} that ${others === 1 ? "is not an image was" : "are not images were"} skipped.`,
     );
-  await refresh(...PARTS);
+  await refresh(...PARTS, "[data-labels]");
 };
 
 addEventListener("change", (/** @type {Event & { target: HTMLInputElement }} */ { target }) => {

@@ -9,6 +9,7 @@ const SCRIPTS = {
   "[data-run], [data-model-state=loading]": "./poll.js",
   "[data-gather]": "./upload_audit.js",
   "[data-audit]": "./auditing.js",
+  "[data-filters]": "./gallery.js",
   "[data-look]": "./display_options.js",
   "[data-what-if]": "./what_if.js",
   "[data-targets]": "./targets.js",

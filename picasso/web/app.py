@@ -21,8 +21,9 @@ from picasso.targets import phrase
 from picasso.web import admission, auth, error_handlers, health, request_log, security
 from picasso.web.api import application, images, openapi, questions, runs
 from picasso.web.api import audits as api_audits
+from picasso.web.api import gallery as api_gallery
 from picasso.web.context import Services
-from picasso.web.pages import audits, downloads, files, home, reset
+from picasso.web.pages import audits, downloads, files, gallery, home, reset
 from picasso.web.prefix import Prefix
 from picasso.web.presentation import amount
 from picasso.web.proxies import Proxies
@@ -88,7 +89,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
 
 def register_views(app: Flask) -> None:
     """Register all pages, the REST API and the endpoints for monitoring."""
-    pages = (home, audits, downloads, files, reset)
-    api = (application, images, runs, api_audits, questions, openapi)
+    pages = (home, gallery, audits, downloads, files, reset)
+    api = (application, images, runs, api_audits, api_gallery, questions, openapi)
     for module in (*api, *pages, health):
         app.register_blueprint(module.blueprint)

@@ -17,8 +17,10 @@ from picasso.targets.class_names import choices
 from picasso.web.context import each, find_session, in_time, make_session, need_session, services, session_images
 from picasso.web.pages.downloads import recipes_of
 from picasso.web.pages.files import sample_file
+from picasso.web.pages.gallery import selected_images
 from picasso.web.pages.reset import undoable
 from picasso.web.pages.run_view import MAX_IN_TOTAL, RunView, class_names, looks, render, task
+from picasso.web.predicted import count_labels
 from picasso.web.presentation import present
 
 blueprint = Blueprint("pages", __name__)
@@ -48,6 +50,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
     return render_template(
         "home.html",
         images=session.images() if session else [],
+        labelled=count_labels(session),
         history=each(session.runs(), RunView.at) if session else [],
         samples=list(services().samples),
         cards=cards,
@@ -118,7 +121,7 @@ def what_if(uid: str) -> str:
     return render_template(
         "what_if.html",
         image=session.image(uid),
-        images=session.images(),
+        images=selected_images(session, request.args),
         fills=FILLS,
         choices=choices(list(class_names().values())),
         chosen=chosen(request.args),
