@@ -24,7 +24,7 @@ NAMED := $(if $(findstring -,$(EXAMPLE)),$(wildcard picasso/examples/$(subst -,/
 CONFIG := $(if $(EXAMPLE),$(or $(NAMED),picasso/examples/$(EXAMPLE)/config.py),config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test test-all coverage test-floors lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-methods bench-catalogue bench-peers bench-attributions release clean
+.PHONY: install prepare run test test-all coverage test-floors lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-gallery bench-methods bench-catalogue bench-peers bench-attributions release clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -102,6 +102,9 @@ bench: install
 
 bench-pages: install
 	$(BIN)/python -m benchmarks.pages
+
+bench-gallery: install
+	$(BIN)/python -m benchmarks.gallery
 
 bench-audit: install
 	$(BIN)/python -m benchmarks.audit

@@ -23,8 +23,9 @@ from benchmarks.audit.models import Entry, entries
 from benchmarks.audit.proxies import PROXIES
 from benchmarks.measuring import markdown, put_into_page
 from picasso.audit.findings import AuditOutcome, verdict
-from picasso.audit.statistics import LEVEL, Effect, interval
+from picasso.audit.statistics import LEVEL, Effect
 from picasso.audit.trial import Pair, Trial
+from picasso.evaluation.intervals import interval
 
 # A model relies on its proxy from the first reliance on, and does not below the second; in between is neither.
 STRONG, WEAK, NONE = 0.30, 0.10, 0.05

@@ -48,6 +48,8 @@ class Active:
 
 # The maximum number of models that one run compares with, because it needs all of them in memory at once.
 MOST_COMPARED = 7
+# The page of a run shows all of its images.
+MAX_RUN_IMAGES = 500
 # The timeout of questions, in seconds.
 ANSWER_TIMEOUT = 60
 
@@ -170,6 +172,12 @@ class JobQueue:
         self._check_layers(entry.cls.ALLOWED_SETTINGS.controls(), checked)
         if not images:
             raise BadRequest("There are no images to explain. Upload images or add samples.", field="images")
+        if len(images) > MAX_RUN_IMAGES:
+            raise BadRequest(
+                f"A run explains at most {MAX_RUN_IMAGES} images, not {len(images):,}. Choose some of them, such as "
+                "the mistakes in the gallery.",
+                field="images",
+            )
         status = self.model_status()
         if status["state"] == "failed":
             raise NotReady(status["error"])
@@ -273,7 +281,8 @@ class JobQueue:
             if not queued:
                 self._check_capacity(job.folder.parent.parent)
             job.start(Order(self._configured, list(images)))
-            self._active[job.id] = Active(job, 1)
+            # Counted, so that the part in progress is followed by another, even if it was the last.
+            self._active.setdefault(job.id, Active(job, 0)).left += 1
         if not queued:
             self._predict_part(job)
 
@@ -466,8 +475,10 @@ class JobQueue:
                 job.fail(error if isinstance(error, PicassoError) else PicassoError(reason(error)))
         finally:
             with self._lock:
-                # Images may be added until the job has left the queue.
-                again = not future.cancelled() and job.at_work() and job.progress() != before
+                active = self._active.get(job.id, Active(job, 1))
+                # Images may be added, or cancelled predictions be started again, until the job has left the queue.
+                started, active.left = active.left > 1, 1
+                again = job.at_work() and (started or (not future.cancelled() and job.progress() != before))
                 if not again:
                     self._active.pop(job.id, None)
         if again:

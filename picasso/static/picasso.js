@@ -11,6 +11,7 @@ const SCRIPTS = {
   "[data-gather]": "./upload_audit.js",
   "[data-audit]": "./auditing.js",
   "[data-compare]": "./compare.js",
+  "[data-filters]": "./gallery.js",
   "[data-look]": "./display_options.js",
   "[data-what-if]": "./what_if.js",
   "[data-targets]": "./targets.js",

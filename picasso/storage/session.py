@@ -287,6 +287,15 @@ class Session:
         with self._lock, fileio.room_on_disk():
             audit.add(target, body, decode.display_name(name))
 
+    def copy_to_audit(self, audit: Audit, target: int, image: StoredImage) -> None:
+        """Store an image of the session as an image of a class.
+
+        Raises:
+            BadRequest, TooLarge, NotFound: see :meth:`Audit.add`.
+        """
+        with self._lock, fileio.room_on_disk(), suppress(FileNotFoundError):
+            audit.add(target, Path(image["path"]).read_bytes(), image["name"])
+
     def audit(self, audit_id: str) -> Audit:
         """Return one of the session's audits, or raise NotFound."""
         return self._job(Audit, self.audits_folder, audit_id)

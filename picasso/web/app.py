@@ -22,8 +22,9 @@ from picasso.targets import phrase
 from picasso.web import admission, auth, error_handlers, health, request_log, security
 from picasso.web.api import application, images, openapi, questions, runs
 from picasso.web.api import audits as api_audits
+from picasso.web.api import gallery as api_gallery
 from picasso.web.context import Services
-from picasso.web.pages import audits, compare, documentation, downloads, files, home, jobs, reset
+from picasso.web.pages import audits, compare, documentation, downloads, files, gallery, home, jobs, reset
 from picasso.web.prefix import Prefix
 from picasso.web.presentation import amount
 from picasso.web.proxies import Proxies
@@ -90,7 +91,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
 
 def register_views(app: Flask) -> None:
     """Register all pages, the REST API and the endpoints for monitoring."""
-    pages = (home, compare, audits, documentation, downloads, files, jobs, reset)
-    api = (application, images, runs, api_audits, questions, openapi)
+    pages = (home, gallery, compare, audits, documentation, downloads, files, jobs, reset)
+    api = (application, images, runs, api_audits, api_gallery, questions, openapi)
     for module in (*api, *pages, health):
         app.register_blueprint(module.blueprint)

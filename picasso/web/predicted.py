@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from picasso.errors import BadRequest
@@ -12,11 +13,12 @@ from picasso.jobs.prediction_job import Row as StoredRow
 from picasso.jobs.prediction_job import identity
 from picasso.jobs.run import StoredImage
 from picasso.storage.session import Session
-from picasso.targets import Classification, phrase
+from picasso.targets import OutputTask, phrase
 from picasso.web.context import services
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Row:
     """The class and the prediction of an image.
 
     Attributes:
@@ -71,7 +73,7 @@ def labels_of(names: tuple[str, ...]) -> Labels:
 def labels() -> Labels:
     """Return the lookup for the current model; it finds nothing until the model is loaded."""
     runner = services().runner
-    known = runner.model_status()["state"] == "ready" and isinstance(runner.spec(), Classification)
+    known = runner.model_status()["state"] == "ready" and runner.spec().task is OutputTask.CLASSIFICATION
     return labels_of(tuple(map(str, runner.class_names())) if known else ())
 
 
@@ -91,12 +93,32 @@ def predictions(session: Session, images: Sequence[StoredImage] | None = None) -
     return {image["uid"]: row_of(image, found.get(image["uid"]), known) for image in listed}
 
 
+class Labelled(NamedTuple):
+    """The number of images that have a class, and of these classes."""
+
+    images: int
+    classes: int
+
+
+def count_labels(session: Session | None) -> Labelled:
+    """Return how many images of a session are in folders named after classes, and of how many classes.
+
+    Until the model is loaded, every folder counts as a class.
+    """
+    folders = [image["label"] for image in session.images() if "label" in image] if session else []
+    if services().runner.model_status()["state"] != "ready":
+        return Labelled(len(folders), len(set(folders)))
+    known = labels()
+    targets = [target for one in folders if (target := known.target(one)[0]) is not None]
+    return Labelled(len(targets), len(set(targets)))
+
+
 def row_of(image: StoredImage, stored: StoredRow | None, known: Labels) -> Row:
     """Return what is known about one image."""
     target, _ = known.target(image.get("label", ""))
     label = "" if target is None else known.names[target]
     if not stored or not stored["top"]:
-        return Row(label=label, target=target, error=(stored or {}).get("error", ""))
+        return Row(label=label, target=target, error=stored.get("error", "") if stored else "")
     first, *others = stored["top"]
     if not known.names:
         # The predictions of other tasks are shown in words; they have no single class that is right or wrong.

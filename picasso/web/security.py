@@ -49,6 +49,7 @@ LINKABLE = frozenset(
         "pages.show_runs",
         "pages.together",
         "pages.what_if",
+        "gallery.show",
         "audits.index",
         "audits.show_audit",
         "compare.show",

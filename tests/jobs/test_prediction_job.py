@@ -123,7 +123,7 @@ def test_a_part_ends_in_time_and_the_next_goes_on(tmp_path: Path, monkeypatch: p
     some, model = images(tmp_path, 5), Counting()
     job = ordered(tmp_path, some)
     clock = iter(range(1000))
-    monkeypatch.setattr(predictor.time, "perf_counter", lambda: 0.6 * next(clock))
+    monkeypatch.setattr("picasso.jobs.predictor.time.perf_counter", lambda: 0.6 * next(clock))
     part(job, model)
     assert (job.state(), len(job.rows(key(model)))) == ("running", 2)
     part(job, model)
@@ -212,6 +212,24 @@ def test_the_queue_asks_for_parts_until_all_is_done(runner: JobQueue, engine: Id
     engine.promised[-1].set_result(None)
     assert (len(engine.promised), job.state(), runner.position(job)) == (2, "finished", 0)
     runner.start_predictions(job, some)
+
+
+def test_images_added_when_the_last_part_has_just_ended_get_their_own(
+    runner: JobQueue, engine: Idle, tmp_path: Path
+) -> None:
+    some, job = images(tmp_path, 2), Predictions.create(tmp_path / "predictions")
+    runner.start_predictions(job, some[:1])
+    job.report(Progress(1, 1, 1, 1.0))
+    job.finish()
+    runner.start_predictions(job, some)
+    engine.promised[-1].set_result(None)
+    assert (len(engine.promised), job.state()) == (2, "waiting")
+    # The same if they were cancelled before their turn.
+    job.cancel()
+    engine.promised[-1].cancel()
+    assert job.state() == "cancelled"
+    runner.start_predictions(job, some)
+    assert (len(engine.promised), job.state()) == (3, "waiting")
 
 
 def test_parts_without_progress_and_crashes_end_the_predictions(runner: JobQueue, engine: Idle, tmp_path: Path) -> None:

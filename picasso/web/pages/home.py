@@ -18,9 +18,11 @@ from picasso.targets.class_names import choices
 from picasso.web.context import each, find_session, in_time, make_session, need_session, services, session_images
 from picasso.web.pages.downloads import recipes_of
 from picasso.web.pages.files import sample_file
+from picasso.web.pages.gallery import selected_images
 from picasso.web.pages.reset import undoable
 from picasso.web.pages.run_view import MAX_IN_TOTAL, RunView, class_names, looks, render, task
 from picasso.web.pages.workspace import Address, View
+from picasso.web.predicted import count_labels
 from picasso.web.presentation import present
 
 blueprint = Blueprint("pages", __name__)
@@ -28,6 +30,7 @@ blueprint = Blueprint("pages", __name__)
 # The main pages, with the words of their links.
 PLACES = (
     ("pages.index", "Workspace"),
+    ("gallery.show", "Gallery"),
     ("compare.show", "Compare"),
     ("pages.choose", "All methods"),
     ("audits.index", "Audit"),
@@ -60,6 +63,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
         "workspace.html",
         view=view,
         images=images,
+        labelled=count_labels(session),
         samples=list(services().samples),
         methods=methods(),
         choices=choices(list(class_names().values())),
@@ -162,7 +166,7 @@ def what_if(uid: str) -> str:
     return render_template(
         "what_if.html",
         image=session.image(uid),
-        images=session.images(),
+        images=selected_images(session, request.args),
         fills=FILLS,
         choices=choices(list(class_names().values())),
         chosen=chosen(request.args),

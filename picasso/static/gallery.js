@@ -1,0 +1,89 @@
+// The gallery: predictions start by themselves, filters apply at once, and further pages follow while one scrolls.
+
+import { askPatiently, counted, duration, every, modelLoaded, poll, refresh, root } from "./common.js";
+
+// A page is loaded before its place comes into view; this many pixels ahead.
+const AHEAD = 1500;
+const PARTS = ["[data-part=gallery-summary]", "[data-part=gallery-list]"];
+// How often the images are shown anew while they are predicted.
+const EVERY_MS = 4000;
+
+/** @type {(selector: string) => HTMLElement | null} */
+const find = (selector) => document.querySelector(selector);
+
+const say = (state) => {
+  if (state.state === "waiting" && state.position) return `Waiting for ${counted(state.position, "other run")}.`;
+  const left = state.remaining === null ? "" : `, ${duration(state.remaining)} left`;
+  return `${state.done} of ${counted(state.total, "image")} predicted${left}.`;
+};
+
+const watch = async () => {
+  const place = find("[data-gallery]");
+  if (!place) return;
+  let shown = performance.now();
+  await poll(place.dataset.gallery, (state) => {
+    const now = find("[data-gallery]") ?? place;
+    now.querySelector("progress").value = state.fraction;
+    const text = now.querySelector("[data-gallery-text]");
+    if (state.total && text.textContent !== say(state)) text.textContent = say(state);
+    // Only the first page is replaced: further ones would be lost from under the pointer.
+    if (performance.now() - shown > EVERY_MS && scrollY < innerHeight) {
+      shown = performance.now();
+      refresh(...PARTS);
+    }
+    return !["waiting", "running"].includes(state.state);
+  });
+  await refresh(...PARTS);
+};
+
+const begin = async (form) => {
+  await modelLoaded();
+  await askPatiently(`${root}/api/gallery`, { method: "POST" });
+  form.removeAttribute("data-gallery-start");
+  await refresh(...PARTS);
+  await watch();
+};
+
+// ---- further pages ----------------------------------------------------------------------------------------
+
+const next = () => /** @type {HTMLAnchorElement | null} */ (document.querySelector("[data-pages] [rel=next]"));
+let loading = false;
+
+const near = () => {
+  const pages = find("[data-pages]");
+  return pages && pages.getBoundingClientRect().top < innerHeight + AHEAD;
+};
+
+const more = async () => {
+  if (loading) return;
+  loading = true;
+  try {
+    for (let link = next(); link && near(); link = next()) {
+      const answer = await fetch(`${link.href}&part=images`, { cache: "no-store" });
+      if (!answer.ok) break;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      // The filters may have changed in the meantime.
+      if (link !== next()) continue;
+      find("[data-pages]").replaceWith(...fresh.body.children);
+      // Let the page draw between two pages.
+      await new Promise(requestAnimationFrame);
+    }
+  } finally {
+    loading = false;
+  }
+};
+addEventListener("scroll", more, { passive: true });
+document.addEventListener("refreshed", more);
+
+// ---- filters ----------------------------------------------------------------------------------------------
+
+const filters = /** @type {HTMLFormElement} */ (find("[data-filters]"));
+filters?.addEventListener("change", () => {
+  every("select, input", (field) => (field.disabled = !field.value), filters);
+  filters.submit();
+});
+
+const start = find("[data-gallery-start]");
+if (start) begin(start).catch(() => start.removeAttribute("data-gallery-start"));
+else watch();
+more();
