@@ -2,6 +2,7 @@
 // Each page loads only the scripts that it uses.
 
 import { every } from "./common.js";
+import "./shortcuts.js";
 
 const SCRIPTS = {
   "[data-workspace]": "./workspace.js",

@@ -1,6 +1,6 @@
 // The workspace: links and settings replace parts of the page, and missing maps are computed at once.
 
-import { ask, every, modelLoaded, pause } from "./common.js";
+import { ask, every, modelLoaded, pause, poll, root, send } from "./common.js";
 import "./map_probe.js";
 import { facts, legendOf, paint, rangeOf } from "./maps.js";
 
@@ -43,10 +43,14 @@ const complain = (message) => {
 
 // What the user has unfolded stays so, and the focus and the place of scrolling stay where they were.
 const keep = (old, fresh) => {
-  every("details[data-fold]", (one) => {
-    const now = find(`details[data-fold="${one.dataset.fold}"]`, fresh);
-    if (now && one.open) now.setAttribute("open", "");
-  }, old);
+  every(
+    "details[data-fold]",
+    (one) => {
+      const now = find(`details[data-fold="${one.dataset.fold}"]`, fresh);
+      if (now && one.open) now.setAttribute("open", "");
+    },
+    old,
+  );
 };
 
 const swap = (body) => {
@@ -69,8 +73,13 @@ const swap = (body) => {
     old.replaceWith(fresh);
     if (offset) [find(".thumbs", fresh).scrollTop, find(".thumbs", fresh).scrollLeft] = offset;
   }
+  if (!whole) find(".labels-notice")?.replaceWith(find(".labels-notice", body));
   document.title = body.title;
-  const again = key ? find(`[data-key="${CSS.escape(key)}"]`) : name ? find(`.workspace [name="${CSS.escape(name)}"]`) : null;
+  const again = key
+    ? find(`[data-key="${CSS.escape(key)}"]`)
+    : name
+      ? find(`.workspace [name="${CSS.escape(name)}"]`)
+      : null;
   if (again && document.activeElement !== again) again.focus({ preventScroll: true });
   document.dispatchEvent(new CustomEvent("refreshed"));
 };
@@ -97,7 +106,8 @@ export const show = async (url, { how = "push", options = {}, scroll = true } = 
     proceed(mine);
     return true;
   } catch (error) {
-    if (mine === turn) complain(error instanceof TypeError ? "The server does not respond. Is it still running?" : error.message);
+    if (mine === turn)
+      complain(error instanceof TypeError ? "The server does not respond. Is it still running?" : error.message);
     return false;
   } finally {
     if (mine === turn) find("[data-workspace]")?.removeAttribute("aria-busy");
@@ -108,18 +118,21 @@ export const show = async (url, { how = "push", options = {}, scroll = true } = 
 
 // Maps that nobody waits for any more are stopped, so that the next one starts at once.
 const abandon = () => {
-  const wanted = new Set([...document.querySelectorAll("[data-run-id]")].map((one) => /** @type {HTMLElement} */ (one).dataset.runId));
+  const wanted = new Set(
+    [...document.querySelectorAll("[data-run-id]")].map((one) => /** @type {HTMLElement} */ (one).dataset.runId),
+  );
   for (const run of started) {
     if (wanted.has(run)) continue;
     started.delete(run);
     const form = new FormData();
-    fetch(`${document.documentElement.dataset.root ?? ""}/view/${run}/cancel`, { method: "POST", body: form, redirect: "manual" }).catch(() => {});
+    fetch(`${root}/view/${run}/cancel`, { method: "POST", body: form, redirect: "manual" }).catch(() => {});
   }
 };
 
 const words = (state) => {
   if (state.state === "waiting") return state.position ? `waiting for ${state.position} other jobs.` : null;
-  if (state.compiling && !state.fraction) return `compiling the model (only once), about ${Math.max(1, Math.round(state.compiling))} s.`;
+  if (state.compiling && !state.fraction)
+    return `compiling the model (only once), about ${Math.max(1, Math.round(state.compiling))} s.`;
   return `${Math.round(100 * state.fraction)} %`;
 };
 
@@ -154,6 +167,7 @@ const proceed = async (mine) => {
   if (!runs.length) {
     /** @type {HTMLFormElement | null} */
     const form = document.querySelector("form[data-compute]:not([data-failed])");
+    if (!form) predictAll(mine);
     if (!form || stopped.has(location.search)) return;
     await modelLoaded();
     if (mine === turn) compute(form);
@@ -167,6 +181,25 @@ const compute = async (form) => {
   const body = new URLSearchParams(/** @type {any} */ (new FormData(form)));
   if (await show(form.action, { how: "replace", options: { method: "POST", body }, scroll: false }))
     every("[data-run-id]", (run) => started.add(run.dataset.runId));
+};
+
+// When the map is there: predict the images of the strip, and show what is known.
+let predicting = false;
+const predictAll = async (mine) => {
+  if (predicting || !find("[data-unpredicted]")) return;
+  predicting = true;
+  const url = `${root}/api/gallery`;
+  try {
+    await modelLoaded();
+    await send(url, {});
+    await poll(url, ({ state }) => !["waiting", "running"].includes(state));
+  } catch {
+    // The gallery tells what is wrong.
+    return;
+  } finally {
+    predicting = false;
+  }
+  if (mine === turn) show(location.href, { how: "replace", scroll: false });
 };
 
 // Views whose computation the user has cancelled: they start again only on request.
@@ -231,7 +264,7 @@ const typing = (target) => target.closest?.("input, select, textarea, dialog, [c
 
 document.addEventListener("keydown", (/** @type {KeyboardEvent & { target: HTMLElement }} */ event) => {
   if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
-  /** @type {HTMLAnchorElement | null} */
+  /** @type {any} */
   let link = null;
   if (event.key === "ArrowLeft") link = document.querySelector("[data-turn='-1']");
   else if (event.key === "ArrowRight") link = document.querySelector("[data-turn='1']");
@@ -317,10 +350,16 @@ document.addEventListener(
 
 // The image is as large as the window permits; its own ratio decides which side is the limit.
 const measure = (image) => {
-  if (image.naturalWidth) image.closest(".main")?.style.setProperty("--ratio", String(image.naturalWidth / image.naturalHeight));
+  if (image.naturalWidth)
+    image.closest(".main")?.style.setProperty("--ratio", String(image.naturalWidth / image.naturalHeight));
 };
-document.addEventListener("load", (/** @type {Event & { target: HTMLElement }} */ { target }) => target.matches?.(".main img") && measure(target), true);
-const measureAll = () => every(".main :is(.map img, .panel > img, & > img)", (image) => image.complete && measure(image));
+document.addEventListener(
+  "load",
+  (/** @type {Event & { target: HTMLElement }} */ { target }) => target.matches?.(".main img") && measure(target),
+  true,
+);
+const measureAll = () =>
+  every(".main :is(.map img, .panel > img, & > img)", (image) => image.complete && measure(image));
 document.addEventListener("refreshed", () => {
   measureAll();
   fadeAll();

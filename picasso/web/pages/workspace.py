@@ -20,10 +20,13 @@ from picasso.targets.class_names import AGAINST
 from picasso.visualizations.settings import Control
 from picasso.web.context import services
 from picasso.web.pages.run_view import RunView, class_names, target_of, task
+from picasso.web.predicted import Row, predictions
 from picasso.web.presentation import amount, present
 
 # The maximum number of images in the strip; the gallery shows all.
 MAX_STRIP = 60
+# Predictions for at most this many images are computed without being asked for.
+MAX_UNASKED = 500
 # The maximum number of single maps that a session keeps; the oldest are deleted.
 MAX_MAPS = 300
 UNFINISHED = ("waiting", "running")
@@ -295,6 +298,17 @@ class View:
         place = self.images.index(self.image) if self.image else 0
         start = max(0, min(place - MAX_STRIP // 2, len(self.images) - MAX_STRIP))
         return self.images[start : start + MAX_STRIP]
+
+    @cached_property
+    def rows(self) -> dict[int, Row]:
+        """The predictions for the images of the strip, as far as they are known."""
+        return predictions(self._session, self.strip) if self._session else {}
+
+    @property
+    def unpredicted(self) -> bool:
+        """Whether predictions for the strip are missing, and so few that they are computed without being asked for."""
+        missing = any(not row.predicted and not row.error for row in self.rows.values())
+        return missing and 1 < len(self.images) <= MAX_UNASKED
 
     def _runs(self) -> Iterator[tuple[Run, int]]:
         """Yield the session's runs that have the image, with its position, the newest first."""
