@@ -176,11 +176,12 @@ document.addEventListener("dragstart", (/** @type {DragEvent & { target: HTMLEle
   moving = target.closest?.("[data-images] li") ?? null;
   moving?.classList.add("moving");
 });
-document.addEventListener("dragover", (/** @type {DragEvent & { target: HTMLElement }} */ { target, clientX }) => {
+document.addEventListener("dragover", (/** @type {DragEvent & { target: HTMLElement }} */ { target, clientX, clientY }) => {
   const over = moving && target.closest?.("[data-images] li");
   if (!over || over === moving) return;
-  const { left, width } = over.getBoundingClientRect();
-  if (clientX < left + width / 2) over.before(moving);
+  const { left, top, width, height } = over.getBoundingClientRect();
+  const vertical = getComputedStyle(over.parentElement).flexDirection === "column";
+  if (vertical ? clientY < top + height / 2 : clientX < left + width / 2) over.before(moving);
   else over.after(moving);
 });
 document.addEventListener("dragend", () => {

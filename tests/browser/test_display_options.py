@@ -209,6 +209,7 @@ def test_the_report_opens_from_disk_without_javascript(results: Page, browser: B
 
 
 def test_visualizations_side_by_side(returned: Page) -> None:
+    returned.goto(full(returned, "/visualizations"))
     for name in ("PartialOcclusion", "SaliencyMaps"):
         returned.locator(f"input[name=visualization][value={name}]").check()
     returned.get_by_role("button", name="Run selected side by side").click()

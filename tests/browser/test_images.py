@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import BROWSER, DIGITS
+from tests.browser.conftest import BROWSER
 from tests.conftest import noise_image, png
 from tests.jobs.test_engine import until
 
@@ -34,7 +34,7 @@ def thumbs(page: Page) -> Locator:
 
 def names(page: Page) -> list[str]:
     """Return the names of the images in their order."""
-    return page.locator(".thumbs li[data-uid] > span").all_inner_texts()
+    return page.locator(".thumbs li[data-uid] > .name").all_inner_texts()
 
 
 def three(page: Page) -> None:
@@ -131,13 +131,6 @@ def test_a_drag_that_is_taken_back_changes_nothing(visitor: Page) -> None:
     visitor.keyboard.press("Escape")
     visitor.mouse.up()
     until(lambda: names(visitor) == before)
-
-
-def test_from_the_first_image_to_the_first_map_it_takes_one_click(visitor: Page) -> None:
-    visitor.locator("#file").set_input_files(DIGITS / "4-00004.png")
-    visitor.get_by_role("button", name="Run PartialOcclusion").click()
-    expect(visitor.locator("a.map img").first).to_be_visible()
-    expect(visitor.locator(".again")).to_be_visible()
 
 
 def test_uploads_wait_for_a_server_that_is_busy_with_others(visitor: Page, faults: list[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import BROWSER, wait_for_images
+from tests.browser.conftest import BROWSER, full, wait_for_images
 from tests.conftest import noise_image, png
 from tests.jobs.test_engine import until
 
@@ -24,8 +24,8 @@ def test_the_page_answers_while_the_model_loads(visitor: Page) -> None:
 def test_samples_to_occlusion_maps(visitor: Page) -> None:
     visitor.get_by_role("button", name="Add ten").click()
     expect(visitor.get_by_role("list", name="Your images").locator("img")).to_have_count(10)
-    card = visitor.locator(".card", has_text="PartialOcclusion")
-    card.get_by_role("link", name="Choose settings").click()
+    visitor.get_by_role("link", name="All methods", exact=True).click()
+    visitor.get_by_role("link", name="Choose settings of Partial occlusion").click()
     visitor.get_by_label("Window").select_option("0.20")
     visitor.get_by_label("Strides").select_option("20")
     visitor.get_by_role("button", name="Run").click()
@@ -60,11 +60,12 @@ def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
     wait_for_images(visitor)
     visitor.get_by_role("button", name="Remove dropped.png").click()
     expect(thumbs).to_have_count(2)
-    visitor.locator(".card", has_text="ClassProbabilities").get_by_role("button", name="Run").click()
+    visitor.get_by_role("link", name="All methods", exact=True).click()
+    visitor.get_by_role("button", name="Run Predictions").click()
     expect(visitor.locator("table.probabilities")).to_have_count(2)
     wait_for_images(visitor)
     visitor.get_by_role("link", name="Start over").click()
-    expect(visitor.locator(".ask")).to_contain_text("This deletes your 2 images, 1 run and 0 audits")
+    expect(visitor.locator(".ask")).to_contain_text("This deletes your 2 images")
     visitor.get_by_role("link", name="Keep everything").click()
     expect(thumbs).to_have_count(2)
     visitor.get_by_role("link", name="Start over").click()
@@ -80,14 +81,12 @@ def test_dropping_a_file_uploads_it(visitor: Page, tmp_path: Path) -> None:
 
 
 def test_progress_is_shown_and_a_run_can_be_cancelled(visitor: Page) -> None:
-    button = visitor.get_by_role("button", name="Add ten")
     for count in (10, 20, 30):
-        expect(visitor.locator("summary")).to_be_visible()
-        if not button.is_visible():
-            visitor.locator("summary").click()
-        button.click()
+        if count > 10 and not visitor.locator(".more-samples[open]").count():
+            visitor.locator(".more-samples summary").click()
+        visitor.get_by_role("button", name="Add ten").click()
         expect(visitor.locator(".thumbs img")).to_have_count(count)
-    visitor.goto(visitor.url.rstrip("/") + "/visualizations/PartialOcclusion?Strides=30&Window=0.05")
+    visitor.goto(full(visitor, "/") + "visualizations/PartialOcclusion?Strides=30&Window=0.05")
     visitor.get_by_role("button", name="Run").click()
     expect(visitor.get_by_role("progressbar")).to_be_visible()
     expect(visitor.locator("[data-run-text]")).to_contain_text(" of 30 images done")
@@ -103,7 +102,11 @@ def test_everything_works_without_javascript(browser: Any, address: str) -> None
         {"name": "digit.png", "mimeType": "image/png", "buffer": png(noise_image(3, (28, 28)))}
     )
     page.get_by_role("button", name="Upload").click()
-    page.locator(".card", has_text="SaliencyMaps").get_by_role("link").click()
+    # The map of the image, and the four plain steps.
+    page.get_by_role("button", name="Show the map").click()
+    expect(page.locator(".main .map img")).to_be_visible(timeout=60_000)
+    page.get_by_role("link", name="All methods", exact=True).click()
+    page.get_by_role("link", name="Choose settings of Saliency maps").click()
     page.get_by_role("button", name="Run").click()
     expect(page.locator("header.result")).to_be_visible(timeout=30_000)
     expect(page.locator(".panel")).to_have_count(5)
@@ -114,7 +117,7 @@ def test_everything_works_without_javascript(browser: Any, address: str) -> None
 def test_text_stands_out_and_nothing_overflows_at_phone_width(browser: Any, address: str, scheme: str) -> None:
     context = browser.new_context(color_scheme=scheme, viewport={"width": 320, "height": 640})
     page = context.new_page()
-    for path in ("/", "/visualizations/PartialOcclusion", "/nope"):
+    for path in ("/", "/visualizations", "/visualizations/PartialOcclusion", "/nope"):
         page.goto(address + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
     context.close()

@@ -80,7 +80,10 @@ def test_everything_works_behind_the_proxy(browser: Browser, site: Site, tmp_pat
         assert (cookie["path"], cookie["secure"], cookie["httpOnly"]) == ("/picasso/", True, True)
         assert str(site.server.port) in cookie["name"]
 
-        page.locator(".card", has_text="ClassProbabilities").get_by_role("button", name="Run").click()
+        expect(page.locator(".main a.map img")).to_be_visible()
+        assert urlsplit(page.url).path == "/picasso/"
+        page.get_by_role("link", name="All methods", exact=True).click()
+        page.get_by_role("button", name="Run Predictions").click()
         expect(page.locator("table.probabilities")).to_have_count(3)
         wait_for_images(page)
         assert urlsplit(page.url).path.startswith("/picasso/runs/")

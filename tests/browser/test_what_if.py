@@ -18,6 +18,8 @@ def painting(visitor: Page, address: str) -> Page:
     """The page on which parts of a handwritten 4 are hidden."""
     take_ten(visitor)
     visitor.locator(".thumbs li").nth(4).locator("a").click()
+    expect(visitor.locator(".thumbs li").nth(4)).to_have_class("current")
+    visitor.get_by_role("link", name="What if I hide this?").click()
     expect(visitor.locator("[data-verdict]")).to_contain_text("Prediction: 4", timeout=60_000)
     return visitor
 
