@@ -22,7 +22,7 @@ from picasso.web import admission, auth, error_handlers, health, request_log, se
 from picasso.web.api import application, images, openapi, questions, runs
 from picasso.web.api import audits as api_audits
 from picasso.web.context import Services
-from picasso.web.pages import audits, downloads, files, home, jobs, reset
+from picasso.web.pages import audits, downloads, files, home, jobs, reset, sessions
 from picasso.web.prefix import Prefix
 from picasso.web.presentation import amount
 from picasso.web.proxies import Proxies
@@ -88,7 +88,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
 
 def register_views(app: Flask) -> None:
     """Register all pages, the REST API and the endpoints for monitoring."""
-    pages = (home, audits, downloads, files, jobs, reset)
+    pages = (home, audits, downloads, files, jobs, reset, sessions)
     api = (application, images, runs, api_audits, questions, openapi)
     for module in (*api, *pages, health):
         app.register_blueprint(module.blueprint)

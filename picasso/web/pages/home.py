@@ -42,6 +42,7 @@ def layout() -> dict[str, Any]:
         "model_name": services().settings.model_name(),
         "version": __version__,
         "frame": "layout.html",
+        "keeps_sessions": services().settings.KEEP_SESSIONS,
     }
 
 
