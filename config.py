@@ -115,6 +115,9 @@ TOTAL_MB = 20000
 # Minutes without a request after which the files of a session are deleted.
 SESSION_MINUTES = 120
 
+# Keep sessions until they are deleted or the server ends, and let visitors name, list and open theirs.
+KEEP_SESSIONS = False
+
 # Maximum number of waiting and running runs and audits.
 QUEUE_LENGTH = 20
 

@@ -110,6 +110,9 @@ class Settings:
     SESSION_MB: int = setting(2_000, "Maximum size of the images and results of a session, in megabytes.")
     TOTAL_MB: int = setting(20_000, "Maximum size of the images and results of all sessions, in megabytes.")
     SESSION_MINUTES: int = setting(120, "Minutes without a request after which the files of a session are deleted.")
+    KEEP_SESSIONS: bool = setting(
+        False, "Keep sessions until they are deleted or the server ends, and let visitors name, list and open theirs."
+    )
     QUEUE_LENGTH: int = setting(20, "Maximum number of waiting and running runs and audits.")
     RUN_MINUTES: int = setting(
         120, "Maximum computing time of a run or an audit, in minutes. Then it fails and the worker restarts."

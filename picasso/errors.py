@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TypedDict
 
 from picasso.redaction import redact
@@ -31,6 +32,8 @@ class PicassoError(Exception):
         status: the HTTP status of the response.
         code: a short, stable name for programs.
         field: the invalid form field, setting or parameter, if there is one.
+        value: the invalid text, if a field may have several.
+        suggestions: valid values that may have been meant, the most likely first; pages offer them as buttons.
 
     Examples:
         >>> import picasso
@@ -45,10 +48,14 @@ class PicassoError(Exception):
     status = 500
     code = "error"
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, field: str | None = None, value: str = "", suggestions: Sequence[str] = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
+        self.value = value
+        self.suggestions = tuple(suggestions)
 
 
 class BadRequest(PicassoError):

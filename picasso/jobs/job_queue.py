@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import logging
 import threading
@@ -312,7 +313,9 @@ class JobQueue:
         known = self.layers()
         for name, control in controls.items():
             if control.kind == "layer" and settings[name] and known and settings[name] not in known:
-                raise BadRequest(f"{name} must be one of {', '.join(known)}, not {settings[name]}.", field=name)
+                near = difflib.get_close_matches(str(settings[name])[:100], known, n=3, cutoff=0.5) or known[:5]
+                message = f"{name} must be one of {', '.join(known)}, not {settings[name]}."
+                raise BadRequest(message, field=name, suggestions=near)
 
     def no_audits(self) -> str:
         """Return why audits are impossible with the settings of this server; "" if possible, or if not known yet."""

@@ -30,6 +30,8 @@ DOCUMENTS = "[0-9]*.json"
 NUMBER = re.compile(r"[0-9]{1,9}")
 # The format of session and run ids; longer ones could exceed the limits of file names.
 ID = re.compile(r"[0-9A-Za-z]{1,64}")
+# The maximum length of the name of a session.
+MAX_NAME = 80
 # Audits without images are small, but their number must be limited.
 MAX_AUDITS = 20
 
@@ -67,6 +69,21 @@ class Session:
     def folder(self) -> Path:
         """The folder of all its files."""
         return self._folder
+
+    @property
+    def name(self) -> str:
+        """The name that its visitor gave it, or ""."""
+        return str(fileio.read_json(self._folder / "name.json") or "")
+
+    def rename(self, name: str) -> None:
+        """Name the session; long names are cut."""
+        words = "".join(letter if letter.isprintable() else " " for letter in name).split()
+        with fileio.room_on_disk():
+            fileio.write_json(self._folder / "name.json", " ".join(words)[:MAX_NAME].strip())
+
+    def last_used(self) -> float:
+        """Return the time of the last request that used it, in seconds since the epoch."""
+        return self._folder.stat().st_mtime
 
     def touch(self) -> None:
         """Mark the session as in use."""

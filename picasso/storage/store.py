@@ -151,12 +151,13 @@ class Storage:
     def _session(self, folder: Path) -> Session:
         return Session(folder, self._settings, self._lock, self._quotas, self._trash, self.decoders)
 
-    def find(self, session_id: str | None, *, hold: bool = False) -> Session | None:
+    def find(self, session_id: str | None, *, hold: bool = False, touch: bool = True) -> Session | None:
         """Return a session by its id, or None if it does not exist or has expired.
 
         Args:
             session_id: the id in the visitor's cookie.
             hold: whether it is in use until :meth:`release`, so that it can't expire in the meantime.
+            touch: whether this counts as a use.
         """
         if not session_id or not ID.fullmatch(session_id):
             return None
@@ -166,7 +167,8 @@ class Storage:
                 return None
             session = self._session(folder)
             try:
-                session.touch()
+                if touch:
+                    session.touch()
             except FileNotFoundError:
                 # Its visitor has just deleted it.
                 return None
@@ -222,7 +224,10 @@ class Storage:
         return bool(dropped)
 
     def expire(self) -> None:
-        """Delete the sessions unused for ``SESSION_MINUTES``; sessions with queued or running jobs count as used."""
+        """Delete the sessions unused for ``SESSION_MINUTES``; sessions with queued or running jobs count as used.
+
+        With ``KEEP_SESSIONS``, only empty and dropped ones are deleted.
+        """
         oldest = time.time() - self._settings.SESSION_MINUTES * 60
         for folder in self._sessions.iterdir():
             # Its visitor may be deleting it at the same time. Concurrent requests find it either complete or gone.
@@ -236,6 +241,8 @@ class Storage:
     def _unless_used(self, folder: Path, oldest: float) -> Path | None:
         """Move a session's folder out of the way, unless it is in use after all."""
         session = self._session(folder)
+        if self._settings.KEEP_SESSIONS and not session.empty():
+            return None
         at_work = session.at_work()
         with self._using:
             if at_work:

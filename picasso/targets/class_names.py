@@ -42,7 +42,16 @@ def numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[int | tup
         parts = text.split(AGAINST)
         ways = [(AGAINST.join(parts[:at]), AGAINST.join(parts[at:])) for at in range(1, len(parts))]
         way = next((way for way in ways if all(part.strip() in known for part in way)), ways[0])
-        first, second = (number(names, known, part) for part in way)
+        try:
+            first, second = (number(names, known, part) for part in way)
+        except BadRequest as error:
+            # A suggestion replaces the whole text.
+            error.suggestions = tuple(
+                AGAINST.join(near if part.strip() == error.value else part.strip() for part in way)
+                for near in error.suggestions
+            )
+            error.value = text.strip()
+            raise
         if first == second:
             raise BadRequest(f"{text[:60]} names the same class twice; specify two classes.", field="class")
         found[first, second] = None
@@ -84,5 +93,6 @@ def number(names: Sequence[str], known: Mapping[str, Sequence[int]], wanted: str
         hint = (
             f"Similar names: {', '.join(near)}." if near else f"Specify a name, or a number from 0 to {len(names) - 1}."
         )
-        raise BadRequest(f"The model has no {noun} {text[:60]}. {hint}", field=FIELDS.get(noun, "target"))
+        field = FIELDS.get(noun, "target")
+        raise BadRequest(f"The model has no {noun} {text[:60]}. {hint}", field=field, value=text, suggestions=near)
     return index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from typing import Any, ClassVar, Self
 from picasso.errors import BadRequest
 
 Value = str | int | float | bool
+# The length at which an invalid value is compared with the allowed ones, and the number of values that are offered.
+MAX_COMPARED, MAX_OFFERED = 100, 8
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,14 @@ class Control:
     def options(self) -> list[str]:
         """Return the allowed values if they can be listed."""
         return []
+
+    def similar(self, raw: object) -> list[str]:
+        """Return allowed values that may have been meant by one that is not allowed, the most likely first."""
+        options = self.options()
+        text = str(raw)[:MAX_COMPARED].strip().lower()
+        by_lower = {option.lower(): option for option in options}
+        near = [by_lower[one] for one in difflib.get_close_matches(text, by_lower, n=3, cutoff=0.5)]
+        return near or options[:MAX_OFFERED]
 
     def describe(self) -> dict[str, Any]:
         """Return the control as JSON-ready values."""
@@ -94,6 +105,16 @@ class Number(Control):
                 raise ValueError
             return int(value)
         return value
+
+    def similar(self, raw: object) -> list[str]:
+        """Return the nearest number within the bounds; without a number, the default."""
+        value = number_or_none(raw)
+        if value is None or isinstance(raw, bool):
+            return [self.show(self.default)]
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        nearest = min(max(value, low), high)
+        return [self.show(round(nearest) if isinstance(self.default, int) else nearest)]
 
     def allowed(self) -> str:
         """Return the bounds in words."""
@@ -306,8 +327,9 @@ class VisualizationSettings:
             try:
                 values[name] = controls[name].parse(value)
             except ValueError:
-                shown = repr(str(value)[:40])
-                raise BadRequest(f"{name} must be {controls[name].allowed()}, not {shown}.", field=name) from None
+                message = f"{name} must be {controls[name].allowed()}, not {str(value)[:40]!r}."
+                near = controls[name].similar(value)
+                raise BadRequest(message, field=name, suggestions=near) from None
         return cls(**{f.name: values[key] for f in dataclasses.fields(cls) if (key := public_name(f.name)) in values})
 
     def as_dict(self) -> dict[str, Value]:

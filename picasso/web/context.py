@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 # The maximum time that one upload can occupy its thread, in seconds.
 UPLOAD_SECONDS = 60.0
+# The kind of the cookie with the ids of the visitor's sessions, the number of them, and its age in seconds.
+KEPT, MAX_KEPT, KEPT_SECONDS = "kept", 50, 365 * 86_400
 clock = time.monotonic
 
 
@@ -93,8 +95,31 @@ def send_cookie(response: Response) -> Response:
         # The upload was refused or empty.
         services().storage.remove(g.pop("new_session"))
     if "new_session" in g:
-        response.set_cookie(cookie_name(), g.new_session.id, **cookie_attributes())
+        choose_session(response, g.new_session)
     return response
+
+
+def choose_session(response: Response, session: Session) -> None:
+    """Send the cookie that makes a session the visitor's current one; a server that keeps sessions lists it as well."""
+    response.set_cookie(cookie_name(), session.id, **cookie_attributes())
+    if services().settings.KEEP_SESSIONS:
+        ids = [one.id for one in kept_sessions() if one.id != session.id]
+        keep_ids(response, [session.id, *ids])
+
+
+def keep_ids(response: Response, ids: Sequence[str]) -> None:
+    """Send the cookie with the ids of the visitor's sessions."""
+    response.set_cookie(cookie_name(KEPT), ".".join(ids[:MAX_KEPT]), max_age=KEPT_SECONDS, **cookie_attributes())
+
+
+def kept_sessions() -> list[Session]:
+    """Return the sessions that this browser has used, the latest first; each id in its cookie is a secret."""
+    if not services().settings.KEEP_SESSIONS:
+        return []
+    # The current one comes first, also if it was started before the setting was changed.
+    ids = [request.cookies.get(cookie_name(), ""), *request.cookies.get(cookie_name(KEPT), "").split(".")[:MAX_KEPT]]
+    found = (services().storage.find(one, touch=False) for one in dict.fromkeys(ids))
+    return [one for one in found if one is not None]
 
 
 def release_session(_: BaseException | None) -> None:

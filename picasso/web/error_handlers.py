@@ -86,8 +86,13 @@ def answer(status: int, code: str, message: str, field: str | None = None) -> Re
     else:
         response = make_response(render_template("error.html", status=status, message=message))
     response.status_code = status
-    if status in RETRY:
-        response.headers["Retry-After"] = RETRY[status]
+    return with_retry(response)
+
+
+def with_retry(response: Response) -> Response:
+    """Tell when to try again, for a status that passes."""
+    if response.status_code in RETRY:
+        response.headers["Retry-After"] = RETRY[response.status_code]
     return response
 
 

@@ -26,7 +26,7 @@ SUMMARY = """\
 Programs can do everything that the pages do. Images, runs, audits and results belong to a session. The first upload
 starts a session and sets a cookie that every later request must send. All errors have the same format."""
 # The errors that a request can cause.
-FAMILY = [
+FAMILY: list[type[errors.PicassoError]] = [
     errors.BadRequest, errors.Unauthorized, errors.Forbidden, errors.NotFound, errors.TooLarge,
     errors.UnsupportedImage, errors.TooMany, errors.RunError, errors.WorkerDied, errors.ModelError, errors.NotReady,
     errors.Busy, errors.StorageFull, errors.ConfigurationError,

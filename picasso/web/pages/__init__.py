@@ -1,3 +1,3 @@
 """The HTML pages, and the files that they show or offer for download."""
 
-__all__ = ["audits", "compare", "documentation", "downloads", "files", "gallery", "home", "jobs", "reset"]
+__all__ = ["audits", "compare", "documentation", "downloads", "files", "gallery", "home", "jobs", "reset", "sessions"]

@@ -15,6 +15,7 @@ from picasso.explanation.render import DIVERGING, SEQUENTIAL
 from picasso.imaging.masking import FILLS
 from picasso.jobs.run import Run, StoredImage
 from picasso.targets.class_names import choices
+from picasso.web import error_handlers
 from picasso.web.context import each, find_session, in_time, make_session, need_session, services, session_images
 from picasso.web.pages.downloads import recipes_of
 from picasso.web.pages.files import sample_file
@@ -36,8 +37,14 @@ PLACES = (
     ("audits.index", "Audit"),
     ("documentation.index", "Help"),
 )
+# Where sessions are kept.
+SESSIONS = (("sessions.index", "Sessions"),)
 # The form fields of a run that are not settings of its visualization.
-OWN_FIELDS = ("image", "class", "target", "model", "visualization")
+OWN_FIELDS = ("image", "class", "target", "model", "visualization", "wrong")
+# The prefix of the buttons that fill a suggestion into a field.
+USE = "use:"
+# The number of characters of an invalid value that the form shows again.
+MAX_SHOWN = 1_000
 
 
 @blueprint.app_context_processor
@@ -50,7 +57,7 @@ def layout() -> dict[str, Any]:
         "model_name": services().settings.model_name(),
         "version": __version__,
         "frame": "layout.html",
-        "places": PLACES,
+        "places": PLACES + (SESSIONS if services().settings.KEEP_SESSIONS else ()),
     }
 
 
@@ -174,33 +181,75 @@ def what_if(uid: str) -> str:
 
 
 @blueprint.get("/visualizations/<name>")
-def settings(name: str) -> str:
+def settings(name: str) -> BaseResponse:
     """Show the settings of a visualization, with the values in the URL if there are any."""
+    return settings_form(name, request.args)
+
+
+def settings_form(name: str, fields: MultiDict[str, str], problem: PicassoError | None = None) -> BaseResponse:
+    """Return the form for the settings of a visualization, with what a form or an address contains.
+
+    Args:
+        name: the name of the visualization.
+        fields: the fields of the form or the address; unknown ones are ignored.
+        problem: why no run was started; it is shown beside its field.
+    """
     entry = services().registry.get(name)
     allowed = entry.require().ALLOWED_SETTINGS
     controls = allowed.controls()
-    given = {key: value for key, value in request.args.items() if key in controls}
+    values: dict[str, Any] = {key: control.default for key, control in controls.items()}
+    problems = {problem.field: problem} if problem else {}
+    for key, value in fields.items():
+        if key not in controls:
+            continue
+        try:
+            values |= {key: allowed.parse({key: value}).as_dict()[key]}
+        except BadRequest as error:
+            values |= {key: value[:MAX_SHOWN]}
+            problems |= {key: error}
     session = find_session()
-    return render_template(
+    page = render_template(
         "settings.html",
         entry=entry,
         unusable=services().runner.unusable(entry),
         controls=controls,
-        values=allowed.parse(given).as_dict(),
+        values=values,
         images=session.images() if session else [],
+        picked=fields.getlist("image"),
         choices=choices(list(class_names().values())),
         layers=services().runner.layers(),
-        chosen=chosen(request.args),
+        chosen=chosen(fields),
         models=services().runner.models(),
-        compared=request.args.getlist("model"),
+        compared=fields.getlist("model"),
+        problems=problems,
     )
+    response = make_response(page, next((one.status for one in problems.values()), 200))
+    return error_handlers.with_retry(response)
 
 
 @blueprint.post("/visualizations/<name>")
 def start_run(name: str) -> BaseResponse:
-    """Queue a run with the chosen images, or with all."""
-    values = {key: value for key, value in request.form.items() if key not in OWN_FIELDS}
-    return redirect(url_for("pages.show_runs", ids=start(name, values).id), 303)
+    """Queue a run with the chosen images, or with all; if a field is invalid, return the form with all values."""
+    form = filled(request.form)
+    values = {key: value for key, value in form.items() if key not in OWN_FIELDS}
+    if form is not request.form:
+        return settings_form(name, form)
+    try:
+        return redirect(url_for("pages.show_runs", ids=start(name, values).id), 303)
+    except PicassoError as error:
+        return settings_form(name, form, error)
+
+
+def filled(form: MultiDict[str, str]) -> MultiDict[str, str]:
+    """Return the form with the suggestion whose button was pressed; the form itself if none was."""
+    used = next((key for key in form if key.startswith(USE)), None)
+    if used is None:
+        return form
+    field, value, wrong = used.removeprefix(USE), form[used], form.get("wrong")
+    kept = MultiDict([(key, one) for key, one in form.items(multi=True) if key not in (used, "wrong")])
+    several = [value if one.strip() == wrong else one for one in kept.getlist(field)]
+    kept.setlist(field, several if wrong is not None else [value])
+    return kept
 
 
 @blueprint.post("/runs")

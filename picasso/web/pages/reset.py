@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from picasso.errors import NotFound
 from picasso.storage.store import UNDO_SECONDS
-from picasso.web.context import cookie_attributes, cookie_name, find_session, services
+from picasso.web.context import choose_session, cookie_attributes, cookie_name, find_session, services
 
 blueprint = Blueprint("reset", __name__)
 
@@ -37,6 +37,7 @@ def ask() -> str:
         audits=len(audits),
         at_work=sum(job.at_work() for job in (*runs, *audits)),
         seconds=UNDO_SECONDS,
+        kept=services().settings.KEEP_SESSIONS,
     )
 
 
@@ -58,16 +59,20 @@ def set_aside(response: Response) -> None:
 
 @blueprint.post("/reset/undo")
 def undo() -> Response:
-    """Restore the session that was deleted less than a minute ago; the current session can then be restored instead."""
+    """Restore the session that was deleted less than a minute ago; the current one can then be restored instead.
+
+    A server that keeps sessions keeps the current one, too.
+    """
     restored = services().storage.restore(dropped_id())
     if restored is None:
         raise NotFound(
             "This can no longer be undone: the data was deleted more than a minute ago, or the server needed the space."
         )
-    response = redirect(url_for("pages.index"), 303)
+    response = make_response(redirect(url_for("pages.index"), 303))
     response.delete_cookie(cookie_name(UNDO), **cookie_attributes())
-    set_aside(response)
-    response.set_cookie(cookie_name(), restored.id, **cookie_attributes())
+    if not services().settings.KEEP_SESSIONS:
+        set_aside(response)
+    choose_session(response, restored)
     return response
 
 
