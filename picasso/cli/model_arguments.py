@@ -92,6 +92,6 @@ def models_of(text: str, settings: Settings, arguments: Mapping[str, Any]) -> di
 
 def names_of(files: Sequence[Path]) -> list[str]:
     """Return the names of model files, with as many parent folders as tell them apart."""
-    from picasso.explanation.inputs import names_of as told_apart
+    from picasso.explanation import inputs
 
-    return told_apart(files)
+    return inputs.names_of(files)

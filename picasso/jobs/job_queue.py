@@ -48,7 +48,7 @@ class Active:
 
 
 # The maximum number of models that one run compares with, because it needs all of them in memory at once.
-MOST_COMPARED = 7
+MAX_COMPARED = 7
 # The page of a run shows all of its images.
 MAX_RUN_IMAGES = 500
 # The timeout of questions, in seconds.
@@ -184,9 +184,9 @@ class JobQueue:
             raise NotReady(status["error"])
         others = [str(one) for one in models]
         self._check_models([*others, *([model] if model else [])])
-        if len(others) > MOST_COMPARED:
+        if len(others) > MAX_COMPARED:
             raise BadRequest(
-                f"A run compares with at most {MOST_COMPARED} models, because all of them are in memory at once. "
+                f"A run compares with at most {MAX_COMPARED} models, because all of them are in memory at once. "
                 "Choose fewer, or compare all of them on the page Compare, which loads them one after the other.",
                 field="model",
             )

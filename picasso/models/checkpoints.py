@@ -13,7 +13,7 @@ from picasso.models.recognition import KERAS_FILES, SAVED_MODEL, is_architecture
 # The files and folders of a folder that are models; ``*.index`` stands for the files of a TensorFlow 1 checkpoint.
 PATTERNS = (*KERAS_FILES, "*.onnx", "*.tflite", "*.index", f"*/{SAVED_MODEL}")
 # The maximum number of checkpoints of a folder.
-MOST = 40
+MAX_CHECKPOINTS = 40
 DIGITS = re.compile(r"(\d+)")
 
 
@@ -21,8 +21,8 @@ def models_at(path: Path) -> list[tuple[Path, dict[str, Any]]]:
     """Return the model of a file, or the models of a folder in the order of training, with their settings.
 
     Args:
-        path: a model file, a folder of a SavedModel, or a folder with several models. At most :data:`MOST` of a
-            folder are returned, evenly spread, with the first and the last one.
+        path: a model file, a folder of a SavedModel, or a folder with several models. Of a folder, at most
+            :data:`MAX_CHECKPOINTS` are returned, evenly spread, with the first and the last one.
 
     Raises:
         ModelError: the path does not exist, or there is no model that Picasso can load.
@@ -44,7 +44,7 @@ def models_at(path: Path) -> list[tuple[Path, dict[str, Any]]]:
         return [(path, settings_of(path))]
     architectures = sorted(filter(is_architecture, path.glob("*.json")), key=modified)
     found = []
-    for file in spread(in_order(files), MOST):
+    for file in spread(in_order(files), MAX_CHECKPOINTS):
         if architectures and file.suffix.lower() in (".h5", ".hdf5"):
             # Beside an architecture, these files contain only weights.
             found.append((file, settings_of(architectures[-1], weights=str(file.resolve()))))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from picasso.errors import ModelError
-from picasso.models.checkpoints import MOST, in_order, models_at, spread
+from picasso.models.checkpoints import MAX_CHECKPOINTS, in_order, models_at, spread
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -60,7 +60,7 @@ def test_one_file_and_one_saved_model_are_one_model(tmp_path: Path) -> None:
 def test_many_checkpoints_are_thinned_out_evenly(tmp_path: Path) -> None:
     touch(tmp_path, *(f"epoch_{number}.keras" for number in range(100)))
     found = names(tmp_path)
-    assert len(found) == len(set(found)) == MOST
+    assert len(found) == len(set(found)) == MAX_CHECKPOINTS
     assert (found[0], found[-1]) == ("epoch_0.keras", "epoch_99.keras")
     assert spread([1, 2, 3, 4, 5], 3) == [1, 3, 5]
 

@@ -17,7 +17,7 @@ from picasso.attribution.rank_agreement import rank_correlation
 from picasso.config import build
 from picasso.jobs.run import Run
 from picasso.web.app import create_app
-from picasso.web.pages.compare import MOST_ROWS
+from picasso.web.pages.compare import MAX_ROWS
 from picasso.web.pages.grid import evidence
 from picasso.web.pages.timeline import Chart, order_of_training
 from tests.conftest import COOKIE, Visitor, close, fake_settings, upload
@@ -42,6 +42,7 @@ def comparing() -> Iterator[Flask]:
 def visitor(comparing: Flask) -> FlaskClient:
     """A visitor with three images, when the model is ready."""
     client = comparing.test_client()
+    client.environ_base["HTTP_SEC_FETCH_SITE"] = "same-origin"
     upload(client, 3)
     while client.get("/api/app_state").get_json()["state"] == "loading":
         time.sleep(0.05)
@@ -93,6 +94,14 @@ def test_looking_at_an_address_starts_nothing(visitor: FlaskClient) -> None:
     assert cells(page) == []
     assert "data-start" in page
     assert runs(visitor) == []
+
+
+@pytest.mark.parametrize(("site", "starts"), [("none", True), ("same-origin", True), ("cross-site", False)])
+def test_a_link_on_another_site_starts_nothing(site: str, starts: bool, visitor: FlaskClient) -> None:
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    page = visitor.get("/compare?by=method", headers=headers).text
+    assert ("data-start" in page) == starts
+    assert "Compute them" in page
 
 
 def test_models_explain_what_the_main_model_predicts(visitor: FlaskClient) -> None:
@@ -205,7 +214,7 @@ def test_the_address_keeps_every_choice(visitor: FlaskClient) -> None:
         ("sort=up", "sort must be one of given, disagreement"),
         ("by=model&view=film", "view must be one of grid, timeline"),
         ("image=99", "There is no image with that number"),
-        ("&".join(["image=0"] * (MOST_ROWS + 1)), f"At most {MOST_ROWS} images can be compared"),
+        ("&".join(["image=0"] * (MAX_ROWS + 1)), f"At most {MAX_ROWS} images can be compared"),
     ],
 )
 def test_wrong_addresses(query: str, words: str, visitor: FlaskClient) -> None:

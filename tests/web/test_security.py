@@ -69,6 +69,7 @@ LINKED = {
     "GET /api/docs",
     "GET /audit",
     "GET /audits/<audit_id>",
+    "GET /compare",
     "GET /healthz",
     "GET /model",
     "GET /images/<uid>/what-if",

@@ -36,7 +36,7 @@ OWN_FIELDS = ("by", "method", "model", "target", "class", "image", "view", "sort
 # The methods that are compared first, and of those the ones by which models and targets are compared.
 FIRST = ("GradCAM", "PartialOcclusion", "SaliencyMaps")
 # The most columns and rows, and how many there are unless others are chosen.
-MOST_COLUMNS, MOST_ROWS = 12, 60
+MAX_COLUMNS, MAX_ROWS = 12, 60
 FEW_COLUMNS, FEW_ROWS = 6, 12
 # The places of targets if none is chosen.
 PLACES = ("most important", "second", "third")
@@ -111,9 +111,9 @@ class Query:
         if session is None:
             return []
         given = self.fields.getlist("image")
-        if len(given) > MOST_ROWS:
+        if len(given) > MAX_ROWS:
             raise BadRequest(
-                f"At most {MOST_ROWS} images can be compared at once; {len(given)} are chosen.", field="image"
+                f"At most {MAX_ROWS} images can be compared at once; {len(given)} are chosen.", field="image"
             )
         few = 1 if self.timeline else FEW_ROWS
         return session_images(session, list(given)) if given else session.images()[:few]
@@ -136,7 +136,7 @@ class Query:
         wanted, _ = services().runner.parsed(self.targets, session.images() if session else [])
         checked = services().registry.with_settings(self.methods, self.settings)
         found = list(self._columns(checked, wanted))
-        most = len(found) if self.timeline else MOST_COLUMNS
+        most = len(found) if self.timeline else MAX_COLUMNS
         if len(found) > most:
             raise BadRequest(f"At most {most} columns can be compared; {len(found)} are chosen.", field=self.by)
         return found
@@ -206,6 +206,8 @@ def page(query: Query, error: PicassoError | None = None) -> str:
         query=query,
         grid=grid,
         error=error,
+        # A link on another site must start no work, so the visitor then has to press the button.
+        trusted=request.headers.get("Sec-Fetch-Site") in ("same-origin", "none"),
         rows=rows,
         timelines=[Timeline.of(row) for row in rows if row.shown] if query.timeline else [],
         kinds=KINDS,
