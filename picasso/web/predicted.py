@@ -93,24 +93,24 @@ def predictions(session: Session, images: Sequence[StoredImage] | None = None) -
     return {image["uid"]: row_of(image, found.get(image["uid"]), known) for image in listed}
 
 
-class Labelled(NamedTuple):
+class LabelCount(NamedTuple):
     """The number of images that have a class, and of these classes."""
 
     images: int
     classes: int
 
 
-def count_labels(session: Session | None) -> Labelled:
+def count_labels(session: Session | None) -> LabelCount:
     """Return how many images of a session are in folders named after classes, and of how many classes.
 
     Until the model is loaded, every folder counts as a class.
     """
     folders = [image["label"] for image in session.images() if "label" in image] if session else []
     if services().runner.model_status()["state"] != "ready":
-        return Labelled(len(folders), len(set(folders)))
+        return LabelCount(len(folders), len(set(folders)))
     known = labels()
     targets = [target for one in folders if (target := known.target(one)[0]) is not None]
-    return Labelled(len(targets), len(set(targets)))
+    return LabelCount(len(targets), len(set(targets)))
 
 
 def row_of(image: StoredImage, stored: StoredRow | None, known: Labels) -> Row:

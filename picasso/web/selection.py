@@ -95,7 +95,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Share:
+class Rate:
     """A share of images with its 95% confidence interval, 0..1."""
 
     right: int
@@ -142,7 +142,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class ClassShare:
+class ClassRate:
     """The accuracy of one class.
 
     Attributes:
@@ -154,7 +154,7 @@ class ClassShare:
 
     label: str
     name: str
-    share: Share
+    share: Rate
     mistaken_for: str
 
 
@@ -170,8 +170,8 @@ class Summary:
         hidden: the number of classes that occur and are not in the matrix.
     """
 
-    total: Share
-    classes: tuple[ClassShare, ...]
+    total: Rate
+    classes: tuple[ClassRate, ...]
     columns: tuple[str, ...]
     matrix: tuple[Line, ...]
     hidden: int
@@ -189,10 +189,10 @@ def summary(rows: Mapping[int, Row], names: Sequence[str]) -> Summary | None:
     found = [(target, answers[target]) for target in sorted(answers)]
     shares: list[tuple[int, ClassAccuracy]] = list(zip(sorted(answers), by_class(dict(found), names), strict=True))
     classes = tuple(
-        ClassShare(*values[target], Share.of(one.right, one.images), one.mistaken_for) for target, one in shares
+        ClassRate(*values[target], Rate.of(one.right, one.images), one.mistaken_for) for target, one in shares
     )
     right, images = (sum(getattr(one, name) for _, one in shares) for name in ("right", "images"))
-    return Summary(Share.of(right, images), classes, *confusion(answers, values))
+    return Summary(Rate.of(right, images), classes, *confusion(answers, values))
 
 
 def confusion(

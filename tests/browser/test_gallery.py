@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -54,20 +53,21 @@ class Actions:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self, done: Any) -> None:
+    def __call__(self, act: Callable[[], None]) -> None:
         self.count += 1
+        act()
 
 
 def test_from_a_labelled_folder_to_where_it_looks_in_the_mistakes_in_four_actions(entered: Page, folder: Path) -> None:
     act = Actions()
-    act(entered.locator("input[data-folder]").set_input_files(folder))
+    act(lambda: entered.locator("input[data-folder]").set_input_files(folder))
     expect(entered.get_by_text(f"{IMAGES} images in ")).to_be_visible()
-    act(entered.get_by_role("button", name="Open the gallery").click())
+    act(lambda: entered.get_by_role("button", name="Open the gallery").click())
     expect(entered.locator("[data-gallery]")).to_have_count(0)
     expect(entered.locator(".accuracy")).to_have_text("90.0%")
-    act(entered.get_by_role("link", name="Show the 30 mistakes").click())
+    act(lambda: entered.get_by_role("link", name="Show the 30 mistakes").click())
     expect(entered.locator(".gallery li.mistake")).to_have_count(30)
-    act(entered.get_by_role("button", name="Where does it look in").click())
+    act(lambda: entered.get_by_role("button", name="Where does it look in").click())
     expect(entered.locator("article.row")).to_have_count(24)
     expect(entered.locator("article.row a.map img").first).to_be_visible()
     assert act.count <= 4

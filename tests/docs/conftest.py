@@ -53,7 +53,7 @@ class BaseOfExamples(LinearModel):
 
 
 class InlineEngine:
-    """Computes a shard or an audit at once, in this process."""
+    """Computes a job at once, in this process."""
 
     def __init__(self, configured: dict[str, Any], work_dir: Path, limit: float, stall: float) -> None:
         self._key = json.dumps(configured, sort_keys=True)
@@ -68,6 +68,12 @@ class InlineEngine:
 
     def audit(self, folder: Path) -> Future[None]:
         worker.run_audit(str(folder))
+        future: Future[None] = Future()
+        future.set_result(None)
+        return future
+
+    def predict(self, folder: Path) -> Future[None]:
+        worker.run_predictions(str(folder))
         future: Future[None] = Future()
         future.set_result(None)
         return future

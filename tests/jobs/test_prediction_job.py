@@ -77,7 +77,8 @@ def test_each_image_gets_the_predictions_of_the_model(tmp_path: Path) -> None:
     for image in some:
         loaded = worker.load_image(image, model).image
         (best,) = model.decode(model.predict(model.inputs_of([loaded])))
-        assert rows[image["uid"]]["top"] == list(best[:5])
+        assert rows[image["uid"]]["top"] == list(best[:2])
+        assert job.full_rows(key(model))[image["uid"]]["top"] == list(best[:5])
     assert (job.progress().done, job.progress().total, job.progress().computed) == (5, 5, 5)
 
 
@@ -116,7 +117,7 @@ def test_half_a_line_of_a_dead_worker_is_computed_again(tmp_path: Path) -> None:
     job.start(order(some))
     part(job, model)
     assert sorted(job.rows(key(model))) == [0, 1, 2]
-    assert [json.loads(line)["uid"] for line in file.read_text().splitlines()] == [0, 1, 2]
+    assert [json.loads(line)["uid"] for line in file.read_text().splitlines()[1:]] == [0, 1, 2]
 
 
 def test_a_part_ends_in_time_and_the_next_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,7 @@ LINKED = {
     "GET /model",
     "GET /images/<uid>/what-if",
     "GET /readyz",
+    "GET /gallery",
     "GET /runs",
     "GET /runs/<ids>",
     "GET /visualizations/<name>",

@@ -15,7 +15,7 @@ from picasso.web.api.operations import GALLERY, operation
 from picasso.web.context import find_session, need_session, services
 from picasso.web.predicted import labels, predictions
 from picasso.web.presentation import remaining
-from picasso.web.selection import PAGE, Share, summary
+from picasso.web.selection import PAGE, Rate, Summary, summary
 
 blueprint = Blueprint("api_gallery", __name__, url_prefix="/api")
 
@@ -117,14 +117,18 @@ class GalleryImages(Document):
     images: list[GalleryImage]
 
 
-def state_document(session: Session | None) -> GalleryState:
-    """Return the state of the predictions of a session."""
+def state_document(session: Session | None, found: Summary | None) -> GalleryState:
+    """Return the state of the predictions of a session.
+
+    Args:
+        session: the session.
+        found: the summary of its labelled images.
+    """
     job = session.predictions() if session else None
     state: StateName = job.state() if job else "idle"
     progress, error = (job.progress(), job.error()) if job else (None, None)
     done, total = (progress.done, progress.total) if progress else (0, 0)
     fraction = done / total if total else 0.0
-    found = summary(predictions(session), labels().names) if session else None
     return GalleryState(
         state=state,
         done=done,
@@ -147,7 +151,7 @@ def left(job: Predictions) -> float | None:
     return remaining(progress.computed / max(1, todo), progress.seconds)
 
 
-def accuracy(share: Share) -> Accuracy:
+def accuracy(share: Rate) -> Accuracy:
     """Return an accuracy as a document."""
     return Accuracy(
         right=share.right,
@@ -172,7 +176,9 @@ def start_gallery() -> Started:
 @operation(GALLERY, session="used")
 def show_gallery() -> GalleryState:
     """Return the progress of the predictions, and the accuracy so far."""
-    return state_document(find_session())
+    session = find_session()
+    found = summary(predictions(session), labels().names) if session else None
+    return state_document(session, found)
 
 
 @blueprint.get("/gallery/images")
@@ -183,7 +189,7 @@ def list_gallery(query: RowsQuery) -> GalleryImages:
     if session is None:
         return GalleryImages(total=0, images=[])
     images, job, status = session.images(), session.predictions(), services().runner.model_status()
-    stored = job.rows(identity(status["card"])) if job and status["state"] == "ready" else {}
+    stored = job.full_rows(identity(status["card"])) if job and status["state"] == "ready" else {}
     rows = predictions(session, images)
     return GalleryImages(
         total=len(images),

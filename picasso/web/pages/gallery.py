@@ -87,6 +87,7 @@ def show() -> str:
     }
     if request.args.get("part") == "images":
         return render_template("gallery_images.html", **context)
+    found = summary(gallery.rows, gallery.known.names)
     return render_template(
         "gallery.html",
         **context,
@@ -95,8 +96,8 @@ def show() -> str:
         unknown=gallery.unknown()[:MAX_UNKNOWN],
         classified=bool(gallery.known.names),
         choices=choices(gallery.known.names),
-        summary=summary(gallery.rows, gallery.known.names),
-        job=state_document(session),
+        summary=found,
+        job=state_document(session, found),
         missing=sum(not row.predicted and not row.error for row in gallery.rows.values()),
         method=method(),
         most=MAX_EXPLAINED,
