@@ -1,3 +1,14 @@
 """Explanations of a model's predictions: the pipeline, its inputs, rendering, and the cost model."""
 
-__all__ = ["comparison", "cost_model", "inputs", "legend", "pipeline", "questions", "registry", "render", "result"]
+__all__ = [
+    "comparison",
+    "cost_model",
+    "inputs",
+    "legend",
+    "look",
+    "pipeline",
+    "questions",
+    "registry",
+    "render",
+    "result",
+]
