@@ -22,7 +22,7 @@ def silently(fraction: float) -> None:
     """Ignore the progress."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Audit:
     """A completed audit.
 
@@ -35,6 +35,10 @@ class Audit:
     context: TrialContext
     trials: Mapping[Pair, Sequence[Trial]]
     left: tuple[Pair, ...]
+
+    def __repr__(self) -> str:
+        """Return the model and the summary of the outcome."""
+        return f"<Audit of {self.model!r}: {self.verdict.sentence()}>"
 
     @property
     def model(self) -> Model:

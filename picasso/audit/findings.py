@@ -51,7 +51,7 @@ class Finding:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AuditOutcome:
     """The result of an audit.
 
@@ -70,6 +70,10 @@ class AuditOutcome:
     alike: tuple[Pair, ...]
     compared: int
     tests: int
+
+    def __repr__(self) -> str:
+        """Return the number of findings and the summary."""
+        return f"<AuditOutcome: {len(self.findings)} findings. {self.sentence()}>"
 
     @property
     def alarms(self) -> list[Finding]:

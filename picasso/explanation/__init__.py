@@ -6,6 +6,7 @@ __all__ = [
     "guide",
     "inputs",
     "legend",
+    "look",
     "pipeline",
     "questions",
     "registry",

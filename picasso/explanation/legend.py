@@ -38,3 +38,21 @@ def details(panel: Mapping[str, Any]) -> str:
     if floor > NOTABLE * (high - low):
         said.append(f"values within {floor:.2g} of {low if centre is None else centre:.3g} are not drawn")
     return "; ".join(filter(None, said))
+
+
+def amount(panel: Mapping[str, Any]) -> str:
+    """Return the value of a panel's target as text: "0.9731", "34.2 years", "mean probability 0.83", or "".
+
+    Args:
+        panel: as in :func:`ends`.
+    """
+    value, unit, title = panel["value"], panel["unit"], panel["title"]
+    if value is None:
+        return "" if panel["probability"] is None else f"{panel['probability']:.4f}"
+    if unit == "probability":
+        return f"{value:.4f}"
+    # The quantity of a number is its name, which is the title, with its unit.
+    if unit == title or unit.startswith(f"{title} ("):
+        return f"{value:.4g} {unit[len(title) + 2 : -1]}".strip()
+    # The legend of the map has what is in brackets.
+    return f"{unit.partition(' (')[0]} {value:.2f}".strip()

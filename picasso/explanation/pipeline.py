@@ -14,7 +14,7 @@ from PIL import Image
 from picasso.errors import BadRequest, ModelError, PicassoError, RunError, reason
 from picasso.explanation.inputs import NamedImage, Other, Source, expand, image_from, named, prepare
 from picasso.explanation.registry import Registry, unsuited
-from picasso.explanation.result import Result
+from picasso.explanation.result import Result, Results
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.targets import Wanted
@@ -40,8 +40,8 @@ def explain(
     classes: int | str | Sequence[int | str] = (),
     compare: Mapping[str, Model] | None = None,
     **settings: object,
-) -> list[Result]:
-    """Run one visualization on images and return one result for each.
+) -> Results:
+    """Run one visualization on images and return one result for each, in a list that a notebook draws.
 
     Args:
         model: from :func:`picasso.models.load_model`.
@@ -87,7 +87,7 @@ def explain(
         compare=compare,
         **settings,
     )
-    return list(each)
+    return Results(each)
 
 
 def explain_each(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from picasso import fileio
-from picasso.explanation import render
+from picasso.errors import BadRequest
+from picasso.explanation import figure, notebook, render
+from picasso.explanation.look import Look
 from picasso.imaging import decode
 from picasso.models.info import ModelInfo
 from picasso.targets import Prediction, phrase
@@ -22,9 +25,14 @@ DOCUMENT = "result.json"
 ARRAYS = "arrays.npz"
 VIEW = "view.png"
 MASK = "mask.png"
+AS_COMPUTED = Look()
+# Descriptions of panels.
+Kin = Sequence[Mapping[str, Any]]
+# The number of results that a list prints.
+PRINTED = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """The result of one visualization for one image.
 
@@ -145,21 +153,100 @@ class Result:
             output=output,
         )
 
+    def figure(self, panel: int | None = None, look: Look = AS_COMPUTED, kin: Kin | None = None) -> Image.Image:
+        """Return one panel as an image to take away: with its title, its value, its legend and where it comes from.
+
+        Args:
+            panel: the number of the panel; None for the first map.
+            look: the display options.
+            kin: the descriptions of the panels that share a common scale; None for those of this result.
+
+        Raises:
+            BadRequest: there is no such panel.
+        """
+        one, colours = self._looked_at(panel, look, kin)
+        return figure.figure(one, self.view, (f"{self.visualization} of {self.image}", self.provenance), colours)
+
+    def legend_svg(self, panel: int | None = None, look: Look = AS_COMPUTED, kin: Kin | None = None) -> str:
+        """Return the legend of a map as SVG; arguments and errors as in :meth:`figure`."""
+        one, colours = self._looked_at(panel, look, kin)
+        if one.kind != "map":
+            raise BadRequest(f"Panel {panel} of {self.image} is an image, which has no legend.")
+        return figure.legend_svg(one, colours)
+
+    def drawn(self, look: Look, kin: Kin) -> Iterator[dict[str, Any]]:
+        """Yield the description of each panel with display options, and its ``url`` and ``legend_url`` as data URLs."""
+        for number, panel in enumerate(self.panels):
+            one, colours = self._looked_at(number, look, kin)
+            described = {
+                **one.describe(),
+                "url": decode.data_address(decode.encode(render.draw(one, self.view, colours))),
+            }
+            if panel.kind == "map":
+                bar = render.colour_bar(one, name=colours)
+                described["legend_url"] = decode.data_address(decode.encode(bar))
+            yield described
+
+    @property
+    def provenance(self) -> str:
+        """The model, its checkpoint and the settings, as one text."""
+        when = f" of {self.model.checkpoint_time}" if self.model.checkpoint_time else ""
+        chosen = ", ".join(f"{name} {value}" for name, value in self.settings.items() if value != "")
+        model = ", ".join(filter(None, [self.model.name, self.model.checkpoint]))
+        return ". ".join(filter(None, [f"{model}{when}", chosen]))
+
+    def _looked_at(self, number: int | None, look: Look, kin: Kin | None) -> tuple[Panel, str]:
+        """Return a panel with the display options applied, and the name of its colour map."""
+        if number is None:
+            number = next((index for index, one in enumerate(self.panels) if one.kind == "map"), None)
+        if number is None:
+            raise BadRequest(f"The result of {self.image} has no map.")
+        if not 0 <= number < len(self.panels):
+            raise BadRequest(f"The result of {self.image} has no panel {number}; it has {len(self.panels)}, from 0.")
+        alike = [one.describe() for one in self.panels] if kin is None else kin
+        one = look.applied(self.panels[number], alike)
+        return one, look.colours_of(one)
+
+    def __repr__(self) -> str:
+        """Return the method, the image, the best prediction and the number of panels."""
+        best = phrase(self.predictions[0]) if self.predictions else "nothing"
+        count = f"{len(self.panels)} panel{'' if len(self.panels) == 1 else 's'}"
+        return f"<Result: {self.visualization} of {self.image}, {best}, {count}>"
+
     def _repr_html_(self) -> str:
-        """Show the result in a notebook: the image, then each panel under its title."""
+        """Show the result in a notebook: the image, then each panel under its title, with its legend."""
+        return notebook.of_results([self])
 
-        def figure(image: Any, caption: str) -> str:
-            address = decode.data_address(decode.encode(image))
-            style = "display:inline-block;margin:4px;text-align:center"
-            drawn = f'<img width="180" src="{address}">'
-            return f'<figure style="{style}">{drawn}<figcaption>{escape(caption)}</figcaption></figure>'
 
-        best = ", ".join(phrase(one) for one in self.predictions)
-        figures = [figure(render.enlarge(self.view), self.image)]
-        if "mask" in self.output:
-            figures.append(figure(render.masked(self.view, self.output["mask"]), "prediction"))
-        for panel in self.panels:
-            shown = panel.probability if panel.value is None else panel.value
-            value = "" if shown is None else f" {shown:.3f}"
-            figures.append(figure(render.draw(panel, self.view), panel.title + value))
-        return f"<p><b>{escape(self.visualization)}</b> {escape(best)}</p>{''.join(figures)}"
+class Results(list[Result]):
+    """The results of :func:`picasso.explain`: a list that a notebook draws, and that prints in a few lines.
+
+    Examples:
+        >>> import numpy as np
+        >>> import picasso
+        >>> from picasso.examples.brightness import BrightnessModel
+        >>> model = BrightnessModel()
+        >>> model.load()
+        >>> picasso.explain(model, [np.eye(8), np.ones((8, 8))], "SaliencyMaps")
+        [<Result: SaliencyMaps of image 0, dark 0.953, 2 panels>,
+         <Result: SaliencyMaps of image 1, bright 0.982, 2 panels>]
+    """
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Result: ...
+    @overload
+    def __getitem__(self, index: slice) -> Results: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Result | Results:
+        """Return one result, or some of them as a list that draws itself too."""
+        return Results(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
+
+    def __repr__(self) -> str:
+        """Return a line for each of the first results."""
+        lines = [repr(one) for one in self[:PRINTED]]
+        if len(self) > PRINTED:
+            lines.append(f"and {len(self) - PRINTED} more")
+        return f"[{(',' + chr(10) + ' ').join(lines)}]"
+
+    def _repr_html_(self) -> str:
+        """Show the first results in a notebook."""
+        return notebook.of_results(self)

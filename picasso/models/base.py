@@ -450,6 +450,12 @@ class Model(Framework):
         """The SHA-256 of :attr:`files`, computed on first access; "" if load() set no files."""
         return provenance.fingerprint(self.files)
 
+    def __repr__(self) -> str:
+        """Return the class, the checkpoint, and the sizes of the input and the output."""
+        size = " x ".join(map(str, self.input_shape))
+        loaded = f"input {size}, {self.num_classes} outputs" if any(self.input_shape) else "not loaded"
+        return f"<{' '.join(filter(None, [type(self).__name__, self.checkpoint]))}, {loaded}>"
+
     def card(self) -> ModelInfo:
         """Return the description of this model for pages, the API and results."""
         return ModelInfo(

@@ -63,7 +63,7 @@ class Layer:
     place: Place | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModelInfo:
     """The description of a model.
 
@@ -100,6 +100,12 @@ class ModelInfo:
     fingerprint: str = ""
     versions: dict[str, str] = field(default_factory=dict, hash=False)
     task: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    def __repr__(self) -> str:
+        """Return the name, the checkpoint, and the sizes of the input and the output."""
+        size = " x ".join(map(str, self.input_shape))
+        checkpoint = f" {self.checkpoint}" if self.checkpoint else ""
+        return f"<ModelInfo: {self.name}{checkpoint}, input {size}, {self.classes} outputs>"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the card as JSON-ready values."""

@@ -147,6 +147,18 @@ const remember = () => {
   history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}${location.hash}`);
 };
 
+// The options that change how a map is drawn; what is saved is drawn alike.
+const drawn = () => ["opacity", "colours", "signed", "scale"].filter((name) => state()[name] !== DEFAULTS[name]);
+
+const saveAsSeen = () =>
+  every("a[data-as-seen]", (link) => {
+    link.search = String(new URLSearchParams(drawn().map((name) => [name, state()[name]])));
+  });
+
+every("form[data-as-seen]", (other) =>
+  other.addEventListener("formdata", ({ formData }) => drawn().forEach((name) => formData.set(name, state()[name]))),
+);
+
 const recall = () => {
   for (const [name, value] of new URLSearchParams(location.search)) {
     const field = name in DEFAULTS && name !== "only" && fields[name];
@@ -164,6 +176,7 @@ const apply = () => {
   document.documentElement.style.setProperty("--side", `${fields.size.value}px`);
   arrangeRows();
   drawAll();
+  saveAsSeen();
 };
 
 const begin = () => {

@@ -33,7 +33,7 @@ def rounding(magnitude: float, scale: float = 1.0) -> float:
     return NETWORK_ROUNDING * max(scale, abs(magnitude))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Panel:
     """One map or one image.
 
@@ -136,6 +136,11 @@ class Panel:
         said = f"The model's {unit} vary at random by up to {chance:.2g}; smaller differences are treated as 0."
         note = f"{self.note} {said}".strip()
         return replace(self, array=array, note=note, noise=max(self.noise_level, chance))
+
+    def __repr__(self) -> str:
+        """Return the title, the size and the quantity."""
+        size = " x ".join(map(str, self.array.shape))
+        return f"<Panel: {self.title}, {self.kind} of {size}{', ' if self.quantity else ''}{self.quantity}>"
 
     @property
     def kind(self) -> str:

@@ -26,7 +26,6 @@ from picasso.web.api import gallery as api_gallery
 from picasso.web.context import Services
 from picasso.web.pages import audits, compare, documentation, downloads, files, gallery, home, jobs, reset, sessions
 from picasso.web.prefix import Prefix
-from picasso.web.presentation import amount
 from picasso.web.proxies import Proxies
 
 
@@ -71,7 +70,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     app.jinja_loader = jinja2.ChoiceLoader([templates, plugins])
     app.jinja_env.undefined = jinja2.StrictUndefined
     app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    app.jinja_env.filters |= {"amount": amount, "class_colour": class_colour, "phrase": phrase}
+    app.jinja_env.filters |= {"amount": legend.amount, "class_colour": class_colour, "phrase": phrase}
     app.jinja_env.filters |= {"legend_ends": legend.ends, "legend_details": legend.details}
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 

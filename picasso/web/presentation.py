@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,10 @@ def present(run: Run, *, previews: bool = False, only: int | None = None) -> lis
         document |= {"references": others} if others else {}
         for index, panel in enumerate(document["panels"]):
             if panel["kind"] == "map":
-                panel["values_url"] = url_for("api_runs.show_values", run_id=run.id, place=place, panel=index)
+                at = {"run_id": run.id, "place": place, "panel": index}
+                panel["values_url"] = url_for("api_runs.show_values", **at)
+                panel["figure_url"] = url_for("keeping.figure", **at)
+                panel["legend_svg_url"] = url_for("keeping.legend", **at)
         shown.append(document)
     return shown
 
@@ -73,24 +76,6 @@ def with_addresses(document: dict[str, Any], place: str, address: FileUrl) -> di
     if "mask" in document:
         links["mask_url"] = address(place, document["mask"])
     return {**document, "panels": panels, **links}
-
-
-def amount(panel: Mapping[str, Any]) -> str:
-    """Return the value of a panel's target as text: "0.9731", "34.2 years", "mean probability 0.83", or "".
-
-    Args:
-        panel: the description of the panel.
-    """
-    value, unit, title = panel["value"], panel["unit"], panel["title"]
-    if value is None:
-        return "" if panel["probability"] is None else f"{panel['probability']:.4f}"
-    if unit == "probability":
-        return f"{value:.4f}"
-    # The quantity of a number is its name, which is the title, with its unit.
-    if unit == title or unit.startswith(f"{title} ("):
-        return f"{value:.4g} {unit[len(title) + 2 : -1]}".strip()
-    # The legend of the map has what is in brackets.
-    return f"{unit.partition(' (')[0]} {value:.2f}".strip()
 
 
 def remaining(fraction: float, seconds: float) -> float | None:

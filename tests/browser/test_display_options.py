@@ -251,6 +251,24 @@ def test_everything_can_be_kept(results: Page, tmp_path: Path) -> None:
         assert (tmp_path / "kept").read_bytes().lstrip(b"\xef\xbb\xbf\n").startswith(start), name
 
 
+def test_what_is_saved_is_drawn_as_seen(results: Page, tmp_path: Path) -> None:
+    results.locator("[name=opacity]").fill("30")
+    results.locator("[name=signed]").select_option("PuOr_r")
+    save = results.get_by_role("link", name="Save the map of").first
+    expect(save).to_have_attribute("href", re.compile(r"/maps/0/1\.png\?opacity=30&signed=PuOr_r$"))
+    with results.expect_download() as download:
+        save.click()
+    download.value.save_as(tmp_path / "map.png")
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    results.get_by_text("Report with a title and notes").click()
+    results.get_by_label("Title").fill("Trial one")
+    with results.expect_download() as download:
+        results.get_by_role("button", name="Save report").click()
+    assert "opacity=30&signed=PuOr_r" in download.value.url
+    download.value.save_as(tmp_path / "report.html")
+    assert "<h1>Trial one</h1>" in (tmp_path / "report.html").read_text()
+
+
 def test_the_address_brings_every_choice_back(results: Page) -> None:
     chosen = {"signed": "PuOr_r", "scale": "common", "order": "unsure", "only": "class:4"}
     for name, value in chosen.items():

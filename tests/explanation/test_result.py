@@ -84,7 +84,8 @@ def test_nothing_half_written_is_left(result: Result, tmp_path: Path, monkeypatc
 
 def test_notebooks_draw_results_and_escape_names(result: Result) -> None:
     html = result._repr_html_()
-    assert html.count("<img") == 1 + len(result.panels)
+    legends = sum(panel.kind == "map" and not panel.flat for panel in result.panels)
+    assert html.count("<img") == 1 + len(result.panels) + legends
     assert "cat &lt;b&gt;" in html
     assert "cat <b>" not in html
 

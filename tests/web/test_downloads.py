@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 from flask.testing import FlaskClient
+from PIL import Image
 
+from picasso.explanation.figure import MARGIN, SIDE
 from tests.conftest import finish, upload
 
 
@@ -79,6 +81,58 @@ def test_runs_side_by_side_make_one_report(client: FlaskClient) -> None:
     page = client.get(f"/api/runs/{first},{second['id']}/report.html").text
     assert "<h3>Saliency maps</h3>" in page
     assert page.count('class="row"') == 2
+
+
+def test_a_report_has_a_title_and_notes_and_is_drawn_as_seen(client: FlaskClient) -> None:
+    run = finished_run(client)
+    address = f"/api/runs/{run['id']}/report.html"
+    plain = client.get(address).text
+    asked = {
+        "title": "Trial <1>",
+        "notes": "One.\nTwo & three.",
+        "opacity": "30",
+        "signed": "PuOr_r",
+        "scale": "common",
+    }
+    seen = client.get(address, query_string=asked).text
+    assert "<h1>Trial &lt;1&gt;</h1>" in seen
+    assert '<p class="lines">One.\nTwo &amp; three.</p>' in seen
+    assert "<title>Trial &lt;1&gt; · " in seen
+    maps = [re.findall(r'src="(data:image/png[^"]+)" alt="cat', page) for page in (plain, seen)]
+    assert len(maps[0]) == len(maps[1]) > 0
+    assert set(maps[0]).isdisjoint(maps[1])
+    ends = re.findall(r'<div class="legend">\s*<span>≤? ?([^<]+)</span>', seen)
+    # All maps of a quantity share one scale.
+    assert len(set(ends)) == 1
+    for wrong, said in (
+        ({"colours": "jet"}, "colours must be one of warm"),
+        ({"title": "x" * 201}, "title"),
+        ({"opacity": "x"}, "opacity"),
+    ):
+        answer: Any = client.get(address, query_string=wrong)
+        assert (answer.status_code, answer.json["error"]["field"]) == (400, next(iter(wrong)))
+        assert said in answer.json["error"]["message"]
+
+
+def test_one_map_is_saved_as_seen(client: FlaskClient) -> None:
+    run = finished_run(client)
+    panel = run["results"][1]["panels"][1]
+    plain = client.get(panel["figure_url"])
+    assert (plain.mimetype, Image.open(io.BytesIO(plain.data)).width) == ("image/png", SIDE + 2 * MARGIN)
+    assert plain.headers["Content-Disposition"] == f"attachment; filename=picasso-{run['id'][:8]}-1-1.png"
+    assert client.get(panel["figure_url"], query_string={"opacity": "20"}).data != plain.data
+    legend = client.get(panel["legend_svg_url"], query_string={"signed": "RdBu_r"})
+    assert legend.mimetype == "image/svg+xml"
+    assert legend.text.startswith("<svg")
+    assert "attachment" in legend.headers["Content-Disposition"]
+    assert client.get(panel["figure_url"], query_string={"scale": "mine"}).status_code == 400
+    assert client.get(panel["figure_url"].replace("/1/1.png", "/9/1.png")).status_code == 404
+    assert client.get(panel["figure_url"].replace("/1/1.png", "/1/99.png")).status_code == 400
+    page = client.get(run["page"]).text
+    assert f'href="{panel["figure_url"]}" download' in page
+    stranger = client.application.test_client()
+    upload(stranger)
+    assert stranger.get(panel["figure_url"]).status_code == 404
 
 
 def test_a_run_that_has_not_ended_makes_no_report(client: FlaskClient) -> None:

@@ -131,6 +131,8 @@ class PanelDocument(Document):
         legend_url: its colour scale, as PNG.
         view_url: the image as the model sees it, which the map covers.
         values_url: the values as float32, little-endian, row by row.
+        figure_url: the map with its title, its legend and where it comes from, as PNG.
+        legend_svg_url: its legend with numbers and quantity, as SVG.
     """
 
     title: str
@@ -164,6 +166,8 @@ class PanelDocument(Document):
     legend_url: Address | UnsetType = UNSET
     view_url: Address | UnsetType = UNSET
     values_url: Address | UnsetType = UNSET
+    figure_url: Address | UnsetType = UNSET
+    legend_svg_url: Address | UnsetType = UNSET
 
 
 class ResultDocument(Document):

@@ -16,12 +16,15 @@ from msgspec import Meta
 from picasso import __version__
 from picasso.audit.reporting.page_policy import content_security_policy
 from picasso.errors import BadRequest, NotFound
+from picasso.explanation.look import Look
 from picasso.explanation.registry import DEFAULT_TEMPLATE
+from picasso.explanation.result import AS_COMPUTED, DOCUMENT, Kin, Result
 from picasso.imaging import decode
 from picasso.jobs.run import Run
 from picasso.web import exporting, recipes
+from picasso.web.api.documents import Request
 from picasso.web.api.operations import RUNS, operation
-from picasso.web.api.runs import RunId
+from picasso.web.api.runs import PanelNumber, Position, RunId
 from picasso.web.context import need_session, services
 from picasso.web.pages.run_view import RunView, class_names, looks, render
 from picasso.web.presentation import with_addresses
@@ -69,12 +72,80 @@ def results_csv(run_id: RunId) -> Response:
     return attached(exporting.table(run.results()), "text/csv", f"{name_of(run)}.csv")
 
 
+class LookQuery(Request):
+    """How maps are drawn, as on a page; the default is as their method draws them.
+
+    Attributes:
+        opacity: the opacity of the strongest values in percent.
+        colours: the colours of maps without a middle, such as "warm" or "viridis".
+        signed: the colours of maps with a middle, such as "warm-cool" or "RdBu_r".
+        scale: "own" for that of the method, "each" for that of each map, "common" for that of all of a quantity.
+    """
+
+    opacity: Annotated[int, Meta(ge=0, le=100)] | None = None
+    colours: str = AS_COMPUTED.colours
+    signed: str = AS_COMPUTED.signed
+    scale: str = AS_COMPUTED.scale
+
+    def look(self) -> Look:
+        """Return the display options, or raise a BadRequest."""
+        return Look(self.opacity, self.colours, self.signed, self.scale)
+
+
+class ReportQuery(LookQuery):
+    """How a report is drawn, and what it says besides.
+
+    Attributes:
+        title: its title.
+        notes: what is written above the results; line breaks are kept.
+    """
+
+    title: Annotated[str, Meta(max_length=200)] = ""
+    notes: Annotated[str, Meta(max_length=4000)] = ""
+
+
 @blueprint.get("/runs/<ids>/report.html")
 @operation(RUNS, media=("text/html",), says="The report.", session="needed", errors=(503,))
-def report(ids: RunIds) -> Response:
+def report(ids: RunIds, query: ReportQuery) -> Response:
     """Return one run, or several side by side, as one self-contained file."""
     shown = [finished(look) for look in looks(need_session(), ids)]
-    return attached(made_report(shown), "text/html", f"{name_of(shown[0].run)}.html")
+    page = made_report(shown, query.look(), title=query.title.strip(), notes=query.notes.strip())
+    return attached(page, "text/html", f"{name_of(shown[0].run)}.html")
+
+
+@blueprint.get("/runs/<run_id>/maps/<place>/<int:panel>.png")
+@operation(RUNS, media=("image/png",), says="The image.", session="needed")
+def figure(run_id: RunId, place: Position, panel: PanelNumber, query: LookQuery) -> Response:
+    """Return one map as an image to take away: with its title, its legend, and where it comes from."""
+    result, kin = stored(run_id, place)
+    return sent(
+        decode.encode(result.figure(panel, query.look(), kin)), "image/png", f"{run_id[:8]}-{place}-{panel}.png"
+    )
+
+
+@blueprint.get("/runs/<run_id>/legends/<place>/<int:panel>.svg")
+@operation(RUNS, media=("image/svg+xml",), says="The legend.", session="needed")
+def legend(run_id: RunId, place: Position, panel: PanelNumber, query: LookQuery) -> Response:
+    """Return the legend of one map as SVG."""
+    result, kin = stored(run_id, place)
+    text = result.legend_svg(panel, query.look(), kin)
+    return sent(text.encode(), "image/svg+xml", f"{run_id[:8]}-{place}-{panel}-legend.svg")
+
+
+def stored(run_id: str, place: str) -> tuple[Result, list[dict[str, Any]]]:
+    """Return one result of a run, and the descriptions of all its panels, or raise NotFound."""
+    run = need_session().run(run_id)
+    file = run.file(place, DOCUMENT)
+    if file is None:
+        raise NotFound("There is no such result in this session.")
+    return Result.load(file.parent), [panel for document in run.results() for panel in document["panels"]]
+
+
+def sent(body: bytes, mimetype: str, name: str) -> Response:
+    """Return a file of a result, with a name under which a browser saves it."""
+    response = Response(body, mimetype=mimetype)
+    response.headers.set("Content-Disposition", "attachment", filename=f"picasso-{name}")
+    return response
 
 
 def attached(text: str, mimetype: str, name: str) -> Response:
@@ -96,16 +167,23 @@ def finished(look: RunView) -> RunView:
     return look
 
 
-def made_report(shown: list[RunView]) -> str:
+def made_report(shown: list[RunView], look: Look = AS_COMPUTED, *, title: str = "", notes: str = "") -> str:
     """Return the page of runs as one file without scripts, with all styles and images embedded.
 
     If a plugin's template fails, the default template is used, so that the results are not lost.
     """
-    results = [list(inlined(look.run)) for look in shown]
+    kin = [panel for one in shown for document in one.run.results() for panel in document["panels"]]
+    results = [list(inlined(one.run, look, kin)) for one in shown]
     static = Path(current_app.static_folder or "")
     styles = [(static / name).read_text(encoding="utf-8") for name in STYLES]
     facts = list(made_with(shown, results))
-    report = {"styles": styles, "policy": content_security_policy(*styles), "made_with": facts}
+    report = {
+        "styles": styles,
+        "policy": content_security_policy(*styles),
+        "made_with": facts,
+        "title": title,
+        "notes": notes,
+    }
     frame = {"frame": "report.html", "report": report}
     try:
         return render(shown, results, **frame)
@@ -117,8 +195,8 @@ def made_report(shown: list[RunView]) -> str:
         return render([plain, *shown[1:]], results, **frame)
 
 
-def inlined(run: Run) -> Iterator[dict[str, Any]]:
-    """Yield the documents of a run with its images as data URLs."""
+def inlined(run: Run, look: Look, kin: Kin) -> Iterator[dict[str, Any]]:
+    """Yield the documents of a run with its images as data URLs, and its maps with the display options."""
 
     def address(place: str, name: str) -> str:
         file = run.file(place, name)
@@ -127,7 +205,11 @@ def inlined(run: Run) -> Iterator[dict[str, Any]]:
         return decode.data_address(file.read_bytes()) if file.suffix == ".png" else ""
 
     for document in run.results():
-        shown = with_addresses(document, document.pop("place"), address)
+        place = document.pop("place")
+        shown = with_addresses(document, place, address)
+        if look != AS_COMPUTED and (file := run.file(place, DOCUMENT)):
+            panels = Result.load(file.parent).drawn(look, kin)
+            shown["panels"] = [{**one, **again} for one, again in zip(shown["panels"], panels, strict=True)]
         yield {**shown, "image_url": thumbnail(document["filename"]) or shown["view_url"]}
 
 
