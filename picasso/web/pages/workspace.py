@@ -17,11 +17,12 @@ from picasso.jobs.run import Run, State, StoredImage
 from picasso.storage.session import Session
 from picasso.targets import OutputTask, Wanted
 from picasso.targets.class_names import AGAINST
+from picasso.targets.predictions import amount
 from picasso.visualizations.settings import Control
 from picasso.web.context import services
 from picasso.web.pages.run_view import RunView, class_names, target_of, task
 from picasso.web.predicted import Row, predictions
-from picasso.web.presentation import amount, present
+from picasso.web.presentation import present
 
 # The maximum number of images in the strip; the gallery shows all.
 MAX_STRIP = 60
