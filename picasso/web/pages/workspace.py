@@ -12,12 +12,12 @@ from werkzeug.datastructures import MultiDict
 
 from picasso.errors import BadRequest, NotReady, PicassoError
 from picasso.explanation.guide import CLASSES, DEFAULT, QUESTIONS, Question
+from picasso.explanation.legend import amount
 from picasso.explanation.registry import Entry
 from picasso.jobs.run import Run, State, StoredImage
 from picasso.storage.session import Session
 from picasso.targets import OutputTask, Wanted
 from picasso.targets.class_names import AGAINST
-from picasso.targets.predictions import amount
 from picasso.visualizations.settings import Control
 from picasso.web.context import services
 from picasso.web.pages.run_view import RunView, class_names, target_of, task
