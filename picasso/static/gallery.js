@@ -1,6 +1,6 @@
 // The gallery: predictions start by themselves, filters apply at once, and further pages follow while one scrolls.
 
-import { askPatiently, counted, duration, every, modelLoaded, poll, refresh, root } from "./common.js";
+import { askPatiently, counted, duration, modelLoaded, poll, refresh, root } from "./common.js";
 
 // A page is loaded before its place comes into view; this many pixels ahead.
 const AHEAD = 1500;
@@ -79,8 +79,9 @@ document.addEventListener("refreshed", more);
 
 const filters = /** @type {HTMLFormElement} */ (find("[data-filters]"));
 filters?.addEventListener("change", () => {
-  every("select, input", (field) => (field.disabled = !field.value), filters);
-  filters.submit();
+  // Empty fields don't belong into the address.
+  const fields = [...new FormData(filters)].map(([name, value]) => [name, String(value)]).filter(([, value]) => value);
+  location.assign(`${filters.action}?${new URLSearchParams(fields)}`);
 });
 
 const start = find("[data-gallery-start]");
