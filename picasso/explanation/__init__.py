@@ -3,10 +3,10 @@
 __all__ = [
     "comparison",
     "cost_model",
+    "display_options",
     "guide",
     "inputs",
     "legend",
-    "look",
     "pipeline",
     "questions",
     "registry",

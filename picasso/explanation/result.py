@@ -15,7 +15,7 @@ from PIL import Image
 from picasso import fileio
 from picasso.errors import BadRequest
 from picasso.explanation import figure, notebook, render
-from picasso.explanation.look import Look
+from picasso.explanation.display_options import DisplayOptions
 from picasso.imaging import decode
 from picasso.models.info import ModelInfo
 from picasso.targets import Prediction, phrase
@@ -25,7 +25,7 @@ DOCUMENT = "result.json"
 ARRAYS = "arrays.npz"
 VIEW = "view.png"
 MASK = "mask.png"
-AS_COMPUTED = Look()
+AS_COMPUTED = DisplayOptions()
 # Descriptions of panels.
 Kin = Sequence[Mapping[str, Any]]
 # The number of results that a list prints.
@@ -153,7 +153,9 @@ class Result:
             output=output,
         )
 
-    def figure(self, panel: int | None = None, look: Look = AS_COMPUTED, kin: Kin | None = None) -> Image.Image:
+    def figure(
+        self, panel: int | None = None, look: DisplayOptions = AS_COMPUTED, kin: Kin | None = None
+    ) -> Image.Image:
         """Return one panel as an image to take away: with its title, its value, its legend and where it comes from.
 
         Args:
@@ -167,14 +169,14 @@ class Result:
         one, colours = self._looked_at(panel, look, kin)
         return figure.figure(one, self.view, (f"{self.visualization} of {self.image}", self.provenance), colours)
 
-    def legend_svg(self, panel: int | None = None, look: Look = AS_COMPUTED, kin: Kin | None = None) -> str:
+    def legend_svg(self, panel: int | None = None, look: DisplayOptions = AS_COMPUTED, kin: Kin | None = None) -> str:
         """Return the legend of a map as SVG; arguments and errors as in :meth:`figure`."""
         one, colours = self._looked_at(panel, look, kin)
         if one.kind != "map":
             raise BadRequest(f"Panel {panel} of {self.image} is an image, which has no legend.")
         return figure.legend_svg(one, colours)
 
-    def drawn(self, look: Look, kin: Kin) -> Iterator[dict[str, Any]]:
+    def drawn(self, look: DisplayOptions, kin: Kin) -> Iterator[dict[str, Any]]:
         """Yield the description of each panel with display options, and its ``url`` and ``legend_url`` as data URLs."""
         for number, panel in enumerate(self.panels):
             one, colours = self._looked_at(number, look, kin)
@@ -195,7 +197,7 @@ class Result:
         model = ", ".join(filter(None, [self.model.name, self.model.checkpoint]))
         return ". ".join(filter(None, [f"{model}{when}", chosen]))
 
-    def _looked_at(self, number: int | None, look: Look, kin: Kin | None) -> tuple[Panel, str]:
+    def _looked_at(self, number: int | None, look: DisplayOptions, kin: Kin | None) -> tuple[Panel, str]:
         """Return a panel with the display options applied, and the name of its colour map."""
         if number is None:
             number = next((index for index, one in enumerate(self.panels) if one.kind == "map"), None)

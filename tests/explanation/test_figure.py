@@ -11,7 +11,7 @@ import pytest
 
 from picasso.errors import BadRequest
 from picasso.explanation import figure, render
-from picasso.explanation.look import Look
+from picasso.explanation.display_options import DisplayOptions
 from picasso.explanation.pipeline import explain
 from picasso.explanation.result import Result
 from tests.conftest import noise_image
@@ -47,7 +47,7 @@ def test_the_figure_has_the_map_its_legend_and_texts(result: Result) -> None:
 
 
 def test_the_figure_is_drawn_as_seen(result: Result) -> None:
-    look = Look(opacity=40, signed="PuOr_r", scale="each")
+    look = DisplayOptions(opacity=40, signed="PuOr_r", scale="each")
     (one, colours) = look.applied(result.panels[1]), "PuOr_r"
     most = float(np.abs(one.array).max())
     assert one.transparency == pytest.approx(0.6)
@@ -60,14 +60,14 @@ def test_the_figure_is_drawn_as_seen(result: Result) -> None:
 def test_a_common_scale_spans_all_maps_of_the_quantity(result: Result) -> None:
     maps = [panel for panel in result.panels if panel.kind == "map"]
     described = [panel.describe() for panel in result.panels]
-    applied = [Look(scale="common").applied(panel, described).scale() for panel in maps]
+    applied = [DisplayOptions(scale="common").applied(panel, described).scale() for panel in maps]
     largest = max(panel.scale()[1] for panel in maps if panel.quantity == maps[0].quantity)
     assert applied[0] == (-largest, largest)
     # Magnitudes begin where the smallest map does.
     unsigned = [replace(panel, signed=False, array=np.abs(panel.array)) for panel in maps]
-    ends = Look(scale="common").applied(unsigned[0], [panel.describe() for panel in unsigned]).scale()
+    ends = DisplayOptions(scale="common").applied(unsigned[0], [panel.describe() for panel in unsigned]).scale()
     assert ends == (0.0, max(panel.scale()[1] for panel in unsigned if panel.quantity == maps[0].quantity))
-    assert Look(scale="each").applied(unsigned[0]).scale()[1] == float(unsigned[0].array.max())
+    assert DisplayOptions(scale="each").applied(unsigned[0]).scale()[1] == float(unsigned[0].array.max())
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_common_scale_spans_all_maps_of_the_quantity(result: Result) -> None:
 )
 def test_a_look_says_which_values_are_valid(chosen: dict[str, object], message: str) -> None:
     with pytest.raises(BadRequest, match=re.escape(message)):
-        Look(**chosen)  # type: ignore[arg-type]
+        DisplayOptions(**chosen)  # type: ignore[arg-type]
 
 
 def test_what_is_not_there_is_said(result: Result) -> None:

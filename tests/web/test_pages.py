@@ -250,7 +250,7 @@ def test_the_model_as_a_page(client: FlaskClient) -> None:
 
 
 def names_on_the_page(client: FlaskClient) -> list[str]:
-    return re.findall(r'<span title="([^"]+)">', client.get("/").text)
+    return re.findall(r'<span class="name" title="([^"]+)">', client.get("/").text)
 
 
 def test_images_are_moved_without_javascript(client: FlaskClient) -> None:

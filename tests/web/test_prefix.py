@@ -41,12 +41,24 @@ def session_of(answer: Any) -> dict[str, str]:
 
 def test_every_address_of_every_page_begins_with_the_prefix(proxied: FlaskClient, client: FlaskClient) -> None:
     begun = proxied.post("/samples", data={"sample": "0-00003.png"})
-    assert begun.headers["Location"] == f"{PREFIX}/"
+    assert begun.headers["Location"] == f"{PREFIX}/?image=0"
     cookie = session_of(begun)
     started = proxied.post("/visualizations/Means", data={}, headers=cookie)
     run = started.headers["Location"]
     assert run.startswith(f"{PREFIX}/runs/")
-    pages = ["/", "/model", "/audits", "/api/docs", "/visualizations/Means", run.removeprefix(PREFIX), "/nowhere"]
+    pages = [
+        "/",
+        "/visualizations",
+        "/gallery",
+        "/compare",
+        "/documentation/",
+        "/model",
+        "/audits",
+        "/api/docs",
+        "/visualizations/Means",
+        run.removeprefix(PREFIX),
+        "/nowhere",
+    ]
     for page in (*pages, "/images/0/what-if"):
         text = proxied.get(page, headers=cookie).text
         found = ADDRESSES.findall(text)

@@ -44,7 +44,7 @@ def test_another_image_shows_through(client: FlaskClient, linear: LinearModel) -
     assert answer["after"][0]["prob"] == pytest.approx(float(expected.max()), abs=1e-6)
 
 
-@pytest.mark.parametrize("uids", [[0] * 501, [[0]], [{}], [1.5], "0", {"0": 0}])
+@pytest.mark.parametrize("uids", [[0] * 5001, [[0]], [{}], [1.5], "0", {"0": 0}])
 @pytest.mark.parametrize(
     ("method", "address", "others"),
     [

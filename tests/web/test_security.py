@@ -70,6 +70,8 @@ LINKED = {
     "GET /audit",
     "GET /audits/<audit_id>",
     "GET /compare",
+    "GET /documentation/",
+    "GET /documentation/<path:name>",
     "GET /healthz",
     "GET /model",
     "GET /images/<uid>/what-if",
@@ -77,6 +79,7 @@ LINKED = {
     "GET /gallery",
     "GET /runs",
     "GET /runs/<ids>",
+    "GET /visualizations",
     "GET /visualizations/<name>",
 }
 

@@ -16,7 +16,7 @@ from msgspec import Meta
 from picasso import __version__
 from picasso.audit.reporting.page_policy import content_security_policy
 from picasso.errors import BadRequest, NotFound
-from picasso.explanation.look import Look
+from picasso.explanation.display_options import DisplayOptions
 from picasso.explanation.registry import DEFAULT_TEMPLATE
 from picasso.explanation.result import AS_COMPUTED, DOCUMENT, Kin, Result
 from picasso.imaging import decode
@@ -87,9 +87,9 @@ class LookQuery(Request):
     signed: str = AS_COMPUTED.signed
     scale: str = AS_COMPUTED.scale
 
-    def look(self) -> Look:
+    def look(self) -> DisplayOptions:
         """Return the display options, or raise a BadRequest."""
-        return Look(self.opacity, self.colours, self.signed, self.scale)
+        return DisplayOptions(self.opacity, self.colours, self.signed, self.scale)
 
 
 class ReportQuery(LookQuery):
@@ -167,7 +167,7 @@ def finished(look: RunView) -> RunView:
     return look
 
 
-def made_report(shown: list[RunView], look: Look = AS_COMPUTED, *, title: str = "", notes: str = "") -> str:
+def made_report(shown: list[RunView], look: DisplayOptions = AS_COMPUTED, *, title: str = "", notes: str = "") -> str:
     """Return the page of runs as one file without scripts, with all styles and images embedded.
 
     If a plugin's template fails, the default template is used, so that the results are not lost.
@@ -195,7 +195,7 @@ def made_report(shown: list[RunView], look: Look = AS_COMPUTED, *, title: str = 
         return render([plain, *shown[1:]], results, **frame)
 
 
-def inlined(run: Run, look: Look, kin: Kin) -> Iterator[dict[str, Any]]:
+def inlined(run: Run, look: DisplayOptions, kin: Kin) -> Iterator[dict[str, Any]]:
     """Yield the documents of a run with its images as data URLs, and its maps with the display options."""
 
     def address(place: str, name: str) -> str:

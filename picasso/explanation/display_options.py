@@ -15,7 +15,7 @@ SCALES = ("own", "each", "common")
 
 
 @dataclass(frozen=True)
-class Look:
+class DisplayOptions:
     """The display options of maps; the defaults draw them as their method does.
 
     Attributes:
@@ -27,9 +27,9 @@ class Look:
     Examples:
         >>> import numpy as np
         >>> from picasso import Panel
-        >>> from picasso.explanation.look import Look
+        >>> from picasso.explanation.display_options import DisplayOptions
         >>> panel = Panel("bright", np.array([[0.0, 3.0]]), quantity="gradient")
-        >>> Look(opacity=60).applied(panel).transparency
+        >>> DisplayOptions(opacity=60).applied(panel).transparency
         0.4
     """
 
