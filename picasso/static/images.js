@@ -11,7 +11,6 @@ const MAX_ANNOUNCED = 60;
 
 // The paths of dropped files.
 const paths = new WeakMap();
-const notices = document.querySelector("[data-notices]");
 /** @type {(name: string) => any} */
 const find = (name) => document.querySelector(`[data-${name}]`);
 
@@ -19,7 +18,7 @@ const complain = (sentence) => {
   const notice = document.createElement("div");
   notice.className = "notice wrong";
   notice.textContent = sentence;
-  notices.append(notice);
+  find("notices").append(notice);
 };
 
 // Show an image before the server has it.
@@ -50,7 +49,7 @@ const firstList = () => {
 const upload = async (chosen) => {
   const files = chosen.filter(isImage);
   const others = chosen.length - files.length;
-  notices.replaceChildren();
+  find("notices").replaceChildren();
   if (!chosen.length) return;
   if (!files.length)
     return complain(

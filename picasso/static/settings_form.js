@@ -15,7 +15,8 @@ const askInTurn = (url) => {
 };
 
 export const estimate = async (place, tries = TRIES) => {
-  const form = place.closest("form");
+  // The list of methods in the workspace is no form.
+  const form = place.closest("form, details");
   const fields = form.querySelector(".fields");
   const query = new URLSearchParams();
   const named = fields

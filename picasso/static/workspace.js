@@ -53,7 +53,11 @@ const keep = (old, fresh) => {
   );
 };
 
-const swap = (body) => {
+// What the server sent for each part: a part that has not changed is left alone.
+const sent = new WeakMap();
+
+// Put the parts of a fresh page in place. `own` tells whether the user asked for it.
+const swap = (body, own) => {
   const { activeElement: focused } = document;
   const key = /** @type {HTMLElement} */ (focused)?.dataset?.key;
   const name = /** @type {HTMLInputElement} */ (focused)?.name;
@@ -62,11 +66,15 @@ const swap = (body) => {
   if (whole) find("#main").replaceChildren(...find("#main", body).childNodes);
   for (const one of whole ? [] : PARTS) {
     const [old, fresh] = [part(one), part(one, body)];
+    const now = fresh.outerHTML;
+    // Nor is the strip replaced while an image of it is dragged.
+    if (sent.get(old) === now || find(".moving", old)) continue;
+    sent.set(fresh, now);
     keep(old, fresh);
     const list = find(".thumbs", old);
     const offset = list && [list.scrollTop, list.scrollLeft];
     // A field in use is not replaced under the hands of the user.
-    if (one === "questions" && old.contains(focused) && focused.matches("input:not([type=range])")) {
+    if (!own && one === "questions" && old.contains(focused) && focused.matches("input:not([type=range])")) {
       find("nav", old).replaceWith(find("nav", fresh));
       continue;
     }
@@ -98,10 +106,11 @@ export const show = async (url, { how = "push", options = {}, scroll = true } = 
       complain(answer.message);
       return false;
     }
-    find("[data-notices]")?.replaceChildren();
+    // What was told about an upload stays until the user goes on.
+    if (how === "push") find("[data-notices]")?.replaceChildren();
     if (how === "push" && answer.url !== location.href) history.pushState(null, "", answer.url);
     else if (how !== "none") history.replaceState(null, "", answer.url);
-    swap(answer.body);
+    swap(answer.body, how !== "replace");
     if (scroll) find(".thumbs .current")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     proceed(mine);
     return true;
