@@ -129,8 +129,9 @@ def main() -> None:
                 served.append(1000 * (time.perf_counter() - began))
             rows.append(("the state at the server", f"{statistics.median(served):.0f} ms"))
             rows.append(("server memory", f"{memory(server()):.0f} MB, idle {idle:.0f} MB"))
+            # Deleting thousands of files at the end may take longer than this waits for.
+            print(*markdown(("the gallery", ""), rows), sep="\n", flush=True)
         browser.close()
-    print(*markdown(("the gallery", ""), rows), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 // The gallery: predictions start by themselves, filters apply at once, and further pages follow while one scrolls.
 
-import { askPatiently, counted, duration, modelLoaded, poll, refresh, root } from "./common.js";
+import { askPatiently, counted, duration, modelLoaded, pause, poll, refresh, root } from "./common.js";
 
 // A page is loaded before its place comes into view; this many pixels ahead.
 const AHEAD = 1500;
+// A page is inserted in pieces of as many images, so that no frame takes long.
+const PIECE = 20;
 const PARTS = ["[data-part=gallery-summary]", "[data-part=gallery-list]"];
 // How often the images are shown anew while they are predicted.
 const EVERY_MS = 4000;
@@ -49,6 +51,9 @@ const begin = async (form) => {
 const next = () => /** @type {HTMLAnchorElement | null} */ (document.querySelector("[data-pages] [rel=next]"));
 let loading = false;
 
+// Until the next frame is drawn; a page in the background draws none.
+const drawn = () => (document.hidden ? pause(0) : new Promise(requestAnimationFrame));
+
 const near = () => {
   const pages = find("[data-pages]");
   return pages && pages.getBoundingClientRect().top < innerHeight + AHEAD;
@@ -62,11 +67,18 @@ const more = async () => {
       const answer = await fetch(`${link.href}&part=images`, { cache: "no-store" });
       if (!answer.ok) break;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      // The filters may have changed in the meantime.
+      const [list, pages] = [...fresh.body.children];
+      const items = [...list.children];
+      list.replaceChildren();
+      await drawn();
+      // The list may have been refreshed in the meantime.
       if (link !== next()) continue;
-      find("[data-pages]").replaceWith(...fresh.body.children);
-      // Let the page draw between two pages.
-      await new Promise(requestAnimationFrame);
+      find("[data-pages]").before(list);
+      while (items.length) {
+        list.append(...items.splice(0, PIECE));
+        await drawn();
+      }
+      if (link === next()) find("[data-pages]").replaceWith(pages);
     }
   } finally {
     loading = false;
