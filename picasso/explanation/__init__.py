@@ -8,6 +8,7 @@ __all__ = [
     "legend",
     "look",
     "pipeline",
+    "preprocessing_trial",
     "questions",
     "registry",
     "render",
