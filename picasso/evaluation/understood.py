@@ -9,7 +9,7 @@ from typing import Any
 from picasso import remedies
 from picasso.evaluation.labeled_folder import abridged
 from picasso.models.base import Model
-from picasso.targets import Classification, Detection, Embedding, MultiLabel, OutputTask, Segmentation
+from picasso.targets import Detection, Embedding, OutputTask, Segmentation
 
 # The plurals of OutputSpec.noun.
 PLURALS = {"class": "classes", "label": "labels", "value": "values"}
@@ -59,12 +59,10 @@ def understood(model: Model) -> Understood:
 
 def how_known(model: Model) -> str:
     """Return how the task of a model is known; if it is assumed, how to confirm it."""
-    spec = model.spec
     if model.task:
         return "as configured"
     if not model.reads_task or hasattr(model, "decode_boxes"):
         return "as the model's class says"
-    # A note on classes is about the kind of their scores, not about the task.
-    if spec.note and (isinstance(spec, MultiLabel) or not isinstance(spec, Classification)):
-        return f"assumed; to confirm: {remedies.setting('TASK', str(spec.task))}"
+    if "task" in model.guessed():
+        return f"assumed; to confirm: {remedies.setting('TASK', str(model.spec.task))}"
     return "by the model's output"

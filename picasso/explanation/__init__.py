@@ -8,6 +8,7 @@ __all__ = [
     "inputs",
     "legend",
     "pipeline",
+    "preprocessing_trial",
     "questions",
     "registry",
     "render",

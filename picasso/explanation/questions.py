@@ -16,6 +16,7 @@ from picasso.errors import BadRequest, NotFound, RunError
 from picasso.explanation import render
 from picasso.explanation.cost_model import compiling, seconds_per_image
 from picasso.explanation.inputs import NamedImage, prepare, stored, targets_of
+from picasso.explanation.preprocessing_trial import try_preprocessing
 from picasso.explanation.registry import Registry
 from picasso.imaging import decode
 from picasso.imaging.masking import MaskEdit
@@ -40,6 +41,8 @@ def answer(model: Model, registry: Registry, question: Mapping[str, Any]) -> dic
             return predict(model, question)
         case "what if":
             return what_if(model, question)
+        case "try preprocessing":
+            return try_preprocessing(model, question)
         case "estimate":
             visualization = registry.get(question["visualization"]).require()
             seconds = seconds_per_image(model, visualization, question["settings"])

@@ -28,7 +28,7 @@ from picasso.errors import (
     reason,
 )
 from picasso.evaluation import model_check
-from picasso.explanation import comparison, cost_model, questions
+from picasso.explanation import comparison, cost_model, preprocessing_trial, questions
 from picasso.explanation.inputs import NamedImage, Other, stored
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
@@ -279,6 +279,7 @@ def initialize(configured: dict[str, Any]) -> dict[str, Any]:
             "report": report.as_dict(),
             "unsuitable": unsuitable,
             "no_audits": no_audits,
+            "trial": preprocessing_trial.offer(model),
         }
     except PicassoError as error:
         # The server shows the message; the author of a model class also needs the traceback.

@@ -24,7 +24,7 @@ from picasso.models.info import Capability, Layer, ModelInfo
 from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.models.preprocessing import Preprocessing, guess
 from picasso.models.scan import Limits
-from picasso.targets import Classification, OutputSpec, Prediction, Target, as_prediction, as_target
+from picasso.targets import Classification, MultiLabel, OutputSpec, Prediction, Target, as_prediction, as_target
 
 log = logging.getLogger(__name__)
 
@@ -474,6 +474,7 @@ class Model(Framework):
             fingerprint=self.fingerprint,
             versions=provenance.versions(),
             task=self.spec.as_dict(),
+            guessed=self.guessed(),
         )
 
     def preprocesses_by_name(self) -> bool:
@@ -493,7 +494,25 @@ class Model(Framework):
 
     def warnings(self) -> tuple[str, ...]:
         """Return notes on assumptions that the user should confirm."""
-        return () if self.preprocessing.values or not self.preprocesses_by_name() else (guess(),)
+        return (guess(),) if self._guesses_values() else ()
+
+    def guessed(self) -> dict[str, str]:
+        """Return what neither the files nor the user state, each with a note that says how to settle it."""
+        guesses = {"value range": guess()} if self._guesses_values() else {}
+        # If the class decides about the task, its note is no guess.
+        if self.spec.note and self.reads_task and not hasattr(self, "decode_boxes"):
+            # The note of a classifier is about the kind of its scores.
+            known = self.task or (isinstance(self.spec, Classification) and not isinstance(self.spec, MultiLabel))
+            guesses["meaning of the output" if known else "task"] = self.spec.note
+        return guesses
+
+    def _guesses_values(self) -> bool:
+        """Tell whether nothing states the range of pixel values."""
+        return not self.preprocessing.values and self.preprocesses_by_name()
+
+    def views_by_name(self) -> bool:
+        """Tell whether images are resized by :attr:`preprocessing`, without an overridden method."""
+        return not self._overrides("view") and self.preprocesses_by_name()
 
     def _overrides(self, method: str) -> bool:
         """Tell whether a method is overridden, in a class or on this instance."""

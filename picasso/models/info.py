@@ -83,6 +83,8 @@ class ModelInfo:
         fingerprint: the SHA-256 of its files, or "" if they are not known.
         versions: the versions of the packages that compute its predictions.
         task: what its output means, see :meth:`picasso.targets.OutputSpec.as_dict`.
+        guessed: what neither its file nor the settings state, with how to settle it: "value range", "task" and
+            "meaning of the output".
     """
 
     name: str
@@ -100,6 +102,7 @@ class ModelInfo:
     fingerprint: str = ""
     versions: dict[str, str] = field(default_factory=dict, hash=False)
     task: dict[str, Any] = field(default_factory=dict, hash=False)
+    guessed: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __repr__(self) -> str:
         """Return the name, the checkpoint, and the sizes of the input and the output."""

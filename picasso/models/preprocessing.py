@@ -1,10 +1,10 @@
-"""Preprocessing of images by keywords: resizing, cropping and scaling of pixel values."""
+"""Preprocessing of images by keywords: resizing, cropping, scaling of pixel values, and the order of channels."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -28,6 +28,7 @@ RANGES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 Box = tuple[float, float, float, float]
 
 RESIZES = ("stretch", "fit", "crop")
+ORDERS = ("rgb", "bgr")
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -67,6 +68,7 @@ class Preprocessing:
             only the nearest pixels, as ``tf.image.resize`` does by default.
         cropped: for ``crop``, the fraction of the resized image's shorter side that is kept ("0.875", "224/256"), or
             the length of that side in pixels before cropping ("256"); "" keeps all of it.
+        order: the order of the channels, ``rgb`` or ``bgr``; "" is that of the value range, which is ``bgr`` for caffe.
         evidence: the evidence for ``values``, if they come from the model's file and not from the user.
     """
 
@@ -75,6 +77,7 @@ class Preprocessing:
     filter: str = "bicubic"
     antialias: bool = True
     cropped: str = ""
+    order: str = ""
     evidence: str = ""
 
     @classmethod
@@ -89,7 +92,7 @@ class Preprocessing:
             name = ALIASES.get(word, word)
             kind = kind_of(name)
             if not kind:
-                known = ", ".join([*RANGES, *ALIASES, *RESIZES, *FILTERS, "noantialias"])
+                known = ", ".join([*RANGES, *ALIASES, *ORDERS, *RESIZES, *FILTERS, "noantialias"])
                 raise wrong(f"Unknown preprocessing {word!r}. The keywords are {known}, and a number after crop.")
             if kind in chosen:
                 raise wrong(f"Preprocessing can't be both {chosen[kind]} and {word}; choose one.")
@@ -202,7 +205,24 @@ class Preprocessing:
         pixels = np.stack([np.asarray(view, np.float32) for view in views]).reshape(len(views), *shape)
         pixels -= np.asarray(mean, np.float32)
         pixels /= np.asarray(deviation, np.float32)
-        return np.ascontiguousarray(pixels[..., ::-1]) if self.values == "caffe" else pixels
+        return np.ascontiguousarray(pixels[..., ::-1]) if self.channels() == "bgr" else pixels
+
+    def channels(self) -> str:
+        """Return the order of the channels, ``rgb`` or ``bgr``."""
+        return self.order or ("bgr" if self.values == "caffe" else "rgb")
+
+    def keywords(self) -> str:
+        """Return the keywords that :meth:`parse` reads as this preprocessing, without those that are the default.
+
+        Examples:
+            >>> from picasso.models.preprocessing import Preprocessing
+            >>> Preprocessing.parse("bilinear crop 0.875 imagenet rgb").keywords()
+            'torch crop 0.875 bilinear'
+        """
+        order = self.order if self.order and replace(self, order="").channels() != self.order else ""
+        resize = f"crop {self.cropped}" if self.cropped else "" if self.resize == "stretch" else self.resize
+        by = "" if self.filter == "bicubic" else self.filter
+        return " ".join(filter(None, (self.values, order, resize.strip(), by, "" if self.antialias else "noantialias")))
 
     def describe(self) -> str:
         """Return a short description of the preprocessing, with the evidence for the value range."""
@@ -211,7 +231,8 @@ class Preprocessing:
         # The default, bicubic with antialiasing, is not mentioned.
         by = f", {self.filter}{plain}" if plain or self.filter != "bicubic" else ""
         known = f" ({self.evidence})" if self.evidence else "" if self.values else " (a guess)"
-        return f"{resized}{by}, values {self.values or '0..1'}{known}"
+        order = f", {self.order.upper()}" if self.order else ""
+        return f"{resized}{by}, values {self.values or '0..1'}{known}{order}"
 
 
 def largest(size: tuple[int, int], target: tuple[int, int]) -> Box:
@@ -224,7 +245,7 @@ def largest(size: tuple[int, int], target: tuple[int, int]) -> Box:
 
 def kind_of(word: str) -> str:
     """Return the attribute of :class:`Preprocessing` that a keyword sets, or "" if it is unknown."""
-    kinds = {"values": RANGES, "resize": RESIZES, "filter": FILTERS, "antialias": ("noantialias",)}
+    kinds = {"values": RANGES, "order": ORDERS, "resize": RESIZES, "filter": FILTERS, "antialias": ("noantialias",)}
     found = next((kind for kind, words in kinds.items() if word in words), "")
     return found or ("cropped" if NUMBER.fullmatch(word) else "")
 

@@ -24,7 +24,19 @@ from picasso.web.api import application, images, openapi, questions, runs
 from picasso.web.api import audits as api_audits
 from picasso.web.api import gallery as api_gallery
 from picasso.web.context import Services
-from picasso.web.pages import audits, compare, documentation, downloads, files, gallery, home, jobs, reset, sessions
+from picasso.web.pages import (
+    audits,
+    compare,
+    documentation,
+    downloads,
+    files,
+    gallery,
+    home,
+    jobs,
+    model,
+    reset,
+    sessions,
+)
 from picasso.web.prefix import Prefix
 from picasso.web.proxies import Proxies
 
@@ -90,7 +102,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
 
 def register_views(app: Flask) -> None:
     """Register all pages, the REST API and the endpoints for monitoring."""
-    pages = (home, gallery, compare, audits, documentation, downloads, files, jobs, reset, sessions)
+    pages = (home, gallery, compare, audits, documentation, downloads, files, jobs, model, reset, sessions)
     api = (application, images, runs, api_audits, api_gallery, questions, openapi)
     for module in (*api, *pages, health):
         app.register_blueprint(module.blueprint)

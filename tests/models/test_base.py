@@ -14,8 +14,10 @@ from picasso.models.arrays import Array
 from picasso.models.framework import Framework
 from picasso.models.info import Capability, ModelInfo
 from picasso.models.loading import prepare
+from picasso.models.preprocessing import Preprocessing
+from picasso.targets import Classification, MultiLabel
 from tests.conftest import noise_image
-from tests.fakes import BlackBoxModel, GreyModel, LinearModel
+from tests.fakes import CLASSES, BlackBoxModel, GreyModel, GuessModel, LinearModel
 
 
 def loaded(cls: type[LinearModel]) -> LinearModel:
@@ -180,3 +182,22 @@ def test_a_shape_that_is_none_is_refused(shape: Any) -> None:
 def test_preprocessing_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"must be keywords such as .*, not 3\."):
         prepare(LinearModel(), {}, (), cast(Any, 3))
+
+
+def test_what_was_guessed_is_in_the_card() -> None:
+    model = GuessModel()
+    model.load()
+    assert model.guessed().keys() == {"value range"}
+    assert model.card().guessed["value range"] in model.card().notes
+    model.preprocessing = Preprocessing("-1..1")
+    assert model.guessed() == {}
+    # Of a class that sets its specification itself, nothing is a guess.
+    model.spec = Classification((CLASSES,), note="The values are assumed to be logits.")
+    assert model.guessed() == {}
+    model.reads_task = True
+    assert model.guessed() == {"meaning of the output": model.spec.note}
+    model.spec = MultiLabel((CLASSES,), note="The task is assumed to be multi-label.")
+    assert model.guessed() == {"task": model.spec.note}
+    model.task = "multi-label"
+    assert model.guessed() == {"meaning of the output": model.spec.note}
+    assert ModelInfo.from_dict(model.card().as_dict()) == model.card()

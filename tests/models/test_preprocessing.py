@@ -27,10 +27,36 @@ SHAPE = (6, 9, 3)
         ("crop 224/232 area", Preprocessing("", "crop", "box", cropped="224/232")),
         ("256 crop", Preprocessing("", "crop", cropped="256")),
         ("noantialias bilinear", Preprocessing("", "stretch", "bilinear", antialias=False)),
+        ("bgr 0..1", Preprocessing("0..1", order="bgr")),
+        ("rgb caffe", Preprocessing("caffe", order="rgb")),
     ],
 )
 def test_words(text: str, expected: Preprocessing) -> None:
     assert Preprocessing.parse(text) == expected
+    assert Preprocessing.parse(expected.keywords()) == expected
+
+
+def test_words_that_change_nothing_are_not_written() -> None:
+    assert Preprocessing.parse("rgb stretch bicubic -1..1").keywords() == "-1..1"
+    assert Preprocessing.parse("bgr caffe").keywords() == "caffe"
+    assert Preprocessing().keywords() == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "order"), [("0..255", [9, 5, 1]), ("0..255 bgr", [1, 5, 9]), ("0..255 rgb", [9, 5, 1])]
+)
+def test_the_order_of_channels(words: str, order: list[int]) -> None:
+    image = Image.new("RGB", (1, 1), (9, 5, 1))
+    assert Preprocessing.parse(words).encode([image], (1, 1, 3))[0, 0, 0].tolist() == order
+    grey = Preprocessing.parse(words).encode([Image.new("L", (1, 1), 7)], (1, 1, 1))
+    assert grey.ravel().tolist() == [7]
+
+
+def test_the_order_of_a_value_range_can_be_changed() -> None:
+    image = noise_image(1)
+    usual, other = (Preprocessing.parse(words).encode([image], SHAPE) for words in ("caffe", "caffe rgb"))
+    np.testing.assert_array_equal(usual, other[..., ::-1])
+    assert Preprocessing.parse("caffe rgb").describe() == "stretch, values caffe, RGB"
 
 
 @pytest.mark.parametrize(
@@ -41,6 +67,7 @@ def test_words(text: str, expected: Preprocessing) -> None:
             "Unknown preprocessing '0-1'. The keywords are 0..1, 0..255, -1..1, torch, caffe, -128..127, tf, imagenet",
         ),
         ("crop fit", "can't be both crop and fit"),
+        ("rgb bgr", "can't be both rgb and bgr"),
         ("tf 0..1", "can't be both -1..1 and 0..1"),
         ("nearest box", "can't be both nearest and box"),
         ("0.875", "The number 0.875 must be used with crop, not with stretch"),

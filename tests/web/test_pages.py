@@ -211,20 +211,6 @@ def test_what_a_model_cannot_give_is_greyed_out_with_the_reason() -> None:
         close(application)
 
 
-def test_a_guess_is_said_on_the_first_page() -> None:
-    application = create_app(fake_settings(MODEL_CLS_NAME="GuessModel"))
-    try:
-        client = application.test_client()
-        services: Services = application.extensions["picasso"]
-        until(lambda: services.runner.model_status()["state"] != "loading")
-        page = unescape(client.get("/").text)
-        assert 'class="notice wrong" role="note">The value range 0..1 is a guess.' in page
-        assert "PREPROCESS" in page
-        assert "values 0..1 (a guess)" in client.get("/model").text
-    finally:
-        close(application)
-
-
 def test_what_is_odd_about_an_upload_is_said(client: FlaskClient) -> None:
     dark = Image.fromarray(np.linspace(0, 4095, 54).astype(np.uint16).reshape(6, 9))
     sent = client.post("/api/images", data={"file": [(io.BytesIO(png(dark)), "x.png"), (io.BytesIO(png()), "y.png")]})

@@ -1,3 +1,15 @@
 """The HTML pages, and the files that they show or offer for download."""
 
-__all__ = ["audits", "compare", "documentation", "downloads", "files", "gallery", "home", "jobs", "reset", "sessions"]
+__all__ = [
+    "audits",
+    "compare",
+    "documentation",
+    "downloads",
+    "files",
+    "gallery",
+    "home",
+    "jobs",
+    "model",
+    "reset",
+    "sessions",
+]

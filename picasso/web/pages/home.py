@@ -321,9 +321,3 @@ def remove_run(run_id: str) -> BaseResponse:
     session = need_session()
     session.remove_run(session.run(run_id))
     return redirect(url_for("pages.choose"), 303)
-
-
-@blueprint.get("/model")
-def show_model() -> str:
-    """Show the summary of the model, with its layers."""
-    return render_template("model.html", report=services().runner.model_status().get("report"))
