@@ -20,9 +20,21 @@ TANKS = PACKAGE / "examples" / "tanks" / "data"
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve a linear model with two others to compare it with, and the delay of a slow one."""
-    config = tmp_path_factory.mktemp("models") / "config.py"
-    others = {name: {"MODEL_CLS_NAME": name} for name in ("PatchModel", "SlowModel")}
+    """Serve a linear model with two others to compare it with; the second takes seconds for an occlusion map."""
+    folder = tmp_path_factory.mktemp("models")
+    slow = folder / "slow.py"
+    slow.write_text(
+        "import time\n\nfrom tests.fakes import LinearModel\n\n\n"
+        "class SlowModel(LinearModel):\n"
+        "    def batch_logits(self, inputs):\n"
+        "        time.sleep(0.5 if len(inputs) > 8 else 0)\n"
+        "        return super().batch_logits(inputs)\n"
+    )
+    config = folder / "config.py"
+    others = {
+        "PatchModel": {"MODEL_CLS_NAME": "PatchModel"},
+        "SlowModel": {"MODEL_CLS_PATH": str(slow), "MODEL_CLS_NAME": "SlowModel"},
+    }
     config.write_text(
         f'MODEL_CLS_PATH = "{FAKES}"\nMODEL_CLS_NAME = "LinearModel"\n'
         f'MODEL_LOAD_ARGS = {{"shape": [48, 72, 3]}}\nCOMPARE = {others!r}\n'
@@ -150,10 +162,10 @@ def test_progress_is_shown_and_can_be_cancelled(comparer: Page) -> None:
     slow = "by=model&method=PartialOcclusion&model=&model=SlowModel&Strides=30&Window=0.05"
     comparer.goto(full(comparer, f"/compare?{slow}"))
     expect(comparer.get_by_label("progress of SlowModel")).to_be_visible()
-    assert violations(comparer) == []
     comparer.get_by_role("button", name="Cancel").click()
     expect(comparer.locator("[data-run]")).to_have_count(0)
     expect(comparer.get_by_role("button", name="Try again")).to_be_visible()
+    assert violations(comparer) == []
 
 
 @pytest.mark.slow
