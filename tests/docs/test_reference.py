@@ -154,7 +154,7 @@ def test_the_plugin_of_the_pages_computes_what_it_says(direction: str, axis: int
 
 def test_the_plugin_of_the_pages_appears_and_renders(app: Flask) -> None:
     client = app.test_client()
-    assert "FunViz" in client.get("/").text
+    assert "Fun viz" in client.get("/visualizations").text
     form = client.get("/visualizations/FunViz").text
     assert 'name="Direction"' in form
     assert 'name="Bands"' in form
