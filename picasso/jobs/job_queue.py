@@ -170,7 +170,7 @@ class JobQueue:
         if entry.cls is None or unusable:
             raise BadRequest(f"{name} {unusable}", field="visualization")
         checked = entry.cls.ALLOWED_SETTINGS.parse(settings).as_dict()
-        self._check_layers(entry.cls.ALLOWED_SETTINGS.controls(), checked)
+        self.check_layers(entry.cls.ALLOWED_SETTINGS.controls(), checked)
         if not images:
             raise BadRequest("There are no images to explain. Upload images or add samples.", field="images")
         if len(images) > MAX_RUN_IMAGES:
@@ -308,7 +308,7 @@ class JobQueue:
         found = self.model_status().get("report", {}).get("layers", [])
         return [layer["name"] for layer in sorted(found, key=lambda layer: not layer["default"])]
 
-    def _check_layers(self, controls: Mapping[str, Control], settings: Mapping[str, object]) -> None:
+    def check_layers(self, controls: Mapping[str, Control], settings: Mapping[str, object]) -> None:
         """Raise BadRequest for a layer that the model does not have; while it is loading, the run checks that."""
         known = self.layers()
         for name, control in controls.items():

@@ -100,8 +100,9 @@ const upload = async (chosen) => {
 // Show an image of the session with its map; null stays where one is.
 const showImage = (uid) => {
   const query = new URLSearchParams(location.search);
+  if (uid === "") query.delete("image");
+  else if (uid !== null) query.set("image", uid);
   if (uid !== null) {
-    query.set("image", uid);
     // Another image has other predictions.
     query.delete("target");
   }

@@ -22,7 +22,8 @@ const started = new Set();
 const page = async (url, options = {}) => {
   const answer = await fetch(url, { cache: "no-store", headers: { Accept: "text/html" }, ...options });
   const body = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const message = answer.ok ? "" : (find("main p, .notice", body)?.textContent ?? `Status ${answer.status}.`);
+  const told = find(".notice p", body) ?? find(".notice", body);
+  const message = answer.ok ? "" : (told?.textContent ?? `The server responded with status ${answer.status}.`);
   return { url: answer.url, body, message, status: answer.status };
 };
 
@@ -78,6 +79,9 @@ const swap = (body, own) => {
       find("nav", old).replaceWith(find("nav", fresh));
       continue;
     }
+    // The form of uploads stays the same: a file may just be being chosen, and it shows the progress.
+    const upload = find("form.drop", old);
+    if (upload) find("form.drop", fresh)?.replaceWith(upload);
     old.replaceWith(fresh);
     if (offset) [find(".thumbs", fresh).scrollTop, find(".thumbs", fresh).scrollLeft] = offset;
   }
@@ -97,7 +101,7 @@ const swap = (body, own) => {
 export const show = async (url, { how = "push", options = {}, scroll = true } = {}) => {
   turn += 1;
   const mine = turn;
-  find("[data-workspace]")?.setAttribute("aria-busy", "true");
+  find("[data-workspace]")?.setAttribute("data-busy", "");
   try {
     const answer = await page(url, options);
     await decoded(answer.body);
@@ -119,7 +123,7 @@ export const show = async (url, { how = "push", options = {}, scroll = true } = 
       complain(error instanceof TypeError ? "The server does not respond. Is it still running?" : error.message);
     return false;
   } finally {
-    if (mine === turn) find("[data-workspace]")?.removeAttribute("aria-busy");
+    if (mine === turn) find("[data-workspace]")?.removeAttribute("data-busy");
   }
 };
 
@@ -137,6 +141,11 @@ const abandon = () => {
     fetch(`${root}/view/${run}/cancel`, { method: "POST", body: form, redirect: "manual" }).catch(() => {});
   }
 };
+
+// Nobody waits any more once the page is left.
+addEventListener("pagehide", () => {
+  for (const run of started) navigator.sendBeacon(`${root}/view/${run}/cancel`, new FormData());
+});
 
 const words = (state) => {
   if (state.state === "waiting") return state.position ? `waiting for ${state.position} other jobs.` : null;
@@ -239,13 +248,19 @@ document.addEventListener("submit", (/** @type {SubmitEvent & { target: HTMLForm
     show(form.action, { how: "replace", options: { method: "POST", body }, scroll: false });
   } else if (form.matches("[data-settings]")) {
     event.preventDefault();
-    change(form);
+    change(form, event.submitter);
   }
 });
 
 // Only settings that differ from the defaults stay in the address if the method was not chosen by itself.
-const change = (form) => {
-  const query = new URLSearchParams(/** @type {any} */ (new FormData(form)));
+const change = (form, submitter = null) => {
+  const query = new URLSearchParams(/** @type {any} */ (new FormData(form, submitter)));
+  // A suggestion that was chosen replaces the value of its field.
+  for (const [name, value] of [...query].filter(([key]) => key.startsWith("use:"))) {
+    query.set(name.slice("use:".length), value);
+    query.delete(name);
+  }
+  query.delete("wrong");
   if (!query.get("target")) query.delete("target");
   show(`${form.action}?${query}`);
 };

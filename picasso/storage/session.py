@@ -226,8 +226,12 @@ class Session:
         return self._images / f"{uid:04d}.json"
 
     def remove_image(self, uid: str | int) -> None:
-        """Remove an image; runs that already have it keep their results."""
-        self._forget(self.image(uid))
+        """Remove an image and stop its map in the workspace; runs that already have it keep their results."""
+        image = self.image(uid)
+        for run in self.runs():
+            if (spec := run.spec()).workspace and spec.position(image["uid"]) is not None and run.at_work():
+                run.cancel()
+        self._forget(image)
 
     def _forget(self, image: StoredImage) -> None:
         """Delete the files of an image, if they exist."""

@@ -25,7 +25,7 @@ def query(page: Page) -> dict[str, str]:
 def done(page: Page) -> None:
     """Wait until nothing is missing from the view."""
     expect(page.locator(DONE)).to_be_visible(timeout=240_000)
-    expect(page.locator("[data-workspace]:not([aria-busy])")).to_be_visible()
+    expect(page.locator("[data-workspace]:not([data-busy])")).to_be_visible()
 
 
 @pytest.fixture
@@ -153,12 +153,12 @@ def test_wrong_settings_are_told_beside_the_field_and_kept(begun: Page) -> None:
     done(begun)
     begun.get_by_label("Steps").fill("99999999")
     begun.get_by_label("Steps").press("Enter")
-    expect(begun.locator(".beside-field")).to_contain_text("Steps must be a whole number from 8 to 8192")
+    expect(begun.locator(".settings .problem")).to_contain_text("Steps must be a whole number from 8 to 8192")
     expect(begun.get_by_label("Steps")).to_have_value("99999999")
     begun.get_by_label("Steps").fill("16")
     begun.get_by_label("Steps").press("Enter")
     done(begun)
-    expect(begun.locator(".beside-field")).to_have_count(0)
+    expect(begun.locator(".settings .problem")).to_have_count(0)
 
 
 def test_cancelling_stays_cancelled_until_it_is_asked_for_again(begun: Page) -> None:

@@ -137,7 +137,7 @@ def test_the_agreement_is_that_of_the_stored_maps(visitor: FlaskClient) -> None:
 
 def test_methods_of_different_quantities_are_compared_as_evidence(visitor: FlaskClient) -> None:
     page = compare(visitor, by="method", method=["SaliencyMaps", "PartialOcclusion", "GradCAM"], target="dog", image=0)
-    assert heads(page) == ["SaliencyMaps", "PartialOcclusion", "GradCAM"]
+    assert heads(page) == ["Saliency maps", "Partial occlusion", "Grad-CAM"]
     assert cells(page) == [0, 1, 2]
     assert re.search(r"agreement -?[01]\.\d\d", page)
     low_where_it_matters, high = np.array([[0.9, 0.1]]), np.array([[0.0, 5.0]])

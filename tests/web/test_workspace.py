@@ -132,19 +132,41 @@ def test_wrong_values_are_told_beside_their_fields_and_kept(client: FlaskClient)
     page = client.get("/?image=0&method=IntegratedGradients&Steps=9999999&target=no+such+class").text
     assert "Steps must be a whole number from 8 to 8192" in page
     assert 'value="9999999"' in page
-    assert re.search(r'<small id="target-error" class="wrong" role="alert">[^<]*no such class', page)
+    assert re.search(r'id="target-error">\s*<p>[^<]*no such class', page)
     # Nothing is computed, and JavaScript does not try.
     assert "data-compute data-failed" in page
     assert client.post("/view", data={"image": "0", "method": "IntegratedGradients", "Steps": "x"}).status_code == 400
     assert ids(client) == []
     assert client.get("/?image=0&method=Nothing").status_code == 404
+    assert client.get("/?image=0&question=nothing").status_code == 404
+    for window in ("abc", "nan", "1e999", ""):
+        page = client.get("/", query_string={"method": "PartialOcclusion", "Window": window}).text
+        assert "Window must be one of 0.50, " in page
     assert "There is no image with the number 7 in this session." in client.get("/?image=7").text
-    assert client.get("/?image=../../x&question=x&target=" + "x" * 3000).status_code == 200
+    assert client.get("/?image=../../x&target=" + "x" * 3000).status_code == 200
 
 
 def test_without_images(client: FlaskClient) -> None:
     assert client.post("/view", data={"image": "0"}).status_code == 400
-    assert client.get("/?image=0&method=PartialOcclusion").status_code == 200
+    page = client.get("/?image=0&method=PartialOcclusion").text
+    assert "The session may have expired, or the server was restarted." in page
+
+
+def test_a_suggestion_fills_in_its_field(client: FlaskClient) -> None:
+    upload(client, 1)
+    page = client.get("/?image=0&method=IntegratedGradients&Steps=9999").text
+    assert '<button class="secondary outline small" name="use:Steps" value="8192"' in page
+    page = client.get("/?image=0&method=IntegratedGradients&Steps=9999&use:Steps=8192").text
+    assert "Steps must be" not in page
+    assert 'value="8192"' in page
+
+
+def test_removing_an_image_stops_its_map(client: FlaskClient) -> None:
+    upload(client, 1)
+    client.post("/view", data={"image": "0", "method": "Slow"})
+    (run,) = ids(client)
+    client.post("/images/0/remove")
+    assert finish(client, run)["state"] == "cancelled"
 
 
 def test_a_cancelled_map_can_be_computed_again(client: FlaskClient) -> None:

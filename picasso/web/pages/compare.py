@@ -153,7 +153,7 @@ class Query:
 
         target = text_of(wanted[0]) if wanted else ""
         if self.by == "method":
-            return [Column(name, asked(name, self.models[0]), target) for name in self.methods]
+            return [Column(titled(name), asked(name, self.models[0]), target) for name in self.methods]
         if self.by == "model":
             return [Column(model_name(name), asked(self.methods[0], name), target) for name in self.models]
         one = asked(self.methods[0], self.models[0])
@@ -177,6 +177,11 @@ def one_of(value: str, allowed: Sequence[str], field: str) -> str:
         known = ", ".join(one or '""' for one in allowed)
         raise BadRequest(f"{field} must be one of {known}, not {value[:60]!r}.", field=field)
     return value
+
+
+def titled(method: str) -> str:
+    """Return the usual name of a method."""
+    return services().registry.get(method).title
 
 
 def model_name(name: str) -> str:

@@ -22,7 +22,7 @@ from picasso.web.pages.files import sample_file
 from picasso.web.pages.gallery import selected_images
 from picasso.web.pages.reset import undoable
 from picasso.web.pages.run_view import MAX_IN_TOTAL, RunView, class_names, looks, render, task
-from picasso.web.pages.workspace import Address, View
+from picasso.web.pages.workspace import USE, Address, View
 from picasso.web.predicted import count_labels
 from picasso.web.presentation import present
 
@@ -41,8 +41,6 @@ PLACES = (
 SESSIONS = (("sessions.index", "Sessions"),)
 # The form fields of a run that are not settings of its visualization.
 OWN_FIELDS = ("image", "class", "target", "model", "visualization", "wrong")
-# The prefix of the buttons that fill a suggestion into a field.
-USE = "use:"
 # The number of characters of an invalid value that the form shows again.
 MAX_SHOWN = 1_000
 

@@ -10,7 +10,7 @@ from typing import Any
 from flask import url_for
 from werkzeug.datastructures import MultiDict
 
-from picasso.errors import BadRequest, NotReady, PicassoError
+from picasso.errors import BadRequest, NotFound, NotReady, PicassoError
 from picasso.explanation.guide import CLASSES, DEFAULT, QUESTIONS, Question
 from picasso.explanation.legend import amount
 from picasso.explanation.registry import Entry
@@ -31,6 +31,8 @@ MAX_UNASKED = 500
 # The maximum number of single maps that a session keeps; the oldest are deleted.
 MAX_MAPS = 300
 UNFINISHED = ("waiting", "running")
+# The prefix of the buttons that fill a suggestion into a field.
+USE = "use:"
 # The opacities that can be chosen, in percent.
 OPACITIES = tuple(map(str, range(0, 101, 5)))
 
@@ -68,6 +70,10 @@ class Address:
         own["opacity"] = own["opacity"] if own["opacity"] in OPACITIES else ""
         # Names of settings begin with a capital letter.
         settings = {name: value for name, value in fields.items() if name[:1].isupper()}
+        # A suggestion that was chosen replaces the value of its field.
+        used = {name.removeprefix(USE): value for name, value in fields.items() if name.startswith(USE)}
+        settings |= {name: value for name, value in used.items() if name in settings}
+        own |= {name: value for name, value in used.items() if name == "target"}
         return cls(**own, settings=settings if own["method"] else {})
 
     def fields(self) -> dict[str, str]:
@@ -143,10 +149,13 @@ class View:
     """
 
     def __init__(self, session: Session | None, address: Address, images: Sequence[StoredImage]) -> None:
-        self._session, self.images, self.errors = session, images, dict[str, str]()
+        self._session, self.images, self.errors = session, images, dict[str, PicassoError]()
         self.image = next((one for one in images if str(one["uid"]) == address.image), images[0] if images else None)
-        if address.image and self.image and str(self.image["uid"]) != address.image:
-            self.errors["image"] = f"There is no image with the number {address.image[:20]} in this session."
+        if address.image and (self.image is None or str(self.image["uid"]) != address.image):
+            self.errors["image"] = NotFound(
+                f"There is no image with the number {address.image[:20]} in this session."
+                + ("" if session else " The session may have expired, or the server was restarted.")
+            )
         self.address = replace(address, image=str(self.image["uid"]) if self.image else "")
         # Both note what is wrong with the address.
         _ = self.plan, self.wanted
@@ -155,7 +164,14 @@ class View:
 
     @cached_property
     def question(self) -> Question:
-        """The question; the default if a method was chosen without one."""
+        """The question; the default if a method was chosen without one.
+
+        Raises:
+            NotFound: there is no such question.
+        """
+        name = self.address.question
+        if name and name not in QUESTIONS:
+            raise NotFound(f"There is no question {name[:60]!r}. The questions are {', '.join(QUESTIONS)}.")
         return QUESTIONS.get(self.address.question, QUESTIONS[DEFAULT])
 
     @cached_property
@@ -179,10 +195,10 @@ class View:
         allowed, given = self.chosen.require().ALLOWED_SETTINGS, dict[str, str]()
         for name, value in self.address.settings.items():
             try:
-                allowed.parse({name: value})
+                services().runner.check_layers(allowed.controls(), allowed.parse({name: value}).as_dict())
                 given[name] = value
             except BadRequest as error:
-                self.errors[name] = error.message
+                self.errors[name] = error
         return [(self.chosen, allowed.parse(given).as_dict())]
 
     @cached_property
@@ -206,7 +222,7 @@ class View:
         except NotReady:
             return None
         except BadRequest as error:
-            self.errors["target"] = error.message
+            self.errors["target"] = error
             return None
         return parsed[0] if len(parsed) == 1 else None
 
@@ -371,8 +387,8 @@ class View:
             return View(self._session, self._contrast(self.image), self.images).compute()
         steps = self.steps
         wanted = self.wanted
-        for name, message in self.errors.items():
-            raise BadRequest(message, field=name)
+        for error in self.errors.values():
+            raise error
         self._session.check_room()
         forget_oldest(self._session)
         targets = [] if wanted is None or self._suggested else [self.address.target]
