@@ -168,9 +168,9 @@ class Predictions(Job):
         """Store the progress."""
         fileio.write_json(self.folder / "progress.json", asdict(progress))
 
-    def finish(self) -> None:
-        """Mark that all images have a row."""
-        (self.folder / "done").touch()
+    def finish(self, progress: Progress) -> None:
+        """Mark that all images have a row, with the last progress: a new start may have deleted that one."""
+        fileio.write_json(self.folder / "done", asdict(progress))
 
     # ---- read by both processes ---------------------------------------------------------------------------
 
@@ -193,7 +193,8 @@ class Predictions(Job):
 
     def progress(self) -> Progress:
         """Return the latest progress."""
-        return Progress(**(fileio.read_json(self.folder / "progress.json") or {}))
+        last = fileio.read_json(self.folder / "done") or fileio.read_json(self.folder / "progress.json")
+        return Progress(**(last or {}))
 
     def computed(self) -> float:
         """Return the computing time since the last start, in seconds."""

@@ -43,23 +43,24 @@ def predict_part(job: Predictions, load: Callable[[], Model], checkpoint: Callab
     todo = [image for image in images if image["uid"] not in known]
     began, done = time.perf_counter(), 0
 
-    def report() -> float:
+    def report() -> tuple[Progress, float]:
         seconds = time.perf_counter() - began
         total, computed = len(images), before.computed + done
-        job.report(Progress(total - len(todo) + done, total, computed, round(before.seconds + seconds, 3)))
-        return seconds
+        progress = Progress(total - len(todo) + done, total, computed, round(before.seconds + seconds, 3))
+        job.report(progress)
+        return progress, seconds
 
-    while done < len(todo) and report() < PART_SECONDS:
+    while done < len(todo) and report()[1] < PART_SECONDS:
         if job.is_stopped():
             raise Cancelled
         some = todo[done : done + model.batch_size]
         job.append(predict(model, key, some))
         done += len(some)
         checkpoint()
-    report()
+    last, _ = report()
     # Images may have been added to the order in the meantime.
     if done == len(todo) and job.order().images == images:
-        job.finish()
+        job.finish(last)
 
 
 def predict(model: Model, key: str, images: Sequence[StoredImage]) -> list[Row]:
