@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urljoin
 
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
@@ -84,6 +85,12 @@ def ready(page: Page) -> None:
     page.locator('[data-model-state="ready"]').wait_for(timeout=120_000)
 
 
+def done(page: Page) -> None:
+    """Wait until the map of the workspace is complete."""
+    page.locator(".stage[data-complete=true]:not(:has([data-watch]))").wait_for(timeout=240_000)
+    page.wait_for_load_state("networkidle")
+
+
 def take_ten(page: Page) -> None:
     ready(page)
     page.get_by_role("button", name="Add ten").or_(page.get_by_role("button", name="Add all")).click()
@@ -92,7 +99,7 @@ def take_ten(page: Page) -> None:
 
 def run(page: Page, name: str, *, until: str = "ended", **settings: str) -> None:
     """Run a visualization with settings, and wait until it has ended or for what else is on the page."""
-    page.goto(page.url.split("/visualizations")[0].rstrip("/") + f"/visualizations/{name}")
+    page.goto(urljoin(page.url, f"/visualizations/{name}"))
     for label, value in settings.items():
         page.get_by_label(label, exact=True).select_option(value)
     page.get_by_role("button", name="Run").click()
@@ -114,8 +121,10 @@ def loading(studio: Studio) -> None:
 def empty(studio: Studio) -> None:
     with studio.page() as page:
         ready(page)
-        wait(page, ESTIMATED)
         studio.take(page, "empty")
+        page.goto(f"{studio.address}/visualizations")
+        wait(page, ESTIMATED)
+        studio.take(page, "methods", whole=True)
 
 
 @state("digits")
@@ -163,9 +172,9 @@ def settings(studio: Studio) -> None:
 def queued_and_running(studio: Studio) -> None:
     with studio.page() as first, studio.page() as second:
         for page in (first, second):
-            for _ in range(4):
-                take_ten(page)
-                page.goto(studio.address)
+            ready(page)
+            page.locator("#file").set_input_files(sorted(DIGITS.glob("*.png")))
+            page.locator(".thumbs li[data-uid]").nth(29).wait_for()
         run(first, "PartialOcclusion", until="[data-run]", Window="0.05", Strides="30")
         run(second, "PartialOcclusion", until="[data-run]", Strides="20", Window="0.20")
         second.locator("text=Waiting for 1 other run").wait_for()
@@ -179,14 +188,15 @@ def queued_and_running(studio: Studio) -> None:
 @state("digits")
 def results(studio: Studio) -> None:
     with studio.page(height=1000) as page:
-        take_ten(page)
-        take_ten(page)
+        ready(page)
+        page.locator("#file").set_input_files(sorted(DIGITS.glob("*.png"))[:20])
+        page.locator(".thumbs li[data-uid]").nth(19).wait_for()
         run(page, "PartialOcclusion", Window="0.20", Strides="20")
         studio.take(page, "results-20")
         page.locator(".again summary").click()
         page.locator(".again").scroll_into_view_if_needed()
         studio.take(page, "again")
-        page.goto(studio.address)
+        page.goto(f"{studio.address}/visualizations")
         studio.take(page, "history", whole=True)
 
 
@@ -194,6 +204,7 @@ def results(studio: Studio) -> None:
 def side_by_side(studio: Studio) -> None:
     with studio.page(height=1000) as page:
         take_ten(page)
+        page.goto(f"{studio.address}/visualizations")
         for name in ("PartialOcclusion", "SaliencyMaps"):
             page.locator(f"input[name=visualization][value={name}]").check()
         page.get_by_role("button", name="Run selected").click()
@@ -206,7 +217,8 @@ def side_by_side(studio: Studio) -> None:
 def phone(studio: Studio) -> None:
     with studio.page(width=360, height=760) as page:
         take_ten(page)
-        studio.take(page, "phone-images", whole=True)
+        done(page)
+        studio.take(page, "phone-images")
         run(page, "SaliencyMaps")
         studio.take(page, "phone-results")
         page.goto(f"{studio.address}/images/4/what-if")
@@ -218,8 +230,8 @@ def phone(studio: Studio) -> None:
 def dark(studio: Studio) -> None:
     with studio.page(scheme="dark", height=1000) as page:
         take_ten(page)
-        page.wait_for_timeout(500)
-        studio.take(page, "dark-images", whole=True)
+        done(page)
+        studio.take(page, "dark-images")
         run(page, "PartialOcclusion", Window="0.20", Strides="20")
         studio.take(page, "dark-results")
 
@@ -251,6 +263,14 @@ def photographs(studio: Studio) -> None:
 
 
 @state("photographs")
+def workspace(studio: Studio) -> None:
+    with studio.page(width=1440, height=900) as page:
+        photograph(page, "coffee")
+        done(page)
+        studio.take(page, "workspace")
+
+
+@state("photographs")
 def one_result(studio: Studio) -> None:
     with studio.page() as page:
         photograph(page, "coffee")
@@ -259,7 +279,6 @@ def one_result(studio: Studio) -> None:
         wait(page, ENDED)
         page.wait_for_load_state("networkidle")
         studio.take(page, "result-1")
-        page.locator("[name=layout]").select_option("over")
         page.locator("[name=colours]").select_option("magma")
         page.locator("[name=size]").fill("300")
         page.wait_for_selector("a.map canvas")
@@ -274,6 +293,8 @@ def what_if(studio: Studio) -> None:
     with studio.page(height=1100) as page:
         take_ten(page)
         page.locator('.thumbs a[title*="coffee"]').click()
+        page.locator(".thumbs .current", has_text="coffee").wait_for()
+        page.get_by_role("link", name="What if I hide this?").click()
         page.locator("[data-classes] tr").first.wait_for(timeout=30_000)
         box = page.locator(".stage canvas").bounding_box()
         if box is None:
