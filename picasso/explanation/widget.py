@@ -48,7 +48,7 @@ def widget(
         >>> model.load()
         >>> shown = picasso.widget(model, [np.eye(8), np.ones((8, 8))])
         >>> shown.result
-        <Result: SaliencyMaps of image 0, dark 0.953, 2 panels>
+        <Result: GradCAM of image 0, dark 0.953, 2 panels>
         >>> shown.choice = {"image": 1, "method": "PartialOcclusion"}
         >>> shown.result.predictions[0]["name"]
         'bright'

@@ -7,7 +7,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from PIL import Image
 
 import picasso
 from picasso.errors import BadRequest, ConfigurationError
-from picasso.explanation import exploration, figure
+from picasso.explanation import exploration, figure, pipeline
 from picasso.explanation.exploration import Choice
 from tests.conftest import noise_image, png
 from tests.fakes import BlackBoxModel, DetectorModel, LinearModel, RegressorModel, SegmenterModel
@@ -77,8 +77,12 @@ def test_the_map_and_its_legend_are_those_of_the_result() -> None:
 
 def test_results_are_computed_once_for_an_image_and_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    run: Callable[..., Any] = exploration.run
-    monkeypatch.setattr(exploration, "run", lambda *given, **options: calls.append(given[1]) or run(*given, **options))
+
+    def counted(*given: Any, **options: Any) -> Any:
+        calls.append(given)
+        return pipeline.run(*given, **options)
+
+    monkeypatch.setattr(exploration, "run", counted)
     widget = made()
     first = widget.result
     for choice in ({"image": 1}, {"image": 0}, {"target": widget.shown["chips"][1]["target"]}, {"method": "GradCAM"}):
@@ -129,7 +133,7 @@ def test_images_of_all_kinds_have_thumbnails_and_predictions(tmp_path: Path) -> 
 
 def test_the_number_of_images_is_bounded_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exploration, "MAX_IMAGES", 5)
-    taken = []
+    taken: list[Image.Image] = []
 
     def endless() -> Iterator[Image.Image]:
         while True:
