@@ -1,6 +1,6 @@
 """Picasso shows where a trained image classifier looks.
 
-``picasso.load_model``, ``picasso.explain`` and ``picasso.audit_model`` serve notebooks;
+``picasso.load_model``, ``picasso.explain``, ``picasso.widget`` and ``picasso.audit_model`` serve notebooks;
 ``picasso.create_app`` makes the web application. Names are imported when first used, so that the command line answers
 at once.
 """
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from picasso.audit.start import audit_model
     from picasso.explanation.pipeline import explain
     from picasso.explanation.result import Result
+    from picasso.explanation.widget import widget
     from picasso.models.loading import load_model
     from picasso.visualizations.panel import Panel
     from picasso.web.app import create_app
 
 __version__ = "1.0.0rc1"
-__all__ = ["Panel", "Result", "__version__", "audit_model", "create_app", "explain", "load_model"]
+__all__ = ["Panel", "Result", "__version__", "audit_model", "create_app", "explain", "load_model", "widget"]
 
 HOMES = {
     "audit_model": "picasso.audit.start",
@@ -27,6 +28,7 @@ HOMES = {
     "Panel": "picasso.visualizations.panel",
     "Result": "picasso.explanation.result",
     "load_model": "picasso.models.loading",
+    "widget": "picasso.explanation.widget",
 }
 
 

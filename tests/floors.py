@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
-# The extras that model files need.
-EXTRAS = ("keras2", "onnx", "tflite")
+# The extras that model files and the widget need.
+EXTRAS = ("keras2", "onnx", "tflite", "notebook")
 BOUND = re.compile(r"(?P<name>[\w-]+)>=(?P<oldest>[\d.]+)")
 
 

@@ -119,12 +119,13 @@ def explain_each(
         yield from run(model, cls, settings, group, report, targets=asked, other=other_image(model))
 
 
-def check_loaded(model: Any) -> None:
-    """Raise a BadRequest if the caller passes a file or a framework's model instead of a loaded model."""
+def check_loaded(model: Any, function: str = "explain") -> None:
+    """Raise a BadRequest if the caller of a function passes a file or a framework's model, not a loaded model."""
     if not isinstance(model, Model):
         shown = repr(str(model)) if isinstance(model, str | Path) else "your_model"
         raise BadRequest(
-            f"explain() requires a loaded model, not a {type(model).__name__}. Pass picasso.models.load_model({shown})."
+            f"{function}() requires a loaded model, not a {type(model).__name__}. "
+            f"Pass picasso.models.load_model({shown})."
         )
 
 
