@@ -372,6 +372,9 @@ document.addEventListener(
 
 // ---- the sides of the image ---------------------------------------------------------------------------------
 
+// The images that fill the stage; legends do not.
+const SIZED = ".main .map > img, .main .panel > img, .main > img";
+
 // The image is as large as the window permits; its own ratio decides which side is the limit.
 const measure = (image) => {
   if (image.naturalWidth)
@@ -379,11 +382,11 @@ const measure = (image) => {
 };
 document.addEventListener(
   "load",
-  (/** @type {Event & { target: HTMLElement }} */ { target }) => target.matches?.(".main img") && measure(target),
+  (/** @type {Event & { target: HTMLElement }} */ { target }) => target.matches?.(SIZED) && measure(target),
   true,
 );
 const measureAll = () =>
-  every(".main :is(.map img, .panel > img, & > img)", (image) => image.complete && measure(image));
+  every(SIZED, (image) => image.complete && measure(image));
 document.addEventListener("refreshed", () => {
   measureAll();
   fadeAll();
