@@ -176,14 +176,17 @@ document.addEventListener("dragstart", (/** @type {DragEvent & { target: HTMLEle
   moving = target.closest?.("[data-images] li") ?? null;
   moving?.classList.add("moving");
 });
-document.addEventListener("dragover", (/** @type {DragEvent & { target: HTMLElement }} */ { target, clientX, clientY }) => {
-  const over = moving && target.closest?.("[data-images] li");
-  if (!over || over === moving) return;
-  const { left, top, width, height } = over.getBoundingClientRect();
-  const vertical = getComputedStyle(over.parentElement).flexDirection === "column";
-  if (vertical ? clientY < top + height / 2 : clientX < left + width / 2) over.before(moving);
-  else over.after(moving);
-});
+document.addEventListener(
+  "dragover",
+  (/** @type {DragEvent & { target: HTMLElement }} */ { target, clientX, clientY }) => {
+    const over = moving && target.closest?.("[data-images] li");
+    if (!over || over === moving) return;
+    const { left, top, width, height } = over.getBoundingClientRect();
+    const vertical = getComputedStyle(over.parentElement).flexDirection === "column";
+    if (vertical ? clientY < top + height / 2 : clientX < left + width / 2) over.before(moving);
+    else over.after(moving);
+  },
+);
 document.addEventListener("dragend", () => {
   every(".moving", (item) => item.classList.remove("moving"));
   // Dropped elsewhere, or cancelled with Escape: restore the order.

@@ -385,8 +385,7 @@ document.addEventListener(
   (/** @type {Event & { target: HTMLElement }} */ { target }) => target.matches?.(SIZED) && measure(target),
   true,
 );
-const measureAll = () =>
-  every(SIZED, (image) => image.complete && measure(image));
+const measureAll = () => every(SIZED, (image) => image.complete && measure(image));
 document.addEventListener("refreshed", () => {
   measureAll();
   fadeAll();
