@@ -31,7 +31,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "picasso" / "examples"
 DIGITS = EXAMPLES / "samples" / "mnist"
 
 # What a page shows is looked at, and not how soon: another program may keep the machine busy.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=180_000)
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", *QUIET]
 
@@ -194,7 +194,7 @@ def watched(page: Page, address: str, faults: list[str]) -> Iterator[Page]:
         "request",
         lambda request: None if request.url.startswith((address, f"blob:{address}")) else faults.append(request.url),
     )
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(180_000)
     page.goto(address)
     yield page
     assert faults == []
