@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from picasso.explanation.registry import Registry
+from picasso.explanation.registry import Entry, Registry
 from picasso.web.documentation import docstrings, library, markdown
 from tests.docs.blocks import DOCS, PAGES, ROOT
 
@@ -92,10 +92,12 @@ def library_contents(pages: dict[str, Read]) -> Iterator[set[str]]:
 
 
 @pytest.mark.parametrize("entry", Registry().entries(), ids=lambda entry: entry.name)
-def test_each_method_links_to_its_section(entry: object, pages: dict[str, Read], client: FlaskClient) -> None:
-    place, anchor = urldefrag(f"{FOLDER}{entry.documentation}")  # type: ignore[attr-defined]
+def test_each_method_links_to_its_section(entry: Entry, pages: dict[str, Read], client: FlaskClient) -> None:
+    if entry.cls is None:
+        pytest.skip(f"{entry.name} {entry.reason}")
+    place, anchor = urldefrag(f"{FOLDER}{entry.documentation}")
     assert anchor in pages[place].anchors
-    form = client.get(f"/visualizations/{entry.name}").text  # type: ignore[attr-defined]
+    form = client.get(f"/visualizations/{entry.name}").text
     assert f'href="{place}#{anchor}">How it works</a>' in form
 
 

@@ -132,4 +132,7 @@ def substitutions(app: Flask) -> dict[str, str]:
     for entry in Registry().entries():
         if entry.cls and entry.cls.ALLOWED_SETTINGS.controls():
             made[f"settings_of_{entry.name}"] = settings_of(entry.cls)
+        elif entry.cls is None:
+            # Its settings are known once the extra is installed.
+            made[f"settings_of_{entry.name}"] = f"{entry.name} {entry.reason}"
     return made
