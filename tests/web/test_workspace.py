@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
 from picasso.web.pages import workspace
-from picasso.web.pages.workspace import Address
+from picasso.web.pages.address import Address
 from tests.conftest import finish, upload
 
 

@@ -17,12 +17,13 @@ from picasso.jobs.run import Run, StoredImage
 from picasso.targets.class_names import choices
 from picasso.web import error_handlers
 from picasso.web.context import each, find_session, in_time, make_session, need_session, services, session_images
+from picasso.web.pages.address import USE, Address
 from picasso.web.pages.downloads import recipes_of
 from picasso.web.pages.files import sample_file
 from picasso.web.pages.gallery import selected_images
 from picasso.web.pages.reset import undoable
 from picasso.web.pages.run_view import MAX_IN_TOTAL, RunView, class_names, looks, render, task
-from picasso.web.pages.workspace import USE, Address, View
+from picasso.web.pages.workspace import View
 from picasso.web.predicted import count_labels
 from picasso.web.presentation import present
 

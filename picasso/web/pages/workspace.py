@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
-
-from flask import url_for
-from werkzeug.datastructures import MultiDict
 
 from picasso.errors import BadRequest, NotFound, NotReady, PicassoError
 from picasso.explanation.guide import CLASSES, DEFAULT, QUESTIONS, Question
@@ -20,6 +17,7 @@ from picasso.targets import OutputTask, Wanted
 from picasso.targets.class_names import AGAINST
 from picasso.visualizations.settings import Control
 from picasso.web.context import services
+from picasso.web.pages.address import Address
 from picasso.web.pages.run_view import RunView, class_names, target_of, task
 from picasso.web.predicted import Row, predictions
 from picasso.web.presentation import present
@@ -31,63 +29,6 @@ MAX_UNASKED = 500
 # The maximum number of single maps that a session keeps; the oldest are deleted.
 MAX_MAPS = 300
 UNFINISHED = ("waiting", "running")
-# The prefix of the buttons that fill a suggestion into a field.
-USE = "use:"
-# The opacities that can be chosen, in percent.
-OPACITIES = tuple(map(str, range(0, 101, 5)))
-
-
-@dataclass(frozen=True)
-class Address:
-    """What the query of an address asks for.
-
-    Attributes:
-        image: the number of the image, or "".
-        question: the name of a question, or "".
-        method: the name of a visualization, or "" for those that answer the question.
-        target: the text of a target, or "" for the most important prediction.
-        settings: settings of the visualization by name.
-        opacity: the opacity of the map in percent, or "" as the server draws it.
-
-    Examples:
-        >>> from werkzeug.datastructures import MultiDict
-        >>> from picasso.web.pages.workspace import Address
-        >>> Address.read(MultiDict({"image": "3", "method": "PartialOcclusion", "Window": "0.10"})).fields()
-        {'image': '3', 'method': 'PartialOcclusion', 'Window': '0.10'}
-    """
-
-    image: str = ""
-    question: str = ""
-    method: str = ""
-    target: str = ""
-    settings: dict[str, str] = field(default_factory=dict)
-    opacity: str = ""
-
-    @classmethod
-    def read(cls, fields: MultiDict[str, str]) -> Address:
-        """Read the query of an address, or a form."""
-        own = {name: fields.get(name, "").strip() for name in ("image", "question", "method", "target", "opacity")}
-        own["opacity"] = own["opacity"] if own["opacity"] in OPACITIES else ""
-        # Names of settings begin with a capital letter.
-        settings = {name: value for name, value in fields.items() if name[:1].isupper()}
-        # A suggestion that was chosen replaces the value of its field.
-        used = {name.removeprefix(USE): value for name, value in fields.items() if name.startswith(USE)}
-        settings |= {name: value for name, value in used.items() if name in settings}
-        own |= {name: value for name, value in used.items() if name == "target"}
-        return cls(**own, settings=settings if own["method"] else {})
-
-    def fields(self) -> dict[str, str]:
-        """Return the fields of the query."""
-        own = {"image": self.image, "question": self.question, "method": self.method, "target": self.target}
-        return {name: value for name, value in (own | {"opacity": self.opacity}).items() if value} | self.settings
-
-    def url(self, **changes: Any) -> str:
-        """Return the address with changes; another method has settings of its own."""
-        if "method" in changes or "question" in changes:
-            changes = {"method": "", "question": "", "settings": {}, **changes}
-        changes = {key: value if key == "settings" else str(value) for key, value in changes.items()}
-        fields: dict[str, Any] = replace(self, **changes).fields()
-        return url_for("pages.index", **fields)
 
 
 @dataclass(frozen=True)
