@@ -173,7 +173,9 @@ const recall = () => {
 };
 
 const apply = () => {
-  document.documentElement.style.setProperty("--side", `${fields.size.value}px`);
+  // Until the user chooses a size, it follows the window.
+  const side = fields.size.value === DEFAULTS.size ? "" : `${fields.size.value}px`;
+  document.documentElement.style.setProperty("--side", side);
   arrangeRows();
   drawAll();
   saveAsSeen();
