@@ -45,7 +45,7 @@ def serve_and_ask() -> None:
             if ready:
                 break
             time.sleep(0.2)
-        with urllib.request.urlopen(address) as page:
+        with urllib.request.urlopen(f"{address}/visualizations") as page:  # noqa: S310 - our own
             assert "PartialOcclusion" in page.read().decode()
         section = f"{address}/documentation/visualizations/class-activation"
         with urllib.request.urlopen(section) as page:  # noqa: S310 - our own
