@@ -144,7 +144,9 @@ def fake_settings(**more: Any) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def app() -> Iterator[Flask]:
     """An application with a linear model in a worker process, and the test plugins; shared for speed."""
-    application = create_app(fake_settings(PLUGIN_DIRS=[str(PLUGINS)], APP_TITLE="Picasso <under test>"))
+    application = create_app(
+        fake_settings(PLUGIN_DIRS=[str(PLUGINS)], APP_TITLE="Picasso <under test>", MAX_SESSIONS=10_000)
+    )
     application.test_client_class = Visitor
     yield application
     close(application)

@@ -45,7 +45,6 @@ def places(past: Past) -> list[str]:
         "/?image=1&question=why",
         "/?image=1&method=GradCAM",
         "/documentation/",
-        "/compare",
         *others,
         together,
         WHAT_IF,

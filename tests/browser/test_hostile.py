@@ -76,6 +76,7 @@ def test_names_and_the_output_of_plugins_are_text(page: Page, hostile: str, faul
         ]
         visitor.locator("#file").set_input_files(uploads)
         expect(visitor.locator(".thumbs li[data-uid]")).to_have_count(len(ATTACKS))
+        visitor.goto(full(visitor, "/visualizations"))
         expect(visitor.locator(".family", has_text=ATTACKS[0])).to_be_visible()
         answer = run(visitor, "Hostile")
         row = visitor.locator("article.row").first

@@ -41,6 +41,8 @@ def three(page: Page) -> None:
     """Choose three images."""
     page.locator("#file").set_input_files([file(f"{name}.png") for name in "abc"])
     expect(thumbs(page)).to_have_count(3)
+    # Then the strip stays as it is.
+    expect(page.locator(".thumbs .predicted-class")).to_have_count(3)
 
 
 def test_a_broken_file_among_good_ones_is_named_and_the_good_ones_are_kept(visitor: Page, faults: list[str]) -> None:

@@ -73,6 +73,10 @@ def write_keras(folder: Path) -> None:
     pooled = layers.GlobalAveragePooling2D
     classifier(5).save(folder / "flowers.keras")
     classifier(2).save(folder / "tanks.keras")
+    (folder / "runs" / "checkpoints").mkdir(parents=True)
+    for epoch in (1, 20):
+        classifier(5).save(folder / f"epoch_{epoch}.keras")
+        classifier(5).save(folder / "runs" / "checkpoints" / f"epoch_{epoch}.keras")
     classifier(5, None).save(folder / "any_size.keras")
     for name in ("ages", "age"):
         model([pooled(), layers.Dense(1)]).save(folder / f"{name}.keras")

@@ -57,7 +57,7 @@ LINES: dict[int, Line] = {
         (
             f"{API}::test_images",
             f"{API}::test_the_cookie_holds_an_id_and_nothing_else",
-            f"{PAGES}::test_the_first_page_shows_visualizations_and_makes_no_session",
+            f"{PAGES}::test_the_first_pages_show_what_there_is_and_make_no_session",
         ),
     ),
     23: Line(

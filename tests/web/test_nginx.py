@@ -85,7 +85,7 @@ def test_every_link_has_the_path_that_the_proxy_takes_off(proxied: Proxied) -> N
     visitor = Visitor(proxied.under_a_path, "127.0.0.4", password=PASSWORD)
     origin = f"http://{HOST}:{proxied.under_a_path}"
     done = visitor.upload("/picasso/images", png(), Origin=origin)
-    assert (done.status, done.headers["Location"]) == (303, "/picasso/")
+    assert (done.status, done.headers["Location"]) == (303, "/picasso/?image=0")
     assert "; Path=/picasso/;" in done.headers["Set-Cookie"]
     assert "Secure" not in done.headers["Set-Cookie"]
     page = visitor.get("/picasso/", **FORGED)
@@ -112,7 +112,7 @@ def test_two_proxies_one_behind_the_other(tmp_path: Path) -> None:
     ):
         visitor = Visitor(outer, "127.0.0.5", secure=True)
         answer = visitor.upload("/images", png(), Origin=f"https://{HOST}:{outer}", **FORGED)
-        assert (answer.status, answer.headers["Location"]) == (303, "/")
+        assert (answer.status, answer.headers["Location"]) == (303, "/?image=0")
         assert "; Secure;" in answer.headers["Set-Cookie"]
         assert addresses(server)[-1] == "127.0.0.5"
         # Whoever comes to the inner one directly is known by the address that this one has seen.
@@ -132,7 +132,7 @@ def test_a_path_that_only_the_setting_says(tmp_path: Path) -> None:
         for port in (on, off):
             visitor = Visitor(port)
             done = visitor.upload(f"{prefix}/images", png())
-            assert (done.status, done.headers["Location"]) == (303, f"{prefix}/")
+            assert (done.status, done.headers["Location"]) == (303, f"{prefix}/?image=0")
             assert f"; Path={prefix}/;" in done.headers["Set-Cookie"]
             page = visitor.get(f"{prefix}/", X_Forwarded_Prefix="/other")
             assert page.status == 200
