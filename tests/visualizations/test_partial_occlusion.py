@@ -340,7 +340,7 @@ def test_the_map_of_a_pair_is_the_difference_of_its_logits() -> None:
 
 def test_what_is_said_above_the_maps_follows_the_settings() -> None:
     assert "warm (positive) where the covered region raises it" in PartialOcclusion.describe(OcclusionSettings())
-    assert "the model relies on dark cells" in PartialOcclusion.describe(OcclusionSettings(show="probability"))
+    assert "so the model relies on them" in PartialOcclusion.describe(OcclusionSettings(show="probability"))
 
 
 def test_models_are_compared_by_the_same_quantity(linear: LinearModel) -> None:
