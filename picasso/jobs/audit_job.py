@@ -187,13 +187,8 @@ class Audit(Job):
 
     def state(self) -> StateName:
         """Return the state of the audit."""
-        # Checked first: the audit may finish while this method reads.
-        if (self.folder / "done").exists():
-            return "finished"
-        if (self.folder / "error.json").exists():
-            return "failed"
-        if (self.folder / "cancel").exists():
-            return "cancelled"
+        if end := self.end():
+            return end
         if not (self.folder / "start.json").exists():
             return "gathering"
         return self.progress().state if (self.folder / "progress.json").exists() else "waiting"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from picasso import fileio
 from picasso.errors import PicassoError, document_of
@@ -46,6 +47,15 @@ class Job:
             if self.deleted():
                 raise instead from error
             raise
+
+    def end(self) -> Literal["finished", "failed", "cancelled"] | None:
+        """Return how a job of one part has ended, or None if it has not."""
+        # "done" is checked first: the worker may finish while this method reads.
+        if (self.folder / "done").exists():
+            return "finished"
+        if (self.folder / "error.json").exists():
+            return "failed"
+        return "cancelled" if (self.folder / "cancel").exists() else None
 
     def at_work(self) -> bool:
         """Tell whether it is queued or running."""

@@ -176,13 +176,8 @@ class Predictions(Job):
 
     def state(self) -> StateName:
         """Return the state."""
-        # Checked first: the worker may finish while this method reads.
-        if (self.folder / "done").exists():
-            return "finished"
-        if (self.folder / "error.json").exists():
-            return "failed"
-        if (self.folder / "cancel").exists():
-            return "cancelled"
+        if end := self.end():
+            return end
         if not (self.folder / "start.json").exists():
             return "idle"
         return "running" if (self.folder / "progress.json").exists() else "waiting"

@@ -100,12 +100,12 @@ class LabelCount(NamedTuple):
     classes: int
 
 
-def count_labels(session: Session | None) -> LabelCount:
-    """Return how many images of a session are in folders named after classes, and of how many classes.
+def count_labels(images: Sequence[StoredImage]) -> LabelCount:
+    """Return how many images are in folders named after classes, and of how many classes.
 
     Until the model is loaded, every folder counts as a class.
     """
-    folders = [image["label"] for image in session.images() if "label" in image] if session else []
+    folders = [image["label"] for image in images if "label" in image]
     if services().runner.model_status()["state"] != "ready":
         return LabelCount(len(folders), len(set(folders)))
     known = labels()

@@ -22,9 +22,9 @@ from picasso.targets import Wanted
 from picasso.targets.class_names import choices
 from picasso.visualizations.settings import Control
 from picasso.web.context import find_session, need_session, services, session_images
-from picasso.web.pages.grid import Column, Grid, Request, text_of
+from picasso.web.pages.grid import Column, Grid, Request
 from picasso.web.pages.home import chosen
-from picasso.web.pages.run_view import class_names, written
+from picasso.web.pages.run_view import class_names, text_of, written
 from picasso.web.pages.timeline import Timeline, order_of_training
 
 blueprint = Blueprint("compare", __name__)

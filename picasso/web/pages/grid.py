@@ -21,7 +21,7 @@ from picasso.jobs.run import Run, StoredImage
 from picasso.storage.session import Session
 from picasso.targets import Wanted
 from picasso.web.context import each, services
-from picasso.web.pages.run_view import RunView, target_of
+from picasso.web.pages.run_view import RunView, target_of, text_of
 from picasso.web.presentation import present
 
 # Words in the quantities of maps that only say how much a place matters, and of those that are low where it matters.
@@ -48,11 +48,6 @@ class Request(NamedTuple):
             and [text_of(one) for one in spec.targets] == [text_of(one) for one in self.wanted]
             and spec.configuration == worker.reference(services().settings)
         )
-
-
-def text_of(wanted: Wanted) -> str:
-    """Return the text of a target, as the panels of its maps have it."""
-    return str(wanted) if isinstance(wanted, int | str) else " vs ".join(map(str, wanted))
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
         "workspace.html",
         view=view,
         images=images,
-        labelled=count_labels(session),
+        labelled=count_labels(images),
         samples=list(services().samples),
         methods=methods(),
         choices=choices(list(class_names().values())),

@@ -226,6 +226,11 @@ def maps(document: dict[str, Any]) -> dict[tuple[str, str], tuple[str, float]]:
     return {(target_of(panel), panel["quantity"]): (panel["array"], panel["noise"]) for panel in first}
 
 
+def text_of(wanted: Wanted) -> str:
+    """Return the text of a target, as the panels of its maps have it."""
+    return str(wanted) if isinstance(wanted, int | str) else AGAINST.join(map(str, wanted))
+
+
 def target_of(panel: dict[str, Any]) -> str:
     """Return the target of a map; plugins may name only a class; "" if the map has none."""
     index = panel["class_index"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,14 +11,14 @@ from picasso.errors import BadRequest, NotFound, NotReady, PicassoError
 from picasso.explanation.guide import CLASSES, DEFAULT, QUESTIONS, Question
 from picasso.explanation.legend import amount
 from picasso.explanation.registry import Entry
-from picasso.jobs.run import Run, State, StoredImage
+from picasso.jobs.run import Run, Spec, State, StoredImage
 from picasso.storage.session import Session
 from picasso.targets import OutputTask, Wanted
 from picasso.targets.class_names import AGAINST
 from picasso.visualizations.settings import Control
-from picasso.web.context import services
+from picasso.web.context import each, services
 from picasso.web.pages.address import Address
-from picasso.web.pages.run_view import RunView, class_names, target_of, task
+from picasso.web.pages.run_view import RunView, class_names, target_of, task, text_of
 from picasso.web.predicted import Row, predictions
 from picasso.web.presentation import present
 
@@ -195,8 +195,8 @@ class View:
     @cached_property
     def default(self) -> dict[str, Any] | None:
         """A result for the image that explains its most important predictions, or None."""
-        for run, position in self._runs():
-            if not run.spec().targets and (found := self._result(run, position)):
+        for run, spec, position in self._runs:
+            if not spec.targets and (found := self._result(run, position)):
                 return found
         return None
 
@@ -268,14 +268,17 @@ class View:
         missing = any(not row.predicted and not row.error for row in self.rows.values())
         return missing and 1 < len(self.images) <= MAX_UNASKED
 
-    def _runs(self) -> Iterator[tuple[Run, int]]:
-        """Yield the session's runs that have the image, with its position, the newest first."""
-        if self._session and self.image:
-            for run in self._session.runs():
-                spec = run.spec()
-                position = spec.position(self.image["uid"])
-                if position is not None and not spec.models and not spec.model:
-                    yield run, position
+    @cached_property
+    def _runs(self) -> list[tuple[Run, Spec, int]]:
+        """The session's runs that have the image, with its position in each, the newest first."""
+        if self._session is None or self.image is None:
+            return []
+        found = []
+        for run, spec in each(self._session.runs(), specified):
+            position = spec.position(self.image["uid"])
+            if position is not None and not spec.models and not spec.model:
+                found.append((run, spec, position))
+        return found
 
     def _result(self, run: Run, position: int, *, previews: bool = False) -> dict[str, Any] | None:
         """Return the result of the image, unless it is that of another model that was served before."""
@@ -286,8 +289,7 @@ class View:
 
     def _step(self, entry: Entry, settings: dict[str, Any]) -> Step:
         """Return a visualization with the newest run that has its result, computes it or has failed."""
-        for run, position in self._runs():
-            spec = run.spec()
+        for run, spec, position in self._runs:
             if spec.visualization != entry.name or spec.settings != settings:
                 continue
             state, result = run.state(), self._result(run, position, previews=True)
@@ -360,9 +362,14 @@ class View:
 
 def forget_oldest(session: Session) -> None:
     """Delete the oldest maps of the workspace beyond the maximum number."""
-    kept = [run for run in session.runs() if run.spec().workspace]
+    kept = [run for run, spec in each(session.runs(), specified) if spec.workspace]
     for run in kept[MAX_MAPS - 1 :]:
         session.remove_run(run)
+
+
+def specified(run: Run) -> tuple[Run, Spec]:
+    """Return a run with its specification."""
+    return run, run.spec()
 
 
 def usable(name: str) -> bool:
@@ -371,10 +378,3 @@ def usable(name: str) -> bool:
         return not services().runner.unusable(services().registry.get(name))
     except PicassoError:
         return False
-
-
-def text_of(wanted: Wanted) -> str:
-    """Return the text of a target as results have it."""
-    return (
-        wanted if isinstance(wanted, str) else AGAINST.join(map(str, [wanted] if isinstance(wanted, int) else wanted))
-    )
