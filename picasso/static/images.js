@@ -2,7 +2,7 @@
 
 import { askPatiently, counted, every, root, send } from "./common.js";
 import { dropped, isImage } from "./file_drop.js";
-import { show } from "./workspace.js";
+import { changed, show } from "./workspace.js";
 
 // The number of parallel uploads; more would only wait in the server.
 const MAX_PARALLEL = 3;
@@ -36,6 +36,7 @@ const announce = (file) => {
   name.textContent = file.name;
   item.append(image, name);
   list.append(item);
+  changed(list);
 };
 
 const firstList = () => {
@@ -148,6 +149,7 @@ document.addEventListener("click", async (/** @type {Event & { target: HTMLEleme
     focusOn(neighbour?.dataset.uid, "remove");
   } else {
     const neighbour = button.value === "front" ? item.previousElementSibling : item.nextElementSibling;
+    changed(item);
     if (button.value === "front") neighbour.before(item);
     else neighbour.after(item);
     await arrange();
@@ -175,6 +177,7 @@ let moving = null;
 document.addEventListener("dragstart", (/** @type {DragEvent & { target: HTMLElement }} */ { target }) => {
   moving = target.closest?.("[data-images] li") ?? null;
   moving?.classList.add("moving");
+  if (moving) changed(moving);
 });
 document.addEventListener(
   "dragover",

@@ -57,6 +57,9 @@ const keep = (old, fresh) => {
 // What the server sent for each part: a part that has not changed is left alone.
 const sent = new WeakMap();
 
+// Note that the page itself has changed the part around an element, so that it is replaced in any case.
+export const changed = (element) => sent.delete(element.closest(".workspace > *"));
+
 // Put the parts of a fresh page in place. `own` tells whether the user asked for it.
 const swap = (body, own) => {
   const { activeElement: focused } = document;
@@ -64,7 +67,10 @@ const swap = (body, own) => {
   const name = /** @type {HTMLInputElement} */ (focused)?.name;
   const whole = [document, body].some((one) => !find("[data-workspace]", one));
   // From the first image on there is a workspace, and until the last one.
-  if (whole) find("#main").replaceChildren(...find("#main", body).childNodes);
+  if (whole) {
+    for (const fresh of PARTS.map((one) => part(one, body)).filter(Boolean)) sent.set(fresh, fresh.outerHTML);
+    find("#main").replaceChildren(...find("#main", body).childNodes);
+  }
   for (const one of whole ? [] : PARTS) {
     const [old, fresh] = [part(one), part(one, body)];
     const now = fresh.outerHTML;

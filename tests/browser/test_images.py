@@ -61,6 +61,15 @@ def test_a_broken_file_among_good_ones_is_named_and_the_good_ones_are_kept(visit
     expect(visitor.locator(".notice.wrong")).to_have_count(0)
 
 
+def test_a_refused_file_leaves_nothing_in_the_strip(visitor: Page, faults: list[str]) -> None:
+    three(visitor)
+    visitor.locator("#file").set_input_files([file("broken.png", b"nothing that can be read")])
+    expect(visitor.locator(".notice.wrong")).to_contain_text("broken.png")
+    expect(visitor.locator(".thumbs li")).to_have_count(3)
+    assert all("Failed to load resource" in fault for fault in faults)
+    faults.clear()
+
+
 def test_files_that_are_no_images_are_not_even_sent(visitor: Page) -> None:
     visitor.locator("#file").set_input_files([file("a.png"), file("notes.txt", b"words", "text/plain")])
     expect(thumbs(visitor)).to_have_count(1)
