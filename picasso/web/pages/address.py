@@ -47,10 +47,6 @@ class Address:
         own["opacity"] = own["opacity"] if own["opacity"] in OPACITIES else ""
         # Names of settings begin with a capital letter.
         settings = {name: value for name, value in fields.items() if name[:1].isupper()}
-        # A suggestion that was chosen replaces the value of its field.
-        used = {name.removeprefix(USE): value for name, value in fields.items() if name.startswith(USE)}
-        settings |= {name: value for name, value in used.items() if name in settings}
-        own |= {name: value for name, value in used.items() if name == "target"}
         return cls(**own, settings=settings if own["method"] else {})
 
     def fields(self) -> dict[str, str]:
@@ -65,3 +61,15 @@ class Address:
         changes = {key: value if key == "settings" else str(value) for key, value in changes.items()}
         fields: dict[str, Any] = replace(self, **changes).fields()
         return url_for("pages.index", **fields)
+
+
+def filled(form: MultiDict[str, str]) -> MultiDict[str, str]:
+    """Return the form with the suggestion whose button was pressed; the form itself if none was."""
+    used = next((key for key in form if key.startswith(USE)), None)
+    if used is None:
+        return form
+    field, value, wrong = used.removeprefix(USE), form[used], form.get("wrong")
+    kept = MultiDict([(key, one) for key, one in form.items(multi=True) if key not in (used, "wrong")])
+    several = [value if one.strip() == wrong else one for one in kept.getlist(field)]
+    kept.setlist(field, several if wrong is not None else [value])
+    return kept

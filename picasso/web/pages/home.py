@@ -17,7 +17,7 @@ from picasso.jobs.run import Run, StoredImage
 from picasso.targets.class_names import choices
 from picasso.web import error_handlers
 from picasso.web.context import each, find_session, in_time, make_session, need_session, services, session_images
-from picasso.web.pages.address import USE, Address
+from picasso.web.pages.address import Address, filled
 from picasso.web.pages.downloads import recipes_of
 from picasso.web.pages.files import sample_file
 from picasso.web.pages.gallery import selected_images
@@ -64,7 +64,7 @@ def home(errors: list[PicassoError] | None = None) -> str:
     """Return the workspace, optionally with the errors of an upload."""
     session = find_session()
     images = session.images() if session else []
-    view = View(session, Address.read(request.args), images)
+    view = View(session, Address.read(filled(request.args)), images)
     return render_template(
         "workspace.html",
         view=view,
@@ -96,7 +96,7 @@ def index() -> str:
 def compute() -> BaseResponse:
     """Compute the maps that a view of the workspace lacks, and return to it."""
     session = find_session()
-    view = View(session, Address.read(request.form), session.images() if session else [])
+    view = View(session, Address.read(filled(request.form)), session.images() if session else [])
     return redirect(view.compute().url(), 303)
 
 
@@ -237,18 +237,6 @@ def start_run(name: str) -> BaseResponse:
         return redirect(url_for("pages.show_runs", ids=start(name, values).id), 303)
     except PicassoError as error:
         return settings_form(name, form, error)
-
-
-def filled(form: MultiDict[str, str]) -> MultiDict[str, str]:
-    """Return the form with the suggestion whose button was pressed; the form itself if none was."""
-    used = next((key for key in form if key.startswith(USE)), None)
-    if used is None:
-        return form
-    field, value, wrong = used.removeprefix(USE), form[used], form.get("wrong")
-    kept = MultiDict([(key, one) for key, one in form.items(multi=True) if key not in (used, "wrong")])
-    several = [value if one.strip() == wrong else one for one in kept.getlist(field)]
-    kept.setlist(field, several if wrong is not None else [value])
-    return kept
 
 
 @blueprint.post("/runs")
