@@ -247,14 +247,18 @@ class View:
 
     def neighbour(self, places: int) -> StoredImage | None:
         """Return the image that many places further in the strip, or None."""
-        place = self.images.index(self.image) + places if self.image else -1
+        place = self._place + places
         return self.images[place] if 0 <= place < len(self.images) else None
 
-    @property
+    @cached_property
+    def _place(self) -> int:
+        """The position of the image among those of the session; 0 if there are none."""
+        return self.images.index(self.image) if self.image else 0
+
+    @cached_property
     def strip(self) -> Sequence[StoredImage]:
         """The images around the current one."""
-        place = self.images.index(self.image) if self.image else 0
-        start = max(0, min(place - MAX_STRIP // 2, len(self.images) - MAX_STRIP))
+        start = max(0, min(self._place - MAX_STRIP // 2, len(self.images) - MAX_STRIP))
         return self.images[start : start + MAX_STRIP]
 
     @cached_property
