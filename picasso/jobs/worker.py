@@ -152,6 +152,10 @@ def report_errors(work: Job, what: str) -> Iterator[None]:
     except Cancelled:
         log.info("%s %s was cancelled", what, work.id)
     except PicassoError as error:
+        # Such as of an image that was removed, and its run with it.
+        if work.is_stopped():
+            log.info("%s %s was stopped: %s", what, work.id, error)
+            return
         log.exception("%s %s failed", what, work.id)
         work.fail(error)
     except OSError as error:

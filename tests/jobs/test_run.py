@@ -111,6 +111,18 @@ def test_a_image_that_was_removed_meanwhile(tmp_path: Path) -> None:
     assert error["message"] == "The image p1 was removed before it was processed."
 
 
+def test_a_run_that_was_cancelled_does_not_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path)
+
+    def removed(*arguments: object) -> None:
+        run.cancel()
+        raise RunError("The image p1 was removed before it was processed.")
+
+    monkeypatch.setattr(worker, "compute", removed)
+    worker.run_shard(str(run.folder), 0)
+    assert (run.state()["state"], run.state()["error"]) == ("cancelled", None)
+
+
 def test_the_first_reason_stays(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     run.fail(RunError("first"))
