@@ -7,6 +7,8 @@ from typing import Any
 
 # Differences that are not drawn are stated if they are at least this share of the scale.
 NOTABLE = 0.02
+# Smaller numbers than this share of the scale are rounding errors.
+NEGLIGIBLE = 1e-5
 
 
 def ends(panel: Mapping[str, Any]) -> tuple[str, str]:
@@ -33,7 +35,11 @@ def details(panel: Mapping[str, Any]) -> str:
     low, high = panel["value_range"]
     said = [panel["quantity"]]
     if panel["minimum"] < low or panel["maximum"] > high:
-        said.append(f"values from {panel['minimum']:.3g} to {panel['maximum']:.3g}")
+        # Rounding errors of an end that is zero are not stated.
+        least, most = (
+            0 if abs(end) < NEGLIGIBLE * (high - low) else end for end in (panel["minimum"], panel["maximum"])
+        )
+        said.append(f"values from {least:.3g} to {most:.3g}")
     floor, centre = panel.get("floor", 0.0), panel.get("centre")
     if floor > NOTABLE * (high - low):
         said.append(f"values within {floor:.2g} of {low if centre is None else centre:.3g} are not drawn")

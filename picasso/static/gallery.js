@@ -5,7 +5,7 @@ import { askPatiently, counted, duration, modelLoaded, pause, poll, refresh, roo
 // A page is loaded before its place comes into view; this many pixels ahead.
 const AHEAD = 1500;
 // A page is inserted in pieces of as many images, so that no frame takes long.
-const PIECE = 20;
+const PIECE = 10;
 const PARTS = ["[data-part=gallery-summary]", "[data-part=gallery-list]"];
 // How often the images are shown anew while they are predicted.
 const EVERY_MS = 4000;

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -231,6 +232,16 @@ def limited(wanted: Sequence[str | int]) -> None:
         raise BadRequest(f"A target is a text or a number, not {wrong[0]!r}.", field="target")
     if long := [one for one in wanted if isinstance(one, str) and len(one) > MAX_LENGTH]:
         raise BadRequest(f"There is no target {long[0][:60]}...; no target is as long as that.", field="target")
+
+
+@contextmanager
+def explaining(syntax: str) -> Iterator[None]:
+    """Add to what is wrong about the text of a target how the targets of the task are written."""
+    try:
+        yield
+    except BadRequest as error:
+        told = f"{error.message} {syntax}"
+        raise BadRequest(told, field=error.field, value=error.value, suggestions=error.suggestions) from None
 
 
 def plain(value: Any) -> Any:

@@ -12,7 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.errors import BadRequest, ModelError
-from picasso.targets.base import Array, Context, Floats, OutputSpec, OutputTask, Target, Wanted, limited, one_hot
+from picasso.targets.base import (
+    Array,
+    Context,
+    Floats,
+    OutputSpec,
+    OutputTask,
+    Target,
+    Wanted,
+    explaining,
+    limited,
+    one_hot,
+)
 from picasso.targets.boxes import Candidates, Stacked, iou, suppressed
 from picasso.targets.class_names import by_name, number
 from picasso.targets.decoders import DECODERS, DecodeBoxes, Decoder
@@ -20,6 +31,11 @@ from picasso.targets.predictions import Prediction
 from picasso.targets.segmentation import split
 
 BOX = re.compile(r"box:\s*(\d{1,4})\s*")
+SYNTAX = (
+    "A target is a detected box by its rank (box:0), a class for its best box (person), a class at a point, x and y "
+    "from the top left corner (person@120,80), or in a box that you define, left, top, right and bottom "
+    "(person@10,20,60,80)."
+)
 Corners = tuple[float, float, float, float]
 
 
@@ -184,7 +200,8 @@ class Detection(OutputSpec):
                 found[f"box:{int(match[1])}"] = None
                 continue
             name, place = (one, "") if isinstance(one, int) else split(one.strip(), known)
-            index = "" if name == "" and place else number(names, known, name)
+            with explaining(SYNTAX):
+                index = "" if name == "" and place else number(names, known, name)
             shown = index if isinstance(index, str) or len(known[names[index]]) > 1 else names[index]
             found[f"{shown}@{place}" if place else str(shown)] = None
         return list(found)
@@ -205,7 +222,7 @@ class Detection(OutputSpec):
         scale = [side / shown for side, shown in zip(self.size[::-1], context.size, strict=True)] * 2
         numbers = [each * factor for each, factor in zip(numbers, scale, strict=False)]
         if len(numbers) == 3:
-            raise BadRequest("A place has two numbers (a point) or four (a box).", field="target")
+            raise BadRequest(f"A place has two or four numbers, not three. {SYNTAX}", field="target")
         if len(numbers) == 4 and index is not None:
             left, top, right, bottom = corners = (numbers[0], numbers[1], numbers[2], numbers[3])
             if not (left < right and top < bottom and left < self.size[1] and top < self.size[0]):

@@ -13,13 +13,28 @@ from PIL import Image
 
 from picasso.errors import BadRequest
 from picasso.targets import odds
-from picasso.targets.base import Array, Context, Floats, LogOdds, OutputSpec, OutputTask, Target, Wanted, limited
+from picasso.targets.base import (
+    Array,
+    Context,
+    Floats,
+    LogOdds,
+    OutputSpec,
+    OutputTask,
+    Target,
+    Wanted,
+    explaining,
+    limited,
+)
 from picasso.targets.class_names import AGAINST, by_name, numbers
 from picasso.targets.classification import not_probabilities
 from picasso.targets.predictions import Prediction
 
 # "person@120,80" is a pixel, "person@10,20,60,80" a rectangle; without a class, the one predicted there.
 PLACE = re.compile(r"(?P<name>.*)@(?P<numbers>\s*\d+(\.\d+)?(\s*,\s*\d+(\.\d+)?){1,3})\s*", re.DOTALL)
+SYNTAX = (
+    "A target is a class (person), a class at a pixel, x and y from the top left corner (person@120,80), or in a "
+    "rectangle, left, top, right and bottom (person@10,20,60,80)."
+)
 RATHER = " rather than "
 # The usual name of what belongs to no class; it is explained after the classes.
 BACKGROUND = "background"
@@ -159,7 +174,8 @@ class Segmentation(OutputSpec):
         known, found = by_name(names), dict[Wanted, None]()
         for one in wanted:
             name, place = (one, "") if isinstance(one, int) else split(one.strip(), known)
-            classes = [] if name == "" and place else pair(names, name)
+            with explaining(SYNTAX):
+                classes = [] if name == "" and place else pair(names, name)
             shown = AGAINST.join(names[index] if len(known[names[index]]) == 1 else str(index) for index in classes)
             found[f"{shown}@{place}" if place else shown] = None
         return list(found)
@@ -171,7 +187,7 @@ class Segmentation(OutputSpec):
         """
         known = by_name(context.names)
         if not isinstance(wanted, str | int):
-            raise BadRequest("A region is named by a class and a place, such as person@120,80.", field="target")
+            raise BadRequest(SYNTAX, field="target")
         name, place = (str(wanted), "") if isinstance(wanted, int) else split(wanted, known)
         if not place:
             return self._everywhere(*pair(context.names, name), context=context)
@@ -194,7 +210,7 @@ class Segmentation(OutputSpec):
         """Return the pixels of the output under a point or a rectangle of the image."""
         (width, height), (rows, columns) = context.size, self.shape[:2]
         if len(numbers) == 3:
-            raise BadRequest("A place has two numbers (a pixel) or four (a rectangle).", field="target")
+            raise BadRequest(f"A place has two or four numbers, not three. {SYNTAX}", field="target")
         left, top, right, bottom = (*numbers, *numbers) if len(numbers) == 2 else numbers
         if not (0 <= left <= right and 0 <= top <= bottom and left < width and top < height):
             raise BadRequest(

@@ -73,10 +73,14 @@ def write_keras(folder: Path) -> None:
     pooled = layers.GlobalAveragePooling2D
     classifier(5).save(folder / "flowers.keras")
     classifier(2).save(folder / "tanks.keras")
-    (folder / "runs" / "checkpoints").mkdir(parents=True)
-    for epoch in (1, 20):
-        classifier(5).save(folder / f"epoch_{epoch}.keras")
-        classifier(5).save(folder / "runs" / "checkpoints" / f"epoch_{epoch}.keras")
+    for name in (
+        "old",
+        "new",
+        "runs/7/model",
+        *(f"{at}epoch_{epoch}" for at in ("", "runs/checkpoints/") for epoch in (1, 20)),
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        classifier(5).save(folder / f"{name}.keras")
     classifier(5, None).save(folder / "any_size.keras")
     for name in ("ages", "age"):
         model([pooled(), layers.Dense(1)]).save(folder / f"{name}.keras")

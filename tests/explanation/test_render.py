@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from picasso.explanation import render
+from picasso.explanation import legend, render
 from picasso.visualizations.panel import Panel, rounding
 
 VIEW = np.zeros((6, 9), np.uint8)
@@ -246,3 +246,9 @@ def test_classes_beyond_the_colours_are_drawn() -> None:
     drawn = render.draw_mask(np.array([[1, 22, 23, 1000]], np.uint16), (4, 1)).convert("RGBA")
     colours = [f"#{bytes(colour[:3]).hex()}" for colour in np.asarray(drawn)[0]]
     assert colours == [render.class_colour(index) for index in (1, 0, 1, 1000)]
+
+
+def test_the_legend_states_no_rounding_errors() -> None:
+    values = np.r_[5e-8, np.linspace(0.01, 0.1, 300), 0.5].astype(np.float32)[None]
+    panel = Panel("x", values, signed=True, quantity="drop").describe()
+    assert legend.details(panel) == "drop; values from 0 to 0.5"

@@ -31,6 +31,7 @@ from picasso.targets import (
 )
 
 NAMES = ["sky", "road", "car"]
+SEGMENTATION = Segmentation((4, 6, 3))
 YOLO = Detection((42,), outputs=(("output", (7, 6)),), size=(20, 30), decoder="yolo", classes=3)
 
 
@@ -153,6 +154,16 @@ def test_a_box_is_matched_and_measured() -> None:
             YOLO.target(text, given)
 
 
+@pytest.mark.parametrize(
+    ("spec", "text"), [(YOLO, "car@1;2"), (YOLO, "van"), (SEGMENTATION, "car@1;2"), (SEGMENTATION, "van@1,2")]
+)
+def test_the_message_about_an_unknown_target_says_how_targets_are_written(spec: Any, text: str) -> None:
+    written = f"The model has no class {text.partition('@')[0]}.*person@120,80.*person@10,20,60,80"
+    with pytest.raises(BadRequest, match=written) as error:
+        spec.parse([text], NAMES)
+    assert error.value.suggestions == (("car",) if "car" in text else ())
+
+
 def cosine(one: Any, other: Any) -> float:
     return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
 
@@ -230,7 +241,7 @@ def test_texts_that_name_no_target(spec: OutputSpec, text: str, words: str) -> N
 
 @pytest.mark.parametrize("text", ["sky@40,2", "sky@3,4,2,9", "sky@1,2,3"])
 def test_places_outside_of_the_image(text: str) -> None:
-    with pytest.raises(BadRequest, match=r"not inside the image, which is 30 x 20|two numbers \(a pixel\) or four"):
+    with pytest.raises(BadRequest, match=r"not inside the image, which is 30 x 20|two or four numbers, not three"):
         Segmentation((4, 6, 3)).target(text, context(Segmentation((4, 6, 3))))
 
 

@@ -270,7 +270,7 @@ class View:
     def unpredicted(self) -> bool:
         """Whether predictions for the strip are missing, and so few that they are computed without being asked for."""
         missing = any(not row.predicted and not row.error for row in self.rows.values())
-        return missing and 1 < len(self.images) <= MAX_UNASKED
+        return missing and len(self.images) <= MAX_UNASKED
 
     @cached_property
     def _runs(self) -> list[tuple[Run, Spec, int]]:
