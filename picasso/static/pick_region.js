@@ -39,7 +39,7 @@ const share = ({ index, name, share: part }, colour, all) => {
   for (const [key, value] of Object.entries({ width: "100%", height: "100%", fill: colour }))
     square.setAttribute(key, value);
   swatch.append(square);
-  item.append(swatch, button, `${(100 * part).toFixed(1)} %`);
+  item.append(swatch, button, `${(100 * part).toFixed(1)}%`);
   return item;
 };
 

@@ -28,13 +28,13 @@ export const TOLD = {
     bars: true,
     flips: ["flips", "flip"],
     verdict: ({ before: [was], after: [now], flipped }, hidden) => {
-      if (!hidden) return `Prediction: ${was.name}, ${percent(was.prob)} %.`;
+      if (!hidden) return `Prediction: ${was.name}, ${percent(was.prob)}%.`;
       return flipped
-        ? `The prediction flips from ${was.name} to ${now.name}, ${percent(now.prob)} %.`
-        : `The prediction stays ${was.name}: from ${percent(was.prob)} % to ${percent(now.prob)} %.`;
+        ? `The prediction flips from ${was.name} to ${now.name}, ${percent(now.prob)}%.`
+        : `The prediction stays ${was.name}: from ${percent(was.prob)}% to ${percent(now.prob)}%.`;
     },
     brief: ({ before: [was], after: [now], flipped }) =>
-      flipped ? `${was.name} → ${now.name}` : `${was.name} ${percent(was.prob)} → ${percent(now.prob)} %`,
+      flipped ? `${was.name} → ${now.name}` : `${was.name} ${percent(was.prob)} → ${percent(now.prob)}%`,
   },
   "multi-label": {
     number: (value) => value.toFixed(4),
@@ -42,14 +42,14 @@ export const TOLD = {
     flips: ["changes its labels", "change their labels"],
     verdict: ({ classes }, hidden) => {
       const had = classes.filter(({ before }) => before >= APPLIES);
-      if (!hidden) return had.length ? `Labels: ${names(had)}.` : "No label has a probability of 50 % or more.";
+      if (!hidden) return had.length ? `Labels: ${names(had)}.` : "No label has a probability of 50% or more.";
       const moved = passing(classes);
       if (moved) return moved;
       return had.length ? `The labels stay: ${names(had)}.` : "There is still no label.";
     },
     brief: ({ classes }) => {
       const [{ name, before, after }] = classes;
-      return passing(classes) || `${name} ${percent(before)} → ${percent(after)} %`;
+      return passing(classes) || `${name} ${percent(before)} → ${percent(after)}%`;
     },
   },
   regression: {
@@ -67,14 +67,14 @@ export const TOLD = {
     brief: ({ classes: [{ before, after, unit }] }) => `${short(before)} → ${short(after)} ${unit ?? ""}`,
   },
   segmentation: {
-    number: (value) => `${percent(value)} %`,
+    number: (value) => `${percent(value)}%`,
     bars: true,
     flips: ["changes its largest class", "change their largest class"],
     verdict: ({ before: [was], share }, hidden) =>
       hidden
-        ? `${percent(share)} % of the pixels change their class.`
-        : `Largest class: ${was.name}, ${percent(was.share)} % of the pixels.`,
-    brief: ({ share }) => `${percent(share)} % of the pixels change`,
+        ? `${percent(share)}% of the pixels change their class.`
+        : `Largest class: ${was.name}, ${percent(was.share)}% of the pixels.`,
+    brief: ({ share }) => `${percent(share)}% of the pixels change`,
   },
   detection: {
     number: (value) => value.toFixed(4),

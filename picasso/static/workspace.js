@@ -157,7 +157,7 @@ const words = (state) => {
   if (state.state === "waiting") return state.position ? `waiting for ${state.position} other jobs.` : null;
   if (state.compiling && !state.fraction)
     return `compiling the model (only once), about ${Math.max(1, Math.round(state.compiling))} s.`;
-  return `${Math.round(100 * state.fraction)} %`;
+  return `${Math.round(100 * state.fraction)}%`;
 };
 
 // Follow a run; resolves as soon as there is something new to show.

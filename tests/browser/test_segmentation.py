@@ -54,7 +54,7 @@ def masked(below: tuple[int, int, int], index: int) -> list[float]:
 def test_the_mask_is_over_the_image_until_it_is_hidden(choosing: Page) -> None:
     until(lambda: colour(choosing, CANVAS, 0.25, 0.5) == pytest.approx(masked(RED, 0), abs=2))
     assert colour(choosing, CANVAS, 0.75, 0.5) == pytest.approx(masked(BLUE, 2), abs=2)
-    expect(choosing.locator("[data-shares] li")).to_have_text(["brick50.0 %", "sky <b>50.0 %"])
+    expect(choosing.locator("[data-shares] li")).to_have_text(["brick50.0%", "sky <b>50.0%"])
     choosing.get_by_label("Show the predicted classes").uncheck()
     until(lambda: colour(choosing, CANVAS, 0.25, 0.5) == list(RED))
 
@@ -96,11 +96,11 @@ def test_a_target_is_chosen_with_the_keyboard_on_another_image(choosing: Page) -
 def test_hiding_a_part_changes_the_mask(choosing: Page) -> None:
     choosing.goto(full(choosing, "/images/0/what-if?target=sky+<b>@60,20"))
     verdict = choosing.locator("[data-verdict]")
-    expect(verdict).to_have_text("Largest class: brick, 50.0 % of the pixels.")
+    expect(verdict).to_have_text("Largest class: brick, 50.0% of the pixels.")
     choosing.get_by_label("Fill with").select_option("black")
     at(choosing, ".stage canvas", 0.5, 0.0, 1.0, 1.0)
-    expect(verdict).to_have_text("50.0 % of the pixels change their class.")
-    expect(choosing.locator("tbody[data-classes] td:nth-child(3)")).to_have_text(["100.0 %", "0.0 %"])
+    expect(verdict).to_have_text("50.0% of the pixels change their class.")
+    expect(choosing.locator("tbody[data-classes] td:nth-child(3)")).to_have_text(["100.0%", "0.0%"])
     expect(choosing.locator("[data-asked-targets] td:nth-child(3)")).to_have_text(["0.3333"])
     until(lambda: colour(choosing, ".stage canvas", 0.75, 0.5) == pytest.approx(masked((0, 0, 0), 0), abs=2))
     choosing.get_by_role("button", name="Hide it everywhere").click()

@@ -152,7 +152,7 @@ def test_a_run_of_a_segmentation_from_the_form(segmenter: Flask) -> None:
     page = client.get(answer.location).text
     assert f'class="over" src="{result["mask_url"]}"' in page
     assert "mean probability 1.00" in page
-    assert "44.4 %" in page
+    assert "44.4%" in page
     assert 'data-amount="0.5555555555555556" data-class="sky &lt;b&gt;"' in page
     assert "target=brick@1,2&amp;target=sky+%3Cb%3E" in page.replace("%40", "@").replace("%2C", ",")
     report = client.get(f"/api/runs/{state['id']}/report.html").text
