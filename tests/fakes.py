@@ -62,6 +62,13 @@ class LinearModel(Model):
         return self.batch_input_gradients(inputs, classes)
 
 
+class NumberedModel(LinearModel):
+    """The names of its classes are the indices of other classes."""
+
+    def class_names(self) -> list[str]:
+        return ["1", "2", "3", "4", "5", "6", "0"]
+
+
 class PatchModel(LinearModel):
     """Reads one patch only, rows 2 to 3 and columns 5 to 7: nothing else can change its answer."""
 

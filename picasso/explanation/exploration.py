@@ -23,7 +23,7 @@ from picasso.explanation.result import Result
 from picasso.imaging import decode
 from picasso.models.base import Model
 from picasso.targets import Prediction, phrase
-from picasso.targets.class_names import AGAINST
+from picasso.targets.class_names import AGAINST, unambiguous
 from picasso.visualizations.panel import Panel
 
 log = logging.getLogger(__name__)
@@ -221,7 +221,8 @@ class Exploration:
             wanted = self.targets
             if contrast:
                 best, *others = image.predictions
-                wanted = [f"{best['index']}{AGAINST}{one['index']}" for one in others]
+                names = [str(name) for name in self.model.class_names()]
+                wanted = [unambiguous(names, f"{best['index']}{AGAINST}{one['index']}") for one in others]
             read = image_from(image.source, number, image.name, self.model)
             asked = asked_for(self.model, wanted)
             visualization, settings = self.registry.get(method).require(), self.methods[method]

@@ -1,6 +1,6 @@
 // Images: dropped, pasted or chosen, shown at once and uploaded a few at a time; then reordered and removed.
 
-import { askPatiently, counted, every, root, send } from "./common.js";
+import { ask, askPatiently, counted, every, root, send } from "./common.js";
 import { dropped, isImage } from "./file_drop.js";
 import { changed, show } from "./workspace.js";
 
@@ -59,12 +59,14 @@ const upload = async (chosen) => {
   const url = find("drop").dataset.drop;
   const refused = new Map();
   let [done, first] = [0, null];
+  // The numbers of the stored images by file.
+  const stored = new Map();
   files.forEach(announce);
   // The form may have been replaced in the meantime.
   const report = () => {
     find("upload-bar").hidden = done === files.length;
     find("upload-bar").value = done / files.length;
-    find("upload-text").textContent = `${done} of ${counted(files.length, "image")} uploaded`;
+    find("upload-text").textContent = `${stored.size} of ${counted(files.length, "image")} uploaded`;
   };
   const queue = [...files];
   const lane = async () => {
@@ -74,7 +76,8 @@ const upload = async (chosen) => {
       body.append("file", file, paths.get(file) || file.webkitRelativePath || file.name);
       try {
         const { uid } = await askPatiently(url, { method: "POST", body });
-        first = first === null ? uid : Math.min(first, uid);
+        stored.set(file, uid);
+        first ??= uid;
       } catch (error) {
         refused.set(error.message, (refused.get(error.message) ?? 0) + 1);
       }
@@ -90,12 +93,22 @@ const upload = async (chosen) => {
   if (rest.length && first !== null) await showImage(first);
   queue.push(...rest);
   await Promise.all(Array.from({ length: MAX_PARALLEL }, lane));
+  await inOrder(files.map((file) => stored.get(file)).filter((uid) => uid !== undefined));
   await showImage(rest.length && location.search.includes("image=") ? null : first);
   for (const [sentence, count] of refused) complain(count > 1 ? `${sentence} (${counted(count, "image")})` : sentence);
   if (others)
     complain(
       `${counted(others, "file")} that ${others === 1 ? "is not an image was" : "are not images were"} skipped.`,
     );
+};
+
+// Files that are uploaded at the same time may arrive in any order; they are shown in that of the user.
+const inOrder = async (uids) => {
+  if (uids.every((uid, index) => !index || uids[index - 1] < uid)) return;
+  const added = new Set(uids);
+  const listed = (await ask(`${root}/api/images`)).images.map(({ uid }) => uid);
+  const images = [...listed.filter((uid) => !added.has(uid)), ...uids];
+  await send(`${root}/api/images/order`, { images }, { method: "PUT" });
 };
 
 // Show an image of the session with its map; null stays where one is.

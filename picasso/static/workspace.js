@@ -52,6 +52,32 @@ const keep = (old, fresh) => {
     },
     old,
   );
+  // Nor do costs that are known vanish and come back.
+  every(
+    "[data-cost]:not(:empty)",
+    (one) => {
+      const now = find(`[data-cost="${CSS.escape(one.dataset.cost)}"]`, fresh);
+      if (now) now.textContent = one.textContent;
+    },
+    old,
+  );
+};
+
+const runsIn = (within) =>
+  [...within.querySelectorAll(".progress")].map((one) => /** @type {HTMLElement} */ (one).dataset.runId).join();
+
+// Replace a part. The line of a run that goes on stays in place, because its button may just be pressed.
+const renew = (old, fresh) => {
+  const [line, now] = [find(".subject-line", old), find(".subject-line", fresh)];
+  if (!line || !runsIn(line) || runsIn(line) !== runsIn(now)) {
+    old.replaceWith(fresh);
+    return fresh;
+  }
+  for (const one of ["h2", ".file", ".turn"]) find(one, line).replaceWith(find(one, now));
+  while (line.nextSibling) line.nextSibling.remove();
+  while (now.nextSibling) old.append(now.nextSibling);
+  old.dataset.complete = fresh.dataset.complete;
+  return old;
 };
 
 // What the server sent for each part: a part that has not changed is left alone.
@@ -76,23 +102,24 @@ const swap = (body, own) => {
     const now = fresh.outerHTML;
     // Nor is the strip replaced while an image of it is dragged.
     if (sent.get(old) === now || find(".moving", old)) continue;
-    sent.set(fresh, now);
     keep(old, fresh);
     const list = find(".thumbs", old);
     const offset = list && [list.scrollTop, list.scrollLeft];
     // A field in use is not replaced under the hands of the user.
     if (!own && one === "questions" && old.contains(focused) && focused.matches("input:not([type=range])")) {
       find("nav", old).replaceWith(find("nav", fresh));
+      sent.delete(old);
       continue;
     }
     // The form of uploads stays the same: a file may just be being chosen, and it shows the progress.
     const upload = find("form.drop", old);
     if (upload) find("form.drop", fresh)?.replaceWith(upload);
-    old.replaceWith(fresh);
+    sent.set(renew(old, fresh), now);
     if (offset) [find(".thumbs", fresh).scrollTop, find(".thumbs", fresh).scrollLeft] = offset;
   }
   if (!whole) find(".labels-notice")?.replaceWith(find(".labels-notice", body));
   document.title = body.title;
+  if (!whole) find("h1").textContent = find("h1", body).textContent;
   const again = key
     ? find(`[data-key="${CSS.escape(key)}"]`)
     : name
@@ -102,11 +129,33 @@ const swap = (body, own) => {
   document.dispatchEvent(new CustomEvent("refreshed"));
 };
 
+// Scroll the strip, and nothing else, until the current image is in it.
+const reveal = () => {
+  const image = find(".thumbs .current");
+  for (let box = image?.parentElement; box && !box.matches(".workspace"); box = box.parentElement) {
+    const [here, there] = [image.getBoundingClientRect(), box.getBoundingClientRect()];
+    if (box.scrollHeight > box.clientHeight)
+      box.scrollTop += Math.min(0, here.top - there.top) + Math.max(0, here.bottom - there.bottom);
+    if (box.scrollWidth > box.clientWidth)
+      box.scrollLeft += Math.min(0, here.left - there.left) + Math.max(0, here.right - there.right);
+  }
+};
+
+// Where the questions lie below the map, an answer may be far above.
+const showAnswer = () => {
+  const stage = find(".stage");
+  if (stage && stage.getBoundingClientRect().top < -innerHeight / 2) stage.scrollIntoView({ block: "start" });
+};
+
+// The address that is being loaded because the user asked for it, or "".
+let heading = "";
+
 // Show the view of an address, and tell whether it is shown: not if there was an error or the user went on.
 // `how` is "push" for what the user did, "replace" for the same view again, and "none" for going back.
 export const show = async (url, { how = "push", options = {}, scroll = true } = {}) => {
   turn += 1;
   const mine = turn;
+  heading = how === "push" && !("method" in options) ? url : "";
   find("[data-workspace]")?.setAttribute("data-busy", "");
   try {
     const answer = await page(url, options);
@@ -121,7 +170,7 @@ export const show = async (url, { how = "push", options = {}, scroll = true } = 
     if (how === "push" && answer.url !== location.href) history.pushState(null, "", answer.url);
     else if (how !== "none") history.replaceState(null, "", answer.url);
     swap(answer.body, how !== "replace");
-    if (scroll) find(".thumbs .current")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (scroll) reveal();
     proceed(mine);
     return true;
   } catch (error) {
@@ -129,7 +178,10 @@ export const show = async (url, { how = "push", options = {}, scroll = true } = 
       complain(error instanceof TypeError ? "The server does not respond. Is it still running?" : error.message);
     return false;
   } finally {
-    if (mine === turn) find("[data-workspace]")?.removeAttribute("data-busy");
+    if (mine === turn) {
+      heading = "";
+      find("[data-workspace]")?.removeAttribute("data-busy");
+    }
   }
 };
 
@@ -238,7 +290,8 @@ document.addEventListener("click", (/** @type {MouseEvent & { target: HTMLElemen
   const link = event.target.closest("a[data-in-place]");
   if (!link || !plain(event)) return;
   event.preventDefault();
-  show(link.href);
+  const asked = link.closest(".questions");
+  show(link.href).then((shown) => shown && asked && showAnswer());
 });
 
 document.addEventListener("submit", (/** @type {SubmitEvent & { target: HTMLFormElement }} */ event) => {
@@ -294,17 +347,34 @@ const typing = (target) => target.closest?.("input, select, textarea, dialog, [c
 
 document.addEventListener("keydown", (/** @type {KeyboardEvent & { target: HTMLElement }} */ event) => {
   if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
-  /** @type {any} */
-  let link = null;
-  if (event.key === "ArrowLeft") link = document.querySelector("[data-turn='-1']");
-  else if (event.key === "ArrowRight") link = document.querySelector("[data-turn='1']");
-  else if (/^[1-9]$/.test(event.key)) link = document.querySelectorAll(".targets-row a")[Number(event.key) - 1] ?? null;
+  /** @type {string | null | undefined} */
+  let url = null;
+  if (event.key === "ArrowLeft") url = turned(-1);
+  else if (event.key === "ArrowRight") url = turned(1);
+  else if (/^[1-9]$/.test(event.key)) url = linkOf(document.querySelectorAll(".targets-row a")[Number(event.key) - 1]);
   else if (event.key === "o" && !event.repeat) bare(true);
-  if (link) {
+  if (url) {
     event.preventDefault();
-    show(link.href);
+    show(url);
   }
 });
+
+const linkOf = (link) => /** @type {HTMLAnchorElement | null} */ (link)?.href;
+
+// The address of the next image, or the one before. Who presses keys faster than views are loaded goes on from the last.
+const turned = (places) => {
+  if (!heading) return linkOf(document.querySelector(`[data-turn='${places}']`));
+  const url = new URL(heading, location.href);
+  const images = [...document.querySelectorAll(".thumbs li")].map(
+    (one) => /** @type {HTMLElement} */ (one).dataset.uid,
+  );
+  const at = images.indexOf(url.searchParams.get("image") ?? find(".thumbs .current")?.dataset.uid);
+  const next = images[at + places];
+  if (at < 0 || next === undefined) return null;
+  url.searchParams.set("image", next);
+  url.searchParams.delete("target");
+  return url.href;
+};
 addEventListener("keyup", ({ key }) => {
   if (key === "o") bare(false);
 });

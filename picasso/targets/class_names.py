@@ -66,6 +66,24 @@ def by_name(names: Sequence[str]) -> dict[str, list[int]]:
     return dict(found)
 
 
+def unambiguous(names: Sequence[str], text: str) -> str:
+    """Return an index, or "a vs b" of two, with the names of the classes: an index may be the name of another class.
+
+    Any other text is returned as it is.
+
+    Examples:
+        >>> from picasso.targets.class_names import numbers, unambiguous
+        >>> names = ["1", "2", "0"]
+        >>> unambiguous(names, "0 vs 2"), numbers(names, [unambiguous(names, "0 vs 2")])
+        ('1 vs 0', [(0, 2)])
+    """
+    parts = text.split(AGAINST)
+    if not all(part.isdecimal() and int(part) < len(names) for part in parts):
+        return text
+    known = choices(names)
+    return AGAINST.join(known[int(part)][0] for part in parts)
+
+
 def choices(names: Sequence[str]) -> list[tuple[str, str]]:
     """Return for each class a unique value for :func:`numbers` and its display name, with the index if ambiguous."""
     known = by_name(names)

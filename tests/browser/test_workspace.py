@@ -102,10 +102,13 @@ def test_why_one_class_and_not_another(begun: Page) -> None:
     rows = begun.locator(".targets-row")
     expect(rows).to_have_count(2)
     expect(begun.locator(".main figcaption strong")).to_contain_text("4 rather than")
-    rows.nth(1).locator("a:not([aria-current])").first.click()
+    rows.nth(1).locator("a:not([aria-current])").last.click()
     done(begun)
     chosen = rows.nth(1).locator("[aria-current]").inner_text()
     expect(begun.locator(".main figcaption strong")).to_have_text(f"4 rather than {chosen}")
+    # The class of the other row turns the question round.
+    rows.first.get_by_role("link", name=chosen, exact=True).click()
+    expect(begun.locator(".main figcaption strong")).to_have_text(f"{chosen} rather than 4")
 
 
 def test_the_keyboard_alone(begun: Page) -> None:
@@ -163,7 +166,13 @@ def test_wrong_settings_are_told_beside_the_field_and_kept(begun: Page) -> None:
 
 def test_cancelling_stays_cancelled_until_it_is_asked_for_again(begun: Page) -> None:
     begun.goto(full(begun, "/?image=0&method=RISE&Masks=20000"))
-    begun.locator("[data-cancel] button").click(timeout=60_000)
+    expect(begun.locator("[data-run-text]")).to_have_text(re.compile("[1-9]%"), timeout=60_000)
+    # Pressed for as long as previews take: the button stays where it is.
+    cancel = begun.locator("[data-cancel] button")
+    cancel.hover()
+    begun.mouse.down()
+    begun.wait_for_timeout(1000)
+    begun.mouse.up()
     button = begun.get_by_role("button", name="Show the map")
     expect(button).to_be_visible()
     expect(begun.locator("[data-watch]")).to_have_count(0)
@@ -176,6 +185,32 @@ def test_cancelling_stays_cancelled_until_it_is_asked_for_again(begun: Page) -> 
     begun.wait_for_timeout(500)
     state = begun.request.get(full(begun, f"/api/runs/{run}?results=false")).json()["state"]
     assert state == "cancelled"
+
+
+def test_files_stay_in_the_order_of_the_user(visitor: Page, tmp_path: Path) -> None:
+    names = [f"{index}.png" for index in range(12)]
+    for index, name in enumerate(names):
+        # The early ones take longer.
+        (tmp_path / name).write_bytes(png(noise_image(index, (900, 700) if index < 3 else (28, 28))))
+    visitor.locator("#file").set_input_files([tmp_path / name for name in names])
+    expect(visitor.locator(".thumbs li[data-uid]")).to_have_count(12)
+    expect(visitor.locator(".thumbs .name")).to_have_text(names)
+    listed = visitor.request.get(full(visitor, "/api/images")).json()["images"]
+    assert [one["name"] for one in listed] == names
+
+
+def test_keys_pressed_fast_go_on_from_the_last(begun: Page) -> None:
+    begun.locator(".more-samples summary").click()
+    begun.get_by_role("button", name="Add ten").click()
+    done(begun)
+    begun.goto(full(begun, "/?image=0"))
+    done(begun)
+    begun.locator("[data-key=question-parts]").click()
+    for _ in range(4):
+        begun.keyboard.press("ArrowRight")
+    begun.wait_for_url("**image=4*")
+    assert query(begun) == {"image": "4", "question": "parts"}
+    expect(begun.locator("h1")).to_contain_text(begun.locator(".subject-line .file").inner_text())
 
 
 def test_two_visitors_do_not_disturb_each_other(begun: Page, browser: Browser, address: str) -> None:

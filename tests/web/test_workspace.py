@@ -12,9 +12,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 
+from picasso.web.app import create_app
 from picasso.web.pages import workspace
 from picasso.web.pages.address import Address
-from tests.conftest import finish, upload
+from tests.conftest import Visitor, close, fake_settings, finish, upload
+from tests.jobs.test_engine import until
 
 
 def ids(client: FlaskClient) -> list[str]:
@@ -99,7 +101,7 @@ def test_a_target_of_ones_own_is_computed_alone(client: FlaskClient, app: Flask)
         parse_qs(urlsplit(unescape(one)).query)["target"][0]
         for one in re.findall(r'class="target" href="([^"]+)"', page)
     }
-    other = next(index for index in range(len(names)) if str(index) not in suggested)
+    other = next(index for index, name in enumerate(names) if name not in suggested)
     before = ids(client)
     page = show(client, image="0", question="parts", target=names[other])
     assert len(ids(client)) == len(before) + 1
@@ -115,7 +117,7 @@ def test_one_class_rather_than_another(client: FlaskClient) -> None:
     upload(client, 1)
     answer = client.post("/view", data={"image": "0", "question": "why"})
     (target,) = parse_qs(urlsplit(answer.location).query)["target"]
-    assert re.fullmatch(r"\d vs \d", target)
+    assert re.fullmatch(r"(ant|bee|cat <b>|dog|elk|fox|gnu) vs (ant|bee|cat <b>|dog|elk|fox|gnu)", target)
     page = show(client, image="0", question="why")
     assert "rather than" in stage(page)
     assert len(current(page)) == 2
@@ -125,6 +127,59 @@ def test_one_class_rather_than_another(client: FlaskClient) -> None:
     first = target.split(" vs ")[0]
     answer = client.post("/view", data={"image": "0", "question": "why", "target": target.split(" vs ")[1]})
     assert parse_qs(urlsplit(answer.location).query)["target"] == [f"{target.split(' vs ')[1]} vs {first}"]
+
+
+def test_the_question_can_be_turned_round(client: FlaskClient) -> None:
+    upload(client, 1)
+    page = show(client, image="0", question="why")
+    first, second = current(page)
+    links = re.findall(r'<a class="target" href="([^"]+)" [^>]*>([^<]*)</a>', page)
+    turned = [unescape(link) for link, name in links if unescape(name).strip() == second]
+    targets = [parse_qs(urlsplit(link).query)["target"][0] for link in turned]
+    assert targets == [f"{second} vs {first}", f"{first} vs {second}"]
+
+
+def test_classes_whose_names_are_indices_of_others() -> None:
+    app = create_app(fake_settings(MODEL_CLS_NAME="NumberedModel"))
+    app.test_client_class = Visitor
+    try:
+        client = app.test_client()
+        until(lambda: client.get("/readyz").status_code == 200)
+        upload(client, 1)
+        page = show(client, image="0", question="parts")
+        chips = re.findall(r'<a class="target" href="([^"]+)" [^>]*>([^<]*?) <span>', page)
+        assert len(chips) == 5
+        for link, name in chips:
+            assert current(client.get(unescape(link)).text) == [name]
+        others = re.findall(r'<figure class="other">\s*<a href="([^"]+)".*?<strong>(.*?)</strong>', page, re.DOTALL)
+        assert len(others) == 4
+        for link, name in others:
+            assert current(client.get(unescape(link)).text) == [name]
+        page = show(client, image="0", question="why")
+        assert current(page) == [name for _, name in chips[:2]]
+    finally:
+        close(app)
+
+
+def test_the_map_is_saved_with_the_opacity_of_the_view(client: FlaskClient) -> None:
+    upload(client, 1)
+    show(client, image="0", question="parts")
+    saved = {}
+    for opacity in ("", "20"):
+        page = client.get("/", query_string={"image": "0", "question": "parts", "opacity": opacity}).text
+        (link,) = re.findall(r'href="([^"]+)" download data-as-seen aria-label="Save the map', stage(page))[:1]
+        saved[opacity] = client.get(unescape(link)).data
+    assert saved[""] != saved["20"]
+
+
+def test_a_wrong_target_does_not_follow_to_another_question(client: FlaskClient) -> None:
+    upload(client, 1)
+    page = client.get("/?image=0&target=banana").text
+    assert 'value="banana"' in page
+    links = re.findall(r'data-key="question-\w+"', page)
+    addresses = re.findall(r'<a href="([^"]+)" data-in-place data-key="question-', page)
+    assert len(links) == len(addresses) > 2
+    assert not any("banana" in one for one in addresses)
 
 
 def test_wrong_values_are_told_beside_their_fields_and_kept(client: FlaskClient) -> None:

@@ -54,6 +54,11 @@ class Address:
         own = {"image": self.image, "question": self.question, "method": self.method, "target": self.target}
         return {name: value for name, value in (own | {"opacity": self.opacity}).items() if value} | self.settings
 
+    @property
+    def look(self) -> str:
+        """The query of a download that draws the map as the view does."""
+        return f"?opacity={self.opacity}" if self.opacity else ""
+
     def url(self, **changes: Any) -> str:
         """Return the address with changes; another method has settings of its own."""
         if "method" in changes or "question" in changes:

@@ -14,7 +14,7 @@ from picasso.explanation.registry import Entry
 from picasso.jobs.run import Run, Spec, State, StoredImage
 from picasso.storage.session import Session
 from picasso.targets import OutputTask, Wanted
-from picasso.targets.class_names import AGAINST
+from picasso.targets.class_names import AGAINST, unambiguous
 from picasso.visualizations.settings import Control
 from picasso.web.context import each, services
 from picasso.web.pages.address import Address
@@ -113,7 +113,10 @@ class View:
         name = self.address.question
         if name and name not in QUESTIONS:
             raise NotFound(f"There is no question {name[:60]!r}. The questions are {', '.join(QUESTIONS)}.")
-        return QUESTIONS.get(self.address.question, QUESTIONS[DEFAULT])
+        question = QUESTIONS.get(name, QUESTIONS[DEFAULT])
+        if OutputTask(task()) not in question.tasks:
+            raise NotFound(f"This model has no answer to “{question.text}”.")
+        return question
 
     @cached_property
     def chosen(self) -> Entry | None:
@@ -225,6 +228,10 @@ class View:
             return text_of(self.wanted)
         panels = self.shown.result["panels"] if self.shown and self.shown.result else []
         return next(filter(None, map(target_of, panels)), "")
+
+    def spelled(self, text: str) -> str:
+        """Return the text of a target as an address has it: with the names of classes."""
+        return unambiguous(list(class_names().values()), text) if OutputTask(task()) in CLASSES else text
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -356,12 +363,12 @@ class View:
         """Return the address for the most probable class of an image, or the chosen one, rather than the next."""
         question = {"kind": "predict", "paths": [image["path"]], "targets": [], "references": {}, "show": False}
         best = services().runner.ask(question)["answers"][0]["predictions"]
-        names = [str(one["index"]) for one in best]
-        first = text_of(self.wanted) if isinstance(self.wanted, int) else names[0]
-        second = next((name for name in names if name != first), None)
+        indices = [str(one["index"]) for one in best]
+        first = text_of(self.wanted) if isinstance(self.wanted, int) else indices[0]
+        second = next((index for index in indices if index != first), None)
         if second is None:
             raise BadRequest("The model has only one class, so there is nothing to compare it with.", field="target")
-        return replace(self.address, target=f"{first}{AGAINST}{second}")
+        return replace(self.address, target=self.spelled(f"{first}{AGAINST}{second}"))
 
 
 def forget_oldest(session: Session) -> None:
