@@ -133,7 +133,11 @@ const show = () => {
   turn("");
 };
 
-const heads = () => [...document.querySelectorAll(".grid thead th:not(:first-child)")].map((head) => head.textContent);
+// The names of the columns; columns of targets may be named by their ranks, so their maps are named instead.
+const heads = () =>
+  [...document.querySelectorAll('.grid:not([data-by="target"]) thead th:not(:first-child)')].map(
+    (head) => head.textContent,
+  );
 
 const openPair = (uid, left, right) => {
   /** @type {HTMLElement} */

@@ -3,6 +3,8 @@
 import { counted } from "./common.js";
 
 const percent = (share) => (100 * share).toFixed(1);
+const change = (before, after) =>
+  percent(before) === percent(after) ? `${percent(after)}%` : `${percent(before)} → ${percent(after)}%`;
 const short = (value) => String(Number(value.toPrecision(4)));
 const signed = (value) => `${value < 0 ? "−" : "+"}${Number(Math.abs(value).toPrecision(3))}`;
 const sentences = (...all) => all.filter(Boolean).join(" ");
@@ -29,12 +31,13 @@ export const TOLD = {
     flips: ["flips", "flip"],
     verdict: ({ before: [was], after: [now], flipped }, hidden) => {
       if (!hidden) return `Prediction: ${was.name}, ${percent(was.prob)}%.`;
-      return flipped
-        ? `The prediction flips from ${was.name} to ${now.name}, ${percent(now.prob)}%.`
+      if (flipped) return `The prediction flips from ${was.name} to ${now.name}, ${percent(now.prob)}%.`;
+      return percent(was.prob) === percent(now.prob)
+        ? `The prediction stays ${was.name} at ${percent(now.prob)}%: it does not change noticeably.`
         : `The prediction stays ${was.name}: from ${percent(was.prob)}% to ${percent(now.prob)}%.`;
     },
     brief: ({ before: [was], after: [now], flipped }) =>
-      flipped ? `${was.name} → ${now.name}` : `${was.name} ${percent(was.prob)} → ${percent(now.prob)}%`,
+      flipped ? `${was.name} → ${now.name}` : `${was.name} ${change(was.prob, now.prob)}`,
   },
   "multi-label": {
     number: (value) => value.toFixed(4),
@@ -49,7 +52,7 @@ export const TOLD = {
     },
     brief: ({ classes }) => {
       const [{ name, before, after }] = classes;
-      return passing(classes) || `${name} ${percent(before)} → ${percent(after)}%`;
+      return passing(classes) || `${name} ${change(before, after)}`;
     },
   },
   regression: {

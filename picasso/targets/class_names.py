@@ -11,6 +11,8 @@ from picasso.errors import BadRequest
 AGAINST = " vs "
 # The maximum number of classes per request, and of additional characters around a name, such as blanks.
 MAX_WANTED, SLACK = 1_000, 100
+# The most names that a message lists, and the most characters of each.
+MAX_LISTED, MAX_SHOWN = 10, 60
 # The plural of a noun without "s", and the name of the request's field, where it is not "target".
 PLURALS, FIELDS = {"class": "classes"}, {"class": "class"}
 
@@ -108,9 +110,16 @@ def number(names: Sequence[str], known: Mapping[str, Sequence[int]], wanted: str
         index = int(text)
     if index is None:
         near = difflib.get_close_matches(text, names, n=3, cutoff=0.5)
-        hint = (
-            f"Similar names: {', '.join(near)}." if near else f"Specify a name, or a number from 0 to {len(names) - 1}."
-        )
+        hint = f"Similar names: {', '.join(near)}." if near else known_names(names, noun)
         field = FIELDS.get(noun, "target")
         raise BadRequest(f"The model has no {noun} {text[:60]}. {hint}", field=field, value=text, suggestions=near)
     return index
+
+
+def known_names(names: Sequence[str], noun: str) -> str:
+    """Return a sentence on what can be specified; it lists the names if there are few."""
+    few = ", ".join(name[:MAX_SHOWN] for name in names[:MAX_LISTED])
+    if len(names) == 1:
+        return f"Its only {noun} is {few}."
+    listed = f" ({few})" if len(names) <= MAX_LISTED else ""
+    return f"Specify a name{listed}, or a number from 0 to {len(names) - 1}."

@@ -28,14 +28,9 @@ from picasso.targets.boxes import Candidates, Stacked, iou, suppressed
 from picasso.targets.class_names import by_name, number
 from picasso.targets.decoders import DECODERS, DecodeBoxes, Decoder
 from picasso.targets.predictions import Prediction
-from picasso.targets.segmentation import split
+from picasso.targets.segmentation import example, numbers_of, split
 
 BOX = re.compile(r"box:\s*(\d{1,4})\s*")
-SYNTAX = (
-    "A target is a detected box by its rank (box:0), a class for its best box (person), a class at a point, x and y "
-    "from the top left corner (person@120,80), or in a box that you define, left, top, right and bottom "
-    "(person@10,20,60,80)."
-)
 Corners = tuple[float, float, float, float]
 
 
@@ -200,8 +195,9 @@ class Detection(OutputSpec):
                 found[f"box:{int(match[1])}"] = None
                 continue
             name, place = (one, "") if isinstance(one, int) else split(one.strip(), known)
-            with explaining(SYNTAX):
+            with explaining(syntax(names)):
                 index = "" if name == "" and place else number(names, known, name)
+                numbers_of(place, empty=False)
             shown = index if isinstance(index, str) or len(known[names[index]]) > 1 else names[index]
             found[f"{shown}@{place}" if place else str(shown)] = None
         return list(found)
@@ -218,17 +214,15 @@ class Detection(OutputSpec):
             return self._box(text, f"{called(context.names, one.index)} (box {rank})", one.box, one.index, candidates)
         name, place = split(text, by_name(context.names))
         index = number(context.names, by_name(context.names), name) if name else None
-        numbers = [float(part) for part in place.split(",")] if place else []
+        numbers = numbers_of(place, empty=False)
         scale = [side / shown for side, shown in zip(self.size[::-1], context.size, strict=True)] * 2
         numbers = [each * factor for each, factor in zip(numbers, scale, strict=False)]
-        if len(numbers) == 3:
-            raise BadRequest(f"A place has two or four numbers, not three. {SYNTAX}", field="target")
         if len(numbers) == 4 and index is not None:
-            left, top, right, bottom = corners = (numbers[0], numbers[1], numbers[2], numbers[3])
-            if not (left < right and top < bottom and left < self.size[1] and top < self.size[0]):
+            corners = (numbers[0], numbers[1], numbers[2], numbers[3])
+            if corners[0] >= self.size[1] or corners[1] >= self.size[0]:
                 raise BadRequest(
-                    f"{place} is no box inside the image: it is left, top, right and bottom, in an image of "
-                    f"{context.size[0]} x {context.size[1]} pixels.",
+                    f"The box {place.replace(',', ', ')} is not inside the image, which is {context.size[0]} x "
+                    f"{context.size[1]} pixels.",
                     field="target",
                 )
             return self._box(text, f"{context.names[index]} at {place.replace(',', ', ')}", corners, index, candidates)
@@ -249,6 +243,16 @@ class Detection(OutputSpec):
         scores = np.eye(classes)[index] if best is None else candidates.scores[best].astype(np.float64)
         place = None if best is None or candidates.places is None else int(candidates.places[best, index])
         return Box(text, name, self, box, scores, place)
+
+
+def syntax(names: Sequence[str]) -> str:
+    """Return how targets are written, with one of the model's classes as the example."""
+    name = example(names)
+    return (
+        f"A target is a detected box by its rank (box:0), a class for its best box ({name}), a class at a point, x and "
+        f"y from the top left corner ({name}@120,80), or in a box that you define, left, top, right and bottom "
+        f"({name}@10,20,60,80)."
+    )
 
 
 def called(names: Sequence[str], index: int) -> str:

@@ -31,10 +31,6 @@ from picasso.targets.predictions import Prediction
 
 # "person@120,80" is a pixel, "person@10,20,60,80" a rectangle; without a class, the one predicted there.
 PLACE = re.compile(r"(?P<name>.*)@(?P<numbers>\s*\d+(\.\d+)?(\s*,\s*\d+(\.\d+)?){1,3})\s*", re.DOTALL)
-SYNTAX = (
-    "A target is a class (person), a class at a pixel, x and y from the top left corner (person@120,80), or in a "
-    "rectangle, left, top, right and bottom (person@10,20,60,80)."
-)
 RATHER = " rather than "
 # The usual name of what belongs to no class; it is explained after the classes.
 BACKGROUND = "background"
@@ -174,8 +170,9 @@ class Segmentation(OutputSpec):
         known, found = by_name(names), dict[Wanted, None]()
         for one in wanted:
             name, place = (one, "") if isinstance(one, int) else split(one.strip(), known)
-            with explaining(SYNTAX):
+            with explaining(syntax(names)):
                 classes = [] if name == "" and place else pair(names, name)
+                numbers_of(place)
             shown = AGAINST.join(names[index] if len(known[names[index]]) == 1 else str(index) for index in classes)
             found[f"{shown}@{place}" if place else shown] = None
         return list(found)
@@ -187,11 +184,11 @@ class Segmentation(OutputSpec):
         """
         known = by_name(context.names)
         if not isinstance(wanted, str | int):
-            raise BadRequest(SYNTAX, field="target")
+            raise BadRequest(syntax(context.names), field="target")
         name, place = (str(wanted), "") if isinstance(wanted, int) else split(wanted, known)
         if not place:
             return self._everywhere(*pair(context.names, name), context=context)
-        mask = self._place([float(part) for part in place.split(",")], context)
+        mask = self._place(numbers_of(place), context)
         winners = context.output.argmax(axis=-1)
         classes = pair(context.names, name) if name else [int(np.bincount(winners[mask]).argmax())]
         names = [str(context.names[index]) for index in classes]
@@ -209,10 +206,8 @@ class Segmentation(OutputSpec):
     def _place(self, numbers: Sequence[float], context: Context) -> NDArray[np.bool_]:
         """Return the pixels of the output under a point or a rectangle of the image."""
         (width, height), (rows, columns) = context.size, self.shape[:2]
-        if len(numbers) == 3:
-            raise BadRequest(f"A place has two or four numbers, not three. {SYNTAX}", field="target")
         left, top, right, bottom = (*numbers, *numbers) if len(numbers) == 2 else numbers
-        if not (0 <= left <= right and 0 <= top <= bottom and left < width and top < height):
+        if not (left < width and top < height):
             raise BadRequest(
                 f"The place {', '.join(f'{one:g}' for one in numbers)} is not inside the image, which is {width} x "
                 f"{height} pixels.",
@@ -224,6 +219,45 @@ class Segmentation(OutputSpec):
         if not within.any():
             within[min(int(top * rows / height), rows - 1), min(int(left * columns / width), columns - 1)] = True
         return np.asarray(within)
+
+
+def syntax(names: Sequence[str]) -> str:
+    """Return how targets are written, with one of the model's classes as the example."""
+    name = example(names)
+    return (
+        f"A target is a class ({name}), a class at a pixel, x and y from the top left corner ({name}@120,80), or in a "
+        f"rectangle, left, top, right and bottom ({name}@10,20,60,80)."
+    )
+
+
+def example(names: Sequence[str]) -> str:
+    """Return the name of a class for examples; not the background if there are others."""
+    return next((name for name in names if name.lower() != BACKGROUND), names[0] if names else "0")[:60]
+
+
+def numbers_of(place: str, *, empty: bool = True) -> list[float]:
+    """Return the two numbers of a pixel or the four of a rectangle; none of the place "".
+
+    Args:
+        place: numbers with commas between them.
+        empty: whether a rectangle without area is valid; it stands for the pixel there.
+
+    Raises:
+        BadRequest: there are three numbers, or a rectangle ends before it begins.
+    """
+    numbers = [float(part) for part in place.split(",")] if place else []
+    if len(numbers) == 3:
+        raise BadRequest("A place has two or four numbers, not three.", field="target")
+    if len(numbers) == 4:
+        left, top, right, bottom = numbers
+        if right < left or bottom < top or (not empty and (right == left or bottom == top)):
+            shown = place.replace(",", ", ")
+            raise BadRequest(
+                f"The numbers {shown} are no rectangle (left, top, right, bottom): right must be larger than left, and "
+                "bottom larger than top.",
+                field="target",
+            )
+    return numbers
 
 
 def pair(names: Sequence[str], text: str | int) -> list[int]:

@@ -77,7 +77,7 @@ def need_session() -> Session:
     """Return the visitor's session, or raise NotFound."""
     session = find_session()
     if session is None:
-        raise NotFound("You have no session, or it has expired. Upload images first.")
+        raise NotFound("You have no session, or it was deleted or has expired. Upload images first.")
     return session
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from urllib.parse import urlencode
 
-from flask import Flask, Response, g, make_response, render_template, request
+from flask import Flask, Response, g, make_response, render_template, request, url_for
 from msgspec import UNSET
 from werkzeug.exceptions import HTTPException
 
@@ -84,9 +85,20 @@ def answer(status: int, code: str, message: str, field: str | None = None) -> Re
         detail = ErrorDetail(code=code, message=shorten(message, MAX_MESSAGE), field=shorten(field or "", 100) or UNSET)
         response = as_json(Error(error=detail))
     else:
-        response = make_response(render_template("error.html", status=status, message=message))
+        response = make_response(
+            render_template("error.html", status=status, message=message, field=field, corrected=without(field))
+        )
     response.status_code = status
     return with_retry(response)
+
+
+def without(field: str | None) -> str:
+    """Return the address of the requested page without an invalid field of its query, or "" if it has none."""
+    if request.method != "GET" or not field or field not in request.args or request.endpoint is None:
+        return ""
+    kept = urlencode([(name, value) for name, value in request.args.items(multi=True) if name != field])
+    # The query is no argument of url_for, which gives some names a meaning, such as _external.
+    return f"{url_for(request.endpoint, **(request.view_args or {}))}?{kept}".rstrip("?")
 
 
 def with_retry(response: Response) -> Response:

@@ -79,9 +79,7 @@ class Selection:
             BadRequest: the model has no such class.
         """
         known = by_name(names)
-        label, predicted = (
-            number(names, known, one) if one and names else None for one in (self.label, self.predicted)
-        )
+        label, predicted = (self._class(name, known, names) for name in ("label", "predicted"))
         wanted = SHOW[self.show][1]
         shown = [
             image
@@ -92,6 +90,17 @@ class Selection:
             key = SORT[self.sort][1]
             shown.sort(key=lambda image: key(rows[image["uid"]]))
         return shown
+
+    def _class(self, field: str, known: Mapping[str, Sequence[int]], names: Sequence[str]) -> int | None:
+        """Return the index of the class in a field, or None if it is empty or the model has no classes."""
+        wanted: str = getattr(self, field)
+        if not wanted or not names:
+            return None
+        try:
+            return number(names, known, wanted)
+        except BadRequest as error:
+            error.field = field
+            raise
 
 
 @dataclass(frozen=True)

@@ -202,3 +202,24 @@ def test_the_page_works_without_scripts(page: Page, models: str, tmp_path: Path)
     # The page reloads itself until the runs have ended.
     expect(plain.locator("[data-cell]")).to_have_count(3)
     context.close()
+
+
+@pytest.mark.slow
+def test_maps_of_targets_are_named_by_their_classes(comparer: Page) -> None:
+    see(comparer, "by=target&method=SaliencyMaps", 6)
+    names = comparer.locator("[data-row]").first.locator("figcaption strong").all_inner_texts()
+    comparer.get_by_role("button", name="Blink, swipe").first.click()
+    expect(comparer.get_by_role("dialog").get_by_role("status")).to_have_text(f"{names[0]} | {names[-1]}")
+
+
+@pytest.mark.slow
+def test_the_numbers_of_a_chart_are_whole_and_its_maps_have_legends(comparer: Page) -> None:
+    see(comparer, "by=model&view=timeline&method=SaliencyMaps", 3)
+    expect(comparer.locator(".checkpoints .legend")).to_have_count(3)
+    assert comparer.locator(".chart svg").evaluate_all(
+        """charts => charts.every(chart => {
+            const low = chart.querySelectorAll("text")[1];
+            low.textContent = "-0.823";
+            return low.getBBox().x >= chart.viewBox.baseVal.x;
+        })"""
+    )

@@ -69,3 +69,24 @@ def test_on_a_phone_the_header_has_the_name_and_the_guess_and_nothing_overflows(
     guest.get_by_role("button", name="Try all 5 value ranges").click()
     expect(guest.locator(".trial")).to_be_visible()
     assert guest.evaluate("document.documentElement.scrollWidth") == 390
+
+
+JOBS = """<div data-jobs><link rel="stylesheet" href="/static/jobs.css"><details name="jobs"><summary>
+  <span class="pulse"></span><span class="count">3</span><span class="words">1 running, 2 waiting</span></summary>
+  <ul><li data-job="a"><a href="#">Grad-CAM</a></li></ul></details></div>"""
+
+
+@pytest.mark.parametrize("width", [320, 390, 800, 1280])
+def test_the_header_shows_all_links_and_keeps_its_height_when_a_job_starts(guest: Page, width: int) -> None:
+    guest.set_viewport_size({"width": width, "height": 800})
+    expect(guest.locator(".model .guessed")).to_be_visible()
+    header, links = guest.locator("header.frame"), guest.locator(".place")
+    before = header.bounding_box()
+    guest.route("**/jobs", lambda route: route.fulfill(body=JOBS, content_type="text/html"))
+    guest.evaluate("document.dispatchEvent(new Event('jobs'))")
+    expect(guest.locator(".jobs summary")).to_have_css("display", "flex")
+    assert header.bounding_box() == before
+    for link in links.all():
+        box = link.bounding_box()
+        assert box
+        assert 0 <= box["x"] < box["x"] + box["width"] <= width

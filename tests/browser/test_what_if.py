@@ -110,3 +110,20 @@ def test_it_is_answered_while_somebody_elses_long_run_computes(painting: Page, b
     assert other.request.get(full(other, f"/api/runs/{run_id}?results=false")).json()["state"] == "running"
     other.get_by_role("button", name="Cancel").click()
     context.close()
+
+
+def test_probabilities_that_round_to_the_same_number_do_not_change(painting: Page) -> None:
+    told: Any = painting.evaluate(
+        """async () => {
+            const { TOLD } = await import("/static/told.js");
+            const answer = (after) => ({ before: [{ name: "4", prob: 1 }], after: [{ name: "4", prob: after }] });
+            const { verdict, brief } = TOLD.classification;
+            return [0.9999, 0.9].flatMap((after) => [verdict(answer(after), true), brief(answer(after))]);
+        }"""
+    )
+    assert told == [
+        "The prediction stays 4 at 100.0%: it does not change noticeably.",
+        "4 100.0%",
+        "The prediction stays 4: from 100.0% to 90.0%.",
+        "4 100.0 → 90.0%",
+    ]

@@ -10,7 +10,7 @@ import pytest
 
 from picasso.errors import BadRequest, ConfigurationError
 from picasso.models.label_files import as_given, read
-from picasso.targets.class_names import choices, numbers
+from picasso.targets.class_names import MAX_LISTED, choices, number, numbers
 
 NAMES = ["ant", "bee, honey", "cat"]
 
@@ -203,8 +203,8 @@ def test_what_is_longer_than_two_names_and_more_than_anybody_looks_at_is_refused
     ("wanted", "message"),
     [
         ("cta", "The model has no class cta. Similar names: cat."),
-        ("zebra", "The model has no class zebra. Specify a name, or a number from 0 to 2."),
-        ("3", "no class 3. Specify a name, or a number from 0 to 2."),
+        ("zebra", "The model has no class zebra. Specify a name (ant, bee, honey, cat), or a number from 0 to 2."),
+        ("3", "no class 3. Specify a name (ant, bee, honey, cat), or a number from 0 to 2."),
         (-1, "no class -1. Specify a name"),
         ("", "no class . Specify a name"),
         (True, "no class True. Specify a name"),
@@ -218,3 +218,11 @@ def test_unknown_classes_are_refused_with_what_is_close(wanted: str | int, messa
         numbers(NAMES, ["ant", wanted])
     assert message in caught.value.message
     assert caught.value.field == "class"
+
+
+def test_few_names_are_listed_and_one_is_named() -> None:
+    with pytest.raises(BadRequest, match=r"no value 7\. Its only value is age\."):
+        number(["age"], {"age": [0]}, "7", "value")
+    many = [f"name {index}" for index in range(MAX_LISTED + 1)]
+    with pytest.raises(BadRequest, match=r"no class 77\. Specify a name, or a number from 0 to 10\."):
+        numbers(many, ["77"])

@@ -158,7 +158,7 @@ def test_a_box_is_matched_and_measured() -> None:
     ("spec", "text"), [(YOLO, "car@1;2"), (YOLO, "van"), (SEGMENTATION, "car@1;2"), (SEGMENTATION, "van@1,2")]
 )
 def test_the_message_about_an_unknown_target_says_how_targets_are_written(spec: Any, text: str) -> None:
-    written = f"The model has no class {text.partition('@')[0]}.*person@120,80.*person@10,20,60,80"
+    written = f"The model has no class {text.partition('@')[0]}.*sky@120,80.*sky@10,20,60,80"
     with pytest.raises(BadRequest, match=written) as error:
         spec.parse([text], NAMES)
     assert error.value.suggestions == (("car",) if "car" in text else ())
@@ -228,7 +228,11 @@ def test_texts_of_targets(spec: OutputSpec, texts: list[Any], expected: list[Any
     [
         (Classification((3,)), "dog", r"The model has no class dog\. "),
         (MultiLabel((3,)), "dog", r"The model has no class dog\. "),
-        (Regression((3,)), "value:age", r"The model has no value age\. "),
+        (
+            Regression((3,)),
+            "value:age",
+            r"The model has no value age\. Specify a name \(sky, road, car\), ",
+        ),
         (Segmentation((4, 6, 3)), "dog@3,4", r"The model has no class dog\. "),
         (YOLO, "dog@1,2", r"The model has no class dog\. "),
         (Embedding((3,)), "like:", "Name the other image"),
@@ -239,10 +243,33 @@ def test_texts_that_name_no_target(spec: OutputSpec, text: str, words: str) -> N
         spec.parse([text], NAMES)
 
 
-@pytest.mark.parametrize("text", ["sky@40,2", "sky@3,4,2,9", "sky@1,2,3"])
+@pytest.mark.parametrize("text", ["sky@40,2", "sky@3,20", "sky@30,4,32,9"])
 def test_places_outside_of_the_image(text: str) -> None:
-    with pytest.raises(BadRequest, match=r"not inside the image, which is 30 x 20|two or four numbers, not three"):
+    with pytest.raises(BadRequest, match=r"not inside the image, which is 30 x 20"):
         Segmentation((4, 6, 3)).target(text, context(Segmentation((4, 6, 3))))
+
+
+@pytest.mark.parametrize("spec", [Segmentation((4, 6, 3)), YOLO])
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("3,4,2,9", r"3, 4, 2, 9 are no rectangle .*: right must be larger than left"),
+        ("3,9,5,4", "bottom larger than top"),
+        ("1,2,3", "two or four numbers, not three"),
+    ],
+)
+def test_places_that_are_none_are_refused_before_an_image_is_known(spec: OutputSpec, place: str, words: str) -> None:
+    with pytest.raises(BadRequest, match=f"{words}.* A target is a"):
+        spec.parse([f"{NAMES[0]}@{place}"], NAMES)
+    with pytest.raises(BadRequest, match=words):
+        spec.target(f"{NAMES[0]}@{place}", context(spec))
+
+
+def test_a_rectangle_without_area_is_the_pixel_there_but_no_box() -> None:
+    spec = Segmentation((4, 6, 3))
+    assert spec.parse([f"{NAMES[0]}@5,5,5,5"], NAMES)
+    with pytest.raises(BadRequest, match="no rectangle"):
+        YOLO.parse([f"{NAMES[0]}@5,5,5,5"], NAMES)
 
 
 def test_a_class_may_be_called_like_a_place() -> None:
@@ -270,7 +297,6 @@ def test_requests_for_targets_are_limited(spec: OutputSpec) -> None:
         spec.parse(["x" * 2000], NAMES)
 
 
-@pytest.mark.parametrize("place", ["40,50,60,70", "5,5,5,5", "9,5,3,8"])
-def test_boxes_outside_of_the_image(place: str) -> None:
-    with pytest.raises(BadRequest, match=f"{place} is no box inside the image"):
-        YOLO.target(f"car@{place}", context(YOLO))
+def test_boxes_outside_of_the_image() -> None:
+    with pytest.raises(BadRequest, match="The box 40, 50, 60, 70 is not inside the image"):
+        YOLO.target("car@40,50,60,70", context(YOLO))

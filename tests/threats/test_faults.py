@@ -97,7 +97,7 @@ def test_a_session_whose_folder_vanishes_in_mid_run(app: Flask, visitor: Visitor
     for address in (run.json["url"], f"/runs/{run.json['id']}", "/api/visualize?image=0&visualizer=Means"):
         gone = visitor.get(address)
         assert gone.status_code == 404
-        assert "You have no session, or it has expired" in gone.text
+        assert "You have no session, or it was deleted or has expired" in gone.text
     assert visitor.get("/").status_code == 200
     # The worker notices and is free for the next.
     upload(visitor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,10 @@ def test_the_address_keeps_every_choice(visitor: FlaskClient) -> None:
     [
         ("by=pixel", "by must be one of method, model, target, not"),
         ("by=model&method=Nope", "method must be one of"),
-        ("by=model&model=Nope", "model must be one of"),
+        (
+            "by=model&model=Nope",
+            "model must be one of patch, pooled &lt;b&gt;, black, or empty for the main model, not",
+        ),
         ("sort=up", "sort must be one of given, disagreement"),
         ("by=model&view=film", "view must be one of grid, timeline"),
         ("image=99", "There is no image with that number"),
@@ -221,6 +225,14 @@ def test_wrong_addresses(query: str, words: str, visitor: FlaskClient) -> None:
     answer = visitor.get(f"/compare?{query}")
     assert 400 <= answer.status_code < 500
     assert words in answer.text
+
+
+def test_a_wrong_address_has_a_link_to_the_page_without_the_wrong_field(visitor: FlaskClient) -> None:
+    wrong = visitor.get("/compare?by=model&model=Nope&_external=1&sort=given").text
+    found = re.search(r'href="(.*?)">Open the page without <em>model</em>', wrong)
+    assert found
+    assert unescape(found[1]) == "/compare?by=model&_external=1&sort=given"
+    assert visitor.get(unescape(found[1])).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -255,3 +255,29 @@ def test_models_of_other_tasks_show_predictions_without_truth(labels_app: Flask)
 
 def test_constants_of_the_page_are_those_of_its_text() -> None:
     assert (selection.PAGE, selection.UNSURE, gallery.MAX_EXPLAINED, gallery.MAX_HIDDEN) == (100, 0.2, 24, 500)
+
+
+@pytest.mark.parametrize("query", ["show=zzz", "sort=zzz", "predicted=nope", "label=nope"])
+def test_a_wrong_filter_has_a_link_to_the_gallery_without_it(client: FlaskClient, query: str) -> None:
+    send(client, 1, "ant")
+    field = query.partition("=")[0]
+    wrong = client.get(f"/gallery?{query}&page=1")
+    assert wrong.status_code == 400
+    assert f'href="/gallery?page=1">Open the page without <em>{field}</em>' in wrong.text
+    # An address with nothing else.
+    assert f'href="/gallery">Open the page without <em>{field}</em>' in client.get(f"/gallery?{query}").text
+
+
+def test_only_predictions_of_classes_can_be_ordered_by_confidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {}
+    for task in ("classification", "multi-label", "regression", "detection"):
+        monkeypatch.setattr(gallery, "task", lambda task=task: task)
+        found[task] = list(gallery.orders(task == "classification", "upload"))
+    assert found == {
+        "classification": ["upload", "least", "mistakes"],
+        "multi-label": ["upload", "least"],
+        "regression": ["upload"],
+        "detection": ["upload"],
+    }
+    # What the address says is shown.
+    assert list(gallery.orders(False, "least")) == ["upload", "least"]

@@ -211,8 +211,12 @@ def test_what_no_trial_settles_has_lines_to_confirm_it(
     assert re.search(r"<summary>1 note on the model</summary>\s*<p>It changes.</p>", first)
 
 
-def made(keywords: str, right: int | None, confidence: float | None, kinds: int = 3) -> Alternative:
-    return Alternative(keywords, False, (Cell("", None),), right, confidence, kinds, "")
+def made(
+    keywords: str, right: int | None, confidence: float | None, names: str = "", *, served: bool = False
+) -> Alternative:
+    """Return an alternative; each letter of ``names`` is a first prediction, by default different for each keyword."""
+    cells = tuple(Cell("", name, None) for name in names or f"xy{keywords}")
+    return Alternative(keywords, served, cells, right, confidence, "")
 
 
 def trial(*alternatives: Alternative, images: int = 5) -> Trial:
@@ -220,7 +224,7 @@ def trial(*alternatives: Alternative, images: int = 5) -> Trial:
 
 
 def test_the_best_has_the_most_right_predictions() -> None:
-    found = trial(made("a", 3, 0.99), made("b", 4, 0.5, kinds=1))
+    found = trial(made("a", 3, 0.99), made("b", 4, 0.5, "xxx"))
     assert found.best
     assert (found.best.keywords, found.certain) == ("b", True)
 
@@ -232,13 +236,51 @@ def test_equally_right_alternatives_are_ordered_by_confidence_which_is_a_hint() 
 
 
 def test_the_same_answer_for_all_images_is_no_good_sign() -> None:
-    found = trial(made("a", None, 1.0, kinds=1), made("b", None, 0.8))
+    found = trial(made("a", None, 1.0, "xxx"), made("b", None, 0.8))
     assert found.best
     assert (found.best.keywords, found.certain) == ("b", False)
     # Of two images, both may well be of one class.
-    few = trial(made("a", None, 1.0, kinds=1), made("b", None, 0.8), images=2)
+    few = trial(made("a", None, 1.0, "xxx"), made("b", None, 0.8), images=2)
     assert few.best
     assert few.best.keywords == "a"
+
+
+def test_alternatives_with_the_same_predictions_have_no_best() -> None:
+    found = trial(made("a", None, 0.9, "xyz", served=True), made("b", None, 1.0, "xyz"), made("c", None, None))
+    assert (found.alike, found.best, found.certain) == (True, None, False)
+    # One alone differs from nothing.
+    assert not trial(made("a", None, 0.9), made("c", None, None)).alike
+
+
+@pytest.mark.parametrize(
+    ("right", "confidence", "best"),
+    [(3, 0.9, "a"), (3, 1.0, "b"), (4, 0.2, "b"), (2, 1.0, "a")],
+)
+def test_the_served_one_stays_unless_another_one_is_clearly_better(right: int, confidence: float, best: str) -> None:
+    found = trial(made("a", 3, 0.9, served=True), made("b", right, confidence), made("c", 3, 0.92))
+    assert found.best
+    assert found.best.keywords == best
+
+
+def test_without_a_difference_the_page_says_so(
+    visitor: FlaskClient, guessing: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = guessing.extensions["picasso"].runner
+    sure = [[{"index": 0, "name": "ant", "prob": 1.0}]] * 5
+    unsure = [[{"index": 0, "name": "ant", "prob": 0.9}]] * 5
+    answers = [
+        {"keywords": "0..1", "predictions": unsure, "error": ""},
+        {"keywords": "0..255", "predictions": sure, "error": ""},
+    ]
+    monkeypatch.setattr(runner, "ask", lambda _: {"alternatives": answers})
+    page = part(visitor.post("/model", data={"try": "values"}).text)
+    assert "No difference:" in page
+    assert "Keep the present one, <code>0..1</code>" in page
+    assert "hint" not in page
+    # With other predictions that are hardly more confident, the present one stays.
+    answers[0]["predictions"] = [[{"index": 1, "name": "bee", "prob": 0.97}], *sure[1:]]
+    page = part(visitor.post("/model", data={"try": "values"}).text)
+    assert "No difference" not in page
 
 
 def test_numbers_have_no_best() -> None:

@@ -174,7 +174,7 @@ class Query:
 def one_of(value: str, allowed: Sequence[str], field: str) -> str:
     """Return a value, or raise a BadRequest that lists the allowed ones."""
     if value not in allowed:
-        known = ", ".join(one or '""' for one in allowed)
+        known = ", ".join(filter(None, allowed)) + (", or empty for the main model" if "" in allowed else "")
         raise BadRequest(f"{field} must be one of {known}, not {value[:60]!r}.", field=field)
     return value
 

@@ -13,13 +13,16 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from picasso.audit.selection import PAIRS, spread, taken
 from picasso.errors import BadRequest, PicassoError
+from picasso.explanation.guide import CLASSES
 from picasso.explanation.registry import Entry
 from picasso.jobs.run import StoredImage
 from picasso.storage.session import Session
+from picasso.targets import OutputTask
 from picasso.targets.class_names import choices
 from picasso.web.api.documents import MAX_NUMBER
 from picasso.web.api.gallery import state_document
 from picasso.web.context import find_session, in_time, need_session, services
+from picasso.web.pages.run_view import task
 from picasso.web.predicted import Labels, Row, labels, predictions
 from picasso.web.selection import PAGE, SHOW, SORT, Selection, summary
 
@@ -103,8 +106,17 @@ def show() -> str:
         most=MAX_EXPLAINED,
         most_hidden=MAX_HIDDEN,
         SHOW=SHOW,
-        SORT=SORT,
+        orders=orders(bool(gallery.known.names), gallery.selection.sort),
     )
+
+
+def orders(classified: bool, chosen: str) -> dict[str, str]:
+    """Return the orders that the model's predictions have, with their words; and the one of the address.
+
+    Only predictions of classes have one confidence that images can be ordered by.
+    """
+    fitting = {"upload": True, "least": OutputTask(task()) in CLASSES, "mistakes": classified}
+    return {name: words for name, (words, _) in SORT.items() if fitting[name] or name == chosen}
 
 
 @blueprint.post("/gallery")

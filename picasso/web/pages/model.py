@@ -28,6 +28,9 @@ KINDS = {"values": "value range", "order": "order of channels", "resize": "resiz
 SETTLED_BY = {"task": "TASK", "meaning of the output": "OUTPUT"}
 # If at least this many images all have the same first prediction, an alternative is not recommended.
 MIN_ALIKE = 3
+# Without known classes, another alternative is only better than the served one if its mean confidence is this much
+# higher: a few images show no smaller difference.
+MARGIN = 0.05
 
 
 class Lines(NamedTuple):
@@ -52,9 +55,10 @@ class TrialImage(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """The first prediction of an image with one alternative, and whether it is right, if that is known."""
+    """The first prediction of an image with one alternative: its text, its name, and whether it is right, if known."""
 
     text: str
+    name: str
     correct: bool | None
 
 
@@ -68,7 +72,6 @@ class Alternative:
         cells: one for each image; none if it can't be used.
         right: the number of right predictions, or None if no image has a known class.
         confidence: the mean probability of the first predictions, or None if they have none.
-        kinds: the number of different first predictions.
         error: why it can't be used, or "".
     """
 
@@ -77,8 +80,17 @@ class Alternative:
     cells: tuple[Cell, ...]
     right: int | None
     confidence: float | None
-    kinds: int
     error: str
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the first predictions, one for each image."""
+        return [cell.name for cell in self.cells]
+
+    @property
+    def kinds(self) -> int:
+        """The number of different first predictions."""
+        return len(set(filter(None, self.names)))
 
     @property
     def lines(self) -> Lines:
@@ -108,14 +120,31 @@ class Trial:
         return sum(map(bool, self.classes))
 
     @property
-    def best(self) -> Alternative | None:
-        """The alternative with the most right predictions, or else the most confident one; None if neither is known.
+    def confident(self) -> list[Alternative]:
+        """The alternatives whose predictions have probabilities."""
+        return [one for one in self.alternatives if one.confidence is not None]
 
-        One that predicts the same for all images comes last: values out of range often give the same confident answer.
+    @property
+    def alike(self) -> bool:
+        """Whether all alternatives predict the same class for every image, so that the images don't tell them apart."""
+        return len(self.confident) > 1 and all(one.names == self.confident[0].names for one in self.confident)
+
+    @property
+    def best(self) -> Alternative | None:
+        """The alternative with the most right predictions, or else the most confident one.
+
+        None if neither is known, or if all predict the same. One that predicts the same for all images comes last:
+        values out of range often give the same confident answer. The served one comes first unless another one is
+        clearly more confident.
         """
-        usable = [one for one in self.alternatives if one.confidence is not None]
+        if self.alike:
+            return None
         few = len(self.images) < MIN_ALIKE
-        return max(usable, key=lambda one: (one.right or 0, few or one.kinds > 1, one.confidence or 0), default=None)
+
+        def evidence(one: Alternative) -> tuple[float, ...]:
+            return one.right or 0, few or one.kinds > 1, (one.confidence or 0) + MARGIN * one.served
+
+        return max(self.confident, key=evidence, default=None)
 
     @property
     def certain(self) -> bool:
@@ -252,10 +281,10 @@ def alternative(answer: Mapping[str, Any], targets: Sequence[int | None], served
         keywords=answer["keywords"],
         served=answer["keywords"] == served,
         cells=tuple(
-            Cell(phrase(first) if first else "nothing", correct) for first, correct in zip(firsts, judged, strict=True)
+            Cell(phrase(first) if first else "nothing", first["name"] if first else "", correct)
+            for first, correct in zip(firsts, judged, strict=True)
         ),
         right=sum(map(bool, judged)) if any(one is not None for one in judged) else None,
         confidence=sum(probabilities) / len(firsts) if probabilities else None,
-        kinds=len({first["name"] for first in firsts if first}),
         error=answer["error"],
     )
