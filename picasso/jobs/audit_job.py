@@ -30,7 +30,7 @@ MAX_REFUSED = 50
 class Audit(Job):
     """The folder of one audit; its state is read from the files."""
 
-    document, gone = "audit.json", "There is no such audit in this session. It may have expired."
+    document, gone = "audit.json", "There is no such audit in this session. It may have been deleted or have expired."
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -141,7 +141,7 @@ class State(TypedDict):
 class Run(Job):
     """The folder of one run; its state is always read from its files."""
 
-    document, gone = "run.json", "There is no such run in this session. It may have expired."
+    document, gone = "run.json", "There is no such run in this session. It may have been deleted or have expired."
 
     @classmethod
     def create(cls, parent: Path, spec: Spec) -> Run:

@@ -204,7 +204,7 @@ def test_wrong_values_are_told_beside_their_fields_and_kept(client: FlaskClient)
 def test_without_images(client: FlaskClient) -> None:
     assert client.post("/view", data={"image": "0"}).status_code == 400
     page = client.get("/?image=0&method=PartialOcclusion").text
-    assert "The session may have expired, or the server was restarted." in page
+    assert "The session may have been deleted or have expired, or the server was restarted." in page
 
 
 def test_a_suggestion_fills_in_its_field(client: FlaskClient) -> None:

@@ -93,9 +93,9 @@ class View:
         self._session, self.images, self.errors = session, images, dict[str, PicassoError]()
         self.image = next((one for one in images if str(one["uid"]) == address.image), images[0] if images else None)
         if address.image and (self.image is None or str(self.image["uid"]) != address.image):
+            gone = "" if session else " The session may have been deleted or have expired, or the server was restarted."
             self.errors["image"] = NotFound(
-                f"There is no image with the number {address.image[:20]} in this session."
-                + ("" if session else " The session may have expired, or the server was restarted.")
+                f"There is no image with the number {address.image[:20]} in this session.{gone}"
             )
         self.address = replace(address, image=str(self.image["uid"]) if self.image else "")
         # Both note what is wrong with the address.
