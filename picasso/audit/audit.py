@@ -11,6 +11,7 @@ from pathlib import Path
 from picasso.audit.attention import looks
 from picasso.audit.checkpoint import TrialCheckpoint, record_of
 from picasso.audit.class_pairs import ordered
+from picasso.audit.coverage import Coverage, coverage
 from picasso.audit.dataset import Folder
 from picasso.audit.findings import AuditOutcome, verdict
 from picasso.audit.selection import PAIRS
@@ -38,7 +39,7 @@ class Audit:
 
     def __repr__(self) -> str:
         """Return the model and the summary of the outcome."""
-        return f"<Audit of {self.model!r}: {self.verdict.sentence()}>"
+        return f"<Audit of {self.model!r}: {self.sentence()}>"
 
     @property
     def model(self) -> Model:
@@ -54,6 +55,17 @@ class Audit:
     def verdict(self) -> AuditOutcome:
         """The outcome of all trials together."""
         return verdict(self.trials)
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        """What the audit could judge."""
+        return coverage(self.folder, self.verdict.compared)
+
+    def sentence(self) -> str:
+        """Summarise the audit: swapped folders, the findings, the pairs that they are about, and what was left out."""
+        names = [str(name) for name in self.model.class_names()]
+        seen = self.coverage
+        return " ".join([*seen.warnings(names), self.verdict.sentence(seen.scope), *seen.remarks()])
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ class Folder:
         names: the file names by class.
         unreadable: an error message for each image that could not be read.
         left_out: a sentence that names the classes with too few images, or "".
+        small_classes: the number of these classes.
     """
 
     views: Mapping[int, Images]
@@ -64,6 +65,7 @@ class Folder:
     names: dict[int, tuple[str, ...]]
     unreadable: tuple[str, ...] = ()
     left_out: str = ""
+    small_classes: int = 0
 
 
 def require_classifier(model: Model) -> None:
@@ -140,7 +142,8 @@ def read(
     taken(readable, classes)
     stored = LazyImages(views)
     answers = {key: logits(model, some) for key, some in stored.items()}
-    return Folder(stored, answers, names, tuple(unreadable), left_out(readable, classes))
+    few = sum(count < MIN_PER_CLASS for count in readable.values())
+    return Folder(stored, answers, names, tuple(unreadable), left_out(readable, classes), few)
 
 
 def encoded(model: Model, views: Images) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from picasso.audit.interventions import KINDS
-from picasso.audit.interventions.base import FLOOR
 from picasso.audit.statistics import LEVEL, bidirectional_p_values, minimal_detectable_effect
 from picasso.audit.trial import Pair, Trial
 
 # The most specific finding is named first, among those with at least this fraction of the largest effect.
 COMPARABLE = 0.5
+# "Most" effects are this share of the interventions; those that need more than this factor of their effect are named,
+# at most as many.
+USUAL_SHARE, EXCEPTION, NAMED = 0.75, 1.5, 3
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,9 @@ class AuditOutcome:
     Attributes:
         findings: in the order of :func:`ranked`.
         silent: the names of the interventions without a finding.
-        smallest: the smallest detectable effect with this folder, as a fraction of the way between two classes.
+        smallest: the smallest effect that every test would have detected with this folder, as a fraction of the way
+            between two classes.
+        detectable: the smallest detectable effect of each intervention that can raise an alarm.
         alike: the pairs of classes that the model does not separate, which can't be tested.
         compared: the number of pairs that the model separates.
         tests: the number of tests that the p-values are corrected for.
@@ -67,6 +72,7 @@ class AuditOutcome:
     findings: tuple[Finding, ...]
     silent: tuple[str, ...]
     smallest: float
+    detectable: Mapping[str, float]
     alike: tuple[Pair, ...]
     compared: int
     tests: int
@@ -80,21 +86,37 @@ class AuditOutcome:
         """The findings that raise an alarm."""
         return [one for one in self.findings if one.alarm]
 
-    def sentence(self) -> str:
-        """Summarise the result; the absence of findings is never called robustness."""
+    def sentence(self, scope: str = "") -> str:
+        """Summarise the result; the absence of findings is never called robustness.
+
+        Args:
+            scope: what the result is about if it is not about all pairs of classes, such as " (2 of 10 pairs)".
+        """
         if self.alarms:
             first, more = self.alarms[0].there.intervention, len(self.alarms) - 1
             others = f" There {'is 1 more finding' if more == 1 else f'are {more} more findings'}." if more else ""
-            return f"The model appears to rely on {first} rather than on the object.{others}"
+            return f"The model appears to rely on {first} rather than on the object{scope}.{others}"
         if not self.compared:
             return "The model does not separate these classes, so the audit cannot tell what it relies on."
         alike = f" The model does not separate {len(self.alike)} of the pairs of classes." if self.alike else ""
         if not np.isfinite(self.smallest):
-            return f"No reliance was found, but the folder is too small to estimate the detectable effect.{alike}"
-        return (
-            "No reliance on any tested property was found. The smallest detectable effect with this folder "
-            f"is about {self.smallest:.0%} of the way between two classes.{alike}"
-        )
+            return (
+                f"No reliance was found{scope}, but the folder is too small to estimate the detectable effect.{alike}"
+            )
+        return f"No reliance on any tested property was found{scope}. {self.sensitivity()}{alike}"
+
+    def sensitivity(self) -> str:
+        """Describe the smallest effects that this folder could show: of most interventions, and the exceptions."""
+        sizes = sorted(self.detectable.values())
+        usual = sizes[math.ceil(USUAL_SHARE * len(sizes)) - 1]
+        blind = [name for name, size in self.detectable.items() if size >= 1]
+        if usual >= 1:
+            return "With this folder, hardly any reliance would be detected: more or clearer images are needed."
+        coarse = {name: size for name, size in self.detectable.items() if EXCEPTION * usual < size < 1}
+        rare = [f"{name} from {size:.0%}" for name, size in sorted(coarse.items(), key=lambda one: -one[1])]
+        text = f"Most effects are detected from about {usual:.0%} of the way between two classes on"
+        text += f"; {listed(rare)}." if rare else "."
+        return f"{text} With this folder, {listed(blind)} can't be judged." if blind else text
 
 
 def verdict(trials: Mapping[Pair, Sequence[Trial]]) -> AuditOutcome:
@@ -116,16 +138,27 @@ def verdict(trials: Mapping[Pair, Sequence[Trial]]) -> AuditOutcome:
         if p < LEVEL and back.effect.fraction >= there.floor:
             findings.append(Finding(there, back, p, alarm=not there.informative))
             silent.pop(there.intervention, None)
-    visible = minimal_detectable_effect([one.effect for two in alarming for one in two], LEVEL / max(1, len(alarming)))
+    level = LEVEL / max(1, len(alarming))
+    detectable: dict[str, float] = {}
+    for two in alarming:
+        name, least = two[0].intervention, minimal_detectable_effect([one.effect for one in two], level)
+        detectable[name] = max(two[0].floor, least, detectable.get(name, 0.0))
     alike = tuple(pair for pair, made in trials.items() if not made)
     return AuditOutcome(
         findings=tuple(ranked(findings)),
         silent=tuple(silent),
-        smallest=max(FLOOR, visible),
+        smallest=max(detectable.values(), default=float("inf")),
+        detectable=detectable,
         alike=alike,
         compared=len(trials) - len(alike),
         tests=len(alarming),
     )
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Join texts, at most :data:`NAMED` of them."""
+    more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
+    return ", ".join(texts[:NAMED]) + more
 
 
 def directions(made: Sequence[Trial]) -> list[tuple[Trial, Trial]]:

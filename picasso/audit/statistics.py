@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 Margins = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 # The significance level of all tests.
 LEVEL = 0.01
@@ -23,7 +24,7 @@ class Effect:
         fraction: the shift of the mean margin as a fraction of the way between the mean margins of the classes.
         low, high: its 95% confidence interval.
         p: the p-value of a one-sided paired t-test.
-        flips: the share of images that the change moves from their own to the other class.
+        flips: the share of images that the change moves from their own to any other class.
         control_flips: the same share for the control.
         images: the number of images.
     """
@@ -37,7 +38,9 @@ class Effect:
     images: int
 
 
-def effect(before: Margins, changed: Margins, control: Margins, way: float) -> Effect:
+def effect(
+    before: Margins, changed: Margins, control: Margins, way: float, left: tuple[Mask, Mask] | None = None
+) -> Effect:
     """Compare margins ``logit of the other class - logit of their own`` of the same images after two changes.
 
     Args:
@@ -45,7 +48,10 @@ def effect(before: Margins, changed: Margins, control: Margins, way: float) -> E
         changed: margins after the change towards the other class, ``(n,)``.
         control: margins after a change of the same kind towards values of the same class, ``(n,)``.
         way: the mean margin of the images of the other class less that of these.
+        left: which images leave their class by the change and by the control, for any other class, ``(n,)`` each; by
+            default for the other class of the margins.
     """
+    left = left or ((before <= 0) & (changed > 0), (before <= 0) & (control > 0))
     difference = changed - control
     count, mean = len(difference), float(difference.mean())
     error = float(difference.std(ddof=1)) / count**0.5 if count > 1 else np.inf
@@ -60,8 +66,8 @@ def effect(before: Margins, changed: Margins, control: Margins, way: float) -> E
         low=(mean - margin) / scale,
         high=(mean + margin) / scale,
         p=p,
-        flips=float(((before <= 0) & (changed > 0)).mean()),
-        control_flips=float(((before <= 0) & (control > 0)).mean()),
+        flips=float(left[0].mean()),
+        control_flips=float(left[1].mean()),
         images=count,
     )
 

@@ -88,10 +88,11 @@ class TrialContext:
     def effect(self, changed: InterventionResult, ours: int, theirs: int) -> Effect:
         """Return the effect of a change of the images of one class, towards another."""
         before, others = (margins(self.folder.logits[one], ours, theirs) for one in (ours, theirs))
-        towards, control = (
-            margins(logits(self.model, some), ours, theirs) for some in (changed.towards, changed.control)
-        )
-        return effect(before, towards, control, float(others.mean() - before.mean()))
+        own = self.folder.logits[ours].argmax(axis=1) == ours
+        answers = [logits(self.model, some) for some in (changed.towards, changed.control)]
+        towards, control = (margins(some, ours, theirs) for some in answers)
+        left, left_in_control = (own & (some.argmax(axis=1) != ours) for some in answers)
+        return effect(before, towards, control, float(others.mean() - before.mean()), (left, left_in_control))
 
     def is_separable(self, pair: Pair) -> bool:
         """Tell whether the model separates two classes; otherwise the pair can't be tested."""

@@ -228,7 +228,8 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     FOLDER has one subfolder of images per class. The audit looks for features that the model relies on rather than on
     the object.
 
-    Exits with status 0 if nothing was found, 1 if something was found, and 2 if the audit could not run.
+    Exits with status 0 if nothing was found, 1 if something was found, and 2 if the audit could not run or could not
+    judge anything.
     """
     from picasso import models
     from picasso.audit import audit
@@ -254,12 +255,14 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
         audited = audit.run(bench, plan, keep=out / "trials", budget=seconds, progress=progress)
     report.write(audited, out)
     found, names = audited.verdict, [str(name) for name in model.class_names()]
-    click.secho(found.sentence(), bold=True)
+    click.secho(audited.sentence(), bold=True)
     for one in found.alarms:
         click.echo(one.sentence(names))
     click.echo(f"-> {out / 'report.html'}")
     if found.alarms:
         sys.exit(1)
+    if not audited.coverage.judged or audited.coverage.swapped:
+        sys.exit(2)
 
 
 @main.command()

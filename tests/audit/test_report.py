@@ -209,7 +209,15 @@ def test_the_json_says_what_its_documentation_lists(audit: Audit) -> None:
     written = document(audit)
     listed = re.findall(r"``(\w+)``", document.__doc__ or "")
     assert set(written) <= set(listed)
-    assert set(listed) - set(written) <= {"classes", "counts", "elsewhere", "remainder", "where", *written["views"]}
+    assert set(listed) - set(written) <= {
+        "classes",
+        "counts",
+        "elsewhere",
+        "remainder",
+        "where",
+        *written["coverage"],
+        *written["views"],
+    }
     assert written["rule"]["tests"] == sum(not one["informative"] for one in written["trials"]) / 2
     tried = {one["intervention"] for one in written["trials"]}
     assert set(written["nothing_to_change"]) == {one.name for one in INTERVENTIONS} - tried

@@ -32,7 +32,8 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``accuracy``: the number of correct images, with 95% confidence intervals, in total and by class.
     ``confusion``: a row of ``counts`` for each of ``classes``, and the number of predictions ``elsewhere``.
     ``calibration``: the expected calibration error and its bins; null if probabilities don't sum to 1.
-    ``verdict``: the summary.
+    ``verdict``: the summary. ``coverage``: what it is about: the number of ``compared`` ``pairs`` of classes, whether
+    anything was ``judged``, ``small_classes``, ``unreadable`` images, and groups of ``swapped`` folders.
     ``example``: the image that illustrates it, before and after the change of the first finding or, if there is no
     alarm, of the largest effect; null if nothing was tested. Each finding has one, too.
     ``alarms``: the number of findings with an alarm.
@@ -40,7 +41,8 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``findings``: each with its sentence, both directions, ``where`` pixels were changed (means in cells), the images
     that are shown, a recommendation, how to verify it, and the ``remainder`` without the first finding.
     ``silent``: interventions without a finding. ``nothing_to_change``: interventions that were not tested.
-    ``minimal_detectable_effect``: the smallest detectable effect; null if the folder is too small.
+    ``minimal_detectable_effect``: the smallest effect that every test would have detected; null if the folder is too
+    small. ``detectable_effects``: the same by intervention.
     ``confounded``: the properties that separate classes, with histograms.
     ``views``: ``attention`` and ``clusters`` by class, ``flips``, and ``near_duplicates``.
     ``not_separable``: pairs of classes that the model does not separate. ``pairs_left_out``: pairs that were not
@@ -59,14 +61,22 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
         "picasso": __version__,
         "model": audit.model.card().as_dict(),
         **how_it_does(audit, names),
-        "verdict": found.sentence(),
+        "verdict": audit.sentence(),
+        "coverage": {
+            **asdict(audit.coverage),
+            "judged": audit.coverage.judged,
+            "swapped": [[names[one] for one in group] for group in audit.coverage.swapped],
+        },
         "example": verdict_example(seen, names),
         "alarms": len(found.alarms),
         "rule": {"level": LEVEL, "floor": FLOOR, "tests": found.tests},
         "findings": [finding(number, one, names) for number, one in enumerate(seen.exhibits)],
         "silent": list(found.silent),
         "nothing_to_change": [one.name for one in audit.context.interventions if one.name not in tried],
-        "minimal_detectable_effect": found.smallest if np.isfinite(found.smallest) else None,
+        "minimal_detectable_effect": finite(found.smallest),
+        "detectable_effects": {
+            name: finite(size) for name, size in sorted(found.detectable.items(), key=lambda one: one[1])
+        },
         "confounded": [
             {
                 "name": one.name,
@@ -84,6 +94,11 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
         "unreadable": list(folder.unreadable),
         "trials": [asdict(one) for made in audit.trials.values() for one in made],
     }
+
+
+def finite(value: float) -> float | None:
+    """Return a number, or None if it is infinite, which JSON can't say."""
+    return value if np.isfinite(value) else None
 
 
 def how_it_does(audit: Audit, names: Sequence[str]) -> dict[str, Any]:

@@ -150,7 +150,11 @@ def capital(words: str) -> str:
 
 
 def junit(written: Mapping[str, Any]) -> str:
-    """Return the outcome as JUnit XML, with one test case per intervention, which fails if it raised an alarm."""
+    """Return the outcome as JUnit XML, with one test case per intervention, which fails if it raised an alarm.
+
+    A further case, "coverage", is an error if nothing was judged or folders are swapped, and is skipped if some pairs
+    of classes were not compared.
+    """
     failed = {one["name"]: one["sentence"] for one in written["findings"] if one["alarm"]}
     tried = dict.fromkeys(one["intervention"] for one in written["trials"])
     cases = [
@@ -159,5 +163,16 @@ def junit(written: Mapping[str, Any]) -> str:
         + "</testcase>"
         for name in tried
     ]
-    head = f'<testsuite name="picasso audit" tests="{len(tried)}" failures="{len(failed)}">'
+    # An audit that could not judge anything, or not all pairs, is no pass.
+    seen = written["coverage"]
+    outcome = (
+        "error" if not seen["judged"] or seen["swapped"] else "skipped" if seen["compared"] < seen["pairs"] else ""
+    )
+    cases.append(
+        '  <testcase classname="picasso.audit" name="coverage">'
+        + (f"<{outcome} message={quoteattr(written['verdict'])}/>" if outcome else "")
+        + "</testcase>"
+    )
+    counts = f'failures="{len(failed)}" errors="{int(outcome == "error")}" skipped="{int(outcome == "skipped")}"'
+    head = f'<testsuite name="picasso audit" tests="{len(cases)}" {counts}>'
     return "\n".join(['<?xml version="1.0" encoding="utf-8"?>', head, *cases, "</testsuite>", ""])

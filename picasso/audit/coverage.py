@@ -1,0 +1,125 @@
+"""What an audit could judge: the pairs of classes that it compared, what it left out, and swapped folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.audit.dataset import Folder
+from picasso.evaluation.intervals import interval
+
+# The largest number of classes that a sentence names.
+NAMED = 6
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What an audit could judge.
+
+    Attributes:
+        compared: the number of pairs of classes that were tested.
+        pairs: the number of pairs of classes that have enough images.
+        small_classes: the number of classes with too few images.
+        unreadable: the number of images that could not be read.
+        swapped: the groups of classes whose folders seem to be swapped, by index.
+
+    Examples:
+        >>> from picasso.audit.coverage import Coverage
+        >>> Coverage(2, 10, 1, 0, ()).scope
+        ' (2 of 10 pairs of classes)'
+        >>> Coverage(2, 10, 1, 0, ()).remarks()
+        ['1 class has too few images and was left out.']
+    """
+
+    compared: int
+    pairs: int
+    small_classes: int
+    unreadable: int
+    swapped: tuple[tuple[int, ...], ...]
+
+    @property
+    def judged(self) -> bool:
+        """Whether anything was judged."""
+        return self.compared > 0
+
+    @property
+    def scope(self) -> str:
+        """The share of the pairs that a statement about findings is about, in brackets; "" if it is about all."""
+        return "" if self.compared == self.pairs else f" ({self.compared} of {self.pairs} pairs of classes)"
+
+    def warnings(self, names: Sequence[str]) -> list[str]:
+        """Return a sentence for each group of swapped folders."""
+        found = []
+        for group in self.swapped:
+            listed = [f"“{names[one]}”" for one in group[:NAMED]]
+            more = f" and {len(group) - NAMED} more" if len(group) > NAMED else ""
+            classes = f"{', '.join(listed)}{more}" if more else f"{', '.join(listed[:-1])} and {listed[-1]}"
+            found.append(
+                f"The folders of {classes} seem to be swapped: the model classifies most images of each as another of "
+                "them. Correct the folders or the labels, and audit again."
+            )
+        return found
+
+    def remarks(self) -> list[str]:
+        """Return sentences on what was left out."""
+        few, bad = self.small_classes, self.unreadable
+        found = []
+        if few:
+            found.append(f"{few} class{'es have' if few > 1 else ' has'} too few images and {were(few)} left out.")
+        if bad:
+            found.append(f"{bad} image{'s' if bad > 1 else ''} could not be read and {were(bad)} left out.")
+        return found
+
+
+def were(count: int) -> str:
+    """Return the form of the verb for a number of things."""
+    return "were" if count > 1 else "was"
+
+
+def coverage(folder: Folder, compared: int) -> Coverage:
+    """Return what an audit of a folder could judge.
+
+    Args:
+        folder: the images.
+        compared: the number of pairs of classes that were tested.
+    """
+    count = len(folder.views)
+    answers = {target: np.asarray(some.argmax(axis=1), np.int64) for target, some in folder.logits.items()}
+    return Coverage(compared, count * (count - 1) // 2, folder.small_classes, len(folder.unreadable), swapped(answers))
+
+
+def swapped(answers: Mapping[int, NDArray[np.int64]]) -> tuple[tuple[int, ...], ...]:
+    """Return the groups of classes whose folders seem to be swapped.
+
+    Most images of each class of a group are predicted as the next one, and those of the last as the first: the 95%
+    confidence interval of the share (Wilson, 1927) lies above one half. A class that is taken for another without such
+    an exchange is a mistake of the model, not of the folders.
+
+    Args:
+        answers: the predicted classes by true class, ``(n,)``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.audit.coverage import swapped
+        >>> swapped({0: np.full(20, 1), 1: np.full(20, 0), 2: np.full(20, 2), 3: np.full(20, 2)})
+        ((0, 1),)
+    """
+    taken_for = {}
+    for target, best in answers.items():
+        counts = np.bincount(best)
+        other = int(counts.argmax())
+        if other != target and other in answers and interval(int(counts[other]), len(best))[0] > 0.5:
+            taken_for[target] = other
+    found = []
+    for first in sorted(taken_for):
+        group, one = [first], taken_for[first]
+        while one in taken_for and one not in group:
+            group.append(one)
+            one = taken_for[one]
+        # Each group is found from each of its classes.
+        if one == first and first == min(group):
+            found.append(tuple(group))
+    return tuple(found)
