@@ -262,7 +262,8 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     if found.alarms:
         sys.exit(1)
     if not audited.coverage.judged or audited.coverage.swapped:
-        sys.exit(2)
+        why = "folders seem to be swapped" if audited.coverage.swapped else "the model separates none of the classes"
+        raise PicassoError(f"This audit is no pass, because {why}.")
 
 
 @main.command()

@@ -137,6 +137,7 @@ def test_swapped_folders_are_said_to_be_swapped_and_are_no_pass(tmp_path: Path) 
     done = command(tmp_path, "Swapped", (12, 3, 12))
     assert done.exit_code == 2, done.output
     assert "The folders of “dark” and “bright” seem to be swapped" in done.output
+    assert done.output.endswith("picasso: This audit is no pass, because folders seem to be swapped.\n")
     written = json.loads((tmp_path / "out" / "audit.json").read_text())
     assert (written["coverage"]["judged"], written["coverage"]["swapped"]) == (False, [["dark", "bright"]])
     counts, outcome = junit(tmp_path / "out")

