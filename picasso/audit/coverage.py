@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.audit.dataset import Folder
+from picasso.audit.dataset import Folder, answers
 from picasso.evaluation.intervals import interval
 
 # The largest number of classes that a sentence names.
@@ -87,11 +87,11 @@ def coverage(folder: Folder, compared: int) -> Coverage:
         compared: the number of pairs of classes that were tested.
     """
     count = len(folder.views)
-    answers = {target: np.asarray(some.argmax(axis=1), np.int64) for target, some in folder.logits.items()}
-    return Coverage(compared, count * (count - 1) // 2, folder.small_classes, len(folder.unreadable), swapped(answers))
+    pairs, groups = count * (count - 1) // 2, swapped(answers(folder))
+    return Coverage(compared, pairs, folder.small_classes, len(folder.unreadable), groups)
 
 
-def swapped(answers: Mapping[int, NDArray[np.int64]]) -> tuple[tuple[int, ...], ...]:
+def swapped(predicted: Mapping[int, NDArray[np.int64]]) -> tuple[tuple[int, ...], ...]:
     """Return the groups of classes whose folders seem to be swapped.
 
     Most images of each class of a group are predicted as the next one, and those of the last as the first: the 95%
@@ -99,7 +99,7 @@ def swapped(answers: Mapping[int, NDArray[np.int64]]) -> tuple[tuple[int, ...], 
     an exchange is a mistake of the model, not of the folders.
 
     Args:
-        answers: the predicted classes by true class, ``(n,)``.
+        predicted: the predicted classes by true class, ``(n,)``.
 
     Examples:
         >>> import numpy as np
@@ -108,10 +108,10 @@ def swapped(answers: Mapping[int, NDArray[np.int64]]) -> tuple[tuple[int, ...], 
         ((0, 1),)
     """
     taken_for = {}
-    for target, best in answers.items():
+    for target, best in predicted.items():
         counts = np.bincount(best)
         other = int(counts.argmax())
-        if other != target and other in answers and interval(int(counts[other]), len(best))[0] > 0.5:
+        if other != target and other in predicted and interval(int(counts[other]), len(best))[0] > 0.5:
             taken_for[target] = other
     found = []
     for first in sorted(taken_for):

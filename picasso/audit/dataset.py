@@ -167,6 +167,22 @@ def logits(model: Model, views: Images) -> Array:
     return answers
 
 
+def answers(folder: Folder) -> dict[int, NDArray[np.int64]]:
+    """Return the predicted classes, by true class, ``(n,)``."""
+    return {target: np.asarray(some.argmax(axis=1), np.int64) for target, some in folder.logits.items()}
+
+
+def leaving(before: Array, after: Array, ours: int) -> NDArray[np.bool_]:
+    """Tell which images of a class are predicted as this class before a change, and as any other after it, ``(n,)``.
+
+    Args:
+        before: the logits of the images, ``(n, K)``.
+        after: those of the changed images.
+        ours: the index of the class.
+    """
+    return np.asarray((before.argmax(axis=1) == ours) & (after.argmax(axis=1) != ours))
+
+
 def pixels(views: Images) -> NDArray[np.uint8]:
     """Return one or several images as bytes; greyscale images lose their channel axis."""
     rounded = np.round(views * 255).astype(np.uint8)

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from picasso.audit.attention import attention
-from picasso.audit.dataset import Folder, logits, margins
+from picasso.audit.dataset import Folder, leaving, logits, margins
 from picasso.audit.interventions import INTERVENTIONS, ImagePair, Intervention, InterventionResult
 from picasso.audit.properties import Maps
 from picasso.audit.statistics import LEVEL, Effect, apart, effect
@@ -88,10 +88,9 @@ class TrialContext:
     def effect(self, changed: InterventionResult, ours: int, theirs: int) -> Effect:
         """Return the effect of a change of the images of one class, towards another."""
         before, others = (margins(self.folder.logits[one], ours, theirs) for one in (ours, theirs))
-        own = self.folder.logits[ours].argmax(axis=1) == ours
-        answers = [logits(self.model, some) for some in (changed.towards, changed.control)]
-        towards, control = (margins(some, ours, theirs) for some in answers)
-        left, left_in_control = (own & (some.argmax(axis=1) != ours) for some in answers)
+        after = [logits(self.model, some) for some in (changed.towards, changed.control)]
+        towards, control = (margins(some, ours, theirs) for some in after)
+        left, left_in_control = (leaving(self.folder.logits[ours], some, ours) for some in after)
         return effect(before, towards, control, float(others.mean() - before.mean()), (left, left_in_control))
 
     def is_separable(self, pair: Pair) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.audit.dataset import encoded, logits, margins
+from picasso.audit.dataset import encoded, leaving, logits, margins
 from picasso.audit.findings import Finding, directions
 from picasso.audit.interventions import InterventionResult
 from picasso.audit.interventions.base import Regions
@@ -114,9 +114,9 @@ def exhibit(context: TrialContext, one: Finding, first: Finding) -> Evidence:
         if result is None:
             continue
         before, after = context.folder.views[trial.ours], result.towards
-        was = margins(context.folder.logits[trial.ours], trial.ours, trial.theirs)
-        now = margins(logits(context.model, after), trial.ours, trial.theirs)
-        flipped[trial.ours] = (was <= 0) & (now > 0)
+        first_logits, last_logits = context.folder.logits[trial.ours], logits(context.model, after)
+        was, now = (margins(some, trial.ours, trial.theirs) for some in (first_logits, last_logits))
+        flipped[trial.ours] = leaving(first_logits, last_logits, trial.ours)
         where.append(np.abs(after - before).mean(axis=(0, 3)))
         shown += pairs(context, trial, result, np.argsort(was - now, kind="stable")[:SHOWN])
     left = remainder(context, first, one) if one.alarm else None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.audit.dataset import Folder, encoded
+from picasso.audit.dataset import Folder, answers, encoded
 from picasso.evaluation.intervals import interval
 from picasso.evaluation.labeled_folder import by_class
 from picasso.models.arrays import Array
@@ -108,11 +108,6 @@ def accuracy(folder: Folder, names: Sequence[str]) -> dict[str, Any]:
         )
     low, high = interval(right, images)
     return {"images": images, "right": right, "low": low, "high": high, "classes": classes}
-
-
-def answers(folder: Folder) -> dict[int, NDArray[np.int64]]:
-    """Return the predicted classes, by true class, ``(n,)``."""
-    return {target: np.asarray(some.argmax(axis=1), np.int64) for target, some in folder.logits.items()}
 
 
 def confusion(folder: Folder, most: int = TABLE) -> Confusion:
