@@ -21,12 +21,15 @@ class Effect:
     """The effect of a change on the images of one class.
 
     Attributes:
-        fraction: the shift of the mean margin as a fraction of the way between the mean margins of the classes.
+        fraction: the shift of the mean margin as a fraction of the way between the mean margins of the classes: beyond
+            the unchanged images or beyond the control, whichever is less.
         low, high: its 95% confidence interval.
-        p: the p-value of a one-sided paired t-test.
+        p: the larger p-value of two one-sided paired t-tests, against the unchanged images and against the control.
         flips: the share of images that the change moves from their own to any other class.
         control_flips: the same share for the control.
         images: the number of images.
+        size: how much the change alters an image, as the root mean square over its values, 0..1, on average.
+        control_size: the same for the control.
     """
 
     fraction: float
@@ -36,40 +39,70 @@ class Effect:
     flips: float
     control_flips: float
     images: int
+    size: float = 0.0
+    control_size: float = 0.0
+
+    @property
+    def excess_flips(self) -> float:
+        """The share of images that change class beyond that of the control."""
+        return self.flips - self.control_flips
 
 
 def effect(
-    before: Margins, changed: Margins, control: Margins, way: float, left: tuple[Mask, Mask] | None = None
+    before: Margins,
+    changed: Margins,
+    control: Margins,
+    way: float,
+    left: tuple[Mask, Mask] | None = None,
+    sizes: tuple[float, float] = (0.0, 0.0),
 ) -> Effect:
     """Compare margins ``logit of the other class - logit of their own`` of the same images after two changes.
+
+    The change must move the margin beyond both that of the unchanged images and that of the control, so both tests have
+    to reject (intersection-union test, Berger, 1982). The effect is that of the comparison with the smaller mean.
 
     Args:
         before: margins of the unchanged images, ``(n,)``.
         changed: margins after the change towards the other class, ``(n,)``.
-        control: margins after a change of the same kind towards values of the same class, ``(n,)``.
+        control: margins after an equal change of the same kind that is not towards the other class, ``(n,)``.
         way: the mean margin of the images of the other class less that of these.
         left: which images leave their class by the change and by the control, for any other class, ``(n,)`` each; by
             default for the other class of the margins.
+        sizes: how much the change and the control alter an image.
     """
     left = left or ((before <= 0) & (changed > 0), (before <= 0) & (control > 0))
-    difference = changed - control
+    # The smaller mean first.
+    compared = sorted((_shift(changed - other) for other in (control, before)), key=lambda one: one.mean)
+    scale = way if way > 0 else np.inf
+    return Effect(
+        fraction=compared[0].mean / scale,
+        low=(compared[0].mean - compared[0].margin) / scale,
+        high=(compared[0].mean + compared[0].margin) / scale,
+        p=max(one.p for one in compared),
+        flips=float(left[0].mean()),
+        control_flips=float(left[1].mean()),
+        images=len(changed),
+        size=sizes[0],
+        control_size=sizes[1],
+    )
+
+
+@dataclass(frozen=True)
+class _Shift:
+    mean: float
+    margin: float
+    p: float
+
+
+def _shift(difference: Margins) -> _Shift:
+    """Return the mean of paired differences, half the width of its 95% interval, and the p-value of a t-test."""
     count, mean = len(difference), float(difference.mean())
     error = float(difference.std(ddof=1)) / count**0.5 if count > 1 else np.inf
     if error == 0:
-        p, margin = (0.0 if mean > 0 else 1.0), 0.0
-    else:
-        p = float(stats.t.sf(mean / error, count - 1)) if np.isfinite(error) else 1.0
-        margin = float(stats.t.ppf(0.975, count - 1)) * error if np.isfinite(error) else np.inf
-    scale = way if way > 0 else np.inf
-    return Effect(
-        fraction=mean / scale,
-        low=(mean - margin) / scale,
-        high=(mean + margin) / scale,
-        p=p,
-        flips=float(left[0].mean()),
-        control_flips=float(left[1].mean()),
-        images=count,
-    )
+        return _Shift(mean, 0.0, 0.0 if mean > 0 else 1.0)
+    if not np.isfinite(error):
+        return _Shift(mean, np.inf, 1.0)
+    return _Shift(mean, float(stats.t.ppf(0.975, count - 1)) * error, float(stats.t.sf(mean / error, count - 1)))
 
 
 def apart(ours: Margins, theirs: Margins, level: float) -> bool:

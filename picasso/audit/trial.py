@@ -13,7 +13,7 @@ import numpy as np
 from picasso.audit.attention import attention
 from picasso.audit.dataset import Folder, leaving, logits, margins
 from picasso.audit.interventions import INTERVENTIONS, ImagePair, Intervention, InterventionResult
-from picasso.audit.properties import Maps
+from picasso.audit.properties import Images, Maps
 from picasso.audit.statistics import LEVEL, Effect, apart, effect
 from picasso.errors import BadRequest
 from picasso.models.base import Model
@@ -91,7 +91,9 @@ class TrialContext:
         after = [logits(self.model, some) for some in (changed.towards, changed.control)]
         towards, control = (margins(some, ours, theirs) for some in after)
         left, left_in_control = (leaving(self.folder.logits[ours], some, ours) for some in after)
-        return effect(before, towards, control, float(others.mean() - before.mean()), (left, left_in_control))
+        size, control_size = (change_size(self.folder.views[ours], some) for some in (changed.towards, changed.control))
+        way = float(others.mean() - before.mean())
+        return effect(before, towards, control, way, (left, left_in_control), (size, control_size))
 
     def is_separable(self, pair: Pair) -> bool:
         """Tell whether the model separates two classes; otherwise the pair can't be tested."""
@@ -109,6 +111,11 @@ class TrialContext:
             return []
         made = [self.trial(intervention, ours, theirs) for ours, theirs in (pair, pair[::-1])]
         return [one for one in made if one] if all(made) else []
+
+
+def change_size(before: Images, after: Images) -> float:
+    """Return how much images ``(n, H, W, C)`` differ: the root mean square over the values of each, on average."""
+    return float(np.sqrt(((after - before) ** 2).mean(axis=(1, 2, 3), dtype=np.float64)).mean())
 
 
 def generator_of(seed: int, *what: object) -> np.random.Generator:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from picasso.audit.interventions.base import Generator, ImagePair, Intervention, InterventionResult, another, any_of
+from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
+from picasso.audit.interventions.matching import Generator, any_of, opposite_images
 from picasso.audit.properties import Images, Maps, blurred
 
 # Added to the divisor, since ratios of very dark values are meaningless.
@@ -23,15 +24,13 @@ class ColourLayout(Intervention):
     kind, name = "broad", "large-scale light and colour"
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
-        """Take the image blurred by a sixth of its side from the other class, or from the same class as a control."""
+        """Take the image blurred by a sixth of its side from the other class; the control is the opposite change."""
         ours, theirs = case.ours, case.theirs
         sigma = min(case.size) / 6
         coarse, of_theirs = blurred(ours, sigma), blurred(theirs, sigma)
-        fine = ours / (coarse + DARK)
-        return InterventionResult(
-            np.clip(fine * of_theirs[any_of(len(theirs), len(ours), generator)], 0, 1),
-            np.clip(fine * coarse[another(len(ours), generator)], 0, 1),
-        )
+        ratio = (of_theirs[any_of(len(theirs), len(ours), generator)] + DARK) / (coarse + DARK)
+        towards, control = (np.asarray(np.clip(ours * factor, 0, 1), np.float32) for factor in (ratio, 1 / ratio))
+        return InterventionResult(towards, control)
 
     def words(self, case: ImagePair) -> str:
         """Describe the change."""
@@ -47,15 +46,12 @@ class Background(Intervention):
     kind, name = "broad", "the background"
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
-        """Take the background from an image of the other class; for the control, from another of the same class."""
+        """Take the background from an image of the other class; the control is the opposite change of it."""
         ours, theirs = case.ours, case.theirs
         mine, other = (covers(maps, ATTENDED_SHARE) for maps in case.attention())
-        behind, their_behind = emptied(ours, mine), emptied(theirs, other)
-        return InterventionResult(
-            mine * ours + (1 - mine) * their_behind[any_of(len(theirs), len(ours), generator)],
-            mine * ours + (1 - mine) * behind[another(len(ours), generator)],
-            region=mine[..., 0] < 0.5,
-        )
+        behind = emptied(theirs, other)[any_of(len(theirs), len(ours), generator)]
+        towards = np.asarray(mine * ours + (1 - mine) * behind, np.float32)
+        return InterventionResult(towards, opposite_images(ours, towards), region=mine[..., 0] < 0.5)
 
     def words(self, case: ImagePair) -> str:
         """Describe the change."""

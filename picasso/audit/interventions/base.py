@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from picasso.audit.properties import Images, Maps, Values
+from picasso.audit.interventions.matching import Generator
+from picasso.audit.properties import Images, Maps
 
-Generator = np.random.Generator
 # Which pixels of each image, ``(n, H, W)``.
 Regions = NDArray[np.bool_]
 
@@ -57,11 +56,13 @@ class InterventionResult:
 
     Attributes:
         towards: changed to be like images of the other class.
-        control: changed in the same way, but to be like other images of the same class.
+        control: changed in the same way and by the same amount, but not towards the other class.
         words: a description, if only the change itself knows it; otherwise :meth:`Intervention.words` gives it.
         region: the pixels that ``towards`` is about, ``(n, H, W)``, which the report outlines; None if it is about
             whole images.
         region_after: the same in ``towards``, if the change moves it; by default, it stays in place.
+        separation: how well what is changed separates the two classes, if it is measured as one value of each image;
+            see :func:`picasso.audit.interventions.matching.separation`.
 
     Examples:
         >>> import numpy as np
@@ -77,6 +78,7 @@ class InterventionResult:
     words: str = ""
     region: Regions | None = None
     region_after: Regions | None = None
+    separation: float = 0.5
 
 
 class Intervention(ABC):
@@ -125,33 +127,3 @@ class Intervention(ABC):
     @abstractmethod
     def words(self, case: ImagePair) -> str:
         """Describe the change, as in "giving {a} images the brightness of {b} images", with both placeholders."""
-
-
-def quantile_match(values: Values, others: Values) -> Values:
-    """Return for each value the one of the same rank among the others."""
-    ranks = (stats.rankdata(values) - 0.5) / len(values)
-    return np.asarray(np.quantile(others, ranks), np.float64)
-
-
-def quantile_match_within(values: Values, generator: Generator) -> Values:
-    """Return for each value the one of the same rank in the other half of the values."""
-    found = np.empty_like(values)
-    order = generator.permutation(len(values))
-    halves = order[: len(values) // 2], order[len(values) // 2 :]
-    for half, other in (halves, halves[::-1]):
-        found[half] = quantile_match(values[half], values[other])
-    return found
-
-
-def another(count: int, generator: Generator) -> NDArray[np.intp]:
-    """Return for each image the index of another one."""
-    order = generator.permutation(count)
-    partner = np.empty(count, np.intp)
-    partner[order] = np.roll(order, 1)
-    return partner
-
-
-def any_of(many: int, count: int, generator: Generator) -> NDArray[np.intp]:
-    """Return for each of ``count`` images the index of one of ``many`` others, each used equally often."""
-    rounds = -(-count // many)
-    return np.concatenate([generator.permutation(many) for _ in range(rounds)])[:count].astype(np.intp)

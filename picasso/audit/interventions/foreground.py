@@ -10,16 +10,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from picasso.audit.interventions.background import covers
-from picasso.audit.interventions.base import (
-    Generator,
-    ImagePair,
-    Intervention,
-    InterventionResult,
-    another,
-    any_of,
-    quantile_match,
-    quantile_match_within,
-)
+from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
+from picasso.audit.interventions.matching import Generator, any_of, quantile_match
 from picasso.audit.properties import Images, Maps, Values, light
 
 # The largest shift of an image, as a fraction of its side.
@@ -45,18 +37,21 @@ class Position(Intervention):
         self.axis, self.name = axis, ("vertical position", "horizontal position")[axis]
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult | None:
-        """Match the ranks of the centres of attention; return None if they hardly differ."""
+        """Match the ranks of the centres of attention; return None if they hardly differ.
+
+        The control is an equal shift along the other axis: as pixels that leave on one side enter on the other, an
+        equal shift the other way could end in the same place.
+        """
         ours, theirs = (centres(maps, self.axis) for maps in case.attention())
         wide = max(float(spreads(maps).mean()) for maps in case.attention())
         if abs(float(theirs.mean() - ours.mean())) < APART * wide:
             return None
         most = FARTHEST * case.size[self.axis]
-        ways = quantile_match(ours, theirs) - ours, quantile_match_within(ours, generator) - ours
-        there, within = (np.clip(way, -most, most) for way in ways)
+        there = np.clip(quantile_match(ours, theirs) - ours, -most, most)
         core = covers(case.attention()[0], CORE)
         return InterventionResult(
             moved(case.ours, there, self.axis),
-            moved(case.ours, within, self.axis),
+            moved(case.ours, there * case.size[1 - self.axis] / case.size[self.axis], 1 - self.axis),
             region=core[..., 0] >= 0.5,
             region_after=moved(core, there, self.axis)[..., 0] >= 0.5,
         )
@@ -111,11 +106,11 @@ class ObjectColour(Intervention):
         return bool(np.ptp(images, axis=-1).max() > 0)
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
-        """Take the colour from an image of the other class; for the control, from another image of the same class."""
+        """Take the colour from an image of the other class; for the control, change it as much the other way."""
         mine, other = (covers(maps, CORE) for maps in case.attention())
         own, theirs = colours(case.ours, mine), colours(case.theirs, other)
-        wanted = theirs[any_of(len(theirs), len(own), generator)], own[another(len(own), generator)]
-        towards, control = (coloured(case.ours, mine, one / own) for one in wanted)
+        ratio = np.asarray(theirs[any_of(len(theirs), len(own), generator)] / own, np.float32)
+        towards, control = (coloured(case.ours, mine, factors) for factors in (ratio, np.float32(1) / ratio))
         return InterventionResult(towards, control, region=mine[..., 0] >= 0.5)
 
     def words(self, case: ImagePair) -> str:

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from picasso.audit.interventions.base import (
-    Generator,
-    ImagePair,
-    Intervention,
-    InterventionResult,
-    quantile_match,
-    quantile_match_within,
-)
+from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
+from picasso.audit.interventions.matching import Generator, opposite, quantile_match, separation
 from picasso.audit.properties import Images, Property
 
 
@@ -28,7 +22,7 @@ class PropertyChange(Intervention):
         >>> brightness = PropertyChange(PROPERTIES[0])
         >>> result = brightness.change(ImagePair(dark, bright, lambda: (even, even)), np.random.default_rng(0))
         >>> round(float(result.towards.mean()), 2), round(float(result.control.mean()), 2)
-        (0.6, 0.2)
+        (0.6, 0.0)
     """
 
     kind = "property"
@@ -41,11 +35,12 @@ class PropertyChange(Intervention):
         return not self.property.coloured or bool(np.ptp(images, axis=-1).max() > 0)
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
-        """Match ranks with the other class; for the control, with the other half of the same class."""
+        """Match ranks with the other class; for the control, take the same step the other way."""
         own = self.property.measure(case.ours)
-        control = quantile_match_within(own, generator)
-        wanted = quantile_match(own, self.property.measure(case.theirs))
-        return InterventionResult(self.property.edit(case.ours, wanted), self.property.edit(case.ours, control))
+        theirs = self.property.measure(case.theirs)
+        wanted = quantile_match(own, theirs)
+        towards, control = (self.property.edit(case.ours, to) for to in (wanted, opposite(own, wanted)))
+        return InterventionResult(towards, control, separation=separation(own, theirs))
 
     def words(self, case: ImagePair) -> str:
         """Describe the change, with its average direction."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.audit.interventions.base import Generator, ImagePair, Intervention, InterventionResult, another, any_of
+from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
+from picasso.audit.interventions.matching import Generator, any_of, opposite_images
 from picasso.audit.properties import Images
 
 
@@ -42,13 +43,12 @@ class RegionSwap(Intervention):
         return bool(mask.any() and not mask.all())
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
-        """Take the part from an image of the other class; for the control, from another image of the same class."""
-        mask, ours, theirs = self.mask(case.size)[None, :, :, None], case.ours, case.theirs
-        return InterventionResult(
-            np.where(mask, theirs[any_of(len(theirs), len(ours), generator)], ours),
-            np.where(mask, ours[another(len(ours), generator)], ours),
-            region=np.broadcast_to(mask[..., 0], ours.shape[:3]),
-        )
+        """Take the part from an image of the other class; the control is the opposite change of the part."""
+        mask, ours, theirs = self.mask(case.size), case.ours, case.theirs
+        towards, control = ours.copy(), ours.copy()
+        towards[:, mask] = theirs[any_of(len(theirs), len(ours), generator)][:, mask]
+        control[:, mask] = opposite_images(ours[:, mask], towards[:, mask])
+        return InterventionResult(towards, control, region=np.broadcast_to(mask, ours.shape[:3]))
 
     def words(self, case: ImagePair) -> str:
         """Describe the change."""

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from picasso.audit.interventions.base import Generator, ImagePair, Intervention, InterventionResult, Regions
+from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult, Regions
+from picasso.audit.interventions.matching import Generator, nearest_in_size
 from picasso.audit.properties import Images, Maps
 
 # Images are reduced until their shorter side has at most 64 pixels; the side of a mark is an eighth of it.
@@ -31,6 +32,8 @@ EXCESS = 0.25
 STILL = 0.06
 # The number of images that are compared with all candidates at once, to bound the memory.
 BATCH_SIZE = 16
+# The number of patches that the control of a pasted mark is chosen from.
+DRAWN = 8
 
 Places = NDArray[np.intp]
 
@@ -70,8 +73,8 @@ class MovingMark(Intervention):
         rows, columns = (generator.integers(0, length - side + 1, len(ours)) for length in case.size)
         elsewhere = np.stack([rows, columns], axis=1)
         if mark.excess > 0:
-            order = generator.permutation(len(ours))
-            pieces = np.stack([patch_at(ours[index], elsewhere[index], side) for index in order])
+            covered = np.stack([patch_at(image, place, side) for image, place in zip(ours, elsewhere, strict=True)])
+            pieces = patches_like(ours, covered, mark.patch, generator)
             return InterventionResult(
                 pasted(ours, elsewhere, np.broadcast_to(mark.patch, pieces.shape)),
                 pasted(ours, elsewhere, pieces),
@@ -169,6 +172,29 @@ def nearest(images: Images, patches: Images) -> tuple[NDArray[np.float32], Place
 def patch_at(image: Images, place: NDArray[np.intp], side: int) -> Images:
     """Return a patch ``(side, side, C)`` of an image."""
     return image[place[0] : place[0] + side, place[1] : place[1] + side]
+
+
+def patches_like(images: Images, covered: Images, patch: Images, generator: Generator) -> Images:
+    """Return a patch of these images for each of those that a mark covers, which changes it about as much.
+
+    Args:
+        images: ``(n, H, W, C)``.
+        covered: the patches that the mark covers, ``(n, side, side, C)``.
+        patch: the mark, ``(side, side, C)``.
+        generator: draws :data:`DRAWN` patches for each image, of which the closest is chosen.
+    """
+    side = len(patch)
+    rows, columns = (generator.integers(0, length - side + 1, (len(images), DRAWN)) for length in images.shape[1:3])
+    whose = generator.integers(0, len(images), (len(images), DRAWN))
+    drawn = np.stack(
+        [
+            [patch_at(images[one], np.asarray([row, column]), side) for one, row, column in zip(*three, strict=True)]
+            for three in zip(whose, rows, columns, strict=True)
+        ]
+    )
+    change = np.sqrt(((patch - covered) ** 2).mean(axis=(1, 2, 3), dtype=np.float64))
+    changes = np.sqrt(((drawn - covered[:, None]) ** 2).mean(axis=(2, 3, 4), dtype=np.float64))
+    return np.asarray(drawn[np.arange(len(images)), nearest_in_size(change, changes)])
 
 
 def squares(shape: tuple[int, ...], places: Places, side: int) -> Regions:

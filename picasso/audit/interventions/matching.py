@@ -1,0 +1,99 @@
+"""Match images of one class with values or images of another, and choose controls that change them equally.
+
+A control must change images as much as the change towards the other class does. Otherwise, an effect could be due to
+the size of the change: in a folder whose classes differ in a property, the images of one class are alike in it, so an
+exchange within the class would change hardly anything. Most controls are the same step the other way.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from picasso.audit.properties import Images, Values
+
+Generator = np.random.Generator
+Indices = NDArray[np.intp]
+
+# An opposite change is enlarged by at most this factor, which is found by bisection.
+LARGEST, HALVINGS = 4.0, 8
+
+
+def quantile_match(values: Values, others: Values) -> Values:
+    """Return for each value the one of the same rank among the others."""
+    ranks = (stats.rankdata(values) - 0.5) / len(values)
+    return np.asarray(np.quantile(others, ranks), np.float64)
+
+
+def opposite(values: Values, wanted: Values) -> Values:
+    """Return the values at the same distance as the wanted ones, on the other side.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.audit.interventions.matching import opposite
+        >>> opposite(np.array([0.5, 0.5]), np.array([0.75, 0.25])).tolist()
+        [0.25, 0.75]
+    """
+    return np.asarray(2 * values - wanted, np.float64)
+
+
+def separation(values: Values, others: Values) -> float:
+    """Return how well a property separates two classes: the normalised U of Mann & Whitney (1947), 0.5..1.
+
+    It is the probability that an image of one class has a larger value than an image of the other, for the class with
+    larger values.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.audit.interventions.matching import separation
+        >>> separation(np.array([1.0, 2.0]), np.array([0.0, 1.5]))
+        0.75
+    """
+    ordered = np.sort(values)
+    below, upto = (np.searchsorted(ordered, others, side) for side in ("left", "right"))
+    share = float((below + upto).mean()) / (2 * len(values))
+    return max(share, 1 - share)
+
+
+def any_of(many: int, count: int, generator: Generator) -> Indices:
+    """Return for each of ``count`` images the index of one of ``many`` others, each used equally often."""
+    rounds = -(-count // many)
+    return np.concatenate([generator.permutation(many) for _ in range(rounds)])[:count].astype(np.intp)
+
+
+def opposite_images(images: Images, changed: Images) -> Images:
+    """Return images changed by the same amount as the changed ones, the other way.
+
+    The differences are subtracted instead of added. What would leave 0..1 is clipped; the rest is then enlarged by up
+    to :data:`LARGEST`, so that the root mean square of the differences is the same, as far as possible.
+
+    Another image of the same class would be no control: where most images of a class have a mark, the one that differs
+    as much as an image of the other class is the one without the mark.
+
+    Args:
+        images: ``(n, ...)`` from 0 to 1.
+        changed: the same images after a change.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.audit.interventions.matching import opposite_images
+        >>> opposite_images(np.array([[0.5, 0.75]]), np.array([[0.75, 0.75]])).tolist()
+        [[0.25, 0.75]]
+    """
+    step = (images - changed).astype(np.float32)
+    axes = tuple(range(1, images.ndim))
+    shape = (-1, *[1] * (images.ndim - 1))
+    wanted = (step**2).sum(axis=axes)
+    low, high = np.ones(len(images), np.float32), np.full(len(images), LARGEST, np.float32)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        there = np.clip(images + middle.reshape(shape) * step, 0, 1) - images
+        below = (there**2).sum(axis=axes) < wanted
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return np.asarray(np.clip(images + low.reshape(shape) * step, 0, 1), np.float32)
+
+
+def nearest_in_size(targets: Values, candidates: Values) -> Indices:
+    """Return for each target the index of the candidate of its row whose size is closest, ``(n,)`` from ``(n, k)``."""
+    return np.asarray(np.abs(candidates - targets[:, None]).argmin(axis=1), np.intp)
