@@ -22,7 +22,8 @@ from benchmarks.audit.audits import file_of
 from benchmarks.audit.models import Entry, entries
 from benchmarks.audit.proxies import PROXIES
 from benchmarks.measuring import markdown, put_into_page
-from picasso.audit.findings import AuditOutcome, verdict
+from picasso.audit.outcome import AuditOutcome
+from picasso.audit.rule import verdict
 from picasso.audit.statistics import LEVEL, Effect
 from picasso.audit.trial import Pair, Trial
 from picasso.evaluation.intervals import interval

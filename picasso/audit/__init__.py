@@ -7,7 +7,9 @@ __all__ = [
     "dataset",
     "findings",
     "interventions",
+    "object_masks",
     "reporting",
+    "rule",
     "selection",
     "trial",
 ]

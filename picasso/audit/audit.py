@@ -13,7 +13,8 @@ from picasso.audit.checkpoint import TrialCheckpoint, record_of
 from picasso.audit.class_pairs import ordered
 from picasso.audit.coverage import Coverage, coverage
 from picasso.audit.dataset import Folder
-from picasso.audit.findings import AuditOutcome, verdict
+from picasso.audit.outcome import AuditOutcome
+from picasso.audit.rule import verdict
 from picasso.audit.selection import PAIRS
 from picasso.audit.trial import Pair, Trial, TrialContext
 from picasso.models.base import Model
@@ -65,7 +66,8 @@ class Audit:
         """Summarise the audit: swapped folders, the findings, the pairs that they are about, and what was left out."""
         names = [str(name) for name in self.model.class_names()]
         seen = self.coverage
-        return " ".join([*seen.warnings(names), self.verdict.sentence(seen.scope), *seen.remarks()])
+        judged = self.verdict.sentence(seen.scope, names, len(self.folder.views))
+        return " ".join([*seen.warnings(names), judged, *seen.remarks()])
 
 
 @dataclass(frozen=True)

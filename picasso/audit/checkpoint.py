@@ -69,6 +69,8 @@ def record_of(folder: Path, context: TrialContext) -> TrialCheckpoint:
         digest.update(file.read_bytes())
     for target in sorted(context.folder.views):
         digest.update(context.folder.views[target].tobytes())
+        if target in context.folder.masks:
+            digest.update(context.folder.masks[target].tobytes())
         # The predictions identify a model without a file. They are rounded, since the last bits may differ.
         digest.update((np.round(context.folder.logits[target], 2) + 0.0).tobytes())
     return TrialCheckpoint(folder, digest.hexdigest())

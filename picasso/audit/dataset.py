@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from picasso.audit import object_masks
 from picasso.audit.properties import Images
 from picasso.audit.selection import MIN_PER_CLASS, left_out, spread, taken
 from picasso.audit.statistics import Margins
@@ -58,6 +59,7 @@ class Folder:
         unreadable: an error message for each image that could not be read.
         left_out: a sentence that names the classes with too few images, or "".
         small_classes: the number of these classes.
+        masks: the pixels of the object in each image, ``(n, H, W)``, for the classes whose images all have a mask.
     """
 
     views: Mapping[int, Images]
@@ -66,6 +68,7 @@ class Folder:
     unreadable: tuple[str, ...] = ()
     left_out: str = ""
     small_classes: int = 0
+    masks: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 def require_classifier(model: Model) -> None:
@@ -86,6 +89,7 @@ def read(
     images: Sequence[LabeledImage],
     progress: Callable[[float], None],
     *,
+    masks: Path | None = None,
     limit: int = decode.DEFAULT_MEGAPIXELS,
     called: Callable[[str], str] = decode.display_name,
 ) -> Folder:
@@ -95,12 +99,13 @@ def read(
         model: the model.
         images: the labelled images.
         progress: called with the completed fraction.
+        masks: the folder of masks of the object, as in :mod:`picasso.audit.object_masks`, if there is one.
         limit: the largest image, in megapixels.
         called: returns the display name of a file name.
 
     Raises:
         BadRequest: the model is no classifier, fewer than two classes have enough readable images, there are too many
-            classes, or the input of the model is too small.
+            classes, the input of the model is too small, or a mask does not fit its image.
     """
     require_classifier(model)
     if model.opens_images():
@@ -117,10 +122,11 @@ def read(
     total, done = sum(map(len, chosen.values())), 0
     views: dict[int, NDArray[np.uint8]] = {}
     names: dict[int, tuple[str, ...]] = {}
+    drawn: dict[int, NDArray[np.bool_]] = {}
     unreadable: list[str] = []
     readable: dict[int, int] = {}
     for target, found in chosen.items():
-        seen, kept = [], []
+        seen, kept, good = [], [], []
         for file in found:
             done += 1
             try:
@@ -134,16 +140,19 @@ def read(
                 continue
             seen.append(np.asarray(view, np.uint8).reshape(view.height, view.width, -1))
             kept.append(called(file.name))
+            good.append(file)
             progress(done / total)
         readable[target] = len(seen) if found else len(by_class[target])
         if len(seen) >= MIN_PER_CLASS:
             views[target], names[target] = np.stack(seen), tuple(kept)
+            objects = object_masks.read(model, masks, good, limit) if masks else None
+            drawn |= {} if objects is None else {target: objects}
     # Check again, since some images may be unreadable.
     taken(readable, classes)
     stored = LazyImages(views)
     answers = {key: logits(model, some) for key, some in stored.items()}
     few = sum(count < MIN_PER_CLASS for count in readable.values())
-    return Folder(stored, answers, names, tuple(unreadable), left_out(readable, classes), few)
+    return Folder(stored, answers, names, tuple(unreadable), left_out(readable, classes), few, drawn)
 
 
 def encoded(model: Model, views: Images) -> Array:

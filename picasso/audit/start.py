@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from picasso.audit import object_masks
 from picasso.audit.audit import Audit, plan, run, silently
 from picasso.audit.catalogue import checked
 from picasso.audit.dataset import read, require_classifier
@@ -25,6 +26,7 @@ def audit_model(
     budget: float = float("inf"),
     seed: int = 0,
     interventions: Sequence[Intervention] = INTERVENTIONS,
+    masks: Path | str | None = None,
     progress: Callable[[float], None] = silently,
 ) -> Audit:
     """Test which properties of images a model relies on instead of the object.
@@ -38,6 +40,8 @@ def audit_model(
         budget: seconds after which no further pair is started; the first is always completed.
         seed: the seed of all random draws.
         interventions: the interventions to test.
+        masks: contains a mask of the object for each image; by default the folder ``masks`` beside that of the images,
+            if there is one. Without masks, the object is assumed to be where the model looks.
         progress: called with the completed fraction.
 
     Raises:
@@ -67,7 +71,8 @@ def audit_model(
     """
     tried = checked(interventions)
     require_classifier(model)
-    images = read(model, labeled_folder.find(model, Path(folder)), silently)
+    drawn = object_masks.folder_of(Path(folder), None if masks is None else Path(masks))
+    images = read(model, labeled_folder.find(model, Path(folder)), silently, masks=drawn)
     context, keep = TrialContext(model, images, seed, tried), None
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ class Effect:
         flips: the share of images that the change moves from their own to any other class.
         control_flips: the same share for the control.
         images: the number of images.
+        flips_p: the p-value of a one-sided test that the change moves more images than the control (McNemar, 1947).
         size: how much the change alters an image, as the root mean square over its values, 0..1, on average.
         control_size: the same for the control.
     """
@@ -39,6 +40,7 @@ class Effect:
     flips: float
     control_flips: float
     images: int
+    flips_p: float = 1.0
     size: float = 0.0
     control_size: float = 0.0
 
@@ -82,9 +84,16 @@ def effect(
         flips=float(left[0].mean()),
         control_flips=float(left[1].mean()),
         images=len(changed),
+        flips_p=_mcnemar(*left),
         size=sizes[0],
         control_size=sizes[1],
     )
+
+
+def _mcnemar(changed: Mask, control: Mask) -> float:
+    """Return the one-sided p-value that more images change class by a change than by its control."""
+    more, less = int((changed & ~control).sum()), int((control & ~changed).sum())
+    return float(stats.binom.sf(more - 1, more + less, 0.5)) if more + less else 1.0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from picasso.audit.attention import attention
 from picasso.audit.dataset import Folder, leaving, logits, margins
+from picasso.audit.extent import fills_images, is_covered, stands_alone
 from picasso.audit.interventions import INTERVENTIONS, ImagePair, Intervention, InterventionResult
 from picasso.audit.properties import Images, Maps
 from picasso.audit.statistics import LEVEL, Effect, apart, effect
@@ -28,11 +29,12 @@ class Trial:
     Attributes:
         intervention: the name of the intervention.
         kind: the kind of the intervention.
-        informative: whether it raises no alarm.
+        informative: whether it raises no alarm, because it may be about the object itself.
         floor: the smallest effect of an alarm.
         words: a description of the change, with ``{a}`` and ``{b}`` for the names of the classes.
         ours, theirs: the indices of the classes.
         effect: the measured effect.
+        separation: how well what is changed separates the two classes; see :class:`InterventionResult`.
     """
 
     intervention: str
@@ -43,6 +45,7 @@ class Trial:
     ours: int
     theirs: int
     effect: Effect
+    separation: float = 0.5
 
 
 class TrialContext:
@@ -62,14 +65,24 @@ class TrialContext:
             raise BadRequest("An audit needs at least one intervention.", field="interventions")
         self.model, self.folder, self.seed, self.interventions = model, folder, seed, tuple(interventions)
         self.attention = lru_cache(maxsize=4)(self._attention)
+        self.location = lru_cache(maxsize=4)(self._location)
 
     def _attention(self, target: int) -> Maps:
         return attention(self.model, self.folder.views[target], target)
 
+    def _location(self, target: int) -> Maps:
+        """Return where the object is in the images of a class: by their masks, or else where the model looks."""
+        masks = self.folder.masks.get(target)
+        if masks is None:
+            return self.attention(target)
+        spread = masks + np.float32(1e-12)
+        return np.asarray(spread / spread.sum(axis=(1, 2), keepdims=True), np.float32)
+
     def case(self, ours: int, theirs: int) -> ImagePair:
         """Return the images of two classes; those of the first are to be changed."""
-        views = self.folder.views
-        return ImagePair(views[ours], views[theirs], lambda: (self.attention(ours), self.attention(theirs)))
+        views, known = self.folder.views, self.folder.masks
+        masks = (known[ours], known[theirs]) if ours in known and theirs in known else None
+        return ImagePair(views[ours], views[theirs], lambda: (self.location(ours), self.location(theirs)), masks)
 
     def change(self, intervention: Intervention, ours: int, theirs: int) -> InterventionResult | None:
         """Return the changed images; the result is deterministic."""
@@ -81,9 +94,29 @@ class TrialContext:
         changed, mine = self.change(intervention, ours, theirs), self.folder.views[ours]
         if changed is None or (np.array_equal(changed.towards, mine) and np.array_equal(changed.control, mine)):
             return None
-        found, what = self.effect(changed, ours, theirs), intervention
-        words = changed.words or intervention.words(self.case(ours, theirs))
-        return Trial(what.name, what.kind, what.informative, what.floor, words, ours, theirs, found)
+        return Trial(
+            intervention.name,
+            intervention.kind,
+            intervention.informative or self.is_reached(intervention, changed, (ours, theirs)),
+            intervention.floor,
+            changed.words or intervention.words(self.case(ours, theirs)),
+            ours,
+            theirs,
+            self.effect(changed, ours, theirs),
+            changed.separation,
+        )
+
+    def is_reached(self, intervention: Intervention, changed: InterventionResult, pair: Pair) -> bool:
+        """Tell whether the object seems to be in what is exchanged: a part of the images, or their background."""
+        if changed.region is None or intervention.kind not in ("region", "broad"):
+            return False
+        known = all(one in self.folder.masks for one in pair)
+        if intervention.kind == "broad":
+            return not known and fills_images([self.attention(one) for one in pair])
+        part = np.asarray(changed.region[0])
+        if known:
+            return is_covered(part, [self.folder.masks[one] for one in pair])
+        return not stands_alone(part, [self.attention(one) for one in pair])
 
     def effect(self, changed: InterventionResult, ours: int, theirs: int) -> Effect:
         """Return the effect of a change of the images of one class, towards another."""

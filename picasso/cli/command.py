@@ -219,10 +219,11 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
     show_default=True,
     help="Number of class pairs, most suspicious first; 0 for all.",
 )
+@click.option("--masks", type=Path, help="Folder of masks of the object; by default, masks beside FOLDER.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @configured
 @gate
-def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, seed: int) -> None:
+def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, masks: Path | None, seed: int) -> None:
     """Look for spurious features that the model relies on.
 
     FOLDER has one subfolder of images per class. The audit looks for features that the model relies on rather than on
@@ -232,7 +233,7 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     judge anything.
     """
     from picasso import models
-    from picasso.audit import audit
+    from picasso.audit import audit, object_masks
     from picasso.audit.catalogue import catalogue
     from picasso.audit.dataset import read, require_classifier
     from picasso.audit.reporting import report
@@ -244,7 +245,7 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
         model = models.load_configured(settings)
     require_classifier(model)
     with progress_bar("reading") as progress:
-        images = read(model, labeled_folder.find(model, folder), progress)
+        images = read(model, labeled_folder.find(model, folder), progress, masks=object_masks.folder_of(folder, masks))
     if images.left_out:
         click.secho(images.left_out, fg="yellow")
     bench = TrialContext(model, images, seed, interventions)

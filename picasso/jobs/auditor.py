@@ -20,9 +20,10 @@ import numpy as np
 from picasso.audit import audit, dataset
 from picasso.audit.catalogue import catalogue
 from picasso.audit.checkpoint import record_of
-from picasso.audit.findings import Finding, verdict
+from picasso.audit.findings import Finding
 from picasso.audit.interventions import Intervention
 from picasso.audit.reporting import report
+from picasso.audit.rule import verdict
 from picasso.audit.trial import Pair, Trial, TrialContext
 from picasso.config import Settings
 from picasso.errors import Cancelled, ConfigurationError

@@ -15,9 +15,10 @@ from PIL import Image
 from picasso.audit.audit import plan, run
 from picasso.audit.checkpoint import TrialCheckpoint
 from picasso.audit.dataset import Folder, LazyImages, logits, read
-from picasso.audit.findings import AuditOutcome
 from picasso.audit.interventions import INTERVENTIONS
+from picasso.audit.outcome import AuditOutcome
 from picasso.audit.properties import Images, light
+from picasso.audit.properties.base import LUMA
 from picasso.audit.reporting import report
 from picasso.audit.selection import MAX_IMAGES, taken
 from picasso.audit.trial import TrialContext
@@ -69,7 +70,17 @@ class Judge(LinearModel):
         return np.stack([-score, score], axis=1)
 
     def batch_input_gradients(self, inputs: Array, classes: Classes) -> Array:
-        return np.zeros_like(inputs)
+        """Return the gradients, without those of the mean brightness that the object is relative to."""
+        found = np.zeros(inputs.shape[1:3], np.float32)
+        found[6:18, 14:18] += 8 / 0.43 / 48 * (1 - self.reliance)
+        found[10:14, 8:24] -= 8 / 0.43 / 64 * (1 - self.reliance)
+        if self.proxy == "corner":
+            found[:4, :4] += 8 / 16 * self.reliance
+        else:
+            found -= 12 / found.size * self.reliance
+        sign = np.where(np.asarray(classes) == 1, 1, -1)[:, None, None, None]
+        weights = LUMA if inputs.shape[-1] == 3 else np.ones(1, np.float32)
+        return np.asarray(sign * found[None, :, :, None] * weights, np.float32)
 
     def batch_probabilities(self, inputs: Array) -> Array:
         return softmax(self.batch_logits(inputs))
@@ -107,7 +118,7 @@ def judged(proxy: str, reliance: float, folder: Path, seed: int = 0) -> AuditOut
 
 @pytest.mark.parametrize(("proxy", "name"), [("brightness", "brightness"), ("corner", "the top left corner")])
 def test_a_proxy_is_named_first_and_said_in_words(proxy: str, name: str, tmp_path: Path) -> None:
-    found = judged(proxy, 0.6, tmp_path)
+    found = judged(proxy, 0.9, tmp_path)
     first = found.alarms[0]
     assert first.there.intervention == name
     assert first.p < 0.01
@@ -131,9 +142,9 @@ def test_a_model_that_does_not_use_it_raises_no_alarm(proxy: str, seed: int, tmp
 
 @pytest.mark.slow
 def test_an_audit_that_was_killed_goes_on_with_the_same_result(tmp_path: Path) -> None:
-    whole = judged("brightness", 0.6, tmp_path / "one")
-    again = judged("brightness", 0.6, tmp_path / "one")
-    fresh = judged("brightness", 0.6, tmp_path / "two")
+    whole = judged("brightness", 0.9, tmp_path / "one")
+    again = judged("brightness", 0.9, tmp_path / "one")
+    fresh = judged("brightness", 0.9, tmp_path / "two")
     assert whole == again == fresh
     kept = TrialCheckpoint(tmp_path / "one", json.loads((tmp_path / "one" / "pair-0-1.json").read_text())["key"])
     assert kept.read((0, 1))[1] == len(INTERVENTIONS)
@@ -207,11 +218,11 @@ def audit(folder: Path, reliance: float, *options: object) -> Any:
 class Reliant(Judge):
     """Relies on the light more than on the object."""
 
-    reliance = 0.6
+    reliance = 0.9
 
 
 def test_the_command_finds_a_proxy_and_shows_it(tmp_path: Path) -> None:
-    done = audit(tmp_path, 0.6)
+    done = audit(tmp_path, 0.9)
     assert done.exit_code == 1, done.output
     assert "The model appears to rely on" in done.output
     assert re.search(
@@ -229,7 +240,7 @@ def test_the_command_finds_a_proxy_and_shows_it(tmp_path: Path) -> None:
     assert "<failure message=" in (tmp_path / "out" / "junit.xml").read_text()
     # The stored trials give the same report again.
     before = (tmp_path / "out" / "report.html").read_bytes()
-    assert audit(tmp_path, 0.6).exit_code == 1
+    assert audit(tmp_path, 0.9).exit_code == 1
     assert (tmp_path / "out" / "report.html").read_bytes() == before
 
 
@@ -250,7 +261,7 @@ def test_what_cannot_run_ends_with_status_2(tmp_path: Path) -> None:
 class Three(Judge):
     """Knows a third class, by a bar on the left, and otherwise relies on the light."""
 
-    reliance = 0.6
+    reliance = 0.9
 
     def load(self, **arguments: Any) -> None:
         super().load(**arguments)
@@ -307,7 +318,7 @@ def test_grey_images_have_no_colours_to_change(tmp_path: Path) -> None:
 class Tags(Judge):
     """Returns an independent probability for each class, like a multi-label model, and no gradients."""
 
-    reliance = 0.6
+    reliance = 0.9
     capabilities = frozenset({Capability.PREDICTIONS})
 
     def batch_probabilities(self, inputs: Array) -> Array:

@@ -15,8 +15,8 @@ from PIL import Image
 from picasso.audit.audit import Audit, plan, run
 from picasso.audit.coverage import Coverage, swapped
 from picasso.audit.dataset import Folder, logits
-from picasso.audit.findings import AuditOutcome
 from picasso.audit.interventions import InterventionResult
+from picasso.audit.outcome import AuditOutcome
 from picasso.audit.reporting import report
 from picasso.audit.trial import TrialContext
 from picasso.cli.command import main

@@ -109,19 +109,19 @@ def test_small_images_get_what_fits_them(size: tuple[int, int, int]) -> None:
 
 @pytest.mark.slow
 def test_another_model_without_a_file_does_not_get_the_trials_of_the_first(tmp_path: Path) -> None:
-    assert audit(tmp_path, 0.6).exit_code == 1
+    assert audit(tmp_path, 0.9).exit_code == 1
     assert audit(tmp_path, 0.0).exit_code == 0
-    assert audit(tmp_path, 0.6).exit_code == 1
+    assert audit(tmp_path, 0.9).exit_code == 1
 
 
 @pytest.mark.slow
 def test_a_spoilt_record_is_made_again(tmp_path: Path) -> None:
-    assert audit(tmp_path, 0.6).exit_code == 1
+    assert audit(tmp_path, 0.9).exit_code == 1
     before = (tmp_path / "out" / "report.html").read_bytes()
     kept = tmp_path / "out" / "trials" / "pair-0-1.json"
     for spoilt in (kept.read_text()[:500], "[]", json.dumps({"key": json.loads(kept.read_text())["key"]})):
         kept.write_text(spoilt)
-        assert audit(tmp_path, 0.6).exit_code == 1
+        assert audit(tmp_path, 0.9).exit_code == 1
         assert (tmp_path / "out" / "report.html").read_bytes() == before
 
 
@@ -130,17 +130,17 @@ def test_what_nobody_expected_ends_with_status_2(tmp_path: Path, monkeypatch: py
         raise RuntimeError("the disk is gone")
 
     monkeypatch.setattr(report, "write", fail)
-    done = audit(tmp_path, 0.6)
+    done = audit(tmp_path, 0.9)
     assert done.exit_code == 2
     assert "the disk is gone" in done.output
 
 
 @pytest.mark.slow
 def test_evidence_of_an_earlier_audit_goes(tmp_path: Path) -> None:
-    audit(tmp_path, 0.6)
+    audit(tmp_path, 0.9)
     stale = tmp_path / "out" / "evidence" / "99-0-before.png"
     stale.write_bytes(b"old")
-    audit(tmp_path, 0.6)
+    audit(tmp_path, 0.9)
     assert not stale.exists()
 
 

@@ -29,7 +29,7 @@ NAMES = {target: tuple(f"{target}-{index:02d} <b>.png" for index in range(COUNT)
 class Named(Judge):
     """Relies on the brightness, looks at the bar in the middle, and has class names that must be escaped."""
 
-    reliance = 0.6
+    reliance = 0.9
 
     def class_names(self) -> list[str]:
         return ["no <i>tank</i>", "tank & co"]

@@ -14,7 +14,7 @@ from picasso.audit.properties import Images, light
 from picasso.audit.reporting.residual_effects import remainder
 from picasso.audit.trial import TrialContext
 from picasso.models.arrays import Array
-from tests.audit.test_audit import COUNT, Judge, noise_images
+from tests.audit.test_audit import COUNT, HEIGHT, WIDTH, Judge, noise_images
 
 
 class Both(Judge):
@@ -30,6 +30,11 @@ class Both(Judge):
         score = 12 * (0.45 - mean) + self.corner * corner
         return np.stack([-score, score], axis=1)
 
+    def batch_input_gradients(self, inputs: Array, classes: Any) -> Array:
+        found = np.full(inputs.shape, 12 / (HEIGHT * WIDTH), np.float32)
+        found[:, :4, :4] += self.corner / 16 / 0.4
+        return found
+
 
 def findings(corner: float) -> tuple[TrialContext, dict[str, Finding]]:
     """Return the findings of a model by name; tanks are dark and have a bright corner."""
@@ -40,7 +45,7 @@ def findings(corner: float) -> tuple[TrialContext, dict[str, Finding]]:
     views[1][:, :4, :4] = np.minimum(1, views[1][:, :4, :4] + 0.3)
     answers = {target: logits(model, some) for target, some in views.items()}
     context = TrialContext(model, Folder(views, answers, {0: ("",) * COUNT, 1: ("",) * COUNT}))
-    return context, {one.there.intervention: one for one in audit.run(context).verdict.alarms}
+    return context, {one.there.intervention: one for one in audit.run(context).verdict.findings}
 
 
 def test_other_light_is_the_brightness_and_the_corner_is_not() -> None:

@@ -163,7 +163,7 @@ def evidence(name: str, ours: int, theirs: int, flipped: dict[int, list[bool]]) 
         for a, b in ((ours, theirs), (theirs, ours))
     )
     which: dict[int, NDArray[np.bool_]] = {target: np.array(some) for target, some in flipped.items()}
-    return Evidence(Finding(there, back, 0.0, alarm=True), (), np.zeros((2, 2), np.float32), which)
+    return Evidence(Finding(there, back, 0.0), (), np.zeros((2, 2), np.float32), which)
 
 
 def test_flips_are_counted_over_all_suspects() -> None:

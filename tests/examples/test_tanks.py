@@ -9,7 +9,7 @@ import pytest
 
 from picasso.audit import audit
 from picasso.audit.dataset import read
-from picasso.audit.findings import AuditOutcome
+from picasso.audit.outcome import AuditOutcome
 from picasso.audit.trial import TrialContext
 from picasso.evaluation.labeled_folder import find
 from picasso.examples import tanks

@@ -8,7 +8,15 @@ from picasso.audit.interventions.region_swap import regions
 from picasso.audit.interventions.watermark import MovingMark
 from picasso.audit.properties import PROPERTIES
 
-__all__ = ["INTERVENTIONS", "KINDS", "ImagePair", "Intervention", "InterventionResult", "base", "quantile_match"]
+__all__ = [
+    "INTERVENTIONS",
+    "KINDS",
+    "ImagePair",
+    "Intervention",
+    "InterventionResult",
+    "base",
+    "quantile_match",
+]
 
 #: All built-in interventions, in the order of reports.
 INTERVENTIONS: tuple[Intervention, ...] = (

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from picasso.audit.extent import ATTENDED_SHARE
 from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
 from picasso.audit.interventions.matching import Generator, any_of, opposite_images
-from picasso.audit.properties import Images, Maps, blurred
+from picasso.audit.properties import Images, blurred
 
 # Added to the divisor, since ratios of very dark values are meaningless.
 DARK = 0.02
-# The most attended fraction of an image that is taken for the object. It is generous, so that the rest is background:
-# of a cup that fills the image, much lies outside the most attended quarter.
-ATTENDED_SHARE = 0.6
 
 
 class ColourLayout(Intervention):
@@ -48,7 +46,7 @@ class Background(Intervention):
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
         """Take the background from an image of the other class; the control is the opposite change of it."""
         ours, theirs = case.ours, case.theirs
-        mine, other = (covers(maps, ATTENDED_SHARE) for maps in case.attention())
+        mine, other = case.objects(ATTENDED_SHARE)
         behind = emptied(theirs, other)[any_of(len(theirs), len(ours), generator)]
         towards = np.asarray(mine * ours + (1 - mine) * behind, np.float32)
         return InterventionResult(towards, opposite_images(ours, towards), region=mine[..., 0] < 0.5)
@@ -56,13 +54,6 @@ class Background(Intervention):
     def words(self, case: ImagePair) -> str:
         """Describe the change."""
         return "putting the most attended region of {a} images on backgrounds of {b} images"
-
-
-def covers(maps: Maps, share: float) -> Images:
-    """Return soft masks ``(n, H, W, 1)``, from 0 to 1, of the most attended share of each image."""
-    least = np.quantile(maps, 1 - share, axis=(1, 2), keepdims=True)
-    wide = blurred((maps >= least).astype(np.float32)[..., None], min(maps.shape[1:]) / 32)
-    return np.clip(wide, 0, 1)
 
 
 def emptied(images: Images, cover: Images) -> Images:

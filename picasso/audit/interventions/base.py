@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from picasso.audit.extent import covers, softened
 from picasso.audit.interventions.matching import Generator
 from picasso.audit.properties import Images, Maps
 
@@ -29,7 +30,9 @@ class ImagePair:
         ours: ``(n, H, W, C)`` from 0 to 1.
         theirs: images of the other class, ``(m, H, W, C)``.
         attention: returns the attribution maps, ``(n, H, W)`` and ``(m, H, W)``; each map sums to 1. Computed on
-            demand.
+            demand. Where the images have masks, the maps are those of the object instead.
+        masks: the pixels of the object in the images of both classes, ``(n, H, W)`` and ``(m, H, W)``, if the images
+            have masks.
 
     Examples:
         >>> import numpy as np
@@ -43,6 +46,18 @@ class ImagePair:
     ours: Images
     theirs: Images
     attention: Callable[[], tuple[Maps, Maps]]
+    masks: tuple[Regions, Regions] | None = None
+
+    def objects(self, share: float) -> tuple[Images, Images]:
+        """Return soft masks of the object in the images of both classes, ``(n, H, W, 1)`` from 0 to 1.
+
+        Args:
+            share: the most attended share of each image, which is taken for the object if the images have no masks.
+        """
+        if self.masks is not None:
+            return softened(self.masks[0]), softened(self.masks[1])
+        ours, theirs = (covers(maps, share) for maps in self.attention())
+        return ours, theirs
 
     @property
     def size(self) -> tuple[int, int]:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from picasso.audit.interventions.background import covers
 from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
 from picasso.audit.interventions.matching import Generator, any_of, quantile_match
 from picasso.audit.properties import Images, Maps, Values, light
@@ -48,7 +47,7 @@ class Position(Intervention):
             return None
         most = FARTHEST * case.size[self.axis]
         there = np.clip(quantile_match(ours, theirs) - ours, -most, most)
-        core = covers(case.attention()[0], CORE)
+        core, _ = case.objects(CORE)
         return InterventionResult(
             moved(case.ours, there, self.axis),
             moved(case.ours, there * case.size[1 - self.axis] / case.size[self.axis], 1 - self.axis),
@@ -77,7 +76,7 @@ class Size(Intervention):
         mine, _ = case.attention()
         factor = ZOOM if self.larger(case) else 1 / ZOOM
         middles = np.stack([centres(mine, axis) for axis in (0, 1)], axis=1)
-        core = covers(mine, CORE)
+        core, _ = case.objects(CORE)
         return InterventionResult(
             zoomed(case.ours, factor, middles),
             zoomed(case.ours, 1 / factor, middles),
@@ -107,7 +106,7 @@ class ObjectColour(Intervention):
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
         """Take the colour from an image of the other class; for the control, change it as much the other way."""
-        mine, other = (covers(maps, CORE) for maps in case.attention())
+        mine, other = case.objects(CORE)
         own, theirs = colours(case.ours, mine), colours(case.theirs, other)
         ratio = np.asarray(theirs[any_of(len(theirs), len(own), generator)] / own, np.float32)
         towards, control = (coloured(case.ours, mine, factors) for factors in (ratio, np.float32(1) / ratio))

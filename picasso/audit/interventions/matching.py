@@ -17,7 +17,7 @@ Generator = np.random.Generator
 Indices = NDArray[np.intp]
 
 # An opposite change is enlarged by at most this factor, which is found by bisection.
-LARGEST, HALVINGS = 4.0, 8
+MAX_FACTOR, HALVINGS = 4.0, 8
 
 
 def quantile_match(values: Values, others: Values) -> Values:
@@ -66,7 +66,7 @@ def opposite_images(images: Images, changed: Images) -> Images:
     """Return images changed by the same amount as the changed ones, the other way.
 
     The differences are subtracted instead of added. What would leave 0..1 is clipped; the rest is then enlarged by up
-    to :data:`LARGEST`, so that the root mean square of the differences is the same, as far as possible.
+    to :data:`MAX_FACTOR`, so that the root mean square of the differences is the same, as far as possible.
 
     Another image of the same class would be no control: where most images of a class have a mark, the one that differs
     as much as an image of the other class is the one without the mark.
@@ -85,7 +85,7 @@ def opposite_images(images: Images, changed: Images) -> Images:
     axes = tuple(range(1, images.ndim))
     shape = (-1, *[1] * (images.ndim - 1))
     wanted = (step**2).sum(axis=axes)
-    low, high = np.ones(len(images), np.float32), np.full(len(images), LARGEST, np.float32)
+    low, high = np.ones(len(images), np.float32), np.full(len(images), MAX_FACTOR, np.float32)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         there = np.clip(images + middle.reshape(shape) * step, 0, 1) - images

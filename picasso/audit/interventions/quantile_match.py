@@ -22,7 +22,7 @@ class PropertyChange(Intervention):
         >>> brightness = PropertyChange(PROPERTIES[0])
         >>> result = brightness.change(ImagePair(dark, bright, lambda: (even, even)), np.random.default_rng(0))
         >>> round(float(result.towards.mean()), 2), round(float(result.control.mean()), 2)
-        (0.6, 0.0)
+        (0.6, 0.01)
     """
 
     kind = "property"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.confounders import Confounded
-from picasso.audit.findings import AuditOutcome
+from picasso.audit.outcome import AuditOutcome
 from picasso.audit.properties import PROPERTIES, Images
 from picasso.audit.trial import Pair, Trial
 

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.dataset import encoded, leaving, logits, margins
-from picasso.audit.findings import Finding, directions
+from picasso.audit.findings import Finding
 from picasso.audit.interventions import InterventionResult
 from picasso.audit.interventions.base import Regions
 from picasso.audit.properties import Images, Maps
 from picasso.audit.reporting.residual_effects import ResidualEffect, remainder
+from picasso.audit.rule import directions
 from picasso.audit.trial import Pair, Trial, TrialContext
 
 # The number of images that are shown for each direction, ten in all.
@@ -129,7 +130,7 @@ def closest(context: TrialContext, trials: Mapping[Pair, Sequence[Trial]]) -> Ev
     if not both:
         return None
     there, back = max(both, key=lambda two: two[1].effect.fraction)
-    one = Finding(there, back, p=1.0, alarm=False)
+    one = Finding(there, back, 1.0, "object")
     return exhibit(context, one, one)
 
 
