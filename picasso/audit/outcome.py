@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from picasso.audit.findings import Finding
+from picasso.audit.findings import Finding, Tier
 from picasso.audit.interventions import KINDS
 from picasso.audit.trial import Pair
 
@@ -43,6 +43,11 @@ class FindingGroup:
         return self.findings[0].alarm
 
     @property
+    def tier(self) -> Tier:
+        """What the findings say."""
+        return self.findings[0].tier
+
+    @property
     def others(self) -> list[int]:
         """The indices of the classes that the owner is distinguished from; both classes of a single finding."""
         return [target for one in self.findings for target in sorted(one.pair) if target != self.owner]
@@ -59,6 +64,12 @@ class FindingGroup:
             return " and ".join(f"“{names[target]}”" for target in others)
         several = f"all {len(others)} other classes" if len(others) == classes - 1 else quoted(names, others)
         return f"“{names[self.owner]}” against {several}"
+
+    def sentence(self, names: Sequence[str], classes: int) -> str:
+        """Describe the first finding, with its caveat; with more than two classes, also which the group is about."""
+        first = self.findings[0]
+        which = f"{self.between(names, classes)}. " if classes > 2 else ""
+        return f"{which}{first.sentence(names)} {first.caveat(names)}".rstrip()
 
 
 @dataclass(frozen=True, repr=False)

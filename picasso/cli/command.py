@@ -257,8 +257,9 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     report.write(audited, out)
     found, names = audited.verdict, [str(name) for name in model.class_names()]
     click.secho(audited.sentence(), bold=True)
-    for one in found.alarms:
-        click.echo(one.sentence(names))
+    for group in found.groups:
+        if group.tier != "informative":
+            click.echo(group.sentence(names, len(images.views)))
     click.echo(f"-> {out / 'report.html'}")
     if found.alarms:
         sys.exit(1)

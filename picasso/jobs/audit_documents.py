@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
+Tier = Literal["relies on", "one direction", "informative"]
 StateName = Literal["gathering", "waiting", "reading", "running", "finished", "cancelled", "failed"]
 #: States of an audit that is waiting or being computed.
 AT_WORK = ("waiting", "reading", "running")
@@ -91,8 +92,12 @@ class FindingDocument(TypedDict):
     Attributes:
         name: the name of the intervention.
         kind: the kind of the intervention.
-        alarm: false for an informational finding, which may be the object itself.
+        alarm: whether it raises an alarm.
+        tier: what it says: the model relies on it, there is an effect in one direction only, or it is informative.
+        caveat: why it raises no alarm, and what would settle it; "" for an alarm.
         sentence: a description of the finding.
+        between: the classes that it is about.
+        group: the index of its group; the findings of a group are about the same intervention and share a class.
         directions: the effects in both directions, the larger first.
         example: the image that shows the effect best; null until the audit is complete.
     """
@@ -100,7 +105,11 @@ class FindingDocument(TypedDict):
     name: str
     kind: str
     alarm: bool
+    tier: Tier
+    caveat: str
     sentence: str
+    between: str
+    group: int
     directions: list[Direction]
     example: Example | None
 

@@ -20,8 +20,8 @@ import numpy as np
 from picasso.audit import audit, dataset
 from picasso.audit.catalogue import catalogue
 from picasso.audit.checkpoint import record_of
-from picasso.audit.findings import Finding
 from picasso.audit.interventions import Intervention
+from picasso.audit.outcome import AuditOutcome
 from picasso.audit.reporting import report
 from picasso.audit.rule import verdict
 from picasso.audit.trial import Pair, Trial, TrialContext
@@ -169,7 +169,7 @@ def run_audit(job: Audit, settings: Settings, load: Callable[[], Model], checkpo
     budget = min(order.budget, SHARE * 60 * settings.RUN_MINUTES - reporter.seconds)
     for step in audit.steps(context, plan, record_of(job.trials, context), budget):
         if step.trials:
-            job.find(documents(verdict({**found, step.pair: step.trials}).findings, names))
+            job.find(documents(verdict({**found, step.pair: step.trials}), names, len(images.views)))
         if step.whole:
             found[step.pair] = step.trials
             reporter.note(fraction=round(step.fraction, 4), done=len(found))
@@ -181,25 +181,38 @@ def run_audit(job: Audit, settings: Settings, load: Callable[[], Model], checkpo
     written = report.write(audited, job.out)
     reporter.note()
     # Don't yield from here on: an audit with a verdict is finished.
-    complete = documents(audited.verdict.findings, names, [one["example"] for one in written["findings"]])
+    examples = [one["example"] for one in written["findings"]]
+    complete = documents(audited.verdict, names, len(images.views), examples)
     job.find(complete, written["verdict"], written["example"])
     job.finish()
 
 
 def documents(
-    findings: Sequence[Finding], names: Sequence[str], examples: Sequence[Example] = ()
+    outcome: AuditOutcome, names: Sequence[str], classes: int, examples: Sequence[Example] = ()
 ) -> list[FindingDocument]:
-    """Return findings as JSON-ready values, with their examples once there are any."""
+    """Return findings as JSON-ready values, with their examples once there are any.
+
+    Args:
+        outcome: the outcome of the trials so far.
+        names: the names of all classes.
+        classes: the number of classes in the audit.
+        examples: an example for each finding.
+    """
+    group_of = {id(one): index for index, group in enumerate(outcome.groups) for one in group.findings}
     return [
         FindingDocument(
             name=one.there.intervention,
             kind=one.there.kind,
             alarm=one.alarm,
+            tier=one.tier,
+            caveat=one.caveat(names),
             sentence=one.sentence(names),
+            between=outcome.groups[group_of[id(one)]].between(names, classes),
+            group=group_of[id(one)],
             directions=[direction(one.there, names), direction(one.back, names)],
             example=example,
         )
-        for one, example in zip_longest(findings, examples)
+        for one, example in zip_longest(outcome.findings, examples)
     ]
 
 

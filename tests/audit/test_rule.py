@@ -117,6 +117,8 @@ def test_findings_over_many_classes_are_grouped_by_the_class_that_they_share() -
     sentence = found.sentence("", NAMES, 4)
     assert "for “ant” against all 3 other classes. There is 1 more finding." in sentence
     assert len(found.alarms) == 4
+    assert corner.sentence(NAMES, 4).startswith("“ant” against all 3 other classes. The corner: making ")
+    assert light.sentence(NAMES, 2).startswith("Brightness: making ")
 
 
 def test_findings_of_other_tiers_are_not_grouped_together() -> None:

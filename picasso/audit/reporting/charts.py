@@ -40,9 +40,7 @@ def forest(trials: Sequence[Trial], pair: Pair, found: AuditOutcome, names: Sequ
     low = max(LOWEST, min([0.0, *(one.low for one in effects)]))
     high = min(HIGHEST, max([1.0, *(one.high for one in effects)]))
     scale = Scale(np.floor(low * 10) / 10, np.ceil(high * 10) / 10)
-    alarms = {
-        one.there.intervention: one.alarm for one in found.findings if set(pair) == {one.there.ours, one.there.theirs}
-    }
+    tiers = {one.there.intervention: one.tier for one in found.findings if set(pair) == one.pair}
     by_name: dict[str, list[Trial]] = {}
     for one in trials:
         by_name.setdefault(one.intervention, []).append(one)
@@ -50,13 +48,19 @@ def forest(trials: Sequence[Trial], pair: Pair, found: AuditOutcome, names: Sequ
         {
             "name": name,
             "floor": scale.at(both[0].floor),
-            "state": ("alarm" if alarms[name] else "told") if name in alarms else "silent",
+            "state": {"relies on": "alarm"}.get(tiers[name], "told") if name in tiers else "silent",
+            "told": {"informative": "informational", "one direction": "one direction"}.get(tiers.get(name, ""), ""),
             "directions": [_direction(one, scale, names, first=one.ours == pair[0]) for one in both],
         }
         for name, both in sorted(by_name.items(), key=lambda item: -min(one.effect.fraction for one in item[1]))
     ]
     ticks = [{"at": scale.at(value), "value": value} for value in (0.0, 0.5, 1.0)]
-    return {"pair": [names[one] for one in pair], "rows": rows, "ticks": ticks}
+    return {
+        "pair": [names[one] for one in pair],
+        "alarms": "relies on" in tiers.values(),
+        "rows": rows,
+        "ticks": ticks,
+    }
 
 
 def _direction(one: Trial, scale: Scale, names: Sequence[str], *, first: bool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from picasso.audit.reporting.evidence import Evidence
 from picasso.audit.reporting.mean_attention import MeanAttention, cells
 from picasso.audit.reporting.outlines import outline
 from picasso.audit.reporting.views import Views, compute_views
+from picasso.audit.rule import FLIPS
 from picasso.audit.statistics import LEVEL
 
 # The prefix of the evidence files of the largest effect, if there is no alarm.
@@ -36,10 +37,13 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     anything was ``judged``, ``small_classes``, ``unreadable`` images, and groups of ``swapped`` folders.
     ``example``: the image that illustrates it, before and after the change of the first finding or, if there is no
     alarm, of the largest effect; null if nothing was tested. Each finding has one, too.
-    ``alarms``: the number of findings with an alarm.
-    ``rule``: the significance level and the smallest effect of an alarm, and the number of tests.
-    ``findings``: each with its sentence, both directions, ``where`` pixels were changed (means in cells), the images
+    ``alarms``: the number of groups of findings with an alarm.
+    ``rule``: the significance level, the smallest effect and the smallest share of changed answers of an alarm, and the
+    number of tests.
+    ``findings``: each with its ``tier`` ("relies on", "one direction" or "informative"), a ``caveat`` if it raises no
+    alarm, its sentence, both directions, ``where`` pixels were changed (means in cells), the images
     that are shown, a recommendation, how to verify it, and the ``remainder`` without the first finding.
+    ``groups``: findings about the same intervention that share a class, its ``owner``, by index.
     ``silent``: interventions without a finding. ``nothing_to_change``: interventions that were not tested.
     ``minimal_detectable_effect``: the smallest effect that every test would have detected; null if the folder is too
     small. ``detectable_effects``: the same by intervention.
@@ -68,9 +72,10 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
             "swapped": [[names[one] for one in group] for group in audit.coverage.swapped],
         },
         "example": verdict_example(seen, names),
-        "alarms": len(found.alarms),
-        "rule": {"level": LEVEL, "floor": FLOOR, "tests": found.tests},
+        "alarms": sum(group.alarm for group in found.groups),
+        "rule": {"level": LEVEL, "floor": FLOOR, "flips": FLIPS, "tests": found.tests},
         "findings": [finding(number, one, names) for number, one in enumerate(seen.exhibits)],
+        "groups": groups(audit, names),
         "silent": list(found.silent),
         "nothing_to_change": [one.name for one in audit.context.interventions if one.name not in tried],
         "minimal_detectable_effect": finite(found.smallest),
@@ -119,6 +124,8 @@ def finding(number: int, one: Evidence, names: Sequence[str]) -> dict[str, Any]:
         "name": of.there.intervention,
         "kind": of.there.kind,
         "alarm": of.alarm,
+        "tier": of.tier,
+        "caveat": of.caveat(names),
         "sentence": of.sentence(names),
         "p": of.p,
         "floor": of.there.floor,
@@ -149,6 +156,23 @@ def finding(number: int, one: Evidence, names: Sequence[str]) -> dict[str, Any]:
             for index, shown in enumerate(one.shown)
         ],
     }
+
+
+def groups(audit: Audit, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the groups of findings: what they are about, their classes, and the indices of the findings."""
+    found = audit.verdict
+    return [
+        {
+            "name": group.name,
+            "tier": group.tier,
+            "alarm": group.alarm,
+            "owner": None if group.owner is None else names[group.owner],
+            "others": [names[one] for one in group.others],
+            "between": group.between(names, len(audit.folder.views)),
+            "findings": [found.findings.index(one) for one in group.findings],
+        }
+        for group in found.groups
+    ]
 
 
 def verdict_example(seen: Views, names: Sequence[str]) -> dict[str, Any] | None:

@@ -73,7 +73,10 @@ def page(audit: Audit, views: Views, written: Mapping[str, Any]) -> str:
         audit=written,
         style=style,
         policy=content_security_policy(style),
-        forests=[charts.forest(made, pair, audit.verdict, names) for pair, made in pairs.items()],
+        forests=sorted(
+            (charts.forest(made, pair, audit.verdict, names) for pair, made in pairs.items()),
+            key=lambda plot: not plot["alarms"],
+        ),
         bars=[charts.bars(one["histogram"]) for one in written["confounded"]],
         scale=inline_images.scale(),
         exhibits=[exhibit(one, views) for one in views.exhibits],
