@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from picasso.audit.attention import looks
+from picasso.audit.causes import ordered_by_cause
 from picasso.audit.checkpoint import TrialCheckpoint, record_of
 from picasso.audit.class_pairs import ordered
 from picasso.audit.coverage import Coverage, coverage
@@ -54,8 +55,8 @@ class Audit:
 
     @cached_property
     def verdict(self) -> AuditOutcome:
-        """The outcome of all trials together."""
-        return verdict(self.trials)
+        """The outcome of all trials together; of findings with the same cause, the cause comes first."""
+        return ordered_by_cause(self.context, verdict(self.trials))
 
     @cached_property
     def coverage(self) -> Coverage:
