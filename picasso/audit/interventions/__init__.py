@@ -3,6 +3,8 @@
 from picasso.audit.interventions.background import Background, ColourLayout
 from picasso.audit.interventions.base import KINDS, ImagePair, Intervention, InterventionResult
 from picasso.audit.interventions.foreground import ObjectColour, Position, Size
+from picasso.audit.interventions.frequency_band import FrequencyBand
+from picasso.audit.interventions.line_profile import LineProfile
 from picasso.audit.interventions.quantile_match import PropertyChange
 from picasso.audit.interventions.region_swap import regions
 from picasso.audit.interventions.watermark import MovingMark
@@ -13,12 +15,14 @@ __all__ = ["INTERVENTIONS", "KINDS", "ImagePair", "Intervention", "InterventionR
 #: All built-in interventions, in the order of reports.
 INTERVENTIONS: tuple[Intervention, ...] = (
     *map(PropertyChange, PROPERTIES),
+    LineProfile(),
     MovingMark(),
     ObjectColour(),
     Position(1),
     Position(0),
     Size(),
     *regions(),
+    FrequencyBand(),
     ColourLayout(),
     Background(),
 )

@@ -32,6 +32,10 @@ IN_PARTICULAR = {
     "texture": "Randomise textures in training, with blur or noise of several scales, and collect each class on rough "
     "and on smooth surfaces.",
     "blockiness": "Save all images with the same JPEG quality, or a random one, before training.",
+    "row and column profile": "Remove lines from all images in the same way before training, or add lines of random "
+    "strength and phase. Check whether the classes come from different sensors, screens or scanners.",
+    "frequency band": "Resize all images in the same way, from similar sizes. Blur, sharpen and add periodic patterns "
+    "at random in training. Check whether one class was photographed from screens or from print.",
     "horizontal position": "Shift and flip images horizontally at random in training, and collect images with the "
     "object in other positions.",
     "vertical position": "Shift images vertically at random in training, and collect images with the object in other "
