@@ -7,6 +7,7 @@ from picasso.audit.interventions.frequency_band import FrequencyBand
 from picasso.audit.interventions.line_profile import LineProfile
 from picasso.audit.interventions.quantile_match import PropertyChange
 from picasso.audit.interventions.region_swap import regions
+from picasso.audit.interventions.segment import RecurringSegment
 from picasso.audit.interventions.watermark import MovingMark
 from picasso.audit.properties import PROPERTIES
 
@@ -17,6 +18,7 @@ INTERVENTIONS: tuple[Intervention, ...] = (
     *map(PropertyChange, PROPERTIES),
     LineProfile(),
     MovingMark(),
+    RecurringSegment(),
     ObjectColour(),
     Position(1),
     Position(0),

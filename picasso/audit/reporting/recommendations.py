@@ -36,6 +36,8 @@ IN_PARTICULAR = {
     "strength and phase. Check whether the classes come from different sensors, screens or scanners.",
     "frequency band": "Resize all images in the same way, from similar sizes. Blur, sharpen and add periodic patterns "
     "at random in training. Check whether one class was photographed from screens or from print.",
+    "a recurring segment": "Cover it or crop it out before training, or paste it into images of all classes, at random "
+    "places and sizes. Collect images of this class without it, and images of other classes with it.",
     "horizontal position": "Shift and flip images horizontally at random in training, and collect images with the "
     "object in other positions.",
     "vertical position": "Shift images vertically at random in training, and collect images with the object in other "
