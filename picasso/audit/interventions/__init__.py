@@ -2,6 +2,7 @@
 
 from picasso.audit.interventions.background import Background, ColourLayout
 from picasso.audit.interventions.base import KINDS, ImagePair, Intervention, InterventionResult
+from picasso.audit.interventions.channel_shift import ChannelShift
 from picasso.audit.interventions.foreground import ObjectColour, Position, Size
 from picasso.audit.interventions.frequency_band import FrequencyBand
 from picasso.audit.interventions.line_profile import LineProfile
@@ -17,6 +18,7 @@ __all__ = ["INTERVENTIONS", "KINDS", "ImagePair", "Intervention", "InterventionR
 INTERVENTIONS: tuple[Intervention, ...] = (
     *map(PropertyChange, PROPERTIES),
     LineProfile(),
+    ChannelShift(),
     MovingMark(),
     RecurringSegment(),
     ObjectColour(),

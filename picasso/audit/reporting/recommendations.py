@@ -34,6 +34,8 @@ IN_PARTICULAR = {
     "blockiness": "Save all images with the same JPEG quality, or a random one, before training.",
     "row and column profile": "Remove lines from all images in the same way before training, or add lines of random "
     "strength and phase. Check whether the classes come from different sensors, screens or scanners.",
+    "colour channel shift": "Shift the colour channels against each other at random in training, by a pixel or two, or "
+    "train on greyscale images. Check whether the classes come from different lenses or scanners.",
     "frequency band": "Resize all images in the same way, from similar sizes. Blur, sharpen and add periodic patterns "
     "at random in training. Check whether one class was photographed from screens or from print.",
     "a recurring segment": "Cover it or crop it out before training, or paste it into images of all classes, at random "
