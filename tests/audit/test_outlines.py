@@ -84,7 +84,8 @@ def test_what_is_changed_is_what_is_outlined(case: ImagePair, one: object) -> No
 def test_moved_objects_are_outlined_where_they_are_after_the_change(case: ImagePair) -> None:
     tested = set()
     for one in INTERVENTIONS:
-        if one.kind == "object":
+        # Those that change geometry are skipped here, since noise has none.
+        if one.kind == "object" and one.name not in {"slant", "tilt", "barrel distortion", "mirror direction"}:
             changed = one.change(case, np.random.default_rng(0))
             assert changed is not None
             assert changed.region is not None

@@ -5,7 +5,9 @@ from picasso.audit.interventions.base import KINDS, ImagePair, Intervention, Int
 from picasso.audit.interventions.channel_shift import ChannelShift
 from picasso.audit.interventions.foreground import ObjectColour, Position, Size
 from picasso.audit.interventions.frequency_band import FrequencyBand
+from picasso.audit.interventions.geometry import Barrel, Slant, Tilt
 from picasso.audit.interventions.line_profile import LineProfile
+from picasso.audit.interventions.mirror import Mirror
 from picasso.audit.interventions.quantile_match import PropertyChange
 from picasso.audit.interventions.region_swap import regions
 from picasso.audit.interventions.segment import RecurringSegment
@@ -25,6 +27,10 @@ INTERVENTIONS: tuple[Intervention, ...] = (
     Position(1),
     Position(0),
     Size(),
+    Slant(),
+    Tilt(),
+    Barrel(),
+    Mirror(),
     *regions(),
     FrequencyBand(),
     ColourLayout(),

@@ -15,7 +15,7 @@ FINE, COARSE = 1.0, 4.0
 # The number of times that the shift is measured again after it was undone.
 ROUNDS = 3
 # The largest shift in pixels. Smaller shifts than the other don't matter.
-LARGEST, SMALLEST = 4.0, 0.1
+MAX_SHIFT, MIN_SHIFT = 4.0, 0.1
 NAMES = ("down", "to the right", "outwards")
 
 # Rows are images; columns are the shift down, to the right, and outwards at the end of the shorter side, in pixels.
@@ -45,8 +45,8 @@ class ChannelShift(Intervention):
         found = np.zeros(3)
         for one in range(3):
             if differ(ours[:, one], theirs[:, one], tests=3):
-                found[one] = np.clip(steps_apart(ours[:, one], theirs[:, one]), -LARGEST, LARGEST)
-        return np.where(np.abs(found) < SMALLEST, 0, found)
+                found[one] = np.clip(steps_apart(ours[:, one], theirs[:, one]), -MAX_SHIFT, MAX_SHIFT)
+        return np.where(np.abs(found) < MIN_SHIFT, 0, found)
 
     def text(self, step: Values) -> str:
         """Describe a shift."""
@@ -70,7 +70,7 @@ def shifts(images: Images) -> Shifts:
     found = np.zeros((len(images), 3))
     for _ in range(ROUNDS):
         found += residual(shifted(images, -found) if found.any() else images)
-        found = np.clip(found, -LARGEST, LARGEST)
+        found = np.clip(found, -MAX_SHIFT, MAX_SHIFT)
     return found
 
 

@@ -15,6 +15,8 @@ from picasso.audit.properties import Images, Values, light
 COARSE, COARSE_PIXELS = 1 / 24, 2.0
 # Added to the divisor, since ratios of very dark values are meaningless.
 DARK = 0.05
+# The number of parts of a line, all of which but one must be brighter than the lines beside it, or darker.
+PARTS = 4
 # The strongest factor by which the control amplifies the differences within a class.
 STRONGEST = 20.0
 
@@ -35,8 +37,8 @@ class Lines:
 class LineProfile(Intervention):
     """Replace the pattern of rows or of columns with that of another image.
 
-    The pattern is the median over each line of the detail across it. An object hardly changes it, since the median
-    ignores what covers less than half of a line.
+    The pattern is the median over each line of the detail across it, where at least three quarters of the line agree.
+    An object does not reach that far.
     """
 
     kind, name = "property", "row and column profile"
@@ -95,9 +97,13 @@ def detail(images: Images, axis: int) -> tuple[Images, Images]:
 
 
 def lines(coarse: Images, fine: Images, axis: int, *, factors: bool) -> Lines:
-    """Return the pattern of lines, the median of the fine detail over each."""
+    """Return the pattern of lines: the median of the fine detail over each, of parts that agree."""
     seen = fine / (coarse + DARK) if factors else fine
-    return Lines(np.asarray(np.median(seen, axis=3 - axis, keepdims=True), np.float32), factors)
+    parts = np.array_split(seen, PARTS, axis=3 - axis)
+    medians = np.sort(np.stack([np.median(part, axis=3 - axis, keepdims=True) for part in parts]), axis=0)
+    # All but one of the parts have the same sign.
+    same = (medians[1] > 0) | (medians[-2] < 0)
+    return Lines(np.asarray(np.where(same, np.median(medians, axis=0), 0), np.float32), factors)
 
 
 def multiplies(case: ImagePair, axis: int, both: list[tuple[Images, Images]]) -> bool:

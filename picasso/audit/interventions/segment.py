@@ -16,13 +16,15 @@ from picasso.audit.properties import Images, blurred
 # The number of clusters whose extent is determined, and by how much their excess may be smaller than the largest.
 EXAMINED, NEAR = 24, 0.1
 # The largest area of a segment, as a fraction of the image. What is larger may be the object.
-LARGEST = 0.15
+MAX_AREA = 0.15
 # The number of places among which the control is chosen.
 CHOICES = 8
 # A removed segment is covered with a rim of this fraction of its window.
 RIM = 5
 # Pixels that are covered at least so much are outlined in the report.
 SHOWN = 0.25
+# Images have a plain ground if more than this share of all pixels has the same colour, to within this distance.
+GROUND, SAME = 0.4, 0.02
 # The largest factor by which the control is amplified.
 STRONGEST = 3.0
 
@@ -118,6 +120,8 @@ def found(case: ImagePair) -> list[Segment]:
 
     Segments that don't end, since their surroundings are alike too, and large ones may be the object.
     """
+    if plain(case.ours) or plain(case.theirs):
+        return []
     clusters, made = recurring(case), []
     close = [
         one for one in clusters if one.in_theirs == clusters[0].in_theirs and one.excess >= clusters[0].excess - NEAR
@@ -134,11 +138,18 @@ def found(case: ImagePair) -> list[Segment]:
         if mask is None:
             continue
         pixel = (float(np.median(windows[present, 2])) * CONTEXT / len(mask)) ** 2
-        if float(mask.sum()) * pixel > LARGEST * case.size[0] * case.size[1]:
+        if float(mask.sum()) * pixel > MAX_AREA * case.size[0] * case.size[1]:
             continue
         made.append((float((mask * np.nan_to_num(alike)).sum()) * pixel, Segment(cluster, mask)))
     made.sort(key=lambda some: -some[0])
     return [segment for _, segment in made]
+
+
+def plain(images: Images) -> bool:
+    """Tell whether the ground of the images has one colour, the same in all; then any part of an object ends."""
+    colours = images[:, ::2, ::2].reshape(-1, images.shape[-1])
+    near = np.abs(colours - np.median(colours, axis=0)).max(axis=1) < SAME
+    return float(near.mean()) > GROUND
 
 
 def as_much(choices: list[Images], before: Images, after: Images) -> Images:

@@ -17,7 +17,7 @@ CONTEXT, GRID = 3, 36
 LIKENESS, SMOOTH = 0.4, 2.0
 # The width of the rim of a square in samples. A segment ends within the square if less than a share of the rim is this
 # much alike, and if it covers less of the rim than another share.
-RIM, ALIKE, SURROUNDED, TOUCHING = 5, 0.6, 0.2, 0.25
+RIM, ALIKE, SURROUNDED, TOUCHING = 5, 0.6, 0.12, 0.25
 # The number of other places in each image.
 ELSEWHERE = 4
 
@@ -61,10 +61,11 @@ def extent(alike: Likeness) -> Likeness | None:
     """
     rim = np.ones((GRID, GRID), np.bool_)
     rim[RIM:-RIM, RIM:-RIM] = False
-    if (alike[rim & np.isfinite(alike)] > ALIKE).mean() > SURROUNDED:
+    known = rim & np.isfinite(alike)
+    if known.sum() < rim.sum() / 2 or (alike[known] > ALIKE).mean() > SURROUNDED:
         return None
     # Relative to the surroundings, which may vary less than other places, such as other segments.
-    around = min(1.0, float(np.median((1 - alike)[rim & np.isfinite(alike)])))
+    around = min(1.0, float(np.median((1 - alike)[known])))
     alike = np.nan_to_num(1 - (1 - alike) / around)
     smooth = ndimage.gaussian_filter(np.clip(alike, -1, 1), SMOOTH)
     # The segment's window is the middle third.
