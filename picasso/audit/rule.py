@@ -55,7 +55,8 @@ class Both(NamedTuple):
         large = self.back.effect.fraction >= self.there.floor or self.reversed_by_answers
         if p < LEVEL and large:
             return Finding(self.there, self.back, p, self.reason())
-        one_way = effect.fraction >= ONE_WAY and self.there.separation >= SEPARATED and effect.excess_flips >= FLIPS
+        apart = max(self.there.separation, 1 - self.there.separation) >= SEPARATED
+        one_way = effect.fraction >= ONE_WAY and apart and effect.excess_flips >= FLIPS
         if p_there < LEVEL and one_way and not self.there.informative:
             return Finding(self.there, self.back, p_there, "one direction")
         return None

@@ -34,7 +34,7 @@ class Trial:
         words: a description of the change, with ``{a}`` and ``{b}`` for the names of the classes.
         ours, theirs: the indices of the classes.
         effect: the measured effect.
-        separation: how well what is changed separates the two classes; see :class:`InterventionResult`.
+        separation: the probability that an image of theirs has a larger value of what is changed than one of ours.
     """
 
     intervention: str

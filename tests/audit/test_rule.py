@@ -57,6 +57,7 @@ def test_one_direction_is_told_where_the_folder_differs() -> None:
     assert (found.alarms, [one.tier for one in found.findings]) == ([], ["one direction"])
     assert "may rely on brightness: the effect is strong in one direction only" in found.sentence()
     assert "collect images of “ant” that are like those of “bee”" in found.findings[0].caveat(NAMES)
+    assert judged(STRONG, NONE, separation=1 - SEPARATED).findings
     assert judged(STRONG, NONE, separation=SEPARATED - 0.01).findings == ()
     assert judged(replace(STRONG, fraction=ONE_WAY - 0.01), NONE, separation=0.9).findings == ()
     assert judged(replace(STRONG, flips=0.0), NONE, separation=0.9).findings == ()

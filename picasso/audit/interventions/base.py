@@ -76,8 +76,8 @@ class InterventionResult:
         region: the pixels that ``towards`` is about, ``(n, H, W)``, which the report outlines; None if it is about
             whole images.
         region_after: the same in ``towards``, if the change moves it; by default, it stays in place.
-        separation: how well what is changed separates the two classes, if it is measured as one value of each image;
-            see :func:`picasso.audit.interventions.matching.separation`.
+        separation: how well what is changed separates the two classes, if it is measured as one value of each image:
+            the probability that a value of theirs is larger than one of ours, 0..1.
 
     Examples:
         >>> import numpy as np

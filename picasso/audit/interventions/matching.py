@@ -38,22 +38,12 @@ def opposite(values: Values, wanted: Values) -> Values:
     return np.asarray(2 * values - wanted, np.float64)
 
 
-def separation(values: Values, others: Values) -> float:
-    """Return how well a property separates two classes: the normalised U of Mann & Whitney (1947), 0.5..1.
-
-    It is the probability that an image of one class has a larger value than an image of the other, for the class with
-    larger values.
-
-    Examples:
-        >>> import numpy as np
-        >>> from picasso.audit.interventions.matching import separation
-        >>> separation(np.array([1.0, 2.0]), np.array([0.0, 1.5]))
-        0.75
-    """
-    ordered = np.sort(values)
-    below, upto = (np.searchsorted(ordered, others, side) for side in ("left", "right"))
-    share = float((below + upto).mean()) / (2 * len(values))
-    return max(share, 1 - share)
+def another(count: int, generator: Generator) -> Indices:
+    """Return for each image the index of another one."""
+    order = generator.permutation(count)
+    partner = np.empty(count, np.intp)
+    partner[order] = np.roll(order, 1)
+    return partner
 
 
 def any_of(many: int, count: int, generator: Generator) -> Indices:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
-from picasso.audit.interventions.matching import Generator, opposite, quantile_match, separation
+from picasso.audit.interventions.matching import Generator, opposite, quantile_match
+from picasso.audit.interventions.separation import separation
 from picasso.audit.properties import Images, Property
 
 

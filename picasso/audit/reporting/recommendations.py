@@ -32,6 +32,20 @@ IN_PARTICULAR = {
     "texture": "Randomise textures in training, with blur or noise of several scales, and collect each class on rough "
     "and on smooth surfaces.",
     "blockiness": "Save all images with the same JPEG quality, or a random one, before training.",
+    "row and column profile": "Remove lines from all images in the same way before training, or add lines of random "
+    "strength and phase. Check whether the classes come from different sensors, screens or scanners.",
+    "slant": "Shear images at random in training, and collect objects of all classes that lean to both sides.",
+    "tilt": "Rotate images at random in training, and level the camera or the scanner in the same way for all classes.",
+    "barrel distortion": "Correct the distortion of the lens, or bend images at random in training. Check whether the "
+    "classes come from different cameras.",
+    "mirror direction": "Flip images horizontally at random in training, unless the direction is part of the class. "
+    "Collect objects of all classes that look to both sides.",
+    "colour channel shift": "Shift the colour channels against each other at random in training, by a pixel or two, or "
+    "train on greyscale images. Check whether the classes come from different lenses or scanners.",
+    "frequency band": "Resize all images in the same way, from similar sizes. Blur, sharpen and add periodic patterns "
+    "at random in training. Check whether one class was photographed from screens or from print.",
+    "a recurring segment": "Cover it or crop it out before training, or paste it into images of all classes, at random "
+    "places and sizes. Collect images of this class without it, and images of other classes with it.",
     "horizontal position": "Shift and flip images horizontally at random in training, and collect images with the "
     "object in other positions.",
     "vertical position": "Shift images vertically at random in training, and collect images with the object in other "
