@@ -16,7 +16,7 @@ from picasso.audit.properties import Images, Values, light
 COARSE, COARSE_PIXELS = 1 / 24, 2.0
 # Added to the divisor, since ratios of very dark values are meaningless.
 DARK = 0.05
-# The number of parts of a line, all of which but one must be brighter than the lines beside it, or darker.
+# The number of parts of a line, all of which must be brighter than the lines beside it, or darker.
 PARTS = 4
 # The strongest factor by which the control amplifies the differences within a class.
 STRONGEST = 20.0
@@ -38,7 +38,7 @@ class Lines:
 class LineProfile(Intervention):
     """Replace the pattern of rows or of columns with that of another image.
 
-    The pattern is the median over each line of the detail across it, where at least three quarters of the line agree.
+    The pattern is the median over each line of the detail across it, where all quarters of the line agree in its sign.
     An object does not reach that far.
     """
 
@@ -102,9 +102,9 @@ def lines(coarse: Images, fine: Images, axis: int, *, factors: bool) -> Lines:
     seen = fine / (coarse + DARK) if factors else fine
     parts = np.array_split(seen, PARTS, axis=3 - axis)
     medians = np.sort(np.stack([np.median(part, axis=3 - axis, keepdims=True) for part in parts]), axis=0)
-    # All but one of the parts have the same sign.
-    same = (medians[1] > 0) | (medians[-2] < 0)
-    return Lines(np.asarray(np.where(same, np.median(medians, axis=0), 0), np.float32), factors)
+    # The second weakest part, if all have the same sign: an object does not reach into three parts.
+    pattern = np.where(medians[0] > 0, medians[1], np.where(medians[-1] < 0, medians[-2], 0))
+    return Lines(np.asarray(pattern, np.float32), factors)
 
 
 def multiplies(case: ImagePair, axis: int, both: list[tuple[Images, Images]]) -> bool:
