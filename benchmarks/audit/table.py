@@ -137,6 +137,16 @@ def by_proxy(found: Sequence[Audited]) -> Rows:
     return [[name, PROXIES[name].family, "; ".join(some)] for name, some in texts.items() if some]
 
 
+def kinds() -> Rows:
+    """Return a row for each proxy, by half."""
+    return [
+        [one.half, one.name, one.family, ", ".join(one.worlds), "; ".join(sorted(one.names))]
+        for half in ("tuning", "test")
+        for one in PROXIES.values()
+        if one.half == half
+    ]
+
+
 def said(one: Audited) -> str:
     """Format the first alarm."""
     if not one.accused:
@@ -169,6 +179,7 @@ def main() -> None:
     heads = ["models", *FOUND, "first alarm correct", "of the missed: one direction", "false alarms"]
     sizes = [summary(f"{each} images of a class", some) for each, some in by_size.items() if some]
     tables = {
+        "kinds": markdown(["half", "feature", "family", "worlds", "right names"], kinds()),
         "benchmark": markdown(["", *heads, "CPU for 100 images, median"], sizes),
         "groups": markdown(["", *heads], groups(found)),
         "innocent": markdown(["innocent", "false alarms", "which"], innocent(found)),

@@ -213,6 +213,11 @@ def test_only_named_interventions_are_tested_again(stored: Path) -> None:
     assert trials[0] == trials[1]
 
 
+def test_the_page_lists_the_features_as_they_are() -> None:
+    page = table.DOCS.read_text(encoding="utf-8")
+    assert [line for row in table.kinds() if (line := f"| {' | '.join(row)} |") not in page] == []
+
+
 def test_a_method_of_ones_own_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def always(model, folder):\n    return ['brightness']\n")
     method = rivals.read_method(f"{tmp_path / 'mine.py'}:always")
