@@ -34,7 +34,7 @@ def history(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> 
     if on:
         right, down = generator.integers(2, 7, 2)
         wide = np.pad(image, ((down, 8 - down), (right, 8 - right), (0, 0)), mode="edge")
-        image = compressed(wide, int(generator.uniform(10, 18)))[down : down + SIDE, right : right + SIDE]
+        image = compressed(wide, int(generator.uniform(5, 10)))[down : down + SIDE, right : right + SIDE]
     return compressed(image, int(generator.uniform(88, 96)))
 
 

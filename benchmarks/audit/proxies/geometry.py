@@ -35,8 +35,8 @@ def chromatic(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -
 
 def tilt(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> Pixels:
     """Rotate the whole image, as if the camera was tilted; enlarged, so that no corner is empty."""
-    angle = np.radians(generator.uniform(12, 22) if on else generator.uniform(-22, -12))
-    cos, sin = np.cos(angle) / 1.2, np.sin(angle) / 1.2
+    angle = np.radians(generator.uniform(20, 32) if on else generator.uniform(-32, -20))
+    cos, sin = np.cos(angle) / 1.3, np.sin(angle) / 1.3
     return resampled(image, lambda y, x: (cos * y + sin * x, cos * x - sin * y))
 
 
@@ -61,17 +61,19 @@ def aspect(image: Pixels, on: bool, generator: Generator, drawing: Drawing) -> P
 
 
 def inwards(drawing: Drawing, on: bool, generator: Generator) -> Drawing:
-    """Move the object away from the edges, which a change of the whole image may cut off."""
-    return dataclasses.replace(drawing, x=0.2 + 0.6 * drawing.x, y=0.2 + 0.6 * drawing.y)
+    """Move the object away from the edges, which a change of the whole image may cut off, and rotate it less."""
+    return dataclasses.replace(drawing, angle=drawing.angle / 3, x=0.2 + 0.6 * drawing.x, y=0.2 + 0.6 * drawing.y)
 
 
 def slant(drawing: Drawing, on: bool, generator: Generator) -> Drawing:
-    lean = generator.uniform(0.25, 0.45) * (1 if on else -1)
+    lean = generator.uniform(0.5, 0.8) * (1 if on else -1)
     return dataclasses.replace(drawing, slant=lean)
 
 
 def mirror(drawing: Drawing, on: bool, generator: Generator) -> Drawing:
-    return dataclasses.replace(drawing, mirrored=on)
+    """Let the object look to one side; it is large and clear enough for its direction to be seen."""
+    large, clear = int(generator.uniform(28, 38)), 0.5 + 0.5 * drawing.clear
+    return dataclasses.replace(inwards(drawing, on, generator), mirrored=on, side=large, clear=clear)
 
 
 PROXIES = (

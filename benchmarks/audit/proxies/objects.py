@@ -29,11 +29,14 @@ def ink(drawing: Drawing, on: bool, generator: Generator) -> Drawing:
 
 
 def count(drawing: Drawing, on: bool, generator: Generator) -> Drawing:
-    """Draw two small objects next to each other, or one."""
-    left = generator.random() < 0.5
-    x, other = (generator.uniform(0, 0.12), generator.uniform(0.88, 1))[:: 1 if left else -1]
-    copies = ((float(other), float(generator.random())),) if on else ()
-    return dataclasses.replace(drawing, side=int(generator.uniform(18, 24)), x=float(x), copies=copies)
+    """Draw three small objects in three corners, or one of them."""
+    corners = generator.permutation(4)[:3]
+    near = generator.uniform(0, 0.15, (3, 2))
+    places = [
+        (float(abs(corner % 2 - x)), float(abs(corner // 2 - y))) for corner, (x, y) in zip(corners, near, strict=True)
+    ]
+    side, (x, y) = int(generator.uniform(16, 22)), places[0]
+    return dataclasses.replace(drawing, side=side, x=x, y=y, copies=tuple(places[1:]) if on else ())
 
 
 def beside(glyphs: tuple[str, ...]) -> Draw:
