@@ -213,6 +213,11 @@ def test_only_named_interventions_are_tested_again(stored: Path) -> None:
     assert trials[0] == trials[1]
 
 
+@pytest.mark.parametrize("proxy", PROXIES.values(), ids=PROXIES)
+def test_a_proxy_can_be_named_in_all_of_its_worlds(proxy: Proxy) -> None:
+    assert [world for world in proxy.worlds if proxy.names <= WORLDS[world].own] == []
+
+
 def test_the_page_lists_the_features_as_they_are() -> None:
     page = table.DOCS.read_text(encoding="utf-8")
     assert [line for row in table.kinds() if (line := f"| {' | '.join(row)} |") not in page] == []

@@ -59,10 +59,12 @@ def texture(drawing: Drawing, on: bool, generator: Generator) -> Drawing:
 
 
 PROXIES = (
-    proxy("blur", "tuning", "detail", ("sharpness", "resolution"), paint=blur),
+    proxy("blur", "tuning", "detail", ("sharpness", "resolution"), paint=blur, worlds=OBJECTS),
     proxy("jpeg", "tuning", "detail", ("blockiness", "compression history"), paint=jpeg),
     proxy("texture", "tuning", "detail", ("texture", "the background"), draw=texture, worlds=OBJECTS),
     proxy("noise", "test", "detail", ("noise",), paint=noise),
-    proxy("resolution", "test", "detail", ("resolution", "sharpness", "frequency band"), paint=resolution),
+    proxy(
+        "resolution", "test", "detail", ("resolution", "sharpness", "frequency band"), paint=resolution, worlds=OBJECTS
+    ),
     proxy("history", "test", "detail", ("compression history", "blockiness"), paint=history),
 )

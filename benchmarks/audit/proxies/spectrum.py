@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.audit.proxies.base import proxy
+from benchmarks.audit.proxies.base import OBJECTS, proxy
 from benchmarks.audit.worlds import SIDE, Drawing, Generator, Pixels
 
 # The pattern of the sensor: one offset for each column, the same in all images.
@@ -44,5 +44,5 @@ PROFILE, BAND = "row and column profile", "frequency band"
 PROXIES = (
     proxy("scan-lines", "tuning", "spectrum", (PROFILE, BAND), paint=scan_lines),
     proxy("stripes", "test", "spectrum", (PROFILE, BAND), paint=stripes),
-    proxy("moire", "test", "spectrum", (BAND, "noise"), paint=moire),
+    proxy("moire", "test", "spectrum", (BAND, "noise"), paint=moire, worlds=OBJECTS),
 )
