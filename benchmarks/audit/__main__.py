@@ -1,4 +1,4 @@
-"""The complete benchmark of the audit: ``make bench-audit``. It takes about three hours on one processor.
+"""The complete benchmark of the audit: ``make bench-audit``. It takes many hours on one processor.
 
     python -m benchmarks.audit [FOLDER] [--half test]
 
@@ -21,7 +21,7 @@ def main() -> None:
     options = parser.parse_args()
     half = ["--half", options.half]
     audits = [["audits", *half, "--images", each] for each in ("50", "20", "200")]
-    for step, *words in (["models"], *audits, ["rivals", *half], ["table", *half]):
+    for step, *words in (["models", *half], *audits, ["rivals", *half], ["table", *half]):
         subprocess.run([sys.executable, "-m", f"benchmarks.audit.{step}", options.folder, *words], check=True)
 
 

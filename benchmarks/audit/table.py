@@ -1,9 +1,9 @@
-"""The tables of the benchmark: detection rate, correct first alarms, and false alarms.
+"""The tables of the benchmark: detection rate, correct first alarms, false alarms, cost.
 
     python -m benchmarks.audit.table FOLDER --half test
 
 reads the output of ``benchmarks.audit.audits`` and ``benchmarks.audit.rivals``, and prints Markdown. With ``--write``,
-it writes the tables into docs/audit.md.
+it writes the tables into docs/audit-benchmark.md.
 """
 
 from __future__ import annotations
@@ -12,71 +12,24 @@ import argparse
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.audit.audits import file_of
-from benchmarks.audit.models import Entry, entries
 from benchmarks.audit.proxies import PROXIES
+from benchmarks.audit.results import STRONG, WEAK, Audited, audited, right
 from benchmarks.measuring import markdown, put_into_page
-from picasso.audit.outcome import AuditOutcome
-from picasso.audit.rule import verdict
-from picasso.audit.statistics import LEVEL, Effect
-from picasso.audit.trial import Pair, Trial
+from picasso.audit.statistics import LEVEL
 from picasso.evaluation.intervals import interval
 
-# A model relies on its proxy from the first reliance on, and does not below the second; in between is neither.
-STRONG, WEAK, NONE = 0.30, 0.10, 0.05
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "audit.md"
+SIZES, MAIN = (20, 50, 200), 50
+FLOORS = (0.02, 0.05, 0.10, 0.15, 0.20, 0.30)
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "audit-benchmark.md"
+FOUND = [f"found, reliance ≥ {STRONG:.2f}", f"≥ {WEAK:.2f}"]
 
-
-@dataclass(frozen=True)
-class Audited:
-    """A model, its measured reliance on its proxy, and the outcome of its audit."""
-
-    entry: Entry
-    reliance: float
-    verdict: AuditOutcome
-    trials: Sequence[Trial]
-    seconds: float
-
-    @property
-    def accused(self) -> bool:
-        """Whether an alarm was raised."""
-        return bool(self.verdict.alarms)
-
-    @property
-    def named(self) -> bool:
-        """Whether the first alarm names the proxy."""
-        alarms = self.verdict.alarms
-        return bool(alarms) and alarms[0].there.intervention in PROXIES[self.entry.proxy].names
-
-    @property
-    def control(self) -> bool:
-        """Whether the model must raise no alarm."""
-        return self.entry.kind != "planted" and self.reliance < NONE
-
-
-def audited(folder: Path, half: str, each: int) -> list[Audited]:
-    """Return the stored results of the models of a half."""
-    found = []
-    for entry in entries():
-        file = file_of(entry, folder, each)
-        if entry.half != half or not file.exists():
-            continue
-        written = json.loads(file.read_text())
-        reliance = json.loads((folder / f"{entry.name}.json").read_text())["reliance"]
-        trials = [Trial(**{**one, "effect": Effect(**one["effect"])}) for one in written["trials"]]
-        by_pair: dict[Pair, list[Trial]] = defaultdict(list)
-        for one in trials:
-            by_pair[min(one.ours, one.theirs), max(one.ours, one.theirs)].append(one)
-        # Seconds for two classes, per hundred images.
-        seconds = written["seconds"] / len(by_pair) / (2 * each) * 100
-        found.append(Audited(entry, reliance, verdict(by_pair), trials, seconds))
-    return found
+Rows = list[list[str]]
+Way = Callable[[Audited], bool]
 
 
 def share(found: Sequence[Any], true: Callable[[Any], bool]) -> str:
@@ -88,65 +41,127 @@ def share(found: Sequence[Any], true: Callable[[Any], bool]) -> str:
     return f"{count} of {all_} ({count / all_:.0%}; {low:.0%} to {high:.0%})"
 
 
-def summary(each: int, found: Sequence[Audited]) -> list[str]:
-    """Return a row of the table."""
-    strong = [one for one in found if one.reliance >= STRONG]
-    weak = [one for one in found if one.reliance >= WEAK]
-    hits = [one for one in weak if one.accused]
+def reliant(found: Sequence[Audited], least: float) -> list[Audited]:
+    """Return the planted models whose reliance is at least that."""
+    return [one for one in found if one.entry.kind == "planted" and one.reliance >= least]
+
+
+def detected(found: Sequence[Audited], way: Way = lambda one: one.accused) -> list[str]:
+    """Return the cells of the detection rates, and of the false alarms, of a way to raise an alarm."""
     controls = [one for one in found if one.control]
+    return [*(share(reliant(found, least), way) for least in (STRONG, WEAK)), share(controls, way)]
+
+
+def summary(name: str, found: Sequence[Audited]) -> list[str]:
+    """Return a row: detection rates, correct first alarms, models with a finding in one direction only, and cost."""
+    strong, weak, false = detected(found)
+    hits = [one for one in reliant(found, WEAK) if one.accused]
+    missed = [one for one in reliant(found, WEAK) if not one.accused]
+    cost = f"{np.median([one.seconds for one in found]):.1f} s" if found else ""
     return [
-        str(each),
-        str(len(found)),
-        share(strong, lambda one: one.accused),
-        share(weak, lambda one: one.accused),
-        share(hits, lambda one: one.named),
-        share(controls, lambda one: one.accused),
-        f"{np.median([one.seconds for one in found]):.1f} s",
+        name, str(len(found)), strong, weak, share(hits, lambda one: one.named),
+        share(missed, lambda one: one.leaning), false, cost,
+    ]  # fmt: skip
+
+
+def groups(found: Sequence[Audited]) -> Rows:
+    """Return a row for each number of classes and each world."""
+    sizes = {"2": (2,), "3 or 4": (3, 4), "5": (5,), "6 to 9": (6, 7, 8, 9), "10": (10,)}
+    ways: dict[str, Way] = {
+        f"{name} classes": lambda one, of=of: one.entry.classes in of  # type: ignore[misc]
+        for name, of in sizes.items()
+    }
+    ways |= {
+        f"world: {world}": lambda one, world=world: one.entry.world == world  # type: ignore[misc]
+        for world in dict.fromkeys(one.entry.world for one in found)
+    }
+    return [summary(name, [one for one in found if way(one)])[:-1] for name, way in ways.items()]
+
+
+def innocent(found: Sequence[Audited]) -> Rows:
+    """Return a row for each kind of innocent entries, with the names of the false alarms."""
+    kinds: dict[str, list[Audited]] = defaultdict(list)
+    for one in found:
+        if one.control:
+            kinds[one.entry.world if one.entry.kind == "real" else f"{one.entry.kind}, {one.entry.world}"].append(one)
+    return [
+        [
+            kind,
+            share(some, lambda one: one.accused),
+            "; ".join(f"{one.entry.name.split('-', 1)[1]}: {said(one)}" for one in some if one.accused),
+        ]
+        for kind, some in kinds.items()
     ]
 
 
-def one_way(found: Audited) -> bool:
-    """Tell whether a one-sided test in one direction alone would have raised an alarm, with a floor of .10."""
-    usable = [one for one in found.trials if not one.informative]
-    return any(one.effect.p * len(usable) < LEVEL and one.effect.fraction >= 0.10 for one in usable)
+def floors(found: Sequence[Audited]) -> Rows:
+    """Return a row for each smallest effect of an alarm, the same for all interventions."""
+    return [[f"{floor:.2f}", *detected([one.with_floor(floor) for one in found])] for floor in FLOORS]
 
 
-def significant(found: Audited) -> bool:
-    """Tell whether a small p alone would have raised an alarm, in either direction."""
-    usable = [one for one in found.trials if not one.informative]
-    return any(one.effect.p * len(usable) < LEVEL for one in usable)
+def rivals(found: Sequence[Audited], said_: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """Return a row for each method, on the same models and folders."""
+    hits = reliant(found, WEAK)
+    rows = [["the audit", *detected(found), share([one for one in hits if one.accused], lambda one: one.named)]]
+    stored = [one for one in found if one.entry.name in said_]
+    for name in next(iter(said_.values()), {}):
+        names = {one.entry.name: said_[one.entry.name].get(name, {}).get("names", []) for one in stored}
+        accused = [one for one in reliant(stored, WEAK) if names[one.entry.name]]
+        rows.append(
+            [
+                name,
+                *detected(stored, lambda one, names=names: bool(names[one.entry.name])),  # type: ignore[misc]
+                share(accused, lambda one, names=names: right(one.entry, names[one.entry.name][0])),  # type: ignore[misc]
+            ]
+        )
+    weaker = {"one direction, floor .10": 0.10, "p < .01 in one direction, no floor": float("-inf")}
+    for name, floor in weaker.items():
+        rows.append([name, *detected(found, lambda one, floor=floor: one_way(one, floor)), ""])  # type: ignore[misc]
+    return rows
 
 
-def rivals(found: Sequence[Audited], said: Mapping[str, Mapping[str, bool]]) -> list[list[str]]:
-    """Return a row for each alternative method, on the same models and folders."""
-    ways: dict[str, Callable[[Audited], bool]] = {"the audit": lambda one: one.accused}
-    for name in next(iter(said.values()), {}):
-        ways[name] = lambda one, name=name: said[one.entry.name][name]  # type: ignore[misc]
-    ways["one direction, floor .10"] = one_way
-    ways["p < .01 in one direction, no floor"] = significant
-    strong, weak = ([one for one in found if one.reliance >= least] for least in (STRONG, WEAK))
-    controls = [one for one in found if one.control]
-    return [[name, *(share(some, way) for some in (strong, weak, controls))] for name, way in ways.items()]
+def one_way(found: Audited, floor: float) -> bool:
+    """Tell whether a one-sided test in one direction alone would have raised an alarm."""
+    usable = [one for made in found.trials.values() for one in made if not one.informative]
+    return any(one.effect.p * len(usable) < LEVEL and one.effect.fraction >= floor for one in usable)
 
 
-def by_proxy(found: Sequence[Audited]) -> list[list[str]]:
+def by_proxy(found: Sequence[Audited]) -> Rows:
     """Return a row for each proxy: the reliance of its models, the largest first, and the first alarm of each."""
-    groups: dict[str, list[str]] = defaultdict(list)
+    texts: dict[str, list[str]] = {name: [] for name in PROXIES}
     for one in sorted(found, key=lambda one: -one.reliance):
-        if one.entry.kind == "planted" or one.accused:
-            groups[one.entry.proxy if one.entry.kind == "planted" else f"{one.entry.kind} {one.entry.proxy}"].append(
-                said(one)
-            )
-    return [[name, "; ".join(texts)] for name, texts in groups.items()]
+        if one.entry.kind == "planted":
+            alarm = "" if one.named else f" {said(one)}"
+            reliance = f"{max(0, one.reliance):.2f}"
+            texts[one.entry.proxy].append(f"{f'**{reliance}**' if one.accused else reliance}{alarm}")
+    return [[name, PROXIES[name].family, "; ".join(some)] for name, some in texts.items() if some]
+
+
+def kinds() -> Rows:
+    """Return a row for each proxy, by half."""
+    return [
+        [one.half, one.name, one.family, ", ".join(one.worlds), "; ".join(sorted(one.names))]
+        for half in ("tuning", "test")
+        for one in PROXIES.values()
+        if one.half == half
+    ]
 
 
 def said(one: Audited) -> str:
-    """Format the reliance and the first alarm; the alarm is named only if it is not the proxy."""
+    """Format the first alarm."""
     if not one.accused:
-        return f"{max(0, one.reliance):.2f} no alarm"
-    first = one.verdict.alarms[0]
-    right = one.entry.proxy in PROXIES and one.entry.kind == "planted" and one.named
-    return f"**{max(0, one.reliance):.2f}** {'' if right else first.there.intervention + ' '}{first.size:.0%}"
+        return "one direction" if one.leaning else "no alarm"
+    return f"{one.alarms[0].there.intervention} {one.alarms[0].size:.0%}"
+
+
+def cost(folder: Path, half: str) -> Rows:
+    """Return a row for each intervention: the share of the CPU time of all audits of the main size."""
+    spent: dict[str, float] = defaultdict(float)
+    for file in sorted(folder.glob(f"{half}-*.audit-{MAIN}.json")):
+        for name, seconds in json.loads(file.read_text())["seconds"].items():
+            spent[name] += seconds
+    whole = sum(spent.values()) or 1
+    return [[name, f"{seconds / whole:.0%}"] for name, seconds in sorted(spent.items(), key=lambda one: -one[1])[:10]]
 
 
 def main() -> None:
@@ -154,18 +169,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--half", choices=("tuning", "test"), default="test")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/audit.md")
+    parser.add_argument("--images", type=int, default=MAIN, help="of each class, for all tables but the first")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into docs/{DOCS.name}")
     options = parser.parse_args()
-    by_size = {each: audited(options.folder, options.half, each) for each in (20, 50, 200)}
-    found = by_size[50]
-    heads = ["images of a class", "models", f"found, reliance ≥ {STRONG:.2f}", f"≥ {WEAK:.2f}", "first alarm correct"]
-    rows = [summary(each, some) for each, some in by_size.items() if some]
+    by_size = {each: audited(options.folder, options.half, each) for each in SIZES}
+    found = by_size[options.images]
     rival_file = options.folder / f"rivals-{options.half}.json"
     other = json.loads(rival_file.read_text()) if rival_file.exists() else {}
+    heads = ["models", *FOUND, "first alarm correct", "of the missed: one direction", "false alarms"]
+    sizes = [summary(f"{each} images of a class", some) for each, some in by_size.items() if some]
     tables = {
-        "benchmark": markdown([*heads, "false alarms", "CPU for 100 images, median"], rows),
-        "rivals": markdown(["method", *heads[2:4], "false alarms"], rivals(found, other)),
-        "proxies": markdown(["spurious feature", "measured reliance of each model, and first alarm"], by_proxy(found)),
+        "kinds": markdown(["half", "feature", "family", "worlds", "right names"], kinds()),
+        "benchmark": markdown(["", *heads, "CPU for 100 images, median"], sizes),
+        "groups": markdown(["", *heads], groups(found)),
+        "innocent": markdown(["innocent", "false alarms", "which"], innocent(found)),
+        "floors": markdown(["smallest effect of an alarm", *FOUND, "false alarms"], floors(found)),
+        "rivals": markdown(["method", *FOUND, "false alarms", "first name correct"], rivals(found, other)),
+        "proxies": markdown(
+            ["spurious feature", "family", "reliance of each model, bold if an alarm was raised; the alarm if another"],
+            by_proxy(found),
+        ),
+        "cost": markdown(["intervention", "share of the CPU time"], cost(options.folder, options.half)),
     }
     for mark, lines in tables.items():
         print("\n".join(lines), "\n")
