@@ -7,6 +7,7 @@ __all__ = [
     "dataset",
     "findings",
     "interventions",
+    "properties",
     "reporting",
     "selection",
     "trial",
