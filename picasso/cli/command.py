@@ -271,7 +271,7 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
 @click.option("--out", type=Path, required=True, help="File for the mended copy (.keras); must not exist.")
 @click.option("--audit", "earlier", type=Path, help="Output folder of an earlier audit, whose tests are not repeated.")
 @click.option("--fair", type=Path, help="Folder of images without the shortcut; the accuracy on them is measured.")
-@click.option("--deep", is_flag=True, help="Train the whole network if the last layer is not enough.")
+@click.option("--deep", is_flag=True, help="Train the whole network, too, and take the better copy.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Maximum number of repetitions.")
 @click.option("--budget", default="", metavar="TIME", help="Time after which to start no new class pair, such as 5m.")
 @click.option(
@@ -311,8 +311,8 @@ def mend(
     from picasso.mending.start import mend_model
 
     check(out)
-    if earlier and not (earlier / "trials").is_dir():
-        raise BadRequest(f"{earlier} is not the output folder of an audit: it has no folder trials.", field="audit")
+    if earlier and not any((earlier / name).exists() for name in ("audit.json", "trials")):
+        raise BadRequest(f"{earlier} is not the output folder of an audit: it has no audit.json.", field="audit")
     seconds, interventions = parse_time(budget), catalogue(settings.intervention_files())
     with loading_in_time():
         model = models.load_configured(settings)

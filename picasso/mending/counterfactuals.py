@@ -20,7 +20,7 @@ DRAWS = 4
 CONTROLS = 2
 # The share of the images of the other class that one draw takes its values from: with few, the values of an image in
 # several draws differ more. And the smallest number, which changes that compare positions need.
-SHARE, FEWEST = 1 / 8, 4
+SHARE, LEAST_IMAGES = 1 / 8, 4
 # All changes in sequence take their values from the other class this often, and from the same class otherwise.
 FOREIGN = 0.7
 # The name of the group of images that underwent all changes, and of those that underwent none.
@@ -111,7 +111,7 @@ def drawn(
     others, intervention = context.folder.views[theirs], context.named(name)
     # A recurring mark can only be found in many images.
     few = few and intervention.kind != "mark"
-    count = max(FEWEST, round(SHARE * len(others)))
+    count = max(LEAST_IMAGES, round(SHARE * len(others)))
     chosen = generator.choice(len(others), min(count, len(others)), replace=False) if few else np.arange(len(others))
     chosen = np.sort(chosen)
 

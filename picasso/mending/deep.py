@@ -1,4 +1,4 @@
-"""Train the whole network on original and counterfactual images, if its last layer is not enough."""
+"""Train the whole network on original and counterfactual images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from picasso.models.head import Head
 
 # Epochs, the learning rate of Adam, draws of each change, and the number of images that are encoded at once.
 EPOCHS, RATE, DRAWS, CHUNK = 8, 3e-4, 2, 512
-# The part of the folder that is held out.
+# The part of the folder that is held out: the first.
 HELD = 0
 # The share of the progress for the training; the rest is for the audit.
 TRAINING = 0.7
@@ -71,7 +71,10 @@ def trained(
     images, report = TrainingImages(first, known), part(progress, 0, TRAINING)
     rows = np.arange(len(images.targets))
     fitted, held = rows[images.folds != HELD], rows[images.folds == HELD]
-    head = start.audit.model.head().reload(start.file).head()
+    # The head of the copy itself was fitted to the held-out images, too.
+    old, file = first.model.head(), drafts / "start.keras"
+    old.write(start.without_first or old.weights, file)
+    head = old.reload(file).head()
     score, best, mended = (-1.0, -1.0), start.file, start.audit.model
     for epoch in range(EPOCHS):
         one_epoch(first.model, head, images, fitted, epoch, part(report, epoch / EPOCHS, (epoch + 1) / EPOCHS))

@@ -128,4 +128,5 @@ def candidate(
         held_logits={target: answer(views[target], target) for target in views},
         held_answer=answer,
         worst=WorstGroup(worst, fit.worst, mean, fit.mean),
+        without_first=fit.folds[0],
     )

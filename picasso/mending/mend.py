@@ -55,7 +55,8 @@ def mend(
         first: the audit of the model.
         out: the ``.keras`` file for the copy; the numbers are written beside it as JSON.
         rounds: how often the model is mended and audited at most.
-        train_all: whether to train the whole network if the last layer is not enough.
+        train_all: whether to train the whole network, too; the copy that predicts the worst group of held-out images
+            better is taken.
         fair: images that are only measured.
         progress: called with the completed fraction and what is being done.
         wrap: applied to each mended model before it is used.
@@ -75,10 +76,11 @@ def mend(
         found = last_layer.candidates(first, head, known, Path(drafts), rounds, part(progress, 0, share), wrap)
         best = min(found, key=lambda one: one.rank(known))
         done = judged(first, best, known, fair, len(found))
-        if train_all and not done.mended:
+        if train_all:
             trained = deep.trained(first, best, known, Path(drafts), part(progress, share, 1), wrap)
             better = judged(first, trained, known, fair, len(found) + 1)
-            if better.mended or trained.rank(known) < best.rank(known):
+            # Fair images are never used to choose.
+            if (better.mended, trained.worst.after) > (done.mended, best.worst.after):
                 best, done = trained, better
         progress(1.0, "")
         if done.mended:

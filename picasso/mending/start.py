@@ -46,7 +46,8 @@ def mend_model(
         out: the ``.keras`` file for the mended copy; it must not exist. The numbers are written beside it as JSON.
         audit: the folder of an earlier audit, whose completed trials are used again.
         fair: a folder of images for which the shortcut says nothing about the class; they are only measured.
-        deep: whether to train the whole network if the last layer is not enough.
+        deep: whether to train the whole network, too; the copy that predicts the worst group of held-out images better
+            is taken.
         rounds: how often the model is mended and audited at most.
         pairs: the number of pairs of classes to compare; 0 for all.
         budget: seconds after which the first audit starts no further pair.

@@ -119,6 +119,21 @@ def test_features_without_the_object_are_said_to_lack_it(images: Path, tmp_path:
     assert not document["mended"]
 
 
+def test_the_whole_network_can_be_trained(images: Path, saved: Path, tmp_path: Path) -> None:
+    found = picasso.mend_model(
+        loaded(saved), images, tmp_path / "mended.keras", fair=images, interventions=BRIGHTNESS[:1], deep=True
+    )
+    assert found.mended
+    assert found.worst
+    assert found.worst.after > 0.9
+    assert found.held_out
+    # A quarter of the images is held out if the trained network was taken.
+    assert found.held_out.after.images == (20 if found.deep else 80)
+    model, copy = loaded(saved), loaded(tmp_path / "mended.keras")
+    first = [one.model.get_layer("seen").get_weights()[0] for one in (model, copy)]  # type: ignore[attr-defined]
+    assert (first[0] != first[1]).any() == found.deep
+
+
 def test_without_an_alarm_nothing_is_written(images: Path, tmp_path: Path) -> None:
     model = load_model(edges(0.0), labels=LABELS, preprocess="0..255")
     found = picasso.mend_model(model, images, tmp_path / "mended.keras", interventions=BRIGHTNESS)
