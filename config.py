@@ -79,6 +79,9 @@ PLUGIN_DIRS = []
 # Python files with custom interventions for audits.
 INTERVENTIONS = []
 
+# Let visitors mend the model by an audit and download the mended copy.
+MENDING = False
+
 # Number of most probable classes to show and explain.
 TOP_CLASSES = 5
 

@@ -1,8 +1,8 @@
 """Picasso shows where a trained image classifier looks.
 
-``picasso.load_model``, ``picasso.explain``, ``picasso.widget`` and ``picasso.audit_model`` serve notebooks;
-``picasso.create_app`` makes the web application. Names are imported when first used, so that the command line answers
-at once.
+``picasso.load_model``, ``picasso.explain``, ``picasso.widget``, ``picasso.audit_model`` and ``picasso.mend_model``
+serve notebooks; ``picasso.create_app`` makes the web application. Names are imported when first used, so that the
+command line answers at once.
 """
 
 from __future__ import annotations
@@ -14,12 +14,23 @@ if TYPE_CHECKING:
     from picasso.explanation.pipeline import explain
     from picasso.explanation.result import Result
     from picasso.explanation.widget import widget
+    from picasso.mending.start import mend_model
     from picasso.models.loading import load_model
     from picasso.visualizations.panel import Panel
     from picasso.web.app import create_app
 
 __version__ = "1.0.0rc1"
-__all__ = ["Panel", "Result", "__version__", "audit_model", "create_app", "explain", "load_model", "widget"]
+__all__ = [
+    "Panel",
+    "Result",
+    "__version__",
+    "audit_model",
+    "create_app",
+    "explain",
+    "load_model",
+    "mend_model",
+    "widget",
+]
 
 HOMES = {
     "audit_model": "picasso.audit.start",
@@ -28,6 +39,7 @@ HOMES = {
     "Panel": "picasso.visualizations.panel",
     "Result": "picasso.explanation.result",
     "load_model": "picasso.models.loading",
+    "mend_model": "picasso.mending.start",
     "widget": "picasso.explanation.widget",
 }
 

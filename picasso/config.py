@@ -96,6 +96,7 @@ class Settings:
     )
     PLUGIN_DIRS: list[str] = setting([], "Folders with custom visualizations and their templates.")
     INTERVENTIONS: list[str] = setting([], "Python files with custom interventions for audits.")
+    MENDING: bool = setting(False, "Let visitors mend the model by an audit and download the mended copy.")
     TOP_CLASSES: int = setting(5, "Number of most probable classes to show and explain.")
     OCCLUSION_MB: int = setting(
         300, "Memory for the windows of an occlusion map, in megabytes. Higher values are not faster."

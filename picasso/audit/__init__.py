@@ -8,6 +8,7 @@ __all__ = [
     "interventions",
     "object_masks",
     "outcome",
+    "properties",
     "reporting",
     "rule",
     "selection",

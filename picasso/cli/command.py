@@ -22,7 +22,7 @@ from picasso.cli.options import (
     parse_time,
     progress_bar,
 )
-from picasso.errors import PicassoError
+from picasso.errors import BadRequest, PicassoError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -266,6 +266,82 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     if not audited.coverage.judged or audited.coverage.swapped:
         why = "folders seem to be swapped" if audited.coverage.swapped else "the model separates none of the classes"
         raise PicassoError(f"This audit is no pass, because {why}.")
+
+
+@main.command()
+@click.argument("folder", type=Path)
+@click.option("--out", type=Path, required=True, help="File for the mended copy (.keras); must not exist.")
+@click.option("--audit", "earlier", type=Path, help="Output folder of an earlier audit, whose tests are not repeated.")
+@click.option("--fair", type=Path, help="Folder of images without the shortcut; the accuracy on them is measured.")
+@click.option("--deep", is_flag=True, help="Train the whole network, too, and take the better copy.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Maximum number of repetitions.")
+@click.option("--budget", default="", metavar="TIME", help="Time after which to start no new class pair, such as 5m.")
+@click.option(
+    "--pairs",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="Number of class pairs, most suspicious first; 0 for all.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+@configured
+@gate
+def mend(
+    settings: Settings,
+    folder: Path,
+    out: Path,
+    earlier: Path | None,
+    fair: Path | None,
+    deep: bool,
+    rounds: int,
+    budget: str,
+    pairs: int,
+    seed: int,
+) -> None:
+    """Write a copy of the model that no longer relies on a spurious feature.
+
+    FOLDER has one subfolder of images per class. The model is audited, its last layer is retrained on images with the
+    spurious features exchanged, and the copy is audited too. The model file stays the same.
+
+    Exits with status 0 if the model was mended or nothing was found, 1 if it could not be mended, and 2 if the command
+    could not run.
+    """
+    from picasso import models
+    from picasso.audit.catalogue import catalogue
+    from picasso.mending import document
+    from picasso.mending.mend import check
+    from picasso.mending.start import mend_model
+
+    check(out)
+    if earlier and not any((earlier / name).exists() for name in ("audit.json", "trials")):
+        raise BadRequest(f"{earlier} is not the output folder of an audit: it has no audit.json.", field="audit")
+    seconds, interventions = parse_time(budget), catalogue(settings.intervention_files())
+    with loading_in_time():
+        model = models.load_configured(settings)
+    with progress_bar("mending") as show:
+        done = mend_model(
+            model,
+            folder,
+            out,
+            audit=earlier,
+            fair=fair,
+            deep=deep,
+            rounds=rounds,
+            pairs=pairs,
+            budget=seconds,
+            seed=seed,
+            interventions=interventions,
+            progress=lambda fraction, what: show(fraction),
+        )
+    click.secho(done.sentence, bold=True)
+    if done.effects:
+        click.echo("\n".join(document.lines(document.rows(done))))
+    if done.advice:
+        click.echo(f"\n{done.advice}")
+    if done.file:
+        click.echo(f"-> {done.file}")
+    if done.effects and not done.mended:
+        sys.exit(1)
 
 
 @main.command()

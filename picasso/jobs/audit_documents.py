@@ -114,6 +114,22 @@ class FindingDocument(TypedDict):
     example: Example | None
 
 
+class MendingDocument(TypedDict):
+    """The result of mending the model of an audit.
+
+    Attributes:
+        mended: whether there is a mended copy.
+        sentence: the result with its price, or why the model could not be mended.
+        rows: a table: what was measured, before, and after.
+        advice: which images to collect, and code for the training, if the model could not be mended; or "".
+    """
+
+    mended: bool
+    sentence: str
+    rows: list[list[str]]
+    advice: str
+
+
 @dataclass(frozen=True)
 class AuditRequest:
     """The options of an audit.
@@ -123,12 +139,14 @@ class AuditRequest:
         pairs: the number of pairs of classes to compare, those most likely to show a shortcut first; 0 compares all.
         seed: the seed of all random draws.
         budget: seconds after which no further pair is started.
+        mend: whether the model is mended afterwards.
     """
 
     configuration: dict[str, Any]
     pairs: int
     seed: int
     budget: float
+    mend: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,16 @@ from typing import Any
 from picasso import fileio
 from picasso.audit.selection import MAX_IMAGES, MAX_PER_CLASS, taken
 from picasso.errors import BadRequest, NotFound, TooLarge
-from picasso.jobs.audit_documents import AT_WORK, AuditRequest, Example, FindingDocument, Findings, Progress, StateName
+from picasso.jobs.audit_documents import (
+    AT_WORK,
+    AuditRequest,
+    Example,
+    FindingDocument,
+    Findings,
+    MendingDocument,
+    Progress,
+    StateName,
+)
 from picasso.jobs.base import Job
 
 # How often an audit is resumed automatically after its worker process died.
@@ -35,6 +44,7 @@ class Audit(Job):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.trials, self.out = folder / "trials", folder / "out"
+        self.mended = self.out / "mended.keras"
 
     @classmethod
     def create(cls, parent: Path, class_names: Sequence[str]) -> Audit:
@@ -128,13 +138,15 @@ class Audit(Job):
     # ---- starting and stopping ----------------------------------------------------------------------------
 
     def start(self, order: AuditRequest) -> None:
-        """Queue the audit; a cancelled or failed audit continues where it stopped.
+        """Queue the audit; a cancelled or failed audit continues where it stopped, a finished one mends its model.
 
         Raises:
             BadRequest: the audit is queued, running or finished, or there are too few images.
             NotFound: the audit was deleted in the meantime.
         """
-        if self.state() not in ("gathering", "cancelled", "failed"):
+        if order.mend:
+            self.check_mendable()
+        elif self.state() not in ("gathering", "cancelled", "failed"):
             raise BadRequest("The audit has already started.")
         taken(self.counts(), self.class_names)
         with self.unless_deleted(NotFound(self.gone)):
@@ -143,8 +155,16 @@ class Audit(Job):
                 self.find(found["findings"])
             # Written before the marks are removed: on a full disk, the state stays the same.
             fileio.write_json(self.folder / "start.json", asdict(order))
-            for mark in ("progress.json", "interrupted.json", "error.json", "cancel"):
+            for mark in ("progress.json", "interrupted.json", "error.json", "cancel", "done"):
                 (self.folder / mark).unlink(missing_ok=True)
+
+    def check_mendable(self) -> None:
+        """Raise BadRequest unless the audit has findings to mend the model by, or was stopped while mending it."""
+        state, found = self.state(), self.findings()["findings"]
+        stopped = state in ("cancelled", "failed") and self.order().mend
+        if stopped or (state == "finished" and any(one["alarm"] for one in found) and not self.mending()):
+            return
+        raise BadRequest("Only a finished audit with findings can mend the model, and only once.")
 
     def order(self) -> AuditRequest:
         """Return the options of the audit."""
@@ -178,6 +198,15 @@ class Audit(Job):
         """Store the findings so far, and finally the verdict and its example."""
         document = Findings(findings=list(findings), verdict=verdict, example=example)
         fileio.write_json(self.folder / "findings.json", document)
+
+    def note_mending(self, result: MendingDocument) -> None:
+        """Store the result of mending the model."""
+        fileio.write_json(self.folder / "mending.json", result)
+
+    def mending(self) -> MendingDocument | None:
+        """Return the result of mending the model, or None if it was not tried."""
+        stored: MendingDocument | None = fileio.read_json(self.folder / "mending.json")
+        return stored
 
     def finish(self) -> None:
         """Mark the audit as finished."""

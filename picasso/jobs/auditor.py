@@ -31,6 +31,7 @@ from picasso.evaluation.labeled_folder import LabeledImage
 from picasso.explanation.cost_model import PACES
 from picasso.jobs.audit_documents import Direction, Example, FindingDocument, Progress
 from picasso.jobs.audit_job import Audit
+from picasso.jobs.mender import mend_model
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
 
@@ -180,10 +181,13 @@ def run_audit(job: Audit, settings: Settings, load: Callable[[], Model], checkpo
     audited = audit.finished(context, plan, found)
     written = report.write(audited, job.out)
     reporter.note()
-    # Don't yield from here on: an audit with a verdict is finished.
+    # Don't yield from here on, unless the model is to be mended: an audit with a verdict is finished.
     examples = [one["example"] for one in written["findings"]]
     complete = documents(audited.verdict, names, len(images.views), examples)
     job.find(complete, written["verdict"], written["example"])
+    if order.mend and not job.mending():
+        reporter.note(fraction=0.0, began=reporter.seconds)
+        mend_model(job, audited, reporter.note, lambda one: cast(Model, CancellableModel(one, reporter.yield_control)))
     job.finish()
 
 

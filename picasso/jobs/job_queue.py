@@ -234,8 +234,8 @@ class JobQueue:
                 "them is done."
             )
 
-    def start_audit(self, audit: Audit, *, pairs: int, seed: int, budget: float) -> None:
-        """Queue an audit that has its images, or continue one that was interrupted.
+    def start_audit(self, audit: Audit, *, pairs: int, seed: int, budget: float, mend: bool = False) -> None:
+        """Queue an audit that has its images, continue one that was interrupted, or mend the model of a finished one.
 
         Raises:
             BadRequest: it has already started, or has too few images.
@@ -254,7 +254,7 @@ class JobQueue:
             if audit.id in self._active and audit.is_stopped():
                 raise BadRequest("The audit is being stopped. Try again in a few seconds.")
             self._check_capacity(audit.folder.parent.parent)
-            audit.start(AuditRequest(self._configured, pairs, seed, budget))
+            audit.start(AuditRequest(self._configured, pairs, seed, budget, mend))
             self._active[audit.id] = Active(audit, 1)
         self._hand_over(audit)
 

@@ -14,6 +14,7 @@ __all__ = [
     "arrays",
     "base",
     "checkpoints",
+    "head",
     "info",
     "keras",
     "load_configured",

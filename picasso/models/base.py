@@ -20,6 +20,7 @@ from picasso.imaging import decode
 from picasso.models import provenance
 from picasso.models.arrays import Array, Classes, Shape, fill_up
 from picasso.models.framework import Framework
+from picasso.models.head import Head
 from picasso.models.info import Capability, Layer, ModelInfo
 from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.models.preprocessing import Preprocessing, guess
@@ -442,6 +443,16 @@ class Model(Framework):
         if not layers:
             raise ModelError(f"{type(self).__name__} has no layer with feature maps.")
         raise ModelError(f"There is no layer {name!r}; the layers are {', '.join(one.name for one in layers)}.")
+
+    def head(self) -> Head:
+        """Return the last dense layer, which can be replaced in a copy of the model.
+
+        Raises:
+            ModelError: the model has no such layer, or its format can't be written.
+        """
+        raise ModelError(
+            f"Only Keras models that end in a dense layer can be mended; this one is a {self.format or self.framework}."
+        )
 
     # ---- description --------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 from picasso import remedies
 from picasso.errors import ModelError
 from picasso.models import outputs, recognition, scan
+from picasso.models.head import Head
 from picasso.models.outputs import choose_output
 from picasso.models.recognition import Format
 from picasso.models.tf import keras_files
@@ -41,6 +43,8 @@ class KerasModel(GraphModel):
 
     framework = "keras"
     model: Any
+    # The arguments of load() that apply to a copy of the model too.
+    _options: dict[str, Any]
 
     def load(
         self,
@@ -71,6 +75,7 @@ class KerasModel(GraphModel):
         Raises:
             ModelError: there is nothing to load, Keras can't read it, or it is no image classifier.
         """
+        self._options = {"output": output, "custom_objects": custom_objects, "trust_model": trust_model}
         if model is not None:
             self.model, self.format = model, "Keras model in memory"
             self.use(Path(str(model.name)), output, input_shape, in_memory=True)
@@ -116,6 +121,28 @@ class KerasModel(GraphModel):
         trained = None if in_memory else training_of(file)
         graph = Graph(build, f"The model in {file.name}", names, said=self.said(), trained=trained)
         self.adopt(graph, file, in_memory=in_memory)
+
+    def head(self) -> Head:
+        """Return the last dense layer.
+
+        Raises:
+            ModelError: the class scores do not come from one dense layer.
+        """
+        # Imported here, because few uses of a model need it.
+        from picasso.models.tf.keras_head import KerasHead
+
+        return KerasHead(self, self.model, self._reloaded)
+
+    def _reloaded(self, file: Path) -> KerasModel:
+        """Return the model in another file, with the class, the preprocessing and the labels of this one."""
+        other = copy.copy(self)
+        for name in ("fingerprint", "_occluder", "_guided"):
+            other.__dict__.pop(name, None)
+        other.notes = ()
+        # A class of the user may have a load() with other arguments.
+        KerasModel.load(other, path=str(file), input_shape=self.input_shape, **self._options)
+        other.warm_up()
+        return other
 
     def _detections(self, answer: Any, shape: Sequence[int | None]) -> Several | None:
         """Return all outputs if they are those of an object detector, or None."""

@@ -11,6 +11,7 @@ const say = (audit) => {
   const left = audit.remaining === null ? "" : `, ${duration(audit.remaining)} left`;
   if (audit.state === "reading") return `Reading the images: ${Math.round(100 * audit.fraction)}%`;
   if (audit.state !== "running") return audit.position ? `Waiting for ${counted(audit.position, "other run")}.` : null;
+  if (!audit.pair.length && audit.trying) return `Mending the model: ${audit.trying}${left}`;
   if (!audit.pair.length) return audit.fraction === 1 ? "Writing the report." : null;
   return `Pair ${audit.done + 1} of ${audit.total}: ${audit.pair.join(" / ")} · ${audit.trying}${left}`;
 };

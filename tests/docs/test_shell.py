@@ -31,7 +31,7 @@ NOT_RUN = {
     r"docker ": "needs Docker",
     r"python -m benchmarks\.": "takes longer than an hour",
     r"curl ": "needs a server with a past; test_rest.py sends the requests of the page to one",
-    r"(cd picasso/examples/tanks|picasso audit images .*data/(cloudy|right)\.keras)": "test_tanks.py runs these audits",
+    r"(cd picasso/examples/tanks|picasso (audit|mend) images .*data/(cloudy|right)\.keras)": "see test_tanks.py",
     r"picasso serve .*/etc/picasso/password": "needs a file that only root can write",
 }
 SECONDS = 300

@@ -14,6 +14,7 @@ from picasso.audit.trial import TrialContext
 from picasso.evaluation.labeled_folder import find
 from picasso.examples import tanks
 from picasso.examples.tanks.scenes import CLASSES, HEIGHT, WIDTH, save, scenes
+from picasso.mending.start import mend_model
 from picasso.models import load_model
 
 DATA = Path(tanks.__file__).parent / "data"
@@ -58,3 +59,19 @@ def test_accuracy_cannot_tell_them_apart_and_the_audit_can(folder: Path, tmp_pat
     accuracy, right = audited("right.keras", folder, tmp_path / "right")
     assert accuracy > 0.97
     assert right.alarms == []
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_bad_detector_can_be_mended_from_confounded_images_alone(tmp_path: Path) -> None:
+    save(tmp_path / "images", *scenes(60, 1.0, seed=2))
+    save(tmp_path / "fair", *scenes(150, 0.5, seed=98))
+    model = load_model(DATA / "cloudy.keras", labels=CLASSES, preprocess="0..255")
+    found = mend_model(model, tmp_path / "images", tmp_path / "mended.keras", fair=tmp_path / "fair", rounds=1)
+    assert found.mended
+    assert found.effects[0].intervention == "brightness"
+    assert found.effects[0].size_before > 0.8
+    assert found.effects[0].remainder < 0.1
+    assert found.fair
+    assert found.fair.before.accuracy < 0.6
+    assert found.fair.after.accuracy > 0.85

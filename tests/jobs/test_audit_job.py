@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +24,7 @@ from picasso.audit.start import audit_model
 from picasso.errors import BadRequest, Busy, ConfigurationError, NotFound, StorageFull, WorkerCrashed, WorkerDied
 from picasso.explanation.registry import Registry
 from picasso.jobs import audit_job, auditor, worker
-from picasso.jobs.audit_documents import AuditRequest, Progress
+from picasso.jobs.audit_documents import AuditRequest, FindingDocument, Progress
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.engine import Engine
 from picasso.jobs.job_queue import JobQueue
@@ -34,6 +35,16 @@ from tests import task_models
 from tests.conftest import fake_settings, noise_image, png
 from tests.fakes import LinearModel
 from tests.web.test_audits import noise_images
+
+# A finding without anything but its name.
+EMPTY: dict[str, Any] = {
+    "name": "brightness",
+    "kind": "property",
+    "alarm": True,
+    "sentence": "",
+    "directions": [],
+    "example": None,
+}
 
 Held = tuple[JobQueue, list["Future[None]"]]
 
@@ -353,3 +364,25 @@ def test_a_model_without_classes_is_not_audited(tmp_path: Path) -> None:
             call(task_models.loaded("segmentation"), tmp_path / "none")
     with pytest.raises(BadRequest, match="There is no folder"):
         audit_model(task_models.loaded("multi-label"), tmp_path / "none")
+
+
+def test_a_model_that_can_not_be_mended_says_why_and_the_audit_stays_finished(tmp_path: Path) -> None:
+    audit = ordered(tmp_path)
+    worker.run_audit(str(audit.folder))
+    order = audit.order()
+    findings = audit.findings()
+    if not any(one["alarm"] for one in findings["findings"]):
+        with pytest.raises(BadRequest, match="Only a finished audit with findings"):
+            audit.start(replace(order, mend=True))
+        audit.find([cast(FindingDocument, EMPTY)], findings["verdict"])
+    audit.start(replace(order, mend=True))
+    assert audit.state() == "waiting"
+    worker.run_audit(str(audit.folder))
+    assert audit.state() == "finished"
+    assert audit.findings()["verdict"] == findings["verdict"]
+    result = audit.mending()
+    assert result
+    assert not result["mended"]
+    assert not audit.mended.exists()
+    with pytest.raises(BadRequest, match="and only once"):
+        audit.start(replace(order, mend=True))

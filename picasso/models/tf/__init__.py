@@ -7,6 +7,7 @@ __all__ = [
     "graph_model",
     "incremental",
     "keras_files",
+    "keras_head",
     "runtime",
     "training_loss",
     "variables",

@@ -15,7 +15,7 @@ from werkzeug.datastructures import FileStorage
 from picasso.audit.selection import MAX_IMAGES, MAX_PER_CLASS, PAIRS, left_out, taken
 from picasso.errors import BadRequest, Busy, NotFound, TooLarge, UnsupportedImage
 from picasso.evaluation.labeled_folder import Classes
-from picasso.jobs.audit_documents import Example, FindingDocument, StateName
+from picasso.jobs.audit_documents import Example, FindingDocument, MendingDocument, StateName
 from picasso.jobs.audit_job import Audit
 from picasso.storage.session import Session
 from picasso.web.api.documents import (
@@ -163,6 +163,9 @@ class AuditDocument(Document):
         error: why it failed, or null.
         page: the page that shows the audit.
         report_url: the report, or null until the audit is finished.
+        mendable: whether the model can be mended by this audit.
+        mending: the result of mending the model, or null if it was not tried.
+        mended_url: the mended copy of the model, or null if there is none.
         json_url: all findings as JSON.
         junit_url: the outcome as JUnit XML, for CI.
     """
@@ -189,6 +192,9 @@ class AuditDocument(Document):
     report_url: Address | None
     json_url: Address | None
     junit_url: Address | None
+    mendable: bool
+    mending: MendingDocument | None
+    mended_url: Address | None
 
 
 class Audits(Document):
@@ -206,7 +212,7 @@ def document(audit: Audit) -> AuditDocument:
     """Return the public description of an audit."""
     state, progress, found, names = audit.state(), audit.progress(), audit.findings(), audit.class_names
     left = remaining(progress.fraction, progress.seconds - progress.began) if state == "running" else None
-    error = audit.error()
+    error, mending, alarms = audit.error(), audit.mending(), any(one["alarm"] for one in found["findings"])
 
     def link(name: str) -> str | None:
         return url_for(f"api_audits.{name}", audit_id=audit.id) if state == "finished" else None
@@ -234,6 +240,9 @@ def document(audit: Audit) -> AuditDocument:
         report_url=link("audit_report"),
         json_url=link("audit_json"),
         junit_url=link("audit_junit"),
+        mendable=services().settings.MENDING and state == "finished" and alarms and mending is None,
+        mending=mending,
+        mended_url=link("audit_mended") if mending and mending["mended"] else None,
     )
 
 
@@ -324,6 +333,29 @@ def start_audit(audit_id: AuditId, body: AuditOptions) -> Started:
     return Started(id=audit.id, url=url_for("api_audits.show_audit", audit_id=audit.id))
 
 
+@blueprint.post("/audits/<audit_id>/mend")
+@operation(AUDITS, status=202, session="needed", errors=(500, 503, 507))
+def mend_model(audit_id: AuditId) -> Started:
+    """Queue the mending of the model by a finished audit with findings; the model of the server stays the same."""
+    audit = need_audit(audit_id)
+    start_mending(audit)
+    return Started(id=audit.id, url=url_for("api_audits.show_audit", audit_id=audit.id))
+
+
+def start_mending(audit: Audit) -> None:
+    """Queue the mending of the model, or continue it.
+
+    Raises:
+        BadRequest: this server does not offer it, or the audit has no findings.
+    """
+    if not services().settings.MENDING:
+        raise BadRequest("This server does not offer mended models (setting MENDING).")
+    need_session().check_room()
+    audit.check_mendable()
+    order = audit.order()
+    services().runner.start_audit(audit, pairs=order.pairs, seed=order.seed, budget=order.budget, mend=True)
+
+
 @blueprint.get("/audits/<audit_id>")
 @operation(AUDITS, session="needed")
 def show_audit(audit_id: AuditId) -> AuditDocument:
@@ -378,6 +410,18 @@ def audit_evidence(audit_id: AuditId, name: EvidenceName) -> Response:
 def audit_junit(audit_id: AuditId) -> Response:
     """Return the outcome of an audit as JUnit XML, for CI."""
     return send_file(made(audit_id, "junit.xml"), "application/xml", as_attachment=True)
+
+
+@blueprint.get("/audits/<audit_id>/mended.keras")
+@operation(
+    AUDITS, media=("application/octet-stream",), says="The mended model.", session="needed", errors=(), partial=True
+)
+def audit_mended(audit_id: AuditId) -> Response:
+    """Return the mended copy of the model as a Keras file."""
+    file = made(audit_id, "mended.keras")
+    if not file.is_file():
+        raise NotFound("There is no mended model in this audit.")
+    return send_file(file, "application/octet-stream", as_attachment=True)
 
 
 def made(audit_id: str, name: str) -> Path:

@@ -17,7 +17,7 @@ from picasso.evaluation.labeled_folder import Classes
 from picasso.imaging.decode import display_name
 from picasso.jobs.audit_documents import AT_WORK
 from picasso.jobs.audit_job import MAX_REFUSED
-from picasso.web.api.audits import document, documents, need_audit
+from picasso.web.api.audits import document, documents, need_audit, start_mending
 from picasso.web.api.documents import MAX_NUMBER
 from picasso.web.context import find_session, in_time, make_session, need_session, services
 
@@ -123,7 +123,17 @@ def go_on(audit_id: str) -> Response:
     """Continue an audit that was cancelled or failed, with its original options."""
     audit = need_audit(audit_id)
     order = audit.order()
+    if order.mend:
+        start_mending(audit)
+        return redirect(url_for("audits.show_audit", audit_id=audit_id), 303)
     services().runner.start_audit(audit, pairs=order.pairs, seed=order.seed, budget=order.budget)
+    return redirect(url_for("audits.show_audit", audit_id=audit_id), 303)
+
+
+@blueprint.post("/audits/<audit_id>/mend")
+def mend(audit_id: str) -> Response:
+    """Mend the model by a finished audit with findings."""
+    start_mending(need_audit(audit_id))
     return redirect(url_for("audits.show_audit", audit_id=audit_id), 303)
 
 

@@ -1,0 +1,107 @@
+"""Judge a mended copy of a model: what it achieves, what it costs, and whether it is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from picasso.audit.audit import Audit
+from picasso.audit.dataset import Folder
+from picasso.audit.reporting import performance
+from picasso.evaluation import labeled_folder
+from picasso.evaluation.labeled_folder import LabeledImage
+from picasso.mending import advice
+from picasso.mending.candidate import Candidate, answered
+from picasso.mending.counterfactuals import Alarm
+from picasso.mending.measuring import changes, quality, rises
+from picasso.mending.outcome import BeforeAfter, ClassAnswers, EffectChange, Mending, Quality, WorstGroup, price
+from picasso.models.base import Model
+
+# A model is mended if each effect is at most this share of what it was, new alarms are at most this share of the
+# largest effect, the accuracy of the worst held-out group rose by a margin, and exceeds chance by another.
+REMAINDER, GAIN, ABOVE_CHANCE = 0.5, 0.05, 0.10
+CANNOT = "The model can't be mended by its last layer"
+
+
+def judged(first: Audit, best: Candidate, known: Sequence[Alarm], fair: Sequence[LabeledImage], rounds: int) -> Mending:
+    """Return what a candidate achieves, and whether it is accepted."""
+    names = tuple(str(name) for name in first.model.class_names())
+    same, held = best.same_effects(first.context, known), best.held_effects(first.context, known)
+    effects, new = changes(first, best.audit, known, same, held), rises(first, best.audit, known)
+    own = compared(first.model, best.audit.model, first.folder)
+    kept = {target: np.flatnonzero(chosen) for target, chosen in best.held.items()}
+    link = first.model.head().probabilities
+    before = {target: answered(first.model, views[kept[target]]) for target, views in first.folder.views.items()}
+    after = {target: some[kept[target]] for target, some in best.held_logits.items()}
+    held_out = BeforeAfter(
+        *(
+            quality(first.folder, names, some, {one: link(part) for one, part in some.items()})
+            for some in (before, after)
+        )
+    )
+    why = failure(first, effects, [one.after for one in new if one.alarm], best.worst, best.deep)
+    sentence = price(effects, new, own, held_out)
+    return Mending(
+        mended=not why,
+        sentence=f"{sentence} {why}".rstrip(),
+        effects=effects,
+        rises=new,
+        own=own,
+        held_out=held_out,
+        worst=best.worst,
+        fair=on_fair(first.model, best.audit.model, fair) if fair else None,
+        rounds=rounds,
+        deep=best.deep,
+        advice=advice.text(first, known) if why else "",
+        class_names=names,
+    )
+
+
+def failure(first: Audit, effects: Sequence[EffectChange], new: Sequence[float], worst: WorstGroup, deep: bool) -> str:
+    """Return why a candidate is no mended model, or "".
+
+    Args:
+        first: the audit of the model.
+        effects: the effects that raised alarms.
+        new: the sizes of effects that raise new alarms.
+        worst: the accuracy of the worst held-out group.
+        deep: whether the whole network was trained.
+    """
+    what = "The model can't be mended by training the whole network" if deep else CANNOT
+    stays = [one for one in effects if one.remainder > REMAINDER * one.size_before]
+    largest = max(one.size_before for one in effects)
+    chance = 1 / len(first.folder.views)
+    if worst.after < chance + ABOVE_CHANCE or worst.after < worst.before + GAIN:
+        return (
+            f"{what}: of the held-out images of the worst group, {worst.after:.0%} are right "
+            f"({worst.before:.0%} before), so the features hardly carry the object."
+        )
+    if stays:
+        names = ", ".join(dict.fromkeys(one.intervention for one in stays))
+        return f"{what}: more than half of the effect of {names} remains."
+    if new and max(new) > REMAINDER * largest:
+        return f"{what}: it relies on something else instead."
+    return ""
+
+
+def compared(old: Model, new: Model, folder: Folder) -> BeforeAfter:
+    """Return the quality of two models on the same images."""
+    return BeforeAfter(*(on_folder(model, folder) for model in (old, new)))
+
+
+def on_folder(model: Model, folder: Folder) -> Quality:
+    """Return the quality of a model on labelled images."""
+    found = performance.probabilities(model, folder)
+    probabilities = {target: np.asarray(some, np.float64) for target, some in found.items()}
+    logits = {target: answered(model, views) for target, views in folder.views.items()}
+    return quality(folder, [str(name) for name in model.class_names()], logits, probabilities)
+
+
+def on_fair(old: Model, new: Model, images: Sequence[LabeledImage]) -> BeforeAfter:
+    """Return the accuracy of two models on images that need not be suitable for an audit, and may be more."""
+    both = []
+    for model in (old, new):
+        rows = labeled_folder.measure(model, images).classes
+        both.append(Quality(tuple(ClassAnswers(row.name, row.images, row.right) for row in rows), None))
+    return BeforeAfter(*both)
