@@ -59,7 +59,7 @@ def record_of(folder: Path, context: TrialContext) -> TrialCheckpoint:
     card = context.model.card()
     what = [
         __version__,
-        [[one.name, one.kind, one.floor, one.informative] for one in context.interventions],
+        [[one.name, one.kind, one.floor, one.informative, one.detail] for one in context.interventions],
         context.seed,
         [card.checkpoint, card.fingerprint, card.preprocessing],
         [str(name) for name in context.model.class_names()],

@@ -20,7 +20,9 @@ ALONE = 1.5
 ATTENDED_SHARE = 0.6
 # The object fills the images if the rest of the image still receives more than this share of the attention, in both
 # classes. A model that looks at the background of one class has an object to look for in the other.
-ELSEWHERE = 1 / 8
+ELSEWHERE = 0.15
+# The object fills the images if masks show it on more than this share of the pixels, on average.
+FILLED = 0.8
 # The object reaches into a part if masks show it on more than this share of its pixels, on average.
 COVERED = 0.05
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from picasso.audit.attention import attention
 from picasso.audit.dataset import Folder, leaving, logits, margins
-from picasso.audit.extent import fills_images, is_covered, stands_alone
+from picasso.audit.extent import FILLED, fills_images, is_covered, stands_alone
 from picasso.audit.interventions import INTERVENTIONS, ImagePair, Intervention, InterventionResult
 from picasso.audit.properties import Images, Maps
 from picasso.audit.statistics import LEVEL, Effect, apart, effect
@@ -107,12 +107,13 @@ class TrialContext:
         )
 
     def is_reached(self, intervention: Intervention, changed: InterventionResult, pair: Pair) -> bool:
-        """Tell whether the object seems to be in what is exchanged: a part of the images, or their background."""
-        if changed.region is None or intervention.kind not in ("region", "broad"):
-            return False
+        """Tell whether the object seems to be in what is changed: a part of the images, their background or detail."""
         known = all(one in self.folder.masks for one in pair)
-        if intervention.kind == "broad":
-            return not known and fills_images([self.attention(one) for one in pair])
+        surroundings = intervention.kind == "broad" and changed.region is not None
+        if intervention.detail or (surroundings and not known):
+            return self.is_filled(pair)
+        if intervention.kind != "region" or changed.region is None:
+            return False
         part = np.asarray(changed.region[0])
         if known:
             return is_covered(part, [self.folder.masks[one] for one in pair])
@@ -127,6 +128,12 @@ class TrialContext:
         size, control_size = (change_size(self.folder.views[ours], some) for some in (changed.towards, changed.control))
         way = float(others.mean() - before.mean())
         return effect(before, towards, control, way, (left, left_in_control), (size, control_size))
+
+    def is_filled(self, pair: Pair) -> bool:
+        """Tell whether the object fills the images of two classes, by their masks or else by the attention."""
+        if all(one in self.folder.masks for one in pair):
+            return all(float(self.folder.masks[one].mean()) > FILLED for one in pair)
+        return fills_images([self.attention(one) for one in pair])
 
     def is_separable(self, pair: Pair) -> bool:
         """Tell whether the model separates two classes; otherwise the pair can't be tested."""

@@ -15,9 +15,9 @@ from picasso.audit.trial import Pair, TrialContext, generator_of
 # How often each change of an alarm is drawn, and all changes in sequence; more draws changed the accuracy on held-out
 # images little.
 DRAWS = 4
-# For so many of these draws, images with the change of the control are added: edited too, but with values of their own
-# class, so that the traces of editing say nothing about the class.
-CONTROLS = 2
+# For so many of these draws, images are added that are edited, too, so that the traces of editing say nothing about the
+# class: with values of their own class, and by the control of the audit. Without the latter, effects end far below 0.
+WITHIN, CONTROLS = 1, 1
 # The share of the images of the other class that one draw takes its values from: with few, the values of an image in
 # several draws differ more. And the smallest number, which changes that compare positions need.
 SHARE, LEAST_IMAGES = 1 / 8, 4
@@ -48,7 +48,8 @@ class Counterfactual:
         change: the name of the intervention, :data:`TOGETHER`, or :data:`UNCHANGED`.
         target: the index of the class.
         views: the images, ``(n, H, W, C)`` from 0 to 1, in the order of the folder.
-        changed: whether the shortcut is that of another class; False for unchanged images and those of controls.
+        changed: whether the shortcut is that of another class; False for unchanged images and those with values of
+            their own class.
     """
 
     change: str
@@ -82,8 +83,7 @@ def counterfactuals(context: TrialContext, alarms: Sequence[Alarm], draws: int =
                 if changed is None:
                     break
                 yield Counterfactual(alarm.intervention, ours, changed.towards)
-                if draw < CONTROLS:
-                    yield Counterfactual(f"{alarm.intervention}, control", ours, changed.control, changed=False)
+                yield from of_own_class(context, alarm, (ours, theirs), draw, changed)
     for pair in dict.fromkeys(alarm.pair for alarm in alarms):
         names = [alarm.intervention for alarm in alarms if alarm.pair == pair]
         if len(names) < 2:
@@ -91,6 +91,26 @@ def counterfactuals(context: TrialContext, alarms: Sequence[Alarm], draws: int =
         for ours, theirs in (pair, pair[::-1]):
             for draw in range(draws):
                 yield Counterfactual(TOGETHER, ours, composed(context, names, ours, theirs, draw))
+
+
+def of_own_class(
+    context: TrialContext, alarm: Alarm, pair: Pair, draw: int, changed: InterventionResult
+) -> Iterator[Counterfactual]:
+    """Yield images that are edited, too, but stay like their own class in what the alarm is about.
+
+    Args:
+        context: the model, the images and the interventions.
+        alarm: the alarm.
+        pair: the class of the images and the other class.
+        draw: the number of the draw.
+        changed: the images of that draw, with their control.
+    """
+    ours, views = pair[0], context.folder.views[pair[0]]
+    within = drawn(context, alarm.intervention, views, ours, ours, draw) if draw < WITHIN else None
+    if within is not None:
+        yield Counterfactual(f"{alarm.intervention}, within", ours, within.towards, changed=False)
+    if draw < CONTROLS:
+        yield Counterfactual(f"{alarm.intervention}, control", ours, changed.control, changed=False)
 
 
 def drawn(
@@ -141,4 +161,6 @@ def total(context: TrialContext, alarms: Sequence[Alarm], draws: int) -> int:
     counts = {target: len(views) for target, views in context.folder.views.items()}
     pairs = [alarm.pair for alarm in alarms]
     repeated = [pair for pair in dict.fromkeys(pairs) if pairs.count(pair) > 1]
-    return (draws + min(draws, CONTROLS)) * sum(counts[one] for pair in [*pairs, *repeated] for one in pair)
+    return (draws + min(draws, WITHIN) + min(draws, CONTROLS)) * sum(
+        counts[one] for pair in [*pairs, *repeated] for one in pair
+    )

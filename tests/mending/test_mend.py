@@ -184,9 +184,13 @@ def test_counterfactuals_keep_the_class_and_exchange_the_property(images: Path, 
         if one.change == "brightness":
             other = lights[1 - one.target]
             assert abs(one.views.mean() - other) < abs(one.views.mean() - lights[one.target])
-        if one.change == "brightness, control":
+        if one.change == "brightness, within":
             assert not one.changed
             assert abs(one.views.mean() - lights[one.target]) < 0.02
+        if one.change == "brightness, control":
+            # As far the other way.
+            assert not one.changed
+            assert abs(one.views.mean() - lights[1 - one.target]) > abs(lights[0] - lights[1])
     again = list(counterfactuals(context, alarms, draws=3))
     assert all(np.array_equal(one.views, other.views) for one, other in zip(made, again, strict=True))
 

@@ -128,6 +128,9 @@ class Intervention(ABC):
     name: str
     #: Whether a finding raises no alarm, because it may be the object itself.
     informative: bool = False
+    #: Whether it changes fine detail or shape. Where the object fills the images, these may be the object itself, as
+    #: those of a texture are, so a finding is informative.
+    detail: bool = False
     #: The smallest effect, in both directions, that raises an alarm.
     floor: float = FLOOR
 

@@ -58,7 +58,7 @@ class FrequencyBand(Intervention):
     The ratio is measured for each frequency and direction, away from what the model looks at.
     """
 
-    kind, name = "broad", "frequency band"
+    kind, name, detail = "broad", "frequency band", True
 
     def fits(self, images: Images) -> bool:
         """Tell whether the images are large enough for several frequencies in each band."""

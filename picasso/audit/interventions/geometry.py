@@ -33,7 +33,7 @@ Matrix = NDArray[np.float64]
 class Warp(Intervention):
     """A change of geometry by one measured value, such as an angle; the control is the same step the other way."""
 
-    kind, floor = "object", FLOOR
+    kind, floor, detail = "object", FLOOR, True
     #: The change of the value that the sensitivity of the measure is tested with, and the largest and smallest step.
     unit: float
     largest: float

@@ -22,7 +22,7 @@ CELLS = 6
 class Mirror(Intervention):
     """Mirror images, if those of the other class look the other way. The control turns them upside down."""
 
-    kind, name, floor = "object", "mirror direction", FLOOR
+    kind, name, floor, detail = "object", "mirror direction", FLOOR, True
 
     def fits(self, images: Images) -> bool:
         """Tell whether the images are large enough."""

@@ -29,7 +29,7 @@ class PropertyChange(Intervention):
     kind = "property"
 
     def __init__(self, of: Property) -> None:
-        self.property, self.name = of, of.name
+        self.property, self.name, self.detail = of, of.name, of.detail
 
     def fits(self, images: Images) -> bool:
         """Tell whether the images have colours, if the property needs them."""

@@ -15,8 +15,8 @@ PROPERTIES = (
     Property("warmth", "redder", "bluer", color.warmth, color.warm, coloured=True),
     Property("greenness", "greener", "more purple", color.greenness, color.make_green, coloured=True),
     Property("saturation", "more colourful", "greyer", color.saturation, color.saturate, coloured=True),
-    Property("sharpness", "sharper", "more blurred", texture.sharpness, texture.sharpen),
-    Property("noise", "noisier", "smoother", texture.noise, texture.roughen),
-    Property("texture", "rougher", "of smoother surfaces", texture.texture, texture.structure),
+    Property("sharpness", "sharper", "more blurred", texture.sharpness, texture.sharpen, detail=True),
+    Property("noise", "noisier", "smoother", texture.noise, texture.roughen, detail=True),
+    Property("texture", "rougher", "of smoother surfaces", texture.texture, texture.structure, detail=True),
     Property("blockiness", "more compressed", "less compressed", texture.blockiness, texture.compress),
 )

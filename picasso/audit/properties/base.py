@@ -41,6 +41,7 @@ class Property:
         change: returns, for images, a function of their strengths, ``(N,)``, from -1 to 1, which returns the changed
             images; 0 changes nothing, and the value grows with the strength.
         coloured: whether it is a property of colours, which greyscale images don't have.
+        detail: whether it is a property of fine detail; see :class:`picasso.audit.interventions.Intervention`.
 
     Examples:
         >>> import numpy as np
@@ -61,6 +62,7 @@ class Property:
     measure: Callable[[Images], Values]
     change: Callable[[Images], Change]
     coloured: bool = False
+    detail: bool = False
 
     def edit(self, images: Images, wanted: Values) -> Images:
         """Return the images with values as close to the targets, ``(N,)``, as possible."""
