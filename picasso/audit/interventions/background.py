@@ -6,7 +6,7 @@ import numpy as np
 
 from picasso.audit.extent import ATTENDED_SHARE
 from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
-from picasso.audit.interventions.matching import Generator, any_of, opposite_images
+from picasso.audit.interventions.matching import Generator, another, any_of, stepped
 from picasso.audit.properties import Images, blurred
 
 # Added to the divisor, since ratios of very dark values are meaningless.
@@ -44,12 +44,14 @@ class Background(Intervention):
     kind, name = "broad", "the background"
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
-        """Take the background from an image of the other class; the control is the opposite change of it."""
+        """Take the background from an image of the other class; the control differs within the class as much."""
         ours, theirs = case.ours, case.theirs
         mine, other = case.objects(ATTENDED_SHARE)
         behind = emptied(theirs, other)[any_of(len(theirs), len(ours), generator)]
         towards = np.asarray(mine * ours + (1 - mine) * behind, np.float32)
-        return InterventionResult(towards, opposite_images(ours, towards), region=mine[..., 0] < 0.5)
+        own = emptied(ours, mine)[another(len(ours), generator)]
+        control = stepped(ours, np.asarray((1 - mine) * (own - ours), np.float32), towards)
+        return InterventionResult(towards, control, region=mine[..., 0] < 0.5)
 
     def words(self, case: ImagePair) -> str:
         """Describe the change."""

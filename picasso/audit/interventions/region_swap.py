@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
-from picasso.audit.interventions.matching import Generator, any_of, opposite_images
+from picasso.audit.interventions.matching import Generator, any_of, within_class
 from picasso.audit.properties import Images
 
 
@@ -43,11 +43,11 @@ class RegionSwap(Intervention):
         return bool(mask.any() and not mask.all())
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
-        """Take the part from an image of the other class; the control is the opposite change of the part."""
+        """Take the part from an image of the other class; the control differs within the class as much."""
         mask, ours, theirs = self.mask(case.size), case.ours, case.theirs
         towards, control = ours.copy(), ours.copy()
         towards[:, mask] = theirs[any_of(len(theirs), len(ours), generator)][:, mask]
-        control[:, mask] = opposite_images(ours[:, mask], towards[:, mask])
+        control[:, mask] = within_class(ours[:, mask], towards[:, mask], generator)
         return InterventionResult(towards, control, region=np.broadcast_to(mask, ours.shape[:3]))
 
     def words(self, case: ImagePair) -> str:
