@@ -12,5 +12,6 @@ __all__ = [
     "reporting",
     "rule",
     "selection",
+    "statistics",
     "trial",
 ]

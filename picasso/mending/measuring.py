@@ -14,6 +14,7 @@ from picasso.audit.dataset import Folder, answers, encoded, margins
 from picasso.audit.properties import Images
 from picasso.audit.reporting import performance
 from picasso.audit.rule import directions
+from picasso.audit.statistics import effect
 from picasso.audit.trial import Pair, TrialContext
 from picasso.mending.counterfactuals import Alarm
 from picasso.mending.fitting import Values
@@ -35,7 +36,9 @@ def features_of(head: Head, model: Model, views: NDArray[np.float32]) -> NDArray
 
 
 def fraction(towards: Values, control: Values, ours: Values, theirs: Values, one: int, other: int) -> float:
-    """Return an effect as a fraction of the way between two classes, from logits ``(n, K)``; 0 without a way.
+    """Return an effect as in the audit, a fraction of the way between two classes, from logits ``(n, K)``.
+
+    It is 0 if the model does not separate the classes.
 
     Args:
         towards: of the changed images of the first class.
@@ -45,9 +48,10 @@ def fraction(towards: Values, control: Values, ours: Values, theirs: Values, one
         one: the index of the first class.
         other: the index of the other class.
     """
-    moved = [margins(np.asarray(some, np.float32), one, other) for some in (towards, control, ours, theirs)]
-    way = float(moved[3].mean() - moved[2].mean())
-    return float((moved[0] - moved[1]).mean()) / way if way > 0 else 0.0
+    after, within, before, others = (
+        margins(np.asarray(some, np.float32), one, other) for some in (towards, control, ours, theirs)
+    )
+    return effect(before, after, within, float(others.mean() - before.mean())).fraction
 
 
 def effects(
