@@ -1,8 +1,8 @@
-"""Rank pairs of classes: those that the model confuses and those that a property separates come first."""
+"""Rank pairs of classes: those that the model confuses or that a property separates, and each class in one of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -16,7 +16,8 @@ def ordered(folder: Folder) -> list[Pair]:
     """Return the pairs of classes, those most likely to show a shortcut first.
 
     Two criteria rank the pairs: how often the model confuses them, and how well a property separates their images.
-    A pair is placed by the better of its two ranks; ties go to the pair that is confused more.
+    A pair is placed by the better of its two ranks; ties go to the pair that is confused more. Pairs that bring in a
+    class which no earlier pair has come before the others: a class that is never confused may owe that to a shortcut.
     """
     every = list(combinations(sorted(folder.views), 2))
     apart: dict[frozenset[int], float] = {}
@@ -31,7 +32,24 @@ def ordered(folder: Folder) -> list[Pair]:
     for suspicion in reasons:
         for place, pair in enumerate(sorted(every, key=suspicion, reverse=True)):
             places[pair].append(place)
-    return sorted(every, key=lambda pair: (min(places[pair]), places[pair]))
+    return covering(sorted(every, key=lambda pair: (min(places[pair]), places[pair])))
+
+
+def covering(pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the pairs in their order, but first those with a class that no earlier pair has.
+
+    Examples:
+        >>> from picasso.audit.class_pairs import covering
+        >>> covering([(0, 1), (0, 2), (1, 2), (1, 3)])
+        [(0, 1), (0, 2), (1, 3), (1, 2)]
+    """
+    first: list[Pair] = []
+    seen: set[int] = set()
+    for pair in pairs:
+        if not seen.issuperset(pair):
+            first.append(pair)
+            seen.update(pair)
+    return [*first, *(pair for pair in pairs if pair not in first)]
 
 
 def confusion(folder: Folder, pair: Pair) -> float:

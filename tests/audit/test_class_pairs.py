@@ -51,6 +51,16 @@ def test_and_those_whose_images_look_different() -> None:
     assert 3 in first[0] or 3 in first[1]
 
 
+def test_each_class_is_in_one_of_the_first_pairs() -> None:
+    logits = sure()
+    # The first three classes are confused with each other; nothing speaks for a pair with another class.
+    for target in (0, 1, 2):
+        logits[target][:4, (target + 1) % 3], logits[target][:4, target] = 5, -5
+    first = ordered(folder(logits))[: CLASSES - 1]
+    assert set(first[0]) < {0, 1, 2}
+    assert {target for pair in first for target in pair} == set(range(CLASSES))
+
+
 def test_the_cost_is_told_before_it_starts_and_grows_with_the_chosen_pairs_only() -> None:
     planned = [audit.plan(TrialContext(Judge(), folder(sure(10))), most) for most in (1, 5, 0)]
     costs = [sum(one.passes.values()) for one in planned]
@@ -80,4 +90,5 @@ def test_the_cost_is_what_the_model_is_asked() -> None:
     planned = audit.plan(TrialContext(model, some))
     Counting.asked = 0
     audit.run(TrialContext(model, some))
-    assert 0.8 * sum(planned.passes.values()) <= Counting.asked <= sum(planned.passes.values())
+    # Less than planned, since interventions in which the classes don't differ are skipped.
+    assert 0.6 * sum(planned.passes.values()) <= Counting.asked <= sum(planned.passes.values())
