@@ -31,7 +31,8 @@ class Both(NamedTuple):
     def reversed_by_answers(self) -> bool:
         """Whether the reverse is to be shown by changed answers, as its margins hardly move."""
         there, back = self.there.effect, self.back.effect
-        return there.fraction >= ONE_WAY and back.fraction < self.there.floor and back.excess_flips >= REVERSED_FLIPS
+        large = there.fraction >= max(ONE_WAY, self.there.floor)
+        return large and back.fraction < self.there.floor and back.excess_flips >= REVERSED_FLIPS
 
     @property
     def ps(self) -> tuple[float, float]:

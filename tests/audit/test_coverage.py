@@ -103,7 +103,7 @@ def junit(folder: Path) -> tuple[dict[str, str], list[str]]:
 def test_a_complete_audit_says_nothing_about_its_coverage(tmp_path: Path) -> None:
     found = audited(ByLight())
     assert found.coverage == Coverage(3, 3, 0, 0, ())
-    assert found.sentence() == found.verdict.sentence()
+    assert found.sentence() == found.verdict.sentence("", NAMES, 3)
     assert "pairs" not in found.sentence()
     report.write(found, tmp_path)
     assert junit(tmp_path)[1] == []
@@ -112,7 +112,9 @@ def test_a_complete_audit_says_nothing_about_its_coverage(tmp_path: Path) -> Non
 def test_the_pairs_that_were_compared_are_in_the_sentence(tmp_path: Path) -> None:
     found = audited(ByLight(), 1)
     assert re.match(
-        r"The model appears to rely on [\w ]+ rather than on the object \(1 of 3 pairs of classes\)\.", found.sentence()
+        r"The model appears to rely on [\w ]+ rather than on the object, for “\w+” and “\w+” "
+        r"\(1 of 3 pairs of classes\)\.",
+        found.sentence(),
     )
     written = report.write(found, tmp_path)
     assert written["verdict"] == found.sentence()
