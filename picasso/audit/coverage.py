@@ -25,6 +25,8 @@ class Coverage:
         small_classes: the number of classes with too few images.
         unreadable: the number of images that could not be read.
         swapped: the groups of classes whose folders seem to be swapped, by index.
+        masked: the number of classes whose images all have masks of the object; None if no masks were given.
+        classes: the number of classes.
 
     Examples:
         >>> from picasso.audit.coverage import Coverage
@@ -39,6 +41,8 @@ class Coverage:
     small_classes: int
     unreadable: int
     swapped: tuple[tuple[int, ...], ...]
+    masked: int | None = None
+    classes: int = 0
 
     @property
     def judged(self) -> bool:
@@ -71,6 +75,9 @@ class Coverage:
             found.append(f"{few} class{'es have' if few > 1 else ' has'} too few images and {were(few)} left out.")
         if bad:
             found.append(f"{bad} image{'s' if bad > 1 else ''} could not be read and {were(bad)} left out.")
+        if self.masked is not None:
+            some = f"{self.masked} of {self.classes} classes"
+            found.append(f"Masks locate the object in {some}; a class needs one for each of its images.")
         return found
 
 
@@ -88,7 +95,8 @@ def coverage(folder: Folder, compared: int) -> Coverage:
     """
     count = len(folder.views)
     pairs, groups = count * (count - 1) // 2, swapped(answers(folder))
-    return Coverage(compared, pairs, folder.small_classes, len(folder.unreadable), groups)
+    masked = len(folder.masks) if folder.masks_given else None
+    return Coverage(compared, pairs, folder.small_classes, len(folder.unreadable), groups, masked, count)
 
 
 def swapped(predicted: Mapping[int, NDArray[np.int64]]) -> tuple[tuple[int, ...], ...]:

@@ -60,6 +60,7 @@ class Folder:
         left_out: a sentence that names the classes with too few images, or "".
         small_classes: the number of these classes.
         masks: the pixels of the object in each image, ``(n, H, W)``, for the classes whose images all have a mask.
+        masks_given: whether there is a folder of masks.
     """
 
     views: Mapping[int, Images]
@@ -69,6 +70,7 @@ class Folder:
     left_out: str = ""
     small_classes: int = 0
     masks: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
+    masks_given: bool = False
 
 
 def require_classifier(model: Model) -> None:
@@ -152,7 +154,7 @@ def read(
     stored = LazyImages(views)
     answers = {key: logits(model, some) for key, some in stored.items()}
     few = sum(count < MIN_PER_CLASS for count in readable.values())
-    return Folder(stored, answers, names, tuple(unreadable), left_out(readable, classes), few, drawn)
+    return Folder(stored, answers, names, tuple(unreadable), left_out(readable, classes), few, drawn, masks is not None)
 
 
 def encoded(model: Model, views: Images) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso.errors import BadRequest
+from picasso.errors import BadRequest, PicassoError
 from picasso.imaging import decode
 from picasso.models.base import Model
 
@@ -49,7 +49,7 @@ def read(
         None if an image has no mask.
 
     Raises:
-        BadRequest: a mask is no image, or has another size than its image.
+        BadRequest: a mask can't be read, or has another size than its image.
     """
     files = [folder / one.parent.name / f"{one.stem}.png" for one in images]
     if not all(file.is_file() for file in files):
@@ -58,7 +58,10 @@ def read(
 
 
 def _seen(model: Model, file: Path, image: Path, limit: int) -> NDArray[np.bool_]:
-    mask = decode.read(file.read_bytes(), file.name, limit)
+    try:
+        mask = decode.read(file.read_bytes(), file.name, limit)
+    except PicassoError as error:
+        raise BadRequest(f"The mask {file.parent.name}/{file.name} can't be read: {error}", field="masks") from error
     size = decode.read(image.read_bytes(), image.name, limit).size
     if mask.size != size:
         raise BadRequest(

@@ -62,7 +62,8 @@ class FindingGroup:
         others = self.others
         if self.owner is None:
             return " and ".join(f"“{names[target]}”" for target in others)
-        several = f"all {len(others)} other classes" if len(others) == classes - 1 else quoted(names, others)
+        every = "both other classes" if len(others) == 2 else f"all {len(others)} other classes"
+        several = every if len(others) == classes - 1 else quoted(names, others)
         return f"“{names[self.owner]}” against {several}"
 
     def sentence(self, names: Sequence[str], classes: int) -> str:

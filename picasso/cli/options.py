@@ -54,6 +54,10 @@ def gate(command: Command) -> Command:
         # The reader of the output may close the pipe.
         except (PicassoError, BrokenPipeError):
             raise
+        # Click would end with 1. As shells do: 128 and the number of the signal.
+        except KeyboardInterrupt:
+            click.echo("picasso: interrupted.", err=True)
+            sys.exit(130)
         except Exception:
             traceback.print_exc()
             sys.exit(2)

@@ -41,7 +41,7 @@ def judged(first: Audit, best: Candidate, known: Sequence[Alarm], fair: Sequence
         )
     )
     why = failure(first, effects, [one.after for one in new if one.alarm], best.worst, best.deep)
-    sentence = price(effects, new, own, held_out)
+    sentence = price(effects, new, own, held_out, names)
     return Mending(
         mended=not why,
         sentence=f"{sentence} {why}".rstrip(),

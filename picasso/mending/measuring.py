@@ -129,7 +129,9 @@ def rises(before: Audit, after: Audit, known: Sequence[Alarm]) -> tuple[Rise, ..
         alarm = Alarm(name, pair)
         was = min(old[name, pair].both) if (name, pair) in old else 0.0
         alarming = alarm in alarms
-        if alarm not in known and (alarming or now.low > was + RISE):
+        # An effect below 0 that gets closer to 0 has not risen; one that was not measured before is told if it alarms.
+        rose = (name, pair) in old and now.low > max(was, 0.0) + RISE
+        if alarm not in known and (alarming or rose):
             found.append(Rise(name, pair, was, min(now.both), alarming, now.informative))
     return tuple(sorted(found, key=lambda one: (not one.alarm, one.informative, -one.after)))
 

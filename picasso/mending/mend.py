@@ -88,5 +88,5 @@ def mend(
             out.touch(exist_ok=False)
             best.file.replace(out)
             done = replace(done, file=out)
-        document.write(done, first, out)
+            document.write(done, first, out)
     return done

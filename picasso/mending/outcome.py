@@ -198,8 +198,21 @@ def number(value: float) -> str:
     return text.replace("0.", ".", 1) if abs(value) < 0.995 else text
 
 
-def price(effects: Sequence[EffectChange], rises: Sequence[Rise], own: BeforeAfter, held_out: BeforeAfter) -> str:
+def price(
+    effects: Sequence[EffectChange],
+    rises: Sequence[Rise],
+    own: BeforeAfter,
+    held_out: BeforeAfter,
+    names: Sequence[str] = (),
+) -> str:
     """Return the result in one sentence: what fell, what it costs, and what is new.
+
+    Args:
+        effects: the effects that raised alarms.
+        rises: the other effects that rose.
+        own: the quality on the images of the audit.
+        held_out: the quality on held-out images.
+        names: the names of all classes, to name the pairs of what rose if there are several pairs.
 
     Examples:
         >>> from picasso.mending.outcome import BeforeAfter, ClassAnswers, EffectChange, Quality, price
@@ -216,8 +229,16 @@ def price(effects: Sequence[EffectChange], rises: Sequence[Rise], own: BeforeAft
         f"{one.intervention} {number(one.size_before)} -> {number(one.size_after)}"
         for one in reversed(largest.values())
     )
+    pairs = {one.pair for one in effects} | {one.pair for one in rises}
+    several = len(pairs) > 1 and bool(names)
+
+    def which(one: Rise) -> str:
+        """Return the classes, if there are several pairs."""
+        return f" ({names[one.pair[0]]} / {names[one.pair[1]]})" if several else ""
+
     new = ", ".join(
-        f"{one.intervention} {number(one.before)} -> {number(one.after)}{'' if one.alarm else ' (no alarm)'}"
+        f"{one.intervention}{which(one)} {number(one.before)} -> {number(one.after)}"
+        f"{'' if one.alarm else ' (no alarm)'}"
         for one in rises
         if not one.informative
     )

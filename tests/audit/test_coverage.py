@@ -102,7 +102,7 @@ def junit(folder: Path) -> tuple[dict[str, str], list[str]]:
 
 def test_a_complete_audit_says_nothing_about_its_coverage(tmp_path: Path) -> None:
     found = audited(ByLight())
-    assert found.coverage == Coverage(3, 3, 0, 0, ())
+    assert found.coverage == Coverage(3, 3, 0, 0, (), None, 3)
     assert found.sentence() == found.verdict.sentence("", NAMES, 3)
     assert "pairs" not in found.sentence()
     report.write(found, tmp_path)
@@ -132,6 +132,7 @@ def test_what_was_left_out_is_said(tmp_path: Path) -> None:
     assert said in (tmp_path / "out" / "report.html").read_text()
     assert written["coverage"] == {
         "compared": 1, "pairs": 1, "small_classes": 1, "unreadable": 1, "swapped": [], "judged": True,
+        "masked": None, "classes": 2,
     }  # fmt: skip
 
 

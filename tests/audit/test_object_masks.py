@@ -57,7 +57,9 @@ def test_masks_beside_the_images_clear_a_part_that_attention_does_not(tmp_path: 
     assert [one.there.intervention for one in found.verdict.alarms] == ["the top left corner"]
     (tmp_path / "masks" / "tank" / "3.png").unlink()
     # Not all images of the class have a mask.
+    assert "Masks locate the object in 2 of 2 classes" in found.sentence()
     found = audited(images)
+    assert "Masks locate the object in 1 of 2 classes" in found.sentence()
     assert set(found.folder.masks) == {0}
     assert [one.reason for one in found.verdict.findings] == ["object"]
 

@@ -34,7 +34,8 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``confusion``: a row of ``counts`` for each of ``classes``, and the number of predictions ``elsewhere``.
     ``calibration``: the expected calibration error and its bins; null if probabilities don't sum to 1.
     ``verdict``: the summary. ``coverage``: what it is about: the number of ``compared`` ``pairs`` of classes, whether
-    anything was ``judged``, ``small_classes``, ``unreadable`` images, and groups of ``swapped`` folders.
+    anything was ``judged``, ``small_classes``, ``unreadable`` images, groups of ``swapped`` folders, and how many of
+    the ``classes`` are ``masked``, null without masks.
     ``example``: the image that illustrates it, before and after the change of the first finding or, if there is no
     alarm, of the largest effect; null if nothing was tested. Each finding has one, too.
     ``alarms``: the number of groups of findings with an alarm.

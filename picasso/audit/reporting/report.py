@@ -156,9 +156,14 @@ def junit(written: Mapping[str, Any]) -> str:
     """Return the outcome as JUnit XML, with one test case per intervention, which fails if it raised an alarm.
 
     A further case, "coverage", is an error if nothing was judged or folders are swapped, and is skipped if some pairs
-    of classes were not compared.
+    of classes were not compared, or if a class was left out.
     """
-    failed = {one["name"]: one["sentence"] for one in written["findings"] if one["alarm"]}
+    # The first finding of each group has the largest effect.
+    failed: dict[str, str] = {}
+    for group in written["groups"]:
+        if group["alarm"]:
+            sentence = written["findings"][group["findings"][0]]["sentence"]
+            failed.setdefault(group["name"], f"{group['between']}. {sentence}")
     tried = dict.fromkeys(one["intervention"] for one in written["trials"])
     cases = [
         f'  <testcase classname="picasso.audit" name={quoteattr(name)}>'
@@ -168,9 +173,8 @@ def junit(written: Mapping[str, Any]) -> str:
     ]
     # An audit that could not judge anything, or not all pairs, is no pass.
     seen = written["coverage"]
-    outcome = (
-        "error" if not seen["judged"] or seen["swapped"] else "skipped" if seen["compared"] < seen["pairs"] else ""
-    )
+    partial = seen["compared"] < seen["pairs"] or seen["small_classes"] > 0
+    outcome = "error" if not seen["judged"] or seen["swapped"] else "skipped" if partial else ""
     cases.append(
         '  <testcase classname="picasso.audit" name="coverage">'
         + (f"<{outcome} message={quoteattr(written['verdict'])}/>" if outcome else "")
