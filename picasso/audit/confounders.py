@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
+from picasso.audit.interventions.separation import separation
 from picasso.audit.properties import PROPERTIES, Images
 
 # From this separation on, a model could rely on the property.
@@ -50,12 +51,11 @@ def separations(views: Mapping[int, Images]) -> list[Confounded]:
     found = []
     for of in PROPERTIES:
         measured = [target for target in views if views[target].shape[-1] == 3 or not of.coloured]
-        values = {target: np.sort(of.measure(views[target])) for target in measured}
+        values = {target: of.measure(views[target]) for target in measured}
         for one, other in combinations(sorted(values), 2):
             if of.coloured and not (coloured[one] or coloured[other]):
                 continue
-            below, upto = (np.searchsorted(values[one], values[other], side) for side in ("left", "right"))
-            share = float((below + upto).mean()) / (2 * len(values[one]))
+            share = separation(values[one], values[other])
             pair = (one, other) if share >= 0.5 else (other, one)
             found.append(Confounded(of.name, *pair, max(share, 1 - share)))
     return found

@@ -66,6 +66,8 @@ class TrialContext:
         self.model, self.folder, self.seed, self.interventions = model, folder, seed, tuple(interventions)
         self.attention = lru_cache(maxsize=4)(self._attention)
         self.location = lru_cache(maxsize=4)(self._location)
+        # Asked by every change of detail and shape, and it sorts all attribution maps of both classes.
+        self.is_filled = lru_cache(maxsize=4)(self._is_filled)
 
     def _attention(self, target: int) -> Maps:
         return attention(self.model, self.folder.views[target], target)
@@ -111,7 +113,7 @@ class TrialContext:
         known = all(one in self.folder.masks for one in pair)
         surroundings = intervention.kind == "broad" and changed.region is not None
         if intervention.detail or (surroundings and not known):
-            return self.is_filled(pair)
+            return self.is_filled((min(pair), max(pair)))
         if intervention.kind != "region" or changed.region is None:
             return False
         part = np.asarray(changed.region[0])
@@ -129,7 +131,7 @@ class TrialContext:
         way = float(others.mean() - before.mean())
         return effect(before, towards, control, way, (left, left_in_control), (size, control_size))
 
-    def is_filled(self, pair: Pair) -> bool:
+    def _is_filled(self, pair: Pair) -> bool:
         """Tell whether the object fills the images of two classes, by their masks or else by the attention."""
         if all(one in self.folder.masks for one in pair):
             return all(float(self.folder.masks[one].mean()) > FILLED for one in pair)

@@ -11,8 +11,11 @@ import click
 
 from picasso import __version__
 from picasso.cli.options import (
+    BUDGET,
     COMPARE,
     CONFIG,
+    PAIRS,
+    SEED,
     configured,
     free_folder,
     friendly,
@@ -211,16 +214,10 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
 @main.command()
 @click.argument("folder", type=Path)
 @click.option("--out", type=Path, default=Path("picasso-audit"), show_default=True, help="Output folder.")
-@click.option("--budget", default="", metavar="TIME", help="Time after which to start no new class pair, such as 5m.")
-@click.option(
-    "--pairs",
-    type=click.IntRange(0),
-    default=10,
-    show_default=True,
-    help="Number of class pairs, most suspicious first; 0 for all.",
-)
+@BUDGET
+@PAIRS
 @click.option("--masks", type=Path, help="Folder of masks of the object; by default, masks beside FOLDER.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+@SEED
 @configured
 @gate
 def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, masks: Path | None, seed: int) -> None:
@@ -275,15 +272,9 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
 @click.option("--fair", type=Path, help="Folder of images without the shortcut; the accuracy on them is measured.")
 @click.option("--deep", is_flag=True, help="Train the whole network, too, and take the better copy.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Maximum number of repetitions.")
-@click.option("--budget", default="", metavar="TIME", help="Time after which to start no new class pair, such as 5m.")
-@click.option(
-    "--pairs",
-    type=click.IntRange(0),
-    default=10,
-    show_default=True,
-    help="Number of class pairs, most suspicious first; 0 for all.",
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+@BUDGET
+@PAIRS
+@SEED
 @configured
 @gate
 def mend(

@@ -202,7 +202,8 @@ def documents(
         classes: the number of classes in the audit.
         examples: an example for each finding.
     """
-    group_of = {id(one): index for index, group in enumerate(outcome.groups) for one in group.findings}
+    groups = outcome.groups
+    group_of = {id(one): index for index, group in enumerate(groups) for one in group.findings}
     return [
         FindingDocument(
             name=one.there.intervention,
@@ -211,7 +212,7 @@ def documents(
             tier=one.tier,
             caveat=one.caveat(names),
             sentence=one.sentence(names),
-            between=outcome.groups[group_of[id(one)]].between(names, classes),
+            between=groups[group_of[id(one)]].between(names, classes),
             group=group_of[id(one)],
             directions=[direction(one.there, names), direction(one.back, names)],
             example=example,

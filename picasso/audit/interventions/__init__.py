@@ -22,6 +22,7 @@ __all__ = [
     "InterventionResult",
     "base",
     "quantile_match",
+    "separation",
 ]
 
 #: All built-in interventions, in the order of reports.

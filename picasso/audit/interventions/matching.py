@@ -82,18 +82,6 @@ def stepped(images: Images, step: Images, changed: Images) -> Images:
     return np.asarray(np.clip(images + high.reshape(shape) * step, 0, 1), np.float32)
 
 
-def opposite_images(images: Images, changed: Images) -> Images:
-    """Return images changed by the same amount as the changed ones, the other way; see :func:`stepped`.
-
-    Examples:
-        >>> import numpy as np
-        >>> from picasso.audit.interventions.matching import opposite_images
-        >>> opposite_images(np.array([[0.5, 0.75]]), np.array([[0.75, 0.75]])).round(2).tolist()
-        [[0.25, 0.75]]
-    """
-    return stepped(images, np.asarray(images - changed, np.float32), changed)
-
-
 def within_class(images: Images, changed: Images, generator: Generator) -> Images:
     """Return images changed towards others of the same class, by the same amount as the changed ones.
 
