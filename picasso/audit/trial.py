@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -68,6 +69,8 @@ class TrialContext:
         self.location = lru_cache(maxsize=4)(self._location)
         # Asked by every change of detail and shape, and it sorts all attribution maps of both classes.
         self.is_filled = lru_cache(maxsize=4)(self._is_filled)
+        # Of marks and segments, whose search is the same in both directions.
+        self.memory: Callable[[Pair], dict[Any, Any]] = lru_cache(maxsize=4)(lambda pair: {})
 
     def _attention(self, target: int) -> Maps:
         return attention(self.model, self.folder.views[target], target)
@@ -84,7 +87,14 @@ class TrialContext:
         """Return the images of two classes; those of the first are to be changed."""
         views, known = self.folder.views, self.folder.masks
         masks = (known[ours], known[theirs]) if ours in known and theirs in known else None
-        return ImagePair(views[ours], views[theirs], lambda: (self.location(ours), self.location(theirs)), masks)
+        return ImagePair(
+            views[ours],
+            views[theirs],
+            lambda: (self.location(ours), self.location(theirs)),
+            masks,
+            self.memory((min(ours, theirs), max(ours, theirs))),
+            reverse=ours > theirs,
+        )
 
     def change(self, intervention: Intervention, ours: int, theirs: int) -> InterventionResult | None:
         """Return the changed images; the result is deterministic."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from picasso.audit.interventions.background import Background, ColourLayout
 from picasso.audit.interventions.foreground import CORE, ObjectColour, Position, Size, centres, colours, spreads, zoomed
 from picasso.audit.interventions.matching import quantile_match
 from picasso.audit.interventions.region_swap import regions
-from picasso.audit.interventions.watermark import MovingMark, found
+from picasso.audit.interventions.watermark import Mark, MovingMark, found
 from picasso.audit.properties import Images, Maps, light
 from picasso.audit.trial import change_size
 
@@ -229,16 +231,14 @@ def test_a_mark_that_recurs_is_found_put_in_and_taken_out() -> None:
     clean, (with_mark, places) = noise(1), marked(COUNT, 5)
     nowhere = looks([(HEIGHT / 2, WIDTH / 2)] * COUNT)
     towards = case(clean, with_mark, (nowhere, maps_at(places)))
-    mark = found(towards)
-    assert mark is not None
+    (mark,) = found(towards)
     assert mark.excess == pytest.approx(1.0)
     np.testing.assert_allclose(mark.patch, with_mark[0][places[0][0] :, places[0][1] :][:SIDE, :SIDE], atol=1e-6)
     put = MovingMark().change(towards, generator())
     assert put is not None
     # All changed images have the mark, and none of the controls.
     assert all((one == mark.patch[0, 0]).all(axis=-1).any() for one in put.towards)
-    after = found(case(clean, put.towards, (nowhere, nowhere)))
-    assert after is not None
+    (after,) = found(case(clean, put.towards, (nowhere, nowhere)))
     assert after.excess > 0.8
     back = case(with_mark, clean, (maps_at(places), nowhere))
     taken = MovingMark().change(back, generator())
@@ -249,9 +249,27 @@ def test_a_mark_that_recurs_is_found_put_in_and_taken_out() -> None:
     assert "removing" in taken.words
 
 
+def test_what_is_found_for_one_direction_holds_for_the_other() -> None:
+    clean, (with_mark, places) = noise(1), marked(COUNT, 5)
+    nowhere = looks([(HEIGHT / 2, WIDTH / 2)] * COUNT)
+    there = case(clean, with_mark, (nowhere, maps_at(places)))
+    back = dataclasses.replace(case(with_mark, clean, (maps_at(places), nowhere)), memory=there.memory, reverse=True)
+    searched: list[bool] = []
+
+    def search(one: ImagePair) -> list[Mark]:
+        searched.append(one.reverse)
+        return found(one)
+
+    (mark,), (same,) = there.once(search), back.once(search)
+    assert searched == [False]
+    assert same.excess == -mark.excess
+    np.testing.assert_array_equal(same.places[0], found(back)[0].places[0])
+    np.testing.assert_array_equal(same.present[1], mark.present[0])
+
+
 def test_no_mark_is_found_where_none_recurs_or_where_it_stays() -> None:
-    assert found(case(noise(1), noise(2))) is None
+    assert found(case(noise(1), noise(2))) == []
     still = noise(3)
     still[:, 4 : 4 + SIDE, 6 : 6 + SIDE] = noise(9, 1)[0, :SIDE, :SIDE]
     maps = maps_at([(4, 6)] * COUNT)
-    assert found(case(noise(1), still, (looks([(20.0, 24.0)] * COUNT), maps))) is None
+    assert found(case(noise(1), still, (looks([(20.0, 24.0)] * COUNT), maps))) == []

@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from picasso.audit.properties import PROPERTIES, Images, Property
+from picasso.audit.properties.base import found
 
 
 def photographs(channels: int = 3, count: int = 6, size: tuple[int, int] = (24, 32)) -> Images:
@@ -54,3 +55,15 @@ def test_brightness_is_known() -> None:
     grey = np.full((1, 4, 4, 3), 0.25, np.float32)
     assert brightness.measure(grey)[0] == pytest.approx(0.25, abs=1e-6)
     np.testing.assert_allclose(brightness.edit(grey, np.array([0.75])), 0.75, atol=1e-4)
+
+
+def test_strengths_are_found_on_curves_steps_and_up_to_the_border() -> None:
+    def measured(strengths: np.ndarray) -> np.ndarray:
+        curves = [strengths[0] ** 3, np.exp(4 * strengths[1]), np.floor(5 * strengths[2]), strengths[3], strengths[4]]
+        return np.array(curves, np.float64)
+
+    own, wanted = measured(np.zeros(5)), np.array([-0.125, np.exp(3), 2.0, 7.0, 0.0])
+    strengths = found(measured, own, wanted)
+    np.testing.assert_allclose(strengths[[0, 1, 3, 4]], [-0.5, 0.75, 1, 0], atol=2e-3)
+    # Any strength whose value is the target.
+    assert 0.4 <= strengths[2] < 0.6

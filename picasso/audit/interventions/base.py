@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,17 @@ FLOOR = 0.10
 KINDS = ("mark", "property", "object", "region", "broad")
 
 
+class Turnable(Protocol):
+    """Something that was found in the images of two classes."""
+
+    def turned(self) -> Self:
+        """Return the same with the roles of the classes exchanged."""
+        ...
+
+
+Found = TypeVar("Found", bound=Turnable)
+
+
 @dataclass(frozen=True)
 class ImagePair:
     """Images of two classes; those of the first are to be changed.
@@ -33,6 +45,8 @@ class ImagePair:
             demand. Where the images have masks, the maps are those of the object instead.
         masks: the pixels of the object in the images of both classes, ``(n, H, W)`` and ``(m, H, W)``, if the images
             have masks.
+        memory: what :meth:`once` found; the same dictionary for both directions of a pair.
+        reverse: whether this is the second direction of a pair.
 
     Examples:
         >>> import numpy as np
@@ -47,6 +61,15 @@ class ImagePair:
     theirs: Images
     attention: Callable[[], tuple[Maps, Maps]]
     masks: tuple[Regions, Regions] | None = None
+    memory: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    reverse: bool = False
+
+    def once(self, search: Callable[[ImagePair], list[Found]]) -> list[Found]:
+        """Return what a search finds in the images of both classes, which is searched once for both directions."""
+        if search not in self.memory:
+            self.memory[search] = self.reverse, search(self)
+        reverse, found = self.memory[search]
+        return found if reverse == self.reverse else [one.turned() for one in found]
 
     def objects(self, share: float) -> tuple[Images, Images]:
         """Return soft masks of the object in the images of both classes, ``(n, H, W, 1)`` from 0 to 1.

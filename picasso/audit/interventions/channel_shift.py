@@ -34,22 +34,15 @@ class ChannelShift(Intervention):
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult | None:
         """Shift the channels; return None if the shifts of the classes don't differ."""
-        step = self.step(case)
+        ours, theirs = shifts(case.ours), shifts(case.theirs)
+        step = difference(ours, theirs)
         if not np.abs(step).max():
             return None
         towards, control = (shifted(case.ours, way * step) for way in (1, -1))
         one = int(np.argmax(np.abs(step)))
-        share = separation(*(shifts(some)[:, one] for some in (case.ours, case.theirs)))
-        return InterventionResult(towards, control, self.text(step), separation=share)
-
-    def step(self, case: ImagePair) -> Values:
-        """Return by how much the shift differs: down, to the right and outwards, ``(3,)``; 0 where it doesn't."""
-        ours, theirs = shifts(case.ours), shifts(case.theirs)
-        found = np.zeros(3)
-        for one in range(3):
-            if differ(ours[:, one], theirs[:, one], tests=3):
-                found[one] = np.clip(steps_apart(ours[:, one], theirs[:, one]), -MAX_SHIFT, MAX_SHIFT)
-        return np.where(np.abs(found) < MIN_SHIFT, 0, found)
+        return InterventionResult(
+            towards, control, self.text(step), separation=separation(ours[:, one], theirs[:, one])
+        )
 
     def text(self, step: Values) -> str:
         """Describe a shift."""
@@ -62,7 +55,16 @@ class ChannelShift(Intervention):
 
     def words(self, case: ImagePair) -> str:
         """Describe the change."""
-        return self.text(self.step(case))
+        return self.text(difference(shifts(case.ours), shifts(case.theirs)))
+
+
+def difference(ours: Shifts, theirs: Shifts) -> Values:
+    """Return by how much shifts differ: down, to the right and outwards, ``(3,)``; 0 where they don't."""
+    found = np.zeros(3)
+    for one in range(3):
+        if differ(ours[:, one], theirs[:, one], tests=3):
+            found[one] = np.clip(steps_apart(ours[:, one], theirs[:, one]), -MAX_SHIFT, MAX_SHIFT)
+    return np.where(np.abs(found) < MIN_SHIFT, 0, found)
 
 
 def shifts(images: Images) -> Shifts:

@@ -40,7 +40,7 @@ class PropertyChange(Intervention):
         own = self.property.measure(case.ours)
         theirs = self.property.measure(case.theirs)
         wanted = quantile_match(own, theirs)
-        towards, control = (self.property.edit(case.ours, to) for to in (wanted, opposite(own, wanted)))
+        towards, control = self.property.edits(case.ours, [wanted, opposite(own, wanted)])
         return InterventionResult(towards, control, separation=separation(own, theirs))
 
     def words(self, case: ImagePair) -> str:

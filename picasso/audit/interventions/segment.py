@@ -42,6 +42,10 @@ class Segment:
     cluster: Recurring
     mask: Likeness
 
+    def turned(self) -> Segment:
+        """Return the same with the roles of the classes exchanged."""
+        return Segment(self.cluster.turned(), self.mask)
+
 
 class RecurringSegment(Intervention):
     """Transplant a segment that recurs in the other class, or remove one that recurs in this class.
@@ -61,7 +65,7 @@ class RecurringSegment(Intervention):
 
         Returns None if no segment recurs in one class only.
         """
-        segments = found(case)
+        segments = case.once(found)
         if not segments:
             return None
         if segments[0].cluster.in_theirs:

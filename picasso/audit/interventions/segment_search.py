@@ -6,7 +6,7 @@ histograms of oriented gradients of Dalal and Triggs (2005). Two windows of diff
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,17 @@ class Recurring:
     theirs: Windows
     present: NDArray[np.bool_]
     present_there: NDArray[np.bool_]
+
+    def turned(self) -> Recurring:
+        """Return the same with the roles of the classes exchanged."""
+        return replace(
+            self,
+            in_theirs=not self.in_theirs,
+            ours=self.theirs,
+            theirs=self.ours,
+            present=self.present_there,
+            present_there=self.present,
+        )
 
 
 def recurring(case: ImagePair) -> list[Recurring]:

@@ -45,14 +45,18 @@ class Mark:
     Attributes:
         patch: its pixels, ``(side, side, C)``.
         excess: the share of their images with the mark less the share of ours; negative if it recurs in ours.
-        places: its position in each of our images, ``(n, 2)`` as row and column.
-        present: whether each of our images has it.
+        places: its position in each of our and of their images, ``(n, 2)`` as row and column.
+        present: whether each of our and of their images has it.
     """
 
     patch: Images
     excess: float
-    places: Places
-    present: NDArray[np.bool_]
+    places: tuple[Places, Places]
+    present: tuple[NDArray[np.bool_], NDArray[np.bool_]]
+
+    def turned(self) -> Mark:
+        """Return the same with the roles of the classes exchanged."""
+        return Mark(self.patch, -self.excess, self.places[::-1], self.present[::-1])
 
 
 class MovingMark(Intervention):
@@ -66,9 +70,10 @@ class MovingMark(Intervention):
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult | None:
         """Find the mark; the control pastes a patch of another image instead, or removes another patch."""
-        mark = found(case)
-        if mark is None:
+        marks = case.once(found)
+        if not marks:
             return None
+        (mark,) = marks
         ours, side = case.ours, len(mark.patch)
         rows, columns = (generator.integers(0, length - side + 1, len(ours)) for length in case.size)
         elsewhere = np.stack([rows, columns], axis=1)
@@ -81,7 +86,7 @@ class MovingMark(Intervention):
                 "pasting a mark that recurs in {b} images into {a} images",
                 squares(ours.shape[:3], elsewhere, side),
             )
-        where = np.where(mark.present[:, None], mark.places, elsewhere)
+        where = np.where(mark.present[0][:, None], mark.places[0], elsewhere)
         region = squares(ours.shape[:3], where, side)
         return InterventionResult(mended(ours, where, side), mended(ours, elsewhere, side), self.words(case), region)
 
@@ -90,8 +95,8 @@ class MovingMark(Intervention):
         return "removing a mark that recurs in {a} images"
 
 
-def found(case: ImagePair) -> Mark | None:
-    """Return the mark that recurs most in one class only; None if there is none, or if its position is fixed."""
+def found(case: ImagePair) -> list[Mark]:
+    """Return the mark that recurs most in one class only; none if there is none, or if its position is fixed."""
     step = max(1, -(-min(case.size) // REDUCED))
     side = max(4, min(case.size) // step // PART)
     ours, theirs = (reduced(some, step) for some in (case.ours, case.theirs))
@@ -111,14 +116,15 @@ def found(case: ImagePair) -> Mark | None:
         if excess[one] >= EXCESS and (best is None or excess[one] > best[0]):
             best = float(excess[one]), patches[one], large[one], in_theirs
     if best is None:
-        return None
+        return []
     excess_, patch, full_patch, in_theirs = best
     far, at = nearest(both, patch[None])
     present = far[:, 0] <= ALIKE * contrasts(patch[None])
     if at[present, 0].std(axis=0).max() < STILL * min(case.size) / step:
-        return None
-    count = len(ours)
-    return Mark(full_patch, excess_ if in_theirs else -excess_, at[:count, 0] * step, present[:count])
+        return []
+    places, count = at[:, 0] * step, len(ours)
+    parts = (places[:count], places[count:]), (present[:count], present[count:])
+    return [Mark(full_patch, excess_ if in_theirs else -excess_, *parts)]
 
 
 def reduced(images: Images, step: int) -> Images:
@@ -162,7 +168,7 @@ def nearest(images: Images, patches: Images) -> tuple[NDArray[np.float32], Place
         windows = sliding_window_view(images[start : start + BATCH_SIZE], (side, side), axis=(1, 2))
         count, rows, columns = windows.shape[:3]
         pieces = windows.transpose(0, 1, 2, 4, 5, 3).reshape(count, rows * columns, size)
-        squares = (pieces**2).sum(axis=2)[..., None] - 2 * pieces @ flat.T + (flat**2).sum(axis=1)
+        squares = np.einsum("npd,npd->np", pieces, pieces)[..., None] - 2 * pieces @ flat.T + (flat**2).sum(axis=1)
         best = squares.argmin(axis=1)
         distances.append(np.sqrt(np.maximum(0, np.take_along_axis(squares, best[:, None], axis=1)[:, 0]) / size))
         places.append(np.stack([best // columns, best % columns], axis=-1))

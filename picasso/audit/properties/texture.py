@@ -47,7 +47,8 @@ def noise(images: Images) -> Values:
 
     It is estimated by the median of second differences, which edges hardly change (after Immerkær, 1996).
     """
-    seen = images.mean(axis=-1)
+    # A product, since a mean over the last axis is twenty times slower.
+    seen = images @ np.full(images.shape[-1], 1 / images.shape[-1], np.float32)
     twice = seen[:, :-1, :-1] - seen[:, 1:, :-1] - seen[:, :-1, 1:] + seen[:, 1:, 1:]
     return np.asarray(np.median(np.abs(twice).reshape(len(seen), -1), axis=1) / 0.6745 / 2, np.float64)
 
