@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -33,11 +33,13 @@ class Audit:
         context: the model, the images and the interventions.
         trials: the trials of each pair of classes that was compared.
         left: the pairs that were not compared.
+        tried: the number of interventions that were tested on each pair for which the time ran out.
     """
 
     context: TrialContext
     trials: Mapping[Pair, Sequence[Trial]]
     left: tuple[Pair, ...]
+    tried: Mapping[Pair, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Return the model and the summary of the outcome."""
@@ -61,7 +63,15 @@ class Audit:
     @cached_property
     def coverage(self) -> Coverage:
         """What the audit could judge."""
-        return coverage(self.folder, self.verdict.compared)
+        every = len(self.context.interventions)
+        untested = sum(every - tried for tried in self.tried.values())
+        return coverage(self.folder, self.verdict.compared, untested, every * len(self.tried))
+
+    @property
+    def untested(self) -> dict[Pair, list[str]]:
+        """The names of the interventions that were not tested on a pair because the time ran out."""
+        names = [one.name for one in self.context.interventions]
+        return {pair: names[tried:] for pair, tried in self.tried.items()}
 
     def sentence(self) -> str:
         """Summarise the audit: swapped folders, the findings, the pairs that they are about, and what was left out."""
@@ -135,25 +145,31 @@ def steps(
 ) -> Iterator[Step]:
     """Yield the progress at the start of each pair and after each intervention.
 
+    Over a budget, the intervention that is being tested is completed, and nothing else is tested.
+
     Args:
         context: the model and the images.
         plan: the pairs to compare.
         record: stores trials, and provides those of an interrupted audit; None stores nothing.
-        budget: seconds after which no further pair is started. The first pair is always completed, and stored trials
-            are always used.
+        budget: seconds after which no further intervention is tested. One always is, and stored trials are always used.
     """
     started, begun, all_ = time.monotonic(), False, len(context.interventions)
+
+    def over() -> bool:
+        return begun and time.monotonic() - started > budget
+
     for done, pair in enumerate(plan.pairs):
         made, tried = record.read(pair) if record else ([], 0)
-        if tried < all_:
-            if begun and time.monotonic() - started > budget:
-                continue
-            begun = True
+        if not tried and over():
+            continue
         if not context.is_separable(pair):
             yield Step(pair, [], all_, True, (done + 1) / len(plan.pairs))
             continue
         yield Step(pair, made, tried, tried == all_, (done + tried / all_) / len(plan.pairs))
         for intervention in context.interventions[tried:]:
+            if over():
+                break
+            begun = True
             made, tried = made + context.both(intervention, pair), tried + 1
             if record:
                 record.write(pair, made, tried)
@@ -174,18 +190,20 @@ def run(
         context: the model and the images.
         todo: the plan; by default that for the default number of pairs.
         keep: the folder that stores trials and provides those of an interrupted audit; its parent must exist.
-        budget: seconds after which no further pair is started; the first is always completed.
+        budget: seconds after which no further intervention is tested.
         progress: called with the completed fraction.
     """
     todo = todo or plan(context)
-    found: dict[Pair, list[Trial]] = {}
+    found: dict[Pair, Step] = {}
     for step in steps(context, todo, record_of(keep, context) if keep else None, budget):
         progress(step.fraction)
-        if step.whole:
-            found[step.pair] = step.trials
+        found[step.pair] = step
     return finished(context, todo, found)
 
 
-def finished(context: TrialContext, plan: Plan, found: Mapping[Pair, Sequence[Trial]]) -> Audit:
-    """Return the audit of the pairs that were compared."""
-    return Audit(context, found, (*(pair for pair in plan.pairs if pair not in found), *plan.left))
+def finished(context: TrialContext, plan: Plan, found: Mapping[Pair, Step]) -> Audit:
+    """Return the audit, given the last step of each pair that was begun."""
+    # Before its first trial, a pair looks like one that the model does not separate.
+    trials = {pair: step.trials for pair, step in found.items() if step.whole or step.trials}
+    tried = {pair: found[pair].tried for pair in trials if not found[pair].whole}
+    return Audit(context, trials, (*(pair for pair in plan.pairs if pair not in trials), *plan.left), tried)

@@ -27,6 +27,8 @@ class Coverage:
         swapped: the groups of classes whose folders seem to be swapped, by index.
         masked: the number of classes whose images all have masks of the object; None if no masks were given.
         classes: the number of classes.
+        untested: the number of interventions that were not tested on the last pair, because the time ran out.
+        interventions: the number of all interventions of such pairs.
 
     Examples:
         >>> from picasso.audit.coverage import Coverage
@@ -43,6 +45,8 @@ class Coverage:
     swapped: tuple[tuple[int, ...], ...]
     masked: int | None = None
     classes: int = 0
+    untested: int = 0
+    interventions: int = 0
 
     @property
     def judged(self) -> bool:
@@ -71,6 +75,10 @@ class Coverage:
         """Return sentences on what was left out."""
         few, bad = self.small_classes, self.unreadable
         found = []
+        if self.untested:
+            found.append(
+                f"Time ran out: {self.untested} of {self.interventions} interventions were not tested on the last pair."
+            )
         if few:
             found.append(f"{few} class{'es have' if few > 1 else ' has'} too few images and {were(few)} left out.")
         if bad:
@@ -86,17 +94,20 @@ def were(count: int) -> str:
     return "were" if count > 1 else "was"
 
 
-def coverage(folder: Folder, compared: int) -> Coverage:
+def coverage(folder: Folder, compared: int, untested: int = 0, interventions: int = 0) -> Coverage:
     """Return what an audit of a folder could judge.
 
     Args:
         folder: the images.
         compared: the number of pairs of classes that were tested.
+        untested: the number of interventions that were not tested on the last pair, because the time ran out.
+        interventions: the number of all interventions of such pairs.
     """
     count = len(folder.views)
     pairs, groups = count * (count - 1) // 2, swapped(answers(folder))
     masked = len(folder.masks) if folder.masks_given else None
-    return Coverage(compared, pairs, folder.small_classes, len(folder.unreadable), groups, masked, count)
+    few, bad = folder.small_classes, len(folder.unreadable)
+    return Coverage(compared, pairs, few, bad, groups, masked, count, untested, interventions)
 
 
 def swapped(predicted: Mapping[int, NDArray[np.int64]]) -> tuple[tuple[int, ...], ...]:

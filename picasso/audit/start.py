@@ -37,7 +37,7 @@ def audit_model(
         out: the folder for the report and the completed trials, from which an interrupted audit continues; None writes
             nothing.
         pairs: the number of pairs of classes to compare, those most likely to show a shortcut first; 0 for all.
-        budget: seconds after which no further pair is started; the first is always completed.
+        budget: seconds after which no further intervention is tested; the audit says what was left.
         seed: the seed of all random draws.
         interventions: the interventions to test.
         masks: contains a mask of the object for each image; by default the folder ``masks`` beside that of the images,

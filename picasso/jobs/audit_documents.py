@@ -138,7 +138,7 @@ class AuditRequest:
         configuration: where the worker finds the model; see :func:`picasso.jobs.worker.reference`.
         pairs: the number of pairs of classes to compare, those most likely to show a shortcut first; 0 compares all.
         seed: the seed of all random draws.
-        budget: seconds after which no further pair is started.
+        budget: seconds after which nothing further is tested.
         mend: whether the model is mended afterwards.
     """
 

@@ -18,6 +18,7 @@ from typing import Any, cast
 import numpy as np
 
 from picasso.audit import audit, dataset
+from picasso.audit.audit import Step
 from picasso.audit.catalogue import catalogue
 from picasso.audit.checkpoint import record_of
 from picasso.audit.interventions import Intervention
@@ -166,13 +167,14 @@ def run_audit(job: Audit, settings: Settings, load: Callable[[], Model], checkpo
     plan = audit.plan(context, order.pairs)
     begun = {"state": "running", "fraction": 0.0, "began": reporter.seconds}
     reporter.note(**begun, cost=plan.sentence(), total=len(plan.pairs))
-    found: dict[Pair, list[Trial]] = {}
+    found: dict[Pair, Step] = {}
     budget = min(order.budget, SHARE * 60 * settings.RUN_MINUTES - reporter.seconds)
     for step in audit.steps(context, plan, record_of(job.trials, context), budget):
         if step.trials:
-            job.find(documents(verdict({**found, step.pair: step.trials}), names, len(images.views)))
+            trials = {pair: one.trials for pair, one in found.items()} | {step.pair: step.trials}
+            job.find(documents(verdict(trials), names, len(images.views)))
+        found[step.pair] = step
         if step.whole:
-            found[step.pair] = step.trials
             reporter.note(fraction=round(step.fraction, 4), done=len(found))
         else:
             pair, trying = [names[one] for one in step.pair], context.interventions[step.tried].name

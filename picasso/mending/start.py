@@ -50,7 +50,7 @@ def mend_model(
             is taken.
         rounds: how often the model is mended and audited at most.
         pairs: the number of pairs of classes to compare; 0 for all.
-        budget: seconds after which the first audit starts no further pair.
+        budget: seconds after which the first audit tests nothing further.
         seed: the seed of all random draws.
         interventions: the interventions to test.
         progress: called with the completed fraction and what is being done.

@@ -485,7 +485,8 @@ def test_a_budget_leaves_pairs_out(slow: Flask) -> None:
     url = begin(client, "ant", "bee", "2")
     client.post(f"{url}/start", json={"budget": 0.001})
     whole = ended(client, url)
-    assert (whole["state"], whole["done"], whole["total"]) == ("finished", 1, 3)
+    assert (whole["state"], whole["done"], whole["total"]) == ("finished", 0, 3)
+    assert "Time ran out" in whole["verdict"]
 
 
 # ---- in between ---------------------------------------------------------------------------------------------

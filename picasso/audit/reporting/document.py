@@ -34,8 +34,8 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``confusion``: a row of ``counts`` for each of ``classes``, and the number of predictions ``elsewhere``.
     ``calibration``: the expected calibration error and its bins; null if probabilities don't sum to 1.
     ``verdict``: the summary. ``coverage``: what it is about: the number of ``compared`` ``pairs`` of classes, whether
-    anything was ``judged``, ``small_classes``, ``unreadable`` images, groups of ``swapped`` folders, and how many of
-    the ``classes`` are ``masked``, null without masks.
+    anything was ``judged``, ``small_classes``, ``unreadable`` images, groups of ``swapped`` folders, how many of the
+    ``classes`` are ``masked``, null without masks, and how many ``interventions`` are ``untested`` on the last pair.
     ``example``: the image that illustrates it, before and after the change of the first finding or, if there is no
     alarm, of the largest effect; null if nothing was tested. Each finding has one, too.
     ``alarms``: the number of groups of findings with an alarm.
@@ -51,8 +51,9 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``confounded``: the properties that separate classes, with histograms.
     ``views``: ``attention`` and ``clusters`` by class, ``flips``, and ``near_duplicates``.
     ``not_separable``: pairs of classes that the model does not separate. ``pairs_left_out``: pairs that were not
-    compared. ``unreadable``: an error message for each unreadable image. ``classes_left_out``: a sentence that names
-    the classes with too few images, or "". ``trials``: all trials.
+    compared. ``untested``: the interventions that were not tested on a pair because the time ran out.
+    ``unreadable``: an error message for each unreadable image. ``classes_left_out``: a sentence that names the classes
+    with too few images, or "". ``trials``: all trials.
 
     Args:
         audit: the audit.
@@ -96,6 +97,10 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
         "views": views(audit, seen, names),
         "not_separable": [[names[one], names[other]] for one, other in found.alike],
         "pairs_left_out": [[names[one], names[other]] for one, other in audit.left],
+        "untested": [
+            {"classes": [names[target] for target in pair], "interventions": left}
+            for pair, left in audit.untested.items()
+        ],
         "classes_left_out": folder.left_out,
         "unreadable": list(folder.unreadable),
         "trials": [asdict(one) for made in audit.trials.values() for one in made],

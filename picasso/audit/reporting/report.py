@@ -156,7 +156,7 @@ def junit(written: Mapping[str, Any]) -> str:
     """Return the outcome as JUnit XML, with one test case per intervention, which fails if it raised an alarm.
 
     A further case, "coverage", is an error if nothing was judged or folders are swapped, and is skipped if some pairs
-    of classes were not compared, or if a class was left out.
+    of classes were not compared, if the time ran out, or if a class was left out.
     """
     # The first finding of each group has the largest effect.
     failed: dict[str, str] = {}
@@ -173,7 +173,7 @@ def junit(written: Mapping[str, Any]) -> str:
     ]
     # An audit that could not judge anything, or not all pairs, is no pass.
     seen = written["coverage"]
-    partial = seen["compared"] < seen["pairs"] or seen["small_classes"] > 0
+    partial = seen["compared"] < seen["pairs"] or seen["small_classes"] > 0 or seen["untested"] > 0
     outcome = "error" if not seen["judged"] or seen["swapped"] else "skipped" if partial else ""
     cases.append(
         '  <testcase classname="picasso.audit" name="coverage">'

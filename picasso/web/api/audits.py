@@ -126,7 +126,7 @@ class AuditOptions(Request):
     Attributes:
         pairs: the maximum number of class pairs, the most suspicious first; 0 for all.
         seed: the random seed.
-        budget: the time in seconds after which no new pair is started; the default and the maximum are 70% of the
+        budget: the time in seconds after which nothing further is tested; the default and the maximum are 70% of the
             setting ``RUN_MINUTES``.
     """
 

@@ -106,7 +106,7 @@ def audited(by_class: dict[int, list[FileStorage]], chosen: dict[int, int], refu
 
 
 def budget() -> float:
-    """Return the time in seconds after which no new pair is started, from the minutes of a form."""
+    """Return the time in seconds after which nothing further is tested, from the minutes of a form."""
     minutes = request.form.get("minutes", 0.0, type=float)
     return 60 * minutes if 0 < minutes < MAX_NUMBER else MAX_NUMBER
 
