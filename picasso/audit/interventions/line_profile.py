@@ -42,7 +42,7 @@ class LineProfile(Intervention):
     An object does not reach that far.
     """
 
-    kind, name, detail = "property", "row and column profile", True
+    kind, name = "property", "row and column profile"
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult | None:
         """Take the pattern of an image of the other class; return None if the patterns of the classes don't differ.
