@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,10 @@ from picasso.errors import BadRequest
 from picasso.models.base import Model
 
 Pair = tuple[int, int]
+
+# The most attended share of an image, which is taken for the object if there are no masks. A change of colour or light
+# is about more than the object if this share of its effect remains without the object.
+CORE, AROUND = 0.25, 0.35
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,26 @@ class TrialContext:
         if not all(intervention.fits(self.folder.views[one]) for one in pair):
             return []
         made = [self.trial(intervention, ours, theirs) for ours, theirs in (pair, pair[::-1])]
-        return [one for one in made if one] if all(made) else []
+        both = [one for one in made if one]
+        if len(both) < 2:
+            return []
+        large = all(one.effect.fraction >= one.floor and not one.informative for one in both)
+        if intervention.appearance and large and not any(self.around(intervention, one) for one in both):
+            return [replace(one, informative=True) for one in both]
+        return both
+
+    def around(self, intervention: Intervention, trial: Trial) -> bool:
+        """Tell whether a change also has an effect without the object, which is put back unchanged.
+
+        The colour of a fruit has none: it is the fruit's own. That of the light has one.
+        """
+        changed, ours = self.change(intervention, trial.ours, trial.theirs), self.folder.views[trial.ours]
+        if changed is None:
+            return True
+        core, _ = self.case(trial.ours, trial.theirs).objects(CORE)
+        towards, control = (some + core * (ours - some) for some in (changed.towards, changed.control))
+        left = self.effect(replace(changed, towards=towards, control=control), trial.ours, trial.theirs)
+        return left.fraction >= AROUND * trial.effect.fraction
 
 
 def change_size(before: Images, after: Images) -> float:

@@ -19,7 +19,7 @@ class ColourLayout(Intervention):
     The change multiplies, as light does: surfaces stay the same, and the light on them changes.
     """
 
-    kind, name = "broad", "large-scale light and colour"
+    kind, name, appearance = "broad", "large-scale light and colour", True
 
     def change(self, case: ImagePair, generator: Generator) -> InterventionResult:
         """Take the image blurred by a sixth of its side from the other class; the control is the opposite change."""

@@ -154,6 +154,9 @@ class Intervention(ABC):
     #: Whether it changes fine detail or shape. Where the object fills the images, these may be the object itself, as
     #: those of a texture are, so a finding is informative.
     detail: bool = False
+    #: Whether it changes colour or light of whole images. Where that of the object alone has an effect, it may be what
+    #: the object looks like, so a finding is informative.
+    appearance: bool = False
     #: The smallest effect, in both directions, that raises an alarm.
     floor: float = FLOOR
 

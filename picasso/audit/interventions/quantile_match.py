@@ -30,6 +30,7 @@ class PropertyChange(Intervention):
 
     def __init__(self, of: Property) -> None:
         self.property, self.name, self.detail = of, of.name, of.detail
+        self.appearance = not of.detail
 
     def fits(self, images: Images) -> bool:
         """Tell whether the images have colours, if the property needs them."""
