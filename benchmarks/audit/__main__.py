@@ -2,8 +2,8 @@
 
     python -m benchmarks.audit [FOLDER] [--half test]
 
-trains the models into FOLDER (by default ``build/audit``), audits them with 20, 50 and 200 images of a class, runs the
-rivals, and prints the tables. Existing results are kept.
+trains the models into FOLDER (by default ``build/audit``), audits them with 20, 50 and 200 images of a class, mends
+those that were found, runs the rivals, and prints the tables. Existing results are kept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main() -> None:
     options = parser.parse_args()
     half = ["--half", options.half]
     audits = [["audits", *half, "--images", each] for each in ("50", "20", "200")]
-    for step, *words in (["models", *half], *audits, ["rivals", *half], ["table", *half]):
+    for step, *words in (["models", *half], *audits, ["mends", *half], ["rivals", *half], ["table", *half]):
         subprocess.run([sys.executable, "-m", f"benchmarks.audit.{step}", options.folder, *words], check=True)
 
 

@@ -14,6 +14,7 @@ from picasso.cli.options import (
     BUDGET,
     COMPARE,
     CONFIG,
+    MASKS,
     PAIRS,
     SEED,
     configured,
@@ -216,7 +217,7 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
 @click.option("--out", type=Path, default=Path("picasso-audit"), show_default=True, help="Output folder.")
 @BUDGET
 @PAIRS
-@click.option("--masks", type=Path, help="Folder of masks of the object; by default, masks beside FOLDER.")
+@MASKS
 @SEED
 @configured
 @gate
@@ -274,6 +275,7 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Maximum number of repetitions.")
 @BUDGET
 @PAIRS
+@MASKS
 @SEED
 @configured
 @gate
@@ -287,6 +289,7 @@ def mend(
     rounds: int,
     budget: str,
     pairs: int,
+    masks: Path | None,
     seed: int,
 ) -> None:
     """Write a copy of the model that no longer relies on a spurious feature.
@@ -322,6 +325,7 @@ def mend(
             budget=seconds,
             seed=seed,
             interventions=interventions,
+            masks=masks,
             progress=lambda fraction, what: show(fraction),
         )
     click.secho(done.sentence, bold=True)

@@ -22,9 +22,7 @@ from picasso.errors import BadRequest, PicassoError
 Command = Callable[..., Any]
 
 CONFIG = click.option("--config", type=Path, help="Settings file; default: $PICASSO_SETTINGS or ./config.py.")
-BUDGET = click.option(
-    "--budget", default="", metavar="TIME", help="Time after which to start no new class pair, such as 5m."
-)
+BUDGET = click.option("--budget", default="", metavar="TIME", help="Time after which to start no new test, such as 5m.")
 PAIRS = click.option(
     "--pairs",
     type=click.IntRange(0),
@@ -32,6 +30,7 @@ PAIRS = click.option(
     show_default=True,
     help="Number of class pairs, most suspicious first; 0 for all.",
 )
+MASKS = click.option("--masks", type=Path, help="Folder of masks of the object; by default, masks beside FOLDER.")
 SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 COMPARE = click.option(
     "--compare",

@@ -138,7 +138,9 @@ def drawn(
     def attention() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return context.location(ours), context.location(theirs)[chosen]
 
-    changed = intervention.change(ImagePair(views, others[chosen], attention), generator)
+    known = context.folder.masks
+    masks = (known[ours], known[theirs][chosen]) if ours in known and theirs in known else None
+    changed = intervention.change(ImagePair(views, others[chosen], attention, masks), generator)
     if changed is None:
         # With few images, the classes may hardly differ.
         return drawn(context, name, views, ours, theirs, draw, few=False) if few else None

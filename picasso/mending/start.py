@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from picasso.audit import object_masks
 from picasso.audit.audit import plan, run
 from picasso.audit.catalogue import checked
 from picasso.audit.dataset import read, require_classifier
@@ -33,6 +34,7 @@ def mend_model(
     budget: float = float("inf"),
     seed: int = 0,
     interventions: Sequence[Intervention] = INTERVENTIONS,
+    masks: Path | str | None = None,
     progress: Progress = silently,
 ) -> Mending:
     """Audit a model, retrain its last layer so that it stops relying on what was found, and audit the copy.
@@ -53,6 +55,8 @@ def mend_model(
         budget: seconds after which the first audit tests nothing further.
         seed: the seed of all random draws.
         interventions: the interventions to test.
+        masks: contains a mask of the object for each image; by default the folder ``masks`` beside that of the images,
+            if there is one.
         progress: called with the completed fraction and what is being done.
 
     Raises:
@@ -85,7 +89,8 @@ def mend_model(
     require_classifier(model)
     # Before the audit, which may take long.
     model.head()
-    images = read(model, labeled_folder.find(model, Path(folder)), lambda fraction: None)
+    drawn = object_masks.folder_of(Path(folder), None if masks is None else Path(masks))
+    images = read(model, labeled_folder.find(model, Path(folder)), lambda fraction: None, masks=drawn)
     fair_images = labeled_folder.find(model, Path(fair)) if fair is not None else ()
     context, report = TrialContext(model, images, seed, tried), part(progress, 0, AUDIT)
     keep = Path(audit) / "trials" if audit is not None and Path(audit).is_dir() else None

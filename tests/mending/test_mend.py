@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 import picasso
 from picasso.audit.interventions.quantile_match import PropertyChange
@@ -257,3 +259,22 @@ def run(code: str) -> None:
     assert np.abs(changed - images).max() > 1
     assert changed.min() >= 0
     assert changed.max() <= 255
+
+
+def test_masks_are_those_of_the_audit(images: Path, saved: Path, tmp_path: Path) -> None:
+    shutil.copytree(images, tmp_path / "images")
+    for file in sorted((tmp_path / "images").glob("*/*")):
+        mask = tmp_path / "masks" / file.parent.name / f"{file.stem}.png"
+        mask.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(file) as image:
+            Image.new("L", image.size, 255).save(mask)
+    audited = picasso.audit_model(loaded(saved), tmp_path / "images", tmp_path / "audit", interventions=BRIGHTNESS)
+    assert len(audited.folder.masks) == 2
+    (trials,) = (tmp_path / "audit" / "trials").glob("*.json")
+    before = trials.read_bytes()
+    out, earlier = tmp_path / "mended.keras", tmp_path / "audit"
+    picasso.mend_model(loaded(saved), tmp_path / "images", out, audit=earlier, interventions=BRIGHTNESS)
+    # Otherwise, all would have been tested again, and stored with another key.
+    assert trials.read_bytes() == before
+    with pytest.raises(BadRequest, match="folder of masks .* does not exist"):
+        picasso.mend_model(loaded(saved), images, tmp_path / "other.keras", masks=tmp_path / "nowhere")
