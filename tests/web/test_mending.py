@@ -64,6 +64,8 @@ def test_a_finished_audit_with_findings_mends_the_model(offering: Flask, files: 
     assert (started.status_code, started.headers["Location"]) == (202, url)
     # It can be cancelled, and continues from the completed tests.
     until(lambda: look(client, url)["trying"] == "fitting the last layer" or look(client, url)["mending"], 300)
+    # The page shows the findings meanwhile, with their images.
+    assert client.get(f"{url}/{before['example']['before']['file']}").status_code == 200
     client.post(f"{url}/cancel")
     if ended(client, url)["state"] == "cancelled":
         until(lambda: client.post(f"{before['page']}/start").status_code == 303, 60)
