@@ -38,7 +38,7 @@ def share(found: Sequence[Any], true: Callable[[Any], bool]) -> str:
     if not all_:
         return "none"
     low, high = interval(count, all_)
-    return f"{count} of {all_} ({count / all_:.0%}; {low:.0%} to {high:.0%})"
+    return f"{count} of {all_} ({count / all_:.0%}; {max(low, 0.0):.0%} to {high:.0%})"
 
 
 def reliant(found: Sequence[Audited], least: float) -> list[Audited]:

@@ -49,8 +49,10 @@ def audited(whole: bool) -> audit.Audit:
 
 def test_a_part_that_explains_a_property_is_named_first() -> None:
     found = audited(whole=False)
-    assert [one.there.intervention for one in found.verdict.alarms] == ["the top left corner", "brightness"]
-    by_name = {one.there.intervention: one for one in found.verdict.alarms}
+    # Without what the model looks at, the brightness has no effect, so it raises no alarm of its own.
+    named = [(one.there.intervention, one.reason) for one in found.verdict.findings]
+    assert named == [("the top left corner", ""), ("brightness", "object")]
+    by_name = {one.there.intervention: one for one in found.verdict.findings}
     corner, light = by_name["the top left corner"], by_name["brightness"]
     left = left_of_both(found.context, corner, light, 0, 1)
     assert left is not None
