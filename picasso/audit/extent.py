@@ -15,6 +15,8 @@ SURROUNDINGS = 1 / 8
 # A part that receives this many times the attention of its surroundings stands alone: an object that reaches into it
 # would be attended to in its surroundings, too.
 ALONE = 1.5
+# The most attended share of an image, which should contain nothing but the object.
+CORE = 0.25
 # The most attended share of an image is taken for the object. It is generous, so that the rest is background: of a cup
 # that fills the image, much lies outside the most attended quarter.
 ATTENDED_SHARE = 0.6

@@ -13,7 +13,7 @@ import numpy as np
 
 from picasso.audit.attention import attention
 from picasso.audit.dataset import Folder, leaving, logits, margins
-from picasso.audit.extent import FILLED, fills_images, is_covered, stands_alone
+from picasso.audit.extent import CORE, FILLED, fills_images, is_covered, stands_alone
 from picasso.audit.interventions import INTERVENTIONS, ImagePair, Intervention, InterventionResult
 from picasso.audit.properties import Images, Maps
 from picasso.audit.statistics import LEVEL, Effect, apart, effect
@@ -22,9 +22,8 @@ from picasso.models.base import Model
 
 Pair = tuple[int, int]
 
-# The most attended share of an image, which is taken for the object if there are no masks. A change of colour or light
-# is about more than the object if this share of its effect remains without the object.
-CORE, AROUND = 0.25, 0.35
+# A change of colour or light is about more than the object if this share of its effect remains without the object.
+AROUND = 0.35
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from picasso.audit.extent import covers
+from picasso.audit.extent import CORE, covers
 from picasso.audit.interventions import INTERVENTIONS, ImagePair
 from picasso.audit.interventions.background import Background, ColourLayout
-from picasso.audit.interventions.foreground import CORE, ObjectColour, Position, Size, centres, colours, spreads, zoomed
+from picasso.audit.interventions.foreground import ObjectColour, Position, Size, centres, colours, spreads, zoomed
 from picasso.audit.interventions.matching import quantile_match
 from picasso.audit.interventions.region_swap import regions
 from picasso.audit.interventions.watermark import Mark, MovingMark, found

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from picasso.audit.extent import CORE
 from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
 from picasso.audit.interventions.matching import Generator, any_of, quantile_match
 from picasso.audit.properties import Images, Maps, Values, light
@@ -17,8 +18,6 @@ from picasso.audit.properties import Images, Maps, Values, light
 FARTHEST = 0.4
 # The smallest distance of the positions, relative to the spread of attention, which may cover parts of one object.
 APART = 0.8
-# The most attended fraction of an image that is recoloured; it should contain nothing but the object.
-CORE = 0.25
 # The factor by which images are enlarged and the control is shrunk, or the reverse.
 ZOOM = 1.25
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from picasso.audit.extent import covers
+from picasso.audit.extent import CORE, covers
 from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
-from picasso.audit.interventions.foreground import CORE, centres
+from picasso.audit.interventions.foreground import centres
 from picasso.audit.interventions.matching import Generator
 from picasso.audit.interventions.separation import differ, steps_apart
 from picasso.audit.properties import Images, Maps, Values, blurred, light

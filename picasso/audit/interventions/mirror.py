@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from picasso.audit.extent import covers
+from picasso.audit.extent import CORE, covers
 from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
-from picasso.audit.interventions.foreground import CORE
 from picasso.audit.interventions.geometry import FLOOR, gradients, middles, warped
 from picasso.audit.interventions.matching import Generator
 from picasso.audit.interventions.separation import cross_fitted, differ, standardized
