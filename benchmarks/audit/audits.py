@@ -107,15 +107,21 @@ def complete(file: Path, again: str) -> bool:
     return all(one.name in tested and (not again or again not in one.name) for one in INTERVENTIONS)
 
 
-def main() -> None:
-    """Audit the models without results."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def command(description: str | None) -> argparse.ArgumentParser:
+    """Return the arguments that the commands on trained models share."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--half", choices=("tuning", "test"), default="tuning")
     parser.add_argument("--images", type=int, default=50, help="of each class")
     parser.add_argument("--only", default="", help="the entries whose names contain this")
-    parser.add_argument("--again", default="", help="repeat the interventions whose names contain this")
     parser.add_argument("--processes", type=int, default=2)
+    return parser
+
+
+def main() -> None:
+    """Audit the models without results."""
+    parser = command(__doc__)
+    parser.add_argument("--again", default="", help="repeat the interventions whose names contain this")
     options = parser.parse_args()
     folder, each = options.folder, options.images
     missing = [

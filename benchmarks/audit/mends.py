@@ -7,7 +7,6 @@ FOLDER is that of ``benchmarks.audit.audits``, whose stored trials are used. Sto
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import tempfile
 import time
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.audit.audits import file_of, opened, trials_of
+from benchmarks.audit.audits import command, file_of, opened, trials_of
 from benchmarks.audit.entries import Entry
 from benchmarks.audit.models import measured
 from benchmarks.audit.networks import Bytes, Labels, one_thread
@@ -53,7 +52,8 @@ def mend_entry(entry: Entry, folder: Path, each: int, *, deep: bool = False) -> 
             "rises": [[one.intervention, one.before, one.after, one.alarm] for one in done.rises],
         }
         if done.file:
-            copy = load_model(done.file, labels=[str(one) for one in model.class_names()])
+            # The same as of the model: what would be guessed from the file may differ.
+            copy = load_model(done.file, labels=[str(one) for one in model.class_names()], preprocess="0..255")
             written["after"] = measured(entry, lambda some: answers(copy, some))
     fileio.write_json(mend_file(entry, folder, deep=deep), written)
     return f"{entry.name}: {done.sentence}"
@@ -71,13 +71,8 @@ def mend_file(entry: Entry, folder: Path, *, deep: bool) -> Path:
 
 def main() -> None:
     """Mend the models without results."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--half", choices=("tuning", "test"), default="tuning")
-    parser.add_argument("--images", type=int, default=50, help="of each class")
-    parser.add_argument("--only", default="", help="the entries whose names contain this")
+    parser = command(__doc__)
     parser.add_argument("--deep", action="store_true", help="train the whole network, too")
-    parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     folder, each = options.folder, options.images
     found = [

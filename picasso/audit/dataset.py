@@ -72,6 +72,10 @@ class Folder:
     masks: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
     masks_given: bool = False
 
+    def masks_of(self, ours: int, theirs: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+        """Return the masks of two classes; None unless both have masks."""
+        return (self.masks[ours], self.masks[theirs]) if {ours, theirs} <= self.masks.keys() else None
+
 
 def require_classifier(model: Model) -> None:
     """Raise a BadRequest if a model predicts something other than classes or labels."""

@@ -88,13 +88,12 @@ class TrialContext:
 
     def case(self, ours: int, theirs: int) -> ImagePair:
         """Return the images of two classes; those of the first are to be changed."""
-        views, known = self.folder.views, self.folder.masks
-        masks = (known[ours], known[theirs]) if ours in known and theirs in known else None
+        views = self.folder.views
         return ImagePair(
             views[ours],
             views[theirs],
             lambda: (self.location(ours), self.location(theirs)),
-            masks,
+            self.folder.masks_of(ours, theirs),
             self.memory((min(ours, theirs), max(ours, theirs))),
             reverse=ours > theirs,
         )

@@ -138,8 +138,8 @@ def drawn(
     def attention() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return context.location(ours), context.location(theirs)[chosen]
 
-    known = context.folder.masks
-    masks = (known[ours], known[theirs][chosen]) if ours in known and theirs in known else None
+    known = context.folder.masks_of(ours, theirs)
+    masks = (known[0], known[1][chosen]) if known else None
     changed = intervention.change(ImagePair(views, others[chosen], attention, masks), generator)
     if changed is None:
         # With few images, the classes may hardly differ.
