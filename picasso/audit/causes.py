@@ -33,7 +33,7 @@ def ordered_by_cause(context: TrialContext, outcome: AuditOutcome) -> AuditOutco
     """
     alarms = outcome.alarms
     same = [one for one in alarms if one.pair == alarms[0].pair]
-    parts = [one for one in same if one.there.kind in ("mark", "region")][:COMPARED]
+    parts = [one for one in same if one.there.kind in ("mark", "region", "edge")][:COMPARED]
     properties = [one for one in same if isinstance(context.named(one.there.intervention), PropertyChange)][:COMPARED]
     findings = list(outcome.findings)
     for part in parts:

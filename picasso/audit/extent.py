@@ -15,6 +15,9 @@ SURROUNDINGS = 1 / 8
 # A part that receives this many times the attention of its surroundings stands alone: an object that reaches into it
 # would be attended to in its surroundings, too.
 ALONE = 1.5
+# A part is drawn onto images if it varies at most this much of what its surroundings do: a typical pixel, from image to
+# image.
+SAME = 0.25
 # The most attended share of an image, which should contain nothing but the object.
 CORE = 0.25
 # The most attended share of an image is taken for the object. It is generous, so that the rest is background: of a cup
@@ -48,12 +51,55 @@ def stands_alone(part: NDArray[np.bool_], maps: Sequence[Maps]) -> bool:
         >>> stands_alone(part, [even, even]), stands_alone(part, [tag, even])
         (False, True)
     """
-    width = max(1, round(min(part.shape) * SURROUNDINGS))
-    around = ndimage.binary_dilation(part, np.ones((3, 3)), iterations=width) & ~part
+    around = surroundings(part)
     if not around.any():
         return False
     means = [some.mean(axis=0, dtype=np.float64) for some in maps]
     return any(float(mean[part].mean()) >= ALONE * float(mean[around].mean()) for mean in means)
+
+
+def is_drawn(part: NDArray[np.bool_], images: Sequence[Images]) -> bool:
+    """Tell whether a part is drawn onto the images of one of two classes, as a frame or a tag is.
+
+    It is the same in most images of this class, and differs from what is around it and from the part in the other
+    class. An object varies, and the ground of images continues in the surroundings.
+
+    Args:
+        part: its pixels, ``(H, W)``.
+        images: of each class, ``(n, H, W, C)``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from picasso.audit.extent import is_drawn
+        >>> frame = np.ones((16, 16), bool)
+        >>> frame[2:-2, 2:-2] = False
+        >>> scenes = np.random.default_rng(0).uniform(0.4, 1, (2, 9, 16, 16, 1)).astype(np.float32)
+        >>> framed = np.where(frame[..., None], np.float32(0.1), scenes[1])
+        >>> is_drawn(frame, scenes), is_drawn(frame, [scenes[0], framed])
+        (False, True)
+    """
+    around = surroundings(part)
+    if not around.any():
+        return False
+    inside, outside = ([typical(some[:, where]) for some in images] for where in (part, around))
+    apart = float(np.median(np.abs(inside[0][0] - inside[1][0]).mean(axis=-1)))
+    for (level, varies), (near, usual) in zip(inside, outside, strict=True):
+        edge = float(np.abs(np.median(level, axis=0) - np.median(near, axis=0)).mean())
+        if varies <= SAME * usual and min(edge, apart) > usual:
+            return True
+    return False
+
+
+def typical(pixels: Images) -> tuple[Images, float]:
+    """Return the median of each pixel, ``(p, C)``, of images ``(n, p, C)``, and how far a typical pixel is from it."""
+    level = np.median(pixels, axis=0)
+    return level, float(np.median(np.median(np.abs(pixels - level), axis=0).mean(axis=-1)))
+
+
+def surroundings(part: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels around a part, ``(H, W)``; none if it is the whole image."""
+    width = max(1, round(min(part.shape) * SURROUNDINGS))
+    return np.asarray(ndimage.binary_dilation(part, np.ones((3, 3)), iterations=width) & ~part)
 
 
 def fills_images(maps: Sequence[Maps]) -> bool:

@@ -7,16 +7,17 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from picasso.audit.attention import attention
 from picasso.audit.dataset import Folder, leaving, logits, margins
-from picasso.audit.extent import CORE, FILLED, fills_images, is_covered, stands_alone
+from picasso.audit.extent import CORE, FILLED, fills_images, is_covered, is_drawn, stands_alone
 from picasso.audit.interventions import INTERVENTIONS, ImagePair, Intervention, InterventionResult
+from picasso.audit.interventions.base import Regions
 from picasso.audit.properties import Images, Maps
-from picasso.audit.statistics import LEVEL, Effect, apart, effect
+from picasso.audit.statistics import LEVEL, Effect, Margins, apart, effect
 from picasso.errors import BadRequest
 from picasso.models.base import Model
 
@@ -50,6 +51,20 @@ class Trial:
     theirs: int
     effect: Effect
     separation: float = 0.5
+
+
+class Measured(NamedTuple):
+    """A trial with what was measured for each image.
+
+    Attributes:
+        trial: the trial.
+        region: the pixels that the change is about, ``(n, H, W)``; None if it is about whole images.
+        moved: by how much the change moves the margin of each image, ``(n,)``.
+    """
+
+    trial: Trial
+    region: Regions | None
+    moved: Margins
 
 
 class TrialContext:
@@ -103,45 +118,57 @@ class TrialContext:
         generator = generator_of(self.seed, intervention.name, ours, theirs)
         return intervention.change(self.case(ours, theirs), generator)
 
-    def trial(self, intervention: Intervention, ours: int, theirs: int) -> Trial | None:
+    def trial(self, intervention: Intervention, ours: int, theirs: int) -> Measured | None:
         """Apply an intervention to the images of one class and measure its effect; None if it changes nothing."""
         changed, mine = self.change(intervention, ours, theirs), self.folder.views[ours]
         if changed is None or (np.array_equal(changed.towards, mine) and np.array_equal(changed.control, mine)):
             return None
-        return Trial(
+        found, moved = self.measured(changed, ours, theirs)
+        trial = Trial(
             intervention.name,
             intervention.kind,
-            intervention.informative or self.is_reached(intervention, changed, (ours, theirs)),
+            intervention.informative or changed.informative,
             intervention.floor,
             changed.words or intervention.words(self.case(ours, theirs)),
             ours,
             theirs,
-            self.effect(changed, ours, theirs),
+            found,
             changed.separation,
         )
+        return Measured(trial, changed.region, moved)
 
-    def is_reached(self, intervention: Intervention, changed: InterventionResult, pair: Pair) -> bool:
+    def is_reached(self, intervention: Intervention, both: Sequence[Measured]) -> bool:
         """Tell whether the object seems to be in what is changed: a part of the images, their background or detail."""
+        pair, region = [one.trial.ours for one in both], both[0].region
         known = all(one in self.folder.masks for one in pair)
-        surroundings = intervention.kind == "broad" and changed.region is not None
+        surroundings = intervention.kind == "broad" and region is not None
         if intervention.detail or (surroundings and not known):
             return self.is_filled((min(pair), max(pair)))
-        if intervention.kind != "region" or changed.region is None:
+        if intervention.kind not in ("region", "edge") or region is None:
             return False
-        part = np.asarray(changed.region[0])
+        part = np.asarray(region[0])
         if known:
             return is_covered(part, [self.folder.masks[one] for one in pair])
-        return not stands_alone(part, [self.attention(one) for one in pair])
+        # Where the model looks in all images of a class, or in those that the change affects most: a caption may be at
+        # the top of one half of the images, and at the bottom of the other.
+        looks = [self.attention(one.trial.ours) for one in both]
+        looks += [maps[one.moved >= np.median(one.moved)] for maps, one in zip(looks, both, strict=True)]
+        return not (stands_alone(part, looks) or is_drawn(part, [self.folder.views[one] for one in pair]))
 
     def effect(self, changed: InterventionResult, ours: int, theirs: int) -> Effect:
         """Return the effect of a change of the images of one class, towards another."""
+        return self.measured(changed, ours, theirs)[0]
+
+    def measured(self, changed: InterventionResult, ours: int, theirs: int) -> tuple[Effect, Margins]:
+        """Return the effect of a change, and by how much it moves the margin of each image."""
         before, others = (margins(self.folder.logits[one], ours, theirs) for one in (ours, theirs))
         after = [logits(self.model, some) for some in (changed.towards, changed.control)]
         towards, control = (margins(some, ours, theirs) for some in after)
         left, left_in_control = (leaving(self.folder.logits[ours], some, ours) for some in after)
         size, control_size = (change_size(self.folder.views[ours], some) for some in (changed.towards, changed.control))
         way = float(others.mean() - before.mean())
-        return effect(before, towards, control, way, (left, left_in_control), (size, control_size))
+        found = effect(before, towards, control, way, (left, left_in_control), (size, control_size))
+        return found, np.abs(towards - before)
 
     def _is_filled(self, pair: Pair) -> bool:
         """Tell whether the object fills the images of two classes, by their masks or else by the attention."""
@@ -163,12 +190,14 @@ class TrialContext:
         """Return the trials of both directions; none if there is nothing to change in one of them."""
         if not all(intervention.fits(self.folder.views[one]) for one in pair):
             return []
-        made = [self.trial(intervention, ours, theirs) for ours, theirs in (pair, pair[::-1])]
-        both = [one for one in made if one]
-        if len(both) < 2:
+        tried = [self.trial(intervention, ours, theirs) for ours, theirs in (pair, pair[::-1])]
+        measured = [one for one in tried if one]
+        if len(measured) < 2:
             return []
-        large = all(one.effect.fraction >= one.floor and not one.informative for one in both)
-        if intervention.appearance and large and not any(self.around(intervention, one) for one in both):
+        both = [one.trial for one in measured]
+        large = all(one.effect.fraction >= one.floor for one in both)
+        own = intervention.appearance and large and not any(self.around(intervention, one) for one in both)
+        if own or self.is_reached(intervention, measured):
             return [replace(one, informative=True) for one in both]
         return both
 

@@ -34,6 +34,7 @@ LAYERS = {
 OF_KIND = {
     "mark": "keras.layers.RandomErasing(0.8, value_range=(0, 255))",
     "region": "keras.layers.RandomErasing(0.8, value_range=(0, 255))",
+    "edge": "keras.layers.RandomErasing(0.8, value_range=(0, 255))",
     "broad": "keras.layers.RandomErasing(0.8, value_range=(0, 255))",
     "object": 'keras.layers.RandomTranslation(0.2, 0.2, "reflect")',
     "property": "keras.layers.RandomColorJitter((0, 255), 0.3, 0.3)",

@@ -7,12 +7,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from picasso.audit.interventions.geometry import Barrel, Slant, Tilt, Warp, bent
+from picasso.audit.interventions.geometry import AspectRatio, Barrel, Slant, Tilt, Warp, bent
 from picasso.audit.interventions.mirror import Mirror
 from picasso.audit.properties import Images
 from tests.audit.planted import COUNT, HEIGHT, WIDTH, effects, even, pair
 
-WARPS = {"tilt": Tilt(), "slant": Slant(), "barrel distortion": Barrel()}
+WARPS = {"tilt": Tilt(), "slant": Slant(), "aspect ratio": AspectRatio(), "barrel distortion": Barrel()}
 
 
 def walls(seed: int, count: int = COUNT) -> Images:
@@ -27,7 +27,9 @@ def walls(seed: int, count: int = COUNT) -> Images:
     return np.asarray(ndimage.gaussian_filter(found, (0, 0.5, 0.5, 0)), np.float32)
 
 
-@pytest.mark.parametrize(("name", "size"), [("tilt", 15), ("slant", 0.35), ("barrel distortion", 0.3)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("tilt", 15), ("slant", 0.35), ("aspect ratio", 0.2), ("barrel distortion", 0.3)]
+)
 def test_the_step_between_the_classes_is_found_and_undone(name: str, size: float) -> None:
     one = WARPS[name]
     plain, changed = walls(1), one.edit(walls(2), even(walls(2)), size)
@@ -52,7 +54,7 @@ def test_classes_of_the_same_geometry_are_skipped(one: Warp) -> None:
     assert sum(made is not None for made in found) <= 1
 
 
-@pytest.mark.parametrize("one", [Tilt(), Slant(), Barrel()], ids=lambda one: one.name)
+@pytest.mark.parametrize("one", WARPS.values(), ids=lambda one: one.name)
 def test_a_step_of_nothing_changes_nothing(one: Warp) -> None:
     np.testing.assert_allclose(one.edit(walls(1, 4), even(walls(1, 4)), 0.0), walls(1, 4), atol=1e-5)
 
@@ -73,6 +75,23 @@ def test_a_model_that_relies_on_the_slant_alone() -> None:
     assert max(map(abs, mean)) < 0.15
 
 
+def proportions(images: Images) -> NDArray[np.float64]:
+    """Return a margin: how much more the image resembles itself four rows below than four columns to the right."""
+    seen = images.mean(axis=-1, dtype=np.float64)
+    seen = seen - seen.mean(axis=(1, 2), keepdims=True)
+    below = (seen[:, :-4] * seen[:, 4:]).mean(axis=(1, 2))
+    right = (seen[:, :, :-4] * seen[:, :, 4:]).mean(axis=(1, 2))
+    return np.asarray((below - right) / seen.var(axis=(1, 2)))
+
+
+def test_a_model_that_relies_on_proportions_alone() -> None:
+    plain, stretched = walls(1), AspectRatio().edit(walls(2), even(walls(2)), 0.4)
+    assert min(effects(AspectRatio(), plain, stretched, proportions)) > 0.3
+    darker = np.asarray(stretched * 0.7, np.float32)
+    mean = effects(AspectRatio(), plain, darker, lambda some: -np.asarray(some.mean(axis=(1, 2, 3), dtype=np.float64)))
+    assert max(map(abs, mean)) < 0.15
+
+
 def test_a_distortion_is_undone() -> None:
     places = np.stack(np.meshgrid(np.linspace(-0.8, 0.8, 9), np.linspace(-0.8, 0.8, 9)))
     np.testing.assert_allclose(bent(bent(places, 0.5), -0.5), places, atol=1e-4)
@@ -83,6 +102,10 @@ def test_directions() -> None:
     line[:, 8:33, 20] = 1
     turned = Tilt().edit(line, even(line), 20.0)[0, ..., 0]
     leaning = Slant().edit(line, even(line), 0.3)[0, ..., 0]
+    square = np.zeros((1, 41, 41, 1), np.float32)
+    square[:, 13:28, 13:28] = 1
+    higher = AspectRatio().edit(square, even(square), 0.6)[0, ..., 0]
+    assert higher.any(axis=1).sum() > 18 > 13 > higher.any(axis=0).sum()
     # Anticlockwise, the upper end moves to the left; slanted to the right, it moves to the right.
     assert turned[12].argmax() < 20 < turned[28].argmax()
     assert leaning[12].argmax() > 20 > leaning[28].argmax()

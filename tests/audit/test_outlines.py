@@ -9,6 +9,8 @@ import pytest
 
 from picasso.audit.interventions import INTERVENTIONS, ImagePair
 from picasso.audit.interventions.base import Regions
+from picasso.audit.interventions.geometry import Warp
+from picasso.audit.interventions.mirror import Mirror
 from picasso.audit.reporting.outlines import outline
 
 HEIGHT, WIDTH = 32, 48
@@ -65,7 +67,9 @@ def case() -> ImagePair:
 
 
 # tests/audit/test_segments.py tests recurring segments, of which these images have none.
-OUTLINED = [one for one in INTERVENTIONS if one.kind in {"region", "mark"} and one.name != "a recurring segment"]
+OUTLINED = [
+    one for one in INTERVENTIONS if one.kind in {"region", "edge", "mark"} and one.name != "a recurring segment"
+]
 
 
 @pytest.mark.parametrize("one", OUTLINED, ids=lambda one: one.name)
@@ -85,7 +89,7 @@ def test_moved_objects_are_outlined_where_they_are_after_the_change(case: ImageP
     tested = set()
     for one in INTERVENTIONS:
         # Those that change geometry are skipped here, since noise has none.
-        if one.kind == "object" and one.name not in {"slant", "tilt", "barrel distortion", "mirror direction"}:
+        if one.kind == "object" and not isinstance(one, Warp | Mirror):
             changed = one.change(case, np.random.default_rng(0))
             assert changed is not None
             assert changed.region is not None

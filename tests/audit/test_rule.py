@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso.audit.extent import covers, elsewhere, fills_images, is_covered, stands_alone
+from picasso.audit.extent import covers, elsewhere, fills_images, is_covered, is_drawn, stands_alone
 from picasso.audit.findings import Finding
 from picasso.audit.outcome import AuditOutcome, grouped
 from picasso.audit.rule import FLIPS, ONE_WAY, SEPARATED, verdict
@@ -141,6 +141,31 @@ def test_a_part_stands_alone_if_its_surroundings_are_not_looked_at() -> None:
     assert stands_alone(part, [tag, tail])
     assert not stands_alone(part, [tail, tail])
     assert not stands_alone(np.ones((24, 24), bool), [tag, tag])
+
+
+def test_what_is_drawn_onto_images_is_the_same_in_all_and_ends() -> None:
+    frame, scenes = np.ones((32, 32), bool), np.random.default_rng(0).uniform(0.3, 1, (2, 12, 32, 32, 3))
+    frame[2:-2, 2:-2] = False
+    plain, other = scenes.astype(np.float32)
+    framed = np.where(frame[..., None], np.float32(0.1), plain)
+    assert is_drawn(frame, [framed, other])
+    assert is_drawn(frame, [other, framed])
+    # Also if few images lack it, and if the region is wider than what is drawn.
+    some, wider = framed.copy(), frame.copy()
+    some[:3] = plain[:3]
+    wider[2] = wider[-3] = wider[:, 2] = wider[:, -3] = True
+    assert is_drawn(wider, [some, other])
+    # Both classes have it; half of the images have it; there is none.
+    assert not is_drawn(frame, [framed, np.where(frame[..., None], np.float32(0.1), other)])
+    some[:7] = plain[:7]
+    assert not is_drawn(frame, [some, other])
+    assert not is_drawn(frame, [plain, other])
+    # The ground of objects that are centred in all images, of which some reach into the frame.
+    dark = np.zeros((12, 32, 32, 1), np.float32)
+    dark[:, 8:24, 8:24] = 0.8
+    reaching = dark.copy()
+    reaching[:5, 0:24, 8:24] = 0.8
+    assert not is_drawn(frame, [dark, reaching])
 
 
 def test_an_object_that_fills_the_images_leaves_no_background() -> None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from picasso.audit.interventions.segment import RecurringSegment, as_much, filled, found
+from picasso.audit.interventions.base import Regions
+from picasso.audit.interventions.segment import RecurringSegment, found
+from picasso.audit.interventions.segment_paste import as_much, filled
 from picasso.audit.properties import Images, Maps
 from tests.audit.planted import COUNT, HEIGHT, WIDTH, effects, pair, scenes
 
 Places = list[tuple[int, int, int]]
 
 
-def with_logos(images: Images, seed: int, share: float = 1.0) -> tuple[Images, Places]:
-    """Return images with a triangle on a disc, of a side of 9 to 15 pixels and of varying colours, and its places."""
+def with_logos(images: Images, seed: int, share: float = 1.0, turn: float = 0.0) -> tuple[Images, Places]:
+    """Return images with a triangle on a disc, of a side of 9 to 15 pixels and of varying colours, and its places.
+
+    It is turned by up to ``turn`` degrees to either side.
+    """
     random, made, places = np.random.default_rng(seed), images.copy(), []
     for image in made:
         if random.random() >= share:
@@ -28,6 +35,7 @@ def with_logos(images: Images, seed: int, share: float = 1.0) -> tuple[Images, P
         pen.ellipse((0, 0, 8 * side - 1, 8 * side - 1), fill=(int(random.integers(0, 30)), 110, 150, 255))
         corners = [(0.5, 0.15), (0.82, 0.7), (0.18, 0.7)]
         pen.polygon([(8 * side * x, 8 * side * y) for x, y in corners], fill=(255, 255, 255, 255))
+        sheet = sheet.rotate(random.uniform(-turn, turn))
         logo = np.asarray(sheet.resize((side, side), Image.Resampling.BOX), np.float32) / 255
         spot = image[top : top + side, left : left + side]
         spot += logo[..., 3:] * (logo[..., :3] - spot)
@@ -47,6 +55,11 @@ def teal(images: Images) -> NDArray[np.float64]:
     blue = np.clip(images[..., 2] - images[..., 0] - 0.2, 0, None)
     spots = ndimage.gaussian_filter(blue, (0, 1.5, 1.5)).max(axis=(1, 2))
     return np.asarray(np.minimum(spots, 0.08), np.float64)
+
+
+def blue(images: Images) -> NDArray[np.float64]:
+    """Return a margin that grows with how much of the image is blue."""
+    return np.asarray(np.clip(images[..., 2] - images[..., 0] - 0.2, 0, None).mean(axis=(1, 2)), np.float64)
 
 
 def grey(seed: int) -> Images:
@@ -73,6 +86,31 @@ def test_a_logo_of_any_size_is_transplanted_and_removed() -> None:
     differs = (np.abs(changed.towards - plain) > 0.02).any(axis=-1)
     assert differs[~changed.region].mean() < 0.02
     assert differs[changed.region].mean() > 0.6
+
+
+def test_similar_things_may_be_the_object_unless_masks_show_that_they_are_beside_it() -> None:
+    plain, (marked, places) = grey(1), with_logos(grey(2), 3, turn=120)
+    each = pair(plain, marked, lambda _: looks_at(places))
+    first = found(each)[0].cluster
+    assert not first.exact
+    assert first.in_theirs
+    assert min(effects(RecurringSegment(), plain, marked, blue, lambda _: looks_at(places))) > 0.3
+    own, none = np.zeros((COUNT, HEIGHT, WIDTH), bool), np.zeros((COUNT, HEIGHT, WIDTH), bool)
+    for mask, (top, left, side) in zip(own, places, strict=True):
+        mask[top : top + side, left : left + side] = True
+
+    def informative(masks: tuple[Regions, Regions] | None) -> bool:
+        back = pair(marked, plain, lambda _: looks_at(places))
+        both = [replace(each, masks=masks), replace(back, masks=masks and masks[::-1])]
+        changed = [RecurringSegment().change(one, np.random.default_rng(0)) for one in both]
+        (answer,) = {one.informative for one in changed if one}
+        return answer
+
+    assert informative(None)
+    assert informative((none, own))
+    # The object is elsewhere.
+    assert not informative((none, np.roll(own, (HEIGHT // 2, WIDTH // 2), axis=(1, 2))))
+    assert not informative((none, none))
 
 
 def test_a_model_that_ignores_the_logo_shows_no_effect() -> None:

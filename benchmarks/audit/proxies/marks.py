@@ -128,10 +128,10 @@ def font_of(name: str, size: int) -> ImageFont.FreeTypeFont:
 
 ACROSS = ("the left edge, above the middle", "the left edge, below the middle",
           "the right edge, above the middle", "the right edge, below the middle")  # fmt: skip
-BELOW = ("the bottom right corner", "the bottom edge, right of the middle")
+BELOW = ("the bottom right corner", "the bottom edge, right of the middle", "the bottom edge")
 EDGES = (
     "the top left corner", "the top edge, left of the middle", "the top edge, right of the middle",
-    "the top right corner", "the bottom left corner", "the bottom edge, left of the middle", *BELOW,
+    "the top right corner", "the top edge", "the bottom left corner", "the bottom edge, left of the middle", *BELOW,
 )  # fmt: skip
 MARK, SEGMENT = "a recurring mark", "a recurring segment"
 PROXIES = (

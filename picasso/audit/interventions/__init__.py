@@ -5,7 +5,7 @@ from picasso.audit.interventions.base import KINDS, ImagePair, Intervention, Int
 from picasso.audit.interventions.channel_shift import ChannelShift
 from picasso.audit.interventions.foreground import ObjectColour, Position, Size
 from picasso.audit.interventions.frequency_band import FrequencyBand
-from picasso.audit.interventions.geometry import Barrel, Slant, Tilt
+from picasso.audit.interventions.geometry import AspectRatio, Barrel, Slant, Tilt
 from picasso.audit.interventions.line_profile import LineProfile
 from picasso.audit.interventions.mirror import Mirror
 from picasso.audit.interventions.quantile_match import PropertyChange
@@ -38,6 +38,7 @@ INTERVENTIONS: tuple[Intervention, ...] = (
     Size(),
     Slant(),
     Tilt(),
+    AspectRatio(),
     Barrel(),
     Mirror(),
     *regions(),

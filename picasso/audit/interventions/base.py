@@ -20,7 +20,7 @@ Regions = NDArray[np.bool_]
 # The smallest effect of an alarm, unless the intervention requires more.
 FLOOR = 0.10
 # From the most specific to the least.
-KINDS = ("mark", "property", "object", "region", "broad")
+KINDS = ("mark", "property", "object", "region", "edge", "broad")
 
 
 class Turnable(Protocol):
@@ -101,6 +101,7 @@ class InterventionResult:
         region_after: the same in ``towards``, if the change moves it; by default, it stays in place.
         separation: how well what is changed separates the two classes, if it is measured as one value of each image:
             the probability that a value of theirs is larger than one of ours, 0..1.
+        informative: whether what is changed may be the object itself, so that a finding raises no alarm.
 
     Examples:
         >>> import numpy as np
@@ -117,6 +118,7 @@ class InterventionResult:
     region: Regions | None = None
     region_after: Regions | None = None
     separation: float = 0.5
+    informative: bool = False
 
 
 class Intervention(ABC):

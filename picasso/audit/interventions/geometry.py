@@ -21,6 +21,8 @@ from picasso.audit.properties import Images, Maps, Values, blurred, light
 
 # The blur before gradients are measured, in pixels, and the most attended share that is taken for the object.
 FINE, OBJECT = 0.7, 0.35
+# The most attended share that is left out where the surroundings of the object are measured.
+AROUND = 0.5
 # The number of steps in which the inverse of a distortion is found.
 ROUNDS = 20
 # The smallest effect of an alarm: the shape of an object is part of what it is.
@@ -62,14 +64,16 @@ class Warp(Intervention):
         """
         mine, other = case.attention()
         ours, theirs = self.measure(case.ours, mine), self.measure(case.theirs, other)
-        # Both classes, so that the step is the same in both directions, up to the sign.
+        # Each class towards the other, so that the step is the same in both directions, up to the sign.
+        apart = np.median(theirs, axis=0) - np.median(ours, axis=0)
+        spread = np.sqrt((ours.var(axis=0) + theirs.var(axis=0)) / 2) + 1e-9
+        way = self.unit if (apart / spread).sum() > 0 else -self.unit
         moved = [
-            (self.measure(self.edit(images, maps, self.unit), maps) - own) / self.unit
-            for images, maps, own in ((case.ours, mine, ours), (case.theirs, other, theirs))
+            (self.measure(self.edit(images, maps, unit), maps) - own) / unit
+            for images, maps, own, unit in ((case.ours, mine, ours, way), (case.theirs, other, theirs, -way))
         ]
         slopes = np.stack([np.median(some, axis=0) for some in moved])
         slope = slopes.mean(axis=0)
-        spread = np.sqrt((ours.var(axis=0) + theirs.var(axis=0)) / 2) + 1e-9
         # The most sensitive measure, whatever the classes differ in.
         one = int(np.argmax(np.where((slopes > 0).all(axis=0), slope / spread, 0)))
         # The largest step must move the value by more than what images of one class differ in.
@@ -144,6 +148,36 @@ class Slant(Warp):
     def text(self, step: float) -> str:
         """Describe a shear."""
         return f"slanting {{a}} images to the {'right' if step > 0 else 'left'} by {abs(step):.0%}, as {{b}} images are"
+
+
+class AspectRatio(Warp):
+    """Stretch images vertically or horizontally about the centre of attention, at the same area."""
+
+    name = "aspect ratio"
+    unit, largest, smallest = 0.2, 0.6, 0.06
+
+    def measure(self, images: Images, maps: Maps) -> Values:
+        """Return how much finer details around the object are across than down: half a logarithm.
+
+        Objects have proportions of their own, but nothing around them should differ. The frequency of details along an
+        axis is the ratio of the second to the first derivative. It depends little on what the image shows.
+        """
+        around = 1 - covers(maps, AROUND)[..., 0]
+        frequencies = [
+            (around * np.gradient(one, axis=axis) ** 2).sum(axis=(1, 2), dtype=np.float64)
+            / ((around * one**2).sum(axis=(1, 2), dtype=np.float64) + 1e-9)
+            for axis, one in enumerate(gradients(images), start=1)
+        ]
+        return np.asarray(np.log((frequencies[1] + 1e-9) / (frequencies[0] + 1e-9)) / 2)[:, None]
+
+    def edit(self, images: Images, maps: Maps, step: float) -> Images:
+        """Make objects higher and narrower, by a factor whose logarithm is the step."""
+        return warped(images, maps, np.diag([np.exp(-step / 2), np.exp(step / 2)]))
+
+    def text(self, step: float) -> str:
+        """Describe a change of proportions."""
+        shape = "higher and narrower" if step > 0 else "wider and lower"
+        return f"making what {{a}} images show {np.expm1(abs(step)):.0%} {shape}, as in {{b}} images"
 
 
 class Barrel(Warp):

@@ -16,13 +16,19 @@ class RegionSwap(Intervention):
     Args:
         name: the name of the part.
         box: left, top, right and bottom as fractions of the sides, or the width of a frame along all sides.
+        kind: ``region``, or ``edge`` for one that has regions within it.
         informative: see :class:`Intervention`.
     """
 
-    kind = "region"
-
-    def __init__(self, name: str, box: tuple[float, float, float, float] | float, *, informative: bool = False) -> None:
-        self.name, self.box, self.informative = name, box, informative
+    def __init__(
+        self,
+        name: str,
+        box: tuple[float, float, float, float] | float,
+        kind: str = "region",
+        *,
+        informative: bool = False,
+    ) -> None:
+        self.name, self.box, self.kind, self.informative = name, box, kind, informative
 
     def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
         """Return which pixels are replaced, ``(H, W)``, for images of ``size`` (H, W)."""
@@ -56,7 +62,7 @@ class RegionSwap(Intervention):
 
 
 def regions() -> list[RegionSwap]:
-    """Return the corners, the cells along the edges, the frame, and the middle, which is informational."""
+    """Return the corners, the cells along the edges, whole edges, the frame, and the middle, which is informational."""
     names = {
         (0, 0): "the top left corner", (0, 3): "the top right corner",
         (3, 0): "the bottom left corner", (3, 3): "the bottom right corner",
@@ -69,5 +75,13 @@ def regions() -> list[RegionSwap]:
         RegionSwap(name, (column / 4, row / 4, (column + 1) / 4, (row + 1) / 4))
         for (row, column), name in names.items()
     ]
+    # A caption or a banner is wider than a cell.
+    edges = [
+        RegionSwap(f"the {name} edge", box, "edge")
+        for name, box in (
+            ("top", (0.0, 0.0, 1.0, 0.25)), ("bottom", (0.0, 0.75, 1.0, 1.0)),
+            ("left", (0.0, 0.0, 0.25, 1.0)), ("right", (0.75, 0.0, 1.0, 1.0)),
+        )
+    ]  # fmt: skip
     middle = RegionSwap("the middle", (0.25, 0.25, 0.75, 0.75), informative=True)
-    return [*cells, RegionSwap("the frame", 1 / 16), middle]
+    return [*cells, *edges, RegionSwap("the frame", 1 / 16), middle]

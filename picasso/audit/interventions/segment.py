@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,10 @@ from scipy import ndimage
 
 from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
 from picasso.audit.interventions.matching import Generator
-from picasso.audit.interventions.segment_extent import CONTEXT, Likeness, extent, likeness
-from picasso.audit.interventions.segment_search import Recurring, recurring, spread
-from picasso.audit.properties import Images, blurred
+from picasso.audit.interventions.segment_extent import CONTEXT, GRID, Likeness, extent, likeness
+from picasso.audit.interventions.segment_paste import as_much, cut, elsewhere, filled, place, scaled, square
+from picasso.audit.interventions.segment_search import Recurring, Windows, recurring, spread
+from picasso.audit.properties import Images
 
 # The number of clusters whose extent is determined, and by how much their excess may be smaller than the largest.
 EXAMINED, NEAR = 24, 0.1
@@ -26,8 +28,8 @@ RIM = 5
 SHOWN = 0.25
 # Images have a plain ground if more than this share of all pixels has the same colour, to within this distance.
 GROUND, SAME = 0.4, 0.02
-# The largest factor by which the control is amplified.
-STRONGEST = 3.0
+# A segment is beside the object if masks of the object cover at most this share of it.
+BESIDE = 0.25
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,8 @@ class RecurringSegment(Intervention):
             control[spot] = as_much(
                 [ours[spot] + cover[..., None] * (some - ours[spot]) for some in others], ours[spot], towards[spot]
             )
-        return InterventionResult(
-            towards, control, "pasting a segment that recurs in {b} images into {a} images", region
-        )
+        words = "pasting a segment that recurs in {b} images into {a} images"
+        return InterventionResult(towards, control, words, region, informative=may_be_object(case, segments))
 
     def others(self, ours: Images, index: int, cover: NDArray[np.float32], generator: Generator) -> list[Images]:
         """Return parts of other images of the same class, of the size of a cover."""
@@ -113,7 +114,7 @@ class RecurringSegment(Intervention):
             places = [elsewhere(first.ours[index], case.size, generator) for _ in range(CHOICES // 2)]
             covers = [np.roll(cover, shift, axis=(0, 1)) for shift in places]
             control[index] = as_much([filled(ours[index], some) for some in covers], ours[index], towards[index])
-        return InterventionResult(towards, control, self.words(case), region)
+        return InterventionResult(towards, control, self.words(case), region, informative=may_be_object(case, segments))
 
     def words(self, case: ImagePair) -> str:
         """Describe the removal; where a segment is pasted, the result describes it."""
@@ -123,31 +124,74 @@ class RecurringSegment(Intervention):
 def found(case: ImagePair) -> list[Segment]:
     """Return the segments that recur in one class only, the largest first; they may be parts of each other.
 
-    Segments that don't end, since their surroundings are alike too, and large ones may be the object.
+    If no copies are exact, it is the windows that are most often similar, which may be of the object.
     """
     if plain(case.ours) or plain(case.theirs):
         return []
-    clusters, made = recurring(case), []
+    clusters = recurring(case)
+    similar = [Segment(one, whole_window()) for one in clusters if not one.exact]
+    small = (one for one in similar if is_small(case, one))
+    return shaped(case, [one for one in clusters if one.exact]) or list(islice(small, 1))
+
+
+def shaped(case: ImagePair, clusters: list[Recurring]) -> list[Segment]:
+    """Return the segments of clusters, the largest first.
+
+    Segments that don't end, since their surroundings are alike too, and large ones may be the object.
+    """
+    made = []
     close = [
         one for one in clusters if one.in_theirs == clusters[0].in_theirs and one.excess >= clusters[0].excess - NEAR
     ]
     for index in spread(np.arange(len(close)), EXAMINED):
         cluster = close[index]
-        images, windows, present = (
-            (case.theirs, cluster.theirs, cluster.present_there)
-            if cluster.in_theirs
-            else (case.ours, cluster.ours, cluster.present)
-        )
+        images, windows, present = holders(case, cluster)
         alike = likeness(images[present], windows[present], np.random.default_rng(0))
         mask = extent(alike)
         if mask is None:
             continue
-        pixel = (float(np.median(windows[present, 2])) * CONTEXT / len(mask)) ** 2
-        if float(mask.sum()) * pixel > MAX_AREA * case.size[0] * case.size[1]:
-            continue
-        made.append((float((mask * np.nan_to_num(alike)).sum()) * pixel, Segment(cluster, mask)))
+        one = Segment(cluster, mask)
+        if is_small(case, one):
+            made.append((float((mask * np.nan_to_num(alike)).sum() * np.median(windows[present, 2]) ** 2), one))
     made.sort(key=lambda some: -some[0])
     return [segment for _, segment in made]
+
+
+def is_small(case: ImagePair, segment: Segment) -> bool:
+    """Tell whether a segment covers a small part of the images; otherwise it may be the object."""
+    _, windows, present = holders(case, segment.cluster)
+    pixel = (float(np.median(windows[present, 2])) * CONTEXT / GRID) ** 2
+    return float(segment.mask.sum()) * pixel <= MAX_AREA * case.size[0] * case.size[1]
+
+
+def whole_window() -> Likeness:
+    """Return the soft mask of a window, with a rim of a quarter of its side, in the square around it, ``(GRID, GRID)``.
+
+    Where similar segments end can't be told from pixels, which vary within them.
+    """
+    mask, inset = np.zeros((GRID, GRID)), GRID // CONTEXT * 3 // 4
+    mask[inset:-inset, inset:-inset] = 1
+    return np.asarray(ndimage.gaussian_filter(mask, 1.0))
+
+
+def holders(case: ImagePair, cluster: Recurring) -> tuple[Images, Windows, NDArray[np.bool_]]:
+    """Return the images of the class that has a segment, its window in each, and which have it."""
+    if cluster.in_theirs:
+        return case.theirs, cluster.theirs, cluster.present_there
+    return case.ours, cluster.ours, cluster.present
+
+
+def may_be_object(case: ImagePair, segments: list[Segment]) -> bool:
+    """Tell whether segments may be the object: copies aren't exact, and no masks show that they are beside it."""
+    first = segments[0].cluster
+    if first.exact or case.masks is None:
+        return not first.exact
+    _, _, present = holders(case, first)
+    objects, shares = case.masks[first.in_theirs], []
+    for index in np.flatnonzero(present):
+        cover = covered(case.size, segments, int(index))
+        shares.append(float((cover * objects[index]).sum() / max(cover.sum(), 1e-9)))
+    return float(np.median(shares)) > BESIDE
 
 
 def plain(images: Images) -> bool:
@@ -155,29 +199,6 @@ def plain(images: Images) -> bool:
     colours = images[:, ::2, ::2].reshape(-1, images.shape[-1])
     near = np.abs(colours - np.median(colours, axis=0)).max(axis=1) < SAME
     return float(near.mean()) > GROUND
-
-
-def as_much(choices: list[Images], before: Images, after: Images) -> Images:
-    """Return the image whose change is the most similar in size to another change, amplified if necessary."""
-    wanted = float(np.abs(after - before).mean())
-    sizes = [float(np.abs(some - before).mean()) for some in choices]
-    best = int(np.argmin([abs(size - wanted) for size in sizes]))
-    gain = np.clip(wanted / max(sizes[best], 1e-6), 1, STRONGEST)
-    return np.asarray(np.clip(before + gain * (choices[best] - before), 0, 1), np.float32)
-
-
-def square(window: NDArray[np.intp]) -> tuple[int, int, int]:
-    """Return top, left and side of the square around a window."""
-    top, left, side = map(int, window)
-    whole = CONTEXT * side
-    return top + side // 2 - whole // 2, left + side // 2 - whole // 2, whole
-
-
-def scaled(mask: Likeness, side: int) -> NDArray[np.float32]:
-    """Return a mask of another size."""
-    return np.asarray(
-        np.clip(ndimage.zoom(mask, side / len(mask), order=1, grid_mode=True, mode="nearest"), 0, 1), np.float32
-    )
 
 
 def covered(size: tuple[int, int], segments: list[Segment], index: int) -> NDArray[np.float32]:
@@ -196,52 +217,4 @@ def covered(size: tuple[int, int], segments: list[Segment], index: int) -> NDArr
             sheet = np.zeros((size[0] + 2 * side, size[1] + 2 * side), np.float32)
             sheet[top + side : top + 2 * side, left + side : left + 2 * side] = scaled(one.mask, side)
             found = np.maximum(found, sheet[side : side + size[0], side : side + size[1]])
-    return found
-
-
-def cut(image: Images, cover: NDArray[np.float32]) -> tuple[Images, NDArray[np.float32]]:
-    """Return the smallest rectangle with what is covered, ``(h, w, C)``, and its cover, ``(h, w)``."""
-    rows, columns = (np.flatnonzero((cover > 0.05).any(axis=axis)) for axis in (1, 0))
-    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    return image[part], cover[part]
-
-
-def place(size: tuple[int, int], part: tuple[int, ...], generator: Generator) -> tuple[int, int]:
-    """Return a random top and left of a rectangle within an image."""
-    top, left = (int(generator.integers(0, whole - own + 1)) for whole, own in zip(size, part, strict=False))
-    return top, left
-
-
-def elsewhere(window: NDArray[np.intp], size: tuple[int, int], generator: Generator) -> tuple[int, int]:
-    """Return a shift of a window to another place within the image, twice its side away where that is possible."""
-    best, farthest = (0, 0), -1
-    for _ in range(CHOICES):
-        top, left = place(size, (window[2], window[2]), generator)
-        shift = top - int(window[0]), left - int(window[1])
-        if max(map(abs, shift)) >= 2 * window[2]:
-            return shift
-        if max(map(abs, shift)) > farthest:
-            best, farthest = shift, max(map(abs, shift))
-    return best
-
-
-def filled(image: Images, cover: NDArray[np.float32]) -> Images:
-    """Return an image whose covered part continues its surroundings smoothly."""
-    rows, columns = (np.flatnonzero((cover > 0.05).any(axis=axis)) for axis in (1, 0))
-    if not len(rows) or not len(columns):
-        return image
-    wide = max(2, (rows[-1] - rows[0] + 1) // 2)
-    part = slice(max(0, rows[0] - wide), rows[-1] + 1 + wide), slice(max(0, columns[0] - wide), columns[-1] + 1 + wide)
-    seen, keep = image[part], (cover[part] < 0.05).astype(np.float32)[..., None]
-    # Each blur fills what the one before did not reach.
-    known, weight = seen * keep, keep
-    for sigma in (wide / 4, wide / 2, wide, 2 * wide):
-        near, reach = blurred(known[None], sigma)[0], blurred(weight[None], sigma)[0]
-        around = near / np.maximum(reach, 1e-6)
-        missing = 1 - weight
-        reached = missing * np.clip(10 * reach, 0, 1)
-        known, weight = known + reached * around, weight + reached
-    around = known / np.maximum(weight, 1e-6)
-    found = image.copy()
-    found[part] = np.clip(seen + cover[part][..., None] * (around - seen), 0, 1)
     return found

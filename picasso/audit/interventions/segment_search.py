@@ -33,12 +33,14 @@ STRUCTURED = 0.25
 SEARCHED, PLACES = 16, 2
 # The number of images of each class that are compared with all candidates; the others only with those that recur.
 SCREENED = 20
+# The number of candidates that recur less exactly and are compared with all images: there can be many.
+FEW = 6
 # The smallest difference of the shares of images with the segment in the two classes, and its significance after
 # correction for the number of candidates.
 EXCESS, LEVEL = 0.25, 0.01
 # The largest distance of a copy, relative to that of the most similar windows of images without one. Parts of natural
-# objects of one class are less alike.
-ALIKE = 0.6
+# objects of one class are less alike; up to the second limit, they may be of the object or of another one beside it.
+ALIKE, SIMILAR = 0.6, 0.85
 # The number of images that are described at once, to bound the memory.
 BATCH_SIZE = 16
 
@@ -55,6 +57,7 @@ class Recurring:
         in_theirs: whether it recurs in images of the other class rather than in those that are to be changed.
         excess: the share of the images of its class that have it less the share of the others.
         limit: the distance of descriptors within which a window is a copy.
+        exact: whether the copies are more alike than parts of natural objects.
         ours: the most similar window of each of our images.
         theirs: the same of the images of the other class.
         present: whether each of our images has the segment.
@@ -64,6 +67,7 @@ class Recurring:
     in_theirs: bool
     excess: float
     limit: float
+    exact: bool
     ours: Windows
     theirs: Windows
     present: NDArray[np.bool_]
@@ -100,14 +104,17 @@ def recurring(case: ImagePair) -> list[Recurring]:
             excess_of(distances[:, one], first[chosen] == first[image], chosen == image, level)
             for one, image in enumerate(source)
         ]
-        passed = np.array([excess >= EXCESS for excess, _ in limits], np.bool_)
+        passed = np.array([excess >= EXCESS for excess, *_ in limits], np.bool_)
+        similar = sorted((-limits[one][0], one) for one in np.flatnonzero(passed) if not limits[one][2])
+        passed[[one for _, one in similar[FEW:]]] = False
         wanted, source = wanted[passed], source[passed]
     clusters = []
     for one, image in zip(np.flatnonzero(passed), source, strict=True):
-        (excess, limit), present = limits[one], distances[:, one] <= limits[one][1]
+        excess, limit, exact = limits[one]
+        present = distances[:, one] <= limit
         at = windows[:, one] * step
         parts = at[first], at[~first], present[first], present[~first]
-        clusters.append(Recurring(not first[image], excess, limit, *parts))
+        clusters.append(Recurring(not first[image], excess, limit, exact, *parts))
     return sorted(clusters, key=lambda some: (-round(some.excess, 2), some.limit))
 
 
@@ -118,8 +125,10 @@ def spread(places: NDArray[np.intp], most: int) -> NDArray[np.intp]:
 
 def excess_of(
     distances: Features, same: NDArray[np.bool_], own: NDArray[np.bool_], level: float
-) -> tuple[float, float]:
-    """Return the largest excess of the share of images within a distance, and this distance; zeros if it is no cluster.
+) -> tuple[float, float, bool]:
+    """Return the largest excess of the share of images within a distance, this distance, and whether copies are exact.
+
+    Both are 0 if the candidate does not recur.
 
     Args:
         distances: the distance of the candidate from the most similar window of each image, ``(n,)``.
@@ -133,9 +142,9 @@ def excess_of(
     excess, beyond = float(shares[best]), outside[outside > inside[best]]
     p = np.exp(-2 * excess**2 * len(inside) * len(outside) / (len(inside) + len(outside)))
     if p > level or not len(beyond):
-        return 0.0, 0.0
-    typical = float(np.median(inside[: best + 1]))
-    return (excess, float(inside[best])) if typical <= ALIKE * np.median(beyond) else (0.0, 0.0)
+        return 0.0, 0.0, False
+    ratio = float(np.median(inside[: best + 1]) / np.median(beyond))
+    return (excess, float(inside[best]), ratio <= ALIKE) if ratio <= SIMILAR else (0.0, 0.0, False)
 
 
 def sides(size: tuple[int, int]) -> list[int]:

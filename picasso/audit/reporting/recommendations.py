@@ -10,6 +10,7 @@ RECOMMENDATIONS = {
     "without it from the same source.",
     "object": "Randomise it in training by shifting, scaling or recolouring images, or collect more varied images.",
     "region": "Crop or cover this part of the images in training, or collect images without the content found there.",
+    "edge": "Crop or cover this part of the images in training, or collect images without the content found there.",
     "broad": "Check what the images of one class above share besides the object. Collect images of each class in the "
     "surroundings of the other.",
 }
@@ -36,6 +37,8 @@ IN_PARTICULAR = {
     "strength and phase. Check whether the classes come from different sensors, screens or scanners.",
     "slant": "Shear images at random in training, and collect objects of all classes that lean to both sides.",
     "tilt": "Rotate images at random in training, and level the camera or the scanner in the same way for all classes.",
+    "aspect ratio": "Resize all images without changing their proportions, or stretch them at random in training. "
+    "Check whether the classes come from different cameras or screens.",
     "barrel distortion": "Correct the distortion of the lens, or bend images at random in training. Check whether the "
     "classes come from different cameras.",
     "mirror direction": "Flip images horizontally at random in training, unless the direction is part of the class. "
@@ -66,6 +69,8 @@ MANUAL_CHECKS = {
     "object": "Upload the image before and after the change, and compare the two predictions. Then shift or recolour "
     "another image in an image editor.",
     "region": "Upload some images of both classes, open “What if I hide this?”, drag over {name} and fill it with "
+    "“the same place of another image”, of the other class. “Hide it everywhere” counts how many predictions change.",
+    "edge": "Upload some images of both classes, open “What if I hide this?”, drag over {name} and fill it with "
     "“the same place of another image”, of the other class. “Hide it everywhere” counts how many predictions change.",
     "broad": "Upload some images of both classes, open “What if I hide this?”, paint over everything but the object "
     "and fill it with “the same place of another image”. If the prediction follows the surroundings, the model relies "
