@@ -29,9 +29,12 @@ class Both(NamedTuple):
 
     @property
     def reversed_by_answers(self) -> bool:
-        """Whether the reverse is to be shown by changed answers, as its margins hardly move."""
+        """Whether the reverse is to be shown by changed answers, as its margins hardly move.
+
+        Not of changes of the object: mirrored or turned, it may no longer be what it is, which changes answers, too.
+        """
         there, back = self.there.effect, self.back.effect
-        large = there.fraction >= max(ONE_WAY, self.there.floor)
+        large = there.fraction >= max(ONE_WAY, self.there.floor) and self.there.kind != "object"
         return large and back.fraction < self.there.floor and back.excess_flips >= REVERSED_FLIPS
 
     @property

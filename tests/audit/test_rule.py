@@ -66,6 +66,7 @@ def test_one_direction_is_told_where_the_folder_differs() -> None:
 def test_the_reverse_may_be_shown_by_changed_answers() -> None:
     back = replace(NONE, flips=0.3, flips_p=1e-4)
     assert judged(STRONG, back).alarms
+    assert not judged(STRONG, back, kind="object").alarms
     assert not judged(STRONG, replace(back, flips_p=0.01)).alarms
     assert not judged(replace(STRONG, fraction=0.3), back).alarms
 
