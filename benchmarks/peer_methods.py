@@ -1,8 +1,8 @@
 """Gradient and sampling methods beside Xplique's, in one process and in turn: ``make bench-peers``.
 
 Both explain the most probable class of one image, with as many samples and masks and, for integrated gradients, with
-the steps that give a map of much the same error. Xplique takes a copy of the Keras model that ends in the logits. Picasso's
-time is that of :func:`picasso.explain`, from the image file to the panels, Xplique's that of ``explain`` alone.
+the steps that give a map of much the same error. Xplique takes a copy of the Keras model that ends in the logits.
+Picasso's time is that of :func:`picasso.explain`, from the image file to the panels, Xplique's that of ``explain``.
 """
 
 from __future__ import annotations
