@@ -11,7 +11,6 @@ import pytest
 
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.folded import folded
-from picasso.models.tf.graph import evaluator
 from picasso.models.tf.runtime import tf, tf1
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -76,7 +75,7 @@ def functions(network: Callable[[Any], Any], inner: bool = False) -> tuple[Any, 
     wrapped = tf1.wrap_function(build, [])
     cutter, images, output = Cutter(wrapped), tensors["images"], tensors["output"]
     targets = [output, output.op.inputs[0]] if inner else [output]
-    made = folded(cutter, wrapped, images, targets, evaluator(wrapped))
+    made = folded(cutter, wrapped, images, targets)
     return cutter.cut([images], targets), cutter.cut([images], made)
 
 

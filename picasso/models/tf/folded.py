@@ -5,14 +5,14 @@ A network computes the same up to rounding, with two passes less over each featu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from picasso.models.tf.backward import ordered
+from picasso.models.tf.backward import following
 from picasso.models.tf.cutting import Cutter
-from picasso.models.tf.feature_layers import consumers_of, reach
+from picasso.models.tf.feature_layers import consumers_of, reach, walk
 from picasso.models.tf.incremental.folding import AFFINE, affine
 from picasso.models.tf.runtime import tf, tf1
 
@@ -28,13 +28,7 @@ class Chain(NamedTuple):
     behind: list[Any]
 
 
-def folded(
-    cutter: Cutter,
-    wrapped: Any,
-    inputs: Any,
-    targets: Sequence[Any],
-    evaluate: Callable[[Sequence[Any]], Sequence[Any]],
-) -> list[Any]:
+def folded(cutter: Cutter, wrapped: Any, inputs: Any, targets: Sequence[Any]) -> list[Any]:
     """Copy the operations between the input and some tensors within their graph, with normalizations folded.
 
     Args:
@@ -42,17 +36,16 @@ def folded(
         wrapped: the graph, a result of ``tf.compat.v1.wrap_function``.
         inputs: the images.
         targets: tensors that depend on the images.
-        evaluate: computes the values of tensors that do not depend on the images.
 
     Returns:
         the copies of the targets, or the targets themselves if nothing can be folded.
     """
     chains = find_chains(inputs, targets)
     weights = [tensor for chain in chains for one in (chain.convolution, *chain.behind) for tensor in one.inputs]
-    of_images = reach(inputs.op, up=False)
+    later = following(inputs.op, wrapped.graph.get_operations())
     # Variables that are read after something else has happened are left alone.
-    names = {tensor.name: tensor for tensor in weights if of_images.isdisjoint(ordered(tensor.op))}
-    values = dict(zip(names, evaluate(list(names.values())), strict=True))
+    names = {tensor.name: tensor for tensor in weights if tensor.op not in later}
+    values = dict(zip(names, cutter.cut([], list(names.values()))(), strict=True)) if names else {}
     parts = [(chain, found) for chain in chains if (found := fold(chain, values))]
     if not parts:
         return list(targets)
@@ -62,8 +55,8 @@ def folded(
     given = {inputs.name: inputs, **captured}
     mapped = {name: given[name] for name in used}
     with graph.as_default():
+        replace(definition, [chain for chain, _ in parts])
         for chain, (kernel, bias) in parts:
-            replace(definition, chain)
             last = chain.behind[-1].name
             mapped[f"{GIVEN}/{last}/kernel:0"] = graph.capture(kernel)
             mapped[f"{GIVEN}/{last}/bias:0"] = graph.capture(bias)
@@ -73,12 +66,12 @@ def folded(
 def find_chains(inputs: Any, targets: Sequence[Any]) -> list[Chain]:
     """Return the convolutions between the input and some tensors that have affine operations after them."""
     of_images = reach(inputs.op, up=False)
-    needed = set[Any]().union(*(reach(tensor.op, up=True) for tensor in targets))
-    kept = {tensor.op for tensor in targets} | {one for operation in needed for one in operation.control_inputs}
+    between = of_images & set(walk(*(tensor.op for tensor in targets), up=True))
+    kept = {tensor.op for tensor in targets} | {one for operation in between for one in operation.control_inputs}
     chains = [
-        Chain(operation, behind(operation, of_images & needed, of_images, kept))
+        Chain(operation, behind(operation, between, of_images, kept))
         for operation in inputs.graph.get_operations()
-        if operation in of_images & needed and operation.type in CONVOLUTIONS and folds(operation, of_images)
+        if operation in between and operation.type in CONVOLUTIONS and folds(operation, of_images)
     ]
     return [chain for chain in chains if chain.behind]
 
@@ -131,19 +124,20 @@ def fold(chain: Chain, values: Mapping[str, Any]) -> tuple[Any, Any] | None:
     return tf.constant(kernel, tf.float32), tf.constant(offset, tf.float32)
 
 
-def replace(definition: Any, chain: Chain) -> None:
-    """Replace the operations of a chain in a GraphDef by a convolution with the new filter and a bias."""
-    last = chain.behind[-1].name
-    gone = {one.name for one in (chain.convolution, *chain.behind)}
-    (convolution,) = (node for node in definition.node if node.name == chain.convolution.name)
-    images, *_ = convolution.input
-    attributes = convolution.attr
-    made = tf1.NodeDef(name=f"{last}/{GIVEN}", op=convolution.op, input=[images, f"{GIVEN}/{last}/kernel"])
-    for key in attributes:
-        made.attr[key].CopyFrom(attributes[key])
-    bias = tf1.NodeDef(name=last, op="BiasAdd", input=[made.name, f"{GIVEN}/{last}/bias"])
-    bias.attr["T"].CopyFrom(attributes["T"])
-    bias.attr["data_format"].s = b"NHWC"
-    rest = [node for node in definition.node if node.name not in gone]
+def replace(definition: Any, chains: Sequence[Chain]) -> None:
+    """Replace the operations of chains in a GraphDef by convolutions with the new filters and biases."""
+    gone = {one.name: one for chain in chains for one in (chain.convolution, *chain.behind)}
+    before = {node.name: node for node in definition.node}
+    nodes = [node for node in definition.node if node.name not in gone]
+    for chain in chains:
+        last, convolution = chain.behind[-1].name, before[chain.convolution.name]
+        images, *_ = convolution.input
+        made = tf1.NodeDef(name=f"{last}/{GIVEN}", op=convolution.op, input=[images, f"{GIVEN}/{last}/kernel"])
+        for key, value in convolution.attr.items():
+            made.attr[key].CopyFrom(value)
+        bias = tf1.NodeDef(name=last, op="BiasAdd", input=[made.name, f"{GIVEN}/{last}/bias"])
+        bias.attr["T"].CopyFrom(convolution.attr["T"])
+        bias.attr["data_format"].s = b"NHWC"
+        nodes += [made, bias]
     del definition.node[:]
-    definition.node.extend([*rest, made, bias])
+    definition.node.extend(nodes)

@@ -164,7 +164,7 @@ class Graph:
             self._finish()
         tensors = [self._outputs, self._flat_scores, *(layer.tensor for layer in self._layers.values())]
         if fixed:
-            tensors = folded(self._cutter, self._wrapped, self._input, tensors, evaluator(self._wrapped))
+            tensors = folded(self._cutter, self._wrapped, self._input, tensors)
         answers, self._tensors = tensors[:2], dict(zip(self._layers, tensors[2:], strict=True))
         # Gradients are extracted on first use.
         self._predict, self._folded_scores = self._cut([self._input], answers), answers[1]
