@@ -123,6 +123,7 @@ $(PEERS)/installed: pyproject.toml
 
 bench-peers: $(PEERS)/installed
 	$(PEERS)/bin/python -m benchmarks.peers
+	$(PEERS)/bin/python -m benchmarks.peer_methods
 
 bench-attributions: $(PEERS)/installed
 	$(PEERS)/bin/python -m benchmarks.attributions

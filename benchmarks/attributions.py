@@ -187,7 +187,7 @@ def compared(case: Case) -> Iterator[tuple[str, Maps, Maps]]:
         yield "guided backpropagation, ReLU6 closed at 6", guided, guided_maps(case)
     steps = STEPS[case.name]
     along = {"steps": steps, "baseline_value": case.black, "batch_size": case.batch, "reducer": "sum"}
-    integrated = case.ours("IntegratedGradients", Baseline="black", Steps=steps, Gap=0.001)
+    integrated = case.ours("IntegratedGradients", Baseline="black", Steps=steps, Error=0.01)
     yield "integrated gradients", integrated, case.theirs(IntegratedGradients(case.scores, **along))
     yield "Grad-CAM", case.ours("GradCAM"), small_maps(case, GradCAM)
     plus = case.ours("GradCAMPlusPlus")

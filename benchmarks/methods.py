@@ -25,7 +25,7 @@ IMAGES = {"MNIST example": "mnist/8-00061.png", "EfficientNet-Lite0": "photograp
 # Much the same work with few and with many samples.
 GROWING: tuple[tuple[str, str, Mapping[str, object], Mapping[str, object]], ...] = (
     ("RISE", "masks", {"Masks": 250}, {"Masks": 2000}),
-    ("IntegratedGradients", "steps", {"Gap": 0.001, "Steps": 32}, {"Gap": 0.001, "Steps": 256}),
+    ("IntegratedGradients", "steps", {"Error": 0.01, "Steps": 32}, {"Error": 0.01, "Steps": 256}),
     ("SaliencyMaps", "samples", {"Method": "SmoothGrad", "Samples": 16}, {"Method": "SmoothGrad", "Samples": 128}),
     ("ScoreCAM", "channels", {"Channels": "64"}, {"Channels": "all"}),
 )

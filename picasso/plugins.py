@@ -8,6 +8,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
@@ -153,10 +154,21 @@ def installed(group: str) -> list[tuple[str, Callable[[], Any]]]:
         group: the group of entry points: ``"picasso.visualizations"``, ``"picasso.interventions"`` or
             ``"picasso.models"``.
     """
+    folders = [Path(folder) for folder in sys.path]
+    times = tuple((str(folder.absolute()), folder.stat().st_mtime_ns if folder.exists() else 0) for folder in folders)
+    return list(entry_points_in(times, group))
+
+
+@lru_cache(maxsize=16)
+def entry_points_in(times: tuple[tuple[str, int], ...], group: str) -> tuple[tuple[str, Callable[[], Any]], ...]:
+    """Return the entry points of a group, read again when a folder of Python's search path has changed.
+
+    Reading the metadata of all packages takes as long as a map by one gradient.
+    """
     # Imported here, because only commands that look for plugins need it.
     from importlib.metadata import entry_points
 
-    return sorted(((one.name, one.load) for one in entry_points(group=group)), key=itemgetter(0))
+    return tuple(sorted(((one.name, one.load) for one in entry_points(group=group)), key=itemgetter(0)))
 
 
 def import_file(file: Path) -> ModuleType:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from picasso import config
+from picasso import config, plugins
 from picasso.audit.catalogue import catalogue
 from picasso.errors import ConfigurationError, ModelError
 from picasso.explanation.registry import Registry
@@ -77,6 +79,21 @@ def test_a_visualization_is_found_with_its_template(site: Path, value: str) -> N
     registry = Registry()
     entry = registry.get("Halves")
     assert (entry.cls is not None, entry.template, registry.plugin_dirs) == (True, "Halves.html", [site])
+
+
+def test_packages_are_read_once(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, asked = importlib.metadata.entry_points, []
+
+    def counted(**chosen: str) -> Any:
+        asked.append(chosen)
+        return read(**chosen)
+
+    install(site, "halves_plugin", VISUALIZATION, "visualizations", "halves_plugin")
+    monkeypatch.setattr(importlib.metadata, "entry_points", counted)
+    names = [[name for name, _ in plugins.installed("picasso.visualizations")] for _ in range(3)]
+    assert "halves_plugin" in names[0]
+    assert names[0] == names[1] == names[2]
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -68,14 +68,23 @@ class Covering:
             if shares.dtype == np.bool_:
                 return np.where(shares[..., None], self.array, self.plain).astype(np.float32, copy=False)
             return np.asarray(self.plain + shares[..., None] * (self.array - self.plain), np.float32)
-        return np.asarray(self.model.encode([blend(self.view, self.paint, one) for one in shares]), np.float32)
+        return np.asarray(self.model.encode(blends(self.view, self.paint, shares)), np.float32)
 
 
-def blend(view: Image.Image, paint: Image.Image, share: NDArray[np.floating] | NDArray[np.bool_]) -> Image.Image:
-    """Return the blend of two images: ``share * view + (1 - share) * paint``, with ``share`` ``(H, W)`` in 0..1."""
-    if share.dtype == np.bool_:
-        return Image.composite(view, paint, Image.fromarray(share.astype(np.uint8) * 255))
-    top, below = np.asarray(view), np.asarray(paint)
-    weights = share.reshape(*share.shape, *[1] * (top.ndim - 2))
-    mixed = below + weights * (top.astype(np.float64) - below)
-    return Image.fromarray((mixed if top.dtype.kind == "f" else np.round(mixed)).astype(top.dtype))
+def blends(
+    view: Image.Image, paint: Image.Image, shares: NDArray[np.floating] | NDArray[np.bool_]
+) -> list[Image.Image]:
+    """Return blends of two images, ``share * view + (1 - share) * paint``, with ``shares`` ``(n, H, W)`` in 0..1."""
+    if shares.dtype == np.bool_:
+        return [Image.composite(view, paint, Image.fromarray(one.astype(np.uint8) * 255)) for one in shares]
+    kind = np.asarray(view).dtype
+    # Larger integers than bytes may not fit into float32.
+    exact = np.float32 if kind in (np.uint8, np.float32) else np.float64
+    below: NDArray[np.floating] = np.asarray(paint).astype(exact)
+    above: NDArray[np.floating] = np.subtract(np.asarray(view), below)
+    made = []
+    for share in shares.astype(exact, copy=False):
+        mixed = above * share.reshape(*share.shape, *[1] * (above.ndim - 2))
+        mixed += below
+        made.append(Image.fromarray((mixed if kind.kind == "f" else np.rint(mixed, out=mixed)).astype(kind)))
+    return made

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from picasso.models.arrays import Array
 
@@ -34,8 +35,20 @@ def random_mask(seed: int, index: int, size: tuple[int, int], cells: int, probab
     shown = (generator.random((cells, cells)) < probability).astype(np.float32)
     height, width = (-(-side // cells) for side in size)
     top, left = int(generator.integers(height)), int(generator.integers(width))
-    enlarged = Image.fromarray(shown).resize(((cells + 1) * width, (cells + 1) * height), Image.Resampling.BILINEAR)
-    return np.asarray(enlarged, np.float32)[top : top + size[0], left : left + size[1]]
+    rows = enlarging(cells, (cells + 1) * height)[top : top + size[0]]
+    columns = enlarging(cells, (cells + 1) * width)[left : left + size[1]]
+    return np.asarray(rows @ shown @ columns.T)
+
+
+@lru_cache(maxsize=8)
+def enlarging(cells: int, pixels: int) -> Array:
+    """Return the matrix ``(pixels, cells)`` of a bilinear enlargement, float32: the weight of each cell in each pixel.
+
+    Pixels beyond the centres of the outer cells have the values of these, as in Pillow.
+    """
+    centres = (np.arange(pixels) + 0.5) * cells / pixels - 0.5
+    weights = np.maximum(0, 1 - np.abs(centres[:, None] - np.arange(cells)))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 class MaskedMeans:

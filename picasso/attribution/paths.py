@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from picasso.attribution.quadrature import divided, refined, trapezoidal
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.targets import Target
@@ -20,11 +21,13 @@ Floats = NDArray[np.float64]
 # The maximum size of the gradients of one batch, in megabytes. The network needs many times as much, and larger
 # batches are hardly faster.
 BATCH_MB = 16
-# The initial number of pieces of the line, and the share of them that is halved per round.
-FIRST, MENDED = 32, 0.25
-# The number of gradients to halve a piece: one for each half, and one to subtract its own contribution, which is not
-# stored.
-PRICE = 3
+# The number of gradients that are computed and kept first, and how much closer to the baseline they lie: at (i / n)^2.
+# Most networks change most where an image begins to appear, so that the error is half that of equal distances.
+FIRST, WARP = 16, 2
+# The number of gradients after which intervals are no longer divided one by one.
+DIVIDED = 64
+# The smallest norm of a map that errors are divided by.
+TINY = float(np.finfo(np.float32).tiny)
 
 
 def gradients(
@@ -62,53 +65,36 @@ def batch_size(model: Model, targets: int) -> int:
 
 
 @dataclass(frozen=True)
-class Pieces:
-    """Intervals of the line parameter, from 0 (baseline) to 1 (image).
+class Attributions:
+    """Integrated gradients of k targets, with their error.
 
     Attributes:
-        starts, stops: the ends of each interval, ``(n,)``.
-        before, behind: the logits at the starts and at the stops, ``(n, k)``.
+        values: the attributions ``(k, H, W, C)``; their sum is about the difference of the score.
+        change: how the maps, summed over the channels, change if half of the gradients are left out, ``(k, H, W)``.
+        steps: the number of gradients computed.
     """
 
-    starts: Floats
-    stops: Floats
-    before: Floats
-    behind: Floats
-
-    def __len__(self) -> int:
-        return len(self.starts)
+    values: Floats
+    change: Floats
+    steps: int
 
     @property
-    def middles(self) -> Floats:
-        """The midpoints, ``(n,)``."""
-        return (self.starts + self.stops) / 2
+    def maps(self) -> Floats:
+        """The sums over the channels, ``(k, H, W)``."""
+        summed: Floats = self.values.sum(axis=-1)
+        return summed
 
     @property
-    def widths(self) -> Floats:
-        """The lengths, ``(n,)``."""
-        return self.stops - self.starts
+    def errors(self) -> Floats:
+        """The relative size of the change of each map, ``(k,)``, from 0: the norm of the change by that of the map.
 
-    @property
-    def rises(self) -> Floats:
-        """The change of each logit over each interval, ``(n, k)``."""
-        return self.behind - self.before
-
-    def some(self, chosen: NDArray[np.intp]) -> Pieces:
-        """Return the pieces with the given indices."""
-        return Pieces(self.starts[chosen], self.stops[chosen], self.before[chosen], self.behind[chosen])
-
-    def and_also(self, others: Pieces) -> Pieces:
-        """Return these pieces followed by others."""
-        return Pieces(
-            np.concatenate([self.starts, others.starts]),
-            np.concatenate([self.stops, others.stops]),
-            np.concatenate([self.before, others.before]),
-            np.concatenate([self.behind, others.behind]),
-        )
+        The error falls at least as fast as the number of gradients rises, so the maps err by less than this.
+        """
+        return lengths(self.change) / np.maximum(lengths(self.maps), TINY)
 
 
 class Line:
-    """The straight line of inputs from a baseline to an image, and the logits of some classes along it."""
+    """The straight line of inputs from a baseline to an image, and k scores and their gradients along it."""
 
     def __init__(self, model: Model, array: Array, baseline: Array, targets: Sequence[Target | int]) -> None:
         self._model, self._baseline, self._targets = model, baseline, list(targets)
@@ -118,36 +104,92 @@ class Line:
         """Return the inputs ``(n, H, W, C)`` at ``places`` ``(n,)`` from 0 (the baseline) to 1 (the image)."""
         return np.asarray(self._baseline + places.astype(np.float32)[:, None, None, None] * self.difference)
 
-    def logits(self, places: Floats) -> Floats:
-        """Return the logits ``(n, k)`` at ``places`` ``(n,)``."""
-        size = self._model.batch_size
-        starts = range(0, len(places), size)
-        return np.concatenate(
-            [self._model.scores(self.inputs(places[start : start + size]), self._targets) for start in starts]
+    def scores(self, places: Floats) -> Floats:
+        """Return the scores ``(n, k)`` at ``places`` ``(n,)``."""
+        return self._model.scores(self.inputs(places), self._targets)
+
+    def gradients(self, places: Floats) -> Iterator[Array]:
+        """Yield the gradients ``(n, k, H, W, C)`` at ``places``, batch by batch."""
+        yield from gradients(
+            self._model, lambda start, stop: self.inputs(places[start:stop]), len(places), self._targets
         )
 
-    def equal_pieces(self, count: int) -> Pieces:
-        """Return ``count`` pieces of equal length that cover the line."""
-        ends = np.linspace(0, 1, count + 1)
-        logits = self.logits(ends)
-        return Pieces(ends[:-1], ends[1:], logits[:-1], logits[1:])
+    def map_of(self, values: Array | Floats) -> Floats:
+        """Return the maps ``(..., H, W)`` of gradients ``(..., H, W, C)``: times the difference, over the channels."""
+        return np.asarray(np.einsum("...hwc,hwc->...hw", values, self.difference), np.float64)
 
-    def halves(self, pieces: Pieces) -> Pieces:
-        """Return the first halves of some pieces, followed by their second halves."""
-        middles = pieces.middles
-        logits = self.logits(middles)
-        first = Pieces(pieces.starts, middles, pieces.before, logits)
-        return first.and_also(Pieces(middles, pieces.stops, logits, pieces.behind))
 
-    def integrals(self, pieces: Pieces) -> Iterator[Floats]:
-        """Yield the gradient at the midpoint of each piece times its length, ``(n, k, H, W, C)``, batch by batch."""
-        middles, done = pieces.middles, 0
-        for batch in gradients(
-            self._model, lambda start, stop: self.inputs(middles[start:stop]), len(pieces), self._targets
-        ):
-            widths = pieces.widths[done : done + len(batch)]
+class Integral:
+    """The integral of the gradients along a line by the trapezoidal rule, at more and more places.
+
+    Args:
+        line: the line.
+        progress: called with the number of gradients computed so far.
+
+    Attributes:
+        spent: the number of gradients computed so far.
+        found: the attributions.
+        error: the largest error of a map or of its sum, for any target.
+    """
+
+    def __init__(self, line: Line, progress: Callable[[int], None]) -> None:
+        self._line, self._progress, self.spent = line, progress, 0
+
+    @property
+    def intervals(self) -> int:
+        """The number of intervals between the places."""
+        return len(self._places) - 1
+
+    def begin(self, count: int) -> None:
+        """Compute the first ``count`` gradients, which are kept until :meth:`divide`."""
+        self._places = (np.arange(count) / (count - 1)) ** WARP
+        self._rises = np.diff(self._line.scores(self._places), axis=0)
+        total = np.abs(self._rises.sum(axis=0))
+        # The lower bound keeps a class whose score hardly changes from demanding a tiny absolute error.
+        self._scale = np.maximum(total, max(0.1 * float(total.max()), 1e-6))
+        self._first = np.concatenate(list(self._gradients(self._places)))
+        self._add_up(*weighted(trapezoidal(self._places), self._first))
+
+    def divide(self, count: int) -> None:
+        """Divide the intervals between the first places, those with large errors into more parts: ``count`` places."""
+        maps, widths = self._line.map_of(self._first), np.diff(self._places)[:, None]
+        changes = widths * lengths(np.diff(maps, axis=0)) / np.maximum(lengths(self.found.maps), TINY)
+        explained = widths * (maps[1:] + maps[:-1]).sum(axis=(2, 3)) / 2
+        errors = np.sqrt((changes**2 + ((self._rises - explained) / self._scale) ** 2).sum(axis=1))
+        self._places, known = refined(self._places, divided(errors, count - len(self._places)))
+        rules = trapezoidal(self._places)
+        sums = weighted(rules[:, known], self._first)
+        del self._first
+        self._add_up(*self._added(sums, rules[:, ~known], self._places[~known]))
+
+    def halve(self) -> None:
+        """Halve all intervals."""
+        middles, widths = (self._places[1:] + self._places[:-1]) / 2, np.diff(self._places)
+        (between,) = self._added(np.zeros_like(self._sums)[None], widths[None], middles)
+        self._places = np.sort(np.concatenate([self._places, middles]))
+        # The trapezoidal rule for the halves is the mean of that for the whole intervals and of the midpoint rule.
+        self._add_up((self._sums + between) / 2, self._sums)
+
+    def _gradients(self, places: Floats) -> Iterator[Array]:
+        for batch in self._line.gradients(places):
+            self.spent += len(batch)
+            self._progress(self.spent)
+            yield batch
+
+    def _added(self, sums: Floats, rules: Floats, places: Floats) -> Floats:
+        """Return sums ``(r, k, H, W, C)`` plus those of the gradients at n places with the weights ``(r, n)``."""
+        done = 0
+        for batch in self._gradients(places):
+            sums += weighted(rules[:, done : done + len(batch)], batch)
             done += len(batch)
-            yield batch * widths[:, None, None, None, None]
+        return sums
+
+    def _add_up(self, sums: Floats, coarse: Floats) -> None:
+        """Set what was found, from the integral and a coarser one, ``(k, H, W, C)`` each."""
+        self._sums = sums
+        self.found = Attributions(sums * self._line.difference, self._line.map_of(sums - coarse), self.spent)
+        gaps = (self.found.maps.sum(axis=(1, 2)) - self._rises.sum(axis=0)) / self._scale
+        self.error = float(np.maximum(self.found.errors, np.abs(gaps)).max())
 
 
 def integrated_gradients(
@@ -158,23 +200,24 @@ def integrated_gradients(
     steps: int,
     tolerance: float = 0.0,
     progress: Progress = lambda done, total: None,
-) -> tuple[Floats, int]:
-    """Return the integrated gradients of k targets, ``(k, H, W, C)``, and the number of gradients computed.
+) -> Attributions:
+    """Return the integrated gradients of k targets.
 
     Sundararajan, Taly & Yan, *Axiomatic attribution for deep networks*, arXiv 1703.01365, equation 1: the difference to
     the baseline times the mean gradient on the straight line between them. Equation 3 approximates the mean with
-    equal steps. Here the steps are adaptive, because the logits of many networks change mostly within the first
-    percent of the line: the line is divided into pieces over which the logits change about equally. The integral of
-    the gradient over a piece equals the change of the logit, so the error of each piece is known. The pieces with the
-    largest errors are halved until the total error is at most ``tolerance`` or ``steps`` are spent.
+    equal steps. Here the first gradients lie closer together near the baseline. They show where the maps change
+    and where the scores rise by another amount than the gradients explain. The intervals between them are divided so
+    that the expected error is smallest, by the trapezoidal rule; a smoother rule gains nothing, because the gradient of
+    a network with rectifiers jumps. Then all intervals are halved until the error is small enough.
 
     Args:
         model: the model.
         array: the input ``(H, W, C)``.
         baseline: an input ``(H, W, C)`` that represents the absence of the object.
         targets: the k targets; an index stands for the logit of a class.
-        steps: the maximum number of gradients.
-        tolerance: the error at which to stop, as a fraction of the difference of the score, for all targets.
+        steps: the maximum number of gradients, at least 2.
+        tolerance: the error at which to stop: of the maps (:attr:`Attributions.errors`), and of their sums as a
+            fraction of the difference of the score, for all targets.
         progress: called with the number of gradients computed so far and ``steps``.
 
     Examples:
@@ -184,40 +227,25 @@ def integrated_gradients(
         >>> model = BrightnessModel()
         >>> model.load()
         >>> black, white = np.zeros((8, 8, 1), np.float32), np.ones((8, 8, 1), np.float32)
-        >>> attributions, spent = integrated_gradients(model, white, black, targets=[1], steps=16)
+        >>> attributions = integrated_gradients(model, white, black, targets=[1], steps=16)
         >>> logits = model.logits(np.stack([black, white]))[:, 1]
-        >>> bool(np.isclose(attributions.sum(), logits[1] - logits[0]))
+        >>> bool(np.isclose(attributions.values.sum(), logits[1] - logits[0]))
         True
     """
-    line, spent = Line(model, array, baseline, targets), 0
-    total = np.zeros((len(targets), *array.shape))
-
-    def add(pieces: Pieces, sign: int = 1) -> Floats:
-        """Add or subtract the integrals of pieces; return the error of each, ``(n, k)`` in logits."""
-        nonlocal spent
-        found = []
-        for batch in line.integrals(pieces):
-            np.add(total, sign * batch.sum(axis=0), out=total)
-            found.append((batch * line.difference).sum(axis=(2, 3, 4)))
-            spent += len(batch)
-            progress(min(spent, steps), steps)
-        off: Floats = np.concatenate(found) - pieces.rises
-        return off
-
-    pieces = spread(line, min(FIRST, max(1, steps // 2)))
-    rises = np.abs(pieces.rises.sum(axis=0))
-    # The lower bound keeps a class whose logit hardly changes from demanding a tiny absolute error.
-    scale = np.maximum(rises, max(0.1 * float(rises.max()), 1e-6))
-    errors = add(pieces) / scale
-    while (count := min((steps - spent) // PRICE, 1 + int(len(pieces) * MENDED))) > 0 and off_by(errors) > tolerance:
-        order = np.argsort(-np.abs(errors).max(axis=1), kind="stable")
-        worst, rest = pieces.some(order[:count]), order[count:]
-        add(worst, -1)
-        halves = line.halves(worst)
-        errors = np.concatenate([add(halves) / scale, errors[rest]])
-        pieces = halves.and_also(pieces.some(rest))
+    integral = Integral(Line(model, array, baseline, targets), lambda done: progress(done, steps))
+    integral.begin(min(FIRST, steps))
+    if integral.error > tolerance and steps > FIRST:
+        # The error falls at least as fast as the number of gradients rises. Of the numbers that lead to ``steps`` by
+        # halving all intervals, the smallest that may suffice is tried.
+        wanted = min(DIVIDED, FIRST * integral.error / tolerance if tolerance else np.inf)
+        count = steps
+        while (count + 1) // 2 >= wanted:
+            count = (count + 1) // 2
+        integral.divide(count)
+    while integral.error > tolerance and integral.spent + integral.intervals <= steps:
+        integral.halve()
     progress(steps, steps)
-    return total * line.difference, spent
+    return integral.found
 
 
 def from_several(
@@ -228,37 +256,28 @@ def from_several(
     steps: int,
     tolerance: float = 0.0,
     progress: Progress = lambda done, total: None,
-) -> tuple[Floats, int]:
-    """Return the mean integrated gradients of several baselines, and the total number of gradients computed.
+) -> Attributions:
+    """Return the mean integrated gradients of several baselines.
 
     The arguments are those of :func:`integrated_gradients`; ``steps`` applies to each baseline.
     """
-    total, spent = np.zeros((len(targets), *array.shape)), 0
+    several = len(baselines)
+    values, change, spent = np.zeros((len(targets), *array.shape)), np.zeros((len(targets), *array.shape[:2])), 0
     for index, baseline in enumerate(baselines):
 
         def report(done: int, count: int, before: int = index) -> None:
-            progress(before * count + done, len(baselines) * count)
+            progress(before * count + done, several * count)
 
-        attributions, taken = integrated_gradients(model, array, baseline, targets, steps, tolerance, report)
-        total, spent = total + attributions / len(baselines), spent + taken
-    return total, spent
-
-
-def off_by(errors: Floats) -> float:
-    """Return the estimated error of the worst class, from the errors of n pieces, ``(n, k)``.
-
-    For each class, it is the larger of the absolute sum and the root of the sum of squares, the expected sum for
-    random signs. So errors that happen to cancel do not end the refinement.
-    """
-    return float(max(np.abs(errors.sum(axis=0)).max(), np.sqrt((errors**2).sum(axis=0)).max()))
+        found = integrated_gradients(model, array, baseline, targets, steps, tolerance, report)
+        values, change, spent = values + found.values / several, change + found.change / several, spent + found.steps
+    return Attributions(values, change, spent)
 
 
-def spread(line: Line, count: int) -> Pieces:
-    """Return ``count`` pieces of a line, shorter where the logits change more."""
-    pieces = line.equal_pieces(max(1, count // 2))
-    while len(pieces) < count:
-        # Several pieces per round, so that the model predicts batches: those with the largest change of any class.
-        some = min(1 + len(pieces) // 8, count - len(pieces))
-        order = np.argsort(-np.abs(pieces.rises).max(axis=1), kind="stable")
-        pieces = line.halves(pieces.some(order[:some])).and_also(pieces.some(order[some:]))
-    return pieces
+def weighted(rules: Floats, batch: Array) -> Floats:
+    """Return the sums ``(r, ...)`` of gradients ``(n, ...)`` with the weights ``(r, n)``."""
+    return np.asarray(np.tensordot(rules.astype(np.float32), batch, (1, 0)), np.float64)
+
+
+def lengths(maps: Floats) -> Floats:
+    """Return the Euclidean norms ``(...)`` of maps ``(..., H, W)``."""
+    return np.asarray(np.sqrt(np.einsum("...hw,...hw->...", maps, maps)), np.float64)

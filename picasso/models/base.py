@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -416,6 +416,26 @@ class Model(Framework):
             return self._batched(lambda part, k: self.batch_feature_gradients(part, k, name), inputs, chosen)
         answer = self.batch_layer_gradients
         return self._batched(lambda part: answer(part, self._cotangents(part, targets), name), inputs)
+
+    def features(
+        self, inputs: Array, targets: Sequence[Target], layer: str | None = None
+    ) -> tuple[Array, Iterator[Array]]:
+        """Return the feature maps of a layer, and the gradients d score / d feature map of one target after the other.
+
+        The forward pass is shared. The gradients are computed one by one, because those of early layers are large.
+
+        Args:
+            inputs: at most :attr:`batch_size` inputs, ``(n, H, W, C)``.
+            targets: the targets.
+            layer: the name of the layer, as in :meth:`feature_maps`.
+
+        Returns:
+            the feature maps ``(n, h, w, c)``, and an iterator of as many gradients of this shape as targets, float32.
+        """
+        count = len(inputs)
+        inputs = fill_up(inputs, self.fixed_batch) if self.fixed_batch else inputs
+        maps, gradients = self.batch_features(inputs, self._cotangents(inputs, targets), self.layer(layer))
+        return np.asarray(maps[:count], np.float32), (np.asarray(one[:count], np.float32) for one in gradients)
 
     def _cotangents(self, inputs: Array, targets: Sequence[Target | int] | Classes) -> Array:
         """Return the gradients of the scores of T targets with respect to the logits, ``(n, T, *spec.shape)``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -73,6 +73,16 @@ class Framework(ABC):
             return np.stack([self.batch_feature_gradients(images, one, layer) for one in classes.T], axis=1)
 
         return self._of_classes(answer, inputs, cotangents)
+
+    def batch_features(self, inputs: Array, cotangents: Array, layer: str) -> tuple[Array, Iterator[Array]]:
+        """Return the feature maps at a layer, and the gradients there, one of T functions after the other.
+
+        The functions are those of :meth:`batch_gradients`; maps and gradients are ``(n, h, w, c)``. A gradient is
+        computed when it is asked for. The default computes the forward pass anew for each.
+        """
+        one_by_one = (cotangents[:, index : index + 1] for index in range(cotangents.shape[1]))
+        gradients = (self.batch_layer_gradients(inputs, one, layer)[:, 0] for one in one_by_one)
+        return self.batch_feature_maps(inputs, layer), gradients
 
     def _of_classes(self, answer: Callable[[Array, Classes], Array], inputs: Array, cotangents: Array) -> Array:
         """Return combinations ``(n, T, ...)`` of the gradients of single classes."""

@@ -119,7 +119,7 @@ class KerasModel(GraphModel):
         layers = list(all_layers(self.model))
         names = {valid_name(layer.name) for layer in layers}
         trained = None if in_memory else training_of(file)
-        graph = Graph(build, f"The model in {file.name}", names, said=self.said(), trained=trained)
+        graph = Graph(build, f"The model in {file.name}", names, said=self.said(), trained=trained, fixed=not in_memory)
         self.adopt(graph, file, in_memory=in_memory)
 
     def head(self) -> Head:

@@ -49,8 +49,8 @@ class CAM(BaseVisualization[MapSettings]):
 
     @classmethod
     def passes(cls, model: Model, settings: MapSettings) -> float:
-        """Return one pass for the feature maps, and one forward and backward pass for each target."""
-        return 1.0 + 3 * targets_of(model)
+        """Return one forward pass, and per target one backward pass, which costs at most as much as two."""
+        return 1.0 + 2 * targets_of(model)
 
     @classmethod
     def unsuitable(cls, model: Model) -> str:
@@ -68,10 +68,9 @@ class CAM(BaseVisualization[MapSettings]):
         canvas = canvas_of(task.model, task.model.layer(None))
         for image in task.inputs:
             task.progress(0, 1)
-            inputs, panels = image.array[None], []
-            (maps,) = task.model.feature_maps(inputs)
-            for done, target in enumerate(image.targets, 1):
-                ((gradients,),) = task.model.feature_gradients(inputs, [target])
+            panels: list[Panel] = []
+            (maps,), found = task.model.features(image.array[None], image.targets)
+            for done, (target, (gradients,)) in enumerate(zip(image.targets, found, strict=True), 1):
                 places = gradients.shape[0] * gradients.shape[1]
                 evidence = maps @ (gradients.mean(axis=(0, 1)) * places)
                 quantity = f"evidence ({target.score_quantity})"

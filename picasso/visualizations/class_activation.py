@@ -108,8 +108,8 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
 
     @classmethod
     def passes(cls, model: Model, settings: LayerMapSettings) -> float:
-        """Return 1 for the feature maps, plus 3 for the forward and backward pass of each target."""
-        return 1.0 + 3 * targets_of(model)
+        """Return one forward pass, and per target one backward pass, which costs at most as much as two."""
+        return 1.0 + 2 * targets_of(model)
 
     def make_visualization(self, task: Task[LayerMapSettings]) -> Iterator[Sequence[Panel]]:
         """Yield the maps of each image, one per target, ``(h, w)`` as the feature maps if these cover the image."""
@@ -117,11 +117,9 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
         canvas = canvas_of(task.model, name)
         for image in task.inputs:
             task.progress(0, 1)
-            inputs, panels = image.array[None], []
-            (maps,) = task.model.feature_maps(inputs, name)
-            # One target at a time: the maps of early layers are large.
-            for done, target in enumerate(image.targets, 1):
-                ((gradients,),) = task.model.feature_gradients(inputs, [target], name)
+            panels: list[Panel] = []
+            (maps,), found = task.model.features(image.array[None], image.targets, name)
+            for done, (target, (gradients,)) in enumerate(zip(image.targets, found, strict=True), 1):
                 evidence = self.weigh(maps, gradients)
                 note = f"Layer {name}, {maps.shape[0]} x {maps.shape[1]} positions."
                 quantity = f"evidence ({target.score_quantity})"

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from picasso.attribution.paths import from_several
+from picasso.attribution.paths import Attributions, from_several
 from picasso.models.base import Model
 from picasso.visualizations import (
     BaseVisualization,
@@ -45,11 +44,13 @@ class IntegratedGradientsSettings(VisualizationSettings):
         help="Baseline image, which stands for the absence of content.",
     )
     steps: int = number(64, minimum=8, maximum=8192, help="Maximum number of gradients between baseline and image.")
-    gap: float = choice(
-        0.01,
-        0.001,
+    error: float = choice(
         0.05,
-        help="Fraction of the difference that may be missing from a map; steps are added until less is missing.",
+        0.02,
+        0.01,
+        0.1,
+        0.2,
+        help="Error of a map at which to stop: by which fraction half of the gradients would change it.",
     )
     seed: int = number(0, minimum=0, maximum=2**31, help="Random seed of the noise.")
     transparency: float = see_through()
@@ -61,7 +62,7 @@ class IntegratedGradientsSettings(VisualizationSettings):
 
 
 class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
-    """Distribute the difference of the score among the pixels; a note states how much is missing."""
+    """Distribute the difference of the score among the pixels; a note states the error."""
 
     TITLE = "Integrated gradients"
     DESCRIPTION = "How much each pixel adds to the score that is explained, compared with an image without content."
@@ -89,47 +90,48 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
     def passes(cls, model: Model, settings: IntegratedGradientsSettings) -> float:
         """Return one forward pass per step, and per target one backward pass, which costs as much as two.
 
-        How many steps the gap needs is not known before; half of those allowed is a guess.
+        How many steps the error needs is not known before; a photograph mostly needs all of them.
         """
-        return (1.0 + 2 * targets_of(model)) * settings.steps / 2 * len(settings.baselines)
+        return (1.0 + 2 * targets_of(model)) * settings.steps * len(settings.baselines)
 
     def make_visualization(self, task: Task[IntegratedGradientsSettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per target: the sum over the channels."""
         for image in task.inputs:
             task.progress(0, 1)
-            total, differences, spent = self.integrate(task, image)
+            found, differences = integrate(task, image)
             panels = []
-            for target, attribution, difference in zip(image.targets, total, differences, strict=True):
+            for target, array, difference, error in zip(
+                image.targets, found.maps, differences, found.errors, strict=True
+            ):
                 panels.append(
                     image.panel(
                         target,
-                        array=np.asarray(attribution.sum(axis=-1), np.float32),
+                        array=np.asarray(array, np.float32),
                         quantity=f"part of the {target.score_quantity}",
                         signed=True,
                         transparency=task.settings.transparency,
-                        note=gap(target.score_quantity, float(attribution.sum()), difference, spent),
+                        note=accuracy(target.score_quantity, float(array.sum()), difference, found.steps, float(error)),
                         # The pixels sum to the difference, so each has its share of the rounding error.
-                        noise=rounding(difference, target.scale) / attribution[..., 0].size,
+                        noise=rounding(difference, target.scale) / array.size,
                     )
                 )
             yield panels
 
-    def integrate(
-        self, task: Task[IntegratedGradientsSettings], image: Input
-    ) -> tuple[NDArray[np.float64], Sequence[float], int]:
-        """Return the mean attributions ``(k, H, W, C)`` over baselines, the differences of the scores, the steps."""
-        settings, model, targets = task.settings, task.model, image.targets
-        baselines = [image.filled(model, name, settings.seed) for name in settings.baselines]
-        total, spent = from_several(
-            model, image.array, baselines, targets, settings.steps, settings.gap / 2, task.progress
-        )
-        here, *there = model.scores(np.stack([image.array, *baselines]), targets)
-        return total, (here - np.mean(there, axis=0)).tolist(), spent
+
+def integrate(task: Task[IntegratedGradientsSettings], image: Input) -> tuple[Attributions, Sequence[float]]:
+    """Return the mean attributions of k targets over baselines, and the mean differences of the scores."""
+    settings, model, targets = task.settings, task.model, image.targets
+    baselines = [image.filled(model, name, settings.seed) for name in settings.baselines]
+    found = from_several(model, image.array, baselines, targets, settings.steps, settings.error, task.progress)
+    here, *there = model.scores(np.stack([image.array, *baselines]), targets)
+    return found, (here - np.mean(there, axis=0)).tolist()
 
 
-def gap(score: str, attributed: float, difference: float, steps: int) -> str:
-    """Return a sentence on the completeness gap: how far the sum of the map is from the difference of the score."""
+def accuracy(score: str, attributed: float, difference: float, steps: int, error: float) -> str:
+    """Return sentences on the completeness gap, how far the sum of a map is from the difference, and on the error."""
     missing = abs(attributed - difference)
     share = f" ({missing / abs(difference):.2%})" if difference else ""
-    lacks = f"{missing:.2g} of it{share} is missing from the map after {steps} steps"
-    return f"The {score} differs from the baseline's by {difference:.4g}; {lacks}."
+    return (
+        f"The {score} differs from the baseline's by {difference:.4g}; {missing:.2g} of it{share} is missing from the "
+        f"map. With half of the {steps} gradients, the map would differ by {error:.1%}."
+    )

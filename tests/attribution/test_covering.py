@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from picasso import explain
-from picasso.attribution.covering import Covering, blend
+from picasso.attribution.covering import Covering, blends
 from picasso.explanation.inputs import NamedImage, prepare
 from picasso.imaging.masking import FILLS, filling
 from picasso.models.arrays import Array
@@ -49,10 +49,27 @@ def test_all_named_preprocessing_works_pixel_by_pixel(values: str) -> None:
     """So that its numbers may be covered: whichever names there will be."""
     named = Preprocessing(values)
     view = noise_image(3)
-    one, *others = named.encode([view, *(blend(view, filling(view, "noise"), mask(box)) for box in BOXES)], (6, 9, 3))
+    seen = blends(view, filling(view, "noise"), np.stack([mask(box) for box in BOXES]))
+    one, *others = named.encode([view, *seen], (6, 9, 3))
     paint = named.encode([filling(view, "noise")], (6, 9, 3))[0]
     for box, other in zip(BOXES, others, strict=True):
         np.testing.assert_array_equal(other, np.where(mask(box)[..., None], one, paint))
+
+
+@pytest.mark.parametrize(("mode", "top"), [("RGB", 255), ("L", 255), ("I", 2**31 - 1), ("F", 1000)])
+def test_blends_are_those_of_exact_arithmetic(mode: str, top: int) -> None:
+    generator = np.random.default_rng(0)
+    shape = (31, 40, 3) if mode == "RGB" else (31, 40)
+    kind = {"RGB": np.uint8, "L": np.uint8, "I": np.int32, "F": np.float32}[mode]
+    view, paint = (Image.fromarray((generator.random(shape) * top).astype(kind)) for _ in range(2))
+    assert view.mode == mode
+    shares = np.linspace(0, 1, 9, dtype=np.float32)[:, None, None] * generator.random((9, 31, 40), np.float32)
+    weights = shares.astype(np.float64).reshape(9, *shape[:2], *[1] * (len(shape) - 2))
+    expected = np.asarray(paint) * (1 - weights) + np.asarray(view) * weights
+    found = np.stack([np.asarray(one) for one in blends(view, paint, shares)])
+    assert found.dtype == kind
+    # Halves may be rounded either way.
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-3 if mode == "F" else 0.5001)
 
 
 def mask(box: Box) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from picasso.attribution.masks import MaskedMeans, random_mask
 
@@ -51,3 +52,15 @@ def test_a_place_that_was_never_shown_has_no_mean() -> None:
     means.add(np.array([[[0, 1]]], np.float32), np.array([[0.5]], np.float32))
     assert means.means.tolist() == [[[0, 0.5]]]
     assert means.standard_errors.tolist() == [[[0, 0]]]
+
+
+@pytest.mark.parametrize("size", [(28, 28), (224, 300), (5, 7)])
+@pytest.mark.parametrize("cells", [2, 7])
+def test_masks_are_enlarged_as_pillow_does(size: tuple[int, int], cells: int) -> None:
+    generator = np.random.default_rng([3, 4])
+    shown = (generator.random((cells, cells)) < 0.5).astype(np.float32)
+    height, width = (-(-side // cells) for side in size)
+    top, left = int(generator.integers(height)), int(generator.integers(width))
+    enlarged = Image.fromarray(shown).resize(((cells + 1) * width, (cells + 1) * height), Image.Resampling.BILINEAR)
+    expected = np.asarray(enlarged)[top : top + size[0], left : left + size[1]]
+    np.testing.assert_allclose(random_mask(3, 4, size, cells, 0.5), expected, atol=1e-6)

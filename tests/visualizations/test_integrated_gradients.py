@@ -9,7 +9,7 @@ import pytest
 
 from picasso import explain
 from picasso.imaging.masking import filling
-from picasso.visualizations.integrated_gradients import SEVERAL, gap
+from picasso.visualizations.integrated_gradients import SEVERAL, accuracy
 from tests.conftest import noise_image
 from tests.fakes import LinearModel, PatchModel
 
@@ -50,12 +50,12 @@ def test_maps_lie_in_the_patch_that_is_read(patch: PatchModel) -> None:
         assert panel.array.any()
 
 
-def test_the_gap_is_said_as_it_is() -> None:
-    assert (
-        gap("logit", 3.9, 4.0, 9)
-        == "The logit differs from the baseline's by 4; 0.1 of it (2.50%) is missing from the map after 9 steps."
+def test_the_error_is_said_as_it_is() -> None:
+    assert accuracy("logit", 3.9, 4.0, 9, 0.0314) == (
+        "The logit differs from the baseline's by 4; 0.1 of it (2.50%) is missing from the map. "
+        "With half of the 9 gradients, the map would differ by 3.1%."
     )
-    assert (
-        gap("logit", 0.0, 0.0, 9)
-        == "The logit differs from the baseline's by 0; 0 of it is missing from the map after 9 steps."
+    assert accuracy("logit", 0.0, 0.0, 9, 0.0) == (
+        "The logit differs from the baseline's by 0; 0 of it is missing from the map. "
+        "With half of the 9 gradients, the map would differ by 0.0%."
     )

@@ -39,12 +39,9 @@ class Cutter:
             a concrete function that returns a list of tensors, in the order of ``outputs``.
         """
         graph = self._wrapped.graph
-        if graph.version != self._version:
-            self._definition, self._version = graph.as_graph_def(), graph.version
-            self._nodes = {node.name: node for node in self._definition.node}
         captured = {inner.name: outer for outer, inner in graph.captures}
         fed = [tensor.name for tensor in inputs]
-        definition, used = self._between(
+        definition, used = self.between(
             {*fed, *captured}, [tensor.op.name for tensor in outputs if tensor.name not in fed]
         )
 
@@ -58,13 +55,17 @@ class Cutter:
 
         return tf1.wrap_function(build, [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs])
 
-    def _between(self, given: set[str], targets: Sequence[str]) -> tuple[Any, set[str]]:
+    def between(self, given: set[str], targets: Sequence[str]) -> tuple[Any, set[str]]:
         """Return a GraphDef of the operations between given tensors and targets, and the given tensors that it uses.
 
         Args:
             given: the names of tensors whose operations are not copied.
             targets: the names of the target operations.
         """
+        graph = self._wrapped.graph
+        if graph.version != self._version:
+            self._definition, self._version = graph.as_graph_def(), graph.version
+            self._nodes = {node.name: node for node in self._definition.node}
         names, waiting, used = set(targets), list(targets), set[str]()
         while waiting:
             for source in self._nodes[waiting.pop()].input:

@@ -9,7 +9,7 @@ in :mod:`picasso.models.outputs`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from math import prod
 from typing import Any, NamedTuple
@@ -23,8 +23,10 @@ from picasso.models.info import Layer, Place
 from picasso.models.outputs import Decision, OutputKind, Range, Training
 from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
 from picasso.models.tf import input_values, integer_inputs
+from picasso.models.tf.backward import Backward
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.feature_layers import coarsest, describe, feature_layers
+from picasso.models.tf.folded import folded
 from picasso.models.tf.guided import RECTIFIERS
 from picasso.models.tf.incremental.inlining import has_calls, inlined
 from picasso.models.tf.incremental.occlusion import Incremental
@@ -44,8 +46,6 @@ STAND_IN = (
 )
 
 
-# The maximum number of targets whose gradients are computed by one call, because each number is compiled once.
-TARGETS = 5
 # About this many pixels of the output for a test image suffice to tell the kind of its values.
 PIXELS = 1024
 
@@ -116,6 +116,7 @@ class Graph:
         trained: the task that the model was trained for, if its file states it.
         settled: the interpretation of the output if it is known from another graph built by ``build``.
         guided: if True, compute gradients by guided backpropagation.
+        fixed: if True, the weights never change.
 
     Attributes:
         input_shape: ``(H, W, C)``.
@@ -140,9 +141,11 @@ class Graph:
         trained: Training | None = None,
         settled: Settled | None = None,
         guided: bool = False,
+        fixed: bool = True,
     ) -> None:
         self._build, self._label, self._known, self._said, self._guided = build, label, known, said, guided
-        self._derivatives: dict[tuple[str, int], Any] = {}
+        self._fixed = fixed
+        self._backward: dict[str, Backward] = {}
         self._maps: dict[str, Any] = {}
         self._wrapped = tf1.wrap_function(self._assemble, [])
         self._cutter = Cutter(self._wrapped)
@@ -159,8 +162,12 @@ class Graph:
         self.decision = self._settled.decision
         with self._wrapped.graph.as_default():
             self._finish()
+        tensors = [self._outputs, self._flat_scores, *(layer.tensor for layer in self._layers.values())]
+        if fixed:
+            tensors = folded(self._cutter, self._wrapped, self._input, tensors)
+        answers, self._tensors = tensors[:2], dict(zip(self._layers, tensors[2:], strict=True))
         # Gradients are extracted on first use.
-        self._predict = self._cut([self._input], [self._outputs, self._flat_scores])
+        self._predict, self._folded_scores = self._cut([self._input], answers), answers[1]
         places = (partial(coarsest, count=self._layout.count),) if self._layout.is_map or self._detection else ()
         self._described = [] if guided else describe(self._input.op, self._layers, self._try_place, *places)
 
@@ -186,19 +193,36 @@ class Graph:
     def feature_maps(self, inputs: Array, layer: str) -> Array:
         """Return the feature maps of a layer, ``(N, h, w, c)``."""
         if layer not in self._maps:
-            self._maps[layer] = self._cut([self._input], [self._layers[layer].tensor])
+            self._maps[layer] = self._cut([self._input], [self._tensors[layer]])
         return self._call(self._maps[layer], inputs)[0]
 
     def feature_gradients(self, inputs: Array, cotangents: Array, layer: str) -> Array:
         """Return the gradients with respect to a layer's feature maps, ``(N, T, h, w, c)``; see :meth:`gradients`."""
-        return self._products(self._layers[layer].tensor, inputs, cotangents)
+        return self._products(self._tensors[layer], inputs, cotangents)
+
+    def features(self, inputs: Array, cotangents: Array, layer: str) -> tuple[Array, Iterator[Array]]:
+        """Return a layer's feature maps ``(N, h, w, c)`` and, one function after the other, the gradients there."""
+        maps, gradients = self._passes(self._tensors[layer], inputs, cotangents)
+        return maps.numpy(), gradients
 
     def _products(self, tensor: Any, inputs: Array, cotangents: Array) -> Array:
-        """Return vector-Jacobian products with respect to a tensor, by one forward and T backward passes."""
-        flat = cotangents.reshape(*cotangents.shape[:2], -1)
-        parts = [flat[:, start : start + TARGETS] for start in range(0, flat.shape[1], TARGETS)]
-        found = [self._call(self._differentiate(tensor, part.shape[1]), inputs, part)[0] for part in parts]
-        return np.concatenate(found, axis=1)
+        """Return vector-Jacobian products with respect to a tensor, ``(N, T, ...)``."""
+        _, found = self._passes(tensor, inputs, cotangents)
+        return np.stack(list(found), axis=1)
+
+    def _passes(self, tensor: Any, inputs: Array, cotangents: Array) -> tuple[Any, Iterator[Array]]:
+        """Return the value of a tensor, by a forward pass, and vector-Jacobian products, by a backward pass each."""
+        if tensor.name not in self._backward:
+            try:
+                self._backward[tensor.name] = Backward(self._cut, self._input, self._folded_scores, tensor)
+            except ValueError:
+                raise ModelError(
+                    f"The output of {self._label} can't be differentiated with respect to that layer."
+                ) from None
+        backward, flat = self._backward[tensor.name], cotangents.reshape(*cotangents.shape[:2], -1)
+        passed = backward.forward(self._fed(inputs))
+        products = (backward.back(passed, tf.constant(flat[:, index])).numpy() for index in range(flat.shape[1]))
+        return passed.value, products
 
     def value_range(self) -> str:
         """Return the range of pixel values implied by the first operations, or ""; see :func:`input_values.find`."""
@@ -225,7 +249,15 @@ class Graph:
         operations = {operation.type for operation in self._wrapped.graph.get_operations()}
         if not operations & RECTIFIERS.keys():
             raise ModelError(f"{self._label} has no rectifiers (ReLU), which guided backpropagation requires.")
-        return Graph(self._build, self._label, self._known, said=self._said, settled=self._settled, guided=True)
+        return Graph(
+            self._build,
+            self._label,
+            self._known,
+            said=self._said,
+            settled=self._settled,
+            guided=True,
+            fixed=self._fixed,
+        )
 
     def incremental(self) -> Incremental:
         """Return the incremental computation of occlusion maps for this graph.
@@ -388,21 +420,6 @@ class Graph:
     def layers(self) -> Sequence[Layer]:
         """Return the layers with feature maps, first to last; the last one is the default."""
         return self._described
-
-    def _differentiate(self, tensor: Any, count: int) -> Any:
-        """Return the compiled function of the gradients of ``count`` targets; it is compiled on first use."""
-        key = (tensor.name, count)
-        if key not in self._derivatives:
-            with self._wrapped.graph.as_default():
-                given = tf1.placeholder(tf.float32, [None, count, self._flat_scores.shape[1]])
-                products = [
-                    tf.gradients(self._flat_scores, tensor, grad_ys=given[:, index])[0] for index in range(count)
-                ]
-                if None in products:
-                    raise ModelError(f"The output of {self._label} can't be differentiated with respect to that layer.")
-                stacked = tf.stack([tf.convert_to_tensor(product) for product in products], axis=1)
-            self._derivatives[key] = self._cut([self._input, given], [stacked])
-        return self._derivatives[key]
 
     def _cut(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         """Return the part of the graph between two lists of tensors as a compiled function."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -142,6 +142,10 @@ class GraphModel(Model):
     def batch_layer_gradients(self, inputs: Array, cotangents: Array, layer: str) -> Array:
         """Return the gradients ``(n, T, h, w, c)`` of T functions of the scores at a layer."""
         return self._graph.feature_gradients(inputs, cotangents, layer)
+
+    def batch_features(self, inputs: Array, cotangents: Array, layer: str) -> tuple[Array, Iterator[Array]]:
+        """Return the feature maps of one batch, and the gradients of T functions there, by one forward pass."""
+        return self._graph.features(inputs, cotangents, layer)
 
     def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
         """Return d logit[class] / d feature map of one batch, ``(n, h, w, c)``."""

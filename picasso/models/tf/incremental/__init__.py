@@ -11,4 +11,4 @@ explanations*, SIGMOD 2019 (Krypton), without approximation.
 them in TensorFlow (``winograd`` with fewer multiplications). ``occlusion`` is the entry point.
 """
 
-__all__ = ["checked", "inlining", "occlusion", "steps"]
+__all__ = ["checked", "folding", "inlining", "occlusion", "steps"]

@@ -1,0 +1,114 @@
+"""Gradients of functions of a graph's scores: one forward pass, and one backward pass for each function.
+
+The two passes are compiled apart, once each, whatever the number of functions. Between them, the values that the
+backward pass needs are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from picasso.models.tf.runtime import tf, tf1
+
+# Operations of TensorFlow 1's branches and loops, whose values can't leave the graph.
+CONTROL = {"Enter", "Exit", "LoopCond", "Merge", "NextIteration", "RefMerge", "RefSwitch", "Switch"}
+
+
+class Pass(NamedTuple):
+    """What a forward pass leaves behind.
+
+    Attributes:
+        value: the value of the tensor with respect to which is differentiated.
+        kept: the values that the backward passes need.
+    """
+
+    value: Any
+    kept: Sequence[Any]
+
+
+class Backward:
+    """The gradients of functions of the scores with respect to one tensor.
+
+    Args:
+        cut: returns the part of the graph between two lists of tensors as a compiled function.
+        inputs: the input of the graph, ``(N, H, W, C)``.
+        scores: the scores, ``(N, S)``.
+        tensor: the tensor with respect to which is differentiated, ``(N, ...)``.
+
+    Raises:
+        ValueError: the scores do not depend on the tensor in a differentiable way.
+    """
+
+    def __init__(
+        self, cut: Callable[[Sequence[Any], Sequence[Any]], Any], inputs: Any, scores: Any, tensor: Any
+    ) -> None:
+        with scores.graph.as_default():
+            given = tf1.placeholder(tf.float32, [None, scores.shape[1]])
+            product = tf.gradients(scores, tensor, grad_ys=tf.identity(given))[0]
+            if product is None:
+                raise ValueError(f"the scores do not depend on {tensor.name}")
+            product = tf.convert_to_tensor(product)
+        kept = between(inputs.op, given.op, ordered(product.op))
+        # If values can't leave the graph, every backward pass repeats the forward pass.
+        kept = [inputs] if kept is None else kept
+        self._forward, self._back = cut([inputs], [tensor, *kept]), cut([given, *kept], [product])
+
+    def forward(self, inputs: Any) -> Pass:
+        """Return what the backward passes of a batch of inputs, ``(n, H, W, C)``, need."""
+        value, *kept = self._forward(inputs)
+        return Pass(value, kept)
+
+    def back(self, passed: Pass, cotangents: Any) -> Any:
+        """Return the gradients ``(n, ...)`` of one function of the scores of each input.
+
+        Args:
+            passed: the result of :meth:`forward`.
+            cotangents: the gradients of the function with respect to the scores, ``(n, S)``.
+        """
+        return self._back(cotangents, *passed.kept)[0]
+
+
+def between(inputs: Any, given: Any, needed: Sequence[Any]) -> list[Any] | None:
+    """Return the tensors that a backward pass needs of the forward pass, each once.
+
+    What depends on neither the images nor the cotangents, such as weights, belongs to the backward pass. So do values
+    that are computed again when the cotangents are known, to save memory, which control dependencies say.
+
+    Args:
+        inputs: the operation of the images.
+        given: the operation of the cotangents.
+        needed: the operations that the gradient needs, in topological order.
+
+    Returns:
+        the tensors, or None if the passes can't be separated.
+    """
+    of_images, backward = following(inputs, needed), following(given, needed)
+    if any(operation.type in CONTROL for operation in of_images):
+        return None
+    before = of_images.keys() - backward.keys()
+    if any(not before.isdisjoint(operation.control_inputs) for operation in backward):
+        return None
+    found = {tensor.name: tensor for operation in backward for tensor in operation.inputs}
+    return [tensor for tensor in found.values() if tensor.op in before]
+
+
+def following(first: Any, operations: Sequence[Any]) -> dict[Any, None]:
+    """Return those of some operations, in topological order, that depend on ``first``, and itself."""
+    found = {first: None}
+    for operation in operations:
+        if not found.keys().isdisjoint([*(tensor.op for tensor in operation.inputs), *operation.control_inputs]):
+            found[operation] = None
+    return found
+
+
+def ordered(operation: Any) -> list[Any]:
+    """Return an operation and all that it depends on, by tensors or control dependencies, in topological order."""
+    needed, waiting = set[Any](), [operation]
+    while waiting:
+        current = waiting.pop()
+        if current not in needed:
+            needed.add(current)
+            waiting += [*(tensor.op for tensor in current.inputs), *current.control_inputs]
+    # The order of construction is topological.
+    return [one for one in operation.graph.get_operations() if one in needed]
