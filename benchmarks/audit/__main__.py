@@ -21,7 +21,8 @@ def main() -> None:
     options = parser.parse_args()
     half = ["--half", options.half]
     audits = [["audits", *half, "--images", each] for each in ("50", "20", "200")]
-    for step, *words in (["models", *half], *audits, ["mends", *half], ["rivals", *half], ["table", *half]):
+    mends = [["mends", *half], ["mends", *half, "--deep"]]
+    for step, *words in (["models", *half], *audits, *mends, ["rivals", *half], ["table", *half]):
         subprocess.run([sys.executable, "-m", f"benchmarks.audit.{step}", options.folder, *words], check=True)
 
 

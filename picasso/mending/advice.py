@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from picasso.audit.audit import Audit
@@ -115,6 +116,22 @@ def images_to_collect(alarm: Alarm, kind: str, names: Sequence[str]) -> str:
             f"Collect {IMAGES} images of {one} with the {what} of {other}, and {IMAGES} of {other} with that of {one}."
         )
     return f"Between {one} and {other}: {recommendations.recommendation(kind, alarm.intervention)}"
+
+
+def all_layers(seconds: float) -> str:
+    """Return the sentence that offers to train all layers.
+
+    Args:
+        seconds: the time that it takes, roughly.
+
+    Examples:
+        >>> from picasso.mending.advice import all_layers
+        >>> all_layers(20), all_layers(200)[-18:]
+        ('Training all layers mostly leaves less: repeat with --deep (about a minute).', '(about 4 minutes).')
+    """
+    minutes = max(1, math.ceil(seconds / 60))
+    time = "a minute" if minutes == 1 else f"{minutes} minutes"
+    return f"Training all layers mostly leaves less: repeat with --deep (about {time})."
 
 
 def text(first: Audit, alarms: Sequence[Alarm]) -> str:

@@ -41,8 +41,6 @@ class Candidate:
         held_logits: the logits of all images, by class; for images in ``held``, by weights not fitted to them.
         held_answer: returns such logits for changed images of a class.
         worst: the accuracy of the groups of held-out images.
-        without_first: the weights of the head that was fitted without the first part of the folder; None if the whole
-            network was trained.
         deep: whether the whole network was trained.
     """
 
@@ -52,7 +50,6 @@ class Candidate:
     held_logits: Mapping[int, Values]
     held_answer: Answer
     worst: WorstGroup
-    without_first: HeadWeights | None = None
     deep: bool = False
 
     def same_effects(self, context: TrialContext, alarms: Sequence[Alarm]) -> dict[tuple[Alarm, int], float]:

@@ -129,8 +129,11 @@ def drawn(
     """
     generator = generator_of(context.seed, "mending", name, ours, theirs, draw)
     others, intervention = context.folder.views[theirs], context.named(name)
-    # A recurring mark can only be found in many images.
-    few = few and intervention.kind != "mark"
+    # A recurring mark can only be found in many images, and none recurs in one of two equal sets only.
+    if intervention.kind == "mark":
+        few = False
+        if ours == theirs:
+            return None
     count = max(LEAST_IMAGES, round(SHARE * len(others)))
     chosen = generator.choice(len(others), min(count, len(others)), replace=False) if few else np.arange(len(others))
     chosen = np.sort(chosen)
@@ -140,7 +143,10 @@ def drawn(
 
     known = context.folder.masks_of(ours, theirs)
     masks = (known[0], known[1][chosen]) if known else None
-    changed = intervention.change(ImagePair(views, others[chosen], attention, masks), generator)
+    # A mark is searched in the images of the folder once, and is where it was after changes of something else.
+    memory = {} if few else context.memory((min(ours, theirs), max(ours, theirs)))
+    case = ImagePair(views, others[chosen], attention, masks, memory, reverse=ours > theirs)
+    changed = intervention.change(case, generator)
     if changed is None:
         # With few images, the classes may hardly differ.
         return drawn(context, name, views, ours, theirs, draw, few=False) if few else None
@@ -156,6 +162,21 @@ def composed(context: TrialContext, names: Sequence[str], ours: int, theirs: int
         changed = drawn(context, names[place], views, ours, other, DRAWS + draw)
         views = views if changed is None else changed.towards
     return views
+
+
+def affordable(context: TrialContext, alarms: Sequence[Alarm], draws: int, values: int, most: int) -> int:
+    """Return how many draws of each change there may be, so that all images together have at most so many values.
+
+    Args:
+        context: the model, the images and the interventions.
+        alarms: what the counterfactuals are about.
+        draws: the number wanted; the result is between 1 and this.
+        values: the number of values that are kept of each image.
+        most: the largest number of all values.
+    """
+    while draws > 1 and total(context, alarms, draws) * values > most:
+        draws -= 1
+    return draws
 
 
 def total(context: TrialContext, alarms: Sequence[Alarm], draws: int) -> int:

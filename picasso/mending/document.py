@@ -30,12 +30,14 @@ def beside(model: Path) -> Path:
 def document(done: Mending) -> dict[str, Any]:
     """Return the result as JSON-ready values; effects, accuracies and errors are fractions.
 
-    ``mended``, ``sentence``, ``deep``, ``rounds``, ``advice``: as in :class:`picasso.mending.outcome.Mending`.
+    ``mended``, ``gone``, ``sentence``, ``deep``, ``rounds``, ``advice``: as in
+    :class:`picasso.mending.outcome.Mending`.
     ``file``: the name of the mended model, or null.
     ``effects``: those with an alarm, each with the names of the two ``classes``, and both directions ``before``,
     ``after`` and on ``held_out`` images, the first from the first class to the second.
     ``rises``: other effects that rose. ``own``, ``held_out``, ``fair``: the quality ``before`` and ``after``, with
-    ``accuracy``, ``images``, ``classes`` and ``calibration_error``. ``worst``: the accuracy of the worst group.
+    ``accuracy``, ``images``, ``classes`` and ``calibration_error``. ``worst``: the accuracy of the worst group,
+    of all groups, and of those with the shortcut of another class.
     """
     names = done.class_names
 
@@ -46,6 +48,7 @@ def document(done: Mending) -> dict[str, Any]:
 
     return {
         "mended": done.mended,
+        "gone": done.gone,
         "sentence": done.sentence,
         "file": done.file.name if done.file else None,
         "effects": [named(one) for one in done.effects],
@@ -90,6 +93,8 @@ def rows(done: Mending) -> list[tuple[str, str, str]]:
     if done.worst:
         worst = done.worst
         found.append(("accuracy, worst held-out group", f"{worst.before:.0%}", f"{worst.after:.0%}"))
+        changed = (f"{worst.changed_before:.0%}", f"{worst.changed_after:.0%}")
+        found.append(("accuracy, held-out images changed", *changed))
     return found
 
 

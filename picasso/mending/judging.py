@@ -11,7 +11,7 @@ from picasso.audit.dataset import Folder
 from picasso.audit.reporting import performance
 from picasso.evaluation import labeled_folder
 from picasso.evaluation.labeled_folder import LabeledImage
-from picasso.mending import advice
+from picasso.mending import advice, deep
 from picasso.mending.candidate import Candidate, answered
 from picasso.mending.counterfactuals import Alarm
 from picasso.mending.measuring import changes, quality, rises
@@ -19,8 +19,9 @@ from picasso.mending.outcome import BeforeAfter, ClassAnswers, EffectChange, Men
 from picasso.models.base import Model
 
 # A model is mended if each effect is at most this share of what it was, new alarms are at most this share of the
-# largest effect, the accuracy of the worst held-out group rose by a margin, and exceeds chance by another.
-REMAINDER, GAIN, ABOVE_CHANCE = 0.5, 0.05, 0.10
+# largest effect, the accuracy on held-out images with the shortcut of another class did not fall, and this accuracy and
+# that on unchanged held-out images exceed chance by a margin.
+REMAINDER, ABOVE_CHANCE = 0.5, 0.10
 CANNOT = "The model can't be mended by its last layer"
 
 
@@ -40,11 +41,14 @@ def judged(first: Audit, best: Candidate, known: Sequence[Alarm], fair: Sequence
             for some in (before, after)
         )
     )
-    why = failure(first, effects, [one.after for one in new if one.alarm], best.worst, best.deep)
+    why = failure(effects, [one.after for one in new if one.alarm], best.worst, held_out.after, best.deep)
     sentence = price(effects, new, own, held_out, names)
+    left = [one for one in effects if not one.is_gone]
+    rest = f"Less, but not gone: {named(left)}." if left and not why else ""
     return Mending(
         mended=not why,
-        sentence=f"{sentence} {why}".rstrip(),
+        gone=not left,
+        sentence=f"{sentence} {why or rest}".rstrip(),
         effects=effects,
         rises=new,
         own=own,
@@ -53,33 +57,47 @@ def judged(first: Audit, best: Candidate, known: Sequence[Alarm], fair: Sequence
         fair=on_fair(first.model, best.audit.model, fair) if fair else None,
         rounds=rounds,
         deep=best.deep,
-        advice=advice.text(first, known) if why else "",
+        advice=what_helps(first, best, known, mended=not why, gone=not left),
         class_names=names,
     )
 
 
-def failure(first: Audit, effects: Sequence[EffectChange], new: Sequence[float], worst: WorstGroup, deep: bool) -> str:
+def what_helps(first: Audit, best: Candidate, known: Sequence[Alarm], *, mended: bool, gone: bool) -> str:
+    """Return what else helps, or "" if the model is mended and nothing is left of the effects."""
+    found = [] if best.deep or (mended and gone) else [advice.all_layers(deep.seconds(first.model, first.folder))]
+    return "\n".join([*found, *([] if mended else [advice.text(first, known)])])
+
+
+def named(effects: Sequence[EffectChange]) -> str:
+    """Return the names of effects, each once."""
+    return ", ".join(dict.fromkeys(one.intervention for one in effects))
+
+
+def failure(
+    effects: Sequence[EffectChange], new: Sequence[float], worst: WorstGroup, held_out: Quality, deep: bool
+) -> str:
     """Return why a candidate is no mended model, or "".
 
     Args:
-        first: the audit of the model.
         effects: the effects that raised alarms.
         new: the sizes of effects that raise new alarms.
-        worst: the accuracy of the worst held-out group.
+        worst: the accuracy of the groups of held-out images.
+        held_out: the quality on unchanged held-out images.
         deep: whether the whole network was trained.
     """
     what = "The model can't be mended by training the whole network" if deep else CANNOT
     stays = [one for one in effects if one.remainder > REMAINDER * one.size_before]
     largest = max(one.size_before for one in effects)
-    chance = 1 / len(first.folder.views)
-    if worst.after < chance + ABOVE_CHANCE or worst.after < worst.before + GAIN:
+    # That of a constant answer.
+    chance = 1 / len({target for one in effects for target in one.pair})
+    before, after = worst.changed_before, worst.changed_after
+    if min(after, held_out.accuracy) < chance + ABOVE_CHANCE or after < before:
         return (
-            f"{what}: of the held-out images of the worst group, {worst.after:.0%} are right "
-            f"({worst.before:.0%} before), so the features hardly carry the object."
+            f"{what}: of the held-out images with the shortcut of another class, {after:.0%} are right "
+            f"({before:.0%} before), so the features hardly carry the object."
         )
     if stays:
-        names = ", ".join(dict.fromkeys(one.intervention for one in stays))
-        return f"{what}: more than half of the effect of {names} remains."
+        return f"{what}: more than half of the effect of {named(stays)} remains."
     if new and max(new) > REMAINDER * largest:
         return f"{what}: it relies on something else instead."
     return ""

@@ -120,13 +120,13 @@ def candidate(
     model = wrap(head.reload(file))
     verify(model, head, fit.weights, first)
     answer = HeldOutAnswers(head, first.model, fit, rows.folds)
-    (worst, mean), views = rows.before(), first.folder.views
+    views, every = first.folder.views, rows.rows()
+    after = rows.accuracy(fit.held_out(every.features, every.folds))
     return Candidate(
         file=file,
         audit=audited(model, first, progress, "auditing the mended model"),
         held={target: np.ones(len(some), bool) for target, some in rows.folds.items()},
         held_logits={target: answer(views[target], target) for target in views},
         held_answer=answer,
-        worst=WorstGroup(worst, fit.worst, mean, fit.mean),
-        without_first=fit.folds[0],
+        worst=WorstGroup.of(rows.accuracy(), after),
     )

@@ -17,8 +17,8 @@ from picasso.audit.rule import directions
 from picasso.audit.statistics import effect
 from picasso.audit.trial import Pair, TrialContext
 from picasso.mending.counterfactuals import Alarm
-from picasso.mending.fitting import Values
-from picasso.mending.outcome import Both, ClassAnswers, EffectChange, Quality, Rise
+from picasso.mending.fitting import Numbers, Values, accuracies
+from picasso.mending.outcome import Both, ClassAnswers, EffectChange, GroupAccuracy, Quality, Rise
 from picasso.models.base import Model
 from picasso.models.head import Head
 
@@ -179,3 +179,18 @@ def quality(
         for target, best in answers(answered).items()
     )
     return Quality(classes, None if known is None else known.error)
+
+
+def by_group(right: NDArray[np.bool_], targets: Numbers, groups: Numbers, changed: NDArray[np.bool_]) -> GroupAccuracy:
+    """Return the accuracy of groups of images.
+
+    Args:
+        right: whether each answer is right, ``(n,)``.
+        targets: the class of each image.
+        groups: its group.
+        changed: whether its shortcut is that of another class.
+    """
+    found = accuracies(right, groups)
+    classes = [changed & (targets == target) for target in np.unique(targets[changed])]
+    means = [accuracies(right[some], groups[some]).mean() for some in classes]
+    return GroupAccuracy(float(found.min()), float(found.mean()), float(np.mean(means)) if means else 0.0)

@@ -55,8 +55,8 @@ def mend(
         first: the audit of the model.
         out: the ``.keras`` file for the copy; the numbers are written beside it as JSON.
         rounds: how often the model is mended and audited at most.
-        train_all: whether to train the whole network, too; the copy that predicts the worst group of held-out images
-            better is taken.
+        train_all: whether to train the whole network, too, and to take the better copy (see
+            :attr:`picasso.mending.outcome.Mending.rank`); the last layer is then retrained once.
         fair: images that are only measured.
         progress: called with the completed fraction and what is being done.
         wrap: applied to each mended model before it is used.
@@ -72,15 +72,17 @@ def mend(
         return Mending(False, NOTHING, class_names=names)
     head = first.model.head()
     with fileio.room_on_disk(), tempfile.TemporaryDirectory(prefix=".mending-", dir=out.parent) as drafts:
-        share = 0.6 if train_all else 1.0
+        share = 0.4 if train_all else 1.0
+        # All layers are trained from the old weights, so further rounds of the last one alone would take time in vain.
+        rounds = 1 if train_all else rounds
         found = last_layer.candidates(first, head, known, Path(drafts), rounds, part(progress, 0, share), wrap)
         best = min(found, key=lambda one: one.rank(known))
         done = judged(first, best, known, fair, len(found))
         if train_all:
-            trained = deep.trained(first, best, known, Path(drafts), part(progress, share, 1), wrap)
+            trained = deep.trained(first, known, Path(drafts), part(progress, share, 1), wrap)
             better = judged(first, trained, known, fair, len(found) + 1)
             # Fair images are never used to choose.
-            if (better.mended, trained.worst.after) > (done.mended, best.worst.after):
+            if better.rank > done.rank:
                 best, done = trained, better
         progress(1.0, "")
         if done.mended:

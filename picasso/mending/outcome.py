@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from picasso.audit.trial import Pair
 
+# An effect of at most this, or at most a tenth of what it was, is called gone.
+GONE = 0.05
 # Called with the completed fraction and what is being done.
 Progress = Callable[[float, str], None]
 # A direction of an effect, from the class with the smaller index, and the reverse.
@@ -57,6 +60,11 @@ class EffectChange:
     def remainder(self) -> float:
         """The size after, or that in the audit of the mended model if it is larger."""
         return max(self.size_after, min(self.again) if self.again else 0.0)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether at most .05 or a tenth of the size before remains, in the second audit and on held-out images."""
+        return max(self.remainder, min(self.held_out)) <= max(GONE, self.size_before / 10)
 
 
 @dataclass(frozen=True)
@@ -130,6 +138,20 @@ class BeforeAfter:
     after: Quality
 
 
+class GroupAccuracy(NamedTuple):
+    """How a model predicts groups of images: those of one class, unchanged or after one change.
+
+    Attributes:
+        worst: the lowest accuracy of a group.
+        mean: the mean accuracy of the groups.
+        changed: the mean accuracy of the groups whose shortcut is that of another class; all classes weigh the same.
+    """
+
+    worst: float
+    mean: float
+    changed: float
+
+
 @dataclass(frozen=True)
 class WorstGroup:
     """The lowest accuracy over groups of held-out images: those of one class, unchanged or after one change.
@@ -137,12 +159,20 @@ class WorstGroup:
     Attributes:
         before, after: the accuracy of the model before and after it was mended.
         mean_before, mean_after: the mean accuracy of all groups.
+        changed_before, changed_after: that of the groups whose shortcut is that of another class, all classes alike.
     """
 
     before: float
     after: float
     mean_before: float
     mean_after: float
+    changed_before: float
+    changed_after: float
+
+    @classmethod
+    def of(cls, before: GroupAccuracy, after: GroupAccuracy) -> WorstGroup:
+        """Return both accuracies of each kind."""
+        return cls(before.worst, after.worst, before.mean, after.mean, before.changed, after.changed)
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,7 +192,8 @@ class Mending:
         fair: the quality on a folder of fair images, if there is one.
         rounds: the number of times that the model was mended and audited.
         deep: whether the whole network was trained instead of the last layer.
-        advice: what else helps, if the model could not be mended: sentences and code.
+        gone: whether at most .05 or a tenth of each effect remains.
+        advice: what else helps, if the model could not be mended or not all is gone: sentences and code.
         class_names: the names of the classes.
     """
 
@@ -177,8 +208,17 @@ class Mending:
     fair: BeforeAfter | None = None
     rounds: int = 0
     deep: bool = False
+    gone: bool = False
     advice: str = ""
     class_names: tuple[str, ...] = field(default=())
+
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        """A key that is larger for better copies: whether mended, whether the effects are gone, and accuracy.
+
+        The accuracy is that on held-out images with the shortcut of another class.
+        """
+        return self.mended, self.gone, self.worst.changed_after if self.worst else 0.0
 
     def __repr__(self) -> str:
         """Return the sentence, and the file if there is one."""

@@ -48,8 +48,8 @@ def mend_model(
         out: the ``.keras`` file for the mended copy; it must not exist. The numbers are written beside it as JSON.
         audit: the folder of an earlier audit, whose completed trials are used again.
         fair: a folder of images for which the shortcut says nothing about the class; they are only measured.
-        deep: whether to train the whole network, too; the copy that predicts the worst group of held-out images better
-            is taken.
+        deep: whether to train the whole network, too, and to take the better copy; the last layer is then retrained
+            once.
         rounds: how often the model is mended and audited at most.
         pairs: the number of pairs of classes to compare; 0 for all.
         budget: seconds after which the first audit tests nothing further.

@@ -8,10 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.audit.trial import TrialContext
-from picasso.mending.counterfactuals import DRAWS, Alarm, Counterfactual, counterfactuals, total, unchanged
-from picasso.mending.fitting import Numbers, Rows, Values, accuracies, assign_folds
-from picasso.mending.measuring import features_of
-from picasso.mending.outcome import Progress
+from picasso.mending.counterfactuals import (
+    DRAWS,
+    Alarm,
+    Counterfactual,
+    affordable,
+    counterfactuals,
+    total,
+    unchanged,
+)
+from picasso.mending.fitting import Numbers, Rows, Values, assign_folds
+from picasso.mending.measuring import by_group, features_of
+from picasso.mending.outcome import GroupAccuracy, Progress
 from picasso.models.head import Head
 
 # The largest number of values of all features, in memory.
@@ -55,10 +63,7 @@ class TrainingRows:
             alarms: the alarms.
             progress: called after each set of images.
         """
-        width = self._features[0].shape[1]
-        draws = DRAWS
-        while draws > 1 and total(context, alarms, draws) * width > MAX_VALUES:
-            draws -= 1
+        draws = affordable(context, alarms, DRAWS, self._features[0].shape[1], MAX_VALUES)
         every, done = total(context, alarms, draws), 0
         for one in counterfactuals(context, alarms, draws):
             self._add(one)
@@ -77,15 +82,12 @@ class TrainingRows:
         """The number of rows."""
         return sum(map(len, self._targets))
 
-    def before(self, chosen: NDArray[np.bool_] | None = None) -> tuple[float, float]:
-        """Return the accuracy of the old model in the worst group, and the mean over groups.
+    def accuracy(self, logits: Values | None = None) -> GroupAccuracy:
+        """Return the accuracy in the groups of rows.
 
         Args:
-            chosen: the rows to measure; by default all.
+            logits: of all rows, ``(n, K)``; by default those of the old model.
         """
         rows = self.rows()
-        logits: Values = self._head.weights.logits(rows.features)
-        right = logits.argmax(axis=1) == rows.targets
-        some = np.ones(len(right), bool) if chosen is None else chosen
-        found = accuracies(right[some], rows.groups[some])
-        return float(found.min()), float(found.mean())
+        found = self._head.weights.logits(rows.features) if logits is None else logits
+        return by_group(found.argmax(axis=1) == rows.targets, rows.targets, rows.groups, rows.changed)

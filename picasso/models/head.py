@@ -103,9 +103,11 @@ class Head(ABC):
         seed: int,
         between: Callable[[], None],
     ) -> None:
-        """Train all layers for one epoch by Adam; the weights of the model in memory change, and the head's with them.
+        """Train all layers with each input once, by Adam.
 
-        Normalization and dropout layers work as in predictions. Only for models that :meth:`reload` returned.
+        The weights of the model in memory change, and those of the head with them. Normalization and dropout layers
+        work as in predictions. Only for models that :meth:`reload` returned. The moments of the gradients are kept
+        between calls.
 
         Args:
             inputs: ``(n, H, W, C)``.

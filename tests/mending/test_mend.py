@@ -19,6 +19,7 @@ from picasso.audit.properties import PROPERTIES
 from picasso.cli.command import main
 from picasso.errors import BadRequest, ModelError
 from picasso.mending import advice
+from picasso.mending import deep as training
 from picasso.mending.counterfactuals import Alarm, counterfactuals, unchanged
 from picasso.mending.mend import NOTHING
 from picasso.models import load_model
@@ -102,6 +103,13 @@ def test_the_same_call_gives_the_same_weights(images: Path, saved: Path, tmp_pat
     np.testing.assert_array_equal(kernels[0], kernels[1])
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train all layers for a few seconds only."""
+    monkeypatch.setattr(training, "PARTS", 12)
+
+
+@pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("deep", [False, True])
 def test_features_without_the_object_are_said_to_lack_it(images: Path, tmp_path: Path, deep: bool) -> None:
     model = load_model(edges(1.0, blind=True), labels=LABELS, preprocess="0..255")
@@ -115,12 +123,14 @@ def test_features_without_the_object_are_said_to_lack_it(images: Path, tmp_path:
     assert not out.exists()
     assert "can't be mended by" in found.sentence
     assert "features hardly carry the object" in found.sentence
+    assert ("repeat with --deep (about " in found.advice) != found.deep
     assert "Collect 20 images of “no tank” with the brightness of “tank”" in found.advice
     assert "keras.layers.RandomBrightness" in found.advice
     # Nothing is left that would stop another attempt.
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("short")
 def test_the_whole_network_can_be_trained(images: Path, saved: Path, tmp_path: Path) -> None:
     found = picasso.mend_model(
         loaded(saved), images, tmp_path / "mended.keras", fair=images, interventions=BRIGHTNESS[:1], deep=True

@@ -2,8 +2,9 @@
 
 from picasso.audit.properties import color, luminance, texture
 from picasso.audit.properties.base import Images, Maps, Property, Values, blurred, light
+from picasso.audit.properties.texture import as_jpeg
 
-__all__ = ["PROPERTIES", "Images", "Maps", "Property", "Values", "blurred", "light"]
+__all__ = ["PROPERTIES", "Images", "Maps", "Property", "Values", "as_jpeg", "blurred", "light"]
 
 PROPERTIES = (
     Property("brightness", "brighter", "darker", luminance.brightness, luminance.brighten),

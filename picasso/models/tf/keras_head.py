@@ -123,11 +123,12 @@ class KerasHead(Head):
         seed: int,
         between: Callable[[], None],
     ) -> None:
-        """Train all layers for one epoch."""
+        """Train all layers with each input once."""
         if self._optimizer is None:
             self._optimizer = keras.optimizers.Adam(rate, clipnorm=1.0)
             self._optimizer.build(self._network.trainable_variables)
             self._step = tf.function(self._update, reduce_retracing=True)
+        self._optimizer.learning_rate = rate
         order = np.random.default_rng(seed).permutation(len(inputs))
         size = self._model.fixed_batch or BATCH
         for start in range(0, len(order) - size + 1, size):
