@@ -18,10 +18,10 @@ from picasso.mending.measuring import changes, quality, rises
 from picasso.mending.outcome import BeforeAfter, ClassAnswers, EffectChange, Mending, Quality, WorstGroup, price
 from picasso.models.base import Model
 
-# A model is mended if each effect is at most this share of what it was, new alarms are at most this share of the
-# largest effect, the accuracy on held-out images with the shortcut of another class did not fall, and this accuracy and
-# that on unchanged held-out images exceed chance by a margin.
-REMAINDER, ABOVE_CHANCE = 0.5, 0.10
+# A model is mended if each effect is at most this share of what it was and not the whole way in reverse, new alarms are
+# at most this share of the largest effect, the accuracy on held-out images with the shortcut of another class did not
+# fall, and this accuracy and that on unchanged held-out images exceed chance by a margin.
+REMAINDER, REVERSED, ABOVE_CHANCE = 0.5, -1.0, 0.10
 CANNOT = "The model can't be mended by its last layer"
 
 
@@ -98,6 +98,8 @@ def failure(
         )
     if stays:
         return f"{what}: more than half of the effect of {named(stays)} remains."
+    if reversed_ := [one for one in effects if one.size_after <= REVERSED]:
+        return f"{what}: the effect of {named(reversed_)} is reversed, so it is relied on still."
     if new and max(new) > REMAINDER * largest:
         return f"{what}: it relies on something else instead."
     return ""

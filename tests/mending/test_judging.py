@@ -31,6 +31,8 @@ def quality(accuracy: float) -> Quality:
         (effect(after=(0.4, 0.4)), [0.4], (0.2, 0.8), 0.8, ""),
         (effect(after=(0.41, 0.5)), [], (0.2, 0.8), 0.8, "more than half of the effect of brightness remains"),
         (effect(again=(0.41, 0.5)), [], (0.2, 0.8), 0.8, "more than half of the effect of brightness remains"),
+        (effect(after=(-0.9, -0.9)), [], (0.2, 0.8), 0.8, ""),
+        (effect(after=(-1.2, -0.4)), [], (0.2, 0.8), 0.8, "the effect of brightness is reversed"),
         (effect(), [0.41], (0.2, 0.8), 0.8, "relies on something else"),
         # A constant answer, or a network that is hardly trained, is right in half of the cases.
         (effect(), [], (0.2, 0.55), 0.8, "55% are right (20% before)"),
