@@ -49,7 +49,7 @@ class Backward:
             if product is None:
                 raise ValueError(f"the scores do not depend on {tensor.name}")
             product = tf.convert_to_tensor(product)
-        kept = between(inputs.op, given.op, ordered(product.op))
+        kept = between(inputs.op, given.op, ordered([product.op]))
         # If values can't leave the graph, every backward pass repeats the forward pass.
         kept = [inputs] if kept is None else kept
         self._forward, self._back = cut([inputs], [tensor, *kept]), cut([given, *kept], [product])
@@ -102,13 +102,20 @@ def following(first: Any, operations: Sequence[Any]) -> dict[Any, None]:
     return found
 
 
-def ordered(operation: Any) -> list[Any]:
-    """Return an operation and all that it depends on, by tensors or control dependencies, in topological order."""
-    needed, waiting = set[Any](), [operation]
-    while waiting:
-        current = waiting.pop()
-        if current not in needed:
-            needed.add(current)
-            waiting += [*(tensor.op for tensor in current.inputs), *current.control_inputs]
-    # The order of construction is topological.
-    return [one for one in operation.graph.get_operations() if one in needed]
+def ordered(operations: Sequence[Any]) -> list[Any]:
+    """Return operations and all that they depend on, by tensors or control dependencies, in topological order.
+
+    The order of a graph is that of construction, which differs where inputs of operations were replaced since.
+    """
+    seen, found = set[Any](), list[Any]()
+    for first in operations:
+        waiting = [(first, False)]
+        while waiting:
+            current, complete = waiting.pop()
+            if complete:
+                found.append(current)
+            elif current not in seen:
+                seen.add(current)
+                sources = [*(tensor.op for tensor in current.inputs), *current.control_inputs]
+                waiting += [(current, True), *((one, False) for one in sources if one not in seen)]
+    return found

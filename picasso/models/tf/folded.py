@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from picasso.models.tf.backward import following
+from picasso.models.tf.backward import following, ordered
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.feature_layers import consumers_of, reach, walk
 from picasso.models.tf.incremental.folding import AFFINE, affine
@@ -42,7 +42,7 @@ def folded(cutter: Cutter, wrapped: Any, inputs: Any, targets: Sequence[Any]) ->
     """
     chains = find_chains(inputs, targets)
     weights = [tensor for chain in chains for one in (chain.convolution, *chain.behind) for tensor in one.inputs]
-    later = following(inputs.op, wrapped.graph.get_operations())
+    later = following(inputs.op, ordered(wrapped.graph.get_operations()))
     # Variables that are read after something else has happened are left alone.
     names = {tensor.name: tensor for tensor in weights if tensor.op not in later}
     values = dict(zip(names, cutter.cut([], list(names.values()))(), strict=True)) if names else {}
