@@ -29,7 +29,9 @@ def test_samples_to_occlusion_maps(visitor: Page) -> None:
     visitor.get_by_label("Window").select_option("0.20")
     visitor.get_by_label("Strides").select_option("20")
     visitor.get_by_role("button", name="Run").click()
+    # The page is loaded once more when the run is complete.
     expect(visitor.locator("header.result")).to_be_visible(timeout=60_000)
+    expect(visitor.locator("[data-run]")).to_have_count(0, timeout=60_000)
     rows = visitor.locator("article.row")
     expect(rows).to_have_count(10)
     for digit, row in enumerate(rows.all()):
