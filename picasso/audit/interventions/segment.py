@@ -124,7 +124,7 @@ class RecurringSegment(Intervention):
 def found(case: ImagePair) -> list[Segment]:
     """Return the segments that recur in one class only, the largest first; they may be parts of each other.
 
-    If no copies are exact, it is the windows that are most often similar, which may be of the object.
+    If no copies are exact and the images have masks, it is the windows that are most often similar.
     """
     if plain(case.ours) or plain(case.theirs):
         return []
@@ -182,10 +182,10 @@ def holders(case: ImagePair, cluster: Recurring) -> tuple[Images, Windows, NDArr
 
 
 def may_be_object(case: ImagePair, segments: list[Segment]) -> bool:
-    """Tell whether segments may be the object: copies aren't exact, and no masks show that they are beside it."""
+    """Tell whether segments may be the object: copies aren't exact, and masks don't show that they are beside it."""
     first = segments[0].cluster
     if first.exact or case.masks is None:
-        return not first.exact
+        return False
     _, _, present = holders(case, first)
     objects, shares = case.masks[first.in_theirs], []
     for index in np.flatnonzero(present):

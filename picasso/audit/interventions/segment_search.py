@@ -39,7 +39,7 @@ FEW = 6
 # correction for the number of candidates.
 EXCESS, LEVEL = 0.25, 0.01
 # The largest distance of a copy, relative to that of the most similar windows of images without one. Parts of natural
-# objects of one class are less alike; up to the second limit, they may be of the object or of another one beside it.
+# objects of one class are less alike. With masks of the object, others up to the second limit can be told from it.
 ALIKE, SIMILAR = 0.6, 0.85
 # The number of images that are described at once, to bound the memory.
 BATCH_SIZE = 16
@@ -87,6 +87,7 @@ class Recurring:
 
 def recurring(case: ImagePair) -> list[Recurring]:
     """Return the segments that recur in one class only, those with the largest excess first."""
+    most = ALIKE if case.masks is None else SIMILAR
     step = max(1, -(-min(case.size) // REDUCED))
     ours, theirs = (reduced(some, step) for some in (case.ours, case.theirs))
     looks = [reduced(some[..., None], step)[..., 0] for some in case.attention()]
@@ -101,7 +102,7 @@ def recurring(case: ImagePair) -> list[Recurring]:
             return []
         distances, windows = nearest(images[chosen], wanted)
         limits = [
-            excess_of(distances[:, one], first[chosen] == first[image], chosen == image, level)
+            excess_of(distances[:, one], first[chosen] == first[image], chosen == image, level, most)
             for one, image in enumerate(source)
         ]
         passed = np.array([excess >= EXCESS for excess, *_ in limits], np.bool_)
@@ -124,7 +125,7 @@ def spread(places: NDArray[np.intp], most: int) -> NDArray[np.intp]:
 
 
 def excess_of(
-    distances: Features, same: NDArray[np.bool_], own: NDArray[np.bool_], level: float
+    distances: Features, same: NDArray[np.bool_], own: NDArray[np.bool_], level: float, most: float
 ) -> tuple[float, float, bool]:
     """Return the largest excess of the share of images within a distance, this distance, and whether copies are exact.
 
@@ -135,6 +136,7 @@ def excess_of(
         same: which images are of the candidate's class.
         own: which is the image that it was taken from; it does not count.
         level: the significance that is required of the excess (one-sided test of Kolmogorov and Smirnov).
+        most: the largest distance of copies, relative to that of the most similar windows of images without one.
     """
     inside, outside = np.sort(distances[same & ~own]), np.sort(distances[~same])
     shares = np.arange(1, len(inside) + 1) / len(inside) - np.searchsorted(outside, inside, "right") / len(outside)
@@ -144,7 +146,7 @@ def excess_of(
     if p > level or not len(beyond):
         return 0.0, 0.0, False
     ratio = float(np.median(inside[: best + 1]) / np.median(beyond))
-    return (excess, float(inside[best]), ratio <= ALIKE) if ratio <= SIMILAR else (0.0, 0.0, False)
+    return (excess, float(inside[best]), ratio <= ALIKE) if ratio <= most else (0.0, 0.0, False)
 
 
 def sides(size: tuple[int, int]) -> list[int]:
