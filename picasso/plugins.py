@@ -154,9 +154,16 @@ def installed(group: str) -> list[tuple[str, Callable[[], Any]]]:
         group: the group of entry points: ``"picasso.visualizations"``, ``"picasso.interventions"`` or
             ``"picasso.models"``.
     """
-    folders = [Path(folder) for folder in sys.path]
-    times = tuple((str(folder.absolute()), folder.stat().st_mtime_ns if folder.exists() else 0) for folder in folders)
+    times = tuple((str(Path(folder).absolute()), changed_at(Path(folder))) for folder in sys.path)
     return list(entry_points_in(times, group))
+
+
+def changed_at(folder: Path) -> int:
+    """Return when a folder was last changed, in nanoseconds, or 0 if it can't be read."""
+    try:
+        return folder.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0
 
 
 @lru_cache(maxsize=16)

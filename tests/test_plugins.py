@@ -246,6 +246,15 @@ def test_the_user_can_still_interrupt(tmp_path: Path) -> None:
         numbers().read_file(tmp_path / "own.py")
 
 
+def test_folders_that_can_not_be_read_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    known = plugins.installed("picasso.visualizations")
+    monkeypatch.setattr(Path, "stat", refused)
+    assert [name for name, _ in plugins.installed("picasso.visualizations")] == [name for name, _ in known]
+
+
 def test_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
     """A dataclass looks its module up, so the module must be registered, and not under the name of the other."""
     source = (

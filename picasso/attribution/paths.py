@@ -147,7 +147,15 @@ class Integral:
         total = np.abs(self._rises.sum(axis=0))
         # The lower bound keeps a class whose score hardly changes from demanding a tiny absolute error.
         self._scale = np.maximum(total, max(0.1 * float(total.max()), 1e-6))
-        self._first = np.concatenate(list(self._gradients(self._places)))
+        self._first = np.empty((count, self._rises.shape[1], *self._line.difference.shape), np.float32)
+        done = 0
+        for batch in self._gradients(self._places):
+            self._first[done : done + len(batch)] = batch
+            done += len(batch)
+        # The slope may be infinite at an end of the line, such as that of a root at a black baseline.
+        for end, beside in ((0, 1), (-1, -2)):
+            if not np.isfinite(self._first[end]).all():
+                self._first[end] = self._first[beside]
         self._add_up(*weighted(trapezoidal(self._places), self._first))
 
     def divide(self, count: int) -> None:

@@ -88,7 +88,7 @@ class TrialContext:
         # Asked by every change of detail and shape, and it sorts all attribution maps of both classes.
         self.is_filled = lru_cache(maxsize=4)(self._is_filled)
         # Of marks and segments, whose search is the same in both directions.
-        self.memory: Callable[[Pair], dict[Any, Any]] = lru_cache(maxsize=4)(lambda pair: {})
+        self.memory: Callable[[Pair], dict[Any, Any]] = lru_cache(maxsize=None)(lambda pair: {})
 
     def _attention(self, target: int) -> Maps:
         return attention(self.model, self.folder.views[target], target)
@@ -197,6 +197,8 @@ class TrialContext:
         both = [one.trial for one in measured]
         large = all(one.effect.fraction >= one.floor for one in both)
         own = intervention.appearance and large and not any(self.around(intervention, one) for one in both)
+        if any(one.informative for one in both):
+            return both
         if own or self.is_reached(intervention, measured):
             return [replace(one, informative=True) for one in both]
         return both

@@ -30,6 +30,7 @@ LAYERS = {
     "vertical position": 'keras.layers.RandomTranslation(0.3, 0.0, "reflect")',
     "object size": 'keras.layers.RandomZoom((-0.25, 0.25), fill_mode="reflect")',
     "object colour": f"keras.layers.RandomHue(0.5, {VALUES})",
+    "aspect ratio": 'keras.layers.RandomZoom((-0.25, 0.25), (-0.25, 0.25), fill_mode="reflect")',
     "large-scale light and colour": "keras.layers.RandomColorJitter((0, 255), 0.4, 0.4)",
 }
 OF_KIND = {
@@ -126,12 +127,12 @@ def all_layers(seconds: float) -> str:
 
     Examples:
         >>> from picasso.mending.advice import all_layers
-        >>> all_layers(20), all_layers(200)[-18:]
-        ('Training all layers mostly leaves less: repeat with --deep (about a minute).', '(about 4 minutes).')
+        >>> all_layers(200)
+        'Training all layers mostly leaves less: repeat with --deep (deep=True), about 4 minutes.'
     """
     minutes = max(1, math.ceil(seconds / 60))
     time = "a minute" if minutes == 1 else f"{minutes} minutes"
-    return f"Training all layers mostly leaves less: repeat with --deep (about {time})."
+    return f"Training all layers mostly leaves less: repeat with --deep (deep=True), about {time}."
 
 
 def text(first: Audit, alarms: Sequence[Alarm]) -> str:

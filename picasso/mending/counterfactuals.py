@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,8 +144,7 @@ def drawn(
 
     known = context.folder.masks_of(ours, theirs)
     masks = (known[0], known[1][chosen]) if known else None
-    # A mark is searched in the images of the folder once, and is where it was after changes of something else.
-    memory = {} if few else context.memory((min(ours, theirs), max(ours, theirs)))
+    memory = searched(context, name, ours, theirs) if intervention.kind == "mark" else {}
     case = ImagePair(views, others[chosen], attention, masks, memory, reverse=ours > theirs)
     changed = intervention.change(case, generator)
     if changed is None:
@@ -153,11 +153,21 @@ def drawn(
     return changed
 
 
+def searched(context: TrialContext, name: str, ours: int, theirs: int) -> dict[Any, Any]:
+    """Return the memory of a pair of classes in which a mark was searched once, in the unchanged images."""
+    memory = context.memory((min(ours, theirs), max(ours, theirs)))
+    if name not in memory:
+        context.change(context.named(name), ours, theirs)
+        memory[name] = True
+    return memory
+
+
 def composed(context: TrialContext, names: Sequence[str], ours: int, theirs: int, draw: int) -> Images:
-    """Return images of a class after several changes, in random order."""
+    """Return images of a class after several changes, in random order; marks first, as long as they are in place."""
     generator = generator_of(context.seed, "mending", TOGETHER, ours, theirs, draw)
     views = context.folder.views[ours]
-    for place in generator.permutation(len(names)):
+    order = generator.permutation(len(names))
+    for place in sorted(order, key=lambda one: context.named(names[one]).kind != "mark"):
         other = theirs if generator.random() < FOREIGN else ours
         changed = drawn(context, names[place], views, ours, other, DRAWS + draw)
         views = views if changed is None else changed.towards

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from picasso.models.head import Head
 PARTS, CHUNK, RATE, WARM = 120, 256, 5e-4, 10
 # Draws of each change, and the largest number of bytes of all images.
 DRAWS, MAX_BYTES = 6, 500_000_000
+# The number of images that are randomised at once, to bound the memory.
+SLICE = 32
 # The part of the folder that is held out: the first.
 HELD = 0
 # The share of the progress for the training; the rest is for the audit.
@@ -56,7 +59,7 @@ class TrainingImages:
         names: dict[tuple[str, int], int] = {}
         size = int(np.prod(next(iter(context.folder.views.values())).shape[1:]))
         draws = affordable(context, known, DRAWS, size, MAX_BYTES)
-        for one in (*unchanged(context), *counterfactuals(context, known, draws)):
+        for one in chain(unchanged(context), counterfactuals(context, known, draws)):
             count = len(one.views)
             views.append(pixels(one.views))
             targets.append(np.full(count, one.target))
@@ -146,11 +149,13 @@ def train(
     names = dict.fromkeys(one.intervention for one in known)
     randomised = Randomisation(context.folder.views, [context.named(name) for name in names])
     shares = images.weights[rows] / images.weights[rows].sum()
-    count = max(CHUNK, model.fixed_batch or 0)
+    fixed = model.fixed_batch or 1
+    count = -(-CHUNK // fixed) * fixed
     for number in range(PARTS):
         generator = np.random.default_rng([context.seed, number])
         some = generator.choice(rows, count, p=shares)
-        views = randomised(images.images(some), images.targets[some], generator)
+        parts = np.array_split(some, -(-count // SLICE))
+        views = np.concatenate([randomised(images.images(one), images.targets[one], generator) for one in parts])
         head.train(
             encoded(model, views),
             images.targets[some],

@@ -25,7 +25,15 @@ REMAINDER, REVERSED, ABOVE_CHANCE = 0.5, -1.0, 0.10
 CANNOT = "The model can't be mended by its last layer"
 
 
-def judged(first: Audit, best: Candidate, known: Sequence[Alarm], fair: Sequence[LabeledImage], rounds: int) -> Mending:
+def judged(
+    first: Audit,
+    best: Candidate,
+    known: Sequence[Alarm],
+    fair: Sequence[LabeledImage],
+    rounds: int,
+    *,
+    offer_all: bool = True,
+) -> Mending:
     """Return what a candidate achieves, and whether it is accepted."""
     names = tuple(str(name) for name in first.model.class_names())
     same, held = best.same_effects(first.context, known), best.held_effects(first.context, known)
@@ -57,14 +65,14 @@ def judged(first: Audit, best: Candidate, known: Sequence[Alarm], fair: Sequence
         fair=on_fair(first.model, best.audit.model, fair) if fair else None,
         rounds=rounds,
         deep=best.deep,
-        advice=what_helps(first, best, known, mended=not why, gone=not left),
+        advice=what_helps(first, known, mended=not why, offer_all=offer_all and bool(why or left)),
         class_names=names,
     )
 
 
-def what_helps(first: Audit, best: Candidate, known: Sequence[Alarm], *, mended: bool, gone: bool) -> str:
-    """Return what else helps, or "" if the model is mended and nothing is left of the effects."""
-    found = [] if best.deep or (mended and gone) else [advice.all_layers(deep.seconds(first.model, first.folder))]
+def what_helps(first: Audit, known: Sequence[Alarm], *, mended: bool, offer_all: bool) -> str:
+    """Return what else helps: to train all layers if this is to be offered, and what to do if nothing is mended."""
+    found = [advice.all_layers(deep.seconds(first.model, first.folder))] if offer_all else []
     return "\n".join([*found, *([] if mended else [advice.text(first, known)])])
 
 
@@ -88,14 +96,16 @@ def failure(
     what = "The model can't be mended by training the whole network" if deep else CANNOT
     stays = [one for one in effects if one.remainder > REMAINDER * one.size_before]
     largest = max(one.size_before for one in effects)
-    # That of a constant answer.
-    chance = 1 / len({target for one in effects for target in one.pair})
     before, after = worst.changed_before, worst.changed_after
-    if min(after, held_out.accuracy) < chance + ABOVE_CHANCE or after < before:
-        return (
-            f"{what}: of the held-out images with the shortcut of another class, {after:.0%} are right "
-            f"({before:.0%} before), so the features hardly carry the object."
-        )
+    right = f"of the held-out images with the shortcut of another class, {after:.0%} are right ({before:.0%} before)"
+    # What a constant answer achieves.
+    if after < 1 / len({target for one in effects for target in one.pair}) + ABOVE_CHANCE:
+        return f"{what}: {right}, so the features hardly carry the object."
+    balanced = float(np.mean([one.right / one.images for one in held_out.classes]))
+    if balanced < 1 / len(held_out.classes) + ABOVE_CHANCE:
+        return f"{what}: of the unchanged held-out images, only {balanced:.0%} are right."
+    if after < before:
+        return f"{what}: {right}."
     if stays:
         return f"{what}: more than half of the effect of {named(stays)} remains."
     if reversed_ := [one for one in effects if one.size_after <= REVERSED]:

@@ -77,10 +77,10 @@ def mend(
         rounds = 1 if train_all else rounds
         found = last_layer.candidates(first, head, known, Path(drafts), rounds, part(progress, 0, share), wrap)
         best = min(found, key=lambda one: one.rank(known))
-        done = judged(first, best, known, fair, len(found))
+        done = judged(first, best, known, fair, len(found), offer_all=not train_all)
         if train_all:
             trained = deep.trained(first, known, Path(drafts), part(progress, share, 1), wrap)
-            better = judged(first, trained, known, fair, len(found) + 1)
+            better = judged(first, trained, known, fair, len(found) + 1, offer_all=False)
             # Fair images are never used to choose.
             if better.rank > done.rank:
                 best, done = trained, better

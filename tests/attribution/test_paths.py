@@ -46,6 +46,27 @@ def test_the_integral_of_a_cubic_is_known(steps: int) -> None:
     assert found.errors[0] < 12 / steps**2
 
 
+class Root(LinearModel):
+    """Logits are weighted sums of the roots of the pixels, whose slope is infinite at black."""
+
+    def batch_logits(self, inputs: Array) -> Array:
+        return super().batch_logits(np.sqrt(inputs))
+
+    def batch_class_gradients(self, inputs: Array, classes: Classes) -> Array:
+        with np.errstate(divide="ignore"):
+            return np.asarray(self.weights[classes] * 0.5 / np.sqrt(inputs[:, None]))
+
+
+def test_an_infinite_slope_at_the_baseline_is_left_out() -> None:
+    model = Root()
+    model.load()
+    array = np.random.default_rng(0).uniform(0.1, 1, model.input_shape).astype(np.float32)
+    found = integrated_gradients(model, array, np.zeros_like(array), [2], 256)
+    expected = (model.weights[2] * np.sqrt(array)).sum(axis=-1)
+    off = np.linalg.norm(found.maps[0] - expected) / np.linalg.norm(expected)
+    assert off < min(0.02, 3 * found.errors[0])
+
+
 class Step(LinearModel):
     """Everything happens within one percent of the way: logits are sigmoids of the mean pixel, at 0.01."""
 

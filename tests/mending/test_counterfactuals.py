@@ -39,12 +39,12 @@ class Darker(Intervention):
         return "darker"
 
 
-def context_of(interventions: Sequence[Intervention]) -> TrialContext:
+def context_of(interventions: Sequence[Intervention], classes: int = 2) -> TrialContext:
     model = BrightnessModel()
     model.load()
-    views = {target: np.full((16, 8, 8, 3), 0.3 + 0.3 * target, np.float32) for target in (0, 1)}
+    views = {target: np.full((16, 8, 8, 3), 0.3 + 0.1 * target, np.float32) for target in range(classes)}
     logits = {target: np.zeros((16, 2), np.float32) for target in views}
-    return TrialContext(model, Folder(views, logits, {0: (), 1: ()}), 0, interventions)
+    return TrialContext(model, Folder(views, logits, dict.fromkeys(views, ())), 0, interventions)
 
 
 def test_a_mark_is_searched_once_for_all_draws_and_both_directions() -> None:
@@ -61,6 +61,15 @@ def test_a_mark_is_searched_once_for_all_draws_and_both_directions() -> None:
     }
     # No mark recurs in one of two equal sets only.
     assert counts == {"mark": 6, "mark, within": 0, "light, within": 2, TOGETHER: 6}
+
+
+def test_a_mark_is_searched_in_unchanged_images_for_any_number_of_pairs() -> None:
+    mark, light = Darker("mark", "mark"), Darker("property", "light")
+    context = context_of([mark, light], 7)
+    alarms = [Alarm("light", (0, 1)), *(Alarm("mark", (0, other)) for other in range(1, 7))]
+    assert list(counterfactuals(context, alarms, draws=8))
+    assert len(mark.searched) == 6
+    assert all(case.ours is context.folder.views[0] for case in mark.searched)
 
 
 def test_fewer_draws_are_made_of_large_images() -> None:

@@ -123,7 +123,7 @@ def test_features_without_the_object_are_said_to_lack_it(images: Path, tmp_path:
     assert not out.exists()
     assert "can't be mended by" in found.sentence
     assert "features hardly carry the object" in found.sentence
-    assert ("repeat with --deep (about " in found.advice) != found.deep
+    assert ("repeat with --deep (deep=True), about " in found.advice) != deep
     assert "Collect 20 images of “no tank” with the brightness of “tank”" in found.advice
     assert "keras.layers.RandomBrightness" in found.advice
     # Nothing is left that would stop another attempt.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.folded import folded
+from picasso.models.tf.graph import Graph
 from picasso.models.tf.runtime import tf, tf1
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -41,6 +43,15 @@ def used_twice(tensor: Any) -> Any:
     return normalized(made) + made
 
 
+def checked(tensor: Any) -> Any:
+    """Return a network with a check that uses the result of the convolution, too."""
+    made = convolution(tensor)
+    check = tf.debugging.assert_less(tf.reduce_max(tf.abs(made)), 1e9)
+    result = normalized(made)
+    with tf.control_dependencies([check]):
+        return tf.nn.relu(result)
+
+
 NETWORKS: dict[str, tuple[Callable[[Any], Any], dict[str, int]]] = {
     "normalized": (lambda images: tf.nn.relu(normalized(convolution(images))), {"FusedBatchNormV3": 0, "BiasAdd": 1}),
     "depthwise": (
@@ -53,6 +64,8 @@ NETWORKS: dict[str, tuple[Callable[[Any], Any], dict[str, int]]] = {
         {"FusedBatchNormV3": 0, "Mul": 1},
     ),
     # What follows is left as it is.
+    "checked": (checked, {"FusedBatchNormV3": 1}),
+    "a gradient of its own": (lambda images: tf.nn.silu(normalized(convolution(images))), {"FusedBatchNormV3": 1}),
     "used twice": (used_twice, {"FusedBatchNormV3": 1}),
     "a bias": (lambda images: tf.nn.bias_add(convolution(images), POSITIVE[0, :4]), {"BiasAdd": 1}),
     "for each place": (lambda images: convolution(images) * tf.reshape(tf.range(20.0), (1, 4, 5, 1)), {"Mul": 1}),
@@ -135,3 +148,32 @@ def test_only_a_model_in_memory_may_change(keras: Any, in_memory: bool, tmp_path
     normalization.set_weights([POSITIVE[0, :4] * 3, POSITIVE[1, :4], POSITIVE[2, :4], POSITIVE[3, :4]])
     if in_memory:
         np.testing.assert_allclose(model.predict(IMAGES), network(IMAGES), atol=1e-6)
+
+
+def test_random_numbers_are_drawn_in_each_call() -> None:
+    _, made = functions(lambda images: normalized(convolution(images) * tf.random.uniform([1, 1, 1, 4])))
+    assert np.abs(made(IMAGES)[0] - made(IMAGES)[0]).max() > 1e-3
+
+
+def test_a_model_that_can_not_be_folded_is_computed_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    keras = pytest.importorskip("keras")
+    factors = tf.constant(np.linspace(0.5, 2, 8), tf.float32)
+
+    class Scaled(keras.layers.Layer):  # type: ignore[misc, name-defined]
+        def call(self, inputs: Any) -> Any:
+            return inputs * factors
+
+    images = keras.Input((8, 8, 3))
+    features = keras.layers.BatchNormalization()(Scaled()(keras.layers.Conv2D(8, 3)(images)))
+    scores = keras.layers.Dense(2, "softmax")(keras.layers.GlobalAveragePooling2D()(features))
+    network = keras.Model(images, scores)
+    pixels = IMAGES[:, :8, :8]
+
+    def build() -> tuple[Any, Any]:
+        given = tf1.placeholder(tf.float32, [None, 8, 8, 3])
+        return given, network(given)
+
+    with caplog.at_level(logging.INFO):
+        graph = Graph(build, "a model")
+    assert "can't be folded" in caplog.text
+    np.testing.assert_allclose(graph.outputs(pixels), network(pixels).numpy(), atol=1e-6)

@@ -6,11 +6,13 @@ backward pass needs are kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from picasso.models.tf.runtime import tf, tf1
 
+# Stateful operations whose values are the same each time, unless weights change.
+VARIABLES = {"ReadVariableOp", "VarHandleOp", "VarIsInitializedOp", "Variable", "VariableV2"}
 # Operations of TensorFlow 1's branches and loops, whose values can't leave the graph.
 CONTROL = {"Enter", "Exit", "LoopCond", "Merge", "NextIteration", "RefMerge", "RefSwitch", "Switch"}
 
@@ -83,7 +85,8 @@ def between(inputs: Any, given: Any, needed: Sequence[Any]) -> list[Any] | None:
     Returns:
         the tensors, or None if the passes can't be separated.
     """
-    of_images, backward = following(inputs, needed), following(given, needed)
+    # What is drawn at random is drawn once.
+    of_images, backward = following([inputs, *drawn(needed)], needed), following([given], needed)
     if any(operation.type in CONTROL for operation in of_images):
         return None
     before = of_images.keys() - backward.keys()
@@ -93,9 +96,14 @@ def between(inputs: Any, given: Any, needed: Sequence[Any]) -> list[Any] | None:
     return [tensor for tensor in found.values() if tensor.op in before]
 
 
-def following(first: Any, operations: Sequence[Any]) -> dict[Any, None]:
-    """Return those of some operations, in topological order, that depend on ``first``, and itself."""
-    found = {first: None}
+def drawn(operations: Iterable[Any]) -> list[Any]:
+    """Return the operations whose values may differ from call to call, such as random numbers."""
+    return [one for one in operations if one.op_def.is_stateful and one.type not in VARIABLES]
+
+
+def following(first: Iterable[Any], operations: Sequence[Any]) -> dict[Any, None]:
+    """Return those of some operations, in topological order, that depend on any of ``first``, and these."""
+    found = dict.fromkeys(first)
     for operation in operations:
         if not found.keys().isdisjoint([*(tensor.op for tensor in operation.inputs), *operation.control_inputs]):
             found[operation] = None

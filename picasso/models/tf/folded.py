@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from picasso.models.tf.backward import following, ordered
+from picasso.models.tf.backward import drawn, following, ordered
 from picasso.models.tf.cutting import Cutter
-from picasso.models.tf.feature_layers import consumers_of, reach, walk
+from picasso.models.tf.feature_layers import consumers_of, reach
+from picasso.models.tf.guided import RECTIFIERS
 from picasso.models.tf.incremental.folding import AFFINE, affine
 from picasso.models.tf.runtime import tf, tf1
 
@@ -40,10 +41,13 @@ def folded(cutter: Cutter, wrapped: Any, inputs: Any, targets: Sequence[Any]) ->
     Returns:
         the copies of the targets, or the targets themselves if nothing can be folded.
     """
+    if any(has_own_gradient(operation) for operation in wrapped.graph.get_operations()):
+        return list(targets)
     chains = find_chains(inputs, targets)
     weights = [tensor for chain in chains for one in (chain.convolution, *chain.behind) for tensor in one.inputs]
-    later = following(inputs.op, ordered(wrapped.graph.get_operations()))
-    # Variables that are read after something else has happened are left alone.
+    operations = ordered(wrapped.graph.get_operations())
+    later = following([inputs.op, *drawn(operations)], operations)
+    # Variables that are read after something else has happened, and random numbers, are left alone.
     names = {tensor.name: tensor for tensor in weights if tensor.op not in later}
     values = dict(zip(names, cutter.cut([], list(names.values()))(), strict=True)) if names else {}
     parts = [(chain, found) for chain in chains if (found := fold(chain, values))]
@@ -63,10 +67,20 @@ def folded(cutter: Cutter, wrapped: Any, inputs: Any, targets: Sequence[Any]) ->
         return list(tf1.import_graph_def(definition, mapped, [tensor.name for tensor in targets], name=SCOPE))
 
 
+def has_own_gradient(operation: Any) -> bool:
+    """Tell whether a function computes the gradient of an operation from tensors of the original graph, as of SiLU."""
+    kind = (
+        operation.node_def.attr["_gradient_op_type"].s.decode()
+        if "_gradient_op_type" in operation.node_def.attr
+        else ""
+    )
+    return bool(kind) and kind not in RECTIFIERS.values()
+
+
 def find_chains(inputs: Any, targets: Sequence[Any]) -> list[Chain]:
     """Return the convolutions between the input and some tensors that have affine operations after them."""
     of_images = reach(inputs.op, up=False)
-    between = of_images & set(walk(*(tensor.op for tensor in targets), up=True))
+    between = of_images & set(ordered([tensor.op for tensor in targets]))
     kept = {tensor.op for tensor in targets} | {one for operation in between for one in operation.control_inputs}
     chains = [
         Chain(operation, behind(operation, between, of_images, kept))

@@ -163,11 +163,12 @@ class Graph:
         with self._wrapped.graph.as_default():
             self._finish()
         tensors = [self._outputs, self._flat_scores, *(layer.tensor for layer in self._layers.values())]
-        if fixed:
-            tensors = folded(self._cutter, self._wrapped, self._input, tensors)
-        answers, self._tensors = tensors[:2], dict(zip(self._layers, tensors[2:], strict=True))
-        # Gradients are extracted on first use.
-        self._predict, self._folded_scores = self._cut([self._input], answers), answers[1]
+        try:
+            self._extract(folded(self._cutter, self._wrapped, self._input, tensors) if fixed else tensors)
+        except Exception:
+            # Folding only saves time.
+            log.info("The normalizations of %s can't be folded; it is computed as it is.", self._label, exc_info=True)
+            self._extract(tensors)
         places = (partial(coarsest, count=self._layout.count),) if self._layout.is_map or self._detection else ()
         self._described = [] if guided else describe(self._input.op, self._layers, self._try_place, *places)
 
@@ -420,6 +421,15 @@ class Graph:
     def layers(self) -> Sequence[Layer]:
         """Return the layers with feature maps, first to last; the last one is the default."""
         return self._described
+
+    def _extract(self, tensors: Sequence[Any]) -> None:
+        """Extract the predictions from the graph; gradients are extracted on first use.
+
+        Args:
+            tensors: the outputs, the flat scores, and the feature maps of all layers.
+        """
+        answers, self._tensors = tensors[:2], dict(zip(self._layers, tensors[2:], strict=True))
+        self._predict, self._folded_scores = self._cut([self._input], answers), answers[1]
 
     def _cut(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         """Return the part of the graph between two lists of tensors as a compiled function."""
