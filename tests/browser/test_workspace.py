@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import BROWSER, DIGITS, full
 from tests.conftest import noise_image, png
+from tests.jobs.test_engine import until
 
 pytestmark = BROWSER
 
@@ -231,7 +232,10 @@ def test_the_image_comes_first_and_fills_the_window(begun: Page, width: int) -> 
     begun.set_viewport_size({"width": width, "height": 844 if width < 500 else width * 9 // 16})
     begun.reload()
     done(begun)
-    box = begun.locator(".main .map").bounding_box()
+    shown = begun.locator(".main .map")
+    # A refined map may just be taking its place.
+    until(lambda: shown.bounding_box() is not None)
+    box = shown.bounding_box()
     assert box
     viewport = begun.viewport_size
     assert viewport

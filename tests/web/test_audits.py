@@ -409,6 +409,7 @@ def test_cancelled_and_gone_on_while_others_are_answered(slow: Flask) -> None:
     whole = ended(client, url)
     assert (whole["state"], whole["done"], whole["total"]) == ("finished", 3, 3)
     assert {file: file.stat().st_mtime_ns for file in kept} == kept
+    until(lambda: not runner._active, 5)
     assert "already started" in sentence(client.post(f"{url}/start", json={}))
 
 
