@@ -195,10 +195,10 @@ class TrialContext:
         if len(measured) < 2:
             return []
         both = [one.trial for one in measured]
-        large = all(one.effect.fraction >= one.floor for one in both)
-        own = intervention.appearance and large and not any(self.around(intervention, one) for one in both)
         if any(one.informative for one in both):
             return both
+        large = all(one.effect.fraction >= one.floor for one in both)
+        own = intervention.appearance and large and not any(self.around(intervention, one) for one in both)
         if own or self.is_reached(intervention, measured):
             return [replace(one, informative=True) for one in both]
         return both

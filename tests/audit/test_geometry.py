@@ -10,7 +10,7 @@ from scipy import ndimage
 from picasso.audit.interventions.geometry import AspectRatio, Barrel, Slant, Tilt, Warp, bent
 from picasso.audit.interventions.mirror import Mirror
 from picasso.audit.properties import Images
-from tests.audit.planted import COUNT, HEIGHT, WIDTH, effects, even, pair
+from tests.audit.planted import COUNT, HEIGHT, WIDTH, Margin, effects, even, pair
 
 WARPS = {"tilt": Tilt(), "slant": Slant(), "aspect ratio": AspectRatio(), "barrel distortion": Barrel()}
 
@@ -67,14 +67,6 @@ def leaning(images: Images) -> NDArray[np.float64]:
     return np.asarray((right - left) / seen.var(axis=(1, 2)))
 
 
-def test_a_model_that_relies_on_the_slant_alone() -> None:
-    plain, slanted = walls(1), Slant().edit(walls(2), even(walls(2)), 0.4)
-    assert min(effects(Slant(), plain, slanted, leaning)) > 0.6
-    darker = np.asarray(slanted * 0.7, np.float32)
-    mean = effects(Slant(), plain, darker, lambda some: -np.asarray(some.mean(axis=(1, 2, 3), dtype=np.float64)))
-    assert max(map(abs, mean)) < 0.15
-
-
 def proportions(images: Images) -> NDArray[np.float64]:
     """Return a margin: how much more the image resembles itself four rows below than four columns to the right."""
     seen = images.mean(axis=-1, dtype=np.float64)
@@ -84,11 +76,13 @@ def proportions(images: Images) -> NDArray[np.float64]:
     return np.asarray((below - right) / seen.var(axis=(1, 2)))
 
 
-def test_a_model_that_relies_on_proportions_alone() -> None:
-    plain, stretched = walls(1), AspectRatio().edit(walls(2), even(walls(2)), 0.4)
-    assert min(effects(AspectRatio(), plain, stretched, proportions)) > 0.3
-    darker = np.asarray(stretched * 0.7, np.float32)
-    mean = effects(AspectRatio(), plain, darker, lambda some: -np.asarray(some.mean(axis=(1, 2, 3), dtype=np.float64)))
+@pytest.mark.parametrize(("name", "margin", "least"), [("slant", leaning, 0.6), ("aspect ratio", proportions, 0.3)])
+def test_a_model_that_relies_on_the_geometry_alone(name: str, margin: Margin, least: float) -> None:
+    one, plain = WARPS[name], walls(1)
+    changed = one.edit(walls(2), even(walls(2)), 0.4)
+    assert min(effects(one, plain, changed, margin)) > least
+    darker = np.asarray(changed * 0.7, np.float32)
+    mean = effects(one, plain, darker, lambda some: -np.asarray(some.mean(axis=(1, 2, 3), dtype=np.float64)))
     assert max(map(abs, mean)) < 0.15
 
 

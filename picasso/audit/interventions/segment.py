@@ -12,7 +12,7 @@ from scipy import ndimage
 from picasso.audit.interventions.base import ImagePair, Intervention, InterventionResult
 from picasso.audit.interventions.matching import Generator
 from picasso.audit.interventions.segment_extent import CONTEXT, GRID, Likeness, extent, likeness
-from picasso.audit.interventions.segment_paste import as_much, cut, elsewhere, filled, place, scaled, square
+from picasso.audit.interventions.segment_paste import CHOICES, as_much, cut, elsewhere, filled, place, scaled, square
 from picasso.audit.interventions.segment_search import Recurring, Windows, recurring, spread
 from picasso.audit.properties import Images
 
@@ -20,8 +20,6 @@ from picasso.audit.properties import Images
 EXAMINED, NEAR = 24, 0.1
 # The largest area of a segment, as a fraction of the image. What is larger may be the object.
 MAX_AREA = 0.15
-# The number of places among which the control is chosen.
-CHOICES = 8
 # A removed segment is covered with a rim of this fraction of its window.
 RIM = 5
 # Pixels that are covered at least so much are outlined in the report.
@@ -176,9 +174,7 @@ def whole_window() -> Likeness:
 
 def holders(case: ImagePair, cluster: Recurring) -> tuple[Images, Windows, NDArray[np.bool_]]:
     """Return the images of the class that has a segment, its window in each, and which have it."""
-    if cluster.in_theirs:
-        return case.theirs, cluster.theirs, cluster.present_there
-    return case.ours, cluster.ours, cluster.present
+    return (case.theirs if cluster.in_theirs else case.ours, *cluster.copies)
 
 
 def may_be_object(case: ImagePair, segments: list[Segment]) -> bool:
@@ -208,10 +204,7 @@ def covered(size: tuple[int, int], segments: list[Segment], index: int) -> NDArr
     """
     found = np.zeros(size, np.float32)
     for one in segments:
-        cluster = one.cluster
-        windows, present = (
-            (cluster.theirs, cluster.present_there) if cluster.in_theirs else (cluster.ours, cluster.present)
-        )
+        windows, present = one.cluster.copies
         if present[index]:
             top, left, side = square(windows[index])
             sheet = np.zeros((size[0] + 2 * side, size[1] + 2 * side), np.float32)

@@ -10,7 +10,7 @@ from picasso.audit.interventions.matching import Generator
 from picasso.audit.interventions.segment_extent import CONTEXT, Likeness
 from picasso.audit.properties import Images, blurred
 
-# The number of places among which one that is far away is chosen.
+# The number of places among which one that is far away, or a control of the right size, is chosen.
 CHOICES = 8
 # The largest factor by which a control is amplified.
 STRONGEST = 3.0

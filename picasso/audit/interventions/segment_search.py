@@ -73,6 +73,11 @@ class Recurring:
     present: NDArray[np.bool_]
     present_there: NDArray[np.bool_]
 
+    @property
+    def copies(self) -> tuple[Windows, NDArray[np.bool_]]:
+        """The most similar window of each image of the class in which it recurs, and which of these have it."""
+        return (self.theirs, self.present_there) if self.in_theirs else (self.ours, self.present)
+
     def turned(self) -> Recurring:
         """Return the same with the roles of the classes exchanged."""
         return replace(

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+# Of a part of the images.
+CROP = "Crop or cover this part of the images in training, or collect images without the content found there."
+HIDE = (
+    "Upload some images of both classes, open “What if I hide this?”, drag over {name} and fill it with "
+    "“the same place of another image”, of the other class. “Hide it everywhere” counts how many predictions change."
+)
 # By kind of intervention; the entries by name, below, take precedence.
 RECOMMENDATIONS = {
     "property": "Collect images in which this property has the same distribution in all classes, or randomise it in "
@@ -9,8 +15,8 @@ RECOMMENDATIONS = {
     "mark": "Cover the mark or crop it out before training, or paste it into images of all classes. Collect images "
     "without it from the same source.",
     "object": "Randomise it in training by shifting, scaling or recolouring images, or collect more varied images.",
-    "region": "Crop or cover this part of the images in training, or collect images without the content found there.",
-    "edge": "Crop or cover this part of the images in training, or collect images without the content found there.",
+    "region": CROP,
+    "edge": CROP,
     "broad": "Check what the images of one class above share besides the object. Collect images of each class in the "
     "surroundings of the other.",
 }
@@ -68,10 +74,8 @@ MANUAL_CHECKS = {
     "image itself, blurred”. The prediction should change, but not if you paint over a similar area elsewhere.",
     "object": "Upload the image before and after the change, and compare the two predictions. Then shift or recolour "
     "another image in an image editor.",
-    "region": "Upload some images of both classes, open “What if I hide this?”, drag over {name} and fill it with "
-    "“the same place of another image”, of the other class. “Hide it everywhere” counts how many predictions change.",
-    "edge": "Upload some images of both classes, open “What if I hide this?”, drag over {name} and fill it with "
-    "“the same place of another image”, of the other class. “Hide it everywhere” counts how many predictions change.",
+    "region": HIDE,
+    "edge": HIDE,
     "broad": "Upload some images of both classes, open “What if I hide this?”, paint over everything but the object "
     "and fill it with “the same place of another image”. If the prediction follows the surroundings, the model relies "
     "on them.",

@@ -69,12 +69,11 @@ def folded(cutter: Cutter, wrapped: Any, inputs: Any, targets: Sequence[Any]) ->
 
 def has_own_gradient(operation: Any) -> bool:
     """Tell whether a function computes the gradient of an operation from tensors of the original graph, as of SiLU."""
-    kind = (
-        operation.node_def.attr["_gradient_op_type"].s.decode()
-        if "_gradient_op_type" in operation.node_def.attr
-        else ""
-    )
-    return bool(kind) and kind not in RECTIFIERS.values()
+    try:
+        kind = operation.get_attr("_gradient_op_type").decode()
+    except ValueError:
+        return False
+    return kind not in RECTIFIERS.values()
 
 
 def find_chains(inputs: Any, targets: Sequence[Any]) -> list[Chain]:
