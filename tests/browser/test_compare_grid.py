@@ -63,8 +63,16 @@ def add(page: Page, folder: Path) -> None:
 def see(page: Page, query: str, cells: int) -> None:
     """Open an address of the page Compare, and wait for its maps; the page computes them by itself."""
     page.goto(full(page, f"/compare?{query}"))
+    complete(page, cells)
+
+
+def complete(page: Page, cells: int) -> None:
+    """Wait until all maps are there, on a page that is loaded to its end and whose scripts have run."""
     expect(page.locator("[data-cell]")).to_have_count(cells)
-    expect(page.locator("[data-run], [data-start]")).to_have_count(0)
+    # A page that is still being parsed has neither of these, nor a script that answers a key.
+    for _ in range(2):
+        expect(page.locator("[data-run], [data-start]")).to_have_count(0)
+        page.wait_for_load_state()
 
 
 @pytest.mark.slow
@@ -77,8 +85,7 @@ def test_two_checkpoints_see_where_they_differ(page: Page, faults: list[str], tm
     ):
         add(visitor, tmp_path)  # 1
         visitor.get_by_role("link", name="Compare", exact=True).click()  # 2
-        expect(visitor.locator("[data-cell]")).to_have_count(4)
-        expect(visitor.locator("[data-run], [data-start]")).to_have_count(0)
+        complete(visitor, 4)
         expect(visitor.locator(".grid thead th")).to_have_text(["Image", "cloudy.keras", "right.keras"])
         expect(visitor.locator(".grid tbody tr").first).to_contain_text("predicts")
         visitor.get_by_role("button", name="Blink, swipe").first.click()  # 3

@@ -84,7 +84,10 @@ def test_a_report_on_disk_looks_as_it_should(
     page.goto(file.as_uri())
     assert complaints == []
     assert page.evaluate("[...document.styleSheets].every((sheet) => sheet.cssRules.length > 10)")
-    assert page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
+    # Images are loaded lazily, so they may come after the page.
+    for image in page.locator("img").all():
+        image.scroll_into_view_if_needed()
+    page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
     font = page.evaluate("getComputedStyle(document.body).fontFamily")
     assert font.startswith("system-ui")
     if kind == "audit_report":
