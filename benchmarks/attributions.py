@@ -29,7 +29,7 @@ from picasso.models.keras import KerasModel
 # Of each image, so many of the most probable classes are looked at.
 CLASSES = 2
 IMAGES = 5
-MASKS = 500
+MASKS = 2000
 SAMPLES = networks.EXAMPLES / "samples"
 FOLDERS = {"MNIST example": "mnist", "EfficientNet-Lite0": "photographs"}
 # Xplique takes the gradient at the ends of equal pieces, Picasso inside of them, so that only many points are the same.
@@ -143,38 +143,6 @@ def guided_below_the_cap(max_value: float | None = None, threshold: float = 0.0)
     return guided  # type: ignore[no-any-return]
 
 
-def rise(case: Case) -> tuple[Maps, Maps]:
-    """Return Picasso's maps and Xplique's, all of the masks that Xplique draws."""
-    ours: Maps = []
-    theirs: Maps = []
-    settings = {"nb_samples": MASKS, "mask_value": case.black, "batch_size": case.batch}
-    for file, (one, targets) in zip(case.files, case.pairs(), strict=True):
-        masks: Maps = []
-        found = []
-        for target in targets:
-            masks.clear()
-            keras.utils.set_random_seed(0)
-            with mock.patch.object(Rise, "_apply_masks", recording(Rise._apply_masks, masks)):
-                found.append(Rise(case.model.model, **settings).explain(one[None], target[None]).numpy()[0, ..., 0])
-        # The seed makes the masks of all classes the same.
-        with mock.patch("picasso.visualizations.rise.random_mask", lambda seed, index, *_, kept=masks: kept[index]):
-            (result,) = explain(case.model, file, "RISE", Masks=MASKS)
-        ours += [panel.array for panel in result.panels if panel.class_index is not None]
-        theirs += found
-    return ours, theirs
-
-
-def recording(apply: Callable[..., Any], masks: Maps) -> Callable[..., Any]:
-    """Return a function that applies masks as ``apply`` does, and adds them to a list."""
-
-    def applied(*arguments: Any) -> Any:
-        inputs, some = apply(*arguments)
-        masks.extend(some.numpy()[..., 0])
-        return inputs, some
-
-    return applied
-
-
 def compared(case: Case) -> Iterator[tuple[str, Maps, Maps]]:
     """Yield the name of each method with the maps of both."""
     gradients = case.ours("SaliencyMaps")
@@ -193,7 +161,8 @@ def compared(case: Case) -> Iterator[tuple[str, Maps, Maps]]:
     plus = case.ours("GradCAMPlusPlus")
     yield "Grad-CAM++", plus, small_maps(case, GradCAMPP)
     yield "Grad-CAM++, sum in the denominator", plus, small_maps(case, SummedGradCAMPP)
-    yield "RISE, the same masks", *rise(case)
+    masked = Rise(case.model.model, nb_samples=MASKS, mask_value=case.black, batch_size=case.batch)
+    yield f"RISE, {MASKS} masks each", case.ours("RISE", Masks=MASKS, Error=0), case.theirs(masked)
 
 
 def main() -> None:

@@ -9,5 +9,6 @@ __all__ = [
     "rank_agreement",
     "regions",
     "samples",
+    "stopping",
     "surrogates",
 ]

@@ -131,6 +131,7 @@ def answers(
     coalitions: Coalitions,
     targets: Sequence[Target | int],
     progress: Progress = lambda done, total: None,
+    enough: Callable[[NDArray[np.float64]], bool] = lambda given: False,
 ) -> NDArray[np.float64]:
     """Return the values ``(n, k)`` of k targets if only the regions of each coalition are visible.
 
@@ -142,6 +143,7 @@ def answers(
         coalitions: the visible regions, ``(n, R)``.
         targets: the k targets; an index stands for the logit of a class.
         progress: called with the number of finished coalitions and n.
+        enough: called after each batch with the values so far; if it returns True, these are the result.
 
     Examples:
         >>> import numpy as np
@@ -160,8 +162,11 @@ def answers(
     for start in range(0, len(coalitions), size):
         some = coalitions[start : start + size]
         parts.append(covering.model.values(covering.seen(some[:, labels]), targets))
+        stop = enough(np.concatenate(parts))
         progress(start + len(some), len(coalitions))
-    return np.concatenate(parts).astype(np.float64)
+        if stop:
+            break
+    return np.concatenate(parts)
 
 
 def painted(values: NDArray[np.float64], labels: Labels) -> Array:

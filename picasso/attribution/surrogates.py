@@ -114,7 +114,8 @@ def kernel_shap(design: Design, answers: Floats, nothing: Floats, everything: Fl
 
     Args:
         design: the coalitions from :func:`shap_design`.
-        answers: the classifier's probabilities for these coalitions, ``(n, k)``.
+        answers: the classifier's probabilities for the first n of these coalitions, ``(n, k)``; n is even if they are
+            sampled.
         nothing: the probabilities if no region is visible, ``(k,)``.
         everything: the probabilities if all regions are visible, ``(k,)``.
 
@@ -127,13 +128,13 @@ def kernel_shap(design: Design, answers: Floats, nothing: Floats, everything: Fl
         >>> fit.values.round(6).tolist()
         [[0.1, 0.2, 0.3]]
     """
-    seen = design.coalitions.astype(np.float64)
+    seen, weights = design.coalitions[: len(answers)].astype(np.float64), design.weights[: len(answers)]
     total = everything - nothing
     others, last = seen[:, :-1] - seen[:, -1:], seen[:, -1:]
     if not others.size:
         return Fit(total[:, None], np.zeros((len(total), 1)), np.ones(len(total)))
     slopes, covariances = weighted_least_squares(
-        others, answers - nothing - last * total, design.weights, together=2, robust=not design.exact
+        others, answers - nothing - last * total, weights, together=2, robust=not design.exact
     )
     values = np.column_stack([slopes, total - slopes.sum(axis=1)])
     variances = np.column_stack([np.diagonal(covariances, axis1=1, axis2=2), covariances.sum(axis=(1, 2))])
@@ -141,7 +142,7 @@ def kernel_shap(design: Design, answers: Floats, nothing: Floats, everything: Fl
     return Fit(
         values,
         np.sqrt(np.maximum(variances, 0)),
-        determination(answers, nothing + seen @ values.T, design.weights),
+        determination(answers, nothing + seen @ values.T, weights),
     )
 
 
@@ -174,7 +175,7 @@ def lime(coalitions: Coalitions, answers: Floats) -> Fit:
 
     Args:
         coalitions: those of :func:`lime_coalitions`.
-        answers: the classifier's probabilities for them, ``(n, k)``.
+        answers: the classifier's probabilities for the first n of them, ``(n, k)``.
 
     Examples:
         >>> import numpy as np
@@ -184,6 +185,7 @@ def lime(coalitions: Coalitions, answers: Floats) -> Fit:
         >>> fit.values.argsort().tolist()
         [[0, 1, 2]]
     """
+    coalitions = coalitions[: len(answers)]
     weights, seen = lime_weights(coalitions), coalitions.astype(np.float64)
     # The intercept absorbs this shift, and constant answers give coefficients of exactly 0, without rounding errors.
     answers = answers - answers[0]

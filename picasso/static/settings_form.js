@@ -26,11 +26,13 @@ export const estimate = async (place, tries = TRIES) => {
   const ticked = form.querySelectorAll("input[name=image]");
   const count = ticked.length ? [...ticked].filter((box) => box.checked).length : Number(place.dataset.count);
   try {
-    const { seconds_per_image: each, seconds_once: once } = await askInTurn(`${place.dataset.estimate}?${query}`);
+    const answer = await askInTurn(`${place.dataset.estimate}?${query}`);
+    const { seconds_per_image: each, seconds_once: once, at_most: bound } = answer;
     if (each !== null) {
       const others = form.querySelectorAll("input[name=model]:checked").length;
       const whole = each * Math.max(1, count) * (1 + others) + once;
-      place.textContent = `${duration(whole)} for ${count ? counted(count, "image") : "an image"}`;
+      const images = count ? counted(count, "image") : "an image";
+      place.textContent = `${bound && whole >= 1 ? "at most " : ""}${duration(whole)} for ${images}`;
       return;
     }
   } catch (error) {

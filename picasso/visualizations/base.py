@@ -231,6 +231,8 @@ class BaseVisualization(ABC, Generic[SettingsT]):
     DESCRIPTION: ClassVar[str] = ""
     #: One sentence on when the map misleads, or "".
     MISLEADS: ClassVar[str] = ""
+    #: Whether a map may be complete before all :meth:`passes`, when its error is small enough.
+    STOPS_EARLY: ClassVar[bool] = False
     #: A link to a description of the method, or "".
     REFERENCE_LINK: ClassVar[str] = ""
     #: Its section of Picasso's documentation, such as "visualizations/class-activation#gradcam", or "".

@@ -72,6 +72,7 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
         "is never evidence."
     )
     DOCUMENTATION = "visualizations/gradients#integratedgradients"
+    STOPS_EARLY = True
     FAMILY = "Gradients"
     ALLOWED_SETTINGS = IntegratedGradientsSettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})

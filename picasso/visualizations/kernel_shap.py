@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
-from picasso.attribution.regions import answers, painted, superpixels
-from picasso.attribution.surrogates import kernel_shap, shap_design
+from picasso.attribution.regions import painted, superpixels
+from picasso.attribution.surrogates import Design, Fit, kernel_shap, shap_design
 from picasso.models.base import Model
 from picasso.visualizations import BaseVisualization, Panel, Task, choice
-from picasso.visualizations.lime import LIMESettings, covering_regions, regions_panel
+from picasso.visualizations.lime import LIMESettings, fitted, precision, regions_panel
 from picasso.visualizations.panel import rounding
 
 
@@ -45,29 +47,31 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
         "The values are relative to the fill of hidden regions, and two regions that only work together get half each."
     )
     DOCUMENTATION = "visualizations/regions#kernelshap"
+    STOPS_EARLY = True
     ALLOWED_SETTINGS = KernelSHAPSettings
     FAMILY = "Regions"
     EXTRA = ("regions", "skimage")
 
     @classmethod
     def passes(cls, model: Model, settings: KernelSHAPSettings) -> float:
-        """Return one pass per coalition, two for all regions and for none, and one for the image itself."""
+        """Return one pass per coalition, two for all regions and for none, and one for the image itself.
+
+        How many coalitions the error needs is not known before.
+        """
         return 3.0 + float(min(settings.samples, 2**settings.regions - 2))
 
     def make_visualization(self, task: Task[KernelSHAPSettings]) -> Iterator[Sequence[Panel]]:
         """Yield the regions, then one map per target; all targets come from the same coalitions."""
-        model, settings = task.model, task.settings
+        settings = task.settings
         for image in task.inputs:
             labels = superpixels(image.view, settings.regions)
             regions = int(labels.max()) + 1
             design = shap_design(regions, settings.samples, settings.seed)
             ends = np.repeat([[False], [True]], regions, axis=1)
             coalitions = np.concatenate([ends, design.coalitions])
-            task.progress(0, len(coalitions))
-            covering = covering_regions(model, image, labels, settings.fill, settings.seed)
-            given = answers(covering, labels, coalitions, image.targets, task.progress)
-            (nothing, everything), others = given[:2], given[2:]
-            fit = kernel_shap(design, others, nothing, everything)
+            error = 0.0 if design.exact else settings.error
+            given, fit = fitted(task, image, labels, coalitions, partial(shapley_values, design), error)
+            nothing, everything = given[:2]
             panels = [regions_panel(image.view, labels)]
             for index, (one, array) in enumerate(zip(image.targets, painted(fit.values, labels), strict=True)):
                 before, after = nothing[index], everything[index]
@@ -76,7 +80,7 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
                 if design.exact:
                     note += f"Exact: all {len(coalitions)} coalitions were evaluated."
                 else:
-                    note += f"Standard errors: at most {fit.errors[index].max():.2g}."
+                    note += precision(fit.errors[index], len(given))
                 look = {
                     "signed": True,
                     "transparency": settings.transparency,
@@ -86,3 +90,10 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
                 quantity = f"Shapley value of the region, in {one.quantity}"
                 panels.append(image.panel(one, array=array, quantity=quantity, note=note, **look))
             yield panels
+
+
+def shapley_values(design: Design, given: NDArray[np.float64]) -> Fit:
+    """Return the Shapley values from the values ``(2 + n, k)`` of nothing, of everything, and of n coalitions."""
+    # Coalitions come in pairs, the second of which may be in the next batch.
+    complete = len(given) if design.exact else len(given) // 2 * 2
+    return kernel_shap(design, given[2:complete], given[0], given[1])

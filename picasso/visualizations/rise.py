@@ -11,18 +11,23 @@ from functools import partial
 
 import numpy as np
 
-from picasso.attribution.masks import MaskedMeans, random_mask
+from picasso.attribution.masks import Estimate, MaskedMeans, RandomMasks
+from picasso.attribution.stopping import Sampling, shares
 from picasso.models.base import Model
 from picasso.visualizations import BaseVisualization, Input, Panel, Task, VisualizationSettings, choice, number, slider
 from picasso.visualizations.panel import rounding
-from picasso.visualizations.settings import see_through
+from picasso.visualizations.settings import see_through, stops_at
+
+# With fewer masks, the standard error is not reliable; it is checked on a grid of about this many rows and columns.
+MIN_MASKS, CHECKED_SIDE = 100, 16
 
 
 @dataclass(frozen=True)
 class RISESettings(VisualizationSettings):
     """Settings of :class:`RISE`."""
 
-    masks: int = number(400, minimum=50, maximum=20000, help="Number of random masks.")
+    masks: int = number(1000, minimum=50, maximum=20000, help="Maximum number of random masks.")
+    error: float = stops_at()
     cells: int = number(7, minimum=2, maximum=32, help="Number of cells along each side of a mask.")
     shown: float = slider(0.5, minimum=0.1, maximum=0.9, step=0.05, help="Fraction of the cells that is visible.")
     fill: str = choice("black", "grey", "white", "mean", "blur", "noise", help="Fill of the hidden parts.")
@@ -43,12 +48,16 @@ class RISE(BaseVisualization[RISESettings]):
         "With few masks most of the pattern is chance, and no detail smaller than a cell of the masks is resolved."
     )
     DOCUMENTATION = "visualizations/occlusion#rise"
+    STOPS_EARLY = True
     FAMILY = "Perturbation"
     ALLOWED_SETTINGS = RISESettings
 
     @classmethod
     def passes(cls, model: Model, settings: RISESettings) -> float:
-        """Return one pass for each mask."""
+        """Return one pass for each mask.
+
+        How many masks the error needs is not known before.
+        """
         return 1.0 + settings.masks
 
     def make_visualization(self, task: Task[RISESettings]) -> Iterator[Sequence[Panel]]:
@@ -56,37 +65,44 @@ class RISE(BaseVisualization[RISESettings]):
         settings = task.settings
         for image in task.inputs:
             task.progress(0, 1)
-            covering, means = image.covering(task.model, settings.fill, settings.seed), MaskedMeans()
-            size = task.model.batch_size
-            for start in range(0, settings.masks, size):
-                numbers = range(start, min(start + size, settings.masks))
-                shape = (image.array.shape[0], image.array.shape[1])
-                masks = np.stack(
-                    [random_mask(settings.seed, one, shape, settings.cells, settings.shown) for one in numbers]
-                )
-                means.add(masks, task.model.values(covering.seen(masks), image.targets))
-                task.progress(means.count, settings.masks)
+            covering = image.covering(task.model, settings.fill, settings.seed)
+            masks = RandomMasks(settings.seed, image.array.shape[:2], settings.cells, settings.shown)
+            means, sampling = MaskedMeans(masks), Sampling(settings.masks, settings.error, MIN_MASKS)
+            step = max(1, min(masks.size) // CHECKED_SIDE)
+            enough = False
+            while not enough:
+                numbers = means.count, min(means.count + task.model.batch_size, settings.masks)
+                means.add(task.model.values(covering.seen(masks.draw(*numbers)), image.targets))
+                enough = sampling.enough(means.count, partial(differences, means, step))
+                task.progress(means.count, sampling.expected)
                 task.preview(partial(panels, image, means, settings))
             yield panels(image, means, settings)
 
 
+def differences(means: MaskedMeans, step: int) -> Estimate:
+    """Return the differences of the maps from their means, at every ``step``-th pixel, and their errors."""
+    found = means.estimate(step)
+    return Estimate(found.means - found.means.mean(axis=(1, 2), keepdims=True), found.errors)
+
+
 def panels(image: Input, means: MaskedMeans, settings: RISESettings) -> list[Panel]:
     """Return the maps of the targets, each with its standard error in the note, and the error map of the first."""
-    made, errors = [], means.standard_errors
-    for target, mean, error in zip(image.targets, means.means, errors, strict=True):
-        span = float(np.ptp(mean))
-        share = f", {float(error.mean()) / span:.0%} of the range of the map" if span else ""
+    made, (maps, errors) = [], means.estimate()
+    # A position that changes nothing has the mean over all masks.
+    centres = maps.mean(axis=(1, 2))
+    fractions = shares(maps - centres[:, None, None], errors)
+    for target, mean, error, centre, fraction in zip(image.targets, maps, errors, centres, fractions, strict=True):
+        share = f", {fraction:.0%} of the range of the map" if np.isfinite(fraction) else ""
         made.append(
             image.panel(
                 target,
                 array=mean,
                 quantity=f"mean {target.quantity.removeprefix('mean ')} while visible",
-                # A position that changes nothing has the mean over all masks.
-                centre=float(mean.mean()),
+                centre=float(centre),
                 uncertainty=float(error.mean()),
                 transparency=settings.transparency,
                 noise=rounding(max(abs(image.value(target)), float(np.abs(mean).max())), target.scale),
-                note=f"Standard error {float(error.mean()):.2g} on average{share}.",
+                note=f"Standard error {float(error.mean()):.2g} on average{share}, after {means.count} masks.",
             )
         )
     title = f"{image.targets[0].name}: standard error"

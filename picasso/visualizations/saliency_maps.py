@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from picasso.attribution import paths
 from picasso.attribution.samples import Samples
+from picasso.attribution.stopping import Sampling, shares
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.targets import Target
@@ -31,7 +32,7 @@ from picasso.visualizations import (
 )
 from picasso.visualizations.base import targets_of
 from picasso.visualizations.panel import rounding
-from picasso.visualizations.settings import see_through
+from picasso.visualizations.settings import see_through, stops_at
 
 GRADIENT, TIMES_INPUT, SMOOTH, VARIANCE, GUIDED = METHODS = (
     "gradient",
@@ -53,6 +54,8 @@ SENTENCES = {
     "propagated back: warm pixels contribute.",
 }
 RANDOM = (SMOOTH, VARIANCE)
+# With fewer noisy copies, the standard error is not reliable.
+MIN_SAMPLES = 32
 WARNING = (
     "Guided backpropagation mostly redraws the image's edges: its maps hardly change when the weights of the network "
     "are replaced by random ones (Adebayo et al., arXiv 1810.03307). Do not take it as evidence of what the model uses."
@@ -64,7 +67,10 @@ class SaliencySettings(VisualizationSettings):
     """Settings of :class:`SaliencyMaps`."""
 
     method: str = choice(*METHODS, help="How to turn the gradient into a map.")
-    samples: int = number(32, minimum=2, maximum=1000, help="For SmoothGrad and VarGrad: number of noisy copies.")
+    samples: int = number(
+        64, minimum=2, maximum=1000, help="For VarGrad: number of noisy copies. For SmoothGrad: maximum number."
+    )
+    error: float = stops_at(0.05, "For SmoothGrad: standard error")
     noise: float = slider(
         0.15,
         minimum=0.0,
@@ -111,17 +117,20 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
         settings = task.settings
         for image in task.inputs:
             task.progress(0, 1)
-            signed, note = settings.method == TIMES_INPUT, ""
-            quantity = "|d logit / d pixel|"
-            if settings.method in RANDOM:
-                samples = noisy(task, image)
-                if settings.method == SMOOTH:
-                    maps, note = saliency(samples.mean), error(samples)
-                else:
-                    maps, quantity = saliency(samples.variance), "variance of d logit / d pixel"
+            signed, quantity = settings.method == TIMES_INPUT, "|d logit / d pixel|"
+            notes = [""] * len(image.targets)
+            if settings.method == SMOOTH:
+                maps, notes = smooth(task, image)
+            elif settings.method == VARIANCE:
+                samples = Samples()
+                for batch in noisy(task, image):
+                    samples.add(batch)
+                    task.progress(samples.count, settings.samples)
+                maps, quantity = saliency(samples.variance), "variance of d logit / d pixel"
             elif settings.method == GUIDED:
                 (gradients,) = task.model.guided_gradients(image.array[None], image.targets)
-                maps, quantity, note = saliency(gradients), "|guided d logit / d pixel|", WARNING
+                maps, quantity = saliency(gradients), "|guided d logit / d pixel|"
+                notes = [WARNING] * len(image.targets)
             else:
                 (gradients,) = task.model.gradients(image.array[None], image.targets)
                 maps = (gradients * image.array).sum(axis=-1) if signed else saliency(gradients)
@@ -136,7 +145,7 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
                     note=note,
                     noise=smallest(image, target, settings.method),
                 )
-                for target, array in zip(image.targets, maps, strict=True)
+                for target, array, note in zip(image.targets, maps, notes, strict=True)
             ]
 
 
@@ -149,28 +158,56 @@ def smallest(image: Input, target: Target, method: str) -> float:
     return noise**2 if method == VARIANCE else noise
 
 
-def noisy(task: Task[SaliencySettings], image: Input) -> Samples:
-    """Return the gradients ``(k, H, W, C)`` for many noisy copies of an image."""
+def noisy(task: Task[SaliencySettings], image: Input, *, antithetic: bool = False) -> Iterator[Array]:
+    """Yield the gradients for noisy copies of an image, ``(n, k, H, W, C)``, batch by batch.
+
+    Args:
+        task: the task.
+        image: the image.
+        antithetic: whether the noise of every second copy is that of the copy before with the other sign.
+    """
     settings, array = task.settings, image.array
     sigma = settings.noise * float(np.ptp(array))
 
     def points(start: int, stop: int) -> Array:
         # Each copy has its own seed, so that the batch size makes no difference.
-        noise = [
-            np.random.default_rng([settings.seed, index]).standard_normal(array.shape, np.float32)
-            for index in range(start, stop)
-        ]
+        each = 2 if antithetic else 1
+        drawn = {
+            number: np.random.default_rng([settings.seed, number]).standard_normal(array.shape, np.float32)
+            for number in range(start // each, -(-stop // each))
+        }
+        noise = [drawn[index // each] * (-1 if index % each else 1) for index in range(start, stop)]
         return np.asarray(array + sigma * np.stack(noise), np.float32)
 
-    samples = Samples()
-    for batch in paths.gradients(task.model, points, settings.samples, image.targets):
-        samples.add(batch)
-        task.progress(samples.count, settings.samples)
-    return samples
+    count = settings.samples + (settings.samples % 2 if antithetic else 0)
+    return paths.gradients(task.model, points, count, image.targets)
 
 
-def error(samples: Samples) -> str:
-    """Return a sentence on the standard error of the mean gradient, relative to the largest value."""
-    largest = float(np.abs(samples.mean).max()) or 1.0
-    share = float(samples.standard_error.mean()) / largest
-    return f"Mean of {samples.count} noisy copies; the standard error is {share:.1%} of the largest value on average."
+def smooth(task: Task[SaliencySettings], image: Input) -> tuple[Array, list[str]]:
+    """Return the maps of SmoothGrad, ``(k, H, W)``, with a sentence on the error of each.
+
+    A copy with the opposite noise follows each copy. To first order, the effects of the noise on the gradient cancel in
+    such a pair.
+    """
+    settings, samples, left = task.settings, Samples(), np.zeros((0, 1), np.float32)
+    sampling = Sampling(settings.samples, settings.error, MIN_SAMPLES)
+    for batch in noisy(task, image, antithetic=True):
+        gradients = np.concatenate([left, batch]) if len(left) else batch
+        pairs = len(gradients) // 2
+        left = gradients[2 * pairs :]
+        if not pairs:
+            continue
+        samples.add(np.asarray((gradients[: 2 * pairs : 2] + gradients[1 : 2 * pairs : 2]) / 2, np.float32))
+        enough = sampling.enough(2 * samples.count, lambda: estimate(samples))
+        task.progress(min(2 * samples.count, sampling.expected), sampling.expected)
+        if enough:
+            break
+    maps, errors = estimate(samples)
+    says = "Mean of {} noisy copies; the standard error is {:.1%} of the largest value on average."
+    fractions = np.where(np.isfinite(found := shares(maps, errors)), found, 0)
+    return maps, [says.format(2 * samples.count, share) for share in fractions.tolist()]
+
+
+def estimate(samples: Samples) -> tuple[Array, Array]:
+    """Return the maps of mean gradients, ``(k, H, W)``, and their standard errors, averaged over the channels."""
+    return saliency(samples.mean), np.asarray(samples.standard_error.mean(axis=-1))

@@ -214,6 +214,15 @@ def see_through() -> Any:
     return choice(0.25, 0.0, 0.5, 0.75, help="How strongly the image shows through the strongest values.", digits=2)
 
 
+def stops_at(default: float = 0.1, what: str = "Standard error") -> Any:
+    """Declare the setting that methods with random samples share: the standard error that ends the sampling."""
+    help_text = (
+        f"{what} at which to stop, as a fraction of the range of the map, on average over the map; 0 to use the "
+        "maximum number."
+    )
+    return choice(0.2, 0.1, 0.05, 0.02, 0.01, 0, default=default, help=help_text)
+
+
 def number(default: float, help: str, minimum: float | None = None, maximum: float | None = None) -> Any:  # noqa: A002
     """Declare a number; an integer if ``default`` is an int.
 

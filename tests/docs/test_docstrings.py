@@ -94,7 +94,7 @@ def test_each_way_to_be_public_finds_names() -> None:
     assert {"picasso.models.loading.load_model", "picasso.visualizations.settings.choice"} <= public()
     assert {
         "picasso.models.base.Model",
-        "picasso.attribution.masks.random_mask",
+        "picasso.attribution.masks.RandomMasks",
         "picasso.web.app.create_app",
     } <= public()
 

@@ -37,7 +37,7 @@ def maps(model: Model, image: Image.Image | None = None, **settings: Any) -> lis
 @pytest.mark.parametrize("fill", ["region mean", "mean", "black", "noise"])
 def test_only_regions_that_the_model_reads_have_weight(patch: PatchModel, fill: str) -> None:
     # Seed 0 would draw the very pixels of the image as noise.
-    _, *classes = maps(patch, Fill=fill, Seed=7)
+    _, *classes = maps(patch, Fill=fill, Seed=7, Error=0)
     for panel in classes:
         assert panel.array.shape == (6, 9)
         assert panel.array.dtype == np.float32
@@ -79,7 +79,7 @@ def test_classes_share_the_samples(linear: LinearModel, monkeypatch: pytest.Monk
         return predict(self, inputs)
 
     monkeypatch.setattr(LinearModel, "predict", counted)
-    panels = maps(linear, Samples=300)
+    panels = maps(linear, Samples=300, Error=0)
     assert [panel.class_index is None for panel in panels] == [True] + [False] * 5
     assert sum(asked) == 301 == LIME.passes(linear, LIMESettings(samples=300))
     assert max(asked) <= linear.batch_size
@@ -87,7 +87,7 @@ def test_classes_share_the_samples(linear: LinearModel, monkeypatch: pytest.Monk
 
 def test_progress_is_told_after_each_batch(linear: LinearModel) -> None:
     told: list[float] = []
-    explain(linear, noise_image(), LIME, progress=told.append, Samples=600)
+    explain(linear, noise_image(), LIME, progress=told.append, Samples=600, Error=0)
     assert told == sorted(told)
     assert 256 / 600 in told
 
@@ -128,3 +128,12 @@ def test_settings_out_of_bounds_are_refused(linear: LinearModel) -> None:
     for settings in ({"Regions": 3}, {"Samples": 49}, {"Seed": -1}, {"Fill": "image"}):
         with pytest.raises(BadRequest):
             maps(linear, **settings)
+
+
+def test_it_stops_when_the_error_is_small_enough(linear: LinearModel) -> None:
+    counts = []
+    for error in (0.2, 0.05, 0):
+        panels = maps(linear, Fill="grey", Samples=5000, Error=error)[1:]
+        (count,) = {int(panel.note.removesuffix(" samples.").rpartition(" ")[2]) for panel in panels}
+        counts.append(count)
+    assert counts[0] < counts[1] < counts[2] == 5000

@@ -123,3 +123,47 @@ def test_the_pooled_fake_differentiates_as_it_should() -> None:
         step[0][place] = 0.002
         change = (model.logits(inputs + step) - model.logits(inputs - step))[0, 2] / 0.004
         assert gradient[place] == pytest.approx(change, abs=2e-4)
+
+
+def test_smoothgrad_stops_when_the_error_is_small_enough(squared: Squared) -> None:
+    counts = []
+    for error in (0.2, 0.02, 0):
+        (result,) = explain(squared, noise_image(), "SaliencyMaps", Method="SmoothGrad", Samples=700, Error=error)
+        counts.append(int(result.panels[0].note.removeprefix("Mean of ").partition(" ")[0]))
+    assert counts[0] <= counts[1] <= counts[2] == 700
+
+
+class Cubic(LinearModel):
+    """The gradient of the logit of each class is a quadratic function of the pixels."""
+
+    def batch_logits(self, inputs: Array) -> Array:
+        return np.asarray(inputs**3).reshape(len(inputs), -1)[:, : self.num_classes]
+
+    def batch_class_gradients(self, inputs: Array, classes: Classes) -> Array:
+        gradients = np.zeros((len(inputs), classes.shape[1], inputs[0].size), np.float32)
+        flat = inputs.reshape(len(inputs), -1)
+        for row, some in enumerate(classes):
+            gradients[row, range(len(some)), some] = 3 * flat[row, some] ** 2
+        return gradients.reshape(len(inputs), classes.shape[1], *self.input_shape)
+
+
+@pytest.mark.parametrize("batch", [1, 7, None])
+def test_pairs_of_copies_cancel_the_first_order(batch: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Cubic()
+    model.load()
+    if batch:
+        monkeypatch.setattr("picasso.attribution.paths.batch_size", lambda model, targets: batch)
+    (result,) = explain(model, noise_image(), "SaliencyMaps", Method="SmoothGrad", Samples=20, Error=0, Noise=0.1)
+    (inputs,) = model.preprocess([noise_image()])
+    sigma = 0.1 * float(np.ptp(inputs))
+    for panel in result.panels:
+        place = panel.class_index
+        assert place is not None
+        value = inputs.reshape(-1)[place]
+        noise = [
+            np.random.default_rng([0, number]).standard_normal(inputs.shape, np.float32).reshape(-1)[place]
+            for number in range(10)
+        ]
+        # The mean over pairs of 3 (x + s)^2 and 3 (x - s)^2 has no term of the first order.
+        expected = 3 * (value**2 + np.mean(np.square(sigma * np.array(noise))))
+        assert panel.array.max() == pytest.approx(expected, rel=1e-4)

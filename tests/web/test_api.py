@@ -72,7 +72,7 @@ def test_visualizers(client: FlaskClient) -> None:
         "Show": ["drop", "drop of probability", "drop of log-odds", "probability"],
     }
     saliency: Any = client.get("/api/visualizers/SaliencyMaps").json
-    assert list(saliency["settings"]) == ["Method", "Samples", "Noise", "Seed", "Transparency"]
+    assert list(saliency["settings"]) == ["Method", "Samples", "Error", "Noise", "Seed", "Transparency"]
     assert [float(value) for value in saliency["settings"]["Transparency"]] == [0.25, 0, 0.5, 0.75]
     probabilities: Any = client.get("/api/visualizers/ClassProbabilities").json
     assert probabilities["settings"] == {}

@@ -216,10 +216,12 @@ class Estimate(Document):
     Attributes:
         seconds_per_image: null if it is not known yet.
         seconds_once: the additional time of the first run, for compilation; 0 once that is done.
+        at_most: whether the run may take less time, because it stops when the error of the map is small enough.
     """
 
     seconds_per_image: float | None
     seconds_once: float
+    at_most: bool
 
 
 @blueprint.post("/predict")
@@ -287,8 +289,10 @@ def other_image(session: Session, uid: int | str | None) -> str | None:
 @operation(VISUALIZATIONS, errors=(500, 503))
 def estimate(name: VisualizationName, settings: dict[str, str]) -> Estimate:
     """Return the estimated seconds of a visualization per image (null if unknown), and once per model."""
-    values = services().registry.get(name).require().ALLOWED_SETTINGS.parse(settings).as_dict()
+    visualization = services().registry.get(name).require()
+    values = visualization.ALLOWED_SETTINGS.parse(settings).as_dict()
+    bound = visualization.STOPS_EARLY
     if services().runner.model_status()["state"] == "loading":
-        return Estimate(seconds_per_image=None, seconds_once=0.0)
+        return Estimate(seconds_per_image=None, seconds_once=0.0, at_most=bound)
     answer = services().runner.ask({"kind": "estimate", "visualization": name, "settings": values})
-    return Estimate(seconds_per_image=answer["seconds"], seconds_once=answer["once"])
+    return Estimate(seconds_per_image=answer["seconds"], seconds_once=answer["once"], at_most=bound)
