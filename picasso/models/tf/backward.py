@@ -38,6 +38,9 @@ class Backward:
         scores: the scores, ``(N, S)``.
         tensor: the tensor with respect to which is differentiated, ``(N, ...)``.
 
+    Attributes:
+        needed: the tensors whose values make a :class:`Pass`.
+
     Raises:
         ValueError: the scores do not depend on the tensor in a differentiable way.
     """
@@ -54,7 +57,8 @@ class Backward:
         kept = between(inputs.op, given.op, ordered([product.op]))
         # If values can't leave the graph, every backward pass repeats the forward pass.
         kept = [inputs] if kept is None else kept
-        self._forward, self._back = cut([inputs], [tensor, *kept]), cut([given, *kept], [product])
+        self.needed = [tensor, *kept]
+        self._forward, self._back = cut([inputs], self.needed), cut([given, *kept], [product])
 
     def forward(self, inputs: Any) -> Pass:
         """Return what the backward passes of a batch of inputs, ``(n, H, W, C)``, need."""
