@@ -23,6 +23,7 @@ WORKS = (
     occlusion.Workload("VGG16", 0.1, 30),
     occlusion.Workload("ResNet50", 0.2, 20),
     occlusion.Workload("MobileNetV2", 0.2, 20),
+    occlusion.Workload("EfficientNet-Lite0", 0.2, 20),
     occlusion.Workload("MNIST example", 0.1, 30, 5),
 )
 TORCHVISION = {"VGG16": "vgg16", "ResNet50": "resnet50", "MobileNetV2": "mobilenet_v2"}

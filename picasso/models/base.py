@@ -568,8 +568,6 @@ class Model(Framework):
             # Not a blank image: custom preprocessing may divide by the image's maximum or standard deviation.
             probe = self.inputs_of(determinism.probes(width, height)[:1])
         self.predict(probe)
-        if Capability.GRADIENTS in self.capabilities:
-            self._batched(lambda part: self.batch_gradients(part, self._first_score(len(part))), probe)
         self._look_for_chance()
         names = len(self.class_names())
         if names != self.num_classes:
@@ -577,12 +575,6 @@ class Model(Framework):
                 f"There are {names} class names for the {self.num_classes} classes of the model; the labels "
                 f"({remedies.called('LABELS')} or class_names()) must provide one for each."
             )
-
-    def _first_score(self, count: int) -> Array:
-        """Return the cotangents ``(count, 1, *spec.shape)`` of the first number of the scores."""
-        cotangents = np.zeros((count, 1, int(np.prod(self.spec.shape))), np.float32)
-        cotangents[..., 0] = 1
-        return cotangents.reshape(count, 1, *self.spec.shape)
 
     def _look_for_chance(self) -> None:
         """Measure whether repeated predictions of an image are equal, and add a note if they are not."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picasso.models.tf.backward import CONTROL, Backward
+from picasso.models.tf.backward import CONTROL, SMOOTH, Backward, differentiable
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.graph import Graph
 from picasso.models.tf.runtime import tf, tf1
@@ -86,6 +86,65 @@ def test_scores_that_do_not_depend_on_a_tensor_are_refused() -> None:
             Backward(lambda _, __: None, images, tf.zeros([2, 4]) + tf.stop_gradient(head(layer(images))), images)
 
     tf1.wrap_function(build, [])
+
+
+def counted_layers(images: Any) -> Any:
+    return tf.cast(tf.argmax(images, 3), tf.float32)
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (layer, True),
+        (lambda images: tf.floor(images) + 1, False),
+        (counted_layers, False),
+        (lambda images: tf.stop_gradient(images) * 2, False),
+        (lambda images: tf.stop_gradient(images) + tf.nn.relu(images), True),
+        (lambda images: tf.cast(tf.cast(images, tf.int32), tf.float32), False),
+        (tf.function(lambda images: images**2), True),
+        (tf.function(lambda images: tf.round(images)), False),
+        (lambda images: tf.raw_ops.Betainc(a=images, b=images, x=images), None),
+    ],
+)
+def test_a_path_of_operations_tells_what_the_gradient_would(network: Any, expected: bool | None) -> None:
+    def build() -> None:
+        images = tf1.placeholder(tf.float32, [None, *SHAPE])
+        scores = tf.reduce_sum(network(images), [*range(1, network(images).shape.rank)])[:, None]
+        found = differentiable(images, scores)
+        assert found == (tf.gradients(scores, images)[0] is not None)
+        assert expected in (found, None)
+
+    tf1.wrap_function(build, [])
+
+
+def test_integers_have_no_gradient() -> None:
+    def build() -> None:
+        images = tf1.placeholder(tf.uint8, [None, *SHAPE])
+        assert not differentiable(images, head(layer(tf.cast(images, tf.float32))))
+
+    tf1.wrap_function(build, [])
+
+
+def test_an_operation_that_has_no_gradient_is_told() -> None:
+    def build() -> None:
+        images = tf1.placeholder(tf.float32, [None, 4])
+        rough = tf.raw_ops.Unbatch(
+            batched_tensor=images, batch_index=tf.zeros([1, 3], tf.int64), id=0, timeout_micros=1
+        )
+        with pytest.raises(LookupError):
+            tf.gradients(rough, images)
+        assert not differentiable(images, rough)
+        with pytest.raises(ValueError, match="has no gradient"):
+            Backward(lambda _, __: None, images, images + rough, images)
+
+    tf1.wrap_function(build, [])
+
+
+def test_operations_of_the_path_have_gradients_with_respect_to_each_input() -> None:
+    from tensorflow.python.framework.ops import gradient_registry
+
+    for name in SMOOTH:
+        assert gradient_registry.lookup(name) is not None, name
 
 
 def adopted(network: Any) -> Any:

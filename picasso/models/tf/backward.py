@@ -15,6 +15,15 @@ from picasso.models.tf.runtime import tf, tf1
 VARIABLES = {"ReadVariableOp", "VarHandleOp", "VarIsInitializedOp", "Variable", "VariableV2"}
 # Operations of TensorFlow 1's branches and loops, whose values can't leave the graph.
 CONTROL = {"Enter", "Exit", "LoopCond", "Merge", "NextIteration", "RefMerge", "RefSwitch", "Switch"}
+# Operations that have a gradient with respect to each of their inputs of real numbers.
+SMOOTH = frozenset(
+    """
+    Add AddN AddV2 AvgPool BatchMatMulV2 BiasAdd Cast ConcatV2 Conv2D DepthwiseConv2dNative Elu Exp ExpandDims
+    FusedBatchNormV3 Identity LeakyRelu Log MatMul MaxPool Maximum Mean Minimum MirrorPad Mul Neg Pad PadV2 Pow RealDiv
+    Relu Relu6 Reshape ResizeBilinear ResizeNearestNeighbor Rsqrt Selu Sigmoid Slice Softmax Softplus Sqrt Square
+    SquaredDifference Squeeze StridedSlice Sub Sum Tanh Transpose
+    """.split()  # noqa: SIM905
+)
 
 
 class Pass(NamedTuple):
@@ -50,7 +59,10 @@ class Backward:
     ) -> None:
         with scores.graph.as_default():
             given = tf1.placeholder(tf.float32, [None, scores.shape[1]])
-            product = tf.gradients(scores, tensor, grad_ys=tf.identity(given))[0]
+            try:
+                product = tf.gradients(scores, tensor, grad_ys=tf.identity(given))[0]
+            except LookupError as error:
+                raise ValueError(f"an operation has no gradient: {error}") from error
             if product is None:
                 raise ValueError(f"the scores do not depend on {tensor.name}")
             product = tf.convert_to_tensor(product)
@@ -98,6 +110,23 @@ def between(inputs: Any, given: Any, needed: Sequence[Any]) -> list[Any] | None:
         return None
     found = {tensor.name: tensor for operation in backward for tensor in operation.inputs}
     return [tensor for tensor in found.values() if tensor.op in before]
+
+
+def differentiable(source: Any, scores: Any) -> bool:
+    """Tell whether scores have a gradient with respect to the input of a graph.
+
+    Building the gradient may take as long as loading the model. It is not necessary if a path of well-known operations
+    leads from the input to the scores.
+    """
+    reached = {source.name} if source.dtype.is_floating else set()
+    for operation in ordered([scores.op]):
+        if operation.type in SMOOTH and any(tensor.name in reached for tensor in operation.inputs):
+            reached |= {tensor.name for tensor in operation.outputs if tensor.dtype.is_floating}
+    try:
+        return scores.name in reached or tf.gradients(scores, source)[0] is not None
+    # An operation without a gradient is not the same as one whose gradient is 0.
+    except LookupError:
+        return False
 
 
 def drawn(operations: Iterable[Any]) -> list[Any]:

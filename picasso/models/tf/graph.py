@@ -23,7 +23,7 @@ from picasso.models.info import Layer, Place
 from picasso.models.outputs import Decision, OutputKind, Range, Training
 from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
 from picasso.models.tf import input_values, integer_inputs
-from picasso.models.tf.backward import Backward, drawn, ordered
+from picasso.models.tf.backward import Backward, differentiable, drawn, ordered
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.feature_layers import coarsest, describe, feature_layers
 from picasso.models.tf.folded import folded
@@ -413,7 +413,7 @@ class Graph:
         self._flat_scores = flat(tf.concat([-scores, scores], -1) if binary else scores, self.spec.shape)
         self._layers = feature_layers(self._input.op, scores.op, self._known)
         scored = self._detection is None or self._detection.made.differentiable
-        self._differentiable = scored and tf.gradients(self._flat_scores, self._input)[0] is not None
+        self._differentiable = scored and differentiable(self._input, self._flat_scores)
 
     def _try_place(self, tensor: Any) -> Place | None:
         """Measure the position of a tensor's values in the image; None if that fails."""
