@@ -24,6 +24,7 @@ from picasso.models.outputs import Decision, OutputKind, Range, Training
 from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
 from picasso.models.tf import input_values, integer_inputs
 from picasso.models.tf.backward import Backward
+from picasso.models.tf.bfloat16 import bfloat16
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.feature_layers import coarsest, describe, feature_layers
 from picasso.models.tf.folded import folded
@@ -126,6 +127,7 @@ class Graph:
         decision: the interpretation of the output.
         found: a description of the source of the logits.
         notes: notes for the user, for example if log probabilities replace the logits.
+        fast: if True, outputs, scores and occlusion are computed with bfloat16; gradients and feature maps never are.
 
     Raises:
         ModelError: the input is no image, or the output fits no task.
@@ -144,7 +146,7 @@ class Graph:
         fixed: bool = True,
     ) -> None:
         self._build, self._label, self._known, self._said, self._guided = build, label, known, said, guided
-        self._fixed = fixed
+        self._fixed, self.fast = fixed, False
         self._backward: dict[str, Backward] = {}
         self._maps: dict[str, Any] = {}
         self._wrapped = tf1.wrap_function(self._assemble, [])
@@ -176,11 +178,11 @@ class Graph:
 
     def outputs(self, inputs: Array) -> Array:
         """Return the outputs ``(N, *spec.shape)``, float32; probabilities in 0..1 unless they are numbers."""
-        return self._call(self._predict, inputs)[0].reshape(-1, *self.spec.shape)
+        return self._answer(inputs)[0].reshape(-1, *self.spec.shape)
 
     def scores(self, inputs: Array) -> Array:
         """Return the scores ``(N, *spec.shape)``, float32: the logits, or the numbers themselves."""
-        return self._call(self._predict, inputs)[1].reshape(-1, *self.spec.shape)
+        return self._answer(inputs)[1].reshape(-1, *self.spec.shape)
 
     def gradients(self, inputs: Array, cotangents: Array) -> Array:
         """Return the gradients of T scalar functions of the scores with respect to the input, ``(N, T, H, W, C)``.
@@ -271,7 +273,7 @@ class Graph:
         wrapped, source, target = self._wrapped, self._input, self._outputs
         if has_calls(wrapped.graph):
             wrapped, source, target = inlined(wrapped.graph, source.name, target.name)
-        return Incremental(source, target, evaluator(wrapped))
+        return Incremental(source, target, evaluator(wrapped), fast=self.fast)
 
     # ---- building -----------------------------------------------------------------------------------------
 
@@ -434,6 +436,11 @@ class Graph:
     def _cut(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         """Return the part of the graph between two lists of tensors as a compiled function."""
         return self._cutter.cut(inputs, outputs)
+
+    def _answer(self, inputs: Array) -> list[Array]:
+        """Return the outputs and the flat scores."""
+        with bfloat16(self.fast):
+            return self._call(self._predict, inputs)
 
     def _call(self, function: Any, inputs: Array, *others: Array) -> list[Array]:
         return [tensor.numpy() for tensor in function(self._fed(inputs), *map(tf.constant, others))]
