@@ -88,6 +88,12 @@ TOP_CLASSES = 5
 # Memory for the windows of an occlusion map, in megabytes. Higher values are not faster.
 OCCLUSION_MB = 300
 
+# Arithmetic of predictions: "exact", or "fast" for bfloat16 if it is accurate enough.
+PRECISION = "exact"
+
+# Maximum difference of a probability by fast arithmetic; of other outputs, relative to the largest.
+PRECISION_LIMIT = 0.01
+
 # Maximum size of an upload request, in megabytes.
 MAX_UPLOAD_MB = 64
 

@@ -101,6 +101,17 @@ class Settings:
     OCCLUSION_MB: int = setting(
         300, "Memory for the windows of an occlusion map, in megabytes. Higher values are not faster."
     )
+    PRECISION: str = setting(
+        "exact",
+        'Arithmetic of predictions: "exact", or "fast" for bfloat16 if it is accurate enough.',
+        choices=("exact", "fast"),
+    )
+    PRECISION_LIMIT: float = setting(
+        0.01,
+        "Maximum difference of a probability by fast arithmetic; of other outputs, relative to the largest.",
+        maximum=1,
+        minimum=0,
+    )
     MAX_UPLOAD_MB: int = setting(64, "Maximum size of an upload request, in megabytes.")
     MAX_MEGAPIXELS: int = setting(50, "Maximum size of an image, in megapixels.")
     DECODE_PROCESSES: int = setting(2, "Number of uploaded images decoded in parallel.", maximum=64)
@@ -345,7 +356,8 @@ def check(key: str, value: Any, where: str) -> None:
             field=key,
         )
     minimum, maximum = (FIELDS[key].metadata[bound] for bound in ("minimum", "maximum"))
-    if expected is int and (value < minimum or (maximum and value > maximum)):
+    # NaN is not between any bounds.
+    if expected in (int, float) and not (minimum <= value and (not maximum or value <= maximum)):
         allowed = f"from {minimum} to {maximum}" if maximum else f"{minimum} or more"
         raise ConfigurationError(f"The setting {key}{where} must be {allowed}, but is {value}.", field=key)
     choices = FIELDS[key].metadata["choices"]
@@ -379,4 +391,4 @@ def as_python() -> str:
 
 def format_value(value: Any) -> str:
     """Format a default as Python source with double quotes."""
-    return str(value) if isinstance(value, int | bool) else json.dumps(value)
+    return str(value) if isinstance(value, int | float | bool) else json.dumps(value)

@@ -61,7 +61,7 @@ def record_of(folder: Path, context: TrialContext) -> TrialCheckpoint:
         __version__,
         [[one.name, one.kind, one.floor, one.informative, one.detail] for one in context.interventions],
         context.seed,
-        [card.checkpoint, card.fingerprint, card.preprocessing],
+        [card.checkpoint, card.fingerprint, card.preprocessing, card.precision],
         [str(name) for name in context.model.class_names()],
     ]
     digest = hashlib.sha256(json.dumps(what).encode())

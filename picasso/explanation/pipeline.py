@@ -223,7 +223,7 @@ def run(
             image=image.name,
             view=np.asarray(image.view),
             predictions=image.best,
-            panels=tuple(with_context(image, panel.above_chance(model.noise, model.logit_noise)) for panel in panels),
+            panels=tuple(with_context(image, certain(panel, model)) for panel in panels),
             model=card,
             seconds=time.perf_counter() - started,
             reference=visualization.REFERENCE_LINK,
@@ -247,6 +247,12 @@ def run(
         yield result(image, panels)
         started = time.perf_counter()
         report(finished / len(images))
+
+
+def certain(panel: Panel, model: Model) -> Panel:
+    """Return a panel without the differences that the model's randomness or its fast arithmetic explain."""
+    panel = panel.above_chance(model.noise, model.logit_noise)
+    return panel.above_fast(model.imprecision.values, model.imprecision.logits) if model.imprecision else panel
 
 
 def require_suitable(model: Model, visualization: type[BaseVisualization[Any]]) -> None:

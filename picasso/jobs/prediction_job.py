@@ -85,13 +85,15 @@ class Progress:
 
 
 def identity(card: Mapping[str, Any]) -> str:
-    """Return what identifies the weights of a model: the hash of its files, or its name and checkpoint.
+    """Return what identifies the predictions of a model: the hash of its files, or its name and checkpoint; and fast.
 
     Args:
         card: the description of the model, :meth:`picasso.models.info.ModelInfo.as_dict`.
     """
     named = f"{card['name']} {card['checkpoint']} {card['checkpoint_time']}"
-    return str(card["fingerprint"])[:16] or named
+    known = str(card["fingerprint"])[:16] or named
+    precision = card.get("precision", "exact")
+    return known if precision == "exact" else f"{known} {precision}"
 
 
 class Predictions(Job):

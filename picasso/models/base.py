@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from picasso.models.occlusion import Box, Occlusion, batches, covered
 from picasso.models.preprocessing import Preprocessing, guess
 from picasso.models.scan import Limits
 from picasso.targets import Classification, MultiLabel, OutputSpec, Prediction, Target, as_prediction, as_target
+
+if TYPE_CHECKING:
+    from picasso.models.precision import Difference
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +89,14 @@ class Model(Framework):
     #: because of the other images of a batch; 0 for a deterministic model. warm_up() measures both.
     noise: float = 0.0
     logit_noise: float = 0.0
+    #: "exact", or "fast" if bfloat16 may be used; after loading, the arithmetic in use. The setting ``PRECISION``.
+    precision: str = "exact"
+    #: The maximum difference of fast probabilities; of other outputs, relative to the largest.
+    precision_limit: float = 0.01
+    #: The difference between fast and exact answers to test images; None for exact arithmetic.
+    imprecision: Difference | None = None
+    #: True if :meth:`compute_fast` has an effect.
+    takes_fast: bool = False
 
     #: The limits on reading a model file. Set before load(), which passes them to :func:`picasso.models.scan.require`.
     limits = Limits()
@@ -474,6 +485,9 @@ class Model(Framework):
             f"Only Keras models that end in a dense layer can be mended; this one is a {self.format or self.framework}."
         )
 
+    def compute_fast(self, *, fast: bool) -> None:
+        """Compute predictions, logits and occlusion with bfloat16 from now on, or exactly; gradients always exactly."""
+
     # ---- description --------------------------------------------------------------------------------------
 
     @cached_property
@@ -506,6 +520,7 @@ class Model(Framework):
             versions=provenance.versions(),
             task=self.spec.as_dict(),
             guessed=self.guessed(),
+            precision=self.precision,
         )
 
     def preprocesses_by_name(self) -> bool:
@@ -552,13 +567,13 @@ class Model(Framework):
     def warm_up(self) -> None:
         """Predict one image of noise, so that the first real one does not wait for compilation.
 
-        It also measures :attr:`noise` and :attr:`logit_noise`.
+        It also measures :attr:`noise`, :attr:`logit_noise` and, for fast arithmetic, :attr:`imprecision`.
 
         Raises:
             ModelError: preprocess() fails, or the number of class names differs from the number of classes.
         """
-        # Imported here, because that module imports this one.
-        from picasso.models import determinism
+        # Imported here, because these modules import this one.
+        from picasso.models import determinism, precision
 
         height, width, _ = self.input_shape
         if self.opens_images():
@@ -569,6 +584,7 @@ class Model(Framework):
             probe = self.inputs_of(determinism.probes(width, height)[:1])
         self.predict(probe)
         self._look_for_chance()
+        precision.choose(self)
         names = len(self.class_names())
         if names != self.num_classes:
             raise ModelError(

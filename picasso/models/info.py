@@ -85,6 +85,7 @@ class ModelInfo:
         task: what its output means, see :meth:`picasso.targets.OutputSpec.as_dict`.
         guessed: what neither its file nor the settings state, with how to settle it: "value range", "task" and
             "meaning of the output".
+        precision: its arithmetic, "exact" or "fast"; a note tells how much fast arithmetic differs.
     """
 
     name: str
@@ -103,6 +104,7 @@ class ModelInfo:
     versions: dict[str, str] = field(default_factory=dict, hash=False)
     task: dict[str, Any] = field(default_factory=dict, hash=False)
     guessed: dict[str, str] = field(default_factory=dict, hash=False)
+    precision: str = "exact"
 
     def __repr__(self) -> str:
         """Return the name, the checkpoint, and the sizes of the input and the output."""

@@ -118,6 +118,22 @@ class Panel:
             noise: by how much the predictions for one image differ between repeated predictions.
             logit_noise: the same for the logits.
         """
+        said = "The model's {what} vary at random by up to {size}; smaller differences are treated as 0."
+        return self._beyond(noise, logit_noise, said)
+
+    def above_fast(self, values: float, logits: float) -> Self:
+        """Return the map without the differences that fast arithmetic explains.
+
+        Args:
+            values: by how much fast predictions differ from exact ones.
+            logits: the same for the logits.
+        """
+        said = "Fast arithmetic changes differences of {what} by up to {size}; smaller ones are treated as 0."
+        # Each of the two numbers may be off.
+        return self._beyond(2 * values, 2 * logits, said)
+
+    def _beyond(self, noise: float, logit_noise: float, said: str) -> Self:
+        """Return the map without smaller differences of predictions, or of logits, and with a note on them."""
         # Gradients of the logit are not differences.
         of_logits = "drop" in self.quantity and "logit" in self.quantity
         of_values = "probability" in self.quantity or any(word in self.quantity for word in VALUES)
@@ -133,8 +149,7 @@ class Panel:
             # The value that remains: if it is close to that of the whole image, chance explains the difference.
             near = np.abs(array - self.value) <= chance
             array = np.where(near, self.value, array).astype(array.dtype)
-        said = f"The model's {unit} vary at random by up to {chance:.2g}; smaller differences are treated as 0."
-        note = f"{self.note} {said}".strip()
+        note = f"{self.note} {said.format(what=unit, size=f'{chance:.2g}')}".strip()
         return replace(self, array=array, note=note, noise=max(self.noise_level, chance))
 
     def __repr__(self) -> str:

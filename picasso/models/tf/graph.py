@@ -24,6 +24,7 @@ from picasso.models.outputs import Decision, OutputKind, Range, Training
 from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
 from picasso.models.tf import input_values, integer_inputs
 from picasso.models.tf.backward import Backward, differentiable, drawn, ordered
+from picasso.models.tf.bfloat16 import bfloat16
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.feature_layers import coarsest, describe, feature_layers
 from picasso.models.tf.folded import folded
@@ -127,6 +128,7 @@ class Graph:
         decision: the interpretation of the output.
         found: a description of the source of the logits.
         notes: notes for the user, for example if log probabilities replace the logits.
+        fast: if True, outputs, scores and occlusion are computed with bfloat16; gradients and feature maps never are.
 
     Raises:
         ModelError: the input is no image, or the output fits no task.
@@ -145,7 +147,7 @@ class Graph:
         fixed: bool = True,
     ) -> None:
         self._build, self._label, self._known, self._said, self._guided = build, label, known, said, guided
-        self._fixed = fixed
+        self._fixed, self.fast = fixed, False
         self._backward: dict[str, Backward] = {}
         self._maps: dict[str, Any] = {}
         self._wrapped = tf1.wrap_function(self._assemble, [])
@@ -277,7 +279,7 @@ class Graph:
         wrapped, source, target = self._wrapped, self._input, self._outputs
         if has_calls(wrapped.graph):
             wrapped, source, target = inlined(wrapped.graph, source.name, target.name)
-        return Incremental(source, target, evaluator(wrapped))
+        return Incremental(source, target, evaluator(wrapped), fast=self.fast)
 
     # ---- building -----------------------------------------------------------------------------------------
 
@@ -442,8 +444,12 @@ class Graph:
 
     def _answers(self, inputs: Array) -> list[Array]:
         """Return the outputs and the flat scores."""
-        found = self._last.predict(inputs, self._fed(inputs)) if self._last else None
-        return self._call(self._predict, inputs) if found is None else [tensor.numpy() for tensor in found]
+        # Feature maps are exact, so that a fast prediction can't share them.
+        found = self._last.predict(inputs, self._fed(inputs)) if self._last and not self.fast else None
+        if found is not None:
+            return [tensor.numpy() for tensor in found]
+        with bfloat16(self.fast):
+            return self._call(self._predict, inputs)
 
     def _cut(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         """Return the part of the graph between two lists of tensors as a compiled function."""

@@ -17,7 +17,7 @@ from picasso.models.newest import written
 from picasso.models.occlusion import Box, Occlusion
 from picasso.models.outputs import contradictions, parse, parse_decoder, parse_task
 from picasso.models.tf.graph import Graph, Said
-from picasso.models.tf.incremental.checked import Checked
+from picasso.models.tf.incremental.checked import TOLERANCE, Checked
 from picasso.targets import Detection, OutputTask
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class GraphModel(Model):
     """A model that runs on a :class:`~picasso.models.tf.graph.Graph`."""
 
-    reads_output_kind = reads_task = True
+    reads_output_kind = reads_task = takes_fast = True
     _graph: Graph
 
     def adopt(self, graph: Graph, file: Path, *, in_memory: bool = False) -> None:
@@ -84,7 +84,23 @@ class GraphModel(Model):
         """The incremental computation of occlusion maps with its fallback, built on first access."""
         memory = self.occlusion_mb * 1_000_000
         plain = super().occlude
-        return Checked(self.checkpoint, self._graph.incremental, plain, self.predict, self._probe, memory, self.spec)
+        # Other images may differ more than the test images whose difference the limit is for.
+        tolerance = max(TOLERANCE, 2 * self.precision_limit) if self._graph.fast else TOLERANCE
+        build, exact = self._graph.incremental, self._predict_exactly
+        return Checked(self.checkpoint, build, plain, exact, self._probe, memory, self.spec, tolerance)
+
+    def compute_fast(self, *, fast: bool) -> None:
+        """Compute outputs, scores and occlusion with bfloat16 from now on, or exactly."""
+        self._graph.fast = fast
+        self.__dict__.pop("_occluder", None)
+
+    def _predict_exactly(self, inputs: Array) -> Array:
+        """Return the exact outputs of inputs."""
+        kept, self._graph.fast = self._graph.fast, False
+        try:
+            return self.predict(inputs)
+        finally:
+            self._graph.fast = kept
 
     def _probe(self) -> tuple[Array, Array]:
         """Return two different inputs ``(H, W, C)`` made of images of noise."""

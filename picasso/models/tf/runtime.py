@@ -73,7 +73,8 @@ with held_back():
         unusable = f"Keras does not accept the settings in its file keras.json: {reason(error)}."
     else:
         import tensorflow as tf
-        from tensorflow.core.protobuf import saved_model_pb2
+        from tensorflow.core.protobuf import rewriter_config_pb2, saved_model_pb2
+        from tensorflow.python.eager import context as eager_context
         from tensorflow.python.framework import convert_to_constants
         from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
         from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
@@ -90,8 +91,10 @@ tf.get_logger().setLevel("ERROR")
 __all__ = [
     "convert_to_constants",
     "convert_variables_to_constants_v2",
+    "eager_context",
     "function_def_to_graph_def",
     "keras",
+    "rewriter_config_pb2",
     "saved_model_pb2",
     "standard",
     "tf",

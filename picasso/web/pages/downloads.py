@@ -229,6 +229,8 @@ def made_with(shown: list[RunView], results: list[list[dict[str, Any]]]) -> Iter
         yield "model", f"{model['name']}, {model['checkpoint']} of {model['checkpoint_time']}"
         yield "SHA-256 of the model", model["fingerprint"] or "not known"
         yield "input", f"{' x '.join(map(str, model['input_shape']))}; {model['preprocessing']}"
+        if model.get("precision", "exact") != "exact":
+            yield "arithmetic", next((note for note in model["notes"] if note.startswith("Fast arithmetic")), "fast")
         if model.get("output"):
             yield "output", model["output"]
         yield "logits", model["logits"]

@@ -295,7 +295,12 @@ class View:
         """Return the result of the image, unless it is that of another model that was served before."""
         found = next(iter(present(run, previews=previews, only=position)), None)
         card = services().runner.model_status().get("card")
-        same = found is None or card is None or found["model"]["fingerprint"] == card["fingerprint"]
+        # Results of an earlier version have no precision.
+        same = (
+            found is None
+            or card is None
+            or all(found["model"].get(key, "exact") == card[key] for key in ("fingerprint", "precision"))
+        )
         return found if same else None
 
     def _step(self, entry: Entry, settings: dict[str, Any]) -> Step:

@@ -44,10 +44,11 @@ class Checked:
         label: the name of the model in the log.
         build: returns the incremental computation, or raises any exception.
         plain: predicts whole images for windows.
-        predict: returns the outputs ``(N, *spec.shape)`` of inputs ``(N, H, W, C)``.
+        predict: returns the outputs ``(N, *spec.shape)`` of inputs ``(N, H, W, C)``, by exact arithmetic.
         probe: returns two very different inputs ``(H, W, C)``: an image, and the fill of its windows.
         memory: the approximate maximum memory, in bytes.
         spec: what the output means.
+        tolerance: the maximum difference; see :data:`TOLERANCE`. Fast arithmetic needs a larger one.
     """
 
     def __init__(
@@ -59,7 +60,9 @@ class Checked:
         probe: Callable[[], tuple[Array, Array]],
         memory: int,
         spec: OutputSpec,
+        tolerance: float = TOLERANCE,
     ) -> None:
+        self._tolerance = tolerance
         self._label, self._plain, self._predict, self._memory, self._spec = label, plain, predict, memory, spec
         #: The incremental computation, or None if it is not available.
         self.engine: Incremental | None = None
@@ -154,7 +157,7 @@ class Checked:
         some = np.arange(len(members)) if every else np.unique([0, len(parts[0][0]) - 1, len(members) - 1])
         expected = self._predict(covered(image, fill, [boxes[index] for index in members[some]]))
         error = float(np.abs(answers[some] - expected).max(initial=0))
-        if not error < TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0))):
+        if not error < self._tolerance * max(1.0, float(np.abs(expected).max(initial=0))):
             raise WrongAnswerError(f"its results are off by {error:.2g}")
 
     def _require_valid(self, answers: Array) -> None:

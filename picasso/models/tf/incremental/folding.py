@@ -82,8 +82,8 @@ class Convolution:
         self.step.output = output
         self.step.behind += 1
 
-    def finish(self) -> None:
-        """Set the filter, the bias and the function of the step."""
+    def finish(self, tiles: Sequence[int]) -> None:
+        """Set the filter, the bias and the function of the step; ``tiles`` are the sides allowed for Winograd's."""
         name = self._operation.inputs[1].name
         kernel, bias = self._values[name], None
         if (self._factor != 1).any():
@@ -100,17 +100,15 @@ class Convolution:
 
         self.step.run = run
         if self._operation.type == "Conv2D" and self._operation.inputs[0].shape[-1] == kernel.shape[2]:
-            self.step.tile = best_tile(self.step, kernel)
+            self.step.tile = best_tile(self.step, kernel, tiles)
         if self.step.tile:
             self.step.kernel = kernel, tf.zeros(kernel.shape[-1]) if bias is None else bias
 
 
-def best_tile(step: Step, kernel: Any) -> int:
+def best_tile(step: Step, kernel: Any, tiles: Sequence[int]) -> int:
     """Return the fastest side of Winograd's tiles for a convolution, or 0 if the direct computation is faster."""
     *sides, channels, filters = kernel.shape
     plain = sides == [3, 3] and step.slides and all((one.reach, one.stride) == (3, 1) for one in step.slides)
     if not plain or kernel.dtype != tf.float32 or min(channels, filters) < CHANNELS:
         return 0
-    return min(
-        (0, *winograd.TILES), key=lambda tile: winograd.cost(tile, step.shape[0], step.shape[1], channels, filters)
-    )
+    return min((0, *tiles), key=lambda tile: winograd.cost(tile, step.shape[0], step.shape[1], channels, filters))

@@ -10,6 +10,8 @@ import numpy as np
 
 from picasso.models.arrays import Array
 from picasso.models.occlusion import Box, Part
+from picasso.models.tf.bfloat16 import bfloat16
+from picasso.models.tf.incremental import winograd
 from picasso.models.tf.incremental.costs import Costs
 from picasso.models.tf.incremental.execution import CleanMaps, Executor, clean_names
 from picasso.models.tf.incremental.plan import Chunk, Plan, Planner
@@ -29,13 +31,15 @@ class Incremental:
         source: the input tensor of its graph.
         target: the output tensor ``(N, D)``.
         evaluate: returns the values of tensors that do not depend on the input.
+        fast: if True, products are computed with bfloat16.
 
     Raises:
         Unsupported: the network has a structure or an operation that is not supported.
     """
 
-    def __init__(self, source: Any, target: Any, evaluate: Evaluate) -> None:
-        self._network = read(source, target, evaluate)
+    def __init__(self, source: Any, target: Any, evaluate: Evaluate, *, fast: bool = False) -> None:
+        self._network = read(source, target, evaluate, winograd.FAST_TILES if fast else winograd.TILES)
+        self._fast = fast
         self._classes = int(target.shape[-1])
         self._executor: Executor | None = None
         self._clean = CleanMaps(self._network, clean_names(self._network))
@@ -69,8 +73,9 @@ class Incremental:
         for number, chunk in enumerate(chunks, 1):
             tables = Tables(self._network, chunk, windows[chunk.members]).all
             executor = self._compiled(tables)
-            clean = clean or self._clean(view)
-            features = executor(view, paint, clean, tables)
+            with bfloat16(self._fast):
+                clean = clean or self._clean(view)
+                features = executor(view, paint, clean, tables)
             if self._network.ends_in_map:
                 yield chunk.members, self._placed(chunk, features, clean)
                 continue
@@ -80,7 +85,9 @@ class Incremental:
             if number <= first or number == len(chunks) or enough:
                 members, features = (np.concatenate(side) for side in zip(*waiting, strict=True))
                 waiting = []
-                yield members, executor.finish(features)
+                with bfloat16(self._fast):
+                    answers = executor.finish(features)
+                yield members, answers
             else:
                 yield np.zeros(0, np.int64), np.zeros((0, self._classes), np.float32)
 

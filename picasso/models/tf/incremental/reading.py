@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from picasso.models.tf.feature_layers import reach
+from picasso.models.tf.incremental import winograd
 from picasso.models.tf.incremental.building import builder
 from picasso.models.tf.incremental.folding import Convolution, affine
 from picasso.models.tf.incremental.products import counter
@@ -43,13 +44,14 @@ LOWEST = -3e38
 Evaluate = Callable[[Sequence[Any]], Sequence[Any]]
 
 
-def read(source: Any, target: Any, evaluate: Evaluate) -> Network:
+def read(source: Any, target: Any, evaluate: Evaluate, tiles: Sequence[int] = winograd.TILES) -> Network:
     """Return the network of steps from ``source`` to ``target``, two tensors of one graph.
 
     Args:
         source: the input tensor ``(N, H, W, C)``.
         target: the output tensor, one row for each input.
         evaluate: returns the values of tensors that do not depend on the input.
+        tiles: the sides that Winograd's tiles may have.
 
     Raises:
         Unsupported: an operation can't be rebuilt.
@@ -68,7 +70,7 @@ def read(source: Any, target: Any, evaluate: Evaluate) -> Network:
     # The flattened copy of a map is the map: it is flattened after its rectangles have been put in their places.
     if target.op.type == "Reshape" and is_map(target.op.inputs[0]):
         name = reader.name(target.op.inputs[0])
-    return Network(reader.finish(name), source.name, name, reader.shapes, reader.types)
+    return Network(reader.finish(name, tiles), source.name, name, reader.shapes, reader.types)
 
 
 def refuse(path: Sequence[Any], downstream: Collection[Any]) -> None:
@@ -128,10 +130,10 @@ class Reader:
         known: str = tensor.name
         return self._aliases.get(known, known)
 
-    def finish(self, target: str) -> list[Step]:
+    def finish(self, target: str, tiles: Sequence[int]) -> list[Step]:
         """Finish the convolutions and return the steps that the tensor ``target`` depends on."""
         for convolution in self._convolutions.values():
-            convolution.finish()
+            convolution.finish(tiles)
         needed, used = {target}, list[Step]()
         for step in reversed(self._steps):
             if step.output in needed:
