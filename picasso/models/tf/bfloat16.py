@@ -4,7 +4,8 @@ TensorFlow's optimizer of graphs replaces their types (``auto_mixed_precision_on
 called with this option for the first time. It keeps both versions of the function, so that each call can choose.
 
 oneDNN's own switch (``ONEDNN_DEFAULT_FPMATH_MODE``, in TensorFlow ``TF_SET_ONEDNN_FPMATH_MODE``) holds for the whole
-process, so that nothing exact would be left to compare with, and had no effect on a processor without matrix tiles (AMX).
+process, so that nothing exact would be left to compare with. It had no effect on a processor without matrix tiles
+(AMX).
 """
 
 from __future__ import annotations
