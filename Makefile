@@ -24,7 +24,7 @@ NAMED := $(if $(findstring -,$(EXAMPLE)),$(wildcard picasso/examples/$(subst -,/
 CONFIG := $(if $(EXAMPLE),$(or $(NAMED),picasso/examples/$(EXAMPLE)/config.py),config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test test-all coverage test-floors lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-gallery bench-methods bench-catalogue bench-peers bench-attributions release clean
+.PHONY: install prepare run test test-all coverage test-floors lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-gallery bench-methods bench-growth bench-gpu bench-catalogue bench-peers bench-attributions release clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -113,6 +113,13 @@ bench-audit: install
 bench-methods: install
 	$(BIN)/python -m benchmarks.methods
 
+bench-growth: install
+	$(BIN)/python -m benchmarks.growth
+
+# On a machine with a CUDA card; without one, the exit status is 2.
+bench-gpu: install
+	$(BIN)/python -m benchmarks.gpu
+
 bench-catalogue: install
 	$(BIN)/python -m benchmarks.catalogue
 
@@ -124,6 +131,7 @@ $(PEERS)/installed: pyproject.toml
 bench-peers: $(PEERS)/installed
 	$(PEERS)/bin/python -m benchmarks.peers
 	$(PEERS)/bin/python -m benchmarks.peer_methods
+	$(PEERS)/bin/python -m benchmarks.sampling
 
 bench-attributions: $(PEERS)/installed
 	$(PEERS)/bin/python -m benchmarks.attributions

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from benchmarks import boxes, catalogue, costs, methods, occlusion, original, saliency
+from benchmarks import boxes, catalogue, costs, growth, methods, occlusion, original, saliency
 from benchmarks.measuring import elsewhere, markdown, put_into_page
 
 
@@ -64,6 +64,9 @@ def main() -> None:
         return
     if words[:1] == ["methods"]:
         print(json.dumps(methods.measure(*json.loads(words[1]))))
+        return
+    if words[:1] == ["growth"]:
+        print(json.dumps(growth.measure(*json.loads(words[1]))))
         return
     if words[:1] == ["costs"]:
         costs.measure(*(json.loads(word) for word in words[1:]))

@@ -7,6 +7,8 @@ baseline that was measured in the same round.
 from __future__ import annotations
 
 import json
+import os
+import re
 import resource
 import statistics
 import subprocess
@@ -17,14 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# With this environment variable, seconds are elapsed seconds instead of CPU seconds, for work on a GPU.
+ELAPSED = "PICASSO_BENCH_ELAPSED"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 
 def cpu(work: Callable[[], object]) -> float:
-    """Return the CPU seconds that ``work`` takes in this process."""
-    started = time.process_time()
+    """Return the CPU seconds that ``work`` takes in this process, or the elapsed ones if :data:`ELAPSED` is set."""
+    clock = time.perf_counter if os.environ.get(ELAPSED) else time.process_time
+    started = clock()
     work()
-    return time.process_time() - started
+    return clock() - started
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,19 @@ def interleaved(ours: Callable[[], object], baseline: Callable[[], object], roun
 def peak() -> float:
     """Return the largest memory of this process so far, in megabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory(field: str) -> float:
+    """Return one of this process's figures of memory in megabytes: VmRSS now, VmHWM the largest."""
+    found = re.search(rf"{field}:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found
+    return int(found[1]) / 1024
+
+
+def largest_anew() -> float:
+    """Let the largest memory of this process count anew from here on, and return the current one in megabytes."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return memory("VmRSS")
 
 
 def elsewhere(*words: str) -> Any:

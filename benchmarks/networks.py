@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,8 +21,13 @@ TRAINED = {"MNIST example": "keras", "EfficientNet-Lite0": "keras-efficientnet-l
 }
 
 
-def network(name: str) -> KerasModel:
-    """Return a trained example, or an architecture of ``keras.applications`` with weights that let changes through."""
+def network(name: str, **options: Any) -> KerasModel:
+    """Return a trained example, or an architecture of ``keras.applications`` with weights that let changes through.
+
+    Args:
+        name: a key of :data:`TRAINED` or the name of a function of ``keras.applications``.
+        options: keyword arguments of that function, such as ``input_shape=(512, 512, 3)``; a trained example has none.
+    """
     if name in TRAINED:
         example = EXAMPLES / TRAINED[name]
         model = load_model(example if example.suffix else example / "config.py")
@@ -29,7 +35,7 @@ def network(name: str) -> KerasModel:
         return model
     keras.utils.set_random_seed(0)
     model = KerasModel()
-    model.model = getattr(keras.applications, name)(weights=None)
+    model.model = getattr(keras.applications, name)(weights=None, **options)
     enliven(model.model)
     model.use(Path(__file__))
     return model

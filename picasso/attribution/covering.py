@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +69,10 @@ class Covering:
         if self.view is None or self.paint is None:
             if shares.dtype == np.bool_:
                 return np.where(shares[..., None], self.array, self.plain).astype(np.float32, copy=False)
-            return np.asarray(self.plain + shares[..., None] * (self.array - self.plain), np.float32)
+            mixed = for_each_channel(shares, self.array.shape[2:])
+            mixed *= self.array - self.plain
+            mixed += self.plain
+            return np.asarray(mixed, np.float32)
         return np.asarray(self.model.encode(blends(self.view, self.paint, shares)), np.float32)
 
 
@@ -84,7 +89,19 @@ def blends(
     above: NDArray[np.floating] = np.subtract(np.asarray(view), below)
     made = []
     for share in shares.astype(exact, copy=False):
-        mixed = above * share.reshape(*share.shape, *[1] * (above.ndim - 2))
+        mixed = for_each_channel(share, above.shape[2:])
+        mixed *= above
         mixed += below
         made.append(Image.fromarray((mixed if kind.kind == "f" else np.rint(mixed, out=mixed)).astype(kind)))
     return made
+
+
+def for_each_channel(shares: NDArray[Any], channels: tuple[int, ...]) -> NDArray[Any]:
+    """Return a copy of shares ``(..., H, W)`` in the shape ``(..., H, W, *channels)``.
+
+    Of three channels, multiplying by ``shares[..., None]`` takes NumPy three times longer, because its innermost loop
+    is over the channels.
+    """
+    count = math.prod(channels)
+    copies = shares.copy() if count == 1 else np.repeat(shares, count, axis=-1)
+    return copies.reshape(*shares.shape, *channels)

@@ -56,6 +56,17 @@ def test_all_named_preprocessing_works_pixel_by_pixel(values: str) -> None:
         np.testing.assert_array_equal(other, np.where(mask(box)[..., None], one, paint))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shares_blend_each_channel_and_are_left_as_they_are(linear: LinearModel, channels: int) -> None:
+    generator = np.random.default_rng(0)
+    image, plain = generator.random((2, 4, 5, channels), np.float32)
+    shares = generator.random((3, 4, 5), np.float32)
+    before = shares.copy()
+    seen = Covering(linear, image, plain).seen(shares)
+    np.testing.assert_array_equal(seen, plain + shares[..., None] * (image - plain))
+    np.testing.assert_array_equal(shares, before)
+
+
 @pytest.mark.parametrize(("mode", "top"), [("RGB", 255), ("L", 255), ("I", 2**31 - 1), ("F", 1000)])
 def test_blends_are_those_of_exact_arithmetic(mode: str, top: int) -> None:
     generator = np.random.default_rng(0)

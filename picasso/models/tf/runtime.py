@@ -16,6 +16,8 @@ require_versions("tensorflow", "keras", "h5py")
 choose_tensorflow()
 # oneDNN is disabled by default on many CPUs, but it is always faster here.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# Other programs may use the same GPU; by default TensorFlow takes all of its memory at once.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
