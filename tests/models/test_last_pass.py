@@ -102,9 +102,36 @@ def test_another_layer_image_or_batch_needs_its_own(tmp_path: Path, passes: list
     assert len(passes) == 9
 
 
-def test_gradients_at_the_input_keep_nothing(tmp_path: Path) -> None:
+def test_gradients_at_the_input_share_the_pass(tmp_path: Path, passes: list[int]) -> None:
+    model, fresh = loaded(tmp_path), loaded(tmp_path)
+    for index in range(2):
+        image = IMAGES[index : index + 1]
+        same(
+            [model.predict(image), model.gradients(image, TARGETS)],
+            [fresh.predict(image), fresh.gradients(image, TARGETS)],
+        )
+        fresh = loaded(tmp_path)
+    assert passes == [1, 1, 1]
+
+
+def test_predictions_without_gradients_end_it(tmp_path: Path, passes: list[int]) -> None:
     model = loaded(tmp_path)
-    model.gradients(IMAGES[:1], TARGETS)
+    model.features(IMAGES[:1], TARGETS, "last")
+    last = model._graph._last
+    assert last is not None
+    for expected in (True, False, False):
+        model.predict(IMAGES[1:])
+        assert (last._last is not None) == expected
+    model.features(IMAGES[1:], TARGETS, "last")
+    assert passes == [1, 1]
+
+
+def test_large_passes_are_not_kept(tmp_path: Path, passes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("picasso.models.tf.last_pass.KEPT", 100)
+    model = loaded(tmp_path)
+    for _ in range(2):
+        evidence(model, IMAGES[:1])
+    assert passes == [1, 1]
     last = model._graph._last
     assert last is not None
     assert last._last is None

@@ -224,12 +224,8 @@ class Graph:
                     f"The output of {self._label} can't be differentiated with respect to that layer."
                 ) from None
         backward, flat = self._backward[tensor.name], cotangents.reshape(*cotangents.shape[:2], -1)
-        if self._last is None or tensor is self._input:
-            passed = backward.forward(self._fed(inputs))
-        else:
-            self._last.expect(tensor.name, backward)
-            passed = self._last.find(tensor.name, inputs) or backward.forward(self._fed(inputs))
-            self._last.keep(tensor.name, inputs, passed)
+        fed = self._fed(inputs)
+        passed = self._last.passed(tensor.name, backward, inputs, fed) if self._last else backward.forward(fed)
         products = (backward.back(passed, tf.constant(flat[:, index])).numpy() for index in range(flat.shape[1]))
         return passed.value, products
 

@@ -1,4 +1,4 @@
-"""The last forward pass of a single image, which its prediction and its gradients at a layer share."""
+"""The last forward pass of a single image, which its prediction and its gradients share."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ import numpy as np
 from picasso.models.arrays import Array
 from picasso.models.tf.backward import Backward, Pass
 
+# The most bytes that a forward pass may leave in memory.
+KEPT = 100_000_000
+
 
 class Remembered(NamedTuple):
-    """A forward pass, with the name of the layer and the input that it belongs to."""
+    """A forward pass, with the name of the tensor and the input that it belongs to."""
 
-    layer: str
+    tensor: str
     inputs: Array
     passed: Pass
 
 
 class LastPass:
-    """Predicts single images by the forward pass that gradients at the layer that was used last need.
+    """Predicts single images by the forward pass that the gradients that were computed last need.
 
-    A person looks at one image with one method after another: its prediction comes first, and then gradients at one
-    layer. Both need the same forward pass, of which only one is kept. It is used for layers, not for the input, whose
-    backward pass needs the values of all layers.
+    A person looks at one image after the other with one method: its prediction comes first, and then gradients at one
+    layer or at the input. Both need the same forward pass. Only the last one is kept, if it is not large. If the
+    next prediction comes without such gradients in between, as in questions about hidden parts, none are expected any
+    longer.
 
     Args:
         cut: returns the part of the graph between two lists of tensors as a compiled function.
@@ -35,14 +39,8 @@ class LastPass:
     def __init__(self, cut: Callable[[Sequence[Any], Sequence[Any]], Any], source: Any, answers: Sequence[Any]) -> None:
         self._cut, self._source, self._answers = cut, source, list(answers)
         self._functions: dict[str, Any] = {}
-        self._layer = ""
+        self._expected = ""
         self._last: Remembered | None = None
-
-    def expect(self, layer: str, backward: Backward) -> None:
-        """Expect gradients at a layer after the next prediction, as after the last one."""
-        if layer not in self._functions:
-            self._functions[layer] = self._cut([self._source], [*self._answers, *backward.needed])
-        self._layer = layer
 
     def predict(self, inputs: Array, fed: Any) -> list[Any] | None:
         """Return the outputs and the scores of a single image, or None if no gradients are expected.
@@ -51,18 +49,32 @@ class LastPass:
             inputs: ``(n, H, W, C)``.
             fed: the same as a tensor of the type of the graph's input.
         """
-        if not self._layer or len(inputs) != 1:
+        tensor, self._expected, self._last = self._expected, "", None
+        if not tensor or len(inputs) != 1:
             return None
-        outputs, scores, value, *kept = self._functions[self._layer](fed)
-        self.keep(self._layer, inputs, Pass(value, kept))
+        outputs, scores, value, *kept = self._functions[tensor](fed)
+        self._last = Remembered(tensor, np.array(inputs), Pass(value, kept))
         return [outputs, scores]
 
-    def keep(self, layer: str, inputs: Array, passed: Pass) -> None:
-        """Keep the forward pass of a single image for further gradients at the same layer."""
-        if len(inputs) == 1:
-            self._last = Remembered(layer, np.array(inputs), passed)
+    def passed(self, tensor: str, backward: Backward, inputs: Array, fed: Any) -> Pass:
+        """Return the forward pass of inputs for gradients at a tensor: the last one, or a new one.
 
-    def find(self, layer: str, inputs: Array) -> Pass | None:
-        """Return the forward pass of these inputs if it was kept."""
+        Args:
+            tensor: the name of the tensor.
+            backward: its passes.
+            inputs: ``(n, H, W, C)``.
+            fed: the same as a tensor of the type of the graph's input.
+        """
         last = self._last
-        return last.passed if last and last.layer == layer and np.array_equal(last.inputs, inputs) else None
+        same = last and last.tensor == tensor and np.array_equal(last.inputs, inputs)
+        found = last.passed if last and same else backward.forward(fed)
+        if len(inputs) == 1 and size(found) <= KEPT:
+            if tensor not in self._functions:
+                self._functions[tensor] = self._cut([self._source], [*self._answers, *backward.needed])
+            self._expected, self._last = tensor, Remembered(tensor, np.array(inputs), found)
+        return found
+
+
+def size(passed: Pass) -> int:
+    """Return the number of bytes that a forward pass leaves in memory."""
+    return sum(tensor.shape.num_elements() * tensor.dtype.size for tensor in (passed.value, *passed.kept))
