@@ -350,7 +350,7 @@ def check(key: str, value: Any, where: str) -> None:
         hint = f"did you mean {near[0]}?" if near else f"the settings are {', '.join(DEFAULTS)}."
         raise ConfigurationError(f"Unknown setting {key}{where}: {hint}", field=key)
     expected = type(DEFAULTS[key])
-    if type(value) is not expected:
+    if type(value) is not expected and not (expected is float and type(value) is int):
         raise ConfigurationError(
             f"The setting {key}{where} must be of type {expected.__name__}, like {DEFAULTS[key]!r}, but is {value!r}.",
             field=key,

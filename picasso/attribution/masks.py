@@ -16,7 +16,7 @@ __all__ = ["MaskedMeans", "RandomMasks"]
 Floats = NDArray[np.float64]
 
 # Masks that are drawn together, and the values of masks that are in memory at once.
-BLOCK, VALUES = 64, 4_000_000
+BLOCK, VALUES, MIN_AT_ONCE = 64, 4_000_000, 16
 # The control variate: the rows and columns of areas of the image, the penalty of the regression, and the number of
 # folds. With fewer pairs of masks, the regression would explain little.
 AREAS, PENALTY, FOLDS, MIN_PAIRS = 7, 5.0, 5, 20
@@ -190,18 +190,26 @@ class MaskedMeans:
         self._scores.append(np.asarray(scores, np.float64))
 
     def estimate(self, step: int = 1) -> Estimate:
-        """Return the maps at every ``step``-th row and column."""
+        """Return the maps at every ``step``-th row and column.
+
+        Each call draws all masks so far, so that a preview should have a large step.
+        """
         masks, scores, count = self.masks, np.concatenate(self._scores), self.count
         residuals, slopes = self._left(scores)
         pixels = -(-masks.size[0] // step) * -(-masks.size[1] // step)
-        size = max(2, VALUES // pixels // 2 * 2)
+        size = max(MIN_AT_ONCE, VALUES // pixels // 2 * 2)
         sums, squares = np.zeros(()), np.zeros(())
         for start in range(0, count, size):
             stop = min(start + size, count)
-            shown = masks.draw(start, stop, step) - np.float32(masks.probability)
+            shown = masks.draw(start, stop, step)
+            shown -= np.float32(masks.probability)
             given = residuals[start:stop].T.astype(np.float32)
-            sums = sums + np.tensordot(given, shown, 1).astype(np.float64)
-            squares = squares + pair_squares(given, shown)
+            added = np.tensordot(given, shown, 1), pair_squares(given, shown)
+            if start:
+                sums += added[0]
+                squares += added[1]
+            else:
+                sums, squares = added[0].astype(np.float64), added[1].astype(np.float64)
         pairs = -(-count // 2)
         spread = np.maximum(squares - np.square(sums) / pairs, 0) * pairs / max(1, pairs - 1)
         covariances = sums / count + masks.covariances(slopes, step)

@@ -211,10 +211,13 @@ def run(
     if not images:
         return
     checked = visualization.ALLOWED_SETTINGS.parse(settings)
-    finished = 0
+    finished, furthest = 0, 0.0
 
     def progress(done: int, total: int) -> None:
-        report((finished + done / max(1, total)) / len(images))
+        # How much is left may turn out to be more than expected.
+        nonlocal furthest
+        furthest = max(furthest, (finished + min(1.0, done / max(1, total))) / len(images))
+        report(furthest)
 
     def result(image: Input, panels: Sequence[Panel]) -> Result:
         return Result(

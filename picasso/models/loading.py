@@ -15,8 +15,6 @@ from picasso.models.base import Model
 from picasso.models.label_files import as_given
 from picasso.models.label_files import read as read_labels
 from picasso.models.outputs import parse, parse_decoder, parse_task
-from picasso.models.precision import EXACT
-from picasso.models.precision import check as check_precision
 from picasso.models.preprocessing import Preprocessing
 from picasso.models.recognition import ACCEPTED, Format, recognize
 from picasso.models.scan import Limits
@@ -65,8 +63,8 @@ def load_model(
     task: str = "",
     unit: str = "",
     model_mb: int | None = None,
-    precision: str = EXACT,
-    precision_limit: float = Model.precision_limit,
+    precision: str | None = None,
+    precision_limit: float | None = None,
     **options: Any,
 ) -> Model:
     """Load a classifier and warm it up.
@@ -87,10 +85,11 @@ def load_model(
             :class:`~picasso.targets.OutputTask`. It is detected by default.
         unit: the unit of the values of a regression, such as ``"years"``.
         model_mb: the maximum size of the file's unpacked tensors, in megabytes; 4000 by default.
-        precision: ``"exact"``, or ``"fast"`` to compute predictions with bfloat16 if they are close enough to exact
-            ones; the model's ``notes`` say how close. The settings of a settings file are ``PRECISION`` and
+        precision: ``"exact"``, the default, or ``"fast"`` to compute predictions with bfloat16 if they are close to
+            exact ones; the model's ``notes`` say how close. The settings of a settings file are ``PRECISION`` and
             ``PRECISION_LIMIT``.
-        precision_limit: the maximum difference of a probability; of other outputs, relative to the largest, 0..1.
+        precision_limit: the maximum difference of a probability; of other outputs, relative to the largest, 0..1. By
+            default 0.01.
         options: arguments of the ``load`` method of the model's class, such as ``tf_input_var``; for a settings
             file, settings that replace those in the file.
 
@@ -107,25 +106,32 @@ def load_model(
     """
     remedies.set_interface(Interface.PYTHON)
     names, about = as_given(labels), About(output_kind, task, unit)
-    check_precision(precision, precision_limit)
+    arithmetic = {"precision": precision, "precision_limit": precision_limit}
+    chosen = {name.upper(): value for name, value in arithmetic.items() if value is not None}
+    for name, value in chosen.items():
+        config.check(name, value, "")
     if not isinstance(path, str | Path):
         model, arguments = in_memory(path)
-        model.precision, model.precision_limit = precision, precision_limit
+        compute_by(model, chosen)
         return prepare(model, {**arguments, **options}, names, preprocess, about)
     file = Path(path)
     if file.suffix in SETTINGS_SUFFIXES:
         said: dict[str, Any] = {} if model_mb is None else {"MODEL_MB": model_mb}
-        if precision != EXACT:
-            said |= {"PRECISION": precision, "PRECISION_LIMIT": precision_limit}
-        settings = config.load(file, {**said, **options})
+        settings = config.load(file, {**said, **chosen, **options})
         return load_configured(
             settings, labels=names, preprocess=preprocess, output_kind=output_kind, task=task, unit=unit
         )
     model, arguments = open_file(file)
-    model.precision, model.precision_limit = precision, precision_limit
+    compute_by(model, chosen)
     if model_mb is not None:
         model.limits = Limits.of(model_mb)
     return prepare(model, {**arguments, **options}, names, preprocess, about)
+
+
+def compute_by(model: Model, chosen: Mapping[str, Any]) -> None:
+    """Set the arithmetic of an unloaded model, if it was chosen."""
+    model.precision = chosen.get("PRECISION", model.precision)
+    model.precision_limit = chosen.get("PRECISION_LIMIT", model.precision_limit)
 
 
 def open_file(path: Path) -> tuple[Model, dict[str, Any]]:

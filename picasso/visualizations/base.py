@@ -231,8 +231,6 @@ class BaseVisualization(ABC, Generic[SettingsT]):
     DESCRIPTION: ClassVar[str] = ""
     #: One sentence on when the map misleads, or "".
     MISLEADS: ClassVar[str] = ""
-    #: Whether a map may be complete before all :meth:`passes`, when its error is small enough.
-    STOPS_EARLY: ClassVar[bool] = False
     #: A link to a description of the method, or "".
     REFERENCE_LINK: ClassVar[str] = ""
     #: Its section of Picasso's documentation, such as "visualizations/class-activation#gradcam", or "".
@@ -268,6 +266,17 @@ class BaseVisualization(ABC, Generic[SettingsT]):
             settings: the validated settings, an instance of ``ALLOWED_SETTINGS``.
         """
         return 1.0
+
+    @classmethod
+    def stops_early(cls, settings: Any) -> bool:
+        """Return whether a map may be complete before all :meth:`passes`, when its error is small enough.
+
+        Pages then say "at most" before the estimated time.
+
+        Args:
+            settings: the validated settings, an instance of ``ALLOWED_SETTINGS``.
+        """
+        return False
 
     @classmethod
     def unsuitable(cls, model: Model) -> str:

@@ -72,7 +72,6 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
         "is never evidence."
     )
     DOCUMENTATION = "visualizations/gradients#integratedgradients"
-    STOPS_EARLY = True
     FAMILY = "Gradients"
     ALLOWED_SETTINGS = IntegratedGradientsSettings
     NEEDS = frozenset({Capability.PREDICTIONS, Capability.GRADIENTS})
@@ -94,6 +93,11 @@ class IntegratedGradients(BaseVisualization[IntegratedGradientsSettings]):
         How many steps the error needs is not known before; a photograph mostly needs all of them.
         """
         return (1.0 + 2 * targets_of(model)) * settings.steps * len(settings.baselines)
+
+    @classmethod
+    def stops_early(cls, settings: IntegratedGradientsSettings) -> bool:
+        """Tell whether an error is given at which to stop."""
+        return settings.error > 0
 
     def make_visualization(self, task: Task[IntegratedGradientsSettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per target: the sum over the channels."""

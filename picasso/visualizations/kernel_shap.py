@@ -47,7 +47,6 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
         "The values are relative to the fill of hidden regions, and two regions that only work together get half each."
     )
     DOCUMENTATION = "visualizations/regions#kernelshap"
-    STOPS_EARLY = True
     ALLOWED_SETTINGS = KernelSHAPSettings
     FAMILY = "Regions"
     EXTRA = ("regions", "skimage")
@@ -59,6 +58,11 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
         How many coalitions the error needs is not known before.
         """
         return 3.0 + float(min(settings.samples, 2**settings.regions - 2))
+
+    @classmethod
+    def stops_early(cls, settings: KernelSHAPSettings) -> bool:
+        """Tell whether an error is given at which to stop."""
+        return settings.error > 0
 
     def make_visualization(self, task: Task[KernelSHAPSettings]) -> Iterator[Sequence[Panel]]:
         """Yield the regions, then one map per target; all targets come from the same coalitions."""
@@ -80,7 +84,7 @@ class KernelSHAP(BaseVisualization[KernelSHAPSettings]):
                 if design.exact:
                     note += f"Exact: all {len(coalitions)} coalitions were evaluated."
                 else:
-                    note += precision(fit.errors[index], len(given))
+                    note += precision(fit.errors[index], len(given) - 2)
                 look = {
                     "signed": True,
                     "transparency": settings.transparency,

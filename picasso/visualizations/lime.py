@@ -68,7 +68,6 @@ class LIME(BaseVisualization[LIMESettings]):
         "and with the seed."
     )
     DOCUMENTATION = "visualizations/regions#lime"
-    STOPS_EARLY = True
     ALLOWED_SETTINGS = LIMESettings
     FAMILY = "Regions"
     EXTRA = ("regions", "skimage")
@@ -80,6 +79,11 @@ class LIME(BaseVisualization[LIMESettings]):
         How many samples the error needs is not known before.
         """
         return 1.0 + settings.samples
+
+    @classmethod
+    def stops_early(cls, settings: LIMESettings) -> bool:
+        """Tell whether an error is given at which to stop."""
+        return settings.error > 0
 
     def make_visualization(self, task: Task[LIMESettings]) -> Iterator[Sequence[Panel]]:
         """Yield the regions, then one map per target; all targets come from the same samples."""

@@ -135,9 +135,11 @@ class Panel:
     def _beyond(self, noise: float, logit_noise: float, said: str) -> Self:
         """Return the map without smaller differences of predictions, or of logits, and with a note on them."""
         # Gradients of the logit are not differences.
-        of_logits = "drop" in self.quantity and "logit" in self.quantity
+        odds = "log-odds" in self.quantity
+        of_logits = "drop" in self.quantity and (odds or "logit" in self.quantity)
         of_values = "probability" in self.quantity or any(word in self.quantity for word in VALUES)
-        several = 2 if "difference of the logits" in self.quantity else 1
+        # The log-odds are a difference of logits, too.
+        several = 2 if odds or "difference of the logits" in self.quantity else 1
         chance = several * logit_noise if of_logits else noise if of_values else 0.0
         if self.kind != "map" or not chance:
             return self

@@ -19,7 +19,7 @@ from picasso.visualizations.panel import rounding
 from picasso.visualizations.settings import see_through, stops_at
 
 # With fewer masks, the standard error is not reliable; it is checked on a grid of about this many rows and columns.
-MIN_MASKS, CHECKED_SIDE = 100, 16
+MIN_MASKS, CHECKED_SIDE, PREVIEW_SIDE = 100, 16, 48
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,6 @@ class RISE(BaseVisualization[RISESettings]):
         "With few masks most of the pattern is chance, and no detail smaller than a cell of the masks is resolved."
     )
     DOCUMENTATION = "visualizations/occlusion#rise"
-    STOPS_EARLY = True
     FAMILY = "Perturbation"
     ALLOWED_SETTINGS = RISESettings
 
@@ -59,6 +58,11 @@ class RISE(BaseVisualization[RISESettings]):
         How many masks the error needs is not known before.
         """
         return 1.0 + settings.masks
+
+    @classmethod
+    def stops_early(cls, settings: RISESettings) -> bool:
+        """Tell whether an error is given at which to stop."""
+        return settings.error > 0
 
     def make_visualization(self, task: Task[RISESettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per target, with the resolution of the input; all targets share the masks."""
@@ -75,7 +79,7 @@ class RISE(BaseVisualization[RISESettings]):
                 means.add(task.model.values(covering.seen(masks.draw(*numbers)), image.targets))
                 enough = sampling.enough(means.count, partial(differences, means, step))
                 task.progress(means.count, sampling.expected)
-                task.preview(partial(panels, image, means, settings))
+                task.preview(partial(panels, image, means, settings, max(1, min(masks.size) // PREVIEW_SIDE)))
             yield panels(image, means, settings)
 
 
@@ -85,9 +89,9 @@ def differences(means: MaskedMeans, step: int) -> Estimate:
     return Estimate(found.means - found.means.mean(axis=(1, 2), keepdims=True), found.errors)
 
 
-def panels(image: Input, means: MaskedMeans, settings: RISESettings) -> list[Panel]:
+def panels(image: Input, means: MaskedMeans, settings: RISESettings, step: int = 1) -> list[Panel]:
     """Return the maps of the targets, each with its standard error in the note, and the error map of the first."""
-    made, (maps, errors) = [], means.estimate()
+    made, (maps, errors) = [], means.estimate(step)
     # A position that changes nothing has the mean over all masks.
     centres = maps.mean(axis=(1, 2))
     fractions = shares(maps - centres[:, None, None], errors)

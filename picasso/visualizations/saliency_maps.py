@@ -68,7 +68,7 @@ class SaliencySettings(VisualizationSettings):
 
     method: str = choice(*METHODS, help="How to turn the gradient into a map.")
     samples: int = number(
-        64, minimum=2, maximum=1000, help="For VarGrad: number of noisy copies. For SmoothGrad: maximum number."
+        64, minimum=4, maximum=1000, help="For VarGrad: number of noisy copies. For SmoothGrad: maximum number."
     )
     error: float = stops_at(0.05, "For SmoothGrad: standard error")
     noise: float = slider(
@@ -111,6 +111,11 @@ class SaliencyMaps(BaseVisualization[SaliencySettings]):
     def passes(cls, model: Model, settings: SaliencySettings) -> float:
         """Return, per noisy copy, one forward pass and per target one backward pass, which costs as much as two."""
         return (1.0 + 2 * targets_of(model)) * (settings.samples if settings.method in RANDOM else 1)
+
+    @classmethod
+    def stops_early(cls, settings: SaliencySettings) -> bool:
+        """Tell whether the method is SmoothGrad, with an error at which to stop."""
+        return settings.method == SMOOTH and settings.error > 0
 
     def make_visualization(self, task: Task[SaliencySettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per target."""
@@ -170,7 +175,7 @@ def noisy(task: Task[SaliencySettings], image: Input, *, antithetic: bool = Fals
     sigma = settings.noise * float(np.ptp(array))
 
     def points(start: int, stop: int) -> Array:
-        # Each copy has its own seed, so that the batch size makes no difference.
+        # Each copy, or pair of copies, has its own seed.
         each = 2 if antithetic else 1
         drawn = {
             number: np.random.default_rng([settings.seed, number]).standard_normal(array.shape, np.float32)
@@ -179,7 +184,7 @@ def noisy(task: Task[SaliencySettings], image: Input, *, antithetic: bool = Fals
         noise = [drawn[index // each] * (-1 if index % each else 1) for index in range(start, stop)]
         return np.asarray(array + sigma * np.stack(noise), np.float32)
 
-    count = settings.samples + (settings.samples % 2 if antithetic else 0)
+    count = settings.samples - (settings.samples % 2 if antithetic else 0)
     return paths.gradients(task.model, points, count, image.targets)
 
 

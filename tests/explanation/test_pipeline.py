@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from picasso.errors import BadRequest, Cancelled, ModelError, NotFound, RunError
 from picasso.explanation.inputs import UNFAITHFUL, NamedImage, prepare
 from picasso.explanation.registry import Registry
 from picasso.models.arrays import Array
+from picasso.visualizations import BaseVisualization, Panel, Task, VisualizationSettings
 from tests.conftest import PLUGINS, noise_image, png
 from tests.fakes import BlackBoxModel, GreyModel, LinearModel, PooledModel
 
@@ -200,3 +201,21 @@ def test_preprocess_that_goes_wrong(answer: Any, message: str, monkeypatch: pyte
     monkeypatch.setattr(model, "preprocess", preprocess)
     with pytest.raises(ModelError, match=message):
         explain(model, noise_image(), "ClassProbabilities")
+
+
+class Restless(BaseVisualization[VisualizationSettings]):
+    """Reports a progress that goes back, and beyond the end."""
+
+    def make_visualization(self, task: Task[VisualizationSettings]) -> Iterator[Sequence[Panel]]:
+        for image in task.inputs:
+            for done in (1, 3, 2, 5):
+                task.progress(done, 4)
+            yield [Panel("map", image.array[..., 0])]
+
+
+def test_progress_never_goes_back_nor_beyond_the_end(linear: LinearModel) -> None:
+    told: list[float] = []
+    explain(linear, [noise_image(0), noise_image(1)], Restless, progress=told.append)
+    assert told == sorted(told)
+    assert max(told) == 1
+    assert 3 / 8 in told

@@ -17,7 +17,7 @@ from picasso.models.base import Model
 from picasso.models.occlusion import covered
 from picasso.targets import Regression
 from picasso.visualizations.panel import Panel
-from tests.conftest import noise_image
+from tests.conftest import FAKES, noise_image
 from tests.fakes import LinearModel
 
 Kind = TypeVar("Kind", bound=Model)
@@ -78,7 +78,7 @@ def test_the_difference_is_measured_and_said() -> None:
     assert model.notes == (
         f"Fast arithmetic (bfloat16): probabilities of 9 test images differ from exact ones by up to "
         f"{found.values:.2g}. "
-        "Maps leave out differences within this. Gradients are exact.",
+        "Other images may differ more. Gradients are exact.",
     )
     assert model.card().precision == "fast"
     assert model.card().notes[0] == model.notes[0]
@@ -173,7 +173,7 @@ def test_predictions_of_both_kinds_are_kept_apart() -> None:
         ({"PRECISION": "quick"}, 'The setting PRECISION must be "exact" or "fast", but is \'quick\''),
         ({"PRECISION_LIMIT": 2.0}, "The setting PRECISION_LIMIT must be from 0 to 1, but is 2.0"),
         ({"PRECISION_LIMIT": float("nan")}, "must be from 0 to 1, but is nan"),
-        ({"PRECISION_LIMIT": 1}, "must be of type float"),
+        ({"PRECISION_LIMIT": True}, "must be of type float"),
     ],
 )
 def test_wrong_settings_are_refused(values: dict[str, Any], why: str) -> None:
@@ -182,6 +182,22 @@ def test_wrong_settings_are_refused(values: dict[str, Any], why: str) -> None:
     words = {key.lower(): value for key, value in values.items()}
     with pytest.raises(ConfigurationError, match=why):
         load_model("none.keras", **words)
+
+
+def test_only_what_was_chosen_replaces_the_settings_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def loaded(said: str, **chosen: Any) -> tuple[str, float]:
+        seen: list[tuple[str, float]] = []
+        monkeypatch.setattr(precision, "choose", lambda model: seen.append((model.precision, model.precision_limit)))
+        file = tmp_path / "config.py"
+        file.write_text(f'MODEL_CLS_PATH = "{FAKES}"\nMODEL_CLS_NAME = "LinearModel"\n{said}\n')
+        load_model(file, **chosen)
+        return seen[-1]
+
+    assert loaded("") == ("exact", 0.01)
+    assert loaded('PRECISION = "fast"', precision="exact") == ("exact", 0.01)
+    assert loaded('PRECISION = "fast"', precision_limit=1e-5) == ("fast", 1e-5)
+    assert loaded("PRECISION_LIMIT = 0.0001", precision="fast") == ("fast", 0.0001)
+    assert loaded('PRECISION = "fast"\nPRECISION_LIMIT = 1') == ("fast", 1)
 
 
 # ---- TensorFlow -------------------------------------------------------------------------------------------
@@ -199,6 +215,12 @@ def test_a_network_computes_fast_and_exactly_in_one_process(monkeypatch: pytest.
     inputs = exact.inputs_of([exact.opened(file.read_bytes(), file.name) for file in sorted(digits.glob("*.png"))])
     expected, found = exact.predict(inputs), fast.predict(inputs)
     assert 0 < np.abs(found - expected).max() < 0.02
+    # The last layer is exact: no steps of bfloat16.
+    assert np.abs(found.sum(axis=1) - 1).max() < 1e-5
+    logits = fast.logits(inputs)
+    assert ((logits.view(np.uint32) & 0xFFFF) != 0).mean() > 0.9
+    results = [explain(model, digits / "8-00061.png", "PartialOcclusion", Strides=5) for model in (exact, fast)]
+    assert [panel.quantity for panel in results[0][0].panels] == [panel.quantity for panel in results[1][0].panels]
     np.testing.assert_array_equal(exact.predict(inputs), expected, "the other model stays exact")
     classes = expected.argmax(axis=1)
     np.testing.assert_array_equal(fast.input_gradients(inputs, classes), exact.input_gradients(inputs, classes))

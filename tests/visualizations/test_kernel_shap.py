@@ -64,7 +64,7 @@ def test_samples_find_the_patch_and_share_out_the_whole_difference(patch: PatchM
     assert np.abs([*values[:4], *values[6:]]).max() < 0.15 * largest
     assert np.argmax(np.abs(values)) in (4, 5)
     assert f"sum to {sum(values):.2g}"[:-1] in panel.note
-    assert re.search("Standard errors: .* on average, at most .*, after 256 samples.$", panel.note)
+    assert re.search("Standard errors: .* on average, at most .*, after 254 samples.$", panel.note)
 
 
 def test_a_seed_gives_a_map_and_another_seed_another(linear: LinearModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,10 @@ import pytest
 
 from picasso import explain
 from picasso.errors import Cancelled
+from picasso.explanation.inputs import NamedImage, prepare
 from picasso.explanation.result import Result
+from picasso.visualizations import Task
+from picasso.visualizations.rise import RISE, RISESettings
 from tests.attribution.test_masks import every_mask
 from tests.conftest import noise_image
 from tests.fakes import CLASSES, LinearModel, PatchModel
@@ -87,3 +90,20 @@ def test_it_stops_when_the_error_is_small_enough(linear: LinearModel) -> None:
         shown = float(panel.note.partition("average, ")[2].partition("%")[0]) / 100
         assert shown <= (error or 1) + 0.005
     assert counts[0] < counts[1] < counts[2] == 5000
+
+
+def test_previews_are_coarse_and_results_are_not(linear: LinearModel) -> None:
+    made: list[tuple[int, ...]] = []
+
+    class Large(LinearModel):
+        def load(self, **arguments: Any) -> None:
+            super().load(shape=(100, 120, 3))
+
+    model = Large()
+    model.load()
+    (image,) = prepare(model, [NamedImage("noise", noise_image(0, (120, 100)))])
+    settings = RISESettings(masks=300, error=0)
+    task = Task(model, [image], settings, lambda done, total: None, lambda make: made.append(make()[0].array.shape))
+    (panels,) = RISE().make_visualization(task)
+    assert set(made) == {(50, 60)}
+    assert panels[0].array.shape == (100, 120)

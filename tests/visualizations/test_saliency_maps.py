@@ -131,6 +131,8 @@ def test_smoothgrad_stops_when_the_error_is_small_enough(squared: Squared) -> No
         (result,) = explain(squared, noise_image(), "SaliencyMaps", Method="SmoothGrad", Samples=700, Error=error)
         counts.append(int(result.panels[0].note.removeprefix("Mean of ").partition(" ")[0]))
     assert counts[0] <= counts[1] <= counts[2] == 700
+    (odd,) = explain(squared, noise_image(), "SaliencyMaps", Method="SmoothGrad", Samples=5)
+    assert odd.panels[0].note.startswith("Mean of 4 noisy copies; ")
 
 
 class Cubic(LinearModel):

@@ -6,10 +6,13 @@ backward pass needs are kept.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from picasso.models.tf.runtime import tf, tf1
+from picasso.models.tf.runtime import gradient_registry, tf, tf1
+
+log = logging.getLogger(__name__)
 
 # Stateful operations whose values are the same each time, unless weights change.
 VARIABLES = {"ReadVariableOp", "VarHandleOp", "VarIsInitializedOp", "Variable", "VariableV2"}
@@ -116,17 +119,51 @@ def differentiable(source: Any, scores: Any) -> bool:
     """Tell whether scores have a gradient with respect to the input of a graph.
 
     Building the gradient may take as long as loading the model. It is not necessary if a path of well-known operations
-    leads from the input to the scores.
+    leads from the input to the scores, and all other operations on real numbers have gradients, too.
     """
-    reached = {source.name} if source.dtype.is_floating else set()
-    for operation in ordered([scores.op]):
+    operations = ordered([scores.op])
+    reached, doubtful = {source.name} if source.dtype.is_floating else set(), False
+    for operation in following([source.op], operations):
+        real = {tensor.name for tensor in operation.outputs if tensor.dtype.is_floating}
         if operation.type in SMOOTH and any(tensor.name in reached for tensor in operation.inputs):
-            reached |= {tensor.name for tensor in operation.outputs if tensor.dtype.is_floating}
+            reached |= real
+        doubtful |= bool(real) and operation is not source.op and not has_gradient(operation.type)
+    if scores.name in reached and not doubtful:
+        return True
     try:
-        return scores.name in reached or tf.gradients(scores, source)[0] is not None
-    # An operation without a gradient is not the same as one whose gradient is 0.
+        return tf.gradients(scores, source)[0] is not None
+    except LookupError:
+        log.info("the scores have no gradient, because an operation has none", exc_info=True)
+        return False
+
+
+def has_gradient(kind: str) -> bool:
+    """Tell whether a gradient is registered for operations of a kind, even one of 0."""
+    try:
+        gradient_registry.lookup(kind)
     except LookupError:
         return False
+    return True
+
+
+def before_last_product(source: Any, targets: Sequence[Any]) -> Any:
+    """Return the tensor on whose values alone targets depend, and from which the last product of a network is computed.
+
+    Args:
+        source: the input of the graph.
+        targets: the answers of the network, which depend on it.
+
+    Raises:
+        ValueError: there is no such tensor.
+    """
+    operations = ordered([tensor.op for tensor in targets])
+    of_images = following([source.op], operations)
+    for product in reversed([one for one in of_images if one.type in ("MatMul", "Conv2D")]):
+        (middle,) = {tensor.name: tensor for tensor in product.inputs if tensor.op in of_images}.values()
+        others = following([source.op], [one for one in operations if one is not product])
+        if middle.op is not source.op and not any(tensor.op in others for tensor in targets):
+            return middle
+    raise ValueError("the network has no last product")
 
 
 def drawn(operations: Iterable[Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from picasso.models.info import Layer, Place
 from picasso.models.outputs import Decision, OutputKind, Range, Training
 from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
 from picasso.models.tf import input_values, integer_inputs
-from picasso.models.tf.backward import Backward, differentiable, drawn, ordered
+from picasso.models.tf.backward import Backward, before_last_product, differentiable, drawn, ordered
 from picasso.models.tf.bfloat16 import bfloat16
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.feature_layers import coarsest, describe, feature_layers
@@ -181,6 +181,10 @@ class Graph:
         """Return the outputs ``(N, *spec.shape)``, float32; probabilities in 0..1 unless they are numbers."""
         return self._answers(inputs)[0].reshape(-1, *self.spec.shape)
 
+    def exact_outputs(self, inputs: Array) -> Array:
+        """Return the outputs as :meth:`outputs` does without fast arithmetic."""
+        return self._call(self._predict, inputs)[0].reshape(-1, *self.spec.shape)
+
     def scores(self, inputs: Array) -> Array:
         """Return the scores ``(N, *spec.shape)``, float32: the logits, or the numbers themselves."""
         return self._answers(inputs)[1].reshape(-1, *self.spec.shape)
@@ -218,10 +222,11 @@ class Graph:
         """Return the value of a tensor, by a forward pass, and vector-Jacobian products, by a backward pass each."""
         if tensor.name not in self._backward:
             try:
-                self._backward[tensor.name] = Backward(self._cut, self._input, self._folded_scores, tensor)
-            except ValueError:
+                self._backward[tensor.name] = Backward(self._cut, self._input, self._folded_answers[1], tensor)
+            except ValueError as error:
+                where = "its input" if tensor is self._input else "that layer"
                 raise ModelError(
-                    f"The output of {self._label} can't be differentiated with respect to that layer."
+                    f"The output of {self._label} can't be differentiated with respect to {where}: {error}."
                 ) from None
         backward, flat = self._backward[tensor.name], cotangents.reshape(*cotangents.shape[:2], -1)
         fed = self._fed(inputs)
@@ -433,7 +438,7 @@ class Graph:
             tensors: the outputs, the flat scores, and the feature maps of all layers.
         """
         answers, self._tensors = tensors[:2], dict(zip(self._layers, tensors[2:], strict=True))
-        self._predict, self._folded_scores = self._cut([self._input], answers), answers[1]
+        self._predict, self._folded_answers = self._cut([self._input], answers), answers
         # Weights that change, and random numbers, make each forward pass another one.
         repeatable = self._fixed and not drawn(ordered([tensor.op for tensor in answers]))
         self._last = LastPass(self._cut, self._input, answers) if repeatable else None
@@ -444,8 +449,24 @@ class Graph:
         found = self._last.predict(inputs, self._fed(inputs)) if self._last and not self.fast else None
         if found is not None:
             return [tensor.numpy() for tensor in found]
-        with bfloat16(self.fast):
+        if not self.fast:
             return self._call(self._predict, inputs)
+        # The rest is exact, so that scores have small steps and probabilities sum to 1.
+        body, tail = self._halves
+        with bfloat16(True):
+            (before,) = body(self._fed(inputs))
+        return [tensor.numpy() for tensor in tail(before)]
+
+    @cached_property
+    def _halves(self) -> tuple[Any, Any]:
+        """The graph before its last product as a function, and that product with what follows."""
+        try:
+            middle = before_last_product(self._input, self._folded_answers)
+        except ValueError:
+            raise ModelError(
+                f"{self._label} has no last dense layer or convolution on which all answers depend"
+            ) from None
+        return self._cut([self._input], [middle]), self._cut([middle], self._folded_answers)
 
     def _cut(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         """Return the part of the graph between two lists of tensors as a compiled function."""

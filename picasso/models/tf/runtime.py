@@ -80,6 +80,7 @@ with held_back():
         from tensorflow.python.framework import convert_to_constants
         from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
         from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
+        from tensorflow.python.framework.ops import gradient_registry
 
         # The first search for devices writes messages too.
         tf.config.list_physical_devices()
@@ -95,6 +96,7 @@ __all__ = [
     "convert_variables_to_constants_v2",
     "eager_context",
     "function_def_to_graph_def",
+    "gradient_registry",
     "keras",
     "rewriter_config_pb2",
     "saved_model_pb2",

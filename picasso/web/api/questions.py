@@ -290,8 +290,8 @@ def other_image(session: Session, uid: int | str | None) -> str | None:
 def estimate(name: VisualizationName, settings: dict[str, str]) -> Estimate:
     """Return the estimated seconds of a visualization per image (null if unknown), and once per model."""
     visualization = services().registry.get(name).require()
-    values = visualization.ALLOWED_SETTINGS.parse(settings).as_dict()
-    bound = visualization.STOPS_EARLY
+    checked = visualization.ALLOWED_SETTINGS.parse(settings)
+    values, bound = checked.as_dict(), visualization.stops_early(checked)
     if services().runner.model_status()["state"] == "loading":
         return Estimate(seconds_per_image=None, seconds_once=0.0, at_most=bound)
     answer = services().runner.ask({"kind": "estimate", "visualization": name, "settings": values})
