@@ -166,7 +166,7 @@ def test_wrong_settings_are_told_beside_the_field_and_kept(begun: Page) -> None:
 
 
 def test_cancelling_stays_cancelled_until_it_is_asked_for_again(begun: Page) -> None:
-    begun.goto(full(begun, "/?image=0&method=RISE&Masks=20000"))
+    begun.goto(full(begun, "/?image=0&method=RISE&Masks=20000&Cells=32&Error=0"))
     expect(begun.locator("[data-run-text]")).to_have_text(re.compile("[1-9]%"), timeout=60_000)
     # Pressed for as long as previews take: the button stays where it is.
     cancel = begun.locator("[data-cancel] button")
