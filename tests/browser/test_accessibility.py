@@ -25,8 +25,24 @@ RULES = {
 CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 
 
+# Resolves when no link or control has moved for a while, or after some seconds: images and answers may still arrive.
+SETTLED = """async () => {
+  const places = () => [...document.querySelectorAll("a, button, input, select, summary")].map((one) => {
+    const { left, top, width, height } = one.getBoundingClientRect();
+    return [left, top, width, height].join();
+  }).join(" ");
+  for (let tries = 0, same = 0, last = ""; tries < 40 && same < 4; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const now = places();
+    same = now === last ? same + 1 : 0;
+    last = now;
+  }
+}"""
+
+
 def violations(page: Page, rules: dict[str, Any] = RULES) -> list[tuple[str, str, Any]]:
     """Return what axe finds wrong, with where."""
+    page.evaluate(SETTLED)
     found = Axe().run(page, options=rules).response["violations"]
     return [(one["id"], one["nodes"][0]["html"][:200], one["nodes"][0].get("failureSummary")) for one in found]
 
