@@ -11,7 +11,7 @@ import pytest
 from picasso.models.tf.backward import CONTROL, SMOOTH, Backward, differentiable
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.graph import Graph
-from picasso.models.tf.runtime import gradient_registry, tf, tf1
+from picasso.models.tf.runtime import gradient_registry, keras, tf, tf1
 from picasso.targets import as_target
 
 SHAPE = (6, 7, 3)
@@ -154,21 +154,25 @@ def adopted(network: Any) -> Any:
     return model
 
 
-@pytest.fixture(scope="module")
-def network() -> Iterator[Any]:
-    from picasso.models.tf.runtime import keras
-
+def small_network(*middle: Any) -> Any:
+    """Return a classifier of two convolutions, with layers between them."""
     keras.utils.set_random_seed(1)
     layers = keras.layers
-    yield keras.Sequential(
+    return keras.Sequential(
         [
             keras.Input(SHAPE),
             layers.Conv2D(5, 3, activation="relu", name="first"),
+            *middle,
             layers.Conv2D(4, 3, activation="relu", name="last"),
             layers.GlobalAveragePooling2D(),
             layers.Dense(6, activation="softmax"),
         ]
     )
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[Any]:
+    yield small_network()
     keras.backend.clear_session()
 
 

@@ -12,31 +12,16 @@ from picasso.models.keras import KerasModel
 from picasso.models.tf.backward import Backward
 from picasso.models.tf.runtime import keras, tf
 from picasso.targets import as_target
-from tests.models.test_backward import IMAGES, SHAPE
+from tests.models.test_backward import IMAGES, small_network
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 TARGETS = [as_target(index) for index in (4, 0, 2)]
 
 
-def network(*middle: Any) -> Any:
-    keras.utils.set_random_seed(1)
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            keras.Input(SHAPE),
-            layers.Conv2D(5, 3, activation="relu", name="first"),
-            *middle,
-            layers.Conv2D(4, 3, activation="relu", name="last"),
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(6, activation="softmax"),
-        ]
-    )
-
-
 def loaded(folder: Path, *middle: Any) -> KerasModel:
     model, file = KerasModel(), folder / "model.keras"
-    network(*middle).save(file)
+    small_network(*middle).save(file)
     model.load(path=str(file), trust_model=bool(middle))
     return model
 
@@ -138,7 +123,7 @@ def test_large_passes_are_not_kept(tmp_path: Path, passes: list[int], monkeypatc
 
 
 def test_weights_that_change_are_noticed() -> None:
-    source = network()
+    source = small_network()
     model = KerasModel()
     model.load(model=source)
     before = evidence(model, IMAGES[:1])

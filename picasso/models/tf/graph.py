@@ -445,17 +445,17 @@ class Graph:
 
     def _answers(self, inputs: Array) -> list[Array]:
         """Return the outputs and the flat scores."""
-        # Feature maps are exact, so that a fast prediction can't share them.
-        found = self._last.predict(inputs, self._fed(inputs)) if self._last and not self.fast else None
-        if found is not None:
-            return [tensor.numpy() for tensor in found]
-        if not self.fast:
-            return self._call(self._predict, inputs)
-        # The rest is exact, so that scores have small steps and probabilities sum to 1.
-        body, tail = self._halves
-        with bfloat16(True):
-            (before,) = body(self._fed(inputs))
-        return [tensor.numpy() for tensor in tail(before)]
+        fed = self._fed(inputs)
+        if self.fast:
+            # The rest is exact, so that scores have small steps and probabilities sum to 1. Feature maps are exact, so
+            # that a fast prediction can't share them.
+            body, tail = self._halves
+            with bfloat16(True):
+                (before,) = body(fed)
+            found = tail(before)
+        else:
+            found = (self._last and self._last.predict(inputs, fed)) or self._predict(fed)
+        return [tensor.numpy() for tensor in found]
 
     @cached_property
     def _halves(self) -> tuple[Any, Any]:
