@@ -171,6 +171,10 @@ class WorkerCrashed(WorkerDied):
     """The worker process crashed; it was not stopped for taking too long."""
 
 
+class NotSent(WorkerCrashed):
+    """The worker process ended before it received a request, so another one can compute it."""
+
+
 class Cancelled(BaseException):
     """The run was cancelled; raised within a visualization when it reports progress.
 

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from picasso.errors import NotReady, WorkerDied, reason
+from picasso.errors import NotReady, NotSent, WorkerDied, reason
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.prediction_job import Predictions
 from picasso.jobs.run import Run
@@ -37,6 +37,8 @@ WATCH_SECONDS, GRACE_SECONDS = 0.5, 30.0
 LOAD_SECONDS = 900.0
 # The maximum number of attempts to load a model whose worker was killed, if no worker has loaded it before.
 LOAD_TRIES = 3
+# The maximum number of children that a job is sent to until one receives it.
+SEND_TRIES = 3
 # A worker that can't be started, or dies before it has loaded its model, is retried after this time, which doubles
 # after each failure. Requests that wait for a worker fail after this many seconds.
 BACKOFF_SECONDS, MAX_BACKOFF, START_SECONDS = 1.0, 60.0, 60.0
@@ -203,7 +205,7 @@ class LocalEngine:
             return LOADING
         if child.why:
             return {"state": "failed", "error": child.why}
-        code = child.process.exitcode
+        code = child.exit_code
         why = f"The worker process ended with exit code {code} while loading the model. See the log for details."
         return {"state": "failed", "error": why}
 
@@ -264,7 +266,7 @@ class LocalEngine:
         if future is None or not future.set_running_or_notify_cancel():
             return
         try:
-            error = self._watched(self._ready_for(work), work).exception()
+            error = self._computed(work)
         except Exception as failed:
             error = failed
         if error is None:
@@ -292,7 +294,7 @@ class LocalEngine:
         The system may have run out of memory, a user may have killed it, or it did not respond. A child that ended by
         itself would do so again.
         """
-        killed = self._child.status is None and self._child.process.exitcode == -signal.SIGKILL
+        killed = self._child.status is None and self._child.exit_code == -signal.SIGKILL
         return killed and not self._given_up and self._failures < LOAD_TRIES
 
     def _living(self) -> WorkerProcess | None:
@@ -302,7 +304,7 @@ class LocalEngine:
         now = time.monotonic()
         if self._buried is not self._child:
             self._buried = self._child
-            log.warning("the worker ended with exit code %s; a new one is starting", self._child.process.exitcode)
+            log.warning("the worker ended with exit code %s; a new one is starting", self._child.exit_code)
             if self._child.status is None:
                 self._failed(now, "it ended before the model was loaded")
             self._child.close()
@@ -345,6 +347,14 @@ class LocalEngine:
             if self._seen - began > START_SECONDS or work.is_stopped():
                 raise WorkerDied(f"The worker process can't be started: {self._trouble}.")
             self._closing.wait(min(WATCH_SECONDS, max(0.0, self._next_start - self._seen)))
+
+    def _computed(self, work: QueuedTask) -> BaseException | None:
+        """Compute a job and return its error; a job that a child did not receive, because it died, goes to the next."""
+        for _ in range(SEND_TRIES):
+            error = self._watched(self._ready_for(work), work).exception()
+            if not isinstance(error, NotSent):
+                break
+        return error
 
     def _watched(self, child: WorkerProcess, work: QueuedTask) -> Future[Any]:
         """Compute a job; kill the child if the job takes too long or does not stop."""

@@ -7,12 +7,14 @@ import logging
 import multiprocessing
 import signal
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from multiprocessing.connection import wait
 from typing import Any, Literal
 
-from picasso.errors import WorkerCrashed, WorkerDied, error_from
+from picasso.errors import NotSent, WorkerCrashed, WorkerDied, error_from
 from picasso.jobs import worker_loop
 from picasso.jobs.messages import Answer, Pulse, Request, Status, pack, unpack
 from picasso.jobs.watchdog import Signs
@@ -25,6 +27,9 @@ LIKELY = {
     -signal.SIGSEGV: "it crashed with a segmentation fault",
     -signal.SIGABRT: "it crashed with an abort",
 }
+
+# The time limit for the exit code of a process that has ended.
+EXIT_CODE_SECONDS = 1.0
 
 
 class WorkerProcess:
@@ -76,7 +81,7 @@ class WorkerProcess:
         shard: int = 0,
         question: Mapping[str, Any] | None = None,
     ) -> Future[Any]:
-        """Send a request; the future raises WorkerDied if the process ends before it answers.
+        """Send a request; the future raises WorkerDied if the process ends before it answers, NotSent if it has ended.
 
         Args:
             kind: see :class:`picasso.jobs.messages.Request`.
@@ -98,12 +103,23 @@ class WorkerProcess:
                 failed = self._pending.pop(number, None)
             # Unless it has already failed, together with all pending requests.
             if failed:
-                failed.set_exception(self._death())
+                failed.set_exception(NotSent(str(self._death())))
         return future
 
     def alive(self) -> bool:
         """Tell whether the process is running and its answers are received."""
-        return self.process.is_alive() and self._thread.is_alive()
+        # ``Process.is_alive`` says that a dead process is alive while another thread collects its exit code.
+        return not wait([self.process.sentinel], timeout=0) and self._thread.is_alive()
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the process, or None while it runs."""
+        ended = bool(wait([self.process.sentinel], timeout=0))
+        until = time.monotonic() + EXIT_CODE_SECONDS
+        # The code may come a moment later than the end, and a moment later still if another thread collects it.
+        while (code := self.process.exitcode) is None and ended and time.monotonic() < until:
+            time.sleep(0.001)
+        return code
 
     def pending(self) -> int:
         """Return the number of pending requests."""
@@ -160,7 +176,7 @@ class WorkerProcess:
                 self.signs = Signs(self.signs.pulses + 1, pulse)
 
     def _death(self) -> WorkerDied:
-        code = self.process.exitcode
+        code = self.exit_code
         likely = LIKELY.get(code or 0, f"exit code {code}")
         if self._why:
             return WorkerDied(self._why)

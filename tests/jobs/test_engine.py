@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -161,6 +162,44 @@ def test_a_worker_that_died_while_idle_is_replaced_without_loss(engine: LocalEng
     run = make_run(tmp_path, count=1)
     engine.submit(run.folder, 0).result(timeout=60)
     assert run.state()["state"] == "finished"
+
+
+def test_a_shard_that_a_dead_worker_did_not_receive_is_sent_to_the_next(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until(lambda: engine.model_status()["state"] == "ready")
+    dead = engine._child
+    sent: list[int] = []
+    # Its death has not been noticed when the shard is sent.
+    monkeypatch.setattr(dead, "alive", lambda: not sent)
+    request = dead.request
+
+    def refused(*arguments: Any, **options: Any) -> Any:
+        sent.append(1)
+        return request(*arguments, **options)
+
+    monkeypatch.setattr(dead, "request", refused)
+    os.kill(dead.process.pid or 0, signal.SIGKILL)
+    until(lambda: dead.exit_code is not None)
+    run = make_run(tmp_path, count=1)
+    engine.submit(run.folder, 0).result(timeout=60)
+    assert sent == [1]
+    assert engine._child is not dead
+    assert run.state()["state"] == "finished"
+
+
+def test_the_death_of_a_worker_is_noticed_while_other_threads_collect_its_exit_code(engine: LocalEngine) -> None:
+    until(lambda: engine.model_status()["state"] == "ready")
+    child = engine._child
+    process = child.process
+    collectors = [threading.Thread(target=process.join) for _ in range(8)]
+    for collector in collectors:
+        collector.start()
+    os.kill(process.pid or 0, signal.SIGKILL)
+    until(lambda: not child.alive())
+    assert child.exit_code == -signal.SIGKILL
+    for collector in collectors:
+        collector.join()
 
 
 def test_urgent_shards_go_first(engine: LocalEngine, tmp_path: Path) -> None:
