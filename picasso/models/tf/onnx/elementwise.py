@@ -1,0 +1,282 @@
+"""Operations on each number alone, and on pairs of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from picasso.models.tf.onnx.table import OPERATIONS, Node, known, operation, tensor
+from picasso.models.tf.runtime import tf
+
+UNARY: dict[str, Callable[[Any], Any]] = {
+    "Abs": tf.abs,
+    "Acos": tf.acos,
+    "Acosh": tf.acosh,
+    "Asin": tf.asin,
+    "Asinh": tf.asinh,
+    "Atan": tf.atan,
+    "Atanh": tf.atanh,
+    "Ceil": tf.math.ceil,
+    "Cos": tf.cos,
+    "Cosh": tf.cosh,
+    "Erf": tf.math.erf,
+    "Exp": tf.exp,
+    "Floor": tf.floor,
+    "Identity": tf.identity,
+    "IsNaN": tf.math.is_nan,
+    "Log": tf.math.log,
+    "Neg": tf.negative,
+    "Not": tf.logical_not,
+    "Reciprocal": lambda x: 1 / x,
+    "Relu": tf.nn.relu,
+    "Round": tf.round,
+    "Sigmoid": tf.sigmoid,
+    "Sign": tf.sign,
+    "Sin": tf.sin,
+    "Sinh": tf.sinh,
+    "Softplus": tf.math.softplus,
+    "Softsign": tf.math.softsign,
+    "Sqrt": tf.sqrt,
+    "Tan": tf.tan,
+    "Tanh": tf.tanh,
+    "BitwiseNot": tf.bitwise.invert,
+    "Mish": lambda x: x * tf.tanh(tf.math.softplus(x)),
+    "HardSwish": lambda x: x * tf.clip_by_value(x / 6 + 0.5, 0, 1),
+}
+PAIRS: dict[str, Callable[[Any, Any], Any]] = {
+    "Add": lambda x, y: x + y,
+    "Sub": lambda x, y: x - y,
+    "Mul": lambda x, y: x * y,
+    "And": tf.logical_and,
+    "Or": tf.logical_or,
+    "Xor": tf.math.logical_xor,
+    "BitwiseAnd": tf.bitwise.bitwise_and,
+    "BitwiseOr": tf.bitwise.bitwise_or,
+    "BitwiseXor": tf.bitwise.bitwise_xor,
+    "Less": tf.less,
+    "LessOrEqual": tf.less_equal,
+    "Greater": tf.greater,
+    "GreaterOrEqual": tf.greater_equal,
+}
+# Those that hold for lengths, too, some of which may be tensors.
+OF_LENGTHS: dict[str, Callable[[Any, Any], Any]] = {
+    "Add": lambda x, y: x + y,
+    "Sub": lambda x, y: x - y,
+    "Mul": lambda x, y: x * y,
+    "Div": lambda x, y: x // y,
+    "Max": lambda x, y: tf.maximum(tf.cast(x, tf.int64), tf.cast(y, tf.int64)),
+    "Min": lambda x, y: tf.minimum(tf.cast(x, tf.int64), tf.cast(y, tf.int64)),
+}
+
+
+def of_lengths(name: str, x: Any, y: Any) -> Any:
+    """Return the result for lengths, of which some are tensors; None if both are ordinary."""
+    if known(x, y) and object in (np.asarray(x).dtype, np.asarray(y).dtype) and name in OF_LENGTHS:
+        x, y = np.broadcast_arrays(x, y)
+        made = np.empty(x.shape, object)
+        for place in np.ndindex(x.shape):
+            one, other = x[place], y[place]
+            one, other = (int(v) if isinstance(v, np.integer) else v for v in (one, other))
+            made[place] = OF_LENGTHS[name](one, other)
+        return made
+    return None
+
+
+def unary(name: str) -> Callable[..., Any]:
+    """Return the translation of an operation on single numbers."""
+    return lambda node, x: UNARY[name](tensor(x))
+
+
+def pair(name: str) -> Callable[..., Any]:
+    """Return the translation of an operation on pairs of numbers."""
+
+    def both(node: Node, x: Any, y: Any) -> Any:
+        found = of_lengths(name, x, y)
+        return PAIRS[name](*alike(tensor(x), tensor(y))) if found is None else found
+
+    return both
+
+
+def alike(x: Any, y: Any) -> tuple[Any, Any]:
+    """Return two tensors of one type."""
+    return x, y if x.dtype == y.dtype else tf.cast(y, x.dtype)
+
+
+OPERATIONS.update({name: unary(name) for name in UNARY} | {name: pair(name) for name in PAIRS})
+
+
+@operation("Identity")
+def identity(node: Node, x: Any) -> Any:
+    """Return the value itself."""
+    return x
+
+
+@operation("Div")
+def divide(node: Node, x: Any, y: Any) -> Any:
+    """Return the quotient; that of integers is rounded towards 0."""
+    found = of_lengths("Div", x, y)
+    if found is not None:
+        return found
+    x, y = alike(tensor(x), tensor(y))
+    return tf.truncatediv(x, y) if x.dtype.is_integer else x / y
+
+
+@operation("Mod")
+def modulo(node: Node, x: Any, y: Any) -> Any:
+    """Return the remainder, with the sign of the divisor, or with that of the dividend if ``fmod`` is set."""
+    x, y = alike(tensor(x), tensor(y))
+    return tf.truncatemod(x, y) if node.get("fmod", 0) else tf.math.floormod(x, y)
+
+
+@operation("Pow")
+def power(node: Node, x: Any, y: Any) -> Any:
+    """Return a power in the type of the base."""
+    x, y = tensor(x), tensor(y)
+    if x.dtype == y.dtype:
+        return tf.pow(x, y)
+    between = tf.float64 if x.dtype.is_integer else x.dtype
+    return tf.cast(tf.pow(tf.cast(x, between), tf.cast(y, between)), x.dtype)
+
+
+@operation("Equal")
+def equal(node: Node, x: Any, y: Any) -> Any:
+    """Tell which numbers are equal; a length that is not known equals no other."""
+    if known(x, y) and object in (np.asarray(x).dtype, np.asarray(y).dtype):
+        x, y = np.broadcast_arrays(x, y)
+        return np.array([one is other or (not tf.is_tensor(one) and not tf.is_tensor(other) and one == other)
+                         for one, other in zip(x.ravel(), y.ravel(), strict=True)]).reshape(x.shape)  # fmt: skip
+    return tf.equal(*alike(tensor(x), tensor(y)))
+
+
+@operation("Where")
+def where(node: Node, condition: Any, x: Any, y: Any) -> Any:
+    """Return the numbers of x where the condition holds, those of y elsewhere."""
+    if known(condition, x, y) and object in (np.asarray(x).dtype, np.asarray(y).dtype):
+        return np.where(condition, x.astype(object), y.astype(object))
+    return tf.where(tensor(condition), *alike(tensor(x), tensor(y)))
+
+
+def accumulated(name: str, function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """Return the translation of an operation on any number of inputs."""
+
+    def together(node: Node, *inputs: Any) -> Any:
+        found = inputs[0]
+        for other in inputs[1:]:
+            both = of_lengths(name, found, other)
+            found = function(*alike(tensor(found), tensor(other))) if both is None else both
+        return found
+
+    return together
+
+
+def mean(node: Node, *inputs: Any) -> Any:
+    """Return the mean of several inputs."""
+    return accumulated("Sum", lambda x, y: x + y)(node, *map(tensor, inputs)) / len(inputs)
+
+
+OPERATIONS.update(
+    Max=accumulated("Max", tf.maximum),
+    Min=accumulated("Min", tf.minimum),
+    Sum=accumulated("Sum", lambda x, y: x + y),
+    Mean=mean,
+)
+
+
+@operation("Clip")
+def clip(node: Node, x: Any, low: Any = None, high: Any = None) -> Any:
+    """Return numbers between two bounds."""
+    x = tensor(x)
+    low, high = node.get("min", low), node.get("max", high)
+    x = x if low is None else tf.maximum(x, tf.cast(tensor(low), x.dtype))
+    return x if high is None else tf.minimum(x, tf.cast(tensor(high), x.dtype))
+
+
+@operation("Elu")
+def elu(node: Node, x: Any) -> Any:
+    """Return ``alpha (exp(x) - 1)`` for negative numbers."""
+    x = tensor(x)
+    return tf.where(x < 0, node.get("alpha", 1.0) * (tf.exp(tf.minimum(x, 0)) - 1), x)
+
+
+@operation("Celu")
+def celu(node: Node, x: Any) -> Any:
+    """Return ``alpha (exp(x / alpha) - 1)`` for negative numbers."""
+    x, alpha = tensor(x), node.get("alpha", 1.0)
+    return tf.maximum(x, 0) + tf.minimum(tf.cast(0, x.dtype), alpha * (tf.exp(tf.minimum(x, 0) / alpha) - 1))
+
+
+@operation("Selu")
+def selu(node: Node, x: Any) -> Any:
+    """Return the scaled exponential linear unit."""
+    x = tensor(x)
+    alpha, gamma = node.get("alpha", 1.67326319217681884765625), node.get("gamma", 1.05070102214813232421875)
+    return gamma * tf.where(x <= 0, alpha * (tf.exp(tf.minimum(x, 0)) - 1), x)
+
+
+@operation("Gelu")
+def gelu(node: Node, x: Any) -> Any:
+    """Return the Gaussian error linear unit."""
+    return tf.nn.gelu(tensor(x), approximate=node.get("approximate", "none") == "tanh")
+
+
+@operation("LeakyRelu")
+def leaky_relu(node: Node, x: Any) -> Any:
+    """Return ``alpha x`` for negative numbers."""
+    x = tensor(x)
+    return tf.where(x >= 0, x, node.get("alpha", 0.01) * x)
+
+
+@operation("PRelu")
+def parametric_relu(node: Node, x: Any, slope: Any) -> Any:
+    """Return ``slope x`` for negative numbers."""
+    x, slope = tensor(x), tensor(slope)
+    # In early versions, a vector has one number for each channel.
+    if node.version < 7 and slope.shape.rank == 1:
+        slope = tf.reshape(slope, [-1, *[1] * (x.shape.rank - 2)])
+    return tf.where(x >= 0, x, slope * x)
+
+
+@operation("ThresholdedRelu")
+def thresholded_relu(node: Node, x: Any) -> Any:
+    """Return numbers above a threshold, and 0 elsewhere."""
+    x = tensor(x)
+    return tf.where(x > node.get("alpha", 1.0), x, tf.zeros_like(x))
+
+
+@operation("HardSigmoid")
+def hard_sigmoid(node: Node, x: Any) -> Any:
+    """Return ``alpha x + beta`` between 0 and 1."""
+    return tf.clip_by_value(node.get("alpha", 0.2) * tensor(x) + node.get("beta", 0.5), 0, 1)
+
+
+@operation("Shrink")
+def shrink(node: Node, x: Any) -> Any:
+    """Move numbers towards 0 by ``bias``; those of a magnitude of at most ``lambd`` become 0."""
+    x = tensor(x)
+    bias, limit = (tf.cast(node.get(name, default), x.dtype) for name, default in (("bias", 0.0), ("lambd", 0.5)))
+    return tf.where(x < -limit, x + bias, tf.where(x > limit, x - bias, tf.zeros_like(x)))
+
+
+@operation("Swish")
+def swish(node: Node, x: Any) -> Any:
+    """Return ``x sigmoid(alpha x)``."""
+    x = tensor(x)
+    return x * tf.sigmoid(node.get("alpha", 1.0) * x)
+
+
+@operation("IsInf")
+def is_infinite(node: Node, x: Any) -> Any:
+    """Tell which numbers are infinite, of the signs that are asked for."""
+    x = tensor(x)
+    negative = tf.logical_and(x < 0, bool(node.get("detect_negative", 1)))
+    positive = tf.logical_and(x > 0, bool(node.get("detect_positive", 1)))
+    return tf.logical_and(tf.math.is_inf(x), tf.logical_or(negative, positive))
+
+
+@operation("BitShift")
+def shift(node: Node, x: Any, by: Any) -> Any:
+    """Shift the bits of integers."""
+    move = tf.bitwise.left_shift if node.get("direction") == "LEFT" else tf.bitwise.right_shift
+    return move(tensor(x), tensor(by))

@@ -1,0 +1,120 @@
+"""The table of operations: a small function for each kind, which gets its attributes and inputs.
+
+An input is a NumPy array if its value is known while the graph is translated, such as that of a weight or a shape, and
+a tensor if it depends on the image. Lengths that are not known, such as that of the batch, are tensors in an array of
+objects. Functions return a tensor or an array, or a tuple if an operation has several outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from picasso.models.tf.runtime import tf
+
+Attributes = Mapping[str, Any]
+Operation = Callable[..., Any]
+
+
+class Untranslatable(Exception):
+    """An operation, or one of its attributes, is not supported."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What an operation may need besides its inputs.
+
+    Attributes:
+        attributes: the attributes of the node.
+        version: the version of its operation set.
+        outputs: the number of its outputs.
+    """
+
+    attributes: Attributes
+    version: int
+    outputs: int = 1
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an attribute, with strings as text."""
+        value = self.attributes.get(name, default)
+        return value.decode() if isinstance(value, bytes) else value
+
+
+OPERATIONS: dict[str, Operation] = {}
+
+
+def operation(*names: str) -> Callable[[Operation], Operation]:
+    """Register a function as the translation of operations of some kinds."""
+
+    def register(function: Operation) -> Operation:
+        OPERATIONS.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def known(*values: Any) -> bool:
+    """Tell whether all values are known, apart from those that are left out."""
+    return all(value is None or isinstance(value, np.ndarray | np.generic) for value in values)
+
+
+def tensor(value: Any) -> Any:
+    """Return a value as a tensor; arrays of lengths become vectors of int64."""
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        if value.ndim == 0:
+            return tf.cast(value.item(), tf.int64)
+        return tf.reshape(tf.stack([tf.cast(one, tf.int64) for one in value.ravel()]), value.shape)
+    return tf.convert_to_tensor(value)
+
+
+def integers(value: Any, what: str) -> list[int]:
+    """Return a known value as a list of integers.
+
+    Raises:
+        Untranslatable: it depends on the image.
+    """
+    if not known(value) or value is None or (value.dtype == object and any(not is_integer(v) for v in value.ravel())):
+        raise Untranslatable(f"{what} depends on the image")
+    return [int(one) for one in np.ravel(value)]
+
+
+def is_integer(value: Any) -> bool:
+    """Tell whether a length is known."""
+    return isinstance(value, int | np.integer)
+
+
+def rank(value: Any) -> int:
+    """Return the number of axes.
+
+    Raises:
+        Untranslatable: it is not known.
+    """
+    found = value.ndim if isinstance(value, np.ndarray) else value.shape.rank
+    if found is None:
+        raise Untranslatable("the number of axes of a tensor depends on the image")
+    return int(found)
+
+
+def lengths(value: Any) -> list[Any]:
+    """Return the length of each axis: an integer, or a scalar tensor if it is not known."""
+    if isinstance(value, np.ndarray):
+        return list(value.shape)
+    dynamic = None
+    found: list[Any] = []
+    for axis, side in enumerate(value.shape.as_list()):
+        if side is None and dynamic is None:
+            dynamic = tf.shape(value, tf.int64)
+        found.append(dynamic[axis] if side is None else side)
+    return found
+
+
+def array_of(values: list[Any]) -> Any:
+    """Return lengths as an array of int64, or of objects if some are tensors."""
+    if all(is_integer(value) for value in values):
+        return np.array(values, np.int64)
+    made = np.empty(len(values), object)
+    made[:] = values
+    return made
