@@ -1,4 +1,4 @@
-"""ONNX files, which are run by ONNX Runtime and only predict: they give no gradients."""
+"""ONNX files, which become TensorFlow graphs with gradients and feature maps."""
 
 from __future__ import annotations
 
@@ -12,24 +12,46 @@ from numpy.typing import NDArray
 
 from picasso import remedies
 from picasso.errors import ModelError, reason
-from picasso.models import onnx_inputs
-from picasso.models.arrays import Array
+from picasso.models import onnx_inputs, outputs
+from picasso.models.arrays import fill_up
+from picasso.models.newest import beside
+from picasso.models.onnx_runtime import Session
 from picasso.models.outputs import Analysis, Range, choose_output
 from picasso.models.outputs.onnx_graph import ONNXReader
-from picasso.models.predict_only import PredictOnlyModel, of_type, runtime
+from picasso.models.predict_only import runtime
 from picasso.models.recognition import Format, Found
 from picasso.models.scan import require
+from picasso.models.tf.graph import Graph
+from picasso.models.tf.graph_model import GraphModel
+from picasso.models.tf.onnx import building, reading
+from picasso.models.tf.onnx.names import layer_names
+from picasso.models.tf.onnx.reading import Port
+from picasso.models.tf.onnx.table import Untranslatable
 
 log = logging.getLogger(__name__)
 
 # The packages that the extra ``onnx`` installs.
 PACKAGES = ("onnx", "onnxruntime")
-
 FRACTIONS = ("tensor(float)", "tensor(float16)", "tensor(double)")
+# The largest difference between the translation and ONNX Runtime, as a fraction of the largest number of the output:
+# for numbers with 32 bits; for those with 16 bits, which the translation computes with 32; and for quantized ones, of
+# which ONNX Runtime rounds some sums differently.
+TOLERANCE, TOLERANCE_16, TOLERANCE_QUANTIZED = 1e-4, 2e-2, 0.1
+# A change of the inputs like that of rounding, and how many times its effect a difference may be.
+ROUNDING, ROUNDED = 1e-6, 4
+REPORT = "If it should be supported, report the operation and the exporter of the file to the authors of Picasso."
+UNCHECKED = (
+    "The translation of the ONNX file was not compared with ONNX Runtime, because that is not installed: "
+    "pip install onnxruntime."
+)
 
 
-class ONNXModel(PredictOnlyModel):
-    """A classifier in an ``.onnx`` file, with channels first (as PyTorch exports it) or last."""
+class ONNXModel(GraphModel):
+    """A model in an ``.onnx`` file, with channels first (as PyTorch exports it) or last.
+
+    The operations of the file are translated into those of TensorFlow. ONNX Runtime, if it is installed, checks the
+    result on test images. It computes the predictions of files that can't be translated; these give no gradients.
+    """
 
     framework = "onnx"
     format = "ONNX"
@@ -55,66 +77,170 @@ class ONNXModel(PredictOnlyModel):
         Raises:
             ModelError: the file is broken, has several inputs, or is no image classifier.
         """
-        file = Path(path)
+        self._file = file = Path(path)
         self.output_kind = output_kind or self.output_kind
         require(Found(Format.ONNX, file), trust_model, self.limits)
-        onnxruntime = runtime("onnxruntime", "onnx", PACKAGES, file)
-        try:
-            self._session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise ModelError(f"{file.name} can't be read as ONNX: {reason(error)}.") from error
-        inputs = self._session.get_inputs()
-        if len(inputs) != 1 or len(inputs[0].shape) != 4:
-            shapes = ", ".join(f"{one.name} {one.shape}" for one in inputs)
+        runtime("onnx", "onnx", PACKAGES, file)
+        model = reading.read(file)
+        sources = reading.inputs_of(model)
+        if len(sources) != 1 or len(sources[0].shape) != 4:
+            shapes = ", ".join(f"{one.name} {one.shape}" for one in sources)
             raise ModelError(f"{file.name} must take one image (N, H, W, C) or (N, C, H, W), but takes {shapes}.")
-        self._file = file
-        self._input, self._output = inputs[0].name, chosen_output(self._session.get_outputs(), output, file)
-        batch, *sides = inputs[0].shape
-        self.fixed_batch = batch if isinstance(batch, int) else None
+        self._source, self._type = sources[0].name, reading.numpy_type(sources[0].type, file)
+        batch, *sides = sources[0].shape
         self._channels_first = channels_first(sides)
+        self.input_shape = self._shape_of(sides, input_shape)
+        self._fixed = batch if isinstance(batch, int) else None
+        self._names = self._chosen(reading.outputs_of(model), output)
+        given, stated = self.labels, reading.class_names(model)
+        self.labels = given or stated
+        self._use(reading.part(model, self._names))
+        if not given and len(stated) != self.num_classes:
+            self.labels = ()
+        # Large models store their weights in a second file, such as model.onnx.data.
+        self.files = beside(file, ("", ".data", "_data"))
+
+    def _shape_of(self, sides: Sequence[Any], given: Sequence[int] | None) -> tuple[int, int, int]:
+        """Return the shape ``(H, W, C)`` of the input, from its sides in the file and what the user configured."""
         known = [*sides[1:], sides[0]] if self._channels_first else sides
-        if not input_shape and not all(isinstance(side, int) for side in known):
-            input_shape = self.shape_of_preprocess()
-        height, width, channels = input_shape or known
+        if not given and not all(isinstance(side, int) for side in known):
+            given = self.shape_of_preprocess()
+        height, width, channels = given or known
         if not all(isinstance(side, int) for side in (height, width, channels)):
             how = remedies.argument("input_shape", [224, 224, 3])
-            raise ModelError(f"{file.name} takes images of any size; say which, such as {how}.", field="input_shape")
-        self.input_shape = (height, width, channels)
-        self._type = input_type(inputs[0].type, file)
-        self._note_values(onnxruntime)
-        self.adopt(file)
+            raise ModelError(
+                f"{self._file.name} takes images of any size; say which, such as {how}.", field="input_shape"
+            )
+        return int(height), int(width), int(channels)
 
-    def _note_values(self, onnxruntime: Any) -> None:
-        """Set the pixel values that the type of the input or the first operations of the graph imply."""
-        if np.issubdtype(self._type, np.integer):
-            limits = np.iinfo(self._type)
-            self.takes_integers((int(limits.min), int(limits.max)))
-            return
+    def _chosen(self, ports: Sequence[Port], wanted: int | str | None) -> list[str]:
+        """Return the names of the outputs to use: one, or all of an object detector."""
+        shapes = {one.name: tuple(side if isinstance(side, int) else 0 for side in one.shape[1:]) for one in ports}
+        if wanted is None and len(ports) > 1 and outputs.is_detection(shapes, self.input_shape, self.said().task):
+            return [one.name for one in ports]
+        return [chosen_output(ports, wanted, self._file)]
+
+    def _use(self, model: Any) -> None:
+        """Translate the part of a model that the outputs depend on, or leave its predictions to ONNX Runtime."""
+        session = self._session()
+        # Models for one image can mostly compute several at once.
+        attempts = [(None, True), (1, False)] if self._fixed == 1 else [(self._fixed, False)]
+        failure, why = None, ""
+        for batch, batched in attempts:
+            try:
+                graph = self._translated(model, batch, batched=batched)
+                why = self._difference(graph, session, model, batched=batched)
+            except Exception as error:
+                log.info("%s can't be translated", self._file.name, exc_info=True)
+                failure, why = error, str(error) if isinstance(error, Untranslatable) else f"{reason(error)}."
+            else:
+                if not why:
+                    self.adopt(graph, self._file)
+                    self.notes += () if session else (UNCHECKED,)
+                    return
+        if session:
+            self._leave_to(session, why)
+        elif isinstance(failure, ModelError):
+            raise failure
+        else:
+            raise ModelError(
+                f"{self._file.name} can't be translated into TensorFlow operations: {why} {REPORT} With ONNX Runtime "
+                "it can be loaded for predictions: pip install onnxruntime."
+            ) from failure
+
+    def _session(self) -> Session | None:
+        """Return a session of ONNX Runtime, or None if that is not installed."""
+        try:
+            return Session(self._file, self._source, self._names, self._type, channels_first=self._channels_first)
+        except ImportError:
+            return None
+
+    def _translated(self, model: Any, batch: int | None, *, batched: bool) -> Graph:
+        """Return the graph of the translated model."""
+        shape, several = (batch, *self.input_shape), len(self._names) > 1
+        build = building.translated(
+            model,
+            self._source,
+            shape,
+            self._type,
+            channels_first=self._channels_first,
+            batched=batched,
+            several=several,
+        )
+        names = set(layer_names(model.graph.node))
+        return Graph(build, self._file.name, names, said=self.said(), known_range=self._output_range)
+
+    def _difference(self, graph: Graph, session: Session | None, model: Any, *, batched: bool) -> str:
+        """Return a sentence if a graph does not compute what ONNX Runtime does, or else "".
+
+        Without ONNX Runtime, a graph that computes several images at once is compared with itself.
+        """
+        image, other = self._probe()
+        # Whether the model takes values up to 1 or up to 255 is not known yet.
+        images = np.stack([image, 255 * other])
+        if session is None and not batched:
+            return ""
+        size = self._fixed or len(images)
+        groups = [fill_up(images[start : start + size], size) for start in range(0, len(images), size)]
+        alone = session.flat if session else graph.answers
+        expected = np.concatenate([alone(group) for group in groups])[: len(images)]
+        if graph.fixed_batch:
+            found = np.concatenate([graph.answers(group) for group in groups])[: len(images)]
+        else:
+            found = graph.answers(images)
+        if found.shape != expected.shape or (np.isfinite(found) != np.isfinite(expected)).any():
+            return "the translation returns other numbers than the file."
+        apart = relative(found, expected)
+        if apart > (limit := self._tolerance(model)):
+            # How far apart results are that differ only by rounding depends on the network.
+            moved = np.concatenate([alone(group * np.float32(1 + ROUNDING)) for group in groups])[: len(images)]
+            limit = max(limit, ROUNDED * relative(moved, expected))
+        if apart <= limit:
+            return ""
+        return f"the results of its translation differ from those of ONNX Runtime by {apart:.2g} of the largest number."
+
+    def _tolerance(self, model: Any) -> float:
+        """Return the largest difference that the types of numbers explain."""
+        if reading.is_quantized(model):
+            return TOLERANCE_QUANTIZED
+        return TOLERANCE_16 if reading.has_halves(model) else TOLERANCE
+
+    def _leave_to(self, session: Session, why: str) -> None:
+        """Let ONNX Runtime compute the predictions."""
+        shape = (self._fixed, *self.input_shape)
+        trial = session.run(np.zeros((self._fixed or 1, *self.input_shape), np.float32))
+        answers = dict(zip(self._names, trial, strict=True))
+        build = building.called(session.run, shape, answers)
+        graph = Graph(build, self._file.name, said=self.said(), known_range=self._output_range)
+        self.takes_fast = False
+        self.adopt(graph, self._file)
+        self.notes += (f"This file gives only predictions, no gradients and no feature maps: {why} {REPORT}",)
+        if not np.issubdtype(self._type, np.integer) and (found := self._value_range()):
+            self.takes_values(found, "the model rescales its input itself")
+
+    def _value_range(self) -> str:
+        """Return the range of pixel values that the first operations of the file imply, or ""."""
+        import onnxruntime
+
         height, width, channels = self.input_shape
         sides = (channels, height, width) if self._channels_first else self.input_shape
         try:
-            found = onnx_inputs.find(self._file, (self.fixed_batch or 1, *sides), self._type, onnxruntime)
+            return onnx_inputs.find(self._file, (self._fixed or 1, *sides), self._type, onnxruntime)
         except Exception:
-            # The pixel values stay a guess, for example if the package onnx is missing or weights are in another file.
+            # The pixel values stay a guess, for example if weights are in another file.
             log.info("the first operations of %s can't be analyzed", self._file.name, exc_info=True)
-            found = ""
-        if found:
-            self.takes_values(found, "the model rescales its input itself")
+            return ""
 
-    def output_range(self) -> Range | None:
-        """Return the range of the output according to the graph; None if the package ``onnx`` is not installed."""
-        try:
-            return Analysis(ONNXReader(self._file)).of(self._output)
-        except ImportError:
-            log.info("without the package onnx, the operations of %s are not looked at", self._file.name)
-            return None
+    def _output_range(self) -> Range | None:
+        """Return the range of the output according to the operations of the file."""
+        return Analysis(ONNXReader(self._file)).of(self._names[0])
 
-    def run(self, inputs: Array) -> NDArray[Any]:
-        """Convert inputs to the layout and type of the file's input, and return the output of the runtime."""
-        ordered = np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)) if self._channels_first else inputs
-        ordered = of_type(ordered, self._type)
-        (answer,) = self._session.run([self._output], {self._input: ordered})
-        return np.asarray(answer)
+
+def relative(found: NDArray[Any], expected: NDArray[Any]) -> float:
+    """Return the largest difference between two arrays as a fraction of the largest finite number of the second."""
+    finite = np.isfinite(expected) & np.isfinite(found)
+    scale = np.abs(expected[finite]).max(initial=1e-30)
+    return float(np.abs(found - expected)[finite].max(initial=0) / scale)
 
 
 def channels_first(sides: Sequence[Any]) -> bool:
@@ -129,41 +255,24 @@ def channels_first(sides: Sequence[Any]) -> bool:
     return isinstance(first, int) and all(not isinstance(side, int) or first < side for side in others)
 
 
-def input_type(said: str, file: Path) -> Any:
-    """Return the NumPy type for ONNX Runtime's name of a type, such as ``tensor(float16)``.
-
-    Raises:
-        ModelError: the type is not numeric.
-    """
-    name = said.removeprefix("tensor(").rstrip(")")
-    known = {"float": "float32", "double": "float64"}
-    try:
-        found = np.dtype(known.get(name, name))
-    except TypeError:
-        found = np.dtype(object)
-    if found.kind not in "iuf":
-        raise ModelError(f"{file.name} must take an image of numbers, but takes {said}.")
-    return found
-
-
-def chosen_output(outputs: Sequence[Any], wanted: int | str | None, file: Path) -> str:
+def chosen_output(ports: Sequence[Port], wanted: int | str | None, file: Path) -> str:
     """Return the name of the output with the class scores.
 
     Raises:
         ModelError: there are several outputs and none was chosen, or the chosen one does not exist or is no tensor.
     """
-    described = {one.name: describe_output(one) for one in outputs}
-    chosen = outputs[choose_output(described, wanted, file.name)]
+    described = {one.name: describe_output(one) for one in ports}
+    chosen = ports[choose_output(described, wanted, file.name)]
     if not chosen.type.startswith("tensor("):
         raise ModelError(
             f"The output {chosen.name} of {file.name} is {described[chosen.name]}, not an array of class scores. If "
             "scikit-learn wrote it, convert the model again without ZipMap: options={'zipmap': False}.",
             field="output",
         )
-    return str(chosen.name)
+    return chosen.name
 
 
-def describe_output(output: Any) -> str:
+def describe_output(output: Port) -> str:
     """Return the shape of a tensor as text, and its type unless it is floating-point; for other outputs, the type."""
     if not output.type.startswith("tensor("):
         return "a sequence of maps (ZipMap)" if output.type.startswith("seq(map") else output.type

@@ -139,14 +139,14 @@ FILES = {
     "keras2_zip.keras": (True, True),
     "keras2_split/model.json": (True, True),
     "keras1": (False, False),
-    "logits.onnx": (False, False),
-    "fixed_batch.onnx": (False, False),
+    "logits.onnx": (False, True),
+    "fixed_batch.onnx": (False, True),
     "float.tflite": (False, False),
     "quantized.tflite": (False, False),
 }
 CHECKPOINT = "TensorFlow 1 checkpoint"
 ALL = [*KERAS, *FILES, CHECKPOINT]
-GRADIENT_FREE = {name for name in FILES if name.endswith((".onnx", ".tflite"))}
+GRADIENT_FREE = {name for name in FILES if name.endswith(".tflite")}
 CAM_FITS = {name: fits for group in (KERAS, FILES) for name, (_, fits) in group.items()} | {CHECKPOINT: False}
 
 Models = Callable[[str], Model]

@@ -156,7 +156,9 @@ def test_onnx_outputs(name: str, tmp_path: Path) -> None:
     file = onnx_file(tmp_path, count, *([*constants, *ends()] if ends() else []))
     model = load_model(file, preprocess="0..1")
     np.testing.assert_allclose(model.predict(IMAGES), truth(answer_of(file)), atol=2e-6)
-    assert bool(model.notes) == (name in ("logits", "one logit", "tanh"))
+    # No logits are found behind the last two.
+    noted = ("logits", "one logit", "tanh", "mean of two sigmoids", "exponentials by their sum")
+    assert bool(model.notes) == (name in noted)
 
 
 @pytest.mark.parametrize("graph", [True, False])
@@ -166,17 +168,17 @@ def test_untrained_scores_are_never_taken_for_probabilities(
 ) -> None:
     """Small scores often lie in 0..1 for noise; with the graph, and also by distant test images alone."""
     if not graph:
-        monkeypatch.setattr("picasso.models.onnx.ONNXReader", missing)
-    for seed in range(40 if graph else 5):
+        monkeypatch.setattr("picasso.models.onnx.ONNXReader", unreadable)
+    for seed in range(10 if graph else 3):
         file = onnx_file(tmp_path, count, seed=seed, scale=0.3)
         answer = answer_of(file)
         expected = two(sigmoid(answer)) if count == 1 else softmax(answer)
         np.testing.assert_allclose(load_model(file, preprocess="0..1").predict(IMAGES), expected, atol=2e-6)
 
 
-def missing(file: Path) -> None:
-    """Stand for a package that is not installed."""
-    raise ImportError(file)
+def unreadable(file: Path) -> None:
+    """Stand for a graph that can't be analyzed."""
+    raise ValueError(file)
 
 
 def test_onnx_files_that_are_no_classifiers(tmp_path: Path) -> None:
@@ -223,16 +225,6 @@ def test_several_onnx_outputs_and_maps(tmp_path: Path) -> None:
         load_model(file, output="label")
     for output in ("scores", 1):
         np.testing.assert_allclose(load_model(file, output=output).predict(IMAGES).sum(axis=1), 1, atol=1e-6)
-
-
-def test_without_the_package_onnx_test_images_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("picasso.models.onnx.ONNXReader", missing)
-    clipped = load_model(onnx_file(tmp_path, 1, node("Sigmoid", ["z"])), preprocess="0..1")
-    np.testing.assert_allclose(clipped.predict(IMAGES), two(answer_of(tmp_path / "m.onnx")), atol=2e-6)
-    assert "nothing in the model proves it" in clipped.notes[0]
-    proven = load_model(onnx_file(tmp_path, 3, node("Softmax", ["z"], axis=1)), preprocess="0..1")
-    assert proven.notes == ()
-    assert "by its values for test images" in proven.output_found
 
 
 # ---- TFLite ---------------------------------------------------------------------------------------------------------

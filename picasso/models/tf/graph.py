@@ -119,6 +119,7 @@ class Graph:
         settled: the interpretation of the output if it is known from another graph built by ``build``.
         guided: if True, compute gradients by guided backpropagation.
         fixed: if True, the weights never change.
+        known_range: returns the range of the output if the operations of the graph do not show it.
 
     Attributes:
         input_shape: ``(H, W, C)``.
@@ -145,7 +146,9 @@ class Graph:
         settled: Settled | None = None,
         guided: bool = False,
         fixed: bool = True,
+        known_range: Callable[[], Range | None] | None = None,
     ) -> None:
+        self._range_of = known_range or self._range
         self._build, self._label, self._known, self._said, self._guided = build, label, known, said, guided
         self._fixed, self.fast = fixed, False
         self._backward: dict[str, Backward] = {}
@@ -184,6 +187,11 @@ class Graph:
     def exact_outputs(self, inputs: Array) -> Array:
         """Return the outputs as :meth:`outputs` does without fast arithmetic."""
         return self._call(self._predict, inputs)[0].reshape(-1, *self.spec.shape)
+
+    def answers(self, inputs: Array) -> Array:
+        """Return the numbers that the model itself returns, ``(N, D)``, float32."""
+        (found,) = self._call(self._cut([self._input], [self._answered]), inputs)
+        return found.reshape(len(inputs), -1).astype(np.float32)
 
     def scores(self, inputs: Array) -> Array:
         """Return the scores ``(N, *spec.shape)``, float32: the logits, or the numbers themselves."""
@@ -333,7 +341,7 @@ class Graph:
     def _settle(self, trained: Training | None) -> Settled:
         """Determine the kind of the output, and whether the scores that were found reproduce its probabilities."""
         try:
-            found = self._range()
+            found = self._range_of()
         except Exception:
             log.warning("the operations of %s can't be analyzed", self._label, exc_info=True)
             found = None
@@ -354,7 +362,7 @@ class Graph:
         finite = np.isfinite(expected).all(axis=1)
         return Settled(decision, bool(np.abs(expected - rebuilt[0])[finite].max() < TOLERANCE))
 
-    def _range(self) -> Range:
+    def _range(self) -> Range | None:
         """Return the range of the output according to the operations of the graph, including those in functions."""
         wrapped, source, target = self._wrapped, self._input, self._answered
         if has_calls(wrapped.graph):

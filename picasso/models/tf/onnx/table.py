@@ -1,19 +1,19 @@
 """The table of operations: a small function for each kind, which gets its attributes and inputs.
 
-An input is a NumPy array if its value is known while the graph is translated, such as that of a weight or a shape, and
+Functions work on the axes of the ONNX graph. An input is a NumPy array if its value is known while the graph is translated, such as that of a weight or a shape, and
 a tensor if it depends on the image. Lengths that are not known, such as that of the batch, are tensors in an array of
 objects. Functions return a tensor or an array, or a tuple if an operation has several outputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.runtime import tf
+from picasso.models.tf.runtime import tf, tf1
 
 Attributes = Mapping[str, Any]
 Operation = Callable[..., Any]
@@ -21,6 +21,15 @@ Operation = Callable[..., Any]
 
 class Untranslatable(Exception):
     """An operation, or one of its attributes, is not supported."""
+
+
+def without_graphs(name: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    """Refuse to translate the graph in an attribute.
+
+    Raises:
+        Untranslatable: always.
+    """
+    raise Untranslatable(f"the graph {name!r} is not available")
 
 
 @dataclass(frozen=True)
@@ -31,11 +40,13 @@ class Node:
         attributes: the attributes of the node.
         version: the version of its operation set.
         outputs: the number of its outputs.
+        subgraph: translates the graph in an attribute, for given values of its inputs, into its outputs.
     """
 
     attributes: Attributes
     version: int
     outputs: int = 1
+    subgraph: Callable[[str, Sequence[Any]], tuple[Any, ...]] = without_graphs
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an attribute, with strings as text."""
@@ -44,6 +55,39 @@ class Node:
 
 
 OPERATIONS: dict[str, Operation] = {}
+# Weights of more bytes are not constants of the graph, but captured by it.
+CAPTURED_BYTES = 1024
+
+
+class Permuted:
+    """A live value whose axes are stored in another order.
+
+    Attributes:
+        data: the tensor that is stored.
+        order: for each axis of the value, the axis of the tensor.
+    """
+
+    def __init__(self, data: Any, order: tuple[int, ...]) -> None:
+        self.data, self.order = data, order
+        self._plain: tuple[Any, Any] | None = None
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the numbers."""
+        return self.data.dtype
+
+    @property
+    def shape(self) -> Any:
+        """The lengths of the axes of the value."""
+        return tf.TensorShape([self.data.shape[place] for place in self.order])
+
+    def plain(self) -> Any:
+        """Return the value as a tensor with its axes in order."""
+        graph = tf1.get_default_graph()
+        # A tensor in the body of a loop or a condition can't be used outside.
+        if self._plain is None or self._plain[0] is not graph:
+            self._plain = graph, tf.transpose(self.data, self.order)
+        return self._plain[1]
 
 
 def operation(*names: str) -> Callable[[Operation], Operation]:
@@ -63,10 +107,16 @@ def known(*values: Any) -> bool:
 
 def tensor(value: Any) -> Any:
     """Return a value as a tensor; arrays of lengths become vectors of int64."""
+    if isinstance(value, Permuted):
+        return value.plain()
     if isinstance(value, np.ndarray) and value.dtype == object:
         if value.ndim == 0:
             return tf.cast(value.item(), tf.int64)
         return tf.reshape(tf.stack([tf.cast(one, tf.int64) for one in value.ravel()]), value.shape)
+    if isinstance(value, np.ndarray) and value.nbytes > CAPTURED_BYTES and not tf.executing_eagerly():
+        # A large constant in the graph would be copied and looked at for each function that is cut out of it.
+        with tf.init_scope():
+            return tf.constant(value)
     return tf.convert_to_tensor(value)
 
 
@@ -92,7 +142,7 @@ def rank(value: Any) -> int:
     Raises:
         Untranslatable: it is not known.
     """
-    found = value.ndim if isinstance(value, np.ndarray) else value.shape.rank
+    found = value.ndim if isinstance(value, np.ndarray | np.generic) else value.shape.rank
     if found is None:
         raise Untranslatable("the number of axes of a tensor depends on the image")
     return int(found)
@@ -102,8 +152,10 @@ def lengths(value: Any) -> list[Any]:
     """Return the length of each axis: an integer, or a scalar tensor if it is not known."""
     if isinstance(value, np.ndarray):
         return list(value.shape)
-    dynamic = None
-    found: list[Any] = []
+    if isinstance(value, Permuted):
+        found = lengths(value.data)
+        return [found[place] for place in value.order]
+    dynamic, found = None, []
     for axis, side in enumerate(value.shape.as_list()):
         if side is None and dynamic is None:
             dynamic = tf.shape(value, tf.int64)
@@ -116,5 +168,6 @@ def array_of(values: list[Any]) -> Any:
     if all(is_integer(value) for value in values):
         return np.array(values, np.int64)
     made = np.empty(len(values), object)
-    made[:] = values
+    for place, value in enumerate(values):
+        made[place] = value
     return made

@@ -1,0 +1,76 @@
+"""Build the TensorFlow operations of an ONNX file: its translation, or a call of ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.models.tf.graph import Several
+from picasso.models.tf.onnx.permuted import permuted
+from picasso.models.tf.onnx.table import tensor
+from picasso.models.tf.onnx.translate import translate
+from picasso.models.tf.runtime import tf, tf1
+
+# The axes of an image (N, C, H, W) that is stored as (N, H, W, C).
+CHANNELS_FIRST = (0, 3, 1, 2)
+
+
+def translated(
+    model: Any,
+    source: str,
+    shape: Sequence[int | None],
+    dtype: Any,
+    *,
+    channels_first: bool,
+    batched: bool,
+    several: bool,
+) -> Callable[[], tuple[Any, Any]]:
+    """Return a function that builds a model in the default graph and returns its input and its output.
+
+    Args:
+        model: an ``onnx.ModelProto`` with only the outputs that are needed.
+        source: the name of its input.
+        shape: ``(N or None, H, W, C)``.
+        dtype: the NumPy type of the input.
+        channels_first: True if the input of the file is ``(N, C, H, W)``.
+        batched: True to compute batches although the file was made for one image.
+        several: True to return all outputs.
+    """
+
+    def build() -> tuple[Any, Any]:
+        images = tf1.placeholder(tf.float32, shape, "picasso_input")
+        # Numbers with 16 bits are computed with 32 bits.
+        kind = np.float32 if dtype == np.float16 else dtype
+        given = images if kind == np.float32 else tf.cast(images, kind)
+        value = permuted(given, CHANNELS_FIRST) if channels_first else given
+        found = {
+            name: tensor(one) for name, one in translate(model, {source: value}, single=True, batched=batched).items()
+        }
+        return images, Several.of(found) if several else next(iter(found.values()))
+
+    return build
+
+
+def called(
+    run: Callable[[NDArray[Any]], list[NDArray[Any]]], shape: Sequence[int | None], answers: Mapping[str, NDArray[Any]]
+) -> Callable[[], tuple[Any, Any]]:
+    """Return a function that builds an operation that calls a function in Python; see :func:`translated`.
+
+    Args:
+        run: returns the outputs for images ``(N, H, W, C)``.
+        shape: ``(N or None, H, W, C)``.
+        answers: the outputs for some images, by name.
+    """
+
+    def build() -> tuple[Any, Any]:
+        images = tf1.placeholder(tf.float32, shape, "picasso_input")
+        kinds = [tf.as_dtype(one.dtype) for one in answers.values()]
+        found = tf.numpy_function(run, [images], kinds, stateful=False)
+        for one, example in zip(found, answers.values(), strict=True):
+            one.set_shape([shape[0], *example.shape[1:]])
+        return images, found[0] if len(answers) == 1 else Several.of(dict(zip(answers, found, strict=True)))
+
+    return build
