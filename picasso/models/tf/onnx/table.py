@@ -7,7 +7,7 @@ objects. Functions return a tensor or an array, or a tuple if an operation has s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,15 @@ class Untranslatable(Exception):
     """An operation, or one of its attributes, is not supported."""
 
 
+def without_subgraphs(name: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    """Refuse to translate the graph in an attribute.
+
+    Raises:
+        Untranslatable: always.
+    """
+    raise Untranslatable(f"the graph {name!r} is not available")
+
+
 @dataclass(frozen=True)
 class Node:
     """What an operation may need besides its inputs.
@@ -31,11 +40,13 @@ class Node:
         attributes: the attributes of the node.
         version: the version of its operation set.
         outputs: the number of its outputs.
+        subgraph: translates the graph in an attribute, for given values of its inputs, into its outputs.
     """
 
     attributes: Attributes
     version: int
     outputs: int = 1
+    subgraph: Callable[[str, Sequence[Any]], tuple[Any, ...]] = without_subgraphs
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an attribute, with strings as text."""
@@ -102,7 +113,7 @@ def lengths(value: Any) -> list[Any]:
     """Return the length of each axis: an integer, or a scalar tensor if it is not known."""
     if isinstance(value, np.ndarray):
         return list(value.shape)
-    dynamic = None
+    dynamic: Any = None
     found: list[Any] = []
     for axis, side in enumerate(value.shape.as_list()):
         if side is None and dynamic is None:
