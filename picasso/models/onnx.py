@@ -44,6 +44,10 @@ UNCHECKED = (
     "The translation of the ONNX file was not compared with ONNX Runtime, because that is not installed: "
     "pip install onnxruntime."
 )
+QUANTIZED = (
+    "The model is quantized. Its gradients pass through the rounding as if it were not there (straight-through), so "
+    "they are those of a similar model without rounding."
+)
 
 
 class ONNXModel(GraphModel):
@@ -137,6 +141,7 @@ class ONNXModel(GraphModel):
                 if not why:
                     self.adopt(graph, self._file)
                     self.notes += () if session else (UNCHECKED,)
+                    self.notes += (QUANTIZED,) if reading.is_quantized(model) else ()
                     return
         if session:
             self._leave_to(session, why)

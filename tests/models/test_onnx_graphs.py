@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -117,7 +118,7 @@ def test_gradients_are_differences(model: Model) -> None:
 
 def test_layers_have_the_names_of_modules_and_channels_last(model: Model) -> None:
     layers = {layer.name: layer for layer in model.layers()}
-    assert list(layers)[0] == "stem.act"
+    assert next(iter(layers)) == "stem.act"
     assert list(layers)[-1] == "block.act"
     assert layers["block.act"].shape == (12, 12, 8)
     place = layers["stem.act"].place
@@ -198,7 +199,7 @@ def test_what_has_no_translation_predicts_and_is_named(tmp_path: Path, monkeypat
     np.testing.assert_allclose(model.logits(IMAGES), runtime(file), atol=2e-6)
     assert model.fixed_batch is None
     said = "gives only predictions, .*: HardSigmoid of the node '/block/se/gate/HardSigmoid': .* no translation"
-    assert any(__import__("re").search(said, note) for note in model.notes)
+    assert any(re.search(said, note) for note in model.notes)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ModelError, match="can't be translated .*HardSigmoid of the node"):
         load_model(file)

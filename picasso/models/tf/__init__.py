@@ -1,4 +1,4 @@
-"""Models that run on TensorFlow: Keras files, SavedModels, checkpoints and frozen graphs."""
+"""Models that run on TensorFlow: Keras files, SavedModels, checkpoints, frozen graphs and ONNX files."""
 
 __all__ = [
     "feature_layers",
@@ -8,6 +8,7 @@ __all__ = [
     "incremental",
     "keras_files",
     "keras_head",
+    "onnx",
     "runtime",
     "training_loss",
     "variables",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picasso.models.tf.graph import Several
-from picasso.models.tf.onnx.permuted import permuted
+from picasso.models.tf.onnx.regrouping import permuted
 from picasso.models.tf.onnx.table import tensor
 from picasso.models.tf.onnx.translate import translate
 from picasso.models.tf.runtime import tf, tf1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from picasso.models.tf.onnx.table import Node, operation, rank, tensor
+import numpy as np
+
+from picasso.models.tf.onnx.table import Node, Untranslatable, integers, is_integer, lengths, operation, rank, tensor
 from picasso.models.tf.runtime import tf
 
 
@@ -31,6 +33,12 @@ def general_product(node: Node, x: Any, y: Any, z: Any = None) -> Any:
     return found + (tensor(z) if beta == 1 else tf.cast(beta, found.dtype) * tensor(z))
 
 
+@operation("Det")
+def determinant(node: Node, x: Any) -> Any:
+    """Return the determinants of matrices."""
+    return tf.linalg.det(tensor(x))
+
+
 @operation("Einsum")
 def einsum(node: Node, *inputs: Any) -> Any:
     """Return a sum of products as Einstein writes it."""
@@ -41,3 +49,34 @@ def einsum(node: Node, *inputs: Any) -> Any:
         once = "".join(sorted(one for one in set(letters) if letters.count(one) == 1))
         equation += "->" + ("..." if "..." in equation else "") + once
     return tf.einsum(equation, *(tensor(one) for one in inputs))
+
+
+@operation("DFT")
+def fourier_transform(node: Node, x: Any, length: Any = None, axis: Any = None) -> Any:
+    """Return the discrete Fourier transform along an axis; the last axis has the real and the imaginary parts.
+
+    Raises:
+        Untranslatable: the length of the transform depends on the image.
+    """
+    x = tensor(x)
+    given = node.get("axis", 1) if node.version < 20 else -2
+    given = given if axis is None else integers(np.asarray(axis), "the axis")[0]
+    place, inverse, half = given % rank(x), node.get("inverse", 0), node.get("onesided", 0)
+    now = lengths(x)[place]
+    wanted = now if length is None else integers(np.asarray(length), "its length")[0]
+    if not is_integer(wanted) or not is_integer(now):
+        raise Untranslatable("the length of the axis that it transforms depends on the image")
+    if half and inverse:
+        wanted = 2 * (now - 1) if length is None else wanted
+    kept = min(wanted // 2 + 1 if half and inverse else wanted, now)
+    order = [*(one for one in range(rank(x) - 1) if one != place), place]
+    parts = tf.cast(x, tf.float64)
+    values = tf.complex(parts[..., 0], parts[..., 1] if x.shape[-1] == 2 else tf.zeros_like(parts[..., 0]))
+    values = tf.transpose(values, order)[..., :kept]
+    if half and inverse:
+        found = tf.signal.irfft(values, [wanted])
+        return tf.cast(tf.transpose(found, np.argsort(order).tolist())[..., None], x.dtype)
+    values = tf.pad(values, [*[(0, 0)] * (rank(x) - 2), (0, wanted - kept)])
+    found = (tf.signal.ifft if inverse else tf.signal.fft)(values)
+    found = tf.transpose(found[..., : wanted // 2 + 1] if half else found, np.argsort(order).tolist())
+    return tf.cast(tf.stack([tf.math.real(found), tf.math.imag(found)], -1), x.dtype)

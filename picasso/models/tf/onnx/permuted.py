@@ -16,6 +16,7 @@ import numpy as np
 
 from picasso.models.tf.onnx.elementwise import PAIRS, UNARY
 from picasso.models.tf.onnx.reductions import REDUCED
+from picasso.models.tf.onnx.regrouping import permuted, regrouped
 from picasso.models.tf.onnx.table import (
     OPERATIONS,
     Node,
@@ -38,9 +39,9 @@ NATIVE = {
     "BatchNormalization",
 }  # fmt: skip
 ELEMENTWISE = {
-    *UNARY, *PAIRS, "BitShift", "Cast", "Celu", "Clip", "Div", "Elu", "Equal", "Gelu", "HardSigmoid", "Identity", "IsInf",
-    "LeakyRelu", "Max", "Mean", "Min", "Mod", "PRelu", "Pow", "Selu", "Shrink", "Sum", "Swish", "ThresholdedRelu",
-    "Where",
+    *UNARY, *PAIRS, "BitShift", "Cast", "Celu", "Clip", "Div", "Elu", "Equal", "Gelu", "HardSigmoid", "Identity",
+    "IsInf", "LeakyRelu", "Max", "Mean", "Min", "Mod", "PRelu", "Pow", "Selu", "Shrink", "Sum", "Swish",
+    "ThresholdedRelu", "Where",
 }  # fmt: skip
 
 
@@ -54,16 +55,18 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def permuted(data: Any, order: Sequence[int]) -> Any:
-    """Return a value whose axis i is the axis ``order[i]`` of a tensor."""
-    return data if list(order) == sorted(order) else Permuted(data, tuple(order))
-
-
-def stored(value: Any) -> tuple[Any, tuple[int, ...]]:
-    """Return the tensor of a value and the order of its axes there."""
-    if isinstance(value, Permuted):
-        return value.data, value.order
-    return tensor(value), tuple(range(rank(value)))
+def compute(name: str, node: Node, *inputs: Any) -> Any:
+    """Return the results of an operation on values that may be stored in another order."""
+    if any(isinstance(one, Permuted) for one in inputs):
+        found = RULES[name](node, *inputs) if name in RULES else None
+        if found is not None:
+            return found
+        if name not in NATIVE:
+            inputs = tuple(one.plain() if isinstance(one, Permuted) else one for one in inputs)
+    elif name == "Transpose" and not known(*inputs):
+        (x,) = inputs
+        return transpose(node, Permuted(x, tuple(range(rank(x)))))
+    return OPERATIONS[name](node, *inputs)
 
 
 def in_order(value: Any, order: Sequence[int]) -> Any:
@@ -158,96 +161,6 @@ def unsqueeze(node: Node, x: Permuted, axes: Any = None) -> Any:
     for axis in sorted(axis % total for axis in chosen):
         sides.insert(axis, 1)
     return regrouped(x, sides)
-
-
-def regrouped(x: Permuted, wanted: Sequence[Any]) -> Any:
-    """Return a value with other axes, split or merged where they are stored; None if that can't be determined.
-
-    Args:
-        x: the value.
-        wanted: the lengths of the new axes: integers, of which one may be -1, or scalar tensors.
-    """
-    before = lengths(x)
-    sides = resolved(before, wanted)
-    if sides is None:
-        return None
-    groups = common_groups(before, sides)
-    if groups is None:
-        return None
-    # Each group of axes must lie together. Groups stay where the first of their axes is stored.
-    places = [[x.order[axis] for axis in old] for old, _ in groups]
-    taken = [place for group in places for place in group]
-    alone = [place for place in range(len(x.order)) if place not in taken]
-    placed = sorted(range(len(groups)), key=lambda one: min(places[one], default=len(x.order)))
-    arranged = [place for one in placed for place in places[one]]
-    data = x.data if arranged == sorted(arranged) else tf.transpose(x.data, arranged + alone)
-    new = [axis for one in placed for axis in groups[one][1]]
-    shape = [sides[axis] for axis in new]
-    if [side for side in shape if side == -1][1:]:
-        return None
-    return permuted(tf.reshape(data, shape), np.argsort(new).tolist())
-
-
-def resolved(before: Sequence[Any], wanted: Sequence[Any]) -> list[int] | None:
-    """Return new lengths as integers, -1 for the batch if that is unknown; None if they can't be determined."""
-    unknown = [axis for axis, side in enumerate(before) if not is_integer(side)]
-    open_ = [axis for axis, side in enumerate(wanted) if not is_integer(side) or side == -1]
-    total = prod(int(side) for side in before if is_integer(side))
-    known_part = prod(int(side) for axis, side in enumerate(wanted) if axis not in open_)
-    sides = [-1 if axis in open_ else int(side) for axis, side in enumerate(wanted)]
-    if len(unknown) > 1 or len(open_) > 1:
-        # The batch is the first axis, and what remains is computed.
-        if unknown != [0] or open_[0] != 0 or len(open_) != 2 or known_part == 0 or total % known_part:
-            return None
-        sides[open_[1]] = total // known_part
-        return sides
-    if not unknown:
-        if open_:
-            if known_part == 0 or total % known_part:
-                return None
-            sides[open_[0]] = total // known_part
-        return sides if prod(sides) == total else None
-    # The batch is unknown: what is left open must be the batch alone.
-    return sides if unknown == [0] and open_ == [0] and known_part == total else None
-
-
-def common_groups(before: Sequence[Any], after: Sequence[int]) -> list[tuple[list[int], list[int]]] | None:
-    """Return the smallest groups of consecutive axes that have as many values before as after a reshape.
-
-    Axes of length 1 before are left out. -1 and a tensor are the batch.
-    """
-    groups: list[tuple[list[int], list[int]]] = []
-    rest = [axis for axis, side in enumerate(before) if not is_integer(side) or side != 1]
-    left, axis = list(rest), 0
-    while axis < len(after):
-        if after[axis] == -1:
-            if not left or is_integer(before[left[0]]):
-                return None
-            groups.append(([left.pop(0)], [axis]))
-            axis += 1
-            continue
-        if after[axis] == 1:
-            groups.append(([], [axis]))
-            axis += 1
-            continue
-        old: list[int] = []
-        new = [axis]
-        have, want = 1, after[axis]
-        axis += 1
-        while have != want:
-            if have < want:
-                if not left or not is_integer(before[left[0]]):
-                    return None
-                have *= int(before[left[0]])
-                old.append(left.pop(0))
-            else:
-                if axis >= len(after) or after[axis] == -1:
-                    return None
-                want *= after[axis]
-                new.append(axis)
-                axis += 1
-        groups.append((old, new))
-    return None if left else groups
 
 
 @rule("Concat")
@@ -379,6 +292,22 @@ def instance_normalization(node: Node, x: Any, scale: Any, bias: Any) -> Any:
     shape = [-1, *[1] * (len(x.order) - 2)]
     factor, shift = (tf.constant(in_order(one.reshape(shape), x.order), x.dtype) for one in (scale, bias))
     return permuted((x.data - mean) * tf.math.rsqrt(variance + node.get("epsilon", 1e-5)) * factor + shift, x.order)
+
+
+def quantized(name: str) -> Rule:
+    """Return the rule for quantization with one scale, or with one for each place of an axis."""
+
+    def compute(node: Node, x: Any, scale: Any, *zero: Any) -> Any:
+        if not isinstance(x, Permuted) or rank(scale) > 1 or node.get("block_size", 0):
+            return None
+        place = x.order[node.get("axis", 1)] if rank(scale) == 1 else 0
+        moved = replace(node, attributes={**node.attributes, "axis": place})
+        return permuted(OPERATIONS[name](moved, x.data, scale, *zero), x.order)
+
+    return compute
+
+
+RULES.update({name: quantized(name) for name in ("QuantizeLinear", "DequantizeLinear")})
 
 
 @rule("LayerNormalization")

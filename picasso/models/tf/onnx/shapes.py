@@ -65,6 +65,16 @@ def cast(node: Node, x: Any) -> Any:
     return tf.cast(tensor(x), kind)
 
 
+@operation("BitCast")
+def reinterpret(node: Node, x: Any) -> Any:
+    """Return the same bits as numbers of another type of the same size."""
+    kind = typed(node.get("to"))
+    if known(x) and kind.name != "bfloat16":
+        return x.view(kind.as_numpy_dtype)
+    plain = tensor(x)
+    return tf.bitcast(tf.cast(plain, tf.uint8) if plain.dtype == tf.bool else plain, kind)
+
+
 @operation("CastLike")
 def cast_like(node: Node, x: Any, like: Any) -> Any:
     """Return numbers as the type of another input."""
@@ -159,133 +169,6 @@ def transpose(node: Node, x: Any) -> Any:
     return np.transpose(x, order) if known(x) else tf.transpose(x, order)
 
 
-@operation("Concat")
-def concat(node: Node, *inputs: Any) -> Any:
-    """Join inputs along an axis."""
-    axis = node.get("axis", 1)
-    return np.concatenate(inputs, axis) if known(*inputs) else tf.concat([tensor(one) for one in inputs], axis)
-
-
-@operation("Split", "SplitToSequence")
-def split(node: Node, x: Any, sides: Any = None) -> Any:
-    """Divide an axis into several pieces."""
-    axis = node.get("axis", 0)
-    given = node.get("split") if sides is None else integers(sides, "the lengths of the pieces")
-    if given is None:
-        total, count = lengths(x)[axis], node.get("num_outputs") or node.outputs
-        if not is_integer(total):
-            raise Untranslatable("the length of the axis that it splits depends on the image")
-        each = -(-total // count)
-        given = [min(each, total - start) for start in range(0, each * count, each)]
-    return tuple(tf.split(tensor(x), given, axis))
-
-
-@operation("Slice")
-def cut(node: Node, x: Any, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None) -> Any:
-    """Return a range of places along each of some axes."""
-    if starts is None:
-        starts, ends, axes = (np.array(node.get(name)) if node.get(name) else None for name in ("starts", "ends", "axes"))
-    first, last = starts, ends
-    chosen = list(range(len(np.ravel(first)))) if axes is None else integers(axes, "the axes")
-    strides = [1] * len(chosen) if steps is None else integers(steps, "the steps")
-    places: list[Any] = [slice(None)] * rank(x)
-    begin, stop = numbers(first), numbers(last)
-    for start, end, axis, stride in zip(begin, stop, chosen, strides, strict=True):
-        # TensorFlow's slices end with a number of 32 bits.
-        start, end = (int(np.clip(one, -(2**31) + 1, 2**31 - 1)) if is_integer(one) else one for one in (start, end))
-        if is_integer(end) and stride < 0 and end <= -(2**31) + 1:
-            end = None
-        length = lengths(x)[axis]
-        if stride < 0 and is_integer(end) and is_integer(length) and end < -length:
-            end = None
-        if is_integer(start) and stride < 0 and is_integer(length) and start >= length:
-            start = length - 1
-        places[axis] = slice(start, end, stride)
-    return x[tuple(places)] if known(x) and all(is_integer(one) for one in [*begin, *stop]) else tensor(x)[tuple(places)]
-
-
-def numbers(value: Any) -> list[Any]:
-    """Return the elements of a vector: integers, or scalar tensors if they are not known."""
-    if known(value):
-        return [int(one) if is_integer(one) else one for one in np.ravel(value)]
-    if value.shape[0] is None:
-        raise Untranslatable("the number of axes that it cuts depends on the image")
-    return list(tf.unstack(tf.cast(value, tf.int64)))
-
-
-@operation("Gather")
-def gather(node: Node, x: Any, places: Any) -> Any:
-    """Return what lies at some places of an axis."""
-    axis = node.get("axis", 0)
-    if known(x, places):
-        return np.take(x, places, axis)
-    length = lengths(x)[axis]
-    if known(places):
-        if (places < 0).any():
-            if not is_integer(length):
-                raise Untranslatable("it counts places from the end of an axis of unknown length")
-            places = np.where(places < 0, places + length, places)
-        return tf.gather(tensor(x), places, axis=axis)
-    places = tf.where(places < 0, places + tf.cast(length, places.dtype), places)
-    return tf.gather(tensor(x), places, axis=axis)
-
-
-@operation("GatherElements")
-def gather_elements(node: Node, x: Any, places: Any) -> Any:
-    """Return, at each place, what lies at the same place with another index along one axis."""
-    x, places = tensor(x), tensor(places)
-    return tf.gather_nd(x, along(x, places, node.get("axis", 0)))
-
-
-def along(x: Any, places: Any, axis: int) -> Any:
-    """Return complete indices ``(..., rank)`` for indices along one axis."""
-    axis %= x.shape.rank
-    places = tf.cast(places, tf.int64)
-    places = tf.where(places < 0, places + tf.shape(x, tf.int64)[axis], places)
-    grid = tf.meshgrid(*(tf.range(side) for side in tf.unstack(tf.shape(places, tf.int64))), indexing="ij")
-    grid[axis] = places
-    return tf.stack(grid, -1)
-
-
-@operation("GatherND")
-def gather_nd(node: Node, x: Any, places: Any) -> Any:
-    """Return what lies at complete indices."""
-    x, places, batch = tensor(x), tensor(places), node.get("batch_dims", 0)
-    limits = tf.shape(x, tf.int64)[batch : batch + places.shape[-1]]
-    return tf.gather_nd(x, tf.where(places < 0, places + limits, places), batch_dims=batch)
-
-
-SCATTERED = {
-    "none": tf.tensor_scatter_nd_update,
-    "add": tf.tensor_scatter_nd_add,
-    "max": tf.tensor_scatter_nd_max,
-    "min": tf.tensor_scatter_nd_min,
-}
-
-
-def scattered(node: Node, x: Any, places: Any, updates: Any) -> Any:
-    """Return x with updates at complete indices."""
-    how = node.get("reduction", "none")
-    if how == "mul":
-        return x * tf.tensor_scatter_nd_update(tf.ones_like(x), places, updates)
-    return SCATTERED[how](x, places, updates)
-
-
-@operation("ScatterND")
-def scatter_nd(node: Node, x: Any, places: Any, updates: Any) -> Any:
-    """Return x with updates at complete indices."""
-    x, places = tensor(x), tensor(places)
-    places = tf.where(places < 0, places + tf.shape(x, tf.int64)[: places.shape[-1]], places)
-    return scattered(node, x, places, tensor(updates))
-
-
-@operation("ScatterElements", "Scatter")
-def scatter_elements(node: Node, x: Any, places: Any, updates: Any) -> Any:
-    """Return x with updates at indices along one axis."""
-    x = tensor(x)
-    return scattered(node, x, along(x, tensor(places), node.get("axis", 0)), tensor(updates))
-
-
 @operation("Expand")
 def expand(node: Node, x: Any, sides: Any) -> Any:
     """Repeat axes of length 1, as in broadcasting."""
@@ -306,77 +189,26 @@ def tile(node: Node, x: Any, times: Any) -> Any:
 @operation("Range")
 def count(node: Node, start: Any, limit: Any, delta: Any) -> Any:
     """Return numbers at equal distances."""
-    if known(start, limit, delta) and object not in (one.dtype for one in map(np.asarray, (start, limit, delta))):
+    if known(start, limit, delta) and all(np.asarray(one).dtype != object for one in (start, limit, delta)):
         return np.arange(np.ravel(start)[0], np.ravel(limit)[0], np.ravel(delta)[0]).astype(np.asarray(start).dtype)
     return tf.range(*(tf.reshape(tensor(one), []) for one in (start, limit, delta)))
-
-
-MODES = {"constant": "CONSTANT", "reflect": "REFLECT", "edge": "SYMMETRIC"}
-
-
-@operation("Pad")
-def pad(node: Node, x: Any, pads: Any = None, value: Any = None, axes: Any = None) -> Any:
-    """Add places before and after each axis; negative numbers remove places."""
-    given = node.get("pads", node.get("paddings")) if pads is None else integers(pads, "the padding")
-    chosen = list(range(rank(x))) if axes is None else [axis % rank(x) for axis in integers(axes, "the axes")]
-    x, mode = tensor(x), node.get("mode", "constant")
-    both = {axis: (given[place], given[place + len(chosen)]) for place, axis in enumerate(chosen)}
-    widths = [both.get(axis, (0, 0)) for axis in range(rank(x))]
-    inner = tuple(slice(max(0, -a), -max(0, -b) or None) for a, b in widths)
-    x = x[inner] if any(min(one) < 0 for one in widths) else x
-    amounts = [(max(0, a), max(0, b)) for a, b in widths]
-    if mode == "constant":
-        paint = node.get("value", 0.0) if value is None else tf.reshape(tensor(value), [])
-        return tf.pad(x, amounts, constant_values=tf.cast(paint, x.dtype))
-    if mode == "reflect":
-        return tf.pad(x, amounts, "REFLECT")
-    for axis, (before, after) in enumerate(amounts):
-        length = lengths(x)[axis]
-        if not (before or after):
-            continue
-        places = tf.range(-before, length + after)
-        places = places % length if mode == "wrap" else tf.clip_by_value(places, 0, length - 1)
-        x = tf.gather(x, places, axis=axis)
-    return x
-
-
-@operation("DepthToSpace")
-def depth_to_space(node: Node, x: Any) -> Any:
-    """Move channels into blocks of places."""
-    size_of, (batch, channels, height, width) = node.get("blocksize"), lengths(x)
-    deep = channels // size_of**2
-    if node.get("mode", "DCR") == "DCR":
-        parts = reshape(node, x, array_of([batch, size_of, size_of, deep, height, width]))
-        parts = tf.transpose(parts, [0, 3, 4, 1, 5, 2])
-    else:
-        parts = reshape(node, x, array_of([batch, deep, size_of, size_of, height, width]))
-        parts = tf.transpose(parts, [0, 1, 4, 2, 5, 3])
-    return reshape(node, parts, array_of([batch, deep, height * size_of, width * size_of]))
-
-
-@operation("SpaceToDepth")
-def space_to_depth(node: Node, x: Any) -> Any:
-    """Move blocks of places into channels."""
-    size_of, (batch, channels, height, width) = node.get("blocksize"), lengths(x)
-    parts = reshape(node, x, array_of([batch, channels, height // size_of, size_of, width // size_of, size_of]))
-    parts = tf.transpose(parts, [0, 3, 5, 1, 2, 4])
-    return reshape(node, parts, array_of([batch, channels * size_of**2, height // size_of, width // size_of]))
 
 
 @operation("OneHot")
 def one_hot(node: Node, places: Any, depth: Any, values: Any) -> Any:
     """Return the second value at each index, and the first elsewhere."""
     places, values = tf.cast(tensor(places), tf.int64), tensor(values)
-    (deep,) = integers(np.asarray(depth), "the depth")
+    (deep,) = integers(np.asarray(depth) if known(depth) else depth, "the depth")
     places = tf.where(places < 0, places + deep, places)
-    return tf.one_hot(places, deep, values[1], values[0], axis=node.get("axis", -1))
+    axis = node.get("axis", -1) % (rank(places) + 1)
+    return tf.one_hot(places, deep, values[1], values[0], axis=axis)
 
 
 @operation("Trilu")
 def triangle(node: Node, x: Any, k: Any = None) -> Any:
     """Keep the upper or the lower triangle of matrices."""
     x = tensor(x)
-    offset = 0 if k is None else integers(np.asarray(k), "the diagonal")[0]
+    offset = 0 if k is None else integers(np.asarray(k) if known(k) else k, "the diagonal")[0]
     rows, columns = (tf.range(side) for side in (tf.shape(x)[-2], tf.shape(x)[-1]))
     above = columns[None, :] - rows[:, None]
     kept = above >= offset if node.get("upper", 1) else above <= offset
@@ -390,25 +222,3 @@ def eye(node: Node, x: Any) -> Any:
     kind = typed(node.get("dtype")) if node.get("dtype") else x.dtype
     rows, columns = (tf.range(tf.shape(x)[axis]) for axis in (0, 1))
     return tf.cast(columns[None, :] - rows[:, None] == node.get("k", 0), kind)
-
-
-@operation("NonZero")
-def nonzero(node: Node, x: Any) -> Any:
-    """Return the indices of what is not 0, ``(rank, n)``."""
-    return np.array(np.nonzero(x), np.int64) if known(x) else tf.transpose(tf.where(x != tf.zeros([], x.dtype)))
-
-
-@operation("Compress")
-def compress(node: Node, x: Any, condition: Any) -> Any:
-    """Return the places of an axis at which a condition holds."""
-    places = tf.reshape(tf.where(tensor(condition)), [-1])
-    axis = node.get("axis")
-    return tf.gather(tf.reshape(tensor(x), [-1]), places) if axis is None else tf.gather(tensor(x), places, axis=axis)
-
-
-@operation("ReverseSequence")
-def reverse_sequence(node: Node, x: Any, sides: Any) -> Any:
-    """Reverse the beginning of each sequence."""
-    return tf.reverse_sequence(
-        tensor(x), tensor(sides), seq_axis=node.get("time_axis", 0), batch_axis=node.get("batch_axis", 1)
-    )

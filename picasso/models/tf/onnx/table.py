@@ -1,8 +1,9 @@
 """The table of operations: a small function for each kind, which gets its attributes and inputs.
 
-Functions work on the axes of the ONNX graph. An input is a NumPy array if its value is known while the graph is translated, such as that of a weight or a shape, and
-a tensor if it depends on the image. Lengths that are not known, such as that of the batch, are tensors in an array of
-objects. Functions return a tensor or an array, or a tuple if an operation has several outputs.
+Functions work on the axes of the ONNX graph. An input is a NumPy array if its value is known while the graph is
+translated, such as that of a weight or a shape, and a tensor if it depends on the image. Lengths that are not known,
+such as that of the batch, are tensors in an array of objects. Functions return a tensor or an array, or a tuple if an
+operation has several outputs.
 """
 
 from __future__ import annotations
@@ -155,7 +156,8 @@ def lengths(value: Any) -> list[Any]:
     if isinstance(value, Permuted):
         found = lengths(value.data)
         return [found[place] for place in value.order]
-    dynamic, found = None, []
+    dynamic: Any = None
+    found = []
     for axis, side in enumerate(value.shape.as_list()):
         if side is None and dynamic is None:
             dynamic = tf.shape(value, tf.int64)

@@ -10,14 +10,34 @@ from typing import Any
 import numpy as np
 
 # Imported for the operations that they register.
-from picasso.models.tf.onnx import elementwise, linear, reductions, resizing, shapes, windows
+from picasso.models.tf.onnx import (
+    activations,
+    attention,
+    control,
+    convolutions,
+    elementwise,
+    fused,
+    fused_quantized,
+    linear,
+    normalizations,
+    patches,
+    places,
+    pools,
+    quantized,
+    recurrent,
+    reductions,
+    resizing,
+    sampling,
+    selection,
+    sequences,
+    shapes,
+)
 from picasso.models.tf.onnx.names import layer_names
-from picasso.models.tf.onnx.permuted import NATIVE, RULES
+from picasso.models.tf.onnx.permuted import compute
 from picasso.models.tf.onnx.shapes import TYPES
 from picasso.models.tf.onnx.table import (
     OPERATIONS,
     Node,
-    Operation,
     Permuted,
     Untranslatable,
     is_integer,
@@ -28,7 +48,10 @@ from picasso.models.tf.runtime import tf
 
 __all__ = ["Untranslatable", "missing", "translate"]
 
-MODULES = (elementwise, linear, reductions, resizing, shapes, windows)
+MODULES = (
+    activations, attention, control, convolutions, elementwise, fused, fused_quantized, linear, normalizations, patches,
+    places, pools, quantized, recurrent, reductions, resizing, sampling, selection, sequences, shapes,
+)  # fmt: skip
 # ONNX's numbers of the types with 16 bits, and of the type with 32 bits.
 HALVES, SINGLE = (10, 16), 1
 
@@ -121,8 +144,7 @@ class Translation:
 
     def _compute(self, node: Any, values: Mapping[str, Any]) -> Sequence[Any]:
         """Return the outputs of a node."""
-        function = OPERATIONS.get(key(node))
-        if function is None:
+        if key(node) not in OPERATIONS:
             raise Untranslatable("this operation has no translation")
         inputs = [values[name] for name in node.input]
         while inputs and inputs[-1] is None:
@@ -142,7 +164,7 @@ class Translation:
             inputs = for_batches(key(node), attributes, inputs)
         described = Node(attributes, version, len(node.output), subgraph)
         graphs = any(one.HasField("g") for one in node.attribute)
-        found = applied(key(node), function, described, inputs, graphs=graphs)
+        found = applied(key(node), described, inputs, graphs=graphs)
         outputs = found if isinstance(found, tuple) else (found,)
         return [self._in_type(settled(one)) for one in outputs]
 
@@ -195,21 +217,12 @@ def at_axis(x: Any, like: Any, axis: int | None) -> Any:
     return x.reshape([*x.shape, *[1] * missing_axes]) if known(x) else tensor(x)[(..., *(None,) * missing_axes)]
 
 
-def applied(name: str, function: Operation, node: Node, inputs: Sequence[Any], *, graphs: bool) -> Any:
+def applied(name: str, node: Node, inputs: Sequence[Any], *, graphs: bool) -> Any:
     """Return the results of an operation; those of known values as arrays, because they may be shapes."""
-    if any(isinstance(one, Permuted) for one in inputs):
-        found = RULES[name](node, *inputs) if name in RULES else None
-        if found is not None:
-            return found
-        if name not in NATIVE:
-            inputs = [one.plain() if isinstance(one, Permuted) else one for one in inputs]
-    elif name == "Transpose" and not known(*inputs):
-        (x,) = inputs
-        return RULES[name](node, Permuted(x, tuple(range(x.shape.rank))))
     if graphs or not known(*inputs) or any(one is not None and one.dtype == object for one in inputs):
-        return function(node, *inputs)
+        return compute(name, node, *inputs)
     with tf.init_scope():
-        found = function(node, *inputs)
+        found = compute(name, node, *inputs)
         several = found if isinstance(found, tuple) else (found,)
         arrays = tuple(array(one) for one in several)
     return arrays if isinstance(found, tuple) else arrays[0]
