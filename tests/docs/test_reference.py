@@ -49,6 +49,13 @@ def generated() -> dict[str, str]:
     return tables.substitutions(app)
 
 
+def test_every_translated_operation_of_onnx_is_listed() -> None:
+    from picasso.models.tf.onnx.translate import OPERATIONS
+
+    listed = re.findall(r"`(\w+)`", section("onnx.md", "## Operations").split("Not translated")[0])
+    assert sorted(listed) == sorted(name.removeprefix("com.microsoft:") for name in OPERATIONS)
+
+
 def test_every_setting_is_described() -> None:
     made = generated()
     assert "{{ settings }}" in PAGES["settings.md"]

@@ -62,7 +62,7 @@ def test_every_case_passes(kind: str, least: int) -> None:
 def test_cases_of_single_operations_pass() -> None:
     found, count = failures("node")
     known = {name for names in KNOWN.values() for name in names}
-    assert set(found) == known, {name: found.get(name, "passes") for name in set(found) ^ known}
+    assert found.keys() <= known, {name: found[name] for name in found.keys() - known}
     assert 1 - len(found) / count >= SHARE
 
 

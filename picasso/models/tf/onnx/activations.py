@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from picasso.models.tf.onnx.table import Node, operation, tensor
+import numpy as np
+
+from picasso.models.tf.onnx.table import Node, known, operation, tensor
 from picasso.models.tf.runtime import tf
+
+# The constants of Klambauer et al., Self-normalizing neural networks, NeurIPS 2017.
+ALPHA, GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
 
 
 @operation("Clip")
@@ -13,30 +18,46 @@ def clip(node: Node, x: Any, low: Any = None, high: Any = None) -> Any:
     """Return numbers between two bounds."""
     x = tensor(x)
     low, high = node.get("min", low), node.get("max", high)
+    if x.dtype.is_floating and is_number(low, 0):
+        # These are operations of their own, for which guided backpropagation has a rule.
+        if is_number(high, 6):
+            return tf.nn.relu6(x)
+        x, low = tf.nn.relu(x), None
     x = x if low is None else tf.maximum(x, tf.cast(tensor(low), x.dtype))
     return x if high is None else tf.minimum(x, tf.cast(tensor(high), x.dtype))
+
+
+def is_number(value: Any, number: float) -> bool:
+    """Tell whether a value is known and equal to a number."""
+    return (
+        value is not None
+        and known(np.asarray(value) if isinstance(value, float) else value)
+        and bool(np.all(np.asarray(value) == number))
+    )
 
 
 @operation("Elu")
 def elu(node: Node, x: Any) -> Any:
     """Return ``alpha (exp(x) - 1)`` for negative numbers."""
-    x = tensor(x)
-    return tf.where(x < 0, node.get("alpha", 1.0) * (tf.exp(tf.minimum(x, 0)) - 1), x)
+    x, alpha = tensor(x), node.get("alpha", 1.0)
+    return tf.nn.elu(x) if alpha == 1 else tf.maximum(x, 0) + alpha * (tf.exp(tf.minimum(x, 0)) - 1)
 
 
 @operation("Celu")
 def celu(node: Node, x: Any) -> Any:
     """Return ``alpha (exp(x / alpha) - 1)`` for negative numbers."""
     x, alpha = tensor(x), node.get("alpha", 1.0)
-    return tf.maximum(x, 0) + tf.minimum(tf.cast(0, x.dtype), alpha * (tf.exp(tf.minimum(x, 0) / alpha) - 1))
+    return tf.maximum(x, 0) + alpha * (tf.exp(tf.minimum(x, 0) / alpha) - 1)
 
 
 @operation("Selu")
 def selu(node: Node, x: Any) -> Any:
     """Return the scaled exponential linear unit."""
     x = tensor(x)
-    alpha, gamma = node.get("alpha", 1.67326319217681884765625), node.get("gamma", 1.05070102214813232421875)
-    return gamma * tf.where(x <= 0, alpha * (tf.exp(tf.minimum(x, 0)) - 1), x)
+    alpha, gamma = node.get("alpha", ALPHA), node.get("gamma", GAMMA)
+    if abs(alpha - ALPHA) < 1e-6 and abs(gamma - GAMMA) < 1e-6:
+        return tf.nn.selu(x)
+    return gamma * (tf.maximum(x, 0) + alpha * (tf.exp(tf.minimum(x, 0)) - 1))
 
 
 @operation("Gelu")
@@ -48,8 +69,7 @@ def gelu(node: Node, x: Any) -> Any:
 @operation("LeakyRelu")
 def leaky_relu(node: Node, x: Any) -> Any:
     """Return ``alpha x`` for negative numbers."""
-    x = tensor(x)
-    return tf.where(x >= 0, x, node.get("alpha", 0.01) * x)
+    return tf.nn.leaky_relu(tensor(x), node.get("alpha", 0.01))
 
 
 @operation("PRelu")
@@ -59,7 +79,8 @@ def parametric_relu(node: Node, x: Any, slope: Any) -> Any:
     # In early versions, a vector has one number for each channel.
     if node.version < 7 and slope.shape.rank == 1:
         slope = tf.reshape(slope, [-1, *[1] * (x.shape.rank - 2)])
-    return tf.where(x >= 0, x, slope * x)
+    zero = tf.zeros([], x.dtype)
+    return tf.maximum(x, zero) + slope * tf.minimum(x, zero)
 
 
 @operation("ThresholdedRelu")
@@ -72,7 +93,17 @@ def thresholded_relu(node: Node, x: Any) -> Any:
 @operation("HardSigmoid")
 def hard_sigmoid(node: Node, x: Any) -> Any:
     """Return ``alpha x + beta`` between 0 and 1."""
-    return tf.clip_by_value(node.get("alpha", 0.2) * tensor(x) + node.get("beta", 0.5), 0, 1)
+    x, alpha, beta = tensor(x), node.get("alpha", 0.2), node.get("beta", 0.5)
+    if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
+        return tf.nn.relu6(x + 3) * (1 / 6)
+    return tf.clip_by_value(alpha * x + beta, 0, 1)
+
+
+@operation("HardSwish")
+def hard_swish(node: Node, x: Any) -> Any:
+    """Return ``x`` times its hard sigmoid ``x / 6 + 1/2`` between 0 and 1."""
+    x = tensor(x)
+    return x * tf.nn.relu6(x + 3) * (1 / 6)
 
 
 @operation("Shrink")

@@ -43,7 +43,6 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     "Tanh": tf.tanh,
     "BitwiseNot": tf.bitwise.invert,
     "Mish": lambda x: x * tf.tanh(tf.math.softplus(x)),
-    "HardSwish": lambda x: x * tf.clip_by_value(x / 6 + 0.5, 0, 1),
 }
 PAIRS: dict[str, Callable[[Any, Any], Any]] = {
     "Add": lambda x, y: x + y,

@@ -39,7 +39,8 @@ NATIVE = {
     "BatchNormalization",
 }  # fmt: skip
 ELEMENTWISE = {
-    *UNARY, *PAIRS, "BitShift", "Cast", "Celu", "Clip", "Div", "Elu", "Equal", "Gelu", "HardSigmoid", "Identity",
+    *UNARY, *PAIRS, "BitShift", "Cast", "Celu", "Clip", "Div", "Elu", "Equal", "Gelu", "HardSigmoid", "HardSwish",
+    "Identity",
     "IsInf", "LeakyRelu", "Max", "Mean", "Min", "Mod", "PRelu", "Pow", "Selu", "Shrink", "Sum", "Swish",
     "ThresholdedRelu", "Where",
 }  # fmt: skip
