@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("onnx")
 
 from picasso.models.tf.runtime import tf
-from tests.models.onnx_graphs import function_of, gradients_of, one_node
+from tests.models.onnx_graphs import function_of, gradients_of, graph, one_node
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -296,3 +296,53 @@ def test_gradients_are_those_of_the_values(case: Case) -> None:
         np.testing.assert_allclose(
             directions @ gradient.ravel(), expected, rtol=TOLERANCE, atol=TOLERANCE, err_msg=live[place]
         )
+
+
+@pytest.mark.parametrize(
+    "case",
+    [one for one in CASES if np.ndim(one[2][0]) > 2 and one[0] not in ("RNN", "GRU", "LSTM")],
+    ids=lambda case: f"{case[0]}-{len(str(case[1]))}",
+)
+def test_the_number_of_images_may_be_unknown(case: Case) -> None:
+    kind, attributes, inputs, _ = case
+    model = one_node(kind, inputs, attributes, version=24 if kind in ("Attention", "RotaryEmbedding") else 20)
+    values = {f"x{place}": one for place, one in enumerate(inputs) if one is not None}
+    function = function_of(model, values, ["x0"])
+    (expected,) = function(tf.constant(values["x0"]))
+    found = function.get_concrete_function(tf.TensorSpec([None, *values["x0"].shape[1:]], tf.float64))  # type: ignore[attr-defined]
+    np.testing.assert_allclose(found(tf.constant(values["x0"]))[0], expected, rtol=1e-12, atol=1e-12)
+    if kind not in ("MaxRoiPool", "RoiAlign"):
+        # Layers after it need all lengths but that of the batch.
+        assert None not in found.structured_outputs[0].shape[1:]
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_the_number_of_sequences_may_be_unknown(kind: str) -> None:
+    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind]
+    values = {"x0": TIMES, "x1": random(1, 3 * gates, 4), "x2": random(1, 3 * gates, 3)}
+    function = function_of(one_node(kind, list(values.values()), {"hidden_size": 3}), values, ["x0"])
+    found = function.get_concrete_function(tf.TensorSpec([3, None, 4], tf.float64))  # type: ignore[attr-defined]
+    (expected,) = function(tf.constant(TIMES))
+    np.testing.assert_allclose(found(tf.constant(TIMES))[0], expected, rtol=1e-12)
+    assert found.structured_outputs[0].shape.as_list() == [3, 1, None, 3]
+
+
+def test_lengths_are_computed_with_an_unknown_number_of_images() -> None:
+    from onnx import helper
+
+    values = {"x": random(2, 4, 6), "first": whole(0), "last": whole(2), "two": whole(2), "none": whole(-1)}
+    nodes = [
+        helper.make_node("Shape", ["x"], ["sides"]),
+        helper.make_node("Slice", ["sides", "first", "last"], ["front"]),
+        helper.make_node("ReduceProd", ["front"], ["rows"], keepdims=1),
+        helper.make_node("Mul", ["rows", "two"], ["more"]),
+        helper.make_node("Div", ["more", "two"], ["again"]),
+        helper.make_node("Concat", ["again", "none"], ["wanted"], axis=0),
+        helper.make_node("Equal", ["wanted", "none"], ["open"]),
+        helper.make_node("Where", ["open", "none", "wanted"], ["chosen"]),
+        helper.make_node("Reshape", ["x", "chosen"], ["y"]),
+    ]
+    model = graph(nodes, values, ["y"])
+    function = function_of(model, values, ["x"])
+    found = function.get_concrete_function(tf.TensorSpec([None, 4, 6], tf.float64))  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(found(tf.constant(values["x"]))[0], values["x"].reshape(-1, 6))

@@ -127,5 +127,6 @@ def array_of(values: list[Any]) -> Any:
     if all(is_integer(value) for value in values):
         return np.array(values, np.int64)
     made = np.empty(len(values), object)
-    made[:] = values
+    for place, value in enumerate(values):
+        made[place] = value
     return made
