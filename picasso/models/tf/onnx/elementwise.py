@@ -128,8 +128,11 @@ def modulo(node: Node, x: Any, y: Any) -> Any:
     x, y = alike(tensor(x), tensor(y))
     if not node.get("fmod", 0):
         return tf.math.floormod(x, y)
+    if x.dtype.is_floating:
+        # The other remainder has a gradient.
+        return tf.sign(x) * tf.math.floormod(tf.abs(x), tf.abs(y))
     # TensorFlow computes this remainder for few types.
-    wide = x.dtype if x.dtype in (tf.float32, tf.float64, tf.int32, tf.int64) else tf.float32
+    wide = x.dtype if x.dtype in (tf.int32, tf.int64) else tf.int64
     return tf.cast(tf.truncatemod(tf.cast(x, wide), tf.cast(y, wide)), x.dtype)
 
 

@@ -116,19 +116,6 @@ def skip_rms_normalization(node: Node, x: Any, skip: Any, scale: Any, bias: Any 
     return OPERATIONS["RMSNormalization"](plain, total, scale), None, None, total
 
 
-@fused("BiasSoftmax")
-def bias_softmax(node: Node, x: Any, bias: Any) -> Any:
-    """Return the softmax of all axes from ``axis`` on, after adding a bias.
-
-    Raises:
-        Untranslatable: the bias is repeated in an order that broadcasting does not have.
-    """
-    x, bias = tensor(x), tensor(bias)
-    if node.get("is_inner_broadcast", 0) and rank(bias) != rank(x):
-        raise Untranslatable("it repeats its bias in blocks")
-    return OPERATIONS["Softmax"](Node({"axis": node.get("axis", 1)}, 12), x + bias)
-
-
 def attended(node: Node, parts: Sequence[Any], bias: Any) -> Any:
     """Return what queries ``(N, heads, T, D)`` gather, as ``(N, T, heads D)``."""
     query, key, value = parts
@@ -181,7 +168,7 @@ def multi_head_attention(
 
     Args:
         node: ``num_heads``, ``scale`` and ``unidirectional``.
-        query: ``(N, T, heads D)``, or all three packed as ``(N, T, heads, 3, D)``.
+        query: ``(N, T, heads D)``.
         key: ``(N, S, heads D)`` or ``(N, heads, S, D)``.
         value: like the key.
         bias: added to all three, ``(3 heads D,)``.
@@ -190,15 +177,12 @@ def multi_head_attention(
         past: keys and values of earlier calls.
 
     Raises:
-        Untranslatable: it gets keys of earlier calls, or packed keys.
+        Untranslatable: it gets packed inputs, or keys of earlier calls.
     """
-    count, query = node.get("num_heads"), tensor(query)
-    if any(one is not None for one in past) or (key is not None and value is None):
-        raise Untranslatable("it gets keys of earlier calls, or keys and values in one")
-    if key is None:
-        parts = [tf.transpose(query[:, :, :, one], [0, 2, 1, 3]) for one in range(3)]
-    else:
-        parts = [one if rank(one) == 4 else heads(one, count) for one in (query, tensor(key), tensor(value))]
+    if key is None or value is None or any(one is not None for one in past):
+        raise Untranslatable("it gets packed inputs, or keys of earlier calls")
+    count = node.get("num_heads")
+    parts = [one if rank(one) == 4 else heads(one, count) for one in map(tensor, (query, key, value))]
     if bias is not None:
         own = tf.split(tensor(bias), [part.shape[1] * part.shape[3] for part in parts])
         parts = [one + tf.reshape(b, [1, count, 1, -1]) for one, b in zip(parts, own, strict=True)]

@@ -174,8 +174,11 @@ def pad(node: Node, x: Any, pads: Any = None, value: Any = None, axes: Any = Non
     x = x[inner] if any(min(one) < 0 for one in widths) else x
     amounts = [(max(0, a), max(0, b)) for a, b in widths]
     if mode == "constant":
-        paint = node.get("value", 0.0) if value is None else tf.reshape(tensor(value), [])
-        return tf.pad(x, amounts, constant_values=tf.cast(paint, x.dtype))
+        paint = tf.cast(node.get("value", 0.0) if value is None else tf.reshape(tensor(value), []), x.dtype)
+        if known(value):
+            return tf.pad(x, amounts, constant_values=paint)
+        # The value has a gradient, too.
+        return tf.where(tf.pad(tf.ones_like(x, tf.bool), amounts), tf.pad(x, amounts), paint)
     if mode == "reflect":
         return tf.pad(x, amounts, "REFLECT")
     for axis, (before, after) in enumerate(amounts):

@@ -46,7 +46,7 @@ def reduced(name: str) -> Callable[..., Any]:
             for one in x.ravel():
                 found = found * one
             made = np.empty([1] * x.ndim if node.get("keepdims", 1) else [], object)
-            made[...] = found
+            made[(0,) * made.ndim] = found
             return made
         x = tensor(x)
         if x.dtype == tf.bool:

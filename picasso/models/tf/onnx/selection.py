@@ -65,11 +65,10 @@ def unique(node: Node, x: Any) -> Any:
     found, index, counts = tf.raw_ops.UniqueWithCountsV2(x=values, axis=[place], out_idx=tf.int64)
     if node.get("sorted", 1):
         order = tf.cast(order_of(found, place, lengths(values)), tf.int64)
-        found, counts = tf.gather(found, order, axis=place), tf.gather(counts, order)
-        index = tf.gather(tf.math.invert_permutation(order), index)
-    positions = tf.range(tf.size(index, tf.int64))
-    first = tf.math.unsorted_segment_min(positions, index, tf.size(counts, tf.int64))
-    return found, first, index, counts
+        counts, index = tf.gather(counts, order), tf.gather(tf.math.invert_permutation(order), index)
+    first = tf.math.unsorted_segment_min(tf.range(tf.size(index, tf.int64)), index, tf.size(counts, tf.int64))
+    # Read from x, so that there is a gradient.
+    return tf.gather(values, first, axis=place), first, index, counts
 
 
 def order_of(values: Any, axis: int, sides: Sequence[Any]) -> Any:
