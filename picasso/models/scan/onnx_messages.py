@@ -64,6 +64,8 @@ VALUES = (4, 5, 6, 7, 10, 11)
 # The types of small tensors whose values are kept: floats and integers.
 KEPT = {1: "<f", 6: "<i", 7: "<q"}
 FEW = 64
+# The maximum length of a text that is kept.
+SHORT = 1000
 MAX_SIDES = 32
 
 
@@ -87,10 +89,11 @@ class Tensor(NamedTuple):
 
 @dataclass
 class Attribute:
-    """An attribute of a node: numbers, graphs, tensors and types; other values are skipped."""
+    """An attribute of a node: a short text, numbers, graphs, tensors and types; other values are skipped."""
 
     name: str = ""
     refers: str = ""
+    text: str = ""
     number: int | None = None
     integers: list[int] = field(default_factory=list)
     decimals: list[float] = field(default_factory=list)
@@ -191,6 +194,8 @@ class Reader:
                 one.refers = self.text(start, end)
             elif number == 3:
                 one.number = signed(start)
+            elif number == 4 and end - start <= SHORT:
+                one.text = str(self._data[start:end], "utf-8", "replace")
             elif number == 8:
                 one.integers.extend(self.integers(kind, start, end))
             elif number == 7 and len(one.decimals) < FEW:

@@ -30,7 +30,9 @@ ARITHMETIC: dict[str, Callable[[int, int], int]] = {
     "Max": max,
     "Min": min,
 }
-PADDING = {"AveragePool", "Conv", "LpPool", "MaxPool", "Pad"}
+PADDING = {"AveragePool", "Conv", "ConvInteger", "FusedConv", "LpPool", "MaxPool", "Pad", "QLinearConv"}
+# Operations of ONNX Runtime's own domain have the shapes of the standard operations of the same name.
+DOMAINS = ("", "ai.onnx", "com.microsoft")
 # The maximum size of a window. Smaller padding is ignored, because the window may remove it again.
 PADDED = 10_000
 # The bound of 64-bit integers.
@@ -63,7 +65,7 @@ class Sizes:
 
     def follow(self, node: Node) -> int:
         """Store the shape and the values of a node's output, and return a lower bound of the number of values."""
-        if node.domain not in ("", "ai.onnx") or not node.outputs:
+        if node.domain not in DOMAINS or not node.outputs:
             return 0
         values = self._computed(node)
         if values is not None and len(values) <= FEW and all(-MAX_INTEGER <= value < MAX_INTEGER for value in values):
@@ -108,6 +110,17 @@ class Sizes:
             return (first[1 if turned[0] else 0], other[0 if turned[1] else -1])
         if kind in PADDING:
             return self._padded(node, first)
+        if kind == "ConvTranspose":
+            return spread(node, given)
+        if kind == "Concat":
+            return joined(given, axis_of(node, 1))
+        if kind == "Einsum":
+            return summed(node.attributes["equation"].text if "equation" in node.attributes else "", given)
+        if kind == "Gather" and first and len(given) > 1 and given[1] is not None:
+            axis = axis_of(node, 0) % len(first)
+            return (*first[:axis], *given[1], *first[axis + 1 :])
+        if kind == "GridSample" and len(given) > 1 and given[1]:
+            return (*(first or ())[:2], *given[1][1:-1])
         if kind in ("Resize", "Upsample"):
             return self._resized(node, first)
         made = self._made(node, first)
@@ -130,7 +143,8 @@ class Sizes:
         if kind == "OneHot":
             return (*(first or ()), *cut(constant[:1]))
         # For Reshape, the lengths 0 and -1, which depend on the input, count as 1.
-        return cut(constant) if kind in ("ConstantOfShape", "Reshape", "CenterCropPad", *WINDOWS) else None
+        given = ("AffineGrid", "CenterCropPad", "Col2Im", "ConstantOfShape", "Reshape", *WINDOWS)
+        return cut(constant) if kind in given else None
 
     def _moved(self, node: Node, first: Shape) -> Shape | None:
         """Return the shape after an operation that only moves values, or None."""
@@ -182,6 +196,58 @@ class Sizes:
             return multiplied(None, factors) if factors else None
         smaller = [side * min(scale, 1e12) if scale > 0 else 1 for side, scale in zip(first, scales, strict=True)]
         return cut([int(side) for side in smaller])
+
+
+def axis_of(node: Node, default: int) -> int:
+    """Return the axis along which an operation works."""
+    said = node.attributes["axis"].number if "axis" in node.attributes else None
+    return default if said is None else said
+
+
+def joined(given: Sequence[Shape | None], axis: int) -> Shape | None:
+    """Return a lower bound of the shape of several tensors side by side, or None if no shape is known."""
+    known = [one for one in given if one]
+    if not known or any(len(one) != len(known[0]) for one in known) or not -len(known[0]) <= axis < len(known[0]):
+        return None
+    sides = list(stretched(known))
+    sides[axis] = sum(one[axis] for one in known)
+    return tuple(sides)
+
+
+def spread(node: Node, given: Sequence[Shape | None]) -> Shape | None:
+    """Return a lower bound of the shape after a transposed convolution, or None if it is unknown."""
+    first, filters = given[0] if given else None, given[1] if len(given) > 1 else None
+    if not first or not filters or len(first) != len(filters) or len(first) < 3:
+        return None
+    axes = len(first) - 2
+    at = node.attributes
+    wanted = at["output_shape"].integers if "output_shape" in at else []
+    if len(wanted) == axes:
+        return (first[0], filters[1], *cut(wanted))
+    strides, pads, gaps, more = (
+        list(at[name].integers) if name in at and len(at[name].integers) == count else [default] * count
+        for name, count, default in (
+            ("strides", axes, 1), ("pads", 2 * axes, 0), ("dilations", axes, 1), ("output_padding", axes, 0)
+        )
+    )  # fmt: skip
+    sides = [
+        (first[2 + one] - 1) * strides[one] + (filters[2 + one] - 1) * gaps[one] + 1 + more[one] - pads[one] - pads[axes + one]
+        for one in range(axes)
+    ]
+    return (first[0], filters[1], *cut(sides))
+
+
+def summed(equation: str, given: Sequence[Shape | None]) -> Shape | None:
+    """Return a lower bound of the shape of a sum of products, or None if it is unknown."""
+    before, arrow, after = equation.replace(" ", "").partition("->")
+    lengths: dict[str, int] = {}
+    for letters, shape in zip(before.split(","), given, strict=False):
+        if shape is not None and len(shape) == len(letters) and "." not in letters:
+            for letter, side in zip(letters, shape, strict=True):
+                lengths[letter] = max(side, lengths.get(letter, 1))
+    if not arrow:
+        after = "".join(one for one in lengths if before.count(one) == 1)
+    return tuple(lengths.get(letter, 1) for letter in after if letter != ".") if lengths else None
 
 
 def calculated(kind: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:

@@ -280,6 +280,39 @@ FILES = [
         "onnx_resize.onnx", "limit", MADE,
         writing(bomb("Resize", helper.make_tensor("s", FLOAT, [4], [1, 1, 1e6, 1e6]), inputs=["x", "", "s"])),
     ),
+    Hostile(
+        "onnx_joined.onnx", "limit", MADE,
+        writing(
+            lambda: model(
+                [
+                    helper.make_node("Identity", ["s"], ["c0"]),
+                    *(helper.make_node("Concat", [f"c{i}", f"c{i}"], [f"c{i + 1}"], axis=0) for i in range(36)),
+                    last("c36"),
+                ],
+                [integers("s", 1)],
+            )
+        ),
+    ),
+    Hostile(
+        "onnx_spread.onnx", "limit", MADE,
+        writing(
+            bomb("ConvTranspose", helper.make_tensor("w", FLOAT, [3, 1, 1, 1], [1.0] * 3), inputs=["x", "w"],
+                 strides=[BIG, BIG])
+        ),
+    ),
+    Hostile(
+        "onnx_einsum.onnx", "limit", MADE,
+        writing(
+            lambda: model(
+                [
+                    helper.make_node("ConstantOfShape", ["s"], ["long"]),
+                    helper.make_node("Einsum", ["long", "long"], ["big"], "outer", equation="i,j->ij"),
+                    last("big"),
+                ],
+                [integers("s", BIG)],
+            )
+        ),
+    ),
     Hostile("onnx_random.onnx", "limit", MADE, writing(bomb("RandomNormal", shape=[BIG, BIG]))),
     Hostile(
         "onnx_range.onnx", "limit", MADE,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,8 @@ MODULES = (
     activations, attention, control, convolutions, elementwise, fused, fused_quantized, linear, normalizations, patches,
     places, pools, quantized, recurrent, reductions, resizing, sampling, selection, sequences, shapes,
 )  # fmt: skip
+# The maximum number of nodes, each iteration of a loop counted, and the maximum size of all constants that are computed.
+MAX_NODES, MAX_BYTES = 100_000, 2_000_000_000
 # ONNX's numbers of the types with 16 bits, and of the type with 32 bits.
 HALVES, SINGLE = (10, 16), 1
 
@@ -117,6 +120,7 @@ class Translation:
     versions: Mapping[str, int]
     single: bool = False
     batched: bool = False
+    _spent: Counter[str] = field(default_factory=Counter)
 
     def evaluate(self, graph: Any, scope: Mapping[str, Any]) -> dict[str, Any]:
         """Return all values of a graph by name.
@@ -134,6 +138,7 @@ class Translation:
             if one.name not in scope:
                 values[one.name] = self._in_type(numpy_helper.to_array(one))
         for node, layer in zip(graph.node, layer_names(graph.node), strict=True):
+            self._spend("nodes", 1, MAX_NODES)
             try:
                 with scope_of(layer):
                     outputs = self._compute(node, values)
@@ -166,7 +171,15 @@ class Translation:
         graphs = any(one.HasField("g") for one in node.attribute)
         found = applied(key(node), described, inputs, graphs=graphs)
         outputs = found if isinstance(found, tuple) else (found,)
-        return [self._in_type(settled(one)) for one in outputs]
+        found = [self._in_type(settled(one)) for one in outputs]
+        self._spend("bytes", sum(one.nbytes for one in found if isinstance(one, np.ndarray)), MAX_BYTES)
+        return found
+
+    def _spend(self, what: str, amount: int, limit: int) -> None:
+        """Count what the translation takes, and refuse more than a limit."""
+        self._spent[what] += amount
+        if self._spent[what] > limit:
+            raise Untranslatable(f"its constants and loops take more than {limit:,} {what}")
 
     def _attributes(self, node: Any) -> dict[str, Any]:
         """Return the attributes of a node."""
