@@ -334,7 +334,9 @@ def test_lengths_are_computed_with_an_unknown_number_of_images() -> None:
     nodes = [
         helper.make_node("Shape", ["x"], ["sides"]),
         helper.make_node("Slice", ["sides", "first", "last"], ["front"]),
-        helper.make_node("ReduceProd", ["front"], ["rows"], keepdims=1),
+        helper.make_node("Split", ["front"], ["batch", "height"], axis=0, num_outputs=2),
+        helper.make_node("Concat", ["height", "batch"], ["turned"], axis=0),
+        helper.make_node("ReduceProd", ["turned"], ["rows"], keepdims=1),
         helper.make_node("Mul", ["rows", "two"], ["more"]),
         helper.make_node("Div", ["more", "two"], ["again"]),
         helper.make_node("Concat", ["again", "none"], ["wanted"], axis=0),
@@ -346,3 +348,10 @@ def test_lengths_are_computed_with_an_unknown_number_of_images() -> None:
     function = function_of(model, values, ["x"])
     found = function.get_concrete_function(tf.TensorSpec([None, 4, 6], tf.float64))  # type: ignore[attr-defined]
     np.testing.assert_array_equal(found(tf.constant(values["x"]))[0], values["x"].reshape(-1, 6))
+
+
+@pytest.mark.parametrize("case", [("ReduceL2", {"keepdims": 0}), ("LpNormalization", {})])
+def test_zeros_have_finite_gradients(case: tuple[str, dict[str, Any]]) -> None:
+    values = {"x0": np.zeros((2, 3))}
+    (found,) = gradients_of(one_node(case[0], [values["x0"]], case[1], version=18), values, ["x0"], 1.0)
+    assert np.isfinite(found).all()

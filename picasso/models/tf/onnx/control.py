@@ -46,29 +46,30 @@ def loop(node: Node, count: Any = None, condition: Any = None, *state: Any) -> A
         state: the values that a step hands to the next.
 
     Raises:
-        Untranslatable: the number of steps depends on the image and the values of each step are asked for as well as
-            a state that is a sequence.
+        Untranslatable: the number of steps depends on the image and a state is a sequence, or no step is taken and the
+            values of the steps have no shape.
     """
-    limit = integers(np.asarray(count), "")[0] if count is not None and known(count) else None
-    going: Any = True if condition is None else condition
-    values: list[Any] = list(state)
-    stacked: list[list[Any]] = []
-    unlimited = count is None
-    steps = 0
-    while (known(count) and limit is not None and limit <= COPIES) or (unlimited and steps <= COPIES):
-        if limit is not None and steps >= limit:
+    if condition is None:
+        condition = np.array(True)
+    unrolled = unroll(node, count, condition, state)
+    return repeated(node, count, condition, state) if unrolled is None else unrolled
+
+
+def unroll(node: Node, count: Any, condition: Any, state: Sequence[Any]) -> tuple[Any, ...] | None:
+    """Return what ``loop`` does, as copies of its graph; None if there are too many, or their number is not known."""
+    limit = None if count is None else integers(np.asarray(count), "")[0] if known(count) else COPIES + 1
+    if limit is not None and limit > COPIES:
+        return None
+    values, stacked = list(state), list[list[Any]]()
+    for step in range(COPIES + 1):
+        if not known(condition):
+            return None
+        if step == limit or not np.ravel(condition)[0]:
             return finished(node, values, stacked, len(state))
-        if known(going) or going is True:
-            if not np.ravel(going)[0]:
-                return finished(node, values, stacked, len(state))
-        else:
-            # The number of steps depends on the image.
-            break
-        going, *rest = node.subgraph("body", (np.array(steps, np.int64), np.array(True), *values))
-        values, made = rest[: len(state)], rest[len(state) :]
-        stacked.append(made)
-        steps += 1
-    return repeated(node, count, True if condition is None else condition, state)
+        condition, *rest = node.subgraph("body", (np.array(step, np.int64), np.array(True), *values))
+        values = rest[: len(state)]
+        stacked.append(rest[len(state) :])
+    return None
 
 
 def finished(node: Node, values: Sequence[Any], stacked: Sequence[Sequence[Any]], states: int) -> tuple[Any, ...]:
@@ -109,13 +110,9 @@ def repeated(node: Node, count: Any, condition: Any, state: Sequence[Any]) -> tu
         return step + 1, tf.reshape(tensor(again), []), after, written
 
     shapes = tuple(loose(one) for one in first)
-    _, _, values, made = tf.while_loop(
-        going,
-        body,
-        (tf.constant(0, tf.int64), tf.reshape(tensor(np.asarray(condition) if known(condition) or condition is True
-                                                     else condition), []), first, arrays),
-        shape_invariants=(tf.TensorShape([]), tf.TensorShape([]), shapes, tuple(tf.TensorShape(None) for _ in arrays)),
-    )  # fmt: skip
+    start = (tf.constant(0, tf.int64), tf.reshape(tensor(condition), []), first, arrays)
+    invariants = (tf.TensorShape([]), tf.TensorShape([]), shapes, tuple(tf.TensorShape(None) for _ in arrays))
+    _, _, values, made = tf.while_loop(going, body, start, shape_invariants=invariants)
     return (*values, *(one.stack() for one in made))
 
 

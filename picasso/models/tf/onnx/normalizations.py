@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from picasso.models.tf.onnx.reductions import root
 from picasso.models.tf.onnx.table import (
     OPERATIONS,
     Node,
@@ -119,7 +120,7 @@ def lp_normalization(node: Node, x: Any) -> Any:
     if node.get("p", 2) == 1:
         norm = tf.reduce_sum(tf.abs(x), axis, keepdims=True)
     else:
-        norm = tf.sqrt(tf.reduce_sum(x * x, axis, keepdims=True))
+        norm = root(tf.reduce_sum(x * x, axis, keepdims=True))
     return tf.math.divide_no_nan(x, norm)
 
 

@@ -19,6 +19,8 @@ from picasso.models.tf.onnx.table import (
 )
 from picasso.models.tf.runtime import tf
 
+LIMIT = 2**31 - 1
+
 
 @operation("Concat")
 def concat(node: Node, *inputs: Any) -> Any:
@@ -37,8 +39,8 @@ def split(node: Node, x: Any, sides: Any = None) -> Any:
         if not is_integer(total):
             raise Untranslatable("the length of the axis that it splits depends on the image")
         each = -(-total // count)
-        given = [min(each, total - start) for start in range(0, each * count, each)]
-    return tuple(tf.split(tensor(x), given, axis))
+        given = [max(0, min(each, total - start)) for start in range(0, each * count, each)]
+    return tuple(np.split(x, np.cumsum(given)[:-1], axis) if known(x) else tf.split(tensor(x), given, axis))
 
 
 @operation("Slice")
@@ -48,25 +50,24 @@ def cut(node: Node, x: Any, starts: Any = None, ends: Any = None, axes: Any = No
         starts, ends, axes = (
             np.array(node.get(name)) if node.get(name) else None for name in ("starts", "ends", "axes")
         )
-    first, last = starts, ends
-    chosen = list(range(int(lengths(first)[0]))) if axes is None else integers(axes, "the axes")
+    chosen = list(range(int(lengths(starts)[0]))) if axes is None else integers(axes, "the axes")
     strides = [1] * len(chosen) if steps is None else integers(steps, "the steps")
     places: list[Any] = [slice(None)] * rank(x)
-    begin, stop = numbers(first), numbers(last)
-    for start, end, axis, stride in zip(begin, stop, chosen, strides, strict=True):
-        # TensorFlow's slices end with a number of 32 bits.
-        start, end = (int(np.clip(one, -(2**31) + 1, 2**31 - 1)) if is_integer(one) else one for one in (start, end))
-        if is_integer(end) and stride < 0 and end <= -(2**31) + 1:
-            end = None
-        length = lengths(x)[axis]
-        if stride < 0 and is_integer(end) and is_integer(length) and end < -length:
-            end = None
-        if is_integer(start) and stride < 0 and is_integer(length) and start >= length:
-            start = length - 1
-        places[axis] = slice(start, end, stride)
-    return (
-        x[tuple(places)] if known(x) and all(is_integer(one) for one in [*begin, *stop]) else tensor(x)[tuple(places)]
-    )
+    for start, end, axis, stride in zip(numbers(starts), numbers(ends), chosen, strides, strict=True):
+        places[axis] = slice(*limited(start, end, stride, lengths(x)[axis]), stride)
+    fixed = all(one is None or is_integer(one) for cut in places for one in (cut.start, cut.stop))
+    return x[tuple(places)] if known(x) and fixed else tensor(x)[tuple(places)]
+
+
+def limited(start: Any, end: Any, stride: int, length: Any) -> tuple[Any, Any]:
+    """Return the ends of a slice as Python and TensorFlow understand them: those of ONNX may lie outside."""
+    # TensorFlow's slices end with a number of 32 bits.
+    start, end = (int(np.clip(one, -LIMIT, LIMIT)) if is_integer(one) else one for one in (start, end))
+    if stride < 0 and is_integer(end) and (end == -LIMIT or (is_integer(length) and end < -length)):
+        end = None
+    if stride < 0 and is_integer(start) and is_integer(length) and start >= length:
+        start = length - 1
+    return start, end
 
 
 def numbers(value: Any) -> list[Any]:

@@ -16,9 +16,16 @@ from picasso.models.tf.onnx.table import (
 )
 from picasso.models.tf.runtime import tf
 
+
+def root(x: Any) -> Any:
+    """Return square roots; the gradient at 0, as for a vector of zeros, is 0 instead of infinite."""
+    positive = x > 0
+    return tf.where(positive, tf.sqrt(tf.where(positive, x, tf.ones_like(x))), tf.zeros_like(x))
+
+
 REDUCED: dict[str, Callable[..., Any]] = {
     "ReduceL1": lambda x, **axes: tf.reduce_sum(tf.abs(x), **axes),
-    "ReduceL2": lambda x, **axes: tf.sqrt(tf.reduce_sum(x * x, **axes)),
+    "ReduceL2": lambda x, **axes: root(tf.reduce_sum(x * x, **axes)),
     "ReduceLogSum": lambda x, **axes: tf.math.log(tf.reduce_sum(x, **axes)),
     "ReduceLogSumExp": tf.reduce_logsumexp,
     "ReduceMax": tf.reduce_max,
@@ -28,6 +35,8 @@ REDUCED: dict[str, Callable[..., Any]] = {
     "ReduceSum": tf.reduce_sum,
     "ReduceSumSquare": lambda x, **axes: tf.reduce_sum(x * x, **axes),
 }
+# Those of truth values.
+LOGICAL = {"ReduceMax": tf.reduce_any, "ReduceMin": tf.reduce_all}
 
 
 def reduced(name: str) -> Callable[..., Any]:
@@ -35,26 +44,31 @@ def reduced(name: str) -> Callable[..., Any]:
 
     def reduce(node: Node, x: Any, axes: Any = None) -> Any:
         chosen = node.get("axes") if axes is None else integers(axes, "the axes")
-        if not chosen and node.get("noop_with_empty_axes", 0):
-            return (
-                OPERATIONS["Identity"](node, x)
-                if name not in ("ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum")
-                else REDUCED[name](tensor(x), axis=[], keepdims=True)
-            )
         if name == "ReduceProd" and known(x) and x.dtype == object:
-            found: Any = 1
-            for one in x.ravel():
-                found = found * one
-            made = np.empty([1] * x.ndim if node.get("keepdims", 1) else [], object)
-            made[(0,) * made.ndim] = found
-            return made
+            return product_of_lengths(x, keeps(node))
         x = tensor(x)
-        if x.dtype == tf.bool:
-            whole = {"ReduceMax": tf.reduce_any, "ReduceMin": tf.reduce_all}[name]
-            return whole(x, axis=chosen or None, keepdims=bool(node.get("keepdims", 1)))
-        return REDUCED[name](x, axis=chosen or None, keepdims=bool(node.get("keepdims", 1)))
+        function = LOGICAL.get(name, REDUCED[name]) if x.dtype == tf.bool else REDUCED[name]
+        if not chosen:
+            # Without axes, all are reduced, or none.
+            return function(x, axis=[] if node.get("noop_with_empty_axes", 0) else None, keepdims=keeps(node))
+        return function(x, axis=chosen, keepdims=keeps(node))
 
     return reduce
+
+
+def keeps(node: Node) -> bool:
+    """Tell whether reduced axes remain, with a length of 1."""
+    return bool(node.get("keepdims", 1))
+
+
+def product_of_lengths(x: Any, keepdims: bool) -> Any:
+    """Return the product of a vector of lengths, some of which are tensors."""
+    found: Any = 1
+    for one in x.ravel():
+        found = found * one
+    made = np.empty([1] * x.ndim if keepdims else [], object)
+    made[(0,) * made.ndim] = found
+    return made
 
 
 OPERATIONS.update({name: reduced(name) for name in REDUCED})
