@@ -9,6 +9,7 @@ from collections import ChainMap
 from collections.abc import Callable, Sequence
 
 from picasso.models.scan.onnx_messages import FEW, Node, Tensor
+from picasso.models.scan.onnx_shapes import OF_ALL
 from picasso.models.scan.shapes import Shape, cut, multiplied, product, stretched
 
 # Elementwise operations with broadcasting.
@@ -103,24 +104,10 @@ class Sizes:
             return first
         if kind in ELEMENTWISE:
             return stretched([one for one in given if one is not None])
-        if kind == "MatMul" and len(given) == 2:
-            return multiplied_matrices(*given)
-        if kind == "Gemm" and first and len(first) == 2 and (other := given[1] if len(given) > 1 else None):
-            turned = [bool(at.number) if (at := node.attributes.get(one)) else False for one in ("transA", "transB")]
-            return (first[1 if turned[0] else 0], other[0 if turned[1] else -1])
         if kind in PADDING:
             return self._padded(node, first)
-        if kind == "ConvTranspose":
-            return spread(node, given)
-        if kind == "Concat":
-            return joined(given, axis_of(node, 1))
-        if kind == "Einsum":
-            return summed(node.attributes["equation"].text if "equation" in node.attributes else "", given)
-        if kind == "Gather" and first and len(given) > 1 and given[1] is not None:
-            axis = axis_of(node, 0) % len(first)
-            return (*first[:axis], *given[1], *first[axis + 1 :])
-        if kind == "GridSample" and len(given) > 1 and given[1]:
-            return (*(first or ())[:2], *given[1][1:-1])
+        if kind in OF_ALL:
+            return OF_ALL[kind](node, given)
         if kind in ("Resize", "Upsample"):
             return self._resized(node, first)
         made = self._made(node, first)
@@ -198,58 +185,6 @@ class Sizes:
         return cut([int(side) for side in smaller])
 
 
-def axis_of(node: Node, default: int) -> int:
-    """Return the axis along which an operation works."""
-    said = node.attributes["axis"].number if "axis" in node.attributes else None
-    return default if said is None else said
-
-
-def joined(given: Sequence[Shape | None], axis: int) -> Shape | None:
-    """Return a lower bound of the shape of several tensors side by side, or None if no shape is known."""
-    known = [one for one in given if one]
-    if not known or any(len(one) != len(known[0]) for one in known) or not -len(known[0]) <= axis < len(known[0]):
-        return None
-    sides = list(stretched(known))
-    sides[axis] = sum(one[axis] for one in known)
-    return tuple(sides)
-
-
-def spread(node: Node, given: Sequence[Shape | None]) -> Shape | None:
-    """Return a lower bound of the shape after a transposed convolution, or None if it is unknown."""
-    first, filters = given[0] if given else None, given[1] if len(given) > 1 else None
-    if not first or not filters or len(first) != len(filters) or len(first) < 3:
-        return None
-    axes = len(first) - 2
-    at = node.attributes
-    wanted = at["output_shape"].integers if "output_shape" in at else []
-    if len(wanted) == axes:
-        return (first[0], filters[1], *cut(wanted))
-    strides, pads, gaps, more = (
-        list(at[name].integers) if name in at and len(at[name].integers) == count else [default] * count
-        for name, count, default in (
-            ("strides", axes, 1), ("pads", 2 * axes, 0), ("dilations", axes, 1), ("output_padding", axes, 0)
-        )
-    )  # fmt: skip
-    sides = [
-        (first[2 + one] - 1) * strides[one] + (filters[2 + one] - 1) * gaps[one] + 1 + more[one] - pads[one] - pads[axes + one]
-        for one in range(axes)
-    ]
-    return (first[0], filters[1], *cut(sides))
-
-
-def summed(equation: str, given: Sequence[Shape | None]) -> Shape | None:
-    """Return a lower bound of the shape of a sum of products, or None if it is unknown."""
-    before, arrow, after = equation.replace(" ", "").partition("->")
-    lengths: dict[str, int] = {}
-    for letters, shape in zip(before.split(","), given, strict=False):
-        if shape is not None and len(shape) == len(letters) and "." not in letters:
-            for letter, side in zip(letters, shape, strict=True):
-                lengths[letter] = max(side, lengths.get(letter, 1))
-    if not arrow:
-        after = "".join(one for one in lengths if before.count(one) == 1)
-    return tuple(lengths.get(letter, 1) for letter in after if letter != ".") if lengths else None
-
-
 def calculated(kind: str, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
     """Return the result of elementwise arithmetic on integers, or None if their lengths do not match."""
     size = max(len(a), len(b))
@@ -265,10 +200,3 @@ def counted(said: Sequence[tuple[int, ...] | None]) -> Shape | None:
         return None
     start, end, step = known
     return (max(0, -(-(end - start) // step)),)
-
-
-def multiplied_matrices(one: Shape | None, other: Shape | None) -> Shape | None:
-    """Return the shape of a product of matrices or batches of matrices, or None if it is unknown."""
-    if one is None or other is None or len(one) < 2 or len(other) < 2:
-        return None
-    return (*stretched([one[:-2], other[:-2]]), one[-2], other[-1])

@@ -53,7 +53,7 @@ MODULES = (
     activations, attention, control, convolutions, elementwise, fused, fused_quantized, linear, normalizations, patches,
     places, pools, quantized, recurrent, reductions, resizing, sampling, selection, sequences, shapes,
 )  # fmt: skip
-# The maximum number of nodes, each iteration of a loop counted, and the maximum size of all constants that are computed.
+# The maximum number of nodes, with each iteration of a loop, and the maximum size of all constants that are computed.
 MAX_NODES, MAX_BYTES = 100_000, 2_000_000_000
 # ONNX's numbers of the types with 16 bits, and of the type with 32 bits.
 HALVES, SINGLE = (10, 16), 1
