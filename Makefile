@@ -12,6 +12,7 @@
 
 VENV := .venv
 PEERS := .venv-peers
+TORCH := .venv-torch
 FLOORS := .venv-floors
 RELEASE := .venv-release
 BIN := $(VENV)/bin
@@ -24,7 +25,7 @@ NAMED := $(if $(findstring -,$(EXAMPLE)),$(wildcard picasso/examples/$(subst -,/
 CONFIG := $(if $(EXAMPLE),$(or $(NAMED),picasso/examples/$(EXAMPLE)/config.py),config.py)
 PREPARE := $(wildcard $(dir $(CONFIG))prepare_model.py)
 
-.PHONY: install prepare run test test-all coverage test-floors lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-gallery bench-methods bench-growth bench-gpu bench-catalogue bench-peers bench-attributions release clean
+.PHONY: install prepare run test test-all coverage test-floors lint lint-js format format-js docs screenshots fuzz bench bench-pages bench-audit bench-gallery bench-methods bench-growth bench-gpu bench-catalogue bench-peers bench-attributions bench-pytorch release clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -136,6 +137,16 @@ bench-peers: $(PEERS)/installed
 bench-attributions: $(PEERS)/installed
 	$(PEERS)/bin/python -m benchmarks.attributions
 
+# PyTorch writes the networks and what it computes for them; Picasso reads both without it.
+$(TORCH)/installed:
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 torchvision==0.28.0 onnx onnxscript
+	touch $@
+
+bench-pytorch: install $(TORCH)/installed
+	$(TORCH)/bin/python -m benchmarks.pytorch.export build/pytorch
+	$(BIN)/python -m benchmarks.pytorch.compare build/pytorch
+
 # What is published: a section of the changelog, an archive and a wheel, which is tried in an environment of its own.
 release: install
 	$(BIN)/python -m tests.release
@@ -149,4 +160,4 @@ release: install
 	@echo "dist/ is ready: $(BIN)/twine upload dist/*"
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(FLOORS) $(RELEASE) docs/_build build dist *.egg-info node_modules .coverage
+	rm -rf $(VENV) $(PEERS) $(TORCH) $(FLOORS) $(RELEASE) docs/_build build dist *.egg-info node_modules .coverage
