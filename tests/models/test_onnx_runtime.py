@@ -332,5 +332,5 @@ def test_repeated_steps_have_gradients(known: bool) -> None:
 def test_what_is_not_supported_is_named(kind: str, inputs: list[Any], attributes: dict[str, Any], reason: str) -> None:
     domain = "com.microsoft" if kind in ("Attention", "FusedMatMul", "FusedConv") else ""
     model = one_node(kind, inputs, attributes, domain=domain)
-    with pytest.raises(Untranslatable, match=f"{kind} of node 'y0': .*{reason}"):
+    with pytest.raises(Untranslatable, match=f"{kind} of the node 'y0': .*{reason}"):
         outputs_of(model, {f"x{place}": one for place, one in enumerate(inputs)}, ["x0"])

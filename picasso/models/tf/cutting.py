@@ -41,17 +41,17 @@ class Cutter:
         graph = self._wrapped.graph
         captured = {inner.name: outer for outer, inner in graph.captures}
         fed = [tensor.name for tensor in inputs]
-        definition, used = self.between(
-            {*fed, *captured}, [tensor.op.name for tensor in outputs if tensor.name not in fed]
-        )
+        computed = [tensor for tensor in outputs if tensor.name not in {*fed, *captured}]
+        definition, used = self.between({*fed, *captured}, [tensor.op.name for tensor in computed])
+        needed = used | {tensor.name for tensor in outputs}
 
         def build(*given: Any) -> list[Any]:
             into, places = tf1.get_default_graph(), dict(zip(fed, given, strict=True))
-            mapped = {name: places[name] for name in used & places.keys()}
-            mapped |= {name: into.capture(captured[name]) for name in used & captured.keys()}
-            wanted = [tensor.name for tensor in outputs if tensor.name not in places]
-            made = iter(tf1.import_graph_def(definition, mapped, wanted, name=SCOPE))
-            return [places[tensor.name] if tensor.name in places else next(made) for tensor in outputs]
+            places |= {name: into.capture(captured[name]) for name in needed & captured.keys()}
+            mapped = {name: places[name] for name in used}
+            wanted = [tensor.name for tensor in computed]
+            made = dict(zip(wanted, tf1.import_graph_def(definition, mapped, wanted, name=SCOPE), strict=True))
+            return [(places | made)[tensor.name] for tensor in outputs]
 
         return tf1.wrap_function(build, [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs])
 

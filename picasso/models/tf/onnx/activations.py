@@ -18,11 +18,9 @@ def clip(node: Node, x: Any, low: Any = None, high: Any = None) -> Any:
     """Return numbers between two bounds."""
     x = tensor(x)
     low, high = node.get("min", low), node.get("max", high)
-    if x.dtype.is_floating and is_number(low, 0):
-        # These are operations of their own, for which guided backpropagation has a rule.
-        if is_number(high, 6):
-            return tf.nn.relu6(x)
-        x, low = tf.nn.relu(x), None
+    # Rectifiers are operations of their own, for which guided backpropagation has a rule.
+    if x.dtype.is_floating and is_number(low, 0) and (high is None or is_number(high, 6)):
+        return tf.nn.relu(x) if high is None else tf.nn.relu6(x)
     x = x if low is None else tf.maximum(x, tf.cast(tensor(low), x.dtype))
     return x if high is None else tf.minimum(x, tf.cast(tensor(high), x.dtype))
 

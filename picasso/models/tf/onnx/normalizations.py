@@ -27,10 +27,11 @@ def normalized(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def normalize(node: Node, x: Any) -> Any:
         x = tensor(x)
-        if node.version >= 13:
-            return function(x, axis=node.get("axis", -1))
-        flat = OPERATIONS["Flatten"](Node({"axis": node.get("axis", 1)}, node.version), x)
-        return tf.reshape(function(flat, axis=-1), tensor(array_of(lengths(x))))
+        axis = node.get("axis", -1 if node.version >= 13 else 1)
+        if node.version >= 13 or axis % rank(x) == rank(x) - 1:
+            return function(x, axis=axis)
+        flat = OPERATIONS["Flatten"](Node({"axis": axis}, node.version), x)
+        return OPERATIONS["Reshape"](Node({}, node.version), function(flat, axis=-1), array_of(lengths(x)))
 
     return normalize
 

@@ -104,7 +104,12 @@ def declared(output: Any, value: Any, *, single: bool) -> Any:
     kind = tf.dtypes.as_dtype(TYPES[SINGLE if single and number in HALVES else number])
     if known(value) and value.dtype != object:
         return value if kind.name == "bfloat16" else value.astype(kind.as_numpy_dtype, copy=False)
-    return tf.cast(tensor(value), kind)
+    found = tf.cast(tensor(value), kind)
+    # TensorFlow may not know all lengths that the file states.
+    stated = [one.dim_value if one.dim_value > 0 else None for one in output.type.tensor_type.shape.dim]
+    if found.shape.rank != len(stated) or not stated:
+        return found
+    return tf.ensure_shape(found, [None, *stated[1:]]) if None in found.shape.as_list()[1:] else found
 
 
 @dataclass(frozen=True)
