@@ -32,8 +32,9 @@ def main() -> None:
     """Write the images."""
     CARDS.mkdir(exist_ok=True)
     images: dict[str, Image.Image] = {}
-    for method, result in drawing.results(drawing.example(), sys.argv[1:]):
-        images.setdefault("ClassProbabilities", bars(result))
+    for method, result in drawing.results(sys.argv[1:]):
+        if not method.transformer:
+            images.setdefault("ClassProbabilities", bars(result))
         images[method.name] = drawing.drawn(result)
     for name, image in images.items():
         image.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(CARDS / f"{name}.webp", quality=45)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from picasso.models.base import Model
 
 PACKAGE = Path(picasso.__file__).parent
 PHOTOGRAPH = PACKAGE / "examples" / "samples" / "photographs" / "coffee.png"
+DIGIT = PACKAGE / "examples" / "samples" / "mnist" / "4-00004.png"
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,12 @@ class Method:
     Attributes:
         name: of the visualization.
         settings: where they are not the defaults.
+        transformer: whether it is shown with the vision transformer and a digit.
     """
 
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
+    transformer: bool = False
 
 
 METHODS = (
@@ -47,23 +51,28 @@ METHODS = (
     # A layer in the middle of the network, which is what this method is for.
     Method("LayerCAM", {"Layer": "block10_depthwise_relu"}),
     Method("ScoreCAM", {"Channels": "256"}),
+    Method("AttentionRollout", transformer=True),
+    Method("TransformerAttribution", transformer=True),
+    Method("AttnLRP", transformer=True),
     Method("LIME"),
     Method("KernelSHAP"),
     Method("XRAI"),
 )
 
 
-def example() -> Model:
-    """Return the model that the images are made with."""
-    return load_model(PACKAGE / "examples" / "keras-efficientnet-lite" / "config.py")
+@cache
+def example(name: str = "keras-efficientnet-lite") -> Model:
+    """Return the model that most images are made with, or that of another example."""
+    return load_model(PACKAGE / "examples" / name / "config.py")
 
 
-def results(model: Model, names: Sequence[str] = ()) -> Iterator[tuple[Method, Result]]:
-    """Yield each method, or some, with what it makes of the photograph."""
+def results(names: Sequence[str] = ()) -> Iterator[tuple[Method, Result]]:
+    """Yield each method, or some, with what it makes of the photograph or the digit."""
     for method in METHODS:
         if names and method.name not in names:
             continue
-        (result,) = picasso.explain(model, PHOTOGRAPH, method.name, **method.settings)
+        model, file = (example("vit"), DIGIT) if method.transformer else (example(), PHOTOGRAPH)
+        (result,) = picasso.explain(model, file, method.name, **method.settings)
         yield method, result
 
 

@@ -51,11 +51,10 @@ def gradients(model: Model) -> list[Image.Image]:
 def main() -> None:
     """Write the images."""
     IMAGES.mkdir(exist_ok=True)
-    model = drawing.example()
-    for method, result in drawing.results(model, sys.argv[1:]):
+    for method, result in drawing.results(sys.argv[1:]):
         photograph = Image.fromarray(result.view)
         if method.name == "SaliencyMaps":
-            save(beside([photograph, *gradients(model)], 180), method.name)
+            save(beside([photograph, *gradients(drawing.example())], 180), method.name)
         else:
             save(beside([photograph, drawing.drawn(result)]), method.name)
 

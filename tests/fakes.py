@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
 from picasso.models.info import Capability, Layer, Place
 from picasso.models.preprocessing import Preprocessing
+from picasso.models.tokens import TokenGrid
 from picasso.targets import Detection, Embedding, MultiLabel, Regression, Segmentation
 
 HEIGHT, WIDTH, CHANNELS, CLASSES = 6, 9, 3, 7
@@ -21,7 +23,27 @@ def softmax(logits: Array) -> Array:
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True), np.float32)
 
 
-class LinearModel(Model):
+class Attentive(Model):
+    """The tokens are the cells of the default layer; all attend to the largest, and relevance is gradient x input."""
+
+    def token_grid(self) -> TokenGrid:
+        (layer,) = (one for one in self.layers() if one.default)
+        height, width, _ = layer.shape
+        return TokenGrid(height * width, 0, height, width, layer.place, tuple(range(height * width)))
+
+    def batch_attention(self, inputs: Array, cotangents: Array) -> tuple[list[Array], Iterator[list[Array]]]:
+        count = self.token_grid().count
+        maps, gradients = self.batch_features(inputs, cotangents, self.layer(None))
+        looks = softmax(np.asarray(maps.sum(axis=-1).reshape(-1, count), np.float32))
+        weights = np.repeat(looks[:, None, None], count, axis=2)
+        evidence = ((maps * one).sum(axis=-1).reshape(-1, 1, 1, count) for one in gradients)
+        return [weights], ([np.broadcast_to(one, weights.shape)] for one in evidence)
+
+    def batch_relevance(self, inputs: Array, cotangents: Array) -> Array:
+        return self.batch_gradients(inputs, cotangents)
+
+
+class LinearModel(Attentive):
     """Logits are a linear function of the pixels: the gradient is the weights, whatever the input."""
 
     framework = "numpy"

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from picasso.models.arrays import Array, Shape
-from picasso.models.base import Model
 from picasso.models.info import Capability, Layer, Place
 from picasso.models.preprocessing import Preprocessing
 from picasso.targets import (
@@ -20,6 +19,7 @@ from picasso.targets import (
     Regression,
     Segmentation,
 )
+from tests.fakes import Attentive
 
 SHAPE: Shape = (12, 16, 3)
 # The side of the square of pixels that a cell of the feature maps reads, and the number of feature maps.
@@ -39,7 +39,7 @@ def sigmoid(values: Array) -> Array:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * values)), np.float32)
 
 
-class TaskModel(Model):
+class TaskModel(Attentive):
     """Feature maps of rectified means of squares, and a linear layer: of their mean, or of each cell.
 
     The output is the scores, or their softmax or sigmoid, as usual for the task. A detector has the outputs of

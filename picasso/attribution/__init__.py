@@ -1,6 +1,7 @@
 """The mathematics that attribution methods share, in NumPy: samples, paths, masks, regions."""
 
 __all__ = [
+    "attention",
     "covering",
     "masks",
     "occlusion_scores",

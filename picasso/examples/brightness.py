@@ -29,7 +29,7 @@ class BrightnessModel(Model):
     """
 
     framework = "numpy"
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.ATTENTION}
     preprocessing = Preprocessing("0..1")
     labels = ("dark", "bright")
 

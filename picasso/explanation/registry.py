@@ -29,7 +29,7 @@ CARDS = PACKAGE / "static" / "cards"
 SUPPORT = {"__init__", "base", "panel", "settings"}
 DEFAULT_TEMPLATE = "default.html"
 # The order of families; others, from plugins, follow.
-FAMILIES = ("Answers", "Perturbation", "Gradients", "Class activation", "Regions")
+FAMILIES = ("Answers", "Perturbation", "Gradients", "Class activation", "Transformers", "Regions")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ __all__ = [
     "scan",
     "tensorflow",
     "tf",
+    "tokens",
     "user_code",
 ]
 

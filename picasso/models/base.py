@@ -448,6 +448,45 @@ class Model(Framework):
         maps, gradients = self.batch_features(inputs, self._cotangents(inputs, targets), self.layer(layer))
         return np.asarray(maps[:count], np.float32), (np.asarray(one[:count], np.float32) for one in gradients)
 
+    def attention(
+        self, inputs: Array, targets: Sequence[Target | int] = ()
+    ) -> tuple[list[Array], Iterator[list[Array]]]:
+        """Return the attention weights of each block of a transformer, and their gradients d score / d weight.
+
+        The forward pass is shared; one backward pass per target gives the gradients of all blocks.
+
+        Args:
+            inputs: at most :attr:`batch_size` inputs, ``(n, H, W, C)``.
+            targets: the targets; an index stands for the logit of a class.
+
+        Returns:
+            the weights ``(n, heads, queries, keys)`` of each block, first to last, and an iterator of as many lists of
+            gradients of these shapes as targets, float32.
+
+        Raises:
+            ModelError: the model has no attention that was found.
+        """
+        count = len(inputs)
+        inputs = fill_up(inputs, self.fixed_batch) if self.fixed_batch else inputs
+        cotangents = self._cotangents(inputs, targets) if len(targets) else np.zeros((len(inputs), 0, *self.spec.shape))
+        weights, gradients = self.batch_attention(inputs, np.asarray(cotangents, np.float32))
+        return [one[:count] for one in weights], ([part[:count] for part in one] for one in gradients)
+
+    def relevance(self, inputs: Array, targets: Sequence[Target | int]) -> Array:
+        """Return the relevance of the input for T targets by AttnLRP, ``(N, T, H, W, C)``, float32.
+
+        Achtibat et al., arXiv 2402.05602. Without biases, the sum is about the score; the softmax takes a share.
+
+        Args:
+            inputs: ``(N, H, W, C)``.
+            targets: the targets; an index stands for the logit of a class.
+
+        Raises:
+            ModelError: the model has no attention, or an operation that has no rule.
+        """
+        factors = self._batched(lambda part: self.batch_relevance(part, self._cotangents(part, targets)), inputs)
+        return np.asarray(factors * np.asarray(inputs, np.float32)[:, None], np.float32)
+
     def _cotangents(self, inputs: Array, targets: Sequence[Target | int] | Classes) -> Array:
         """Return the gradients of the scores of T targets with respect to the logits, ``(n, T, *spec.shape)``."""
         known = [as_target(target) for target in targets]

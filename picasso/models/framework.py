@@ -10,6 +10,7 @@ import numpy as np
 from picasso.errors import ModelError
 from picasso.models.arrays import Array, Classes
 from picasso.models.info import Capability
+from picasso.models.tokens import TokenGrid
 
 
 class Framework(ABC):
@@ -83,6 +84,27 @@ class Framework(ABC):
         one_by_one = (cotangents[:, index : index + 1] for index in range(cotangents.shape[1]))
         gradients = (self.batch_layer_gradients(inputs, one, layer)[:, 0] for one in one_by_one)
         return self.batch_feature_maps(inputs, layer), gradients
+
+    # ---- transformers ---------------------------------------------------------------------------------------
+
+    def token_grid(self) -> TokenGrid:
+        """Return the grid of the tokens between which there is attention.
+
+        Raises:
+            ModelError: the model is no transformer, or it attends only within windows.
+        """
+        raise self._cannot(Capability.ATTENTION)
+
+    def batch_attention(self, inputs: Array, cotangents: Array) -> tuple[list[Array], Iterator[list[Array]]]:
+        """Return the attention weights of each block, and their gradients, of one of T functions after the other.
+
+        The functions are those of :meth:`batch_gradients`; weights and gradients are ``(n, heads, queries, keys)``.
+        """
+        raise self._cannot(Capability.ATTENTION)
+
+    def batch_relevance(self, inputs: Array, cotangents: Array) -> Array:
+        """Return the factors of relevance ``(n, T, H, W, C)`` of T functions by AttnLRP; see batch_gradients()."""
+        raise self._cannot(Capability.ATTENTION)
 
     def _of_classes(self, answer: Callable[[Array, Classes], Array], inputs: Array, cotangents: Array) -> Array:
         """Return combinations ``(n, T, ...)`` of the gradients of single classes."""

@@ -15,12 +15,13 @@ class Capability(StrEnum):
     Examples:
         >>> from picasso.models.info import Capability
         >>> [capability.value for capability in Capability]
-        ['predictions', 'gradients', 'feature maps']
+        ['predictions', 'gradients', 'feature maps', 'attention']
     """
 
     PREDICTIONS = "predictions"
     GRADIENTS = "gradients"
     FEATURE_MAPS = "feature maps"
+    ATTENTION = "attention"
 
 
 @dataclass(frozen=True)

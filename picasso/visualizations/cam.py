@@ -15,7 +15,7 @@ from picasso.models.base import Model
 from picasso.targets import OutputTask
 from picasso.visualizations import BaseVisualization, Capability, Panel, Task
 from picasso.visualizations.base import targets_of
-from picasso.visualizations.class_activation import MapSettings, canvas_of
+from picasso.visualizations.class_activation import MapSettings, canvas_of, outlier_note
 
 # The tolerance for equal gradients at all positions, relative to the largest: rounding.
 TOLERANCE = 1e-3
@@ -74,7 +74,8 @@ class CAM(BaseVisualization[MapSettings]):
                 places = gradients.shape[0] * gradients.shape[1]
                 evidence = maps @ (gradients.mean(axis=(0, 1)) * places)
                 quantity = f"evidence ({target.score_quantity})"
-                panels.append(task.settings.panel(image, target, evidence, canvas, quantity=quantity))
+                note = outlier_note(task.model, maps)
+                panels.append(task.settings.panel(image, target, evidence, canvas, quantity=quantity, note=note))
                 task.progress(done, len(image.targets))
             yield panels
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from picasso.attribution.attention import STANDS_OUT, standing_out
 from picasso.attribution.placement import Canvas
 from picasso.models.arrays import Array
 from picasso.models.base import Model
@@ -29,6 +30,11 @@ from picasso.visualizations import (
 )
 from picasso.visualizations.base import targets_of
 from picasso.visualizations.settings import see_through
+
+OUTLIERS = (
+    f"{{}} a norm of more than {STANDS_OUT:.0f} times the median: such tokens may hold information on the whole image "
+    "instead of their patch (Darcet et al., arXiv 2309.16588), so their cells say little about their place."
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,17 @@ class LayerMapSettings(MapSettings):
     """Settings of class activation maps that work for any layer."""
 
     layer: str = layer(help="The layer whose feature maps are weighted. Default: the last one before the head.")
+
+
+def outlier_note(model: Model, maps: Array | None) -> str:
+    """Return a sentence if a few tokens of a transformer have norms far above those of the rest, else "".
+
+    Args:
+        model: the model.
+        maps: the feature maps of a late layer for one image, ``(h, w, c)``, or None.
+    """
+    count = standing_out(maps) if maps is not None and Capability.ATTENTION in model.capabilities else 0
+    return OUTLIERS.format(f"{count} tokens have" if count > 1 else "One token has") if count else ""
 
 
 def canvas_of(model: Model, name: str) -> Canvas:
@@ -119,9 +136,10 @@ class ClassActivation(BaseVisualization[LayerMapSettings]):
             task.progress(0, 1)
             panels: list[Panel] = []
             (maps,), found = task.model.features(image.array[None], image.targets, name)
+            outliers = outlier_note(task.model, maps)
             for done, (target, (gradients,)) in enumerate(zip(image.targets, found, strict=True), 1):
                 evidence = self.weigh(maps, gradients)
-                note = f"Layer {name}, {maps.shape[0]} x {maps.shape[1]} positions."
+                note = f"Layer {name}, {maps.shape[0]} x {maps.shape[1]} positions. {outliers}".rstrip()
                 quantity = f"evidence ({target.score_quantity})"
                 panels.append(task.settings.panel(image, target, evidence, canvas, quantity=quantity, note=note))
                 task.progress(done, len(image.targets))

@@ -17,7 +17,7 @@ from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.targets import Target
 from picasso.visualizations import BaseVisualization, Capability, Input, Panel, Task, choice
-from picasso.visualizations.class_activation import LayerMapSettings, canvas_of
+from picasso.visualizations.class_activation import LayerMapSettings, canvas_of, outlier_note
 from picasso.visualizations.panel import rounding
 
 
@@ -69,7 +69,7 @@ class ScoreCAM(BaseVisualization[ScoreCAMSettings]):
             tried = chosen(maps, task.settings.channels)
             scores = self.scores(task, image, maps[..., tried], canvas)
             weights = np.stack([weights_of(*pair) for pair in zip(scores.T, image.targets, strict=True)], axis=1)
-            note = f"Layer {name}, {len(tried)} of {maps.shape[-1]} channels."
+            note = f"Layer {name}, {len(tried)} of {maps.shape[-1]} channels. {outlier_note(task.model, maps)}".rstrip()
             yield [
                 task.settings.panel(
                     image,

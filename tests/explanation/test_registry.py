@@ -30,6 +30,7 @@ def test_the_built_in_visualizations() -> None:
         "Perturbation": ["PartialOcclusion", "RISE"],
         "Gradients": ["IntegratedGradients", "SaliencyMaps"],
         "Class activation": ["CAM", "GradCAM", "GradCAMPlusPlus", "HiResCAM", "LayerCAM", "ScoreCAM"],
+        "Transformers": ["AttentionRollout", "AttnLRP", "TransformerAttribution"],
         "Regions": ["KernelSHAP", "LIME", "XRAI"],
     }
     assert list(families) == list(FAMILIES)
@@ -54,6 +55,9 @@ def test_titles_are_the_usual_names() -> None:
         "HiResCAM": "HiResCAM",
         "LayerCAM": "LayerCAM",
         "ScoreCAM": "Score-CAM",
+        "AttentionRollout": "Attention rollout",
+        "AttnLRP": "AttnLRP",
+        "TransformerAttribution": "Transformer attribution",
         "KernelSHAP": "Kernel SHAP",
         "LIME": "LIME",
         "XRAI": "XRAI",

@@ -203,8 +203,11 @@ def test_every_visualization_that_fits_gives_a_map_of_each_class(name: str, mode
         (result,) = explain(model, noise_image(1, (20, 15)), visualization, **QUICK.get(visualization, {}))
         check(result, model)
     assert ("CAM" not in reasons) is CAM_FITS[name]
-    gradients = {entry.name for entry in REGISTRY.entries() if entry.cls and len(entry.cls.NEEDS) > 1}
-    assert set(reasons) - {"CAM"} == (gradients - {"CAM"} if name in GRADIENT_FREE else set())
+    needs = {entry.name: entry.cls.NEEDS for entry in REGISTRY.entries() if entry.cls}
+    attention = {visualization for visualization, need in needs.items() if Capability.ATTENTION in need}
+    gradients = {visualization for visualization, need in needs.items() if len(need) > 1}
+    assert attention <= set(reasons)
+    assert set(reasons) - {"CAM"} == (gradients - {"CAM"} if name in GRADIENT_FREE else attention)
 
 
 @pytest.mark.parametrize("name", ["flatten", "hidden layer, relu", "hidden layer, silu", "max pooling, gelu"])

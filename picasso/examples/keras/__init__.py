@@ -1,1 +1,3 @@
 """The bundled Keras example."""
+
+__all__ = ["model", "train"]

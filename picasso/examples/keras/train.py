@@ -9,6 +9,7 @@ MNIST's authors are read as well. Picasso itself never runs this file.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -41,8 +42,8 @@ def build() -> keras.Model:
     )
 
 
-def train(folder: Path, epochs: int) -> keras.Model:
-    """Train on the 60,000 training digits and print the accuracy on the 10,000 test digits."""
+def train(build: Callable[[], keras.Model], folder: Path, epochs: int) -> keras.Model:
+    """Train a network on the 60,000 training digits and print the accuracy on the 10,000 test digits."""
     keras.utils.set_random_seed(7)
     digits, tests = mnist.load(folder, "train"), mnist.load(folder, "t10k")
     inputs = digits.images[..., None].astype("float32") / 255
@@ -68,20 +69,26 @@ def train(folder: Path, epochs: int) -> keras.Model:
     return model
 
 
-def main() -> None:
-    """Read the command line, train, and save the network beside this file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def run(build: Callable[[], keras.Model], target: Path, description: str) -> None:
+    """Read the command line, train, and save the network.
+
+    Args:
+        build: returns the untrained network.
+        target: the file of the network.
+        description: the text of the command line's help.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mnist", type=Path, required=True, help="folder of the four MNIST .gz files")
     parser.add_argument("--download", action="store_true", help="fetch missing files into that folder first")
     parser.add_argument("--epochs", type=int, default=10)
     arguments = parser.parse_args()
     if arguments.download:
         mnist.download(arguments.mnist)
-    model = train(arguments.mnist, arguments.epochs)
-    TARGET.parent.mkdir(exist_ok=True)
-    model.save(TARGET)
-    print(f"saved {TARGET} ({TARGET.stat().st_size / 1e6:.1f} MB)")
+    model = train(build, arguments.mnist, arguments.epochs)
+    target.parent.mkdir(exist_ok=True)
+    model.save(target)
+    print(f"saved {target} ({target.stat().st_size / 1e6:.1f} MB)")
 
 
 if __name__ == "__main__":
-    main()
+    run(build, TARGET, str(__doc__))

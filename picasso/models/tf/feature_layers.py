@@ -8,9 +8,12 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from numpy.typing import NDArray
+
 from picasso.models.info import Layer
 from picasso.models.tf.places import Probe, places
 from picasso.models.tf.receptive_fields import receptive_fields
+from picasso.models.tokens import TokenGrid
 
 # Operations that compute feature maps, and operations that merge several.
 CONVOLUTIONS = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput"}
@@ -25,10 +28,27 @@ FOLLOWING = {
 
 
 class FeatureLayer(NamedTuple):
-    """A layer of a graph: the tensor of its feature maps, and its operations from first to last."""
+    """A layer of a graph.
+
+    Attributes:
+        tensor: its feature maps ``(N, h, w, c)``, or its tokens ``(N, T, c)``.
+        operations: its operations from first to last.
+        grid: where on the image the tokens lie; None for feature maps.
+    """
 
     tensor: Any
     operations: list[Any]
+    grid: TokenGrid | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The height, width and channels of its feature maps."""
+        sides = self.tensor.shape.as_list()[1:]
+        return (self.grid.height, self.grid.width, sides[-1]) if self.grid else tuple(sides)
+
+    def maps(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values of the tensor, or gradients there, as feature maps ``(N, h, w, c)``."""
+        return self.grid.maps(values) if self.grid else values
 
 
 def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dict[str, FeatureLayer]:
@@ -116,7 +136,7 @@ def coarsest(layers: Mapping[str, FeatureLayer], count: int) -> str | None:
         layers: the result of :func:`feature_layers`.
         count: the number of classes.
     """
-    shapes = {name: layer.tensor.shape.as_list()[1:] for name, layer in layers.items()}
+    shapes = {name: layer.shape for name, layer in layers.items()}
     known = {name: shape for name, shape in shapes.items() if None not in shape}
     known = {name: shape for name, shape in known.items() if shape[2] != count} or known
     if not known:
@@ -148,11 +168,11 @@ def describe(
     return [
         Layer(
             name,
-            tuple(layer.tensor.shape.as_list()[1:]),
+            layer.shape,
             name == default,
             count_parameters(layer.operations, downstream),
             fields[name],
-            found[name],
+            layer.grid.place if layer.grid else found[name],
         )
         for name, layer in layers.items()
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
 
@@ -23,10 +23,11 @@ from picasso.models.info import Layer, Place
 from picasso.models.outputs import Decision, OutputKind, Range, Training
 from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
 from picasso.models.tf import input_values, integer_inputs
+from picasso.models.tf.attention import attention_weights
 from picasso.models.tf.backward import Backward, before_last_product, differentiable, drawn, ordered
 from picasso.models.tf.bfloat16 import bfloat16
 from picasso.models.tf.cutting import Cutter
-from picasso.models.tf.feature_layers import coarsest, describe, feature_layers
+from picasso.models.tf.feature_layers import FeatureLayer, coarsest, describe, feature_layers
 from picasso.models.tf.folded import folded
 from picasso.models.tf.guided import RECTIFIERS
 from picasso.models.tf.incremental.inlining import has_calls, inlined
@@ -35,6 +36,9 @@ from picasso.models.tf.incremental.steps import Unsupported
 from picasso.models.tf.last_pass import LastPass
 from picasso.models.tf.probing import tried
 from picasso.models.tf.runtime import tf, tf1
+from picasso.models.tf.tokens import last_live, with_tokens
+from picasso.models.tf.transformers import UNPLACED, UNREAD, Transformer, unplaced
+from picasso.models.tokens import TokenGrid
 from picasso.targets import Detection, OutputSpec, OutputTask
 
 Build = Callable[[], tuple[Any, Any]]
@@ -128,6 +132,7 @@ class Graph:
         spec: what the output means; a single class score becomes two, for the classes "not" and "is".
         decision: the interpretation of the output.
         found: a description of the source of the logits.
+        transformer: its attention weights, if it has any, and their gradients.
         notes: notes for the user, for example if log probabilities replace the logits.
         fast: if True, outputs, scores and occlusion are computed with bfloat16; gradients and feature maps never are.
 
@@ -152,6 +157,7 @@ class Graph:
         self._build, self._label, self._known, self._said, self._guided = build, label, known, said, guided
         self._fixed, self.fast = fixed, False
         self._backward: dict[str, Backward] = {}
+        self._layers: dict[str, FeatureLayer] = {}
         self._maps: dict[str, Any] = {}
         self._wrapped = tf1.wrap_function(self._assemble, [])
         self._cutter = Cutter(self._wrapped)
@@ -168,15 +174,23 @@ class Graph:
         self.decision = self._settled.decision
         with self._wrapped.graph.as_default():
             self._finish()
-        tensors = [self._outputs, self._flat_scores, *(layer.tensor for layer in self._layers.values())]
+        ends = self._input.op, self._flat_scores.op
+        self._layers = with_tokens(self._layers, *ends, self._known, self._try_place, self._computing)
+        weights = attention_weights(*ends)
+        if unplaced(self._layers, weights):
+            self._layers = {}
+            self.notes += (UNPLACED,)
+        tensors = [self._outputs, self._flat_scores, *(layer.tensor for layer in self._layers.values()), *weights]
         try:
             self._extract(folded(self._cutter, self._wrapped, self._input, tensors) if fixed else tensors)
         except Exception:
             # Folding only saves time.
             log.info("The normalizations of %s can't be folded; it is computed as it is.", self._label, exc_info=True)
             self._extract(tensors)
-        places = (partial(coarsest, count=self._layout.count),) if self._layout.is_map or self._detection else ()
-        self._described = [] if guided else describe(self._input.op, self._layers, self._try_place, *places)
+        self._described = [] if guided else describe(self._input.op, self._layers, self._try_place, self._default)
+        if self._described and not any(layer.default for layer in self._described):
+            self._described = []
+            self.notes += (UNREAD,)
 
     # ---- predictions and gradients ------------------------------------------------------------------------
 
@@ -210,16 +224,18 @@ class Graph:
         """Return the feature maps of a layer, ``(N, h, w, c)``."""
         if layer not in self._maps:
             self._maps[layer] = self._cut([self._input], [self._tensors[layer]])
-        return self._call(self._maps[layer], inputs)[0]
+        return self._layers[layer].maps(self._call(self._maps[layer], inputs)[0])
 
     def feature_gradients(self, inputs: Array, cotangents: Array, layer: str) -> Array:
         """Return the gradients with respect to a layer's feature maps, ``(N, T, h, w, c)``; see :meth:`gradients`."""
-        return self._products(self._tensors[layer], inputs, cotangents)
+        _, gradients = self.features(inputs, cotangents, layer)
+        return np.stack(list(gradients), axis=1)
 
     def features(self, inputs: Array, cotangents: Array, layer: str) -> tuple[Array, Iterator[Array]]:
         """Return a layer's feature maps ``(N, h, w, c)`` and, one function after the other, the gradients there."""
-        maps, gradients = self._passes(self._tensors[layer], inputs, cotangents)
-        return maps.numpy(), gradients
+        values, gradients = self._passes(self._tensors[layer], inputs, cotangents)
+        maps = self._layers[layer].maps
+        return maps(values.numpy()), (maps(one) for one in gradients)
 
     def _products(self, tensor: Any, inputs: Array, cotangents: Array) -> Array:
         """Return vector-Jacobian products with respect to a tensor, ``(N, T, ...)``."""
@@ -237,7 +253,7 @@ class Graph:
                     f"The output of {self._label} can't be differentiated with respect to {where}: {error}."
                 ) from None
         backward, flat = self._backward[tensor.name], cotangents.reshape(*cotangents.shape[:2], -1)
-        fed = self._fed(inputs)
+        fed = self.fed(inputs)
         passed = self._last.passed(tensor.name, backward, inputs, fed) if self._last else backward.forward(fed)
         products = (backward.back(passed, tf.constant(flat[:, index])).numpy() for index in range(flat.shape[1]))
         return passed.value, products
@@ -429,23 +445,48 @@ class Graph:
     def _try_place(self, tensor: Any) -> Place | None:
         """Measure the position of a tensor's values in the image; None if that fails."""
         try:
-            function = self._cut([self._input], [tensor])
-            return tried(lambda inputs: self._call(function, inputs)[0], self.input_shape, self.fixed_batch)
+            return tried(self._computing(tensor), self.input_shape, self.fixed_batch)
         except Exception:
             log.info("where the values of %s come from can't be tried", tensor.name, exc_info=True)
             return None
 
+    def _computing(self, tensor: Any) -> Callable[[Array], Array]:
+        """Return a function that computes a tensor for inputs."""
+        function = self._cut([self._input], [tensor])
+        return lambda inputs: self._call(function, inputs)[0]
+
+    def _default(self, layers: Mapping[str, FeatureLayer]) -> str | None:
+        """Return the name of the default layer."""
+        if self._layout.is_map or self._detection:
+            return coarsest(layers, self._layout.count)
+        if not self._differentiable or not any(layer.grid for layer in layers.values()):
+            return next(reversed([*layers]), None)
+        return last_live(layers, lambda name: layers[name].maps(self._tried_gradient(self._tensors[name])))
+
+    def _tried_gradient(self, tensor: Any) -> Array:
+        """Return the gradient of a mixture of all scores at a tensor, for an image of noise, ``(1, ...)``."""
+        noise = np.random.default_rng(0).random((self.fixed_batch or 1, *self.input_shape), np.float32)
+        mixture = np.arange(1, self._flat_scores.shape[1] + 1, dtype=np.float32)
+        return self._products(tensor, noise, np.tile(mixture, (len(noise), 1, 1)))[:1, 0]
+
+    def token_gradient(self) -> tuple[TokenGrid, Array] | None:
+        """Return the grid of the last tokens, and the gradient of the scores there for some image, ``(T, D)``."""
+        last = next((layer for layer in reversed(self._layers.items()) if layer[1].grid), None)
+        return (last[1].grid, self._tried_gradient(self._tensors[last[0]])[0]) if last and last[1].grid else None
+
     def layers(self) -> Sequence[Layer]:
-        """Return the layers with feature maps, first to last; the last one is the default."""
+        """Return the layers with feature maps, first to last."""
         return self._described
 
     def _extract(self, tensors: Sequence[Any]) -> None:
         """Extract the predictions from the graph; gradients are extracted on first use.
 
         Args:
-            tensors: the outputs, the flat scores, and the feature maps of all layers.
+            tensors: the outputs, the flat scores, the feature maps of all layers, and all attention weights.
         """
-        answers, self._tensors = tensors[:2], dict(zip(self._layers, tensors[2:], strict=True))
+        answers, self._tensors = tensors[:2], dict(zip(self._layers, tensors[2:], strict=False))
+        weights = tensors[2 + len(self._layers) :]
+        self.transformer = Transformer(self._cutter, self._wrapped, self._input, answers[1], weights, self._label)
         self._predict, self._folded_answers = self._cut([self._input], answers), answers
         # Weights that change, and random numbers, make each forward pass another one.
         repeatable = self._fixed and not drawn(ordered([tensor.op for tensor in answers]))
@@ -453,7 +494,7 @@ class Graph:
 
     def _answers(self, inputs: Array) -> list[Array]:
         """Return the outputs and the flat scores."""
-        fed = self._fed(inputs)
+        fed = self.fed(inputs)
         if self.fast:
             # The rest is exact, so that scores have small steps and probabilities sum to 1. Feature maps are exact, so
             # that a fast prediction can't share them.
@@ -481,9 +522,9 @@ class Graph:
         return self._cutter.cut(inputs, outputs)
 
     def _call(self, function: Any, inputs: Array, *others: Array) -> list[Array]:
-        return [tensor.numpy() for tensor in function(self._fed(inputs), *map(tf.constant, others))]
+        return [tensor.numpy() for tensor in function(self.fed(inputs), *map(tf.constant, others))]
 
-    def _fed(self, inputs: Array) -> Any:
+    def fed(self, inputs: Array) -> Any:
         """Return inputs in the type of the graph's input; for integers, they are rounded and clipped."""
         if self.integers:
             inputs = np.clip(np.rint(inputs), *self.integers)

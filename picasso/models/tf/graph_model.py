@@ -18,6 +18,7 @@ from picasso.models.occlusion import Box, Occlusion
 from picasso.models.outputs import contradictions, parse, parse_decoder, parse_task
 from picasso.models.tf.graph import Graph, Said
 from picasso.models.tf.incremental.checked import TOLERANCE, Checked
+from picasso.models.tokens import TokenGrid
 from picasso.targets import Detection, OutputTask
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,8 @@ class GraphModel(Model):
             self.capabilities |= {Capability.GRADIENTS}
         if graph.differentiable and graph.layers():
             self.capabilities |= {Capability.FEATURE_MAPS}
+        if graph.differentiable and graph.transformer:
+            self.capabilities |= {Capability.ATTENTION}
         if graph.integers:
             self.takes_integers(graph.integers)
         elif found := graph.value_range():
@@ -161,6 +164,23 @@ class GraphModel(Model):
     def batch_features(self, inputs: Array, cotangents: Array, layer: str) -> tuple[Array, Iterator[Array]]:
         """Return the feature maps of one batch, and the gradients of T functions there, by one forward pass."""
         return self._graph.features(inputs, cotangents, layer)
+
+    def token_grid(self) -> TokenGrid:
+        """Return the grid of the tokens between which there is attention."""
+        return self._tokens
+
+    @cached_property
+    def _tokens(self) -> TokenGrid:
+        grid, gradient = self._graph.token_gradient() or (None, np.zeros((0, 0), np.float32))
+        return self._graph.transformer.grid(grid, gradient)
+
+    def batch_attention(self, inputs: Array, cotangents: Array) -> tuple[list[Array], Iterator[list[Array]]]:
+        """Return the attention weights of each block for one batch, and the gradients of T functions there."""
+        return self._graph.transformer.attention(self._graph.fed(inputs), cotangents)
+
+    def batch_relevance(self, inputs: Array, cotangents: Array) -> Array:
+        """Return the factors of relevance ``(n, T, H, W, C)`` of T functions by AttnLRP."""
+        return self._graph.transformer.relevance(self._graph.fed(inputs), cotangents)
 
     def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
         """Return d logit[class] / d feature map of one batch, ``(n, h, w, c)``."""

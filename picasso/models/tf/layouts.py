@@ -25,16 +25,21 @@ class Factor:
         side: ROWS, COLUMNS, or None for channels and other axes.
         start: the position of the first value, in pixels.
         step: the distance between neighbouring values, in pixels.
+        grid: for the tokens of a transformer, if others were added, such as a class token: the factors of the tokens of
+            the image, which are consecutive.
+        first: the index of the first token of the image.
     """
 
     size: int | None
     side: int | None = None
     start: float = 0.0
     step: float = 0.0
+    grid: tuple[Factor, ...] = ()
+    first: int = 0
 
     def moved(self, cells: float, scale: float, size: int) -> Factor:
         """Return the factor whose value i has the position of this one's (fractional) value ``cells + i * scale``."""
-        return replace(self, size=size, start=self.start + cells * self.step, step=self.step * scale)
+        return Factor(size, self.side, self.start + cells * self.step, self.step * scale)
 
 
 #: The factors of one axis, the outermost first; an axis of length 1 has none.
@@ -71,6 +76,28 @@ def split(factor: Factor, inner: int) -> tuple[Factor, Factor]:
     centre = (inner - 1) / 2 * factor.step
     outer = Factor((factor.size or 1) // inner, factor.side, factor.start + centre, factor.step * inner)
     return outer, Factor(inner, factor.side, -centre, factor.step)
+
+
+def tokens_of(axis: Axis) -> tuple[int, Axis] | None:
+    """Return the index of the first token of the image on an axis and the factors of all of them, or None."""
+    if len(axis) == 1 and axis[0].grid:
+        return axis[0].first, axis[0].grid
+    return (0, axis) if {factor.side for factor in axis} == {ROWS, COLUMNS} else None
+
+
+def cropped(axis: Axis, before: int | None, first: int, size: int | None) -> Axis:
+    """Return an axis of length ``before`` from value ``first`` on; a negative index stands for values in front of it.
+
+    The tokens of an image are kept as a grid if all of them are.
+    """
+    tokens = tokens_of(axis)
+    if tokens is None or size is None:
+        return plain(size) if size is None else (single(axis, before).moved(first, 1, size),)
+    start, factors = tokens[0] - first, tokens[1]
+    count = values(factors)
+    if start < 0 or start + count > size:
+        return plain(size)
+    return factors if count == size else (Factor(size, grid=factors, first=start),)
 
 
 def reshaped(layout: Layout, shape: Sequence[int | None]) -> Layout | None:
@@ -124,7 +151,11 @@ def joined(layouts: Sequence[Layout], rank: int) -> Layout | None:
 def common(axes: Sequence[Axis]) -> Axis:
     """Return the common factors of an axis of several tensors: the mean if they are within a cell of each other."""
     largest = max(map(values, axes))
-    known = [axis for axis in axes if values(axis) == largest and any(factor.side is not None for factor in axis)]
+    known = [
+        axis
+        for axis in axes
+        if values(axis) == largest and any(factor.side is not None or factor.grid for factor in axis)
+    ]
     if not known:
         return max(axes, key=values)
     if any(len(axis) != len(known[0]) for axis in known):
@@ -142,7 +173,9 @@ def mean(factors: Sequence[Factor]) -> Factor:
     first = factors[0]
     starts = [factor.start for factor in factors]
     alike = all(
-        (one.size, one.side) == (first.size, first.side) and math.isclose(one.step, first.step) for one in factors
+        (one.size, one.side, one.grid, one.first) == (first.size, first.side, first.grid, first.first)
+        and math.isclose(one.step, first.step)
+        for one in factors
     )
     if not alike or max(starts) - min(starts) > abs(first.step) + 1e-6:
         return Factor(first.size)
@@ -153,7 +186,11 @@ def place_of(layout: Layout | None, shape: Sequence[int | None]) -> Place | None
     """Return the position in the image of the cells of feature maps ``(N, h, w, c)``, or None if it is unknown."""
     if layout is None or len(layout) != 4:
         return None
-    down, right = (single(axis, size) for axis, size in zip(layout[1:3], shape[1:3], strict=True))
+    return place_in(*(single(axis, size) for axis, size in zip(layout[1:3], shape[1:3], strict=True)))
+
+
+def place_in(down: Factor, right: Factor) -> Place | None:
+    """Return the position in the image of cells with these factors down and to the right, or None if it is unknown."""
     if {down.side, right.side} != {ROWS, COLUMNS} or not (down.step and right.step):
         return None
     if down.side == COLUMNS:

@@ -7,7 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.layouts import Axis, Factor, Layout, common, joined, plain, reshaped, single
+from picasso.models.tf.layouts import (
+    Axis,
+    Factor,
+    Layout,
+    common,
+    cropped,
+    joined,
+    plain,
+    reshaped,
+    single,
+    tokens_of,
+    values,
+)
 from picasso.models.tf.runtime import tf
 
 Known = Layout | None
@@ -61,7 +73,11 @@ def moved(operation: Any, layout: Layout, moves: Mapping[int, tuple[float, float
     axes: dict[int, Axis] = {}
     for axis, (cells, scale) in moves.items():
         size = after[axis]
-        axes[axis] = plain(size) if size is None else (single(layout[axis], before[axis]).moved(cells, scale, size),)
+        if scale == 1 and cells == int(cells):
+            axes[axis] = cropped(layout[axis], before[axis], int(cells), size)
+        else:
+            moves_to = plain(size) if size is None else (single(layout[axis], before[axis]).moved(cells, scale, size),)
+            axes[axis] = moves_to
     return along(layout, axes)
 
 
@@ -92,6 +108,19 @@ def windows(operation: Any, layout: Layout) -> Layout:
         span, stride, padded = window(operation, index, kernel)
         moves[axis] = (span - 1) / 2 - padded, float(stride)
     return channelled(operation, moved(operation, layout, moves))
+
+
+def extracted(operation: Any, layout: Layout) -> Layout:
+    """Return the layout after ExtractImagePatches, whose windows become channels."""
+    before, after = sizes(operation.inputs[0]), sizes(operation.outputs[0])
+    moves = {}
+    for axis in (1, 2):
+        stride = int(operation.get_attr("strides")[axis])
+        span = (int(operation.get_attr("ksizes")[axis]) - 1) * int(operation.get_attr("rates")[axis]) + 1
+        same = operation.get_attr("padding") == b"SAME"
+        outside = max(0, ((after[axis] or 0) - 1) * stride + span - (before[axis] or 0)) // 2 if same else 0
+        moves[axis] = (span - 1) / 2 - outside, float(stride)
+    return along(moved(operation, layout, moves), {3: plain(after[3])})
 
 
 def spread(operation: Any, layout: Layout) -> Layout:
@@ -173,7 +202,11 @@ def strided(operation: Any, layout: Layout) -> Known:
                 continue
             begin = (0 if step > 0 else size - 1) if begins else first + size if first < 0 else first
             same = begin == 0 and step == 1 and now == size
-            after.append(before if same else (single(before, size).moved(min(begin, size - 1), step, now),))
+            begin = min(begin, size - 1)
+            if same or step == 1:
+                after.append(before if same else cropped(before, size, begin, now))
+            else:
+                after.append((single(before, size).moved(begin, step, now),))
     return (*after, *(axis for _, axis in rest))
 
 
@@ -262,7 +295,7 @@ def parts(operation: Any, layout: Layout) -> Known | list[Known]:
     whole = sum(sizes(tensor)[axis] or 0 for tensor in operation.outputs)
     for tensor in operation.outputs:
         size = sizes(tensor)[axis] or 0
-        found.append(along(layout, {axis: (single(layout[axis], whole).moved(start, 1, size),)}))
+        found.append(along(layout, {axis: cropped(layout[axis], whole, start, size)}))
         start += size
     return found
 
@@ -277,6 +310,11 @@ def concatenated(operation: Any, before: Sequence[Known]) -> Known:
         return None
     axis = chosen[0] % len(known[0])
     total = sizes(operation.outputs[0])[axis]
+    rest = [along(layout, {axis: ()}) for layout in known]
+    if tokens := with_tokens(
+        [(sizes(tensor)[axis], layout[axis] if layout else None) for tensor, layout in operands], total
+    ):
+        return along(joined(rest, len(rest[0])) or rest[0], {axis: (tokens,)})
     start, found = 0, plain(total)
     largest, parts = 0, list[tuple[int, Factor]]()
     for tensor, layout in operands:
@@ -291,8 +329,24 @@ def concatenated(operation: Any, before: Sequence[Known]) -> Known:
         start += size
     if total and largest and elsewhere(parts, found[0]) > total * MIRRORED:
         found = plain(total)
-    rest = [along(layout, {axis: ()}) for layout in known]
     return along(joined(rest, len(rest[0])) or rest[0], {axis: found})
+
+
+def with_tokens(operands: Sequence[tuple[int | None, Axis | None]], total: int | None) -> Factor | None:
+    """Return the factor of the tokens of an image with others in front of them or behind; None for other values.
+
+    Args:
+        operands: the lengths of the axis of the operands, and their factors if they are known.
+        total: the length of the axis of the result.
+    """
+    start, found = 0, list[Factor]()
+    for size, axis in operands:
+        if size is None or total is None:
+            return None
+        if axis and (tokens := tokens_of(axis)):
+            found.append(Factor(total, grid=tokens[1], first=start + tokens[0]))
+        start += size
+    return found[0] if len(found) == 1 else None
 
 
 def elsewhere(parts: Sequence[tuple[int, Factor]], line: Factor) -> int:
@@ -352,7 +406,32 @@ def pointwise(operation: Any, before: Sequence[Known]) -> Known:
 
 def regrouped(operation: Any, layout: Layout) -> Known:
     """Return the layout after a reshape."""
-    return reshaped(layout, sizes(operation.outputs[0]))
+    shape = sizes(operation.outputs[0])
+    if shape == [None, None] and (channels := to_product(operation)) == values(layout[-1]):
+        # tf.tensordot computes the shapes for its matrix product when it is called.
+        shape = [None, channels]
+    return reshaped(layout, shape)
+
+
+def to_product(operation: Any) -> int | None:
+    """Return the number of rows of the matrix that an operation's output is multiplied by; None if it is not."""
+    after = operation.outputs[0].consumers()
+    if [one.type for one in after] != ["MatMul"] or after[0].inputs[0].op is not operation:
+        return None
+    return sizes(after[0].inputs[1])[0] if sizes(after[0].inputs[1]) else None
+
+
+def shifted(operation: Any, layout: Layout) -> Known:
+    """Return the layout after a Roll, without the values that come in from the other end."""
+    shifts, axes = static(operation.inputs[1]), static(operation.inputs[2])
+    if shifts is None or axes is None:
+        return None
+    shape, found = sizes(operation.inputs[0]), layout
+    for amount, axis in zip(shifts, axes, strict=True):
+        size = shape[axis]
+        moves = plain(size) if size is None else (single(found[axis], size).moved(-amount, 1, size),)
+        found = along(found, {axis % len(layout): moves})
+    return found
 
 
 #: Operations whose layout depends on all inputs, and operations whose layout depends on the first input that has one.
@@ -373,8 +452,10 @@ OF_ONE: dict[str, Callable[[Any, Layout], Known | list[Known]]] = {
     "BatchToSpaceND": denser,
     "Conv2DBackpropInput": spread,
     "DepthToSpace": channels_to_blocks,
+    "ExtractImagePatches": extracted,
     "Pack": packed,
     "ReverseV2": flipped,
+    "Roll": shifted,
     "Slice": cut,
     "SpaceToBatchND": sparser,
     "SpaceToDepth": blocks_to_channels,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from picasso.models.info import Place
-from picasso.models.tf.layouts import COLUMNS, ROWS, Factor, place_of, plain
+from picasso.models.tf.layouts import COLUMNS, ROWS, Factor, Layout, place_of, plain
 from picasso.models.tf.place_operations import OF_ALL, OF_ONE, PRODUCTS, Known, sizes
 
 log = logging.getLogger(__name__)
@@ -33,19 +33,22 @@ def places(inputs: Any, downstream: Iterable[Any], tensors: Mapping[str, Any], p
         tensors: the feature maps ``(N, h, w, c)`` by name.
         probe: measures the position, for tensors before the first weights.
     """
-    dependent = set(downstream)
     walk = Walk(inputs, probe)
-    for operation in inputs.graph.get_operations():
-        if operation in dependent and operation is not inputs:
-            walk.take(operation)
+    walk.follow(downstream)
     return {name: place_of(walk.layout(tensor), sizes(tensor)) for name, tensor in tensors.items()}
 
 
 class Walk:
-    """The layouts of the tensors that depend on an input, computed one operation after the other."""
+    """The layouts of the tensors that depend on an input, computed one operation after the other.
 
-    def __init__(self, inputs: Any, probe: Probe) -> None:
-        self._probe = probe
+    Args:
+        inputs: the input operation of the images.
+        probe: measures the position of a tensor's values, for tensors before the first weights.
+        given: the layouts of the first outputs of operations that are known already.
+    """
+
+    def __init__(self, inputs: Any, probe: Probe, given: Mapping[Any, Layout] | None = None) -> None:
+        self._probe, self._given = probe, given or {}
         batch, height, width, channels = sizes(inputs.outputs[0])
         image = (Factor(height, ROWS, 0.5, 1.0),), (Factor(width, COLUMNS, 0.5, 1.0),)
         self._layouts: dict[Any, list[Known]] = {inputs: [(plain(batch), *image, plain(channels))]}
@@ -55,6 +58,13 @@ class Walk:
         """Return the layout of a tensor, or None if it is unknown."""
         found = self._layouts.get(tensor.op)
         return found[tensor.value_index] if found else None
+
+    def follow(self, downstream: Iterable[Any]) -> None:
+        """Compute the layouts of operations that depend on the input, given in any order."""
+        dependent = set(downstream)
+        for operation in next(iter(self._layouts)).graph.get_operations():
+            if operation in dependent and operation not in self._layouts:
+                self.take(operation)
 
     def take(self, operation: Any) -> None:
         """Compute and store the layouts of an operation's outputs."""
@@ -66,6 +76,7 @@ class Walk:
             # For unexpected operands the layout is unknown, and loading continues.
             log.debug("where the values of %s lie is not known: %r", operation.name, error)
             found = None
+        found = self._given.get(operation, found)
         if not isinstance(found, list):
             found = [found, *[None] * len(operation.outputs)][: len(operation.outputs)]
         if operation not in self._weighted:

@@ -1,0 +1,73 @@
+"""The bundled vision transformer: real weights on real digits."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from picasso import explain
+from picasso.examples import mnist
+from picasso.models import load_model
+from picasso.models.base import Model
+from picasso.models.info import Capability
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+FOLDER = Path(mnist.__file__).parent / "vit"
+SAMPLES = sorted(mnist.SAMPLES.glob("*.png"))
+
+
+@pytest.fixture(scope="module")
+def example() -> Model:
+    return load_model(FOLDER / "config.py")
+
+
+def test_the_samples_are_read(example: Model) -> None:
+    results = explain(example, SAMPLES, "ClassProbabilities")
+    right = sum(result.predictions[0]["name"] == file.name[0] for result, file in zip(results, SAMPLES, strict=True))
+    assert right >= 28
+    assert (FOLDER / "data" / "vit.keras").stat().st_size < 2_000_000
+
+
+def test_it_is_read_as_a_transformer(example: Model) -> None:
+    assert example.capabilities == frozenset(Capability)
+    assert [layer.name for layer in example.layers() if layer.default] == ["block_4_norm_1"]
+    grid = example.token_grid()
+    assert (grid.count, grid.first, grid.height, grid.width, grid.readers) == (50, 1, 7, 7, (0,))
+    assert not example.notes
+
+
+@pytest.mark.parametrize("name", ["AttentionRollout", "TransformerAttribution", "AttnLRP", "GradCAM", "HiResCAM"])
+def test_methods_of_tokens(example: Model, name: str) -> None:
+    (result,) = explain(example, SAMPLES[12], name)
+    assert {panel.array.shape for panel in result.panels} == {(7, 7)}
+    assert not result.panels[0].flat
+
+
+def test_deleting_the_warmest_patches_matters_more(example: Model) -> None:
+    """Of the first ten samples: five patches that a method marks count for more than five others."""
+    for name in ("AttentionRollout", "TransformerAttribution", "AttnLRP"):
+        falls = []
+        for file in SAMPLES[::3]:
+            (result,) = explain(example, file, name)
+            order = np.argsort(-result.panels[0].array.ravel())
+            image = example.preprocess([Image.open(file)])[0]
+            index = result.panels[0].class_index
+            images = []
+            for patches in (order[:8], order[-8:]):
+                mask = np.isin(np.arange(49), patches).reshape(7, 7).repeat(4, 0).repeat(4, 1)
+                images.append(np.where(mask[..., None], 0, image))
+            warm, cold = example.predict(np.asarray(images, np.float32))[:, index]
+            falls.append(float(cold - warm))
+        assert np.mean(falls) > 0.2, name
+
+
+@pytest.mark.skipif("PICASSO_MNIST" not in os.environ, reason="PICASSO_MNIST does not name a folder of the MNIST files")
+def test_accuracy_on_all_test_digits(example: Model) -> None:
+    digits = mnist.load(Path(os.environ["PICASSO_MNIST"]), "t10k")
+    guesses = example.predict(example.preprocess([Image.fromarray(image) for image in digits.images])).argmax(axis=1)
+    assert np.mean(guesses == digits.labels) >= 0.96
