@@ -67,7 +67,11 @@ def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dic
     taken: set[Any] = set()
     for operation in order:
         joins = operation.type in JOINS and len(sources(operation, downstream)) > 1
-        if operation in taken or not (joins or operation.type in CONVOLUTIONS) or operation.outputs[0].shape.rank != 4:
+        result = operation.outputs[0]
+        if operation in taken or not (joins or operation.type in CONVOLUTIONS) or result.shape.rank != 4:
+            continue
+        if not result.dtype.is_floating:
+            # Places of values, not values.
             continue
         operations = whole_layer(operation, order, downstream)
         taken.update(operations)

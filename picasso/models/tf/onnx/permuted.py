@@ -36,7 +36,7 @@ RULES: dict[str, Rule] = {}
 # Operations whose functions take and return values in any order themselves.
 NATIVE = {
     "Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool",
-    "BatchNormalization",
+    "Shape", "Size",
 }  # fmt: skip
 ELEMENTWISE = {
     *UNARY, *PAIRS, "BitShift", "Cast", "Celu", "Clip", "Div", "Elu", "Equal", "Gelu", "HardSigmoid", "HardSwish",

@@ -84,7 +84,7 @@ def gather(node: Node, x: Any, places: Any) -> Any:
     """Return what lies at some places of an axis."""
     axis = node.get("axis", 0)
     if known(x, places):
-        return np.take(x, places, axis)
+        return lengths_of(np.take(x, places, axis))
     length = lengths(x)[axis]
     if known(places):
         if (places < 0).any():
@@ -94,6 +94,15 @@ def gather(node: Node, x: Any, places: Any) -> Any:
         return tf.gather(tensor(x), places, axis=axis)
     places = tf.where(places < 0, places + tf.cast(length, places.dtype), places)
     return tf.gather(tensor(x), places, axis=axis)
+
+
+def lengths_of(value: Any) -> Any:
+    """Return a length that is not known as an array, too."""
+    if not tf.is_tensor(value):
+        return value
+    made = np.empty((), object)
+    made[()] = value
+    return made
 
 
 @operation("GatherElements")

@@ -48,24 +48,18 @@ def regrouped(x: Permuted, wanted: Sequence[Any]) -> Any:
 def resolved(before: Sequence[Any], wanted: Sequence[Any]) -> list[int] | None:
     """Return new lengths as integers, -1 for the batch if that is unknown; None if they can't be determined."""
     unknown = [axis for axis, side in enumerate(before) if not is_integer(side)]
-    open_ = [axis for axis, side in enumerate(wanted) if not is_integer(side) or side == -1]
+    batch = [axis for axis, side in enumerate(wanted) if not is_integer(side)]
+    rest = [axis for axis, side in enumerate(wanted) if is_integer(side) and side == -1]
     total = prod(int(side) for side in before if is_integer(side))
-    known_part = prod(int(side) for axis, side in enumerate(wanted) if axis not in open_)
-    sides = [-1 if axis in open_ else int(side) for axis, side in enumerate(wanted)]
-    if len(unknown) > 1 or len(open_) > 1:
-        # The batch is the first axis, and what remains is computed.
-        if unknown != [0] or open_[0] != 0 or len(open_) != 2 or known_part == 0 or total % known_part:
-            return None
-        sides[open_[1]] = total // known_part
+    sides = [int(side) if is_integer(side) else -1 for side in wanted]
+    known_part = prod(side for side in sides if side != -1)
+    if len(unknown) > 1 or len(batch) > len(unknown) or len(rest) > 1 or known_part == 0 or total % known_part:
+        return None
+    if rest and len(batch) == len(unknown):
+        sides[rest[0]] = total // known_part
         return sides
-    if not unknown:
-        if open_:
-            if known_part == 0 or total % known_part:
-                return None
-            sides[open_[0]] = total // known_part
-        return sides if prod(sides) == total else None
-    # The batch is unknown: what is left open must be the batch alone.
-    return sides if unknown == [0] and open_ == [0] and known_part == total else None
+    # Nothing is open, or what is open must be the batch alone.
+    return sides if known_part == total and len(batch) + len(rest) == len(unknown) else None
 
 
 def common_groups(before: Sequence[Any], after: Sequence[int]) -> list[tuple[list[int], list[int]]] | None:

@@ -174,10 +174,19 @@ def expand(node: Node, x: Any, sides: Any) -> Any:
     """Repeat axes of length 1, as in broadcasting."""
     if known(x, sides) and sides.dtype != object and x.dtype != object:
         return np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(sides.tolist())))
-    x = tensor(x)
-    if x.dtype == tf.bool:
-        return tf.logical_and(x, tf.ones(tensor(sides), tf.bool))
-    return x * tf.ones(tensor(sides), x.dtype)
+    x, own = tensor(x), lengths(x)
+    if not known(sides):
+        return tf.broadcast_to(x, tf.broadcast_dynamic_shape(tf.shape(x, sides.dtype), sides))
+    wanted = list(sides.ravel())
+    axes = max(len(own), len(wanted))
+    own, wanted = [1] * (axes - len(own)) + own, [1] * (axes - len(wanted)) + wanted
+    # An axis has the length of the other operand where one is 1.
+    result = [
+        side if (new == 1 if is_integer(new) else is_integer(side) and side > 1) else new
+        for side, new in zip(own, wanted, strict=True)
+    ]
+    found = tf.broadcast_to(x, tensor(array_of(result)))
+    return tf.ensure_shape(found, [int(side) if is_integer(side) else None for side in result])
 
 
 @operation("Tile")
