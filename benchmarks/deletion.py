@@ -33,11 +33,11 @@ METHODS: dict[str, dict[str, Any]] = {
     "AttentionRollout": {},
     "TransformerAttribution": {},
     "AttnLRP": {},
-    "GradCAM": {},
-    "GradCAMPlusPlus": {},
-    "HiResCAM": {},
-    "LayerCAM": {},
-    "ScoreCAM": {},
+    "GradCAM": {"Rectified": False},
+    "GradCAMPlusPlus": {"Rectified": False},
+    "HiResCAM": {"Rectified": False},
+    "LayerCAM": {"Rectified": False},
+    "ScoreCAM": {"Rectified": False},
     "SaliencyMaps": {"Method": "gradient x input"},
     "IntegratedGradients": {"Baseline": "black"},
     "PartialOcclusion": {"Window": 0.2, "Strides": 10, "Occlusion": "black"},
@@ -54,7 +54,7 @@ def orders(
     height, width, _ = model.input_shape
     for digit, index in zip(digits, classes, strict=True):
         (result,) = explain(model, digit, name, classes=int(index), **METHODS[name])
-        panel = result.panels[-1]
+        panel = next(panel for panel in result.panels if panel.class_index == index)
         array = panel.array.astype(np.float32)
         rows, columns = (
             np.arange(side) * many // side for side, many in zip((height, width), array.shape, strict=True)
