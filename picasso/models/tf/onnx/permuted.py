@@ -93,12 +93,23 @@ def in_order(value: Any, order: Sequence[int]) -> Any:
     return tf.transpose(plain, back)
 
 
+def common_order(values: Sequence[Any]) -> tuple[int, ...] | None:
+    """Return the order in which the result of values of equal rank is stored, or None if that is the usual order.
+
+    The images of a batch stay the first axis where they are it for one of the values.
+    """
+    orders = [one.order for one in values if isinstance(one, Permuted)]
+    usual = [one for one in values if not isinstance(one, Permuted) and not known(one)]
+    return next((order for order in orders if order[0] == 0), None if usual else next(iter(orders), None))
+
+
 def elementwise(name: str) -> Rule:
     """Return the rule for an operation on the numbers at the same place of its inputs."""
 
     def compute(node: Node, *inputs: Any) -> Any:
-        order = max((one.order for one in inputs if isinstance(one, Permuted)), key=len)
-        if any(one is not None and rank(one) > len(order) for one in inputs):
+        axes = max(rank(one) for one in inputs if one is not None)
+        order = common_order([one for one in inputs if one is not None and rank(one) == axes])
+        if order is None:
             return None
         ordered = [None if one is None else in_order(one, order) for one in inputs]
         return permuted(OPERATIONS[name](node, *ordered), order)
@@ -126,7 +137,7 @@ def transpose(node: Node, x: Permuted) -> Any:
 def reshape(node: Node, x: Permuted, sides: Any = None) -> Any:
     """Split and merge axes where they are stored."""
     sides = np.asarray(node.get("shape")) if sides is None else sides
-    if not known(sides) or node.get("allowzero", 0):
+    if not known(sides) or (node.get("allowzero", 0) and any(is_integer(side) and side == 0 for side in sides.ravel())):
         return None
     before = lengths(x)
     wanted = [before[axis] if is_integer(side) and side == 0 else side for axis, side in enumerate(sides.ravel())]

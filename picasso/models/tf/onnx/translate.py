@@ -41,8 +41,10 @@ from picasso.models.tf.onnx.table import (
     Node,
     Permuted,
     Untranslatable,
+    array_of,
     is_integer,
     known,
+    lengths,
     tensor,
 )
 from picasso.models.tf.runtime import tf
@@ -218,7 +220,7 @@ def for_batches(name: str, attributes: Mapping[str, Any], inputs: Sequence[Any])
     if name == "Reshape" and len(inputs) == 2 and known(inputs[1]) and not known(inputs[0]):
         sides = np.asarray(inputs[1])
         if sides.size and sides[0] == 1 and len(inputs[0].shape) and inputs[0].shape[0] is None:
-            found[1] = np.concatenate([[0], sides[1:]])
+            found[1] = array_of([lengths(inputs[0])[0], *sides[1:]])
     if name == "Concat" and attributes.get("axis", 1) != 0:
         live = [one for one in inputs if not known(one) and one.shape[0] is None]
         if live:
