@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from picasso import remedies
 from picasso.errors import ModelError, reason
 from picasso.models import onnx_inputs, outputs
-from picasso.models.arrays import fill_up
+from picasso.models.arrays import Array, fill_up
 from picasso.models.newest import beside
 from picasso.models.onnx_runtime import Session
 from picasso.models.outputs import Analysis, Range, choose_output
@@ -38,7 +38,9 @@ FRACTIONS = ("tensor(float)", "tensor(float16)", "tensor(double)")
 # which ONNX Runtime rounds some sums differently.
 TOLERANCE, TOLERANCE_16, TOLERANCE_QUANTIZED = 1e-4, 2e-2, 0.1
 # A change of the inputs like that of rounding, and how many times its effect a difference may be.
-ROUNDING, ROUNDED = 1e-6, 4
+ROUNDING, ROUNDED, MAX_ROUNDED = 1e-6, 4, 1e-2
+# The fraction of the numbers of ONNX Runtime that must be finite.
+FINITE = 0.5
 REPORT = "If it should be supported, report the operation and the exporter of the file to the authors of Picasso."
 UNCHECKED = (
     "The translation of the ONNX file was not compared with ONNX Runtime, because that is not installed: "
@@ -126,7 +128,7 @@ class ONNXModel(GraphModel):
 
     def _use(self, model: Any) -> None:
         """Translate the part of a model that the outputs depend on, or leave its predictions to ONNX Runtime."""
-        session = self._session()
+        session, unchecked = self._session()
         # Models for one image can mostly compute several at once.
         attempts = [(None, True), (1, False)] if self._fixed == 1 else [(self._fixed, False)]
         failure, why = None, ""
@@ -136,11 +138,11 @@ class ONNXModel(GraphModel):
                 why = self._difference(graph, session, model, batched=batched)
             except Exception as error:
                 log.info("%s can't be translated", self._file.name, exc_info=True)
-                failure, why = error, str(error) if isinstance(error, Untranslatable) else f"{reason(error)}."
+                failure, why = error, f"{error if isinstance(error, Untranslatable) else reason(error)}."
             else:
                 if not why:
                     self.adopt(graph, self._file)
-                    self.notes += () if session else (UNCHECKED,)
+                    self.notes += (unchecked,) if unchecked else ()
                     self.notes += (QUANTIZED,) if reading.is_quantized(model) else ()
                     return
         if session:
@@ -153,12 +155,15 @@ class ONNXModel(GraphModel):
                 "it can be loaded for predictions: pip install onnxruntime."
             ) from failure
 
-    def _session(self) -> Session | None:
-        """Return a session of ONNX Runtime, or None if that is not installed."""
+    def _session(self) -> tuple[Session | None, str]:
+        """Return a session of ONNX Runtime, or None and a note if that is not installed or can't load the file."""
         try:
-            return Session(self._file, self._source, self._names, self._type, channels_first=self._channels_first)
+            return Session(self._file, self._source, self._names, self._type, channels_first=self._channels_first), ""
         except ImportError:
-            return None
+            return None, UNCHECKED
+        except ModelError as error:
+            log.info("ONNX Runtime can't load %s", self._file.name, exc_info=True)
+            return None, f"The translation of the ONNX file was not compared with ONNX Runtime: {error}"
 
     def _translated(self, model: Any, batch: int | None, *, batched: bool) -> Graph:
         """Return the graph of the translated model."""
@@ -180,31 +185,24 @@ class ONNXModel(GraphModel):
 
         Without ONNX Runtime, a graph that computes several images at once is compared with itself.
         """
+        if session is None and not batched:
+            return ""
         images = np.stack(self._probe())
         if graph.integers or graph.value_range() == "0..255":
             images *= 255
-        if session is None and not batched:
-            return ""
-        size = self._fixed or len(images)
-        groups = [fill_up(images[start : start + size], size) for start in range(0, len(images), size)]
-        alone = session.flat if session else graph.answers
-        expected = np.concatenate([alone(group) for group in groups])[: len(images)]
-        if graph.fixed_batch:
-            found = np.concatenate([graph.answers(group) for group in groups])[: len(images)]
-        else:
-            found = graph.answers(images)
-        # Numbers with 16 bits may overflow.
-        finite = np.isfinite(expected)
-        if found.shape != expected.shape or not np.isfinite(found[finite]).all():
-            return "the translation returns other numbers than the file."
-        apart = relative(found, expected)
-        if apart > (limit := self._tolerance(model)):
-            # How far apart results are that differ only by rounding depends on the network.
-            moved = np.concatenate([alone(group * np.float32(1 + ROUNDING)) for group in groups])[: len(images)]
-            limit = max(limit, ROUNDED * relative(moved, expected))
-        if apart <= limit:
-            return ""
-        return f"the results of its translation differ from those of ONNX Runtime by {apart:.2g} of the largest number."
+
+        def one_by_one(images: Array) -> list[NDArray[Any]]:
+            size = self._fixed or len(images)
+            groups = [fill_up(images[start : start + size], size) for start in range(0, len(images), size)]
+            answers = [session.run(group) if session else [graph.answers(group)] for group in groups]
+            return [np.concatenate(parts)[: len(images)] for parts in zip(*answers, strict=True)]
+
+        expected = one_by_one(images)
+        size = graph.fixed_batch or len(images)
+        parts = [graph.answers(fill_up(images[at : at + size], size)) for at in range(0, len(images), size)]
+        found = np.concatenate(parts)[: len(images)]
+        limit = self._tolerance(model)
+        return verdict(found, expected, limit, lambda: one_by_one(images * np.float32(1 + ROUNDING)))
 
     def _tolerance(self, model: Any) -> float:
         """Return the largest difference that the types of numbers explain."""
@@ -243,13 +241,57 @@ class ONNXModel(GraphModel):
         return Analysis(ONNXReader(self._file)).of(self._names[0])
 
 
-def relative(found: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Return the largest difference of the outputs for any image, ``(N, D)``, as a fraction of its largest number."""
+def verdict(
+    found: NDArray[Any], expected: Sequence[NDArray[Any]], limit: float, moved: Callable[[], Sequence[NDArray[Any]]]
+) -> str:
+    """Return a sentence if numbers differ from the expected ones, or else "".
+
+    Args:
+        found: all numbers of all outputs for each image, ``(N, D)``.
+        expected: the outputs ``(N, ...)``.
+        limit: the largest difference; see :func:`apart`.
+        moved: returns the outputs for images that differ as by rounding. How much that changes depends on the network.
+    """
+    sizes = [int(np.prod(one.shape[1:])) for one in expected]
+    if found.shape[1] != sum(sizes):
+        return "the translation returns another number of values than the file."
+    # Numbers with 16 bits may overflow.
+    finite = np.mean([np.isfinite(one).mean() for one in expected])
+    if finite < FINITE:
+        return "ONNX Runtime returns too few finite numbers for test images to compare the translation with."
+    parts = np.split(found, np.cumsum(sizes)[:-1], axis=1)
+    outputs = [part.reshape(one.shape) for part, one in zip(parts, expected, strict=True)]
+    if any(not np.isfinite(part[np.isfinite(one)]).all() for part, one in zip(outputs, expected, strict=True)):
+        return "the translation returns numbers that are not finite."
+    whole = limit == TOLERANCE_QUANTIZED
+    difference = max(apart(part, one, whole=whole) for part, one in zip(outputs, expected, strict=True))
+    if difference > limit:
+        rounded = max(apart(part, one) for part, one in zip(moved(), expected, strict=True))
+        limit = max(limit, min(ROUNDED * rounded, MAX_ROUNDED))
+    if difference <= limit:
+        return ""
+    return (
+        f"the results of its translation differ from those of ONNX Runtime by {difference:.2g} of the largest number."
+    )
+
+
+def apart(found: NDArray[Any], expected: NDArray[Any], *, whole: bool = False) -> float:
+    """Return the largest difference of two outputs ``(N, ...)`` as a fraction of the largest number.
+
+    The values of each place of the second axis, and of the last, are compared with the largest of these, or with 1 if
+    other values are larger: class scores of a detector are not hidden behind the coordinates of its boxes. With
+    ``whole``, all values are compared with the largest of all, because those of quantized models are rounded alike.
+    """
+    expected, found = np.asarray(expected, np.float64), np.asarray(found, np.float64)
     finite = np.isfinite(expected) & np.isfinite(found)
-    scales = np.max(np.abs(expected), axis=1, initial=1e-30, where=finite)
-    with np.errstate(invalid="ignore"):
-        differences = np.max(np.abs(found - expected), axis=1, initial=0, where=finite)
-    return float((differences / scales).max())
+    size, error = np.where(finite, np.abs(expected), 0), np.where(finite, np.abs(np.nan_to_num(found - expected)), 0)
+    largest = float(size.max(initial=1e-30))
+    least, worst = largest if whole else min(1.0, largest), 0.0
+    for axis in {min(1, expected.ndim - 1), expected.ndim - 1}:
+        others = tuple(one for one in range(expected.ndim) if one != axis)
+        scales = np.maximum(size.max(axis=others, initial=0), least)
+        worst = max(worst, float((error.max(axis=others, initial=0) / scales).max(initial=0)))
+    return worst
 
 
 def channels_first(sides: Sequence[Any]) -> bool:

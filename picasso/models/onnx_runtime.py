@@ -44,7 +44,3 @@ class Session:
         ordered = np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)) if self._channels_first else inputs
         answers = self._session.run(self._outputs, {self._source: of_type(ordered, self._dtype)})
         return [np.asarray(one) for one in answers]
-
-    def flat(self, inputs: Array) -> NDArray[Any]:
-        """Return all numbers of all outputs for each image, ``(N, D)``."""
-        return np.concatenate([one.reshape(len(inputs), -1) for one in self.run(inputs)], axis=1).astype(np.float32)

@@ -155,7 +155,17 @@ def test_random_numbers_are_drawn_in_each_call() -> None:
     assert np.abs(made(IMAGES)[0] - made(IMAGES)[0]).max() > 1e-3
 
 
-def test_a_model_that_can_not_be_folded_is_computed_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+def refused(*_: Any) -> list[Any]:
+    """Stand for a graph that can't be folded."""
+    raise ValueError
+
+
+@pytest.mark.parametrize("possible", [True, False])
+def test_captured_factors_are_folded_or_the_model_is_computed_as_it_is(
+    possible: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not possible:
+        monkeypatch.setattr("picasso.models.tf.graph.folded", refused)
     keras = pytest.importorskip("keras")
     factors = tf.constant(np.linspace(0.5, 2, 8), tf.float32)
 
@@ -175,5 +185,5 @@ def test_a_model_that_can_not_be_folded_is_computed_as_it_is(caplog: pytest.LogC
 
     with caplog.at_level(logging.INFO):
         graph = Graph(build, "a model")
-    assert "can't be folded" in caplog.text
+    assert ("can't be folded" in caplog.text) != possible
     np.testing.assert_allclose(graph.outputs(pixels), network(pixels).numpy(), atol=1e-6)

@@ -31,8 +31,8 @@ KNOWN = {
     },
     "the condition, which is the only input, chooses between sequences": {"test_if_seq"},
 }
-# The share of the cases of single operations for images that must pass.
-SHARE = 0.95
+# The version of the package whose cases the page on ONNX files counts.
+MEASURED = "1.23.2"
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 
@@ -63,7 +63,9 @@ def test_cases_of_single_operations_pass() -> None:
     found, count = failures("node")
     known = {name for names in KNOWN.values() for name in names}
     assert found.keys() <= known, {name: found[name] for name in found.keys() - known}
-    assert 1 - len(found) / count >= SHARE
+    if onnx.__version__ == MEASURED:
+        # The figures of the page on ONNX files.
+        assert (count - len(found), count) == (1480, 1487)
 
 
 @pytest.mark.slow

@@ -16,14 +16,13 @@ from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability
 from picasso.models.loading import load_model
-from picasso.models.onnx import ONNXModel
+from picasso.models.onnx import ONNXModel, apart, verdict
 from picasso.models.tf.onnx.names import layer_name, layer_names
 
 onnx = pytest.importorskip("onnx")
 SIDE, CLASSES = 24, 5
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.random((3, SIDE, SIDE, 3), np.float32)
-CHANNELS = "picasso.models.tf.onnx"
 
 
 def weights(*shape: int, seed: int = 0) -> Any:
@@ -188,17 +187,15 @@ def test_numbers_of_16_bits_are_computed_with_32(tmp_path: Path) -> None:
 
 
 def test_what_has_no_translation_predicts_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = f"{CHANNELS}.table.OPERATIONS"
     from picasso.models.tf.onnx.table import OPERATIONS
 
-    monkeypatch.setattr(table, OPERATIONS)
     monkeypatch.delitem(OPERATIONS, "HardSigmoid")
     file = residual(tmp_path)
     model = load_model(file, preprocess="0..1")
     assert model.capabilities == {Capability.PREDICTIONS}
     np.testing.assert_allclose(model.logits(IMAGES), runtime(file), atol=2e-6)
     assert model.fixed_batch is None
-    said = "gives only predictions, .*: HardSigmoid of the node '/block/se/gate/HardSigmoid': .* no translation"
+    said = "gives only predictions, .*: HardSigmoid of the node '/block/se/gate/HardSigmoid': .* no translation. If it"
     assert any(re.search(said, note) for note in model.notes)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ModelError, match="can't be translated .*HardSigmoid of the node"):
@@ -308,3 +305,82 @@ def test_names_of_modules_are_read_from_the_metadata() -> None:
     assert layer_names(nodes) == ["layer1.0.relu", "layer1.0.conv2", "layer1.0.relu_1"]
     nodes[0].metadata_props[0].value = "__import__('os')"
     assert layer_names(nodes[:1]) == ["node_7"]
+
+
+def test_class_scores_are_not_hidden_behind_the_coordinates_of_boxes() -> None:
+    generator = np.random.default_rng(0)
+    boxes, scores = generator.uniform(0, 600, (2, 4, 50)), generator.uniform(0, 0.03, (2, 3, 50))
+    expected = np.concatenate([boxes, scores], 1).astype(np.float32)
+    without = np.concatenate([boxes, 0 * scores], 1).astype(np.float32)
+    assert apart(without, expected) > 1e-2
+    assert apart(expected * np.float32(1 + 1e-6), expected) < 1e-5
+
+    def moved() -> list[Array]:
+        return [expected * np.float32(2)]
+
+    flat = expected.reshape(2, -1)
+    assert verdict(flat, [expected], 1e-4, moved) == ""
+    assert "differ" in verdict(without.reshape(2, -1), [expected], 1e-4, moved)
+    assert "another number" in verdict(flat[:, 1:], [expected], 1e-4, moved)
+    assert "too few finite" in verdict(flat, [np.full_like(expected, np.nan)], 1e-4, moved)
+    assert "not finite" in verdict(np.full_like(flat, np.inf), [expected], 1e-4, moved)
+
+
+def simple(file: Path, nodes: Sequence[Any], stored: dict[str, Any], opset: int = 17) -> Path:
+    """Write a graph behind a convolution to 8 channels of 24 x 24 places, "c", whose last value "y" is the output."""
+    graph = onnx.helper.make_graph(
+        [node("Conv", ["x", "w"], "c"), *nodes],
+        "g",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 3, SIDE, SIDE])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [
+            onnx.numpy_helper.from_array(value, name)
+            for name, value in {"w": weights(SIDE, 3, 1, 1, seed=1), **stored}.items()
+        ],
+    )
+    opsets = [onnx.helper.make_opsetid("ai.onnx", opset)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), str(file))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("nodes", "opset"),
+    [
+        # The size is computed from that of another value, with the batch.
+        (
+            [
+                node("Shape", ["c"], "s"),
+                node("Slice", ["s", "zero", "two"], "n"),
+                node("Concat", ["n", "sides"], "z", axis=0),
+                node("Resize", ["c", "", "", "z"], "r", mode="linear"),
+                node("ReduceMean", ["r"], "y", axes=[2, 3], keepdims=0),
+            ],
+            17,
+        ),
+        # Before version 13, all axes behind the first were taken together.
+        ([node("Hardmax", ["c"], "h"), node("ReduceMean", ["h"], "y", axes=[2, 3], keepdims=0)], 11),
+        # A softmax over channels in a file that calls the standard domain by its name.
+        ([node("Softmax", ["c"], "h", axis=1), node("ReduceMax", ["h"], "y", axes=[2, 3], keepdims=0)], 13),
+        (
+            [node("LpPool", ["c"], "p", kernel_shape=[3, 3]), node("ReduceMean", ["p"], "y", axes=[2, 3], keepdims=0)],
+            17,
+        ),
+    ],
+)
+def test_meanings_that_depend_on_versions_and_lengths(nodes: Sequence[Any], opset: int, tmp_path: Path) -> None:
+    stored = {"zero": np.array([0]), "two": np.array([2]), "sides": np.array([48, 40])}
+    model = load_model(simple(tmp_path / "m.onnx", nodes, stored, opset), preprocess="0..1", output_kind="logits")
+    assert not any("only predictions" in note for note in model.notes)
+    np.testing.assert_allclose(model.logits(IMAGES), runtime(tmp_path / "m.onnx"), atol=2e-6)
+
+
+def test_slopes_of_old_files_are_those_of_channels(tmp_path: Path) -> None:
+    """There are as many channels as columns, so that they can be confused."""
+    slopes = np.linspace(-1, 1, SIDE).astype(np.float32)
+    nodes = [node("PRelu", ["c", "a"], "p"), node("ReduceMean", ["p"], "y", axes=[2, 3], keepdims=0)]
+    model = load_model(simple(tmp_path / "m.onnx", nodes, {"a": slopes}, 6), preprocess="0..1", output_kind="logits")
+    maps = IMAGES @ weights(SIDE, 3, 1, 1, seed=1)[:, :, 0, 0].T
+    expected = np.where(maps >= 0, maps, slopes * maps).mean(axis=(1, 2))
+    np.testing.assert_allclose(model.logits(IMAGES), expected, atol=2e-6)
+    # ONNX Runtime has no such operation, so nothing can be compared.
+    assert any("was not compared with ONNX Runtime: m.onnx can't be read" in note for note in model.notes)

@@ -139,11 +139,21 @@ def test_a_softmax_keeps_its_gradient() -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-def test_operations_without_a_rule_are_refused() -> None:
-    with pytest.raises(ValueError, match="there is no rule for .*RealDiv"):
-        relevance(
-            lambda tokens: tf.reduce_mean(tokens / (1 + tf.matmul(tokens, weights(1, WIDTH, WIDTH)) ** 2), 1)[:, :3]
-        )
+@pytest.mark.parametrize(
+    ("kind", "function"),
+    [
+        ("RealDiv", lambda x: x / (1 + tf.matmul(x, weights(1, WIDTH, WIDTH)) ** 2)),
+        ("Exp", tf.exp),
+        ("Log", lambda x: tf.math.log(1 + tf.square(x))),
+        ("Sin", tf.sin),
+        ("DivNoNan", lambda x: tf.math.divide_no_nan(x, 1 + tf.square(x))),
+        ("Reciprocal", lambda x: tf.math.reciprocal(2 + tf.square(x))),
+        ("Prod", lambda x: tf.reduce_prod(x, -1, keepdims=True) * tf.ones(WIDTH)),
+    ],
+)
+def test_operations_without_a_rule_are_refused(kind: str, function: Any) -> None:
+    with pytest.raises(ValueError, match=f"there is no rule for .*{kind}"):
+        relevance(lambda tokens: tf.reduce_mean(function(tokens), 1)[:, :3])
 
 
 def test_relevance_of_a_model() -> None:

@@ -60,6 +60,9 @@ def folded(cutter: Cutter, wrapped: Any, inputs: Any, targets: Sequence[Any]) ->
     mapped = {name: given[name] for name in used}
     with graph.as_default():
         replace(definition, [chain for chain, _ in parts])
+        # The filters that were replaced are not used any more.
+        left = {name for node in definition.node for name in node.input}
+        mapped = {name: one for name, one in mapped.items() if left & {name, name.removesuffix(":0")}}
         for chain, (kernel, bias) in parts:
             last = chain.behind[-1].name
             mapped[f"{GIVEN}/{last}/kernel:0"] = graph.capture(kernel)

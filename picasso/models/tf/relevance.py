@@ -29,14 +29,22 @@ GATES = {"Erf", "Erfc", "Relu6", "Sigmoid", "Tanh"}
 ACTIVATIONS = {*GATES, "Abs", "Elu", "Selu", "Softplus", "Softsign", "Square"}
 ROOTS = {"Rsqrt", "Sqrt"}
 BILINEAR = {*PRODUCTS, "Einsum", "Mul"}
+HALVED = {*BILINEAR, "SquaredDifference"}
 # Operations on single values, through which gates are followed.
 ELEMENTWISE = {
     *ACTIVATIONS, "Add", "AddV2", "BiasAdd", "Cast", "ClipByValue", "Exp", "Identity", "IdentityN", "Log1p", "Maximum",
     "Minimum", "Mul", "Neg", "Pow", "RealDiv", "Sub",
 }  # fmt: skip
-# Operations whose rule would be another one.
-UNSUITABLE = {
-    "Case", "If", "PartitionedCall", "StatefulPartitionedCall", "StatelessIf", "StatelessWhile", "While",
+# Operations whose gradient is the rule: linear ones, those that move or choose values, and the softmax.
+OWN = {
+    *BILINEAR, "Add", "AddN", "AddV2", "AvgPool", "BatchToSpaceND", "BiasAdd", "BroadcastTo", "Cast",
+    "CheckNumerics", "ConcatV2", "Conv2D", "Conv2DBackpropInput", "DepthToSpace", "DepthwiseConv2dNative",
+    "EnsureShape", "ExpandDims", "ExtractImagePatches", "FusedBatchNormV3", "GatherNd", "GatherV2", "Identity",
+    "IdentityN", "LeakyRelu", "Max", "MaxPool", "Maximum", "Mean", "Min", "Minimum", "MirrorPad", "Neg", "Pack",
+    "Pad", "PadV2", "PlaceholderWithDefault", "Pow", "PreventGradient", "RealDiv", "Relu", "Reshape",
+    "ResizeBilinear", "ResizeNearestNeighbor", "ReverseV2", "Roll", "Select", "SelectV2", "Slice", "Softmax",
+    "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV", "Squeeze", "StopGradient", "StridedSlice", "Sub", "Sum",
+    "Tile", "Transpose", "Unpack",
 }  # fmt: skip
 
 
@@ -87,19 +95,39 @@ def rules(inputs: Any, scores: Any) -> dict[str, str]:
     operations = ordered([scores.op])
     of_images = following([inputs.op], operations)
     found = {one.name: CONSTANT for one in of_images if is_constant(one, of_images)}
-    live = {inputs.op}
+    counted, live = reaching(scores.op, found), {inputs.op}
     for operation in of_images:
         arms = [tensor for tensor in operation.inputs if tensor.op in live]
         if not arms or operation.name in found:
             continue
         live.add(operation)
-        if operation.type in UNSUITABLE or (operation.type in ("RealDiv", "Pow") and operation.inputs[1].op in live):
+        if operation in counted and not has_rule(operation, live):
             raise ValueError(f"there is no rule for {operation.name} ({operation.type})")
-        if operation.type in BILINEAR and len(arms) == 2:
+        if operation.type in HALVED and len(arms) == 2:
             found[operation.name] = HALF
         elif operation.type in ACTIVATIONS:
             found[operation.name] = RATIO
     return found
+
+
+def reaching(target: Any, stopped: Collection[str]) -> set[Any]:
+    """Return the operations from which relevance comes to an operation, not through some that pass none."""
+    found, waiting = set[Any](), [target]
+    while waiting:
+        current = waiting.pop()
+        if current not in found and current.name not in stopped:
+            found.add(current)
+            waiting += [tensor.op for tensor in current.inputs]
+    return found
+
+
+def has_rule(operation: Any, live: Collection[Any]) -> bool:
+    """Tell whether an operation has a rule; results that are not real numbers need none."""
+    if not any(tensor.dtype.is_floating for tensor in operation.outputs):
+        return True
+    if operation.type in ("RealDiv", "Pow") and operation.inputs[1].op in live:
+        return False
+    return operation.type in OWN or operation.type in ACTIVATIONS or operation.type in HALVED
 
 
 def is_constant(operation: Any, of_images: Collection[Any]) -> bool:

@@ -74,9 +74,6 @@ def leaky_relu(node: Node, x: Any) -> Any:
 def parametric_relu(node: Node, x: Any, slope: Any) -> Any:
     """Return ``slope x`` for negative numbers."""
     x, slope = tensor(x), tensor(slope)
-    # In early versions, a vector has one number for each channel.
-    if node.version < 7 and slope.shape.rank == 1:
-        slope = tf.reshape(slope, [-1, *[1] * (x.shape.rank - 2)])
     zero = tf.zeros([], x.dtype)
     return tf.maximum(x, zero) + slope * tf.minimum(x, zero)
 

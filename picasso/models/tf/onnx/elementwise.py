@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.onnx.table import OPERATIONS, Node, known, operation, tensor
+from picasso.models.tf.onnx.table import OPERATIONS, Node, is_integer, known, operation, tensor
 from picasso.models.tf.runtime import tf
 
 UNARY: dict[str, Callable[[Any], Any]] = {
@@ -24,7 +24,6 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     "Erf": tf.math.erf,
     "Exp": tf.exp,
     "Floor": tf.floor,
-    "Identity": tf.identity,
     "IsNaN": tf.math.is_nan,
     "Log": tf.math.log,
     "Neg": tf.negative,
@@ -59,14 +58,21 @@ PAIRS: dict[str, Callable[[Any, Any], Any]] = {
     "Greater": tf.greater,
     "GreaterOrEqual": tf.greater_equal,
 }
+
+
+def both_known(x: Any, y: Any) -> bool:
+    """Tell whether two lengths are known."""
+    return is_integer(x) and is_integer(y)
+
+
 # Those that hold for lengths, too, some of which may be tensors.
 OF_LENGTHS: dict[str, Callable[[Any, Any], Any]] = {
     "Add": lambda x, y: x + y,
     "Sub": lambda x, y: x - y,
     "Mul": lambda x, y: x * y,
     "Div": lambda x, y: x // y,
-    "Max": lambda x, y: tf.maximum(tf.cast(x, tf.int64), tf.cast(y, tf.int64)),
-    "Min": lambda x, y: tf.minimum(tf.cast(x, tf.int64), tf.cast(y, tf.int64)),
+    "Max": lambda x, y: max(x, y) if both_known(x, y) else tf.maximum(tf.cast(x, tf.int64), tf.cast(y, tf.int64)),
+    "Min": lambda x, y: min(x, y) if both_known(x, y) else tf.minimum(tf.cast(x, tf.int64), tf.cast(y, tf.int64)),
 }
 
 
@@ -148,11 +154,15 @@ def power(node: Node, x: Any, y: Any) -> Any:
 
 @operation("Equal")
 def equal(node: Node, x: Any, y: Any) -> Any:
-    """Tell which numbers are equal; a length that is not known equals no other."""
+    """Tell which numbers are equal; a length that is not known equals no number."""
     if known(x, y) and object in (np.asarray(x).dtype, np.asarray(y).dtype):
         x, y = np.broadcast_arrays(x, y)
+        pairs = list(zip(x.ravel(), y.ravel(), strict=True))
+        if any(tf.is_tensor(one) and tf.is_tensor(other) and one is not other for one, other in pairs):
+            # Whether two lengths are equal is not known before there are images.
+            return tf.equal(tensor(x), tensor(y))
         return np.array([one is other or (not tf.is_tensor(one) and not tf.is_tensor(other) and one == other)
-                         for one, other in zip(x.ravel(), y.ravel(), strict=True)]).reshape(x.shape)  # fmt: skip
+                         for one, other in pairs]).reshape(x.shape)  # fmt: skip
     return tf.equal(*alike(tensor(x), tensor(y)))
 
 

@@ -208,6 +208,8 @@ def attention(
     Raises:
         Untranslatable: it gets keys of earlier calls.
     """
+    if node.get("do_rotary", 0):
+        raise Untranslatable("it rotates queries and keys")
     if past is not None:
         raise Untranslatable("it gets keys of earlier calls")
     x = tensor(x)

@@ -23,7 +23,7 @@ from picasso.models.tf.runtime import tf
 
 
 def normalized(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the translation of Softmax or its logarithm; before version 13, all later axes are normalized together."""
+    """Return the translation of Softmax and the like; before version 13, all later axes are normalized together."""
 
     def normalize(node: Node, x: Any) -> Any:
         x = tensor(x)
@@ -39,11 +39,12 @@ def normalized(function: Callable[..., Any]) -> Callable[..., Any]:
 OPERATIONS.update(Softmax=normalized(tf.nn.softmax), LogSoftmax=normalized(tf.nn.log_softmax))
 
 
-@operation("Hardmax")
-def hardmax(node: Node, x: Any) -> Any:
+def hardmax(x: Any, axis: int) -> Any:
     """Return 1 at the first largest number of an axis, and 0 elsewhere."""
-    x, axis = tensor(x), node.get("axis", -1)
     return tf.one_hot(tf.argmax(x, axis), tf.shape(x)[axis], dtype=x.dtype, axis=axis)
+
+
+OPERATIONS.update(Hardmax=normalized(hardmax))
 
 
 def by_channel(values: Any, x: Any) -> Any:
@@ -56,6 +57,8 @@ def batch_normalization(node: Node, x: Any, scale: Any, bias: Any, mean: Any, va
     """Normalize channels by known means and variances."""
     if node.get("training_mode", 0):
         raise Untranslatable("it is in training mode")
+    if not node.get("spatial", 1):
+        raise Untranslatable("it has a mean for each place")
     x = tensor(x)
     factor = tensor(scale) * tf.math.rsqrt(
         tensor(variance) + tf.cast(node.get("epsilon", 1e-5), tensor(variance).dtype)

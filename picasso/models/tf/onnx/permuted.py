@@ -220,7 +220,7 @@ def pad(node: Node, x: Permuted, pads: Any = None, value: Any = None, axes: Any 
 @rule("Gather")
 def gather(node: Node, x: Any, places: Any) -> Any:
     """Return what lies at known places of an axis."""
-    if not isinstance(x, Permuted) or not known(places):
+    if not isinstance(x, Permuted) or not known(places) or np.ndim(places) > 1:
         return None
     axis = node.get("axis", 0) % len(x.order)
     place = x.order[axis]
@@ -228,10 +228,8 @@ def gather(node: Node, x: Any, places: Any) -> Any:
     found = OPERATIONS["Gather"](moved, x.data, places)
     if np.ndim(places) == 1:
         return permuted(found, x.order)
-    if np.ndim(places) == 0:
-        rest = [one for one in x.order if one != place]
-        return permuted(found, [one - (one > place) for one in rest])
-    return None
+    rest = [one for one in x.order if one != place]
+    return permuted(found, [one - (one > place) for one in rest])
 
 
 @rule("Resize", "Upsample")
@@ -287,7 +285,8 @@ RULES.update(
 @rule("BatchNormalization")
 def batch_normalization(node: Node, x: Any, scale: Any, bias: Any, mean: Any, variance: Any) -> Any:
     """Multiply each channel by a known factor, and add a known number."""
-    if not isinstance(x, Permuted) or not known(scale, bias, mean, variance) or node.get("training_mode", 0):
+    plain = node.get("spatial", 1) and not node.get("training_mode", 0)
+    if not isinstance(x, Permuted) or not known(scale, bias, mean, variance) or not plain:
         return None
     factor = scale / np.sqrt(variance + np.float32(node.get("epsilon", 1e-5)))
     shape = [-1, *[1] * (len(x.order) - 2)]

@@ -117,7 +117,13 @@ def norm_in_window(node: Node, x: Any) -> Any:
     power, kernel = float(node.get("p", 2)), node.get("kernel_shape")
     images = channels_last(x)
     found = pooled(tf.abs(images) ** power, Window(node, x, kernel), "AVG") * float(prod(kernel))
-    return channels_first(found ** (1 / power))
+    return channels_first(norm(found, power))
+
+
+def norm(total: Any, power: float) -> Any:
+    """Return the p-norm of the sum of the powers; the gradient at 0 is 0 instead of infinite."""
+    positive = total > 0
+    return tf.where(positive, tf.where(positive, total, tf.ones_like(total)) ** (1 / power), tf.zeros_like(total))
 
 
 def of_all_places(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,4 +143,4 @@ def norm_of_all_places(node: Node, x: Any) -> Any:
     """Return the p-norm over all places."""
     power, images = float(node.get("p", 2)), channels_last(x)
     total = tf.reduce_sum(tf.abs(images) ** power, list(range(1, rank(x) - 1)), keepdims=True)
-    return channels_first(total ** (1 / power))
+    return channels_first(norm(total, power))

@@ -52,10 +52,11 @@ def resize(node: Node, x: Any, *inputs: Any) -> Any:
     x = tensor(x)
     found, sides = x, lengths(x)
     crop = node.get("coordinate_transformation_mode") == "tf_crop_and_resize"
-    for target in targets(node, sides, *inputs):
+    changed = [one for one in targets(node, sides, *inputs) if changes(one, sides[one.axis]) or (crop and one.side)]
+    if not crop and (image := as_image(node, x, sides, changed)) is not None:
+        return image
+    for target in changed:
         old = sides[target.axis]
-        if target.side is None or (target.side == old and target.factor == 1 and not crop):
-            continue
         if not is_integer(old):
             raise Untranslatable("the size of its input depends on the image")
         places = origins(node, old, target)
@@ -63,10 +64,57 @@ def resize(node: Node, x: Any, *inputs: Any) -> Any:
         outside = (places < 0) | (places > old - 1)
         if crop and outside.any():
             shape = [1] * rank(x)
-            shape[target.axis] = target.side
+            shape[target.axis] = int(target.side or old)
             paint = tf.cast(node.get("extrapolation_value", 0.0), found.dtype)
             found = tf.where(tf.constant(outside.reshape(shape)), paint, found)
     return found if x.dtype.is_floating else tf.cast(found, x.dtype)
+
+
+def changes(target: Target, old: Any) -> bool:
+    """Tell whether an axis changes."""
+    return target.side is not None and (target.side != old or target.factor != 1)
+
+
+def as_image(node: Node, x: Any, sides: list[Any], changed: list[Target]) -> Any:
+    """Return resized rows and columns ``(N, H, W, C)`` by an operation of TensorFlow that does the same, or None.
+
+    These operations are faster, and the incremental computation of occlusion maps follows them.
+    """
+    fits = rank(x) == 4 and x.dtype == tf.float32 and {one.axis for one in changed} <= {1, 2}
+    if not fits or not changed or not all(map(is_integer, sides[1:3])):
+        return None
+    new = [int(next((one.side for one in changed if one.axis == axis), None) or sides[axis]) for axis in (1, 2)]
+    if any(abs(one.factor * sides[one.axis] - (one.side or 0)) > 1e-6 for one in changed):
+        return None
+    mode, how, rounding = (node.get(name, default) for name, default in defaults(node).items())
+    size = tf.constant(new, tf.int32)
+    if mode == "nearest":
+        whole = all(after % before == 0 for after, before in zip(new, sides[1:3], strict=True))
+        halves = how in ("half_pixel", "pytorch_half_pixel") and rounding.startswith("round")
+        if whole and (halves or (how == "asymmetric" and rounding == "floor")):
+            return tf.raw_ops.ResizeNearestNeighbor(images=x, size=size)
+        return None
+    plain = not node.get("exclude_outside", 0) and (
+        not node.get("antialias", 0) or min(one.factor for one in changed) >= 1
+    )
+    if mode != "linear" or not plain or min(new) < 2:
+        return None
+    centres = {"half_pixel": True, "pytorch_half_pixel": True, "asymmetric": False, "align_corners": False}
+    if how not in centres:
+        return None
+    return tf.raw_ops.ResizeBilinear(
+        images=x, size=size, half_pixel_centers=centres[how], align_corners=how == "align_corners"
+    )
+
+
+def defaults(node: Node) -> dict[str, str]:
+    """Return the attributes of a resize with their defaults, which depend on the version of the operation."""
+    new = node.version >= 11
+    return {
+        "mode": "nearest",
+        "coordinate_transformation_mode": "half_pixel" if new else "asymmetric",
+        "nearest_mode": "round_prefer_floor" if new else "floor",
+    }
 
 
 def targets(node: Node, sides: list[Any], *inputs: Any) -> list[Target]:
@@ -83,7 +131,7 @@ def targets(node: Node, sides: list[Any], *inputs: Any) -> list[Target]:
     before = [sides[axis] for axis in axes]
     wanted: list[int | None]
     if sizes is not None and np.size(sizes):
-        wanted, factors = by_sizes(node, integers(sizes, "its size"), before)
+        wanted, factors = by_sizes(node, new_sides(sizes, before), before)
     elif known(scales) and scales is not None:
         factors = np.ravel(scales).astype(np.float64).tolist()
         wanted = []
@@ -101,6 +149,18 @@ def targets(node: Node, sides: list[Any], *inputs: Any) -> list[Target]:
         for new, side, region in zip(wanted, before, regions, strict=True)
     ]
     return [Target(*one) for one in zip(axes, wanted, factors, regions, strict=True)]
+
+
+def new_sides(sizes: Any, before: list[Any]) -> list[int]:
+    """Return the new length of each axis; an axis of unknown length, such as the batch, stays as it is: 0.
+
+    Raises:
+        Untranslatable: the length of another axis depends on the image.
+    """
+    if not known(sizes):
+        raise Untranslatable("its size depends on the image")
+    given = zip(np.ravel(sizes), before, strict=True)
+    return integers(np.array([0 if not is_integer(old) else new for new, old in given], object), "its size")
 
 
 def by_sizes(node: Node, sizes: list[int], before: list[Any]) -> tuple[list[int | None], list[float]]:

@@ -35,8 +35,8 @@ def typed(number: Any) -> Any:
     """
     try:
         return tf.dtypes.as_dtype(TYPES[int(number)])
-    except KeyError:
-        raise Untranslatable(f"it converts to the type number {number}") from None
+    except (KeyError, ValueError):
+        raise Untranslatable(f"it converts to the type {number}") from None
 
 
 @operation("Shape")

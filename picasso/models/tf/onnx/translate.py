@@ -93,7 +93,7 @@ def translate(model: Any, given: Mapping[str, Any], *, single: bool = False, bat
     Raises:
         Untranslatable: an operation has no translation; the message names it and its node.
     """
-    versions = {one.domain: one.version for one in model.opset_import}
+    versions = {"" if one.domain == "ai.onnx" else one.domain: one.version for one in model.opset_import}
     found = Translation(versions, single, batched).evaluate(model.graph, {"": None, **given})
     return {one.name: declared(one, found[one.name], single=single) for one in model.graph.output}
 
@@ -161,10 +161,13 @@ class Translation:
         inputs = [values[name] for name in node.input]
         while inputs and inputs[-1] is None:
             inputs.pop()
-        version = self.versions.get(node.domain, self.versions.get("", 1))
+        version = self.versions.get("" if node.domain == "ai.onnx" else node.domain, self.versions.get("", 1))
         attributes = self._attributes(node)
         if version < 7 and attributes.get("broadcast"):
             inputs[1] = at_axis(inputs[1], inputs[0], attributes.get("axis"))
+        if version < 7 and key(node) == "PRelu" and len(inputs[1].shape) == 1:
+            # In early versions, a vector has one slope for each channel.
+            inputs[1] = at_axis(inputs[1], inputs[0], 1)
 
         def subgraph(name: str, given: Sequence[Any]) -> tuple[Any, ...]:
             inner = attributes[name]
