@@ -52,7 +52,7 @@ NETWORKS = (
     Network("convnext_tiny", "features", "classifier.2"),
     Network("densenet121", "features", "classifier", rectified=True),
     Network("vit_b_16", "encoder.layers.encoder_layer_11.ln_1", "heads.head"),
-    Network("swin_t", "norm", "head", channels_last=True),
+    Network("swin_t", "features", "head", channels_last=True),
     Network("resnet50", "layer4", "fc"),
 )
 

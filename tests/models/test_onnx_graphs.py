@@ -368,7 +368,12 @@ def simple(file: Path, nodes: Sequence[Any], stored: dict[str, Any], opset: int 
     ],
 )
 def test_meanings_that_depend_on_versions_and_lengths(nodes: Sequence[Any], opset: int, tmp_path: Path) -> None:
-    stored = {"zero": np.array([0]), "two": np.array([2]), "sides": np.array([48, 40])}
+    stored = {
+        "zero": np.array([0]),
+        "two": np.array([2]),
+        "sides": np.array([48, 40]),
+        "far": weights(2, SIDE, 1, 1) * 4,
+    }
     model = load_model(simple(tmp_path / "m.onnx", nodes, stored, opset), preprocess="0..1", output_kind="logits")
     assert not any("only predictions" in note for note in model.notes)
     np.testing.assert_allclose(model.logits(IMAGES), runtime(tmp_path / "m.onnx"), atol=2e-6)
@@ -384,3 +389,85 @@ def test_slopes_of_old_files_are_those_of_channels(tmp_path: Path) -> None:
     np.testing.assert_allclose(model.logits(IMAGES), expected, atol=2e-6)
     # ONNX Runtime has no such operation, so nothing can be compared.
     assert any("was not compared with ONNX Runtime: m.onnx can't be read" in note for note in model.notes)
+
+
+def test_a_file_for_one_image_without_an_axis_for_images_keeps_its_batch(tmp_path: Path) -> None:
+    """The optimizer removes the two reshapes from the predictions, but not from the gradients."""
+    file = residual(tmp_path, batch=1)
+    made = onnx.load(str(file))
+    for name, sides in (("alone", [8]), ("again", [1, 8])):
+        made.graph.initializer.append(onnx.numpy_helper.from_array(np.array(sides), name))
+    gemm = made.graph.node.pop()
+    made.graph.node.extend([node("Reshape", ["f", "alone"], "a1"), node("Reshape", ["a1", "again"], "a2"), gemm])
+    gemm = made.graph.node[-1]
+    gemm.input[0] = "a2"
+    onnx.save(made, str(file))
+    model = load_model(file, preprocess="0..1")
+    assert model.fixed_batch == 1
+    assert model.input_gradients(IMAGES, np.array([0, 1, 2])).shape == IMAGES.shape
+
+
+def test_nodes_may_be_in_any_order_and_values_may_be_added_to_themselves(tmp_path: Path) -> None:
+    nodes = [node("Add", [f"r{index}", f"r{index}"], f"r{index + 1}") for index in range(60)]
+    nodes += [node("Mul", ["r60", "small"], "m"), node("ReduceMean", ["m"], "y", axes=[2, 3], keepdims=0)]
+    stored = {"small": np.array(2.0**-60, np.float32)}
+    file = simple(tmp_path / "m.onnx", [node("Relu", ["c"], "r0"), *nodes], stored)
+    expected = load_model(file, preprocess="0..1", output_kind="logits").logits(IMAGES)
+    np.testing.assert_allclose(expected, runtime(file), atol=2e-6)
+    made = onnx.load(str(file))
+    backwards = list(reversed(made.graph.node))
+    del made.graph.node[:]
+    made.graph.node.extend(backwards)
+    onnx.save(made, str(file))
+    model = load_model(file, preprocess="0..1", output_kind="logits")
+    assert Capability.GRADIENTS in model.capabilities
+    np.testing.assert_allclose(model.logits(IMAGES), expected, atol=1e-6)
+
+
+def test_a_grouped_convolution_is_one_layer(tmp_path: Path) -> None:
+    nodes = [
+        node("Conv", ["c", "g", "b"], "o", "/body/conv/Conv", group=4),
+        node("Relu", ["o"], "r", "/body/act/Relu"),
+        node("ReduceMean", ["r"], "y", axes=[2, 3], keepdims=0),
+    ]
+    stored = {"g": weights(8, SIDE // 4, 1, 1, seed=2), "b": weights(8, 1, seed=3)[:, 0]}
+    model = load_model(simple(tmp_path / "m.onnx", nodes, stored), preprocess="0..1", output_kind="logits")
+    np.testing.assert_allclose(model.logits(IMAGES), runtime(tmp_path / "m.onnx"), atol=2e-6)
+    layers = model.layers()
+    assert [layer.name for layer in layers][1:] == ["body.act"]
+    assert layers[-1].parameters == stored["g"].size + 8
+    assert layers[-1].receptive_field == (1, 1)
+
+
+def test_texts_of_the_metadata_are_bounded_and_cleaned(tmp_path: Path) -> None:
+    made = onnx.load(str(residual(tmp_path)))
+    made.graph.node[0].name = "/" + 10_000 * "long" + "/Conv"
+    for names, expected in [(["\ud800", "b\x00", "c", "d", "e"], "\ufffd"), (["a" * 300_000, *"bcde"], "0")]:
+        del made.metadata_props[:]
+        made.metadata_props.add(key="names", value=ascii(names))
+        onnx.save(made, str(tmp_path / "m.onnx"))
+        model = load_model(tmp_path / "m.onnx", preprocess="0..1")
+        assert model.class_names()[0] == expected
+        assert all(len(layer.name) <= 100 for layer in model.layers())
+
+
+def test_feature_maps_whose_axes_are_windows_are_not_the_default(tmp_path: Path) -> None:
+    """The last sum has an axis of windows and an axis of the tokens in them."""
+    sides = {"cut": [0, 8, 3, 8, 3, SIDE], "apart": [0, 64, 9, SIDE], "flat": [0, 576, SIDE]}
+    nodes = [
+        node("Transpose", ["c"], "t", perm=[0, 2, 3, 1]),
+        node("Reshape", ["t", "cut"], "p"),
+        node("Transpose", ["p"], "q", perm=[0, 1, 3, 2, 4, 5]),
+        node("Reshape", ["q", "apart"], "windows"),
+        node("Transpose", ["windows"], "k", perm=[0, 1, 3, 2]),
+        node("MatMul", ["windows", "k"], "scores"),
+        node("Softmax", ["scores"], "weights", axis=-1),
+        node("MatMul", ["weights", "windows"], "mixed"),
+        node("Add", ["windows", "mixed"], "sum", "/windows/Add"),
+        node("ReduceMean", ["sum"], "y", axes=[1, 2], keepdims=0),
+    ]
+    stored = {name: np.array(value) for name, value in sides.items()}
+    model = load_model(simple(tmp_path / "m.onnx", nodes, stored), preprocess="0..1", output_kind="logits")
+    default = next(layer for layer in model.layers() if layer.default)
+    assert default.place is not None
+    assert default.shape == (SIDE, SIDE, SIDE)

@@ -70,16 +70,25 @@ def feature_layers(inputs: Any, scores: Any, known: Collection[str] = ()) -> dic
         result = operation.outputs[0]
         if operation in taken or not (joins or operation.type in CONVOLUTIONS) or result.shape.rank != 4:
             continue
-        if not result.dtype.is_floating:
-            # Places of values, not values.
+        if not result.dtype.is_floating or is_group(operation):
+            # Places of values, not values; or a part of a layer.
             continue
-        operations = whole_layer(operation, order, downstream)
+        groups = [one for one in sources(operation, downstream) if is_group(one)]
+        operations = [*groups, *whole_layer(operation, order, downstream)]
         taken.update(operations)
         tensor = operations[-1].outputs[0]
         shape = tensor.shape.as_list()[1:]
         if None not in shape and shape[0] * shape[1] > 1:
             layers[layer_name(tensor.op.name, known, layers)] = FeatureLayer(tensor, operations)
     return layers
+
+
+def is_group(operation: Any) -> bool:
+    """Tell whether an operation is one of the convolutions of a grouped convolution: of some channels of its input."""
+    if operation.type not in CONVOLUTIONS or not operation.inputs[0].op.type.startswith("Split"):
+        return False
+    users = operation.outputs[0].consumers()
+    return len(users) == 1 and users[0].type == "ConcatV2"
 
 
 def whole_layer(first: Any, order: Mapping[Any, int], downstream: Collection[Any]) -> list[Any]:
@@ -155,6 +164,8 @@ def describe(
     layers: Mapping[str, FeatureLayer],
     probe: Probe = lambda _: None,
     choose: Callable[[Mapping[str, FeatureLayer]], str | None] = lambda layers: next(reversed(list(layers)), None),
+    *,
+    placed: bool = False,
 ) -> list[Layer]:
     """Return the description of each layer.
 
@@ -163,12 +174,15 @@ def describe(
         layers: the result of :func:`feature_layers`.
         probe: measures the position of a tensor's values in the image if it can't be derived from the graph.
         choose: returns the name of the default layer; by default, it is the last one.
+        placed: if True, choose among the layers with a known position in the image, if there are any. Transformers may
+            have others whose axes are windows and the tokens in them.
     """
     downstream = reach(inputs, up=False)
     tensors = {name: layer.tensor for name, layer in layers.items()}
     before = downstream & set(walk(*(tensor.op for tensor in tensors.values()), up=True))
     fields, found = receptive_fields(inputs, before, tensors), places(inputs, before, tensors, probe)
-    default = choose(layers)
+    known = {name: layer for name, layer in layers.items() if layer.grid or found[name]} if placed else {}
+    default = choose(known or layers)
     return [
         Layer(
             name,

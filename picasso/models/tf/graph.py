@@ -187,7 +187,11 @@ class Graph:
             # Folding only saves time.
             log.info("The normalizations of %s can't be folded; it is computed as it is.", self._label, exc_info=True)
             self._extract(tensors)
-        self._described = [] if guided else describe(self._input.op, self._layers, self._try_place, self._default)
+        self._described = (
+            []
+            if guided
+            else describe(self._input.op, self._layers, self._try_place, self._default, placed=bool(weights))
+        )
         if self._described and not any(layer.default for layer in self._described):
             self._described = []
             self.notes += (UNREAD,)

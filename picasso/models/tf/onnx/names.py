@@ -9,6 +9,8 @@ from typing import Any
 
 # PyTorch's exporter stores the path of the module, outermost first, here.
 MODULES = "pkg.torch.onnx.name_scopes"
+# The maximum length of a name, of which the end is kept, and of a text that is parsed.
+LONGEST, PARSED = 100, 10_000
 
 
 def layer_names(nodes: Iterable[Any]) -> list[str]:
@@ -33,14 +35,15 @@ def layer_name(node: Any) -> str:
     the kind of its operation.
     """
     name = of_metadata(node) or of_path(node.name, node.op_type) or (node.output[0] if node.output else node.op_type)
-    return re.sub(r"^[^A-Za-z0-9.]", "x", re.sub(r"[^A-Za-z0-9_.-]", ".", name.strip("/")) or "x")
+    name = re.sub(r"[^A-Za-z0-9_.-]", ".", name.strip("/"))[-LONGEST:]
+    return re.sub(r"^[^A-Za-z0-9.]", "x", name or "x")
 
 
 def of_metadata(node: Any) -> str:
     """Return the path of the module in the metadata of a node, or ""."""
     stated = next((one.value for one in node.metadata_props if one.key == MODULES), "")
     try:
-        paths = ast.literal_eval(stated) if stated else []
+        paths = ast.literal_eval(stated) if stated and len(stated) <= PARSED else []
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return ""
     # The last one is the operation. Operations that an optimizer added are in no module.

@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from picasso.errors import ModelError, reason
+from picasso.errors import ModelError, presentable, reason
+
+# The maximum length of a text in the metadata that is parsed: some 10,000 names.
+PARSED = 200_000
 
 
 class Port(NamedTuple):
@@ -83,18 +86,22 @@ def part(model: Any, outputs: Collection[str]) -> Any:
     import onnx
 
     made_by = {name: node for node in model.graph.node for name in node.output if name}
-    needed, waiting = set[str](), list(outputs)
+    needed, nodes = set[str](), list[Any]()
+    waiting = [(name, False) for name in outputs]
     while waiting:
-        name = waiting.pop()
-        if name in needed:
-            continue
-        needed.add(name)
-        if name in made_by:
-            waiting += used_by(made_by[name])
+        name, complete = waiting.pop()
+        if complete:
+            # All values that the node uses come before it, whatever its place in the file is.
+            nodes.append(made_by[name])
+        elif name not in needed:
+            needed.add(name)
+            if name in made_by:
+                needed.update(made_by[name].output)
+                waiting += [(name, True), *((used, False) for used in used_by(made_by[name]))]
     result = onnx.ModelProto()
     result.CopyFrom(model)
     del result.graph.node[:], result.graph.initializer[:], result.graph.output[:]
-    result.graph.node.extend(node for node in model.graph.node if needed.intersection(node.output))
+    result.graph.node.extend(nodes)
     result.graph.initializer.extend(one for one in model.graph.initializer if one.name in needed)
     described = {one.name: one for one in model.graph.output}
     result.graph.output.extend(described[name] for name in outputs)
@@ -132,13 +139,13 @@ def class_names(model: Any) -> tuple[str, ...]:
     stated = {one.key: one.value for one in model.metadata_props}
     for key in ("names", "classes", "labels", "class_names"):
         try:
-            found = ast.literal_eval(stated[key])
+            found = ast.literal_eval(stated[key]) if len(stated[key]) <= PARSED else ()
         except (KeyError, ValueError, SyntaxError, MemoryError, RecursionError):
             continue
         if isinstance(found, dict) and set(found) == set(range(len(found))):
             found = [found[index] for index in range(len(found))]
         if isinstance(found, list | tuple) and all(isinstance(one, str) for one in found):
-            return tuple(found)
+            return tuple(presentable(one) for one in found)
     return ()
 
 

@@ -14,7 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.onnx.table import Node, Untranslatable, integers, is_integer, lengths, operation, rank, tensor
+from picasso.models.tf.onnx.table import (
+    Node,
+    Untranslatable,
+    integers,
+    is_integer,
+    known,
+    lengths,
+    operation,
+    rank,
+    tensor,
+)
 from picasso.models.tf.runtime import tf
 
 # The parameter of the cubic interpolation of GridSample.
@@ -45,9 +55,10 @@ def neighbours(place: Any, length: Any, mode: str, padding: str, borders: tuple[
         borders: the places at which the image is reflected.
     """
     place = tf.round(place) if mode == "nearest" else place
-    if padding == "border":
+    # With mode cubic, only the neighbours are moved into the image.
+    if padding == "border" and mode != "cubic":
         place = tf.maximum(tf.minimum(place, length - 1), tf.zeros([], place.dtype))
-    elif padding == "reflection":
+    elif padding == "reflection" and mode != "cubic":
         place = reflected(place, *borders)
     if mode == "nearest":
         return [neighbour(place, tf.ones_like(place), length, padding, borders)]
@@ -150,7 +161,9 @@ def affine_grid(node: Node, theta: Any, sides: Any) -> Any:
     """Return the places of an image of known size under affine maps ``(N, axes, axes + 1)``, for ``GridSample``."""
     theta = tensor(theta)
     lines = []
-    for side in integers(sides, "its size")[2:]:
+    if not known(sides):
+        raise Untranslatable("its size depends on the image")
+    for side in integers(np.ravel(sides)[2:], "its size"):
         ends = 1.0 if node.get("align_corners", 0) else 1 - 1 / side
         lines.append(np.linspace(-ends, ends, side) if side > 1 else np.zeros(1))
     places = np.meshgrid(*lines, indexing="ij")[::-1]

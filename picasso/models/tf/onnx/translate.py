@@ -181,6 +181,8 @@ class Translation:
         graphs = any(one.HasField("g") for one in node.attribute)
         found = applied(key(node), described, inputs, graphs=graphs)
         outputs = found if isinstance(found, tuple) else (found,)
+        if self.batched and key(node) in ("Reshape", "Squeeze") and loses_batch(inputs[0], outputs[0]):
+            raise Untranslatable("it has no axis for several images")
         found = [self._in_type(settled(one)) for one in outputs]
         self._spend("bytes", sum(one.nbytes for one in found if isinstance(one, np.ndarray)), MAX_BYTES)
         return found
@@ -230,6 +232,11 @@ def for_batches(name: str, attributes: Mapping[str, Any], inputs: Sequence[Any])
             size = tf.shape(tensor(live[0]))[0]
             found = [tf.repeat(tensor(one), size, 0) if len(one.shape) and one.shape[0] == 1 else one for one in inputs]
     return found
+
+
+def loses_batch(x: Any, result: Any) -> bool:
+    """Tell whether a value of any number of images became one of a known number."""
+    return not known(x) and not known(result) and None in x.shape.as_list() and None not in result.shape.as_list()
 
 
 def at_axis(x: Any, like: Any, axis: int | None) -> Any:
