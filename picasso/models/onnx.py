@@ -27,6 +27,7 @@ from picasso.models.tf.onnx import building, reading
 from picasso.models.tf.onnx.names import layer_names
 from picasso.models.tf.onnx.reading import Port
 from picasso.models.tf.onnx.table import Untranslatable
+from picasso.models.tf.onnx.translate import missing
 
 log = logging.getLogger(__name__)
 
@@ -145,6 +146,8 @@ class ONNXModel(GraphModel):
                     self.notes += (unchecked,) if unchecked else ()
                     self.notes += (QUANTIZED,) if reading.is_quantized(model) else ()
                     return
+        if unknown := missing(model.graph):
+            why += f" Operations without a translation: {', '.join(unknown)}."
         if session:
             self._leave_to(session, why)
         elif isinstance(failure, ModelError):

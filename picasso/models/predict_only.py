@@ -1,4 +1,4 @@
-"""The base class of models that only predict: ONNX and TFLite files, which optional packages run."""
+"""The base class of models that only predict, such as TFLite files, which optional packages run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from picasso.errors import ModelError
 from picasso.models.arrays import Array, fill_up
 from picasso.models.base import Model
 from picasso.models.environment import require_versions
-from picasso.models.newest import beside, written
+from picasso.models.newest import written
 from picasso.models.outputs import (
     INDEPENDENT,
     MEASURED,
@@ -70,8 +70,7 @@ class PredictOnlyModel(Model):
             ModelError: the output fits no task.
         """
         self.checkpoint, self.checkpoint_time = file.name, written(file)
-        # Large ONNX models store their weights in a second file, such as model.onnx.data.
-        self.files = beside(file, ("", ".data", "_data"))
+        self.files = (file,)
         kind, task = parse(self.output_kind), parse_task(self.task)
         kind = OutputKind.VALUES if kind is None and task in MEASURED else kind
         try:

@@ -114,8 +114,8 @@ class TransformerAttribution(OfTokens):
 
     @classmethod
     def passes(cls, model: Model, settings: AttentionSettings) -> float:
-        """Return one forward pass, and per target one backward pass, which costs as much as two."""
-        return 1.0 + 2 * targets_of(model)
+        """Return two forward passes, and per target one backward pass, which costs as much as two."""
+        return 2.0 + 2 * targets_of(model)
 
     def make_visualization(self, task: Task[AttentionSettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per target."""
@@ -154,8 +154,8 @@ class AttnLRP(BaseVisualization[RelevanceSettings]):
 
     @classmethod
     def passes(cls, model: Model, settings: RelevanceSettings) -> float:
-        """Return one forward pass, and per target one backward pass, which costs as much as two."""
-        return 1.0 + 2 * targets_of(model)
+        """Return two forward passes, and per target one backward pass, which costs as much as two."""
+        return 2.0 + 2 * targets_of(model)
 
     def make_visualization(self, task: Task[RelevanceSettings]) -> Iterator[Sequence[Panel]]:
         """Yield one map per target."""

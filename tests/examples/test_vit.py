@@ -49,7 +49,7 @@ def test_methods_of_tokens(example: Model, name: str) -> None:
 
 
 def test_deleting_the_warmest_patches_matters_more(example: Model) -> None:
-    """Of the first ten samples: five patches that a method marks count for more than five others."""
+    """The eight patches that a method marks most count for more than the eight that it marks least."""
     for name in ("AttentionRollout", "TransformerAttribution", "AttnLRP"):
         falls = []
         for file in SAMPLES[::3]:

@@ -1,4 +1,4 @@
-"""Attention weights and their gradients, against Keras and NumPy; and AttnLRP on networks where the answer is known."""
+"""Attention weights and their gradients, against Keras and NumPy."""
 
 from __future__ import annotations
 
