@@ -43,10 +43,7 @@ ROUNDING, ROUNDED, MAX_ROUNDED = 1e-6, 4, 1e-2
 # The fraction of the numbers of ONNX Runtime that must be finite.
 FINITE = 0.5
 REPORT = "If it should be supported, report the operation and the exporter of the file to the authors of Picasso."
-UNCHECKED = (
-    "The translation of the ONNX file was not compared with ONNX Runtime, because that is not installed: "
-    "pip install onnxruntime."
-)
+UNCHECKED = "The translation of the ONNX file was not compared with ONNX Runtime: "
 QUANTIZED = (
     "The model is quantized. Its gradients pass through the rounding as if it were not there (straight-through), so "
     "they are those of a similar model without rounding."
@@ -129,7 +126,7 @@ class ONNXModel(GraphModel):
 
     def _use(self, model: Any) -> None:
         """Translate the part of a model that the outputs depend on, or leave its predictions to ONNX Runtime."""
-        session, unchecked = self._session()
+        session, trouble = self._session()
         # Models for one image can mostly compute several at once.
         attempts = [(None, True), (1, False)] if self._fixed == 1 else [(self._fixed, False)]
         failure, why = None, ""
@@ -143,10 +140,10 @@ class ONNXModel(GraphModel):
             else:
                 if not why:
                     self.adopt(graph, self._file)
-                    self.notes += (unchecked,) if unchecked else ()
+                    self.notes += () if session else (f"{UNCHECKED}{trouble}",)
                     self.notes += (QUANTIZED,) if reading.is_quantized(model) else ()
                     return
-        if unknown := missing(model.graph):
+        if len(unknown := missing(model.graph)) > 1:
             why += f" Operations without a translation: {', '.join(unknown)}."
         if session:
             self._leave_to(session, why)
@@ -154,19 +151,19 @@ class ONNXModel(GraphModel):
             raise failure
         else:
             raise ModelError(
-                f"{self._file.name} can't be translated into TensorFlow operations: {why} {REPORT} With ONNX Runtime "
-                "it can be loaded for predictions: pip install onnxruntime."
+                f"{self._file.name} can't be translated into TensorFlow operations: {why} {REPORT} For predictions, it "
+                f"needs ONNX Runtime: {trouble}"
             ) from failure
 
     def _session(self) -> tuple[Session | None, str]:
-        """Return a session of ONNX Runtime, or None and a note if that is not installed or can't load the file."""
+        """Return a session of ONNX Runtime and "", or None and why there is none."""
         try:
             return Session(self._file, self._source, self._names, self._type, channels_first=self._channels_first), ""
         except ImportError:
-            return None, UNCHECKED
+            return None, "pip install onnxruntime."
         except ModelError as error:
             log.info("ONNX Runtime can't load %s", self._file.name, exc_info=True)
-            return None, f"The translation of the ONNX file was not compared with ONNX Runtime: {error}"
+            return None, str(error)
 
     def _translated(self, model: Any, batch: int | None, *, batched: bool) -> Graph:
         """Return the graph of the translated model."""
