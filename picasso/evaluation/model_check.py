@@ -115,7 +115,8 @@ class Report:
         """Return the report as names and values, one line each."""
         height, width, channels = self.card.input_shape
         default = next((layer.name for layer in self.layers if layer.default), "")
-        lacking = self.card.missing(frozenset(Capability))
+        # Only transformers have attention, so others do not lack it.
+        lacking = self.card.missing(frozenset(Capability) - {Capability.ATTENTION})
         lines = [
             ("model", self.card.name),
             ("format", self.card.format),

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import picasso
+from picasso.errors import ModelError
 from picasso.examples.brightness import BrightnessModel
 from picasso.explanation.registry import Registry
+from picasso.models.info import Capability
 from tests.conftest import noise_image
 
 
@@ -20,7 +22,13 @@ def model() -> BrightnessModel:
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in Registry().entries()])
-def test_every_visualization_takes_it(name: str, model: BrightnessModel) -> None:
+def test_every_visualization_but_those_of_attention_takes_it(name: str, model: BrightnessModel) -> None:
+    cls = Registry().get(name).cls
+    assert cls is not None
+    if Capability.ATTENTION in cls.NEEDS:
+        with pytest.raises(ModelError, match=f"{name} needs attention"):
+            picasso.explain(model, noise_image(), name)
+        return
     (result,) = picasso.explain(model, noise_image(), name)
     assert result.predictions[0]["name"] in model.labels
     assert result.model.notes == ()
