@@ -40,6 +40,8 @@ FRACTIONS = ("tensor(float)", "tensor(float16)", "tensor(double)")
 TOLERANCE, TOLERANCE_16, TOLERANCE_QUANTIZED = 1e-4, 2e-2, 0.1
 # A change of the inputs like that of rounding, and how many times its effect a difference may be.
 ROUNDING, ROUNDED, MAX_ROUNDED = 1e-6, 4, 1e-2
+# Smaller numbers are compared with this one: they may be what rounding leaves of 0.
+SMALL = 1e-2
 # The fraction of the numbers of ONNX Runtime that must be finite.
 FINITE = 0.5
 REPORT = "If it should be supported, report the operation and the exporter of the file to the authors of Picasso."
@@ -286,7 +288,7 @@ def apart(found: NDArray[Any], expected: NDArray[Any], *, whole: bool = False) -
     finite = np.isfinite(expected) & np.isfinite(found)
     size, error = np.where(finite, np.abs(expected), 0), np.where(finite, np.abs(np.nan_to_num(found - expected)), 0)
     largest = float(size.max(initial=1e-30))
-    least, worst = largest if whole else min(1.0, largest), 0.0
+    least, worst = max(SMALL, largest if whole else min(1.0, largest)), 0.0
     for axis in {min(1, expected.ndim - 1), expected.ndim - 1}:
         others = tuple(one for one in range(expected.ndim) if one != axis)
         scales = np.maximum(size.max(axis=others, initial=0), least)

@@ -13,6 +13,7 @@ from PIL import Image
 from picasso import explain
 from picasso.examples.rapidocr import samples
 from picasso.models import load_model
+from picasso.models.info import Capability
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -51,6 +52,15 @@ def test_both_are_fed_what_rapidocr_feeds_them() -> None:
     page = Image.open(FOLDER / "samples" / "pages" / "menu.png")
     expected = (np.asarray(page, np.float32)[..., ::-1] / 255 - 0.5) / 0.5
     np.testing.assert_allclose(load_model(FOLDER / "detector.py").preprocess([page])[0], expected, atol=1e-6)
+
+
+@needs_files
+@pytest.mark.parametrize("name", ["orientation.py", "detector.py"])
+def test_both_have_gradients_and_feature_maps_of_logits(name: str) -> None:
+    model = load_model(FOLDER / name)
+    assert model.capabilities == {Capability.PREDICTIONS, Capability.GRADIENTS, Capability.FEATURE_MAPS}
+    assert model.logits_found.startswith("input of the final s")
+    assert not any("predictions" in note for note in model.notes)
 
 
 @needs_files

@@ -315,6 +315,9 @@ def test_class_scores_are_not_hidden_behind_the_coordinates_of_boxes() -> None:
     assert apart(without, expected) > 1e-2
     assert apart(expected * np.float32(1 + 1e-6), expected) < 1e-5
 
+    # What rounding leaves of 0 is no difference.
+    assert apart(np.full((2, 5), 2e-7), np.full((2, 5), 1e-7)) < 1e-4
+
     def moved() -> list[Array]:
         return [expected * np.float32(2)]
 

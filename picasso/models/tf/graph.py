@@ -163,11 +163,9 @@ class Graph:
         self._cutter = Cutter(self._wrapped)
         with self._wrapped.graph.as_default():
             reader = GraphReader(self._input.op, evaluator(self._wrapped))
-            self._scores = None if self._detection else find_scores(self._answered, reader, self._layout.shape)
-            self._values = self._answered
-            if self._layout.channels_first:
-                self._values = tf.transpose(self._values, [0, 2, 3, 1])
-            elif self._answered.shape.rank != len(self._layout.shape) + 1:
+            self._values = channels_last(self._answered) if self._layout.channels_first else self._answered
+            self._scores = None if self._detection else find_scores(self._values, reader, self._layout.shape)
+            if self._answered.shape.rank != len(self._layout.shape) + 1:
                 self._values = tf.reshape(self._answered, [-1, *self._layout.shape])
             self._values = tf.cast(self._values, tf.float32)
         self._settled = settled or self._settle(trained)
@@ -533,6 +531,13 @@ class Graph:
         if self.integers:
             inputs = np.clip(np.rint(inputs), *self.integers)
         return tf.constant(inputs, self._input.dtype)
+
+
+def channels_last(maps: Any) -> Any:
+    """Return maps ``(N, K, h, w)`` as ``(N, h, w, K)``: the tensor itself if they are a transposition of one."""
+    if maps.op.type == "Transpose" and np.array_equal(tf.get_static_value(maps.op.inputs[1]), [0, 3, 1, 2]):
+        return maps.op.inputs[0]
+    return tf.transpose(maps, [0, 2, 3, 1])
 
 
 def flat(tensor: Any, shape: Sequence[int]) -> Any:
