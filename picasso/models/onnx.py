@@ -193,18 +193,15 @@ class ONNXModel(GraphModel):
         if graph.integers or graph.value_range() == "0..255":
             images *= 255
 
-        def one_by_one(images: Array) -> list[NDArray[Any]]:
-            size = self._fixed or len(images)
-            groups = [fill_up(images[start : start + size], size) for start in range(0, len(images), size)]
-            answers = [session.run(group) if session else [graph.answers(group)] for group in groups]
-            return [np.concatenate(parts)[: len(images)] for parts in zip(*answers, strict=True)]
+        def own(group: Array) -> list[NDArray[Any]]:
+            return [graph.answers(group)]
 
-        expected = one_by_one(images)
-        size = graph.fixed_batch or len(images)
-        parts = [graph.answers(fill_up(images[at : at + size], size)) for at in range(0, len(images), size)]
-        found = np.concatenate(parts)[: len(images)]
+        def by_file(images: Array) -> list[NDArray[Any]]:
+            return in_batches(session.run if session else own, images, self._fixed)
+
+        (found,) = in_batches(own, images, graph.fixed_batch)
         limit = self._tolerance(model)
-        return verdict(found, expected, limit, lambda: one_by_one(images * np.float32(1 + ROUNDING)))
+        return verdict(found, by_file(images), limit, lambda: by_file(images * np.float32(1 + ROUNDING)))
 
     def _tolerance(self, model: Any) -> float:
         """Return the largest difference that the types of numbers explain."""
@@ -241,6 +238,13 @@ class ONNXModel(GraphModel):
     def _output_range(self) -> Range | None:
         """Return the range of the output according to the operations of the file."""
         return Analysis(ONNXReader(self._file)).of(self._names[0])
+
+
+def in_batches(run: Callable[[Array], list[NDArray[Any]]], images: Array, size: int | None) -> list[NDArray[Any]]:
+    """Return the outputs for images that are computed in batches of a fixed size, or all at once if it is None."""
+    size = size or len(images)
+    answers = [run(fill_up(images[start : start + size], size)) for start in range(0, len(images), size)]
+    return [np.concatenate(parts)[: len(images)] for parts in zip(*answers, strict=True)]
 
 
 def verdict(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from picasso.models.tf.onnx.table import tensor
-from picasso.models.tf.onnx.translate import translate
+from picasso.models.tf.onnx.translate import nodes_of, translate
 from picasso.models.tf.runtime import tf
 
 # Operations that no image model needs where it is explained, by reason.
@@ -59,14 +59,6 @@ def excluded_node(node: Any) -> str:
     if node.op_type in ("Cast", "QuantizeLinear") and EXCLUDED_TYPES & {numbers.get("to"), numbers.get("output_dtype")}:
         return "types"
     return node.domain if node.domain in EXCLUDED_DOMAINS else ""
-
-
-def nodes_of(graph: Any) -> Iterator[Any]:
-    """Yield the nodes of a graph and of the graphs in their attributes."""
-    for node in graph.node:
-        yield node
-        for one in node.attribute:
-            yield from nodes_of(one.g)
 
 
 def model_of(case: Any) -> Any:

@@ -98,9 +98,10 @@ def part(model: Any, outputs: Collection[str]) -> Any:
             if name in made_by:
                 needed.update(made_by[name].output)
                 waiting += [(name, True), *((used, False) for used in used_by(made_by[name]))]
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    del result.graph.node[:], result.graph.initializer[:], result.graph.output[:]
+    result = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    result.graph.name = model.graph.name
+    result.graph.input.extend(model.graph.input)
+    result.graph.sparse_initializer.extend(model.graph.sparse_initializer)
     result.graph.node.extend(nodes)
     result.graph.initializer.extend(one for one in model.graph.initializer if one.name in needed)
     described = {one.name: one for one in model.graph.output}

@@ -25,6 +25,7 @@ from picasso.models.tf.onnx.table import (
     rank,
     tensor,
 )
+from picasso.models.tf.onnx.windows import channels_first, channels_last
 from picasso.models.tf.runtime import tf
 
 # The parameter of the cubic interpolation of GridSample.
@@ -120,16 +121,6 @@ def sampled(images: Any, batch: Any, axes: Sequence[Sequence[Neighbour]]) -> Any
     return tf.add_n(list(shares(images, batch, axes)))
 
 
-def last(x: Any) -> Any:
-    """Return ``(N, C, ...)`` as ``(N, ..., C)``."""
-    return tf.transpose(x, [0, *range(2, rank(x)), 1])
-
-
-def first(x: Any) -> Any:
-    """Return ``(N, ..., C)`` as ``(N, C, ...)``."""
-    return tf.transpose(x, [0, rank(x) - 1, *range(1, rank(x) - 1)])
-
-
 def members(images: Any, axes: int) -> Any:
     """Return the numbers of the images of a batch, with as many further axes of length 1 as places have."""
     return tf.reshape(tf.range(tf.shape(images, tf.int64)[0]), [-1, *[1] * axes])
@@ -153,7 +144,7 @@ def grid_sample(node: Node, x: Any, grid: Any) -> Any:
         else:
             place, borders = ((coordinate + 1) * length - 1) / 2, (tf.constant(-0.5, grid.dtype), length - 0.5)
         axes.append(neighbours(place, length, MODES.get(mode, mode), padding, borders))
-    return first(sampled(last(x), members(x, rank(x) - 2), axes))
+    return channels_first(sampled(channels_last(x), members(x, rank(x) - 2), axes))
 
 
 @operation("AffineGrid")
@@ -192,13 +183,13 @@ def region_samples(node: Node, x: Any, regions: Any, batch: Any) -> Any:
         axes.append([Neighbour(apart(one.index, axis), apart(one.weight, axis)) for one in found[0]])
         counted = counted * tf.cast(apart(found[1], axis), x.dtype)
     image = tf.reshape(tf.cast(tensor(batch), tf.int64), [-1, 1, 1, 1, 1])
-    parts = shares(last(x), image, axes)
+    parts = shares(channels_last(x), image, axes)
     if node.get("mode", "avg") == "max":
         # As ONNX defines it: the largest of the weighted neighbours of all samples.
         largest = tf.reduce_max(tf.stack(list(parts)), 0)
         low = tf.constant(x.dtype.min, x.dtype)
-        return first(tf.reduce_max(tf.where(counted[..., None] > 0, largest, low), [3, 4]))
-    return first(tf.reduce_sum(tf.add_n(list(parts)) * counted[..., None], [3, 4]))
+        return channels_first(tf.reduce_max(tf.where(counted[..., None] > 0, largest, low), [3, 4]))
+    return channels_first(tf.reduce_sum(tf.add_n(list(parts)) * counted[..., None], [3, 4]))
 
 
 def apart(value: Any, axis: int) -> Any:
@@ -283,7 +274,7 @@ def deformable_convolution(node: Node, x: Any, filters: Any, offsets: Any, bias:
         length = tf.cast(tf.shape(x)[2 + axis], x.dtype)
         around.append(neighbours(moved[:, :, axis] + tf.constant(base, x.dtype), length, "linear", "zeros", (0, 0)))
     channels = x.shape[1] // parts
-    images = last(tf.reshape(x, tf.concat([[-1, channels], tf.shape(x)[2:]], 0)))
+    images = channels_last(tf.reshape(x, tf.concat([[-1, channels], tf.shape(x)[2:]], 0)))
     read = sampled(images, members(images, axes + 1), around)
     if mask is not None:
         read = read * tf.reshape(tensor(mask), [-1, taps, *sides, 1])

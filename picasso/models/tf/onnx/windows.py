@@ -92,12 +92,8 @@ class Window:
             return list(zip(pads[:axes], pads[axes:], strict=True))
         if how == "VALID":
             return [(0, 0)] * axes
-        found = []
-        for side, span, stride in zip(self.known_sides(), self.spans, self.strides, strict=True):
-            total = max(0, (-(-side // stride) - 1) * stride + span - side)
-            less, more = total // 2, total - total // 2
-            found.append((more, less) if how == "SAME_LOWER" else (less, more))
-        return found
+        found = self._same(self.known_sides())
+        return [(more, less) for less, more in found] if how == "SAME_LOWER" else found
 
     def _beyond(self) -> list[int]:
         found = []
@@ -115,13 +111,14 @@ class Window:
         """Return TensorFlow's argument for the padding of ``(N, H, W, C)``."""
         if not any(map(any, self.whole)):
             return "VALID"
-        if all(map(is_integer, self.sides)) and self.whole == self._same():
+        if all(map(is_integer, self.sides)) and self.whole == self._same(self.sides):
             return "SAME"
         return [[0, 0], *map(list, self.whole), [0, 0]]
 
-    def _same(self) -> Pads:
+    def _same(self, sides: Sequence[int]) -> Pads:
+        """Return the padding with which as many windows fit as the stride allows, the larger part at the end."""
         found = []
-        for side, span, stride in zip(self.sides, self.spans, self.strides, strict=True):
+        for side, span, stride in zip(sides, self.spans, self.strides, strict=True):
             total = max(0, (-(-side // stride) - 1) * stride + span - side)
             found.append((total // 2, total - total // 2))
         return found
