@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,19 @@ class SlowModel(LinearModel):
 
     def batch_logits(self, inputs: Array) -> Array:
         time.sleep(0.004)
+        return super().batch_logits(inputs)
+
+
+class HeldModel(LinearModel):
+    """Answers no question while a file exists, so that a test decides how long a job runs."""
+
+    def load(self, held: str = "", **arguments: Any) -> None:
+        super().load(**arguments)
+        self.held = Path(held)
+
+    def batch_logits(self, inputs: Array) -> Array:
+        while self.held.is_file():
+            time.sleep(0.01)
         return super().batch_logits(inputs)
 
 

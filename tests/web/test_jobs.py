@@ -18,9 +18,15 @@ from tests.jobs.test_engine import until
 
 
 @pytest.fixture(scope="module")
-def slow() -> Iterator[Flask]:
-    """An application with a slow model."""
-    application = create_app(fake_settings(MODEL_CLS_NAME="SlowModel"))
+def held(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that holds the model's answers back while it exists."""
+    return tmp_path_factory.mktemp("held") / "held"
+
+
+@pytest.fixture(scope="module")
+def slow(held: Path) -> Iterator[Flask]:
+    """An application with a model that a test can hold back."""
+    application = create_app(fake_settings(MODEL_CLS_NAME="HeldModel", MODEL_LOAD_ARGS={"held": str(held)}))
     application.test_client_class = Visitor
     client = application.test_client()
     until(lambda: client.get("/readyz").status_code == 200)
@@ -34,9 +40,10 @@ def begin(client: Any, name: str = "PartialOcclusion") -> str:
     return str(answer.get_json()["id"])
 
 
-def test_every_page_shows_what_is_running_and_can_cancel_it(slow: Flask) -> None:
+def test_every_page_shows_what_is_running_and_can_cancel_it(slow: Flask, held: Path) -> None:
     client = slow.test_client()
     upload(client)
+    held.touch()
     assert "data-job=" not in client.get("/").text
     first, second = begin(client), begin(client)
     services: Services = slow.extensions["picasso"]
@@ -54,6 +61,7 @@ def test_every_page_shows_what_is_running_and_can_cancel_it(slow: Flask) -> None
     assert "data-job=" not in slow.test_client().get("/").text
     for run in (first, second):
         assert client.post(f"/runs/{run}/cancel").status_code == 303
+    held.unlink()
     assert "data-job=" not in client.get("/jobs").text
     until(lambda: not services.runner._active)
 
