@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
@@ -83,6 +84,16 @@ class LinearModel(Attentive):
     def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
         assert layer == "input"
         return self.batch_input_gradients(inputs, classes)
+
+    def dropping_grid(self) -> TokenGrid:
+        return TokenGrid(6, 0, 2, 3, Place((1.5, 1.5), (3.0, 3.0)))
+
+    def batch_dropped(self, image: Array, kept: NDArray[np.int64]) -> tuple[Array, Array]:
+        shown = np.zeros((len(kept), 6), np.float32)
+        np.put_along_axis(shown, kept, 1, axis=1)
+        pixels = shown.reshape(-1, 2, 3).repeat(3, axis=1).repeat(3, axis=2)
+        inputs = image * pixels[..., None]
+        return self.batch_probabilities(inputs), self.batch_logits(inputs)
 
 
 class NumberedModel(LinearModel):

@@ -3,6 +3,7 @@
 __all__ = [
     "attention",
     "covering",
+    "dropping",
     "masks",
     "occlusion_scores",
     "paths",

@@ -55,9 +55,12 @@ class Answers:
             inputs: the inputs themselves.
             some: the positions of the targets among the k.
         """
-        scores = self._model.scores(inputs, [self._targets[index] for index in some])
-        for place, index in enumerate(some):
-            self.logits[members, index] = scores[:, place]
+        self.add_scores(members, self._model.logits(inputs), some)
+
+    def add_scores(self, members: NDArray[np.int64], scores: Array, some: Sequence[int]) -> None:
+        """Store the scores of some of the k targets, from those of the model ``(m, ...)`` for m inputs."""
+        for index in some:
+            self.logits[members, index] = self._targets[index].score(scores)
 
     def asked(self, index: int) -> bool:
         """Tell whether the logits of one of the k targets are computed for all inputs."""

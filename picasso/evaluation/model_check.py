@@ -20,7 +20,7 @@ from picasso.explanation.inputs import NamedImage, as_seen, image_from
 from picasso.imaging import decode
 from picasso.models.arrays import Array
 from picasso.models.base import Model
-from picasso.models.info import Capability, Layer, ModelInfo
+from picasso.models.info import OF_TRANSFORMERS, Capability, Layer, ModelInfo
 from picasso.models.outputs import OutputKind
 from picasso.targets import Classification, OutputTask, Prediction, phrase
 
@@ -116,7 +116,7 @@ class Report:
         height, width, channels = self.card.input_shape
         default = next((layer.name for layer in self.layers if layer.default), "")
         # Only transformers have attention, so others do not lack it.
-        lacking = self.card.missing(frozenset(Capability) - {Capability.ATTENTION})
+        lacking = self.card.missing(frozenset(Capability) - OF_TRANSFORMERS)
         lines = [
             ("model", self.card.name),
             ("format", self.card.format),

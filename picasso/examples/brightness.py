@@ -6,7 +6,7 @@ import numpy as np
 
 from picasso.models.arrays import Array, Classes
 from picasso.models.base import Model
-from picasso.models.info import Capability, Layer, Place
+from picasso.models.info import OF_TRANSFORMERS, Capability, Layer, Place
 from picasso.models.preprocessing import Preprocessing
 
 # The logits of the two classes are this many times the mean brightness less a half.
@@ -29,7 +29,7 @@ class BrightnessModel(Model):
     """
 
     framework = "numpy"
-    capabilities = frozenset(Capability) - {Capability.ATTENTION}
+    capabilities = frozenset(Capability) - OF_TRANSFORMERS
     preprocessing = Preprocessing("0..1")
     labels = ("dark", "bright")
 

@@ -27,7 +27,7 @@ from picasso.jobs.gate import Gate
 from picasso.jobs.prediction_job import Order, Predictions, Progress
 from picasso.jobs.run import Run, Spec, StoredImage, images_by_name
 from picasso.targets import Classification, OutputSpec, Wanted, spec_from
-from picasso.visualizations.settings import Control
+from picasso.visualizations.settings import Choice, Control
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ class JobQueue:
         if entry.cls is None or unusable:
             raise BadRequest(f"{name} {unusable}", field="visualization")
         checked = entry.cls.ALLOWED_SETTINGS.parse(settings).as_dict()
-        self.check_layers(entry.cls.ALLOWED_SETTINGS.controls(), checked)
+        self.check_settings(entry.cls.ALLOWED_SETTINGS.controls(), checked)
         if not images:
             raise BadRequest("There are no images to explain. Upload images or add samples.", field="images")
         if len(images) > MAX_RUN_IMAGES:
@@ -308,14 +308,38 @@ class JobQueue:
         found = self.model_status().get("report", {}).get("layers", [])
         return [layer["name"] for layer in sorted(found, key=lambda layer: not layer["default"])]
 
-    def check_layers(self, controls: Mapping[str, Control], settings: Mapping[str, object]) -> None:
-        """Raise BadRequest for a layer that the model does not have; while it is loading, the run checks that."""
-        known = self.layers()
+    def offered(self, controls: Mapping[str, Control]) -> dict[str, Control]:
+        """Return controls with the values that the model allows; while it is loading, with all."""
+        found = self._capabilities()
+        return {name: control if found is None else control.offered(found) for name, control in controls.items()}
+
+    def _capabilities(self) -> list[str] | None:
+        """Return the capabilities of the model, or None while it is loading."""
+        report = self.model_status().get("report")
+        return report["model"]["capabilities"] if report else None
+
+    def check_settings(self, controls: Mapping[str, Control], settings: Mapping[str, object]) -> None:
+        """Raise BadRequest for a layer that the model does not have, or a value that it does not allow.
+
+        While the model is loading, the run checks that.
+        """
+        layers, capabilities = self.layers(), self._capabilities()
         for name, control in controls.items():
-            if control.kind == "layer" and settings[name] and known and settings[name] not in known:
-                near = difflib.get_close_matches(str(settings[name])[:100], known, n=3, cutoff=0.5) or known[:5]
-                message = f"{name} must be one of {', '.join(known)}, not {settings[name]}."
-                raise BadRequest(message, field=name, suggestions=near)
+            value = settings[name]
+            if control.kind == "layer" and value and layers and value not in layers:
+                near = difflib.get_close_matches(str(value)[:100], layers, n=3, cutoff=0.5) or layers[:5]
+                raise BadRequest(
+                    f"{name} must be one of {', '.join(layers)}, not {value}.", field=name, suggestions=near
+                )
+            if isinstance(control, Choice) and (need := (control.needs or {}).get(str(value))):
+                left = control.offered(capabilities or ()).options()
+                if capabilities is not None and str(value) not in left:
+                    raise BadRequest(
+                        f"{name} {value!r} needs {need}, which this model does not provide; it may be "
+                        f"{', '.join(left)}.",
+                        field=name,
+                        suggestions=left,
+                    )
 
     def no_audits(self) -> str:
         """Return why audits are impossible with the settings of this server; "" if possible, or if not known yet."""

@@ -367,6 +367,39 @@ class Model(Framework):
         """Return the cost of :meth:`occlude` for these windows, as a number of predictions of whole images."""
         return len(boxes)
 
+    def dropped(self, image: Array, hidden: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int64], Array, Array]]:
+        """Yield the outputs and the scores of a transformer for an image some of whose tokens are left out.
+
+        Equal choices are computed once. Choices of as many tokens share a batch.
+
+        Args:
+            image: an input ``(H, W, C)``.
+            hidden: which tokens of :meth:`dropping_grid` are left out in each of n choices, ``(n, h, w)``.
+
+        Yields:
+            the indices of m choices, and the outputs and the scores ``(m, *spec.shape)`` for them.
+
+        Raises:
+            ModelError: tokens can't be left out of this model, or it returned values that are not finite.
+        """
+        grid = self.dropping_grid()
+        choices, which = np.unique(hidden.reshape(len(hidden), -1), axis=0, return_inverse=True)
+        which = which.reshape(-1)
+        counts = np.count_nonzero(~choices, axis=1)
+        if not grid.first and not counts.all():
+            raise ModelError("At least one token must be left.")
+        for count in np.unique(counts):
+            alike = np.flatnonzero(counts == count)
+            for some in batches(len(alike), self.batch_size):
+                kept = np.nonzero(~choices[alike[some]])[1].reshape(len(some), count)
+                outputs, scores = self.batch_dropped(image, kept)
+                if not (np.isfinite(outputs).all() and np.isfinite(scores).all()):
+                    raise self._wrong("values that are not finite numbers")
+                position = np.full(len(choices), -1)
+                position[alike[some]] = np.arange(len(some))
+                members = np.flatnonzero(position[which] >= 0)
+                yield members, outputs[position[which[members]]], scores[position[which[members]]]
+
     def logits(self, inputs: Array) -> Array:
         """Return the scores ``(N, *spec.shape)``, float32: for a classifier, before the softmax or sigmoid."""
         return self._batched(self.batch_logits, inputs)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from picasso.errors import ModelError
 from picasso.models.arrays import Array, Classes
@@ -105,6 +106,23 @@ class Framework(ABC):
     def batch_relevance(self, inputs: Array, cotangents: Array) -> Array:
         """Return the factors of relevance ``(n, T, H, W, C)`` of T functions by AttnLRP; see batch_gradients()."""
         raise self._cannot(Capability.ATTENTION)
+
+    def dropping_grid(self) -> TokenGrid:
+        """Return the grid of the tokens that can be left out.
+
+        Raises:
+            ModelError: the model is no transformer, or its computation needs all tokens.
+        """
+        raise self._cannot(Capability.DROPPING)
+
+    def batch_dropped(self, image: Array, kept: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Return the outputs and the scores for one image ``(H, W, C)`` with n choices of its tokens.
+
+        Args:
+            image: the image.
+            kept: the indices of the k tokens of the image that are left in each choice, row by row, ``(n, k)``.
+        """
+        raise self._cannot(Capability.DROPPING)
 
     def _of_classes(self, answer: Callable[[Array, Classes], Array], inputs: Array, cotangents: Array) -> Array:
         """Return combinations ``(n, T, ...)`` of the gradients of single classes."""

@@ -15,13 +15,18 @@ class Capability(StrEnum):
     Examples:
         >>> from picasso.models.info import Capability
         >>> [capability.value for capability in Capability]
-        ['predictions', 'gradients', 'feature maps', 'attention']
+        ['predictions', 'gradients', 'feature maps', 'attention', 'token dropping']
     """
 
     PREDICTIONS = "predictions"
     GRADIENTS = "gradients"
     FEATURE_MAPS = "feature maps"
     ATTENTION = "attention"
+    DROPPING = "token dropping"
+
+
+#: The capabilities that only transformers have.
+OF_TRANSFORMERS = frozenset({Capability.ATTENTION, Capability.DROPPING})
 
 
 @dataclass(frozen=True)

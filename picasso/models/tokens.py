@@ -42,6 +42,24 @@ class TokenGrid:
         """The indices of the tokens on the grid, row by row."""
         return range(self.first, self.first + self.height * self.width)
 
+    def cell(self, row: int, column: int) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Return where a cell begins and ends down and to the right, in pixels.
+
+        Raises:
+            ValueError: where the cells lie is not known.
+        """
+        if self.place is None:
+            raise ValueError("where on the image the tokens lie is not known")
+        indices = (column, row) if self.place.transposed else (row, column)
+        centres = (
+            start + index * step for start, step, index in zip(self.place.start, self.place.step, indices, strict=True)
+        )
+        down, right = (
+            (centre - abs(step) / 2, centre + abs(step) / 2)
+            for centre, step in zip(centres, self.place.step, strict=True)
+        )
+        return down, right
+
     def maps(self, tokens: NDArray[Any]) -> NDArray[Any]:
         """Return the tokens on the grid of ``(N, T, D)`` as maps ``(N, height, width, D)``."""
         chosen = tokens[:, self.indices.start : self.indices.stop]

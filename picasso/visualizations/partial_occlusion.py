@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from picasso.attribution.covering import Covering
+from picasso.attribution.dropping import DROPPED, Dropping, dropping_passes
 from picasso.attribution.occlusion_scores import Answers, filled
 from picasso.imaging.masking import filling
 from picasso.models.arrays import Array
@@ -63,7 +64,12 @@ class OcclusionSettings(VisualizationSettings):
         help="Window positions along each side: 2 for a quick preview, 20 for a good map, 30 for a fine one.",
     )
     occlusion: str = choice(
-        *FILLS, ALL, help='Fill of the window; "all" tries each fill and shows where the choice matters.'
+        *FILLS,
+        ALL,
+        DROPPED,
+        help='Fill of the window; "all" tries each fill and shows where the choice matters. "dropped" is for '
+        "transformers: the tokens of covered patches are left out.",
+        needs={DROPPED: Capability.DROPPING},
     )
     show: str = choice(
         DROP,
@@ -105,9 +111,15 @@ def occlude(model: Model, image: Input, settings: OcclusionSettings, fill: str) 
     The result is the model's prediction for an image on which the window is painted. If preprocessing works pixel by
     pixel, the covered values of the input are replaced by those of an image of paint only, which is equivalent and
     much faster. If the user's model class preprocesses images, both inputs are compared for each window; where they
-    differ, the model predicts the painted image.
+    differ, the model predicts the painted image. With the fill "dropped", nothing is painted: tokens are left out.
     """
-    covering, windows = image.covering(model, fill), boxes(image.view.size, settings)
+    windows = boxes(image.view.size, settings)
+    if fill == DROPPED:
+        hidden = Dropping.of(model).by_windows(windows)
+        left = f"{1 - hidden.mean():.0%} of the tokens on average"
+        parts = ((members, outputs) for members, outputs, _ in model.dropped(image.array, hidden))
+        return Occlusion(parts, f"the tokens of covered patches left out, so that {left} are computed")
+    covering = image.covering(model, fill)
     if covering.view is None:
         return model.occlude(covering.array, covering.plain, windows)
     occlusion = Occlusion((), "")
@@ -147,7 +159,8 @@ def sketch(view: Image.Image, settings: OcclusionSettings) -> Image.Image:
     image = view.convert("RGB").resize((view.width * scale, view.height * scale), Image.Resampling.NEAREST)
     windows = boxes(view.size, settings)
     left, top, right, bottom = (side * scale for side in windows[len(windows) // 2 + settings.strides // 2])
-    paint = filling(view, settings.fills[0]).convert("RGB").resize(image.size, Image.Resampling.NEAREST)
+    fill = "grey" if settings.occlusion == DROPPED else settings.fills[0]
+    paint = filling(view, fill).convert("RGB").resize(image.size, Image.Resampling.NEAREST)
     image.paste(paint.crop((left, top, right, bottom)), (left, top))
     painter = ImageDraw.Draw(image)
     painter.rectangle((left, top, right - 1, bottom - 1), outline=(220, 60, 40), width=max(1, scale // 4))
@@ -200,7 +213,10 @@ class PartialOcclusion(BaseVisualization[OcclusionSettings]):
     def passes(cls, model: Model, settings: OcclusionSettings) -> float:
         """Return the cost of the windows in whole images, plus one for the image itself."""
         height, width, _ = model.input_shape
-        return 1 + len(settings.fills) * model.occlusion_passes(boxes((width, height), settings))
+        windows = boxes((width, height), settings)
+        if settings.occlusion == DROPPED:
+            return 1 + dropping_passes(Dropping.of(model).by_windows(windows))
+        return 1 + len(settings.fills) * model.occlusion_passes(windows)
 
     def make_visualization(self, task: Task[OcclusionSettings]) -> Iterator[Sequence[Panel]]:
         """Yield the sketch of the windows, then one map per target.
@@ -299,6 +315,13 @@ def ask_logits(task: Task[OcclusionSettings], image: Input, seen: OcclusionResul
         return
     windows, total = boxes(image.view.size, task.settings), len(seen.covered) * task.settings.strides**2
     for index, (fill, answers) in enumerate(zip(task.settings.fills, seen.covered, strict=True)):
+        if fill == DROPPED:
+            hidden, done = Dropping.of(task.model).by_windows(windows), 0
+            for members, _, scores in task.model.dropped(image.array, hidden):
+                answers.add_scores(members, scores, classes)
+                done += len(members)
+                task.progress(min(done, total - 1), total)
+            continue
         covering = image.covering(task.model, fill)
         # Painting takes as much memory as predicting.
         for members in batches(len(windows), max(1, task.model.batch_size // 2)):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from picasso.errors import BadRequest
+from picasso.models.info import Capability
 
 Value = str | int | float | bool
 # The length at which an invalid value is compared with the allowed ones, and the number of values that are offered.
@@ -48,6 +49,10 @@ class Control:
         near = [by_lower[one] for one in difflib.get_close_matches(text, by_lower, n=3, cutoff=0.5)]
         return near or options[:MAX_OFFERED]
 
+    def offered(self, capabilities: Collection[str]) -> Self:
+        """Return the control with those values that a model with these capabilities allows."""
+        return self
+
     def describe(self) -> dict[str, Any]:
         """Return the control as JSON-ready values."""
         values = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
@@ -57,11 +62,24 @@ class Control:
 
 @dataclass(frozen=True)
 class Choice(Control):
-    """One of a fixed set of values."""
+    """One of a fixed set of values.
+
+    Attributes:
+        values: the values.
+        digits: the number of decimals with which numbers are shown.
+        needs: the capability that the model must have for a value, for values that not all models allow.
+    """
 
     values: tuple[Any, ...]
     digits: int | None = None
+    needs: Mapping[str, Capability] | None = None
     kind: ClassVar[str] = "choice"
+
+    def offered(self, capabilities: Collection[str]) -> Self:
+        """Return the control with those values that a model with these capabilities allows."""
+        needs = self.needs or {}
+        kept = tuple(one for one in self.values if one not in needs or needs[one] in capabilities)
+        return dataclasses.replace(self, values=kept)
 
     def parse(self, raw: object) -> Value:
         """Compare strings literally and numbers by value, so that 0.5 and 0.50 are the same."""
@@ -194,8 +212,21 @@ def number_or_none(raw: object) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def choice(*values: Any, help: str, digits: int | None = None, default: Any = None) -> Any:  # noqa: A002
+def choice(
+    *values: Any,
+    help: str,  # noqa: A002
+    digits: int | None = None,
+    default: Any = None,
+    needs: Mapping[str, Capability] | None = None,
+) -> Any:
     """Declare a setting with one of ``values``; the first is the default unless ``default`` is given.
+
+    Args:
+        values: the values.
+        help: a description.
+        digits: the number of decimals with which numbers are shown.
+        default: the default.
+        needs: the capability that the model must have for a value, for values that not all models allow.
 
     Examples:
         >>> from dataclasses import dataclass
@@ -206,7 +237,7 @@ def choice(*values: Any, help: str, digits: int | None = None, default: Any = No
         >>> Settings.parse({"Fill": "black"})
         Settings(fill='black')
     """
-    return declare(Choice(help, values[0] if default is None else default, values, digits))
+    return declare(Choice(help, values[0] if default is None else default, values, digits, needs))
 
 
 def see_through() -> Any:

@@ -27,6 +27,7 @@ from picasso.models.tf.attention import attention_weights
 from picasso.models.tf.backward import Backward, before_last_product, differentiable, drawn, ordered
 from picasso.models.tf.bfloat16 import bfloat16
 from picasso.models.tf.cutting import Cutter
+from picasso.models.tf.dropping import Dropping
 from picasso.models.tf.feature_layers import FeatureLayer, coarsest, describe, feature_layers
 from picasso.models.tf.folded import folded
 from picasso.models.tf.guided import RECTIFIERS
@@ -36,7 +37,7 @@ from picasso.models.tf.incremental.steps import Unsupported
 from picasso.models.tf.last_pass import LastPass
 from picasso.models.tf.probing import tried
 from picasso.models.tf.runtime import tf, tf1
-from picasso.models.tf.tokens import last_live, with_tokens
+from picasso.models.tf.tokens import last_live, token_maps
 from picasso.models.tf.transformers import UNPLACED, UNREAD, Transformer, unplaced
 from picasso.models.tokens import TokenGrid
 from picasso.targets import Detection, OutputSpec, OutputTask
@@ -173,7 +174,8 @@ class Graph:
         with self._wrapped.graph.as_default():
             self._finish()
         ends = self._input.op, self._flat_scores.op
-        self._layers = with_tokens(self._layers, *ends, self._known, self._try_place, self._computing)
+        self._token_maps = token_maps(*ends, self._known, self._try_place, self._computing)
+        self._layers = self._token_maps.among(self._layers)
         weights = attention_weights(*ends)
         if unplaced(self._layers, weights):
             self._layers = {}
@@ -475,6 +477,12 @@ class Graph:
         """Return the grid of the last tokens, and the gradient of the scores there for some image, ``(T, D)``."""
         last = next((layer for layer in reversed(self._layers.items()) if layer[1].grid), None)
         return (last[1].grid, self._tried_gradient(self._tensors[last[0]])[0]) if last and last[1].grid else None
+
+    @cached_property
+    def dropping(self) -> Dropping:
+        """Predictions for images some of whose tokens are left out."""
+        answers = self._outputs, self._flat_scores
+        return Dropping(self._cutter, self._wrapped, self._input, answers, self._token_maps, self._label)
 
     def layers(self) -> Sequence[Layer]:
         """Return the layers with feature maps, first to last."""

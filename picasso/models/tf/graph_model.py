@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.models.arrays import Array, Classes
@@ -56,6 +57,8 @@ class GraphModel(Model):
             self.capabilities |= {Capability.FEATURE_MAPS}
         if graph.differentiable and graph.transformer:
             self.capabilities |= {Capability.ATTENTION}
+        if not graph.dropping.reason:
+            self.capabilities |= {Capability.DROPPING}
         if graph.integers:
             self.takes_integers(graph.integers)
         elif found := graph.value_range():
@@ -181,6 +184,15 @@ class GraphModel(Model):
     def batch_relevance(self, inputs: Array, cotangents: Array) -> Array:
         """Return the factors of relevance ``(n, T, H, W, C)`` of T functions by AttnLRP."""
         return self._graph.transformer.relevance(self._graph.fed(inputs), cotangents)
+
+    def dropping_grid(self) -> TokenGrid:
+        """Return the grid of the tokens that can be left out."""
+        return self._graph.dropping.grid
+
+    def batch_dropped(self, image: Array, kept: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Return the outputs and the scores for one image with n choices of its tokens."""
+        outputs, scores = self._graph.dropping(self._graph.fed(image[None]), kept)
+        return outputs.reshape(-1, *self.spec.shape), scores.reshape(-1, *self.spec.shape)
 
     def batch_feature_gradients(self, inputs: Array, classes: Classes, layer: str) -> Array:
         """Return d logit[class] / d feature map of one batch, ``(n, h, w, c)``."""

@@ -415,10 +415,11 @@ def regrouped(operation: Any, layout: Layout) -> Known:
 
 def to_product(operation: Any) -> int | None:
     """Return the number of rows of the matrix that an operation's output is multiplied by; None if it is not."""
-    after = operation.outputs[0].consumers()
-    if [one.type for one in after] != ["MatMul"] or after[0].inputs[0].op is not operation:
-        return None
-    return sizes(after[0].inputs[1])[0] if sizes(after[0].inputs[1]) else None
+    for one in operation.outputs[0].consumers():
+        if one.type == "MatMul" and one.inputs[0].op is operation and not one.get_attr("transpose_a"):
+            shape = sizes(one.inputs[1])
+            return shape[1 if one.get_attr("transpose_b") else 0] if shape else None
+    return None
 
 
 def shifted(operation: Any, layout: Layout) -> Known:

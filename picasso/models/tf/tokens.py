@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from functools import reduce
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,25 +39,29 @@ OBLONG = 1.25
 Compute = Callable[[Any], Callable[[Array], Array]]
 
 
-def with_tokens(
-    layers: Mapping[str, FeatureLayer],
-    inputs: Any,
-    scores: Any,
-    known: Collection[str],
-    probe: Probe,
-    compute: Compute,
-) -> dict[str, FeatureLayer]:
-    """Return layers with feature maps and, among them, the token maps; the arguments are those of token_layers."""
-    found = token_layers(inputs, scores, known, probe, compute)
-    order = {one: place for place, one in enumerate(inputs.graph.get_operations())}
-    both = [*layers.items(), *found.items()]
-    return dict(sorted(both, key=lambda one: order[one[1].tensor.op]) if found else both)
+class TokenMaps(NamedTuple):
+    """The token maps of a transformer.
+
+    Attributes:
+        layers: the token maps by name, first to last.
+        first: the tokens ``(N, T, D)`` that the first block is given; None if there are no blocks.
+        layouts: the layouts of all tensors that depend on the image; None if there are no blocks.
+    """
+
+    layers: dict[str, FeatureLayer]
+    first: Any = None
+    layouts: Walk | None = None
+
+    def among(self, layers: Mapping[str, FeatureLayer]) -> dict[str, FeatureLayer]:
+        """Return layers with feature maps and, among them, these, first to last."""
+        if not self.layers:
+            return dict(layers)
+        order = {one: place for place, one in enumerate(self.first.graph.get_operations())}
+        return dict(sorted([*layers.items(), *self.layers.items()], key=lambda one: order[one[1].tensor.op]))
 
 
-def token_layers(
-    inputs: Any, scores: Any, known: Collection[str], probe: Probe, compute: Compute
-) -> dict[str, FeatureLayer]:
-    """Return the token maps between two operations, by name, first to last.
+def token_maps(inputs: Any, scores: Any, known: Collection[str], probe: Probe, compute: Compute) -> TokenMaps:
+    """Return the token maps between two operations.
 
     These are the results of residual blocks, and the same behind the normalizations that follow.
 
@@ -73,7 +77,7 @@ def token_layers(
     order = {one: place for place, one in enumerate(one for one in inputs.graph.get_operations() if one in between)}
     blocks = {one: inside for one in order if (inside := residual(one, order, downstream))}
     if not blocks:
-        return {}
+        return TokenMaps({})
     layouts = Walk(inputs, probe)
     layouts.follow(downstream)
     first = min((one for one in sources(next(iter(blocks)), downstream)), key=lambda one: order[one])
@@ -88,7 +92,7 @@ def token_layers(
     for operation, inside in sorted(found.items(), key=lambda one: -order[one[0]]):
         tensor = operation.outputs[0]
         layers[layer_name(operation.name, known, layers)] = FeatureLayer(tensor, inside, grid_of(layouts, tensor))
-    return dict(reversed(layers.items()))
+    return TokenMaps(dict(reversed(layers.items())), first.outputs[0], layouts)
 
 
 def last_live(layers: Mapping[str, FeatureLayer], gradients: Callable[[str], Array]) -> str | None:

@@ -129,6 +129,7 @@ class Setting(Document):
         default: the default as text.
         values: the allowed values, if they can be listed.
         digits: the number of decimals of the values.
+        needs: for values that not all models allow, the capability that the model must have.
         minimum: the smallest value.
         maximum: the largest value.
         step: the distance between values.
@@ -140,6 +141,7 @@ class Setting(Document):
     default: str
     values: list[str] | UnsetType = UNSET
     digits: int | UnsetType = UNSET
+    needs: dict[str, Capability] | UnsetType = UNSET
     minimum: int | float | UnsetType = UNSET
     maximum: int | float | UnsetType = UNSET
     step: int | float | UnsetType = UNSET

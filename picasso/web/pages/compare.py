@@ -235,7 +235,7 @@ def settings_form(query: Query) -> list[tuple[str, Control, Any]]:
         # The page says which value is invalid; the others stay.
         with suppress(BadRequest):
             values[name] = allowed.parse({name: value}).as_dict()[name]
-    return [(name, control, values[name]) for name, control in allowed.controls().items()]
+    return [(name, control, values[name]) for name, control in services().runner.offered(allowed.controls()).items()]
 
 
 @blueprint.get("/compare")

@@ -195,7 +195,7 @@ def settings_form(name: str, fields: MultiDict[str, str], problem: PicassoError 
     """
     entry = services().registry.get(name)
     allowed = entry.require().ALLOWED_SETTINGS
-    controls = allowed.controls()
+    controls = services().runner.offered(allowed.controls())
     values: dict[str, Any] = {key: control.default for key, control in controls.items()}
     problems = {problem.field: problem} if problem else {}
     for key, value in fields.items():

@@ -139,7 +139,7 @@ class View:
         allowed, given = self.chosen.require().ALLOWED_SETTINGS, dict[str, str]()
         for name, value in self.address.settings.items():
             try:
-                services().runner.check_layers(allowed.controls(), allowed.parse({name: value}).as_dict())
+                services().runner.check_settings(allowed.controls(), allowed.parse({name: value}).as_dict())
                 given[name] = value
             except BadRequest as error:
                 self.errors[name] = error
@@ -148,7 +148,8 @@ class View:
     @cached_property
     def controls(self) -> dict[str, Control]:
         """The controls of the last visualization."""
-        return self.plan[-1][0].require().ALLOWED_SETTINGS.controls() if self.plan else {}
+        allowed = self.plan[-1][0].require().ALLOWED_SETTINGS.controls() if self.plan else {}
+        return services().runner.offered(allowed)
 
     @property
     def values(self) -> dict[str, Any]:

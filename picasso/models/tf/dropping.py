@@ -1,0 +1,246 @@
+"""Compute a vision transformer for an image from which tokens are left out, as if their patches were not there.
+
+The tokens that remain keep their positions. What follows the first tokens is copied with an unknown number of tokens:
+where an operation has it as a constant, such as in the shape of a Reshape, it is computed instead. Before the first use
+the copy is compared with the original in which the hidden tokens are masked in all attention.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picasso.errors import ModelError, reason
+from picasso.models.arrays import Array
+from picasso.models.tf.cutting import Cutter
+from picasso.models.tf.feature_layers import reach
+from picasso.models.tf.runtime import tf, tf1
+from picasso.models.tf.token_axes import Examination, Examined, Factor, Fixed, Rewrite
+from picasso.models.tf.tokens import TokenMaps, grid_of
+from picasso.models.tokens import TokenGrid
+
+log = logging.getLogger(__name__)
+
+# The name scope of the copied operations, and the names of tensors that they are given.
+SCOPE, MASK, NUMBERS = "dropping", "mask", "numbers"
+# The attribute with the type of the numbers that are given to an operation.
+TYPES = {"Reshape": "Tshape", "Slice": "Index", "SplitV": "Tlen"}
+# The value that is added to the products of queries with a masked key.
+MASKED = -1e9
+# The maximum difference between dropping and masking, as a fraction of the largest value.
+TOLERANCE = 1e-4
+# The fraction of the largest change of a token by which tokens of distant patches may change.
+LEAK = 1e-5
+FIXED_BATCH = "its batch size is fixed"
+NO_TOKENS = "where its tokens lie on the image is not known"
+
+
+class Dropping:
+    """Predictions of a transformer for an image some of whose tokens are left out.
+
+    Args:
+        cutter: extracts parts of the graph.
+        wrapped: the graph, a result of ``tf.compat.v1.wrap_function``.
+        inputs: the input of the graph, ``(N, H, W, C)``.
+        answers: the outputs ``(N, ...)`` and the scores ``(N, S)``.
+        maps: the token maps of the graph.
+        label: the name of the model in error messages.
+
+    Attributes:
+        reason: why tokens can't be left out, as the end of a sentence; "" if they can.
+    """
+
+    def __init__(
+        self, cutter: Cutter, wrapped: Any, inputs: Any, answers: tuple[Any, Any], maps: TokenMaps, label: str
+    ) -> None:
+        self._cutter, self._wrapped, self._label = cutter, wrapped, label
+        self._input, self._answers, self._first = inputs, answers, maps.first
+        self._grid = grid_of(maps.layouts, maps.first) if maps.layouts else None
+        self._known: tuple[Array, Any] | None = None
+        try:
+            self._examined = self._examine()
+            self.reason = ""
+        except Fixed as error:
+            self.reason = str(error)
+
+    def _examine(self) -> Examined:
+        """Return the operations to change; raise Fixed if tokens can't be left out."""
+        if self._grid is None or self._grid.place is None:
+            raise Fixed(NO_TOKENS)
+        if self._grid.first + self._grid.height * self._grid.width != self._grid.count:
+            raise Fixed("it has tokens behind those of the image")
+        if self._input.shape[0] is not None:
+            raise Fixed(FIXED_BATCH)
+        targets = {tensor.op for tensor in self._answers}
+        between = reach(self._first.op, up=False) & set().union(*(reach(one, up=True) for one in targets)) | targets
+        order = self._first.graph.get_operations()
+        return Examination(self._first, self._grid.first).of(
+            one for one in order if one in between and one is not self._first.op
+        )
+
+    @property
+    def grid(self) -> TokenGrid:
+        """The grid of the tokens.
+
+        Raises:
+            ModelError: tokens can't be left out.
+        """
+        if self.reason or self._grid is None:
+            raise self._error()
+        return self._grid
+
+    def __call__(self, image: Any, kept: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Return the outputs ``(n, ...)`` and the scores ``(n, S)`` for an image with n choices of its tokens.
+
+        Args:
+            image: the image ``(1, H, W, C)``, a tensor.
+            kept: the indices of the k tokens of the image that are left in each choice, row by row, ``(n, k)``.
+
+        Raises:
+            ModelError: tokens can't be left out.
+        """
+        grid, compute = self.grid, self._proved
+        outputs, scores = compute(chosen(self._tokens(image), grid.first, kept))[:2]
+        return outputs.numpy(), scores.numpy()
+
+    def _tokens(self, image: Any) -> Any:
+        """Return the first tokens ``(1, T, D)`` of an image; those of the last image are known."""
+        pixels = image.numpy()
+        if self._known is None or not np.array_equal(self._known[0], pixels):
+            self._known = pixels, self._embed(image)[0]
+        return self._known[1]
+
+    @cached_property
+    def _embed(self) -> Any:
+        return self._cutter.cut([self._input], [self._first])
+
+    @cached_property
+    def _proved(self) -> Any:
+        """The copy, as a function of tokens ``(n, T', D)``, after it was compared with masked attention."""
+        try:
+            return self._prove()
+        except Fixed as error:
+            self.reason = str(error)
+        except Exception as error:
+            log.warning("%s can't be computed without some of its tokens", self._label, exc_info=True)
+            self.reason = f"that fails ({reason(error, 120)})"
+        raise self._error()
+
+    def _error(self) -> ModelError:
+        return ModelError(f"{self._label} can't be computed without some of its tokens, because {self.reason}.")
+
+    def _prove(self) -> Any:
+        """Return the copy; raise Fixed if it differs from the original."""
+        grid, pooled = self.grid, [tensor for tensor, _ in self._examined.pooled]
+        compute, masking = (self._copied([*self._answers, *pooled], masked=masked) for masked in (False, True))
+        generator = np.random.default_rng(0)
+        noise = generator.random((1, *self._input.shape[1:]), np.float32)
+        self._require_patches(noise)
+        (tokens,), count = self._embed(tf.constant(noise)), grid.height * grid.width
+        (expected,) = self._cutter.cut([self._input], [self._answers[1]])(tf.constant(noise))
+        require_close(compute(tokens)[1].numpy(), expected.numpy())
+        for left in {1, count // 2, count - 1}:
+            kept = np.sort(generator.permutation(count)[:left])[None]
+            bias = np.full(count, MASKED, np.float32)
+            bias[kept[0]] = 0
+            found, wanted = compute(chosen(tokens, grid.first, kept)), masking(tokens, tf.constant(bias))
+            if not pooled:
+                require_close(found[1].numpy(), wanted[1].numpy())
+            # The mean over the tokens can't be compared, because the original includes those that are masked.
+            for (tensor, axis), one, other in zip(self._examined.pooled, found[2:], wanted[2:], strict=True):
+                extra = tensor.shape[axis] - count
+                seen = np.concatenate([np.arange(extra), extra + kept[0]])
+                require_close(one.numpy(), other.numpy().take(seen, axis))
+        return compute
+
+    def _require_patches(self, noise: Array) -> None:
+        """Raise Fixed if a token depends on more of the image than its patch and the edges of its neighbours."""
+        grid = self.grid
+        row, column = grid.height // 2, grid.width // 2
+        changed = noise.copy()
+        down, right = (slice(*np.rint(edges).astype(int)) for edges in grid.cell(row, column))
+        changed[:, down, right] = 1 - changed[:, down, right]
+        before, after = (grid.maps(self._embed(tf.constant(one))[0].numpy())[0] for one in (noise, changed))
+        differences = np.abs(after - before).max(axis=-1)
+        own = differences[row, column]
+        differences[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = 0
+        if differences.max() > LEAK * own:
+            raise Fixed("its tokens depend on more of the image than their patches")
+
+    def _copied(self, targets: Sequence[Any], *, masked: bool) -> Any:
+        """Return the part of the graph behind the first tokens as a function of tokens ``(n, T', D)``.
+
+        Args:
+            targets: the results.
+            masked: if True, T' is T, and the function has another argument ``(P,)``, which is added to the products of
+                queries with the keys of the tokens of the image in all attention.
+        """
+        captured = {inner.name: outer for outer, inner in self._wrapped.graph.captures}
+        names = {self._first.name, *captured}
+        definition, used = self._cutter.between(names, [tensor.op.name for tensor in targets])
+        rewrites, softmaxes = ({}, self._examined.softmaxes) if masked else (self._examined.rewrites, {})
+        numbers = rewrite(definition, rewrites)
+        masks = mask(definition, softmaxes)
+
+        def build(tokens: Any, *bias: Any) -> list[Any]:
+            into = tf1.get_default_graph()
+            mapped = {name: into.capture(captured[name]) for name in used & captured.keys()}
+            mapped |= {self._first.name: tokens} if self._first.name in used else {}
+            missing = self._first.shape[1] - tf.shape(tokens)[1]
+            for name, (values, dtype) in numbers.items():
+                now = [one.size - missing if isinstance(one, Factor) else one for one in values]
+                mapped[name] = tf.cast(tf.stack(now), dtype)
+            for name, keys in masks.items():
+                mapped[name] = tf.concat([tf.zeros(keys.extra), *bias], 0)
+            return list(tf1.import_graph_def(definition, mapped, [tensor.name for tensor in targets], name=SCOPE))
+
+        shape = self._first.shape if masked else [None, None, self._first.shape[2]]
+        specs = [tf.TensorSpec(shape, self._first.dtype)]
+        return tf1.wrap_function(build, [*specs, tf.TensorSpec([None], tf.float32)] if masked else specs)
+
+
+def rewrite(definition: Any, rewrites: Mapping[str, Rewrite]) -> dict[str, tuple[tuple[int | Factor, ...], Any]]:
+    """Let operands of a GraphDef be given, and return their values and types by name."""
+    given: dict[str, tuple[tuple[int | Factor, ...], Any]] = {}
+    for node in definition.node:
+        change = rewrites.get(node.name)
+        if change is None:
+            continue
+        if change.end_mask is not None:
+            node.attr["end_mask"].i = change.end_mask
+            continue
+        node.input[change.operand] = f"{NUMBERS}/{node.name}"
+        given[f"{NUMBERS}/{node.name}:0"] = change.numbers, tf.as_dtype(node.attr[TYPES[node.op]].type)
+    return given
+
+
+def mask(definition: Any, softmaxes: Mapping[str, Factor]) -> dict[str, Factor]:
+    """Add a mask to the operand of each softmax of a GraphDef, and return the keys that it is for, by its name."""
+    added = []
+    for node in definition.node:
+        if node.name in softmaxes:
+            name = f"{MASK}/{node.name}"
+            masked = tf1.NodeDef(name=f"{name}/masked", op="AddV2", input=[node.input[0], name])
+            masked.attr["T"].type = node.attr["T"].type
+            node.input[0] = masked.name
+            added.append(masked)
+    definition.node.extend(added)
+    return {f"{MASK}/{name}:0": keys for name, keys in softmaxes.items()}
+
+
+def chosen(tokens: Any, first: int, kept: NDArray[np.int64]) -> Any:
+    """Return n sequences ``(n, T', D)`` of the tokens ``(1, T, D)`` of an image: all extra ones, and those chosen."""
+    extra = np.broadcast_to(np.arange(first), (len(kept), first))
+    return tf.gather(tokens[0], np.concatenate([extra, first + kept], axis=1))
+
+
+def require_close(found: Array, expected: Array) -> None:
+    """Raise Fixed if results of dropping and of masking differ by more than rounding."""
+    error = float(np.abs(found - expected).max(initial=0)) / max(1e-30, float(np.abs(expected).max(initial=0)))
+    if not error < TOLERANCE:
+        raise Fixed(f"the results differ from those of masked attention by {error:.2g} of the largest")
