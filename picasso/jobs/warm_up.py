@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import secrets
 import shutil
 import time
@@ -27,8 +26,9 @@ log = logging.getLogger(__name__)
 
 # The default visualization.
 FIRST = "PartialOcclusion"
-# The default visualization is computed completely, because each of its chunks may have a different shape, for which
-# kernels are selected. The CPU time is limited, in seconds, because users wait for the model.
+# Where occlusion computes only what a window changes, the default visualization is computed completely, because each of
+# its chunks may have a different shape, for which kernels are selected. The CPU time is limited, in seconds, because
+# users wait for the model.
 FIRST_SECONDS = 30.0
 # Other visualizations have compiled everything after this many progress reports. The first report comes before any
 # work; if a chunk takes long, one of them is enough.
@@ -92,6 +92,11 @@ def plan(model: Model, registry: Registry) -> list[type[BaseVisualization[Any]]]
     return sorted(needed, key=lambda cls: cls.__name__ != FIRST)
 
 
+def is_incremental(model: Model) -> bool:
+    """Tell whether occlusion computes only what a window changes: a single pixel then costs less than an image."""
+    return model.occlusion_passes([(0, 0, 1, 1)]) < 1
+
+
 def once(
     model: Model, visualization: type[BaseVisualization[Any]], temporary: Path, yield_control: Callable[[], None]
 ) -> None:
@@ -104,13 +109,16 @@ def once(
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     folder, reports, began = temporary / f"warm-{secrets.token_hex(4)}", 0, time.process_time()
     first = visualization.__name__ == FIRST
-    most, long = (math.inf, FIRST_SECONDS) if first else (REPORTS, LONG_SECONDS)
 
     def report(fraction: float) -> None:
         nonlocal reports
         yield_control()
         reports += 1
-        if reports > most or (fraction > 0 and time.process_time() - began > long):
+        seconds = time.process_time() - began
+        if reports <= REPORTS and not (fraction > 0 and seconds > LONG_SECONDS):
+            return
+        # Whether windows are computed incrementally may change during a run.
+        if not first or seconds > FIRST_SECONDS or not is_incremental(model):
             raise Enough
 
     def draw(make: Callable[[], Result]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from picasso.explanation.registry import Registry
 from picasso.jobs import warm_up
 from picasso.models.arrays import Array, Classes
 from picasso.models.info import Capability
+from picasso.models.occlusion import Box
 from picasso.visualizations.class_activation import GradCAM
 from picasso.visualizations.partial_occlusion import PartialOcclusion
 from picasso.visualizations.rise import RISE
@@ -65,6 +67,10 @@ def test_of_a_slow_model_no_more_is_computed_than_is_needed(tmp_path: Path, monk
 
     class Asked(PooledModel):
         fixed_batch = 1
+        cost = 0.5
+
+        def occlusion_passes(self, boxes: Sequence[Box]) -> float:
+            return self.cost * len(boxes)
 
         def batch_logits(self, inputs: Array) -> Array:
             asked.append(len(inputs))
@@ -72,6 +78,14 @@ def test_of_a_slow_model_no_more_is_computed_than_is_needed(tmp_path: Path, monk
 
     warm_up.once(loaded(Asked), PartialOcclusion, tmp_path, lambda: None)
     many = len(asked)
+    # One for the image, and one for each position.
+    assert many > 400
+    asked.clear()
+    whole = loaded(Asked)
+    monkeypatch.setattr(whole, "cost", 1.0)
+    warm_up.once(whole, PartialOcclusion, tmp_path, lambda: None)
+    assert len(asked) <= warm_up.REPORTS + 1, "all batches of whole images are alike"
+    asked.clear()
     monkeypatch.setattr(warm_up, "FIRST_SECONDS", 0.0)
     monkeypatch.setattr(cost_model, "LONG_SECONDS", 0.0)
     asked.clear()
