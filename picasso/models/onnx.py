@@ -100,7 +100,10 @@ class ONNXModel(GraphModel):
         self._names = self._chosen(reading.outputs_of(model), output)
         given, stated = self.labels, reading.class_names(model)
         self.labels = given or stated
-        self._use(reading.part(model, self._names))
+        part = reading.part(model, self._names)
+        if self._source not in {*self._names, *(name for node in part.graph.node for name in reading.used_by(node))}:
+            raise ModelError(f"The output {', '.join(self._names)} of {file.name} does not depend on its input.")
+        self._use(part)
         if not given and len(stated) != self.num_classes:
             self.labels = ()
         # Large models store their weights in a second file, such as model.onnx.data.

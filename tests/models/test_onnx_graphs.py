@@ -225,6 +225,17 @@ def test_without_the_runtime_the_translation_is_said_to_be_unchecked(
     assert any("was not compared with ONNX Runtime" in note for note in model.notes)
 
 
+def test_an_output_that_does_not_depend_on_the_image_is_refused(tmp_path: Path) -> None:
+    file = residual(tmp_path)
+    made = onnx.load(str(file))
+    made.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((1, CLASSES), np.float32), "fixed"))
+    made.graph.node[-1].output[0] = "z"
+    made.graph.node.append(node("Identity", ["fixed"], "y"))
+    onnx.save(made, str(file))
+    with pytest.raises(ModelError, match=r"The output y of \w+\.onnx does not depend on its input\."):
+        load_model(file)
+
+
 def test_class_names_are_read_from_the_metadata(tmp_path: Path) -> None:
     file = residual(tmp_path)
     made = onnx.load(str(file))

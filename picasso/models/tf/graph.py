@@ -28,7 +28,7 @@ from picasso.models.tf.backward import Backward, before_last_product, differenti
 from picasso.models.tf.bfloat16 import bfloat16
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.dropping import Dropping
-from picasso.models.tf.feature_layers import FeatureLayer, coarsest, describe, feature_layers
+from picasso.models.tf.feature_layers import FeatureLayer, coarsest, describe, feature_layers, reach
 from picasso.models.tf.folded import folded
 from picasso.models.tf.guided import RECTIFIERS
 from picasso.models.tf.incremental.inlining import has_calls, inlined
@@ -336,6 +336,8 @@ class Graph:
                 answered = Several.of({"output": answered})
         self._detection = self._as_detection(answered.shapes) if isinstance(answered, Several) else None
         self._answered = answered.flat if isinstance(answered, Several) else answered
+        if self._answered.op not in reach(self._input.op, up=False):
+            raise ModelError(f"The output of {self._label} does not depend on its input.")
         if self._detection:
             self._layout = outputs.Layout(self._detection.shape)
             return
