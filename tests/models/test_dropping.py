@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from picasso.errors import ModelError
 from picasso.models.info import Capability
+from picasso.models.loading import load_model
 from picasso.models.tf.graph import Graph
 from picasso.models.tf.runtime import keras, tf, tf1
 from picasso.models.tf.token_axes import Factor, regrouped
@@ -118,6 +120,17 @@ def test_blocks_that_are_layers_and_graphs_as_exporters_write_them(build: Callab
     np.testing.assert_allclose(outputs, graph.outputs(made.IMAGES[:1]), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
+def test_a_saved_model(tmp_path: Path) -> None:
+    network = made.network()
+    network.export(tmp_path / "vit", verbose=False)
+    model = load_model(tmp_path / "vit", preprocess="0..1")
+    choices = hidden(0, 5)
+    expected = np.stack([by_layers(network, one.ravel(), 1, False) for one in choices])
+    for members, _, scores in model.dropped(made.IMAGES[0], choices):
+        np.testing.assert_allclose(scores, expected[members], rtol=0, atol=1e-5)
+
+
 def refused(network: Any) -> str:
     """Return why tokens can't be left out of a network."""
     model = made.adopted(network)
@@ -188,6 +201,12 @@ def test_other_networks_that_are_refused() -> None:
         keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)])
     )
     refused(made.windowed())
+    images = keras.Input((made.SIDE, made.SIDE, 3))
+    tokens = made.block(made.block(made.convolved(images)))
+    read = layers.GlobalAveragePooling1D()(tokens)
+    colour = layers.Dense(made.WIDTH, name="colour")(ops.mean(images, axis=(1, 2)))
+    both = layers.Dense(made.CLASSES, activation="softmax")(read + colour)
+    assert "reads the image beside the tokens" in refused(keras.Model(images, both))
 
 
 def biased() -> Graph:

@@ -20,7 +20,7 @@ from picasso.models.arrays import Array
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.feature_layers import reach
 from picasso.models.tf.runtime import tf, tf1
-from picasso.models.tf.token_axes import Examination, Examined, Factor, Fixed, Rewrite
+from picasso.models.tf.token_axes import Examination, Examined, Factor, Fixed, Rewrite, named
 from picasso.models.tf.tokens import TokenMaps, grid_of
 from picasso.models.tokens import TokenGrid
 
@@ -76,12 +76,18 @@ class Dropping:
             raise Fixed("it has tokens behind those of the image")
         if self._input.shape[0] is not None:
             raise Fixed(FIXED_BATCH)
-        targets = {tensor.op for tensor in self._answers}
-        between = reach(self._first.op, up=False) & set().union(*(reach(one, up=True) for one in targets)) | targets
-        order = self._first.graph.get_operations()
-        return Examination(self._first, self._grid.first).of(
-            one for one in order if one in between and one is not self._first.op
-        )
+        needed, waiting = {self._first.op}, [tensor.op for tensor in self._answers]
+        while waiting:
+            if (current := waiting.pop()) not in needed:
+                needed.add(current)
+                waiting += [tensor.op for tensor in current.inputs]
+        of_tokens, of_images = (reach(tensor.op, up=False) for tensor in (self._first, self._input))
+        for one in needed & of_images - of_tokens - {self._input.op}:
+            # Shapes of the images, from which the size of the batch is taken, are whole numbers.
+            if any(tensor.dtype.is_floating for tensor in one.outputs):
+                raise Fixed(f"{named(one)} reads the image beside the tokens")
+        order = [one for one in self._first.graph.get_operations() if one in needed & of_tokens - {self._first.op}]
+        return Examination(self._first, self._grid.first).of(order)
 
     @property
     def grid(self) -> TokenGrid:
@@ -181,7 +187,7 @@ class Dropping:
                 queries with the keys of the tokens of the image in all attention.
         """
         captured = {inner.name: outer for outer, inner in self._wrapped.graph.captures}
-        names = {self._first.name, *captured}
+        names = {self._first.name, self._input.name, *captured}
         definition, used = self._cutter.between(names, [tensor.op.name for tensor in targets])
         rewrites, softmaxes = ({}, self._examined.softmaxes) if masked else (self._examined.rewrites, {})
         numbers = rewrite(definition, rewrites)
@@ -190,7 +196,10 @@ class Dropping:
         def build(tokens: Any, *bias: Any) -> list[Any]:
             into = tf1.get_default_graph()
             mapped = {name: into.capture(captured[name]) for name in used & captured.keys()}
-            mapped |= {self._first.name: tokens} if self._first.name in used else {}
+            # Of the images, only their number is used.
+            images = tf.zeros([tf.shape(tokens)[0], *self._input.shape[1:]], self._input.dtype)
+            given = {self._first.name: tokens, self._input.name: images}
+            mapped |= {name: tensor for name, tensor in given.items() if name in used}
             missing = self._first.shape[1] - tf.shape(tokens)[1]
             for name, (values, dtype) in numbers.items():
                 now = [one.size - missing if isinstance(one, Factor) else one for one in values]
