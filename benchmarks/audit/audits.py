@@ -30,15 +30,14 @@ from picasso.audit.causes import ordered_by_cause
 from picasso.audit.dataset import Folder, LazyImages, logits
 from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.rule import verdict
-from picasso.audit.statistics import Effect
-from picasso.audit.trial import Pair, Trial, TrialContext
+from picasso.audit.trial import Pair, Trial, TrialContext, restored
 from picasso.examples import imagenet
 from picasso.models import load_model
 from picasso.models.base import Model
 
 
-def opened(entry: Entry, folder: Path, each: int) -> tuple[Model, Folder]:
-    """Return the model of an entry and its folder of ``each`` images of a class."""
+def load(entry: Entry, folder: Path) -> Model:
+    """Return the model of an entry."""
     file, preprocess = folder / f"{entry.model}.keras", "0..255"
     if entry.world in WORLDS:
         names = [WORLDS[entry.world].members[member] for member in entry.members]
@@ -46,7 +45,12 @@ def opened(entry: Entry, folder: Path, each: int) -> tuple[Model, Folder]:
         names, preprocess = imagenet.LABELS.read_text(encoding="utf-8").splitlines(), "-1..1"
     else:
         names = [str(digit) for digit in range(10)]
-    model = load_model(file, labels=names, preprocess=preprocess)
+    return load_model(file, labels=names, preprocess=preprocess)
+
+
+def opened(entry: Entry, folder: Path, each: int) -> tuple[Model, Folder]:
+    """Return the model of an entry and its folder of ``each`` images of a class."""
+    model = load(entry, folder)
     views = LazyImages(folder_of(entry, each))
     answers = {target: logits(model, some) for target, some in views.items()}
     return model, Folder(views, answers, {target: tuple(map(str, range(each))) for target in views})
@@ -86,12 +90,7 @@ def audit(entry: Entry, folder: Path, each: int, again: str = "") -> str:
 
 def trials_of(stored: Mapping[str, Any]) -> dict[Pair, list[Trial]]:
     """Return the stored trials by pair; empty where the model does not separate the classes."""
-    return {
-        (one["pair"][0], one["pair"][1]): [
-            Trial(**{**trial, "effect": Effect(**trial["effect"])}) for trial in one["trials"]
-        ]
-        for one in stored["pairs"]
-    }
+    return {(one["pair"][0], one["pair"][1]): [restored(trial) for trial in one["trials"]] for one in stored["pairs"]}
 
 
 def file_of(entry: Entry, folder: Path, each: int) -> Path:

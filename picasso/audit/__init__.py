@@ -9,6 +9,7 @@ __all__ = [
     "object_masks",
     "outcome",
     "properties",
+    "reading",
     "reporting",
     "rule",
     "selection",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from picasso.audit.dataset import Folder
 from picasso.audit.outcome import AuditOutcome
 from picasso.audit.rule import verdict
 from picasso.audit.selection import PAIRS
+from picasso.audit.stopping import further, level_of, looked, undecided
 from picasso.audit.trial import Pair, Trial, TrialContext
 from picasso.models.base import Model
 
@@ -65,7 +66,20 @@ class Audit:
         """What the audit could judge."""
         every = len(self.context.interventions)
         untested = sum(every - tried for tried in self.tried.values())
-        return coverage(self.folder, self.verdict.compared, untested, every * len(self.tried))
+        left = sum(map(len, self.undecided.values()))
+        folder = replace(self.folder, unreadable=self.context.unreadable)
+        return coverage(folder, self.verdict.compared, untested, every * len(self.tried), left, self.used)
+
+    @property
+    def undecided(self) -> dict[Pair, list[str]]:
+        """The names of the interventions whose tests did not end before the time ran out, by pair."""
+        return {pair: names for pair, made in self.trials.items() if (names := undecided(made))}
+
+    @property
+    def used(self) -> float:
+        """The share of the available images that the tests used, on average, 0..1."""
+        every = [one for made in self.trials.values() for one in made]
+        return sum(one.effect.images for one in every) / max(1, sum(one.pool for one in every)) if every else 1.0
 
     @property
     def untested(self) -> dict[Pair, list[str]]:
@@ -89,24 +103,30 @@ class Plan:
         pairs: the pairs of classes to compare, those most likely to show a shortcut first.
         left: the pairs that are skipped.
         passes: the largest number of model evaluations for each pair.
+        stops: whether tests may stop before they have used all images.
     """
 
     pairs: tuple[Pair, ...]
     left: tuple[Pair, ...]
     passes: Mapping[Pair, int]
+    stops: bool = False
 
     def sentence(self) -> str:
         """Describe the cost before the audit starts."""
         several = f"{len(self.pairs)} pairs of classes" if len(self.pairs) > 1 else "one pair of classes"
         left = f" Skipped: {len(self.left)} pairs of lower priority." if self.left else ""
         cost = sum(self.passes.values())
-        return f"{several[0].upper()}{several[1:]}, up to {cost:,} model evaluations.{left}"
+        fewer = "; each test stops once its result is clear" if self.stops else ""
+        return f"{several[0].upper()}{several[1:]}, up to {cost:,} model evaluations{fewer}.{left}"
 
 
 def plan(context: TrialContext, most: int = PAIRS) -> Plan:
     """Plan the comparison of at most ``most`` pairs of classes, by priority; 0 takes all."""
-    counts = {target: len(views) for target, views in context.folder.views.items()}
-    return planned(ordered(context.folder), counts, most, passes(context.model, len(context.interventions)))
+    blocks = context.folder.blocks
+    sizes = {target: len(views) for target, views in context.folder.views.items()}
+    counts = sizes if blocks is None else {target: sum(blocks.sizes[target]) for target in sizes}
+    made = planned(ordered(context.folder), counts, most, passes(context.model, len(context.interventions)))
+    return replace(made, stops=blocks is not None)
 
 
 def passes(model: Model, interventions: int) -> int:
@@ -145,7 +165,8 @@ def steps(
 ) -> Iterator[Step]:
     """Yield the progress at the start of each pair and after each intervention.
 
-    Over a budget, the intervention that is being tested is completed, and nothing else is tested.
+    Over a budget, the intervention that is being tested is completed, and nothing else is tested. Of large classes, all
+    pairs and interventions are tested on the first block of images, then those that are undecided on the next.
 
     Args:
         context: the model and the images.
@@ -154,26 +175,53 @@ def steps(
         budget: seconds after which no further intervention is tested. One always is, and stored trials are always used.
     """
     started, begun, all_ = time.monotonic(), False, len(context.interventions)
+    level, several = level_of(all_ * len(plan.pairs)), context.folder.blocks is not None
+    # The first block counts as one half of an audit in several blocks.
+    share = (0.5 if several else 1.0) / max(1, len(plan.pairs))
 
     def over() -> bool:
         return begun and time.monotonic() - started > budget
 
+    first: dict[Pair, list[Trial]] = {}
     for done, pair in enumerate(plan.pairs):
         made, tried = record.read(pair) if record else ([], 0)
         if not tried and over():
             continue
         if not context.is_separable(pair):
-            yield Step(pair, [], all_, True, (done + 1) / len(plan.pairs))
+            yield Step(pair, [], all_, True, share * (done + 1))
             continue
-        yield Step(pair, made, tried, tried == all_, (done + tried / all_) / len(plan.pairs))
+        yield Step(pair, made, tried, tried == all_, share * (done + tried / all_))
         for intervention in context.interventions[tried:]:
             if over():
                 break
             begun = True
-            made, tried = made + context.both(intervention, pair), tried + 1
+            both = looked(context.both(intervention, pair), context.looks(pair), level)
+            made, tried = made + both, tried + 1
             if record:
                 record.write(pair, made, tried)
-            yield Step(pair, made, tried, tried == all_, (done + tried / all_) / len(plan.pairs))
+            yield Step(pair, made, tried, tried == all_, share * (done + tried / all_))
+        if tried == all_:
+            first[pair] = made
+    if several:
+        begun = True
+        yield from _further(context, first, level, over, record)
+
+
+def _further(
+    context: TrialContext,
+    found: Mapping[Pair, list[Trial]],
+    level: float,
+    over: Callable[[], bool],
+    record: TrialCheckpoint | None,
+) -> Iterator[Step]:
+    """Yield the progress of the tests of what is undecided on further blocks, in the second half of an audit."""
+    all_, left = len(context.interventions), {pair: len(undecided(made)) for pair, made in found.items()}
+    begun = max(1, sum(left.values()))
+    for pair, made in further(context, found, level, over):
+        if record:
+            record.write(pair, made, all_)
+        left[pair] = len(undecided(made))
+        yield Step(pair, list(made), all_, True, 1 - 0.5 * sum(left.values()) / begun)
 
 
 def run(

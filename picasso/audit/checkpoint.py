@@ -15,8 +15,7 @@ import numpy as np
 from picasso import __version__, fileio
 from picasso.audit.interventions import Intervention
 from picasso.audit.properties import Property
-from picasso.audit.statistics import Effect
-from picasso.audit.trial import Pair, Trial, TrialContext
+from picasso.audit.trial import Pair, Trial, TrialContext, restored
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,7 @@ class TrialCheckpoint:
             document = fileio.read_json(self._file(pair))
             if document is None or document["key"] != self.key:
                 return [], 0
-            trials = [Trial(**{**one, "effect": Effect(**one["effect"])}) for one in document["trials"]]
-            return trials, int(document["tried"])
+            return [restored(one) for one in document["trials"]], int(document["tried"])
         # Truncated by a full disk, or written by another version: computed again.
         except (ValueError, KeyError, TypeError):
             return [], 0
@@ -73,6 +71,8 @@ def record_of(folder: Path, context: TrialContext) -> TrialCheckpoint:
             digest.update(context.folder.masks[target].tobytes())
         # The predictions identify a model without a file. They are rounded, since the last bits may differ.
         digest.update((np.round(context.folder.logits[target], 2) + 0.0).tobytes())
+    if context.folder.blocks is not None:
+        digest.update(context.folder.blocks.identity())
     return TrialCheckpoint(folder, digest.hexdigest())
 
 

@@ -29,6 +29,8 @@ class Coverage:
         classes: the number of classes.
         untested: the number of interventions that were not tested on the last pair, because the time ran out.
         interventions: the number of all interventions of such pairs.
+        undecided: the number of tests that more images could have decided, if the time had not run out.
+        used: the share of the images that the tests used, on average, 0..1.
 
     Examples:
         >>> from picasso.audit.coverage import Coverage
@@ -47,6 +49,8 @@ class Coverage:
     classes: int = 0
     untested: int = 0
     interventions: int = 0
+    undecided: int = 0
+    used: float = 1.0
 
     @property
     def judged(self) -> bool:
@@ -79,6 +83,11 @@ class Coverage:
             found.append(
                 f"Time ran out: {self.untested} of {self.interventions} interventions were not tested on the last pair."
             )
+        if self.used < 1:
+            found.append(f"The tests stopped with {self.used:.1%} of the images, on average.")
+        if self.undecided:
+            what = "test is" if self.undecided == 1 else "tests are"
+            found.append(f"Time ran out: {self.undecided} {what} undecided, because more images are needed.")
         if few:
             found.append(f"{few} class{'es have' if few > 1 else ' has'} too few images and {were(few)} left out.")
         if bad:
@@ -94,7 +103,9 @@ def were(count: int) -> str:
     return "were" if count > 1 else "was"
 
 
-def coverage(folder: Folder, compared: int, untested: int = 0, interventions: int = 0) -> Coverage:
+def coverage(
+    folder: Folder, compared: int, untested: int = 0, interventions: int = 0, undecided: int = 0, used: float = 1.0
+) -> Coverage:
     """Return what an audit of a folder could judge.
 
     Args:
@@ -102,12 +113,14 @@ def coverage(folder: Folder, compared: int, untested: int = 0, interventions: in
         compared: the number of pairs of classes that were tested.
         untested: the number of interventions that were not tested on the last pair, because the time ran out.
         interventions: the number of all interventions of such pairs.
+        undecided: the number of tests that more images could have decided.
+        used: the share of the images that the tests used, on average, 0..1.
     """
     count = len(folder.views)
     pairs, groups = count * (count - 1) // 2, swapped(answers(folder))
     masked = len(folder.masks) if folder.masks_given else None
     few, bad = folder.small_classes, len(folder.unreadable)
-    return Coverage(compared, pairs, few, bad, groups, masked, count, untested, interventions)
+    return Coverage(compared, pairs, few, bad, groups, masked, count, untested, interventions, undecided, used)
 
 
 def swapped(predicted: Mapping[int, NDArray[np.int64]]) -> tuple[tuple[int, ...], ...]:

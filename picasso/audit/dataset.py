@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from picasso.audit import object_masks
 from picasso.audit.properties import Images
-from picasso.audit.selection import MIN_PER_CLASS, left_out, spread, taken
 from picasso.audit.statistics import Margins
-from picasso.errors import BadRequest, ModelError, PicassoError
-from picasso.evaluation.labeled_folder import LabeledImage
-from picasso.imaging import decode
+from picasso.errors import BadRequest, ModelError
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability
@@ -24,8 +20,6 @@ from picasso.targets import Classification
 
 # Probabilities are clipped to this distance from 0 and 1 before logits are computed.
 NEAREST = 1e-6
-# Properties such as noise are not defined for smaller images.
-MIN_SIDE = 4
 
 
 class LazyImages(Mapping[int, Images]):
@@ -48,9 +42,26 @@ class LazyImages(Mapping[int, Images]):
         return len(self._images)
 
 
+class Blocks(Protocol):
+    """The images of large classes in random blocks, of which an audit holds one at a time."""
+
+    @property
+    def sizes(self) -> Mapping[int, Sequence[int]]:
+        """The number of images in each block, by class."""
+        ...
+
+    def read(self, model: Model, number: int, targets: Collection[int]) -> Folder:
+        """Return a block of some classes: those that have one of this number."""
+        ...
+
+    def identity(self) -> bytes:
+        """Return what identifies the images."""
+        ...
+
+
 @dataclass(frozen=True)
 class Folder:
-    """The images of an audit, as the model sees them.
+    """The images of an audit, as the model sees them; of large classes, the first block.
 
     Attributes:
         views: the images by class, ``(n, H, W, C)`` from 0 to 1.
@@ -61,6 +72,7 @@ class Folder:
         small_classes: the number of these classes.
         masks: the pixels of the object in each image, ``(n, H, W)``, for the classes whose images all have a mask.
         masks_given: whether there is a folder of masks.
+        blocks: all blocks, with the first; None if these are all images.
     """
 
     views: Mapping[int, Images]
@@ -71,6 +83,7 @@ class Folder:
     small_classes: int = 0
     masks: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
     masks_given: bool = False
+    blocks: Blocks | None = None
 
     def masks_of(self, ours: int, theirs: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
         """Return the masks of two classes; None unless both have masks."""
@@ -88,77 +101,6 @@ def unsuitable(model: Model) -> str:
     if isinstance(model.spec, Classification):
         return ""
     return f"An audit compares classes, so it needs a classifier; this model does {model.spec.task}."
-
-
-def read(
-    model: Model,
-    images: Sequence[LabeledImage],
-    progress: Callable[[float], None],
-    *,
-    masks: Path | None = None,
-    limit: int = decode.DEFAULT_MEGAPIXELS,
-    called: Callable[[str], str] = decode.display_name,
-) -> Folder:
-    """Read the images of each class that :func:`picasso.audit.selection.taken` selects, and compute their logits.
-
-    Args:
-        model: the model.
-        images: the labelled images.
-        progress: called with the completed fraction.
-        masks: the folder of masks of the object, as in :mod:`picasso.audit.object_masks`, if there is one.
-        limit: the largest image, in megapixels.
-        called: returns the display name of a file name.
-
-    Raises:
-        BadRequest: the model is no classifier, fewer than two classes have enough readable images, there are too many
-            classes, the input of the model is too small, or a mask does not fit its image.
-    """
-    require_classifier(model)
-    if model.opens_images():
-        raise BadRequest("An audit changes images of one or three channels, but this model opens its images itself.")
-    height, width, _ = model.input_shape
-    if min(height, width) < MIN_SIDE:
-        raise BadRequest(f"The model sees {width} x {height} pixels; an audit needs at least {MIN_SIDE} x {MIN_SIDE}.")
-    by_class: dict[int, list[Path]] = {}
-    for one in images:
-        by_class.setdefault(one.target, []).append(one.file)
-    classes = [str(name) for name in model.class_names()]
-    counts = taken({target: len(found) for target, found in sorted(by_class.items())}, classes)
-    chosen = {target: spread(by_class[target], count) for target, count in counts.items()}
-    total, done = sum(map(len, chosen.values())), 0
-    views: dict[int, NDArray[np.uint8]] = {}
-    names: dict[int, tuple[str, ...]] = {}
-    drawn: dict[int, NDArray[np.bool_]] = {}
-    unreadable: list[str] = []
-    readable: dict[int, int] = {}
-    for target, found in chosen.items():
-        seen, kept, good = [], [], []
-        for file in found:
-            done += 1
-            try:
-                view = model.view(decode.read(file.read_bytes(), called(file.name), limit))
-            except OSError as error:
-                # The path of the file must not be shown to visitors of a server.
-                unreadable.append(f"{called(file.name)} can't be read: {error.strerror or type(error).__name__}.")
-                continue
-            except PicassoError as error:
-                unreadable.append(str(error))
-                continue
-            seen.append(np.asarray(view, np.uint8).reshape(view.height, view.width, -1))
-            kept.append(called(file.name))
-            good.append(file)
-            progress(done / total)
-        readable[target] = len(seen) if found else len(by_class[target])
-        if len(seen) >= MIN_PER_CLASS:
-            views[target], names[target] = np.stack(seen), tuple(kept)
-            objects = object_masks.read(model, masks, good, limit) if masks else None
-            drawn |= {} if objects is None else {target: objects}
-    # Check again, since some images may be unreadable.
-    taken(readable, classes)
-    stored = LazyImages(views)
-    answers = {key: logits(model, some) for key, some in stored.items()}
-    few = sum(count < MIN_PER_CLASS for count in readable.values())
-    return Folder(stored, answers, names, tuple(unreadable), left_out(readable, classes), few, drawn, masks is not None)
 
 
 def encoded(model: Model, views: Images) -> Array:

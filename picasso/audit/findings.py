@@ -72,8 +72,17 @@ class Finding:
         return (
             f"{one.intervention[0].upper()}{one.intervention[1:]}: {what} moves the logit margin "
             f"{one.effect.fraction:.0%} of the way to {b} ({two.effect.fraction:.0%} in reverse). "
-            f"Up to {flips:.0%} of the images change class ({control:.0%} in the control). {self.sizes()}"
+            f"Up to {flips:.0%} of the images change class ({control:.0%} in the control). "
+            f"{self.sizes()}{self.images()}"
         )
+
+    def images(self) -> str:
+        """Describe how many images were used, if there are more."""
+        both = (self.there, self.back)
+        used, pool = sum(one.effect.images for one in both), sum(one.pool for one in both)
+        if used >= pool:
+            return ""
+        return f" {'Decided' if self.there.decided else 'Not yet decided'} after {used:,} of {pool:,} images."
 
     def sizes(self) -> str:
         """Describe how much the changes and their controls alter an image."""

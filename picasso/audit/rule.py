@@ -90,7 +90,9 @@ def verdict(trials: Mapping[Pair, Sequence[Trial]]) -> AuditOutcome:
     level = LEVEL / max(1, len(alarming))
     detectable: dict[str, float] = {}
     for two in alarming:
-        name, least = two.there.intervention, minimal_detectable_effect([one.effect for one in two], level)
+        # A test that stopped early would have gone on for any effect that is not surely below the floor.
+        doubtful = [one.effect for one in two if not one.early]
+        name, least = two.there.intervention, minimal_detectable_effect(doubtful, level) if doubtful else 0.0
         detectable[name] = max(two.there.floor, least, detectable.get(name, 0.0))
     alike = tuple(pair for pair, made in trials.items() if not made)
     return AuditOutcome(

@@ -1,13 +1,15 @@
-"""Select the images of an audit: enough of each class for a test, no more than needed, and evenly spaced."""
+"""Select the images of an audit: enough of each class for a test, and no more at a time than memory holds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+import numpy as np
+
 from picasso.errors import BadRequest
 
-# Fewer images of a class are not enough for a test, and more are not needed.
+# Fewer images of a class are not enough for a test. Of more, a block is read at a time.
 MIN_PER_CLASS, MAX_PER_CLASS = 8, 200
 # The default number of pairs; two classes have one pair, five have ten, ten have 45.
 PAIRS = 10
@@ -20,7 +22,7 @@ T = TypeVar("T")
 
 
 def taken(counts: Mapping[int, int], names: Sequence[str] = ()) -> dict[int, int]:
-    """Return the number of images that an audit uses of each class, or 0 if a class has too few.
+    """Return the number of images of each class that an audit reads at once, or 0 if a class has too few.
 
     Args:
         counts: the number of available images by class.
@@ -57,3 +59,19 @@ def left_out(counts: Mapping[int, int], names: Sequence[str]) -> str:
 def spread(found: Sequence[T], count: int) -> list[T]:
     """Return ``count`` evenly spaced items."""
     return [found[index * len(found) // count] for index in range(count)]
+
+
+def blocks_of(found: Sequence[T], most: int, seed: Sequence[int]) -> list[list[T]]:
+    """Return items in random blocks of about the same size, at most ``most``; all in their order if they fit into one.
+
+    Examples:
+        >>> from picasso.audit.selection import blocks_of
+        >>> blocks_of("abc", 3, [0])
+        [['a', 'b', 'c']]
+        >>> [len(block) for block in blocks_of(range(11), 4, [0])]
+        [4, 4, 3]
+    """
+    if len(found) <= most:
+        return [list(found)]
+    order = np.random.default_rng(seed).permutation(len(found))
+    return [[found[index] for index in sorted(some)] for some in np.array_split(order, -(-len(found) // most))]

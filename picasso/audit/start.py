@@ -8,8 +8,9 @@ from pathlib import Path
 from picasso.audit import object_masks
 from picasso.audit.audit import Audit, plan, run, silently
 from picasso.audit.catalogue import checked
-from picasso.audit.dataset import read, require_classifier
+from picasso.audit.dataset import require_classifier
 from picasso.audit.interventions import INTERVENTIONS, Intervention
+from picasso.audit.reading import read
 from picasso.audit.reporting import report
 from picasso.audit.selection import PAIRS
 from picasso.audit.trial import TrialContext
@@ -72,7 +73,7 @@ def audit_model(
     tried = checked(interventions)
     require_classifier(model)
     drawn = object_masks.folder_of(Path(folder), None if masks is None else Path(masks))
-    images = read(model, labeled_folder.find(model, Path(folder)), silently, masks=drawn)
+    images = read(model, labeled_folder.find(model, Path(folder)), silently, masks=drawn, seed=seed)
     context, keep = TrialContext(model, images, seed, tried), None
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)

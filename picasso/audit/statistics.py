@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from picasso.audit.sequences import Moments, majority_p, mean_p, mean_sequence, share_sequence
+
 Margins = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -50,18 +52,110 @@ class Effect:
         return self.flips - self.control_flips
 
 
-def effect(
+@dataclass(frozen=True)
+class Tally:
+    """What was measured of a change of the images of one class, in sums, so that those of several blocks can be added.
+
+    Attributes:
+        control: by how much the change moves the margins beyond the control.
+        unchanged: by how much it moves them beyond those of the unchanged images.
+        way: the mean margin of the images of the other class less that of these.
+        both: the number of images that leave their class by the change and by the control.
+        changed_only: the number of those that leave it by the change only.
+        control_only: the number of those that leave it by the control only.
+        size: how much the change alters an image, on average.
+        control_size: how much the control does.
+    """
+
+    control: Moments
+    unchanged: Moments
+    way: float
+    both: int
+    changed_only: int
+    control_only: int
+    size: float = 0.0
+    control_size: float = 0.0
+
+    @property
+    def images(self) -> int:
+        """The number of images."""
+        return self.control.count
+
+    @property
+    def _compared(self) -> tuple[Moments, Moments]:
+        return self.control, self.unchanged
+
+    def __add__(self, other: Tally) -> Tally:
+        """Return the tally of the images of both."""
+        mine, theirs = self.images / (self.images + other.images), other.images / (self.images + other.images)
+        return Tally(
+            self.control + other.control,
+            self.unchanged + other.unchanged,
+            mine * self.way + theirs * other.way,
+            self.both + other.both,
+            self.changed_only + other.changed_only,
+            self.control_only + other.control_only,
+            mine * self.size + theirs * other.size,
+            mine * self.control_size + theirs * other.control_size,
+        )
+
+    @classmethod
+    def nothing(cls, images: int, way: float) -> Tally:
+        """Return the tally of a number of images that are left as they are."""
+        still = Moments(images, 0.0, 0.0)
+        return cls(still, still, way, 0, 0, 0)
+
+    @property
+    def scale(self) -> float:
+        """The way between the classes, which effects are fractions of; infinite if the classes are not apart."""
+        return self.way if self.way > 0 else np.inf
+
+    def effect(self, repeatedly: bool = False) -> Effect:
+        """Return the effect: that of the comparison with the smaller mean.
+
+        The change must move the margin beyond both that of the unchanged images and that of the control, so both tests
+        have to reject (intersection-union test, Berger, 1982).
+
+        Args:
+            repeatedly: whether one looks after each block of images. Then p-values and interval hold at all looks.
+        """
+        shifts = [_repeated_shift(one, abs(self.way)) if repeatedly else _shift(one) for one in self._compared]
+        # The smaller mean first.
+        compared = sorted(shifts, key=lambda one: one.mean)
+        more, less = self.changed_only, self.control_only
+        return Effect(
+            fraction=compared[0].mean / self.scale,
+            low=(compared[0].mean - compared[0].margin) / self.scale,
+            high=(compared[0].mean + compared[0].margin) / self.scale,
+            p=max(one.p for one in compared),
+            flips=(self.both + more) / self.images,
+            control_flips=(self.both + less) / self.images,
+            images=self.images,
+            flips_p=(majority_p if repeatedly else _mcnemar)(more, less),
+            size=self.size,
+            control_size=self.control_size,
+        )
+
+    def fractions(self, level: float) -> tuple[float, float]:
+        """Return the confidence sequence of the effect; each of its two comparisons errs at the level."""
+        ranges = [mean_sequence(one, level, abs(self.way)) for one in self._compared]
+        return min(low for low, _ in ranges) / self.scale, min(high for _, high in ranges) / self.scale
+
+    def excess_flips(self, level: float) -> tuple[float, float]:
+        """Return that of the share of images that change class beyond the control; each of its two shares errs."""
+        more, less = (share_sequence(one, self.images, level) for one in (self.changed_only, self.control_only))
+        return more[0] - less[1], more[1] - less[0]
+
+
+def tally(
     before: Margins,
     changed: Margins,
     control: Margins,
     way: float,
     left: tuple[Mask, Mask] | None = None,
     sizes: tuple[float, float] = (0.0, 0.0),
-) -> Effect:
+) -> Tally:
     """Compare margins ``logit of the other class - logit of their own`` of the same images after two changes.
-
-    The change must move the margin beyond both that of the unchanged images and that of the control, so both tests have
-    to reject (intersection-union test, Berger, 1982). The effect is that of the comparison with the smaller mean.
 
     Args:
         before: margins of the unchanged images, ``(n,)``.
@@ -72,27 +166,21 @@ def effect(
             default for the other class of the margins.
         sizes: how much the change and the control alter an image.
     """
-    left = left or ((before <= 0) & (changed > 0), (before <= 0) & (control > 0))
-    # The smaller mean first.
-    compared = sorted((_shift(changed - other) for other in (control, before)), key=lambda one: one.mean)
-    scale = way if way > 0 else np.inf
-    return Effect(
-        fraction=compared[0].mean / scale,
-        low=(compared[0].mean - compared[0].margin) / scale,
-        high=(compared[0].mean + compared[0].margin) / scale,
-        p=max(one.p for one in compared),
-        flips=float(left[0].mean()),
-        control_flips=float(left[1].mean()),
-        images=len(changed),
-        flips_p=_mcnemar(*left),
-        size=sizes[0],
-        control_size=sizes[1],
+    by_change, by_control = left or ((before <= 0) & (changed > 0), (before <= 0) & (control > 0))
+    both, changed_only, control_only = (
+        int(some.sum()) for some in (by_change & by_control, by_change & ~by_control, by_control & ~by_change)
     )
+    beyond_control, beyond_unchanged = (Moments.of(changed - other) for other in (control, before))
+    return Tally(beyond_control, beyond_unchanged, way, both, changed_only, control_only, *sizes)
 
 
-def _mcnemar(changed: Mask, control: Mask) -> float:
-    """Return the one-sided p-value that more images change class by a change than by its control."""
-    more, less = int((changed & ~control).sum()), int((control & ~changed).sum())
+def effect(before: Margins, changed: Margins, control: Margins, way: float) -> Effect:
+    """Return the effect of a change on margins of the same images, as :func:`tally` compares them."""
+    return tally(before, changed, control, way).effect()
+
+
+def _mcnemar(more: int, less: int) -> float:
+    """Return the one-sided p-value that more images change class only by a change than only by its control."""
     return float(stats.binom.sf(more - 1, more + less, 0.5)) if more + less else 1.0
 
 
@@ -103,15 +191,20 @@ class _Shift:
     p: float
 
 
-def _shift(difference: Margins) -> _Shift:
+def _shift(values: Moments) -> _Shift:
     """Return the mean of paired differences, half the width of its 95% interval, and the p-value of a t-test."""
-    count, mean = len(difference), float(difference.mean())
-    error = float(difference.std(ddof=1)) / count**0.5 if count > 1 else np.inf
+    count, mean = values.count, values.mean
+    error = values.deviation / count**0.5
     if error == 0:
         return _Shift(mean, 0.0, 0.0 if mean > 0 else 1.0)
     if not np.isfinite(error):
         return _Shift(mean, np.inf, 1.0)
     return _Shift(mean, float(stats.t.ppf(0.975, count - 1)) * error, float(stats.t.sf(mean / error, count - 1)))
+
+
+def _repeated_shift(values: Moments, unit: float) -> _Shift:
+    """Return the same for repeated looks."""
+    return _Shift(values.mean, mean_sequence(values, 0.05, unit)[1] - values.mean, mean_p(values, unit))
 
 
 def apart(ours: Margins, theirs: Margins, level: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -17,7 +17,8 @@ from picasso.audit.extent import CORE, FILLED, fills_images, is_covered, is_draw
 from picasso.audit.interventions import INTERVENTIONS, ImagePair, Intervention, InterventionResult
 from picasso.audit.interventions.base import Regions
 from picasso.audit.properties import Images, Maps
-from picasso.audit.statistics import LEVEL, Effect, Margins, apart, effect
+from picasso.audit.sequences import LEAST, Moments
+from picasso.audit.statistics import LEVEL, Effect, Margins, Tally, apart, tally
 from picasso.errors import BadRequest
 from picasso.models.base import Model
 
@@ -40,6 +41,10 @@ class Trial:
         ours, theirs: the indices of the classes.
         effect: the measured effect.
         separation: the probability that an image of theirs has a larger value of what is changed than one of ours.
+        pool: the number of images of the class that the trial may be made on.
+        looks: the number of blocks of images that it was made on.
+        decided: whether more of these images would hardly change the verdict, or there are none.
+        tally: what was measured, if there are several blocks.
     """
 
     intervention: str
@@ -51,6 +56,34 @@ class Trial:
     theirs: int
     effect: Effect
     separation: float = 0.5
+    pool: int = 0
+    looks: int = 1
+    decided: bool = True
+    tally: Tally | None = None
+
+    @property
+    def early(self) -> bool:
+        """Whether the verdict was clear before all images were used."""
+        return self.decided and self.effect.images < self.pool
+
+    @property
+    def repeated(self) -> bool:
+        """Whether the images were looked at after each block, so that its effect needs statistics that permit this."""
+        return self.tally is not None and self.pool > LEAST
+
+    def with_tally(self, every: Tally) -> Trial:
+        """Return the trial with the effect of what was measured on all blocks so far."""
+        found = replace(self, tally=every)
+        return replace(found, effect=every.effect(repeatedly=found.repeated))
+
+
+def restored(stored: Mapping[str, Any]) -> Trial:
+    """Return a trial that was stored as a dictionary."""
+    effect_, tally_ = Effect(**stored["effect"]), stored.get("tally")
+    if tally_ is not None:
+        moments = {name: Moments(**tally_[name]) for name in ("control", "unchanged")}
+        tally_ = Tally(**{**tally_, **moments})
+    return Trial(**{**stored, "effect": effect_, "tally": tally_})
 
 
 class Measured(NamedTuple):
@@ -60,11 +93,13 @@ class Measured(NamedTuple):
         trial: the trial.
         region: the pixels that the change is about, ``(n, H, W)``; None if it is about whole images.
         moved: by how much the change moves the margin of each image, ``(n,)``.
+        tally: what was measured, in sums.
     """
 
     trial: Trial
     region: Regions | None
     moved: Margins
+    tally: Tally
 
 
 class TrialContext:
@@ -83,6 +118,8 @@ class TrialContext:
         if not interventions:
             raise BadRequest("An audit needs at least one intervention.", field="interventions")
         self.model, self.folder, self.seed, self.interventions = model, folder, seed, tuple(interventions)
+        # Of all blocks that were read so far.
+        self.unreadable = folder.unreadable
         self.attention = lru_cache(maxsize=4)(self._attention)
         self.location = lru_cache(maxsize=4)(self._location)
         # Asked by every change of detail and shape, and it sorts all attribution maps of both classes.
@@ -100,6 +137,33 @@ class TrialContext:
             return self.attention(target)
         spread = masks + np.float32(1e-12)
         return np.asarray(spread / spread.sum(axis=(1, 2), keepdims=True), np.float32)
+
+    def looks(self, pair: Pair) -> int:
+        """Return the number of blocks of images of a pair of classes."""
+        blocks = self.folder.blocks
+        # Both classes need a block, so the rest of the larger class is not used.
+        return 1 if blocks is None else min(len(blocks.sizes[one]) for one in pair)
+
+    def pool(self, ours: int, theirs: int) -> int:
+        """Return how many images of a class can be compared with another."""
+        blocks = self.folder.blocks
+        if blocks is None:
+            return len(self.folder.views[ours])
+        return sum(blocks.sizes[ours][: self.looks((ours, theirs))])
+
+    def way(self, ours: int, theirs: int) -> float:
+        """Return the way between two classes: the mean margin of the images of theirs less that of ours."""
+        before, others = (margins(self.folder.logits[one], ours, theirs) for one in (ours, theirs))
+        return float(others.mean() - before.mean())
+
+    def block(self, number: int, targets: Collection[int]) -> TrialContext | None:
+        """Return the context of a later block of some classes; None if there is none."""
+        if self.folder.blocks is None or not targets:
+            return None
+        seed = int(generator_of(self.seed, "block", number).integers(2**31))
+        images = self.folder.blocks.read(self.model, number, targets)
+        self.unreadable += images.unreadable
+        return TrialContext(self.model, images, seed, self.interventions)
 
     def case(self, ours: int, theirs: int) -> ImagePair:
         """Return the images of two classes; those of the first are to be changed."""
@@ -132,10 +196,13 @@ class TrialContext:
             changed.words or intervention.words(self.case(ours, theirs)),
             ours,
             theirs,
-            found,
+            found.effect(),
             changed.separation,
+            self.pool(ours, theirs),
         )
-        return Measured(trial, changed.region, moved)
+        if self.looks((ours, theirs)) > 1:
+            trial = replace(trial, decided=False).with_tally(found)
+        return Measured(trial, changed.region, moved, found)
 
     def is_reached(self, intervention: Intervention, both: Sequence[Measured]) -> bool:
         """Tell whether the object seems to be in what is changed: a part of the images, their background or detail."""
@@ -157,17 +224,16 @@ class TrialContext:
 
     def effect(self, changed: InterventionResult, ours: int, theirs: int) -> Effect:
         """Return the effect of a change of the images of one class, towards another."""
-        return self.measured(changed, ours, theirs)[0]
+        return self.measured(changed, ours, theirs)[0].effect()
 
-    def measured(self, changed: InterventionResult, ours: int, theirs: int) -> tuple[Effect, Margins]:
-        """Return the effect of a change, and by how much it moves the margin of each image."""
-        before, others = (margins(self.folder.logits[one], ours, theirs) for one in (ours, theirs))
+    def measured(self, changed: InterventionResult, ours: int, theirs: int) -> tuple[Tally, Margins]:
+        """Return what a change does to the predictions, and by how much it moves the margin of each image."""
+        before = margins(self.folder.logits[ours], ours, theirs)
         after = [logits(self.model, some) for some in (changed.towards, changed.control)]
         towards, control = (margins(some, ours, theirs) for some in after)
         left, left_in_control = (leaving(self.folder.logits[ours], some, ours) for some in after)
         size, control_size = (change_size(self.folder.views[ours], some) for some in (changed.towards, changed.control))
-        way = float(others.mean() - before.mean())
-        found = effect(before, towards, control, way, (left, left_in_control), (size, control_size))
+        found = tally(before, towards, control, self.way(ours, theirs), (left, left_in_control), (size, control_size))
         return found, np.abs(towards - before)
 
     def _is_filled(self, pair: Pair) -> bool:
@@ -188,12 +254,19 @@ class TrialContext:
 
     def both(self, intervention: Intervention, pair: Pair) -> list[Trial]:
         """Return the trials of both directions; none if there is nothing to change in one of them."""
+        measured = self.measured_both(intervention, pair)
+        return self.with_informative(intervention, measured) if measured else []
+
+    def measured_both(self, intervention: Intervention, pair: Pair) -> list[Measured]:
+        """Return what was measured in both directions; nothing if there is nothing to change in one of them."""
         if not all(intervention.fits(self.folder.views[one]) for one in pair):
             return []
         tried = [self.trial(intervention, ours, theirs) for ours, theirs in (pair, pair[::-1])]
         measured = [one for one in tried if one]
-        if len(measured) < 2:
-            return []
+        return measured if len(measured) == 2 else []
+
+    def with_informative(self, intervention: Intervention, measured: Sequence[Measured]) -> list[Trial]:
+        """Return the trials, informative if what is changed may be the object."""
         both = [one.trial for one in measured]
         if any(one.informative for one in both):
             return both

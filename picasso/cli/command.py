@@ -233,7 +233,8 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     from picasso import models
     from picasso.audit import audit, object_masks
     from picasso.audit.catalogue import catalogue
-    from picasso.audit.dataset import read, require_classifier
+    from picasso.audit.dataset import require_classifier
+    from picasso.audit.reading import read
     from picasso.audit.reporting import report
     from picasso.audit.trial import TrialContext
     from picasso.evaluation import labeled_folder
@@ -243,7 +244,8 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
         model = models.load_configured(settings)
     require_classifier(model)
     with progress_bar("reading") as progress:
-        images = read(model, labeled_folder.find(model, folder), progress, masks=object_masks.folder_of(folder, masks))
+        drawn = object_masks.folder_of(folder, masks)
+        images = read(model, labeled_folder.find(model, folder), progress, masks=drawn, seed=seed)
     if images.left_out:
         click.secho(images.left_out, fg="yellow")
     bench = TrialContext(model, images, seed, interventions)

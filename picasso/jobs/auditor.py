@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from picasso.audit import audit, dataset
+from picasso.audit import audit, reading
 from picasso.audit.audit import Step
 from picasso.audit.catalogue import catalogue
 from picasso.audit.checkpoint import record_of
@@ -156,12 +156,13 @@ def run_audit(job: Audit, settings: Settings, load: Callable[[], Model], checkpo
     model, tried = cast(Model, CancellableModel(load(), reporter.yield_control)), interventions(settings)
     names = [str(name) for name in model.class_names()]
     stored = [LabeledImage(file, target) for target, file in job.images()]
-    images = dataset.read(
+    images = reading.read(
         model,
         stored,
         lambda fraction: reporter.note(fraction=round(fraction, 4)),
         limit=settings.MAX_MEGAPIXELS,
         called=job.name_of,
+        seed=order.seed,
     )
     context = TrialContext(model, images, order.seed, tried)
     plan = audit.plan(context, order.pairs)

@@ -97,6 +97,8 @@ def verify(model: Model, head: Head, weights: HeadWeights, first: Audit) -> None
 def audited(model: Model, first: Audit, progress: Progress, what: str) -> Audit:
     """Audit a mended model with the images, pairs and interventions of the first audit."""
     known = {target: logits(model, views) for target, views in first.folder.views.items()}
-    context = TrialContext(model, replace(first.folder, logits=known), first.context.seed, first.context.interventions)
+    # Without further blocks, so that the effects are those on the same images as before.
+    images = replace(first.folder, logits=known, blocks=None)
+    context = TrialContext(model, images, first.context.seed, first.context.interventions)
     plan = audit.Plan(tuple(first.trials), first.left, {})
     return audit.run(context, plan, progress=lambda fraction: progress(fraction, what))

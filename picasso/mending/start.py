@@ -8,8 +8,9 @@ from pathlib import Path
 from picasso.audit import object_masks
 from picasso.audit.audit import plan, run
 from picasso.audit.catalogue import checked
-from picasso.audit.dataset import read, require_classifier
+from picasso.audit.dataset import require_classifier
 from picasso.audit.interventions import INTERVENTIONS, Intervention
+from picasso.audit.reading import read
 from picasso.audit.selection import PAIRS
 from picasso.audit.trial import TrialContext
 from picasso.evaluation import labeled_folder
@@ -90,7 +91,7 @@ def mend_model(
     # Before the audit, which may take long.
     model.head()
     drawn = object_masks.folder_of(Path(folder), None if masks is None else Path(masks))
-    images = read(model, labeled_folder.find(model, Path(folder)), lambda fraction: None, masks=drawn)
+    images = read(model, labeled_folder.find(model, Path(folder)), lambda fraction: None, masks=drawn, seed=seed)
     fair_images = labeled_folder.find(model, Path(fair)) if fair is not None else ()
     context, report = TrialContext(model, images, seed, tried), part(progress, 0, AUDIT)
     keep = Path(audit) / "trials" if audit is not None and Path(audit).is_dir() else None

@@ -14,11 +14,12 @@ from PIL import Image
 
 from picasso.audit.audit import plan, run
 from picasso.audit.checkpoint import TrialCheckpoint
-from picasso.audit.dataset import Folder, LazyImages, logits, read
+from picasso.audit.dataset import Folder, LazyImages, logits
 from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.outcome import AuditOutcome
 from picasso.audit.properties import Images, light
 from picasso.audit.properties.base import LUMA
+from picasso.audit.reading import read
 from picasso.audit.reporting import report
 from picasso.audit.selection import MAX_IMAGES, taken
 from picasso.audit.trial import TrialContext

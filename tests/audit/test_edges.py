@@ -12,8 +12,9 @@ from PIL import Image
 
 from picasso.audit.audit import run, silently
 from picasso.audit.confounders import confounded, separations
-from picasso.audit.dataset import Folder, logits, read
+from picasso.audit.dataset import Folder, logits
 from picasso.audit.properties import Images
+from picasso.audit.reading import read
 from picasso.audit.reporting import report
 from picasso.audit.reporting.near_duplicates import MAX_PAIRS, near_duplicates
 from picasso.audit.trial import TrialContext

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from picasso.audit import audit
-from picasso.audit.dataset import read
 from picasso.audit.outcome import AuditOutcome
+from picasso.audit.reading import read
 from picasso.audit.trial import TrialContext
 from picasso.evaluation.labeled_folder import find
 from picasso.examples import tanks

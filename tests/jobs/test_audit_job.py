@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from picasso import config, fileio
-from picasso.audit.dataset import read
+from picasso.audit.reading import read
 from picasso.audit.reporting import report
 from picasso.audit.start import audit_model
 from picasso.errors import BadRequest, Busy, ConfigurationError, NotFound, StorageFull, WorkerCrashed, WorkerDied

@@ -179,7 +179,7 @@ def test_a_copy_that_predicts_otherwise_is_deleted(
 
 
 def test_counterfactuals_keep_the_class_and_exchange_the_property(images: Path, saved: Path) -> None:
-    from picasso.audit.dataset import read
+    from picasso.audit.reading import read
     from picasso.audit.trial import TrialContext
     from picasso.evaluation import labeled_folder
 

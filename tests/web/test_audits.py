@@ -21,7 +21,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from picasso.audit import dataset as folder
+from picasso.audit import reading as folder
 from picasso.audit.audit import run, silently
 from picasso.audit.interventions import INTERVENTIONS
 from picasso.audit.trial import TrialContext

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from picasso.audit.reporting.outlines import outline
 from picasso.audit.reporting.views import Views, compute_views
 from picasso.audit.rule import FLIPS
 from picasso.audit.statistics import LEVEL
+from picasso.audit.trial import Pair
 
 # The prefix of the evidence files of the largest effect, if there is no alarm.
 CLOSEST = "closest"
@@ -35,7 +36,8 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``calibration``: the expected calibration error and its bins; null if probabilities don't sum to 1.
     ``verdict``: the summary. ``coverage``: what it is about: the number of ``compared`` ``pairs`` of classes, whether
     anything was ``judged``, ``small_classes``, ``unreadable`` images, groups of ``swapped`` folders, how many of the
-    ``classes`` are ``masked``, null without masks, and how many ``interventions`` are ``untested`` on the last pair.
+    ``classes`` are ``masked``, null without masks, how many ``interventions`` are ``untested`` on the last pair, how
+    many tests are ``undecided``, and the share of the images that the tests ``used``.
     ``example``: the image that illustrates it, before and after the change of the first finding or, if there is no
     alarm, of the largest effect; null if nothing was tested. Each finding has one, too.
     ``alarms``: the number of groups of findings with an alarm.
@@ -51,9 +53,10 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
     ``confounded``: the properties that separate classes, with histograms.
     ``views``: ``attention`` and ``clusters`` by class, ``flips``, and ``near_duplicates``.
     ``not_separable``: pairs of classes that the model does not separate. ``pairs_left_out``: pairs that were not
-    compared. ``untested``: the interventions that were not tested on a pair because the time ran out.
+    compared. ``untested``: the interventions that were not tested on a pair because the time ran out. ``undecided``:
+    those that were tested on too few images for that reason.
     ``unreadable``: an error message for each unreadable image. ``classes_left_out``: a sentence that names the classes
-    with too few images, or "". ``trials``: all trials.
+    with too few images, or "". ``trials``: all trials; a trial used some images of a pool.
 
     Args:
         audit: the audit.
@@ -97,14 +100,19 @@ def document(audit: Audit, seen: Views | None = None) -> dict[str, Any]:
         "views": views(audit, seen, names),
         "not_separable": [[names[one], names[other]] for one, other in found.alike],
         "pairs_left_out": [[names[one], names[other]] for one, other in audit.left],
-        "untested": [
-            {"classes": [names[target] for target in pair], "interventions": left}
-            for pair, left in audit.untested.items()
-        ],
+        "untested": by_pair(audit.untested, names),
+        "undecided": by_pair(audit.undecided, names),
         "classes_left_out": folder.left_out,
-        "unreadable": list(folder.unreadable),
-        "trials": [asdict(one) for made in audit.trials.values() for one in made],
+        "unreadable": list(audit.context.unreadable),
+        "trials": [asdict(replace(one, tally=None)) for made in audit.trials.values() for one in made],
     }
+
+
+def by_pair(interventions: Mapping[Pair, list[str]], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return names of interventions by pair of classes as a list."""
+    return [
+        {"classes": [names[target] for target in pair], "interventions": found} for pair, found in interventions.items()
+    ]
 
 
 def finite(value: float) -> float | None:
@@ -135,6 +143,7 @@ def finding(number: int, one: Evidence, names: Sequence[str]) -> dict[str, Any]:
         "sentence": of.sentence(names),
         "p": of.p,
         "floor": of.there.floor,
+        "repeated": of.there.repeated,
         "advice": recommendations.recommendation(of.there.kind, of.there.intervention),
         "manual_check": recommendations.manual_check(of.there.kind, of.there.intervention),
         "directions": [
@@ -143,6 +152,7 @@ def finding(number: int, one: Evidence, names: Sequence[str]) -> dict[str, Any]:
                 "towards": names[trial.theirs],
                 **asdict(trial.effect),
                 "excess_flips": trial.effect.flips - trial.effect.control_flips,
+                "pool": trial.pool,
             }
             for trial in (of.there, of.back)
         ],

@@ -173,7 +173,9 @@ def junit(written: Mapping[str, Any]) -> str:
     ]
     # An audit that could not judge anything, or not all pairs, is no pass.
     seen = written["coverage"]
-    partial = seen["compared"] < seen["pairs"] or seen["small_classes"] > 0 or seen["untested"] > 0
+    partial = seen["compared"] < seen["pairs"] or any(
+        seen[what] > 0 for what in ("small_classes", "untested", "undecided")
+    )
     outcome = "error" if not seen["judged"] or seen["swapped"] else "skipped" if partial else ""
     cases.append(
         '  <testcase classname="picasso.audit" name="coverage">'
