@@ -3,56 +3,39 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from picasso import remedies
-from picasso.errors import ModelError, reason
+from picasso.errors import ModelError
 from picasso.models import onnx_inputs, outputs
-from picasso.models.arrays import Array, fill_up
 from picasso.models.newest import beside
 from picasso.models.onnx_runtime import Session
 from picasso.models.outputs import Analysis, Range, choose_output
 from picasso.models.outputs.onnx_graph import ONNXReader
-from picasso.models.predict_only import runtime
 from picasso.models.recognition import Format, Found
+from picasso.models.runtimes import runtime
 from picasso.models.scan import require
-from picasso.models.tf.graph import Graph
-from picasso.models.tf.graph_model import GraphModel
+from picasso.models.tf.graph import Build
 from picasso.models.tf.onnx import building, reading
 from picasso.models.tf.onnx.names import layer_names
 from picasso.models.tf.onnx.reading import Port
-from picasso.models.tf.onnx.table import Untranslatable
 from picasso.models.tf.onnx.translate import missing
+from picasso.models.translated import QUANTIZED, TOLERANCE, TOLERANCE_16, TOLERANCE_QUANTIZED, Source, TranslatedModel
 
 log = logging.getLogger(__name__)
 
 # The packages that the extra ``onnx`` installs.
 PACKAGES = ("onnx", "onnxruntime")
 FRACTIONS = ("tensor(float)", "tensor(float16)", "tensor(double)")
-# The largest difference between the translation and ONNX Runtime, as a fraction of the largest number of the output:
-# for numbers with 32 bits; for those with 16 bits, which the translation computes with 32; and for quantized ones, of
-# which ONNX Runtime rounds some sums differently.
-TOLERANCE, TOLERANCE_16, TOLERANCE_QUANTIZED = 1e-4, 2e-2, 0.1
-# A change of the inputs like that of rounding, and how many times its effect a difference may be.
-ROUNDING, ROUNDED, MAX_ROUNDED = 1e-6, 4, 1e-2
-# Smaller numbers are compared with this one: they may be what rounding leaves of 0.
-SMALL = 1e-2
-# The fraction of the numbers of ONNX Runtime that must be finite.
-FINITE = 0.5
 REPORT = "If it should be supported, report the operation and the exporter of the file to the authors of Picasso."
-UNCHECKED = "The translation of the ONNX file was not compared with ONNX Runtime: "
-QUANTIZED = (
-    "The model is quantized. Its gradients pass through the rounding as if it were not there (straight-through), so "
-    "they are those of a similar model without rounding."
-)
 
 
-class ONNXModel(GraphModel):
+class ONNXModel(TranslatedModel):
     """A model in an ``.onnx`` file, with channels first (as PyTorch exports it) or last.
 
     The operations of the file are translated into those of TensorFlow. ONNX Runtime, if it is installed, checks the
@@ -61,6 +44,7 @@ class ONNXModel(GraphModel):
 
     framework = "onnx"
     format = "ONNX"
+    runtime_name, report = "ONNX Runtime", REPORT
 
     def load(
         self,
@@ -132,33 +116,19 @@ class ONNXModel(GraphModel):
     def _use(self, model: Any) -> None:
         """Translate the part of a model that the outputs depend on, or leave its predictions to ONNX Runtime."""
         session, trouble = self._session()
-        # Models for one image can mostly compute several at once.
-        attempts = [(None, True), (1, False)] if self._fixed == 1 else [(self._fixed, False)]
-        failure, why = None, ""
-        for batch, batched in attempts:
-            try:
-                graph = self._translated(model, batch, batched=batched)
-                why = self._difference(graph, session, model, batched=batched)
-            except Exception as error:
-                log.info("%s can't be translated", self._file.name, exc_info=True)
-                failure, why = error, f"{error if isinstance(error, Untranslatable) else reason(error)}."
-            else:
-                if not why:
-                    self.adopt(graph, self._file)
-                    self.notes += () if session else (f"{UNCHECKED}{trouble}",)
-                    self.notes += (QUANTIZED,) if reading.is_quantized(model) else ()
-                    return
-        if len(unknown := missing(model.graph)) > 1:
-            why += f" Operations without a translation: {', '.join(unknown)}."
-        if session:
-            self._leave_to(session, why)
-        elif isinstance(failure, ModelError):
-            raise failure
-        else:
-            raise ModelError(
-                f"{self._file.name} can't be translated into TensorFlow operations: {why} {REPORT} For predictions, it "
-                f"needs ONNX Runtime: {trouble}"
-            ) from failure
+        source = Source(
+            self._names,
+            self._fixed,
+            partial(self._build, model),
+            set(layer_names(model.graph.node)),
+            tolerance(model),
+            missing(model.graph),
+            self._output_range,
+            notes=(QUANTIZED,) if reading.is_quantized(model) else (),
+        )
+        translated = self.adopt_translation(source, session.run if session else None, trouble)
+        if not translated and not np.issubdtype(self._type, np.integer) and (found := self._value_range()):
+            self.takes_values(found, "the model rescales its input itself")
 
     def _session(self) -> tuple[Session | None, str]:
         """Return a session of ONNX Runtime and "", or None and why there is none."""
@@ -170,60 +140,17 @@ class ONNXModel(GraphModel):
             log.info("ONNX Runtime can't load %s", self._file.name, exc_info=True)
             return None, str(error)
 
-    def _translated(self, model: Any, batch: int | None, *, batched: bool) -> Graph:
-        """Return the graph of the translated model."""
-        shape, several = (batch, *self.input_shape), len(self._names) > 1
-        build = building.translated(
+    def _build(self, model: Any, batch: int | None, batched: bool) -> Build:
+        """Return a function that builds the operations of a model."""
+        return building.translated(
             model,
             self._source,
-            shape,
+            (batch, *self.input_shape),
             self._type,
             channels_first=self._channels_first,
             batched=batched,
-            several=several,
+            several=len(self._names) > 1,
         )
-        names = set(layer_names(model.graph.node))
-        return Graph(build, self._file.name, names, said=self.said(), known_range=self._output_range)
-
-    def _difference(self, graph: Graph, session: Session | None, model: Any, *, batched: bool) -> str:
-        """Return a sentence if a graph does not compute what ONNX Runtime does, or else "".
-
-        Without ONNX Runtime, a graph that computes several images at once is compared with itself.
-        """
-        if session is None and not batched:
-            return ""
-        images = np.stack(self._probe())
-        if graph.integers or graph.value_range() == "0..255":
-            images *= 255
-
-        def own(group: Array) -> list[NDArray[Any]]:
-            return [graph.answers(group)]
-
-        def by_file(images: Array) -> list[NDArray[Any]]:
-            return in_batches(session.run if session else own, images, self._fixed)
-
-        (found,) = in_batches(own, images, graph.fixed_batch)
-        limit = self._tolerance(model)
-        return verdict(found, by_file(images), limit, lambda: by_file(images * np.float32(1 + ROUNDING)))
-
-    def _tolerance(self, model: Any) -> float:
-        """Return the largest difference that the types of numbers explain."""
-        if reading.is_quantized(model):
-            return TOLERANCE_QUANTIZED
-        return TOLERANCE_16 if reading.has_halves(model) else TOLERANCE
-
-    def _leave_to(self, session: Session, why: str) -> None:
-        """Let ONNX Runtime compute the predictions."""
-        shape = (self._fixed, *self.input_shape)
-        trial = session.run(np.zeros((self._fixed or 1, *self.input_shape), np.float32))
-        answers = dict(zip(self._names, trial, strict=True))
-        build = building.called(session.run, shape, answers)
-        graph = Graph(build, self._file.name, said=self.said(), known_range=self._output_range)
-        self.takes_fast = False
-        self.adopt(graph, self._file)
-        self.notes += (f"This file gives only predictions, no gradients and no feature maps: {why} {REPORT}",)
-        if not np.issubdtype(self._type, np.integer) and (found := self._value_range()):
-            self.takes_values(found, "the model rescales its input itself")
 
     def _value_range(self) -> str:
         """Return the range of pixel values that the first operations of the file imply, or ""."""
@@ -243,64 +170,11 @@ class ONNXModel(GraphModel):
         return Analysis(ONNXReader(self._file)).of(self._names[0])
 
 
-def in_batches(run: Callable[[Array], list[NDArray[Any]]], images: Array, size: int | None) -> list[NDArray[Any]]:
-    """Return the outputs for images that are computed in batches of a fixed size, or all at once if it is None."""
-    size = size or len(images)
-    answers = [run(fill_up(images[start : start + size], size)) for start in range(0, len(images), size)]
-    return [np.concatenate(parts)[: len(images)] for parts in zip(*answers, strict=True)]
-
-
-def verdict(
-    found: NDArray[Any], expected: Sequence[NDArray[Any]], limit: float, moved: Callable[[], Sequence[NDArray[Any]]]
-) -> str:
-    """Return a sentence if numbers differ from the expected ones, or else "".
-
-    Args:
-        found: all numbers of all outputs for each image, ``(N, D)``.
-        expected: the outputs ``(N, ...)``.
-        limit: the largest difference; see :func:`apart`.
-        moved: returns the outputs for images that differ as by rounding. How much that changes depends on the network.
-    """
-    sizes = [int(np.prod(one.shape[1:])) for one in expected]
-    if found.shape[1] != sum(sizes):
-        return "the translation returns another number of values than the file."
-    # Numbers with 16 bits may overflow.
-    finite = np.mean([np.isfinite(one).mean() for one in expected])
-    if finite < FINITE:
-        return "ONNX Runtime returns too few finite numbers for test images to compare the translation with."
-    parts = np.split(found, np.cumsum(sizes)[:-1], axis=1)
-    outputs = [part.reshape(one.shape) for part, one in zip(parts, expected, strict=True)]
-    if any(not np.isfinite(part[np.isfinite(one)]).all() for part, one in zip(outputs, expected, strict=True)):
-        return "the translation returns numbers that are not finite."
-    whole = limit == TOLERANCE_QUANTIZED
-    difference = max(apart(part, one, whole=whole) for part, one in zip(outputs, expected, strict=True))
-    if difference > limit:
-        rounded = max(apart(part, one) for part, one in zip(moved(), expected, strict=True))
-        limit = max(limit, min(ROUNDED * rounded, MAX_ROUNDED))
-    if difference <= limit:
-        return ""
-    return (
-        f"the results of its translation differ from those of ONNX Runtime by {difference:.2g} of the largest number."
-    )
-
-
-def apart(found: NDArray[Any], expected: NDArray[Any], *, whole: bool = False) -> float:
-    """Return the largest difference of two outputs ``(N, ...)`` as a fraction of the largest number.
-
-    The values of each place of the second axis, and of the last, are compared with the largest of these, or with 1 if
-    other values are larger: class scores of a detector are not hidden behind the coordinates of its boxes. With
-    ``whole``, all values are compared with the largest of all, because those of quantized models are rounded alike.
-    """
-    expected, found = np.asarray(expected, np.float64), np.asarray(found, np.float64)
-    finite = np.isfinite(expected) & np.isfinite(found)
-    size, error = np.where(finite, np.abs(expected), 0), np.where(finite, np.abs(np.nan_to_num(found - expected)), 0)
-    largest = float(size.max(initial=1e-30))
-    least, worst = max(SMALL, largest if whole else min(1.0, largest)), 0.0
-    for axis in {min(1, expected.ndim - 1), expected.ndim - 1}:
-        others = tuple(one for one in range(expected.ndim) if one != axis)
-        scales = np.maximum(size.max(axis=others, initial=0), least)
-        worst = max(worst, float((error.max(axis=others, initial=0) / scales).max(initial=0)))
-    return worst
+def tolerance(model: Any) -> float:
+    """Return the largest difference from ONNX Runtime that the types of numbers of a model explain."""
+    if reading.is_quantized(model):
+        return TOLERANCE_QUANTIZED
+    return TOLERANCE_16 if reading.has_halves(model) else TOLERANCE
 
 
 def channels_first(sides: Sequence[Any]) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from picasso.errors import ModelError, reason
 from picasso.models.arrays import Array
-from picasso.models.predict_only import of_type
+from picasso.models.runtimes import of_type
 
 
 class Session:

@@ -7,34 +7,33 @@ TensorFlow.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from picasso.models import value_range
 from picasso.models.outputs.tflite_graph import TFLiteReader
+from picasso.models.tflite_schema import TFLiteGraph
 
 
-def find(file: Path, runtime: Any, batch: int, shape: tuple[int, ...]) -> str:
+def find(file: Path, graph: TFLiteGraph, batch: int, shape: tuple[int, ...]) -> str:
     """Return the value range that the first operations of a file imply, a key of ``value_range.RAW``, or "".
 
     Args:
         file: the ``.tflite`` file, whose input is float.
-        runtime: the imported module ``ai_edge_litert.interpreter``.
+        graph: its content.
         batch: the batch size of the input.
         shape: the shape of one image, ``(H, W, C)``.
-
-    Raises:
-        ImportError: the installed runtime does not describe the format.
     """
-    ends = TFLiteReader(file).behind_first_operations()
+    from ai_edge_litert import interpreter as litert
+
+    ends = TFLiteReader(graph).behind_first_operations()
     if not ends:
         return ""
     # By default, the interpreter reuses the memory of these tensors and fuses operations.
-    interpreter = runtime.Interpreter(
+    interpreter = litert.Interpreter(
         model_path=str(file),
         experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=runtime.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()
     (source,) = interpreter.get_input_details()

@@ -141,13 +141,15 @@ FILES = {
     "keras1": (False, False),
     "logits.onnx": (False, True),
     "fixed_batch.onnx": (False, True),
-    "float.tflite": (False, False),
+    "float.tflite": (False, True),
     "quantized.tflite": (False, False),
 }
 CHECKPOINT = "TensorFlow 1 checkpoint"
-ALL = [*KERAS, *FILES, CHECKPOINT]
-GRADIENT_FREE = {name for name in FILES if name.endswith(".tflite")}
-CAM_FITS = {name: fits for group in (KERAS, FILES) for name, (_, fits) in group.items()} | {CHECKPOINT: False}
+UNTRANSLATED = "float.tflite without a translation"
+ALL = [*KERAS, *FILES, CHECKPOINT, UNTRANSLATED]
+GRADIENT_FREE = {UNTRANSLATED}
+CAM_FITS = {name: fits for group in (KERAS, FILES) for name, (_, fits) in group.items()}
+CAM_FITS |= {CHECKPOINT: False, UNTRANSLATED: False}
 
 Models = Callable[[str], Model]
 
@@ -156,6 +158,7 @@ Models = Callable[[str], Model]
 def models() -> Iterator[Models]:
     from picasso.models.keras import KerasModel
     from picasso.models.tf.runtime import keras
+    from picasso.models.tf.tflite.table import OPERATIONS
 
     keras.utils.set_random_seed(5)
     loaded: dict[str, Model] = {}
@@ -169,6 +172,10 @@ def models() -> Iterator[Models]:
             return model
         if name in FILES:
             return load_model(FOLDER / name, preprocess="0..1", trust_model=FILES[name][0])
+        if name == UNTRANSLATED:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.delitem(OPERATIONS, "CONV_2D")
+                return load_model(FOLDER / "float.tflite", preprocess="0..1")
         return load_model(Path(mnist.__file__).parent / "tensorflow" / "config.py")
 
     yield lambda name: loaded.setdefault(name, loaded.get(name) or load(name))

@@ -410,22 +410,21 @@ def test_broken_saved_models(tmp_path: Path) -> None:
         load_model(folder)
 
 
-# ---- predict only -----------------------------------------------------------------------------------------------
+# ---- TFLite -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("name", "tolerance"),
     [("float.tflite", 1e-6), ("quantized.tflite", 1e-6)],
 )
-def test_models_without_gradients(name: str, tolerance: float) -> None:
+def test_tflite_files(name: str, tolerance: float) -> None:
     model = load_model(FOLDER / name, preprocess="0..1")
     assert (model.input_shape, model.num_classes) == (SHAPE, CLASSES)
     np.testing.assert_allclose(model.predict(IMAGES), EXPECTED[name], atol=tolerance)
-    assert model.capabilities == {Capability.PREDICTIONS}
+    assert {Capability.PREDICTIONS, Capability.GRADIENTS} <= model.capabilities
     (result,) = explain(model, noise_image(), "PartialOcclusion", Window=0.3, Strides=5)
     assert len(result.panels) == 1 + CLASSES
-    with pytest.raises(ModelError, match="SaliencyMaps needs gradients, which the model .* does not provide"):
-        explain(model, noise_image(), "SaliencyMaps")
+    assert model.input_gradients(IMAGES, np.zeros(len(IMAGES), np.int64)).any()
 
 
 @pytest.mark.parametrize(("suffix", "extra"), [(".onnx", "onnx"), (".tflite", "tflite")])

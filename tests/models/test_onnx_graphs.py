@@ -16,8 +16,9 @@ from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.info import Capability
 from picasso.models.loading import load_model
-from picasso.models.onnx import ONNXModel, apart, verdict
+from picasso.models.onnx import ONNXModel
 from picasso.models.tf.onnx.names import layer_name, layer_names
+from picasso.models.translated import apart, verdict
 
 onnx = pytest.importorskip("onnx")
 SIDE, CLASSES = 24, 5

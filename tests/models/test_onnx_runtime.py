@@ -13,9 +13,9 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 from onnx import helper, numpy_helper  # noqa: E402
 
-from picasso.models.tf.onnx.table import Untranslatable  # noqa: E402
 from picasso.models.tf.onnx.translate import missing, translate  # noqa: E402
 from picasso.models.tf.runtime import tf  # noqa: E402
+from picasso.models.tf.translation import Untranslatable  # noqa: E402
 from tests.models.onnx_graphs import graph, one_node, outputs_of  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")

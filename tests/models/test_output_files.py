@@ -16,6 +16,7 @@ from picasso.models.outputs import Analysis
 from picasso.models.outputs.kinds import sigmoid, softmax
 from picasso.models.outputs.onnx_graph import ONNXReader
 from picasso.models.outputs.tflite_graph import TFLiteReader
+from picasso.models.tflite_schema import TFLiteGraph
 from tests.zoo.make_files import FOLDER
 
 SIDE = 8
@@ -375,8 +376,8 @@ def test_the_first_operations_of_tflite(first: list[tuple[str, float]], expected
 def test_files_of_the_converters_are_followed() -> None:
     """Files that TensorFlow's converter and an exporter wrote, quantized ones too."""
     for name in ("float.tflite", "quantized.tflite"):
-        reader = TFLiteReader(FOLDER / name)
+        reader = TFLiteReader(TFLiteGraph(FOLDER / name))
         (output,) = reader._graph.outputs
-        found = Analysis(reader).of(int(output))
+        found = Analysis(reader).of(output)
         assert (found.low, found.high, found.link) == (0, 1, "softmax")
     assert Analysis(ONNXReader(FOLDER / "logits.onnx")).of("logits").source == "linear"

@@ -111,11 +111,13 @@ class Scores(NamedTuple):
         values: the scores, in the shape of the output: ``(N, K)`` or ``(N, h, w, K)``.
         probabilities: the probabilities that the graph computes from them by the function ``link``, in that shape.
         link: ``"softmax"``, ``"sigmoid"``, ``"log-softmax"`` or ``"tanh"``.
+        rounded: whether the graph rounds its output to numbers of few bits afterwards.
     """
 
     values: Any
     probabilities: Any
     link: str
+    rounded: bool = False
 
 
 def find_scores(output: Any, reader: GraphReader, shape: Sequence[int]) -> Scores | None:
@@ -129,7 +131,7 @@ def find_scores(output: Any, reader: GraphReader, shape: Sequence[int]) -> Score
         reader: the reader of its graph.
         shape: the shape of the output of one image, ``(K,)`` or ``(h, w, K)``.
     """
-    tensor, inverted = output, False
+    tensor, inverted, rounded = output, False, False
     while True:
         operation, inputs = tensor.op, list(tensor.op.inputs)
         if operation.type in BASES:
@@ -141,6 +143,7 @@ def find_scores(output: Any, reader: GraphReader, shape: Sequence[int]) -> Score
         if operation.type == "IdentityN":
             tensor = inputs[tensor.value_index]
         elif varying and (operation.type in TRANSPARENT or (operation.type in PASSED and len(varying) == 1)):
+            rounded |= operation.type == ROUNDING
             inverted ^= operation.type == "Sub" and varying[0] is inputs[1]
             tensor = varying[0]
         else:
@@ -154,7 +157,7 @@ def find_scores(output: Any, reader: GraphReader, shape: Sequence[int]) -> Score
     if found.values.shape[1:].num_elements() not in (prod(shape), None):
         return None
     values, probabilities = (tf.reshape(tf.cast(one, tf.float32), [-1, *shape]) for one in found[:2])
-    return Scores(values, probabilities, found.link)
+    return Scores(values, probabilities, found.link, rounded)
 
 
 def joined(parts: Sequence[Any], reader: GraphReader, count: int) -> Scores | None:
@@ -167,7 +170,7 @@ def joined(parts: Sequence[Any], reader: GraphReader, count: int) -> Scores | No
     if len(known) < len(found) or len({one.link for one in known}) > 1:
         return None
     values, probabilities = (tf.concat([one[index] for one in known], 1) for index in (0, 1))
-    return Scores(values, probabilities, known[0].link)
+    return Scores(values, probabilities, known[0].link, any(one.rounded for one in known))
 
 
 # The operations that compute probabilities, with their scores.
@@ -178,4 +181,5 @@ BASES: dict[str, Callable[[Any, Any], Scores]] = {
     # (1 + tanh x) / 2 is the sigmoid of 2 x.
     "Tanh": lambda given, answer: Scores(2 * given, (1 + answer) / 2, "tanh"),
 }
-PASSED = {"Minimum", "Maximum", "ClipByValue", "Mul", "RealDiv", "Add", "AddV2", "Sub", "BiasAdd"}
+ROUNDING = "QuantizeAndDequantizeV2"
+PASSED = {ROUNDING, "Minimum", "Maximum", "ClipByValue", "Mul", "RealDiv", "Add", "AddV2", "Sub", "BiasAdd"}

@@ -1,4 +1,4 @@
-"""Models that run on TensorFlow: Keras files, SavedModels, checkpoints, frozen graphs and ONNX files."""
+"""Models that run on TensorFlow: Keras files, SavedModels, checkpoints, frozen graphs, ONNX and TFLite files."""
 
 __all__ = [
     "feature_layers",
@@ -10,6 +10,8 @@ __all__ = [
     "keras_head",
     "onnx",
     "runtime",
+    "tflite",
     "training_loss",
+    "translation",
     "variables",
 ]

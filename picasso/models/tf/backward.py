@@ -22,7 +22,8 @@ CONTROL = {"Enter", "Exit", "LoopCond", "Merge", "NextIteration", "RefMerge", "R
 SMOOTH = frozenset(
     """
     Add AddN AddV2 AvgPool BatchMatMulV2 BiasAdd Cast ConcatV2 Conv2D DepthwiseConv2dNative Elu Exp ExpandDims
-    FusedBatchNormV3 Identity LeakyRelu Log MatMul MaxPool Maximum Mean Minimum MirrorPad Mul Neg Pad PadV2 Pow RealDiv
+    FusedBatchNormV3 Identity LeakyRelu Log MatMul MaxPool Maximum Mean Minimum MirrorPad Mul Neg Pad PadV2 Pow
+    QuantizeAndDequantizeV2 RealDiv
     Relu Relu6 Reshape ResizeBilinear ResizeNearestNeighbor Rsqrt Selu Sigmoid Slice Softmax Softplus Sqrt Square
     SquaredDifference Squeeze StridedSlice Sub Sum Tanh Transpose
     """.split()  # noqa: SIM905

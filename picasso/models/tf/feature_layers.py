@@ -22,8 +22,8 @@ JOINS = {"AddV2", "AddN", "ConcatV2"}
 # is the last operation of a dilated convolution.
 FOLLOWING = {
     "Abs", "Add", "AddV2", "BiasAdd", "Elu", "Erf", "Erfc", "Exp", "Expm1", "FusedBatchNormV3", "Identity", "IdentityN",
-    "LeakyRelu", "Log1p", "Maximum", "Minimum", "Mul", "Neg", "Pow", "RealDiv", "Relu", "Relu6", "Rsqrt", "Selu",
-    "Sigmoid", "Softplus", "Softsign", "Sqrt", "Square", "Sub", "Tanh", "BatchToSpaceND",
+    "LeakyRelu", "Log1p", "Maximum", "Minimum", "Mul", "Neg", "Pow", "QuantizeAndDequantizeV2", "RealDiv", "Relu",
+    "Relu6", "Rsqrt", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Square", "Sub", "Tanh", "BatchToSpaceND",
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from picasso.errors import ModelError
 from picasso.models import outputs, value_range
 from picasso.models.arrays import Array, Shape, fill_up
 from picasso.models.info import Layer, Place
-from picasso.models.outputs import Decision, OutputKind, Range, Training
+from picasso.models.outputs import Decision, OutputKind, Range, Training, probes
 from picasso.models.outputs.tensorflow_graph import FUNCTIONS, GraphReader, find_scores
 from picasso.models.tf import input_values, integer_inputs
 from picasso.models.tf.attention import attention_weights
@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 
 # The maximum difference between the probabilities and those computed from the scores that were found.
 TOLERANCE = 1e-3
+# The same if the probabilities are rounded to 8 bits: half a step, and a little.
+TOLERANCE_ROUNDED = 2.5e-3
 STAND_IN = (
     "No softmax or sigmoid was found whose input gives the output, so {what} are used instead of logits: gradients "
     "vanish where the model is certain."
@@ -372,7 +374,7 @@ class Graph:
             kind = OutputKind.VALUES
         if self._detection:
             return Settled(Decision(OutputKind.VALUES, "said" if self._said.task else "graph", count), False)
-        images = outputs.probes(self.input_shape)[list(outputs.needed(found, kind, count))]
+        images = probes(self.input_shape)[list(outputs.needed(found, kind, count))]
         tensors = [self._values, *([self._scores.probabilities] if self._scores else [])]
         values, *rebuilt = self._try_out(self._cut([self._input], tensors), images, len(tensors))
         known = "0..255" if self.integers == (0, 255) else self.value_range()
@@ -382,7 +384,8 @@ class Graph:
             return Settled(decision, False)
         expected = outputs.to_probabilities(values.astype(np.float64), decision.kind, count)
         finite = np.isfinite(expected).all(axis=1)
-        return Settled(decision, bool(np.abs(expected - rebuilt[0])[finite].max() < TOLERANCE))
+        limit = TOLERANCE_ROUNDED if self._scores and self._scores.rounded else TOLERANCE
+        return Settled(decision, bool(np.abs(expected - rebuilt[0])[finite].max() < limit))
 
     def _range(self) -> Range | None:
         """Return the range of the output according to the operations of the graph, including those in functions."""

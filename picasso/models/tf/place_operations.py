@@ -37,7 +37,8 @@ POINTWISE = {
     "Abs", "Add", "AddN", "AddV2", "BiasAdd", "BroadcastTo", "Cast", "Ceil", "CheckNumerics", "ClipByValue", "Cos",
     "DivNoNan", "Elu", "EnsureShape", "Erf", "Erfc", "Exp", "Expm1", "FakeQuantWithMinMaxVars", "Floor", "FloorDiv",
     "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3", "Identity", "LRN", "LeakyRelu", "Log",
-    "Log1p", "LogSoftmax", "Maximum", "Minimum", "Mul", "MulNoNan", "Neg", "Pow", "PreventGradient", "RealDiv",
+    "Log1p", "LogSoftmax", "Maximum", "Minimum", "Mul", "MulNoNan", "Neg", "Pow", "PreventGradient",
+    "QuantizeAndDequantizeV2", "RealDiv",
     "Reciprocal", "Relu", "Relu6", "Round", "Rsqrt", "Select", "SelectV2", "Selu", "Sigmoid", "Sign", "Sin", "Softmax",
     "Softplus", "Softsign", "Sqrt", "Square", "SquaredDifference", "StopGradient", "Sub", "Tanh",
 }  # fmt: skip

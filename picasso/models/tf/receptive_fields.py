@@ -20,8 +20,9 @@ WINDOWED = {"Conv2D", "DepthwiseConv2dNative", "MaxPool", "MaxPoolV2", "AvgPool"
 POINTWISE = {
     "Abs", "Add", "AddN", "AddV2", "BiasAdd", "Cast", "CheckNumerics", "ConcatV2", "Elu", "Erf", "Erfc", "Exp", "Expm1",
     "FusedBatchNormV3", "Identity", "IdentityN", "LeakyRelu", "Log", "Log1p", "Maximum", "Minimum", "Mul", "Neg", "Pad",
-    "PadV2", "Pow", "RealDiv", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid", "Slice", "Softplus", "Softsign", "Sqrt",
-    "Square", "Split", "SplitV", "SquaredDifference", "StopGradient", "StridedSlice", "Sub", "Tanh",
+    "PadV2", "Pow", "QuantizeAndDequantizeV2", "RealDiv", "Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid", "Slice",
+    "Softplus", "Softsign", "Sqrt", "Square", "Split", "SplitV", "SquaredDifference", "StopGradient", "StridedSlice",
+    "Sub", "Tanh",
 }  # fmt: skip
 # TensorFlow may express a dilated convolution as one on every second (third, ...) value between these operations.
 SPARSER, DENSER = "SpaceToBatchND", "BatchToSpaceND"

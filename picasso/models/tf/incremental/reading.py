@@ -266,10 +266,16 @@ class Reader:
                 step.kind = Kind.JOIN
         elif kind in RESIZES and dynamic == 1:
             step.kind, step.samples = Kind.RESAMPLE, resized(operation, step.shape[:2])
-        elif kind == "Pad" and dynamic == 1:
-            paddings = self.values[operation.inputs[1].name].numpy()
-            if not paddings[[0, 3]].any():
-                step.kind, step.shift = Kind.PAD, (int(paddings[1, 0]), int(paddings[2, 0]))
+        elif kind in ("Pad", "PadV2") and dynamic == 1:
+            self._pad(step, operation)
+
+    def _pad(self, step: Step, operation: Any) -> None:
+        """Set the kind of a padding with rows and columns of 0, or with channels."""
+        paddings = self.values[operation.inputs[1].name].numpy()
+        if not paddings[:3].any():
+            step.kind = Kind.POINTWISE
+        elif operation.type == "Pad" and not paddings[[0, 3]].any():
+            step.kind, step.shift = Kind.PAD, (int(paddings[1, 0]), int(paddings[2, 0]))
 
     def _slide(self, step: Step, operation: Any) -> None:
         """Set the attributes of a convolution or a pooling."""

@@ -7,4 +7,4 @@ first, and ``regrouping`` follows them through reshapes. ``names`` finds the nam
 point.
 """
 
-__all__ = ["building", "names", "reading", "table", "translate"]
+__all__ = ["building", "names", "reading", "translate"]

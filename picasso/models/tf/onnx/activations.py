@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.onnx.table import Node, known, operation, tensor
+from picasso.models.tf.onnx.table import Node, operation, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import known
 
 # The constants of Klambauer et al., Self-normalizing neural networks, NeurIPS 2017.
 ALPHA, GAMMA = 1.67326319217681884765625, 1.05070102214813232421875

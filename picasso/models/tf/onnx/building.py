@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from picasso.models.tf.graph import Several
 from picasso.models.tf.onnx.regrouping import permuted
@@ -50,27 +49,5 @@ def translated(
             name: tensor(one) for name, one in translate(model, {source: value}, single=True, batched=batched).items()
         }
         return images, Several.of(found) if several else next(iter(found.values()))
-
-    return build
-
-
-def called(
-    run: Callable[[NDArray[Any]], list[NDArray[Any]]], shape: Sequence[int | None], answers: Mapping[str, NDArray[Any]]
-) -> Callable[[], tuple[Any, Any]]:
-    """Return a function that builds an operation that calls a function in Python; see :func:`translated`.
-
-    Args:
-        run: returns the outputs for images ``(N, H, W, C)``.
-        shape: ``(N or None, H, W, C)``.
-        answers: the outputs for some images, by name.
-    """
-
-    def build() -> tuple[Any, Any]:
-        images = tf1.placeholder(tf.float32, shape, "picasso_input")
-        kinds = [tf.as_dtype(one.dtype) for one in answers.values()]
-        found = tf.numpy_function(run, [images], kinds, stateful=False)
-        for one, example in zip(found, answers.values(), strict=True):
-            one.set_shape([shape[0], *example.shape[1:]])
-        return images, found[0] if len(answers) == 1 else Several.of(dict(zip(answers, found, strict=True)))
 
     return build

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.onnx.table import Node, Untranslatable, integers, is_integer, known, lengths, operation, tensor
+from picasso.models.tf.onnx.table import Node, integers, is_integer, lengths, operation, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable, known
 
 # A repetition with a known count becomes so many copies of its graph; more of them use a loop of TensorFlow.
 COPIES = 512

@@ -7,18 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.onnx.table import (
-    Node,
-    Untranslatable,
-    is_integer,
-    known,
-    lengths,
-    operation,
-    rank,
-    tensor,
-)
+from picasso.models.tf.onnx.table import Node, is_integer, lengths, operation, rank, tensor
 from picasso.models.tf.onnx.windows import Pads, Window, channels_first, channels_last, padded
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable, known
 
 
 @operation("Conv")

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.onnx.table import OPERATIONS, Node, is_integer, known, operation, tensor
+from picasso.models.tf.onnx.table import OPERATIONS, Node, is_integer, operation, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import known
 
 UNARY: dict[str, Callable[[Any], Any]] = {
     "Abs": tf.abs,

@@ -11,8 +11,9 @@ from typing import Any
 
 from picasso.models.tf.onnx.attention import heads, joined, probabilities, visible
 from picasso.models.tf.onnx.permuted import NATIVE, compute
-from picasso.models.tf.onnx.table import OPERATIONS, Node, Untranslatable, operation, rank, tensor
+from picasso.models.tf.onnx.table import OPERATIONS, Node, operation, rank, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable
 
 DOMAIN = "com.microsoft"
 # The names of parameters of activations, in the order in which a fused convolution lists them.

@@ -7,25 +7,17 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from picasso.models.tf.translation import numbered, readable
+
 # PyTorch's exporter stores the path of the module, outermost first, here.
 MODULES = "pkg.torch.onnx.name_scopes"
-# The maximum length of a name, of which the end is kept, and of a text that is parsed.
-LONGEST, PARSED = 100, 10_000
+# The maximum length of a text that is parsed.
+PARSED = 10_000
 
 
 def layer_names(nodes: Iterable[Any]) -> list[str]:
-    """Return the name of the layer of each node of a graph, in order.
-
-    A layer that is used again after others gets a number: ``relu``, ``relu_1``.
-    """
-    found, seen, last = list[str](), dict[str, int](), ""
-    for node in nodes:
-        name = layer_name(node)
-        if name != last:
-            seen[name] = seen.get(name, -1) + 1
-        last = name
-        found.append(f"{name}_{seen[name]}" if seen[name] else name)
-    return found
+    """Return the name of the layer of each node of a graph, in order."""
+    return numbered(layer_name(node) for node in nodes)
 
 
 def layer_name(node: Any) -> str:
@@ -35,8 +27,7 @@ def layer_name(node: Any) -> str:
     the kind of its operation.
     """
     name = of_metadata(node) or of_path(node.name, node.op_type) or (node.output[0] if node.output else node.op_type)
-    name = re.sub(r"[^A-Za-z0-9_.-]", ".", name.strip("/"))[-LONGEST:]
-    return re.sub(r"^[^A-Za-z0-9.]", "x", name or "x")
+    return readable(name.strip("/"))
 
 
 def of_metadata(node: Any) -> str:

@@ -8,18 +8,9 @@ from typing import Any
 import numpy as np
 
 from picasso.models.tf.onnx.reductions import root
-from picasso.models.tf.onnx.table import (
-    OPERATIONS,
-    Node,
-    Untranslatable,
-    array_of,
-    known,
-    lengths,
-    operation,
-    rank,
-    tensor,
-)
+from picasso.models.tf.onnx.table import OPERATIONS, Node, array_of, lengths, operation, rank, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable, known
 
 
 def normalized(function: Callable[..., Any]) -> Callable[..., Any]:

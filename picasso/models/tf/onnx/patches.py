@@ -8,18 +8,9 @@ from typing import Any
 import numpy as np
 
 from picasso.models.tf.onnx.shapes import reshape
-from picasso.models.tf.onnx.table import (
-    Node,
-    Untranslatable,
-    array_of,
-    integers,
-    is_integer,
-    lengths,
-    operation,
-    rank,
-    tensor,
-)
+from picasso.models.tf.onnx.table import Node, array_of, integers, is_integer, lengths, operation, rank, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable
 
 
 @operation("Col2Im")

@@ -17,18 +17,9 @@ import numpy as np
 from picasso.models.tf.onnx.elementwise import PAIRS, UNARY
 from picasso.models.tf.onnx.reductions import REDUCED
 from picasso.models.tf.onnx.regrouping import permuted, regrouped
-from picasso.models.tf.onnx.table import (
-    OPERATIONS,
-    Node,
-    Permuted,
-    integers,
-    is_integer,
-    known,
-    lengths,
-    rank,
-    tensor,
-)
+from picasso.models.tf.onnx.table import OPERATIONS, Node, Permuted, integers, is_integer, lengths, rank, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import known
 
 #: A rule gets the inputs, of which at least one is stored in another order. It returns None if it does not apply.
 Rule = Callable[..., Any]

@@ -6,18 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.onnx.table import (
-    Node,
-    Untranslatable,
-    integers,
-    is_integer,
-    known,
-    lengths,
-    operation,
-    rank,
-    tensor,
-)
+from picasso.models.tf.onnx.table import Node, integers, is_integer, lengths, operation, rank, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable, known
 
 LIMIT = 2**31 - 1
 

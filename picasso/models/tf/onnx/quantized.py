@@ -1,10 +1,7 @@
-"""Quantized numbers, which are kept as whole numbers of float32, so that they have gradients.
+"""Quantized numbers, which are kept as whole numbers of float32, so that they have gradients; see ``tf/rounding.py``.
 
-Integers of 8 and 16 bits are exact in float32. Rounding passes gradients on as if it did nothing, within the range of
-the type; outside of it, where numbers are cut off, the gradient is 0 (the straight-through estimator of Bengio et al.,
-2013, arXiv:1308.3432). So the gradient of a quantized network is that of the network before quantization at the rounded
-values. Sums of products are computed in float32, too: they may differ from those of integers where they exceed 2 ** 24,
-and then a result may be rounded to the neighbouring step.
+Sums of products are computed in float32, too: they may differ from those of integers where they exceed 2 ** 24, and
+then a result may be rounded to the neighbouring step.
 """
 
 from __future__ import annotations
@@ -14,20 +11,11 @@ from typing import Any
 import numpy as np
 
 from picasso.models.tf.onnx.shapes import typed
-from picasso.models.tf.onnx.table import OPERATIONS, Node, Untranslatable, known, lengths, operation, rank, tensor
+from picasso.models.tf.onnx.table import OPERATIONS, Node, lengths, operation, rank, tensor
+from picasso.models.tf.rounding import RANGES, rounded
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable, known
 
-# The smallest and the largest number of each type.
-RANGES = {
-    "uint8": (0, 255),
-    "int8": (-128, 127),
-    "uint16": (0, 65535),
-    "int16": (-32768, 32767),
-    "uint4": (0, 15),
-    "int4": (-8, 7),
-    "uint2": (0, 3),
-    "int2": (-2, 1),
-}
 # ONNX's numbers of these types.
 NUMBERS = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 21: "uint4", 22: "int4", 25: "uint2", 26: "int2"}
 
@@ -37,23 +25,6 @@ def whole(value: Any) -> Any:
     if known(value):
         return np.asarray(value).astype(np.float32)
     return tf.cast(tensor(value), tf.float32)
-
-
-def rounded(x: Any) -> Any:
-    """Return the nearest whole numbers, the even one of two; the gradient is that of x.
-
-    Sums such as ``x + stop_gradient(round(x) - x)`` have the same gradient, but TensorFlow's optimizer adds their terms
-    up in another order, so that the results are not whole. This operation rounds to multiples of 1, for numbers of a
-    magnitude below 2 ** 23.
-    """
-    return tf.raw_ops.QuantizeAndDequantizeV2(
-        input=x,
-        input_min=-(2.0**23),
-        input_max=2.0**23 - 1,
-        num_bits=24,
-        range_given=True,
-        round_mode="HALF_TO_EVEN",
-    )
 
 
 def kind_of(node: Node, zero: Any) -> str:
@@ -84,10 +55,8 @@ def counted(steps: Any, zero: Any, kind: str) -> Any:
         zero: the number for 0, a whole number, which broadcasts against the steps.
         kind: name of the type, from ``RANGES``.
     """
-    low, high = RANGES[kind]
-    zero, steps = whole(zero), tf.cast(steps, tf.float32)
-    # Limits before rounding are the same as after it, because they are whole numbers; infinities need them before.
-    return rounded(tf.maximum(tf.minimum(steps, high - zero), low - zero)) + zero
+    zero = whole(zero)
+    return rounded(tf.cast(steps, tf.float32), zero, kind) + zero
 
 
 def spread(node: Node, value: Any, x: Any) -> Any:

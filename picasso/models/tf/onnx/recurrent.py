@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from picasso.models.tf.onnx.table import Node, Untranslatable, is_integer, lengths, operation, tensor
+from picasso.models.tf.onnx.table import Node, is_integer, lengths, operation, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable
 
 Activation = Callable[[Any], Any]
 # Hands the values of a step, and the state, to the next state.

@@ -7,14 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.onnx.table import (
-    OPERATIONS,
-    Node,
-    integers,
-    known,
-    tensor,
-)
+from picasso.models.tf.onnx.table import OPERATIONS, Node, integers, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import known
 
 
 def root(x: Any) -> Any:

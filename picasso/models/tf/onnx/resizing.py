@@ -9,18 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picasso.models.tf.onnx.table import (
-    Node,
-    Untranslatable,
-    integers,
-    is_integer,
-    known,
-    lengths,
-    operation,
-    rank,
-    tensor,
-)
+from picasso.models.tf.onnx.table import Node, integers, is_integer, lengths, operation, rank, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable, known
 
 Numbers = NDArray[np.float64]
 

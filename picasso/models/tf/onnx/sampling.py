@@ -14,19 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.onnx.table import (
-    Node,
-    Untranslatable,
-    integers,
-    is_integer,
-    known,
-    lengths,
-    operation,
-    rank,
-    tensor,
-)
+from picasso.models.tf.onnx.table import Node, integers, is_integer, lengths, operation, rank, tensor
 from picasso.models.tf.onnx.windows import channels_first, channels_last
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable, known
 
 # The parameter of the cubic interpolation of GridSample.
 CUBIC = -0.75

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.onnx.table import Node, Untranslatable, integers, is_integer, known, lengths, operation, tensor
+from picasso.models.tf.onnx.table import Node, integers, is_integer, lengths, operation, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable, known
 
 
 def items(value: Any) -> list[Any]:

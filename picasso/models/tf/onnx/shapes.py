@@ -6,19 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.onnx.table import (
-    Node,
-    Untranslatable,
-    array_of,
-    integers,
-    is_integer,
-    known,
-    lengths,
-    operation,
-    rank,
-    tensor,
-)
+from picasso.models.tf.onnx.table import Node, array_of, integers, is_integer, lengths, operation, rank, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable, known
 
 # ONNX's numbers of types.
 TYPES = {

@@ -15,13 +15,10 @@ from typing import Any
 import numpy as np
 
 from picasso.models.tf.runtime import tf, tf1
+from picasso.models.tf.translation import Untranslatable, constant, known
 
 Attributes = Mapping[str, Any]
 Operation = Callable[..., Any]
-
-
-class Untranslatable(Exception):
-    """An operation, or one of its attributes, is not supported."""
 
 
 def without_graphs(name: str, values: Sequence[Any]) -> tuple[Any, ...]:
@@ -56,8 +53,6 @@ class Node:
 
 
 OPERATIONS: dict[str, Operation] = {}
-# Weights of more bytes are not constants of the graph, but captured by it.
-CAPTURED_BYTES = 1024
 
 
 class Permuted:
@@ -101,11 +96,6 @@ def operation(*names: str) -> Callable[[Operation], Operation]:
     return register
 
 
-def known(*values: Any) -> bool:
-    """Tell whether all values are known, apart from those that are left out."""
-    return all(value is None or isinstance(value, np.ndarray | np.generic) for value in values)
-
-
 def tensor(value: Any) -> Any:
     """Return a value as a tensor; arrays of lengths become vectors of int64."""
     if isinstance(value, Permuted):
@@ -114,11 +104,7 @@ def tensor(value: Any) -> Any:
         if value.ndim == 0:
             return tf.cast(value.item(), tf.int64)
         return tf.reshape(tf.stack([tf.cast(one, tf.int64) for one in value.ravel()]), value.shape)
-    if isinstance(value, np.ndarray) and value.nbytes > CAPTURED_BYTES and not tf.executing_eagerly():
-        # A large constant in the graph would be copied and looked at for each function that is cut out of it.
-        with tf.init_scope():
-            return tf.constant(value)
-    return tf.convert_to_tensor(value)
+    return constant(value) if isinstance(value, np.ndarray) else tf.convert_to_tensor(value)
 
 
 def integers(value: Any, what: str) -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,18 +35,9 @@ from picasso.models.tf.onnx import (
 from picasso.models.tf.onnx.names import layer_names
 from picasso.models.tf.onnx.permuted import compute
 from picasso.models.tf.onnx.shapes import TYPES
-from picasso.models.tf.onnx.table import (
-    OPERATIONS,
-    Node,
-    Permuted,
-    Untranslatable,
-    array_of,
-    is_integer,
-    known,
-    lengths,
-    tensor,
-)
+from picasso.models.tf.onnx.table import OPERATIONS, Node, Permuted, array_of, is_integer, lengths, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable, known, scope_of
 
 __all__ = ["Untranslatable", "missing", "translate"]
 
@@ -207,16 +197,6 @@ class Translation:
         if self.single and known(value) and value is not None and value.dtype.name in ("float16", "bfloat16"):
             return value.astype(np.float32)
         return value
-
-
-def scope_of(layer: str) -> AbstractContextManager[Any]:
-    """Return the scope of the operations of a layer, which has its name."""
-    if tf.executing_eagerly():
-        return nullcontext()
-    # With the slash, TensorFlow does not number a scope that is opened again. Picasso takes one number from the end of
-    # the name, because Keras' layers have one.
-    scope: AbstractContextManager[Any] = tf.name_scope(f"{layer}_0/")
-    return scope
 
 
 def for_batches(name: str, attributes: Mapping[str, Any], inputs: Sequence[Any]) -> list[Any]:

@@ -7,16 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from picasso.models.tf.onnx.table import (
-    Node,
-    Permuted,
-    Untranslatable,
-    is_integer,
-    lengths,
-    rank,
-    tensor,
-)
+from picasso.models.tf.onnx.table import Node, Permuted, is_integer, lengths, rank, tensor
 from picasso.models.tf.runtime import tf
+from picasso.models.tf.translation import Untranslatable
 
 Pads = list[tuple[int, int]]
 
