@@ -57,7 +57,8 @@ class Cluster:
         return worker
 
     def _start(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
-        variables = {**os.environ, "PYTHONPATH": str(ROOT), **self._environment}
+        paths = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))
+        variables = {**os.environ, "PYTHONPATH": paths, **self._environment}
         with (self._folder / f"{arguments[0]}.log").open("ab") as log:
             command = [*prefix, sys.executable, "-m", "dask", *arguments]
             return subprocess.Popen(command, cwd=self._folder, env=variables, stdout=log, stderr=log)

@@ -15,12 +15,12 @@ from contextlib import suppress
 import distributed
 
 from picasso.errors import ConfigurationError, PicassoError, WorkerCrashed, WorkerDied, reason
-from picasso.jobs.dask_seat import Seat, Shared
+from picasso.jobs.dask_seat import ENDED, Seat, Shared
 
 log = logging.getLogger(__name__)
 
-# How often the scheduler is asked for its workers, and how long it may take to answer.
-LOOK_SECONDS, CONNECT_SECONDS = 1.0, 10.0
+# How often the scheduler is asked for its workers, and how long it may take to answer. It may be starting, too.
+LOOK_SECONDS, CONNECT_SECONDS, FIRST_SECONDS = 1.0, 10.0, 30.0
 # Waiting tasks fail after this many seconds without a worker.
 START_SECONDS = 60.0
 
@@ -45,7 +45,7 @@ class DaskCrew:
         self._alone = time.monotonic()
         self._closing = threading.Event()
         try:
-            self._client: distributed.Client | None = self._connect()
+            self._client: distributed.Client | None = self._connect(FIRST_SECONDS)
         except OSError as error:
             raise ConfigurationError(
                 f"The Dask scheduler {self._address} can't be reached: {reason(error)}. Start it, or change ENGINE.",
@@ -63,18 +63,17 @@ class DaskCrew:
     def close(self) -> None:
         """Close the connection; the workers stop their tasks, because their files are gone."""
         self._closing.set()
-        seats = list(self._seats.values())
+        self._thread.join(timeout=CONNECT_SECONDS)
         self._part(WorkerDied("The server is shutting down."))
         shutil.rmtree(self._shared.folder, ignore_errors=True)
-        for seat in seats:
+        for seat in self._seats.values():
             seat.join()
-        self._thread.join(timeout=CONNECT_SECONDS)
         if self._client:
             self._client.close()
 
-    def _connect(self) -> distributed.Client:
+    def _connect(self, seconds: float) -> distributed.Client:
         """Connect to the scheduler; raise OSError if it does not answer in time."""
-        return distributed.Client(self._address, timeout=CONNECT_SECONDS, set_as_default=False, name="picasso")
+        return distributed.Client(self._address, timeout=seconds, set_as_default=False, name="picasso")
 
     def _supervise(self) -> None:
         """Keep the connection and the seats, whatever fails."""
@@ -88,12 +87,12 @@ class DaskCrew:
         present = self._present()
         for address, seat in list(self._seats.items()):
             if address not in present:
-                seat.leave(WorkerCrashed(f"The worker {address} ended unexpectedly."))
+                seat.leave(WorkerCrashed(ENDED))
             # One that was refused stays so until its worker is gone.
             if address not in present or (seat.ended() and not seat.refusal):
                 del self._seats[address]
         for address in present.keys() - self._seats.keys():
-            if self._client and not self._closing.is_set():
+            if self._client:
                 self._seats[address] = Seat(self._client, address, present[address], self._shared)
         if any(not seat.ended() for seat in self._seats.values()):
             self._alone = time.monotonic()
@@ -104,7 +103,7 @@ class DaskCrew:
         """Return the number of threads of each worker of the scheduler; connect again if the connection was lost."""
         try:
             if self._client is None:
-                self._client = self._connect()
+                self._client = self._connect(CONNECT_SECONDS)
                 log.info("the Dask scheduler %s is there again", self._address)
             if self._client.status == "running":
                 threads: Mapping[str, int] = self._client.nthreads(callback_timeout=CONNECT_SECONDS)

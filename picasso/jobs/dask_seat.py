@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 # How long the examination of a worker may take before it loads the model, and how long its restart.
 FACTS_SECONDS, RESTART_SECONDS = 180.0, 30.0
+ENDED = "The worker process ended unexpectedly."
 # What the model of a worker has to share with that of the server, and what messages call it.
 MODEL_FACTS = {"fingerprint": "SHA-256", "preprocessing": "preprocessing", "precision": "arithmetic"}
 
@@ -179,6 +180,7 @@ class Seat:
             computing = self._submit(f"{task.kind}-{task.folder.name}", dask_worker.compute, *arguments)
             self._outcome(computing, lambda: clock.overdue() or stall.overdue())
         except WorkerDied as error:
+            log.warning("the worker %s computes nothing further: %s", self._address, error)
             # Another seat follows, once the worker is there again.
             self._gone.set()
             future.set_exception(error)
@@ -204,7 +206,7 @@ class Seat:
             )
         # The connection was closed in the meantime; which error that raises depends on the version.
         except Exception as error:
-            raise self._left or WorkerDied(f"The worker {self._address} can't be reached: {reason(error)}.") from error
+            raise self._left or WorkerDied(f"The worker can't be reached: {reason(error)}.") from error
 
     def _outcome(self, call: distributed.Future, overdue: Callable[[], str]) -> Any:
         """Return the result of a call.
@@ -232,10 +234,10 @@ class Seat:
                 call.cancel()
             # The reason may follow a moment later.
             self._gone.wait(5.0)
-            raise self._left or WorkerCrashed(f"The worker {self._address} did not finish its task.")
+            raise self._left or WorkerCrashed(ENDED)
         error = call.exception()
         if isinstance(error, distributed.KilledWorker):
-            raise WorkerCrashed(f"The worker {self._address} ended unexpectedly.")
+            raise WorkerCrashed(ENDED)
         if isinstance(error, OSError):
             raise error
         if error is not None:

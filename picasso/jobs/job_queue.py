@@ -36,10 +36,11 @@ J = TypeVar("J", Run, Audit, Predictions)
 
 @dataclass
 class Active:
-    """An unfinished job, with its number of open futures."""
+    """An unfinished job, with its number of open futures, and whether a user waits for it on the first page."""
 
     job: Job
     left: int
+    urgent: bool = False
 
     @property
     def session(self) -> Path:
@@ -198,7 +199,7 @@ class JobQueue:
         with self._lock, room_on_disk():
             self._check_capacity(parent.parent)
             run = Run.create(parent, spec)
-            self._active[run.id] = Active(run, spec.shards)
+            self._active[run.id] = Active(run, spec.shards, workspace)
         for shard in range(spec.shards):
             self._submit(run, shard, int(workspace), again=self._engine.parallel)
         return run
@@ -420,12 +421,12 @@ class JobQueue:
         if isinstance(run, Predictions):
             return len(active)
         before: Counter[Path] = Counter()
-        turns: list[tuple[int, str]] = []
+        turns: list[tuple[bool, int, str]] = []
         for one in active:
-            turns.append((before[one.session], one.job.id))
+            turns.append((not one.urgent, before[one.session], one.job.id))
             before[one.session] += 1
         # Within one turn, in the order of submission.
-        order = [name for _, name in sorted(turns, key=itemgetter(0))]
+        order = [name for *_, name in sorted(turns, key=itemgetter(0, 1))]
         return order.index(run.id) if run.id in order else 0
 
     def run_and_wait(

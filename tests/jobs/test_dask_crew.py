@@ -210,7 +210,7 @@ def test_a_task_stops_when_its_server_is_gone(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_scheduler_that_is_not_there_is_told_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_crew, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(dask_crew, "FIRST_SECONDS", 1.0)
     settings = config.build({}, None, fake_settings(ENGINE=f"dask://127.0.0.1:{free_port()}"))
     with pytest.raises(ConfigurationError, match=r"^The Dask scheduler tcp://127\.0\.0\.1:\d+ can't be reached: .*\.$"):
         start_engine(settings, worker.reference(settings), tmp_path)
