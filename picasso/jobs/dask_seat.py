@@ -97,11 +97,12 @@ class Seat:
             self.refusal = f"The worker {self._address} was refused, because {error}."
             log.error("%s", self.refusal)
             return
-        except PicassoError as error:
+        except WorkerDied as error:
             log.warning("the worker %s is not used: %s", self._address, error)
             return
         except Exception as error:
-            self.refusal = f"The worker {self._address} was refused, because it can't run Picasso: {reason(error)}."
+            why = reason(error.__cause__ or error)
+            self.refusal = f"The worker {self._address} was refused, because it can't run Picasso: {why}."
             log.exception("%s", self.refusal)
             return
         log.info("the worker %s has the model and computes tasks", self._address)

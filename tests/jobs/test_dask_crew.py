@@ -107,7 +107,16 @@ def no_model(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     return "it can't load the model: .*NoSuchModel"
 
 
-@pytest.mark.parametrize("prepare", [other_version, other_settings, no_settings, other_model, no_model])
+def no_picasso(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    # What it is asked raises there, as the import of Picasso does where it is not installed.
+    server.where = {}
+    return r"it can't run Picasso: KeyError: file\.$"
+
+
+REFUSED = [other_version, other_settings, no_settings, other_model, no_model, no_picasso]
+
+
+@pytest.mark.parametrize("prepare", REFUSED)
 def test_a_worker_that_differs_is_refused(
     server: Server, monkeypatch: pytest.MonkeyPatch, prepare: Callable[[Server, pytest.MonkeyPatch], str]
 ) -> None:
