@@ -127,6 +127,9 @@ SESSION_MINUTES = 120
 # Keep sessions until they are deleted or the server ends, and let visitors name, list and open theirs.
 KEEP_SESSIONS = False
 
+# Where runs and audits are computed: "local", "processes:N" or "dask://HOST:PORT" (or dask+tls).
+ENGINE = "local"
+
 # Maximum number of waiting and running runs and audits.
 QUEUE_LENGTH = 20
 

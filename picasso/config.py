@@ -8,6 +8,7 @@ import difflib
 import itertools
 import json
 import os
+import re
 import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from picasso.errors import ConfigurationError, reason
 ENVIRONMENT_VARIABLE = "PICASSO_SETTINGS"
 PASSWORD_VARIABLE = "PICASSO_PASSWORD"  # noqa: S105 - the name of a variable
 PACKAGE = Path(__file__).parent
+# The engines: one process, several processes of this machine, or a Dask cluster, with or without TLS.
+ENGINE = re.compile(r"local|processes:[1-9]\d?|dask(\+tls)?://[^\s/]+:\d{1,5}")
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
@@ -124,6 +127,10 @@ class Settings:
     SESSION_MINUTES: int = setting(120, "Minutes without a request after which the files of a session are deleted.")
     KEEP_SESSIONS: bool = setting(
         False, "Keep sessions until they are deleted or the server ends, and let visitors name, list and open theirs."
+    )
+    ENGINE: str = setting(
+        "local",
+        'Where runs and audits are computed: "local", "processes:N" or "dask://HOST:PORT" (or dask+tls).',
     )
     QUEUE_LENGTH: int = setting(20, "Maximum number of waiting and running runs and audits.")
     RUN_MINUTES: int = setting(
@@ -363,6 +370,9 @@ def check(key: str, value: Any, where: str) -> None:
     choices = FIELDS[key].metadata["choices"]
     if choices and value not in choices:
         allowed = " or ".join(format_value(choice) for choice in choices)
+        raise ConfigurationError(f"The setting {key}{where} must be {allowed}, but is {value!r}.", field=key)
+    if key == "ENGINE" and not ENGINE.fullmatch(value):
+        allowed = '"local", "processes:N" with N from 1 to 99, or "dask://HOST:PORT"'
         raise ConfigurationError(f"The setting {key}{where} must be {allowed}, but is {value!r}.", field=key)
 
 

@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1] / "pyproject.toml"
-# The extras that model files and the widget need.
-EXTRAS = ("keras2", "onnx", "tflite", "notebook")
+# The extras that model files, the widget and a cluster need.
+EXTRAS = ("keras2", "onnx", "tflite", "notebook", "dask")
 BOUND = re.compile(r"(?P<name>[\w-]+)>=(?P<oldest>[\d.]+)")
 
 

@@ -104,12 +104,18 @@ class Plan:
         left: the pairs that are skipped.
         passes: the largest number of model evaluations for each pair.
         stops: whether tests may stop before they have used all images.
+        among: the number of pairs of the audit that this is a part of; 0 for a whole one.
     """
 
     pairs: tuple[Pair, ...]
     left: tuple[Pair, ...]
     passes: Mapping[Pair, int]
     stops: bool = False
+    among: int = 0
+
+    def only(self, pair: Pair) -> Plan:
+        """Return the part of the plan for one of the pairs, which gives the same results there."""
+        return replace(self, pairs=(pair,), among=len(self.pairs))
 
     def sentence(self) -> str:
         """Describe the cost before the audit starts."""
@@ -175,7 +181,7 @@ def steps(
         budget: seconds after which no further intervention is tested. One always is, and stored trials are always used.
     """
     started, begun, all_ = time.monotonic(), False, len(context.interventions)
-    level, several = level_of(all_ * len(plan.pairs)), context.folder.blocks is not None
+    level, several = level_of(all_ * (plan.among or len(plan.pairs))), context.folder.blocks is not None
     # The first block counts as one half of an audit in several blocks.
     share = (0.5 if several else 1.0) / max(1, len(plan.pairs))
 

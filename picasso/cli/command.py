@@ -47,6 +47,7 @@ def main() -> None:
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (setting PORT).")
 @click.option("--password-file", type=Path, help="File with the password (setting PASSWORD_FILE).")
 @click.option("--prefix", metavar="PATH", help="Path prefix of the server, such as /picasso (setting PREFIX).")
+@click.option("--engine", metavar="NAME", help="Where to compute, such as processes:3 (setting ENGINE).")
 @configured
 def serve(settings: Settings, compare: tuple[str, ...]) -> None:
     """Serve the web pages and the REST API until Ctrl-C.

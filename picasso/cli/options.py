@@ -141,6 +141,7 @@ def configured(command: Command) -> Command:
             "HOST": options.pop("host", None),
             "PORT": options.pop("port", None),
             "PREFIX": options.pop("prefix", None),
+            "ENGINE": options.pop("engine", None),
             "PASSWORD_FILE": str(secret.resolve()) if (secret := options.pop("password_file", None)) else None,
         }
         overrides = {key: value for key, value in chosen.items() if value is not None}

@@ -5,6 +5,7 @@ __all__ = [
     "audit_job",
     "base",
     "engine",
+    "engines",
     "job_queue",
     "prediction_job",
     "run",

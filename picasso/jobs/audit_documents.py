@@ -163,6 +163,7 @@ class Progress:
         began: the seconds until the first pair was started.
         pair: the names of the two classes that are being compared.
         trying: the name of the current intervention.
+        workers: the number of pairs that are being compared at the same time.
     """
 
     state: Literal["reading", "running"] = "reading"
@@ -174,6 +175,7 @@ class Progress:
     began: float = 0.0
     pair: Sequence[str] = field(default_factory=list)
     trying: str = ""
+    workers: int = 1
 
 
 class Findings(TypedDict):

@@ -8,10 +8,11 @@ The web server collects the images and the worker process runs the tests. They s
 from __future__ import annotations
 
 import secrets
+import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Audit(Job):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.trials, self.out = folder / "trials", folder / "out"
+        self._pairs = folder / "pairs"
         self.mended = self.out / "mended.keras"
 
     @classmethod
@@ -157,6 +159,7 @@ class Audit(Job):
             fileio.write_json(self.folder / "start.json", asdict(order))
             for mark in ("progress.json", "interrupted.json", "error.json", "cancel", "done"):
                 (self.folder / mark).unlink(missing_ok=True)
+            shutil.rmtree(self._pairs, ignore_errors=True)
 
     def check_mendable(self) -> None:
         """Raise BadRequest unless the audit has findings to mend the model by, or was stopped while mending it."""
@@ -173,6 +176,12 @@ class Audit(Job):
             raise NotFound("The audit was not started, or has been deleted.")
         return AuditRequest(**document)
 
+    def pairs(self) -> int:
+        """Return the largest number of pairs of classes that the audit compares."""
+        classes = sum(count > 0 for count in taken(self.counts(), self.class_names).values())
+        every = classes * (classes - 1) // 2
+        return min(self.order().pairs or every, every)
+
     def interrupted(self) -> bool:
         """Record that the worker process died; return whether to resume the audit."""
         file = self.folder / "interrupted.json"
@@ -188,9 +197,14 @@ class Audit(Job):
 
     # ---- written by the worker ----------------------------------------------------------------------------
 
-    def report(self, progress: Progress) -> None:
-        """Store the progress."""
-        fileio.write_json(self.folder / "progress.json", asdict(progress))
+    def report(self, progress: Progress, pair: int | None = None) -> None:
+        """Store the progress of the audit, or of the test of one pair of classes, by its position in the plan."""
+        if pair is None:
+            fileio.write_json(self.folder / "progress.json", asdict(progress))
+        else:
+            # Don't create parents: an audit that was deleted in the meantime must not reappear.
+            self._pairs.mkdir(exist_ok=True)
+            fileio.write_json(self._pairs / f"{pair}.json", asdict(progress))
 
     def find(
         self, findings: Sequence[FindingDocument], verdict: str | None = None, example: Example | None = None
@@ -220,15 +234,47 @@ class Audit(Job):
             return end
         if not (self.folder / "start.json").exists():
             return "gathering"
-        return self.progress().state if (self.folder / "progress.json").exists() else "waiting"
+        return progress.state if (progress := self._progress()) else "waiting"
 
     def at_work(self) -> bool:
         """Tell whether the audit is waiting or being computed."""
         return not self.deleted() and self.state() in AT_WORK
 
     def progress(self) -> Progress:
-        """Return the latest progress."""
-        return Progress(**(fileio.read_json(self.folder / "progress.json") or {}))
+        """Return the latest progress, that of all pairs together while they are tests of their own."""
+        return self._progress() or Progress()
+
+    def _progress(self) -> Progress | None:
+        """Return the latest progress, or None if nothing has started."""
+        if (whole := fileio.read_json(self.folder / "progress.json")) is not None:
+            return Progress(**whole)
+        parts = self._parts()
+        if not parts:
+            return None
+        seconds = sum(one.seconds for one in parts)
+        running = [one for one in parts if one.state == "running"]
+        if not running:
+            return Progress("reading", max(one.fraction for one in parts), seconds)
+        total, current = running[0].total, [one for one in running if one.fraction < 1] or running[-1:]
+        return replace(
+            current[0],
+            fraction=round(sum(one.fraction for one in running) / max(1, total), 4),
+            seconds=seconds,
+            done=sum(one.done for one in running),
+            began=seconds - sum(one.seconds - one.began for one in running),
+            workers=len(current),
+        )
+
+    def _parts(self) -> list[Progress]:
+        """Return the progress of each pair that is a test of its own and has begun."""
+        found = sorted(self._pairs.glob("[0-9]*.json"), key=lambda file: int(file.stem))
+        return [Progress(**one) for one in map(fileio.read_json, found) if one is not None]
+
+    def computed_of(self, pair: int | None = None) -> float:
+        """Return the computing time of one pair that is a test of its own, or of all of them, in seconds."""
+        if pair is None:
+            return sum(one.seconds for one in self._parts())
+        return float((fileio.read_json(self._pairs / f"{pair}.json") or {}).get("seconds", 0.0))
 
     def findings(self) -> Findings:
         """Return the findings so far."""

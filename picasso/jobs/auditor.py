@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations, zip_longest
 from math import prod
@@ -20,7 +20,7 @@ import numpy as np
 from picasso.audit import audit, reading
 from picasso.audit.audit import Step
 from picasso.audit.catalogue import catalogue
-from picasso.audit.checkpoint import record_of
+from picasso.audit.checkpoint import TrialCheckpoint, record_of
 from picasso.audit.interventions import Intervention
 from picasso.audit.outcome import AuditOutcome
 from picasso.audit.reporting import report
@@ -30,7 +30,7 @@ from picasso.config import Settings
 from picasso.errors import Cancelled, ConfigurationError
 from picasso.evaluation.labeled_folder import LabeledImage
 from picasso.explanation.cost_model import PACES
-from picasso.jobs.audit_documents import Direction, Example, FindingDocument, Progress
+from picasso.jobs.audit_documents import AuditRequest, Direction, Example, FindingDocument, Progress
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.mender import mend_model
 from picasso.models.arrays import Array, Classes
@@ -53,11 +53,12 @@ class ProgressReporter:
     Args:
         job: the audit.
         checkpoint: called whenever the progress is stored.
+        pair: the position of the only pair of classes that is tested; None for the whole audit.
     """
 
-    def __init__(self, job: Audit, checkpoint: Callable[[], None]) -> None:
-        self._job, self._checkpoint = job, checkpoint
-        self._began = time.perf_counter() - job.computed()
+    def __init__(self, job: Audit, checkpoint: Callable[[], None], pair: int | None = None) -> None:
+        self._job, self._checkpoint, self._pair = job, checkpoint, pair
+        self._began = time.perf_counter() - (job.computed() if pair is None else job.computed_of(pair))
         self._now = Progress()
 
     @property
@@ -69,7 +70,7 @@ class ProgressReporter:
         """Store changed values of the progress."""
         self._now = replace(self._now, **changed, seconds=self.seconds)
         if not self._job.is_stopped():
-            self._job.report(self._now)
+            self._job.report(self._now, self._pair)
         self.yield_control()
 
     def yield_control(self) -> None:
@@ -88,7 +89,7 @@ class CancellableModel:
     """
 
     def __init__(self, model: Model, yield_control: Callable[[], None]) -> None:
-        self._model, self._yield_control = model, yield_control
+        self._model, self.yield_control = model, yield_control
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -108,7 +109,7 @@ class CancellableModel:
     def _patiently(self, answer: Callable[..., Array], *arrays: Any) -> Array:
         size, parts = self._model.batch_size, []
         for start in range(0, max(1, len(arrays[0])), size):
-            self._yield_control()
+            self.yield_control()
             parts.append(answer(*(array[start : start + size] for array in arrays)))
         return np.concatenate(parts)
 
@@ -138,8 +139,100 @@ def interventions(settings: Settings) -> tuple[Intervention, ...]:
     return found
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """An audit with its images, ready to test pairs of classes.
+
+    Attributes:
+        model: the model, which yields to other work.
+        context: the model, the images and the interventions.
+        plan: the pairs to test.
+        record: the stored trials.
+    """
+
+    model: CancellableModel
+    context: TrialContext
+    plan: audit.Plan
+    record: TrialCheckpoint
+
+
+# The audit whose pair was tested last, with its options: reading its images again takes longer than testing some pairs.
+KEPT: dict[Path, tuple[AuditRequest, Prepared]] = {}
+
+
+def prepare(job: Audit, settings: Settings, load: Callable[[], Model], reporter: ProgressReporter) -> Prepared:
+    """Load the model and read the images of an audit.
+
+    Args:
+        job: the audit.
+        settings: provide the interventions and the largest image.
+        load: returns the model.
+        reporter: reports the progress.
+
+    Raises:
+        Cancelled: the audit was cancelled or deleted.
+        PicassoError: the images or the model are not suitable.
+    """
+    order = job.order()
+    known, prepared = KEPT.get(job.folder, (None, None))
+    if prepared and known == order:
+        prepared.model.yield_control = reporter.yield_control
+        return prepared
+    KEPT.clear()
+    reporter.note()
+    model, tried = CancellableModel(load(), reporter.yield_control), interventions(settings)
+    stored = [LabeledImage(file, target) for target, file in job.images()]
+    images = reading.read(
+        cast(Model, model),
+        stored,
+        lambda fraction: reporter.note(fraction=round(fraction, 4)),
+        limit=settings.MAX_MEGAPIXELS,
+        called=job.name_of,
+        seed=order.seed,
+    )
+    context = TrialContext(cast(Model, model), images, order.seed, tried)
+    return Prepared(model, context, audit.plan(context, order.pairs), record_of(job.trials, context))
+
+
+def run_pair(
+    job: Audit, number: int, settings: Settings, load: Callable[[], Model], checkpoint: Callable[[], None]
+) -> None:
+    """Test one pair of classes of an audit and store the trials, unless the time limit of the audit is reached.
+
+    Args:
+        job: the audit, with its images.
+        number: the position of the pair in the plan of the audit.
+        settings: provide the interventions, the largest image and the time limit.
+        load: returns the model.
+        checkpoint: called between chunks of work.
+
+    Raises:
+        Cancelled: the audit was cancelled or deleted.
+        PicassoError: the images or the model are not suitable.
+    """
+    order = job.order()
+    budget = min(order.budget, SHARE * 60 * settings.RUN_MINUTES) - job.computed()
+    if budget <= 0:
+        return
+    reporter = ProgressReporter(job, checkpoint, number)
+    prepared = prepare(job, settings, load, reporter)
+    KEPT[job.folder] = order, prepared
+    context, plan = prepared.context, prepared.plan
+    # Images that can't be read may leave fewer pairs than there seemed to be.
+    if number >= len(plan.pairs):
+        return
+    names, pair = [str(name) for name in context.model.class_names()], plan.pairs[number]
+    began = {"state": "running", "fraction": 0.0, "began": reporter.seconds}
+    reporter.note(**began, cost=plan.sentence(), total=len(plan.pairs), pair=[names[one] for one in pair])
+    for step in audit.steps(context, plan.only(pair), prepared.record, budget):
+        trying = "" if step.whole else context.interventions[step.tried].name
+        reporter.note(fraction=round(step.fraction, 4), done=int(step.whole), trying=trying)
+    trials = {one: made for one in plan.pairs if (made := prepared.record.read(one)[0])}
+    job.find(documents(verdict(trials), names, len(context.folder.views)))
+
+
 def run_audit(job: Audit, settings: Settings, load: Callable[[], Model], checkpoint: Callable[[], None]) -> None:
-    """Run an audit, or continue an interrupted one.
+    """Run an audit, or continue an interrupted one, or one whose pairs were tested by :func:`run_pair`.
 
     Args:
         job: the audit, with its images.
@@ -152,25 +245,14 @@ def run_audit(job: Audit, settings: Settings, load: Callable[[], Model], checkpo
         PicassoError: the images or the model are not suitable.
     """
     reporter, order = ProgressReporter(job, checkpoint), job.order()
-    reporter.note()
-    model, tried = cast(Model, CancellableModel(load(), reporter.yield_control)), interventions(settings)
-    names = [str(name) for name in model.class_names()]
-    stored = [LabeledImage(file, target) for target, file in job.images()]
-    images = reading.read(
-        model,
-        stored,
-        lambda fraction: reporter.note(fraction=round(fraction, 4)),
-        limit=settings.MAX_MEGAPIXELS,
-        called=job.name_of,
-        seed=order.seed,
-    )
-    context = TrialContext(model, images, order.seed, tried)
-    plan = audit.plan(context, order.pairs)
+    prepared = prepare(job, settings, load, reporter)
+    context, plan, images = prepared.context, prepared.plan, prepared.context.folder
+    names = [str(name) for name in context.model.class_names()]
     begun = {"state": "running", "fraction": 0.0, "began": reporter.seconds}
     reporter.note(**begun, cost=plan.sentence(), total=len(plan.pairs))
     found: dict[Pair, Step] = {}
-    budget = min(order.budget, SHARE * 60 * settings.RUN_MINUTES - reporter.seconds)
-    for step in audit.steps(context, plan, record_of(job.trials, context), budget):
+    budget = min(order.budget - job.computed_of(), SHARE * 60 * settings.RUN_MINUTES - reporter.seconds)
+    for step in audit.steps(context, plan, prepared.record, budget):
         if step.trials:
             trials = {pair: one.trials for pair, one in found.items()} | {step.pair: step.trials}
             job.find(documents(verdict(trials), names, len(images.views)))

@@ -10,29 +10,25 @@ from __future__ import annotations
 
 import logging
 import math
-import queue
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from picasso.errors import NotReady, NotSent, WorkerDied, reason
-from picasso.jobs.audit_job import Audit
-from picasso.jobs.prediction_job import Predictions
-from picasso.jobs.run import Run
-from picasso.jobs.turns import Turns
+from picasso.jobs.tasks import Task, TaskClock, TaskQueue
 from picasso.jobs.watchdog import Watchdog
+from picasso.jobs.worker_loop import NICENESS
 from picasso.jobs.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
-# How often a worker is checked, and how long a cancelled shard may continue.
-WATCH_SECONDS, GRACE_SECONDS = 0.5, 30.0
+# How often a worker is checked.
+WATCH_SECONDS = 0.5
 # The time limit for loading a model; the largest models take a few minutes, but a damaged file may take forever.
 LOAD_SECONDS = 900.0
 # The maximum number of attempts to load a model whose worker was killed, if no worker has loaded it before.
@@ -45,58 +41,32 @@ BACKOFF_SECONDS, MAX_BACKOFF, START_SECONDS = 1.0, 60.0, 60.0
 # A loop without progress for this long is considered stuck; the same holds for a worker without a sign of life.
 STILL_SECONDS, QUIET_SECONDS = 30.0, 15.0
 
-Queued = tuple["Future[None] | None", "QueuedTask"]
-# Wake-up messages for the supervisor come before any work.
-WAKING = 10**9
 LOADING: Mapping[str, Any] = {"state": "loading"}
-
-
-@dataclass(frozen=True)
-class QueuedTask:
-    """The work for a worker: a shard of a run, an audit, or a part of the predictions of a session."""
-
-    folder: Path
-    kind: Literal["run", "audit", "predictions"] = "run"
-    shard: int = 0
-
-    @property
-    def owner(self) -> Path:
-        """The folder of the session that it belongs to; sessions take turns."""
-        return self.folder.parent.parent
-
-    @property
-    def job(self) -> Run | Audit | Predictions:
-        """The job that it belongs to."""
-        kinds: dict[str, type[Run | Audit | Predictions]] = {"run": Run, "audit": Audit, "predictions": Predictions}
-        return kinds[self.kind](self.folder)
-
-    def computed(self) -> float:
-        """Return the computing time of the job in seconds without this task."""
-        job = self.job
-        return job.computed(self.shard) if isinstance(job, Run) else job.computed()
-
-    def is_stopped(self) -> bool:
-        """Tell whether the job was cancelled, failed, or deleted."""
-        return self.job.is_stopped()
-
-    def given_to(self, child: WorkerProcess) -> Future[Any]:
-        """Send it to a worker."""
-        if self.kind == "run":
-            return child.request("shard", folder=str(self.folder), shard=self.shard)
-        return child.request(self.kind, folder=str(self.folder))
 
 
 class Engine(Protocol):
     """The interface between the queue and an engine."""
 
-    def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
-        """Compute a shard; higher priorities go first, and sessions take turns.
+    @property
+    def parallel(self) -> bool:
+        """Whether it computes several tasks of a batch at once; the pairs of an audit are then tasks of their own."""
 
-        The future raises WorkerDied if the worker process ended.
+    def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
+        """Compute a shard of a run; higher priorities go first, and sessions take turns.
+
+        Args:
+            folder: the folder of the run.
+            shard: the number of the shard.
+            priority: above 0 if a user waits for the map on the first page.
+
+        The future raises WorkerCrashed if the worker process crashed, and WorkerDied if it had to be stopped.
         """
 
     def audit(self, folder: Path) -> Future[None]:
         """Run or continue an audit. The future raises WorkerCrashed if its worker process crashed."""
+
+    def audit_pair(self, folder: Path, number: int) -> Future[None]:
+        """Compute the trials of one pair of classes of an audit, which :meth:`audit` then finds."""
 
     def predict(self, folder: Path) -> Future[None]:
         """Compute a part of predictions, when no run or audit waits."""
@@ -108,13 +78,37 @@ class Engine(Protocol):
         """Return ``state`` (loading, ready or failed) with the model's ``card`` or an ``error``."""
 
     def health(self) -> str:
-        """Return "ready" if requests are computed now, or the reason in one word if not."""
+        """Return "ready" if requests are computed now, or the reason in a word or two if not."""
 
     def close(self) -> None:
         """Stop all work and release all resources."""
 
 
-class LocalEngine:
+class QueueingEngine:
+    """What engines that queue their tasks have in common."""
+
+    def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
+        """Queue a shard of a run."""
+        return self.add(Task(folder, shard=shard), priority)
+
+    def audit(self, folder: Path) -> Future[None]:
+        """Queue an audit."""
+        return self.add(Task(folder, "audit"), 0)
+
+    def audit_pair(self, folder: Path, number: int) -> Future[None]:
+        """Queue a pair of classes of an audit."""
+        return self.add(Task(folder, "pair", number), 0)
+
+    def predict(self, folder: Path) -> Future[None]:
+        """Queue a part of predictions, behind all runs and audits."""
+        return self.add(Task(folder, "predictions"), -1)
+
+    def add(self, task: Task, priority: int) -> Future[None]:
+        """Queue a task."""
+        raise NotImplementedError
+
+
+class LocalEngine(QueueingEngine):
     """One child process, given one shard or audit at a time; questions are answered between two chunks of it.
 
     One thread, the supervisor, sends work to the child and watches it. If the child dies, the current shard fails, and
@@ -126,20 +120,36 @@ class LocalEngine:
         work_dir: a folder for the child's files.
         limit: the time limit of a run, in seconds.
         stall: the time limit of a run without progress, in seconds.
+        name: the name of the folder of the child in ``work_dir``.
+        tasks: a queue that it shares with others; None for one of its own.
+        team: those that it shares the queue with.
 
     Raises:
         WorkerDied: the first process can't be started.
     """
 
+    parallel = False
+
     def __init__(
-        self, configured: dict[str, Any], work_dir: Path, limit: float = math.inf, stall: float = math.inf
+        self,
+        configured: dict[str, Any],
+        work_dir: Path,
+        limit: float = math.inf,
+        stall: float = math.inf,
+        *,
+        name: str = "worker",
+        tasks: TaskQueue | None = None,
+        team: Sequence[LocalEngine] = (),
     ) -> None:
         self._limit, self._stall = limit, stall
-        temporary = work_dir / "worker"
+        temporary = work_dir / name
         temporary.mkdir()
-        self._arguments = (configured, str(temporary))
-        self._jobs: Turns[Queued] = Turns()
+        # Those that share a queue compute batches, and give way to the one that answers users.
+        self._arguments = (configured, str(temporary), NICENESS if tasks is None else 2 * NICENESS)
+        self._tasks, self._team = tasks or TaskQueue(), team
         self._closing = threading.Event()
+        # Set whenever the supervisor must not wait for tasks any longer.
+        self._woken = threading.Event()
         self._lock = threading.Lock()
         # Questions that wait for the next child.
         self._held: list[tuple[Future[Any], dict[str, Any]]] = []
@@ -161,24 +171,9 @@ class LocalEngine:
 
     # ---- public interface ---------------------------------------------------------------------------------
 
-    def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
-        """Queue a shard for the child."""
-        return self._queue(QueuedTask(folder, shard=shard), priority)
-
-    def audit(self, folder: Path) -> Future[None]:
-        """Queue an audit for the child."""
-        return self._queue(QueuedTask(folder, "audit"), 0)
-
-    def predict(self, folder: Path) -> Future[None]:
-        """Queue a part of predictions for the child, behind all runs and audits."""
-        return self._queue(QueuedTask(folder, "predictions"), -1)
-
-    def _queue(self, work: QueuedTask, priority: int) -> Future[None]:
-        future: Future[None] = Future()
-        self._jobs.put((future, work), work.owner, priority)
-        if self._closing.is_set():
-            future.cancel()
-        return future
+    def add(self, task: Task, priority: int) -> Future[None]:
+        """Queue a task for the child."""
+        return self._tasks.add(task, priority)
 
     def ask(self, question: dict[str, Any]) -> Future[Any]:
         """Send a question to the child, or keep it for the next child if this one has died."""
@@ -230,16 +225,14 @@ class LocalEngine:
         self._thread.join(timeout=5)
         self._child.close()
         self._fail_held("The server is shutting down.")
-        while not self._jobs.empty():
-            future, _ = self._jobs.get(timeout=0)
-            if future:
-                future.cancel()
+        self._tasks.close()
 
     # ---- the supervisor -----------------------------------------------------------------------------------
 
     def _wake(self) -> None:
         """Wake up the supervisor."""
-        self._jobs.put((None, QueuedTask(Path())), None, WAKING)
+        self._woken.set()
+        self._tasks.wake()
 
     def _supervise(self) -> None:
         """Keep a child alive and send it one job after another, whatever fails."""
@@ -251,20 +244,20 @@ class LocalEngine:
                 self._closing.wait(WATCH_SECONDS)
 
     def _turn(self) -> None:
+        self._woken.clear()
         self._look(busy=self._child.pending() > 0)
         # A child that had loaded its model and died is replaced immediately, so that no later request waits for it.
         if not self._child.alive() and (self._known or self._held or self._killed()):
             self._living()
-        try:
-            future, work = self._jobs.get(timeout=WATCH_SECONDS)
-        except queue.Empty:
-            return
         if self._closing.is_set():
-            if future:
-                future.cancel()
             return
-        if future is None or not future.set_running_or_notify_cancel():
+        if not self._takes_tasks():
+            self._woken.wait(WATCH_SECONDS)
             return
+        taken = self._tasks.take(WATCH_SECONDS, self._woken)
+        if taken is None:
+            return
+        future, work = taken
         try:
             error = self._computed(work)
         except Exception as failed:
@@ -273,6 +266,15 @@ class LocalEngine:
             future.set_result(None)
         else:
             future.set_exception(error)
+
+    def _takes_tasks(self) -> bool:
+        """Tell whether it takes tasks now: without a model, it leaves them to the others of its team."""
+        return self.has_model() or not any(one.has_model() for one in self._team)
+
+    def has_model(self) -> bool:
+        """Tell whether the child is running and has loaded its model."""
+        child = self._child
+        return child.alive() and child.status is not None and child.status["state"] == "ready"
 
     def _look(self, *, busy: bool) -> None:
         """Store the child's status of the model, and kill a child that hangs or does not load it in time."""
@@ -336,7 +338,7 @@ class LocalEngine:
         for future, _ in held:
             future.set_exception(NotReady(why))
 
-    def _ready_for(self, work: QueuedTask) -> WorkerProcess:
+    def _ready_for(self, work: Task) -> WorkerProcess:
         """Return a running child for a job; raise WorkerDied if there is none in time or the job was cancelled."""
         began = time.monotonic()
         while True:
@@ -348,7 +350,7 @@ class LocalEngine:
                 raise WorkerDied(f"The worker process can't be started: {self._trouble}.")
             self._closing.wait(min(WATCH_SECONDS, max(0.0, self._next_start - self._seen)))
 
-    def _computed(self, work: QueuedTask) -> BaseException | None:
+    def _computed(self, work: Task) -> BaseException | None:
         """Compute a job and return its error; a job that a child did not receive, because it died, goes to the next."""
         for _ in range(SEND_TRIES):
             error = self._watched(self._ready_for(work), work).exception()
@@ -356,22 +358,18 @@ class LocalEngine:
                 break
         return error
 
-    def _watched(self, child: WorkerProcess, work: QueuedTask) -> Future[Any]:
+    def _watched(self, child: WorkerProcess, work: Task) -> Future[Any]:
         """Compute a job; kill the child if the job takes too long or does not stop."""
-        started, stopped_since = time.monotonic(), None
-        before = work.computed()
-        future = work.given_to(child)
+        clock = TaskClock(work, self._limit)
+        future = child.request(work.kind, folder=str(work.folder), shard=work.shard)
         while not wait([future], timeout=WATCH_SECONDS).done:
-            now = time.monotonic()
             self._look(busy=True)
             if child.status is None:
                 # Loading the model does not count as computing time.
-                started = now
-            if before + now - started > self._limit and not child.why:
-                child.kill(f"The {work.kind} exceeded the time limit of {self._limit / 60:g} minutes.")
-            stopped_since = (stopped_since or now) if work.is_stopped() else None
-            if stopped_since and now - stopped_since > GRACE_SECONDS and not child.why:
-                child.kill(f"The {work.kind} did not stop when it was cancelled, so its process was killed.")
+                clock.restart()
+            why = clock.overdue()
+            if why and not child.why:
+                child.kill(why)
         return future
 
 

@@ -36,10 +36,11 @@ J = TypeVar("J", Run, Audit, Predictions)
 
 @dataclass
 class Active:
-    """An unfinished job, with its number of open futures."""
+    """An unfinished job, with its number of open futures, and whether a user waits for it on the first page."""
 
     job: Job
     left: int
+    urgent: bool = False
 
     @property
     def session(self) -> Path:
@@ -198,10 +199,25 @@ class JobQueue:
         with self._lock, room_on_disk():
             self._check_capacity(parent.parent)
             run = Run.create(parent, spec)
-            self._active[run.id] = Active(run, spec.shards)
+            self._active[run.id] = Active(run, spec.shards, workspace)
         for shard in range(spec.shards):
-            self._promise(run, self._engine.submit(run.folder, shard), self._settle)
+            self._submit(run, shard, int(workspace), again=self._engine.parallel)
         return run
+
+    def _submit(self, run: Run, shard: int, priority: int, *, again: bool) -> None:
+        """Submit a shard to the engine, and again if its worker process crashes.
+
+        An engine with one worker does not try again, because all others would wait for the worker a second time.
+        """
+
+        def settle(run: Run, future: Future[None]) -> None:
+            if again and crashed(future) and not run.is_stopped():
+                log.warning("shard %d of run %s is computed again: %s", shard, run.id, future.exception())
+                self._submit(run, shard, priority, again=False)
+            else:
+                self._settle(run, future)
+
+        self._promise(run, self._engine.submit(run.folder, shard, priority), settle)
 
     def _check_models(self, names: Sequence[str]) -> None:
         """Raise BadRequest if one of these is not the name of a model to compare with."""
@@ -255,8 +271,25 @@ class JobQueue:
                 raise BadRequest("The audit is being stopped. Try again in a few seconds.")
             self._check_capacity(audit.folder.parent.parent)
             audit.start(AuditRequest(self._configured, pairs, seed, budget, mend))
-            self._active[audit.id] = Active(audit, 1)
-        self._hand_over(audit)
+            # Each pair is a task of its own, and what remains is another one.
+            tasks = audit.pairs() if self._engine.parallel and not mend else 0
+            self._active[audit.id] = Active(audit, tasks)
+        for number in range(tasks):
+            self._submit_pair(audit, number, again=True)
+        if not tasks:
+            self._hand_over(audit)
+
+    def _submit_pair(self, audit: Audit, number: int, *, again: bool) -> None:
+        """Submit a pair of classes of an audit to the engine, and the whole audit after the last of them."""
+
+        def settle(audit: Audit, future: Future[None]) -> None:
+            if crashed(future) and again and not audit.is_stopped():
+                log.warning("pair %d of audit %s is tested again: %s", number, audit.id, future.exception())
+                self._submit_pair(audit, number, again=False)
+            else:
+                self._settle_pair(audit, future)
+
+        self._promise(audit, self._engine.audit_pair(audit.folder, number), settle)
 
     def _hand_over(self, audit: Audit) -> None:
         """Submit an audit to the engine."""
@@ -412,12 +445,12 @@ class JobQueue:
         if isinstance(run, Predictions):
             return len(active)
         before: Counter[Path] = Counter()
-        turns: list[tuple[int, str]] = []
+        turns: list[tuple[bool, int, str]] = []
         for one in active:
-            turns.append((before[one.session], one.job.id))
+            turns.append((not one.urgent, before[one.session], one.job.id))
             before[one.session] += 1
         # Within one turn, in the order of submission.
-        order = [name for _, name in sorted(turns, key=itemgetter(0))]
+        order = [name for *_, name in sorted(turns, key=itemgetter(0, 1))]
         return order.index(run.id) if run.id in order else 0
 
     def run_and_wait(
@@ -462,7 +495,7 @@ class JobQueue:
         try:
             if error is not None and not run.is_stopped():
                 log.error("run %s: %s", run.id, error)
-                run.fail(error if isinstance(error, PicassoError) else PicassoError(reason(error)))
+                run.fail(failure(error))
         finally:
             # Even if this fails, no job may occupy its place in the queue forever.
             with self._lock:
@@ -484,7 +517,7 @@ class JobQueue:
             # A cancelled audit stays cancelled, even if its process did not stop and had to be killed.
             elif error is not None and not audit.is_stopped() and audit.state() != "finished":
                 log.error("audit %s: %s", audit.id, error)
-                audit.fail(error if isinstance(error, PicassoError) else PicassoError(reason(error)))
+                audit.fail(failure(error))
         finally:
             # Even if this fails, no job may occupy its place in the queue forever.
             if not again:
@@ -493,13 +526,31 @@ class JobQueue:
         if not again and not future.cancelled():
             end(audit)
 
+    def _settle_pair(self, audit: Audit, future: Future[None]) -> None:
+        """Count a pair of classes as done; the rest of the audit follows the last one."""
+        error, last = None if future.cancelled() else future.exception(), False
+        try:
+            # What a crash has left out belongs to the rest of the audit.
+            if error is not None and not crashed(future) and not audit.is_stopped():
+                log.error("audit %s: %s", audit.id, error)
+                audit.fail(failure(error))
+        finally:
+            with self._lock:
+                active = self._active[audit.id]
+                active.left -= 1
+                last = active.left <= 0
+                if last and audit.is_stopped():
+                    self._active.pop(audit.id)
+        if last and not audit.is_stopped():
+            self._hand_over(audit)
+
     def _settle_predictions(self, job: Predictions, future: Future[None], before: Progress) -> None:
         """Continue predictions, or count them as done."""
         error, again = None if future.cancelled() else future.exception(), False
         try:
             if error is not None and not job.is_stopped():
                 log.error("predictions %s: %s", job.id, error)
-                job.fail(error if isinstance(error, PicassoError) else PicassoError(reason(error)))
+                job.fail(failure(error))
         finally:
             with self._lock:
                 active = self._active.get(job.id, Active(job, 1))
@@ -512,6 +563,16 @@ class JobQueue:
             self._predict_part(job)
         elif not future.cancelled():
             end(job)
+
+
+def crashed(future: Future[None]) -> bool:
+    """Tell whether the worker process of a task crashed."""
+    return not future.cancelled() and isinstance(future.exception(), WorkerCrashed)
+
+
+def failure(error: BaseException) -> PicassoError:
+    """Return an error of the engine as one for users."""
+    return error if isinstance(error, PicassoError) else PicassoError(reason(error))
 
 
 def end(job: Run | Audit | Predictions) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from picasso import fileio
 from picasso.errors import ErrorDocument, PicassoError
+from picasso.jobs.tasks import TaskKind
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,14 @@ class Request:
 
     Attributes:
         number: its number, which the answer repeats.
-        kind: a shard of a run, an audit, a part of the predictions of a session, or a question of
-            :mod:`picasso.explanation.questions`.
+        kind: that of a :class:`picasso.jobs.tasks.Task`, or a question of :mod:`picasso.explanation.questions`.
         folder: the folder of the job.
         shard: the number of the shard.
         question: the question.
     """
 
     number: int
-    kind: Literal["shard", "audit", "predictions", "question"]
+    kind: TaskKind | Literal["question"]
     folder: str = ""
     shard: int = 0
     question: Mapping[str, Any] | None = None

@@ -29,14 +29,19 @@ class Turns(Generic[T]):
             self._waiting.setdefault(priority, OrderedDict()).setdefault(owner, deque()).append(item)
             self._changed.notify()
 
-    def get(self, timeout: float) -> T:
+    def get(self, timeout: float, woken: threading.Event | None = None) -> T:
         """Remove and return the next item; wait for one if necessary.
 
+        Args:
+            timeout: how long to wait, in seconds.
+            woken: ends the waiting when it is set before :meth:`wake` is called.
+
         Raises:
-            queue.Empty: there was no item within ``timeout`` seconds.
+            queue.Empty: there was no item in time.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._waiting, timeout):
+            self._changed.wait_for(lambda: self._waiting or (woken and woken.is_set()), timeout)
+            if not self._waiting:
                 raise queue.Empty
             priority = max(self._waiting)
             owners = self._waiting[priority]
@@ -49,6 +54,11 @@ class Turns(Generic[T]):
             if not owners:
                 del self._waiting[priority]
             return item
+
+    def wake(self) -> None:
+        """Let all threads that wait in :meth:`get` look at their events."""
+        with self._changed:
+            self._changed.notify_all()
 
     def empty(self) -> bool:
         """Tell whether the queue is empty."""

@@ -1,7 +1,7 @@
 """The computations of the worker process, the only process that imports TensorFlow and holds the models.
 
-An engine only has to call :func:`run_shard`, :func:`run_audit` and :func:`run_predictions`. They take a path, can be
-called again after any interruption, and write all output to the folder of the job.
+An engine only has to call :func:`run_task`. It takes the path of a job, can be called again after any interruption, and
+writes all output to the folder of the job.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from picasso.jobs.audit_job import Audit
 from picasso.jobs.base import Job
 from picasso.jobs.prediction_job import Predictions
 from picasso.jobs.run import Run, StoredImage
+from picasso.jobs.tasks import TaskKind
 from picasso.models.arrays import Array
 from picasso.models.base import Model
 from picasso.models.loading import load_configured
@@ -91,6 +92,25 @@ def compared_model(key: str, name: str) -> Model:
     return load_configured(settings_of(json.loads(key)).compared(name))
 
 
+def run_task(kind: TaskKind, folder: str, shard: int, checkpoint: Callable[[], None]) -> None:
+    """Compute a :class:`picasso.jobs.tasks.Task`.
+
+    Args:
+        kind: its kind.
+        folder: the folder of its job.
+        shard: its number.
+        checkpoint: called between two chunks of work.
+    """
+    if kind == "audit":
+        run_audit(folder, checkpoint)
+    elif kind == "pair":
+        run_audit(folder, checkpoint, shard)
+    elif kind == "predictions":
+        run_predictions(folder, checkpoint)
+    else:
+        run_shard(folder, shard, checkpoint)
+
+
 def run_shard(folder: str, shard: int, checkpoint: Callable[[], None] = lambda: None) -> None:
     """Compute one shard of a run; skip existing results.
 
@@ -110,12 +130,14 @@ def run_shard(folder: str, shard: int, checkpoint: Callable[[], None] = lambda: 
         run.finish(shard, time.perf_counter() - started)
 
 
-def run_audit(folder: str, checkpoint: Callable[[], None] = lambda: None) -> None:
+def run_audit(folder: str, checkpoint: Callable[[], None] = lambda: None, pair: int | None = None) -> None:
     """Run or continue an audit; errors are written to its folder.
 
     Args:
         folder: the folder of the audit.
         checkpoint: called between two chunks of work.
+        pair: the position of the only pair of classes to test, whose trials a later call for the whole audit finds;
+            None for the whole audit.
     """
     audit = Audit(Path(folder))
     if audit.is_stopped() or audit.state() == "finished":
@@ -126,7 +148,10 @@ def run_audit(folder: str, checkpoint: Callable[[], None] = lambda: None) -> Non
 
         where = audit.order().configuration
         load = functools.partial(model_of, json.dumps(where, sort_keys=True))
-        auditor.run_audit(audit, settings_of(where), load, checkpoint)
+        if pair is None:
+            auditor.run_audit(audit, settings_of(where), load, checkpoint)
+        else:
+            auditor.run_pair(audit, pair, settings_of(where), load, checkpoint)
 
 
 def run_predictions(folder: str, checkpoint: Callable[[], None] = lambda: None) -> None:

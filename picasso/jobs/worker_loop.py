@@ -109,12 +109,8 @@ class Loop:
         try:
             if request.kind == "question":
                 value = worker.reply(self._key, request.question or {})
-            elif request.kind == "audit":
-                worker.run_audit(request.folder, self.between)
-            elif request.kind == "predictions":
-                worker.run_predictions(request.folder, self.between)
             else:
-                worker.run_shard(request.folder, request.shard, self.between)
+                worker.run_task(request.kind, request.folder, request.shard, self.between)
         except PicassoError as failed:
             error = failed
         # Other code may raise anything, including exceptions that do not derive from Exception.
@@ -151,19 +147,20 @@ class Loop:
             os._exit(1)
 
 
-def main(connection: Connection, configured: dict[str, Any], temporary: str) -> None:
+def main(connection: Connection, configured: dict[str, Any], temporary: str, niceness: int = NICENESS) -> None:
     """Compute and answer questions until ``connection`` is closed: the main function of a child process.
 
     Args:
         connection: receives and sends :mod:`picasso.jobs.messages`.
         configured: the :func:`picasso.jobs.worker.reference` whose model is loaded at start-up.
         temporary: a folder for temporary files of libraries.
+        niceness: its niceness relative to the server.
     """
     # Ctrl-C reaches the whole process group, but the server decides when its worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
         # The server has a higher priority, so that it stays responsive.
-        os.nice(NICENESS)
+        os.nice(niceness)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     tempfile.tempdir = temporary
     os.environ["TMPDIR"] = temporary

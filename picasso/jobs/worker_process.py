@@ -17,6 +17,7 @@ from typing import Any, Literal
 from picasso.errors import NotSent, WorkerCrashed, WorkerDied, error_from
 from picasso.jobs import worker_loop
 from picasso.jobs.messages import Answer, Pulse, Request, Status, pack, unpack
+from picasso.jobs.tasks import TaskKind
 from picasso.jobs.watchdog import Signs
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class WorkerProcess:
 
     def request(
         self,
-        kind: Literal["shard", "audit", "predictions", "question"],
+        kind: TaskKind | Literal["question"],
         *,
         folder: str = "",
         shard: int = 0,

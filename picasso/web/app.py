@@ -15,7 +15,7 @@ from picasso.explanation import legend
 from picasso.explanation.registry import Registry
 from picasso.explanation.render import class_colour
 from picasso.jobs import worker
-from picasso.jobs.engine import LocalEngine
+from picasso.jobs.engines import start_engine
 from picasso.jobs.job_queue import JobQueue
 from picasso.storage.store import Storage
 from picasso.targets import phrase
@@ -68,7 +68,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     registry = Registry(settings.plugin_dirs())
     storage = Storage(settings)
     configured = worker.reference(settings)
-    engine = LocalEngine(configured, storage.folder, settings.RUN_MINUTES * 60, settings.STALL_MINUTES * 60)
+    engine = start_engine(settings, configured, storage.folder)
     waiting = settings.THREADS // 2
     runner = JobQueue(engine, registry, configured, settings.QUEUE_LENGTH, list(settings.COMPARE), waiting)
 

@@ -55,6 +55,8 @@ class BaseOfExamples(LinearModel):
 class InlineEngine:
     """Computes a job at once, in this process."""
 
+    parallel = False
+
     def __init__(self, configured: dict[str, Any], work_dir: Path, limit: float, stall: float) -> None:
         self._key = json.dumps(configured, sort_keys=True)
         self._model = worker.model_of(self._key)
@@ -97,7 +99,7 @@ class InlineEngine:
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """The application with a NumPy model, no worker process, and the plugin of the pages."""
-    monkeypatch.setattr("picasso.web.app.LocalEngine", InlineEngine)
+    monkeypatch.setattr("picasso.jobs.engines.LocalEngine", InlineEngine)
     application = create_app(fake_settings(PLUGIN_DIRS=[str(PLUGINS)], COMPARE={"epoch 1": {"MODEL_LOAD_ARGS": {}}}))
     yield application
     close(application)

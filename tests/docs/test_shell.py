@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ NOT_RUN = {
     r"source \.venv/bin/activate$": "is what the environment of this test stands for",
     r"(python3 -m venv \.venv|\.venv/bin/)": "installs packages from the network",
     r"docker ": "needs Docker",
+    r"export DASK_": "needs certificates; test_dask_crew.py has some",
     r"python -m benchmarks\.": "takes longer than an hour",
     r"curl ": "needs a server with a past; test_rest.py sends the requests of the page to one",
     r"(cd picasso/examples/tanks|picasso (audit|mend) images .*data/(cloudy|right)\.keras)": "see test_tanks.py",
@@ -105,14 +107,28 @@ def serves(command: str, folder: Path, variables: dict[str, str], log: Path) -> 
     return log.read_text(encoding="utf-8") or "it did not become ready"
 
 
+def end(services: list[subprocess.Popen[bytes]]) -> None:
+    """End programs that run until Ctrl-C, the last one first."""
+    for service in reversed(services):
+        service.send_signal(signal.SIGINT)
+        service.wait(timeout=60)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, found in RUN.items() if found])
-def test_commands_work_as_typed(name: str, checkout: Path, tmp_path: Path) -> None:
+def test_commands_work_as_typed(name: str, checkout: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     home = tmp_path / "home"
     home.mkdir()
     variables, wrong = environment(home), []
+    services: list[subprocess.Popen[bytes]] = []
+    request.addfinalizer(lambda: end(services))
     for command in RUN[name]:
-        if " serve" in command:
+        if re.match(r"dask (scheduler|worker) ", command):
+            # It runs in a terminal of its own, until Ctrl-C.
+            arguments = ["bash", "-c", f"exec {command}"]
+            services.append(subprocess.Popen(arguments, cwd=checkout, env=variables, stderr=subprocess.DEVNULL))
+            said = ""
+        elif " serve" in command:
             said = serves(command, checkout, variables, tmp_path / "log")
         else:
             done = subprocess.run(

@@ -74,6 +74,8 @@ def held() -> Held:
     promised: list[Future[None]] = []
 
     class Idle:
+        parallel = False
+
         def audit(self, folder: Path) -> Future[None]:
             promised.append(Future())
             return promised[-1]

@@ -79,7 +79,7 @@ def test_a_killed_worker_fails_one_shard_and_is_replaced(engine: LocalEngine, tm
 def test_a_run_that_hangs_is_ended_and_the_queue_goes_on(
     cancelled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("picasso.jobs.engine.GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("picasso.jobs.tasks.GRACE_SECONDS", 0.5)
     engine = LocalEngine(CONFIGURED, tmp_path, 1e9 if cancelled else 2.0)
     try:
         until(lambda: engine.model_status()["state"] == "ready")

@@ -25,7 +25,7 @@ from tests.faulty.faulty import Demanding, Nameless, Silent
 @pytest.mark.parametrize(
     "message",
     [
-        Request(1, "shard", "/runs/a", 2),
+        Request(1, "run", "/runs/a", 2),
         Request(2, "question", question={"kind": "estimate", "settings": {"Window": 0.2}}),
         Answer(3, {"seconds": None}),
         Answer(4, error=document_of(BadRequest("Wrong.", field="Window"))),
@@ -41,7 +41,7 @@ def test_texts_can_be_sent_on_and_folders_stay_as_they_are() -> None:
     assert unpack(pack(Status({"state": "failed", "error": "\ud800 dog"}))) == Status(
         {"state": "failed", "error": "? dog"}
     )
-    request = Request(1, "shard", "/runs/\udcff")
+    request = Request(1, "run", "/runs/\udcff")
     assert unpack(pack(request)) == request
 
 

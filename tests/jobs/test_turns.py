@@ -74,13 +74,13 @@ class Idle(LocalEngine):
     """An engine that computes nothing."""
 
     def __init__(self) -> None:
-        self.asked: list[Path] = []
+        self.asked: list[tuple[Path, int]] = []
 
     def model_status(self) -> dict[str, Any]:
         return {"state": "ready"}
 
     def submit(self, folder: Path, shard: int, priority: int = 0) -> Future[None]:
-        self.asked.append(folder)
+        self.asked.append((folder, priority))
         return Future()
 
 
@@ -108,6 +108,19 @@ def test_one_session_leaves_room_for_others(tmp_path: Path) -> None:
     runner.position(first)
     assert runner.position(third) == 2
     start(mine)
+
+
+def test_what_the_first_page_starts_comes_before_all_else(tmp_path: Path) -> None:
+    engine = Idle()
+    runner = JobQueue(engine, Registry([PLUGINS]), CONFIGURED, capacity=6)
+    images = make_run(tmp_path, count=1).spec().images
+    parent = tmp_path / "mine" / "runs"
+    parent.mkdir(parents=True)
+    first, urgent = (
+        runner.start(parent, "ClassProbabilities", {}, images, workspace=workspace) for workspace in (False, True)
+    )
+    assert engine.asked == [(first.folder, 0), (urgent.folder, 1)]
+    assert [runner.position(run) for run in (urgent, first)] == [0, 1]
 
 
 def answered_in_order(visitor: Any, *forwarded: str) -> list[str]:

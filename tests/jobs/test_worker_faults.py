@@ -200,7 +200,7 @@ def test_the_supervisor_outlives_its_own_errors(
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr("picasso.jobs.engine.QueuedTask.computed", broken)
+        patched.setattr("picasso.jobs.tasks.Task.computed", broken)
         with pytest.raises(OSError, match="Input/output"):
             engine.submit(run_of(tmp_path).folder, 0).result(timeout=30)
     with monkeypatch.context() as patched:

@@ -142,7 +142,7 @@ def test_a_worker_that_nobody_listens_to_ends_at_once_and_blames_no_run(tmp_path
     process.start()
     theirs.close()
     run = make_run(tmp_path, "Slow", Steps=10_000)
-    ours.send_bytes(pack(Request(0, "shard", str(run.folder), 0)))
+    ours.send_bytes(pack(Request(0, "run", str(run.folder), 0)))
     until(lambda: run.state()["fraction"] > 0)
     ours.close()
     process.join(timeout=20)

@@ -211,7 +211,8 @@ def need_audit(audit_id: str) -> Audit:
 def document(audit: Audit) -> AuditDocument:
     """Return the public description of an audit."""
     state, progress, found, names = audit.state(), audit.progress(), audit.findings(), audit.class_names
-    left = remaining(progress.fraction, progress.seconds - progress.began) if state == "running" else None
+    elapsed = (progress.seconds - progress.began) / progress.workers
+    left = remaining(progress.fraction, elapsed) if state == "running" else None
     error, mending, alarms = audit.error(), audit.mending(), any(one["alarm"] for one in found["findings"])
 
     def link(name: str) -> str | None:

@@ -1,0 +1,131 @@
+"""The workers of a Dask cluster, of this and of other machines.
+
+Dask starts, watches and restarts the workers. Each gets one task at a time, chosen here, because sessions take turns.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+import distributed
+
+from picasso.errors import ConfigurationError, PicassoError, WorkerCrashed, WorkerDied, reason
+from picasso.jobs.dask_seat import ENDED, Seat, Shared
+
+log = logging.getLogger(__name__)
+
+# How often the scheduler is asked for its workers, and how long it may take to answer. It may be starting, too.
+LOOK_SECONDS, CONNECT_SECONDS, FIRST_SECONDS = 1.0, 10.0, 30.0
+# Waiting tasks fail after this many seconds without a worker.
+START_SECONDS = 60.0
+
+
+class DaskCrew:
+    """The workers of a Dask cluster.
+
+    Args:
+        engine: the scheduler, such as "dask://127.0.0.1:8786", or "dask+tls://127.0.0.1:8786" for TLS.
+        shared: what the workers have in common.
+
+    Raises:
+        ConfigurationError: the scheduler can't be reached.
+    """
+
+    def __init__(self, engine: str, shared: Shared) -> None:
+        scheme, _, place = engine.partition("://")
+        self._address = f"{'tls' if scheme == 'dask+tls' else 'tcp'}://{place}"
+        self._shared = shared
+        self._seats: dict[str, Seat] = {}
+        # Since when no worker has been ready or examined.
+        self._alone = time.monotonic()
+        self._closing = threading.Event()
+        try:
+            self._client: distributed.Client | None = self._connect(FIRST_SECONDS)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The Dask scheduler {self._address} can't be reached: {reason(error)}. Start it, or change ENGINE.",
+                field="ENGINE",
+            ) from error
+        self._thread = threading.Thread(target=self._supervise, name="picasso-dask", daemon=True)
+        self._thread.start()
+
+    def health(self) -> str:
+        """Return its state: ready, no scheduler, or no workers."""
+        if self._client is None:
+            return "no scheduler"
+        return "ready" if any(seat.ready for seat in list(self._seats.values())) else "no workers"
+
+    def close(self) -> None:
+        """Close the connection; the workers stop their tasks, because their files are gone."""
+        self._closing.set()
+        self._thread.join(timeout=CONNECT_SECONDS)
+        self._part(WorkerDied("The server is shutting down."))
+        shutil.rmtree(self._shared.folder, ignore_errors=True)
+        for seat in self._seats.values():
+            seat.join()
+        if self._client:
+            self._client.close()
+
+    def _connect(self, seconds: float) -> distributed.Client:
+        """Connect to the scheduler; raise OSError if it does not answer in time."""
+        return distributed.Client(self._address, timeout=seconds, set_as_default=False, name="picasso")
+
+    def _supervise(self) -> None:
+        """Keep the connection and the seats, whatever fails."""
+        while not self._closing.wait(LOOK_SECONDS):
+            try:
+                self._look()
+            except Exception:
+                log.exception("the engine continues after an error")
+
+    def _look(self) -> None:
+        present = self._present()
+        for address, seat in list(self._seats.items()):
+            if address not in present:
+                seat.leave(WorkerCrashed(ENDED))
+            # One that was refused stays so until its worker is gone.
+            if address not in present or (seat.ended() and not seat.refusal):
+                del self._seats[address]
+        for address in present.keys() - self._seats.keys():
+            if self._client:
+                self._seats[address] = Seat(self._client, address, present[address], self._shared)
+        if any(not seat.ended() for seat in self._seats.values()):
+            self._alone = time.monotonic()
+        elif time.monotonic() - self._alone > START_SECONDS:
+            self._fail_waiting()
+
+    def _present(self) -> Mapping[str, int]:
+        """Return the number of threads of each worker of the scheduler; connect again if the connection was lost."""
+        try:
+            if self._client is None:
+                self._client = self._connect(CONNECT_SECONDS)
+                log.info("the Dask scheduler %s is there again", self._address)
+            if self._client.status == "running":
+                threads: Mapping[str, int] = self._client.nthreads(callback_timeout=CONNECT_SECONDS)
+                return threads
+            why = "it closed the connection"
+        # Which error a lost connection raises depends on the version.
+        except Exception as error:
+            why = reason(error)
+        if self._client:
+            log.error("the connection to the Dask scheduler %s was lost: %s", self._address, why)
+            lost, self._client = self._client, None
+            self._part(WorkerDied("The connection to the scheduler of the workers was lost. Try again later."))
+            with suppress(Exception):
+                lost.close(timeout=CONNECT_SECONDS)
+        return {}
+
+    def _part(self, error: PicassoError) -> None:
+        """End all seats."""
+        for seat in self._seats.values():
+            seat.leave(error)
+
+    def _fail_waiting(self) -> None:
+        """Fail the waiting tasks."""
+        while taken := self._shared.tasks.take(timeout=0):
+            taken[0].set_exception(WorkerDied("There is no worker at the moment; the log of the server says why."))

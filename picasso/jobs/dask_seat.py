@@ -1,0 +1,280 @@
+"""One worker of a Dask cluster: examined once, then given one task after another."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import distributed
+
+from picasso.errors import PicassoError, RunError, WorkerCrashed, WorkerDied, reason
+from picasso.jobs import dask_worker
+from picasso.jobs.engine import LOAD_SECONDS, WATCH_SECONDS
+from picasso.jobs.tasks import Task, TaskClock, TaskQueue
+
+log = logging.getLogger(__name__)
+
+# How long the examination of a worker may take before it loads the model, and how long its restart.
+FACTS_SECONDS, RESTART_SECONDS = 180.0, 30.0
+ENDED = "The worker process ended unexpectedly."
+# What the model of a worker has to share with that of the server, and what messages call it.
+MODEL_FACTS = {"fingerprint": "SHA-256", "preprocessing": "preprocessing", "precision": "arithmetic"}
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the workers of a cluster have in common.
+
+    Attributes:
+        configured: how they find the model; see :func:`picasso.jobs.worker.reference`.
+        folder: an existing folder that all machines see.
+        tasks: what they compute.
+        status: returns the status of the model of the server.
+        limit: the time limit of a run, in seconds.
+        stall: the time limit of a run without progress, in seconds.
+    """
+
+    configured: dict[str, Any]
+    folder: Path
+    tasks: TaskQueue
+    status: Callable[[], Mapping[str, Any]]
+    limit: float = math.inf
+    stall: float = math.inf
+
+
+class Refused(Exception):
+    """A worker can't compute what the server computes; the message completes "The worker was refused, because"."""
+
+
+class Seat:
+    """A worker, and the thread that gives it tasks.
+
+    Args:
+        client: the connection to the scheduler.
+        address: that of the worker.
+        threads: the number of tasks that it computes at the same time.
+        shared: what it has in common with others.
+    """
+
+    def __init__(self, client: distributed.Client, address: str, threads: int, shared: Shared) -> None:
+        self._client, self._address, self._threads, self._shared = client, address, threads, shared
+        #: Whether it was examined and is given tasks.
+        self.ready = False
+        #: Why it was refused, or "".
+        self.refusal = ""
+        self._left: PicassoError | None = None
+        self._gone = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="picasso-seat", daemon=True)
+        self._thread.start()
+
+    def leave(self, error: PicassoError) -> None:
+        """End the seat, because its worker or the scheduler is gone; the error becomes that of its task."""
+        self._left = self._left or error
+        self._gone.set()
+        self._shared.tasks.wake()
+
+    def ended(self) -> bool:
+        """Tell whether its thread has ended."""
+        return not self._thread.is_alive()
+
+    def join(self) -> None:
+        """Wait until its thread has ended."""
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        try:
+            self._examine()
+        except Refused as error:
+            self.refusal = f"The worker {self._address} was refused, because {error}."
+            log.error("%s", self.refusal)
+            return
+        except WorkerDied as error:
+            log.warning("the worker %s is not used: %s", self._address, error)
+            return
+        except Exception as error:
+            why = reason(error.__cause__ or error)
+            self.refusal = f"The worker {self._address} was refused, because it can't run Picasso: {why}."
+            log.exception("%s", self.refusal)
+            return
+        log.info("the worker %s has the model and computes tasks", self._address)
+        self.ready = True
+        while not self._gone.is_set():
+            taken = self._shared.tasks.take(WATCH_SECONDS, self._gone)
+            if taken:
+                self._serve(*taken)
+        self.ready = False
+
+    # ---- the examination ----------------------------------------------------------------------------------
+
+    def _examine(self) -> None:
+        """Raise Refused unless the worker has what the server has; it keeps its model."""
+        if self._threads != 1:
+            raise Refused(f"it computes {self._threads} tasks at the same time; start it with --nthreads 1")
+        configured = self._shared.configured
+        theirs = self._ask(FACTS_SECONDS, dask_worker.facts, configured)
+        for name, ours in dask_worker.facts(configured).items():
+            if not theirs.get(name):
+                raise Refused(f"it can't read {name}" if "/" in name else f"it has no {name}")
+            if theirs[name] != ours:
+                differs = f"{name} differs from that of the server"
+                raise Refused(differs if "/" in name else f"it has {name} {theirs[name]}, and the server has {ours}")
+        self._probe()
+        card = self._card()
+        status = self._ask(LOAD_SECONDS, dask_worker.load, configured)
+        if status["state"] != "ready":
+            raise Refused(f"it can't load the model: {status['error'].rstrip('.')}")
+        for name, called in MODEL_FACTS.items():
+            if (found := status["card"].get(name)) != card.get(name):
+                raise Refused(f"the {called} of its model is {found}, and that of the server's {card.get(name)}")
+
+    def _probe(self) -> None:
+        """Raise Refused unless the worker reads and writes the shared folder."""
+        folder = self._shared.folder
+        file, text = folder / f"probe-{secrets.token_hex(8)}", secrets.token_hex(8)
+        file.write_text(text, encoding="utf-8")
+        try:
+            seen = self._ask(FACTS_SECONDS, dask_worker.echo, str(file)) == text
+            seen = seen and any(one.read_text(encoding="utf-8") == text for one in folder.glob(f"{file.name}-*"))
+        except OSError:
+            seen = False
+        finally:
+            for one in folder.glob(f"{file.name}*"):
+                one.unlink(missing_ok=True)
+        if not seen:
+            raise Refused(f"it does not share the folder {folder}; set WORK_DIR to one that all machines see")
+
+    def _card(self) -> Mapping[str, Any]:
+        """Return the card of the server's own model, once it is loaded."""
+        while (status := self._shared.status())["state"] != "ready":
+            if self._gone.wait(WATCH_SECONDS):
+                raise self._left or WorkerDied("The worker is gone.")
+        card: Mapping[str, Any] = status["card"]
+        return card
+
+    def _ask(self, seconds: float, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what a function returns in the worker."""
+        until = time.monotonic() + seconds
+
+        def overdue() -> str:
+            return "It did not answer in time." if time.monotonic() > until else ""
+
+        return self._outcome(self._submit(function.__name__, function, *arguments), overdue)
+
+    # ---- the tasks ----------------------------------------------------------------------------------------
+
+    def _serve(self, future: Future[None], task: Task) -> None:
+        """Compute a task, whatever happens."""
+        beat = self._shared.folder / f"beat-{secrets.token_hex(8)}"
+        try:
+            beat.touch()
+            stall, clock = Stall(beat, self._shared.stall), TaskClock(task, self._shared.limit)
+            arguments = (task.kind, str(task.folder), task.shard, str(beat))
+            computing = self._submit(f"{task.kind}-{task.folder.name}", dask_worker.compute, *arguments)
+            self._outcome(computing, lambda: clock.overdue() or stall.overdue())
+        except WorkerDied as error:
+            log.warning("the worker %s computes nothing further: %s", self._address, error)
+            # Another seat follows, once the worker is there again.
+            self._gone.set()
+            future.set_exception(error)
+        except Exception as error:
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+        finally:
+            with suppress(OSError):
+                beat.unlink(missing_ok=True)
+
+    def _submit(self, name: str, function: Callable[..., Any], *arguments: Any) -> distributed.Future:
+        """Send a call to the worker, and to no other."""
+        try:
+            return self._client.submit(
+                function,
+                *arguments,
+                key=f"picasso-{name}-{secrets.token_hex(8)}",
+                workers=[self._address],
+                allow_other_workers=False,
+                pure=False,
+                retries=0,
+            )
+        # The connection was closed in the meantime; which error that raises depends on the version.
+        except Exception as error:
+            raise self._left or WorkerDied(f"The worker can't be reached: {reason(error)}.") from error
+
+    def _outcome(self, call: distributed.Future, overdue: Callable[[], str]) -> Any:
+        """Return the result of a call.
+
+        Args:
+            call: the call.
+            overdue: returns why the worker has to be ended, as a sentence, or "".
+
+        Raises:
+            WorkerCrashed: the worker is gone.
+            WorkerDied: it was ended, or the connection to the scheduler was lost.
+            RunError: an exception left the function, which computes for a task.
+        """
+        done = threading.Event()
+        call.add_done_callback(lambda _: done.set())
+        while not done.wait(WATCH_SECONDS):
+            if self._gone.is_set():
+                break
+            if why := overdue():
+                self._end(why)
+                call.cancel()
+                raise WorkerDied(why)
+        if not call.done() or call.cancelled():
+            with suppress(Exception):
+                call.cancel()
+            # The reason may follow a moment later.
+            self._gone.wait(5.0)
+            raise self._left or WorkerCrashed(ENDED)
+        error = call.exception()
+        if isinstance(error, distributed.KilledWorker):
+            raise WorkerCrashed(ENDED)
+        if isinstance(error, OSError):
+            raise error
+        if error is not None:
+            raise RunError(f"The computation failed: {reason(error)}.") from error
+        return call.result()
+
+    def _end(self, why: str) -> None:
+        """End the process of the worker; what started it starts another one."""
+        log.warning("the worker %s is being stopped: %s", self._address, why)
+        try:
+            self._client.restart_workers([self._address], timeout=RESTART_SECONDS, raise_for_error=False)
+        except ValueError:
+            # It has no nanny, so it ends itself, without an answer.
+            self._client.run(dask_worker.leave, workers=[self._address], on_error="ignore")
+
+
+class Stall:
+    """Notices that a task makes no progress.
+
+    Args:
+        beat: a file that it touches.
+        limit: how long it may leave it, in seconds.
+    """
+
+    def __init__(self, beat: Path, limit: float) -> None:
+        self._beat, self._limit = beat, limit
+        self._seen, self._since = 0, time.monotonic()
+
+    def overdue(self) -> str:
+        """Return why the task has to be ended by force, as a sentence, or ""."""
+        now = time.monotonic()
+        with suppress(OSError):
+            if (seen := self._beat.stat().st_mtime_ns) != self._seen:
+                self._seen, self._since = seen, now
+        if now - self._since > self._limit:
+            return (
+                f"The worker made no progress for {self._limit / 60:g} minutes, which is the limit, so it was stopped."
+            )
+        return ""

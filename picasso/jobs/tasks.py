@@ -1,0 +1,132 @@
+"""The tasks that an engine computes: their fair queue, and how long each may take."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from picasso.jobs.audit_job import Audit
+from picasso.jobs.prediction_job import Predictions
+from picasso.jobs.run import Run
+from picasso.jobs.turns import Turns
+
+# How long a cancelled task may continue.
+GRACE_SECONDS = 30.0
+
+TaskKind = Literal["run", "audit", "pair", "predictions"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The work for a worker, in the folder of a job.
+
+    Attributes:
+        folder: the folder of the job.
+        kind: a shard of a run, a whole audit, a pair of classes of an audit, or a part of the predictions of a session.
+        shard: the number of the shard or of the pair.
+    """
+
+    folder: Path
+    kind: TaskKind = "run"
+    shard: int = 0
+
+    @property
+    def owner(self) -> Path:
+        """The folder of the session that it belongs to; sessions take turns."""
+        return self.folder.parent.parent
+
+    @property
+    def noun(self) -> str:
+        """What messages call the job."""
+        return "audit" if self.kind == "pair" else self.kind
+
+    @property
+    def job(self) -> Run | Audit | Predictions:
+        """The job that it belongs to."""
+        kinds: dict[str, type[Run | Audit | Predictions]] = {"run": Run, "predictions": Predictions}
+        return kinds.get(self.kind, Audit)(self.folder)
+
+    def computed(self) -> float:
+        """Return the computing time of the job in seconds without this task."""
+        job = self.job
+        return job.computed(self.shard) if isinstance(job, Run) else job.computed()
+
+    def is_stopped(self) -> bool:
+        """Tell whether the job was cancelled, failed, or deleted."""
+        return self.job.is_stopped()
+
+
+class TaskQueue:
+    """The waiting tasks of an engine, each with the future of its outcome; sessions take turns."""
+
+    def __init__(self) -> None:
+        self._turns: Turns[tuple[Future[None], Task]] = Turns()
+        self._closed = threading.Event()
+
+    def add(self, task: Task, priority: int = 0) -> Future[None]:
+        """Queue a task; the future of a closed queue is cancelled."""
+        future: Future[None] = Future()
+        self._turns.put((future, task), task.owner, priority)
+        if self._closed.is_set():
+            future.cancel()
+        return future
+
+    def take(self, timeout: float, woken: threading.Event | None = None) -> tuple[Future[None], Task] | None:
+        """Return the next task, whose future can't be cancelled from now on; None if there is none in time.
+
+        Args:
+            timeout: how long to wait for a task, in seconds.
+            woken: ends the waiting when it is set before :meth:`wake` is called.
+        """
+        try:
+            future, task = self._turns.get(timeout, woken)
+        except queue.Empty:
+            return None
+        return (future, task) if future.set_running_or_notify_cancel() else None
+
+    def wake(self) -> None:
+        """Let all threads that wait in :meth:`take` look at their events."""
+        self._turns.wake()
+
+    def close(self) -> None:
+        """Cancel all waiting tasks, and those that are added later."""
+        self._closed.set()
+        while not self._turns.empty():
+            try:
+                future, _ = self._turns.get(timeout=0)
+            except queue.Empty:
+                return
+            future.cancel()
+
+
+class TaskClock:
+    """The computing time of a task.
+
+    Args:
+        task: the task, which starts now.
+        limit: the time limit of its job, in seconds.
+    """
+
+    def __init__(self, task: Task, limit: float) -> None:
+        self._task, self._limit = task, limit
+        self._before, self._started = task.computed(), time.monotonic()
+        self._stopped_since: float | None = None
+
+    def restart(self) -> None:
+        """Do not count the time so far."""
+        self._started = time.monotonic()
+
+    def overdue(self) -> str:
+        """Return why the task has to be ended by force, as a sentence, or ""."""
+        now = time.monotonic()
+        if self._before + now - self._started > self._limit:
+            return f"The {self._task.noun} exceeded the time limit of {self._limit / 60:g} minutes."
+        self._stopped_since = (self._stopped_since or now) if self._task.is_stopped() else None
+        if self._stopped_since and now - self._stopped_since > GRACE_SECONDS:
+            return f"The {self._task.noun} did not stop when it was cancelled, so its process was killed."
+        return ""
