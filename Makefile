@@ -56,7 +56,7 @@ $(FLOORS)/installed: pyproject.toml tests/floors.py
 	$(PYTHON) -m venv $(FLOORS)
 	$(FLOORS)/bin/python -m tests.floors > $(FLOORS)/constraints.txt
 	$(FLOORS)/bin/pip install --quiet --disable-pip-version-check --constraint $(FLOORS)/constraints.txt \
-		--editable '.[keras2,onnx,tflite,notebook,dask]' pytest pytest-xdist hypothesis trustme
+		--editable '.[keras2,onnx,tflite,notebook,dask,metrics]' pytest pytest-xdist hypothesis trustme
 	touch $@
 
 # Old versions warn of what new ones of other packages no longer have.

@@ -3,9 +3,9 @@
     python -m benchmarks.deletion FOLDER
 
 The folder has the MNIST files. Methods are compared on the vision transformer of the examples. The patches of a digit,
-the warmest first, are replaced by black, the background, or inserted into it. The area under the curve of the
-probability of the predicted class, over the share of the patches, is averaged over the digits: low is better for
-deletion, high for insertion. Petsiuk, Das & Saenko, *RISE*, arXiv 1806.07421.
+the warmest first, are replaced by black, the background, or inserted into it; and their tokens are left out, or put
+back. The area under the curve of the probability of the predicted class, over the share of the patches, is averaged
+over the digits: low is better for deletion, high for insertion. Petsiuk, Das & Saenko, *RISE*, arXiv 1806.07421.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from picasso.models.base import Model
 
 PAGE = Path(__file__).parents[1] / "docs" / "visualizations" / "transformers.md"
 EXAMPLE = Path(mnist.__file__).parent / "vit" / "config.py"
-COUNT = 200
+COUNT = 100
+# The settings by the name of the method, with what distinguishes variants after a comma.
 METHODS: dict[str, dict[str, Any]] = {
     "AttentionRollout": {},
     "TransformerAttribution": {},
@@ -41,7 +42,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "SaliencyMaps": {"Method": "gradient x input"},
     "IntegratedGradients": {"Baseline": "black"},
     "PartialOcclusion": {"Window": 0.2, "Strides": 10, "Occlusion": "black"},
+    "PartialOcclusion, tokens dropped": {"Window": 0.2, "Strides": 10, "Occlusion": "dropped"},
     "RISE": {"Masks": 1000, "Fill": "black"},
+    "RISE, tokens dropped": {"Masks": 1000, "Fill": "dropped"},
 }
 Floats = NDArray[np.float64]
 
@@ -53,7 +56,7 @@ def orders(
     grid = model.token_grid()
     height, width, _ = model.input_shape
     for digit, index in zip(digits, classes, strict=True):
-        (result,) = explain(model, digit, name, classes=int(index), **METHODS[name])
+        (result,) = explain(model, digit, name.partition(",")[0], classes=int(index), **METHODS[name])
         panel = next(panel for panel in result.panels if panel.class_index == index)
         array = panel.array.astype(np.float32)
         rows, columns = (
@@ -66,7 +69,7 @@ def orders(
 def areas(
     model: Model, inputs: NDArray[np.float32], classes: NDArray[np.int64], order: list[NDArray[np.intp]]
 ) -> Floats:
-    """Return the areas under the curves of deletion and insertion, the means over the digits."""
+    """Return the areas under the curves of deletion and insertion, black and of tokens, the means over the digits."""
     grid = model.token_grid()
     height, width, _ = model.input_shape
     cells = np.arange(height)[:, None] * grid.height // height * grid.width + np.arange(width) * grid.width // width
@@ -75,9 +78,21 @@ def areas(
         ranks = np.argsort(patches)[cells][..., None]
         deleted = np.stack([np.where(ranks < step, 0, image) for step in range(len(patches) + 1)])
         inserted = np.stack([np.where(ranks < step, image, 0) for step in range(len(patches) + 1)])
-        curves = [model.predict(np.asarray(one, np.float32))[:, index] for one in (deleted, inserted)]
+        curves: list[NDArray[np.floating]] = [
+            model.predict(np.asarray(one, np.float32))[:, index] for one in (deleted, inserted)
+        ]
+        out = (np.argsort(patches) < np.arange(len(patches) + 1)[:, None]).reshape(-1, grid.height, grid.width)
+        curves += [without(model, image, hidden)[:, index] for hidden in (out, ~out)]
         found.append([float(np.mean((curve[1:] + curve[:-1]) / 2)) for curve in curves])
     return np.asarray(np.asarray(found).mean(axis=0))
+
+
+def without(model: Model, image: NDArray[np.float32], hidden: NDArray[np.bool_]) -> Floats:
+    """Return the probabilities for n choices of tokens that are left out, ``(n, K)``."""
+    found = np.zeros((len(hidden), model.num_classes))
+    for members, outputs, _ in model.dropped(image, hidden):
+        found[members] = outputs
+    return found
 
 
 def main() -> None:
@@ -93,8 +108,15 @@ def main() -> None:
         found[name] = areas(model, inputs, classes, list(orders(model, name, digits, classes)))
         print(name, *found[name], flush=True)
     best = sorted(found, key=lambda name: float(found[name][0]))
-    rows = [(f"`{name}`" if name in METHODS else name, *(f"{one:.3f}" for one in found[name])) for name in best]
-    put_into_page("deletion", markdown(("Method", "Deletion", "Insertion"), rows), PAGE)
+    rows = [(called(name), *(f"{one:.3f}" for one in found[name])) for name in best]
+    heads = "Method", "Deletion", "Insertion", "Tokens deleted", "Tokens inserted"
+    put_into_page("deletion", markdown(heads, rows), PAGE)
+
+
+def called(name: str) -> str:
+    """Return the name of a method, or of what it is compared with, in Markdown."""
+    method, comma, variant = name.partition(",")
+    return f"`{method}`{comma}{variant}" if name in METHODS else name
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ class Settings:
         minimum=2,
     )
     LOG_REQUESTS: bool = setting(False, "Log each request as a line of JSON.")
+    METRICS: bool = setting(False, "Answer at /metrics with numbers for Prometheus.")
     MODEL: str = setting("", 'Model file to load. "" uses the model class that the next three settings define.')
     MODEL_CLS_PATH: str = setting(
         "{picasso}/examples/keras/model.py",

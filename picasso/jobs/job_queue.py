@@ -86,6 +86,8 @@ class JobQueue:
         self._active: dict[str, Active] = {}
         # The open futures with their jobs.
         self._promised: dict[Future[None], Job] = {}
+        #: Called with each job that has left the queue.
+        self.on_end: Callable[[Run | Audit | Predictions], None] = lambda job: None
 
     # ---- the model ----------------------------------------------------------------------------------------
 
@@ -485,6 +487,21 @@ class JobQueue:
                 raise NotReady(f"The run exceeded the limit of {timeout:.0f} seconds and was cancelled.")
             time.sleep(0.02)
 
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of queued and running jobs by kind: run, audit and predictions."""
+        with self._lock:
+            found = Counter(kind_of(one.job) for one in self._active.values())
+        return {kind_of(kind): found[kind_of(kind)] for kind in (Run, Audit, Predictions)}
+
+    def _left(self, job: Run | Audit | Predictions, *, cancelled: bool) -> None:
+        """Report a job that has left the queue; fail it unless it has an outcome or was cancelled there."""
+        if not cancelled:
+            end(job)
+        try:
+            self.on_end(job)
+        except Exception:
+            log.exception("the end of %s was not counted", job.id)
+
     def close(self) -> None:
         """Close the engine."""
         self._engine.close()
@@ -503,8 +520,8 @@ class JobQueue:
                 active.left -= 1
                 if active.left <= 0:
                     self._active.pop(run.id, None)
-        if active.left <= 0 and not future.cancelled():
-            end(run)
+        if active.left <= 0:
+            self._left(run, cancelled=future.cancelled())
 
     def _settle_audit(self, audit: Audit, future: Future[None]) -> None:
         """Count an audit as done, or resume it if its worker process died, because its trials are stored."""
@@ -523,12 +540,12 @@ class JobQueue:
             if not again:
                 with self._lock:
                     self._active.pop(audit.id, None)
-        if not again and not future.cancelled():
-            end(audit)
+        if not again:
+            self._left(audit, cancelled=future.cancelled())
 
     def _settle_pair(self, audit: Audit, future: Future[None]) -> None:
         """Count a pair of classes as done; the rest of the audit follows the last one."""
-        error, last = None if future.cancelled() else future.exception(), False
+        error, last, stopped = None if future.cancelled() else future.exception(), False, False
         try:
             # What a crash has left out belongs to the rest of the audit.
             if error is not None and not crashed(future) and not audit.is_stopped():
@@ -539,9 +556,11 @@ class JobQueue:
                 active = self._active[audit.id]
                 active.left -= 1
                 last = active.left <= 0
-                if last and audit.is_stopped():
+                if last and (stopped := audit.is_stopped()):
                     self._active.pop(audit.id)
-        if last and not audit.is_stopped():
+        if stopped:
+            self._left(audit, cancelled=future.cancelled())
+        elif last:
             self._hand_over(audit)
 
     def _settle_predictions(self, job: Predictions, future: Future[None], before: Progress) -> None:
@@ -561,8 +580,21 @@ class JobQueue:
                     self._active.pop(job.id, None)
         if again:
             self._predict_part(job)
-        elif not future.cancelled():
-            end(job)
+        else:
+            self._left(job, cancelled=future.cancelled())
+
+
+def kind_of(job: Job | type[Job]) -> str:
+    """Return the kind of a job: run, audit or predictions."""
+    return (job if isinstance(job, type) else type(job)).__name__.lower()
+
+
+def outcome_of(job: Run | Audit | Predictions) -> str:
+    """Return how a job has ended: finished, failed, cancelled or deleted."""
+    if job.deleted():
+        return "deleted"
+    state = job.state()
+    return state if isinstance(state, str) else state["state"]
 
 
 def crashed(future: Future[None]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from multiprocessing.connection import wait
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from picasso.errors import NotSent, WorkerCrashed, WorkerDied, error_from
 from picasso.jobs import worker_loop
@@ -46,6 +46,9 @@ class WorkerProcess:
         RuntimeError: the system can't start another thread.
     """
 
+    #: The number of processes that this one has started.
+    count: ClassVar[int] = 0
+
     def __init__(self, *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
@@ -64,6 +67,7 @@ class WorkerProcess:
         self._thread = threading.Thread(target=self._take_answers, name="picasso-answers", daemon=True)
         try:
             self.process.start()
+            WorkerProcess.count += 1
             # Once this copy is closed, the death of the child closes the pipe and is noticed at once.
             theirs.close()
             self._thread.start()

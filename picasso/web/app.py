@@ -19,7 +19,7 @@ from picasso.jobs.engines import start_engine
 from picasso.jobs.job_queue import JobQueue
 from picasso.storage.store import Storage
 from picasso.targets import phrase
-from picasso.web import admission, auth, error_handlers, health, request_log, security
+from picasso.web import admission, auth, error_handlers, health, metrics, request_log, security
 from picasso.web.api import application, images, openapi, questions, runs
 from picasso.web.api import audits as api_audits
 from picasso.web.api import gallery as api_gallery
@@ -65,6 +65,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     """
     if not isinstance(settings, Settings):
         settings = config.load(overrides=settings)
+    metrics.require_package(settings)
     registry = Registry(settings.plugin_dirs())
     storage = Storage(settings)
     configured = worker.reference(settings)
@@ -90,7 +91,7 @@ def create_app(settings: Settings | Mapping[str, Any] | None = None) -> Flask:
     # Algorithms that all browsers and proxies support; images and arrays are already compressed.
     app.config["COMPRESS_ALGORITHM"] = ["br", "gzip"]
     Compress(app)
-    for part in (request_log, security, auth, admission):
+    for part in (request_log, security, auth, admission, metrics):
         part.init_app(app, settings)
     error_handlers.init_app(app)
     register_views(app)
