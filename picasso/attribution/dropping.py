@@ -18,6 +18,8 @@ from picasso.models.tokens import TokenGrid
 DROPPED = "dropped"
 # A token is left out if at least this fraction of its patch is hidden.
 HIDDEN = 0.5
+# Shares that differ less are equal.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ class Dropping:
         return cls(model, model.dropping_grid())
 
     def by_windows(self, boxes: Sequence[Box]) -> NDArray[np.bool_]:
-        """Return which tokens n windows hide, ``(n, h, w)``: those half covered, or else the one that is covered most.
+        """Return which tokens n windows hide, ``(n, h, w)``: those half covered, or else those that are covered most.
+
+        A window that lies where there are no patches, at the edge of an image that they do not fill, hides none.
 
         Args:
             boxes: the windows as (left, top, right, bottom) in pixels.
@@ -51,7 +55,7 @@ class Dropping:
         down, across = np.arange(height), np.arange(width)
         shares = self._shares((top <= down) & (down < bottom), (left <= across) & (across < right))
         most = shares.max(axis=(1, 2), keepdims=True)
-        return self._some_left(shares, shares >= np.minimum(most, HIDDEN))
+        return self._some_left(shares, (shares > 0) & (shares >= np.minimum(most, HIDDEN) - ROUNDING))
 
     def by_masks(self, shown: Array) -> NDArray[np.bool_]:
         """Return which tokens n masks hide, ``(n, h, w)``: those of which less than half is shown.

@@ -197,7 +197,7 @@ def test_networks_that_need_all_tokens_are_refused_by_name(between: Callable[[An
 
 def test_other_networks_that_are_refused() -> None:
     assert "behind those of the image" in refused(made.network(behind=2))
-    assert "where its tokens lie on the image is not known" in refused(
+    assert "no blocks of a transformer were found" in refused(
         keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)])
     )
     refused(made.windowed())
@@ -230,17 +230,100 @@ def test_relative_positions_are_refused_by_name() -> None:
     assert "relative (AddV2) has a weight or a value of its own for each token" in biased().dropping.reason
 
 
-def test_tokens_that_see_more_than_their_patch_are_refused_at_the_first_use() -> None:
+def mean(images: Any) -> Any:
+    return ops.mean(images, axis=(1, 2, 3), keepdims=True)
+
+
+def with_mean(tokens: Any) -> Any:
+    return ops.concatenate([layers.GlobalAveragePooling1D(keepdims=True)(tokens), tokens], axis=1)
+
+
+def gated(tokens: Any) -> Any:
+    """Sums tokens with weights that are no softmax."""
+    gates = ops.transpose(layers.Dense(1, activation="sigmoid")(tokens), (0, 2, 1))
+    return ops.matmul(gates, tokens)[:, 0] + layers.GlobalAveragePooling1D()(tokens)
+
+
+def same(values: Any) -> Any:
+    return values
+
+
+@pytest.mark.parametrize(
+    ("before", "added", "read", "why"),
+    [
+        (layers.Conv2D(3, 17, padding="same"), same, None, "its tokens depend on more of the image than their patches"),
+        (lambda images: images / ops.max(images, axis=(1, 2, 3), keepdims=True), same, None, "more of the image"),
+        (lambda images: images - mean(images), same, None, "more of the image"),
+        (same, with_mean, None, "class token or another token that is not of a patch depends on the image"),
+        (same, same, gated, "differ from those of masked attention"),
+    ],
+)
+def test_what_depends_on_hidden_patches_is_refused_at_the_first_use(
+    before: Any, added: Any, read: Any, why: str
+) -> None:
     images = keras.Input((made.SIDE, made.SIDE, 3))
-    blurred = layers.Conv2D(3, 17, padding="same")(images)
-    tokens = made.block(made.block(made.convolved(blurred)))
-    read = layers.GlobalAveragePooling1D()(tokens)
-    model = made.adopted(keras.Model(images, layers.Dense(made.CLASSES, activation="softmax")(read)))
-    with pytest.raises(ModelError, match="tokens depend on more of the image than their patches"):
+    tokens = made.block(made.block(added(made.convolved(before(images)))))
+    answer = (read or layers.GlobalAveragePooling1D())(tokens)
+    model = made.adopted(keras.Model(images, layers.Dense(made.CLASSES, activation="softmax")(answer)))
+    with pytest.raises(ModelError, match=why):
         list(model.dropped(made.IMAGES[0], hidden(3)))
     # From then on it is known.
-    with pytest.raises(ModelError, match="depend on more of the image"):
+    with pytest.raises(ModelError, match=why):
         model.dropping_grid()
+
+
+def test_a_small_grid_is_checked_as_well() -> None:
+    side = 3 * made.PATCH
+    images = keras.Input((side, side, 3))
+    tokens = layers.Reshape((-1, made.WIDTH))(layers.Conv2D(made.WIDTH, made.PATCH, made.PATCH)(images - mean(images)))
+    read = layers.GlobalAveragePooling1D()(made.block(made.block(tokens)))
+    model = made.adopted(keras.Model(images, layers.Dense(made.CLASSES, activation="softmax")(read)))
+    with pytest.raises(ModelError, match="more of the image"):
+        list(model.dropped(np.zeros((side, side, 3), np.float32), np.zeros((1, 3, 3), np.bool_)))
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda tokens: ops.mean(tokens[:, -COUNT:], axis=1),
+        lambda tokens: tokens[:, -COUNT - 1],
+        lambda tokens: ops.squeeze(tokens[:, :-COUNT], 1),
+        lambda tokens: ops.where(tokens > 0, tokens, 0.1 * tokens)[:, 0],
+        lambda tokens: ops.max(tokens, axis=1),
+    ],
+)
+def test_heads_whose_answer_does_not_depend_on_hidden_patches(read: Callable[[Any], Any]) -> None:
+    images = keras.Input((made.SIDE, made.SIDE, 3))
+    tokens = made.block(made.block(made.Extra(1)(made.convolved(images))))
+    network = keras.Model(images, layers.Dense(made.CLASSES, activation="softmax")(read(tokens)))
+    model, (choice,) = made.adopted(network), hidden(7)
+    other = made.IMAGES[0].copy()
+    for row, column in zip(*np.nonzero(choice), strict=True):
+        other[row * made.PATCH : (row + 1) * made.PATCH, column * made.PATCH : (column + 1) * made.PATCH] = 0
+    answers = [next(iter(model.dropped(image, choice[None])))[2] for image in (made.IMAGES[0], other)]
+    np.testing.assert_array_equal(*answers)
+    ((_, whole, _),) = model.dropped(made.IMAGES[0], np.zeros_like(choice[None]))
+    np.testing.assert_allclose(whole, model.predict(made.IMAGES[:1]), rtol=0, atol=1e-6)
+
+
+def test_numbers_of_16_bits_differ_more_from_masked_attention() -> None:
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = made.adopted(made.network())
+        outputs = [part for _, part, _ in model.dropped(made.IMAGES[0], hidden(0, 5))]
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    np.testing.assert_allclose(outputs[-1], model.predict(made.IMAGES[:1]), rtol=0, atol=1e-2)
+
+
+def test_a_condition_of_the_image_is_refused() -> None:
+    images = keras.Input((made.SIDE, made.SIDE, 3))
+    tokens = made.block(made.convolved(images))
+    bright = ops.all(images > 0.3, axis=(1, 2, 3))[:, None, None]
+    tokens = made.block(ops.where(bright, tokens, -tokens))
+    read = layers.GlobalAveragePooling1D()(tokens)
+    message = refused(keras.Model(images, layers.Dense(made.CLASSES, activation="softmax")(read)))
+    assert "reads the image beside the tokens" in message
 
 
 def test_a_copy_that_differs_from_masked_attention_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from picasso.models.arrays import Array
 from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.feature_layers import reach
 from picasso.models.tf.runtime import tf, tf1
-from picasso.models.tf.token_axes import Examination, Examined, Factor, Fixed, Rewrite, named
+from picasso.models.tf.token_axes import OF_SHAPES, Examination, Examined, Factor, Fixed, Rewrite, named
 from picasso.models.tf.tokens import TokenMaps, grid_of
 from picasso.models.tokens import TokenGrid
 
@@ -29,15 +29,15 @@ log = logging.getLogger(__name__)
 # The name scope of the copied operations, and the names of tensors that they are given.
 SCOPE, MASK, NUMBERS = "dropping", "mask", "numbers"
 # The attribute with the type of the numbers that are given to an operation.
-TYPES = {"Reshape": "Tshape", "Slice": "Index", "SplitV": "Tlen"}
+TYPES = {"Reshape": "Tshape", "Slice": "Index", "SplitV": "Tlen", "StridedSlice": "Index"}
 # The value that is added to the products of queries with a masked key.
 MASKED = -1e9
-# The maximum difference between dropping and masking, as a fraction of the largest value.
-TOLERANCE = 1e-4
+# The maximum difference between dropping and masking, as a fraction of the largest value; also for numbers of 16 bits.
+TOLERANCE, TOLERANCE_16 = 1e-4, 1e-2
 # The fraction of the largest change of a token by which tokens of distant patches may change.
 LEAK = 1e-5
-FIXED_BATCH = "its batch size is fixed"
-NO_TOKENS = "where its tokens lie on the image is not known"
+# Values of pixels to try, some outside of the range of the other pixels, 0 to 1.
+OUTSIDE = (-1.0, 0.5, 2.0)
 
 
 class Dropping:
@@ -61,7 +61,6 @@ class Dropping:
         self._cutter, self._wrapped, self._label = cutter, wrapped, label
         self._input, self._answers, self._first = inputs, answers, maps.first
         self._grid = grid_of(maps.layouts, maps.first) if maps.layouts else None
-        self._known: tuple[Array, Any] | None = None
         try:
             self._examined = self._examine()
             self.reason = ""
@@ -70,22 +69,22 @@ class Dropping:
 
     def _examine(self) -> Examined:
         """Return the operations to change; raise Fixed if tokens can't be left out."""
+        if self._first is None:
+            raise Fixed("no blocks of a transformer were found")
         if self._grid is None or self._grid.place is None:
-            raise Fixed(NO_TOKENS)
+            raise Fixed("where its tokens lie on the image is not known")
         if self._grid.first + self._grid.height * self._grid.width != self._grid.count:
             raise Fixed("it has tokens behind those of the image")
         if self._input.shape[0] is not None:
-            raise Fixed(FIXED_BATCH)
+            raise Fixed("its batch size is fixed")
         needed, waiting = {self._first.op}, [tensor.op for tensor in self._answers]
         while waiting:
             if (current := waiting.pop()) not in needed:
                 needed.add(current)
                 waiting += [tensor.op for tensor in current.inputs]
-        of_tokens, of_images = (reach(tensor.op, up=False) for tensor in (self._first, self._input))
-        for one in needed & of_images - of_tokens - {self._input.op}:
-            # Shapes of the images, from which the size of the batch is taken, are whole numbers.
-            if any(tensor.dtype.is_floating for tensor in one.outputs):
-                raise Fixed(f"{named(one)} reads the image beside the tokens")
+        of_tokens = reach(self._first.op, up=False)
+        for one in needed & reading(self._input.op) - of_tokens - {self._input.op}:
+            raise Fixed(f"{named(one)} reads the image beside the tokens")
         order = [one for one in self._first.graph.get_operations() if one in needed & of_tokens - {self._first.op}]
         return Examination(self._first, self._grid.first).of(order)
 
@@ -111,15 +110,8 @@ class Dropping:
             ModelError: tokens can't be left out.
         """
         grid, compute = self.grid, self._proved
-        outputs, scores = compute(chosen(self._tokens(image), grid.first, kept))[:2]
+        outputs, scores = compute(chosen(self._embed(image)[0], grid.first, kept))[:2]
         return outputs.numpy(), scores.numpy()
-
-    def _tokens(self, image: Any) -> Any:
-        """Return the first tokens ``(1, T, D)`` of an image; those of the last image are known."""
-        pixels = image.numpy()
-        if self._known is None or not np.array_equal(self._known[0], pixels):
-            self._known = pixels, self._embed(image)[0]
-        return self._known[1]
 
     @cached_property
     def _embed(self) -> Any:
@@ -142,75 +134,108 @@ class Dropping:
 
     def _prove(self) -> Any:
         """Return the copy; raise Fixed if it differs from the original."""
-        grid, pooled = self.grid, [tensor for tensor, _ in self._examined.pooled]
-        compute, masking = (self._copied([*self._answers, *pooled], masked=masked) for masked in (False, True))
+        grid, pooled = self.grid, self._examined.pooled
+        targets = [*self._answers, *(one.tokens for one in pooled), *(one.result for one in pooled)]
+        compute, masking = (self._copied(targets, masked=masked) for masked in (False, True))
         generator = np.random.default_rng(0)
         noise = generator.random((1, *self._input.shape[1:]), np.float32)
         self._require_patches(noise)
         (tokens,), count = self._embed(tf.constant(noise)), grid.height * grid.width
         (expected,) = self._cutter.cut([self._input], [self._answers[1]])(tf.constant(noise))
-        require_close(compute(tokens)[1].numpy(), expected.numpy())
+        self._require_close(compute(tokens)[1], expected)
         for left in {1, count // 2, count - 1}:
             kept = np.sort(generator.permutation(count)[:left])[None]
             bias = np.full(count, MASKED, np.float32)
             bias[kept[0]] = 0
-            found, wanted = compute(chosen(tokens, grid.first, kept)), masking(tokens, tf.constant(bias))
-            if not pooled:
-                require_close(found[1].numpy(), wanted[1].numpy())
-            # The mean over the tokens can't be compared, because the original includes those that are masked.
-            for (tensor, axis), one, other in zip(self._examined.pooled, found[2:], wanted[2:], strict=True):
-                extra = tensor.shape[axis] - count
+            found = compute(chosen(tokens, grid.first, kept))
+            # The original would include masked tokens in means over the tokens, so it is given those of the others.
+            wanted = masking(tokens, tf.constant(bias), *found[2 + len(pooled) :])
+            self._require_close(found[1], wanted[1])
+            for one, left_out, masked in zip(pooled, found[2:], wanted[2:], strict=False):
+                extra = one.tokens.shape[one.axis] - count
                 seen = np.concatenate([np.arange(extra), extra + kept[0]])
-                require_close(one.numpy(), other.numpy().take(seen, axis))
+                self._require_close(left_out, tf.gather(masked, seen, axis=one.axis))
         return compute
 
+    def _require_close(self, found: Any, expected: Any) -> None:
+        """Raise Fixed if results of dropping and of masking differ by more than rounding."""
+        error = float(tf.reduce_max(tf.abs(found - expected)))
+        error /= max(1e-30, float(tf.reduce_max(tf.abs(expected))))
+        if not error < (TOLERANCE_16 if self._examined.halves else TOLERANCE):
+            raise Fixed(f"the results differ from those of masked attention by {error:.2g} of the largest")
+
     def _require_patches(self, noise: Array) -> None:
-        """Raise Fixed if a token depends on more of the image than its patch and the edges of its neighbours."""
-        grid = self.grid
-        row, column = grid.height // 2, grid.width // 2
-        changed = noise.copy()
-        down, right = (slice(*np.rint(edges).astype(int)) for edges in grid.cell(row, column))
-        changed[:, down, right] = 1 - changed[:, down, right]
-        before, after = (grid.maps(self._embed(tf.constant(one))[0].numpy())[0] for one in (noise, changed))
-        differences = np.abs(after - before).max(axis=-1)
-        own = differences[row, column]
-        differences[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = 0
-        if differences.max() > LEAK * own:
-            raise Fixed("its tokens depend on more of the image than their patches")
+        """Raise Fixed if a token depends on more of the image than its patch and the edges of its neighbours.
+
+        Single patches are changed, also to values outside of the range of the others, on which a normalization of the
+        image may depend. In grids of fewer than three rows or columns, no token may depend on its neighbours.
+        """
+        grid, near = self.grid, int(min(self.grid.height, self.grid.width) > 2)
+        before = self._embed(tf.constant(noise))[0].numpy()[0]
+        ends = [(0, side // 2, side - 1) for side in (grid.height, grid.width)]
+        for row, column in {(row, column) for row in ends[0] for column in ends[1]}:
+            down, right = (slice(*np.rint(edges).astype(int)) for edges in grid.cell(row, column))
+            for value in OUTSIDE:
+                changed = noise.copy()
+                changed[:, down, right] = value
+                differences = np.abs(self._embed(tf.constant(changed))[0].numpy()[0] - before).max(axis=-1)
+                of_image = differences[grid.indices.start : grid.indices.stop].reshape(grid.height, grid.width)
+                if differences[: grid.first].max(initial=0) > LEAK * of_image[row, column]:
+                    raise Fixed("its class token or another token that is not of a patch depends on the image")
+                rows, columns = (slice(max(0, one - near), one + near + 1) for one in (row, column))
+                own, of_image[rows, columns] = of_image[row, column], 0
+                if of_image.max() > LEAK * own:
+                    raise Fixed("its tokens depend on more of the image than their patches")
 
     def _copied(self, targets: Sequence[Any], *, masked: bool) -> Any:
         """Return the part of the graph behind the first tokens as a function of tokens ``(n, T', D)``.
 
         Args:
             targets: the results.
-            masked: if True, T' is T, and the function has another argument ``(P,)``, which is added to the products of
-                queries with the keys of the tokens of the image in all attention.
+            masked: if True, T' is T, and the function has other arguments: ``(P,)``, which is added to the products of
+                queries with the keys of the tokens of the image in all attention, and the means over tokens.
         """
         captured = {inner.name: outer for outer, inner in self._wrapped.graph.captures}
-        names = {self._first.name, self._input.name, *captured}
+        means = [one.result for one in self._examined.pooled] if masked else []
+        targets = targets[: len(targets) - len(means)]
+        names = {self._first.name, self._input.name, *captured, *(one.name for one in means)}
         definition, used = self._cutter.between(names, [tensor.op.name for tensor in targets])
         rewrites, softmaxes = ({}, self._examined.softmaxes) if masked else (self._examined.rewrites, {})
         numbers = rewrite(definition, rewrites)
         masks = mask(definition, softmaxes)
 
-        def build(tokens: Any, *bias: Any) -> list[Any]:
+        def build(tokens: Any, bias: Any = None, *pooled: Any) -> list[Any]:
             into = tf1.get_default_graph()
             mapped = {name: into.capture(captured[name]) for name in used & captured.keys()}
             # Of the images, only their number is used.
             images = tf.zeros([tf.shape(tokens)[0], *self._input.shape[1:]], self._input.dtype)
             given = {self._first.name: tokens, self._input.name: images}
+            given |= {one.name: tensor for one, tensor in zip(means, pooled, strict=True)}
             mapped |= {name: tensor for name, tensor in given.items() if name in used}
             missing = self._first.shape[1] - tf.shape(tokens)[1]
             for name, (values, dtype) in numbers.items():
                 now = [one.size - missing if isinstance(one, Factor) else one for one in values]
                 mapped[name] = tf.cast(tf.stack(now), dtype)
-            for name, keys in masks.items():
-                mapped[name] = tf.concat([tf.zeros(keys.extra), *bias], 0)
+            for name, (keys, dtype) in masks.items():
+                mapped[name] = tf.cast(tf.concat([tf.zeros(keys.extra), bias], 0), dtype)
             return list(tf1.import_graph_def(definition, mapped, [tensor.name for tensor in targets], name=SCOPE))
 
         shape = self._first.shape if masked else [None, None, self._first.shape[2]]
         specs = [tf.TensorSpec(shape, self._first.dtype)]
-        return tf1.wrap_function(build, [*specs, tf.TensorSpec([None], tf.float32)] if masked else specs)
+        if masked:
+            specs += [tf.TensorSpec([None], tf.float32), *(tf.TensorSpec(one.shape, one.dtype) for one in means)]
+        return tf1.wrap_function(build, specs)
+
+
+def reading(inputs: Any) -> set[Any]:
+    """Return the operations that depend on the values of an input, not only on its shape."""
+    found, waiting = {inputs}, [inputs]
+    while waiting:
+        for tensor in waiting.pop().outputs:
+            after = {one for one in tensor.consumers() if one not in found and one.type not in OF_SHAPES}
+            found |= after
+            waiting += after
+    return found
 
 
 def rewrite(definition: Any, rewrites: Mapping[str, Rewrite]) -> dict[str, tuple[tuple[int | Factor, ...], Any]]:
@@ -222,15 +247,16 @@ def rewrite(definition: Any, rewrites: Mapping[str, Rewrite]) -> dict[str, tuple
             continue
         if change.end_mask is not None:
             node.attr["end_mask"].i = change.end_mask
-            continue
-        node.input[change.operand] = f"{NUMBERS}/{node.name}"
-        given[f"{NUMBERS}/{node.name}:0"] = change.numbers, tf.as_dtype(node.attr[TYPES[node.op]].type)
+        for operand, numbers in change.operands.items():
+            name = f"{NUMBERS}/{node.name}/{operand}"
+            node.input[operand] = name
+            given[f"{name}:0"] = numbers, tf.as_dtype(node.attr[TYPES[node.op]].type)
     return given
 
 
-def mask(definition: Any, softmaxes: Mapping[str, Factor]) -> dict[str, Factor]:
-    """Add a mask to the operand of each softmax of a GraphDef, and return the keys that it is for, by its name."""
-    added = []
+def mask(definition: Any, softmaxes: Mapping[str, Factor]) -> dict[str, tuple[Factor, Any]]:
+    """Add a mask to the operand of each softmax of a GraphDef; return the keys that it is for and its type, by name."""
+    added, found = [], {}
     for node in definition.node:
         if node.name in softmaxes:
             name = f"{MASK}/{node.name}"
@@ -238,18 +264,12 @@ def mask(definition: Any, softmaxes: Mapping[str, Factor]) -> dict[str, Factor]:
             masked.attr["T"].type = node.attr["T"].type
             node.input[0] = masked.name
             added.append(masked)
+            found[f"{name}:0"] = softmaxes[node.name], tf.as_dtype(node.attr["T"].type)
     definition.node.extend(added)
-    return {f"{MASK}/{name}:0": keys for name, keys in softmaxes.items()}
+    return found
 
 
 def chosen(tokens: Any, first: int, kept: NDArray[np.int64]) -> Any:
     """Return n sequences ``(n, T', D)`` of the tokens ``(1, T, D)`` of an image: all extra ones, and those chosen."""
     extra = np.broadcast_to(np.arange(first), (len(kept), first))
     return tf.gather(tokens[0], np.concatenate([extra, first + kept], axis=1))
-
-
-def require_close(found: Array, expected: Array) -> None:
-    """Raise Fixed if results of dropping and of masking differ by more than rounding."""
-    error = float(np.abs(found - expected).max(initial=0)) / max(1e-30, float(np.abs(expected).max(initial=0)))
-    if not error < TOLERANCE:
-        raise Fixed(f"the results differ from those of masked attention by {error:.2g} of the largest")

@@ -12,6 +12,13 @@ from typing import Any, NamedTuple
 
 from picasso.models.tf.place_operations import POINTWISE, PRODUCTS, REDUCING, RESHAPING, sizes, static, to_product
 
+#: Operations whose results depend on the shapes of their operands only.
+OF_SHAPES = {"Rank", "Shape", "ShapeN", "Size"}
+# Comparisons, and what is computed from their results, one value at a time.
+LOGICAL = {
+    "Equal", "Greater", "GreaterEqual", "IsFinite", "IsInf", "IsNan", "Less", "LessEqual", "LogicalAnd", "LogicalNot",
+    "LogicalOr", "NotEqual",
+}  # fmt: skip
 # Reductions over tokens that make sense for any number of them.
 POOLING = {"Max", "Mean", "Min"}
 # The maximum number of characters of an operation's name in a message.
@@ -46,14 +53,26 @@ class Rewrite(NamedTuple):
     """The change of an operation that knows how many tokens there are.
 
     Attributes:
-        operand: the position of the operand that changes.
-        numbers: its new values; for a Factor, the number of its tokens that are left.
-        end_mask: the new attribute of a StridedSlice, whose operands remain; None for other operations.
+        operands: the new values of operands, by position; for a Factor, the number of its tokens that are left.
+        end_mask: the new attribute of a StridedSlice; None for other operations.
     """
 
-    operand: int
-    numbers: tuple[int | Factor, ...] = ()
+    operands: dict[int, tuple[int | Factor, ...]]
     end_mask: int | None = None
+
+
+class Pooled(NamedTuple):
+    """A mean, or an extreme, over tokens.
+
+    Attributes:
+        tokens: the tensor with the tokens.
+        axis: the axis of the tokens.
+        result: the mean.
+    """
+
+    tokens: Any
+    axis: int
+    result: Any
 
 
 class Examined(NamedTuple):
@@ -62,12 +81,14 @@ class Examined(NamedTuple):
     Attributes:
         rewrites: the operations to change, by name.
         softmaxes: the operations that turn products with the keys of tokens into weights, by name, with the tokens.
-        pooled: the tensors that are averaged over tokens, or whose extremes are taken, with the axis of the tokens.
+        pooled: the means over tokens.
+        halves: whether numbers of 16 bits are computed.
     """
 
     rewrites: dict[str, Rewrite]
     softmaxes: dict[str, Factor]
-    pooled: list[tuple[Any, int]]
+    pooled: list[Pooled]
+    halves: bool = False
 
 
 class Examination:
@@ -89,19 +110,21 @@ class Examination:
         Raises:
             Fixed: an operation needs all tokens, or is not known.
         """
+        halves = False
         for operation in operations:
+            halves |= any(tensor.dtype.is_floating and tensor.dtype.size < 4 for tensor in operation.outputs)
             before = [self._live.get(tensor.name, {}) for tensor in operation.inputs]
             if any(tensor.op in self._tainted for tensor in operation.inputs):
                 self._require(not any(before), operation, "gives tokens what was computed from all of them")
                 self._tainted.add(operation)
-            if any(before) and any(tensor.dtype.is_floating for tensor in operation.outputs):
+            if any(before) and operation.type not in OF_SHAPES:
                 rule = RULES.get(operation.type)
                 after = rule(self, operation, before) if rule else None
                 if after is None:
                     raise Fixed(f"{named(operation)} may depend on the number of tokens")
                 after = after if isinstance(after, list) else [after] * len(operation.outputs)
                 self._live |= {tensor.name: axes for tensor, axes in zip(operation.outputs, after, strict=True)}
-        return self._result
+        return self._result._replace(halves=halves)
 
     @staticmethod
     def _require(condition: bool, operation: Any, what: str) -> None:
@@ -182,7 +205,7 @@ class Examination:
         if over := sorted(before[0].keys() & gone):
             alone = len(over) == 1 and len(before[0][over[0]]) == 1
             self._require(operation.type in POOLING and alone, operation, COMBINES)
-            self._result.pooled.append((operation.inputs[0], over[0]))
+            self._result.pooled.append(Pooled(operation.inputs[0], over[0], operation.outputs[0]))
             self._tainted.add(operation)
         kept = [axis for axis in range(rank) if axis not in gone or operation.get_attr("keep_dims")]
         return {kept.index(axis): factors for axis, factors in before[0].items() if axis not in gone}
@@ -204,7 +227,8 @@ class Examination:
         self._require(after is not None and whole, operation, "mixes tokens with other values or cuts them into parts")
         if operation.type == "Reshape" and sizes(operation.outputs[0]).count(None) < 2:
             numbers = (found[axis][0] if axis in found and size else size for axis, size in enumerate(shape))
-            self._result.rewrites[operation.name] = Rewrite(1, tuple(-1 if one is None else one for one in numbers))
+            known = tuple(-1 if one is None else one for one in numbers)
+            self._result.rewrites[operation.name] = Rewrite({1: known})
         return found
 
     def transposed(self, operation: Any, before: Sequence[TokenAxes]) -> TokenAxes | None:
@@ -223,7 +247,7 @@ class Examination:
             stop = size if lengths[axis] == -1 or size is None else starts[axis] + lengths[axis]
             if left := self._between(operation, factors, starts[axis], stop):
                 found[axis], lengths[axis] = left, -1
-        self._result.rewrites[operation.name] = Rewrite(2, tuple(lengths))
+        self._result.rewrites[operation.name] = Rewrite({2: tuple(lengths)})
         return found
 
     def strided(self, operation: Any, before: Sequence[TokenAxes]) -> TokenAxes | None:
@@ -252,11 +276,12 @@ class Examination:
                 stop = size if masks["end"] & bit else stops[place] + (size or 0) * (stops[place] < 0)
                 stop = start + 1 if shrinks else stop if size is None else min(size, stop or 0)
                 self._require(steps[place] == 1, operation, SOME)
+                starts[place], stops[place] = start, stop if stop is not None else stops[place]
                 if left := self._between(operation, before[0][axis], start, stop):
                     found[after], opened = left, opened | bit
             axis, after = axis + 1, after + (not shrinks)
         found |= {after + one - axis: factors for one, factors in before[0].items() if one >= axis}
-        self._result.rewrites[operation.name] = Rewrite(2, end_mask=opened)
+        self._result.rewrites[operation.name] = Rewrite({1: tuple(starts), 2: tuple(stops)}, opened)
         return found
 
     def _between(
@@ -298,7 +323,7 @@ class Examination:
         apart = sum(lengths[:-1])
         fits = operation.type == "SplitV" and len(given[chosen]) == 1 and size and apart <= (extra or 0)
         self._require(bool(fits), operation, SOME)
-        self._result.rewrites[operation.name] = Rewrite(1, (*lengths[:-1], -1))
+        self._result.rewrites[operation.name] = Rewrite({1: (*lengths[:-1], -1)})
         tokens = {chosen: (Factor((size or 0) - apart, (extra or 0) - apart),)}
         return [*[rest] * (len(lengths) - 1), rest | tokens]
 
@@ -394,7 +419,7 @@ def named(operation: Any) -> str:
 
 Rule = Callable[[Examination, Any, Sequence[TokenAxes]], TokenAxes | list[TokenAxes] | None]
 RULES: Mapping[str, Rule] = {
-    **dict.fromkeys(POINTWISE - {"BroadcastTo", "EnsureShape", "LRN"}, Examination.pointwise),
+    **dict.fromkeys((POINTWISE | LOGICAL) - {"BroadcastTo", "EnsureShape", "LRN"}, Examination.pointwise),
     **dict.fromkeys(PRODUCTS, Examination.product),
     **dict.fromkeys(REDUCING, Examination.reduced),
     **dict.fromkeys(RESHAPING, Examination.reshaped),
