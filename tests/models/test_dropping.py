@@ -300,8 +300,8 @@ def test_heads_whose_answer_does_not_depend_on_hidden_patches(read: Callable[[An
     other = made.IMAGES[0].copy()
     for row, column in zip(*np.nonzero(choice), strict=True):
         other[row * made.PATCH : (row + 1) * made.PATCH, column * made.PATCH : (column + 1) * made.PATCH] = 0
-    answers = [next(iter(model.dropped(image, choice[None])))[2] for image in (made.IMAGES[0], other)]
-    np.testing.assert_array_equal(*answers)
+    one, two = (next(iter(model.dropped(image, choice[None])))[2] for image in (made.IMAGES[0], other))
+    np.testing.assert_array_equal(one, two)
     ((_, whole, _),) = model.dropped(made.IMAGES[0], np.zeros_like(choice[None]))
     np.testing.assert_allclose(whole, model.predict(made.IMAGES[:1]), rtol=0, atol=1e-6)
 
