@@ -68,7 +68,7 @@ def test_visualizers(client: FlaskClient) -> None:
     assert occlusion["settings"] == {
         "Window": ["0.50", "0.40", "0.30", "0.20", "0.10", "0.05"],
         "Strides": ["2", "5", "10", "20", "30"],
-        "Occlusion": ["grey", "black", "white", "mean", "blur", "noise", "all"],
+        "Occlusion": ["grey", "black", "white", "mean", "blur", "noise", "all", "dropped"],
         "Show": ["drop", "drop of probability", "drop of log-odds", "probability"],
     }
     saliency: Any = client.get("/api/visualizers/SaliencyMaps").json
