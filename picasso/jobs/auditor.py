@@ -246,6 +246,8 @@ def run_audit(job: Audit, settings: Settings, load: Callable[[], Model], checkpo
     """
     reporter, order = ProgressReporter(job, checkpoint), job.order()
     prepared = prepare(job, settings, load, reporter)
+    # No images of visitors are kept longer than necessary.
+    KEPT.clear()
     context, plan, images = prepared.context, prepared.plan, prepared.context.folder
     names = [str(name) for name in context.model.class_names()]
     begun = {"state": "running", "fraction": 0.0, "began": reporter.seconds}

@@ -10,12 +10,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from picasso.errors import BadRequest, Busy, ConfigurationError, NotReady, PicassoError, RunError, WorkerCrashed, reason
+from picasso.errors import (
+    BadRequest,
+    Busy,
+    ConfigurationError,
+    NotFound,
+    NotReady,
+    PicassoError,
+    RunError,
+    WorkerCrashed,
+    reason,
+)
 from picasso.explanation.pipeline import GROUP
 from picasso.explanation.registry import Entry, Registry
 from picasso.fileio import room_on_disk
@@ -36,11 +46,23 @@ J = TypeVar("J", Run, Audit, Predictions)
 
 @dataclass
 class Active:
-    """An unfinished job, with its number of open futures, and whether a user waits for it on the first page."""
+    """An unfinished job.
+
+    Attributes:
+        job: the job.
+        left: the number of its tasks that are not done.
+        urgent: whether a user waits for it on the first page.
+        later: the number of tasks that are not submitted yet.
+        crashes: how many of its tasks have crashed their worker.
+        since: when it was queued, by the monotonic clock.
+    """
 
     job: Job
     left: int
     urgent: bool = False
+    later: int = 0
+    crashes: int = 0
+    since: float = field(default_factory=time.monotonic)
 
     @property
     def session(self) -> Path:
@@ -48,6 +70,10 @@ class Active:
         return self.job.folder.parent.parent
 
 
+# The number of pairs of an audit that the engine has at the same time; classes may have very many pairs.
+PAIRS_AT_ONCE = 64
+# An audit whose pairs crash more workers than this fails: it would crash those of all others, one after the other.
+MAX_CRASHES = 10
 # The maximum number of models that one run compares with, because it needs all of them in memory at once.
 MAX_COMPARED = 7
 # The page of a run shows all of its images.
@@ -86,8 +112,8 @@ class JobQueue:
         self._active: dict[str, Active] = {}
         # The open futures with their jobs.
         self._promised: dict[Future[None], Job] = {}
-        #: Called with each job that has left the queue.
-        self.on_end: Callable[[Run | Audit | Predictions], None] = lambda job: None
+        #: Called with each job that leaves the queue, how it has ended, and the seconds that it was there.
+        self.on_end: Callable[[Job, str, float], None] = lambda job, outcome, seconds: None
 
     # ---- the model ----------------------------------------------------------------------------------------
 
@@ -203,13 +229,14 @@ class JobQueue:
             run = Run.create(parent, spec)
             self._active[run.id] = Active(run, spec.shards, workspace)
         for shard in range(spec.shards):
-            self._submit(run, shard, int(workspace), again=self._engine.parallel)
+            self._submit(run, shard, int(workspace), again=self._engine.parallel and not workspace)
         return run
 
     def _submit(self, run: Run, shard: int, priority: int, *, again: bool) -> None:
         """Submit a shard to the engine, and again if its worker process crashes.
 
-        An engine with one worker does not try again, because all others would wait for the worker a second time.
+        What has one worker only, such as the maps of the first page, is not tried again, because all others would wait
+        for that worker a second time.
         """
 
         def settle(run: Run, future: Future[None]) -> None:
@@ -275,8 +302,8 @@ class JobQueue:
             audit.start(AuditRequest(self._configured, pairs, seed, budget, mend))
             # Each pair is a task of its own, and what remains is another one.
             tasks = audit.pairs() if self._engine.parallel and not mend else 0
-            self._active[audit.id] = Active(audit, tasks)
-        for number in range(tasks):
+            self._active[audit.id] = Active(audit, tasks, later=max(0, tasks - PAIRS_AT_ONCE))
+        for number in range(min(tasks, PAIRS_AT_ONCE)):
             self._submit_pair(audit, number, again=True)
         if not tasks:
             self._hand_over(audit)
@@ -285,7 +312,8 @@ class JobQueue:
         """Submit a pair of classes of an audit to the engine, and the whole audit after the last of them."""
 
         def settle(audit: Audit, future: Future[None]) -> None:
-            if crashed(future) and again and not audit.is_stopped():
+            self._active[audit.id].crashes += crashed(future)
+            if again and crashed(future) and not audit.is_stopped():
                 log.warning("pair %d of audit %s is tested again: %s", number, audit.id, future.exception())
                 self._submit_pair(audit, number, again=False)
             else:
@@ -442,6 +470,8 @@ class JobQueue:
         come last.
         """
         self._withdraw()
+        if outcome_of(run) != "waiting":
+            return 0
         with self._lock:
             active = [one for one in self._active.values() if not isinstance(one.job, Predictions)]
         if isinstance(run, Predictions):
@@ -493,14 +523,26 @@ class JobQueue:
             found = Counter(kind_of(one.job) for one in self._active.values())
         return {kind_of(kind): found[kind_of(kind)] for kind in (Run, Audit, Predictions)}
 
-    def _left(self, job: Run | Audit | Predictions, *, cancelled: bool) -> None:
-        """Report a job that has left the queue; fail it unless it has an outcome or was cancelled there."""
-        if not cancelled:
-            end(job)
+    def _leave(self, job: Run | Audit | Predictions, *, cancelled: bool) -> None:
+        """Let a job leave the queue; fail it before, unless it has an outcome or was cancelled there."""
+        outcome = "failed"
         try:
-            self.on_end(job)
+            if not cancelled:
+                end(job)
+            outcome = outcome_of(job)
         except Exception:
-            log.exception("the end of %s was not counted", job.id)
+            log.exception("the end of %s is not known", job.id)
+        # Even then, no job may occupy its place in the queue forever.
+        with self._lock:
+            active = self._active.pop(job.id, None)
+        if active:
+            self._report(active, outcome)
+
+    def _report(self, active: Active, outcome: str) -> None:
+        try:
+            self.on_end(active.job, outcome, time.monotonic() - active.since)
+        except Exception:
+            log.exception("the end of %s was not counted", active.job.id)
 
     def close(self) -> None:
         """Close the engine."""
@@ -508,80 +550,73 @@ class JobQueue:
 
     def _settle(self, run: Run, future: Future[None]) -> None:
         """Count a shard as done; failures of the engine become failures of the run."""
-        error = None if future.cancelled() else future.exception()
-        try:
-            if error is not None and not run.is_stopped():
-                log.error("run %s: %s", run.id, error)
-                run.fail(failure(error))
-        finally:
-            # Even if this fails, no job may occupy its place in the queue forever.
-            with self._lock:
-                active = self._active.get(run.id, Active(run, 1))
-                active.left -= 1
-                if active.left <= 0:
-                    self._active.pop(run.id, None)
+        self._fail(run, None if future.cancelled() else future.exception())
+        with self._lock:
+            active = self._active.get(run.id, Active(run, 1))
+            active.left -= 1
         if active.left <= 0:
-            self._left(run, cancelled=future.cancelled())
+            self._leave(run, cancelled=future.cancelled())
 
     def _settle_audit(self, audit: Audit, future: Future[None]) -> None:
         """Count an audit as done, or resume it if its worker process died, because its trials are stored."""
-        error, again = None if future.cancelled() else future.exception(), False
-        try:
-            if isinstance(error, WorkerCrashed) and audit.interrupted():
-                log.warning("audit %s continues in a new process: %s", audit.id, error)
-                self._hand_over(audit)
-                again = True
-            # A cancelled audit stays cancelled, even if its process did not stop and had to be killed.
-            elif error is not None and not audit.is_stopped() and audit.state() != "finished":
-                log.error("audit %s: %s", audit.id, error)
-                audit.fail(failure(error))
-        finally:
-            # Even if this fails, no job may occupy its place in the queue forever.
-            if not again:
-                with self._lock:
-                    self._active.pop(audit.id, None)
-        if not again:
-            self._left(audit, cancelled=future.cancelled())
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, WorkerCrashed) and audit.interrupted():
+            log.warning("audit %s continues in a new process: %s", audit.id, error)
+            self._hand_over(audit)
+            return
+        # A cancelled audit stays cancelled, even if its process did not stop and had to be killed.
+        self._fail(audit, error)
+        self._leave(audit, cancelled=future.cancelled())
 
     def _settle_pair(self, audit: Audit, future: Future[None]) -> None:
-        """Count a pair of classes as done; the rest of the audit follows the last one."""
-        error, last, stopped = None if future.cancelled() else future.exception(), False, False
-        try:
-            # What a crash has left out belongs to the rest of the audit.
-            if error is not None and not crashed(future) and not audit.is_stopped():
-                log.error("audit %s: %s", audit.id, error)
-                audit.fail(failure(error))
-        finally:
-            with self._lock:
-                active = self._active[audit.id]
-                active.left -= 1
-                last = active.left <= 0
-                if last and (stopped := audit.is_stopped()):
-                    self._active.pop(audit.id)
-        if stopped:
-            self._left(audit, cancelled=future.cancelled())
-        elif last:
+        """Count a pair of classes as done, and submit the next; the rest of the audit follows the last one."""
+        # What a few crashes have left out belongs to the rest of the audit.
+        if not crashed(future) or self._active[audit.id].crashes > MAX_CRASHES:
+            self._fail(audit, None if future.cancelled() else future.exception())
+        stopped, following = audit.is_stopped(), None
+        with self._lock:
+            active = self._active[audit.id]
+            active.left -= 1
+            if stopped:
+                active.left, active.later = active.left - active.later, 0
+            elif active.later:
+                following, active.later = audit.pairs() - active.later, active.later - 1
+        if following is not None:
+            self._submit_pair(audit, following, again=True)
+        elif active.left <= 0 and stopped:
+            self._leave(audit, cancelled=future.cancelled())
+        elif active.left <= 0:
             self._hand_over(audit)
+
+    def _fail(self, job: Run | Audit | Predictions, error: BaseException | None) -> None:
+        """Fail a job with an error of the engine, unless it has ended or was stopped."""
+        try:
+            if error is not None and not job.is_stopped() and outcome_of(job) != "finished":
+                log.error("%s %s: %s", kind_of(job), job.id, error)
+                job.fail(failure(error))
+        except Exception:
+            log.exception("the error of %s can't be stored", job.id)
 
     def _settle_predictions(self, job: Predictions, future: Future[None], before: Progress) -> None:
         """Continue predictions, or count them as done."""
-        error, again = None if future.cancelled() else future.exception(), False
-        try:
-            if error is not None and not job.is_stopped():
-                log.error("predictions %s: %s", job.id, error)
-                job.fail(failure(error))
-        finally:
-            with self._lock:
-                active = self._active.get(job.id, Active(job, 1))
+        self._fail(job, None if future.cancelled() else future.exception())
+        again = False
+        with self._lock:
+            active = self._active.get(job.id, Active(job, 1))
+            try:
                 # Images may be added, or cancelled predictions be started again, until the job has left the queue.
                 started, active.left = active.left > 1, 1
                 again = job.at_work() and (started or (not future.cancelled() and job.progress() != before))
+            finally:
+                # Even if this fails, no job may occupy its place in the queue forever.
                 if not again:
                     self._active.pop(job.id, None)
         if again:
             self._predict_part(job)
-        else:
-            self._left(job, cancelled=future.cancelled())
+            return
+        if not future.cancelled():
+            end(job)
+        self._report(active, outcome_of(job))
 
 
 def kind_of(job: Job | type[Job]) -> str:
@@ -590,10 +625,13 @@ def kind_of(job: Job | type[Job]) -> str:
 
 
 def outcome_of(job: Run | Audit | Predictions) -> str:
-    """Return how a job has ended: finished, failed, cancelled or deleted."""
+    """Return how a job has ended: finished, failed, cancelled or deleted; or its state if it has not."""
+    try:
+        state = job.state()
+    except NotFound:
+        return "deleted"
     if job.deleted():
         return "deleted"
-    state = job.state()
     return state if isinstance(state, str) else state["state"]
 
 

@@ -11,15 +11,14 @@ from flask import Flask, Response, g, request
 
 from picasso.config import Settings
 from picasso.errors import ConfigurationError
-from picasso.jobs.audit_job import Audit
-from picasso.jobs.job_queue import kind_of, outcome_of
-from picasso.jobs.prediction_job import Predictions
-from picasso.jobs.run import Run
+from picasso.jobs.base import Job
+from picasso.jobs.job_queue import kind_of
 from picasso.jobs.worker_process import WorkerProcess
 from picasso.web.context import Services
 
 # The upper bounds of the durations of jobs, in seconds.
 JOB_SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000)
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 MISSING = (
     "METRICS = True needs the package prometheus-client: pip install 'picasso-viz[metrics]', or remove the setting."
 )
@@ -59,13 +58,12 @@ def init_app(app: Flask, settings: Settings) -> None:
         # Addresses may contain names; a rule has none.
         route = request.url_rule.rule if request.url_rule else "unknown"
         begun = g.get("begun", time.perf_counter())
-        requests.labels(request.method, route, response.status_code).observe(time.perf_counter() - begun)
+        # Anybody can send any method.
+        method = request.method if request.method in METHODS else "other"
+        requests.labels(method, route, response.status_code).observe(time.perf_counter() - begun)
         return response
 
-    def ended(job: Run | Audit | Predictions) -> None:
-        outcome = outcome_of(job)
-        # The time of its creation is deleted with a job.
-        seconds = 0.0 if outcome == "deleted" else max(0.0, time.time() - job.created)
+    def ended(job: Job, outcome: str, seconds: float) -> None:
         jobs.labels(kind_of(job), outcome).observe(seconds)
 
     def metrics() -> Response:
@@ -88,7 +86,7 @@ class State:
         self._services = found
 
     def collect(self) -> Iterator[Any]:
-        """Yield the jobs in the queue, the state of the worker, and the sessions."""
+        """Yield the jobs in the queue, whether the worker is ready, and how many workers were started."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         runner = self._services.runner

@@ -55,8 +55,9 @@ def test_requests_are_counted_by_their_rule(measured: Flask) -> None:
     for name in ("secret-name.png", "another.png"):
         assert client.get(f"/inputs/{name}").status_code == 404
     client.get("/nowhere/secret")
+    assert client.open("/", method="SECRET").status_code == 405
     text = client.get("/metrics").text
-    assert "secret" not in text
+    assert "secret" not in text.lower()
     found = numbers(client)
     counted = {key: value for key, value in found.items() if key[0] == "picasso_request_seconds_count"}
     assert sum(value for key, value in counted.items() if "/inputs/<name>" in key) == before + 2
@@ -74,7 +75,9 @@ def test_jobs_are_counted_while_they_wait_and_when_they_end(measured: Flask, hel
     assert client.post(f"/runs/{begun[1]}/cancel").status_code == 303
     held.unlink()
     until(lambda: client.get(f"/api/runs/{begun[0]}").get_json()["state"] == "finished")
-    until(lambda: numbers(client)["picasso_jobs", "run"] == 0)
+    ended = "picasso_job_seconds_count"
+    until(lambda: {(ended, one, "run") for one in ("finished", "cancelled")} <= numbers(client).keys())
+    assert numbers(client)["picasso_jobs", "run"] == 0
     found = numbers(client)
     assert found["picasso_job_seconds_count", "finished", "run"] == 1
     assert found["picasso_job_seconds_count", "cancelled", "run"] == 1
