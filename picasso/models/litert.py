@@ -24,6 +24,7 @@ class Interpreter:
 
     Args:
         file: the ``.tflite`` file.
+        inner: True to keep the values of all tensors for :meth:`run`, which is slower and needs more memory.
 
     Attributes:
         inputs: the descriptions of its inputs.
@@ -33,15 +34,22 @@ class Interpreter:
         ModelError: LiteRT is not installed, or can't read the file.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, inner: bool = False) -> None:
         litert = runtime("ai_edge_litert.interpreter", "tflite", PACKAGES, file)
+        options: dict[str, Any] = {}
+        if inner:
+            # Delegates fuse operations, and don't store what is between them.
+            without = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+            options = {"experimental_preserve_all_tensors": True, "experimental_op_resolver_type": without}
         try:
-            self._interpreter = litert.Interpreter(model_path=str(file))
+            self._interpreter = litert.Interpreter(model_path=str(file), **options)
             self._interpreter.allocate_tensors()
         except Exception as error:
             raise ModelError(f"{file.name} can't be read as TFLite: {reason(error)}.") from error
         self.inputs: list[Detail] = self._interpreter.get_input_details()
         self.outputs: list[Detail] = self._interpreter.get_output_details()
+        described = self._interpreter.get_tensor_details() if inner else self.outputs
+        self._details: dict[int, Detail] = {int(detail["index"]): detail for detail in described}
         # The interpreter stores its input and output tensors, so only one thread may use it at a time.
         self._lock = threading.Lock()
 
@@ -55,12 +63,11 @@ class Interpreter:
 
     def run(self, images: Array, outputs: Sequence[int]) -> list[NDArray[Any]]:
         """Return some outputs for images ``(N, H, W, C)``; quantized numbers are converted from and to float32."""
-        details = {int(detail["index"]): detail for detail in self.outputs}
         with self._lock:
             self._interpreter.set_tensor(self.inputs[0]["index"], quantize(images, self.inputs[0]))
             self._interpreter.invoke()
             answers = [self._interpreter.get_tensor(index).copy() for index in outputs]
-        return [dequantize(answer, details[index]) for answer, index in zip(answers, outputs, strict=True)]
+        return [dequantize(answer, self._details[index]) for answer, index in zip(answers, outputs, strict=True)]
 
 
 def quantize(values: Array, detail: Detail) -> NDArray[Any]:

@@ -5,22 +5,40 @@ from __future__ import annotations
 import logging
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from picasso.errors import ModelError
 from picasso.models import outputs, tflite_inputs, value_range
+from picasso.models.arrays import Array
 from picasso.models.litert import Detail, Interpreter
 from picasso.models.outputs import Analysis, Range, choose_output
 from picasso.models.outputs.tflite_graph import TFLiteReader
 from picasso.models.recognition import Format, Found
 from picasso.models.scan import require
 from picasso.models.tf.graph import Build
-from picasso.models.tf.tflite.translate import Translation, missing, translated
+from picasso.models.tf.tflite.translate import Translation, computed, missing, translated
 from picasso.models.tflite_schema import TFLiteGraph
-from picasso.models.translated import QUANTIZED, TOLERANCE, TOLERANCE_16, TOLERANCE_QUANTIZED, Source, TranslatedModel
+from picasso.models.translated import (
+    QUANTIZED,
+    TOLERANCE,
+    TOLERANCE_16,
+    TOLERANCE_QUANTIZED,
+    Source,
+    TranslatedModel,
+    in_batches,
+)
 
 log = logging.getLogger(__name__)
+
+# The scores of quantized models may differ from those of LiteRT by some steps between quantized numbers, or a fraction
+# of the largest score, as by rounding. Otherwise they may differ by a fraction of the largest, and of the differences
+# between the test images, so that scores that don't depend on the image are refused. Right translations of MobileNetV2
+# and V3, ResNet50V2 and EfficientNet-Lite0 differ by 2 steps and 0.006 to 0.033 of the largest. EfficientNetV2B0 with
+# random weights, whose scores differ by 0.2 even between two kernels of LiteRT, differs by 39 steps and 0.3.
+STEPS, ROUNDED, FRACTION, SPREAD = 4, 0.03, 0.1, 0.5
 
 # The note about models of which only the weights are quantized.
 WEIGHTS = (
@@ -115,8 +133,30 @@ class TFLiteModel(TranslatedModel):
             notes = (QUANTIZED,) if quantized & graph.varying else (WEIGHTS,)
         layers, lacking = Translation(graph, tensors).layers, missing(graph, tensors)
         step = max(map(graph.step, tensors))
-        source = Source(list(chosen), batch, build, layers, limit, lacking, known_range, step, notes)
+        inner = graph.before_activation(tensors[0]) if quantized and len(tensors) == 1 else None
+        check = None if inner is None else partial(self._check, graph, inner, batch)
+        source = Source(list(chosen), batch, build, layers, limit, lacking, known_range, step, notes, check)
         return self.adopt_translation(source, partial(interpreter.run, outputs=tensors))
+
+    def _check(
+        self, graph: TFLiteGraph, tensor: int, made_for: int, images: Array, batch: int | None, batched: bool
+    ) -> str:
+        """Return a sentence if the scores of a quantized model are not those of LiteRT, or else "".
+
+        Args:
+            graph: the graph of the file.
+            tensor: the scores, of which the output is the softmax or the sigmoid. That may hide any difference: it is
+                flat or 0 for many classes.
+            made_for: the number of images that the file is made for.
+            images: test images ``(N, H, W, C)``.
+            batch: the number of images that the translation computes, or None for any.
+            batched: whether it computes several images although the file is made for one.
+        """
+        by_file = partial(Interpreter(self._file, inner=True).run, outputs=[tensor])
+        by_translation = computed(graph, tensor, (batch, *self.input_shape), batched=batched)
+        (expected,) = in_batches(by_file, images, made_for)
+        (found,) = in_batches(lambda some: [by_translation(some)], images, batch)
+        return scores_apart(found, expected, graph.step(tensor))
 
     def _note_integers(self, source: Detail) -> None:
         """Set the pixel values that an input of integers implies, by its quantization or its type."""
@@ -140,6 +180,27 @@ class TFLiteModel(TranslatedModel):
             # The pixel values stay a guess.
             log.info("the first operations of %s can't be analyzed", self._file.name, exc_info=True)
             return ""
+
+
+def scores_apart(found: NDArray[Any], expected: NDArray[Any], step: float) -> str:
+    """Return a sentence if the scores of a quantized model differ from those of LiteRT by more than rounding, or "".
+
+    Args:
+        found: the scores of the translation for test images, ``(N, ...)``.
+        expected: those of LiteRT.
+        step: the step between quantized scores, or 0.
+    """
+    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return "the scores of its translation are not finite, or of another shape than those of LiteRT."
+    difference, largest = float(np.abs(found - expected).max()), float(np.abs(expected).max())
+    spread = float(np.abs(expected - expected.mean(axis=0)).max())
+    if difference <= max(STEPS * step, ROUNDED * largest, min(FRACTION * largest, SPREAD * spread)):
+        return ""
+    return (
+        f"the scores of its translation differ from those of LiteRT by {difference / max(largest, 1e-30):.2g} of the "
+        "largest score."
+    )
 
 
 def shape_of(detail: Detail) -> tuple[int, ...]:

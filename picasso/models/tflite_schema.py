@@ -17,6 +17,8 @@ TYPES = {
     "INT16": "int16", "INT32": "int32", "INT64": "int64", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32",
 }  # fmt: skip
 STORED = {**TYPES, "FLOAT16": "float16"}
+# Operations after the activation of an output that only change how its numbers are stored.
+PASSING = ("DEQUANTIZE", "QUANTIZE", "RESHAPE")
 
 
 class Quantization(NamedTuple):
@@ -104,6 +106,13 @@ class TFLiteGraph:
     def has_halves(self) -> bool:
         """Tell whether some tensor has numbers of 16 bits."""
         return any(self._types.get(one.type) == "FLOAT16" for one in self._tensors)
+
+    def before_activation(self, tensor: int) -> int | None:
+        """Return the tensor of which an output is the softmax or the sigmoid, or None if it ends with neither."""
+        makers = {output: one for one in self.steps for output in one.outputs}
+        while (maker := makers.get(tensor)) and maker.kind in PASSING:
+            tensor = maker.inputs[0]
+        return maker.inputs[0] if maker and maker.kind in ("LOGISTIC", "SOFTMAX") else None
 
     def step(self, tensor: int) -> float:
         """Return the largest step between quantized numbers of a tensor, which may be dequantized; else 0."""

@@ -55,6 +55,8 @@ class Source(NamedTuple):
         missing: the kinds of its operations that have no translation.
         known_range: returns the range of the output according to the file.
         notes: what to know about the translation.
+        check: compares inner values for test images, with the arguments of ``build``, and returns a sentence if they
+            differ, or else ""; None if there is no such check.
     """
 
     names: Sequence[str]
@@ -66,6 +68,7 @@ class Source(NamedTuple):
     known_range: Callable[[], Range | None]
     step: float = 0.0
     notes: tuple[str, ...] = ()
+    check: Callable[[Array, int | None, bool], str] | None = None
 
 
 class TranslatedModel(GraphModel):
@@ -150,7 +153,8 @@ class TranslatedModel(GraphModel):
 
         (found,) = in_batches(own, images, graph.fixed_batch)
         moved = lambda: by_file(images * np.float32(1 + ROUNDING))  # noqa: E731
-        return verdict(found, by_file(images), source.limit, moved, self.runtime_name, source.step)
+        why = verdict(found, by_file(images), source.limit, moved, self.runtime_name, source.step)
+        return why or (source.check(images, graph.fixed_batch, batched) if run and source.check else "")
 
     def _leave_to(self, source: Source, run: Run, why: str) -> None:
         """Let the runtime compute the predictions."""

@@ -15,6 +15,7 @@ from picasso.models.info import Capability
 from picasso.models.loading import load_model
 from picasso.models.tf.runtime import keras, tf
 from picasso.models.tf.tflite.names import layer_names
+from picasso.models.tflite import scores_apart
 from picasso.targets import Detection
 from tests.models.tflite_files import answers, of_function, of_keras
 
@@ -24,7 +25,7 @@ IMAGES = RANDOM.random((4, SIDE, SIDE, 3), np.float32)
 EVERYTHING = {Capability.PREDICTIONS, Capability.GRADIENTS, Capability.FEATURE_MAPS}
 
 
-def network() -> Any:
+def network(classes: int = CLASSES) -> Any:
     """Return a residual network with a strided, a depthwise and a dilated convolution and a squeeze-and-excitation."""
     keras.utils.set_random_seed(8)
     layers = keras.layers
@@ -37,7 +38,7 @@ def network() -> Any:
     y = layers.Multiply(name="scaled")([y, layers.Dense(16, "sigmoid", name="excite")(gate)])
     x = layers.Add(name="added")([x, y])
     x = layers.Conv2D(16, 2, 2, activation="relu", name="last")(layers.MaxPooling2D(2, name="largest")(x))
-    answer = layers.Dense(CLASSES, "softmax", name="classes")(layers.GlobalAveragePooling2D(name="mean")(x))
+    answer = layers.Dense(classes, "softmax", name="classes")(layers.GlobalAveragePooling2D(name="mean")(x))
     made = keras.Model(images, answer)
     for layer in made.layers:
         layer.set_weights([one + RANDOM.normal(0, 0.2, one.shape) for one in layer.get_weights()])
@@ -143,6 +144,39 @@ def test_wrong_translations_are_not_used(monkeypatch: pytest.MonkeyPatch, loaded
     model = load_model(file)
     assert model.capabilities == {Capability.PREDICTIONS}
     assert any("the results of its translation differ from those of LiteRT by" in note for note in model.notes)
+
+
+def test_flat_outputs_of_quantized_models_hide_no_wrong_translation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from picasso.models.tf.tflite import table
+
+    model = network(1000)
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel / 10, 0 * bias])
+    file = of_keras(model, tmp_path / "m.tflite", "int8", IMAGES)
+    # Numbers with 8 bits are too coarse for probabilities of 1/1000.
+    assert np.ptp(answers(file, IMAGES)[0]) <= 2 / 256
+    assert Capability.GRADIENTS in load_model(file, preprocess="0..1", output_kind="probabilities").capabilities
+    monkeypatch.setitem(table.OPERATIONS, "HARD_SWISH", lambda node, x: tf.nn.relu(x))
+    wrong = load_model(file, preprocess="0..1", output_kind="probabilities")
+    assert wrong.capabilities == {Capability.PREDICTIONS}
+    assert any("the scores of its translation differ from those of LiteRT by" in note for note in wrong.notes)
+    np.testing.assert_array_equal(wrong.predict(IMAGES), answers(file, IMAGES)[0])
+
+
+def test_scores_of_quantized_models_may_differ_as_by_rounding() -> None:
+    expected = np.array([[4.0, -1, 0], [1, 2, 0]])
+    assert scores_apart(expected + 0.1, expected, 0.0) == ""
+    assert scores_apart(expected + 0.3, expected, 0.0) == ""
+    assert "by 0.15 of the largest" in scores_apart(expected + 0.6, expected, 0.0)
+    assert scores_apart(expected + 0.6, expected, 0.2) == ""
+    constant = np.broadcast_to(expected.mean(0), expected.shape)
+    assert scores_apart(constant, expected, 0.0)
+    # Between the test images, these scores differ less than 0.1 of the largest, and more than rounding explains.
+    expected = np.array([[4.0, -1, 0], [4, -1, 0.3]])
+    assert "by 0.037" in scores_apart(expected[:1] + [[0, 0, 0.15]] * 2, expected, 0.0)
+    assert "not finite" in scores_apart(expected * np.nan, expected, 0.0)
 
 
 def test_detectors_give_all_outputs(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from picasso.models.tf.runtime import tf, tf1
 
+CONVOLUTIONS = {"Conv2D", "Conv3D", "DepthwiseConv2dNative"}
 # The name scope of the copied operations, so that their names do not collide with those of the function's inputs.
 SCOPE = "cut"
 
@@ -81,4 +82,22 @@ class Cutter:
         for node in part.node:
             # The attribute may refer to an operation that is not copied. It only colocates operations on a device.
             node.attr.pop("_class", None)
+        separate_pads(part)
         return part, used
+
+
+def separate_pads(definition: Any) -> None:
+    """Replace each Pad that is no input of a convolution by PadV2, which computes the same, in a GraphDef.
+
+    TensorFlow fuses a convolution without padding, its bias and the addition of another tensor of the same shape. If a
+    Pad computes that tensor, as in residual networks whose shortcuts get channels of 0, the rewriting of graphs for
+    oneDNN (in TensorFlow 2.21) takes it for the padding of the image, and the process crashes. It leaves PadV2 alone.
+    """
+    convolved = {node.input[0].removesuffix(":0") for node in definition.node if node.op in CONVOLUTIONS}
+    for node in [one for one in definition.node if one.op == "Pad" and one.name not in convolved]:
+        zero = definition.node.add(name=f"{node.name}/picasso_zero", op="Const")
+        dtype = node.attr["T"].type
+        zero.attr["dtype"].type = dtype
+        zero.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(0, dtype, ()))
+        node.op = "PadV2"
+        node.input.insert(2, zero.name)

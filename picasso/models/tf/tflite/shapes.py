@@ -135,11 +135,8 @@ def gathered_points(node: Node, x: Any, places: Any) -> Any:
 @operation("PAD", "PADV2")
 def padded(node: Node, x: Any, pads: Any, value: Any = None) -> Any:
     """Return the numbers with others around them."""
-    widths, x = np.reshape(integers(pads), (-1, 2)), tensor(x)
-    if value is None and not widths[-1].any():
-        return tf.pad(x, widths)
-    # TensorFlow's optimizer crashes where channels of 0 are added to a convolution, but not if the number is an input.
-    return tf.pad(x, widths, constant_values=tf.zeros((), x.dtype) if value is None else tensor(value))
+    widths = np.reshape(integers(pads), (-1, 2))
+    return tf.pad(tensor(x), widths, constant_values=0 if value is None else tensor(value))
 
 
 @operation("MIRROR_PAD")

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 # Imported for the operations that they register.
+from picasso.models.tf.cutting import Cutter
 from picasso.models.tf.graph import Several
 from picasso.models.tf.rounding import RANGES, rounded
 from picasso.models.tf.runtime import tf, tf1
@@ -18,7 +20,7 @@ from picasso.models.tf.tflite.table import OPERATIONS, Node, Sides, tensor
 from picasso.models.tf.translation import Untranslatable, known, scope_of
 from picasso.models.tflite_schema import Quantization, Step, TFLiteGraph
 
-__all__ = ["Untranslatable", "missing", "translated"]
+__all__ = ["Untranslatable", "computed", "missing", "translated"]
 
 MODULES = (convolutions, elementwise, reductions, shapes)
 # The maximum size of all constants that are computed.
@@ -55,6 +57,16 @@ def translated(
         return images, Several.of(found) if len(found) > 1 else next(iter(found.values()))
 
     return build
+
+
+def computed(
+    graph: TFLiteGraph, tensor: int, shape: Sequence[int | None], *, batched: bool
+) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
+    """Return a function that computes one tensor for images; see :func:`translated`."""
+    ends: list[Any] = []
+    wrapped = tf1.wrap_function(lambda: ends.extend(translated(graph, {"": tensor}, shape, batched=batched)()), [])
+    function = Cutter(wrapped).cut(ends[:1], ends[1:])
+    return lambda images: np.asarray(function(tf.constant(images))[0])
 
 
 class Translation:
