@@ -29,12 +29,15 @@ ROUNDING, ROUNDED, MAX_ROUNDED = 1e-6, 4, 1e-2
 SMALL = 1e-2
 # How many steps quantized outputs may differ.
 STEPS = 2
+# The contrast of further test images, and the difference of quantized answers that the rounding of sums explains where
+# an image is computed alone and with others.
+DIMMED, SEPARATE_QUANTIZED = 0.3, 0.03
 # The fraction of the numbers of ONNX Runtime that must be finite.
 FINITE = 0.5
 # The note about models that compute with quantized numbers.
 QUANTIZED = (
     "The model is quantized. Its gradients pass through the rounding as if it were not there (straight-through), so "
-    "they are those of a similar model without rounding."
+    "they are those of a similar model without rounding, but 0 where numbers are cut off at the end of their range."
 )
 
 # A function from images ``(N, H, W, C)`` to all outputs.
@@ -151,6 +154,8 @@ class TranslatedModel(GraphModel):
         def by_file(images: Array) -> list[NDArray[Any]]:
             return in_batches(run or own, images, source.batch)
 
+        if batched and depends_on_others(own, images, quantized=source.limit == TOLERANCE_QUANTIZED):
+            return "its answers for an image depend on the other images of a batch."
         (found,) = in_batches(own, images, graph.fixed_batch)
         moved = lambda: by_file(images * np.float32(1 + ROUNDING))  # noqa: E731
         why = verdict(found, by_file(images), source.limit, moved, self.runtime_name, source.step)
@@ -170,6 +175,17 @@ def in_batches(run: Callable[[Array], list[NDArray[Any]]], images: Array, size: 
     size = size or len(images)
     answers = [run(fill_up(images[start : start + size], size)) for start in range(0, len(images), size)]
     return [np.concatenate(parts)[: len(images)] for parts in zip(*answers, strict=True)]
+
+
+def depends_on_others(run: Callable[[Array], list[NDArray[Any]]], images: Array, *, quantized: bool) -> bool:
+    """Tell whether the outputs for an image change with the other images of its batch.
+
+    Images of other contrast are among them, because a network may normalize by the largest value of all.
+    """
+    several = np.concatenate([images, images * np.float32(DIMMED)])
+    together, alone = (in_batches(run, several, size) for size in (None, 1))
+    limit = SEPARATE_QUANTIZED if quantized else TOLERANCE
+    return any(apart(one, other, whole=quantized) > limit for one, other in zip(together, alone, strict=True))
 
 
 def verdict(

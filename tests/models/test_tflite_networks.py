@@ -136,6 +136,22 @@ def test_operations_without_a_translation_leave_the_predictions_to_litert(tmp_pa
         model.input_gradients(IMAGES, np.zeros(4, np.int64))
 
 
+@pytest.mark.parametrize("kind", ["float", "int8", "dynamic"])
+def test_files_whose_answers_depend_on_the_batch_keep_their_batch(kind: str, tmp_path: Path) -> None:
+    """Normalized by the extremes of all images, which are those of one in a batch of one."""
+    images = keras.Input((SIDE, SIDE, 3))
+    maps = keras.layers.Conv2D(8, 3, activation="relu")(images)
+    maps = maps / (keras.ops.max(maps, axis=(0, 1, 2, 3), keepdims=True) + 1e-3)
+    read = keras.layers.GlobalAveragePooling2D()(maps)
+    network = keras.Model(images, keras.layers.Dense(4, activation="softmax")(read))
+    file = of_keras(network, tmp_path / "normal.tflite", kind, IMAGES)
+    model = load_model(file, preprocess="0..1")
+    assert model.fixed_batch == 1
+    dimmed = np.concatenate([IMAGES, IMAGES * np.float32(0.2)])
+    alone = np.concatenate([answers(file, one[None])[0] for one in dimmed])
+    np.testing.assert_allclose(model.predict(dimmed), alone, rtol=0, atol=0.01)
+
+
 def test_wrong_translations_are_not_used(monkeypatch: pytest.MonkeyPatch, loaded: Loaded) -> None:
     from picasso.models.tf.tflite import table
 

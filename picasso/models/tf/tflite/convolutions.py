@@ -12,6 +12,7 @@ from picasso.models.tf.tflite.table import Node, integers, operation, tensor
 from picasso.models.tf.translation import Untranslatable, known
 
 PADDINGS = ("SAME", "VALID")
+TINY = 1e-30
 
 
 def padding(node: Node) -> str:
@@ -111,7 +112,8 @@ def pooled(node: Node, x: Any) -> Any:
     if node.name == "MAX_POOL_2D":
         return tf.nn.max_pool2d(x, window, strides(node), padding(node))
     if node.name == "L2_POOL_2D":
-        return tf.sqrt(tf.nn.avg_pool2d(tf.square(x), window, strides(node), padding(node)))
+        # The gradient of the root of 0 would be infinite.
+        return tf.sqrt(tf.maximum(tf.nn.avg_pool2d(tf.square(x), window, strides(node), padding(node)), TINY))
     return tf.nn.avg_pool2d(x, window, strides(node), padding(node))
 
 

@@ -30,6 +30,8 @@ MOVING = {
     "CONCATENATION", "EXPAND_DIMS", "GATHER", "MAX_POOL_2D", "PACK", "PAD", "RESHAPE", "RESIZE_NEAREST_NEIGHBOR",
     "SLICE", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE", "UNPACK",
 }  # fmt: skip
+# Those of all of whose inputs the result has numbers.
+JOINING = {"CONCATENATION", "PACK"}
 
 
 def missing(graph: TFLiteGraph, outputs: Sequence[int]) -> list[str]:
@@ -147,7 +149,8 @@ class Translation:
             with tf.init_scope():
                 return [np.asarray(one) for one in compute()]
         found = compute()
-        if step.kind in MOVING and all(same(grids[0], self._graph.quantization(index)) for index in step.inputs[:1]):
+        moved = step.inputs if step.kind in JOINING else step.inputs[:1]
+        if step.kind in MOVING and all(same(grids[0], self._graph.quantization(index)) for index in moved):
             return found
         return [one if how is None or known(one) else on_grid(one, how) for one, how in zip(found, grids, strict=True)]
 
