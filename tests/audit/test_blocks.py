@@ -81,9 +81,10 @@ def test_blocks_are_random_disjoint_and_complete(images: list[LabeledImage]) -> 
     assert all(
         {file.name[:4] for file in block} == {f"0-{seed:02d}" for seed in range(11)} for block in blocks.files[0]
     )
-    other = read(context.model, few, silently, seed=1).blocks
-    assert isinstance(other, FileBlocks)
-    assert other.files[0] != blocks.files[0]
+    for seed in (1, -1):
+        other = read(context.model, few, silently, seed=seed).blocks
+        assert isinstance(other, FileBlocks)
+        assert other.files[0] != blocks.files[0]
     # The smaller class limits a pair: there is one look, so nothing is held back for others.
     assert context.blocks_of_pair((0, 1)) == 1
     (one, _) = run(context).trials[0, 1]
