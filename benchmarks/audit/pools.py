@@ -27,8 +27,8 @@ from picasso.audit.dataset import Folder, LazyImages, logits
 from picasso.audit.rule import verdict
 from picasso.audit.selection import MAX_PER_CLASS, blocks_of
 from picasso.audit.statistics import Effect
-from picasso.audit.stopping import added
-from picasso.audit.trial import Pair, Trial, TrialContext
+from picasso.audit.stopping import tested_on
+from picasso.audit.trial import Pair, Trial, TrialContext, generator_of
 from picasso.models.base import Model
 
 
@@ -63,7 +63,10 @@ class ArrayBlocks:
 
 def pool_of(model: Model, images: Mapping[int, Bytes], seed: int = 0) -> Folder:
     """Return the first block of a pool, with the others behind it."""
-    order = {target: blocks_of(range(len(made)), MAX_PER_CLASS, [seed, target]) for target, made in images.items()}
+    order = {
+        target: blocks_of(range(len(made)), MAX_PER_CLASS, generator_of(seed, "blocks", target))
+        for target, made in images.items()
+    }
     blocks = ArrayBlocks(images, order)
     return replace(blocks.read(model, 0, list(images)), blocks=blocks)
 
@@ -82,7 +85,7 @@ def audited(model: Model, images: Mapping[int, Bytes], whole: bool) -> dict[str,
     first: dict[Pair, list[Trial]] = {}
     last: dict[Pair, list[Trial]] = {}
     for step in steps(context, plan(context)):
-        if all(one.looks == 1 for one in step.trials):
+        if all(one.blocks_used == 1 for one in step.trials):
             first[step.pair] = step.trials
         last[step.pair] = step.trials
     # The rule for a single look, as for folders of one block.
@@ -103,13 +106,13 @@ def effect_of(trial: Trial) -> Effect:
 def completed(context: TrialContext, trials: Mapping[Pair, Sequence[Trial]]) -> dict[Pair, list[Trial]]:
     """Return trials on all images: those that stopped early go on."""
     found = {pair: list(made) for pair, made in trials.items()}
-    for number in range(1, max(map(context.looks, found))):
+    for number in range(1, max(map(context.blocks_of_pair, found))):
         block = context.block(number, sorted({target for pair in found for target in pair}))
         for pair, made in found.items():
             for place in range(0, len(made), 2):
                 both = made[place : place + 2]
-                if block and both[0].looks == number:
-                    after = added(block, context.named(both[0].intervention), pair, both)
+                if block and both[0].blocks_used == number:
+                    after = tested_on(block, context.named(both[0].intervention), pair, both)
                     made[place : place + 2] = [replace(one, effect=effect_of(one)) for one in after]
     return found
 

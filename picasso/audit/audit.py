@@ -17,7 +17,7 @@ from picasso.audit.dataset import Folder
 from picasso.audit.outcome import AuditOutcome
 from picasso.audit.rule import verdict
 from picasso.audit.selection import PAIRS
-from picasso.audit.stopping import further, level_of, looked, undecided
+from picasso.audit.stopping import judged, level_of, tested_further, undecided
 from picasso.audit.trial import Pair, Trial, TrialContext
 from picasso.models.base import Model
 
@@ -113,6 +113,10 @@ class Plan:
     stops: bool = False
     among: int = 0
 
+    def level(self, interventions: int) -> float:
+        """Return the level of each confidence sequence of the audit, with this number of interventions."""
+        return level_of(interventions * (self.among or len(self.pairs)))
+
     def only(self, pair: Pair) -> Plan:
         """Return the part of the plan for one of the pairs, which gives the same results there."""
         return replace(self, pairs=(pair,), among=len(self.pairs))
@@ -178,12 +182,13 @@ def steps(
         context: the model and the images.
         plan: the pairs to compare.
         record: stores trials, and provides those of an interrupted audit; None stores nothing.
-        budget: seconds after which no further intervention is tested. One always is, and stored trials are always used.
+        budget: seconds after which no further intervention is tested. One always is, if only on one further block, and
+            stored trials are always used.
     """
     started, begun, all_ = time.monotonic(), False, len(context.interventions)
-    level, several = level_of(all_ * (plan.among or len(plan.pairs))), context.folder.blocks is not None
+    level = plan.level(all_)
     # The first block counts as one half of an audit in several blocks.
-    share = (0.5 if several else 1.0) / max(1, len(plan.pairs))
+    share = (1.0 if context.folder.blocks is None else 0.5) / max(1, len(plan.pairs))
 
     def over() -> bool:
         return begun and time.monotonic() - started > budget
@@ -194,6 +199,7 @@ def steps(
         if not tried and over():
             continue
         if not context.is_separable(pair):
+            first[pair] = []
             yield Step(pair, [], all_, True, share * (done + 1))
             continue
         yield Step(pair, made, tried, tried == all_, share * (done + tried / all_))
@@ -201,16 +207,16 @@ def steps(
             if over():
                 break
             begun = True
-            both = looked(context.both(intervention, pair), context.looks(pair), level)
+            both = judged(context.both(intervention, pair), context.blocks_of_pair(pair), level)
             made, tried = made + both, tried + 1
             if record:
                 record.write(pair, made, tried)
             yield Step(pair, made, tried, tried == all_, share * (done + tried / all_))
         if tried == all_:
             first[pair] = made
-    if several:
+    for step in _further(context, first, level, over, record):
         begun = True
-        yield from _further(context, first, level, over, record)
+        yield step
 
 
 def _further(
@@ -221,10 +227,20 @@ def _further(
     record: TrialCheckpoint | None,
 ) -> Iterator[Step]:
     """Yield the progress of the tests of what is undecided on further blocks, in the second half of an audit."""
+    if context.folder.blocks is None:
+        return
     all_, left = len(context.interventions), {pair: len(undecided(made)) for pair, made in found.items()}
-    begun = max(1, sum(left.values()))
-    for pair, made in further(context, found, level, over):
+    begun = sum(left.values())
+    if found and not begun:
+        pair = list(found)[-1]
+        yield Step(pair, found[pair], all_, True, 1.0)
+    for number, messages in (record.read_unreadable() if record else {}).items():
+        context.note_unreadable(number, messages)
+    for pair, made in tested_further(context, found, level, over):
         if record:
+            # Before the trials: blocks that were used are not read again.
+            if context.unreadable_later:
+                record.write_unreadable(context.unreadable_later)
             record.write(pair, made, all_)
         left[pair] = len(undecided(made))
         yield Step(pair, list(made), all_, True, 1 - 0.5 * sum(left.values()) / begun)
@@ -248,8 +264,9 @@ def run(
         progress: called with the completed fraction.
     """
     todo = todo or plan(context)
+    record = record_of(keep, context, todo.level(len(context.interventions))) if keep else None
     found: dict[Pair, Step] = {}
-    for step in steps(context, todo, record_of(keep, context) if keep else None, budget):
+    for step in steps(context, todo, record, budget):
         progress(step.fraction)
         found[step.pair] = step
     return finished(context, todo, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from picasso import __version__, fileio
 from picasso.audit.interventions import Intervention
 from picasso.audit.properties import Property
 from picasso.audit.trial import Pair, Trial, TrialContext, restored
+
+# The file of the messages about images of later blocks.
+UNREADABLE = "unreadable.json"
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,32 @@ class TrialCheckpoint:
         kept = {"key": self.key, "tried": tried, "trials": [asdict(one) for one in made]}
         fileio.write_json(self._file(pair), kept)
 
+    def read_unreadable(self) -> dict[int, list[str]]:
+        """Return the stored messages about unreadable images of later blocks, by the number of the block."""
+        try:
+            document = fileio.read_json(self.folder / UNREADABLE)
+            known = document is not None and document["key"] == self.key
+            return {int(number): some for number, some in document["blocks"].items()} if known else {}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return {}
+
+    def write_unreadable(self, blocks: Mapping[int, Sequence[str]]) -> None:
+        """Store them."""
+        self.folder.mkdir(exist_ok=True)
+        fileio.write_json(self.folder / UNREADABLE, {"key": self.key, "blocks": dict(blocks)})
+
     def _file(self, pair: Pair) -> Path:
         return self.folder / f"pair-{pair[0]}-{pair[1]}.json"
 
 
-def record_of(folder: Path, context: TrialContext) -> TrialCheckpoint:
-    """Return the checkpoint in a folder, valid only for the model, images and interventions of the context."""
+def record_of(folder: Path, context: TrialContext, level: float) -> TrialCheckpoint:
+    """Return the checkpoint in a folder, valid only for the model, images and interventions of the context.
+
+    Args:
+        folder: contains the checkpoint; its parent must exist.
+        context: the model, the images and the interventions.
+        level: that of each confidence sequence, which decides when a test in several blocks stops.
+    """
     card = context.model.card()
     what = [
         __version__,
@@ -73,6 +96,7 @@ def record_of(folder: Path, context: TrialContext) -> TrialCheckpoint:
         digest.update((np.round(context.folder.logits[target], 2) + 0.0).tobytes())
     if context.folder.blocks is not None:
         digest.update(context.folder.blocks.identity())
+        digest.update(json.dumps(level).encode())
     return TrialCheckpoint(folder, digest.hexdigest())
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from picasso.errors import BadRequest, PicassoError
-from picasso.imaging import decode
+from picasso.imaging import decode, pixels
 from picasso.models.base import Model
 
 # The folder of masks beside the folder of images.
@@ -29,6 +29,53 @@ def folder_of(images: Path, given: Path | None = None) -> Path | None:
     if not given.is_dir():
         raise BadRequest(f"The folder of masks {given} does not exist.", field="masks")
     return given
+
+
+def cover(folder: Path, images: Sequence[Path]) -> bool:
+    """Tell whether all images of a class have a mask, of their size; only the headers of the files are read.
+
+    Args:
+        folder: the folder of masks.
+        images: the images of the class.
+
+    Raises:
+        BadRequest: a mask has another size than its image, or its header can't be read.
+    """
+    if not all(file_of(folder, one).is_file() for one in images):
+        return False
+    for image in images:
+        mask, size = file_of(folder, image), _size(image)
+        # An image that can't be read will be left out.
+        if size is None:
+            continue
+        seen = _size(mask)
+        if seen is None:
+            raise BadRequest(f"The mask {mask.parent.name}/{mask.name} can't be read.", field="masks")
+        if seen != size:
+            raise BadRequest(_misfit(mask, seen, size), field="masks")
+    return True
+
+
+def file_of(folder: Path, image: Path) -> Path:
+    """Return the path of the mask of an image."""
+    return folder / image.parent.name / f"{image.stem}.png"
+
+
+def _size(file: Path) -> tuple[int, int] | None:
+    try:
+        with Image.open(file, formats=decode.FORMATS) as image:
+            width, height = image.size
+            turned = pixels.orientation(image) in pixels.TURNS
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return (height, width) if turned else (width, height)
+
+
+def _misfit(mask: Path, seen: tuple[int, int], size: tuple[int, int]) -> str:
+    return (
+        f"The mask {mask.parent.name}/{mask.name} has {seen[0]} x {seen[1]} pixels; its image has "
+        f"{size[0]} x {size[1]}."
+    )
 
 
 def read(
@@ -51,7 +98,7 @@ def read(
     Raises:
         BadRequest: a mask can't be read, or has another size than its image.
     """
-    files = [folder / one.parent.name / f"{one.stem}.png" for one in images]
+    files = [file_of(folder, one) for one in images]
     if not all(file.is_file() for file in files):
         return None
     return np.stack([_seen(model, file, image, limit) for file, image in zip(files, images, strict=True)])
@@ -64,11 +111,7 @@ def _seen(model: Model, file: Path, image: Path, limit: int) -> NDArray[np.bool_
         raise BadRequest(f"The mask {file.parent.name}/{file.name} can't be read: {error}", field="masks") from error
     size = decode.read(image.read_bytes(), image.name, limit).size
     if mask.size != size:
-        raise BadRequest(
-            f"The mask {file.parent.name}/{file.name} has {mask.width} x {mask.height} pixels; its image has "
-            f"{size[0]} x {size[1]}.",
-            field="masks",
-        )
+        raise BadRequest(_misfit(file, mask.size, size), field="masks")
     drawn = np.where(np.asarray(mask.convert("RGB")).any(axis=-1, keepdims=True), np.uint8(255), np.uint8(0))
     view = model.view(Image.fromarray(np.repeat(drawn, 3, axis=-1)))
     return np.asarray(np.asarray(view.convert("L")) > 127, np.bool_)

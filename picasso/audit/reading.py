@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from picasso.audit import object_masks
 from picasso.audit.dataset import Folder, LazyImages, logits, require_classifier
 from picasso.audit.selection import MIN_PER_CLASS, blocks_of, left_out, taken
+from picasso.audit.trial import generator_of
 from picasso.errors import BadRequest, PicassoError
 from picasso.evaluation.labeled_folder import LabeledImage
 from picasso.imaging import decode
@@ -30,50 +31,72 @@ class Source:
         masks: the folder of masks of the object, as in :mod:`picasso.audit.object_masks`, if there is one.
         limit: the largest image, in megapixels.
         called: returns the display name of a file name.
+        unmasked: the classes of several blocks of which some images have no mask.
     """
 
     masks: Path | None
     limit: int
     called: Callable[[str], str]
+    unmasked: Collection[int] = ()
 
     def read(
-        self, model: Model, files: Mapping[int, Sequence[Path]], progress: Callable[[float], None]
-    ) -> tuple[Folder, dict[int, int]]:
-        """Return the images of each class that has enough readable ones, with their logits; and how many each has."""
-        total, done = sum(map(len, files.values())), 0
+        self, model: Model, blocks: Mapping[int, Sequence[Sequence[Path]]], progress: Callable[[float], None]
+    ) -> tuple[Folder, dict[int, int], dict[int, int]]:
+        """Read, of each class, the first block that has enough readable images.
+
+        Args:
+            model: the model.
+            blocks: the files of the blocks, by class.
+            progress: called with the completed fraction.
+
+        Returns:
+            The images of the classes that have enough, with their logits; how many each class has; and how many blocks
+            were passed over.
+        """
+        total, done = sum(len(of[0]) for of in blocks.values()), 0
         views: dict[int, NDArray[np.uint8]] = {}
         names: dict[int, tuple[str, ...]] = {}
         drawn: dict[int, NDArray[np.bool_]] = {}
         unreadable: list[str] = []
         readable: dict[int, int] = {}
-        for target, found in files.items():
-            seen, kept, good = [], [], []
-            for file in found:
-                done += 1
-                try:
-                    view = model.view(decode.read(file.read_bytes(), self.called(file.name), self.limit))
-                except OSError as error:
-                    # The path of the file must not be shown to visitors of a server.
-                    unreadable.append(
-                        f"{self.called(file.name)} can't be read: {error.strerror or type(error).__name__}."
-                    )
-                    continue
-                except PicassoError as error:
-                    unreadable.append(str(error))
-                    continue
-                seen.append(np.asarray(view, np.uint8).reshape(view.height, view.width, -1))
-                kept.append(self.called(file.name))
-                good.append(file)
-                progress(done / total)
-            readable[target] = len(seen)
-            if len(seen) >= MIN_PER_CLASS:
-                views[target], names[target] = np.stack(seen), tuple(kept)
-                objects = object_masks.read(model, self.masks, good, self.limit) if self.masks else None
-                drawn |= {} if objects is None else {target: objects}
+        passed: dict[int, int] = {}
+        for target, of in blocks.items():
+            for number, files in enumerate(of):
+                seen, good = [], []
+                for file in files:
+                    done += 1
+                    try:
+                        seen.append(self._view(model, file))
+                        good.append(file)
+                    except PicassoError as error:
+                        unreadable.append(str(error))
+                        continue
+                    progress(min(1.0, done / total))
+                readable[target], passed[target] = len(seen), number
+                if len(seen) >= MIN_PER_CLASS:
+                    views[target], names[target] = np.stack(seen), tuple(self.called(file.name) for file in good)
+                    objects = self._objects(model, target, good)
+                    drawn |= {} if objects is None else {target: objects}
+                    break
         stored = LazyImages(views)
         answers = {key: logits(model, some) for key, some in stored.items()}
         folder = Folder(stored, answers, names, tuple(unreadable), masks=drawn, masks_given=self.masks is not None)
-        return folder, readable
+        return folder, readable, passed
+
+    def _view(self, model: Model, file: Path) -> NDArray[np.uint8]:
+        """Return an image as the model sees it, ``(H, W, C)``."""
+        try:
+            view = model.view(decode.read(file.read_bytes(), self.called(file.name), self.limit))
+        except OSError as error:
+            # The path of the file must not be shown to visitors of a server.
+            why = error.strerror or type(error).__name__
+            raise BadRequest(f"{self.called(file.name)} can't be read: {why}.") from error
+        return np.asarray(view, np.uint8).reshape(view.height, view.width, -1)
+
+    def _objects(self, model: Model, target: int, files: Sequence[Path]) -> NDArray[np.bool_] | None:
+        if self.masks is None or target in self.unmasked:
+            return None
+        return object_masks.read(model, self.masks, files, self.limit)
 
 
 @dataclass(frozen=True)
@@ -95,12 +118,17 @@ class FileBlocks:
 
     def read(self, model: Model, number: int, targets: Collection[int]) -> Folder:
         """Return a block of some classes: those that have one of this number, with enough readable images."""
-        of = {target: self.files[target][number] for target in targets if number < len(self.files[target])}
+        of = {target: [self.files[target][number]] for target in targets if number < len(self.files[target])}
         return self.source.read(model, of, lambda fraction: None)[0]
 
     def identity(self) -> bytes:
-        """Return a digest of the names and sizes of the files; reading them all would take as long as auditing them."""
+        """Return a digest of the names and sizes of all images and masks.
+
+        Reading them all would take as long as auditing them.
+        """
         every = [file for blocks in self.files.values() for one in blocks for file in one]
+        if self.source.masks is not None:
+            every += [object_masks.file_of(self.source.masks, file) for file in every]
         sizes = (f"{file.parent.name}/{file.name} {file.stat().st_size}\n".encode() for file in every if file.exists())
         return hashlib.sha256(b"".join(sizes)).digest()
 
@@ -144,9 +172,14 @@ def read(
         by_class.setdefault(one.target, []).append(one.file)
     classes = [str(name) for name in model.class_names()]
     most = taken({target: len(found) for target, found in sorted(by_class.items())}, classes)
-    files = {target: blocks_of(by_class[target], count, [seed, target]) for target, count in most.items() if count}
-    source = Source(masks, limit, called)
-    first, found = source.read(model, {target: blocks[0] for target, blocks in files.items()}, progress)
+    files = {
+        target: blocks_of(by_class[target], count, generator_of(seed, "blocks", target))
+        for target, count in most.items()
+        if count
+    }
+    source = Source(masks, limit, called, unmasked(masks, files))
+    first, found, passed = source.read(model, files, progress)
+    files = {target: blocks[passed[target] :] for target, blocks in files.items()}
     # Check again, since some images may be unreadable.
     readable = {target: found.get(target, len(by_class[target])) for target in most}
     taken(readable, classes)
@@ -158,3 +191,22 @@ def read(
         small_classes=few,
         blocks=FileBlocks(source, files) if several else None,
     )
+
+
+def unmasked(masks: Path | None, files: Mapping[int, Sequence[Sequence[Path]]]) -> set[int]:
+    """Return the classes of several blocks of which some images have no mask.
+
+    A class must not have masks in one block and none in the next, and a mask of the wrong size in the last block is
+    found at the start.
+
+    Args:
+        masks: the folder of masks, if there is one.
+        files: the files of each block, by class.
+
+    Raises:
+        BadRequest: a mask of such a class can't be read, or has another size than its image.
+    """
+    if masks is None:
+        return set()
+    several = {target: [file for one in blocks for file in one] for target, blocks in files.items() if len(blocks) > 1}
+    return {target for target, every in several.items() if not object_masks.cover(masks, every)}

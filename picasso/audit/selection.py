@@ -13,7 +13,8 @@ from picasso.errors import BadRequest
 MIN_PER_CLASS, MAX_PER_CLASS = 8, 200
 # The default number of pairs; two classes have one pair, five have ten, ten have 45.
 PAIRS = 10
-# All images are held in memory, as the model sees them.
+# The images of a block are held in memory, as the model sees them: of all classes in the first, which stays, and of
+# those with undecided tests in one further.
 MAX_IMAGES = 4_000
 # The largest number of left-out classes in a message.
 NAMED = 20
@@ -61,17 +62,25 @@ def spread(found: Sequence[T], count: int) -> list[T]:
     return [found[index * len(found) // count] for index in range(count)]
 
 
-def blocks_of(found: Sequence[T], most: int, seed: Sequence[int]) -> list[list[T]]:
-    """Return items in random blocks of about the same size, at most ``most``; all in their order if they fit into one.
+def blocks_of(found: Sequence[T], most: int, generator: np.random.Generator) -> list[list[T]]:
+    """Return items in random blocks of ``most``, and the rest in the last; all in their order if they fit into one.
+
+    A rest that is too small for a test (``MIN_PER_CLASS``) is added to the last block.
 
     Examples:
+        >>> import numpy as np
         >>> from picasso.audit.selection import blocks_of
-        >>> blocks_of("abc", 3, [0])
+        >>> blocks_of("abc", 3, np.random.default_rng(0))
         [['a', 'b', 'c']]
-        >>> [len(block) for block in blocks_of(range(11), 4, [0])]
-        [4, 4, 3]
+        >>> [len(block) for block in blocks_of(range(59), 20, np.random.default_rng(0))]
+        [20, 20, 19]
+        >>> [len(block) for block in blocks_of(range(41), 20, np.random.default_rng(0))]
+        [20, 21]
     """
-    if len(found) <= most:
+    rest = len(found) % most
+    several = len(found) // most + (rest >= MIN_PER_CLASS)
+    if several <= 1:
         return [list(found)]
-    order = np.random.default_rng(seed).permutation(len(found))
-    return [[found[index] for index in sorted(some)] for some in np.array_split(order, -(-len(found) // most))]
+    order = generator.permutation(len(found))
+    parts = np.split(order, [most * number for number in range(1, several)])
+    return [[found[index] for index in sorted(some)] for some in parts]

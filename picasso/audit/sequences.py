@@ -20,6 +20,8 @@ TUNED_FOR, TUNED_LEVEL = 200, 1e-4
 MIXTURE = float(-2 * np.log(TUNED_LEVEL) + np.log(-2 * np.log(TUNED_LEVEL)) + 1) / TUNED_FOR
 # The first look needs this many images, as the sequence of a mean is asymptotic.
 LEAST = 100
+# From this number of blocks on, the spread of their means is compared with that within them.
+ENOUGH_BLOCKS = 4
 # What moves few images, but these by far, may be missing in the first ones. The variance of a mean is therefore that
 # with this many more images at a distance of one unit. With six, errors stay below the level if 10% of the images move
 # by a unit; if 5% move by two units, they are eight times the level (0.0008 at 0.0001, in 200,000 simulated runs).
@@ -36,17 +38,21 @@ class Moments:
         count: the number of values.
         mean: their mean.
         squares: the sum of their squared distances from the mean.
+        between: the part of this sum that is due to the distances between the means of the blocks.
+        blocks: the number of blocks.
 
     Examples:
         >>> import numpy as np
         >>> from picasso.audit.sequences import Moments
-        >>> Moments.of(np.array([1.0, 2.0])) + Moments.of(np.array([6.0])) == Moments.of(np.array([1.0, 2.0, 6.0]))
-        True
+        >>> Moments.of(np.array([1.0, 2.0])) + Moments.of(np.array([6.0]))
+        Moments(count=3, mean=3.0, squares=14.0, between=13.5, blocks=2)
     """
 
     count: int
     mean: float
     squares: float
+    between: float = 0.0
+    blocks: int = 1
 
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Moments:
@@ -57,8 +63,14 @@ class Moments:
     def __add__(self, other: Moments) -> Moments:
         """Return the moments of the values of both (Chan et al., 1979)."""
         count, apart = self.count + other.count, other.mean - self.mean
-        squares = self.squares + other.squares + apart**2 * self.count * other.count / count
-        return Moments(count, self.mean + apart * other.count / count, squares)
+        fresh = apart**2 * self.count * other.count / count
+        return Moments(
+            count,
+            self.mean + apart * other.count / count,
+            self.squares + other.squares + fresh,
+            self.between + other.between + fresh,
+            self.blocks + other.blocks,
+        )
 
     @property
     def deviation(self) -> float:
@@ -72,7 +84,8 @@ def mean_sequence(values: Moments, level: float, unit: float) -> tuple[float, fl
     The asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024), from a mixture of
     normal distributions: ``mean ± deviation * sqrt(2 (n r + 1) / (n² r) * log(sqrt(n r + 1) / level))`` with ``r`` as
     :data:`MIXTURE`. Like a t-test, it needs a first look at enough values for the central limit theorem, but no bounds
-    on them, which margins don't have.
+    on them, which margins don't have. So its level is approximate, and values that are rare and far away can raise it;
+    see :data:`UNSEEN`.
 
     Args:
         values: the moments of the values.
@@ -99,7 +112,14 @@ def mean_p(values: Moments, unit: float) -> float:
 
 
 def _variance(values: Moments, unit: float) -> float:
-    return (values.squares + UNSEEN * unit**2) / (values.count - 1)
+    """Return the variance of a value: that of all, or that by the means of blocks if it is larger.
+
+    Each block has a change of its own, so its values may have more in common than those of different blocks.
+    """
+    if values.count < 2:
+        return np.inf
+    of_all = (values.squares + UNSEEN * unit**2) / (values.count - 1)
+    return max(of_all, values.between / (values.blocks - 1)) if values.blocks >= ENOUGH_BLOCKS else of_all
 
 
 @lru_cache(maxsize=4096)
@@ -107,7 +127,7 @@ def share_sequence(count: int, images: int, level: float) -> tuple[float, float]
     """Return the interval of a share; the share is in those of all sample sizes with a probability of ``1 - level``.
 
     A mixture of likelihood ratios over a beta distribution (Robbins, 1970; Howard, Ramdas, McAuliffe and Sekhon, 2021).
-    It is exact.
+    It is exact for independent images.
 
     Args:
         count: the number of images that have what is counted.
@@ -127,7 +147,7 @@ def share_sequence(count: int, images: int, level: float) -> tuple[float, float]
 
     middle = count / images
     return (
-        _root(evidence, 0.0, middle) if count else 0.0,
+        _root(evidence, middle, 0.0) if count else 0.0,
         _root(evidence, middle, 1.0) if count < images else 1.0,
     )
 
@@ -148,6 +168,7 @@ def majority_p(more: int, less: int) -> float:
     return float(min(1.0, np.exp(-(mixed + (more + less + 1) * np.log(2)))))
 
 
-def _root(of: Callable[[float], float], low: float, high: float) -> float:
-    tiny = np.finfo(np.float64).tiny
-    return float(optimize.brentq(of, max(low, tiny), min(high, 1 - np.finfo(np.float64).epsneg)))
+def _root(of: Callable[[float], float], inner: float, outer: float) -> float:
+    """Return where the evidence becomes positive; the outer end if it is nowhere among the numbers below 1."""
+    ends = [min(max(one, np.finfo(np.float64).tiny), 1 - np.finfo(np.float64).epsneg) for one in (inner, outer)]
+    return float(optimize.brentq(of, *sorted(ends))) if of(ends[1]) > 0 else outer

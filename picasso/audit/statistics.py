@@ -16,6 +16,10 @@ Mask = NDArray[np.bool_]
 
 # The significance level of all tests.
 LEVEL = 0.01
+# That of each sequence of the 95% interval of an effect for repeated looks: one of the shift, and two of the way.
+REPEATED = 0.05 / 3
+# Ends of the interval of an effect are at most this, as a fraction of the way, where the way itself may be almost zero.
+FARTHEST = 10.0
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,15 @@ class Effect:
     Attributes:
         fraction: the shift of the mean margin as a fraction of the way between the mean margins of the classes: beyond
             the unchanged images or beyond the control, whichever is less.
-        low, high: its 95% confidence interval.
-        p: the larger p-value of two one-sided paired t-tests, against the unchanged images and against the control.
+        low, high: its 95% confidence interval. If one looks repeatedly, it holds at all looks, and the way counts as
+            measured, too; otherwise, the way is taken as it is.
+        p: the larger p-value of two one-sided paired t-tests, against the unchanged images and against the control; of
+            two confidence sequences if one looks repeatedly.
         flips: the share of images that the change moves from their own to any other class.
         control_flips: the same share for the control.
         images: the number of images.
-        flips_p: the p-value of a one-sided test that the change moves more images than the control (McNemar, 1947).
+        flips_p: the p-value of a one-sided test that the change moves more images than the control (McNemar, 1947), or
+            of its counterpart for repeated looks (:func:`picasso.audit.sequences.majority_p`).
         size: how much the change alters an image, as the root mean square over its values, 0..1, on average.
         control_size: the same for the control.
     """
@@ -59,7 +66,8 @@ class Tally:
     Attributes:
         control: by how much the change moves the margins beyond the control.
         unchanged: by how much it moves them beyond those of the unchanged images.
-        way: the mean margin of the images of the other class less that of these.
+        ours: the margins of the unchanged images.
+        theirs: the same margins of the images of the other class.
         both: the number of images that leave their class by the change and by the control.
         changed_only: the number of those that leave it by the change only.
         control_only: the number of those that leave it by the control only.
@@ -69,7 +77,8 @@ class Tally:
 
     control: Moments
     unchanged: Moments
-    way: float
+    ours: Moments
+    theirs: Moments
     both: int
     changed_only: int
     control_only: int
@@ -82,6 +91,11 @@ class Tally:
         return self.control.count
 
     @property
+    def way(self) -> float:
+        """The mean margin of the images of the other class less that of these."""
+        return self.theirs.mean - self.ours.mean
+
+    @property
     def _compared(self) -> tuple[Moments, Moments]:
         return self.control, self.unchanged
 
@@ -91,7 +105,8 @@ class Tally:
         return Tally(
             self.control + other.control,
             self.unchanged + other.unchanged,
-            mine * self.way + theirs * other.way,
+            self.ours + other.ours,
+            self.theirs + other.theirs,
             self.both + other.both,
             self.changed_only + other.changed_only,
             self.control_only + other.control_only,
@@ -100,10 +115,10 @@ class Tally:
         )
 
     @classmethod
-    def nothing(cls, images: int, way: float) -> Tally:
-        """Return the tally of a number of images that are left as they are."""
-        still = Moments(images, 0.0, 0.0)
-        return cls(still, still, way, 0, 0, 0)
+    def nothing(cls, before: Margins, others: Margins) -> Tally:
+        """Return the tally of images that are left as they are, with these margins and those of the other class."""
+        still = Moments(len(before), 0.0, 0.0)
+        return cls(still, still, Moments.of(before), Moments.of(others), 0, 0, 0)
 
     @property
     def scale(self) -> float:
@@ -119,15 +134,19 @@ class Tally:
         Args:
             repeatedly: whether one looks after each block of images. Then p-values and interval hold at all looks.
         """
-        shifts = [_repeated_shift(one, abs(self.way)) if repeatedly else _shift(one) for one in self._compared]
+        shifts = [_shift(one) for one in self._compared]
+        ps = [mean_p(one, abs(self.way)) for one in self._compared] if repeatedly else [one.p for one in shifts]
         # The smaller mean first.
         compared = sorted(shifts, key=lambda one: one.mean)
         more, less = self.changed_only, self.control_only
+        low, high = ((compared[0].mean + one * compared[0].margin) / self.scale for one in (-1, 1))
+        if repeatedly:
+            low, high = np.clip(self.fractions(REPEATED), -FARTHEST, FARTHEST).tolist()
         return Effect(
             fraction=compared[0].mean / self.scale,
-            low=(compared[0].mean - compared[0].margin) / self.scale,
-            high=(compared[0].mean + compared[0].margin) / self.scale,
-            p=max(one.p for one in compared),
+            low=low,
+            high=high,
+            p=max(ps),
             flips=(self.both + more) / self.images,
             control_flips=(self.both + less) / self.images,
             images=self.images,
@@ -137,9 +156,20 @@ class Tally:
         )
 
     def fractions(self, level: float) -> tuple[float, float]:
-        """Return the confidence sequence of the effect; each of its two comparisons errs at the level."""
-        ranges = [mean_sequence(one, level, abs(self.way)) for one in self._compared]
-        return min(low for low, _ in ranges) / self.scale, min(high for _, high in ranges) / self.scale
+        """Return the confidence sequence of the effect, the quotient of those of the shift and of the way.
+
+        Each of four sequences errs at the level: those of two comparisons, and those of the margins of both classes,
+        which are the same in both directions. It is infinite while the way may be zero.
+        """
+        shifts, (ours, theirs) = (
+            [mean_sequence(one, level, abs(self.way)) for one in some]
+            for some in (self._compared, (self.ours, self.theirs))
+        )
+        shortest, longest = theirs[0] - ours[1], theirs[1] - ours[0]
+        if shortest <= 0:
+            return -np.inf, np.inf
+        low, high = min(low for low, _ in shifts), min(high for _, high in shifts)
+        return low / (longest if low > 0 else shortest), high / (shortest if high > 0 else longest)
 
     def excess_flips(self, level: float) -> tuple[float, float]:
         """Return that of the share of images that change class beyond the control; each of its two shares errs."""
@@ -151,7 +181,7 @@ def tally(
     before: Margins,
     changed: Margins,
     control: Margins,
-    way: float,
+    others: Margins,
     left: tuple[Mask, Mask] | None = None,
     sizes: tuple[float, float] = (0.0, 0.0),
 ) -> Tally:
@@ -161,7 +191,7 @@ def tally(
         before: margins of the unchanged images, ``(n,)``.
         changed: margins after the change towards the other class, ``(n,)``.
         control: margins after an equal change of the same kind that is not towards the other class, ``(n,)``.
-        way: the mean margin of the images of the other class less that of these.
+        others: margins of the images of the other class, ``(m,)``.
         left: which images leave their class by the change and by the control, for any other class, ``(n,)`` each; by
             default for the other class of the margins.
         sizes: how much the change and the control alter an image.
@@ -171,12 +201,13 @@ def tally(
         int(some.sum()) for some in (by_change & by_control, by_change & ~by_control, by_control & ~by_change)
     )
     beyond_control, beyond_unchanged = (Moments.of(changed - other) for other in (control, before))
-    return Tally(beyond_control, beyond_unchanged, way, both, changed_only, control_only, *sizes)
+    ours, theirs = Moments.of(before), Moments.of(others)
+    return Tally(beyond_control, beyond_unchanged, ours, theirs, both, changed_only, control_only, *sizes)
 
 
-def effect(before: Margins, changed: Margins, control: Margins, way: float) -> Effect:
+def effect(before: Margins, changed: Margins, control: Margins, others: Margins) -> Effect:
     """Return the effect of a change on margins of the same images, as :func:`tally` compares them."""
-    return tally(before, changed, control, way).effect()
+    return tally(before, changed, control, others).effect()
 
 
 def _mcnemar(more: int, less: int) -> float:
@@ -200,11 +231,6 @@ def _shift(values: Moments) -> _Shift:
     if not np.isfinite(error):
         return _Shift(mean, np.inf, 1.0)
     return _Shift(mean, float(stats.t.ppf(0.975, count - 1)) * error, float(stats.t.sf(mean / error, count - 1)))
-
-
-def _repeated_shift(values: Moments, unit: float) -> _Shift:
-    """Return the same for repeated looks."""
-    return _Shift(values.mean, mean_sequence(values, 0.05, unit)[1] - values.mean, mean_p(values, unit))
 
 
 def apart(ours: Margins, theirs: Margins, level: float) -> bool:

@@ -5,8 +5,10 @@ quantities has a confidence sequence. Once the rule gives the same result for al
 images would not change it, and the intervention is not tested on further blocks.
 
 The errors are kept apart. A finding needs p-values below ``LEVEL``, which here hold at all looks, so that stopping adds
-no false alarms about effects that are zero. In addition, with a probability of at least ``1 - STOP``, no sequence of an
-audit errs: then, every test that stopped early has the result that any number of images would lead to.
+no false alarms about effects that are zero. In addition, the sequences of an audit are made for a probability of at
+most ``STOP`` that any of them errs: if none does, every test that stopped early has the result that any number of
+images would lead to. Whether a change is about the object and how well a property separates the classes have no
+sequences, those of means are asymptotic, and images are taken to be independent.
 """
 
 from __future__ import annotations
@@ -23,8 +25,12 @@ from picasso.audit.trial import Pair, Trial, TrialContext
 
 # The probability that a test of an audit stops with another result than it would have with all images, at most.
 STOP = 0.05
-# The sequences of an intervention on a pair of classes: in both directions, of two comparisons and of two shares.
-SEQUENCES = 8
+# The sequences of an intervention on a pair of classes: in both directions, of two comparisons and of two shares; and
+# of the margins of both classes, whose distance effects are fractions of.
+SEQUENCES = 10
+# No test stops before, as an intervention takes what it searches or matches from each block: what one block shows may
+# be due to the images that it happened to take it from.
+LEAST_BLOCKS = 2
 
 
 def level_of(tests: int) -> float:
@@ -52,7 +58,7 @@ def is_clear(both: Sequence[Trial], level: float) -> bool:
         ranges.append([one.effect.excess_flips] if informative else flips)
     results = set()
     for there, there_flips, back, back_flips in product(*ranges):
-        results.add(result((both[0], there, there_flips), (both[1], back, back_flips)))
+        results.add(reason_with((both[0], there, there_flips), (both[1], back, back_flips)))
         if len(results) > 1:
             return False
     return True
@@ -70,7 +76,7 @@ def values(within: tuple[float, float], thresholds: Sequence[float]) -> list[flo
     return [low, *sorted({one for one in thresholds if low < one <= high})]
 
 
-def result(*both: tuple[Trial, float, float]) -> str | None:
+def reason_with(*both: tuple[Trial, float, float]) -> str | None:
     """Return the reason of the finding, or None, if trials had these effects and excess flips, beyond all doubt."""
     supposed = [
         replace(one, effect=replace(one.effect, fraction=fraction, flips=flips, control_flips=0.0))
@@ -80,8 +86,8 @@ def result(*both: tuple[Trial, float, float]) -> str | None:
     return found.reason if found else None
 
 
-def looked(both: Sequence[Trial], blocks: int, level: float) -> list[Trial]:
-    """Return the trials of both directions after a look: decided if they are clear or all images are used.
+def judged(both: Sequence[Trial], blocks: int, level: float) -> list[Trial]:
+    """Return the trials of both directions after a block: decided if they are clear or all images are used.
 
     Args:
         both: the trials; none if there was nothing to change.
@@ -90,19 +96,22 @@ def looked(both: Sequence[Trial], blocks: int, level: float) -> list[Trial]:
     """
     if not both or all(one.decided for one in both):
         return list(both)
-    if both[0].looks >= blocks:
+    if both[0].blocks_used >= blocks:
         # Some images may be unreadable.
         return [replace(one, decided=True, pool=one.effect.images) for one in both]
-    clear = min(one.effect.images for one in both) >= LEAST and is_clear(both, level)
+    # A block whose images are unreadable does not count.
+    blocks_measured = min(one.tally.control.blocks if one.tally else blocks for one in both)
+    enough = blocks_measured >= LEAST_BLOCKS and min(one.effect.images for one in both) >= LEAST
+    clear = enough and is_clear(both, level)
     return [replace(one, decided=clear) for one in both]
 
 
-def further(
+def tested_further(
     context: TrialContext, found: Mapping[Pair, Sequence[Trial]], level: float, over: Callable[[], bool]
 ) -> Iterator[tuple[Pair, list[Trial]]]:
     """Test what is undecided on further blocks of images; yield the trials of a pair whenever some have changed.
 
-    A block is read once for all pairs and interventions that need it, and only one is held at a time.
+    A block is read once for all pairs and interventions that need it, and only one is held at a time besides the first.
 
     Args:
         context: the model and the first block of images.
@@ -111,11 +120,11 @@ def further(
         over: tells whether the time has run out.
     """
     trials = {pair: list(made) for pair, made in found.items()}
-    for number in range(1, max(map(context.looks, trials), default=1)):
-        todo = {pair: undecided(made, number) for pair, made in trials.items()}
-        # Of an interrupted audit, blocks that it used are read again, for what is said about unreadable images.
-        seen = [pair for pair, made in trials.items() if todo[pair] or any(one.looks > number for one in made)]
-        targets = sorted({target for pair in seen for target in pair})
+    for number in range(1, max(map(context.blocks_of_pair, trials), default=1)):
+        todo = {pair: names for pair, made in trials.items() if (names := undecided(made, number))}
+        targets = sorted({target for pair in todo for target in pair})
+        # The one before goes before the next is read.
+        block = None
         if not targets or over() or (block := context.block(number, targets)) is None:
             continue
         for pair, names in todo.items():
@@ -123,18 +132,20 @@ def further(
                 if over():
                     return
                 both = [one for one in trials[pair] if one.intervention == name]
-                after = looked(added(block, context.named(name), pair, both), context.looks(pair), level)
+                after = judged(tested_on(block, context.named(name), pair, both), context.blocks_of_pair(pair), level)
                 place = trials[pair].index(both[0])
                 trials[pair][place : place + 2] = after
                 yield pair, trials[pair]
 
 
-def undecided(made: Sequence[Trial], looks: int | None = None) -> list[str]:
-    """Return the names of the interventions that are undecided, after this number of looks."""
-    return list(dict.fromkeys(one.intervention for one in made if not one.decided and looks in (None, one.looks)))
+def undecided(made: Sequence[Trial], blocks: int | None = None) -> list[str]:
+    """Return the names of the interventions that are undecided, after this number of blocks."""
+    return list(
+        dict.fromkeys(one.intervention for one in made if not one.decided and blocks in (None, one.blocks_used))
+    )
 
 
-def added(block: TrialContext, intervention: Intervention, pair: Pair, both: Sequence[Trial]) -> list[Trial]:
+def tested_on(block: TrialContext, intervention: Intervention, pair: Pair, both: Sequence[Trial]) -> list[Trial]:
     """Return the trials of both directions with those of a further block added.
 
     If there is nothing to change in the block, its images count as unchanged.
@@ -146,13 +157,10 @@ def added(block: TrialContext, intervention: Intervention, pair: Pair, both: Seq
         both: the trials so far.
     """
     if not set(pair) <= set(block.folder.views):
-        return [replace(one, looks=one.looks + 1) for one in both]
+        return [replace(one, blocks_used=one.blocks_used + 1) for one in both]
     measured = block.measured_both(intervention, pair)
     if not measured:
-        return [
-            pooled(one, Tally.nothing(len(block.folder.names[one.ours]), block.way(one.ours, one.theirs)))
-            for one in both
-        ]
+        return [pooled(one, Tally.nothing(*block.margins(one.ours, one.theirs))) for one in both]
     fresh = [
         one._replace(trial=replace(pooled(so_far, one.tally), informative=one.trial.informative))
         for so_far, one in zip(both, measured, strict=True)
@@ -162,5 +170,5 @@ def added(block: TrialContext, intervention: Intervention, pair: Pair, both: Seq
 
 def pooled(trial: Trial, more: Tally) -> Trial:
     """Return a trial with what was measured on a further block."""
-    so_far = replace(trial, looks=trial.looks + 1)
+    so_far = replace(trial, blocks_used=trial.blocks_used + 1)
     return so_far.with_tally(more if trial.tally is None else trial.tally + more)

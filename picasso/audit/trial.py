@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import weakref
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -23,6 +25,8 @@ from picasso.errors import BadRequest
 from picasso.models.base import Model
 
 Pair = tuple[int, int]
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 # A change of colour or light is about more than the object if this share of its effect remains without the object.
 AROUND = 0.35
@@ -42,7 +46,7 @@ class Trial:
         effect: the measured effect.
         separation: the probability that an image of theirs has a larger value of what is changed than one of ours.
         pool: the number of images of the class that the trial may be made on.
-        looks: the number of blocks of images that it was made on.
+        blocks_used: the number of blocks of images that it was made on.
         decided: whether more of these images would hardly change the verdict, or there are none.
         tally: what was measured, if there are several blocks.
     """
@@ -57,7 +61,7 @@ class Trial:
     effect: Effect
     separation: float = 0.5
     pool: int = 0
-    looks: int = 1
+    blocks_used: int = 1
     decided: bool = True
     tally: Tally | None = None
 
@@ -81,7 +85,7 @@ def restored(stored: Mapping[str, Any]) -> Trial:
     """Return a trial that was stored as a dictionary."""
     effect_, tally_ = Effect(**stored["effect"]), stored.get("tally")
     if tally_ is not None:
-        moments = {name: Moments(**tally_[name]) for name in ("control", "unchanged")}
+        moments = {name: Moments(**tally_[name]) for name in ("control", "unchanged", "ours", "theirs")}
         tally_ = Tally(**{**tally_, **moments})
     return Trial(**{**stored, "effect": effect_, "tally": tally_})
 
@@ -118,14 +122,20 @@ class TrialContext:
         if not interventions:
             raise BadRequest("An audit needs at least one intervention.", field="interventions")
         self.model, self.folder, self.seed, self.interventions = model, folder, seed, tuple(interventions)
-        # Of all blocks that were read so far.
-        self.unreadable = folder.unreadable
-        self.attention = lru_cache(maxsize=4)(self._attention)
-        self.location = lru_cache(maxsize=4)(self._location)
+        # The messages about images of later blocks that could not be read, by the number of the block.
+        self.unreadable_later: dict[int, list[str]] = {}
+        self.attention = remembering(self._attention)
+        self.location = remembering(self._location)
         # Asked by every change of detail and shape, and it sorts all attribution maps of both classes.
-        self.is_filled = lru_cache(maxsize=4)(self._is_filled)
+        self.is_filled = remembering(self._is_filled)
         # Of marks and segments, whose search is the same in both directions.
         self.memory: Callable[[Pair], dict[Any, Any]] = lru_cache(maxsize=None)(lambda pair: {})
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The messages about images that could not be read, in all blocks that were read so far."""
+        later = [one for _, some in sorted(self.unreadable_later.items()) for one in some]
+        return (*self.folder.unreadable, *later)
 
     def _attention(self, target: int) -> Maps:
         return attention(self.model, self.folder.views[target], target)
@@ -138,23 +148,21 @@ class TrialContext:
         spread = masks + np.float32(1e-12)
         return np.asarray(spread / spread.sum(axis=(1, 2), keepdims=True), np.float32)
 
-    def looks(self, pair: Pair) -> int:
+    def blocks_of_pair(self, pair: Pair) -> int:
         """Return the number of blocks of images of a pair of classes."""
         blocks = self.folder.blocks
         # Both classes need a block, so the rest of the larger class is not used.
         return 1 if blocks is None else min(len(blocks.sizes[one]) for one in pair)
 
     def pool(self, ours: int, theirs: int) -> int:
-        """Return how many images of a class can be compared with another."""
-        blocks = self.folder.blocks
-        if blocks is None:
-            return len(self.folder.views[ours])
-        return sum(blocks.sizes[ours][: self.looks((ours, theirs))])
+        """Return how many images of a class can be compared with another; of later blocks, some may be unreadable."""
+        blocks, several = self.folder.blocks, self.blocks_of_pair((ours, theirs))
+        return len(self.folder.views[ours]) if blocks is None or several == 1 else sum(blocks.sizes[ours][:several])
 
-    def way(self, ours: int, theirs: int) -> float:
-        """Return the way between two classes: the mean margin of the images of theirs less that of ours."""
+    def margins(self, ours: int, theirs: int) -> tuple[Margins, Margins]:
+        """Return the margins of the images of two classes, from the first towards the second, ``(n,)`` and ``(m,)``."""
         before, others = (margins(self.folder.logits[one], ours, theirs) for one in (ours, theirs))
-        return float(others.mean() - before.mean())
+        return before, others
 
     def block(self, number: int, targets: Collection[int]) -> TrialContext | None:
         """Return the context of a later block of some classes; None if there is none."""
@@ -162,8 +170,15 @@ class TrialContext:
             return None
         seed = int(generator_of(self.seed, "block", number).integers(2**31))
         images = self.folder.blocks.read(self.model, number, targets)
-        self.unreadable += images.unreadable
+        # A block may be read again, perhaps for other classes.
+        known = self.unreadable_later.get(number, [])
+        self.note_unreadable(number, known + list((Counter(images.unreadable) - Counter(known)).elements()))
         return TrialContext(self.model, images, seed, self.interventions)
+
+    def note_unreadable(self, number: int, messages: Sequence[str]) -> None:
+        """Note which images of a later block could not be read."""
+        if messages:
+            self.unreadable_later[number] = list(messages)
 
     def case(self, ours: int, theirs: int) -> ImagePair:
         """Return the images of two classes; those of the first are to be changed."""
@@ -200,7 +215,7 @@ class TrialContext:
             changed.separation,
             self.pool(ours, theirs),
         )
-        if self.looks((ours, theirs)) > 1:
+        if self.blocks_of_pair((ours, theirs)) > 1:
             trial = replace(trial, decided=False).with_tally(found)
         return Measured(trial, changed.region, moved, found)
 
@@ -228,12 +243,12 @@ class TrialContext:
 
     def measured(self, changed: InterventionResult, ours: int, theirs: int) -> tuple[Tally, Margins]:
         """Return what a change does to the predictions, and by how much it moves the margin of each image."""
-        before = margins(self.folder.logits[ours], ours, theirs)
+        before, others = self.margins(ours, theirs)
         after = [logits(self.model, some) for some in (changed.towards, changed.control)]
         towards, control = (margins(some, ours, theirs) for some in after)
         left, left_in_control = (leaving(self.folder.logits[ours], some, ours) for some in after)
         size, control_size = (change_size(self.folder.views[ours], some) for some in (changed.towards, changed.control))
-        found = tally(before, towards, control, self.way(ours, theirs), (left, left_in_control), (size, control_size))
+        found = tally(before, towards, control, others, (left, left_in_control), (size, control_size))
         return found, np.abs(towards - before)
 
     def _is_filled(self, pair: Pair) -> bool:
@@ -271,23 +286,41 @@ class TrialContext:
         if any(one.informative for one in both):
             return both
         large = all(one.effect.fraction >= one.floor for one in both)
-        own = intervention.appearance and large and not any(self.around(intervention, one) for one in both)
+        own = intervention.appearance and large and not any(self.around(intervention, one) for one in measured)
         if own or self.is_reached(intervention, measured):
             return [replace(one, informative=True) for one in both]
         return both
 
-    def around(self, intervention: Intervention, trial: Trial) -> bool:
+    def around(self, intervention: Intervention, measured: Measured) -> bool:
         """Tell whether a change also has an effect without the object, which is put back unchanged.
 
-        The colour of a fruit has none: it is the fruit's own. That of the light has one.
+        The colour of a fruit has none: it is the fruit's own. That of the light has one. Both effects are those on the
+        images of this block.
         """
+        trial = measured.trial
         changed, ours = self.change(intervention, trial.ours, trial.theirs), self.folder.views[trial.ours]
         if changed is None:
             return True
         core, _ = self.case(trial.ours, trial.theirs).objects(CORE)
         towards, control = (some + core * (ours - some) for some in (changed.towards, changed.control))
         left = self.effect(replace(changed, towards=towards, control=control), trial.ours, trial.theirs)
-        return left.fraction >= AROUND * trial.effect.fraction
+        return left.fraction >= AROUND * measured.tally.effect().fraction
+
+
+def remembering(method: Callable[[Key], Value]) -> Callable[[Key], Value]:
+    """Return a method that keeps its last four results.
+
+    It holds its object by a weak reference: in a cycle, the images of a block would stay in memory until the garbage
+    collector runs.
+    """
+    weak = weakref.WeakMethod(method)
+
+    @lru_cache(maxsize=4)
+    def result(key: Key) -> Value:
+        # Only its object calls it, so that exists.
+        return cast("Callable[[Key], Value]", weak())(key)
+
+    return result
 
 
 def change_size(before: Images, after: Images) -> float:

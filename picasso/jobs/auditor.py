@@ -191,7 +191,8 @@ def prepare(job: Audit, settings: Settings, load: Callable[[], Model], reporter:
         seed=order.seed,
     )
     context = TrialContext(cast(Model, model), images, order.seed, tried)
-    return Prepared(model, context, audit.plan(context, order.pairs), record_of(job.trials, context))
+    plan = audit.plan(context, order.pairs)
+    return Prepared(model, context, plan, record_of(job.trials, context, plan.level(len(tried))))
 
 
 def run_pair(

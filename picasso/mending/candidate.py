@@ -95,9 +95,11 @@ def verify(model: Model, head: Head, weights: HeadWeights, first: Audit) -> None
 
 
 def audited(model: Model, first: Audit, progress: Progress, what: str) -> Audit:
-    """Audit a mended model with the images, pairs and interventions of the first audit."""
+    """Audit a mended model with the images in memory, pairs and interventions of the first audit.
+
+    Of large folders, these are the first block, while an effect of the first audit may be that of several.
+    """
     known = {target: logits(model, views) for target, views in first.folder.views.items()}
-    # Without further blocks, so that the effects are those on the same images as before.
     images = replace(first.folder, logits=known, blocks=None)
     context = TrialContext(model, images, first.context.seed, first.context.interventions)
     plan = audit.Plan(tuple(first.trials), first.left, {})

@@ -51,7 +51,7 @@ def fraction(towards: Values, control: Values, ours: Values, theirs: Values, one
     after, within, before, others = (
         margins(np.asarray(some, np.float32), one, other) for some in (towards, control, ours, theirs)
     )
-    return effect(before, after, within, float(others.mean() - before.mean())).fraction
+    return effect(before, after, within, others).fraction
 
 
 def effects(

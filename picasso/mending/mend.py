@@ -48,8 +48,9 @@ def mend(
     """Mend a model that an audit found to rely on a shortcut.
 
     The last layer is retrained on the features of the images and of their counterfactuals for all alarms at once. The
-    copy is audited with the same images. If that raises new alarms, their counterfactuals are added, and the layer is
-    retrained again, because a mended model may turn to another shortcut (Li et al., 2023, arXiv 2212.04825).
+    copy is audited with the same images (of large folders, with the first block). If that raises new alarms, their
+    counterfactuals are added, and the layer is retrained again, because a mended model may turn to another shortcut (Li
+    et al., 2023, arXiv 2212.04825).
 
     Args:
         first: the audit of the model.

@@ -88,7 +88,7 @@ def test_models_without_a_shortcut_raise_no_alarm(damage: float) -> None:
                 before = random.normal(-4, 1, 50)
                 # Damage moves images towards the other class, by the same amount in the change and in its control.
                 towards, control = (before + damage + random.normal(0, 0.8, 50) for _ in range(2))
-                made.append(trial(effect(before, towards, control, 8.0), ours, theirs, f"no. {index}"))
+                made.append(trial(effect(before, towards, control, before + 8.0), ours, theirs, f"no. {index}"))
         alarms += bool(verdict({(0, 1): made}).alarms)
     assert alarms == 0
 
@@ -99,7 +99,7 @@ def test_a_control_that_changes_less_would_raise_alarms() -> None:
     for ours, theirs in ((0, 1), (1, 0)):
         before = random.normal(-1, 1, 50)
         towards, control = before + 1.5 + random.normal(0, 0.8, 50), before + random.normal(0, 0.1, 50)
-        made.append(trial(effect(before, towards, control, 4.0), ours, theirs))
+        made.append(trial(effect(before, towards, control, before + 4.0), ours, theirs))
     assert verdict({(0, 1): made}).alarms
 
 

@@ -15,7 +15,7 @@ def test_an_effect_is_a_paired_test_and_a_fraction_of_the_way() -> None:
     control = generator.normal(-4, 2, 40)
     changed = control + generator.normal(1, 1, 40)
     before = control - 0.5
-    found = effect(before, changed, control, 8.0)
+    found = effect(before, changed, control, before + 8.0)
     difference = changed - control
     assert found.fraction == pytest.approx(difference.mean() / 8)
     assert found.p == pytest.approx(stats.ttest_1samp(difference, 0, alternative="greater").pvalue)
@@ -27,16 +27,16 @@ def test_an_effect_is_a_paired_test_and_a_fraction_of_the_way() -> None:
 
 @pytest.mark.parametrize(("shift", "p"), [(0.0, 1.0), (1.0, 0.0), (-1.0, 1.0)])
 def test_equal_differences_leave_no_doubt(shift: float, p: float) -> None:
-    assert effect(np.full(9, -5.0), np.full(9, shift), np.zeros(9), 2.0).p == p
+    assert effect(np.full(9, -5.0), np.full(9, shift), np.zeros(9), np.full(9, -3.0)).p == p
 
 
 def test_classes_that_are_not_apart_show_no_effect() -> None:
-    assert effect(np.zeros(9), np.ones(9), np.zeros(9), -1.0).fraction == 0
+    assert effect(np.zeros(9), np.ones(9), np.zeros(9), np.full(9, -1.0)).fraction == 0
 
 
 def test_what_was_taken_for_the_other_class_before_does_not_flip() -> None:
     before, after = np.array([-1.0, -1, 2, 2]), np.array([1.0, -1, 3, -1])
-    assert effect(before, after, after, 4.0).flips == 0.25
+    assert effect(before, after, after, before + 4.0).flips == 0.25
 
 
 def test_two_classes_are_apart_where_chance_does_not_explain_it() -> None:
@@ -75,6 +75,7 @@ def test_larger_folders_show_smaller_effects() -> None:
     generator = np.random.default_rng(0)
     seen = []
     for count in (20, 80, 320):
-        some = effect(np.zeros(count), generator.normal(0, 1, count), generator.normal(0, 1, count), 10.0)
+        changed, control = generator.normal(0, 1, (2, count))
+        some = effect(np.zeros(count), changed, control, np.full(count, 10.0))
         seen.append(minimal_detectable_effect([some], 0.01))
     assert seen[0] > 1.5 * seen[1] > 2 * seen[2]
