@@ -5,24 +5,51 @@ Dask starts, watches and restarts the workers. Each gets one task at a time, cho
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 
 import distributed
+from tornado.ioloop import IOLoop
 
 from picasso.errors import ConfigurationError, PicassoError, WorkerCrashed, WorkerDied, reason
 from picasso.jobs.dask_seat import ENDED, Seat, Shared
+from picasso.jobs.engine import BACKOFF_SECONDS, LOAD_SECONDS, MAX_BACKOFF
 
 log = logging.getLogger(__name__)
 
 # How often the scheduler is asked for its workers, and how long it may take to answer. It may be starting, too.
 LOOK_SECONDS, CONNECT_SECONDS, FIRST_SECONDS = 1.0, 10.0, 30.0
-# Waiting tasks fail after this many seconds without a worker.
+# Waiting tasks fail after this many seconds without a worker, unless one is being examined.
 START_SECONDS = 60.0
+
+
+class Loop:
+    """An event loop in a thread. A client with a loop of its own leaves it running if it can't connect."""
+
+    def __init__(self) -> None:
+        started: Future[IOLoop] = Future()
+        self._stopped = asyncio.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._run(started)), name="picasso-dask-loop", daemon=True
+        )
+        self._thread.start()
+        #: What clients take.
+        self.loop = started.result()
+
+    async def _run(self, started: Future[IOLoop]) -> None:
+        started.set_result(IOLoop.current())
+        await self._stopped.wait()
+
+    def stop(self) -> None:
+        """Stop the loop, and wait for its end."""
+        self.loop.add_callback(self._stopped.set)
+        self._thread.join(timeout=5)
 
 
 class DaskCrew:
@@ -41,12 +68,18 @@ class DaskCrew:
         self._address = f"{'tls' if scheme == 'dask+tls' else 'tcp'}://{place}"
         self._shared = shared
         self._seats: dict[str, Seat] = {}
-        # Since when no worker has been ready or examined.
+        # The failed examinations of a worker, and when the next one may start.
+        self._failed: dict[str, tuple[int, float]] = {}
+        # When a worker was ready for the last time.
         self._alone = time.monotonic()
         self._closing = threading.Event()
+        self._loop = Loop()
         try:
             self._client: distributed.Client | None = self._connect(FIRST_SECONDS)
-        except OSError as error:
+        except BaseException as error:
+            self._loop.stop()
+            if not isinstance(error, OSError):
+                raise
             raise ConfigurationError(
                 f"The Dask scheduler {self._address} can't be reached: {reason(error)}. Start it, or change ENGINE.",
                 field="ENGINE",
@@ -63,17 +96,22 @@ class DaskCrew:
     def close(self) -> None:
         """Close the connection; the workers stop their tasks, because their files are gone."""
         self._closing.set()
-        self._thread.join(timeout=CONNECT_SECONDS)
+        # Longer than it takes to lose a connection.
+        self._thread.join(timeout=3 * CONNECT_SECONDS)
         self._part(WorkerDied("The server is shutting down."))
         shutil.rmtree(self._shared.folder, ignore_errors=True)
-        for seat in self._seats.values():
+        for seat in list(self._seats.values()):
             seat.join()
         if self._client:
-            self._client.close()
+            with suppress(Exception):
+                self._client.close(timeout=CONNECT_SECONDS)
+        self._loop.stop()
 
     def _connect(self, seconds: float) -> distributed.Client:
         """Connect to the scheduler; raise OSError if it does not answer in time."""
-        return distributed.Client(self._address, timeout=seconds, set_as_default=False, name="picasso")
+        return distributed.Client(
+            self._address, timeout=seconds, set_as_default=False, name="picasso", loop=self._loop.loop
+        )
 
     def _supervise(self) -> None:
         """Keep the connection and the seats, whatever fails."""
@@ -84,19 +122,30 @@ class DaskCrew:
                 log.exception("the engine continues after an error")
 
     def _look(self) -> None:
-        present = self._present()
+        present, now = self._present(), time.monotonic()
+        if self._closing.is_set():
+            return
         for address, seat in list(self._seats.items()):
             if address not in present:
                 seat.leave(WorkerCrashed(ENDED))
             # One that was refused stays so until its worker is gone.
             if address not in present or (seat.ended() and not seat.refusal):
                 del self._seats[address]
+                times = self._failed.get(address, (0, 0.0))[0] if seat.failed else 0
+                wait = min(MAX_BACKOFF, BACKOFF_SECONDS * 2**times)
+                self._failed[address] = (times + 1, now + wait) if seat.failed else (0, now)
+        self._failed = {address: failed for address, failed in self._failed.items() if address in present}
         for address in present.keys() - self._seats.keys():
-            if self._client:
+            if self._client and now >= self._failed.get(address, (0, now))[1]:
                 self._seats[address] = Seat(self._client, address, present[address], self._shared)
-        if any(not seat.ended() for seat in self._seats.values()):
-            self._alone = time.monotonic()
-        elif time.monotonic() - self._alone > START_SECONDS:
+        self._watch_waiting(now)
+
+    def _watch_waiting(self, now: float) -> None:
+        """Fail the waiting tasks if no worker has been ready for too long."""
+        if any(seat.ready for seat in self._seats.values()):
+            self._alone = now
+        examined = any(not seat.ended() for seat in self._seats.values())
+        if now - self._alone > (LOAD_SECONDS if examined else START_SECONDS):
             self._fail_waiting()
 
     def _present(self) -> Mapping[str, int]:
@@ -122,7 +171,7 @@ class DaskCrew:
 
     def _part(self, error: PicassoError) -> None:
         """End all seats."""
-        for seat in self._seats.values():
+        for seat in list(self._seats.values()):
             seat.leave(error)
 
     def _fail_waiting(self) -> None:

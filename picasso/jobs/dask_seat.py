@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import distributed
 
-from picasso.errors import PicassoError, RunError, WorkerCrashed, WorkerDied, reason
+from picasso.errors import NotSent, PicassoError, RunError, WorkerCrashed, WorkerDied, reason
 from picasso.jobs import dask_worker
+from picasso.jobs.dask_beat import Stall, begun
 from picasso.jobs.engine import LOAD_SECONDS, WATCH_SECONDS
 from picasso.jobs.tasks import Task, TaskClock, TaskQueue
 
@@ -71,6 +73,8 @@ class Seat:
         self.ready = False
         #: Why it was refused, or "".
         self.refusal = ""
+        #: Whether the examination failed for a reason that may pass.
+        self.failed = False
         self._left: PicassoError | None = None
         self._gone = threading.Event()
         self._thread = threading.Thread(target=self._run, name="picasso-seat", daemon=True)
@@ -97,8 +101,10 @@ class Seat:
             self.refusal = f"The worker {self._address} was refused, because {error}."
             log.error("%s", self.refusal)
             return
-        except WorkerDied as error:
-            log.warning("the worker %s is not used: %s", self._address, error)
+        # The worker ended, or a file system or a connection failed, which another attempt may not find.
+        except (WorkerDied, OSError) as error:
+            self.failed = True
+            log.warning("the worker %s is not used at the moment: %s", self._address, reason(error))
             return
         except Exception as error:
             why = reason(error.__cause__ or error)
@@ -140,15 +146,18 @@ class Seat:
         """Raise Refused unless the worker reads and writes the shared folder."""
         folder = self._shared.folder
         file, text = folder / f"probe-{secrets.token_hex(8)}", secrets.token_hex(8)
+        # Opened by its name, because NFS may list a folder as it was some seconds ago.
+        echo = file.with_name(f"{file.name}-echo")
         file.write_text(text, encoding="utf-8")
         try:
             seen = self._ask(FACTS_SECONDS, dask_worker.echo, str(file)) == text
-            seen = seen and any(one.read_text(encoding="utf-8") == text for one in folder.glob(f"{file.name}-*"))
+            seen = seen and echo.read_text(encoding="utf-8") == text
         except OSError:
             seen = False
         finally:
-            for one in folder.glob(f"{file.name}*"):
-                one.unlink(missing_ok=True)
+            for one in (file, echo):
+                with suppress(OSError):
+                    one.unlink(missing_ok=True)
         if not seen:
             raise Refused(f"it does not share the folder {folder}; set WORK_DIR to one that all machines see")
 
@@ -172,19 +181,25 @@ class Seat:
     # ---- the tasks ----------------------------------------------------------------------------------------
 
     def _serve(self, future: Future[None], task: Task) -> None:
-        """Compute a task, whatever happens."""
+        """Compute a task, whatever happens; give it back if the worker had left before it began."""
+        if self._gone.is_set():
+            self._shared.tasks.give_back(future, task)
+            return
         beat = self._shared.folder / f"beat-{secrets.token_hex(8)}"
         try:
             beat.touch()
             stall, clock = Stall(beat, self._shared.stall), TaskClock(task, self._shared.limit)
             arguments = (task.kind, str(task.folder), task.shard, str(beat))
             computing = self._submit(f"{task.kind}-{task.folder.name}", dask_worker.compute, *arguments)
-            self._outcome(computing, lambda: clock.overdue() or stall.overdue())
+            self._outcome(computing, lambda: clock.overdue() or stall.overdue(), wanted=False)
         except WorkerDied as error:
             log.warning("the worker %s computes nothing further: %s", self._address, error)
             # Another seat follows, once the worker is there again.
             self._gone.set()
-            future.set_exception(error)
+            if isinstance(error, NotSent) or (isinstance(error, WorkerCrashed) and not begun(beat)):
+                self._shared.tasks.give_back(future, task)
+            else:
+                future.set_exception(error)
         except Exception as error:
             future.set_exception(error)
         else:
@@ -207,14 +222,15 @@ class Seat:
             )
         # The connection was closed in the meantime; which error that raises depends on the version.
         except Exception as error:
-            raise self._left or WorkerDied(f"The worker can't be reached: {reason(error)}.") from error
+            raise NotSent(f"The worker can't be reached: {reason(error)}.") from error
 
-    def _outcome(self, call: distributed.Future, overdue: Callable[[], str]) -> Any:
+    def _outcome(self, call: distributed.Future, overdue: Callable[[], str], *, wanted: bool = True) -> Any:
         """Return the result of a call.
 
         Args:
             call: the call.
             overdue: returns why the worker has to be ended, as a sentence, or "".
+            wanted: whether its result matters, which a worker that ends takes along.
 
         Raises:
             WorkerCrashed: the worker is gone.
@@ -223,58 +239,62 @@ class Seat:
         """
         done = threading.Event()
         call.add_done_callback(lambda _: done.set())
-        while not done.wait(WATCH_SECONDS):
-            if self._gone.is_set():
-                break
+        while call.status not in ("error", "cancelled") and not self._gone.is_set():
+            if done.wait(WATCH_SECONDS) and call.status == "finished":
+                if not wanted:
+                    return None
+                # It waits forever for the result of a worker that has ended.
+                with self._reached(), suppress(TimeoutError):
+                    return call.result(timeout=WATCH_SECONDS)
+            elif call.status == "lost":
+                self._gone.wait(WATCH_SECONDS)
             if why := overdue():
-                self._end(why)
-                call.cancel()
+                self._stop(call, why)
                 raise WorkerDied(why)
-        if not call.done() or call.cancelled():
+        if call.status == "finished" and not wanted:
+            return None
+        if call.status != "error":
             with suppress(Exception):
                 call.cancel()
             # The reason may follow a moment later.
             self._gone.wait(5.0)
             raise self._left or WorkerCrashed(ENDED)
-        error = call.exception()
+        with self._reached():
+            error = call.exception(timeout=WATCH_SECONDS)
         if isinstance(error, distributed.KilledWorker):
             raise WorkerCrashed(ENDED)
         if isinstance(error, OSError):
             raise error
-        if error is not None:
-            raise RunError(f"The computation failed: {reason(error)}.") from error
-        return call.result()
+        raise RunError(f"The computation failed: {reason(error)}.") from error
 
-    def _end(self, why: str) -> None:
-        """End the process of the worker; what started it starts another one."""
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Raise WorkerDied if an outcome can't be fetched; which error that raises depends on the version."""
+        try:
+            yield
+        except (Exception, asyncio.CancelledError) as error:
+            raise self._left or WorkerDied(f"The worker can't be reached: {reason(error)}.") from error
+
+    def _stop(self, call: distributed.Future, why: str) -> None:
+        """End a call and its worker, within a limited time."""
         log.warning("the worker %s is being stopped: %s", self._address, why)
+        with suppress(Exception):
+            call.cancel()
+        # What asks a worker to leave has no time limit of its own.
+        ending = threading.Thread(target=self._end, name="picasso-end", daemon=True)
+        ending.start()
+        ending.join(timeout=2 * RESTART_SECONDS)
+
+    def _end(self) -> None:
+        """End the process of the worker; what started it starts another one."""
         try:
             self._client.restart_workers([self._address], timeout=RESTART_SECONDS, raise_for_error=False)
+            return
+        # It has no nanny, so it ends itself, without an answer.
         except ValueError:
-            # It has no nanny, so it ends itself, without an answer.
+            pass
+        except Exception as error:
+            log.warning("the worker %s could not be restarted: %s", self._address, reason(error))
+            return
+        with suppress(Exception):
             self._client.run(dask_worker.leave, workers=[self._address], on_error="ignore")
-
-
-class Stall:
-    """Notices that a task makes no progress.
-
-    Args:
-        beat: a file that it touches.
-        limit: how long it may leave it, in seconds.
-    """
-
-    def __init__(self, beat: Path, limit: float) -> None:
-        self._beat, self._limit = beat, limit
-        self._seen, self._since = 0, time.monotonic()
-
-    def overdue(self) -> str:
-        """Return why the task has to be ended by force, as a sentence, or ""."""
-        now = time.monotonic()
-        with suppress(OSError):
-            if (seen := self._beat.stat().st_mtime_ns) != self._seen:
-                self._seen, self._since = seen, now
-        if now - self._since > self._limit:
-            return (
-                f"The worker made no progress for {self._limit / 60:g} minutes, which is the limit, so it was stopped."
-            )
-        return ""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import secrets
 import time
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def digest(file: Path) -> str:
 
 
 def echo(probe: str) -> str:
-    """Return the content of a file in the folder of the server, and leave a file with the same content beside it.
+    """Return the content of a file in the folder of the server, and write it to the file NAME-echo beside it.
 
     Args:
         probe: the path of the file.
@@ -57,7 +57,7 @@ def echo(probe: str) -> str:
     """
     file = Path(probe)
     text = file.read_text(encoding="utf-8")
-    file.with_name(f"{file.name}-{secrets.token_hex(4)}").write_text(text, encoding="utf-8")
+    file.with_name(f"{file.name}-echo").write_text(text, encoding="utf-8")
     return text
 
 
@@ -67,7 +67,7 @@ def load(configured: dict[str, Any]) -> dict[str, Any]:
 
 
 def compute(kind: TaskKind, folder: str, shard: int, beat: str) -> None:
-    """Compute a task, and touch a file as long as it makes progress.
+    """Compute a task; write a byte to a file first, and touch it as long as the task makes progress.
 
     Args:
         kind: the kind of the task.
@@ -75,6 +75,9 @@ def compute(kind: TaskKind, folder: str, shard: int, beat: str) -> None:
         shard: its number.
         beat: the file; once it is gone, so is the server, and the task stops.
     """
+    # The server computes what was not begun with another worker.
+    with suppress(FileNotFoundError), Path(beat).open("r+b") as file:
+        file.write(b"1")
     touched = time.monotonic()
 
     def checkpoint() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from picasso.errors import WorkerDied
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.prediction_job import Predictions
 from picasso.jobs.run import Run
@@ -17,6 +18,8 @@ from picasso.jobs.turns import Turns
 
 # How long a cancelled task may continue.
 GRACE_SECONDS = 30.0
+# The priority of a task that is given back: it was its turn.
+GIVEN_BACK = 1
 
 TaskKind = Literal["run", "audit", "pair", "predictions"]
 
@@ -87,21 +90,29 @@ class TaskQueue:
             future, task = self._turns.get(timeout, woken)
         except queue.Empty:
             return None
-        return (future, task) if future.set_running_or_notify_cancel() else None
+        # One that was given back is running already.
+        return (future, task) if future.running() or future.set_running_or_notify_cancel() else None
+
+    def give_back(self, future: Future[None], task: Task) -> None:
+        """Queue a task that was taken but not started: it comes next."""
+        self._turns.put((future, task), task.owner, GIVEN_BACK)
+        if self._closed.is_set():
+            self.close()
 
     def wake(self) -> None:
         """Let all threads that wait in :meth:`take` look at their events."""
         self._turns.wake()
 
     def close(self) -> None:
-        """Cancel all waiting tasks, and those that are added later."""
+        """Cancel all waiting tasks, and those that are added later; those that were given back fail."""
         self._closed.set()
         while not self._turns.empty():
             try:
                 future, _ = self._turns.get(timeout=0)
             except queue.Empty:
                 return
-            future.cancel()
+            if not future.cancel():
+                future.set_exception(WorkerDied("The server is shutting down."))
 
 
 class TaskClock:

@@ -6,6 +6,8 @@ import math
 import re
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -161,12 +163,12 @@ def test_a_task_without_a_worker_fails(server: Server, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("limit", "stall", "why"),
-    [(2.0, math.inf, r"The run exceeded the time limit of 0\.0333333"), (math.inf, 2.0, "made no progress for 0")],
+    [(15.0, math.inf, r"The run exceeded the time limit of 0\.25"), (math.inf, 15.0, r"made no progress for 0\.25")],
 )
 def test_what_takes_too_long_is_ended_with_its_process(tmp_path: Path, limit: float, stall: float, why: str) -> None:
     cluster = Cluster(tmp_path)
     # With and without a nanny.
-    cluster.add("--nthreads", "1", *(["--no-nanny"] if limit == 2 else []))
+    cluster.add("--nthreads", "1", *(["--no-nanny"] if limit == 15 else []))
     server = Server(cluster, tmp_path)
     try:
         crew = server.start(limit=limit, stall=stall)
@@ -174,7 +176,7 @@ def test_what_takes_too_long_is_ended_with_its_process(tmp_path: Path, limit: fl
         future = server.tasks.add(Task(server.run("hangs", "Hangs").folder))
         with pytest.raises(WorkerDied, match=why):
             future.result(timeout=60)
-        if limit == 2:
+        if limit == 15:
             assert cluster.workers[0].wait(timeout=30) != 0
             cluster.add()
         run = server.run("next")
@@ -183,6 +185,54 @@ def test_what_takes_too_long_is_ended_with_its_process(tmp_path: Path, limit: fl
     finally:
         server.close()
         cluster.close()
+
+
+def test_a_task_without_an_examined_worker_fails_later(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_crew, "START_SECONDS", 0.5)
+    monkeypatch.setattr(dask_crew, "LOAD_SECONDS", 6.0)
+    # The examination does not end before the server has its model.
+    server.status = {"state": "loading"}
+    began = time.monotonic()
+    crew = server.start()
+    until(lambda: crew._seats)
+    future = server.tasks.add(Task(server.run("waits").folder))
+    with pytest.raises(WorkerDied, match="There is no worker at the moment"):
+        future.result(timeout=60)
+    assert time.monotonic() - began > 6
+    assert not any(seat.ended() for seat in crew._seats.values())
+
+
+def test_a_worker_that_fails_for_a_while_is_examined_again(server: Server) -> None:
+    crew = server.start()
+    folder = crew._shared.folder
+    # As a file system that is not mounted yet.
+    folder.rename(folder.with_name("elsewhere"))
+    until(lambda: crew._failed and max(times for times, _ in crew._failed.values()) == 2)
+    assert not any(seat.refusal for seat in crew._seats.values())
+    folder.with_name("elsewhere").rename(folder)
+    until(lambda: crew.health() == "ready")
+
+
+def test_a_failed_connection_leaves_nothing(server: Server) -> None:
+    def left() -> tuple[int, int]:
+        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+    crew = server.start()
+    until(lambda: crew.health() == "ready")
+    address, crew._address = crew._address, f"tcp://127.0.0.1:{free_port()}"
+    with pytest.raises(OSError, match="Timed out"):
+        crew._connect(0.2)
+    before = left()
+    for _ in range(4):
+        with pytest.raises(OSError, match="Timed out"):
+            crew._connect(0.2)
+    after = left()
+    # A thread of each would be 4.
+    assert after[0] - before[0] < 2
+    assert after[1] - before[1] < 4
+    crew._address = address
+    server.close()
+    assert not crew._loop._thread.is_alive()
 
 
 def test_the_end_of_the_scheduler_is_a_sentence_and_its_return_noticed(tmp_path: Path) -> None:
