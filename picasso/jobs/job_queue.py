@@ -36,6 +36,7 @@ from picasso.jobs.engine import Engine
 from picasso.jobs.gate import Gate
 from picasso.jobs.prediction_job import Order, Predictions, Progress
 from picasso.jobs.run import Run, Spec, StoredImage, images_by_name
+from picasso.jobs.worker_process import WorkerProcess
 from picasso.targets import Classification, OutputSpec, Wanted, spec_from
 from picasso.visualizations.settings import Choice, Control
 
@@ -516,6 +517,11 @@ class JobQueue:
                 run.cancel()
                 raise NotReady(f"The run exceeded the limit of {timeout:.0f} seconds and was cancelled.")
             time.sleep(0.02)
+
+    @staticmethod
+    def workers_started() -> int:
+        """Return the number of worker processes that this process has started."""
+        return WorkerProcess.count
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of queued and running jobs by kind: run, audit and predictions."""

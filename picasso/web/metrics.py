@@ -13,7 +13,6 @@ from picasso.config import Settings
 from picasso.errors import ConfigurationError
 from picasso.jobs.base import Job
 from picasso.jobs.job_queue import kind_of
-from picasso.jobs.worker_process import WorkerProcess
 from picasso.web.context import Services
 
 # The upper bounds of the durations of jobs, in seconds.
@@ -96,4 +95,4 @@ class State:
         yield jobs
         yield GaugeMetricFamily("picasso_ready", "1 if a request would be computed now.", runner.health() == "ready")
         started = "Worker processes that were started on this machine."
-        yield CounterMetricFamily("picasso_workers_started", started, WorkerProcess.count)
+        yield CounterMetricFamily("picasso_workers_started", started, runner.workers_started())
