@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from picasso.models.scan.findings import Context, Finding, Kind
@@ -14,8 +13,11 @@ from picasso.models.scan.limits import TooMuch
 from picasso.models.scan.mapping import read_mapped
 from picasso.models.scan.quoting import shown
 from picasso.models.scan.shapes import product
+from picasso.models.scan.tflite_loops import Graph, changing, endless, read
 from picasso.models.scan.tflite_operations import ALLOWED, BITS, CUSTOM, LAST_OPTION, NAMES, RUNNING, VECTORS
 from picasso.models.scan.tflite_sizes import Tensor, made
+from picasso.models.scan.tflite_slots import check
+from picasso.models.scan.tflite_values import FEW, computed
 from picasso.models.scan.wire import Broken
 
 # The last field of each table, as an offset in its vtable.
@@ -24,19 +26,8 @@ QUANTIZATION, SPARSITY, DIMENSION, SIGNATURE, TENSOR_MAP, METADATA, VARIANT = 16
 DEEPEST = 16
 FIELDS_EACH = 20
 MAX_SIDES = 32
-# The maximum size of constants whose values are kept, such as shapes and numbers of repetitions.
-FEW = 64
-
-
-@dataclass
-class Graph:
-    """The parts of a graph that are needed to check which graphs run each other, and for endless loops."""
-
-    outputs: tuple[int, ...]
-    inputs: tuple[int, ...]
-    runs: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
-    # The tensors that are outputs of operations.
-    given: set[int] = field(default_factory=set)
+# The maximum length of the name of a tensor, and how many characters of names count as one entry.
+LONGEST_NAME, CHARACTERS = 100_000, 100
 
 
 def scan(path: Path, context: Context) -> Iterator[Finding]:
@@ -99,8 +90,7 @@ class Scan:
         if not graphs:
             raise Broken("it contains no graph")
         for one in model.tables(18, SIGNATURE):
-            if one.number(12, "<I") >= len(graphs):
-                raise Broken("a signature refers to a graph that does not exist")
+            self._signature(one, graphs)
         yield from self._runs(graphs)
 
     def _rest(self, model: Table) -> None:
@@ -116,6 +106,16 @@ class Scan:
             for slot in (4, 6):
                 for mapped in one.tables(slot, TENSOR_MAP):
                     mapped.text(4)
+
+    def _signature(self, table: Table, graphs: list[Graph]) -> None:
+        """Check the references of a signature."""
+        graph = table.number(12, "<I")
+        if graph >= len(graphs):
+            raise Broken("a signature refers to a graph that does not exist")
+        for slot in (4, 6):
+            for mapped in table.tables(slot, TENSOR_MAP):
+                if mapped.number(6, "<I") >= graphs[graph].tensors:
+                    raise Broken("a signature refers to a tensor that does not exist")
 
     def _operation_code(self, code: Table) -> Iterator[Finding]:
         number = max(code.number(4, "<b"), code.number(10, "<i"))
@@ -151,11 +151,16 @@ class Scan:
             tensor, findings = self._tensor(one, self._place)
             tensors.append(tensor)
             yield from findings
+        found.tensors = len(tensors)
         self._within((*found.inputs, *found.outputs), tensors, 0)
+        if not where and any(not product(tensors[index].shape) for index in found.inputs):
+            self._place = self._name
+            raise Broken("its input has a side of length 0")
+        ready = {index for index, one in enumerate(tensors) if one.constant} | set(found.inputs)
         for index, one in enumerate(graph.tables(10, OPERATION)):
             self._member()
             self._place = f"operation {index}{where}"
-            yield from self._operation(one, tensors, found, self._place)
+            yield from self._operation(one, tensors, found, ready, self._place)
 
     def _within(self, numbers: tuple[int, ...], tensors: list[Tensor], least: int) -> None:
         if any(not least <= number < len(tensors) for number in numbers):
@@ -164,7 +169,7 @@ class Scan:
     def _tensor(self, table: Table, where: str) -> tuple[Tensor, list[Finding]]:
         """Return the description of a tensor, and the findings about it."""
         shape, kind, buffer = table.numbers(4, "<i"), table.number(6, "<b"), table.number(8, "<I")
-        table.text(10)
+        self._named(table)
         if len(shape) > MAX_SIDES or any(side < 0 for side in shape):
             raise Broken("it has an invalid shape")
         if kind not in BITS or buffer >= max(1, len(self._buffers)):
@@ -180,6 +185,9 @@ class Scan:
         findings = []
         if table.number(24, "<I"):
             findings.append(Finding(Kind.CODE, where, "its values are in another file"))
+        if sparse:
+            what = "its values are sparse, with positions that the runtime does not check"
+            findings.append(Finding(Kind.CODE, where, what))
         if stored is not None and not sparse and BITS[kind] and stored[1] != size:
             raise Broken(f"its shape requires {size} bytes, and it has {stored[1]}")
         if stored is not None:
@@ -187,7 +195,17 @@ class Scan:
         if max(size, self._bytes) > self._allowed():
             what = f"it takes {max(size, self._bytes) / 1e6:.0f} MB with those before, and"
             findings.append(Finding(Kind.LIMIT, where, f"{what} {self._limits.megabytes} MB are allowed"))
-        return Tensor(shape, self._values(kind, stored), stored is not None), findings
+        # Variables and tensors without values need no operation that computes them.
+        constant = stored is not None or bool(table.number(14, "<B")) or not size
+        return Tensor(shape, self._values(kind, stored), constant), findings
+
+    def _named(self, table: Table) -> None:
+        """Check the name of a tensor."""
+        length = (table.span(10) or (0, 0))[1]
+        if length > LONGEST_NAME:
+            raise TooMuch(f"its name has {length} characters, and {LONGEST_NAME} are allowed")
+        # Counted, because many tensors may share one name.
+        self._count(length // CHARACTERS)
 
     def _values(self, kind: int, stored: tuple[int, int] | None) -> tuple[int, ...] | None:
         """Return the values of a constant of few integers, or None."""
@@ -224,7 +242,9 @@ class Scan:
                     vector.span(4, sizes.get(one.number(kind, "<B"), 8))
         return True
 
-    def _operation(self, table: Table, tensors: list[Tensor], graph: Graph, where: str) -> Iterator[Finding]:
+    def _operation(
+        self, table: Table, tensors: list[Tensor], graph: Graph, ready: set[int], where: str
+    ) -> Iterator[Finding]:
         code = table.number(4, "<I")
         if code >= len(self._codes):
             raise Broken("it refers to an operator code that does not exist")
@@ -237,7 +257,10 @@ class Scan:
         self._within(table.numbers(20, "<i"), tensors, -1)
         table.span(14)
         table.span(18)
-        graph.given.update(outputs)
+        if any(index >= 0 and index not in ready for index in inputs):
+            raise Broken("it uses a tensor that no operation before it computes")
+        ready.update(outputs)
+        graph.steps.append((inputs, outputs))
         options = self._options(table)
         if table.number(22, "<Q") + table.number(24, "<Q") > len(self._data):
             raise Broken("its options are outside the file")
@@ -245,10 +268,14 @@ class Scan:
             chosen = tuple(options.number(slot, "<i") if options else 0 for slot in RUNNING[name])
             graph.runs.append((name, chosen))
         given = [tensors[index] if index >= 0 else None for index in inputs]
+        check(name, given, len(outputs), options)
         size = made(name, given, options)
         if size * 4 > self._allowed():
             what = f"it makes {size:.3g} values, and {self._limits.megabytes} MB are allowed"
             yield Finding(Kind.LIMIT, f"{where} ({name})", what)
+        known = computed(name, given, options)
+        if known is not None and len(outputs) == 1 and not tensors[outputs[0]].constant:
+            tensors[outputs[0]] = Tensor((len(known),), known, False)
 
     def _options(self, table: Table) -> Table | None:
         """Return the options of an operation after checking their offsets."""
@@ -266,11 +293,10 @@ class Scan:
         """Yield findings for endless loops; raise Broken for missing, recursive or too deeply nested graphs."""
         depths: dict[int, int] = {}
         for graph in graphs:
-            for name, chosen in graph.runs:
+            for _, chosen in graph.runs:
                 if any(not 0 <= one < len(graphs) for one in chosen):
                     raise Broken("it calls a graph that does not exist")
-                if name == "WHILE" and endless(*(graphs[one] for one in chosen)):
-                    yield Finding(Kind.CODE, f"graph {chosen[0]}, the condition of a loop", "the loop never ends")
+        yield from self._loops(graphs)
         # Each iteration computes the depths of the graphs that only run graphs of known depth.
         while len(depths) < len(graphs):
             before = len(depths)
@@ -283,14 +309,14 @@ class Scan:
             if max(depths.values()) > DEEPEST:
                 raise Broken(f"its graphs are nested in more than {DEEPEST} levels")
 
-
-def endless(condition: Graph, body: Graph) -> bool:
-    """Tell whether a loop has a condition that never changes."""
-    said = condition.outputs[0] if condition.outputs else -1
-    if said in condition.given:
-        return False
-    if said not in condition.inputs:
-        return True
-    place = condition.inputs.index(said)
-    passed = body.outputs[place] if place < len(body.outputs) else -1
-    return passed not in body.given
+    def _loops(self, graphs: list[Graph]) -> Iterator[Finding]:
+        """Yield findings for endless loops."""
+        # Once for each graph, because many loops may share one.
+        conditions, bodies = dict[int, list[int]](), dict[int, list[bool]]()
+        for condition, body in (chosen for graph in graphs for name, chosen in graph.runs if name == "WHILE"):
+            if condition not in conditions:
+                conditions[condition] = read(graphs[condition])
+            if body not in bodies:
+                bodies[body] = changing(graphs[body])
+            if endless(conditions[condition], bodies[body]):
+                yield Finding(Kind.CODE, f"graph {condition}, the condition of a loop", "the loop never ends")

@@ -150,6 +150,51 @@ def unchanged(model: Any) -> None:
     looping(model, *parts)
 
 
+def idle(model: Any) -> None:
+    """Loop while a comparison of two constants is true."""
+    model.buffers.append(buffer(np.ones(1, np.float32)))
+    model.operatorCodes += [code(BUILTIN.WHILE), code(BUILTIN.EQUAL), code(BUILTIN.ABS)]
+    tensors = [tensor("x", (1, 10)), tensor("one", (1,), TYPES.FLOAT32, 2), tensor("go", (1,), TYPES.BOOL)]
+    condition = graph(tensors, [operation(3, [1, 1], [2])], [0], [2])
+    body = graph([tensor("x", (1, 10)), tensor("y", (1, 10))], [operation(4, [0], [1])], [0], [1])
+    looping(model, condition, body)
+
+
+def joined(model: Any) -> None:
+    """Fill a tensor with sides that another operation joins."""
+    constants(model, BUILTIN.CONCATENATION, numbers(BIG), numbers(BIG))
+    main = model.subgraphs[0]
+    main.tensors.append(tensor("joined", (2,), TYPES.INT32))
+    main.operators[-1].outputs = [len(main.tensors) - 1]
+    main.operators.append(operation(1, [len(main.tensors) - 1, 0], [1]))
+
+
+def with_operation(number: int, inputs: list[int], outputs: list[int], options: Any = None) -> Callable[[Any], None]:
+    """Return what adds an operation."""
+
+    def change(model: Any) -> None:
+        model.operatorCodes.append(code(number))
+        kind = getattr(schema.BuiltinOptions, type(options).__name__[:-1]) if options else 0
+        model.subgraphs[0].operators.append(operation(2, inputs, outputs, options, kind))
+
+    return change
+
+
+def parts(count: int) -> Any:
+    """Return the options of a split."""
+    one = schema.SplitOptionsT()
+    one.numSplits = count
+    return one
+
+
+def signed(model: Any) -> None:
+    """Let a signature name a tensor that does not exist."""
+    one, output = schema.SignatureDefT(), schema.TensorMapT()
+    one.signatureKey, output.name, output.tensorIndex = "serving", "y", 99
+    one.inputs, one.outputs = [], [output]
+    model.signatureDefs = [one]
+
+
 def itself(model: Any) -> None:
     """Let a graph run itself."""
     options = schema.IfOptionsT()
@@ -229,6 +274,36 @@ FILES = [
     Hostile("tflite_huge.tflite", "limit", "MB are allowed", changed(set_first(shape=[BIG, BIG]))),
     Hostile("tflite_endless.tflite", "code", "never ends", changed(endless)),
     Hostile("tflite_unchanged.tflite", "code", "never ends", changed(unchanged)),
+    Hostile("tflite_idle.tflite", "code", "never ends", changed(idle)),
+    Hostile("tflite_joined.tflite", "limit", MADE, changed(joined)),
+    Hostile(
+        "tflite_omitted.tflite", "broken", "CONV_2D requires its input 1, which is omitted",
+        changed(with_operation(BUILTIN.CONV_2D, [0, -1, -1], [1])),
+    ),
+    Hostile(
+        "tflite_few.tflite", "broken", "ADD with 1 inputs does not exist",
+        changed(with_operation(BUILTIN.ADD, [0], [1])),
+    ),
+    Hostile(
+        "tflite_no_output.tflite", "broken", "ABS with 0 outputs does not exist",
+        changed(with_operation(BUILTIN.ABS, [0], [])),
+    ),
+    Hostile(
+        "tflite_parts.tflite", "broken", "SPLIT has 1 outputs, and its options say 9",
+        changed(with_operation(BUILTIN.SPLIT, [2, 0], [1], parts(9))),
+    ),
+    Hostile(
+        "tflite_axes.tflite", "broken", "SPLIT requires one number as its input 0",
+        changed(with_operation(BUILTIN.SPLIT, [2, 0], [1], parts(1))),
+    ),
+    Hostile(
+        "tflite_sparse.tflite", "code", "its values are sparse",
+        changed(set_first(sparsity=schema.SparsityParametersT())),
+    ),
+    Hostile("tflite_name.tflite", "limit", "its name has 300000 characters", changed(set_first(name="a/" * 150_000))),
+    Hostile("tflite_order.tflite", "broken", "no operation before it computes", changed(set_operation(inputs=[1]))),
+    Hostile("tflite_signature.tflite", "broken", "a signature refers to a tensor", changed(signed)),
+    Hostile("tflite_empty.tflite", "broken", "its input has a side of length 0", changed(set_first(shape=[0, 10]))),
     Hostile("tflite_itself.tflite", "broken", "calls itself", changed(itself)),
     Hostile("tflite_size.tflite", "broken", "its shape requires", changed(set_first(buffer=1))),
     Hostile("tflite_negative.tflite", "broken", "invalid shape", changed(set_first(shape=[-5, 10]))),
