@@ -11,7 +11,7 @@ from picasso.models.scan.tflite_sizes import Tensor
 
 Values = tuple[int, ...]
 # The maximum size of tensors whose values are followed, and the bound of 64-bit integers, which wrap around beyond.
-FEW, LARGEST = 64, 1 << 63
+MAX_VALUES, MAX_INTEGER = 64, 1 << 63
 SAME = frozenset(["CAST", "EXPAND_DIMS", "RESHAPE", "SQUEEZE"])
 JOINED = frozenset(["CONCATENATION", "PACK"])
 ARITHMETIC: dict[str, Callable[[int, int], int]] = {
@@ -42,7 +42,7 @@ def computed(name: str, inputs: Sequence[Tensor | None], options: Table | None) 
     if not given or not all(given):
         return None
     found = followed(name, given, options) if max(ranks) < 2 else None
-    kept = found is not None and 0 < len(found) <= FEW and max(map(abs, found)) < LARGEST
+    kept = found is not None and 0 < len(found) <= MAX_VALUES and max(map(abs, found)) < MAX_INTEGER
     return found if kept else None
 
 
@@ -52,7 +52,7 @@ def followed(name: str, given: Sequence[Values], options: Table | None) -> Value
     if name in SAME:
         return first
     if name in JOINED:
-        return tuple(value for values in given[: FEW + 1] for value in values)
+        return tuple(value for values in given[: MAX_VALUES + 1] for value in values)
     if name in ARITHMETIC and (len(first) == len(second) or 1 in (len(first), len(second))):
         count = max(len(first), len(second))
         pairs = zip(first * (count // len(first)), second * (count // len(second)), strict=True)
@@ -70,6 +70,6 @@ def followed(name: str, given: Sequence[Values], options: Table | None) -> Value
         if shrinks:
             return first[start : start + 1 or None]
         return first[None if begins else start : None if ends else end : step] if step > 0 else None
-    if name == "FILL" and len(first) == len(second) == 1 and 0 < first[0] <= FEW:
+    if name == "FILL" and len(first) == len(second) == 1 and 0 < first[0] <= MAX_VALUES:
         return second * first[0]
     return None
