@@ -34,6 +34,9 @@ THREADS = 8
 # Log each request as a line of JSON.
 LOG_REQUESTS = False
 
+# Answer at /metrics with numbers for Prometheus.
+METRICS = False
+
 # Model file to load. "" uses the model class that the next three settings define.
 MODEL = ""
 
