@@ -17,7 +17,7 @@ from picasso.models.scan.tflite_loops import Graph, changing, endless, read
 from picasso.models.scan.tflite_operations import ALLOWED, BITS, CUSTOM, LAST_OPTION, NAMES, RUNNING, VECTORS
 from picasso.models.scan.tflite_sizes import Tensor, made
 from picasso.models.scan.tflite_slots import check
-from picasso.models.scan.tflite_values import FEW, computed
+from picasso.models.scan.tflite_values import MAX_VALUES, computed
 from picasso.models.scan.wire import Broken
 
 # The last field of each table, as an offset in its vtable.
@@ -210,7 +210,7 @@ class Scan:
     def _values(self, kind: int, stored: tuple[int, int] | None) -> tuple[int, ...] | None:
         """Return the values of a constant of few integers, or None."""
         code = {2: "i", 4: "q"}.get(kind)
-        if stored is None or code is None or stored[1] > FEW * 8 or stored[1] % struct.calcsize(f"<{code}"):
+        if stored is None or code is None or stored[1] > MAX_VALUES * 8 or stored[1] % struct.calcsize(f"<{code}"):
             return None
         return struct.unpack_from(f"<{stored[1] // struct.calcsize(f'<{code}')}{code}", self._data, stored[0])
 
