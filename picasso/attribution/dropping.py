@@ -76,15 +76,16 @@ class Dropping:
     def _shares(self, down: NDArray[np.bool_], across: NDArray[np.bool_]) -> Array:
         """Return the share of each patch in windows of rows ``(n, H)`` and columns ``(n, W)``, ``(n, h, w)``."""
         rows, columns = self._overlaps
-        if self._transposed:
-            return np.asarray(np.einsum("jx,nx,iy,ny->nji", columns, across, rows, down, optimize=True), np.float32)
-        return np.asarray(np.einsum("iy,ny,jx,nx->nij", rows, down, columns, across, optimize=True), np.float32)
+        return self._on_grid(np.einsum("iy,ny,jx,nx->nij", rows, down, columns, across, optimize=True))
 
     def _shares_of(self, shown: Array) -> Array:
         """Return the mean of masks ``(n, H, W)`` in each patch, ``(n, h, w)``."""
         rows, columns = self._overlaps
-        means = np.einsum("iy,nyx,jx->nij", rows, shown, columns, optimize=True)
-        return np.asarray(means.swapaxes(1, 2) if self._transposed else means, np.float32)
+        return self._on_grid(np.einsum("iy,nyx,jx->nij", rows, shown, columns, optimize=True))
+
+    def _on_grid(self, shares: NDArray[np.floating]) -> Array:
+        """Return shares by rows and columns of the image as those of the rows and columns of the grid."""
+        return np.asarray(shares.swapaxes(1, 2) if self._transposed else shares, np.float32)
 
     @property
     def _transposed(self) -> bool:
