@@ -18,6 +18,9 @@ CAPTURED_BYTES = 1024
 # The maximum length of the name of a layer, of which the end is kept.
 LONGEST = 100
 
+#: Returns the value of an operation, or those of its outputs, from a node and the values of its inputs.
+Operation = Callable[..., Any]
+
 
 class Untranslatable(Exception):
     """An operation, or one of its attributes, is not supported."""
@@ -55,6 +58,19 @@ def readable(name: str) -> str:
     """Return the name of a layer with only characters that TensorFlow allows in a scope, without slashes."""
     name = re.sub(r"[^A-Za-z0-9_.-]", ".", name)[-LONGEST:]
     return re.sub(r"^[^A-Za-z0-9.]", "x", name or "x")
+
+
+def registering(table: dict[str, Operation]) -> Callable[..., Callable[[Operation], Operation]]:
+    """Return a decorator that registers a function in a table as the translation of operations of some kinds."""
+
+    def operation(*names: str) -> Callable[[Operation], Operation]:
+        def register(function: Operation) -> Operation:
+            table.update(dict.fromkeys(names, function))
+            return function
+
+        return register
+
+    return operation
 
 
 def scope_of(layer: str) -> AbstractContextManager[Any]:

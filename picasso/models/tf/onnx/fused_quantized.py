@@ -11,9 +11,9 @@ import numpy as np
 
 from picasso.models.tf.onnx.fused import fused
 from picasso.models.tf.onnx.quantized import centred, dequantize, kind_of, quantize, quantize_by_range, quantized, whole
-from picasso.models.tf.onnx.table import OPERATIONS, Node, Operation, operation, tensor
+from picasso.models.tf.onnx.table import OPERATIONS, Node, operation, tensor
 from picasso.models.tf.runtime import tf
-from picasso.models.tf.translation import Untranslatable
+from picasso.models.tf.translation import Operation, Untranslatable
 
 operation("com.microsoft:QuantizeLinear")(quantize)
 operation("com.microsoft:DequantizeLinear")(dequantize)

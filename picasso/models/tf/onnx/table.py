@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from picasso.models.tf.runtime import tf, tf1
-from picasso.models.tf.translation import Untranslatable, constant, known
+from picasso.models.tf.translation import Operation, Untranslatable, constant, known, registering
 
 Attributes = Mapping[str, Any]
-Operation = Callable[..., Any]
 
 
 def without_graphs(name: str, values: Sequence[Any]) -> tuple[Any, ...]:
@@ -53,6 +52,7 @@ class Node:
 
 
 OPERATIONS: dict[str, Operation] = {}
+operation = registering(OPERATIONS)
 
 
 class Permuted:
@@ -84,16 +84,6 @@ class Permuted:
         if self._plain is None or self._plain[0] is not graph:
             self._plain = graph, tf.transpose(self.data, self.order)
         return self._plain[1]
-
-
-def operation(*names: str) -> Callable[[Operation], Operation]:
-    """Register a function as the translation of operations of some kinds."""
-
-    def register(function: Operation) -> Operation:
-        OPERATIONS.update(dict.fromkeys(names, function))
-        return function
-
-    return register
 
 
 def tensor(value: Any) -> Any:

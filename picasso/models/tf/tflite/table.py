@@ -7,19 +7,19 @@ a tensor, or a list of tensors if an operation has several outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from picasso.models.tf.runtime import tf
-from picasso.models.tf.translation import Untranslatable, constant, known
+from picasso.models.tf.translation import Operation, Untranslatable, constant, known, registering
 
-Operation = Callable[..., Any]
 # The lengths of the axes of a value for one image; None for one that is not known.
 Sides = tuple[int | None, ...]
 OPERATIONS: dict[str, Operation] = {}
+operation = registering(OPERATIONS)
 
 
 class Node(NamedTuple):
@@ -43,16 +43,6 @@ class Node(NamedTuple):
     def get(self, name: str, default: Any = 0) -> Any:
         """Return an option."""
         return getattr(self.options, name, default)
-
-
-def operation(*names: str) -> Callable[[Operation], Operation]:
-    """Register a function as the translation of operations of some kinds."""
-
-    def register(function: Operation) -> Operation:
-        OPERATIONS.update(dict.fromkeys(names, function))
-        return function
-
-    return register
 
 
 def tensor(value: Any) -> Any:
