@@ -130,7 +130,7 @@ SESSION_MINUTES = 120
 # Keep sessions until they are deleted or the server ends, and let visitors name, list and open theirs.
 KEEP_SESSIONS = False
 
-# Where runs and audits are computed: "local", "processes:N" or "dask://HOST:PORT" (or dask+tls).
+# Where to compute: "local", "processes:N", "dask://HOST:PORT" (or dask+tls), or "folder:PATH".
 ENGINE = "local"
 
 # Maximum number of waiting and running runs and audits.

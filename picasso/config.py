@@ -23,7 +23,7 @@ ENVIRONMENT_VARIABLE = "PICASSO_SETTINGS"
 PASSWORD_VARIABLE = "PICASSO_PASSWORD"  # noqa: S105 - the name of a variable
 PACKAGE = Path(__file__).parent
 # The engines: one process, several processes of this machine, or a Dask cluster, with or without TLS.
-ENGINE = re.compile(r"local|processes:[1-9]\d?|dask(\+tls)?://[^\s/]+:\d{1,5}")
+ENGINE = re.compile(r"local|processes:[1-9]\d?|dask(\+tls)?://[^\s/]+:\d{1,5}|folder:.+")
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
@@ -131,7 +131,7 @@ class Settings:
     )
     ENGINE: str = setting(
         "local",
-        'Where runs and audits are computed: "local", "processes:N" or "dask://HOST:PORT" (or dask+tls).',
+        'Where to compute: "local", "processes:N", "dask://HOST:PORT" (or dask+tls), or "folder:PATH".',
     )
     QUEUE_LENGTH: int = setting(20, "Maximum number of waiting and running runs and audits.")
     RUN_MINUTES: int = setting(
@@ -172,6 +172,24 @@ class Settings:
         """Resolve a path setting as described in the class docstring."""
         folder = self.source.parent if self.source else Path.cwd()
         return (folder / text.replace("{picasso}", str(PACKAGE))).resolve()
+
+    def work_folder(self) -> Path | None:
+        """Return the folder for the files of sessions and tasks, or None for that of the system.
+
+        Raises:
+            ConfigurationError: workers would not see the sessions, because ``ENGINE`` names another folder.
+        """
+        work = self.path(self.WORK_DIR) if self.WORK_DIR else None
+        kind, _, place = self.ENGINE.partition(":")
+        if kind != "folder":
+            return work
+        shared = self.path(place)
+        if work not in (None, shared):
+            raise ConfigurationError(
+                f"ENGINE keeps sessions and tasks in {shared}, but WORK_DIR is {work}. Leave WORK_DIR empty.",
+                field="WORK_DIR",
+            )
+        return shared
 
     def model_load_args(self) -> dict[str, Any]:
         """Return ``MODEL_LOAD_ARGS`` with its paths resolved; the default arguments do not apply to a ``MODEL``."""
@@ -373,7 +391,7 @@ def check(key: str, value: Any, where: str) -> None:
         allowed = " or ".join(format_value(choice) for choice in choices)
         raise ConfigurationError(f"The setting {key}{where} must be {allowed}, but is {value!r}.", field=key)
     if key == "ENGINE" and not ENGINE.fullmatch(value):
-        allowed = '"local", "processes:N" with N from 1 to 99, or "dask://HOST:PORT"'
+        allowed = '"local", "processes:N" with N from 1 to 99, "dask://HOST:PORT", or "folder:PATH"'
         raise ConfigurationError(f"The setting {key}{where} must be {allowed}, but is {value!r}.", field=key)
 
 

@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ try:
 except ImportError:  # pragma: no cover - Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
+# The prefix of the folder of a process, and the file in it that the process locks while it is running.
+PREFIX, CLAIM = "picasso-", "claim"
 NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,80}")
 
 
@@ -148,6 +151,29 @@ def size(folder: Path) -> int:
         except OSError:
             continue
     return total
+
+
+def own_folder(parent: Path | None) -> tuple[Path, IO[bytes]]:
+    """Make a folder for the temporary files of this process, and delete those of processes that were killed.
+
+    Args:
+        parent: the folder to make it in, which need not exist; None for that of the system.
+
+    Returns:
+        The folder, which the caller deletes, and the lock on it.
+    """
+    if parent:
+        parent.mkdir(parents=True, exist_ok=True)
+    remove_orphans(parent or Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    return folder, claim(folder / CLAIM)
+
+
+def remove_orphans(parent: Path) -> None:
+    """Delete the folders of processes that ended without cleaning up, for example because they were killed."""
+    for file in parent.glob(f"{PREFIX}*/{CLAIM}"):
+        if is_unclaimed(file):
+            shutil.rmtree(file.parent, ignore_errors=True)
 
 
 def claim(file: Path) -> IO[bytes]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +16,12 @@ from picasso.cli.options import (
     BUDGET,
     COMPARE,
     CONFIG,
+    ENGINE,
     MASKS,
     PAIRS,
     SEED,
     configured,
+    engine,
     free_folder,
     friendly,
     gate,
@@ -32,6 +36,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from picasso.config import Settings
+    from picasso.explanation.result import Result
+    from picasso.jobs.batch import Batch
+    from picasso.models.base import Model
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,6 +71,29 @@ def serve(settings: Settings, compare: tuple[str, ...]) -> None:
 
 
 @main.command()
+@click.argument("folder", type=Path)
+@click.option("--idle", default="", metavar="TIME", help="Time without a task after which to end, such as 10m.")
+@friendly
+def work(folder: Path, idle: str) -> None:
+    """Compute what servers and commands with the engine folder:FOLDER have to compute.
+
+    Start it as often as there are processors or machines to use, before or after the server; all must see FOLDER at the
+    same path. It ends with Ctrl-C or a signal TERM, at which another worker continues its task, or after --idle.
+    """
+    import logging
+    import signal
+
+    from picasso.jobs.folder_worker import FolderWorker
+
+    seconds = parse_time(idle, "--idle")
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    worker = FolderWorker(folder.resolve(), seconds)
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: worker.stop())
+    worker.run()
+
+
+@main.command()
 @click.argument("images", nargs=-1, required=True, type=Path)
 @click.option(
     "--visualization",
@@ -86,6 +116,7 @@ def serve(settings: Settings, compare: tuple[str, ...]) -> None:
 @click.option("--class", "classes", multiple=True, metavar="NAME", help="Class to explain, by name or index.")
 @COMPARE
 @click.option("--out", type=Path, default=Path("picasso-results"), show_default=True, help="Output folder.")
+@ENGINE
 @configured
 def explain(
     settings: Settings,
@@ -105,7 +136,6 @@ def explain(
     """
     from picasso import models
     from picasso.evaluation.model_check import Answer
-    from picasso.explanation import comparison
     from picasso.explanation.inputs import expand
     from picasso.explanation.registry import Registry
     from picasso.imaging import decode
@@ -118,27 +148,60 @@ def explain(
     with loading_in_time():
         loaded = {name: models.load_configured(settings.compared(name)) for name in ("", *compare)}
     notes: dict[str, None] = {}
-    for name, own in wanted.items():
-        with progress_bar(name) as progress:
-            explained = comparison.explain_each(
-                loaded,
-                good,
-                name,
-                plugin_dirs=settings.plugin_dirs(),
-                progress=progress,
-                targets=(*targets, *classes),
-                **own,
-            )
-            for result in explained:
-                called = decode.without_ending(result.image).replace("/", "-")
-                folder = free_folder(out, f"{called}-{name}")
-                result.save(folder)
-                click.echo(f"{result.image}: {Answer(result.image, result.predictions[:1]).text} -> {folder}")
-                notes |= dict.fromkeys((*result.model.notes, *result.notes))
+    chosen_targets = (*targets, *classes)
+    with engine(settings, loaded[""]) as workers:
+        for name, own in wanted.items():
+            with progress_bar(name) as progress:
+                asked = (loaded, good, name, own, chosen_targets, progress)
+                results = computed(workers, *asked) if workers else explained(settings, *asked)
+                for result, save in results:
+                    called = decode.without_ending(result.image).replace("/", "-")
+                    folder = free_folder(out, f"{called}-{name}")
+                    save(folder)
+                    click.echo(f"{result.image}: {Answer(result.image, result.predictions[:1]).text} -> {folder}")
+                    notes |= dict.fromkeys((*result.model.notes, *result.notes))
     for note in notes:
         click.secho(f"note: {note}", fg="yellow", err=True)
     if len(good) < len(files):
         sys.exit(2)
+
+
+def explained(
+    settings: Settings,
+    loaded: Mapping[str, Model],
+    images: list[Path],
+    name: str,
+    own: dict[str, object],
+    targets: tuple[str, ...],
+    progress: Callable[[float], None],
+) -> Iterator[tuple[Result, Callable[[Path], object]]]:
+    """Yield the result of each image, computed in this process, with the function that saves it in a folder."""
+    from picasso.explanation import comparison
+
+    dirs = settings.plugin_dirs()
+    for result in comparison.explain_each(
+        loaded, images, name, plugin_dirs=dirs, progress=progress, targets=targets, **own
+    ):
+        yield result, result.save
+
+
+def computed(
+    workers: Batch,
+    loaded: Mapping[str, Model],
+    images: list[Path],
+    name: str,
+    own: dict[str, object],
+    targets: tuple[str, ...],
+    progress: Callable[[float], None],
+) -> Iterator[tuple[Result, Callable[[Path], object]]]:
+    """Yield the result of each image, computed by workers, with the function that saves it in a folder."""
+    from picasso.explanation.inputs import names_of
+    from picasso.explanation.result import Result
+
+    model, *_ = loaded.values()
+    named = list(zip(names_of(images), images, strict=True))
+    for folder in workers.explain(model, named, name, own, targets, [*loaded][1:], progress):
+        yield Result.load(folder), partial(shutil.move, folder)
 
 
 def readable(files: Sequence[Path], settings: Settings) -> list[Path]:
@@ -220,6 +283,7 @@ def check(settings: Settings, images: tuple[Path, ...], folder: Path | None, out
 @PAIRS
 @MASKS
 @SEED
+@ENGINE
 @configured
 @gate
 def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, masks: Path | None, seed: int) -> None:
@@ -239,6 +303,7 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     from picasso.audit.reporting import report
     from picasso.audit.trial import TrialContext
     from picasso.evaluation import labeled_folder
+    from picasso.jobs.audit_documents import AuditRequest
 
     seconds, interventions = parse_time(budget), catalogue(settings.intervention_files())
     with loading_in_time():
@@ -246,14 +311,20 @@ def audit(settings: Settings, folder: Path, out: Path, budget: str, pairs: int, 
     require_classifier(model)
     with progress_bar("reading") as progress:
         drawn = object_masks.folder_of(folder, masks)
-        images = read(model, labeled_folder.find(model, folder), progress, masks=drawn, seed=seed)
+        found_images = labeled_folder.find(model, folder)
+        images = read(model, found_images, progress, masks=drawn, seed=seed)
     if images.left_out:
         click.secho(images.left_out, fg="yellow")
     bench = TrialContext(model, images, seed, interventions)
     plan = audit.plan(bench, pairs)
     click.echo(plan.sentence())
     out.mkdir(parents=True, exist_ok=True)
-    with progress_bar("changing images") as progress:
+    with engine(settings, model) as workers, progress_bar("changing images") as progress:
+        if workers:
+            asked = AuditRequest(
+                workers.configured, pairs, seed, seconds, masks=None if drawn is None else str(drawn.absolute())
+            )
+            seconds -= workers.test_pairs(model, found_images, asked, len(plan.pairs), out / "trials", progress)
         audited = audit.run(bench, plan, keep=out / "trials", budget=seconds, progress=progress)
     report.write(audited, out)
     found, names = audited.verdict, [str(name) for name in model.class_names()]

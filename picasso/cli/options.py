@@ -12,12 +12,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from picasso.cli.model_arguments import ModelSettings, main_and_others, to_compare
 from picasso.errors import BadRequest, PicassoError
+
+if TYPE_CHECKING:
+    from picasso.config import Settings
+    from picasso.jobs.batch import Batch
+    from picasso.models.base import Model
 
 Command = Callable[..., Any]
 
@@ -32,6 +37,9 @@ PAIRS = click.option(
 )
 MASKS = click.option("--masks", type=Path, help="Folder of masks of the object; by default, masks beside FOLDER.")
 SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
+ENGINE = click.option(
+    "--engine", metavar="NAME", help="Workers to compute with, such as processes:2 or folder:PATH; default: none."
+)
 COMPARE = click.option(
     "--compare",
     multiple=True,
@@ -112,6 +120,9 @@ def configured(command: Command) -> Command:
         # Paths on a command line are relative to the current folder, not to the settings file.
         if preprocess and preprocess.partition(":")[0].endswith(".py"):
             preprocess = str(Path(preprocess).resolve())
+        engine: str | None = options.pop("engine", None)
+        if engine and engine.startswith("folder:"):
+            engine = f"folder:{Path(engine.partition(':')[2]).resolve()}"
         # Only some commands take several models.
         models: tuple[Path, ...] = options.pop("models", ())
         compare: tuple[str, ...] | None = options.pop("compare", None)
@@ -141,7 +152,7 @@ def configured(command: Command) -> Command:
             "HOST": options.pop("host", None),
             "PORT": options.pop("port", None),
             "PREFIX": options.pop("prefix", None),
-            "ENGINE": options.pop("engine", None),
+            "ENGINE": engine,
             "PASSWORD_FILE": str(secret.resolve()) if (secret := options.pop("password_file", None)) else None,
         }
         overrides = {key: value for key, value in chosen.items() if value is not None}
@@ -153,6 +164,18 @@ def configured(command: Command) -> Command:
         return command(settings=settings, **options)
 
     return with_settings
+
+
+@contextmanager
+def engine(settings: Settings, model: Model) -> Iterator[Batch | None]:
+    """Yield the workers of the option ``--engine``, or None without it; the setting ``ENGINE`` is for the server."""
+    if settings.overrides.get("ENGINE", "local") == "local":
+        yield None
+        return
+    from picasso.jobs.batch import batch
+
+    with batch(settings, model) as workers:
+        yield workers
 
 
 @contextmanager
@@ -198,7 +221,7 @@ def free_folder(out: Path, name: str, suffix: str = "") -> Path:
     return candidate
 
 
-def parse_time(text: str) -> float:
+def parse_time(text: str, option: str = "--budget") -> float:
     """Return a time such as ``90s``, ``5m`` or ``1h`` in seconds; infinity for an empty text.
 
     Raises:
@@ -210,7 +233,9 @@ def parse_time(text: str) -> float:
     try:
         seconds = float(text[:-1]) * units[text[-1]]
     except (KeyError, ValueError):
-        raise BadRequest(f"--budget must be a time such as 90s, 5m or 1h, not {text[:20]!r}.", field="budget") from None
+        raise BadRequest(
+            f"{option} must be a time such as 90s, 5m or 1h, not {text[:20]!r}.", field=option.strip("-")
+        ) from None
     return seconds
 
 

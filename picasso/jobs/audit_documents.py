@@ -140,6 +140,8 @@ class AuditRequest:
         seed: the seed of all random draws.
         budget: seconds after which nothing further is tested.
         mend: whether the model is mended afterwards.
+        masks: the folder of masks of the object; None for none.
+        limited: whether the setting ``RUN_MINUTES`` holds, which is for servers.
     """
 
     configuration: dict[str, Any]
@@ -147,6 +149,8 @@ class AuditRequest:
     seed: int
     budget: float
     mend: bool = False
+    masks: str | None = None
+    limited: bool = True
 
 
 @dataclass(frozen=True)

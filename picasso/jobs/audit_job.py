@@ -11,7 +11,7 @@ import secrets
 import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from typing import Any
 from picasso import fileio
 from picasso.audit.selection import MAX_IMAGES, MAX_PER_CLASS, taken
 from picasso.errors import BadRequest, NotFound, TooLarge
+from picasso.evaluation.labeled_folder import LabeledImage
+from picasso.imaging import decode
 from picasso.jobs.audit_documents import (
     AT_WORK,
     AuditRequest,
@@ -105,6 +107,12 @@ class Audit(Job):
                 file.with_suffix(".json").unlink(missing_ok=True)
                 raise
 
+    def link(self, images: Iterable[LabeledImage]) -> None:
+        """Use images where they are, instead of :meth:`add`."""
+        files = [[one.target, str(one.file.absolute())] for one in images]
+        fileio.write_json(self.folder / "images.json", files)
+        fileio.write_json(self.folder / "counts.json", Counter(target for target, _ in files))
+
     def check_open(self) -> None:
         """Raise BadRequest if the audit no longer accepts images."""
         if self.state() != "gathering":
@@ -112,12 +120,14 @@ class Audit(Job):
 
     def images(self) -> list[tuple[int, Path]]:
         """Return the images with the indices of their classes, in upload order."""
+        if (linked := fileio.read_json(self.folder / "images.json")) is not None:
+            return [(target, Path(file)) for target, file in linked]
         found = [file for file in (self.folder / "images").glob("[0-9]*-[0-9]*") if not file.suffix]
         return sorted((int(file.name.partition("-")[0]), file) for file in found)
 
     def name_of(self, image: str) -> str:
         """Return the original name of an image."""
-        return str(fileio.read_json(self.folder / "images" / f"{image}.json") or image)
+        return str(fileio.read_json(self.folder / "images" / f"{image}.json") or decode.display_name(image))
 
     def counts(self) -> Counter[int]:
         """Return the number of images of each class."""

@@ -6,12 +6,12 @@ The audit itself is in :mod:`picasso.audit`; this module connects it to :class:`
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations, zip_longest
-from math import prod
 from pathlib import Path
 from typing import Any, cast
 
@@ -186,6 +186,7 @@ def prepare(job: Audit, settings: Settings, load: Callable[[], Model], reporter:
         cast(Model, model),
         stored,
         lambda fraction: reporter.note(fraction=round(fraction, 4)),
+        masks=None if order.masks is None else Path(order.masks),
         limit=settings.MAX_MEGAPIXELS,
         called=job.name_of,
         seed=order.seed,
@@ -212,7 +213,8 @@ def run_pair(
         PicassoError: the images or the model are not suitable.
     """
     order = job.order()
-    budget = min(order.budget, SHARE * 60 * settings.RUN_MINUTES) - job.computed()
+    limit = SHARE * 60 * settings.RUN_MINUTES if order.limited else math.inf
+    budget = min(order.budget, limit) - job.computed()
     if budget <= 0:
         return
     reporter = ProgressReporter(job, checkpoint, number)
@@ -339,5 +341,5 @@ def cost(model: Model, settings: Settings, counts: Mapping[int, int], pairs: int
     every = sorted(combinations(sorted(counts), 2), key=lambda pair: -counts[pair[0]] - counts[pair[1]])
     plan = audit.planned(every, counts, pairs, audit.passes(model, len(interventions(settings))))
     pace, answers = PACES.get(model), sum(plan.passes.values()) + sum(counts.values())
-    seconds = None if pace is None else answers * (pace + EACH + EACH_VALUE * prod(model.input_shape))
+    seconds = None if pace is None else answers * (pace + EACH + EACH_VALUE * math.prod(model.input_shape))
     return {"sentence": plan.sentence(), "seconds": seconds}

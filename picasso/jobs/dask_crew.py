@@ -18,7 +18,8 @@ import distributed
 from tornado.ioloop import IOLoop
 
 from picasso.errors import ConfigurationError, PicassoError, WorkerCrashed, WorkerDied, reason
-from picasso.jobs.dask_seat import ENDED, Seat, Shared
+from picasso.jobs.agreement import Shared
+from picasso.jobs.dask_seat import ENDED, Seat
 from picasso.jobs.engine import BACKOFF_SECONDS, LOAD_SECONDS, MAX_BACKOFF
 
 log = logging.getLogger(__name__)

@@ -4,57 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import distributed
 
 from picasso.errors import NotSent, PicassoError, RunError, WorkerCrashed, WorkerDied, reason
-from picasso.jobs import dask_worker
+from picasso.jobs import agreement, dask_worker
+from picasso.jobs.agreement import Refused, Shared
 from picasso.jobs.dask_beat import Stall, begun
 from picasso.jobs.engine import LOAD_SECONDS, WATCH_SECONDS
-from picasso.jobs.tasks import Task, TaskClock, TaskQueue
+from picasso.jobs.tasks import Task, TaskClock
 
 log = logging.getLogger(__name__)
 
 # How long the examination of a worker may take before it loads the model, and how long its restart.
 FACTS_SECONDS, RESTART_SECONDS = 180.0, 30.0
 ENDED = "The worker process ended unexpectedly."
-# What the model of a worker has to share with that of the server, and what messages call it.
-MODEL_FACTS = {"fingerprint": "SHA-256", "preprocessing": "preprocessing", "precision": "arithmetic"}
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What the workers of a cluster have in common.
-
-    Attributes:
-        configured: how they find the model; see :func:`picasso.jobs.worker.reference`.
-        folder: an existing folder that all machines see.
-        tasks: what they compute.
-        status: returns the status of the model of the server.
-        limit: the time limit of a run, in seconds.
-        stall: the time limit of a run without progress, in seconds.
-    """
-
-    configured: dict[str, Any]
-    folder: Path
-    tasks: TaskQueue
-    status: Callable[[], Mapping[str, Any]]
-    limit: float = math.inf
-    stall: float = math.inf
-
-
-class Refused(Exception):
-    """A worker can't compute what the server computes; the message completes "The worker was refused, because"."""
 
 
 class Seat:
@@ -126,21 +97,10 @@ class Seat:
         if self._threads != 1:
             raise Refused(f"it computes {self._threads} tasks at the same time; start it with --nthreads 1")
         configured = self._shared.configured
-        theirs = self._ask(FACTS_SECONDS, dask_worker.facts, configured)
-        for name, ours in dask_worker.facts(configured).items():
-            if not theirs.get(name):
-                raise Refused(f"it can't read {name}" if "/" in name else f"it has no {name}")
-            if theirs[name] != ours:
-                differs = f"{name} differs from that of the server"
-                raise Refused(differs if "/" in name else f"it has {name} {theirs[name]}, and the server has {ours}")
+        agreement.compare_facts(self._ask(FACTS_SECONDS, agreement.facts, configured), agreement.facts(configured))
         self._probe()
         card = self._card()
-        status = self._ask(LOAD_SECONDS, dask_worker.load, configured)
-        if status["state"] != "ready":
-            raise Refused(f"it can't load the model: {status['error'].rstrip('.')}")
-        for name, called in MODEL_FACTS.items():
-            if (found := status["card"].get(name)) != card.get(name):
-                raise Refused(f"the {called} of its model is {found}, and that of the server's {card.get(name)}")
+        agreement.compare_models(self._ask(LOAD_SECONDS, dask_worker.load, configured), card)
 
     def _probe(self) -> None:
         """Raise Refused unless the worker reads and writes the shared folder."""

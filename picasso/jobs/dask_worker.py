@@ -1,49 +1,23 @@
 """What the server has computed in the workers of a Dask cluster: small functions of paths and plain values.
 
-Dask sends their names, not their code, so the workers need the same Picasso; :func:`facts` makes sure of that. The
-model is loaded once, because :func:`picasso.jobs.worker.model_of` keeps it in the process.
+Dask sends their names, not their code, so the workers need the same Picasso, as :mod:`picasso.jobs.agreement` checks.
+The model is loaded once, because :func:`picasso.jobs.worker.model_of` keeps it in the process.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 import time
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from picasso import __version__
 from picasso.errors import Cancelled
 from picasso.jobs import worker
 from picasso.jobs.tasks import TaskKind
 
-# The packages that results depend on.
-PACKAGES = ("keras", "numpy", "pillow", "scipy", "tensorflow")
 # How often a task shows that it makes progress.
 BEAT_SECONDS = 1.0
-
-
-def facts(configured: dict[str, Any]) -> dict[str, str]:
-    """Return what has to be the same in the server and in its workers, by what messages call it.
-
-    Args:
-        configured: a :func:`picasso.jobs.worker.reference`.
-    """
-    python = ".".join(platform.python_version_tuple()[:2])
-    versions = {"picasso": __version__, "python": python} | {name: metadata.version(name) for name in PACKAGES}
-    file = configured["file"]
-    return versions | ({f"the settings file {file}": digest(Path(file))} if file else {})
-
-
-def digest(file: Path) -> str:
-    """Return the SHA-256 of a file, or "" if it can't be read."""
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError:
-        return ""
 
 
 def echo(probe: str) -> str:

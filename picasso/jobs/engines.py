@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from picasso.config import Settings
 from picasso.errors import ConfigurationError
+from picasso.jobs.agreement import Shared
 from picasso.jobs.engine import Engine, LocalEngine
+from picasso.jobs.folder_crew import FolderCrew
 from picasso.jobs.tasks import TaskQueue
 from picasso.jobs.team import Crew, ProcessCrew, Team
 
@@ -32,33 +35,40 @@ def start_engine(settings: Settings, configured: dict[str, Any], folder: Path) -
         return interactive
     tasks = TaskQueue()
     try:
-        crew: Crew
-        if kind == "processes":
-            crew = ProcessCrew(processes - 1, configured, folder, tasks, *limits)
-        else:
-            crew = dask_crew(settings.ENGINE, configured, folder, tasks, interactive, limits)
+        shared = Shared(configured, folder, tasks, interactive.model_status, *limits)
+        crew = start_crew(settings.ENGINE, shared, processes - 1)
     except BaseException:
         interactive.close()
         raise
     return Team(interactive, tasks, crew)
 
 
-def dask_crew(
-    engine: str,
-    configured: dict[str, Any],
-    folder: Path,
-    tasks: TaskQueue,
-    interactive: LocalEngine,
-    limits: tuple[float, float],
-) -> Crew:
+def start_crew(engine: str, shared: Shared, processes: int) -> Crew:
+    """Start the workers of batches, or connect to them.
+
+    Args:
+        engine: the setting ``ENGINE``.
+        shared: what they have in common.
+        processes: the number of processes, if the engine starts some.
+
+    Raises:
+        ConfigurationError: the extra of the engine is not installed, or its scheduler can't be reached.
+        WorkerDied: a process can't be started.
+    """
+    kind = engine.partition(":")[0]
+    if kind in ("local", "processes"):
+        return ProcessCrew(processes, shared.configured, shared.folder, shared.tasks, shared.limit, shared.stall)
+    return FolderCrew(shared) if kind == "folder" else dask_crew(engine, shared)
+
+
+def dask_crew(engine: str, shared: Shared) -> Crew:
     """Return the workers of a Dask cluster, whose package is imported only now."""
     try:
         from picasso.jobs.dask_crew import DaskCrew
-        from picasso.jobs.dask_seat import Shared
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"The engine {engine} needs the package distributed: pip install 'picasso-viz[dask]'.", field="ENGINE"
         ) from error
-    shared = folder / "dask"
-    shared.mkdir()
-    return DaskCrew(engine, Shared(configured, shared, tasks, interactive.model_status, *limits))
+    folder = shared.folder / "dask"
+    folder.mkdir()
+    return DaskCrew(engine, replace(shared, folder=folder))

@@ -40,7 +40,7 @@ class StoredImage(TypedDict):
     """An image of a session: its number, its original name, and the name and path of its PNG.
 
     ``notes`` are notes for the user on how it was read. ``label`` are the folders that it was uploaded in, such as
-    "animals/cat", which may be named after its class.
+    "animals/cat", which may be named after its class. With ``unread``, the path is that of a file of the user.
     """
 
     uid: int
@@ -49,6 +49,7 @@ class StoredImage(TypedDict):
     path: str
     notes: NotRequired[list[str]]
     label: NotRequired[str]
+    unread: NotRequired[bool]
 
 
 def images_by_name(names: Sequence[str], images: Sequence[StoredImage]) -> dict[str, StoredImage]:

@@ -29,7 +29,7 @@ from picasso.errors import (
 )
 from picasso.evaluation import model_check
 from picasso.explanation import comparison, cost_model, preprocessing_trial, questions
-from picasso.explanation.inputs import NamedImage, Other, stored
+from picasso.explanation.inputs import NamedImage, Other, image_from, stored
 from picasso.explanation.registry import Registry
 from picasso.explanation.result import Result
 from picasso.jobs import predictor
@@ -252,7 +252,9 @@ def outputs_of(references: Mapping[str, StoredImage], model: Model) -> Other:
 
 
 def load_image(image: StoredImage, model: Model) -> NamedImage:
-    """Read a stored image, which was validated when it was uploaded."""
+    """Read a stored image, which was validated when it was uploaded, or a file of the user of a command."""
+    if image.get("unread"):
+        return image_from(image["path"], 0, image["name"], model)
     try:
         return NamedImage(image["name"], stored(image["path"], model), tuple(image.get("notes", ())))
     except FileNotFoundError:

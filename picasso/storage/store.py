@@ -7,7 +7,6 @@ import hashlib
 import logging
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -30,15 +29,6 @@ SWEEP_SECONDS = 60
 UNDO_SECONDS = 60
 # The file in the folder of a dropped session with the time when it was dropped.
 DROPPED = "dropped.json"
-# The prefix of a server's folder, and the file in it that the server locks while it is running.
-PREFIX, CLAIM = "picasso-", "claim"
-
-
-def remove_orphans(parent: Path) -> None:
-    """Delete the folders of servers that ended without cleaning up, for example because they were killed."""
-    for claim in parent.glob(f"{PREFIX}*/{CLAIM}"):
-        if fileio.is_unclaimed(claim):
-            shutil.rmtree(claim.parent, ignore_errors=True)
 
 
 def is_dropped(folder: Path) -> bool:
@@ -57,13 +47,8 @@ class Storage:
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        parent = settings.path(settings.WORK_DIR) if settings.WORK_DIR else None
-        if parent:
-            parent.mkdir(parents=True, exist_ok=True)
-        remove_orphans(parent or Path(tempfile.gettempdir()))
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         # Locked until this process ends, for whatever reason.
-        self._claim = fileio.claim(self.folder / CLAIM)
+        self.folder, self._claim = fileio.own_folder(settings.work_folder())
         self._sessions = self.folder / "sessions"
         self._sessions.mkdir()
         # The folder to which folders are moved before they are deleted.

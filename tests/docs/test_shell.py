@@ -30,6 +30,7 @@ NOT_RUN = {
     r"source \.venv/bin/activate$": "is what the environment of this test stands for",
     r"(python3 -m venv \.venv|\.venv/bin/)": "installs packages from the network",
     r"docker ": "needs Docker",
+    r"(export TF_NUM_INTRAOP_THREADS=\$SLURM|exec picasso work )": "needs Slurm; test_team.py runs the script",
     r"export DASK_": "needs certificates; test_dask_crew.py has some",
     r"python -m benchmarks\.": "takes longer than an hour",
     r"curl ": "needs a server with a past; test_rest.py sends the requests of the page to one",
@@ -123,7 +124,7 @@ def test_commands_work_as_typed(name: str, checkout: Path, tmp_path: Path, reque
     services: list[subprocess.Popen[bytes]] = []
     request.addfinalizer(lambda: end(services))
     for command in RUN[name]:
-        if re.match(r"dask (scheduler|worker) ", command):
+        if re.match(r"(dask (scheduler|worker)|picasso work) ", command) and "--idle" not in command:
             # It runs in a terminal of its own, until Ctrl-C.
             arguments = ["bash", "-c", f"exec {command}"]
             services.append(subprocess.Popen(arguments, cwd=checkout, env=variables, stderr=subprocess.DEVNULL))

@@ -18,9 +18,9 @@ import trustme
 
 from picasso import config
 from picasso.errors import ConfigurationError, WorkerDied
-from picasso.jobs import dask_crew, dask_worker, worker
+from picasso.jobs import agreement, dask_crew, dask_worker, worker
+from picasso.jobs.agreement import Shared
 from picasso.jobs.dask_crew import DaskCrew
-from picasso.jobs.dask_seat import Shared
 from picasso.jobs.engines import start_engine
 from picasso.jobs.run import Run
 from picasso.jobs.tasks import Task, TaskQueue
@@ -83,19 +83,19 @@ def server(cluster: Cluster, tmp_path: Path) -> Iterator[Server]:
 
 
 def other_version(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(dask_worker, "__version__", "9.9")
+    monkeypatch.setattr(agreement, "__version__", "9.9")
     return "it has picasso .*, and the server has 9.9"
 
 
 def other_settings(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     server.where["file"] = str(PLUGINS / "means.py")
-    monkeypatch.setattr(dask_worker, "digest", lambda file: "0")
+    monkeypatch.setattr(agreement, "digest", lambda file: "0")
     return "the settings file .*means.py differs from that of the server"
 
 
 def no_settings(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     server.where["file"] = str(PLUGINS / "none.py")
-    monkeypatch.setattr(dask_worker, "digest", lambda file: "0")
+    monkeypatch.setattr(agreement, "digest", lambda file: "0")
     return "it can't read the settings file .*none.py"
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from picasso.errors import WorkerCrashed, WorkerDied
 from picasso.jobs import dask_seat, dask_worker, worker
-from picasso.jobs.dask_seat import ENDED, Seat, Shared
+from picasso.jobs.agreement import Shared
+from picasso.jobs.dask_seat import ENDED, Seat
 from picasso.jobs.run import Run
 from picasso.jobs.tasks import Task, TaskQueue
 from tests.conftest import PLUGINS, fake_settings

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -24,6 +25,8 @@ from picasso.jobs.audit_documents import AuditRequest
 from picasso.jobs.audit_job import Audit
 from picasso.jobs.engine import Engine, LocalEngine
 from picasso.jobs.engines import start_engine
+from picasso.jobs.folder_crew import FolderCrew
+from picasso.jobs.folder_worker import FolderWorker
 from picasso.jobs.job_queue import JobQueue
 from picasso.jobs.prediction_job import Order, Predictions
 from picasso.jobs.run import Run
@@ -34,7 +37,7 @@ from tests.jobs.test_engine import until
 from tests.jobs.test_run import make_run
 from tests.web.test_audits import noise_images
 
-KINDS = ("local", "processes:3", "dask")
+KINDS = ("local", "processes:3", "dask", "folder")
 
 
 class Case:
@@ -51,16 +54,23 @@ class Case:
             self.cluster = Cluster(folder)
             for _ in range(2):
                 self.cluster.add()
-        engine = self.cluster.engine if self.cluster else kind
+        self.workers: list[FolderWorker] = []
+        engine = self.cluster.engine if self.cluster else f"folder:{folder}" if kind == "folder" else kind
+        if kind == "folder":
+            folder /= "server"
+            folder.mkdir()
+            self.workers = [FolderWorker(folder.parent) for _ in range(2)]
+        self._threads = [threading.Thread(target=one.run) for one in self.workers]
         settings = config.build({}, None, fake_settings(PLUGIN_DIRS=[str(PLUGINS)], ENGINE=engine))
         self.configured = worker.reference(settings)
         try:
             self.engine: Engine = start_engine(settings, self.configured, folder)
             self.queue = JobQueue(self.engine, Registry([PLUGINS]), self.configured, capacity=20)
+            for thread in self._threads:
+                thread.start()
             until(self.is_complete)
         except BaseException:
-            if self.cluster:
-                self.cluster.close()
+            self._end_workers()
             raise
 
     def is_complete(self) -> bool:
@@ -73,6 +83,9 @@ class Case:
         crew: Any = team._crew
         if isinstance(crew, ProcessCrew):
             return all(one.has_model() for one in crew._workers)
+        if isinstance(crew, FolderCrew):
+            engines = [one._loaded.engine for one in self.workers if one._loaded]
+            return len(crew.workers()) == 2 and [one.has_model() for one in engines] == [True, True]
         return [seat.ready for seat in crew._seats.values()] == [True, True]
 
     def pids(self) -> list[int]:
@@ -82,12 +95,21 @@ class Case:
         crew: Any = cast(Team, self.engine)._crew
         if isinstance(crew, ProcessCrew):
             return [one._child.process.pid or 0 for one in crew._workers]
+        if isinstance(crew, FolderCrew):
+            return [one._loaded.engine._child.process.pid or 0 for one in self.workers if one._loaded]
         return list(crew._client.run(os.getpid).values())
 
     def close(self) -> None:
         self.engine.close()
+        self._end_workers()
+
+    def _end_workers(self) -> None:
         if self.cluster:
             self.cluster.close()
+        for one, thread in zip(self.workers, self._threads, strict=True):
+            one.stop()
+            if thread.ident:
+                thread.join()
 
 
 @pytest.fixture(scope="module", params=KINDS)

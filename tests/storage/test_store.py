@@ -19,10 +19,11 @@ from flask import Flask
 
 from picasso import config, fileio
 from picasso.errors import NotFound, StorageFull, TooLarge, TooMany
+from picasso.fileio import remove_orphans
 from picasso.jobs import worker
 from picasso.jobs.run import Run
 from picasso.storage.session import Session
-from picasso.storage.store import Storage, remove_orphans
+from picasso.storage.store import Storage
 from tests.conftest import noise_image, png
 from tests.jobs.test_engine import until
 from tests.jobs.test_run import make_run
