@@ -8,6 +8,8 @@ __all__ = [
     "engines",
     "job_queue",
     "prediction_job",
+    "result_cache",
+    "reuse",
     "run",
     "turns",
     "worker",
